@@ -1,1 +1,66 @@
-fn main() {}
+//! Compiles the C++ shim against the libtorch that `torch-sys` found, and tells every binary and test of this crate
+//! where to look for that libtorch when it starts.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A packaged worker finds its libraries here, beside itself; it goes before the paths of the building machine.
+const BESIDE_THE_WORKER: &str = "$ORIGIN/libtorch";
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/shim.cpp");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
+
+    // torch-sys hands on only the library folder; the headers stand beside it unless the user says otherwise.
+    let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").map_or_else(|| PathBuf::from("/usr/lib"), PathBuf::from);
+    println!("cargo:rerun-if-changed={}", lib.display());
+    let root = lib.parent().map_or_else(|| lib.clone(), Path::to_path_buf);
+    let include = env::var_os("LIBTORCH_INCLUDE").map_or_else(|| root.clone(), PathBuf::from).join("include");
+    compile_shim(&include);
+    link(&lib, &root.join("link.env"));
+}
+
+/// The flags are torch-sys's own, so that both agree on the layout of every C++ type.
+fn compile_shim(include: &Path) {
+    let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .pic(true)
+        .warnings(false)
+        .include(include)
+        .include(include.join("torch/csrc/api/include"))
+        .flag("-std=c++17")
+        .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
+        .flag("-DGLOG_USE_GLOG_EXPORT")
+        .file("src/shim.cpp")
+        .compile("warmstart_shim");
+}
+
+/// Reads `link.env`, which set-up writes where the linked folder is not the one to load from; without it the two are one.
+fn link(lib: &Path, link_env: &Path) {
+    println!("cargo:rerun-if-changed={}", link_env.display());
+    let settings = fs::read_to_string(link_env).unwrap_or_default();
+    let values = |key: &str| {
+        let prefix = format!("{key}=");
+        settings.lines().filter_map(move |line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let mut rpaths = values("rpath");
+    if rpaths.is_empty() {
+        rpaths.push(lib.display().to_string());
+    }
+    let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
+    let beside = if macos { BESIDE_THE_WORKER.replace("$ORIGIN", "@loader_path") } else { BESIDE_THE_WORKER.to_owned() };
+    for path in std::iter::once(&beside).chain(&rpaths) {
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{path}");
+    }
+    if !macos {
+        // `libtorch_cpu.so` names libraries that only its own rpath finds; the linker needs to be told.
+        for path in values("rpath_link").iter().chain(&rpaths) {
+            println!("cargo:rustc-link-arg=-Wl,-rpath-link,{path}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+#![expect(unsafe_code, reason = "the one place where the shim's C functions are called")]
+//! What libtorch has and tch does not expose, through `shim.cpp`: memory layout, autocast's precision, determinism, TF32,
+//! fused optimizer steps, device memory, and loading libtorch's CUDA half.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+unsafe extern "C" {
+    fn ws_free(message: *mut c_char);
+    fn ws_channels_last(tensor: *const C_tensor, out: *mut *mut C_tensor) -> *mut c_char;
+    fn ws_autocast(
+        cuda: c_int,
+        enabled: c_int,
+        dtype: c_int,
+        was_enabled: *mut c_int,
+        was_dtype: *mut c_int,
+    ) -> *mut c_char;
+    fn ws_deterministic(on: c_int) -> *mut c_char;
+    fn ws_tf32(on: c_int) -> *mut c_char;
+    fn ws_cuda_memory(device: c_int, free: *mut u64, total: *mut u64, peak: *mut u64) -> *mut c_char;
+    fn ws_adam(
+        decoupled: c_int,
+        count: usize,
+        params: *const *const C_tensor,
+        exp_avgs: *const *const C_tensor,
+        exp_avg_sqs: *const *const C_tensor,
+        steps: *const *const C_tensor,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        eps: f64,
+    ) -> *mut c_char;
+    fn ws_sgd(
+        count: usize,
+        params: *const *const C_tensor,
+        buffers: *const *const C_tensor,
+        buffer_count: usize,
+        lr: f64,
+        momentum: f64,
+        weight_decay: f64,
+    ) -> *mut c_char;
+    fn ws_gradient_norm(count: usize, params: *const *const C_tensor, clip: f64, norm: *mut f64) -> *mut c_char;
+    fn ws_load_library(path: *const c_char) -> *mut c_char;
+    fn ws_torch_library() -> *mut c_char;
+}
+
+/// Takes ownership of a string of the shim; `None` for a null pointer.
+fn take(message: *mut c_char) -> Option<String> {
+    if message.is_null() {
+        return None;
+    }
+    // SAFETY: a non-null pointer from the shim is a NUL-terminated string that is ours until `ws_free`, called once.
+    unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        ws_free(message);
+        Some(text)
+    }
+}
+
+fn check(message: *mut c_char) -> Result<()> {
+    match take(message) {
+        None => Ok(()),
+        Some(text) => bail!("libtorch: {text}"),
+    }
+}
+
+fn pointers(tensors: &[Tensor]) -> Vec<*const C_tensor> {
+    tensors.iter().map(Tensor::as_ptr).collect()
+}
+
+/// The tensor in channels-last memory order; it must have four dimensions.
+pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: `tensor` outlives the call, `out` is a place for one pointer.
+    check(unsafe { ws_channels_last(tensor.as_ptr(), &raw mut out) })?;
+    // SAFETY: on success `out` holds a new tensor that nothing else owns.
+    Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+/// While it lives, operations of this thread that gain from it run in a lower precision.
+#[derive(Debug)]
+#[must_use = "autocast ends when the guard is dropped"]
+pub struct Autocast {
+    cuda: c_int,
+    was_enabled: c_int,
+    was_dtype: c_int,
+    // Autocast is a property of the thread, so the guard must not leave it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Autocast {
+    /// Casts to `dtype` (`Kind::BFloat16` or `Kind::Half`) on `device` until the guard is dropped.
+    pub fn enter(device: Device, dtype: Kind) -> Result<Self> {
+        let (cuda, mut was_enabled, mut was_dtype) = (c_int::from(device.is_cuda()), 0, 0);
+        // SAFETY: both pointers are to places of this frame.
+        check(unsafe { ws_autocast(cuda, 1, dtype.c_int(), &raw mut was_enabled, &raw mut was_dtype) })?;
+        Ok(Self { cuda, was_enabled, was_dtype, not_send: PhantomData })
+    }
+}
+
+impl Drop for Autocast {
+    fn drop(&mut self) {
+        let (mut enabled, mut dtype) = (0, 0);
+        // SAFETY: both pointers are to places of this frame.
+        let message =
+            unsafe { ws_autocast(self.cuda, self.was_enabled, self.was_dtype, &raw mut enabled, &raw mut dtype) };
+        // Putting back what was there a moment ago has no way to fail that a destructor could act on.
+        drop(take(message));
+    }
+}
+
+/// Asks for deterministic algorithms (or, off, for cuDNN's fastest). On CUDA, cuBLAS also needs
+/// `CUBLAS_WORKSPACE_CONFIG=:4096:8` in the environment of the process.
+pub fn set_deterministic(on: bool) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { ws_deterministic(c_int::from(on)) })
+}
+
+/// Allows CUDA's matrix products and convolutions to round their float32 inputs to TF32.
+pub fn set_tf32(on: bool) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { ws_tf32(c_int::from(on)) })
+}
+
+/// Memory of a CUDA device, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CudaMemory {
+    /// Free, as the driver sees it.
+    pub free: u64,
+    pub total: u64,
+    /// The most that this process ever reserved.
+    pub peak: u64,
+}
+
+/// Memory of the CUDA device numbered `index`; an error where CUDA is not loaded.
+pub fn cuda_memory(index: usize) -> Result<CudaMemory> {
+    let mut memory = CudaMemory { free: 0, total: 0, peak: 0 };
+    let index = c_int::try_from(index)?;
+    // SAFETY: the three pointers are to fields of this frame.
+    check(unsafe { ws_cuda_memory(index, &raw mut memory.free, &raw mut memory.total, &raw mut memory.peak) })?;
+    Ok(memory)
+}
+
+/// What a step of Adam needs beside tensors.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStep {
+    /// `AdamW`: weight decay apart from the gradient.
+    pub decoupled: bool,
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    pub eps: f64,
+}
+
+/// The moments of Adam, one entry per parameter.
+#[derive(Debug)]
+pub struct AdamState {
+    pub exp_avgs: Vec<Tensor>,
+    pub exp_avg_sqs: Vec<Tensor>,
+    /// Float scalars that count the steps, the coming one included.
+    pub steps: Vec<Tensor>,
+}
+
+/// Moves all `params` by their gradients, in one fused kernel. Every parameter needs a gradient.
+pub fn adam(params: &[Tensor], state: &AdamState, step: AdamStep) -> Result<()> {
+    let count = params.len();
+    if [&state.exp_avgs, &state.exp_avg_sqs, &state.steps].iter().any(|list| list.len() != count) {
+        bail!("the optimizer's state does not have one entry for each of {count} parameters");
+    }
+    let [params, exp_avgs, exp_avg_sqs, steps] =
+        [params, &state.exp_avgs, &state.exp_avg_sqs, &state.steps].map(pointers);
+    // SAFETY: four lists of `count` live tensors each, read during the call only.
+    check(unsafe {
+        ws_adam(
+            c_int::from(step.decoupled),
+            count,
+            params.as_ptr(),
+            exp_avgs.as_ptr(),
+            exp_avg_sqs.as_ptr(),
+            steps.as_ptr(),
+            step.lr,
+            step.beta1,
+            step.beta2,
+            step.weight_decay,
+            step.eps,
+        )
+    })
+}
+
+/// Moves all `params` by their gradients; `buffers` is empty without momentum, else one per parameter, at first zeros.
+pub fn sgd(params: &[Tensor], buffers: &[Tensor], lr: f64, momentum: f64, weight_decay: f64) -> Result<()> {
+    if !buffers.is_empty() && buffers.len() != params.len() {
+        bail!("{} momentum buffers for {} parameters", buffers.len(), params.len());
+    }
+    let (params, buffers) = (pointers(params), pointers(buffers));
+    // SAFETY: two lists of live tensors with their lengths, read during the call only.
+    check(unsafe {
+        ws_sgd(params.len(), params.as_ptr(), buffers.as_ptr(), buffers.len(), lr, momentum, weight_decay)
+    })
+}
+
+/// The L2 norm over all gradients; above `clip`, where given, the gradients are scaled down to it.
+pub fn gradient_norm(params: &[Tensor], clip: Option<f64>) -> Result<f64> {
+    let (params, mut norm) = (pointers(params), 0.0);
+    // SAFETY: a list of live tensors with its length and a place for one number.
+    check(unsafe { ws_gradient_norm(params.len(), params.as_ptr(), clip.unwrap_or(0.0), &raw mut norm) })?;
+    Ok(norm)
+}
+
+/// Loads a shared library into the whole process.
+pub fn load_library(path: &Path) -> Result<()> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    // SAFETY: a NUL-terminated path, read during the call only.
+    check(unsafe { ws_load_library(path.as_ptr()) })
+}
+
+/// The file that libtorch's CPU half was loaded from.
+pub fn torch_library() -> Option<PathBuf> {
+    // SAFETY: takes no pointers and returns a string that `take` frees.
+    take(unsafe { ws_torch_library() }).map(PathBuf::from)
+}

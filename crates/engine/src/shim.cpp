@@ -1,0 +1,165 @@
+// What libtorch has and tch does not expose. Every function is guarded: a C++ exception becomes a returned message,
+// which the caller owns and gives back to `ws_free`; success is a null pointer. Tensors are tch's own `at::Tensor *`.
+
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/Functions.h>
+#include <ATen/autocast_mode.h>
+#include <c10/core/GradMode.h>
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+namespace {
+
+template <typename Body>
+char *guarded(Body body) {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error &error) {
+    return strdup(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    return strdup(error.what());
+  } catch (...) {
+    return strdup("unknown C++ exception");
+  }
+}
+
+std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t count) {
+  std::vector<at::Tensor> out;
+  out.reserve(count);
+  for (size_t i = 0; i < count; i++) out.push_back(*tensors[i]);
+  return out;
+}
+
+// Gradients of `params`. The fused kernels walk both through their memory order, so a gradient laid out otherwise
+// than its parameter is brought into line first.
+std::vector<at::Tensor> gradients(const std::vector<at::Tensor> &params) {
+  std::vector<at::Tensor> out;
+  out.reserve(params.size());
+  for (const auto &param : params) {
+    const auto &grad = param.grad();
+    TORCH_CHECK(grad.defined(), "a trainable parameter of shape ", param.sizes(), " has no gradient");
+    out.push_back(grad.strides() == param.strides() ? grad : at::empty_like(param).copy_(grad));
+  }
+  return out;
+}
+
+c10::DeviceType device_type(int cuda) { return cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
+
+}  // namespace
+
+extern "C" {
+
+void ws_free(char *message) { free(message); }
+
+// Copies into channels-last memory order (or shares the tensor where it already is).
+char *ws_channels_last(const at::Tensor *tensor, at::Tensor **out) {
+  return guarded([&] { *out = new at::Tensor(tensor->contiguous(at::MemoryFormat::ChannelsLast)); });
+}
+
+// Switches autocast of one device type on or off and reports what it was. `dtype` is a c10::ScalarType.
+char *ws_autocast(int cuda, int enabled, int dtype, int *was_enabled, int *was_dtype) {
+  return guarded([&] {
+    const auto type = device_type(cuda);
+    *was_enabled = at::autocast::is_autocast_enabled(type);
+    *was_dtype = static_cast<int>(at::autocast::get_autocast_dtype(type));
+    // Leaving drops the casted copies of the weights: the optimizer is about to change the originals.
+    if (!enabled) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(type, enabled != 0);
+    at::autocast::set_autocast_dtype(type, static_cast<at::ScalarType>(dtype));
+  });
+}
+
+// Deterministic algorithms where there are any, a warning where there is none.
+char *ws_deterministic(int on) {
+  return guarded([&] {
+    auto &context = at::globalContext();
+    context.setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(on != 0);
+    context.setBenchmarkCuDNN(on == 0);
+  });
+}
+
+char *ws_tf32(int on) {
+  return guarded([&] {
+    at::globalContext().setAllowTF32CuBLAS(on != 0);
+    at::globalContext().setAllowTF32CuDNN(on != 0);
+  });
+}
+
+// Bytes of one CUDA device: free and total as the driver sees them, and the most this process ever held.
+char *ws_cuda_memory(int device, uint64_t *free_bytes, uint64_t *total_bytes, uint64_t *peak_bytes) {
+  return guarded([&] {
+    TORCH_CHECK(at::hasCUDA(), "CUDA is not loaded");
+    auto *allocator = at::getDeviceAllocator(c10::DeviceType::CUDA);
+    const auto index = static_cast<c10::DeviceIndex>(device);
+    const auto [available, total] = allocator->getMemoryInfo(index);
+    *free_bytes = available;
+    *total_bytes = total;
+    *peak_bytes = allocator->getDeviceStats(index).reserved_bytes[0].peak;
+  });
+}
+
+// One step of Adam (AdamW where `decoupled`) on all parameters at once. `steps` are float scalars that count the steps
+// taken; the kernel expects this one to be included.
+char *ws_adam(int decoupled, size_t count, at::Tensor *const *params, at::Tensor *const *exp_avgs,
+              at::Tensor *const *exp_avg_sqs, at::Tensor *const *steps, double lr, double beta1, double beta2,
+              double weight_decay, double eps) {
+  return guarded([&] {
+    const at::NoGradGuard no_grad;
+    const auto p = list(params, count);
+    const auto g = gradients(p);
+    const auto m = list(exp_avgs, count), v = list(exp_avg_sqs, count), t = list(steps, count);
+    if (decoupled) {
+      at::_fused_adamw_(p, g, m, v, {}, t, lr, beta1, beta2, weight_decay, eps, /*amsgrad=*/false, /*maximize=*/false);
+    } else {
+      at::_fused_adam_(p, g, m, v, {}, t, lr, beta1, beta2, weight_decay, eps, /*amsgrad=*/false, /*maximize=*/false);
+    }
+  });
+}
+
+// One step of SGD on all parameters at once; `buffers` is empty where there is no momentum. Buffers start as zeros, so
+// the first step needs no case of its own: momentum * 0 + gradient is what PyTorch starts from.
+char *ws_sgd(size_t count, at::Tensor *const *params, at::Tensor *const *buffers, size_t buffer_count, double lr,
+             double momentum, double weight_decay) {
+  return guarded([&] {
+    const at::NoGradGuard no_grad;
+    const auto p = list(params, count);
+    at::_fused_sgd_(p, gradients(p), list(buffers, buffer_count), weight_decay, momentum, lr, /*dampening=*/0.0,
+                    /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
+  });
+}
+
+// The L2 norm over all gradients of `params`; where it exceeds `clip` (> 0), the gradients are scaled down to it.
+char *ws_gradient_norm(size_t count, at::Tensor *const *params, double clip, double *norm) {
+  return guarded([&] {
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> grads;
+    for (const auto &param : list(params, count)) {
+      if (param.grad().defined()) grads.push_back(param.grad());
+    }
+    *norm = grads.empty() ? 0.0 : at::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
+    if (clip > 0 && *norm > clip) at::_foreach_mul_(grads, clip / *norm);
+  });
+}
+
+// Loads a library for the whole process, all symbols bound at once.
+char *ws_load_library(const char *path) {
+  return guarded([&] { TORCH_CHECK(dlopen(path, RTLD_NOW | RTLD_GLOBAL), dlerror()); });
+}
+
+// The file that libtorch's CPU half was loaded from; the caller gives it back to `ws_free`.
+char *ws_torch_library() {
+  Dl_info info;
+  const auto address = reinterpret_cast<const void *>(&at::globalContext);
+  return dladdr(address, &info) && info.dli_fname ? strdup(info.dli_fname) : nullptr;
+}
+
+}  // extern "C"

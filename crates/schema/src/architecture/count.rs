@@ -1,0 +1,83 @@
+//! Parameter counts, as the study and Keras report them.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Architecture, HeadSpec, TensorSpec};
+
+/// How many numbers a part of a model holds, by what may move them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamCounts {
+    /// Parameters and statistics together.
+    pub total: u64,
+    /// Parameters that gradient descent moves.
+    pub trainable: u64,
+    /// Parameters held still.
+    pub frozen: u64,
+    /// Running means and variances of batch normalization.
+    pub statistics: u64,
+}
+
+impl ParamCounts {
+    /// Keras's "non-trainable": frozen parameters and all statistics.
+    pub fn non_trainable(&self) -> u64 {
+        self.frozen + self.statistics
+    }
+
+    fn of<'a>(tensors: impl IntoIterator<Item = &'a TensorSpec>, frozen: bool) -> Self {
+        let mut counts = Self::default();
+        for tensor in tensors {
+            counts.total += tensor.len();
+            *match (tensor.kind.is_statistic(), frozen) {
+                (true, _) => &mut counts.statistics,
+                (false, true) => &mut counts.frozen,
+                (false, false) => &mut counts.trainable,
+            } += tensor.len();
+        }
+        counts
+    }
+}
+
+impl AddAssign for ParamCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.total += other.total;
+        self.trainable += other.trainable;
+        self.frozen += other.frozen;
+        self.statistics += other.statistics;
+    }
+}
+
+/// The counts of one block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockCounts {
+    /// The block's name, `head` for the last.
+    pub name: String,
+    #[serde(flatten)]
+    pub counts: ParamCounts,
+}
+
+/// The counts of a whole model and of each of its blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCounts {
+    /// The backbone's blocks in order, then the head.
+    pub blocks: Vec<BlockCounts>,
+    pub total: ParamCounts,
+}
+
+/// Counts a model whose first `frozen_blocks` blocks do not train; more blocks than there are freeze the whole backbone.
+pub fn count(architecture: &Architecture, head: &HeadSpec, frozen_blocks: usize) -> ModelCounts {
+    let mut blocks: Vec<_> = architecture
+        .blocks
+        .iter()
+        .enumerate()
+        .map(|(i, block)| BlockCounts {
+            name: block.name.clone(),
+            counts: ParamCounts::of(&block.tensors, i < frozen_blocks),
+        })
+        .collect();
+    blocks.push(BlockCounts { name: "head".to_owned(), counts: ParamCounts::of(&head.tensors(), false) });
+    let mut total = ParamCounts::default();
+    blocks.iter().for_each(|block| total += block.counts);
+    ModelCounts { blocks, total }
+}
