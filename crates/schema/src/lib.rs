@@ -1,1 +1,15 @@
+//! What the dashboard and the worker agree on: experiment files, events, the run folder, and the policies that decide
+//! without doing (schedule, early stopping, splits, queue). Neither terminals nor tensors.
 
+pub mod architecture;
+pub mod catalog;
+pub mod event;
+pub mod experiment;
+pub mod launch;
+pub mod policy;
+pub mod process;
+pub mod queue;
+pub mod run;
+pub mod seed;
+pub mod state;
+pub mod text;

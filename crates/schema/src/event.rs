@@ -1,0 +1,282 @@
+//! What a worker says while it runs: one JSON object a line in `events.jsonl`, append-only, the first line a header.
+
+mod log;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::log::{EventReader, EventWriter, Poll};
+use crate::architecture::ModelCounts;
+use crate::process::Identity;
+
+/// Version of the event format; a reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Seconds since the Unix epoch.
+    pub t: f64,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Always the first line.
+    Header { format: u32, software: String },
+    /// A worker took the run, for the first time or to resume it.
+    Attempt(Attempt),
+    Phase { phase: Phase },
+    Dataset(DatasetFacts),
+    Model(ModelFacts),
+    /// Progress within an epoch, a few times a second at most.
+    Batch(Batch),
+    /// An epoch's figures, after its validation.
+    Epoch(Epoch),
+    Checkpoint(Checkpoint),
+    /// A save failed; training goes on with the checkpoints it has.
+    CheckpointFailed { error: String },
+    System(System),
+    /// Whether anything in the frozen blocks moved, buffers included, by comparing hashes.
+    Frozen { tensors: u32, before: String, after: String },
+    /// The one measurement on the test set, with the best checkpoint.
+    Test(Test),
+    Note { level: Level, text: String },
+    /// A stop was asked for and is being carried out.
+    Stopping,
+    Stopped { step: u64, #[serde(with = "real")] train_time: f64 },
+    Finished { #[serde(with = "real")] train_time: f64, stopped_early: bool },
+    Failed { kind: Failure, error: String, help: String },
+    /// An event of a later version of the software: kept in the file, skipped by the reader.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    pub worker: Identity,
+    pub host: String,
+    /// `cpu` or `cuda:0`, as libtorch names it.
+    pub device: String,
+    /// The device's own name.
+    pub device_name: String,
+    /// Why this device.
+    pub device_reason: String,
+    pub threads: u32,
+    pub libtorch: String,
+    pub epochs: u32,
+    /// Step of the checkpoint that the attempt continues from.
+    pub resumed_from: Option<u64>,
+    /// Why the result may differ from an unbroken run's; empty when it is exact.
+    #[serde(default)]
+    pub not_exact: Vec<String>,
+}
+
+/// What the worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    #[default]
+    Loading,
+    Training,
+    Validating,
+    Saving,
+    Testing,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Training => "training",
+            Self::Validating => "validating",
+            Self::Saving => "saving",
+            Self::Testing => "testing",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetFacts {
+    pub name: String,
+    pub train: u32,
+    pub validation: u32,
+    pub test: u32,
+    pub classes: u32,
+    /// Optimizer steps in an epoch.
+    pub steps_per_epoch: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    pub backbone: String,
+    /// Side length in pixels of what the backbone sees.
+    pub pixels: u32,
+    /// Where the first weights came from, in words.
+    pub weights: String,
+    pub counts: ModelCounts,
+    /// Whether the frozen backbone's features were computed once and kept.
+    pub cached_features: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// From 1.
+    pub epoch: u32,
+    /// Optimizer steps done in the whole run.
+    pub step: u64,
+    /// Batches done in this phase of this epoch, of how many.
+    pub batch: u32,
+    pub batches: u32,
+    /// Means over the epoch so far.
+    #[serde(with = "real")]
+    pub loss: f64,
+    #[serde(with = "real")]
+    pub accuracy: f64,
+    #[serde(with = "real")]
+    pub learning_rate: f64,
+    #[serde(with = "real")]
+    pub images_per_second: f64,
+    /// L2 norm over all trainable gradients at the last step.
+    #[serde(with = "real")]
+    pub gradient_norm: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: u32,
+    /// Optimizer steps done at its end.
+    pub step: u64,
+    #[serde(with = "real")]
+    pub train_loss: f64,
+    #[serde(with = "real")]
+    pub train_acc: f64,
+    #[serde(with = "real")]
+    pub val_loss: f64,
+    #[serde(with = "real")]
+    pub val_acc: f64,
+    #[serde(with = "real")]
+    pub learning_rate: f64,
+    /// Training images a second.
+    #[serde(with = "real")]
+    pub images_per_second: f64,
+    /// Seconds spent training in the whole run so far, without validation, loading or waiting.
+    #[serde(with = "real")]
+    pub train_time: f64,
+    /// Whether it is the best so far by the monitored figure.
+    pub best: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub step: u64,
+    pub epoch: u32,
+    pub best: bool,
+    pub bytes: u64,
+    /// How long saving took.
+    #[serde(with = "real")]
+    pub seconds: f64,
+}
+
+/// Use of the machine by the worker; what cannot be read is absent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct System {
+    /// Percent of all cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// Resident bytes of the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Bytes of memory in the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_total: Option<u64>,
+    /// Percent of time in which the GPU was busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_total: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Test {
+    /// Of the checkpoint that was measured.
+    pub epoch: u32,
+    #[serde(with = "real")]
+    pub loss: f64,
+    #[serde(with = "real")]
+    pub accuracy: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+/// What kind of thing ended a run before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The experiment, its data or its weights cannot be used.
+    Input,
+    /// The disk is full, or the folder cannot be written.
+    Disk,
+    OutOfMemory,
+    /// The loss is not a number.
+    NotANumber,
+    /// A mistake of warmstart or of libtorch.
+    Internal,
+}
+
+/// Numbers that JSON cannot say (NaN, infinities) travel as strings, so that a diverged run is shown as diverged.
+mod real {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes a reference")]
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.collect_str(value) }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        struct Real;
+        impl Visitor<'_> for Real {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
+                Ok(value)
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
+                Ok(value as f64)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+                text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Real)
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub fn now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}

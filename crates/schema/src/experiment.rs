@@ -1,0 +1,335 @@
+//! An experiment file: what to train, on what, and what it is compared with. Strict YAML, unknown keys refused.
+
+mod fields;
+mod parse;
+mod validate;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::fields::{Freeze, Weights};
+pub use self::parse::{load, parse, parse_with, Problem};
+use crate::architecture::Backbone;
+use crate::catalog::DatasetName;
+
+/// One experiment, as its file says it with every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What the experiment is called on every screen.
+    pub name: String,
+    /// Experiments of one group stand together.
+    #[serde(default = "default_group")]
+    pub group: String,
+    /// The question that the experiment answers, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// Every random choice of a run follows from this number.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    pub dataset: Dataset,
+    #[serde(default)]
+    pub input: Input,
+    #[serde(default)]
+    pub augment: Augment,
+    pub model: Model,
+    /// Start from the best checkpoint of another experiment's newest run instead of `model.weights`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
+    pub train: Train,
+    /// Published figures to show beside the measured ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+/// The pictures, and how they are split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    pub name: DatasetName,
+    /// Share of the training images that become validation, stratified by class and fixed by the seed.
+    #[serde(default = "default_validation")]
+    pub validation: f64,
+    #[serde(default)]
+    pub labels: Labels,
+    /// A folder that holds the dataset's files; left out, the usual places are searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// Which of a picture's two labels is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    #[default]
+    Fine,
+    Coarse,
+}
+
+/// What the model sees of a picture. Resizing happens inside the model.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Side length in pixels after resizing; left out, pictures keep their own size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<u32>,
+    #[serde(default)]
+    pub interpolation: Interpolation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    #[default]
+    Nearest,
+    Bilinear,
+}
+
+/// Random changes of training images, drawn anew each epoch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Rotation by up to this many degrees either way.
+    #[serde(default)]
+    pub rotation: f64,
+    /// Mirror half of the images left to right.
+    #[serde(default)]
+    pub horizontal_flip: bool,
+    /// Zoom in or out by up to this share.
+    #[serde(default)]
+    pub zoom: f64,
+}
+
+impl Augment {
+    /// Whether training images stay as they are.
+    pub fn is_identity(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The network: a pretrained backbone and a new head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    pub backbone: Backbone,
+    #[serde(default)]
+    pub weights: Weights,
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// `inference` keeps the backbone's batch normalization on its stored statistics even where its weights train.
+    #[serde(default)]
+    pub batch_norm: BatchNorm,
+    #[serde(default)]
+    pub head: Head,
+}
+
+/// How the backbone's batch normalization runs while training; frozen blocks always run in inference mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchNorm {
+    #[default]
+    Training,
+    Inference,
+}
+
+/// The new layers on top: pooling → dropout → dense + `ReLU` → batch normalization → dense.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Width of the hidden dense layer.
+    #[serde(default = "default_hidden")]
+    pub hidden: u32,
+    /// Share of the pooled features dropped in training.
+    #[serde(default = "default_dropout")]
+    pub dropout: f64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { hidden: default_hidden(), dropout: default_dropout() }
+    }
+}
+
+/// Where the first weights come from, when not from `model.weights`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Init {
+    /// Another experiment (file stem, without `.yaml`): its newest finished run's best checkpoint is taken.
+    pub from: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    pub epochs: u32,
+    pub batch_size: u32,
+    pub optimizer: Optimizer,
+    #[serde(default)]
+    pub schedule: Schedule,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Optimizer {
+    pub name: OptimizerName,
+    pub learning_rate: f64,
+    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999).
+    #[serde(default = "default_momentum")]
+    pub momentum: f64,
+    #[serde(default)]
+    pub weight_decay: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    Sgd,
+    Adam,
+    Adamw,
+}
+
+/// The learning rate as a function of the step.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    #[serde(default)]
+    pub name: ScheduleName,
+    /// Epochs in which the rate rises linearly to its full value.
+    #[serde(default)]
+    pub warmup_epochs: f64,
+    /// Of `step`: epochs between two reductions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_epochs: Option<u32>,
+    /// Of `step`: what the rate is multiplied by (0.1 when left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleName {
+    #[default]
+    Constant,
+    Step,
+    Cosine,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    #[serde(default)]
+    pub monitor: Monitor,
+    /// Epochs without improvement after which training ends.
+    pub patience: u32,
+    /// The least change that counts as an improvement.
+    #[serde(default)]
+    pub min_delta: f64,
+}
+
+/// The figure that decides which epoch is best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    #[default]
+    ValLoss,
+    ValAcc,
+}
+
+impl Monitor {
+    /// Whether `new` is better than `best` by more than `min_delta`; a figure that is not a number never is.
+    pub fn improves(self, new: f64, best: f64, min_delta: f64) -> bool {
+        match self {
+            Self::ValLoss => new < best - min_delta,
+            Self::ValAcc => new > best + min_delta,
+        }
+    }
+}
+
+/// The number format of convolutions and products while training; weights and sums stay float32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    Float32,
+    Bfloat16,
+}
+
+/// A published row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    pub source: String,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_time: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_acc: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_acc: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_acc: Option<f64>,
+    /// What a reader should know about a doubtful figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Experiment {
+    /// The figure that decides which checkpoint is best: early stopping's, or validation loss.
+    pub fn monitor(&self) -> Monitor {
+        self.train.early_stopping.as_ref().map_or(Monitor::default(), |stop| stop.monitor)
+    }
+
+    /// Side length in pixels of what the backbone sees.
+    pub fn pixels(&self) -> u32 {
+        self.input.resize.unwrap_or(self.dataset.name.pixels())
+    }
+
+    /// Number of classes that the head tells apart.
+    pub fn classes(&self) -> u32 {
+        self.dataset.name.classes(self.dataset.labels)
+    }
+
+    /// The experiment as YAML, every default written out.
+    pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
+        serde_yaml::to_string(self)
+    }
+}
+
+fn default_group() -> String {
+    "experiments".to_owned()
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_validation() -> f64 {
+    0.3
+}
+
+fn default_hidden() -> u32 {
+    256
+}
+
+fn default_dropout() -> f64 {
+    0.2
+}
+
+fn default_momentum() -> f64 {
+    0.9
+}
+
+/// The JSON Schema of an experiment file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Experiment).to_value()
+}

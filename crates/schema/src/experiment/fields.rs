@@ -1,0 +1,145 @@
+//! Fields whose YAML is one scalar but whose meaning is a choice.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What of the backbone does not train: nothing, all of it, or its first blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Freeze {
+    #[default]
+    None,
+    Backbone,
+    Blocks(u32),
+}
+
+impl Freeze {
+    /// How many of `blocks` backbone blocks are frozen, counted from the input.
+    pub fn frozen_blocks(self, blocks: usize) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Backbone => blocks,
+            Self::Blocks(n) => blocks.min(usize::try_from(n).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+impl Serialize for Freeze {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_str("none"),
+            Self::Backbone => serializer.serialize_str("backbone"),
+            Self::Blocks(n) => serializer.serialize_u32(*n),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Freeze {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FreezeVisitor;
+        impl Visitor<'_> for FreezeVisitor {
+            type Value = Freeze;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`none`, `backbone`, or how many of the first blocks to freeze")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Freeze, E> {
+                match text {
+                    "none" => Ok(Freeze::None),
+                    "backbone" => Ok(Freeze::Backbone),
+                    _ => Err(E::unknown_variant(text, &["none", "backbone"])),
+                }
+            }
+
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Freeze, E> {
+                let blocks = u32::try_from(n).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))?;
+                Ok(if blocks == 0 { Freeze::None } else { Freeze::Blocks(blocks) })
+            }
+        }
+        deserializer.deserialize_any(FreezeVisitor)
+    }
+}
+
+impl JsonSchema for Freeze {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Freeze".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "What of the backbone does not train: `none`, `backbone`, or how many of its first blocks.",
+            "anyOf": [{ "enum": ["none", "backbone"] }, { "type": "integer", "minimum": 0 }]
+        })
+    }
+}
+
+/// Where the backbone's first weights come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Weights {
+    /// Trained on `ImageNet`, by timm's name.
+    #[default]
+    Imagenet,
+    Random,
+    /// A `.safetensors` file in timm's names.
+    File(PathBuf),
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Imagenet => f.write_str("imagenet"),
+            Self::Random => f.write_str("random"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Serialize for Weights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WeightsVisitor;
+        impl Visitor<'_> for WeightsVisitor {
+            type Value = Weights;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`imagenet`, `random`, or the path of a .safetensors file")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Weights, E> {
+                match text {
+                    "imagenet" => Ok(Weights::Imagenet),
+                    "random" => Ok(Weights::Random),
+                    path if path.ends_with(".safetensors") => Ok(Weights::File(path.into())),
+                    path if [".pt", ".pth", ".ot", ".bin", ".ckpt"].iter().any(|end| path.ends_with(end)) => Err(E::custom(
+                        "a pickled checkpoint can run code when it is loaded, so it is never opened; expected a \
+                         .safetensors file (in Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)",
+                    )),
+                    _ => Err(E::unknown_variant(text, &["imagenet", "random"])),
+                }
+            }
+        }
+        deserializer.deserialize_any(WeightsVisitor)
+    }
+}
+
+impl JsonSchema for Weights {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Weights".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`imagenet`, `random`, or the path of a .safetensors file in timm's names.",
+            "anyOf": [{ "enum": ["imagenet", "random"] }, { "type": "string", "pattern": "\\.safetensors$" }]
+        })
+    }
+}

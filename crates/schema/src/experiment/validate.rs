@@ -1,0 +1,168 @@
+//! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
+
+use super::{Experiment, Freeze, Labels, OptimizerName, ScheduleName};
+use crate::architecture::Architecture;
+
+/// A field whose value is not allowed.
+pub(super) struct Finding {
+    pub field: &'static str,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Finding {
+    fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
+        Self { field, message: format!("expected {expected}, found {found}"), help: None }
+    }
+
+    fn help(mut self, help: &str) -> Self {
+        self.help = Some(help.to_owned());
+        self
+    }
+}
+
+pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
+    let rules = [validate_texts, validate_dataset, validate_input, validate_augment, validate_freeze, validate_head];
+    let training = [validate_length, validate_optimizer, validate_schedule, validate_early_stopping, validate_reference];
+    let mut findings = Vec::new();
+    for rule in rules.into_iter().chain(training) {
+        rule(experiment, &mut findings);
+    }
+    findings
+}
+
+fn number(findings: &mut Vec<Finding>, field: &'static str, value: f64, allowed: impl Fn(f64) -> bool, expected: &str) {
+    if !value.is_finite() || !allowed(value) {
+        findings.push(Finding::new(field, expected, value));
+    }
+}
+
+fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32, allowed: std::ops::RangeInclusive<u32>) {
+    if !allowed.contains(&value) {
+        let expected = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        findings.push(Finding::new(field, &expected, value));
+    }
+}
+
+fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    for (field, text) in [("name", &experiment.name), ("group", &experiment.group)] {
+        if crate::text::line(text, 80).is_empty() {
+            findings.push(Finding::new(field, "a text that can be seen", format!("{text:?}")));
+        }
+    }
+    if experiment.init.as_ref().is_some_and(|init| init.from.trim().is_empty()) {
+        findings.push(Finding::new("init.from", "the file stem of another experiment", "nothing"));
+    }
+}
+
+fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let dataset = &experiment.dataset;
+    number(findings, "dataset.validation", dataset.validation, |x| x > 0.0 && x <= 0.9, "a share above 0 and up to 0.9");
+    if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
+        findings.push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
+    }
+    if dataset.path.is_some() && dataset.name.files().is_none() {
+        findings.push(Finding::new("dataset.path", "no path", "one").help("this dataset is part of warmstart itself"));
+    }
+}
+
+fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(pixels) = experiment.input.resize {
+        whole(findings, "input.resize", pixels, 32..=1024);
+    }
+}
+
+fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let augment = &experiment.augment;
+    number(findings, "augment.rotation", augment.rotation, |x| (0.0..=180.0).contains(&x), "degrees from 0 to 180");
+    number(findings, "augment.zoom", augment.zoom, |x| (0.0..=0.9).contains(&x), "a share from 0 to 0.9");
+}
+
+fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Freeze::Blocks(count) = experiment.model.freeze {
+        let blocks = Architecture::new(experiment.model.backbone).blocks;
+        if usize::try_from(count).is_ok_and(|count| count > blocks.len()) {
+            let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
+            let expected = format!("`none`, `backbone`, or at most {} blocks", blocks.len());
+            findings.push(Finding::new("model.freeze", &expected, count).help(&format!("they are {}", names.join(", "))));
+        }
+    }
+}
+
+fn validate_head(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let head = &experiment.model.head;
+    whole(findings, "model.head.hidden", head.hidden, 1..=65_536);
+    number(findings, "model.head.dropout", head.dropout, |x| (0.0..1.0).contains(&x), "a share from 0 to below 1");
+}
+
+fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    whole(findings, "train.epochs", experiment.train.epochs, 1..=100_000);
+    // Batch normalization needs two examples to have a variance.
+    whole(findings, "train.batch_size", experiment.train.batch_size, 2..=65_536);
+}
+
+fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let optimizer = &experiment.train.optimizer;
+    let rate = optimizer.learning_rate;
+    number(findings, "train.optimizer.learning_rate", rate, |x| x > 0.0 && x <= 100.0, "a rate above 0 and up to 100");
+    number(findings, "train.optimizer.momentum", optimizer.momentum, |x| (0.0..1.0).contains(&x), "a share from 0 to below 1");
+    number(findings, "train.optimizer.weight_decay", optimizer.weight_decay, |x| (0.0..=10.0).contains(&x), "0 to 10");
+    let default = super::default_momentum();
+    if optimizer.name != OptimizerName::Sgd && (optimizer.momentum - default).abs() > f64::EPSILON {
+        let finding = Finding::new("train.optimizer.momentum", "none for this optimizer", optimizer.momentum);
+        findings.push(finding.help("momentum belongs to `sgd`; remove the line"));
+    }
+}
+
+fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let schedule = &experiment.train.schedule;
+    let epochs = f64::from(experiment.train.epochs);
+    let field = "train.schedule.warmup_epochs";
+    number(findings, field, schedule.warmup_epochs, |x| (0.0..=epochs).contains(&x), "0 up to the number of epochs");
+    if let Some(gamma) = schedule.gamma {
+        number(findings, "train.schedule.gamma", gamma, |x| x > 0.0 && x <= 1.0, "a factor above 0 and up to 1");
+    }
+    if let Some(epochs) = schedule.step_epochs {
+        whole(findings, "train.schedule.step_epochs", epochs, 1..=100_000);
+    }
+    let is_step = schedule.name == ScheduleName::Step;
+    if is_step && schedule.step_epochs.is_none() {
+        let finding = Finding::new("train.schedule.step_epochs", "a whole number with `name: step`", "nothing");
+        findings.push(finding.help("add `step_epochs: 10`"));
+    }
+    if !is_step {
+        for (field, present) in [
+            ("train.schedule.step_epochs", schedule.step_epochs.is_some()),
+            ("train.schedule.gamma", schedule.gamma.is_some()),
+        ] {
+            if present {
+                findings.push(Finding::new(field, "it only with `name: step`", "it here").help("remove the line"));
+            }
+        }
+    }
+}
+
+fn validate_early_stopping(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(stop) = &experiment.train.early_stopping {
+        whole(findings, "train.early_stopping.patience", stop.patience, 1..=100_000);
+        number(findings, "train.early_stopping.min_delta", stop.min_delta, |x| x >= 0.0, "0 or more");
+    }
+}
+
+fn validate_reference(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(reference) = &experiment.reference else { return };
+    let figures = [
+        ("reference.train_time", reference.train_time, f64::MAX),
+        ("reference.train_acc", reference.train_acc, 1.0),
+        ("reference.val_acc", reference.val_acc, 1.0),
+        ("reference.train_loss", reference.train_loss, f64::MAX),
+        ("reference.val_loss", reference.val_loss, f64::MAX),
+        ("reference.test_acc", reference.test_acc, 1.0),
+    ];
+    for (field, figure, most) in figures {
+        if let Some(figure) = figure {
+            let expected = if most > 1.0 { "0 or more" } else { "an accuracy from 0 to 1" };
+            number(findings, field, figure, |x| (0.0..=most).contains(&x), expected);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Decisions without deeds: which learning rate, whether an epoch is the best, whether to go on, which images validate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::{EarlyStopping, Monitor, Schedule, ScheduleName};
+use crate::seed::{derive, SplitMix64};
+
+/// The learning rate of step `step` (counted from 0): linear warm-up, then the schedule. Cosine follows Loshchilov &
+/// Hutter 2017 without restarts, down to 0 at the end.
+pub fn learning_rate(schedule: &Schedule, base: f64, step: u64, steps_per_epoch: u64, epochs: u32) -> f64 {
+    let (step, per_epoch) = (step as f64, steps_per_epoch.max(1) as f64);
+    let warmup = schedule.warmup_epochs * per_epoch;
+    if step + 1.0 < warmup {
+        return base * (step + 1.0) / warmup;
+    }
+    match schedule.name {
+        ScheduleName::Constant => base,
+        ScheduleName::Step => {
+            let reductions = (step / per_epoch / f64::from(schedule.step_epochs.unwrap_or(1))).floor();
+            base * schedule.gamma.unwrap_or(0.1).powf(reductions)
+        }
+        ScheduleName::Cosine => {
+            let total = (f64::from(epochs) * per_epoch - warmup).max(1.0);
+            let done = ((step - warmup) / total).clamp(0.0, 1.0);
+            base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        }
+    }
+}
+
+/// What has been best so far, and how long ago. Part of every checkpoint, so that patience survives a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epoch (from 1) and figure of the best checkpoint.
+    pub best: Option<(u32, f64)>,
+    /// The figure that patience is measured from: the last that improved by `min_delta`.
+    mark: Option<f64>,
+    /// Epochs since then.
+    waited: u32,
+}
+
+/// What follows from an epoch's figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub best: bool,
+    pub stop: bool,
+}
+
+impl Progress {
+    /// Takes in the monitored figure of an epoch. A figure that is not a number is never the best.
+    pub fn observe(&mut self, monitor: Monitor, rule: Option<&EarlyStopping>, epoch: u32, figure: f64) -> Verdict {
+        let best = figure.is_finite() && self.best.is_none_or(|(_, best)| monitor.improves(figure, best, 0.0));
+        if best {
+            self.best = Some((epoch, figure));
+        }
+        let Some(rule) = rule else { return Verdict { best, stop: false } };
+        if figure.is_finite() && self.mark.is_none_or(|mark| monitor.improves(figure, mark, rule.min_delta)) {
+            self.mark = Some(figure);
+            self.waited = 0;
+        } else {
+            self.waited += 1;
+        }
+        Verdict { best, stop: self.waited >= rule.patience }
+    }
+}
+
+/// Indices of the training set, parted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    pub train: Vec<u32>,
+    pub validation: Vec<u32>,
+}
+
+/// Parts a training set by class: `share` of the images of each class validate, to the nearest image, with the total
+/// exact (largest remainders), the same for every experiment with this seed. Both parts come in ascending order.
+pub fn split(labels: &[u8], share: f64, seed: u64) -> Split {
+    let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); 256];
+    for (index, &label) in (0_u32..).zip(labels) {
+        by_class[usize::from(label)].push(index);
+    }
+    let quota = |len: usize| len as f64 * share;
+    let mut counts: Vec<usize> = by_class.iter().map(|class| whole(quota(class.len()).floor())).collect();
+    let mut order: Vec<usize> = (0..by_class.len()).filter(|&class| by_class[class].len() > 1).collect();
+    let remainder = |class: usize| quota(by_class[class].len()).fract();
+    order.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
+    let wanted = whole(quota(labels.len()).round());
+    let missing = wanted.saturating_sub(counts.iter().sum());
+    for class in order.into_iter().take(missing) {
+        counts[class] = (counts[class] + 1).min(by_class[class].len() - 1);
+    }
+    let mut split = Split { train: Vec::new(), validation: Vec::new() };
+    for (class, (mut members, count)) in (0_u64..).zip(by_class.into_iter().zip(counts)) {
+        SplitMix64::new(derive(seed, "split", 0, class)).shuffle(&mut members);
+        split.validation.extend(&members[..count]);
+        split.train.extend(&members[count..]);
+    }
+    split.train.sort_unstable();
+    split.validation.sort_unstable();
+    split
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is no larger than it")]
+fn whole(share: f64) -> usize {
+    share as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
+        Schedule { name, warmup_epochs, step_epochs: Some(2), gamma: Some(0.5) }
+    }
+
+    #[test]
+    fn warm_up_rises_linearly_to_the_full_rate() {
+        let constant = schedule(ScheduleName::Constant, 1.0);
+        let rates: Vec<f64> = (0..6).map(|step| learning_rate(&constant, 0.8, step, 4, 2)).collect();
+        assert_eq!(rates, [0.2, 0.4, 0.600_000_000_000_000_1, 0.8, 0.8, 0.8]);
+    }
+
+    #[test]
+    fn steps_multiply_by_gamma() {
+        let step = schedule(ScheduleName::Step, 0.0);
+        assert_eq!([0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10)), [1.0, 1.0, 0.5, 0.25]);
+    }
+
+    #[test]
+    fn cosine_is_half_in_the_middle_and_ends_near_zero() {
+        let cosine = schedule(ScheduleName::Cosine, 0.0);
+        let at = |step| learning_rate(&cosine, 1.0, step, 10, 10);
+        assert!((at(0) - 1.0).abs() < 1e-12 && (at(50) - 0.5).abs() < 1e-12 && at(99) < 3e-4 && at(99) > 0.0);
+    }
+
+    #[test]
+    fn patience_counts_epochs_without_enough_improvement_while_best_takes_any() {
+        let rule = EarlyStopping { monitor: Monitor::ValLoss, patience: 2, min_delta: 0.1 };
+        let mut progress = Progress::default();
+        let verdicts: Vec<(bool, bool)> = [1.0, 0.95, 0.85, f64::NAN, 0.84]
+            .into_iter()
+            .zip(1..)
+            .map(|(loss, epoch)| progress.observe(Monitor::ValLoss, Some(&rule), epoch, loss))
+            .map(|verdict| (verdict.best, verdict.stop))
+            .collect();
+        assert_eq!(verdicts, [(true, false), (true, false), (true, false), (false, false), (true, true)]);
+        assert_eq!(progress.best, Some((5, 0.84)));
+    }
+
+    #[test]
+    fn accuracy_is_better_when_higher() {
+        let mut progress = Progress::default();
+        let best = [0.1, 0.3, 0.2].map(|figure| progress.observe(Monitor::ValAcc, None, 1, figure).best);
+        assert_eq!(best, [true, true, false]);
+    }
+
+    #[test]
+    fn a_split_takes_the_share_of_every_class_and_of_the_whole() {
+        let labels: Vec<u8> = (0..1000_u32).map(|i| if i % 10 == 0 { 7 } else { u8::try_from(i % 3).unwrap() }).collect();
+        let parts = split(&labels, 0.3, 42);
+        assert_eq!((parts.validation.len(), parts.train.len()), (300, 700));
+        let of = |class: u8, part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == class).count();
+        assert_eq!(of(7, &parts.validation), 30);
+        let mut all: Vec<u32> = parts.train.iter().chain(&parts.validation).copied().collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn a_split_belongs_to_its_seed_and_never_empties_a_class_of_training_images() {
+        let labels: Vec<u8> = (0..60).map(|i| i / 2).collect();
+        assert_eq!(split(&labels, 0.3, 1), split(&labels, 0.3, 1));
+        assert_ne!(split(&labels, 0.3, 1), split(&labels, 0.3, 2));
+        let parts = split(&labels, 0.3, 1);
+        assert_eq!(parts.validation.len(), 18);
+        assert!((0..30).all(|class| parts.train.iter().any(|&i| labels[i as usize] == class)));
+    }
+}

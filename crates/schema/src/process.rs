@@ -1,0 +1,129 @@
+//! Who a process is, so that a number that was given anew is never mistaken for it.
+
+use serde::{Deserialize, Serialize};
+
+/// A process, named so that no later process can be taken for it: the same pid after a reboot, or given anew, differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Of the running kernel.
+    pub boot_id: String,
+    pub pid: u32,
+    /// Clock ticks from boot to the process's start (field 22 of `/proc/<pid>/stat`); 0 where there is no `/proc`.
+    pub start_ticks: u64,
+}
+
+/// What a worker can be asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Save and leave.
+    Stop,
+    /// Leave without saving.
+    StopNow,
+}
+
+impl Identity {
+    /// This process.
+    pub fn current() -> Self {
+        Self::of(std::process::id())
+    }
+
+    /// The process that has this number now.
+    pub fn of(pid: u32) -> Self {
+        Self { boot_id: boot_id(), pid, start_ticks: start_ticks(pid).unwrap_or(0) }
+    }
+
+    /// Whether this very process still runs (a zombie does not).
+    pub fn is_alive(&self) -> bool {
+        if cfg!(target_os = "linux") {
+            self.boot_id == boot_id() && self.start_ticks > 0 && start_ticks(self.pid) == Some(self.start_ticks)
+        } else {
+            self.raw_pid().is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+        }
+    }
+
+    /// Sends a request to this very process: it is pinned first, then looked at once more, so that no other process is
+    /// ever signalled. False when it is gone.
+    pub fn ask(&self, request: Request) -> std::io::Result<bool> {
+        let signal = match request {
+            Request::Stop => rustix::process::Signal::TERM,
+            Request::StopNow => rustix::process::Signal::QUIT,
+        };
+        let Some(pid) = self.raw_pid() else { return Ok(false) };
+        match send(pid, signal, || self.is_alive()) {
+            Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
+            other => other.map_err(Into::into),
+        }
+    }
+
+    fn raw_pid(&self) -> Option<rustix::process::Pid> {
+        i32::try_from(self.pid).ok().filter(|pid| *pid > 1).and_then(rustix::process::Pid::from_raw)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn send(pid: rustix::process::Pid, signal: rustix::process::Signal, is_it: impl Fn() -> bool) -> rustix::io::Result<bool> {
+    use rustix::process::{pidfd_open, pidfd_send_signal, PidfdFlags};
+    let pinned = pidfd_open(pid, PidfdFlags::empty())?;
+    if !is_it() {
+        return Ok(false);
+    }
+    pidfd_send_signal(pinned, signal).map(|()| true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(pid: rustix::process::Pid, signal: rustix::process::Signal, is_it: impl Fn() -> bool) -> rustix::io::Result<bool> {
+    if !is_it() {
+        return Ok(false);
+    }
+    rustix::process::kill_process(pid, signal).map(|()| true)
+}
+
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
+}
+
+/// Start time of a process that is no zombie.
+fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let state = fields.next()?;
+    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_another_start_or_boot_is_not_it() {
+        let me = Identity::current();
+        assert!(me.is_alive());
+        assert!(!Identity { start_ticks: me.start_ticks + 1, ..me.clone() }.is_alive());
+        assert!(!Identity { boot_id: "another boot".to_owned(), ..me }.is_alive());
+    }
+
+    #[test]
+    fn a_request_reaches_the_process_it_names_and_no_stranger_under_its_number() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(child.id());
+        let stranger = Identity { start_ticks: identity.start_ticks + 1, ..identity.clone() };
+        assert!(!stranger.ask(Request::Stop).unwrap());
+        assert!(child.try_wait().unwrap().is_none());
+        assert!(identity.ask(Request::Stop).unwrap());
+        assert!(!child.wait().unwrap().success());
+        assert!(!identity.ask(Request::Stop).unwrap());
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let identity = Identity::of(child.id());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while identity.is_alive() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(!identity.is_alive());
+        child.wait().unwrap();
+    }
+}

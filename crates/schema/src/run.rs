@@ -1,0 +1,318 @@
+//! The run folder: the contract between the worker, which writes it, and everything else, which reads it.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::Experiment;
+use crate::process::Identity;
+use crate::text;
+
+/// Version of the run folder; a reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// The name of a run folder: generated, never made of a user's text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+/// A name that is no run's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a run's name; expected 1 to 64 of a-z, 0-9 and -")]
+pub struct BadRunId(String);
+
+impl RunId {
+    /// A new name: the time to the second in UTC, and 16 random bits.
+    pub fn generate() -> Self {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff;
+        Self(format!("{}-{random:04x}", Timestamp::now().strftime("%Y%m%d-%H%M%S")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = BadRunId;
+
+    fn from_str(name: &str) -> Result<Self, BadRunId> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let valid = (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-');
+        if valid { Ok(Self(name.to_owned())) } else { Err(BadRunId(text::line(name, 80))) }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = BadRunId;
+
+    fn try_from(name: String) -> Result<Self, BadRunId> {
+        name.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// `run.json`: what a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    pub format: u32,
+    pub id: RunId,
+    /// The experiment's name, as a label.
+    pub experiment: String,
+    pub group: String,
+    /// The experiment's file without folder and `.yaml`: what `init: {from: …}` and the command line name it by.
+    pub stem: String,
+    /// The file that it was launched from, as given.
+    pub source: PathBuf,
+    pub created: Timestamp,
+    /// The device asked for: `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// The worker that has, or last had, the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Identity>,
+}
+
+/// `names.json`: which checkpoint is which, by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Names {
+    pub last: Option<u64>,
+    pub best: Option<u64>,
+}
+
+/// What a new run starts from.
+#[derive(Debug, Clone)]
+pub struct Launch<'a> {
+    pub experiment: &'a Experiment,
+    pub source: &'a Path,
+    pub device: &'a str,
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// Held by the worker for its whole life; the system lets go of it however the worker ends.
+#[derive(Debug)]
+pub struct RunLock(#[expect(dead_code, reason = "held, not read: closing the file gives the lock back")] File);
+
+impl RunDir {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The run's folder below `root`.
+    pub fn of(root: &Path, id: &RunId) -> Self {
+        Self::new(root.join(id.as_str()))
+    }
+
+    /// Makes the folder of a new run, all of it or nothing.
+    pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
+        let info = RunInfo {
+            format: FORMAT,
+            id: RunId::generate(),
+            experiment: launch.experiment.name.clone(),
+            group: launch.experiment.group.clone(),
+            stem: stem(launch.source),
+            source: launch.source.to_path_buf(),
+            created: Timestamp::now(),
+            device: launch.device.to_owned(),
+            worker: None,
+        };
+        fs::create_dir_all(root)?;
+        let aside = root.join(format!(".{}.new", info.id));
+        DirBuilder::new().mode(0o700).create(&aside)?;
+        let run = Self::new(root.join(info.id.as_str()));
+        let written = Self::new(&aside)
+            .write_info(&info)
+            .and_then(|()| launch.experiment.to_yaml().map_err(io::Error::other))
+            .and_then(|yaml| replace(&aside.join("experiment.yaml"), yaml.as_bytes()))
+            .and_then(|()| fs::rename(&aside, &run.path))
+            .and_then(|()| sync_dir(root));
+        if let Err(error) = written {
+            // The error that matters is the first one; what could not be written may not be removable either.
+            let _ = fs::remove_dir_all(&aside);
+            return Err(error);
+        }
+        Ok((run, info))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    pub fn experiment_yaml(&self) -> PathBuf {
+        self.path.join("experiment.yaml")
+    }
+
+    pub fn worker_log(&self) -> PathBuf {
+        self.path.join("worker.log")
+    }
+
+    /// Where all checkpoints of the run are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("ckpt")
+    }
+
+    /// The folder of the checkpoint after `step` steps.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.checkpoints().join(format!("step-{step:08}"))
+    }
+
+    pub fn info(&self) -> io::Result<RunInfo> {
+        let info: RunInfo = read_json(&self.path.join("run.json"))?;
+        if info.format > FORMAT {
+            let message = format!("run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart", info.format);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        // A folder may have been copied from anywhere: its texts are as foreign as a user's.
+        Ok(RunInfo { experiment: text::line(&info.experiment, 80), group: text::line(&info.group, 40), stem: text::line(&info.stem, 80), ..info })
+    }
+
+    pub fn write_info(&self, info: &RunInfo) -> io::Result<()> {
+        write_json(&self.path.join("run.json"), info)
+    }
+
+    /// Which checkpoints are `last` and `best`; none in a new run.
+    pub fn names(&self) -> io::Result<Names> {
+        match read_json(&self.path.join("names.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Names::default()),
+            other => other,
+        }
+    }
+
+    pub fn write_names(&self, names: Names) -> io::Result<()> {
+        write_json(&self.path.join("names.json"), &names)
+    }
+
+    /// Takes the run for this process; `None` when another worker has it.
+    pub fn lock(&self) -> io::Result<Option<RunLock>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path.join("run.lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(RunLock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether a worker has the run.
+    pub fn is_held(&self) -> bool {
+        File::open(self.path.join("run.lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+/// The ids of all runs below `root`, oldest first; a folder that is not there holds none.
+pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut ids: Vec<RunId> = entries
+        .flatten()
+        .filter(is_folder)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// What an experiment is called by its file.
+pub fn stem(source: &Path) -> String {
+    text::line(&source.file_stem().unwrap_or_default().to_string_lossy(), 80)
+}
+
+/// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.join(format!(".{name}.{}.new", std::process::id()));
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        sync_dir(folder)
+    };
+    write().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&aside);
+    })
+}
+
+/// Makes a folder's entries survive a power loss.
+pub fn sync_dir(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    replace(path, &bytes)
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<T> {
+    let bytes = fs::read(path)?;
+    let wrong = |error: serde_json::Error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    };
+    serde_json::from_slice(&bytes).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_never_a_path() {
+        for name in ["", "..", "a/b", "-rf", "A", "a b", "a\0", "ä", &"a".repeat(65)] {
+            assert!(name.parse::<RunId>().is_err(), "{name:?}");
+        }
+        let id = RunId::generate();
+        assert_eq!(id.as_str().parse::<RunId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_lock_excludes_a_second_one_and_ends_with_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(folder.path());
+        assert!(!run.is_held());
+        let lock = run.lock().unwrap();
+        assert!(lock.is_some() && run.is_held());
+        assert!(run.lock().unwrap().is_none());
+        drop(lock);
+        assert!(!run.is_held() && run.lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn replacing_a_file_that_cannot_be_written_leaves_it_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("names.json");
+        fs::create_dir(&target).unwrap();
+        assert!(replace(&target, b"{}").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,264 @@
+//! Everything the screens show of a run, as a pure fold over its events.
+
+use crate::event::{
+    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record, System, Test,
+};
+use crate::text;
+
+/// Notes kept; older ones are in the file.
+const MAX_NOTES: usize = 200;
+/// Points kept of the progress within epochs.
+const MAX_BATCHES: usize = 100_000;
+
+/// A run as its events tell it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunState {
+    /// The newest attempt.
+    pub attempt: Option<Attempt>,
+    pub phase: Phase,
+    pub dataset: Option<DatasetFacts>,
+    pub model: Option<ModelFacts>,
+    /// Every finished epoch, in order. What a resume repeats stands here once.
+    pub epochs: Vec<Epoch>,
+    /// Progress of the phase that runs now.
+    pub batch: Option<Batch>,
+    /// Training progress points of the whole run, in order of steps.
+    pub batches: Vec<Batch>,
+    /// The newest checkpoint, and when it was made.
+    pub checkpoint: Option<(f64, Checkpoint)>,
+    pub system: Option<System>,
+    pub frozen: Option<FrozenProof>,
+    pub test: Option<Test>,
+    pub notes: Vec<Note>,
+    pub outcome: Option<Outcome>,
+    /// A stop was asked for.
+    pub stopping: bool,
+    /// First steps (each after the one that its checkpoint holds) of resumed attempts, for marks on charts.
+    pub resumes: Vec<u64>,
+    /// Seconds since the Unix epoch of the first and the newest event.
+    pub first_event: Option<f64>,
+    pub last_event: Option<f64>,
+    /// Lines of the log that were no events.
+    pub damaged_lines: usize,
+}
+
+/// The hashes of all frozen tensors, before and after training.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrozenProof {
+    pub tensors: u32,
+    pub before: String,
+    pub after: String,
+}
+
+impl FrozenProof {
+    pub fn unchanged(&self) -> bool {
+        self.before == self.after
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    /// Seconds since the Unix epoch.
+    pub t: f64,
+    pub level: Level,
+    pub text: String,
+}
+
+/// How the newest attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Finished { stopped_early: bool },
+    Stopped,
+    Failed { kind: Failure, error: String, help: String },
+}
+
+/// What is known of a run from outside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It waits in the queue at this position, from 1.
+    Queued(usize),
+    /// A worker was started and has not taken the run yet.
+    Started,
+    /// A worker has it.
+    Held,
+    /// No worker has it.
+    Free,
+}
+
+/// What a run is doing, in-between states included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Queued(usize),
+    Starting,
+    Active(Phase),
+    Stopping,
+    Stopped,
+    Finished,
+    Failed,
+    /// Its worker ended without a word: killed, out of memory, or the machine went down.
+    Lost,
+}
+
+impl Status {
+    /// Whether a worker has the run or is about to.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Starting | Self::Active(_) | Self::Stopping)
+    }
+
+    /// Whether it can be taken up again where it stopped.
+    pub fn is_resumable(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed | Self::Lost)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued(_) => "queued",
+            Self::Starting => "starting",
+            Self::Active(phase) => phase.as_str(),
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Finished => "done",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl RunState {
+    /// Takes in the next event.
+    pub fn apply(&mut self, record: Record) {
+        let Record { t, event } = record;
+        self.first_event.get_or_insert(t);
+        self.last_event = Some(t);
+        match event {
+            Event::Attempt(attempt) => self.begin(attempt),
+            Event::Phase { phase } => {
+                self.phase = phase;
+                self.batch = None;
+            }
+            Event::Dataset(facts) => self.dataset = Some(facts),
+            Event::Model(facts) => self.model = Some(facts),
+            Event::Batch(batch) => self.progress(batch),
+            Event::Epoch(epoch) => {
+                self.epochs.retain(|other| other.epoch < epoch.epoch);
+                self.epochs.push(epoch);
+            }
+            Event::Checkpoint(checkpoint) => self.checkpoint = Some((t, checkpoint)),
+            Event::CheckpointFailed { error } => {
+                self.note(t, Level::Error, &format!("checkpoint not saved: {error}; training goes on"));
+            }
+            Event::System(system) => self.system = Some(system),
+            Event::Frozen { tensors, before, after } => self.frozen = Some(FrozenProof { tensors, before, after }),
+            Event::Test(test) => self.test = Some(test),
+            Event::Note { level, text } => self.note(t, level, &text),
+            Event::Stopping => self.stopping = true,
+            Event::Stopped { .. } => self.end(Outcome::Stopped),
+            Event::Finished { stopped_early, .. } => self.end(Outcome::Finished { stopped_early }),
+            Event::Failed { kind, error, help } => {
+                let (error, help) = (text::line(&error, 2000), text::line(&help, 500));
+                self.end(Outcome::Failed { kind, error, help });
+            }
+            Event::Header { .. } | Event::Unknown => {}
+        }
+    }
+
+    /// The state after these events.
+    pub fn fold(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut state = Self::default();
+        records.into_iter().for_each(|record| state.apply(record));
+        state
+    }
+
+    pub fn status(&self, liveness: Liveness) -> Status {
+        match (liveness, &self.outcome) {
+            (Liveness::Queued(position), _) => Status::Queued(position),
+            (Liveness::Started, _) => Status::Starting,
+            // Between taking the lock and its first event a resumed run still carries its old outcome.
+            (Liveness::Held, Some(Outcome::Finished { .. })) => Status::Finished,
+            (Liveness::Held, Some(_)) => Status::Starting,
+            (Liveness::Held, None) if self.stopping => Status::Stopping,
+            (Liveness::Held, None) if self.attempt.is_none() => Status::Starting,
+            (Liveness::Held, None) => Status::Active(self.phase),
+            (Liveness::Free, Some(Outcome::Finished { .. })) => Status::Finished,
+            (Liveness::Free, Some(Outcome::Stopped)) => Status::Stopped,
+            (Liveness::Free, Some(Outcome::Failed { .. })) => Status::Failed,
+            (Liveness::Free, None) => Status::Lost,
+        }
+    }
+
+    /// The epoch with the best monitored figure.
+    pub fn best_epoch(&self) -> Option<&Epoch> {
+        self.epochs.iter().rev().find(|epoch| epoch.best)
+    }
+
+    /// Epochs that the run is to have.
+    pub fn epochs_planned(&self) -> Option<u32> {
+        self.attempt.as_ref().map(|attempt| attempt.epochs)
+    }
+
+    /// Seconds of training so far: every finished epoch of what led here, over all attempts.
+    pub fn train_time(&self) -> Option<f64> {
+        self.epochs.last().map(|epoch| epoch.train_time)
+    }
+
+    /// Seconds until the last epoch ends at the pace of the recent ones, validation and saving included; none before there is
+    /// a pace to judge by.
+    pub fn time_left(&self) -> Option<f64> {
+        let (planned, batch) = (self.epochs_planned()?, self.batch.as_ref()?);
+        let dataset = self.dataset.as_ref()?;
+        if batch.images_per_second <= 0.0 {
+            return None;
+        }
+        let images_left = f64::from(batch.batches.saturating_sub(batch.batch)) / f64::from(batch.batches.max(1));
+        let per_epoch = f64::from(dataset.train) / batch.images_per_second;
+        // Validation has no backward pass: about a third of the work for each image.
+        let validation = f64::from(dataset.validation) / f64::from(dataset.train.max(1)) / 3.0;
+        let epochs_left = f64::from(planned.saturating_sub(batch.epoch));
+        Some(per_epoch * (images_left + validation + epochs_left * (1.0 + validation)))
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
+        let step = attempt.resumed_from.unwrap_or(0);
+        // What an earlier attempt did after its last checkpoint happens again.
+        self.epochs.retain(|epoch| epoch.step <= step);
+        self.batches.retain(|batch| batch.step <= step);
+        if attempt.number > 1 {
+            self.resumes.push(step);
+        }
+        self.batch = None;
+        self.outcome = None;
+        self.stopping = false;
+        self.test = None;
+        self.frozen = None;
+        self.phase = Phase::Loading;
+        self.attempt = Some(attempt);
+    }
+
+    fn progress(&mut self, batch: Batch) {
+        if self.phase == Phase::Training {
+            if self.batches.len() == MAX_BATCHES {
+                // Half the points tell the same story; the fresh ones keep coming at full rate.
+                let mut keep = false;
+                self.batches.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+            self.batches.push(batch.clone());
+        }
+        self.batch = Some(batch);
+    }
+
+    fn note(&mut self, t: f64, level: Level, note: &str) {
+        if self.notes.len() == MAX_NOTES {
+            self.notes.remove(0);
+        }
+        self.notes.push(Note { t, level, text: text::line(note, 500) });
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.stopping = false;
+        self.batch = None;
+    }
+}

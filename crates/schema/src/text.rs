@@ -1,0 +1,74 @@
+//! Text from outside (experiment names, log lines, class names, paths) is made harmless here, once, where it enters.
+
+use unicode_width::UnicodeWidthChar;
+
+/// Combining marks kept after one base character; more only serve to overflow a terminal cell.
+const MARKS_PER_CHARACTER: usize = 3;
+
+/// The text as one printable line of at most `max_chars` characters: control characters (C0, C1, escape sequences'
+/// introducer), bidirectional overrides and zero-width characters are dropped, any white space becomes one space.
+pub fn line(text: &str, max_chars: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(max_chars * 4));
+    let (mut count, mut marks) = (0, 0);
+    for c in text.chars() {
+        let c = if c.is_whitespace() { ' ' } else { c };
+        if c == ' ' && (out.is_empty() || out.ends_with(' ')) || is_hidden(c) {
+            continue;
+        }
+        if c.width() == Some(0) {
+            marks += 1;
+            if marks > MARKS_PER_CHARACTER || out.is_empty() {
+                continue;
+            }
+        } else {
+            marks = 0;
+        }
+        if count == max_chars {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+        count += 1;
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Characters that draw nothing themselves but change what is drawn around them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_lose_their_introducer() {
+        assert_eq!(line("a\u{1b}[31mred\u{9b}0m\u{7}", 80), "a[31mred0m");
+    }
+
+    #[test]
+    fn bidi_overrides_and_zero_width_characters_vanish() {
+        assert_eq!(line("ab\u{202e}cd\u{200b}e\u{feff}", 80), "abcde");
+    }
+
+    #[test]
+    fn white_space_of_any_kind_becomes_one_space() {
+        assert_eq!(line("  a\r\n\t b\u{a0}c  ", 80), "a b c");
+    }
+
+    #[test]
+    fn a_tower_of_combining_marks_is_cut() {
+        let tower = format!("e{}", "\u{301}".repeat(100_000));
+        assert_eq!(line(&tower, 80).chars().count(), 1 + MARKS_PER_CHARACTER);
+    }
+
+    #[test]
+    fn long_text_is_cut_with_an_ellipsis() {
+        assert_eq!(line("abcdef", 3), "abc…");
+        assert_eq!(line("abc", 3), "abc");
+    }
+}
