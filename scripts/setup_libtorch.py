@@ -601,10 +601,10 @@ def status():
 
 
 def copy_libs(into):
-    """All shared libraries into one folder, where each finds the others by its `$ORIGIN`."""
+    """All shared libraries into one folder, where each finds the others by its `$ORIGIN`; their names."""
     if users_own(os.environ):
         print("  libtorch stays where your LIBTORCH says; the worker knows that path")
-        return
+        return []
     name, wheels, _ = wanted(os.environ, lambda n, w: complete(folder_of(n, w)))
     folder = folder_of(name, wheels)
     if not complete(folder):
@@ -622,6 +622,7 @@ def copy_libs(into):
         if stale not in names and re.search(r"\.(so(\.[0-9.]+)?|dylib|new)$", stale):
             os.unlink(os.path.join(into, stale))
     print("  %d libraries of libtorch %s (%s), %s" % (len(libraries), VERSION, name, mb(tree_size(into))))
+    return sorted(names)
 
 
 def main(arguments):

@@ -1,0 +1,74 @@
+# GNU make 3.81 or newer. `make` alone lists what there is.
+
+PYTHON ?= python3
+CARGO ?= cargo
+PREFIX ?= $(HOME)/.local
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup libtorch weights build test check bench soak install uninstall clean clean-all need-python need-cargo
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: build weights ## set up, build, open the dashboard (ARGS="list" passes arguments on)
+	@$(TARGET)/release/warmstart $(ARGS)
+
+setup: libtorch weights ## bring libtorch and the quickstart weights into this folder (WARMSTART_CUDA=1 or 0 chooses)
+
+build: libtorch need-cargo ## release build of the dashboard and the worker
+	$(CARGO) build --release --workspace
+
+test: setup need-cargo ## all tests, set-up included
+	$(PYTHON) -m unittest discover -s scripts/tests
+	$(CARGO) test --doc -p warmstart-schema
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then echo "$(CARGO) nextest run --workspace"; $(CARGO) nextest run --workspace; \
+	else echo "$(CARGO) test --workspace --lib --bins --tests"; $(CARGO) test --workspace --lib --bins --tests; fi
+
+check: setup need-cargo ## what CI runs: formatting, lints, all tests
+	@for part in fmt clippy; do $(CARGO) $$part --version >/dev/null 2>&1 || \
+	  { echo "error: cargo $$part is missing. Get it with: rustup component add rustfmt clippy" >&2; exit 1; }; done
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory test
+
+bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.d/*
+	@found=; \
+	if $(CARGO) metadata --no-deps --format-version 1 | grep -q '"kind":\["bench"\]'; \
+	then found=1; $(CARGO) bench --workspace --bench '*' || exit 1; fi; \
+	for script in scripts/bench.d/*; do if test -f "$$script" -a -x "$$script"; \
+	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
+	test -n "$$found" || echo "there is no benchmark yet: neither a Rust one nor a program in scripts/bench.d/"
+
+soak: build weights ## long runs: every program in scripts/soak.d/*
+	@found=; \
+	for script in scripts/soak.d/*; do if test -f "$$script" -a -x "$$script"; \
+	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
+	test -n "$$found" || echo "there is no soak test yet: no program in scripts/soak.d/"
+
+install: build weights ## install below PREFIX=~/.local (DESTDIR is respected)
+	@$(PYTHON) scripts/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --target "$(TARGET)"
+
+uninstall: need-python ## remove what `make install` put below PREFIX
+	@$(PYTHON) scripts/install.py uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
+
+clean: need-cargo ## remove what cargo built
+	$(CARGO) clean
+
+clean-all: ## remove what cargo built, libtorch and the weights; checkpoints stay
+	rm -rf "$(TARGET)" .venv .libtorch .weights
+
+libtorch: need-python
+	@$(PYTHON) scripts/setup_libtorch.py
+
+# After libtorch, so that two progress lines do not mix under `make -j`.
+weights: need-python | libtorch
+	@$(PYTHON) scripts/fetch_weights.py
+
+need-python:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing. Get it with: sudo apt-get install python3 (dnf install python3; brew install python)" >&2; exit 1; }
+
+need-cargo:
+	@command -v $(CARGO) >/dev/null || { echo "error: $(CARGO) is missing. Get Rust 1.95 or newer from https://rustup.rs" >&2; exit 1; }

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""What `make install` and `make uninstall` do.
+
+    PREFIX/bin/warmstart                            the dashboard
+    PREFIX/lib/warmstart/warmstart-worker           the worker, which looks for libtorch beside itself first
+    PREFIX/lib/warmstart/libtorch/                  libtorch's libraries
+    PREFIX/lib/warmstart/installed.txt              every file put there, for uninstall
+    PREFIX/share/warmstart/weights/, experiments/   the quickstart weights, the shipped experiments
+
+Files are replaced whole, so a dashboard or a worker that runs meanwhile is not disturbed. Uninstalling removes what was
+installed and folders left empty; files of your own in those folders stay.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from setup_libtorch import ROOT, Failure, copy_libs, run  # noqa: E402
+
+EXPERIMENTS = os.path.join(ROOT, "experiments")
+WEIGHTS = os.path.join(ROOT, ".weights")
+
+
+def put(source, target, mode):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target + ".new")
+    os.chmod(target + ".new", mode)
+    os.replace(target + ".new", target)
+
+
+def shipped(folder, endings):
+    for at, _, files in os.walk(folder):
+        for name in sorted(files):
+            if name.endswith(endings):
+                yield os.path.relpath(os.path.join(at, name), folder)
+
+
+def install(root, prefix, target):
+    library, share = os.path.join(root, "lib", "warmstart"), os.path.join(root, "share", "warmstart")
+    plan = [
+        (os.path.join(target, "release", "warmstart"), os.path.join(root, "bin", "warmstart"), 0o755),
+        (os.path.join(target, "release", "warmstart-worker"), os.path.join(library, "warmstart-worker"), 0o755),
+    ]
+    for name in shipped(EXPERIMENTS, (".yaml", ".yml", ".json", ".md")):
+        plan.append((os.path.join(EXPERIMENTS, name), os.path.join(share, "experiments", name), 0o644))
+    for name in shipped(WEIGHTS, (".safetensors",)):
+        plan.append((os.path.join(WEIGHTS, name), os.path.join(share, "weights", name), 0o644))
+    for source, _, _ in plan:
+        if not os.path.exists(source):
+            raise Failure("%s is not built. `make install` builds it first." % os.path.relpath(source, ROOT))
+    before = listed(root, library)
+    for source, goal, mode in plan:
+        put(source, goal, mode)
+    libtorch = os.path.join(library, "libtorch")
+    now = [goal for _, goal, _ in plan] + [os.path.join(libtorch, name) for name in copy_libs(libtorch)]
+    remove(root, [path for path in before if path not in now])
+    with open(os.path.join(library, "installed.txt"), "w", encoding="utf-8") as f:
+        f.write("".join(os.path.relpath(path, root) + "\n" for path in now))
+    print("Installed %d files below %s; the program is %s." % (len(now), root, os.path.join(root, "bin", "warmstart")))
+    if root == prefix and os.path.join(prefix, "bin") not in os.environ.get("PATH", "").split(os.pathsep):
+        print("%s is not in your PATH yet." % os.path.join(prefix, "bin"))
+
+
+def listed(root, library):
+    """What an earlier installation put below root."""
+    try:
+        with open(os.path.join(library, "installed.txt"), encoding="utf-8") as f:
+            names = f.read().splitlines()
+    except FileNotFoundError:
+        return []
+    return [os.path.join(root, n) for n in names if n and not os.path.isabs(n) and ".." not in n.split("/")]
+
+
+def remove(root, paths):
+    for path in paths:
+        if os.path.lexists(path):
+            os.unlink(path)
+        folder = os.path.dirname(path)
+        while folder.startswith(root + os.sep) and "warmstart" in os.path.relpath(folder, root).split(os.sep):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                break
+            folder = os.path.dirname(folder)
+
+
+def uninstall(root):
+    library = os.path.join(root, "lib", "warmstart")
+    paths = listed(root, library)
+    if not paths:
+        print("Nothing of warmstart is installed below %s." % root)
+        return
+    remove(root, paths + [os.path.join(library, "installed.txt")])
+    print("Removed %d files below %s." % (len(paths), root))
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("install", "uninstall"))
+    parser.add_argument("--prefix", required=True)
+    parser.add_argument("--destdir", default="")
+    parser.add_argument("--target", default="target", help="cargo's target folder")
+    given = parser.parse_args(arguments)
+    prefix = os.path.abspath(os.path.expanduser(given.prefix))
+    root = os.path.abspath(given.destdir + prefix) if given.destdir else prefix
+    if given.action == "install":
+        install(root, prefix, os.path.join(ROOT, given.target))
+    else:
+        uninstall(root)
+
+
+if __name__ == "__main__":
+    run(main)
