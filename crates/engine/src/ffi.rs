@@ -48,6 +48,7 @@ unsafe extern "C" {
     fn ws_gradient_norm(count: usize, params: *const *const C_tensor, clip: f64, norm: *mut f64) -> *mut c_char;
     fn ws_load_library(path: *const c_char) -> *mut c_char;
     fn ws_torch_library() -> *mut c_char;
+    fn ws_torch_version() -> *mut c_char;
 }
 
 /// Takes ownership of a string of the shim; `None` for a null pointer.
@@ -97,9 +98,15 @@ pub struct Autocast {
 impl Autocast {
     /// Casts to `dtype` (`Kind::BFloat16` or `Kind::Half`) on `device` until the guard is dropped.
     pub fn enter(device: Device, dtype: Kind) -> Result<Self> {
+        // The numbers of c10::ScalarType, which tch keeps to itself.
+        let number = match dtype {
+            Kind::Half => 5,
+            Kind::BFloat16 => 15,
+            other => bail!("autocast goes to Half or BFloat16, not {other:?}"),
+        };
         let (cuda, mut was_enabled, mut was_dtype) = (c_int::from(device.is_cuda()), 0, 0);
         // SAFETY: both pointers are to places of this frame.
-        check(unsafe { ws_autocast(cuda, 1, dtype.c_int(), &raw mut was_enabled, &raw mut was_dtype) })?;
+        check(unsafe { ws_autocast(cuda, 1, number, &raw mut was_enabled, &raw mut was_dtype) })?;
         Ok(Self { cuda, was_enabled, was_dtype, not_send: PhantomData })
     }
 }
@@ -225,4 +232,10 @@ pub fn load_library(path: &Path) -> Result<()> {
 pub fn torch_library() -> Option<PathBuf> {
     // SAFETY: takes no pointers and returns a string that `take` frees.
     take(unsafe { ws_torch_library() }).map(PathBuf::from)
+}
+
+/// The version of libtorch that this program was compiled against.
+pub fn version() -> String {
+    // SAFETY: takes no pointers and returns a string that `take` frees.
+    take(unsafe { ws_torch_version() }).unwrap_or_default()
 }

@@ -1,0 +1,218 @@
+//! A whole model: normalization, resizing, backbone and head, its tensors by name, and what of it may move.
+
+mod head;
+mod init;
+
+use anyhow::{Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+use warmstart_schema::architecture::{self as spec, Architecture, HeadSpec, TensorKind, TensorSpec};
+use warmstart_schema::experiment::Interpolation;
+
+use crate::backbone::Backbone;
+use crate::ffi;
+use crate::layers::{Pass, Tensors};
+use head::Head;
+
+/// What a model is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSpec {
+    pub backbone: spec::Backbone,
+    pub classes: usize,
+    /// Width of the head's dense layer.
+    pub hidden: usize,
+    /// Probability of zeroing a pooled feature while training.
+    pub dropout: f64,
+    /// How many of the backbone's first blocks never move; all of them freeze the backbone.
+    pub frozen_blocks: usize,
+    /// Keeps batch normalization of the blocks that do train on its stored statistics.
+    pub norm_inference: bool,
+    /// Side in pixels to resize to inside the model; `None` keeps the images' own.
+    pub input_size: Option<i64>,
+    pub interpolation: Interpolation,
+    /// What the weights expect of each channel, for pixels in 0..1.
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
+/// Whether a forward pass is a step of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout and batch statistics where the model trains; autograd records.
+    Train,
+    /// Neither, and nothing is recorded.
+    Eval,
+}
+
+/// One tensor of a model.
+#[derive(Debug)]
+pub struct NamedTensor {
+    /// timm's name, or `head.…`.
+    pub name: String,
+    /// The storage that the layers use, float32.
+    pub tensor: Tensor,
+    pub kind: TensorKind,
+    /// Whether gradient descent moves it. The statistics of trained blocks move too, but not by gradients.
+    pub trainable: bool,
+    /// Whether it belongs to a frozen block, and must keep every bit.
+    pub frozen: bool,
+}
+
+/// A model with its tensors on one device.
+#[derive(Debug)]
+pub struct Model {
+    spec: ModelSpec,
+    architecture: Architecture,
+    device: Device,
+    tensors: Vec<NamedTensor>,
+    backbone: Backbone,
+    head: Head,
+    mean: Tensor,
+    std: Tensor,
+}
+
+impl Model {
+    /// Builds with initial weights that depend on `seed` and the tensors' names alone. Reseeds libtorch's generator.
+    pub fn new(spec: &ModelSpec, seed: u64, device: Device) -> Result<Self> {
+        let architecture = Architecture::new(spec.backbone);
+        let head = HeadSpec {
+            features: architecture.features,
+            hidden: spec.hidden,
+            classes: spec.classes,
+            dropout: spec.dropout,
+        };
+        let head_tensors = head.tensors();
+        let blocks = architecture.blocks.iter().enumerate().map(|(i, b)| (i < spec.frozen_blocks, &b.tensors));
+        let mut tensors = Vec::new();
+        for (frozen, described) in blocks.chain([(false, &head_tensors)]) {
+            for described in described {
+                tensors.push(Self::tensor(described, frozen, seed, device)?);
+            }
+        }
+        init::zero_residuals(&architecture, &mut tensors)?;
+        let by_name: Tensors = tensors.iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
+        let channels = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(device);
+        Ok(Self {
+            backbone: Backbone::new(&architecture, &by_name)?,
+            head: Head::new(&head, &by_name)?,
+            mean: channels(spec.mean)?,
+            std: channels(spec.std)?,
+            spec: spec.clone(),
+            architecture,
+            device,
+            tensors,
+        })
+    }
+
+    fn tensor(described: &TensorSpec, frozen: bool, seed: u64, device: Device) -> Result<NamedTensor> {
+        let mut tensor = init::draw(described, seed)?.f_to_device(device)?;
+        if described.shape.len() == 4 {
+            tensor = ffi::channels_last(&tensor)?;
+        }
+        let trainable = !frozen && !described.kind.is_statistic();
+        let tensor = tensor.f_set_requires_grad(trainable)?;
+        Ok(NamedTensor { name: described.name.clone(), tensor, kind: described.kind, trainable, frozen })
+    }
+
+    /// What the model was built from.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// The structure of its backbone.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Float images `[N, 3, H, W]` with pixels in 0..1, on the model's device, to logits `[N, classes]` in float32.
+    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        match mode {
+            Mode::Train => {
+                let pass = Pass { batch_statistics: !self.spec.norm_inference, recorded: true };
+                let features = self.backbone.forward(&self.prepare(images)?, self.spec.frozen_blocks, pass)?;
+                self.head_forward(&features, mode)
+            }
+            Mode::Eval => self.head_forward(&self.features(images)?, mode),
+        }
+    }
+
+    /// Pooled features `[N, F]` in inference mode, unrecorded: what a frozen backbone gives the head, worth keeping.
+    pub fn features(&self, images: &Tensor) -> Result<Tensor> {
+        self.backbone.forward(&self.prepare(images)?, self.architecture.blocks.len(), Pass::INFERENCE)
+    }
+
+    /// Pooled features `[N, F]` to logits `[N, classes]` in float32. Training needs two images or more, because batch
+    /// normalization has no variance of one.
+    pub fn head_forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
+        match mode {
+            Mode::Train => {
+                let images = features.size2()?.0;
+                ensure!(images > 1, "a training batch needs two images or more for batch normalization, this has {images}");
+                self.head.forward(features, Pass { batch_statistics: true, recorded: true })
+            }
+            Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::INFERENCE)),
+        }
+    }
+
+    /// Normalizes and resizes. Normalizing first costs less, on the small image, and interpolation keeps it as it is.
+    fn prepare(&self, images: &Tensor) -> Result<Tensor> {
+        let (_, channels, height, width) = images.size4()?;
+        if channels != 3 || images.kind() != Kind::Float {
+            bail!("images must be float32 [N, 3, H, W], not {:?} {:?}", images.kind(), images.size());
+        }
+        tch::no_grad(|| {
+            let mut x = images.f_sub(&self.mean)?.f_div_(&self.std)?;
+            if let Some(side) = self.spec.input_size.filter(|&side| (side, side) != (height, width)) {
+                x = match self.spec.interpolation {
+                    Interpolation::Nearest => x.f_upsample_nearest2d([side, side], None, None)?,
+                    Interpolation::Bilinear => x.f_upsample_bilinear2d([side, side], false, None, None)?,
+                };
+            }
+            ffi::channels_last(&x)
+        })
+    }
+
+    /// All tensors, the backbone's in timm's order, then the head's.
+    pub fn tensors(&self) -> &[NamedTensor] {
+        &self.tensors
+    }
+
+    /// What gradient descent moves, by name.
+    pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().filter(|t| t.trainable).map(|t| (t.name.as_str(), &t.tensor))
+    }
+
+    /// SHA-256, in hexadecimal, over parameters and buffers of the frozen blocks: equal before and after, nothing moved.
+    pub fn frozen_fingerprint(&self) -> Result<String> {
+        fingerprint(self.tensors.iter().filter(|t| t.frozen))
+    }
+
+    /// SHA-256, in hexadecimal, over all tensors.
+    pub fn fingerprint(&self) -> Result<String> {
+        fingerprint(&self.tensors)
+    }
+}
+
+fn fingerprint<'a>(tensors: impl IntoIterator<Item = &'a NamedTensor>) -> Result<String> {
+    let mut hash = Sha256::new();
+    for NamedTensor { name, tensor, .. } in tensors {
+        // Lengths keep one tensor's end from passing for the next one's beginning.
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update((tensor.numel() as u64).to_le_bytes());
+        hash.update(bytes(tensor)?);
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+/// A tensor's numbers in row-major order as bytes, whatever its layout and device.
+pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
+}

@@ -1,0 +1,132 @@
+//! Weights in and out as safetensors. Loading checks every name, shape, kind and number first and copies afterwards, so a
+//! refused file leaves the model as it was. tch's own loader does none of that, and libtorch's serializer aborts the
+//! process when the disk is full.
+
+mod format;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Kind, Tensor};
+use warmstart_schema::architecture::{Architecture, Backbone};
+
+pub use format::{Dtype, Entries, Entry, parse, write};
+
+use crate::model::{Model, NamedTensor};
+
+/// More than any classifier here weighs, and less than fills a machine's memory.
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+/// Classifiers that timm's pretrained files bring along; the study's head takes their place.
+const FOREIGN_HEADS: [&str; 4] = ["classifier.weight", "classifier.bias", "fc.weight", "fc.bias"];
+
+/// Which tensors a file must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadPolicy {
+    /// The whole backbone. A head of the file's own and `num_batches_tracked` are left aside, the model keeps its head.
+    Pretrained,
+    /// Exactly the model's tensors.
+    Exact,
+}
+
+/// Reads `path` and loads it into `model`.
+pub fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> Result<()> {
+    load_bytes(model, &read(path)?, policy).with_context(|| format!("cannot load {}", path.display()))
+}
+
+/// The bytes of a safetensors file; other formats are refused by name.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if ["pt", "pth", "ot", "bin", "ckpt", "pkl"].contains(&extension) {
+        bail!(
+            "{} is not loaded: a `.{extension}` file is a pickle, and opening a pickle runs whatever code is in it. \
+             Convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
+             \"weights.safetensors\")`, then name that file",
+            path.display()
+        );
+    }
+    let context = || format!("cannot read {}", path.display());
+    let file = File::open(path).with_context(context)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).with_context(context)?;
+    ensure!(bytes.len() as u64 <= MAX_FILE_BYTES, "{} is larger than {MAX_FILE_BYTES} bytes", path.display());
+    Ok(bytes)
+}
+
+/// Loads the bytes of a safetensors file into `model`; on error the model is as it was.
+pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()> {
+    let entries = parse(bytes)?;
+    let wanted: Vec<&NamedTensor> = model.tensors().iter().filter(|t| policy.wants(&t.name)).collect();
+    check_names(model, &entries, &wanted, policy)?;
+    let mut fresh = Vec::with_capacity(wanted.len());
+    for target in &wanted {
+        let entry = &entries[target.name.as_str()];
+        check_entry(target, entry)?;
+        let tensor = Tensor::f_from_data_size(entry.data, &entry.shape, Kind::Float)?;
+        fresh.push(tensor.f_to_device(target.tensor.device())?);
+    }
+    tch::no_grad(|| {
+        for (target, fresh) in wanted.iter().zip(&fresh) {
+            target.tensor.shallow_clone().f_copy_(fresh)?;
+        }
+        Ok(())
+    })
+}
+
+impl LoadPolicy {
+    fn wants(self, name: &str) -> bool {
+        self == Self::Exact || !name.starts_with("head.")
+    }
+
+    fn ignores(self, name: &str) -> bool {
+        self == Self::Pretrained
+            && (FOREIGN_HEADS.contains(&name) || name.starts_with("head.") || name.ends_with(".num_batches_tracked"))
+    }
+}
+
+fn check_names(model: &Model, entries: &Entries<'_>, wanted: &[&NamedTensor], policy: LoadPolicy) -> Result<()> {
+    let expected: BTreeSet<_> = wanted.iter().map(|t| t.name.as_str()).collect();
+    let missing: Vec<_> = wanted.iter().map(|t| t.name.as_str()).filter(|name| !entries.contains_key(*name)).collect();
+    let extra: Vec<_> =
+        entries.keys().map(String::as_str).filter(|name| !expected.contains(name) && !policy.ignores(name)).collect();
+    if missing.is_empty() && extra.is_empty() {
+        return Ok(());
+    }
+    let backbone = model.spec().backbone;
+    let mut problem = match guess(entries) {
+        Some(found) if found != backbone => format!("this file holds {found}, the experiment says {backbone}"),
+        _ => format!("this file does not hold the tensors of {backbone}"),
+    };
+    for (what, names) in [("missing", &missing), ("unexpected", &extra)] {
+        if let Some(first) = names.first() {
+            problem += &format!("; {} {what}, first `{first}`", names.len());
+        }
+    }
+    bail!("{problem}. Name the backbone that the file was made for, or another file")
+}
+
+/// The backbone whose tensors the file has, by name and shape.
+fn guess(entries: &Entries<'_>) -> Option<Backbone> {
+    Backbone::ALL.into_iter().find(|&backbone| {
+        Architecture::new(backbone).tensors().all(|t| entries.get(&t.name).is_some_and(|e| e.shape == t.shape))
+    })
+}
+
+fn check_entry(target: &NamedTensor, entry: &Entry<'_>) -> Result<()> {
+    let NamedTensor { name, tensor, .. } = target;
+    ensure!(
+        entry.dtype == Dtype::F32,
+        "tensor `{name}`: expected F32, found {:?}; convert the file to float32 first",
+        entry.dtype
+    );
+    let expected = tensor.size();
+    ensure!(entry.shape == expected, "tensor `{name}`: expected shape {expected:?}, found {:?}", entry.shape);
+    let finite = |number: &[u8]| number.try_into().is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite());
+    if let Some(at) = entry.data.chunks_exact(4).position(|number| !finite(number)) {
+        bail!("tensor `{name}`: number {at} is infinite or not a number; the file is damaged or its training diverged");
+    }
+    Ok(())
+}

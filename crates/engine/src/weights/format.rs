@@ -1,0 +1,172 @@
+//! The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes without gap or overlap.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::model;
+
+/// ResNet-50's header takes 30 KB.
+const MAX_HEADER_BYTES: usize = 1 << 20;
+const METADATA: &str = "__metadata__";
+
+/// The format's number formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the format's own names say it all")]
+pub enum Dtype {
+    Bool,
+    U8,
+    I8,
+    I16,
+    U16,
+    F16,
+    Bf16,
+    I32,
+    U32,
+    F32,
+    I64,
+    U64,
+    F64,
+}
+
+impl Dtype {
+    fn bytes(self) -> u64 {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::I16 | Self::U16 | Self::F16 | Self::Bf16 => 2,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::U64 | Self::F64 => 8,
+        }
+    }
+
+    fn of(kind: Kind) -> Result<Self> {
+        Ok(match kind {
+            Kind::Float => Self::F32,
+            Kind::Int64 => Self::I64,
+            other => bail!("tensors of kind {other:?} are not written"),
+        })
+    }
+}
+
+/// One tensor of a file, its bytes little-endian and row-major.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'a> {
+    pub dtype: Dtype,
+    pub shape: Vec<i64>,
+    pub data: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// A copy on the CPU; an error for anything but `F32` and `I64`, which are what checkpoints hold.
+    pub fn tensor(&self) -> Result<Tensor> {
+        let kind = match self.dtype {
+            Dtype::F32 => Kind::Float,
+            Dtype::I64 => Kind::Int64,
+            other => bail!("expected F32 or I64, found {other:?}"),
+        };
+        Ok(Tensor::f_from_data_size(self.data, &self.shape, kind)?)
+    }
+}
+
+/// The tensors of a file by name.
+pub type Entries<'a> = BTreeMap<String, Entry<'a>>;
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    dtype: Dtype,
+    shape: Vec<i64>,
+    data_offsets: (u64, u64),
+}
+
+/// The header in its own order. A plain map would keep the last of two equal names and say nothing.
+struct Header(Vec<(String, Described)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HeaderVisitor;
+        impl<'de> Visitor<'de> for HeaderVisitor {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from tensor names to their descriptions")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let (mut entries, mut names) = (Vec::new(), std::collections::HashSet::new());
+                while let Some(name) = map.next_key::<String>()? {
+                    if !names.insert(name.clone()) {
+                        return Err(A::Error::custom(format_args!("tensor `{name}` is described twice")));
+                    }
+                    if name == METADATA {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(Header(entries))
+            }
+        }
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+/// Reads the bytes of a safetensors file. The header is at most 1 MiB, no name comes twice, and the tensors fill the file
+/// without gap or overlap.
+pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
+    const NOT: &str = "not a safetensors file, or one that was cut short";
+    let (length, rest) = bytes.split_first_chunk::<8>().context(NOT)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).context(NOT)?;
+    ensure!(length <= MAX_HEADER_BYTES, "{NOT}: its header would take {length} bytes, the limit is {MAX_HEADER_BYTES}");
+    let (header, data) = rest.split_at_checked(length).context(NOT)?;
+    let Header(mut described) = serde_json::from_slice(header).context("the safetensors header is damaged")?;
+    described.sort_by_key(|(_, tensor)| tensor.data_offsets);
+    let mut entries = Entries::new();
+    let mut at = 0_u64;
+    for (name, Described { dtype, shape, data_offsets: (begin, end) }) in described {
+        ensure!(begin == at, "tensor `{name}`: its bytes begin at {begin}, expected {at}: a gap or an overlap");
+        let numbers = shape.iter().try_fold(1_u64, |n, &side| n.checked_mul(u64::try_from(side).ok()?));
+        let size = numbers.and_then(|n| n.checked_mul(dtype.bytes()));
+        ensure!(
+            size.is_some_and(|size| begin.checked_add(size) == Some(end)),
+            "tensor `{name}`: {dtype:?} {shape:?} does not take the bytes {begin} to {end}"
+        );
+        let slice = data.get(usize::try_from(begin)?..usize::try_from(end)?);
+        let data = slice.with_context(|| format!("tensor `{name}` ends at byte {end} of {}: {NOT}", data.len()))?;
+        at = end;
+        entries.insert(name, Entry { dtype, shape, data });
+    }
+    ensure!(at == data.len() as u64, "{} bytes follow the last tensor: the file is damaged", data.len() as u64 - at);
+    Ok(entries)
+}
+
+/// Float32 and int64 tensors as the bytes of a safetensors file, in the order given; names must differ.
+pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let mut header = serde_json::Map::new();
+    // What Hugging Face's readers ask for.
+    header.insert(METADATA.to_owned(), serde_json::json!({ "format": "pt" }));
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let (dtype, begin) = (Dtype::of(tensor.kind())?, end);
+        end += tensor.numel() as u64 * dtype.bytes();
+        let described = Described { dtype, shape: tensor.size(), data_offsets: (begin, end) };
+        if header.insert(name.clone(), serde_json::to_value(described)?).is_some() {
+            bail!("two tensors are called `{name}`");
+        }
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    // Readers map the file into memory and want the numbers aligned.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = Vec::with_capacity(8 + header.len() + usize::try_from(end)?);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for (_, tensor) in tensors {
+        bytes.extend(model::bytes(tensor)?);
+    }
+    Ok(bytes)
+}
