@@ -1,0 +1,104 @@
+//! A model's first weights: pretrained, random, a file's, or another run's best.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use warmstart_schema::catalog::{Places, Pretrained};
+use warmstart_schema::event::EventReader;
+use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::run::{self, RunDir, RunId};
+use warmstart_schema::state::{Outcome, RunState};
+
+use crate::checkpoint::{self, MODEL};
+use crate::failure::Blame;
+use crate::model::{Model, ModelSpec};
+use crate::weights::{LoadPolicy, load_bytes, load_into};
+
+/// What to build for an experiment.
+pub fn model_spec(experiment: &Experiment, blocks: usize) -> ModelSpec {
+    let pretrained = Pretrained::of(experiment.model.backbone);
+    let size = |side: u32| i64::from(side);
+    ModelSpec {
+        backbone: experiment.model.backbone,
+        classes: experiment.classes() as usize,
+        hidden: experiment.model.head.hidden as usize,
+        dropout: experiment.model.head.dropout,
+        frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
+        norm_inference: experiment.model.batch_norm == warmstart_schema::experiment::BatchNorm::Inference,
+        input_size: experiment.input.resize.map(size),
+        interpolation: experiment.input.interpolation,
+        mean: pretrained.mean,
+        std: pretrained.std,
+    }
+}
+
+/// Gives `model` the weights that the experiment starts from, and says in words where they came from.
+pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<String> {
+    if let Some(init) = &experiment.init {
+        return from_run(model, &init.from, root);
+    }
+    match &experiment.model.weights {
+        Weights::Random => Ok(format!("random, from seed {}", experiment.seed)),
+        Weights::File(path) => {
+            load_pretrained(model, path)?;
+            Ok(path.display().to_string())
+        }
+        Weights::Imagenet => {
+            let pretrained = Pretrained::of(experiment.model.backbone);
+            let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked))?;
+            load_pretrained(model, &path)?;
+            Ok(format!("ImageNet ({})", pretrained.hub))
+        }
+    }
+}
+
+fn load_pretrained(model: &Model, path: &Path) -> Result<()> {
+    load_into(model, path, LoadPolicy::Pretrained)
+        .map_err(|error| Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again"))
+}
+
+fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf]) -> anyhow::Error {
+    let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+    Blame::input(
+        format!("the ImageNet weights {} are not on this machine", pretrained.hub),
+        format!("put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`", pretrained.hub, looked.join(", ")),
+    )
+}
+
+/// Takes the best checkpoint of an experiment's newest finished run.
+fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
+    let run = newest_finished(root, stem)?;
+    let dir = RunDir::of(root, &run);
+    let names = dir.names().with_context(|| format!("reading the checkpoints of run {run}"))?;
+    let step = names.best.or(names.last).with_context(|| format!("run {run} has no checkpoint"))?;
+    let content = checkpoint::read(&dir.checkpoint(step))?;
+    load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
+        Blame::input(
+            format!("{} of run {run} ({stem}) does not fit this model: {error:#}", MODEL),
+            "backbone, head and classes must be those of the experiment named by init.from",
+        )
+    })?;
+    Ok(format!("the best checkpoint of {stem} (run {run}, step {step})"))
+}
+
+fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {
+    let is_finished = |dir: &RunDir| {
+        let mut reader = EventReader::new(dir.events());
+        let mut state = RunState::default();
+        while let Ok(poll) = reader.poll() {
+            poll.records.into_iter().for_each(|record| state.apply(record));
+            if !poll.more {
+                break;
+            }
+        }
+        matches!(state.outcome, Some(Outcome::Finished { .. }))
+    };
+    let runs = run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
+    let matching = runs.into_iter().rev().filter(|id| RunDir::of(root, id).info().is_ok_and(|info| info.stem == stem));
+    matching.into_iter().find(|id| is_finished(&RunDir::of(root, id))).ok_or_else(|| {
+        Blame::input(
+            format!("init.from: there is no finished run of `{stem}` in {}", root.display()),
+            format!("launch {stem} first and let it finish; in the queue this run waits for it"),
+        )
+    })
+}

@@ -1,0 +1,408 @@
+//! Training: epochs of batches, validation after each, checkpoints, and one measurement on the test set at the end.
+
+mod batches;
+mod evaluate;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tch::Tensor;
+use warmstart_schema::event::{Batch, Checkpoint, Epoch, Event, Failure, Level, Phase, Test};
+use warmstart_schema::experiment::{Experiment, Monitor, Precision};
+use warmstart_schema::policy;
+use warmstart_schema::run::RunDir;
+use warmstart_schema::seed;
+
+pub use self::batches::{Examples, steps_per_epoch};
+use self::batches::{Input, autocast};
+use self::evaluate::{batch_sums, cross_entropy, evaluate};
+use crate::augment::augment;
+use crate::checkpoint::{self, Content, State, Sums};
+use crate::failure::Blame;
+use crate::interrupt::Interrupt;
+use crate::model::{Mode, Model};
+use crate::optimizer::Optimizer;
+use crate::report::Reporter;
+use crate::weights::{self, LoadPolicy};
+
+/// No more than this much training is ever at stake.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+/// Saves that may fail one after the other before the run gives up.
+const MAX_FAILED_SAVES: u32 = 3;
+
+/// How an attempt ended when nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Finished { stopped_early: bool },
+    Stopped,
+}
+
+/// What training works on.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    pub experiment: &'a Experiment,
+    pub run: &'a RunDir,
+    pub model: Model,
+    pub optimizer: Optimizer,
+    pub train: Examples,
+    pub validation: Examples,
+    pub test: Examples,
+    /// Where to begin, or to go on.
+    pub state: State,
+    /// The epoch after which training ends.
+    pub epochs: u32,
+    pub reporter: &'a mut Reporter,
+    pub interrupt: &'a Interrupt,
+}
+
+/// Training under way.
+#[derive(Debug)]
+struct Trainer<'a> {
+    setup: Setup<'a>,
+    /// Loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
+    sums: Tensor,
+    last_save: Instant,
+    failed_saves: u32,
+}
+
+/// Trains to the end, or until it is interrupted; then everything is saved. Returns also the steps done and the seconds spent
+/// training.
+pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
+    let sums = setup.state.sums;
+    let sums = Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
+    let mut trainer = Trainer { setup, sums, last_save: Instant::now(), failed_saves: 0 };
+    let ended = trainer.run()?;
+    Ok((ended, trainer.setup.state.step, trainer.setup.state.train_time))
+}
+
+impl Trainer<'_> {
+    fn run(&mut self) -> Result<Ended> {
+        let frozen = self.frozen()?;
+        if !self.keep_features()? {
+            return self.stop();
+        }
+        while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
+            if !self.epoch()? {
+                return self.stop();
+            }
+        }
+        self.prove_frozen(frozen)?;
+        if !self.test()? {
+            return Ok(Ended::Stopped);
+        }
+        Ok(Ended::Finished { stopped_early: self.setup.state.stopped_early })
+    }
+
+    fn precision(&self) -> Precision {
+        self.setup.experiment.train.precision
+    }
+
+    fn batch_size(&self) -> usize {
+        self.setup.experiment.train.batch_size as usize
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        steps_per_epoch(self.setup.train.len(), self.batch_size())
+    }
+
+    /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
+    /// training images not unless they are augmented. False when it was interrupted.
+    fn keep_features(&mut self) -> Result<bool> {
+        let setup = &mut self.setup;
+        let model = &setup.model;
+        if model.spec().frozen_blocks < model.architecture().blocks.len() {
+            return Ok(true);
+        }
+        let (batch_size, precision) = (setup.experiment.train.batch_size as usize, setup.experiment.train.precision);
+        let total = setup.train.len() + setup.validation.len();
+        let mut all = vec![&mut setup.validation];
+        if setup.experiment.augment.is_identity() {
+            all.push(&mut setup.train);
+        }
+        let (started, mut before) = (Instant::now(), 0);
+        for examples in all {
+            let len = examples.len();
+            let (state, reporter, interrupt) = (&setup.state, &mut *setup.reporter, setup.interrupt);
+            let is_training = before > 0;
+            let begun = Instant::now();
+            let whole = examples.keep_features(model, batch_size, precision, |done| {
+                if reporter.is_due() {
+                    let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
+                    reporter.progress(Batch {
+                        epoch: state.epoch,
+                        step: state.step,
+                        batch: count((before + done) / batch_size),
+                        batches: count(total / batch_size),
+                        loss: f64::NAN,
+                        accuracy: f64::NAN,
+                        learning_rate: f64::NAN,
+                        images_per_second: rate,
+                        gradient_norm: f64::NAN,
+                    });
+                }
+                !interrupt.is_requested()
+            })?;
+            if is_training {
+                setup.state.train_time += begun.elapsed().as_secs_f64();
+            }
+            if !whole {
+                return Ok(false);
+            }
+            before += len;
+        }
+        Ok(true)
+    }
+
+    /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
+    fn epoch(&mut self) -> Result<bool> {
+        let epoch = self.setup.state.epoch + 1;
+        let steps = self.steps_per_epoch();
+        let order = seed::epoch_order(self.setup.experiment.seed, u64::from(epoch), self.setup.train.len());
+        let order = self.setup.train.positions(&order)?;
+        self.setup.reporter.phase(Phase::Training);
+        let mut clock = Clock { started: Instant::now(), images: 0 };
+        while (self.setup.state.batch as usize) < steps {
+            if self.setup.interrupt.is_requested() {
+                self.pause(&mut clock)?;
+                return Ok(false);
+            }
+            if self.last_save.elapsed() >= CHECKPOINT_EVERY {
+                self.pause(&mut clock)?;
+                self.save(false)?;
+                clock = Clock { started: Instant::now(), images: 0 };
+            }
+            self.step(epoch, &order, &mut clock)?;
+        }
+        let rate = clock.rate();
+        self.pause(&mut clock)?;
+        let Some(validation) = self.validate(epoch)? else { return Ok(false) };
+        self.conclude(epoch, validation, rate)?;
+        Ok(true)
+    }
+
+    /// One optimizer step on the next batch of the epoch.
+    fn step(&mut self, epoch: u32, order: &Tensor, clock: &mut Clock) -> Result<()> {
+        let (batch_size, steps, precision) = (self.batch_size(), self.steps_per_epoch(), self.precision());
+        let setup = &mut self.setup;
+        let start = setup.state.batch as usize * batch_size;
+        let end = setup.train.len().min(start + batch_size);
+        let (input, labels) = setup.train.batch(&crate::data::rows(order, start, end)?)?;
+        let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), setup.state.step);
+        let input = match input {
+            Input::Images(images) => Input::Images(augment(&images, &setup.experiment.augment, draw("augment"))?),
+            features @ Input::Features(_) => features,
+        };
+        tch::manual_seed(draw("dropout").cast_signed());
+        let (loss, logits) = {
+            let _autocast = autocast(precision, &setup.model)?;
+            let logits = input.forward(&setup.model, Mode::Train)?;
+            (cross_entropy(&logits, &labels)?, logits)
+        };
+        setup.optimizer.zero_grad();
+        loss.f_backward()?;
+        self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+
+        let train = &setup.experiment.train;
+        let rate = train.optimizer.learning_rate;
+        let rate = policy::learning_rate(&train.schedule, rate, setup.state.step, steps as u64, setup.epochs);
+        let is_due = setup.reporter.is_due();
+        let gradient_norm = if is_due { setup.optimizer.gradient_norm(None)? } else { 0.0 };
+        setup.optimizer.step(rate)?;
+        setup.state.step += 1;
+        setup.state.batch += 1;
+        setup.state.sums.images += count(end - start);
+        clock.images += end - start;
+        if is_due {
+            let sums = self.read_sums()?;
+            let setup = &mut self.setup;
+            setup.reporter.progress(Batch {
+                epoch,
+                step: setup.state.step,
+                batch: setup.state.batch,
+                batches: count(steps),
+                loss: sums.mean_loss(),
+                accuracy: sums.accuracy(),
+                learning_rate: rate,
+                images_per_second: clock.rate(),
+                gradient_norm,
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops the clock of training, once the device has done all that it was given.
+    fn pause(&mut self, clock: &mut Clock) -> Result<()> {
+        let sums = self.read_sums()?;
+        self.setup.state.sums = sums;
+        self.setup.state.train_time += clock.started.elapsed().as_secs_f64();
+        clock.started = Instant::now();
+        Ok(())
+    }
+
+    fn read_sums(&self) -> Result<Sums> {
+        let state = &self.setup.state;
+        let sums = evaluate::read(&self.sums, state.sums.images as usize)?;
+        if sums.loss.is_finite() {
+            return Ok(sums);
+        }
+        Err(Blame {
+            kind: Failure::NotANumber,
+            error: format!("the training loss is {} in epoch {}, by step {}", sums.loss, state.epoch + 1, state.step),
+            help: "the last checkpoint is from before; lower train.optimizer.learning_rate or lengthen the warm-up, then launch again".to_owned(),
+        }
+        .into())
+    }
+
+    /// Loss and accuracy on the validation images; `None` when it was interrupted.
+    fn validate(&mut self, epoch: u32) -> Result<Option<Sums>> {
+        self.setup.reporter.phase(Phase::Validating);
+        let (batch_size, precision) = (self.batch_size(), self.precision());
+        let Setup { model, validation, reporter, interrupt, state, .. } = &mut self.setup;
+        let (step, batches, started) = (state.step, validation.len().div_ceil(batch_size), Instant::now());
+        evaluate(model, validation, batch_size, precision, interrupt, |sums, done| {
+            if reporter.is_due() {
+                reporter.progress(evaluation_progress(epoch, step, &sums()?, (done.div_ceil(batch_size), batches), started));
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes in an epoch's figures, tells them and saves.
+    fn conclude(&mut self, epoch: u32, validation: Sums, images_per_second: f64) -> Result<()> {
+        let setup = &mut self.setup;
+        let (monitor, train) = (setup.experiment.monitor(), &setup.experiment.train);
+        let figure = match monitor {
+            Monitor::ValLoss => validation.mean_loss(),
+            Monitor::ValAcc => validation.accuracy(),
+        };
+        let state = &mut setup.state;
+        let verdict = state.progress.observe(monitor, train.early_stopping.as_ref(), epoch, figure);
+        let sums = std::mem::take(&mut state.sums);
+        (state.epoch, state.batch, state.stopped_early) = (epoch, 0, verdict.stop);
+        if verdict.best {
+            state.best_step = Some(state.step);
+        }
+        let steps = steps_per_epoch(setup.train.len(), train.batch_size as usize) as u64;
+        let last_rate = |step: u64| policy::learning_rate(&train.schedule, train.optimizer.learning_rate, step, steps, setup.epochs);
+        let event = Event::Epoch(Epoch {
+            epoch,
+            step: state.step,
+            train_loss: sums.mean_loss(),
+            train_acc: sums.accuracy(),
+            val_loss: validation.mean_loss(),
+            val_acc: validation.accuracy(),
+            learning_rate: last_rate(state.step.saturating_sub(1)),
+            images_per_second,
+            train_time: state.train_time,
+            best: verdict.best,
+        });
+        setup.reporter.tell(&event);
+        self.sums = self.sums.f_zeros_like()?;
+        self.save(verdict.best)
+    }
+
+    /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
+    fn save(&mut self, best: bool) -> Result<()> {
+        self.setup.reporter.phase(Phase::Saving);
+        let started = Instant::now();
+        self.last_save = started;
+        let saved = self.content().and_then(|content| checkpoint::save(self.setup.run, &content));
+        let state = &self.setup.state;
+        match saved {
+            Ok(bytes) => {
+                let (step, epoch, seconds) = (state.step, state.epoch, started.elapsed().as_secs_f64());
+                self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step, epoch, best, bytes, seconds }));
+                self.failed_saves = 0;
+                Ok(())
+            }
+            Err(error) => {
+                self.setup.reporter.tell(&Event::CheckpointFailed { error: format!("{error:#}") });
+                self.failed_saves += 1;
+                if self.failed_saves < MAX_FAILED_SAVES { Ok(()) } else { Err(error.context("no checkpoint could be saved any more")) }
+            }
+        }
+    }
+
+    fn content(&self) -> Result<Content> {
+        let tensors: Vec<(String, Tensor)> =
+            self.setup.model.tensors().iter().map(|named| (named.name.clone(), named.tensor.shallow_clone())).collect();
+        let model = weights::write(&tensors)?;
+        Ok(Content { state: self.setup.state.clone(), model, optimizer: weights::write(&self.setup.optimizer.state())? })
+    }
+
+    /// Saves and leaves.
+    fn stop(&mut self) -> Result<Ended> {
+        self.setup.reporter.tell(&Event::Stopping);
+        self.failed_saves = MAX_FAILED_SAVES - 1;
+        self.save(false).context("stopping")?;
+        Ok(Ended::Stopped)
+    }
+
+    fn frozen(&self) -> Result<Option<String>> {
+        let has_frozen = self.setup.model.spec().frozen_blocks > 0;
+        has_frozen.then(|| self.setup.model.frozen_fingerprint()).transpose()
+    }
+
+    /// Tells whether anything that is frozen moved.
+    fn prove_frozen(&mut self, before: Option<String>) -> Result<()> {
+        let (Some(before), Some(after)) = (before, self.frozen()?) else { return Ok(()) };
+        let tensors = count(self.setup.model.tensors().iter().filter(|named| named.frozen).count());
+        if before != after {
+            self.setup.reporter.note(Level::Error, "frozen weights have moved; this is a mistake of warmstart, please report it");
+        }
+        self.setup.reporter.tell(&Event::Frozen { tensors, before, after });
+        Ok(())
+    }
+
+    /// Measures the best checkpoint on the test images, once. False when it was interrupted.
+    fn test(&mut self) -> Result<bool> {
+        self.setup.reporter.phase(Phase::Testing);
+        let (batch_size, precision) = (self.batch_size(), self.precision());
+        let Setup { model, test, reporter, interrupt, state, run, .. } = &mut self.setup;
+        let step = state.best_step.unwrap_or(state.step);
+        let best = checkpoint::read(&run.checkpoint(step)).context("reading the best checkpoint for the test")?;
+        weights::load_bytes(model, &best.model, LoadPolicy::Exact)?;
+        let (epoch, batches, started) = (best.state.epoch, test.len().div_ceil(batch_size), Instant::now());
+        let sums = evaluate(model, test, batch_size, precision, interrupt, |sums, done| {
+            if reporter.is_due() {
+                reporter.progress(evaluation_progress(epoch, step, &sums()?, (done.div_ceil(batch_size), batches), started));
+            }
+            Ok(())
+        })?;
+        let Some(sums) = sums else { return Ok(false) };
+        reporter.tell(&Event::Test(Test { epoch, loss: sums.mean_loss(), accuracy: sums.accuracy() }));
+        Ok(true)
+    }
+}
+
+/// How long the training of an epoch has run in this process, and over how many images.
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    images: usize,
+}
+
+impl Clock {
+    /// Images a second.
+    fn rate(&self) -> f64 {
+        self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+}
+
+fn evaluation_progress(epoch: u32, step: u64, sums: &Sums, (batch, batches): (usize, usize), started: Instant) -> Batch {
+    Batch {
+        epoch,
+        step,
+        batch: count(batch),
+        batches: count(batches),
+        loss: sums.mean_loss(),
+        accuracy: sums.accuracy(),
+        learning_rate: f64::NAN,
+        images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
+        gradient_norm: f64::NAN,
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,90 @@
+//! Loss and accuracy in inference mode.
+
+use anyhow::Result;
+use tch::{Kind, Tensor};
+use warmstart_schema::experiment::Precision;
+
+use super::batches::{Examples, autocast};
+use crate::checkpoint::Sums;
+use crate::interrupt::Interrupt;
+use crate::model::{Mode, Model};
+
+/// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let classes = logits.size2()?.1;
+    let one_hot = labels.f_one_hot(classes)?.f_to_kind(Kind::Float)?;
+    let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
+    Ok((log_probabilities * one_hot).f_sum(Kind::Float)?.f_neg()?.f_div_scalar(labels.size1()? as f64)?)
+}
+
+/// Sum of the losses and number of right answers of a batch, float64 `[2]`, unrecorded.
+pub fn batch_sums(loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    tch::no_grad(|| {
+        let loss = loss.f_detach()?.f_to_kind(Kind::Double)?.f_mul_scalar(labels.size1()? as f64)?;
+        let right = logits.f_argmax(-1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)?;
+        Ok(Tensor::f_stack(&[loss, right], 0)?)
+    })
+}
+
+/// Measures all examples; `each` hears the sums after each batch. `None` when it was interrupted.
+pub fn evaluate(
+    model: &Model,
+    examples: &Examples,
+    batch_size: usize,
+    precision: Precision,
+    interrupt: &Interrupt,
+    mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
+) -> Result<Option<Sums>> {
+    let _autocast = autocast(precision, model)?;
+    let everything: Vec<u32> = (0..u32::try_from(examples.len())?).collect();
+    let everything = examples.positions(&everything)?;
+    let mut sums = Tensor::f_zeros([2], (Kind::Double, model.device()))?;
+    for start in (0..examples.len()).step_by(batch_size) {
+        if interrupt.is_requested() {
+            return Ok(None);
+        }
+        let end = examples.len().min(start + batch_size);
+        let (input, labels) = examples.batch(&crate::data::rows(&everything, start, end)?)?;
+        let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
+        let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
+        sums = sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+        each(&|| read(&sums, end), end)?;
+    }
+    read(&sums, examples.len()).map(Some)
+}
+
+/// Brings the sums over `images` from the device.
+pub fn read(sums: &Tensor, images: usize) -> Result<Sums> {
+    let [loss, correct] = <[f64; 2]>::try_from(Vec::<f64>::try_from(sums)?.as_slice())?;
+    Ok(Sums { loss, correct, images: u32::try_from(images)? })
+}
+
+impl Sums {
+    /// Mean loss.
+    pub fn mean_loss(&self) -> f64 {
+        self.loss / f64::from(self.images.max(1))
+    }
+
+    /// Share of right answers.
+    pub fn accuracy(&self) -> f64 {
+        self.correct / f64::from(self.images.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_matches_a_hand_computed_case() {
+        // -ln softmax: row 1 is -ln(e^2 / (e^2 + e^1 + e^0)) = 0.407606, row 2 is ln 3 = 1.098612.
+        let logits = Tensor::from_slice2(&[[2.0_f32, 1.0, 0.0], [5.0, 5.0, 5.0]]);
+        let labels = Tensor::from_slice(&[0_i64, 2]);
+        let loss = cross_entropy(&logits, &labels).unwrap();
+        assert!((loss.double_value(&[]) - f64::midpoint(0.407_606, 1.098_612)).abs() < 1e-5);
+        let sums = batch_sums(&loss, &logits, &labels).unwrap();
+        // Of equal logits the first counts, so only the first row is right.
+        let sums = read(&sums, 2).unwrap();
+        assert!((sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5);
+    }
+}

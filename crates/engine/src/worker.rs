@@ -1,0 +1,315 @@
+//! One run from its folder: take it, prepare, train, leave word, start the next in the queue.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use sha2::{Digest, Sha256};
+use tch::Device;
+use warmstart_schema::architecture::{HeadSpec, count};
+use warmstart_schema::catalog::Places;
+use warmstart_schema::event::{Attempt, DatasetFacts, Event, EventReader, Failure, Level, ModelFacts, Phase};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::policy;
+use warmstart_schema::process::Identity;
+use warmstart_schema::queue::Queue;
+use warmstart_schema::run::{RunDir, RunInfo, RunLock};
+use warmstart_schema::state::{Outcome, RunState};
+
+use crate::checkpoint::{self, Content, Machine, State, Sums};
+use crate::data::{self, OnDevice};
+use crate::device::{self, DeviceRequest};
+use crate::failure::Blame;
+use crate::initial;
+use crate::interrupt::Interrupt;
+use crate::model::Model;
+use crate::optimizer::{Optimizer, OptimizerSpec};
+use crate::report::{Reporter, log};
+use crate::train::{Ended, Examples, Setup, steps_per_epoch, train};
+use crate::usage::{Usage, cpu_name};
+use crate::weights::{self, LoadPolicy};
+use crate::{ffi, interrupt};
+
+/// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Carries out the run in `folder`. True when it finished or was stopped as asked.
+pub fn run(folder: &Path) -> Result<bool> {
+    let run = RunDir::new(folder);
+    let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
+    let Some(lock) = take(&run)? else {
+        return Err(anyhow!("another worker has run {}: stop it first, or look at it in the dashboard", info.id));
+    };
+    let interrupt = interrupt::Interrupt::listen()?;
+    let before = history(&run)?;
+    if matches!(before.outcome, Some(Outcome::Finished { .. })) {
+        log::line("this run is finished; there is nothing to resume");
+        return Ok(true);
+    }
+    let info = RunInfo { worker: Some(Identity::current()), ..info };
+    run.write_info(&info).context("writing run.json")?;
+    let succeeded = attempt(&run, &info, &before, &interrupt)?;
+    drop(lock);
+    start_next(&run, &info);
+    Ok(succeeded)
+}
+
+fn take(run: &RunDir) -> Result<Option<RunLock>> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match run.lock().context("locking the run")? {
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            other => return Ok(other),
+        }
+    }
+}
+
+/// What earlier attempts told.
+fn history(run: &RunDir) -> Result<RunState> {
+    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
+    loop {
+        let poll = reader.poll().context("reading events.jsonl")?;
+        poll.records.into_iter().for_each(|record| state.apply(record));
+        if !poll.more {
+            return Ok(state);
+        }
+    }
+}
+
+/// Runs one attempt and leaves word how it ended, whatever happens.
+fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, interrupt: &Interrupt) -> Result<bool> {
+    device::prepare_cuda();
+    let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
+    let gpu = if let Device::Cuda(index) = device { u32::try_from(index).ok() } else { None };
+    let usage = Usage::new(gpu);
+    let gpu_name = usage.gpu_name();
+    let mut reporter = Reporter::open(&run.events(), usage).context("opening events.jsonl")?;
+    let place = Place { device, reason, name: device_name(device, gpu_name) };
+    let result = catch_unwind(AssertUnwindSafe(|| prepare_and_train(run, info, before, place, &mut reporter, interrupt)))
+        .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
+    let event = match result {
+        Ok((ended, step, train_time)) => match ended {
+            Ended::Finished { stopped_early } => Event::Finished { train_time, stopped_early },
+            Ended::Stopped => Event::Stopped { step, train_time },
+        },
+        Err(error) => {
+            let Blame { kind, error, help } = Blame::of(&error);
+            log::line(&format!("failed: {error}\nhelp: {help}"));
+            Event::Failed { kind, error, help }
+        }
+    };
+    reporter.tell(&event);
+    reporter.sync();
+    Ok(!matches!(event, Event::Failed { .. }))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// Where a run trains.
+struct Place {
+    device: Device,
+    /// Why there.
+    reason: String,
+    name: String,
+}
+
+fn device_name(device: Device, gpu: Option<String>) -> String {
+    match device {
+        Device::Cpu => cpu_name(),
+        _ => gpu.unwrap_or_else(|| device_id(device)),
+    }
+}
+
+/// A device as libtorch names it.
+pub fn device_id(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+fn prepare_and_train(
+    run: &RunDir,
+    info: &RunInfo,
+    before: &RunState,
+    place: Place,
+    reporter: &mut Reporter,
+    interrupt: &Interrupt,
+) -> Result<(Ended, u64, f64)> {
+    checkpoint::remove_unfinished(run).context("removing what an interrupted save left behind")?;
+    let path = run.experiment_yaml();
+    let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let experiment = experiment::load(&path, &[]).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
+    })?;
+    let (saved, skipped) = checkpoint::newest(run)?;
+    let threads = threads(saved.as_ref());
+    tch::set_num_threads(i32::try_from(threads)?);
+    let device = place.device;
+    let machine = Machine {
+        device: device_id(device),
+        device_name: place.name.clone(),
+        threads,
+        libtorch: ffi::version(),
+        experiment: format!("{:x}", Sha256::digest(&yaml)),
+    };
+    tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
+    skipped.into_iter().for_each(|text| reporter.note(Level::Warning, text));
+    reporter.phase(Phase::Loading);
+
+    let parts = parts(&experiment, device)?;
+    let steps = steps_per_epoch(parts.train.len(), experiment.train.batch_size as usize);
+    ensure_trainable(steps, &parts)?;
+    reporter.tell(&Event::Dataset(DatasetFacts {
+        name: experiment.dataset.name.as_str().to_owned(),
+        train: u32::try_from(parts.train.len())?,
+        validation: u32::try_from(parts.validation.len())?,
+        test: u32::try_from(parts.test.len())?,
+        classes: experiment.classes(),
+        steps_per_epoch: u32::try_from(steps)?,
+    }));
+    let (model, optimizer, state) = model(run, &experiment, device, machine, saved, reporter)?;
+    let Parts { train: train_part, validation, test } = parts;
+    let epochs = experiment.train.epochs;
+    let setup = Setup {
+        experiment: &experiment, run, model, optimizer, train: train_part, validation, test, state, epochs, reporter, interrupt,
+    };
+    train(setup).with_context(|| format!("run {}", info.id))
+}
+
+fn ensure_trainable(steps: usize, parts: &Parts) -> Result<()> {
+    if steps == 0 || parts.validation.is_empty() {
+        let error = format!("{} training and {} validation images are too few", parts.train.len(), parts.validation.len());
+        return Err(Blame::input(error, "change dataset.validation, or bring more images"));
+    }
+    Ok(())
+}
+
+/// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
+fn threads(saved: Option<&Content>) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).filter(|&threads| threads > 0);
+    saved.map_or(asked.unwrap_or(cores), |content| content.state.machine.threads)
+}
+
+fn tell_attempt(
+    reporter: &mut Reporter,
+    before: &RunState,
+    place: Place,
+    machine: &Machine,
+    saved: Option<&Content>,
+    epochs: u32,
+) {
+    let mut not_exact = saved.map(|content| machine.differences(&content.state.machine)).unwrap_or_default();
+    if saved.is_some() && machine.device != "cpu" {
+        not_exact.push("kernels on a GPU may sum in another order each time".to_owned());
+    }
+    let host = nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned());
+    reporter.tell(&Event::Attempt(Attempt {
+        number: before.attempt.as_ref().map_or(1, |attempt| attempt.number + 1),
+        worker: Identity::current(),
+        host,
+        device: machine.device.clone(),
+        device_name: place.name,
+        device_reason: place.reason,
+        threads: machine.threads,
+        libtorch: machine.libtorch.clone(),
+        epochs,
+        resumed_from: saved.map(|content| content.state.step),
+        not_exact,
+    }));
+}
+
+/// The dataset, parted.
+struct Parts {
+    train: Examples,
+    validation: Examples,
+    test: Examples,
+}
+
+fn parts(experiment: &Experiment, device: Device) -> Result<Parts> {
+    let pictures = data::load(&experiment.dataset, &Places::from_env())?;
+    let labels = experiment.dataset.labels;
+    let split = policy::split(pictures.train.labels(labels), experiment.dataset.validation, experiment.seed);
+    let everything: Vec<u32> = (0..u32::try_from(pictures.test.len())?).collect();
+    let train = Rc::new(OnDevice::new(&pictures.train, labels, device)?);
+    let test = Rc::new(OnDevice::new(&pictures.test, labels, device)?);
+    Ok(Parts {
+        train: Examples::new(Rc::clone(&train), &split.train)?,
+        validation: Examples::new(train, &split.validation)?,
+        test: Examples::new(test, &everything)?,
+    })
+}
+
+/// Model and optimizer as the checkpoint has them, or at their beginning.
+fn model(
+    run: &RunDir,
+    experiment: &Experiment,
+    device: Device,
+    machine: Machine,
+    saved: Option<Content>,
+    reporter: &mut Reporter,
+) -> Result<(Model, Optimizer, State)> {
+    let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
+    let spec = initial::model_spec(experiment, blocks);
+    let model = Model::new(&spec, experiment.seed, device)?;
+    let train = &experiment.train.optimizer;
+    let optimizer =
+        OptimizerSpec { momentum: train.momentum, weight_decay: train.weight_decay, ..OptimizerSpec::new(train.name) };
+    let mut optimizer = Optimizer::new(optimizer, model.trainable())?;
+    let (state, weights) = if let Some(Content { state, model: bytes, optimizer: optimizer_bytes }) = saved {
+        weights::load_bytes(&model, &bytes, LoadPolicy::Exact).context("loading the checkpoint's model")?;
+        let tensors = weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
+        let tensors = tensors.iter().map(|(name, entry)| Ok((name.clone(), entry.tensor()?))).collect::<Result<_>>()?;
+        optimizer.load_state(&tensors)?;
+        ensure!(u64::try_from(optimizer.steps())? == state.step, "the checkpoint's optimizer is of another step");
+        let weights = format!("this run's checkpoint at step {}", state.step);
+        (State { machine, ..state }, weights)
+    } else {
+        let root = run.path().parent().unwrap_or(Path::new("."));
+        (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
+    };
+    let architecture = model.architecture();
+    let head = HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
+    reporter.tell(&Event::Model(ModelFacts {
+        backbone: experiment.model.backbone.to_string(),
+        pixels: experiment.pixels(),
+        weights,
+        counts: count(architecture, &head, spec.frozen_blocks),
+        cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+    }));
+    Ok((model, optimizer, state))
+}
+
+fn fresh(machine: Machine) -> State {
+    State {
+        step: 0,
+        epoch: 0,
+        batch: 0,
+        sums: Sums::default(),
+        progress: policy::Progress::default(),
+        best_step: None,
+        stopped_early: false,
+        train_time: 0.0,
+        machine,
+    }
+}
+
+/// Starts what waits in the queue now that this run's place is free.
+fn start_next(run: &RunDir, info: &RunInfo) {
+    let Some(root) = run.path().parent() else { return };
+    let next = std::env::current_exe().and_then(|worker| Queue::new(root).advance(&worker, Some(&info.id)));
+    match next {
+        Ok(advance) => {
+            for (run, error) in advance.failed {
+                log::line(&format!("run {run} could not be started: {error}"));
+            }
+        }
+        Err(error) => log::line(&format!("the queue could not be read: {error}")),
+    }
+}
