@@ -16,7 +16,7 @@ Of each wheel only what a C++ program needs is unpacked: libraries, headers and 
     .libtorch/link.env        for the engine's build script: rpath=, rpath_link= (0 or more), cuda=full|none, torch_lib=
 
 Environment:
-    WARMSTART_CUDA=1 or 0     the full CUDA libraries (5 GB), or the lean CPU set (0.6 GB). Default: full if a GPU is seen
+    WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB while setting up), or the lean CPU set (0.5 GB). Default: full if a GPU is seen
     LIBTORCH=DIR              use this libtorch 2.13 instead; nothing is fetched
     PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   mean what pip says they mean
 
@@ -93,6 +93,8 @@ MACOS = [("torch-2.13.0-cp312-cp312-macosx_14_0_arm64.whl", "2fe228aba290d14b9f3
 # Libraries of the torch wheel that no C++ program here loads, and those that only CUDA uses.
 PYTHON_LIBS = re.compile(r"lib(torch_python|shm|torch_global_deps)\.(so|dylib)$")
 CUDA_LIBS = re.compile(r"lib(torch_cuda.*|c10_cuda|caffe2_nvrtc|torch_nvshmem|torch)\.so$")
+# Bytes on disk once unpacked, with some room.
+UNPACKED = {"lean": 700_000_000, "full": 4_500_000_000, "macos": 600_000_000}
 NVIDIA_DIRS = ("cu13", "cudnn", "cusparselt", "nccl", "nvshmem")
 
 
@@ -326,16 +328,16 @@ def pip_download(pip, wheel, into, label, lock_fd=None):
         progress.done("%s  %s in %.0f s" % (label, mb(size), time.monotonic() - progress.start))
         return
     progress.done("%s  failed" % label)
-    raise Failure(explain_pip(said, name))
+    raise Failure(explain_pip(said, name, shutil.disk_usage(into).free < 2 * size))  # pip copies what it fetched
 
 
-def explain_pip(said, name):
+def explain_pip(said, name, full):
     tail = "\n".join("    " + line for line in said.strip().splitlines()[-4:])
     index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
     if "DO NOT MATCH THE HASHES" in said:
         why = "the file that the package index gave is not the pinned one. It was not used."
-    elif "No space left" in said or "Errno 28" in said:
-        why = "the disk is full."
+    elif full or "No space left" in said or "Errno 28" in said:
+        why = "the disk is full, or nearly: pip needs twice the size of a wheel."
     elif "No matching distribution" in said and "connection" not in said.lower():
         why = "the package index (%s) has no such file." % index
     else:
@@ -343,7 +345,7 @@ def explain_pip(said, name):
             "pip could not get it. Is the network up, and %s reachable?\n"
             "A mirror or a folder of wheels: PIP_INDEX_URL or PIP_FIND_LINKS; a libtorch of your own: LIBTORCH." % index
         )
-    return "%s: %s\n%s" % (name, why, tail)
+    return ("%s: %s\n%s" % (name, why, tail)).rstrip()
 
 
 # ---------------------------------------------------------------------------------------------- unpacking
@@ -571,20 +573,27 @@ def setup():
     check_compiler()
     began = time.monotonic()
     fd = lock()
-    if not complete(folder):
-        print("Setting up libtorch %s, %s set (%s)" % (VERSION, name, why), flush=True)
-        os.makedirs(DOWNLOADS, exist_ok=True)
-        missing = [w for w in wheels if not fetched(w)]
-        check_space(sum(w[2] for w in missing) + 2 * sum(w[2] for w in wheels) + 500_000_000)
-        pip = find_pip() if missing else None
-        for n, wheel in enumerate(wheels, 1):
-            if wheel in missing:
-                package, version = wheel[0].split("-")[:2]
-                pip_download(pip, wheel, DOWNLOADS, "[%d/%d] %s %s" % (n, len(wheels), package, version), fd)
-        unpack(name, wheels, folder)
-    lay_out(layout(name, folder))
-    clear_others(folder)
+    try:
+        if not complete(folder):
+            print("Setting up libtorch %s, %s set (%s)" % (VERSION, name, why), flush=True)
+            fetch(wheels, UNPACKED[name], fd)
+            unpack(name, wheels, folder)
+        lay_out(layout(name, folder))
+        clear_others(folder)
+    finally:
+        os.close(fd)
     print("libtorch %s (%s) is ready: %.0f s, %s." % (VERSION, name, time.monotonic() - began, mb(tree_size(folder))))
+
+
+def fetch(wheels, unpacked, lock_fd):
+    os.makedirs(DOWNLOADS, exist_ok=True)
+    missing = [w for w in wheels if not fetched(w)]
+    check_space(sum(w[2] for w in missing) + unpacked)
+    pip = find_pip() if missing else None
+    for n, wheel in enumerate(wheels, 1):
+        if wheel in missing:
+            package, version = wheel[0].split("-")[:2]
+            pip_download(pip, wheel, DOWNLOADS, "[%d/%d] %s %s" % (n, len(wheels), package, version), lock_fd)
 
 
 def status():
