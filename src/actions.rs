@@ -1,0 +1,146 @@
+//! What a user can have done to runs: launch, resume, stop. Dashboard and command line call the same functions.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io, thread};
+
+use anyhow::Context;
+use warmstart_schema::experiment::Experiment;
+use warmstart_schema::launch::find_worker;
+use warmstart_schema::process::{Identity, Request};
+use warmstart_schema::queue::{self, Entry, Queue};
+use warmstart_schema::run::{Launch, RunDir, RunId};
+use warmstart_schema::state::Status;
+
+use crate::failure::{Failure, Kind};
+use crate::store::{ExperimentFile, Run};
+
+/// What became of a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It only waited: it is out of the queue, and its folder gone if it had never started.
+    Unqueued,
+    /// Its worker was asked; it says itself when it has saved.
+    Asked,
+}
+
+/// Makes a run of an experiment, and starts it or lets it wait for its turn.
+pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, device: &str) -> anyhow::Result<RunId> {
+    let worker = worker()?;
+    let launch = Launch { experiment, source: &file.path, device };
+    let (run, info) = RunDir::create(root, &launch).with_context(|| unwritable(root))?;
+    let after = experiment.init.as_ref().map(|init| init.from.clone());
+    let entry = Entry { run: info.id.clone(), stem: info.stem, slot: queue::slot(device), after };
+    enqueue(root, entry, &worker).inspect_err(|_| discard_if_never_started(&run))?;
+    Ok(info.id)
+}
+
+/// Takes a run up again from its last checkpoint.
+pub fn resume(root: &Path, run: &Run) -> anyhow::Result<()> {
+    let id = &run.id;
+    let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
+    match run.status() {
+        Status::Finished => {
+            return refuse(
+                format!("run {id} is done; there is nothing to resume"),
+                "train the experiment anew for another run",
+            );
+        }
+        Status::Queued(place) => {
+            return refuse(format!("run {id} already waits at place {place}"), "it starts when its turn comes");
+        }
+        status if status.is_live() => {
+            return refuse(format!("run {id} is {}", status.as_str()), "a run has one worker at a time");
+        }
+        _ => {}
+    }
+    let Ok(info) = &run.info else {
+        return refuse(
+            format!("run {id} cannot be resumed: its run.json cannot be read"),
+            "restore the file, or train anew",
+        );
+    };
+    // A run that has its own checkpoint no longer needs the one of another experiment.
+    let init = run.experiment.as_ref().and_then(|experiment| experiment.init.as_ref());
+    let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
+    let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
+    enqueue(root, entry, &worker()?)
+}
+
+/// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).
+pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
+    let id = &run.id;
+    let queue = Queue::new(root);
+    if queue.remove(id).with_context(|| unwritable(root))? {
+        discard_if_never_started(&RunDir::of(root, id));
+        return Ok(Stop::Unqueued);
+    }
+    let active = queue.content()?.active.into_iter().find(|active| active.entry.run == *id).map(|active| active.worker);
+    // Fresher than what the last poll saw: a worker writes itself into run.json when it takes the run.
+    let written = RunDir::of(root, id).info().ok().and_then(|info| info.worker);
+    let request = if now { Request::StopNow } else { Request::Stop };
+    for worker in active.into_iter().chain(written) {
+        if ask(&worker, request).with_context(|| format!("the worker of run {id} cannot be asked to stop"))? {
+            return Ok(Stop::Asked);
+        }
+    }
+    let what = format!("run {id} is not running (it is {})", run.status().as_str());
+    Err(Failure::new(Kind::Input, what).help("only a running or waiting run can be stopped").into())
+}
+
+/// Starts what can start, after a worker died without doing so itself. Says what could not be started.
+pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+    start(root, &worker()?)
+}
+
+/// The worker's program.
+pub fn worker() -> Result<PathBuf, Failure> {
+    find_worker().map_err(|looked| {
+        let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+        Failure::new(
+            Kind::Worker,
+            format!("the training program warmstart-worker is not there; looked at {}", looked.join(", ")),
+        )
+        .help("`make build` builds it; or set WARMSTART_WORKER to its path")
+    })
+}
+
+fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
+    if worker.is_alive() { worker.ask(request) } else { Ok(false) }
+}
+
+fn enqueue(root: &Path, entry: Entry, worker: &Path) -> anyhow::Result<()> {
+    let id = entry.run.clone();
+    Queue::new(root).push(entry).with_context(|| unwritable(root))?;
+    let failed = start(root, worker)?;
+    match failed.into_iter().find(|(run, _)| *run == id) {
+        Some((_, error)) => Err(does_not_start(worker, &error).into()),
+        None => Ok(()),
+    }
+}
+
+fn start(root: &Path, worker: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+    let advance = Queue::new(root).advance(worker, None).with_context(|| unwritable(root))?;
+    for (_, mut child) in advance.started {
+        // A child that nobody waits for stays as a zombie; how it ended is in its log.
+        thread::spawn(move || drop(child.wait()));
+    }
+    Ok(advance.failed)
+}
+
+fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::Worker, format!("the training program {} does not start: {error}", worker.display()))
+        .help("`make build` builds it anew; `warmstart doctor` says more")
+}
+
+fn unwritable(root: &Path) -> String {
+    format!("the checkpoints folder {} cannot be used", root.display())
+}
+
+/// A run that no worker ever saw holds nothing that its experiment file does not say.
+fn discard_if_never_started(run: &RunDir) {
+    let is_empty = |path: PathBuf| fs::metadata(path).map_or(true, |meta| meta.len() == 0);
+    if is_empty(run.events()) && is_empty(run.worker_log()) {
+        // What cannot be removed stays as a run that never ran, and can be resumed.
+        let _ = fs::remove_dir_all(run.path());
+    }
+}

@@ -1,0 +1,5 @@
+//! The dashboard and the command line. Nothing here links libtorch: training happens in `warmstart-worker`.
+
+pub mod actions;
+pub mod failure;
+pub mod store;

@@ -1,0 +1,11 @@
+//! What there is on disk: experiment files, and runs followed by polling. Everything but [`Watcher`] is free of I/O.
+
+mod experiments;
+mod log_tail;
+mod runs;
+mod watch;
+
+pub use self::experiments::{ExperimentFile, experiments};
+pub use self::log_tail::worker_log_tail;
+pub use self::runs::{Change, Run, Runs};
+pub use self::watch::Watcher;

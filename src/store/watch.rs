@@ -1,0 +1,424 @@
+//! Following the run folders by polling: inotify is silent on network file systems.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use warmstart_schema::event::{EventReader, Record};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::queue::{self, Queue};
+use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
+use warmstart_schema::state::Liveness;
+
+use super::Change;
+
+/// Runs at rest that one poll looks at; the others have their turn in the next ones.
+const RESTING_PER_POLL: usize = 500;
+/// How long one poll reads logs of runs that are not shown yet.
+const READING: Duration = Duration::from_millis(100);
+/// Folders are listed anew at least this often, should the clock of a network file system hide a change.
+const LISTING: Duration = Duration::from_secs(2);
+
+/// Polls the folder that holds all runs.
+#[derive(Debug)]
+pub struct Watcher {
+    root: PathBuf,
+    runs: BTreeMap<RunId, Watched>,
+    /// Runs whose log has not been read to its end, newest last.
+    unread: Vec<RunId>,
+    queue: queue::Content,
+    problems: [String; 2],
+    listed: Option<(Stamp, Instant)>,
+    /// Where the next turn of runs at rest begins.
+    resting: Option<RunId>,
+    /// Most runs share their experiment's text with others.
+    experiments: HashMap<Vec<u8>, Option<Experiment>>,
+}
+
+/// What tells that a file was replaced or written to.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
+#[derive(Debug)]
+struct Watched {
+    dir: RunDir,
+    reader: EventReader,
+    info: Stamp,
+    liveness: Liveness,
+    /// Its log was read to its end, and it was made known.
+    announced: bool,
+    /// Looked at in every poll: a worker has it or may take it, or something just changed.
+    awake: bool,
+    /// What was read of a log whose end has not been reached.
+    records: Vec<Record>,
+    damaged: usize,
+}
+
+impl Watcher {
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            runs: BTreeMap::new(),
+            unread: Vec::new(),
+            queue: queue::Content::default(),
+            problems: <[String; 2]>::default(),
+            listed: None,
+            resting: None,
+            experiments: HashMap::new(),
+        }
+    }
+
+    /// What changed since the last poll. The first polls bring the runs that are there, newest first.
+    pub fn poll(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let before = self.mentioned();
+        self.poll_queue(&mut changes);
+        self.poll_folder(&mut changes);
+        let mentioned = self.mentioned();
+        for id in self.due(&before, &mentioned) {
+            if let Some(watched) = self.runs.get_mut(&id) {
+                watched.poll(&id, mentioned.get(&id).copied(), &mut changes);
+            }
+        }
+        self.read_new(&mentioned, &mut changes);
+        changes
+    }
+
+    /// How many runs are there whose logs have not been read yet.
+    pub fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
+    fn poll_queue(&mut self, changes: &mut Vec<Change>) {
+        match Queue::new(&self.root).content() {
+            Ok(content) => {
+                if content != self.queue {
+                    self.queue = content.clone();
+                    changes.push(Change::Queue(content));
+                }
+                self.report(0, String::new(), changes);
+            }
+            Err(error) => self.report(0, format!("the queue cannot be read: {error}"), changes),
+        }
+    }
+
+    /// Finds new and removed runs.
+    fn poll_folder(&mut self, changes: &mut Vec<Change>) {
+        let now = stamp(&self.root);
+        if self.listed.is_some_and(|(then, at)| then == now && at.elapsed() < LISTING) {
+            return;
+        }
+        let ids = match run::list(&self.root) {
+            Ok(ids) => ids,
+            Err(error) => return self.report(1, format!("{}: {error}", self.root.display()), changes),
+        };
+        self.report(1, String::new(), changes);
+        self.listed = Some((now, Instant::now()));
+        let gone: Vec<RunId> = self.runs.keys().filter(|id| ids.binary_search(id).is_err()).cloned().collect();
+        for id in gone {
+            self.runs.remove(&id);
+            // Nobody has heard of a run that was never announced.
+            match self.unread.iter().position(|other| *other == id) {
+                Some(index) => drop(self.unread.remove(index)),
+                None => changes.push(Change::Removed { id }),
+            }
+        }
+        for id in ids {
+            if !self.runs.contains_key(&id) {
+                self.runs.insert(id.clone(), Watched::new(RunDir::of(&self.root, &id)));
+                self.unread.push(id);
+            }
+        }
+    }
+
+    /// Says a problem once, and once that it is over.
+    fn report(&mut self, place: usize, text: String, changes: &mut Vec<Change>) {
+        if self.problems[place] != text {
+            self.problems[place] = text;
+            let text = self.problems.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+            changes.push(Change::Problem { text });
+        }
+    }
+
+    /// What the queue says of the runs that it names.
+    fn mentioned(&self) -> HashMap<RunId, Liveness> {
+        let waiting =
+            self.queue.waiting.iter().zip(1..).map(|(entry, place)| (entry.run.clone(), Liveness::Queued(place)));
+        let started = self.queue.active.iter().map(|active| {
+            let liveness = if active.worker.is_alive() { Liveness::Started } else { Liveness::Free };
+            (active.entry.run.clone(), liveness)
+        });
+        started.chain(waiting).collect()
+    }
+
+    /// The runs to look at: all that may be live, and the next few of those at rest.
+    fn due(&mut self, before: &HashMap<RunId, Liveness>, now: &HashMap<RunId, Liveness>) -> Vec<RunId> {
+        let is_awake = |id: &RunId, run: &Watched| run.awake || before.contains_key(id) || now.contains_key(id);
+        let mut due = Vec::new();
+        let mut turn = Vec::new();
+        for (id, run) in self.runs.iter().filter(|(_, run)| run.announced) {
+            if is_awake(id, run) {
+                due.push(id.clone());
+            } else if turn.len() < RESTING_PER_POLL && self.resting.as_ref().is_none_or(|from| id > from) {
+                turn.push(id.clone());
+            }
+        }
+        self.resting = turn.last().filter(|_| turn.len() == RESTING_PER_POLL).cloned();
+        due.extend(turn);
+        due
+    }
+
+    /// Reads logs of runs that are not announced yet, the newest first, for as long as one poll may take.
+    fn read_new(&mut self, mentioned: &HashMap<RunId, Liveness>, changes: &mut Vec<Change>) {
+        let began = Instant::now();
+        while let Some(id) = self.unread.pop() {
+            let Some(watched) = self.runs.get_mut(&id) else { continue };
+            if watched.read_to_end(began) {
+                let experiment = read_experiment(&watched.dir, &mut self.experiments);
+                watched.announce(&id, experiment, mentioned.get(&id).copied(), changes);
+            } else {
+                self.unread.push(id);
+            }
+            if began.elapsed() >= READING {
+                break;
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn new(dir: RunDir) -> Self {
+        let reader = EventReader::new(dir.events());
+        Self {
+            dir,
+            reader,
+            info: None,
+            liveness: Liveness::Free,
+            announced: false,
+            awake: false,
+            records: Vec::new(),
+            damaged: 0,
+        }
+    }
+
+    fn poll(&mut self, id: &RunId, mentioned: Option<Liveness>, changes: &mut Vec<Change>) {
+        let info = stamp(&self.info_path());
+        let mut changed = info != self.info;
+        if changed {
+            self.info = info;
+            changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
+        }
+        // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
+        let poll = self.reader.poll().unwrap_or_default();
+        if !poll.records.is_empty() || poll.damaged > 0 || poll.restarted {
+            changed = true;
+            let (records, damaged, restarted) = (poll.records, poll.damaged, poll.restarted);
+            changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
+        }
+        if changed || self.awake || mentioned.is_some() || self.liveness != Liveness::Free {
+            let liveness = self.look(mentioned);
+            if liveness != self.liveness {
+                self.liveness = liveness;
+                changes.push(Change::Liveness { id: id.clone(), liveness });
+            }
+        }
+        self.awake = changed || poll.more || self.liveness != Liveness::Free;
+    }
+
+    fn look(&self, mentioned: Option<Liveness>) -> Liveness {
+        match mentioned {
+            Some(Liveness::Queued(place)) => Liveness::Queued(place),
+            _ if self.dir.is_held() => Liveness::Held,
+            Some(Liveness::Started) => Liveness::Started,
+            _ => Liveness::Free,
+        }
+    }
+
+    /// False when there is more to read after this poll's time.
+    fn read_to_end(&mut self, began: Instant) -> bool {
+        loop {
+            let poll = self.reader.poll().unwrap_or_default();
+            if poll.restarted {
+                self.records.clear();
+                self.damaged = 0;
+            }
+            self.records.extend(poll.records);
+            self.damaged += poll.damaged;
+            if !poll.more {
+                return true;
+            }
+            if began.elapsed() >= READING {
+                return false;
+            }
+        }
+    }
+
+    fn announce(
+        &mut self,
+        id: &RunId,
+        experiment: Option<Experiment>,
+        mentioned: Option<Liveness>,
+        changes: &mut Vec<Change>,
+    ) {
+        self.announced = true;
+        self.info = stamp(&self.info_path());
+        changes.push(Change::Added { id: id.clone(), info: read_info(&self.dir), experiment });
+        let (records, damaged) = (std::mem::take(&mut self.records), std::mem::take(&mut self.damaged));
+        changes.push(Change::Events { id: id.clone(), records, damaged, restarted: false });
+        self.liveness = self.look(mentioned);
+        self.awake = self.liveness != Liveness::Free;
+        changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+    }
+
+    fn info_path(&self) -> PathBuf {
+        self.dir.path().join("run.json")
+    }
+}
+
+fn read_info(dir: &RunDir) -> Result<RunInfo, String> {
+    dir.info().map_err(|error| warmstart_schema::text::line(&error.to_string(), 300))
+}
+
+fn read_experiment(dir: &RunDir, known: &mut HashMap<Vec<u8>, Option<Experiment>>) -> Option<Experiment> {
+    let path = dir.experiment_yaml();
+    let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+    let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
+    let parse = |bytes: &[u8]| experiment::parse(std::str::from_utf8(bytes).ok()?, "experiment.yaml").ok();
+    if let Some(experiment) = known.get(&bytes) {
+        return experiment.clone();
+    }
+    let experiment = parse(&bytes);
+    known.insert(bytes, experiment.clone());
+    experiment
+}
+
+fn stamp(path: &Path) -> Stamp {
+    fs::metadata(path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::event::{Event, EventWriter};
+    use warmstart_schema::process::Identity;
+    use warmstart_schema::queue::{Active, Entry};
+    use warmstart_schema::state::Status;
+
+    use super::*;
+    use crate::store::Runs;
+
+    fn run(root: &Path, id: &str, events: &[Event]) -> RunDir {
+        let dir = RunDir::of(root, &id.parse().unwrap());
+        fs::create_dir_all(dir.path()).unwrap();
+        let info = serde_json::json!({
+            "format": 1, "id": id, "experiment": id, "group": "g", "stem": "s", "source": "s.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+        });
+        dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+        append(&dir, events);
+        dir
+    }
+
+    fn append(dir: &RunDir, events: &[Event]) {
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        events.iter().for_each(|event| log.write(event).unwrap());
+    }
+
+    fn finished() -> Event {
+        Event::Finished { train_time: 1.0, stopped_early: false }
+    }
+
+    fn poll(watcher: &mut Watcher, runs: &mut Runs) -> usize {
+        let changes = watcher.poll();
+        let count = changes.len();
+        changes.into_iter().for_each(|change| runs.apply(change));
+        count
+    }
+
+    fn status(runs: &Runs, id: &str) -> Status {
+        runs.get(&id.parse().unwrap()).unwrap().status()
+    }
+
+    #[test]
+    fn a_run_is_followed_from_the_queue_to_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = run(root.path(), "a", &[]);
+        let queue = Queue::new(root.path());
+        let entry = Entry { run: "a".parse().unwrap(), stem: "s".to_owned(), slot: "cpu".to_owned(), after: None };
+        queue.push(entry.clone()).unwrap();
+        let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+        poll(&mut watcher, &mut runs);
+        assert_eq!(status(&runs, "a"), Status::Queued(1));
+        let active = Active { entry, worker: Identity::current() };
+        let content = queue::Content { waiting: Vec::new(), active: vec![active] };
+        fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+        poll(&mut watcher, &mut runs);
+        assert_eq!(status(&runs, "a"), Status::Starting);
+        let lock = dir.lock().unwrap().unwrap();
+        poll(&mut watcher, &mut runs);
+        assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+        append(&dir, &[finished()]);
+        fs::write(root.path().join("queue.json"), "{\"waiting\":[],\"active\":[]}").unwrap();
+        drop(lock);
+        poll(&mut watcher, &mut runs);
+        assert_eq!(status(&runs, "a"), Status::Finished);
+        poll(&mut watcher, &mut runs);
+        assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
+    }
+
+    #[test]
+    fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = run(root.path(), "a", &[finished()]);
+        let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+        for _ in 0..3 {
+            poll(&mut watcher, &mut runs);
+        }
+        let lock = dir.lock().unwrap();
+        append(&dir, &[Event::Stopping]);
+        poll(&mut watcher, &mut runs);
+        assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+        drop(lock);
+        poll(&mut watcher, &mut runs);
+        assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Free);
+        fs::remove_dir_all(dir.path()).unwrap();
+        watcher.listed = None;
+        poll(&mut watcher, &mut runs);
+        assert!(runs.is_empty());
+    }
+
+    #[test]
+    fn many_runs_at_rest_take_turns() {
+        let root = tempfile::tempdir().unwrap();
+        let ids: Vec<String> = (0..RESTING_PER_POLL + 10).map(|index| format!("r{index:05}")).collect();
+        ids.iter().for_each(|id| drop(run(root.path(), id, &[])));
+        let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+        while runs.len() < ids.len() {
+            poll(&mut watcher, &mut runs);
+        }
+        append(&RunDir::new(root.path().join(ids.last().unwrap())), &[finished()]);
+        append(&RunDir::new(root.path().join(&ids[0])), &[finished()]);
+        for _ in 0..3 {
+            poll(&mut watcher, &mut runs);
+        }
+        assert_eq!(status(&runs, &ids[0]), Status::Finished);
+        assert_eq!(status(&runs, ids.last().unwrap()), Status::Finished);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_once_and_hides_no_run() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = run(root.path(), "a", &[finished()]);
+        fs::write(dir.path().join("run.json"), "{").unwrap();
+        fs::write(root.path().join("queue.json"), "not json").unwrap();
+        let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+        poll(&mut watcher, &mut runs);
+        assert!(runs.problem().unwrap().contains("queue.json"), "{:?}", runs.problem());
+        assert!(runs.get(&"a".parse().unwrap()).unwrap().info.is_err());
+        assert_eq!(status(&runs, "a"), Status::Finished);
+        assert_eq!(poll(&mut watcher, &mut runs), 0);
+        fs::remove_file(root.path().join("queue.json")).unwrap();
+        poll(&mut watcher, &mut runs);
+        assert_eq!(runs.problem(), None);
+    }
+}
