@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::experiment::Experiment;
 use crate::process::Identity;
 use crate::text;
+
+/// How often, and how far apart, a lock is tried before the run counts as taken.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -208,14 +213,19 @@ impl RunDir {
         write_json(&self.path.join("names.json"), &names)
     }
 
-    /// Takes the run for this process; `None` when another worker has it.
+    /// Takes the run for this process; `None` when another worker has it. Whoever looks whether the run is held holds the
+    /// lock for that moment, so one refusal is not yet an answer.
     pub fn lock(&self) -> io::Result<Option<RunLock>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path.join("run.lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(RunLock(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        let path = self.path.join("run.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(RunLock(file))),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     /// Whether a worker has the run.
@@ -305,6 +315,24 @@ mod tests {
         assert!(run.lock().unwrap().is_none());
         drop(lock);
         assert!(!run.is_held() && run.lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn looking_whether_a_run_is_held_never_keeps_a_worker_from_taking_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(folder.path());
+        drop(run.lock().unwrap());
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    run.is_held();
+                }
+            });
+            let taken = (0..2000).filter(|_| run.lock().unwrap().is_some()).count();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(taken, 2000);
+        });
     }
 
     #[test]
