@@ -1,5 +1,7 @@
 //! The dashboard and the command line. Nothing here links libtorch: training happens in `warmstart-worker`.
 
 pub mod actions;
+pub mod compare;
 pub mod failure;
+pub mod params;
 pub mod store;

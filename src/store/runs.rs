@@ -80,7 +80,7 @@ impl Run {
 /// All runs below one folder.
 #[derive(Debug, Default)]
 pub struct Runs {
-    runs: BTreeMap<RunId, Run>,
+    by_id: BTreeMap<RunId, Run>,
     /// Each experiment's runs in order of creation.
     by_stem: HashMap<String, Vec<RunId>>,
     queue: queue::Content,
@@ -91,31 +91,33 @@ impl Runs {
     /// Takes in a change; one of a run that is not known is of no consequence.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Added { id, info, experiment } => self.add(id, info, experiment),
+            Change::Added { id, info, experiment } => self.add(&id, info, experiment),
             Change::Info { id, info } => {
                 self.forget(&id);
-                if let Some(run) = self.runs.get_mut(&id) {
+                if let Some(run) = self.by_id.get_mut(&id) {
                     run.info = info;
                     self.index(&id);
                 }
             }
             Change::Events { id, records, damaged, restarted } => {
-                if let Some(run) = self.runs.get_mut(&id) {
+                if let Some(run) = self.by_id.get_mut(&id) {
                     if restarted {
                         run.state = RunState::default();
                     }
                     run.state.damaged_lines += damaged;
-                    records.into_iter().for_each(|record| run.state.apply(record));
+                    for record in records {
+                        run.state.apply(record);
+                    }
                 }
             }
             Change::Liveness { id, liveness } => {
-                if let Some(run) = self.runs.get_mut(&id) {
+                if let Some(run) = self.by_id.get_mut(&id) {
                     run.liveness = liveness;
                 }
             }
             Change::Removed { id } => {
                 self.forget(&id);
-                self.runs.remove(&id);
+                self.by_id.remove(&id);
             }
             Change::Queue(queue) => self.queue = queue,
             Change::Problem { text } => self.problem = Some(text).filter(|text| !text.is_empty()),
@@ -124,19 +126,19 @@ impl Runs {
 
     /// Every run, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Run> {
-        self.runs.values()
+        self.by_id.values()
     }
 
     pub fn len(&self) -> usize {
-        self.runs.len()
+        self.by_id.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.by_id.is_empty()
     }
 
     pub fn get(&self, id: &RunId) -> Option<&Run> {
-        self.runs.get(id)
+        self.by_id.get(id)
     }
 
     /// An experiment's newest run.
@@ -158,17 +160,17 @@ impl Runs {
         self.problem.as_deref()
     }
 
-    fn add(&mut self, id: RunId, info: Result<RunInfo, String>, experiment: Option<Experiment>) {
-        self.forget(&id);
+    fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Experiment>) {
+        self.forget(id);
         let run = Run { id: id.clone(), info, experiment, state: RunState::default(), liveness: Liveness::Free };
-        self.runs.insert(id.clone(), run);
-        self.index(&id);
+        self.by_id.insert(id.clone(), run);
+        self.index(id);
     }
 
     /// Puts a run among its experiment's, in order of creation.
     fn index(&mut self, id: &RunId) {
-        let created = |id: &RunId| self.runs.get(id).and_then(|run| run.info.as_ref().ok()).map(|info| info.created);
-        if let Some(stem) = self.runs.get(id).and_then(Run::stem) {
+        let created = |id: &RunId| self.by_id.get(id).and_then(|run| run.info.as_ref().ok()).map(|info| info.created);
+        if let Some(stem) = self.by_id.get(id).and_then(Run::stem) {
             let ids = self.by_stem.entry(stem.to_owned()).or_default();
             let place = ids.partition_point(|other| (created(other), other) < (created(id), id));
             ids.insert(place, id.clone());
@@ -176,7 +178,7 @@ impl Runs {
     }
 
     fn forget(&mut self, id: &RunId) {
-        let stem = self.runs.get(id).and_then(Run::stem);
+        let stem = self.by_id.get(id).and_then(Run::stem);
         if let Some(ids) = stem.and_then(|stem| self.by_stem.get_mut(stem)) {
             ids.retain(|other| other != id);
         }
