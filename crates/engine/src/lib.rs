@@ -1,1 +1,20 @@
+//! The training worker: the only crate that knows tensors.
 
+pub mod augment;
+pub mod backbone;
+pub mod checkpoint;
+pub mod data;
+pub mod device;
+pub mod doctor;
+pub mod failure;
+pub mod ffi;
+pub mod initial;
+pub mod interrupt;
+pub mod layers;
+pub mod model;
+pub mod optimizer;
+pub mod report;
+pub mod train;
+pub mod usage;
+pub mod weights;
+pub mod worker;

@@ -7,6 +7,7 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
+#include <torch/version.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -161,5 +162,8 @@ char *ws_torch_library() {
   const auto address = reinterpret_cast<const void *>(&at::globalContext);
   return dladdr(address, &info) && info.dli_fname ? strdup(info.dli_fname) : nullptr;
 }
+
+// The version of libtorch that this was compiled against; the caller gives it back to `ws_free`.
+char *ws_torch_version() { return strdup(TORCH_VERSION); }
 
 }  // extern "C"

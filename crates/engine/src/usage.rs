@@ -7,7 +7,8 @@ use warmstart_schema::event::System;
 /// Reads use of CPU, memory and GPU; what cannot be read is left out.
 #[derive(Debug)]
 pub struct Usage {
-    system: sysinfo::System,
+    /// Where the system tells.
+    system: Option<sysinfo::System>,
     pid: Pid,
     cores: f64,
     /// With the GPU's index, where NVML answers.
@@ -21,7 +22,7 @@ impl Usage {
         // NVML counts all GPUs, CUDA those that CUDA_VISIBLE_DEVICES leaves, so an index is only used where it is the same.
         let visible = std::env::var_os("CUDA_VISIBLE_DEVICES").is_none();
         let gpu = gpu.filter(|_| visible).and_then(|index| Some((Nvml::init().ok()?, index)));
-        Self { system: sysinfo::System::new(), pid: Pid::from_u32(std::process::id()), cores: cores as f64, gpu }
+        Self { system: sysinfo::System::new().ok(), pid: Pid::from_u32(std::process::id()), cores: cores as f64, gpu }
     }
 
     /// The GPU's name, where NVML answers.
@@ -32,16 +33,18 @@ impl Usage {
 
     /// Use since the last sample.
     pub fn sample(&mut self) -> System {
-        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
-        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, kind);
-        self.system.refresh_memory();
-        let process = self.system.process(self.pid);
+        if let Some(system) = &mut self.system {
+            let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, kind);
+            system.refresh_memory();
+        }
+        let process = self.system.as_ref().and_then(|system| system.process(self.pid));
         let device = self.gpu.as_ref().and_then(|(nvml, index)| nvml.device_by_index(*index).ok());
         let memory = device.as_ref().and_then(|device| device.memory_info().ok());
         System {
             cpu: process.map(|process| f64::from(process.cpu_usage()) / self.cores),
             memory: process.map(sysinfo::Process::memory),
-            memory_total: Some(self.system.total_memory()),
+            memory_total: self.system.as_ref().map(sysinfo::System::total_memory),
             gpu: device.and_then(|device| device.utilization_rates().ok()).map(|rates| f64::from(rates.gpu)),
             gpu_memory: memory.as_ref().map(|memory| memory.used),
             gpu_memory_total: memory.map(|memory| memory.total),

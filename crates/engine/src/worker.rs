@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::Places;
-use warmstart_schema::event::{Attempt, DatasetFacts, Event, EventReader, Failure, Level, ModelFacts, Phase};
+use warmstart_schema::event::{Attempt, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::policy;
 use warmstart_schema::process::Identity;

@@ -1,0 +1,78 @@
+//! Runs of the real worker with a small model on the embedded pictures.
+#![expect(clippy::mod_module_files, reason = "a `support.rs` beside the tests would be taken for a test itself")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use warmstart_schema::event::{Event, EventReader, Record};
+use warmstart_schema::experiment;
+use warmstart_schema::run::{Launch, RunDir, RunInfo};
+use warmstart_schema::state::RunState;
+
+/// Longer than any of these runs takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// An experiment that trains 304 images in ten steps an epoch; `extra` is put into its YAML by `--set`.
+pub const SMALL: &str = "
+name: small
+seed: 7
+dataset: { name: emoji98, validation: 0.9, labels: coarse }
+augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }
+model: { backbone: resnet18, weights: random, head: { hidden: 16, dropout: 0.5 } }
+train:
+  epochs: 2
+  batch_size: 32
+  optimizer: { name: adam, learning_rate: 1.0e-3 }
+  schedule: { name: cosine, warmup_epochs: 0.5 }
+";
+
+/// Makes a run of [`SMALL`], changed by `FIELD=VALUE`s, on the CPU.
+pub fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
+    let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+    let experiment = experiment::parse_with(SMALL, "small.yaml", &changes).unwrap();
+    RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("small.yaml"), device: "cpu" }).unwrap()
+}
+
+/// The worker on a run, started.
+pub fn start(run: &RunDir) -> Child {
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_warmstart-worker"))
+        .arg("train")
+        .arg(run.path())
+        .env("OMP_NUM_THREADS", "1")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// Runs the worker to its end; true when it exits with success.
+pub fn finish(run: &RunDir) -> bool {
+    start(run).wait().unwrap().success()
+}
+
+/// All events so far.
+pub fn events(run: &RunDir) -> Vec<Record> {
+    EventReader::new(run.events()).poll().unwrap().records
+}
+
+/// The run as its events tell it.
+pub fn state(run: &RunDir) -> RunState {
+    RunState::fold(events(run))
+}
+
+/// Waits until an event is there that `is_it`; fails when the worker ends before.
+pub fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
+    let started = Instant::now();
+    while !events(run).iter().any(|record| is_it(&record.event)) {
+        assert!(child.try_wait().unwrap().is_none(), "the worker ended: {}", log(run));
+        assert!(started.elapsed() < PATIENCE, "nothing came: {}", log(run));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn log(run: &RunDir) -> String {
+    std::fs::read_to_string(run.worker_log()).unwrap_or_default()
+}
