@@ -104,7 +104,9 @@ pub struct Block {
 impl Block {
     fn new(name: impl Into<String>, layers: Vec<Layer>) -> Self {
         let mut tensors = Vec::new();
-        layers.iter().for_each(|layer| layer.push_tensors(&mut tensors));
+        for layer in &layers {
+            layer.push_tensors(&mut tensors);
+        }
         Self { name: name.into(), layers, tensors }
     }
 }
@@ -204,7 +206,7 @@ impl ConvNorm {
     }
 }
 
-/// The four counted tensors of a batch normalization, in PyTorch's order.
+/// The four counted tensors of a batch normalization, in `PyTorch`'s order.
 fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpec>) {
     for (suffix, kind) in [
         ("weight", TensorKind::NormWeight),

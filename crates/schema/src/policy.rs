@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "powers of one half are exact")]
     fn steps_multiply_by_gamma() {
         let step = schedule(ScheduleName::Step, 0.0);
         assert_eq!([0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10)), [1.0, 1.0, 0.5, 0.25]);

@@ -221,6 +221,8 @@ mod tests {
         // While the first is leaving it may still be alive, and must not hold up the second.
         let mut second = queue.advance(worker, Some(&a)).unwrap();
         assert_eq!(second.started[0].0.as_str(), "b");
-        second.started.iter_mut().chain(&mut { first.started }).for_each(|(_, child)| drop(child.wait().unwrap()));
+        for (_, child) in second.started.iter_mut().chain(&mut { first.started }) {
+            child.wait().unwrap();
+        }
     }
 }

@@ -172,14 +172,13 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
-            (Liveness::Started, _) => Status::Starting,
+            // Its worker may still be on its way out.
+            (_, Some(Outcome::Finished { .. })) => Status::Finished,
             // Between taking the lock and its first event a resumed run still carries its old outcome.
-            (Liveness::Held, Some(Outcome::Finished { .. })) => Status::Finished,
-            (Liveness::Held, Some(_)) => Status::Starting,
+            (Liveness::Started, _) | (Liveness::Held, Some(_)) => Status::Starting,
             (Liveness::Held, None) if self.stopping => Status::Stopping,
             (Liveness::Held, None) if self.attempt.is_none() => Status::Starting,
             (Liveness::Held, None) => Status::Active(self.phase),
-            (Liveness::Free, Some(Outcome::Finished { .. })) => Status::Finished,
             (Liveness::Free, Some(Outcome::Stopped)) => Status::Stopped,
             (Liveness::Free, Some(Outcome::Failed { .. })) => Status::Failed,
             (Liveness::Free, None) => Status::Lost,

@@ -34,6 +34,27 @@ pub fn line(text: &str, max_chars: usize) -> String {
     out
 }
 
+/// The one of `words` that was probably meant by `found`: at most two single-character changes away.
+pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = words.into_iter().map(|word| (edit_distance(word, found), word)).filter(|(distance, _)| *distance <= 2);
+    near.min().map(|(_, word)| word)
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
 /// Characters that draw nothing themselves but change what is drawn around them.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -64,6 +85,13 @@ mod tests {
     fn a_tower_of_combining_marks_is_cut() {
         let tower = format!("e{}", "\u{301}".repeat(100_000));
         assert_eq!(line(&tower, 80).chars().count(), 1 + MARKS_PER_CHARACTER);
+    }
+
+    #[test]
+    fn edit_distance_counts_single_changes() {
+        assert_eq!(edit_distance("epochs", "epoch"), 1);
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+        assert_eq!(edit_distance("", "abc"), 3);
     }
 
     #[test]

@@ -3,17 +3,13 @@
 use serde_json::Value;
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Padding, count};
 
-fn golden() -> Value {
-    serde_json::from_str(include_str!("../../engine/tests/data/backbones.json")).unwrap()
-}
-
 fn study_head(architecture: &Architecture) -> HeadSpec {
     HeadSpec { features: architecture.features, hidden: HeadSpec::DEFAULT_HIDDEN, classes: 100, dropout: 0.2 }
 }
 
 #[test]
 fn names_order_and_counts_are_timms() {
-    let golden = golden();
+    let golden: Value = serde_json::from_str(include_str!("../../engine/tests/data/backbones.json")).unwrap();
     for backbone in Backbone::ALL {
         let (architecture, timm) = (Architecture::new(backbone), &golden["models"][backbone.as_str()]);
         let names: Vec<_> = architecture.tensors().map(|tensor| Value::from(tensor.name.as_str())).collect();

@@ -78,6 +78,8 @@ pub fn count(architecture: &Architecture, head: &HeadSpec, frozen_blocks: usize)
         .collect();
     blocks.push(BlockCounts { name: "head".to_owned(), counts: ParamCounts::of(&head.tensors(), false) });
     let mut total = ParamCounts::default();
-    blocks.iter().for_each(|block| total += block.counts);
+    for block in &blocks {
+        total += block.counts;
+    }
     ModelCounts { blocks, total }
 }

@@ -11,7 +11,7 @@ pub(super) struct Variant {
     squeeze_excite: bool,
 }
 
-/// As trained in PyTorch.
+/// As trained in `PyTorch`.
 pub(super) const PYTORCH: Variant =
     Variant { activation: Activation::Silu, padding: Padding::Symmetric, epsilon: 1e-5, squeeze_excite: true };
 
@@ -61,7 +61,7 @@ pub(super) fn architecture(backbone: Backbone, variant: &Variant) -> Architectur
     }
     let head = variant.conv("conv_head", "bn2", (input, FEATURES), 1, 1);
     blocks.push(Block::new("conv_head", vec![Layer::ConvNorm(head)]));
-    Architecture { backbone, features: FEATURES.unsigned_abs() as usize, blocks }
+    Architecture { backbone, features: usize::try_from(FEATURES).unwrap_or_default(), blocks }
 }
 
 impl Variant {

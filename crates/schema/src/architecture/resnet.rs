@@ -50,7 +50,7 @@ pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -
         }
         blocks.push(Block::new(name, layers));
     }
-    Architecture { backbone, features: input.unsigned_abs() as usize, blocks }
+    Architecture { backbone, features: usize::try_from(input).unwrap_or_default(), blocks }
 }
 
 fn residual(kind: Kind, prefix: &str, input: i64, width: i64, stride: i64) -> Residual {

@@ -209,14 +209,8 @@ fn quoted_after(message: &str, prefix: &str) -> Option<String> {
 /// The expected words of an "unknown …" message, and which of them was probably meant.
 fn choices(message: &str, found: &str) -> (String, Option<String>) {
     let expected = message.rsplit_once("expected ").map_or("something else", |(_, list)| list);
-    let help = expected
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .map(|word| (edit_distance(word, found), word))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, word)| format!("did you mean `{word}`?"));
+    let words = expected.split('`').skip(1).step_by(2);
+    let help = text::closest(found, words).map(|word| format!("did you mean `{word}`?"));
     (expected.to_owned(), help)
 }
 
@@ -235,21 +229,6 @@ fn in_plain_words(message: &str) -> String {
         other => other,
     };
     format!("expected {expected}, found {found}")
-}
-
-/// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Where the value of a dotted field stands. The parser reports where an error arose, so one is raised on the value; a
@@ -300,13 +279,6 @@ impl<'de> Visitor<'de> for Seek<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edit_distance_counts_single_changes() {
-        assert_eq!(edit_distance("epochs", "epoch"), 1);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-    }
 
     #[test]
     fn a_value_is_found_in_block_and_flow_style() {
