@@ -11,6 +11,7 @@ mod lines;
 mod markdown;
 mod text;
 
+pub use self::lines::thousands;
 use std::str::FromStr;
 
 use warmstart_schema::architecture::ParamCounts;

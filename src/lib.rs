@@ -1,6 +1,7 @@
 //! The dashboard and the command line. Nothing here links libtorch: training happens in `warmstart-worker`.
 
 pub mod actions;
+pub mod cli;
 pub mod compare;
 pub mod failure;
 pub mod params;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::event::{EventReader, Record};
+use warmstart_schema::event::{EventReader, Poll, Record};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::queue::{self, Queue};
 use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
@@ -45,6 +45,7 @@ struct Watched {
     dir: RunDir,
     reader: EventReader,
     info: Stamp,
+    log: Stamp,
     liveness: Liveness,
     /// Its log was read to its end, and it was made known.
     announced: bool,
@@ -174,9 +175,10 @@ impl Watcher {
         let began = Instant::now();
         while let Some(id) = self.unread.pop() {
             let Some(watched) = self.runs.get_mut(&id) else { continue };
+            watched.liveness = watched.look(mentioned.get(&id).copied());
             if watched.read_to_end(began) {
                 let experiment = read_experiment(&watched.dir, &mut self.experiments);
-                watched.announce(&id, experiment, mentioned.get(&id).copied(), changes);
+                watched.announce(&id, experiment, changes);
             } else {
                 self.unread.push(id);
             }
@@ -194,6 +196,7 @@ impl Watched {
             dir,
             reader,
             info: None,
+            log: None,
             liveness: Liveness::Free,
             announced: false,
             awake: false,
@@ -203,27 +206,26 @@ impl Watched {
     }
 
     fn poll(&mut self, id: &RunId, mentioned: Option<Liveness>, changes: &mut Vec<Change>) {
-        let info = stamp(&self.info_path());
-        let mut changed = info != self.info;
-        if changed {
+        let (info, log) = (stamp(&self.info_path()), stamp(&self.dir.events()));
+        let changed = info != self.info || log != self.log;
+        // Looked at before the log is read: a worker that has gone has said its last word by then.
+        let may_be_live = changed || self.awake || mentioned.is_some();
+        let liveness = if may_be_live { self.look(mentioned) } else { self.liveness };
+        if info != self.info {
             self.info = info;
             changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
         }
+        self.log = log;
         // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
-        let poll = self.reader.poll().unwrap_or_default();
-        if !poll.records.is_empty() || poll.damaged > 0 || poll.restarted {
-            changed = true;
-            let (records, damaged, restarted) = (poll.records, poll.damaged, poll.restarted);
+        let Poll { records, damaged, restarted, more } = self.reader.poll().unwrap_or_default();
+        if !records.is_empty() || damaged > 0 || restarted {
             changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
         }
-        if changed || self.awake || mentioned.is_some() || self.liveness != Liveness::Free {
-            let liveness = self.look(mentioned);
-            if liveness != self.liveness {
-                self.liveness = liveness;
-                changes.push(Change::Liveness { id: id.clone(), liveness });
-            }
+        if liveness != self.liveness {
+            self.liveness = liveness;
+            changes.push(Change::Liveness { id: id.clone(), liveness });
         }
-        self.awake = changed || poll.more || self.liveness != Liveness::Free;
+        self.awake = changed || more || self.liveness != Liveness::Free;
     }
 
     fn look(&self, mentioned: Option<Liveness>) -> Liveness {
@@ -254,21 +256,15 @@ impl Watched {
         }
     }
 
-    fn announce(
-        &mut self,
-        id: &RunId,
-        experiment: Option<Experiment>,
-        mentioned: Option<Liveness>,
-        changes: &mut Vec<Change>,
-    ) {
+    fn announce(&mut self, id: &RunId, experiment: Option<Experiment>, changes: &mut Vec<Change>) {
         self.announced = true;
         self.info = stamp(&self.info_path());
         changes.push(Change::Added { id: id.clone(), info: read_info(&self.dir), experiment });
         let (records, damaged) = (std::mem::take(&mut self.records), std::mem::take(&mut self.damaged));
         changes.push(Change::Events { id: id.clone(), records, damaged, restarted: false });
-        self.liveness = self.look(mentioned);
-        self.awake = self.liveness != Liveness::Free;
         changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+        // Its log may have grown since it was read.
+        self.awake = true;
     }
 
     fn info_path(&self) -> PathBuf {

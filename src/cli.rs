@@ -1,0 +1,200 @@
+//! The command line: one verb, one file. Answers go to stdout, progress and diagnostics to stderr.
+
+mod check;
+mod compare;
+mod completions;
+mod doctor;
+mod follow;
+mod home;
+mod list;
+mod names;
+mod output;
+mod params;
+mod progress;
+mod resume;
+mod runs;
+mod show;
+mod stop;
+mod train;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use self::output::ClosedPipe;
+use crate::store::{Runs, Watcher};
+
+const AFTER_HELP: &str = "\
+Experiments are named by file, by the file's name without `.yaml`, or by its first letters where they are unique.
+Runs are named by id, by its first characters, or by an experiment: its newest run.
+
+Exit codes:
+    0  done as asked
+    1  a run failed, or the disk did
+    2  wrong input: the command line, an experiment file, or a run that is not in the right state
+    3  nothing has that name, or a folder is not there
+    4  the training program or its libtorch is missing
+  130  interrupted: runs were saved and can be resumed";
+
+/// A terminal dashboard for transfer-learning experiments.
+///
+/// Without a command it opens the dashboard. The commands do the same from scripts.
+#[derive(Debug, Parser)]
+#[command(name = "warmstart", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Globals {
+    /// Folder of experiment files [default: experiments]
+    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_EXPERIMENTS", hide_env_values = true)]
+    experiments: Option<PathBuf>,
+    /// Folder of runs [default: checkpoints]
+    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_CHECKPOINTS", hide_env_values = true)]
+    checkpoints: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress, only answers and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Colours in progress and errors
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the experiments and how their newest runs stand
+    List,
+    Check(check::Arguments),
+    Params(params::Arguments),
+    Train(train::Arguments),
+    Resume(resume::Arguments),
+    Stop(stop::Arguments),
+    /// List all runs, the newest first
+    Runs,
+    Show(show::Arguments),
+    Compare(compare::Arguments),
+    /// Say what this installation has and what it lacks
+    Doctor,
+    Completions(completions::Arguments),
+}
+
+/// What a script learns from the end of the program; documented under `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    RunFailed = 1,
+    Input = 2,
+    NotFound = 3,
+    Worker = 4,
+    Interrupted = 130,
+}
+
+/// Where things are, and how to answer.
+#[derive(Debug, Clone)]
+struct Context {
+    experiments: PathBuf,
+    checkpoints: PathBuf,
+    json: bool,
+    quiet: bool,
+    color: bool,
+}
+
+/// Parses the arguments, does what they say, and turns the result into an exit code.
+pub fn main() -> ExitCode {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let Cli { globals, verb } = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let context = Context::new(globals);
+    let exit = match dispatch(&context, verb) {
+        Ok(exit) => exit,
+        Err(error) if error.is::<ClosedPipe>() => Exit::Done,
+        Err(error) => output::explain(&context, &error),
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(context: &Context, verb: Option<Verb>) -> anyhow::Result<Exit> {
+    match verb {
+        None => home::open(context),
+        Some(Verb::List) => list::list(context),
+        Some(Verb::Check(arguments)) => check::check(context, &arguments),
+        Some(Verb::Params(arguments)) => params::params(context, &arguments),
+        Some(Verb::Train(arguments)) => train::train(context, &arguments),
+        Some(Verb::Resume(arguments)) => resume::resume(context, &arguments),
+        Some(Verb::Stop(arguments)) => stop::stop(context, &arguments),
+        Some(Verb::Runs) => runs::runs(context),
+        Some(Verb::Show(arguments)) => show::show(context, &arguments),
+        Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
+        Some(Verb::Doctor) => doctor::doctor(context),
+        Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),
+    }
+}
+
+/// Help and version are answers; anything else is a mistake in the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no error here either.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Exit::Input } else { Exit::Done } as u8)
+}
+
+impl Context {
+    fn new(globals: Globals) -> Self {
+        Self {
+            experiments: globals.experiments.unwrap_or_else(default_experiments),
+            checkpoints: globals.checkpoints.unwrap_or_else(|| PathBuf::from("checkpoints")),
+            json: globals.json,
+            quiet: globals.quiet,
+            color: output::use_color(globals.color),
+        }
+    }
+
+    /// Everything that is known of all runs at this moment.
+    fn runs(&self) -> (Watcher, Runs) {
+        let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
+        loop {
+            for change in watcher.poll() {
+                runs.apply(change);
+            }
+            if watcher.unread() == 0 {
+                break;
+            }
+        }
+        if let Some(problem) = runs.problem() {
+            output::warn(self, problem);
+        }
+        (watcher, runs)
+    }
+}
+
+/// The folder here, or the one that was installed with the program.
+fn default_experiments() -> PathBuf {
+    let here = PathBuf::from("experiments");
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
+    let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/warmstart/experiments"));
+    if here.is_dir() { here } else { installed.filter(|path| path.is_dir()).unwrap_or(here) }
+}
+
+/// A path as it is shown.
+fn shown(path: &Path) -> String {
+    warmstart_schema::text::line(&path.display().to_string(), 300)
+}

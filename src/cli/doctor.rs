@@ -1,0 +1,147 @@
+//! `warmstart doctor`
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+use serde_json::Value;
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
+use warmstart_schema::text;
+
+use super::{Context, Exit, output, shown};
+use crate::actions;
+use crate::store::experiments;
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Finding {
+    fn good(what: &'static str, found: impl Into<String>) -> Self {
+        Self { what, ok: true, found: text::line(&found.into(), 400), help: None }
+    }
+
+    fn lacks(what: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { what, ok: false, found: text::line(&found.into(), 400), help: Some(help.into()) }
+    }
+}
+
+pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
+    let worker = ask_worker();
+    let mut findings = vec![Finding::good("warmstart", env!("CARGO_PKG_VERSION"))];
+    findings.extend(match &worker {
+        Ok(report) => libtorch(report),
+        Err(finding) => {
+            vec![Finding { what: finding.what, ok: false, found: finding.found.clone(), help: finding.help.clone() }]
+        }
+    });
+    findings.extend([experiment_files(context), checkpoints(&context.checkpoints), weights(), datasets()]);
+    if context.json {
+        let report = worker.as_ref().ok();
+        output::answer_json(&serde_json::json!({ "findings": findings, "worker": report }))?;
+    } else {
+        let line = |finding: &Finding| {
+            let mark = if finding.ok { "ok     " } else { "missing" };
+            let help = finding.help.as_ref().map(|help| format!("\n{:22}help: {help}", "")).unwrap_or_default();
+            format!("{mark}  {:<11}  {}{help}\n", finding.what, finding.found)
+        };
+        output::answer(&findings.iter().map(line).collect::<Vec<_>>().concat())?;
+    }
+    Ok(if worker.is_ok() { Exit::Done } else { Exit::Worker })
+}
+
+/// The worker's own report; that it comes at all shows that libtorch loads.
+fn ask_worker() -> Result<Value, Finding> {
+    let path = actions::worker()
+        .map_err(|failure| Finding::lacks("worker", failure.what, failure.help.unwrap_or_default()))?;
+    let lacks =
+        |found: String| Finding::lacks("worker", format!("{}: {found}", path.display()), "`make build` builds it anew");
+    let output =
+        Command::new(&path).arg("doctor").output().map_err(|error| lacks(format!("does not start: {error}")))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(lacks(format!("{}: {}", output.status, said.trim())));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| lacks(format!("gives no report: {error}")))
+}
+
+fn libtorch(report: &Value) -> Vec<Finding> {
+    let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let cuda = &report["cuda"];
+    let device = format!("{} ({})", said(&report["device"]), said(&report["reason"]));
+    let library = said(&cuda["library"]);
+    vec![
+        Finding::good("worker", format!("warmstart-worker {}", said(&report["version"]))),
+        Finding::good(
+            "libtorch",
+            format!("{}, {} threads on {}", said(&report["libtorch"]), report["threads"], said(&report["cpu"])),
+        ),
+        Finding::good("cuda", format!("{library}; devices: {}", said(&cuda["devices"]))),
+        Finding::good("device", device),
+    ]
+}
+
+fn experiment_files(context: &Context) -> Finding {
+    match experiments(&context.experiments) {
+        Err(error) => Finding::lacks("experiments", format!("{error:#}"), "start where `experiments/` is, or name it"),
+        Ok(files) => {
+            let broken = files.iter().filter(|file| file.loaded.is_err()).count();
+            let found = format!("{}: {} files, {broken} of them not valid", shown(&context.experiments), files.len());
+            if broken == 0 {
+                Finding::good("experiments", found)
+            } else {
+                Finding::lacks("experiments", found, "`warmstart check` says why")
+            }
+        }
+    }
+}
+
+/// Whether runs can be written, and how much room there is.
+fn checkpoints(root: &Path) -> Finding {
+    let existing = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let is_writable = nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_ok();
+    let free = nix::sys::statvfs::statvfs(existing)
+        .map(|disk| u128::from(disk.fragment_size()) * u128::from(disk.blocks_available()));
+    let found = format!("{}: {} GB free", shown(root), free.unwrap_or(0) / 1_000_000_000);
+    if is_writable {
+        Finding::good("checkpoints", found)
+    } else {
+        Finding::lacks("checkpoints", found + ", not writable", "give --checkpoints DIR")
+    }
+}
+
+fn weights() -> Finding {
+    let places = Places::from_env();
+    let has = |backbone: &Backbone| Pretrained::of(*backbone).find(&places).is_ok();
+    let (here, lacking): (Vec<Backbone>, Vec<Backbone>) = Backbone::ALL.into_iter().partition(has);
+    let names =
+        |backbones: &[Backbone]| backbones.iter().map(|backbone| backbone.as_str()).collect::<Vec<_>>().join(", ");
+    match (here.is_empty(), lacking.is_empty()) {
+        (_, true) => Finding::good("weights", names(&here)),
+        (true, _) => Finding::lacks(
+            "weights",
+            format!("none of {}", names(&lacking)),
+            "`make setup` brings those of the quickstart",
+        ),
+        _ => Finding::good("weights", format!("{}; not here: {}", names(&here), names(&lacking))),
+    }
+}
+
+fn datasets() -> Finding {
+    let places = Places::from_env();
+    let is_here = |name: &DatasetName| {
+        name.folder().is_none_or(|folder| places.datasets.iter().any(|place| place.join(folder).is_dir()))
+    };
+    let all = [DatasetName::Emoji98, DatasetName::Cifar100, DatasetName::Cifar10];
+    let (here, lacking): (Vec<DatasetName>, Vec<DatasetName>) = all.into_iter().partition(is_here);
+    let names = |datasets: &[DatasetName]| datasets.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let not = if lacking.is_empty() { String::new() } else { format!("; not here: {}", names(&lacking)) };
+    Finding::good("datasets", format!("{}{not}", names(&here)))
+}

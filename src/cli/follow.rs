@@ -1,0 +1,179 @@
+//! Following runs to their end, with Ctrl-C as a request to save and leave.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use warmstart_schema::run::RunId;
+use warmstart_schema::state::Status;
+
+use super::progress::Progress;
+use super::{Context, Exit, output};
+use crate::actions;
+use crate::compare::{Format, Selection, render, table};
+use crate::store::{Change, Run, Runs, Watcher, worker_log_tail};
+
+const POLL: Duration = Duration::from_millis(100);
+/// How often waiting runs are helped along, in case a worker died without starting the next one.
+const ADVANCE: Duration = Duration::from_secs(2);
+/// A run counts as lost once it has looked so for this long: its last words may still be on their way.
+const LOST: Duration = Duration::from_millis(500);
+/// Lines of the worker's own output that explain an end without a word.
+const LOG_LINES: usize = 5;
+
+/// Follows runs until none is live any more, and prints their table.
+pub fn follow(context: &Context, watcher: Watcher, runs: Runs, followed: Vec<RunId>) -> anyhow::Result<Exit> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be received")?;
+    let progress = Progress::new(context, &followed);
+    let mut following =
+        Following { context, watcher, runs, followed, progress, interrupts: 0, advanced: Instant::now(), lost: None };
+    loop {
+        for signal in signals.pending() {
+            if signal == SIGHUP {
+                // The terminal is gone; the runs are to live on.
+                return Ok(Exit::Done);
+            }
+            following.interrupt();
+        }
+        if following.step()? {
+            break;
+        }
+        std::thread::sleep(POLL);
+    }
+    following.conclude()
+}
+
+struct Following<'a> {
+    context: &'a Context,
+    watcher: Watcher,
+    runs: Runs,
+    followed: Vec<RunId>,
+    progress: Progress,
+    /// How often the user asked to stop.
+    interrupts: u32,
+    advanced: Instant,
+    /// Since when nothing has been live, but something is lost.
+    lost: Option<Instant>,
+}
+
+impl Following<'_> {
+    /// Takes in what changed; true when all is over.
+    fn step(&mut self) -> anyhow::Result<bool> {
+        for change in self.watcher.poll() {
+            let told = match &change {
+                Change::Events { id, records, .. } if self.followed.contains(id) => Some((id.clone(), records.clone())),
+                _ => None,
+            };
+            self.runs.apply(change);
+            if let Some((id, records)) = told {
+                self.progress.tell(self.runs.get(&id), &records);
+            }
+        }
+        let runs: Vec<&Run> = self.followed.iter().filter_map(|id| self.runs.get(id)).collect();
+        self.progress.draw(&runs);
+        let waits = runs.iter().any(|run| matches!(run.status(), Status::Queued(_)));
+        let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
+        let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
+        if waits && self.advanced.elapsed() >= ADVANCE {
+            self.advanced = Instant::now();
+            self.help_along()?;
+        }
+        if !is_over || !has_lost {
+            self.lost = None;
+            return Ok(is_over);
+        }
+        Ok(self.lost.get_or_insert_with(Instant::now).elapsed() >= LOST)
+    }
+
+    /// Starts what waits although nothing is in its way.
+    fn help_along(&self) -> anyhow::Result<()> {
+        for (run, error) in actions::advance(&self.context.checkpoints)? {
+            self.progress.warn(self.context, &format!("run {run} could not be started: {error}"));
+        }
+        Ok(())
+    }
+
+    /// The first time: what waits leaves the queue, what runs saves and leaves. After that: leave now.
+    fn interrupt(&mut self) {
+        self.interrupts += 1;
+        let now = self.interrupts > 1;
+        let text = if now {
+            "leaving without saving"
+        } else {
+            "stopping: saving what runs; Ctrl-C again leaves without saving"
+        };
+        self.progress.note(self.context, text);
+        let is_waiting = |run: &&Run| matches!(run.status(), Status::Queued(_));
+        let runs = || self.followed.iter().filter_map(|id| self.runs.get(id));
+        // The waiting ones first, or the end of the running one starts them.
+        for run in runs().filter(is_waiting).chain(runs().filter(|run| run.status().is_live())) {
+            if let Err(error) = actions::stop(&self.context.checkpoints, run, now) {
+                self.progress.warn(self.context, &format!("{error:#}"));
+            }
+        }
+    }
+
+    /// Says how each run ended and prints the table of all.
+    fn conclude(self) -> anyhow::Result<Exit> {
+        self.progress.finish();
+        let left: Vec<&Run> = self.followed.iter().filter_map(|id| self.runs.get(id)).collect();
+        for run in &left {
+            self.explain(run);
+        }
+        let format = if self.context.json { Format::Json } else { Format::Table };
+        let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
+        output::answer(&render(&table(&self.runs, &[], Selection::Runs(&ids)), format))?;
+        let is_done = |run: &Run| run.status() == Status::Finished;
+        let never_started = |run: &Run| run.status() == Status::Lost && run.state.attempt.is_none();
+        Ok(if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
+            Exit::Done
+        } else if self.interrupts > 0 {
+            Exit::Interrupted
+        } else if left.iter().any(|run| never_started(run)) {
+            Exit::Worker
+        } else if left.iter().any(|run| matches!(run.status(), Status::Failed | Status::Lost)) {
+            Exit::RunFailed
+        } else {
+            // Stopped by someone else.
+            Exit::Interrupted
+        })
+    }
+
+    /// Why a run did not finish, and how it goes on.
+    fn explain(&self, run: &Run) {
+        let id = &run.id;
+        match run.status() {
+            Status::Lost if run.state.attempt.is_none() => {
+                let help = "the training program did not come up: `warmstart doctor` says what is missing";
+                self.complain(
+                    &format!("run {id} never started"),
+                    &worker_log_tail(&self.context.checkpoints, id, LOG_LINES),
+                    help,
+                );
+            }
+            Status::Lost => {
+                let help = format!("`warmstart resume {id}` goes on from its last checkpoint");
+                let what = format!("run {id} ended without a word: killed, out of memory, or told to leave at once");
+                self.complain(&what, &worker_log_tail(&self.context.checkpoints, id, LOG_LINES), &help);
+            }
+            Status::Failed => {
+                if let Some(warmstart_schema::state::Outcome::Failed { error, help, .. }) = &run.state.outcome {
+                    self.complain(&format!("run {id} failed: {error}"), &[], help);
+                }
+            }
+            Status::Stopped => {
+                output::note(self.context, &format!("run {id} saved and left; `warmstart resume {id}` goes on"));
+            }
+            _ => {}
+        }
+    }
+
+    fn complain(&self, what: &str, lines: &[String], help: &str) {
+        output::error(self.context, what);
+        for line in lines {
+            output::note(self.context, &format!("  {line}"));
+        }
+        output::help(self.context, help);
+    }
+}

@@ -1,0 +1,19 @@
+//! `warmstart` without a command.
+
+use super::{Context, Exit, list, output};
+
+const GO_ON: &str = "\
+There is no terminal here to open the dashboard in. From a script:
+  warmstart train EXPERIMENT   train one and follow it
+  warmstart runs               all runs
+  warmstart compare            the table of results
+  warmstart --help             everything else";
+
+/// Opens the dashboard, or prints the plain table where there is no terminal.
+pub fn open(context: &Context) -> anyhow::Result<Exit> {
+    let exit = list::list(context)?;
+    if !context.json {
+        output::note(context, GO_ON);
+    }
+    Ok(exit)
+}

@@ -1,0 +1,112 @@
+//! `warmstart list`
+
+use serde::Serialize;
+use warmstart_schema::experiment::Experiment;
+
+use super::{Context, Exit, output, shown};
+use crate::store::{ExperimentFile, Run, experiments};
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    experiment: &'a str,
+    file: String,
+    #[serde(flatten)]
+    facts: Option<Facts<'a>>,
+    problems: Vec<String>,
+    newest: Option<Newest<'a>>,
+}
+
+#[derive(Serialize)]
+struct Facts<'a> {
+    name: &'a str,
+    group: &'a str,
+    question: Option<&'a str>,
+    backbone: &'static str,
+    pixels: u32,
+    dataset: &'static str,
+    epochs: u32,
+}
+
+impl<'a> From<&'a Experiment> for Facts<'a> {
+    fn from(experiment: &'a Experiment) -> Self {
+        Self {
+            name: &experiment.name,
+            group: &experiment.group,
+            question: experiment.question.as_deref(),
+            backbone: experiment.model.backbone.as_str(),
+            pixels: experiment.pixels(),
+            dataset: experiment.dataset.name.as_str(),
+            epochs: experiment.train.epochs,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Newest<'a> {
+    run: &'a str,
+    state: &'static str,
+    val_acc: Option<f64>,
+    test_acc: Option<f64>,
+    train_time: Option<f64>,
+}
+
+impl<'a> From<&'a Run> for Newest<'a> {
+    fn from(run: &'a Run) -> Self {
+        let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
+        Self {
+            run: run.id.as_str(),
+            state: run.status().as_str(),
+            val_acc: finite(run.state.best_epoch().map(|epoch| epoch.val_acc)),
+            test_acc: finite(run.state.test.as_ref().map(|test| test.accuracy)),
+            train_time: finite(run.state.train_time()),
+        }
+    }
+}
+
+pub fn list(context: &Context) -> anyhow::Result<Exit> {
+    let files = experiments(&context.experiments)?;
+    let (_, runs) = context.runs();
+    let listed: Vec<Listed> = files.iter().map(|file| describe(file, runs.latest_of(&file.stem))).collect();
+    if context.json {
+        output::answer_json(&listed)?;
+        return Ok(Exit::Done);
+    }
+    if listed.is_empty() {
+        output::note(context, &format!("there is no experiment file in {}", shown(&context.experiments)));
+        return Ok(Exit::Done);
+    }
+    let header = ["experiment", "name", "group", "backbone", "px", "state", "val acc", "test acc", "time"];
+    output::answer(&output::columns(header, listed.iter().map(row).collect(), 6))?;
+    for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {
+        output::warn(context, &format!("{} is not valid; `warmstart check {0}` says why", broken.file));
+    }
+    Ok(Exit::Done)
+}
+
+fn describe<'a>(file: &'a ExperimentFile, newest: Option<&'a Run>) -> Listed<'a> {
+    let problems = file.loaded.as_ref().err().into_iter().flatten();
+    Listed {
+        experiment: &file.stem,
+        file: shown(&file.path),
+        facts: file.loaded.as_ref().ok().map(Facts::from),
+        problems: problems.map(ToString::to_string).collect(),
+        newest: newest.map(Newest::from),
+    }
+}
+
+fn row(listed: &Listed) -> [String; 9] {
+    let fact = |of: fn(&Facts) -> String| listed.facts.as_ref().map_or_else(String::new, of);
+    let newest = listed.newest.as_ref();
+    let state = if listed.facts.is_none() { "not valid" } else { newest.map_or("never run", |newest| newest.state) };
+    [
+        listed.experiment.to_owned(),
+        fact(|facts| facts.name.to_owned()),
+        fact(|facts| facts.group.to_owned()),
+        fact(|facts| facts.backbone.to_owned()),
+        fact(|facts| facts.pixels.to_string()),
+        state.to_owned(),
+        output::figure(newest.and_then(|newest| newest.val_acc)),
+        output::figure(newest.and_then(|newest| newest.test_acc)),
+        newest.and_then(|newest| newest.train_time).map_or_else(|| "–".to_owned(), output::duration),
+    ]
+}

@@ -1,0 +1,86 @@
+//! Which experiment or run an argument names.
+
+use std::path::PathBuf;
+
+use warmstart_schema::text;
+
+use super::{Context, shown};
+use crate::failure::{Failure, Kind};
+use crate::store::{ExperimentFile, Run, Runs, experiments};
+
+/// An experiment by file, by file stem, or by the stem's unique beginning.
+pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow::Result<ExperimentFile> {
+    let path = PathBuf::from(name);
+    let looks_like_path = name.contains('/') || path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    if path.is_file() || looks_like_path {
+        if !path.exists() {
+            let help = "name an existing file, or one of those that `warmstart list` shows";
+            return Err(Failure::new(Kind::NotFound, format!("there is no file {}", shown(&path))).help(help).into());
+        }
+        return Ok(ExperimentFile::load(path, overrides));
+    }
+    let files = experiments(&context.experiments)?;
+    let stems: Vec<&str> = files.iter().map(|file| file.stem.as_str()).collect();
+    let stem = unique(name, &stems).map_err(|found| refuse("experiment", name, &found, &stems))?;
+    let path = files.iter().find(|file| file.stem == stem).map(|file| file.path.clone()).unwrap_or_default();
+    Ok(ExperimentFile::load(path, overrides))
+}
+
+/// A run by id, by the id's unique beginning, or by an experiment's file stem: its newest run.
+pub fn run<'a>(runs: &'a Runs, name: &str) -> anyhow::Result<&'a Run> {
+    if let Some(run) = runs.latest_of(name) {
+        return Ok(run);
+    }
+    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+    let found = unique(name, &ids).and_then(|id| id.parse().map_err(|_| Vec::new()));
+    if let Some(run) = found.as_ref().ok().and_then(|id| runs.get(id)) {
+        return Ok(run);
+    }
+    let stems = runs.iter().filter_map(Run::stem);
+    let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
+    Err(refuse("run", name, &found.err().unwrap_or_default(), &known).into())
+}
+
+/// The one that is called so or begins so; otherwise all that begin so.
+fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>> {
+    if let Some(exact) = known.iter().find(|known| **known == name) {
+        return Ok(exact);
+    }
+    let begin: Vec<&str> = known.iter().copied().filter(|known| !name.is_empty() && known.starts_with(name)).collect();
+    if let [one] = begin[..] { Ok(one) } else { Err(begin) }
+}
+
+fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure {
+    const SHOWN: usize = 10;
+    let name = text::line(name, 80);
+    if !found.is_empty() {
+        let more = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
+        let listed = found.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let what = format!("`{name}` could be more than one {kind}: {listed}{more}");
+        return Failure::new(Kind::Input, what).help("write more of the name");
+    }
+    let list = if kind == "run" { "runs" } else { "list" };
+    let near = text::closest(&name, known.iter().copied());
+    let help = near.map_or_else(|| format!("`warmstart {list}` shows all"), |near| format!("did you mean `{near}`?"));
+    Failure::new(Kind::NotFound, format!("no {kind} is called `{name}`")).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_exact_before_it_is_a_beginning() {
+        let known = ["lite0", "lite0-freeze", "resnet"];
+        assert_eq!(unique("lite0", &known), Ok("lite0"));
+        assert_eq!(unique("res", &known), Ok("resnet"));
+        assert_eq!(unique("lite", &known), Err(vec!["lite0", "lite0-freeze"]));
+        assert_eq!(unique("", &known), Err(vec![]));
+    }
+
+    #[test]
+    fn a_mistyped_name_meets_a_suggestion() {
+        let error = refuse("experiment", "resnte", &[], &["resnet", "lite0"]).to_string();
+        assert_eq!(error, "no experiment is called `resnte`; did you mean `resnet`?");
+    }
+}

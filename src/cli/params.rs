@@ -1,0 +1,87 @@
+//! `warmstart params`
+
+use clap::Args;
+use serde::Serialize;
+use warmstart_schema::architecture::ParamCounts;
+use warmstart_schema::experiment::Experiment;
+
+use super::output::{Problems, columns};
+use super::{Context, Exit, names, output};
+use crate::compare::thousands;
+use crate::params::counts;
+
+/// Count the parameters of an experiment's model, by block
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// File or name of an experiment
+    experiment: String,
+    /// Change a field first, for example model.freeze=none
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Counted<'a> {
+    total_params: u64,
+    trainable_params: u64,
+    non_trainable_params: u64,
+    blocks: Vec<Block<'a>>,
+}
+
+#[derive(Serialize)]
+struct Block<'a> {
+    name: &'a str,
+    total_params: u64,
+    trainable_params: u64,
+    non_trainable_params: u64,
+}
+
+pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let file = names::experiment(context, &arguments.experiment, &arguments.set)?;
+    let experiment = file.loaded.map_err(Problems)?;
+    let counts = counts(&experiment);
+    let blocks = counts.blocks.iter().map(|block| (block.name.as_str(), &block.counts));
+    if context.json {
+        output::answer_json(&Counted {
+            total_params: counts.total.total,
+            trainable_params: counts.total.trainable,
+            non_trainable_params: counts.total.non_trainable(),
+            blocks: blocks.map(|(name, counts)| block(name, counts)).collect(),
+        })?;
+    } else {
+        let rows = blocks.chain([("total", &counts.total)]).map(|(name, counts)| row(name, counts)).collect();
+        let table = columns(["block", "total", "trainable", "frozen", "statistics", "non-trainable"], rows, 1);
+        output::answer(&format!("{}\n\n{table}\n{}", headline(&experiment), summary(&counts.total)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn block<'a>(name: &'a str, counts: &ParamCounts) -> Block<'a> {
+    Block {
+        name,
+        total_params: counts.total,
+        trainable_params: counts.trainable,
+        non_trainable_params: counts.non_trainable(),
+    }
+}
+
+fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
+    let numbers = [counts.total, counts.trainable, counts.frozen, counts.statistics, counts.non_trainable()];
+    let [total, trainable, frozen, statistics, non_trainable] = numbers.map(thousands);
+    [name.to_owned(), total, trainable, frozen, statistics, non_trainable]
+}
+
+fn headline(experiment: &Experiment) -> String {
+    let (backbone, pixels, classes) = (experiment.model.backbone, experiment.pixels(), experiment.classes());
+    format!("{}: {backbone} at {pixels} px, {classes} classes", experiment.name)
+}
+
+/// The study's own words, so that its appendix can be laid beside.
+fn summary(total: &ParamCounts) -> String {
+    format!(
+        "Total params: {}\nTrainable params: {}\nNon-trainable params: {}\n",
+        thousands(total.total),
+        thousands(total.trainable),
+        thousands(total.non_trainable()),
+    )
+}

@@ -1,0 +1,187 @@
+//! Progress of followed runs: bars on a terminal, plain lines elsewhere, nothing when quiet.
+
+use std::collections::HashMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use warmstart_schema::event::{Attempt, Epoch, Event, Level, Phase, Record};
+use warmstart_schema::run::RunId;
+use warmstart_schema::state::Status;
+
+use super::{Context, output};
+use crate::store::Run;
+
+pub enum Progress {
+    Quiet,
+    Lines,
+    Bars { all: MultiProgress, bars: HashMap<RunId, ProgressBar> },
+}
+
+impl Progress {
+    pub fn new(context: &Context, followed: &[RunId]) -> Self {
+        if context.quiet {
+            return Self::Quiet;
+        }
+        if !output::is_interactive() {
+            return Self::Lines;
+        }
+        let all = MultiProgress::new();
+        let template =
+            if context.color { "{prefix:.bold} {bar:20.cyan/dim} {wide_msg}" } else { "{prefix} {bar:20} {wide_msg}" };
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸─");
+        let bar = |id: &RunId| (id.clone(), all.add(ProgressBar::new(1).with_style(style.clone())));
+        let bars = followed.iter().map(bar).collect();
+        Self::Bars { all, bars }
+    }
+
+    /// Takes in what a run said.
+    pub fn tell(&self, run: Option<&Run>, records: &[Record]) {
+        let Some(run) = run else { return };
+        for record in records {
+            match self {
+                Self::Lines => say_line(run, &record.event),
+                Self::Bars { all, .. } => {
+                    if let Some(text) = remark(&record.event) {
+                        // A bar that cannot be drawn is no reason to stop following.
+                        let _ = all.println(format!("{}: {text}", run.label()));
+                    }
+                }
+                Self::Quiet => {}
+            }
+        }
+    }
+
+    /// Brings the bars up to date.
+    pub fn draw(&self, runs: &[&Run]) {
+        let Self::Bars { bars, .. } = self else { return };
+        let width = runs.iter().map(|run| run.label().chars().count()).max().unwrap_or(0).min(30);
+        for run in runs {
+            if let Some(bar) = bars.get(&run.id) {
+                update(bar, run, width);
+            }
+        }
+    }
+
+    /// Leaves the bars as they are.
+    pub fn finish(&self) {
+        if let Self::Bars { bars, .. } = self {
+            bars.values().for_each(ProgressBar::abandon);
+        }
+    }
+
+    pub fn note(&self, context: &Context, text: &str) {
+        self.above(|| output::note(context, text));
+    }
+
+    pub fn warn(&self, context: &Context, text: &str) {
+        self.above(|| output::warn(context, text));
+    }
+
+    /// Lets something be printed above the bars.
+    fn above(&self, print: impl FnOnce()) {
+        match self {
+            Self::Bars { all, .. } => all.suspend(print),
+            _ => print(),
+        }
+    }
+}
+
+fn update(bar: &ProgressBar, run: &Run, width: usize) {
+    let state = &run.state;
+    let (done, of) = match (&state.batch, run.status()) {
+        (_, Status::Finished) => (1, 1),
+        (Some(batch), _) => (batch.batch, batch.batches),
+        (None, _) => (0, 1),
+    };
+    let label: String = run.label().chars().take(width).collect();
+    bar.set_prefix(format!("{label:<width$}"));
+    bar.set_length(u64::from(of.max(1)));
+    bar.set_position(u64::from(done));
+    bar.set_message(message(run));
+    if !run.status().is_live() && !matches!(run.status(), Status::Queued(_)) {
+        bar.abandon();
+    }
+}
+
+/// What stands behind a bar.
+fn message(run: &Run) -> String {
+    let state = &run.state;
+    let status = run.status();
+    let mut parts = vec![match status {
+        Status::Queued(place) => format!("queued {place}"),
+        _ => status.as_str().to_owned(),
+    }];
+    let epoch = state.batch.as_ref().map(|batch| batch.epoch).or(state.epochs.last().map(|epoch| epoch.epoch));
+    if let (Some(epoch), Some(planned)) = (epoch, state.epochs_planned()) {
+        parts.push(format!("epoch {epoch}/{planned}"));
+    }
+    if let Some(test) = &state.test {
+        parts.push(format!("test acc {:.4}", test.accuracy));
+    } else if let Some(epoch) = state.epochs.last() {
+        parts.push(format!("val acc {:.4}", epoch.val_acc));
+    }
+    if let Some(batch) = state.batch.as_ref().filter(|_| status.is_live()) {
+        parts.push(format!("loss {:.4}", batch.loss));
+        parts.push(format!("{:.0} img/s", batch.images_per_second));
+        if let Some(left) = state.time_left().filter(|_| state.phase == Phase::Training) {
+            parts.push(format!("{} left", output::duration(left)));
+        }
+    } else if let Some(time) = state.train_time() {
+        parts.push(output::duration(time));
+    }
+    parts.join("  ")
+}
+
+/// What is worth a line of its own even beside bars.
+fn remark(event: &Event) -> Option<String> {
+    match event {
+        Event::Attempt(attempt) => Some(started(attempt)),
+        Event::Note { level: Level::Warning | Level::Error, text } => Some(warmstart_schema::text::line(text, 300)),
+        Event::CheckpointFailed { error } => {
+            Some(format!("checkpoint not saved: {}; training goes on", warmstart_schema::text::line(error, 300)))
+        }
+        _ => None,
+    }
+}
+
+fn say_line(run: &Run, event: &Event) {
+    let text = match event {
+        Event::Phase { phase: phase @ (Phase::Loading | Phase::Testing) } => phase.as_str().to_owned(),
+        Event::Epoch(epoch) => finished_epoch(run, epoch),
+        Event::Test(test) => format!("test acc {:.4}, with the checkpoint of epoch {}", test.accuracy, test.epoch),
+        Event::Stopping => "stopping".to_owned(),
+        Event::Stopped { step, .. } => format!("stopped after step {step}"),
+        Event::Finished { train_time, stopped_early } => {
+            let early = if *stopped_early { ", stopped early" } else { "" };
+            format!("done after {} of training{early}", output::duration(*train_time))
+        }
+        Event::Failed { .. } => "failed".to_owned(),
+        other => match remark(other) {
+            Some(remark) => remark,
+            None => return,
+        },
+    };
+    output::line(&format!("{}: {text}", run.label()));
+}
+
+fn started(attempt: &Attempt) -> String {
+    let Attempt { device, device_name, device_reason, .. } = attempt;
+    let text = match attempt.resumed_from {
+        Some(step) => format!("resumed after step {step} on {device} ({device_name}; {device_reason})"),
+        None => format!("started on {device} ({device_name}; {device_reason})"),
+    };
+    let exact = attempt.not_exact.iter().map(|why| format!("; not exact: {why}")).collect::<Vec<_>>().concat();
+    warmstart_schema::text::line(&(text + &exact), 400)
+}
+
+fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
+    let planned = run.state.epochs_planned().unwrap_or(epoch.epoch);
+    let Epoch { train_loss, train_acc, val_loss, val_acc, images_per_second, .. } = epoch;
+    let best = if epoch.best { "  best so far" } else { "" };
+    format!(
+        "epoch {}/{planned}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc {val_acc:.4}  \
+         {images_per_second:.0} img/s{best}",
+        epoch.epoch
+    )
+}

@@ -1,0 +1,81 @@
+//! `warmstart runs`
+
+use serde::Serialize;
+
+use super::{Context, Exit, output, shown};
+use crate::store::Run;
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    run: &'a str,
+    experiment: &'a str,
+    stem: Option<&'a str>,
+    state: &'static str,
+    queue_position: Option<usize>,
+    created: Option<String>,
+    device: &'a str,
+    attempt: Option<u32>,
+    epoch: Option<u32>,
+    epochs: Option<u32>,
+    val_acc: Option<f64>,
+    test_acc: Option<f64>,
+    train_time: Option<f64>,
+}
+
+pub fn runs(context: &Context) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let listed: Vec<Listed> = runs.iter().rev().map(describe).collect();
+    if context.json {
+        output::answer_json(&listed)?;
+    } else if listed.is_empty() {
+        let text =
+            format!("there is no run in {}; `warmstart train EXPERIMENT` makes one", shown(&context.checkpoints));
+        output::note(context, &text);
+    } else {
+        let header = ["run", "experiment", "state", "device", "epoch", "val acc", "test acc", "time"];
+        output::answer(&output::columns(header, listed.iter().map(row).collect(), 4))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(run: &Run) -> Listed<'_> {
+    let (state, info) = (&run.state, run.info.as_ref().ok());
+    let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
+    let planned = run.experiment.as_ref().map(|experiment| experiment.train.epochs);
+    Listed {
+        run: run.id.as_str(),
+        experiment: run.label(),
+        stem: run.stem(),
+        state: run.status().as_str(),
+        queue_position: match run.status() {
+            warmstart_schema::state::Status::Queued(place) => Some(place),
+            _ => None,
+        },
+        created: info.map(|info| info.created.to_string()),
+        device: run.device(),
+        attempt: state.attempt.as_ref().map(|attempt| attempt.number),
+        epoch: state.epochs.last().map(|epoch| epoch.epoch),
+        epochs: state.epochs_planned().or(planned),
+        val_acc: finite(state.best_epoch().map(|epoch| epoch.val_acc)),
+        test_acc: finite(state.test.as_ref().map(|test| test.accuracy)),
+        train_time: finite(state.train_time()),
+    }
+}
+
+fn row(listed: &Listed) -> [String; 8] {
+    let state = match listed.queue_position {
+        Some(place) => format!("queued {place}"),
+        None => listed.state.to_owned(),
+    };
+    let epochs = listed.epochs.map_or_else(|| "–".to_owned(), |epochs| epochs.to_string());
+    [
+        listed.run.to_owned(),
+        listed.experiment.to_owned(),
+        state,
+        listed.device.to_owned(),
+        format!("{}/{epochs}", listed.epoch.unwrap_or(0)),
+        output::figure(listed.val_acc),
+        output::figure(listed.test_acc),
+        listed.train_time.map_or_else(|| "–".to_owned(), output::duration),
+    ]
+}

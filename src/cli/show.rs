@@ -1,0 +1,167 @@
+//! `warmstart show`
+
+use clap::Args;
+use serde_json::{Value, json};
+use warmstart_schema::event::{Epoch, Event, Record};
+use warmstart_schema::state::{Outcome, Status};
+
+use super::{Context, Exit, names, output};
+use crate::compare::{Row, thousands};
+use crate::store::{Run, worker_log_tail};
+
+/// Show one run: how it stands, its epochs, its parameters, and the end of its log
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Id or experiment of a run
+    run: String,
+}
+
+const LOG_LINES: usize = 10;
+
+pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let run = names::run(&runs, &arguments.run)?;
+    let log = worker_log_tail(&context.checkpoints, &run.id, LOG_LINES);
+    if context.json {
+        output::answer_json(&as_json(run, &log))?;
+        return Ok(Exit::Done);
+    }
+    let mut text: Vec<String> = facts(run).into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect();
+    if !run.state.epochs.is_empty() {
+        text.push(String::new());
+        text.push(epochs(&run.state.epochs).trim_end().to_owned());
+    }
+    for (title, lines) in [("notes", notes(run)), ("worker.log", log)] {
+        if !lines.is_empty() {
+            text.push(format!("\n{title}"));
+            text.extend(lines.iter().map(|line| format!("  {line}")));
+        }
+    }
+    output::answer(&(text.join("\n") + "\n"))?;
+    Ok(Exit::Done)
+}
+
+fn facts(run: &Run) -> Vec<(&'static str, String)> {
+    let state = &run.state;
+    let mut facts = vec![("run", run.id.to_string()), ("experiment", run.label().to_owned()), ("state", status(run))];
+    if let Some(question) = run.experiment.as_ref().and_then(|experiment| experiment.question.clone()) {
+        facts.push(("question", question));
+    }
+    match &run.info {
+        Ok(info) => facts.push(("created", info.created.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())),
+        Err(error) => facts.push(("run.json", error.clone())),
+    }
+    if let Some(attempt) = &state.attempt {
+        facts.push(("attempt", attempt.number.to_string()));
+        let device = format!(
+            "{} ({}; {}), {} threads",
+            attempt.device, attempt.device_name, attempt.device_reason, attempt.threads
+        );
+        facts.push(("device", warmstart_schema::text::line(&device, 300)));
+        facts.push(("exact", exactness(&attempt.not_exact)));
+    }
+    if let Some(time) = state.train_time() {
+        facts.push(("trained", format!("{time:.2} s")));
+    }
+    if let Some(params) = Row::of(run).params {
+        let [total, trainable, non_trainable] = [params.total, params.trainable, params.non_trainable()].map(thousands);
+        facts.push(("parameters", format!("{total} total, {trainable} trainable, {non_trainable} non-trainable")));
+    }
+    if let Some(proof) = &state.frozen {
+        let verdict = if proof.unchanged() { "nothing moved" } else { "MOVED" };
+        facts.push(("frozen", format!("{verdict}: {} tensors, statistics included, compared by hash", proof.tensors)));
+    }
+    if let Some((_, checkpoint)) = &state.checkpoint {
+        facts.push(("checkpoint", format!("step {}, {} bytes", checkpoint.step, thousands(checkpoint.bytes))));
+    }
+    if let Some(test) = &state.test {
+        facts.push((
+            "test acc",
+            format!("{:.4} (loss {:.4}), with the checkpoint of epoch {}", test.accuracy, test.loss, test.epoch),
+        ));
+    }
+    facts
+}
+
+fn status(run: &Run) -> String {
+    let status = run.status();
+    match (&run.state.outcome, status) {
+        (_, Status::Queued(place)) => format!("queued, place {place}"),
+        (Some(Outcome::Failed { error, help, .. }), Status::Failed) => {
+            format!("failed: {error}\n{:12} help: {help}", "")
+        }
+        (Some(Outcome::Finished { stopped_early: true }), Status::Finished) => "done, stopped early".to_owned(),
+        (_, Status::Lost) => "lost: its worker ended without a word".to_owned(),
+        _ => status.as_str().to_owned(),
+    }
+}
+
+fn exactness(not_exact: &[String]) -> String {
+    if not_exact.is_empty() {
+        return "as an unbroken run on this machine".to_owned();
+    }
+    warmstart_schema::text::line(&format!("no: {}", not_exact.join("; ")), 400)
+}
+
+fn epochs(epochs: &[Epoch]) -> String {
+    let header =
+        ["epoch", "step", "train loss", "train acc", "val loss", "val acc", "rate", "img/s", "trained (s)", "best"];
+    let row = |epoch: &Epoch| {
+        let four = |figure: f64| format!("{figure:.4}");
+        [
+            epoch.epoch.to_string(),
+            epoch.step.to_string(),
+            four(epoch.train_loss),
+            four(epoch.train_acc),
+            four(epoch.val_loss),
+            four(epoch.val_acc),
+            format!("{:.2e}", epoch.learning_rate),
+            format!("{:.0}", epoch.images_per_second),
+            format!("{:.2}", epoch.train_time),
+            if epoch.best { "*".to_owned() } else { String::new() },
+        ]
+    };
+    output::columns(header, epochs.iter().map(row).collect(), 0)
+}
+
+fn notes(run: &Run) -> Vec<String> {
+    run.state.notes.iter().map(|note| note.text.clone()).collect()
+}
+
+fn as_json(run: &Run, log: &[String]) -> Value {
+    let state = &run.state;
+    // Through the events' own form, in which numbers that JSON cannot say are texts.
+    let event = |event: Event| serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags);
+    let params = Row::of(run).params;
+    json!({
+        "run": run.id,
+        "experiment": run.label(),
+        "stem": run.stem(),
+        "state": run.status().as_str(),
+        "created": run.info.as_ref().ok().map(|info| info.created),
+        "attempt": state.attempt.clone().map(|attempt| event(Event::Attempt(attempt))),
+        "epochs": state.epochs.iter().cloned().map(|epoch| event(Event::Epoch(epoch))).collect::<Vec<_>>(),
+        "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
+        "test": state.test.clone().map(|test| event(Event::Test(test))),
+        "train_time": state.train_time(),
+        "total_params": params.map(|params| params.total),
+        "trainable_params": params.map(|params| params.trainable),
+        "non_trainable_params": params.map(|params| params.non_trainable()),
+        "frozen_unchanged": state.frozen.as_ref().map(warmstart_schema::state::FrozenProof::unchanged),
+        "failure": match &state.outcome {
+            Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
+            _ => Value::Null,
+        },
+        "notes": notes(run),
+        "log": log,
+        "settings": run.experiment,
+    })
+}
+
+fn without_tags(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.remove("t");
+        object.remove("event");
+    }
+    value
+}

@@ -1,0 +1,35 @@
+//! `warmstart stop`
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, Exit, names, output};
+use crate::actions::{self, Stop};
+
+/// Ask a run to save and leave, or take it out of the queue
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Id or experiment of a run
+    run: String,
+    /// Leave at once, without saving what came after the last checkpoint
+    #[arg(long)]
+    now: bool,
+}
+
+pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let run = names::run(&runs, &arguments.run)?;
+    let stop = actions::stop(&context.checkpoints, run, arguments.now)?;
+    if context.json {
+        let result = if stop == Stop::Asked { "asked" } else { "unqueued" };
+        output::answer_json(&json!({ "run": run.id, "result": result }))?;
+    } else {
+        let said = match stop {
+            Stop::Unqueued => "taken out of the queue",
+            Stop::Asked if arguments.now => "leaves now, without saving",
+            Stop::Asked => "asked to save and leave; `warmstart resume` takes it up again",
+        };
+        output::answer(&format!("{}: {said}\n", run.id))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,104 @@
+//! `warmstart train`
+
+use clap::Args;
+use serde::Serialize;
+use warmstart_schema::experiment::{Experiment, Problem};
+use warmstart_schema::run::RunId;
+use warmstart_schema::state::Status;
+
+use super::output::Problems;
+use super::{Context, Exit, follow, names, output};
+use crate::actions;
+use crate::failure::{Failure, Kind};
+use crate::store::{ExperimentFile, Runs};
+
+/// Train experiments, one after the other on each device, and follow them
+///
+/// Ctrl-C asks what runs to save and leave and takes the rest out of the queue; a second one does not wait for saving. Runs
+/// live on when the terminal is lost. At the end the table of these runs is printed.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Files or names of experiments
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    experiments: Vec<String>,
+    /// Change a field of every experiment, for example train.epochs=3
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Where to train: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    device: String,
+    /// Only start the runs; print their ids
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Serialize)]
+struct Launched<'a> {
+    run: &'a RunId,
+    experiment: &'a str,
+}
+
+pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let files = load(context, arguments)?;
+    let (watcher, runs) = context.runs();
+    for (index, (_, experiment)) in files.iter().enumerate() {
+        ensure_source(experiment, files[..index].iter().map(|(file, _)| file.stem.as_str()), &runs)?;
+    }
+    actions::worker()?;
+    let mut launched = Vec::new();
+    for (file, experiment) in &files {
+        launched.push(actions::launch(&context.checkpoints, file, experiment, &arguments.device)?);
+    }
+    if !arguments.detach {
+        return follow::follow(context, watcher, runs, launched);
+    }
+    if context.json {
+        let list = launched.iter().zip(&files).map(|(run, (file, _))| Launched { run, experiment: &file.stem });
+        output::answer_json(&list.collect::<Vec<_>>())?;
+    } else {
+        output::answer(&launched.iter().map(|id| format!("{id}\n")).collect::<Vec<_>>().concat())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All experiments, or every problem of every file before anything starts.
+fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
+    let mut good = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
+    for name in &arguments.experiments {
+        let file = names::experiment(context, name, &arguments.set)?;
+        match &file.loaded {
+            Ok(experiment) => good.push((file.clone(), experiment.clone())),
+            Err(found) => {
+                // A mistake in `--set` is the same in every file.
+                let new: Vec<Problem> = found.iter().filter(|problem| !problems.contains(problem)).cloned().collect();
+                problems.extend(new);
+            }
+        }
+    }
+    if problems.is_empty() { Ok(good) } else { Err(Problems(problems).into()) }
+}
+
+/// An experiment that starts from another one's checkpoint needs a run of that which is done, or is to come before.
+fn ensure_source<'a>(
+    experiment: &Experiment,
+    mut before: impl Iterator<Item = &'a str>,
+    runs: &Runs,
+) -> anyhow::Result<()> {
+    let Some(init) = &experiment.init else { return Ok(()) };
+    let is_usable = |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
+    if before.any(|stem| stem == init.from) || runs.all_of(&init.from).any(|run| is_usable(run.status())) {
+        return Ok(());
+    }
+    let from = &init.from;
+    let what =
+        format!("{} starts from the best checkpoint of `{from}`, which has no run that is done", experiment.name);
+    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")).into())
+}
+
+fn device(text: &str) -> Result<String, String> {
+    let is_index =
+        |index: &str| !index.is_empty() && index.len() <= 3 && index.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = matches!(text, "auto" | "cpu" | "cuda") || text.strip_prefix("cuda:").is_some_and(is_index);
+    if valid { Ok(text.to_owned()) } else { Err("expected auto, cpu, cuda or cuda:N".to_owned()) }
+}
