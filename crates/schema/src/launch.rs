@@ -30,6 +30,10 @@ pub fn spawn(worker: &Path, run: &RunDir) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.worker_log())?;
     let mut command = Command::new(worker);
     command.arg("train").arg(run.path()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
+        // libtorch's threads wait for each other by spinning, which on a busy machine takes the time of the one waited for.
+        command.env("OMP_WAIT_POLICY", "passive");
+    }
     // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
     unsafe {
         command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
