@@ -1,0 +1,94 @@
+//! The dashboard. A key becomes a message, `update` takes it into the model and says what shall be done, `effect` does
+//! it, and screens draw the model. Runs are followed by reading their folders; nothing here trains.
+
+mod app;
+mod chart;
+mod effect;
+mod format;
+mod judge;
+mod keys;
+mod message;
+mod model;
+mod screen;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod update;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use crossterm::event::EventStream;
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+use self::app::{App, Settings};
+use self::message::{Command, Message};
+use self::terminal::Session;
+use self::theme::Look;
+
+/// What the command line says to the dashboard.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of experiment files.
+    pub experiments: PathBuf,
+    /// The folder of runs.
+    pub checkpoints: PathBuf,
+    /// Draw with ASCII alone.
+    pub ascii: bool,
+}
+
+/// Opens the dashboard and comes back when the user or the system asks to leave. Runs go on without it.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    anyhow::ensure!(terminal::is_there(), "the dashboard needs a terminal; `warmstart runs` prints the same as text");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the event loop does not start")?;
+    let settings = Settings {
+        look: Look::from_env(options.ascii),
+        zone: TimeZone::system(),
+        experiments: options.experiments,
+        checkpoints: options.checkpoints,
+    };
+    let farewell = runtime.block_on(async {
+        let (session, terminal) = Session::begin().context("the terminal cannot be used")?;
+        let app = App::new(terminal, EventStream::new(), session, settings);
+        terminal::watch_for_loss(app.sender());
+        watch_signals(&app.sender())?;
+        app.run().await
+    });
+    // A thread that waits for a disk or a terminal must not hold up the end.
+    runtime.shutdown_background();
+    if let Some(farewell) = farewell? {
+        // Whoever closed the terminal does not read it.
+        let _ = writeln!(std::io::stdout(), "{farewell}");
+    }
+    Ok(())
+}
+
+/// Turns signals into messages: those that end the program, ^Z from outside, and the return from a stop.
+fn watch_signals(messages: &UnboundedSender<Message>) -> anyhow::Result<()> {
+    let kinds: [(SignalKind, fn() -> Message); 6] = [
+        (SignalKind::terminate(), || Message::Leave),
+        (SignalKind::hangup(), || Message::Leave),
+        (SignalKind::interrupt(), || Message::Leave),
+        (SignalKind::quit(), || Message::Leave),
+        (SignalKind::from_raw(nix::sys::signal::Signal::SIGTSTP as i32), || Message::Command(Command::Suspend)),
+        (SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32), || Message::Repaint),
+    ];
+    for (kind, message) in kinds {
+        let mut received = signal(kind).context("signals cannot be received")?;
+        let messages = messages.clone();
+        tokio::spawn(async move {
+            while received.recv().await.is_some() {
+                if messages.send(message()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The loop: wait, handle, act, draw. It is generic over the terminal and over the stream of keys, so that tests run all
+//! of it without either.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
+use std::time::Duration;
+
+use crossterm::event::Event;
+use futures_util::{Stream, StreamExt};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use warmstart_schema::event::now;
+
+use super::effect::{Effect, Effects};
+use super::message::{Message, Report};
+use super::model::Model;
+use super::theme::Look;
+use super::update::update;
+use super::{keys, screen, watch};
+
+/// Between two frames that no key asked for.
+const FRAME: Duration = Duration::from_millis(100);
+/// How long the first frame waits for what there is to show.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+/// Between two looks at the clock while something runs.
+const CLOCK: Duration = Duration::from_secs(1);
+/// Messages handled before the next frame, so that a flood of them cannot starve the screen.
+const DRAIN: usize = 1000;
+
+/// What the loop needs of the terminal beside drawing.
+pub trait Host {
+    /// Whether the terminal has taken the newest frame.
+    fn is_ready(&self) -> bool;
+    /// Ends when it has.
+    async fn ready(&self);
+    /// Hands the terminal back to the shell until it is given again; false where there is no shell.
+    fn suspend(&mut self) -> io::Result<bool>;
+}
+
+/// Where things are, and what the terminal can show.
+#[derive(Debug)]
+pub struct Settings {
+    pub experiments: PathBuf,
+    pub checkpoints: PathBuf,
+    pub look: Look,
+    pub zone: TimeZone,
+}
+
+/// What must be drawn, and how soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dirty {
+    No,
+    /// Data changed: with the next frame.
+    Data,
+    /// A key was pressed: at once.
+    Now,
+}
+
+/// The dashboard at work.
+#[derive(Debug)]
+pub struct App<B: Backend, I, H> {
+    terminal: Terminal<B>,
+    input: I,
+    host: H,
+    model: Model,
+    messages: UnboundedReceiver<Message>,
+    sender: UnboundedSender<Message>,
+    effects: Effects,
+    /// Whether the watcher should look often.
+    live: Arc<AtomicBool>,
+    /// Kept so that the watcher goes on; dropped, it ends.
+    _wake: Sender<()>,
+    dirty: Dirty,
+    drawn: Instant,
+}
+
+impl<B, I, H> App<B, I, H>
+where
+    B: Backend<Error: Send + Sync + 'static>,
+    I: Stream<Item = io::Result<Event>> + Unpin,
+    H: Host,
+{
+    pub fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
+        let (sender, messages) = unbounded_channel();
+        let (wake, woken) = channel();
+        let live = Arc::new(AtomicBool::new(false));
+        let Settings { experiments, checkpoints, look, zone } = settings;
+        watch::start(experiments.clone(), checkpoints.clone(), Arc::clone(&live), woken, sender.clone());
+        let effects = Effects::start(checkpoints.clone(), sender.clone(), wake.clone());
+        let model = Model::new(experiments, look, zone);
+        Self {
+            terminal,
+            input,
+            host,
+            model,
+            messages,
+            sender,
+            effects,
+            live,
+            _wake: wake,
+            dirty: Dirty::Now,
+            drawn: Instant::now(),
+        }
+    }
+
+    /// For whoever else has something to say: signals, the watch over the terminal.
+    pub fn sender(&self) -> UnboundedSender<Message> {
+        self.sender.clone()
+    }
+
+    /// Runs until the user or the system asks to leave; returns what goes on without the dashboard, in words.
+    pub async fn run(mut self) -> anyhow::Result<Option<String>> {
+        self.first_look().await;
+        self.draw()?;
+        loop {
+            // ===== Wait: until something happens, so that nothing costs nothing. =====
+            let message = self.wait().await;
+            // ===== Handle: this and all that is there already, before one drawing. =====
+            let mut effects = Vec::new();
+            if let Some(message) = message {
+                self.handle(message, &mut effects);
+            }
+            self.drain(&mut effects).await;
+            self.live.store(self.model.is_anything_live(), Ordering::Relaxed);
+            // ===== Act: what concerns the terminal here, all else on its own thread. =====
+            for effect in effects {
+                match effect {
+                    Effect::Leave => {
+                        self.effects.finish();
+                        return Ok(screen::farewell(&self.model));
+                    }
+                    Effect::Repaint => self.terminal.clear()?,
+                    Effect::Suspend => self.suspend()?,
+                    effect => self.effects.ask(effect),
+                }
+            }
+            // ===== Draw: once; for a key at once, for data with the next frame, and never before the terminal has taken
+            // the frame before. =====
+            let is_due = self.dirty == Dirty::Now || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
+            if is_due && self.host.is_ready() {
+                self.draw()?;
+            }
+        }
+    }
+
+    /// Gives the disk a moment, so that the first frame need not be an empty one.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + FIRST_LOOK;
+        while self.model.catalogue.is_none() || !self.model.runs_read {
+            let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else { return };
+            // What the first messages may ask for can wait: nothing was open yet.
+            drop(update(&mut self.model, message));
+        }
+        self.live.store(self.model.is_anything_live(), Ordering::Relaxed);
+    }
+
+    /// The next thing that happens; `None` when it is only time to draw.
+    async fn wait(&mut self) -> Option<Message> {
+        let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
+        let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
+        let is_live = self.live.load(Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            event = self.input.next() => self.understand(event),
+            message = self.messages.recv() => message,
+            () = self.host.ready(), if waits_for_terminal => None,
+            () = sleep_until(self.drawn + FRAME), if waits_for_frame => None,
+            () = tokio::time::sleep(CLOCK), if is_live => Some(Message::Clock(now())),
+        }
+    }
+
+    /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
+    fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
+        let Some(Ok(event)) = event else { return Some(Message::Leave) };
+        let message = keys::message(self.model.context(), &event);
+        if message.is_some() {
+            self.dirty = Dirty::Now;
+        }
+        message
+    }
+
+    fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
+        let urgency =
+            if matches!(message, Message::Changes { .. } | Message::Clock(_)) { Dirty::Data } else { Dirty::Now };
+        self.dirty = self.dirty.max(urgency);
+        effects.extend(update(&mut self.model, message));
+    }
+
+    async fn drain(&mut self, effects: &mut Vec<Effect>) {
+        for _ in 0..DRAIN {
+            // Polled with this task's own waker: crossterm keeps the first one it sees, and one that wakes nobody would
+            // lose the next key.
+            let event = poll_fn(|context| {
+                let event = self.input.poll_next_unpin(context);
+                Poll::Ready(if let Poll::Ready(event) = event { Some(event) } else { None })
+            });
+            let message = match event.await {
+                // What this key means depends on what the one before it did.
+                Some(event) => self.understand(event),
+                None => match self.messages.try_recv() {
+                    Ok(message) => Some(message),
+                    Err(_) => return,
+                },
+            };
+            if let Some(message) = message {
+                let ends = matches!(message, Message::Leave);
+                self.handle(message, effects);
+                if ends {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        self.terminal.draw(|frame| screen::draw(frame, &self.model))?;
+        self.dirty = Dirty::No;
+        self.drawn = Instant::now();
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> anyhow::Result<()> {
+        if self.host.suspend()? {
+            self.terminal.clear()?;
+        } else {
+            self.model.report =
+                Some(Report { good: false, text: "there is no shell to go back to; q leaves".to_owned() });
+        }
+        self.dirty = Dirty::Now;
+        Ok(())
+    }
+}

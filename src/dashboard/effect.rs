@@ -1,0 +1,133 @@
+//! What `update` wants done, and the one place that does it. Effects run in order on a thread of their own, so that a
+//! slow disk never holds up a key.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_schema::run::RunId;
+use warmstart_schema::text;
+
+use super::message::{Message, Report};
+use crate::actions;
+use crate::store::{ExperimentFile, Run, worker_log_tail};
+
+/// Lines of a worker's own output that the log shows.
+const WORKER_LOG_LINES: usize = 500;
+/// How long leaving waits for what was asked before.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "an effect is made once, moved once and gone")]
+pub enum Effect {
+    Launch(ExperimentFile),
+    Resume(Box<Run>),
+    Stop {
+        run: Box<Run>,
+        now: bool,
+    },
+    /// Writes a new file into the current folder.
+    Export {
+        text: String,
+        extension: &'static str,
+    },
+    ReadWorkerLog(RunId),
+    /// Back to the shell until it brings the dashboard to the front again.
+    Suspend,
+    /// Draw everything anew.
+    Repaint,
+    Leave,
+}
+
+/// Hands effects to their thread.
+#[derive(Debug)]
+pub struct Effects {
+    queue: Sender<Effect>,
+    thread: JoinHandle<()>,
+}
+
+impl Effects {
+    /// Starts the thread; what comes of effects is sent as messages, and `done` is told after each.
+    pub fn start(checkpoints: PathBuf, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
+        let (queue, effects): (_, Receiver<Effect>) = channel();
+        let thread = std::thread::spawn(move || {
+            for effect in effects {
+                if let Some(message) = perform(effect, &checkpoints) {
+                    // Nobody listens any more only while leaving.
+                    let _ = messages.send(message);
+                }
+                let _ = done.send(());
+            }
+        });
+        Self { queue, thread }
+    }
+
+    pub fn ask(&self, effect: Effect) {
+        // The thread ends only when `self` does.
+        let _ = self.queue.send(effect);
+    }
+
+    /// Lets what was asked for come to its end, but does not wait for a disk that hangs.
+    pub fn finish(self) {
+        drop(self.queue);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn perform(effect: Effect, checkpoints: &Path) -> Option<Message> {
+    let result = match effect {
+        Effect::Launch(file) => launch(checkpoints, &file),
+        Effect::Resume(run) => {
+            actions::resume(checkpoints, &run).map(|()| format!("{} is taken up again", run.label()))
+        }
+        Effect::Stop { run, now } => actions::stop(checkpoints, &run, now).map(|stop| match stop {
+            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
+            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
+        }),
+        Effect::Export { text, extension } => export(&text, extension).map(|path| format!("wrote {}", path.display())),
+        Effect::ReadWorkerLog(id) => {
+            let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
+            return Some(Message::WorkerLog { id, lines });
+        }
+        // These are about the terminal: the loop does them.
+        Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
+    };
+    let report = match result {
+        Ok(text) => Report { good: true, text },
+        Err(error) => Report { good: false, text: format!("{error:#}") },
+    };
+    Some(Message::Report(Report { text: text::line(&report.text, 400), ..report }))
+}
+
+fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
+    let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
+    let id = actions::launch(checkpoints, file, experiment, "auto")?;
+    Ok(format!("{} launched as {id}", experiment.name))
+}
+
+/// Writes into a file that was not there before.
+fn export(text: &str, extension: &str) -> anyhow::Result<PathBuf> {
+    let folder = std::env::current_dir().context("the current folder cannot be found")?;
+    let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    for attempt in 1..100 {
+        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        let path = folder.join(format!("compare-{stamp}{suffix}.{extension}"));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
+            Ok(mut file) => {
+                file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+                return Ok(path);
+            }
+        }
+    }
+    anyhow::bail!("{} holds too many comparisons of this second", folder.display())
+}

@@ -1,0 +1,102 @@
+//! Numbers as people read them: one precision for a kind of figure, `–` for "not yet".
+
+/// What stands for a figure that is not there yet.
+pub const NOT_YET: &str = "–";
+
+/// A figure with a fixed number of decimals; "NaN" and "inf" are shown as such.
+pub fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| NOT_YET.to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// An accuracy or a loss.
+pub fn metric(value: Option<f64>) -> String {
+    figure(value, 4)
+}
+
+/// A count with its thousands marked.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Seconds as `31s`, `7m 19s` or `2h 05m`.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NOT_YET.to_owned();
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "finite and not negative, and it saturates"
+    )]
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) if seconds < 9.95 => format!("{seconds:.1}s"),
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
+        (hours, minutes, _) if hours < 100 => format!("{hours}h {minutes:02}m"),
+        (hours, ..) => format!("{}d {:02}h", hours / 24, hours % 24),
+    }
+}
+
+/// How long ago, coarsely, so that a screen does not change every second for its sake.
+pub fn ago(seconds: f64) -> String {
+    if seconds < 10.0 {
+        "just now".to_owned()
+    } else if seconds < 60.0 {
+        format!("{:.0}0 s ago", (seconds / 10.0).floor())
+    } else if seconds < 3600.0 {
+        format!("{:.0} min ago", (seconds / 60.0).floor())
+    } else {
+        format!("{:.0} h ago", (seconds / 3600.0).floor())
+    }
+}
+
+/// Bytes in decimal units.
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A learning rate: short, and never rounded to nothing.
+pub fn rate(value: f64) -> String {
+    format!("{value:.2e}")
+}
+
+/// `1 run`, `2 runs`.
+pub fn plural(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_grow_coarser() {
+        let texts = [3.21, 31.4, 439.0, 7500.0, 900_000.0, f64::NAN].map(duration);
+        assert_eq!(texts, ["3.2s", "31s", "7m 19s", "2h 05m", "10d 10h", "–"]);
+    }
+
+    #[test]
+    fn counts_have_their_thousands_marked() {
+        assert_eq!([0, 999, 1000, 4_404_224].map(count), ["0", "999", "1,000", "4,404,224"]);
+    }
+
+    #[test]
+    fn figures_keep_their_precision_and_say_when_there_is_none() {
+        assert_eq!(metric(Some(0.5)), "0.5000");
+        assert_eq!(metric(Some(f64::NAN)), "NaN");
+        assert_eq!(metric(None), "–");
+    }
+}

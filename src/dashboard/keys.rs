@@ -1,0 +1,139 @@
+//! The one table of keys: dispatch, the foot of the screen and the help all read it.
+
+mod table;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tui_input::InputRequest;
+
+pub use self::table::BINDINGS;
+use super::message::{Command, Message};
+
+/// Who gets the next key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    Experiments,
+    Run,
+    Log,
+    Compare,
+    /// A filter is being typed.
+    Filter,
+    /// A question waits for yes or no.
+    Question,
+    /// A format is being chosen.
+    Export,
+    /// A text is being read: help, or a broken file's problems.
+    Reading,
+}
+
+/// A key, or a key with control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    Plain(KeyCode),
+    Control(char),
+}
+
+/// Keys that mean a command in some contexts.
+#[derive(Debug)]
+pub struct Binding {
+    pub contexts: &'static [Context],
+    pub keys: &'static [Key],
+    /// The keys as they are called on screen, the usual one first.
+    pub label: &'static str,
+    pub command: Command,
+    /// A word for the foot of the screen; empty for what only the help shows.
+    pub word: &'static str,
+    pub help: &'static str,
+}
+
+/// What a terminal event means here; nothing for keys without a meaning.
+pub fn message(context: Context, event: &Event) -> Option<Message> {
+    match event {
+        Event::Resize(..) => Some(Message::Resized),
+        Event::Paste(text) if context == Context::Filter => Some(Message::Paste(text.clone())),
+        Event::Key(key) if key.kind != KeyEventKind::Release => of_key(context, *key),
+        _ => None,
+    }
+}
+
+fn of_key(context: Context, event: KeyEvent) -> Option<Message> {
+    let pressed = match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c.to_ascii_lowercase()),
+        code if event.modifiers.contains(KeyModifiers::ALT) => return edit(context, code, true),
+        code => Key::Plain(code),
+    };
+    let bound = bindings(context).find(|binding| binding.keys.contains(&pressed));
+    match (bound, pressed) {
+        (Some(binding), _) => Some(Message::Command(binding.command)),
+        (None, Key::Plain(code)) => edit(context, code, false),
+        (None, Key::Control(c)) => edit_by_control(context, c),
+    }
+}
+
+/// The keys that mean something in a context.
+pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
+}
+
+fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
+    let request = match (code, by_word) {
+        _ if context != Context::Filter => return None,
+        (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
+        (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
+        (KeyCode::Char('f'), true) => InputRequest::GoToNextWord,
+        (KeyCode::Backspace, false) => InputRequest::DeletePrevChar,
+        (KeyCode::Backspace, true) => InputRequest::DeletePrevWord,
+        (KeyCode::Delete, _) => InputRequest::DeleteNextChar,
+        (KeyCode::Left, _) => InputRequest::GoToPrevChar,
+        (KeyCode::Right, _) => InputRequest::GoToNextChar,
+        (KeyCode::Home, _) => InputRequest::GoToStart,
+        (KeyCode::End, _) => InputRequest::GoToEnd,
+        _ => return None,
+    };
+    Some(Message::Edit(request))
+}
+
+fn edit_by_control(context: Context, c: char) -> Option<Message> {
+    let request = match c {
+        _ if context != Context::Filter => return None,
+        'a' => InputRequest::GoToStart,
+        'e' => InputRequest::GoToEnd,
+        'u' => InputRequest::DeleteLine,
+        'w' => InputRequest::DeletePrevWord,
+        'h' => InputRequest::DeletePrevChar,
+        _ => return None,
+    };
+    Some(Message::Edit(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Context::{Compare, Experiments, Export, Filter, Log, Question, Reading, Run};
+    use super::*;
+
+    const ALL: [Context; 8] = [Experiments, Run, Log, Compare, Filter, Question, Export, Reading];
+
+    #[test]
+    fn no_key_means_two_things_in_one_context() {
+        for context in ALL {
+            let keys: Vec<&Key> = bindings(context).flat_map(|binding| binding.keys).collect();
+            for (index, key) in keys.iter().enumerate() {
+                assert!(!keys[..index].contains(key), "{key:?} twice in {context:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_context_can_be_left() {
+        for context in ALL {
+            let ways = bindings(context).filter(|binding| matches!(binding.command, Command::Back | Command::Quit));
+            assert!(ways.count() >= 1, "{context:?}");
+        }
+    }
+
+    #[test]
+    fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
+        let q = Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE));
+        assert!(matches!(message(Filter, &q), Some(Message::Edit(InputRequest::InsertChar('q')))));
+        assert!(matches!(message(Experiments, &q), Some(Message::Command(Command::Quit))));
+    }
+}

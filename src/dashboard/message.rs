@@ -1,0 +1,89 @@
+//! Everything that can happen to the dashboard.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use tui_input::InputRequest;
+use warmstart_schema::run::RunId;
+
+use crate::store::{Change, ExperimentFile};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed that means this here.
+    Command(Command),
+    /// A key was pressed while a text is being typed.
+    Edit(InputRequest),
+    /// A text was pasted while one is being typed.
+    Paste(String),
+    Resized,
+    /// The run folders changed, as seen at a time in seconds since the Unix epoch.
+    Changes {
+        now: f64,
+        changes: Vec<Change>,
+    },
+    /// The experiment files as they are now, and what this machine lacks for each.
+    Experiments(Catalogue),
+    /// The last lines of a worker's own output.
+    WorkerLog {
+        id: RunId,
+        lines: Vec<String>,
+    },
+    /// An effect came to its end.
+    Report(Report),
+    /// Time passed while something runs.
+    Clock(f64),
+    /// The terminal is gone, or the system asks to leave.
+    Leave,
+    /// The screen must be drawn whole: another program may have written over it.
+    Repaint,
+}
+
+/// What was read of the experiments folder.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    pub files: Vec<ExperimentFile>,
+    pub error: Option<String>,
+    /// By file: the data or weights that this machine does not have, in words.
+    pub missing: HashMap<PathBuf, Vec<String>>,
+}
+
+/// What became of something that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub good: bool,
+    pub text: String,
+}
+
+/// What keys mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    Open,
+    Back,
+    Accept,
+    Yes,
+    Launch,
+    LaunchAll,
+    Stop,
+    StopNow,
+    Resume,
+    Compare,
+    Log,
+    Sort,
+    Reverse,
+    Export,
+    Filter,
+    Help,
+    Quit,
+    Redraw,
+    Suspend,
+}

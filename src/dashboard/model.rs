@@ -1,0 +1,218 @@
+//! What the dashboard knows and where the user is in it. Only `update` changes it; screens read it.
+
+mod comparison;
+mod entry;
+mod selection;
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use tui_input::Input;
+use warmstart_schema::run::RunId;
+use warmstart_schema::state::Status;
+
+pub use self::comparison::{Figure, published};
+pub use self::entry::{Entry, Place, places};
+pub use self::selection::Selection;
+use super::effect::Effect;
+use super::keys::Context;
+use super::message::{Catalogue, Report};
+use super::theme::Look;
+use crate::compare::Format;
+use crate::store::{Run, Runs};
+
+/// The formats that the dashboard exports.
+pub const FORMATS: [(Format, &str, &str); 4] = [
+    (Format::Csv, "CSV", "csv"),
+    (Format::Md, "Markdown", "md"),
+    (Format::Latex, "LaTeX", "tex"),
+    (Format::Json, "JSON", "json"),
+];
+
+/// All of it.
+#[derive(Debug)]
+pub struct Model {
+    pub runs: Runs,
+    /// Whether the first look at the run folders has been taken.
+    pub runs_read: bool,
+    /// The experiment files, once they have been read.
+    pub catalogue: Option<Catalogue>,
+    pub open: Screen,
+    /// The screens that `back` returns to.
+    pub below: Vec<Screen>,
+    pub popup: Option<Popup>,
+    /// What happened last, in words.
+    pub report: Option<Report>,
+    pub worker_log: Option<(RunId, Vec<String>)>,
+    /// Seconds since the Unix epoch, as of the newest message that tells.
+    pub now: f64,
+    pub look: Look,
+    pub zone: TimeZone,
+    pub experiments: PathBuf,
+}
+
+/// The open screen and its state.
+#[derive(Debug)]
+pub enum Screen {
+    Experiments(ListView<Place>),
+    Run(RunView),
+    Compare(CompareView),
+}
+
+/// A list with a filter.
+#[derive(Debug)]
+pub struct ListView<K> {
+    pub selection: Selection<K>,
+    pub filter: Filter,
+}
+
+impl<K> Default for ListView<K> {
+    fn default() -> Self {
+        Self { selection: Selection::default(), filter: Filter::default() }
+    }
+}
+
+/// One run's screen.
+#[derive(Debug)]
+pub struct RunView {
+    pub id: RunId,
+    /// The epoch whose figures are shown instead of the newest.
+    pub cursor: Option<u32>,
+    pub pane: Pane,
+}
+
+/// What a run's screen shows below its title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pane {
+    Charts,
+    /// The log, scrolled up by so many lines from its end.
+    Log {
+        up: usize,
+    },
+}
+
+#[derive(Debug, Default)]
+pub struct CompareView {
+    pub list: ListView<RunId>,
+    /// Column that the rows are sorted by; none for the order of the experiments.
+    pub sort: Option<usize>,
+    pub reversed: bool,
+    /// Figures left out on the left.
+    pub scrolled: usize,
+}
+
+/// A text that rows must contain.
+#[derive(Debug, Default)]
+pub enum Filter {
+    #[default]
+    Off,
+    Typing(Input),
+    Set(String),
+}
+
+impl Filter {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Off => "",
+            Self::Typing(input) => input.value(),
+            Self::Set(text) => text,
+        }
+    }
+
+    /// Whether any of the texts contains the filter, whatever their case.
+    pub fn matches(&self, texts: &[&str]) -> bool {
+        let wanted = self.text().to_lowercase();
+        wanted.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&wanted))
+    }
+}
+
+/// What stands in front of the screen.
+#[derive(Debug)]
+pub enum Popup {
+    /// What would happen, and the effects that a yes has.
+    Question {
+        lines: Vec<String>,
+        effects: Vec<Effect>,
+    },
+    Export {
+        chosen: usize,
+    },
+    Help {
+        down: usize,
+    },
+    Text {
+        title: String,
+        lines: Vec<String>,
+        down: usize,
+    },
+}
+
+impl Model {
+    pub fn new(experiments: PathBuf, look: Look, zone: TimeZone) -> Self {
+        Self {
+            runs: Runs::default(),
+            runs_read: false,
+            catalogue: None,
+            open: Screen::Experiments(ListView::default()),
+            below: Vec::new(),
+            popup: None,
+            report: None,
+            worker_log: None,
+            now: 0.0,
+            look,
+            zone,
+            experiments,
+        }
+    }
+
+    /// Who gets the next key.
+    pub fn context(&self) -> Context {
+        match (&self.popup, &self.open) {
+            (Some(Popup::Question { .. }), _) => Context::Question,
+            (Some(Popup::Export { .. }), _) => Context::Export,
+            (Some(Popup::Help { .. } | Popup::Text { .. }), _) => Context::Reading,
+            (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => Context::Filter,
+            (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,
+            (None, Screen::Experiments(_)) => Context::Experiments,
+            (None, Screen::Compare(_)) => Context::Compare,
+            (None, Screen::Run(view)) if view.pane == Pane::Charts => Context::Run,
+            (None, Screen::Run(_)) => Context::Log,
+        }
+    }
+
+    /// The filter of the open list.
+    pub fn filter(&self) -> Option<&Filter> {
+        match &self.open {
+            Screen::Experiments(list) => Some(&list.filter),
+            Screen::Compare(view) => Some(&view.list.filter),
+            Screen::Run(_) => None,
+        }
+    }
+
+    /// The run that keys act on: the open one, or the selected one's newest.
+    pub fn run(&self) -> Option<&Run> {
+        match &self.open {
+            Screen::Experiments(_) => self.selected_entry()?.run,
+            Screen::Run(view) => self.runs.get(&view.id),
+            Screen::Compare(view) => {
+                let ids = self.compared_ids();
+                self.runs.get(ids.get(view.list.selection.index(&ids)?)?)
+            }
+        }
+    }
+
+    /// Lines in the open run's log.
+    pub fn log_height(&self) -> usize {
+        self.run().map_or(0, |run| super::screen::log_height(self, run))
+    }
+
+    /// Runs that a worker has or is about to have, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.status().is_live())
+    }
+
+    /// Whether anything moves by itself.
+    pub fn is_anything_live(&self) -> bool {
+        self.runs.iter().any(|run| run.status().is_live() || matches!(run.status(), Status::Queued(_)))
+    }
+}

@@ -1,0 +1,112 @@
+//! The study's table as the compare screen shows it and as it is exported from there.
+
+use std::cmp::Ordering;
+
+use warmstart_schema::experiment::Reference;
+use warmstart_schema::run::RunId;
+
+use super::{CompareView, Model, Screen};
+use crate::compare::{Metric, Row, Selection, Table, table};
+
+/// A column of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure {
+    Metric(Metric),
+    /// Measured less published test accuracy.
+    Gain,
+    Trainable,
+    NotTrainable,
+    Total,
+}
+
+impl Figure {
+    /// In the order in which they stand and are sorted by.
+    pub const ALL: [Self; 10] = [
+        Self::Metric(Metric::TrainTime),
+        Self::Metric(Metric::TrainAcc),
+        Self::Metric(Metric::ValAcc),
+        Self::Metric(Metric::TrainLoss),
+        Self::Metric(Metric::ValLoss),
+        Self::Metric(Metric::TestAcc),
+        Self::Gain,
+        Self::Trainable,
+        Self::NotTrainable,
+        Self::Total,
+    ];
+
+    pub fn of(self, row: &Row) -> Option<f64> {
+        let params = |of: fn(&warmstart_schema::architecture::ParamCounts) -> u64| {
+            row.params.as_ref().map(|params| of(params) as f64)
+        };
+        match self {
+            Self::Metric(metric) => row.figures.get(metric),
+            Self::Gain => {
+                Some(row.figures.get(Metric::TestAcc)? - published(row.reference.as_ref()?, Metric::TestAcc)?)
+            }
+            Self::Trainable => params(|params| params.trainable),
+            Self::NotTrainable => params(warmstart_schema::architecture::ParamCounts::non_trainable),
+            Self::Total => params(|params| params.total),
+        }
+    }
+
+    fn higher_is_better(self) -> bool {
+        match self {
+            Self::Metric(metric) => metric.higher_is_better(),
+            Self::Gain => true,
+            Self::Trainable | Self::NotTrainable | Self::Total => false,
+        }
+    }
+
+    /// The better one first; what is not measured, or is no number, last.
+    fn compare(self, a: &Row, b: &Row) -> Ordering {
+        let figure = |row| self.of(row).filter(|figure: &f64| !figure.is_nan());
+        match (figure(a), figure(b)) {
+            (Some(a), Some(b)) if self.higher_is_better() => b.total_cmp(&a),
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        }
+    }
+}
+
+/// A published figure.
+pub fn published(reference: &Reference, metric: Metric) -> Option<f64> {
+    match metric {
+        Metric::TrainTime => reference.train_time,
+        Metric::TrainAcc => reference.train_acc,
+        Metric::ValAcc => reference.val_acc,
+        Metric::TrainLoss => reference.train_loss,
+        Metric::ValLoss => reference.val_loss,
+        Metric::TestAcc => reference.test_acc,
+    }
+}
+
+impl Model {
+    /// All runs as the compare screen shows them: filtered, and in its order.
+    pub fn comparison(&self) -> Table {
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let mut table = table(&self.runs, files, Selection::All);
+        if let Screen::Compare(view) = &self.open {
+            arrange(&mut table, view);
+        }
+        table
+    }
+
+    /// The runs of [`Self::comparison`], in its order.
+    pub fn compared_ids(&self) -> Vec<RunId> {
+        match self.open {
+            Screen::Compare(_) => self.comparison().rows.into_iter().map(|row| row.run).collect(),
+            Screen::Experiments(_) | Screen::Run(_) => Vec::new(),
+        }
+    }
+}
+
+fn arrange(table: &mut Table, view: &CompareView) {
+    let filter = &view.list.filter;
+    table.rows.retain(|row| filter.matches(&[&row.experiment, &row.stem, row.run.as_str(), row.status.as_str()]));
+    if let Some(figure) = view.sort.and_then(|column| Figure::ALL.get(column)) {
+        table.rows.sort_by(|a, b| figure.compare(a, b));
+    }
+    if view.reversed {
+        table.rows.reverse();
+    }
+}

@@ -1,0 +1,64 @@
+//! What is selected in a list whose rows come and go.
+
+/// Remembers a row by what it is, and by where it was for when it is gone.
+#[derive(Debug)]
+pub struct Selection<K> {
+    key: Option<K>,
+    position: usize,
+}
+
+impl<K> Default for Selection<K> {
+    fn default() -> Self {
+        Self { key: None, position: 0 }
+    }
+}
+
+impl<K: PartialEq + Clone> Selection<K> {
+    /// The selected row among these; none only when there are none.
+    pub fn index(&self, keys: &[K]) -> Option<usize> {
+        let found = self.key.as_ref().and_then(|key| keys.iter().position(|other| other == key));
+        found.or_else(|| keys.len().checked_sub(1).map(|last| self.position.min(last)))
+    }
+
+    pub fn select(&mut self, keys: &[K], index: usize) {
+        self.position = index.min(keys.len().saturating_sub(1));
+        self.key = keys.get(self.position).cloned();
+    }
+
+    /// Moves by so many rows, stopping at the ends.
+    pub fn step(&mut self, keys: &[K], by: isize) {
+        if let Some(index) = self.index(keys) {
+            self.select(keys, index.saturating_add_signed(by));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stays_selected_when_others_come_before_it() {
+        let mut selection = Selection::default();
+        selection.select(&["a", "b"], 1);
+        assert_eq!(selection.index(&["x", "a", "b"]), Some(2));
+    }
+
+    #[test]
+    fn when_the_row_is_gone_its_place_is_selected() {
+        let mut selection = Selection::default();
+        selection.select(&["a", "b", "c"], 1);
+        assert_eq!(selection.index(&["a", "c"]), Some(1));
+        assert_eq!(selection.index(&["a"]), Some(0));
+        assert_eq!(selection.index(&[]), None);
+    }
+
+    #[test]
+    fn steps_stop_at_the_ends() {
+        let mut selection = Selection::default();
+        selection.step(&[1, 2, 3], 10);
+        assert_eq!(selection.index(&[1, 2, 3]), Some(2));
+        selection.step(&[1, 2, 3], isize::MIN);
+        assert_eq!(selection.index(&[1, 2, 3]), Some(0));
+    }
+}

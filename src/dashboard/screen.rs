@@ -1,0 +1,78 @@
+//! The screens. They read the model and draw; what they need of a terminal is translated at the end.
+
+mod compare;
+mod experiments;
+mod footer;
+mod header;
+mod help;
+mod paint;
+mod popup;
+mod run;
+mod table;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::widgets::{Paragraph, Wrap};
+
+pub use self::help::height as help_height;
+pub use self::run::log_height;
+use super::format::plural;
+use super::model::{Model, Screen};
+use super::theme::THEME;
+
+/// Below this nothing useful fits.
+const LEAST: (u16, u16) = (40, 10);
+
+/// Draws everything:
+/// ```text
+///  header     what this is, and what runs now
+/// ────────────────────────────────────────────
+///  body       the open screen
+/// ────────────────────────────────────────────
+///  status     what just happened, in words
+///  keys       those that work here and now
+/// ```
+pub fn draw(frame: &mut Frame, model: &Model) {
+    let area = frame.area();
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        draw_too_small(frame, area);
+    } else {
+        let rows = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(1),
+            Constraint::Fill(1),
+            Constraint::Length(1),
+            Constraint::Length(1),
+            Constraint::Length(1),
+        ]);
+        let [header, upper_rule, body, lower_rule, status, keys] = area.layout(&rows);
+        header::draw(frame, header, model);
+        paint::rule(frame.buffer_mut(), upper_rule);
+        match &model.open {
+            Screen::Experiments(list) => experiments::draw(frame, body, model, list),
+            Screen::Run(view) => run::draw(frame, body, model, view),
+            Screen::Compare(view) => compare::draw(frame, body, model, view),
+        }
+        paint::rule(frame.buffer_mut(), lower_rule);
+        footer::draw_status(frame, status, model);
+        footer::draw_keys(frame, keys, model);
+        popup::draw(frame, body, model);
+    }
+    model.look.translate(frame.buffer_mut());
+}
+
+fn draw_too_small(frame: &mut Frame, area: Rect) {
+    let (width, height) = LEAST;
+    let text = format!("warmstart needs {width}×{height} characters; this terminal has {}×{}", area.width, area.height);
+    frame.render_widget(Paragraph::new(text).style(THEME.warning).wrap(Wrap { trim: true }), area);
+}
+
+/// What goes on without the dashboard.
+pub fn farewell(model: &Model) -> Option<String> {
+    let names: Vec<&str> = model.live().map(crate::store::Run::label).collect();
+    let waiting = model.runs.queue().waiting.len();
+    let queued = if waiting > 0 { format!(", then {} from the queue", plural(waiting, "run")) } else { String::new() };
+    let verb = if names.len() == 1 { "goes" } else { "go" };
+    (!names.is_empty())
+        .then(|| format!("{} {verb} on{queued}. Open warmstart again to see it live.", names.join(" and ")))
+}

@@ -1,0 +1,164 @@
+//! ```text
+//!  Does matching the input to the base matter?           24,058,788 trainable, 53,632 not
+//!  val acc ▁▃▄▆▇█ 0.6180  best 0.6240 at 11              published † val 0.6329  test 0.6214
+//!  epoch 12 ━━━━━━━━━━━━━━━━━━╸───── 71 %  312 img/s  2m 10s left in epoch, 38m in all
+//! ```
+//! The foot of the experiments screen: the selected experiment in a few lines, with its charts where there is room.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use warmstart_schema::event::Level;
+use warmstart_schema::experiment::Problem;
+use warmstart_schema::state::Status;
+
+use super::super::paint;
+use super::super::run::{charts, progress};
+use crate::dashboard::format::{count, metric};
+use crate::dashboard::judge;
+use crate::dashboard::model::{Entry, Model};
+use crate::dashboard::theme::THEME;
+use crate::store::Run;
+
+/// From this width on there is room for whole words.
+const WIDE: u16 = 90;
+/// Lines of text, before any chart.
+const LINES: u16 = 3;
+
+/// How many rows of a body the foot takes: none on a low terminal, charts on a high one.
+pub fn height(body: u16) -> u16 {
+    match body {
+        0..9 => 0,
+        9..32 => LINES,
+        _ => (body / 2).min(22),
+    }
+}
+
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let space = u16::from(area.height > LINES);
+    let [text, _, chart] =
+        area.layout(&Layout::vertical([Constraint::Length(LINES), Constraint::Length(space), Constraint::Fill(1)]));
+    if let Some(Err(problems)) = entry.file.map(|file| &file.loaded) {
+        draw_problems(buf, area, problems);
+        return;
+    }
+    draw_question(buf, paint::row(text, 0), entry);
+    draw_result(buf, paint::row(text, 1), entry);
+    draw_state(buf, paint::row(text, 2), model, entry);
+    if let Some(run) = entry.run.filter(|_| chart.height >= 6) {
+        charts::draw(buf, chart, model, run, None);
+    }
+}
+
+/// One line of a file's problem.
+pub fn short_problem(problem: &Problem) -> String {
+    let at = problem.at.map(|(line, _)| format!("line {line}: ")).unwrap_or_default();
+    let field = if problem.field.is_empty() { String::new() } else { format!("{}: ", problem.field) };
+    format!("{at}{field}{}", problem.message)
+}
+
+fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
+    let lines = problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
+    for (line, y) in lines.zip(0..area.height) {
+        paint::left(buf, paint::row(area, y), &line, if y == 0 { THEME.error } else { THEME.text });
+    }
+}
+
+fn draw_question(buf: &mut Buffer, row: Rect, entry: &Entry) {
+    let counts = entry.counts().map(|counts| {
+        let (trains, rests) = (counts.total.trainable, counts.total.non_trainable());
+        Line::from(vec![
+            Span::styled(count(trains), THEME.text),
+            Span::styled(" trainable  ", THEME.label),
+            Span::styled(count(rests), THEME.text),
+            Span::styled(" not", THEME.label),
+        ])
+    });
+    let width = counts.as_ref().map_or(0, |line| u16::try_from(line.width()).unwrap_or(0) + 2);
+    let question = entry.experiment().and_then(|experiment| experiment.question.as_deref());
+    let path = entry.file.map(|file| file.path.display().to_string());
+    let (text, style) =
+        question.map_or((path.unwrap_or_default(), THEME.muted), |question| (question.to_owned(), THEME.text));
+    if let Some(line) = &counts {
+        paint::right_line(buf, row, line);
+    }
+    paint::left(buf, Rect { width: row.width.saturating_sub(width), ..row }, &text, style);
+}
+
+fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry) {
+    let reference = entry.experiment().and_then(|experiment| experiment.reference.as_ref());
+    let mut rest = row;
+    if let Some(reference) = reference {
+        let (val, test) = (metric(reference.val_acc), metric(reference.test_acc));
+        let word = if row.width >= WIDE { "published " } else { "" };
+        let line = Line::styled(format!("{word}† val {val}  test {test}"), THEME.muted);
+        if paint::right_line(buf, row, &line) {
+            rest.width = rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(0) + 2);
+        }
+    }
+    let Some(run) = entry.run.filter(|run| !run.state.epochs.is_empty()) else {
+        paint::left(buf, rest, "val acc  no epoch has ended yet", THEME.muted);
+        return;
+    };
+    let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
+    let newest = accuracies.last().copied();
+    let mut spans = vec![
+        Span::styled("val acc ", THEME.label),
+        Span::styled(paint::sparkline(&accuracies, 24), THEME.validation),
+        Span::styled(format!(" {}", metric(newest)), THEME.text),
+    ];
+    if let Some(best) = run.state.best_epoch() {
+        spans.push(Span::styled(format!("  best {} at {}", metric(Some(best.val_acc)), best.epoch), THEME.muted));
+    }
+    paint::left_line(buf, rest, &Line::from(spans));
+}
+
+/// What it is doing, or why it does nothing and what to do about that.
+fn draw_state(buf: &mut Buffer, row: Rect, model: &Model, entry: &Entry) {
+    if let Some(run) = entry.run {
+        draw_run_state(buf, row, model, run);
+        return;
+    }
+    let missing = entry.file.map_or(&[][..], |file| model.missing(file));
+    let from = entry.experiment().and_then(|experiment| experiment.init.as_ref());
+    if !missing.is_empty() {
+        paint::left(buf, row, &missing.join("; "), THEME.warning);
+    } else if let Some(init) = from {
+        let ready = model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished);
+        let text = if ready { "starts from the best weights of" } else { "waits for a finished run of" };
+        paint::left(buf, row, &format!("{text} {}; r launches it", init.from), THEME.muted);
+    } else {
+        paint::left(buf, row, "never run; r launches it", THEME.muted);
+    }
+}
+
+fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
+    let alert = judge::alerts(run, model.now).into_iter().next();
+    match (run.status(), alert) {
+        (_, Some(alert)) if alert.level == Level::Error => {
+            paint::left(buf, row, &alert.text, THEME.level(alert.level));
+        }
+        (Status::Active(_) | Status::Stopping, _) => progress::draw(buf, row, run),
+        (Status::Queued(place), _) => {
+            paint::left(
+                buf,
+                row,
+                &format!("waits in the queue, place {place}; one run a device at a time"),
+                THEME.muted,
+            );
+        }
+        (Status::Starting, _) => {
+            paint::left(buf, row, "its worker is starting", THEME.muted);
+        }
+        (Status::Stopped, _) => {
+            paint::left(buf, row, "stopped; u resumes it where it stopped", THEME.muted);
+        }
+        (_, Some(alert)) if alert.level == Level::Warning => {
+            paint::left(buf, row, &alert.text, THEME.level(alert.level));
+        }
+        _ => {
+            paint::left(buf, row, &progress::result(run), THEME.muted);
+        }
+    }
+}

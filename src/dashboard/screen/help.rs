@@ -1,0 +1,43 @@
+//! ```text
+//! ┌ keys ───────────────────────────────────┐
+//! │ experiments                             │
+//! │   enter l →  open the run, …           │
+//! │   r          launch the experiment      │
+//! ```
+//! Every key, from the one table of keys; those of the open screen first.
+
+use ratatui::text::{Line, Span};
+
+use crate::dashboard::keys::{Binding, Context, bindings};
+use crate::dashboard::theme::THEME;
+
+const SECTIONS: [(Context, &str); 6] = [
+    (Context::Experiments, "experiments"),
+    (Context::Run, "run"),
+    (Context::Log, "run: log"),
+    (Context::Compare, "compare"),
+    (Context::Filter, "while typing a filter"),
+    (Context::Export, "while choosing a format"),
+];
+
+/// All lines, beginning with the section of `context`.
+pub fn lines(context: Context) -> Vec<Line<'static>> {
+    let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS.into_iter().partition(|(section, _)| *section == context);
+    here.into_iter().chain(elsewhere).flat_map(|(section, title)| section_lines(section, title)).collect()
+}
+
+/// How many lines there are, whatever comes first.
+pub fn height() -> usize {
+    lines(Context::Experiments).len()
+}
+
+fn section_lines(context: Context, title: &'static str) -> Vec<Line<'static>> {
+    let row = |binding: &'static Binding| {
+        Line::from(vec![
+            Span::styled(format!("  {:<11}", binding.label), THEME.key),
+            Span::styled(binding.help, THEME.text),
+        ])
+    };
+    let heading = Line::styled(title, THEME.title);
+    std::iter::once(heading).chain(bindings(context).map(row)).chain([Line::default()]).collect()
+}

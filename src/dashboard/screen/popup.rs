@@ -1,0 +1,89 @@
+//! ```text
+//!        ┌ question ─────────────────────────────┐
+//!        │ Stop Lite0, freeze (20261122-1001)?   │
+//!        │ It saves first, and u resumes it.     │
+//!        │                                       │
+//!        │ y yes   n no                          │
+//!        └───────────────────────────────────────┘
+//! ```
+//! What stands in front of the screen, bordered because it competes with it.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Flex, Layout, Rect};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Block, Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
+
+use super::{help, paint};
+use crate::dashboard::keys::Context;
+use crate::dashboard::model::{FORMATS, Model, Pane, Popup, Screen};
+use crate::dashboard::theme::THEME;
+
+/// Longer lines are wrapped: nobody reads across a wide screen.
+const MOST: usize = 90;
+
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
+    let Some(popup) = &model.popup else { return };
+    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let (title, lines, down) = match popup {
+        Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
+        Popup::Export { chosen } => ("export the comparison as", formats(*chosen), 0),
+        Popup::Help { down } => ("keys", help::lines(beneath(model)), *down),
+        Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
+    };
+    draw_box(frame, area, title, lines, down);
+}
+
+fn wrapped(lines: &[String], width: usize) -> Vec<Line<'static>> {
+    lines.iter().flat_map(|line| paint::wrap(line, width)).map(Line::from).collect()
+}
+
+fn question(lines: &[String], nothing_follows: bool, width: usize) -> Vec<Line<'static>> {
+    let mut text = wrapped(lines, width);
+    text.push(Line::default());
+    let answers: &[(&str, &str)] = if nothing_follows { &[("n", "back")] } else { &[("y", "yes"), ("n", "no")] };
+    let spans =
+        answers.iter().flat_map(|(key, word)| [Span::styled(*key, THEME.key), Span::raw(format!(" {word}   "))]);
+    text.push(Line::from(spans.collect::<Vec<_>>()));
+    text
+}
+
+fn formats(chosen: usize) -> Vec<Line<'static>> {
+    let row = |(index, (_, name, extension)): (usize, (_, &'static str, &'static str))| {
+        let is_chosen = index == chosen;
+        let text = format!("{} {name:<10} compare-….{extension:<4} ", if is_chosen { "▸" } else { " " });
+        Line::styled(text, if is_chosen { THEME.selected } else { THEME.text })
+    };
+    FORMATS.into_iter().enumerate().map(row).collect()
+}
+
+/// The screen's own context, popup or not.
+fn beneath(model: &Model) -> Context {
+    match &model.open {
+        Screen::Experiments(_) => Context::Experiments,
+        Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
+        Screen::Run(_) => Context::Log,
+        Screen::Compare(_) => Context::Compare,
+    }
+}
+
+fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: usize) {
+    let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
+    let text = Text::from(lines);
+    let width = cells(text.width().max(title.width() + 4)).saturating_add(4).min(area.width);
+    let rows = cells(text.height());
+    let height = rows.saturating_add(2).min(area.height);
+    let [area] = area.layout(&Layout::vertical([Constraint::Length(height)]).flex(Flex::Center));
+    let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
+    let below = rows.saturating_sub(height.saturating_sub(2));
+    let hint = if below > 0 { " ↑↓ " } else { "" };
+    let block = Block::bordered()
+        .border_style(THEME.accent)
+        .title(format!(" {title} "))
+        .title_bottom(Line::from(hint).right_aligned());
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
+    frame.render_widget(Paragraph::new(text).scroll((cells(down).min(below), 0)), inner);
+}

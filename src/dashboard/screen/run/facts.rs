@@ -1,0 +1,129 @@
+//! ```text
+//!  learning rate              8.10e-4
+//!  images/s                       312
+//!  device                    cuda:0 97 %
+//!  checkpoint      epoch 11, 40 s ago
+//!  frozen         213 tensors unmoved
+//! ```
+//! What a run trains with and on. With little room the later ones go.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use warmstart_schema::experiment::{OptimizerName, ScheduleName};
+
+use super::super::header::usage;
+use super::super::paint;
+use crate::dashboard::format::{NOT_YET, ago, duration, rate};
+use crate::dashboard::model::Model;
+use crate::dashboard::theme::THEME;
+use crate::store::Run;
+
+/// Rows that all facts take.
+pub const HEIGHT: u16 = 11;
+
+type Fact = (&'static str, String, Style);
+
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>) {
+    let facts = [
+        Some(learning_rate(run, cursor)),
+        Some(speed(run, cursor)),
+        Some(device(run)),
+        Some(checkpoint(run, model.now)),
+        time(run, cursor),
+        gradient(run),
+        frozen(run),
+        optimizer(run),
+        data(run),
+        threads(run),
+        exactness(run),
+    ];
+    for ((label, value, style), y) in facts.into_iter().flatten().zip(0..area.height) {
+        paint::field(buf, paint::row(area, y), label, &value, style);
+    }
+}
+
+fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
+    let of_epoch =
+        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.learning_rate);
+    let now = run.state.batch.as_ref().map(|batch| batch.learning_rate).or(run
+        .state
+        .epochs
+        .last()
+        .map(|epoch| epoch.learning_rate));
+    let schedule = run.experiment.as_ref().map_or("", |experiment| match experiment.train.schedule.name {
+        ScheduleName::Constant => " constant",
+        ScheduleName::Step => " step",
+        ScheduleName::Cosine => " cosine",
+    });
+    let value = cursor.and_then(of_epoch).or(now).map_or_else(|| NOT_YET.to_owned(), rate);
+    ("learning rate", format!("{value}{schedule}"), THEME.text)
+}
+
+fn speed(run: &Run, cursor: Option<u32>) -> Fact {
+    let of_epoch =
+        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.images_per_second);
+    let last = run.state.epochs.last().map(|epoch| epoch.images_per_second);
+    let now = run.state.batch.as_ref().map(|batch| batch.images_per_second);
+    let value =
+        cursor.and_then(of_epoch).or(now).or(last).map_or_else(|| NOT_YET.to_owned(), |speed| format!("{speed:.0}"));
+    ("images/s", value, THEME.text)
+}
+
+fn device(run: &Run) -> Fact {
+    let is_live = run.status().is_live();
+    let system = run.state.system.as_ref().filter(|_| is_live);
+    ("device", usage(run.device(), system), THEME.text)
+}
+
+fn checkpoint(run: &Run, now: f64) -> Fact {
+    let Some((at, checkpoint)) = &run.state.checkpoint else {
+        return ("checkpoint", NOT_YET.to_owned(), THEME.muted);
+    };
+    let when = if run.status().is_live() { format!(", {}", ago((now - at).max(0.0))) } else { String::new() };
+    ("checkpoint", format!("epoch {}{when}", checkpoint.epoch), THEME.text)
+}
+
+fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
+    let of_epoch =
+        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.train_time);
+    let seconds = cursor.and_then(of_epoch).or(run.state.train_time())?;
+    Some(("trained for", duration(seconds), THEME.text))
+}
+
+fn gradient(run: &Run) -> Option<Fact> {
+    let batch = run.state.batches.last()?;
+    Some(("gradient norm", format!("{:.3}", batch.gradient_norm), THEME.text))
+}
+
+fn frozen(run: &Run) -> Option<Fact> {
+    let proof = run.state.frozen.as_ref()?;
+    let (word, style) = if proof.unchanged() { ("unmoved", THEME.good) } else { ("MOVED", THEME.error) };
+    Some(("frozen", format!("{} tensors {word}", proof.tensors), style))
+}
+
+fn optimizer(run: &Run) -> Option<Fact> {
+    let train = &run.experiment.as_ref()?.train;
+    let name = match train.optimizer.name {
+        OptimizerName::Sgd => "sgd",
+        OptimizerName::Adam => "adam",
+        OptimizerName::Adamw => "adamw",
+    };
+    Some(("optimizer", format!("{name}, batch {}", train.batch_size), THEME.text))
+}
+
+fn data(run: &Run) -> Option<Fact> {
+    let dataset = run.state.dataset.as_ref()?;
+    Some(("images", format!("{} train, {} val", dataset.train, dataset.validation), THEME.text))
+}
+
+fn threads(run: &Run) -> Option<Fact> {
+    let attempt = run.state.attempt.as_ref()?;
+    Some(("threads", attempt.threads.to_string(), THEME.text))
+}
+
+fn exactness(run: &Run) -> Option<Fact> {
+    let attempt = run.state.attempt.as_ref().filter(|attempt| attempt.resumed_from.is_some())?;
+    let (word, style) = if attempt.not_exact.is_empty() { ("exact", THEME.good) } else { ("not exact", THEME.warning) };
+    Some(("resumed", word.to_owned(), style))
+}

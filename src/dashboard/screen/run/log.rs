@@ -1,0 +1,84 @@
+//! ```text
+//!  10:01:07  5 of 3,038 images could not be read
+//!  10:04:31  checkpoint not saved: no space left on device; training goes on
+//!  worker    libtorch: …
+//! ```
+//! What a run said: its notes, and what its worker printed. The end of it below the charts, all of it on its own.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use warmstart_schema::state::Status;
+
+use super::super::paint;
+use crate::dashboard::model::Model;
+use crate::dashboard::theme::THEME;
+use crate::store::Run;
+
+/// Characters of a line's first column.
+const STAMP: u16 = 10;
+
+struct LogLine<'a> {
+    stamp: String,
+    text: &'a str,
+    style: Style,
+}
+
+/// How many lines the log has.
+pub fn height(model: &Model, run: &Run) -> usize {
+    run.state.notes.len() + worker_lines(model, run).len()
+}
+
+fn worker_lines<'a>(model: &'a Model, run: &Run) -> &'a [String] {
+    model.worker_log.as_ref().filter(|(id, _)| *id == run.id).map_or(&[], |(_, lines)| lines)
+}
+
+fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
+    let zone = model.zone.clone();
+    run.state.notes.iter().map(move |note| {
+        let time = Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(note.t).unwrap_or_default());
+        let stamp = time.map(|time| time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string());
+        LogLine { stamp: stamp.unwrap_or_default(), text: &note.text, style: THEME.level(note.level) }
+    })
+}
+
+fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
+    let printed = worker_lines(model, run).iter();
+    let printed = printed.map(|line| LogLine { stamp: "worker".to_owned(), text: line, style: THEME.text });
+    notes(model, run).chain(printed).collect()
+}
+
+/// All of the log, scrolled up by `up` lines from its end.
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, up: usize) {
+    let lines = lines(model, run);
+    let height = usize::from(area.height);
+    let first = lines.len().saturating_sub(height).saturating_sub(up);
+    draw_lines(buf, area, &lines[first..]);
+    if lines.is_empty() {
+        paint::left(buf, shifted(area, 1), "The log is empty.", THEME.muted);
+    }
+}
+
+/// The end of the log. What the worker printed matters where it had no word left to say.
+pub fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
+    let of_worker = matches!(run.status(), Status::Lost | Status::Failed);
+    let lines = if of_worker { lines(model, run) } else { notes(model, run).collect() };
+    let first = lines.len().saturating_sub(usize::from(area.height));
+    draw_lines(buf, area, &lines[first..]);
+    if lines.is_empty() {
+        paint::left(buf, area, "nothing in the log", THEME.muted);
+    }
+}
+
+fn draw_lines(buf: &mut Buffer, area: Rect, lines: &[LogLine]) {
+    for (line, y) in lines.iter().zip(0..area.height) {
+        let row = paint::row(area, y);
+        paint::left(buf, Rect { width: STAMP.min(row.width), ..row }, &line.stamp, THEME.muted);
+        paint::left(buf, shifted(row, STAMP), line.text, line.style);
+    }
+}
+
+fn shifted(area: Rect, by: u16) -> Rect {
+    Rect { x: area.x + by.min(area.width), width: area.width.saturating_sub(by), ..area }
+}

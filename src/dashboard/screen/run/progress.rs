@@ -1,0 +1,105 @@
+//! ```text
+//!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in all
+//! ```
+//! How far a run is; of a run at rest, what came of it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use warmstart_schema::event::{Batch, Phase};
+use warmstart_schema::state::{Outcome, Status};
+
+use super::super::paint;
+use crate::dashboard::format::{duration, metric};
+use crate::dashboard::theme::THEME;
+use crate::store::Run;
+
+/// A bar shorter than this says nothing.
+const BAR: u16 = 8;
+
+pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
+    let status = run.status();
+    match (&run.state.batch, status) {
+        (Some(batch), Status::Active(_) | Status::Stopping) => draw_batch(buf, row, run, batch),
+        (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
+        _ => drop(paint::left(buf, row, &result(run), THEME.muted)),
+    }
+}
+
+/// What a run without progress is at.
+fn waiting_for(phase: Phase, run: &Run) -> String {
+    match phase {
+        Phase::Loading => "loading data and weights".to_owned(),
+        Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
+        Phase::Training | Phase::Validating | Phase::Saving => {
+            format!("{} epoch {}", phase.as_str(), run.state.epochs.last().map_or(1, |epoch| epoch.epoch))
+        }
+    }
+}
+
+/// What came of a run, in a line.
+pub fn result(run: &Run) -> String {
+    let state = &run.state;
+    let trained = state.train_time().map(|seconds| format!("trained for {}", duration(seconds)));
+    let best = state
+        .best_epoch()
+        .map(|epoch| format!("best val acc {} at epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
+    let test =
+        state.test.as_ref().map(|test| format!("test acc {} with epoch {}", metric(Some(test.accuracy)), test.epoch));
+    let early =
+        matches!(state.outcome, Some(Outcome::Finished { stopped_early: true })).then(|| "stopped early".to_owned());
+    let parts: Vec<String> = [test, best, trained, early].into_iter().flatten().collect();
+    match run.status() {
+        _ if !parts.is_empty() => parts.join(" · "),
+        Status::Queued(place) => format!("waits in the queue, place {place}"),
+        Status::Starting => "its worker is starting".to_owned(),
+        _ => "no epoch has ended yet".to_owned(),
+    }
+}
+
+fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
+    let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
+    let planned = run.state.epochs_planned().map_or_else(String::new, |planned| format!("/{planned}"));
+    let phase = match run.status() {
+        Status::Stopping => "stopping  ",
+        Status::Active(Phase::Validating) => "validating  ",
+        Status::Active(Phase::Testing) => "testing  ",
+        _ => "",
+    };
+    let head = format!("{phase}epoch {}{planned} ", batch.epoch);
+    let percent = format!(" {:>3.0} %", share * 100.0);
+    let rest = paint::left(buf, row, &head, THEME.text);
+    // The most that leaves room for a bar.
+    let pace = pace(run, batch);
+    let room = |line: &Line| rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX));
+    let width = u16::try_from(percent.len()).unwrap_or(0);
+    let tail = pace.iter().find(|line| room(line) >= BAR + width);
+    let bar = Rect { width: tail.map_or(rest.width, room).saturating_sub(width).min(48), ..rest };
+    paint::bar(buf, bar, share, THEME.accent);
+    let rest = Rect { x: bar.right(), width: rest.right() - bar.right(), ..rest };
+    let rest = paint::left(buf, rest, &percent, THEME.text);
+    if let Some(line) = tail {
+        paint::left_line(buf, rest, line);
+    }
+}
+
+/// Images a second and what is left, from the longest way to say it to the shortest.
+fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
+    let speed = format!("  {:.0} img/s", batch.images_per_second);
+    let in_epoch = run.state.dataset.as_ref().map(|dataset| {
+        let left = 1.0 - f64::from(batch.batch) / f64::from(batch.batches.max(1));
+        f64::from(dataset.train) * left / batch.images_per_second
+    });
+    let in_epoch = in_epoch.filter(|seconds| seconds.is_finite() && run.state.phase == Phase::Training);
+    let in_epoch = in_epoch.map(|seconds| format!("  {} left in epoch", duration(seconds)));
+    let in_all = run.state.time_left().map(|seconds| format!("  {} left in all", duration(seconds)));
+    let say = |parts: [Option<String>; 3]| {
+        let spans = parts.into_iter().flatten().map(|part| Span::styled(part, THEME.muted));
+        Line::from(spans.collect::<Vec<_>>())
+    };
+    [
+        say([Some(speed.clone()), in_epoch, in_all.clone()]),
+        say([Some(speed), None, in_all.clone()]),
+        say([None, None, in_all]),
+    ]
+}

@@ -1,0 +1,108 @@
+//! Columns that fit a width: figures in fixed columns at the right of a name that takes what is left; where there is too
+//! little room, columns go in a stated order.
+
+use std::ops::RangeInclusive;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::paint;
+
+/// A column, and how dispensable it is.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub title: &'static str,
+    pub width: u16,
+    /// Figures stand at the right, words at the left.
+    pub is_figure: bool,
+    /// Of two columns the one with the larger number goes first; 0 stays.
+    pub order: u8,
+}
+
+/// Where a column is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its index among the columns asked for.
+    pub column: usize,
+    pub x: u16,
+    pub width: u16,
+}
+
+/// Fits a growing first column of so many characters, and as many others as there is room for with `gap` between them.
+pub fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) -> (Rect, Vec<Place>) {
+    let (least, most) = name.into_inner();
+    let mut kept: Vec<usize> = (0..columns.len()).collect();
+    let width_of = |kept: &[usize]| kept.iter().map(|&index| columns[index].width + gap).sum::<u16>();
+    while width_of(&kept) + least > area.width {
+        // The last of the most dispensable ones.
+        let Some(position) = (0..kept.len()).max_by_key(|&position| columns[kept[position]].order) else { break };
+        if columns[kept[position]].order == 0 {
+            break;
+        }
+        kept.remove(position);
+    }
+    let name = area.width.saturating_sub(width_of(&kept)).min(most);
+    let mut x = area.x + name;
+    let places = kept
+        .into_iter()
+        .map(|column| {
+            let width = columns[column].width;
+            let place = Place { column, x: x + gap, width };
+            x += gap + width;
+            place
+        })
+        .filter(|place| place.x + place.width <= area.right())
+        .collect();
+    (Rect { width: name, ..area }, places)
+}
+
+/// Puts a text into its column on a row.
+pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &str, style: Style) {
+    let area = Rect { x: place.x, width: place.width, height: row.height.min(1), ..row };
+    if area.is_empty() {
+        return;
+    }
+    if column.is_figure {
+        paint::right(buf, area, text, style);
+    } else {
+        paint::left(buf, area, text, style);
+    }
+}
+
+/// The first row of a list that shows the selected one near its middle, as far as the ends allow.
+pub fn offset(selected: usize, rows: usize, height: usize) -> usize {
+    selected.saturating_sub(height / 2).min(rows.saturating_sub(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Vec<Column> {
+        let column = |width, order| Column { title: "", width, is_figure: true, order };
+        vec![column(10, 3), column(5, 0), column(6, 1)]
+    }
+
+    #[test]
+    fn columns_go_in_their_order_and_the_name_takes_the_rest() {
+        let kept = |width| {
+            let (name, places) = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
+            (name.width, places.iter().map(|place| place.column).collect::<Vec<_>>())
+        };
+        assert_eq!(kept(60), (20, vec![0, 1, 2]));
+        assert_eq!(kept(37), (10, vec![0, 1, 2]));
+        assert_eq!(kept(36), (20, vec![1, 2]));
+        assert_eq!(kept(20), (13, vec![1]));
+        assert_eq!(kept(5), (0, vec![]));
+    }
+
+    #[test]
+    fn the_selected_row_is_always_in_view() {
+        for (selected, rows, height) in [(0, 100, 10), (50, 100, 10), (99, 100, 10), (3, 5, 10)] {
+            let offset = offset(selected, rows, height);
+            assert!((offset..offset + height).contains(&selected), "{selected} {offset}");
+            assert!(offset == 0 || offset + height <= rows);
+        }
+    }
+}

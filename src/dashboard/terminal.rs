@@ -1,0 +1,125 @@
+//! The real terminal: entering and leaving it, frames that never wait for it, and noticing that it is gone.
+
+mod frames;
+mod lost;
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+
+use crossterm::Command;
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid, getsid};
+use ratatui::Terminal;
+
+pub use self::frames::{Frames, QuietBackend};
+pub use self::lost::watch as watch_for_loss;
+use super::app::Host;
+
+/// Whether there is a terminal to draw on and to read keys from.
+pub fn is_there() -> bool {
+    io::stdout().is_terminal() && (io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok())
+}
+
+/// Takes the terminal, and gives it back when dropped or when anything panics.
+#[derive(Debug)]
+pub struct Session {
+    frames: Frames,
+}
+
+impl Session {
+    pub fn begin() -> io::Result<(Self, Terminal<QuietBackend>)> {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            leave();
+            before(info);
+            // Whichever thread it was: a dashboard without it would show what is not so.
+            std::process::exit(101);
+        }));
+        let frames = Frames::start();
+        let terminal = Terminal::new(QuietBackend::new(frames.clone()))?;
+        enter()?;
+        Ok((Self { frames }, terminal))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A frame in flight would land on the shell's screen.
+        self.frames.settle();
+        leave();
+    }
+}
+
+impl Host for Session {
+    fn is_ready(&self) -> bool {
+        self.frames.is_free()
+    }
+
+    async fn ready(&self) {
+        self.frames.freed().await;
+    }
+
+    fn suspend(&mut self) -> io::Result<bool> {
+        // The leader of a session has no shell above it that could bring it back.
+        if getsid(None).is_ok_and(|leader| leader == getpid()) {
+            return Ok(false);
+        }
+        self.frames.settle();
+        leave();
+        // Stops the whole group, as ^Z in a terminal does: a `make` above would wait for ever. TSTP would be dropped where
+        // no shell can continue the group.
+        let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
+        enter()?;
+        stopped.map(|()| true).map_err(Into::into)
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])
+}
+
+/// What cannot be undone on a terminal that is gone needs no undoing.
+fn leave() {
+    let _ = send(&[&DisableBracketedPaste, &LeaveAlternateScreen, &Show]);
+    let _ = disable_raw_mode();
+}
+
+fn send(commands: &[&dyn AnsiCommand]) -> io::Result<()> {
+    let mut text = String::new();
+    for command in commands {
+        command.append(&mut text).map_err(io::Error::other)?;
+    }
+    write_all(text.as_bytes())
+}
+
+/// crossterm's commands as one list.
+trait AnsiCommand {
+    fn append(&self, text: &mut String) -> std::fmt::Result;
+}
+
+impl<C: Command> AnsiCommand for C {
+    fn append(&self, text: &mut String) -> std::fmt::Result {
+        self.write_ansi(text)
+    }
+}
+
+/// Writes past `std`'s lock on stdout, which a thread that waits for a slow terminal may hold.
+fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    let stdout = io::stdout();
+    while !bytes.is_empty() {
+        match nix::unistd::write(stdout.as_fd(), bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(nix::errno::Errno::EINTR) => {}
+            // Another program left the terminal in non-blocking mode.
+            Err(nix::errno::Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

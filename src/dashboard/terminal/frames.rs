@@ -1,0 +1,150 @@
+//! Frames on their way to the terminal: one at a time, written by a thread that may wait. While it does, no new frame is
+//! drawn, so a slow link drops frames and never queues them.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::buffer::Cell;
+use ratatui::layout::{Position, Size};
+use tokio::sync::Notify;
+
+/// How long leaving waits for a terminal that takes no output.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The way to the writing thread.
+#[derive(Debug, Clone)]
+pub struct Frames {
+    queue: Sender<Vec<u8>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    busy: AtomicBool,
+    freed: Notify,
+}
+
+impl Frames {
+    pub fn start() -> Self {
+        let (queue, frames): (_, Receiver<Vec<u8>>) = channel();
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for frame in frames {
+                // A terminal that is gone is noticed by its own watch.
+                let _ = super::write_all(&frame);
+                writer.busy.store(false, Ordering::Release);
+                writer.freed.notify_one();
+            }
+        });
+        Self { queue, shared }
+    }
+
+    /// Whether the terminal has taken the newest frame.
+    pub fn is_free(&self) -> bool {
+        !self.shared.busy.load(Ordering::Acquire)
+    }
+
+    /// Ends when the terminal has taken a frame.
+    pub async fn freed(&self) {
+        self.shared.freed.notified().await;
+    }
+
+    /// Waits a moment for the frame on its way.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_free() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn send(&self, frame: Vec<u8>) -> io::Result<()> {
+        self.shared.busy.store(true, Ordering::Release);
+        self.queue.send(frame).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Collects a frame's bytes; the flushes within a frame mean nothing. Shared, because crossterm's backend keeps its writer
+/// to itself.
+#[derive(Debug, Clone, Default)]
+struct Frame(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Frame {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// ratatui's backend for crossterm, which says nothing when nothing changed and sends a frame as one piece.
+#[derive(Debug)]
+pub struct QuietBackend {
+    inner: CrosstermBackend<Frame>,
+    frame: Frame,
+    frames: Frames,
+}
+
+impl QuietBackend {
+    pub fn new(frames: Frames) -> Self {
+        let frame = Frame::default();
+        Self { inner: CrosstermBackend::new(frame.clone()), frame, frames }
+    }
+}
+
+impl Backend for QuietBackend {
+    type Error = io::Error;
+
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
+        let mut content = content.peekable();
+        // Without a cell to draw, crossterm would still reset every style.
+        if content.peek().is_none() { Ok(()) } else { self.inner.draw(content) }
+    }
+
+    /// Hidden for as long as the dashboard has the terminal.
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn show_cursor(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        Ok(Position::ORIGIN)
+    }
+
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        self.inner.set_cursor_position(position)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+
+    fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        self.inner.clear_region(region)
+    }
+
+    fn size(&self) -> io::Result<Size> {
+        self.inner.size()
+    }
+
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        self.inner.window_size()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let frame = self.frame.0.take();
+        if frame.is_empty() { Ok(()) } else { self.frames.send(frame) }
+    }
+}

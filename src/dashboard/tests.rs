@@ -1,0 +1,81 @@
+//! Tests of what the dashboard draws and does.
+
+mod fixtures;
+mod hostile;
+mod screens;
+mod sizes;
+mod styles;
+mod whole;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+use super::effect::Effect;
+use super::keys;
+use super::model::Model;
+use super::screen;
+use super::update::update;
+
+/// What a model looks like at a size.
+fn drawn(model: &Model, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| screen::draw(frame, model)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The characters of a screen, a line a row, without the spaces at the ends.
+fn text(buffer: &Buffer) -> String {
+    let width = usize::from(buffer.area.width).max(1);
+    let lines = buffer.content.chunks(width).map(|row| {
+        let mut line = String::new();
+        let mut skipped = 0;
+        for cell in row {
+            // The cell behind a wide character is part of it.
+            if skipped > 0 {
+                skipped -= 1;
+                continue;
+            }
+            line.push_str(cell.symbol());
+            skipped = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+        }
+        line.trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Keys as a user names them: characters, and words in angle brackets.
+fn events(keys: &str) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut rest = keys;
+    while let Some(first) = rest.chars().next() {
+        let (code, modifiers, length) = match rest.find('>').filter(|_| first == '<') {
+            Some(end) => match &rest[1..end] {
+                "enter" => (KeyCode::Enter, KeyModifiers::NONE, end + 1),
+                "esc" => (KeyCode::Esc, KeyModifiers::NONE, end + 1),
+                "left" => (KeyCode::Left, KeyModifiers::NONE, end + 1),
+                "right" => (KeyCode::Right, KeyModifiers::NONE, end + 1),
+                "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
+                "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),
+                "ctrl-z" => (KeyCode::Char('z'), KeyModifiers::CONTROL, end + 1),
+                other => panic!("no key {other}"),
+            },
+            None => (KeyCode::Char(first), KeyModifiers::NONE, first.len_utf8()),
+        };
+        events.push(Event::Key(KeyEvent::new(code, modifiers)));
+        rest = &rest[length..];
+    }
+    events
+}
+
+/// Presses keys on a model; what they ask for is returned, not done.
+fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for event in events(keys) {
+        if let Some(message) = keys::message(model.context(), &event) {
+            effects.extend(update(model, message));
+        }
+    }
+    effects
+}

@@ -1,0 +1,97 @@
+//! No size of terminal, no data and no sequence of keys brings the dashboard down.
+
+use warmstart_schema::seed::SplitMix64;
+
+use super::fixtures::{empty, typical};
+use super::hostile::hostile;
+use super::{drawn, press, text};
+use crate::dashboard::model::Model;
+
+/// Keys that lead to every screen and popup.
+const PLACES: [&str; 14] = [
+    "",
+    "G",
+    "jj<enter>",
+    "jjjj<enter>",
+    "jjjjj<enter>",
+    "jjjj<enter><left>",
+    "jjjjj<enter>l",
+    "c",
+    "coo<right>",
+    "?",
+    "a",
+    "jjs",
+    "E",
+    "/e",
+];
+
+fn sizes() -> impl Iterator<Item = (u16, u16)> {
+    let small = (0..=90).flat_map(|width| (0..=30).map(move |height| (width, height)));
+    let large = (91..=200).step_by(7).flat_map(|width| (0..=60).step_by(3).map(move |height| (width, height)));
+    let tall = (0..=90).step_by(7).flat_map(|width| (31..=60).step_by(3).map(move |height| (width, height)));
+    small.chain(large).chain(tall).chain([(200, 60)])
+}
+
+fn every_place(make: fn() -> Model) {
+    for (index, keys) in PLACES.iter().enumerate() {
+        let mut model = make();
+        press(&mut model, keys);
+        // Each place sees every seventh size, and every size is seen by two places.
+        for (width, height) in sizes().skip(index % 7).step_by(7) {
+            let buffer = drawn(&model, width, height);
+            let heaviest = buffer.content.iter().map(|cell| cell.symbol().len()).max().unwrap_or(0);
+            assert!(heaviest <= 32, "{heaviest} bytes in a cell at {width}×{height}");
+        }
+    }
+}
+
+#[test]
+fn every_size_with_typical_data() {
+    every_place(typical);
+}
+
+#[test]
+fn every_size_with_hostile_data() {
+    every_place(hostile);
+}
+
+#[test]
+fn every_size_with_nothing() {
+    every_place(empty);
+}
+
+#[test]
+fn random_keys() {
+    const KEYS: &[u8] = b"jkhlgGraspSuocOE/?yn qe";
+    for make in [typical, hostile] {
+        let (mut model, mut random) = (make(), SplitMix64::new(7));
+        for step in 0..20_000 {
+            let keys = match random.below(30) {
+                0 => "<enter>".to_owned(),
+                1 => "<esc>".to_owned(),
+                2 => "<left>".to_owned(),
+                3 => "<right>".to_owned(),
+                4 => "<backspace>".to_owned(),
+                _ => char::from(KEYS[usize::try_from(random.below(KEYS.len() as u64)).unwrap()]).to_string(),
+            };
+            press(&mut model, &keys);
+            if step % 40 == 0 {
+                let (width, height) = (random.below(130), random.below(50));
+                drawn(&model, u16::try_from(width).unwrap(), u16::try_from(height).unwrap());
+            }
+        }
+        // Whatever was open can be left again.
+        press(
+            &mut model,
+            "<esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc><esc>",
+        );
+    }
+}
+
+#[test]
+fn what_a_size_lacks_it_says() {
+    for (width, height) in [(39, 24), (80, 9), (20, 5)] {
+        let picture = text(&drawn(&typical(), width, height)).replace('\n', " ");
+        assert!(picture.contains("needs 40×10"), "{picture}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Every colour and every glyph. Screens draw in Unicode and in the sixteen colours that every terminal has; what a
+//! terminal cannot show is translated here, once, after drawing.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+use warmstart_schema::event::Level;
+use warmstart_schema::state::Status;
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    pub ascii: bool,
+    pub colour: bool,
+}
+
+impl Look {
+    /// As the environment says: `NO_COLOR`, a locale that is not UTF-8, and terminals without Braille in their font.
+    pub fn from_env(ascii: bool) -> Self {
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let term = var("TERM").unwrap_or_default();
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(var);
+        // No locale at all says nothing of the terminal; most of those at the other end of an SSH session know UTF-8.
+        let utf8 = locale.is_none_or(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+        let plain_font = ["linux", "dumb"].contains(&term.as_str()) || term.starts_with("vt");
+        Self { ascii: ascii || !utf8 || plain_font, colour: var("NO_COLOR").is_none() }
+    }
+
+    /// Translates a finished frame into what the terminal can show.
+    pub fn translate(self, buffer: &mut Buffer) {
+        if self.ascii {
+            for cell in &mut buffer.content {
+                if !cell.symbol().is_ascii() {
+                    cell.set_char(ascii(cell.symbol()));
+                }
+            }
+        }
+        if !self.colour {
+            // crossterm sends colours as a full reset under NO_COLOR, which would wipe bold and reverse with them.
+            for cell in &mut buffer.content {
+                (cell.fg, cell.bg, cell.underline_color) = (Color::Reset, Color::Reset, Color::Reset);
+            }
+        }
+    }
+}
+
+fn ascii(symbol: &str) -> char {
+    match symbol.chars().next().unwrap_or(' ') {
+        '─' | '–' | '—' | '┴' | '┬' | '╌' | '○' | '▄' | '▅' => '-',
+        '│' | '┤' | '├' | '┊' => '|',
+        '┼' | '└' | '┌' | '┐' | '┘' | '†' => '+',
+        '●' | '◆' | '★' => '*',
+        '◐' | '◔' | '◑' | '▌' | '▸' | '→' | '╸' => '>',
+        '◌' | '·' | '…' => '.',
+        '✗' | '×' => 'x',
+        '‖' | '█' | '━' => '=',
+        '←' => '<',
+        '▲' | '↑' | '▆' | '▇' => '^',
+        '▼' | '↓' => 'v',
+        '⚠' => '!',
+        '▁' | '▂' | '▃' => '_',
+        _ => '?',
+    }
+}
+
+/// All styles.
+#[derive(Debug)]
+pub struct Theme {
+    /// The program's name and other headings.
+    pub title: Style,
+    pub text: Style,
+    /// Units, hints, and figures that are not ours.
+    pub muted: Style,
+    pub rule: Style,
+    /// Names of columns and fields.
+    pub label: Style,
+    /// The one accent: what is selected.
+    pub selected: Style,
+    pub accent: Style,
+    pub key: Style,
+    pub best: Style,
+    pub train: Style,
+    pub validation: Style,
+    pub good: Style,
+    pub busy: Style,
+    pub waiting: Style,
+    pub warning: Style,
+    pub error: Style,
+}
+
+pub const THEME: Theme = Theme {
+    title: Style::new().add_modifier(Modifier::BOLD),
+    text: Style::new(),
+    muted: Style::new().fg(Color::DarkGray),
+    rule: Style::new().fg(Color::DarkGray),
+    label: Style::new().fg(Color::DarkGray),
+    selected: Style::new().fg(Color::Cyan).bg(Color::Reset).add_modifier(Modifier::REVERSED),
+    accent: Style::new().fg(Color::Cyan),
+    key: Style::new().add_modifier(Modifier::BOLD),
+    best: Style::new().fg(Color::Green).add_modifier(Modifier::BOLD),
+    train: Style::new().fg(Color::Gray),
+    validation: Style::new().fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+    good: Style::new().fg(Color::Green),
+    busy: Style::new().fg(Color::Yellow),
+    waiting: Style::new().fg(Color::Blue),
+    warning: Style::new().fg(Color::Yellow),
+    error: Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+};
+
+impl Theme {
+    /// How a state is marked: by shape and by colour, so that either is enough. `None` is an experiment that never ran.
+    pub fn status(&self, status: Option<Status>) -> (&'static str, Style) {
+        match status {
+            None => ("○", self.muted),
+            Some(Status::Queued(_)) => ("◌", self.waiting),
+            Some(Status::Starting) => ("◔", self.busy),
+            Some(Status::Active(_)) => ("◐", self.busy),
+            Some(Status::Stopping) => ("◑", self.warning),
+            Some(Status::Stopped) => ("‖", self.waiting),
+            Some(Status::Finished) => ("●", self.good),
+            Some(Status::Failed) => ("✗", self.error),
+            Some(Status::Lost) => ("!", self.error),
+        }
+    }
+
+    pub fn level(&self, level: Level) -> Style {
+        match level {
+            Level::Info => self.text,
+            Level::Warning => self.warning,
+            Level::Error => self.error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::layout::Rect;
+
+    #[test]
+    fn every_state_has_a_shape_of_its_own_in_both_alphabets() {
+        use warmstart_schema::event::Phase;
+        let states = [
+            None,
+            Some(Status::Queued(1)),
+            Some(Status::Finished),
+            Some(Status::Active(Phase::Training)),
+            Some(Status::Stopped),
+            Some(Status::Failed),
+            Some(Status::Lost),
+        ];
+        let shapes: Vec<&str> = states.iter().map(|status| THEME.status(*status).0).collect();
+        let mut plain: Vec<char> =
+            shapes.iter().map(|shape| if shape.is_ascii() { '!' } else { ascii(shape) }).collect();
+        plain.sort_unstable();
+        plain.dedup();
+        assert_eq!(plain.len(), states.len(), "{plain:?}");
+    }
+
+    #[test]
+    fn without_colour_only_bold_and_reverse_remain() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
+        buffer.set_string(0, 0, "sel", THEME.selected);
+        Look { ascii: false, colour: false }.translate(&mut buffer);
+        assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(buffer[(0, 0)].modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
+    fn in_ascii_nothing_else_remains() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
+        buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
+        Look { ascii: true, colour: true }.translate(&mut buffer);
+        let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        assert_eq!(text, "*>.x=- ?? - ");
+    }
+}

@@ -1,0 +1,177 @@
+//! The only code that changes the model. It does nothing else: what shall happen outside comes back as effects.
+
+mod ask;
+mod moves;
+mod news;
+
+use tui_input::{Input, InputRequest};
+use warmstart_schema::text;
+
+use super::effect::Effect;
+use super::message::{Command, Message, Report};
+use super::model::{CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen};
+
+pub use self::ask::refusal;
+
+/// Takes in a message.
+pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Command(command) => return run_command(model, command),
+        Message::Edit(request) => type_filter(model, request),
+        Message::Paste(pasted) => {
+            text::line(&pasted, 80).chars().for_each(|c| type_filter(model, InputRequest::InsertChar(c)));
+        }
+        Message::Changes { now, changes } => return news::take_changes(model, now, changes),
+        Message::Experiments(catalogue) => model.catalogue = Some(catalogue),
+        Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
+        Message::Report(report) => model.report = Some(report),
+        Message::Clock(now) => model.now = now,
+        Message::Leave => return vec![Effect::Leave],
+        Message::Repaint => return vec![Effect::Repaint],
+        Message::Resized => {}
+    }
+    Vec::new()
+}
+
+fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
+    if let Some(reason) = refusal(model, command) {
+        model.report = Some(Report { good: false, text: reason });
+        return Vec::new();
+    }
+    // What happened before the last key is no longer news.
+    model.report = None;
+    match command {
+        Command::Up | Command::Down | Command::PageUp | Command::PageDown | Command::First | Command::Last => {
+            moves::move_selection(model, command);
+        }
+        Command::Left => moves::sideways(model, false),
+        Command::Right => moves::sideways(model, true),
+        Command::Open => return open(model),
+        Command::Back => back(model),
+        Command::Accept => return accept(model),
+        Command::Yes => return yes(model),
+        Command::Launch => return ask::launch(model),
+        Command::LaunchAll => ask::launch_all(model),
+        Command::Stop => ask::stop(model, false),
+        Command::StopNow => ask::stop(model, true),
+        Command::Resume => return ask::resume(model),
+        Command::Compare => show(model, Screen::Compare(CompareView::default())),
+        Command::Log => {
+            if let Screen::Run(view) = &mut model.open {
+                view.pane = Pane::Log { up: 0 };
+                return vec![Effect::ReadWorkerLog(view.id.clone())];
+            }
+        }
+        Command::Sort => moves::sort(model),
+        Command::Reverse => moves::reverse(model),
+        Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
+        Command::Filter => begin_filter(model),
+        Command::Help => model.popup = Some(Popup::Help { down: 0 }),
+        Command::Quit => return vec![Effect::Leave],
+        Command::Redraw => return vec![Effect::Repaint],
+        Command::Suspend => return vec![Effect::Suspend],
+    }
+    Vec::new()
+}
+
+/// Opens a screen over the one that is open.
+fn show(model: &mut Model, screen: Screen) {
+    let under = std::mem::replace(&mut model.open, screen);
+    model.below.push(under);
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let broken = model.selected_entry().and_then(|entry| {
+        let file = entry.file?;
+        let problems = file.loaded.as_ref().err()?;
+        let lines =
+            problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
+        Some((format!("{} cannot be used", file.stem), lines.collect::<Vec<_>>()))
+    });
+    if let Some((title, lines)) = broken {
+        model.popup = Some(Popup::Text { title, lines, down: 0 });
+        return Vec::new();
+    }
+    let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
+    show(model, Screen::Run(RunView { id: id.clone(), cursor: None, pane: Pane::Charts }));
+    vec![Effect::ReadWorkerLog(id)]
+}
+
+/// Closes the innermost thing that is open.
+fn back(model: &mut Model) {
+    if model.popup.take().is_some() {
+        return;
+    }
+    if let Screen::Run(view) = &mut model.open {
+        if view.pane != Pane::Charts {
+            view.pane = Pane::Charts;
+            return;
+        }
+        if view.cursor.take().is_some() {
+            return;
+        }
+    }
+    let filter = match &mut model.open {
+        Screen::Experiments(list) => Some(&mut list.filter),
+        Screen::Compare(view) => Some(&mut view.list.filter),
+        Screen::Run(_) => None,
+    };
+    if let Some(filter) = filter.filter(|filter| !matches!(filter, Filter::Off)) {
+        *filter = Filter::Off;
+        return;
+    }
+    if let Some(screen) = model.below.pop() {
+        model.open = screen;
+    }
+}
+
+fn accept(model: &mut Model) -> Vec<Effect> {
+    if let Some(Popup::Export { chosen }) = model.popup {
+        model.popup = None;
+        let format = FORMATS[chosen.min(FORMATS.len() - 1)];
+        return vec![Effect::Export {
+            text: crate::compare::render(&model.comparison(), format.0),
+            extension: format.2,
+        }];
+    }
+    if let Some(filter) = filter_mut(model) {
+        let text = filter.text().to_owned();
+        *filter = if text.is_empty() { Filter::Off } else { Filter::Set(text) };
+    }
+    Vec::new()
+}
+
+fn yes(model: &mut Model) -> Vec<Effect> {
+    match model.popup.take() {
+        Some(Popup::Question { effects, .. }) => effects,
+        other => {
+            model.popup = other;
+            Vec::new()
+        }
+    }
+}
+
+fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
+    match &mut model.open {
+        Screen::Experiments(list) => Some(&mut list.filter),
+        Screen::Compare(view) => Some(&mut view.list.filter),
+        Screen::Run(_) => None,
+    }
+}
+
+fn begin_filter(model: &mut Model) {
+    if let Some(filter) = filter_mut(model) {
+        *filter = Filter::Typing(Input::new(filter.text().to_owned()));
+    }
+}
+
+fn type_filter(model: &mut Model, request: InputRequest) {
+    if let Some(Filter::Typing(input)) = filter_mut(model) {
+        // Deleting what is not there leaves the filter, as in a pager.
+        if input.value().is_empty() && request == InputRequest::DeletePrevChar {
+            back(model);
+        } else {
+            input.handle(request);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What starts and stops runs: refused with a reason, asked about where something could be lost or surprise, or done.
+
+use warmstart_schema::state::Status;
+
+use crate::dashboard::effect::Effect;
+use crate::dashboard::format::plural;
+use crate::dashboard::message::Command;
+use crate::dashboard::model::{Entry, Filter, Model, Popup, Screen};
+use crate::store::{ExperimentFile, Run};
+
+/// Why a command can do nothing here and now; the foot of the screen shows only commands without a reason.
+pub fn refusal(model: &Model, command: Command) -> Option<String> {
+    let status = model.run().map(Run::status);
+    let name = || model.run().map_or("there", Run::label).to_owned();
+    match command {
+        Command::Open => refuse_open(model),
+        Command::Launch => launchable(model).err(),
+        Command::LaunchAll => model.entries().is_empty().then(|| "there is no experiment to launch".to_owned()),
+        Command::Stop | Command::StopNow => match status {
+            Some(Status::Stopping) if command == Command::StopNow => None,
+            Some(Status::Stopping) => Some(format!("{} is stopping already; S stops it without saving", name())),
+            Some(Status::Queued(_) | Status::Starting | Status::Active(_)) => None,
+            Some(status) => Some(format!("nothing to stop: {} is {}", name(), status.as_str())),
+            None => Some("nothing to stop: no run yet".to_owned()),
+        },
+        Command::Resume => match status {
+            Some(status) if status.is_resumable() => None,
+            Some(status) => Some(format!("nothing to resume: {} is {}", name(), status.as_str())),
+            None => Some("nothing to resume: no run yet".to_owned()),
+        },
+        Command::Export | Command::Compare => {
+            model.runs.is_empty().then(|| "there is no run to compare yet; r launches one".to_owned())
+        }
+        Command::Left | Command::Right if matches!(model.open, Screen::Run(_)) => {
+            let none = model.run().is_none_or(|run| run.state.epochs.is_empty());
+            none.then(|| "no epoch has ended yet".to_owned())
+        }
+        Command::Back if model.popup.is_none() && model.below.is_empty() => {
+            let filtered = model.filter().is_some_and(|filter| !matches!(filter, Filter::Off));
+            (!filtered).then(|| "this is the first screen; q leaves".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn refuse_open(model: &Model) -> Option<String> {
+    if model.run().is_some() {
+        return None;
+    }
+    match model.selected_entry() {
+        Some(entry) if entry.file.is_some_and(|file| file.loaded.is_err()) => None,
+        Some(entry) => Some(format!("{} has not run yet; r launches it", entry.label())),
+        None => Some("nothing is selected".to_owned()),
+    }
+}
+
+/// The experiment that a launch here would start.
+fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
+    let file = match &model.open {
+        Screen::Experiments(_) => match model.selected_entry() {
+            Some(entry) => {
+                entry.file.ok_or_else(|| format!("{} has no experiment file here; u resumes its run", entry.label()))?
+            }
+            None => return Err("nothing is selected".to_owned()),
+        },
+        Screen::Run(_) | Screen::Compare(_) => {
+            let stem = model.run().and_then(Run::stem).ok_or("this run's experiment is not known")?;
+            let files = model.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+            files
+                .iter()
+                .find(|file| file.stem == stem)
+                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))?
+        }
+    };
+    match file.loaded {
+        Ok(_) => Ok(file),
+        Err(_) => Err(format!("{}.yaml has a mistake; enter shows it", file.stem)),
+    }
+}
+
+pub fn launch(model: &mut Model) -> Vec<Effect> {
+    let Ok(file) = launchable(model) else { return Vec::new() };
+    let (label, missing) = (file.label().to_owned(), model.missing(file).to_vec());
+    let busy = model.runs.latest_of(&file.stem).map(Run::status).filter(|status| is_busy(*status));
+    let effects = vec![Effect::Launch(file.clone())];
+    let mut lines = Vec::new();
+    if let Some(status) = busy {
+        lines.push(format!("A run of {label} is {} already.", status.as_str()));
+    }
+    if !missing.is_empty() {
+        lines.push(format!("{label} will not get far here:"));
+        lines.extend(missing);
+    }
+    if lines.is_empty() {
+        return effects;
+    }
+    lines.push("Launch it all the same?".to_owned());
+    model.popup = Some(Popup::Question { lines, effects });
+    Vec::new()
+}
+
+fn is_busy(status: Status) -> bool {
+    status.is_live() || matches!(status, Status::Queued(_))
+}
+
+/// Asks about launching every experiment shown that can run and does not run already, each after what it starts from.
+pub fn launch_all(model: &mut Model) {
+    let entries = model.shown_entries();
+    let usable: Vec<&Entry> =
+        entries.iter().filter(|entry| entry.file.is_some_and(|file| file.loaded.is_ok())).collect();
+    let broken = entries.iter().filter(|entry| entry.file.is_some_and(|file| file.loaded.is_err())).count();
+    let busy = usable.iter().filter(|entry| entry.status().is_some_and(is_busy)).count();
+    let lacking = usable.iter().filter(|entry| lacks(model, entry) && !entry.status().is_some_and(is_busy)).count();
+    let files: Vec<&ExperimentFile> = usable
+        .iter()
+        .filter(|entry| !lacks(model, entry) && !entry.status().is_some_and(is_busy))
+        .filter_map(|entry| entry.file)
+        .collect();
+    let first = match files.len() {
+        0 => "There is nothing to launch.".to_owned(),
+        number => format!("Launch {}, one run a device at a time?", plural(number, "experiment")),
+    };
+    let mut lines = vec![first];
+    lines.extend((busy > 0).then(|| format!("{busy} left out: running or queued already")));
+    lines.extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are missing on this machine")));
+    lines.extend((broken > 0).then(|| format!("{broken} left out: a mistake in the file")));
+    let effects: Vec<Effect> = in_order(files).into_iter().cloned().map(Effect::Launch).collect();
+    model.popup = Some(Popup::Question { lines, effects });
+}
+
+fn lacks(model: &Model, entry: &Entry) -> bool {
+    entry.file.is_some_and(|file| !model.missing(file).is_empty())
+}
+
+/// Each experiment after the one whose weights it starts from; otherwise as they stand.
+fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
+    let mut ordered: Vec<&ExperimentFile> = Vec::new();
+    while !files.is_empty() {
+        let waits = |file: &ExperimentFile| {
+            let from = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref());
+            from.is_some_and(|init| files.iter().any(|other| other.stem == init.from && other.stem != file.stem))
+        };
+        // A circle has no first one: then the order is as good as any.
+        let next = files.iter().position(|file| !waits(file)).unwrap_or(0);
+        ordered.push(files.remove(next));
+    }
+    ordered
+}
+
+pub fn stop(model: &mut Model, now: bool) {
+    let Some(run) = model.run() else { return };
+    let (label, id) = (run.label(), &run.id);
+    let lines = match (run.status(), now) {
+        (Status::Queued(_), _) => vec![format!("Take {label} ({id}) out of the queue?")],
+        (_, false) => vec![format!("Stop {label} ({id})?"), "It saves first, and u resumes it later.".to_owned()],
+        (_, true) => {
+            let kept = match &run.state.checkpoint {
+                Some((_, checkpoint)) => format!("What it learnt since epoch {} is lost.", checkpoint.epoch),
+                None => "It has no checkpoint yet: all of it is lost.".to_owned(),
+            };
+            vec![format!("Stop {label} ({id}) without saving?"), kept]
+        }
+    };
+    let effects = vec![Effect::Stop { run: Box::new(without_points(run)), now }];
+    model.popup = Some(Popup::Question { lines, effects });
+}
+
+pub fn resume(model: &mut Model) -> Vec<Effect> {
+    model.run().map(|run| Effect::Resume(Box::new(without_points(run)))).into_iter().collect()
+}
+
+/// A run as actions need it: its curve can be long and is left behind.
+fn without_points(run: &Run) -> Run {
+    let state = warmstart_schema::state::RunState {
+        attempt: run.state.attempt.clone(),
+        checkpoint: run.state.checkpoint.clone(),
+        outcome: run.state.outcome.clone(),
+        phase: run.state.phase,
+        stopping: run.state.stopping,
+        ..Default::default()
+    };
+    Run {
+        id: run.id.clone(),
+        info: run.info.clone(),
+        experiment: run.experiment.clone(),
+        state,
+        liveness: run.liveness,
+    }
+}

@@ -1,0 +1,84 @@
+//! Moving within the open screen.
+
+use crate::dashboard::message::Command;
+use crate::dashboard::model::{FORMATS, Figure, Model, Pane, Popup, Screen, Selection, places};
+
+/// Rows in a page: fixed, so that moving does not depend on what was drawn.
+const PAGE: isize = 10;
+
+/// Moves up or down in whatever takes it: a popup, the log, or the list.
+pub fn move_selection(model: &mut Model, command: Command) {
+    let by = match command {
+        Command::Up => -1,
+        Command::Down => 1,
+        Command::PageUp => -PAGE,
+        Command::PageDown => PAGE,
+        Command::First => isize::MIN,
+        _ => isize::MAX,
+    };
+    match &mut model.popup {
+        Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(FORMATS.len() - 1),
+        Some(Popup::Help { down }) => *down = scrolled(*down, by, crate::dashboard::screen::help_height()),
+        Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
+        Some(Popup::Question { .. }) => {}
+        None => move_in_screen(model, by),
+    }
+}
+
+fn scrolled(down: usize, by: isize, height: usize) -> usize {
+    down.saturating_add_signed(by).min(height.saturating_sub(1))
+}
+
+fn move_in_screen(model: &mut Model, by: isize) {
+    let (entries, compared) = (places(&model.shown_entries()), model.compared_ids());
+    let log_height = model.log_height();
+    match &mut model.open {
+        Screen::Experiments(list) => list.selection.step(&entries, by),
+        Screen::Compare(view) => view.list.selection.step(&compared, by),
+        // The end of the log is where it grows: up counts from there.
+        Screen::Run(view) => {
+            if let Pane::Log { up } = &mut view.pane {
+                *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), log_height);
+            }
+        }
+    }
+}
+
+/// The epoch under the cursor, or the first column of the comparison.
+pub fn sideways(model: &mut Model, right: bool) {
+    let run =
+        model.run().map(|run| (run.state.epochs.first().map(|e| e.epoch), run.state.epochs.last().map(|e| e.epoch)));
+    match &mut model.open {
+        Screen::Run(view) => {
+            let Some((Some(first), Some(last))) = run else { return };
+            let from = view.cursor.unwrap_or(last);
+            let to = if right { from.saturating_add(1) } else { from.saturating_sub(1) };
+            // Past the newest epoch the screen follows the run again.
+            view.cursor = (to <= last && (view.cursor.is_some() || !right)).then_some(to.max(first));
+        }
+        Screen::Compare(view) => {
+            let to = if right { view.scrolled + 1 } else { view.scrolled.saturating_sub(1) };
+            view.scrolled = to.min(Figure::ALL.len());
+        }
+        Screen::Experiments(_) => {}
+    }
+}
+
+/// Sorts by the next column; after the last one in the order of the experiments.
+pub fn sort(model: &mut Model) {
+    if let Screen::Compare(view) = &mut model.open {
+        view.sort = match view.sort {
+            None => Some(0),
+            Some(column) => Some(column + 1).filter(|column| *column < Figure::ALL.len()),
+        };
+        view.reversed = false;
+        view.list.selection = Selection::default();
+    }
+}
+
+pub fn reverse(model: &mut Model) {
+    if let Screen::Compare(view) = &mut model.open {
+        view.reversed = !view.reversed;
+        view.list.selection = Selection::default();
+    }
+}

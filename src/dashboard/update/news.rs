@@ -1,0 +1,66 @@
+//! Changes of the run folders, and the sentence that says what they mean.
+
+use std::collections::HashMap;
+
+use warmstart_schema::run::RunId;
+use warmstart_schema::state::{Outcome, Status};
+
+use crate::dashboard::effect::Effect;
+use crate::dashboard::format::metric;
+use crate::dashboard::message::Report;
+use crate::dashboard::model::{Model, Screen};
+use crate::store::{Change, Run};
+
+pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
+    model.now = now;
+    // Before the first look at the folders everything is new, and nothing is news.
+    let mut before: HashMap<RunId, Status> = HashMap::new();
+    if model.runs_read {
+        let known = changes.iter().filter_map(id_of).filter_map(|id| Some((id.clone(), model.runs.get(id)?.status())));
+        before.extend(known);
+    }
+    for change in changes {
+        model.runs.apply(change);
+    }
+    model.runs_read = true;
+    let news = before.iter().filter_map(|(id, old)| {
+        let run = model.runs.get(id)?;
+        (run.status() != *old).then(|| Some((run, sentence(run)?))).flatten()
+    });
+    let Some((run, report)) = news.last() else { return Vec::new() };
+    let is_open = matches!(&model.open, Screen::Run(view) if view.id == run.id);
+    let effects = if is_open { vec![Effect::ReadWorkerLog(run.id.clone())] } else { Vec::new() };
+    model.report = Some(report);
+    effects
+}
+
+fn id_of(change: &Change) -> Option<&RunId> {
+    match change {
+        Change::Info { id, .. } | Change::Events { id, .. } | Change::Liveness { id, .. } => Some(id),
+        Change::Added { .. } | Change::Removed { .. } | Change::Queue(_) | Change::Problem { .. } => None,
+    }
+}
+
+/// What a run's new state is worth telling.
+fn sentence(run: &Run) -> Option<Report> {
+    let label = run.label();
+    let (good, text) = match run.status() {
+        Status::Finished => {
+            let test = run.state.test.as_ref().map(|test| test.accuracy);
+            (true, format!("{label} is done: test accuracy {}", metric(test)))
+        }
+        Status::Failed => {
+            let error = match &run.state.outcome {
+                Some(Outcome::Failed { error, .. }) => error.as_str(),
+                _ => "",
+            };
+            (false, format!("{label} failed: {error}"))
+        }
+        Status::Lost => (false, format!("{label} was lost: its worker ended without a word; u resumes it")),
+        Status::Stopped => (true, format!("{label} stopped; u resumes it")),
+        Status::Stopping => (true, format!("{label} is stopping")),
+        Status::Starting => (true, format!("{label} is starting")),
+        Status::Queued(_) | Status::Active(_) => return None,
+    };
+    Some(Report { good, text })
+}
