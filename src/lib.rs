@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod cli;
 pub mod compare;
+pub mod dashboard;
 pub mod failure;
 pub mod params;
 pub mod store;
