@@ -63,6 +63,9 @@ struct Globals {
     /// No progress, only answers and errors
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Draw the dashboard with ASCII characters alone
+    #[arg(long)]
+    ascii: bool,
     /// Colours in progress and errors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
@@ -112,6 +115,7 @@ struct Context {
     json: bool,
     quiet: bool,
     color: bool,
+    ascii: bool,
 }
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
@@ -165,6 +169,7 @@ impl Context {
             json: globals.json,
             quiet: globals.quiet,
             color: output::use_color(globals.color),
+            ascii: globals.ascii,
         }
     }
 

@@ -27,9 +27,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::app::{App, Settings};
+use self::effect::Folders;
 use self::message::{Command, Message};
 use self::terminal::Session;
 use self::theme::Look;
+
+pub use self::terminal::is_there as has_terminal;
 
 /// What the command line says to the dashboard.
 #[derive(Debug, Clone)]
@@ -50,8 +53,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let settings = Settings {
         look: Look::from_env(options.ascii),
         zone: TimeZone::system(),
-        experiments: options.experiments,
-        checkpoints: options.checkpoints,
+        folders: Folders {
+            experiments: options.experiments,
+            checkpoints: options.checkpoints,
+            exports: std::env::current_dir().context("the current folder cannot be found")?,
+        },
     };
     let farewell = runtime.block_on(async {
         let (session, terminal) = Session::begin().context("the terminal cannot be used")?;

@@ -1,6 +1,7 @@
 //! `warmstart` without a command.
 
 use super::{Context, Exit, list, output};
+use crate::dashboard;
 
 const GO_ON: &str = "\
 There is no terminal here to open the dashboard in. From a script:
@@ -11,6 +12,11 @@ There is no terminal here to open the dashboard in. From a script:
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
 pub fn open(context: &Context) -> anyhow::Result<Exit> {
+    if !context.json && dashboard::has_terminal() {
+        let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
+        dashboard::run(dashboard::Options { experiments, checkpoints, ascii: context.ascii })?;
+        return Ok(Exit::Done);
+    }
     let exit = list::list(context)?;
     if !context.json {
         output::note(context, GO_ON);

@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -19,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
-use super::effect::{Effect, Effects};
+use super::effect::{Effect, Effects, Folders};
 use super::message::{Message, Report};
 use super::model::Model;
 use super::theme::Look;
@@ -48,8 +47,7 @@ pub trait Host {
 /// Where things are, and what the terminal can show.
 #[derive(Debug)]
 pub struct Settings {
-    pub experiments: PathBuf,
-    pub checkpoints: PathBuf,
+    pub folders: Folders,
     pub look: Look,
     pub zone: TimeZone,
 }
@@ -92,10 +90,10 @@ where
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let live = Arc::new(AtomicBool::new(false));
-        let Settings { experiments, checkpoints, look, zone } = settings;
-        watch::start(experiments.clone(), checkpoints.clone(), Arc::clone(&live), woken, sender.clone());
-        let effects = Effects::start(checkpoints.clone(), sender.clone(), wake.clone());
-        let model = Model::new(experiments, look, zone);
+        let Settings { folders, look, zone } = settings;
+        watch::start(&folders, Arc::clone(&live), woken, sender.clone());
+        let model = Model::new(folders.experiments.clone(), look, zone);
+        let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
             terminal,
             input,

@@ -44,6 +44,15 @@ pub enum Effect {
     Leave,
 }
 
+/// Where effects work.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub experiments: PathBuf,
+    pub checkpoints: PathBuf,
+    /// Where exports are written.
+    pub exports: PathBuf,
+}
+
 /// Hands effects to their thread.
 #[derive(Debug)]
 pub struct Effects {
@@ -53,11 +62,11 @@ pub struct Effects {
 
 impl Effects {
     /// Starts the thread; what comes of effects is sent as messages, and `done` is told after each.
-    pub fn start(checkpoints: PathBuf, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
+    pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
         let thread = std::thread::spawn(move || {
             for effect in effects {
-                if let Some(message) = perform(effect, &checkpoints) {
+                if let Some(message) = perform(effect, &folders) {
                     // Nobody listens any more only while leaving.
                     let _ = messages.send(message);
                 }
@@ -82,7 +91,8 @@ impl Effects {
     }
 }
 
-fn perform(effect: Effect, checkpoints: &Path) -> Option<Message> {
+fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
+    let checkpoints = &folders.checkpoints;
     let result = match effect {
         Effect::Launch(file) => launch(checkpoints, &file),
         Effect::Resume(run) => {
@@ -92,7 +102,9 @@ fn perform(effect: Effect, checkpoints: &Path) -> Option<Message> {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         }),
-        Effect::Export { text, extension } => export(&text, extension).map(|path| format!("wrote {}", path.display())),
+        Effect::Export { text, extension } => {
+            export(&folders.exports, &text, extension).map(|path| format!("wrote {}", path.display()))
+        }
         Effect::ReadWorkerLog(id) => {
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             return Some(Message::WorkerLog { id, lines });
@@ -114,8 +126,7 @@ fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
 }
 
 /// Writes into a file that was not there before.
-fn export(text: &str, extension: &str) -> anyhow::Result<PathBuf> {
-    let folder = std::env::current_dir().context("the current folder cannot be found")?;
+fn export(folder: &Path, text: &str, extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {
         let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };

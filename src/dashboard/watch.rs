@@ -2,7 +2,6 @@
 
 mod catalogue;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::event::now;
 
 use self::catalogue::CatalogueWatch;
+use super::effect::Folders;
 use super::message::Message;
 use crate::store::Watcher;
 
@@ -22,16 +22,10 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Follows runs and experiment files until nobody listens any more. `live` says how often to look; `wake` asks for a look
 /// at once.
-pub fn start(
-    experiments: PathBuf,
-    checkpoints: PathBuf,
-    live: Arc<AtomicBool>,
-    wake: Receiver<()>,
-    messages: UnboundedSender<Message>,
-) {
+pub fn start(folders: &Folders, live: Arc<AtomicBool>, wake: Receiver<()>, messages: UnboundedSender<Message>) {
+    let mut runs = Watcher::new(&folders.checkpoints);
+    let mut catalogue = CatalogueWatch::new(folders.experiments.clone());
     std::thread::spawn(move || {
-        let mut runs = Watcher::new(&checkpoints);
-        let mut catalogue = CatalogueWatch::new(experiments);
         let mut first = true;
         loop {
             if let Some(catalogue) = catalogue.poll()
