@@ -53,7 +53,8 @@ fn link(lib: &Path, link_env: &Path) {
         rpaths.push(lib.display().to_string());
     }
     let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
-    let beside = if macos { BESIDE_THE_WORKER.replace("$ORIGIN", "@loader_path") } else { BESIDE_THE_WORKER.to_owned() };
+    let beside =
+        if macos { BESIDE_THE_WORKER.replace("$ORIGIN", "@loader_path") } else { BESIDE_THE_WORKER.to_owned() };
     for path in std::iter::once(&beside).chain(&rpaths) {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{path}");
     }

@@ -52,7 +52,8 @@ pub fn augment(images: &Tensor, augment: &Augment, seed: u64) -> Result<Tensor> 
         return mirror(images, &changes);
     }
     let theta: Vec<f64> = changes.iter().flat_map(|change| change.matrix(width as f64, height as f64)).collect();
-    let theta = Tensor::f_from_slice(&theta)?.f_view([count, 2, 3])?.f_to_kind(Kind::Float)?.f_to_device(images.device())?;
+    let theta =
+        Tensor::f_from_slice(&theta)?.f_view([count, 2, 3])?.f_to_kind(Kind::Float)?.f_to_device(images.device())?;
     tch::no_grad(|| {
         let grid = Tensor::f_affine_grid_generator(&theta, [count, channels, height, width], false)?;
         Ok(images.f_grid_sampler(&grid, BILINEAR, REFLECTION, false)?)
@@ -116,10 +117,15 @@ mod tests {
 
     #[test]
     fn rotation_keeps_its_angle_in_pictures_that_are_not_square() {
-        let [a, b, _, c, d, _] = Change { angle: 0.3, ..STILL }.matrix(40.0, 20.0);
-        let (x, y) = (1.0 / 20.0, 0.0); // one pixel to the right
-        let (dx, dy) = ((a * x + b * y) * 20.0, (c * x + d * y) * 10.0); // back in pixels
-        assert!((dx - 0.3_f64.cos()).abs() < 1e-12 && (dy - 0.3_f64.sin()).abs() < 1e-12);
+        let matrix = Change { angle: 0.3, ..STILL }.matrix(40.0, 20.0);
+        // One pixel to the right, as a share of half a side, and what it becomes, back in pixels.
+        let right = 1.0 / 20.0;
+        let (across, down) = (matrix[0] * right * 20.0, matrix[3] * right * 10.0);
+        assert!((across - 0.3_f64.cos()).abs() < 1e-12 && (down - 0.3_f64.sin()).abs() < 1e-12);
+        // One pixel down.
+        let below = 1.0 / 10.0;
+        let (across, down) = (matrix[1] * below * 20.0, matrix[4] * below * 10.0);
+        assert!((across + 0.3_f64.sin()).abs() < 1e-12 && (down - 0.3_f64.cos()).abs() < 1e-12);
     }
 
     #[test]

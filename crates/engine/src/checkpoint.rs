@@ -132,10 +132,12 @@ pub fn save(run: &RunDir, content: &Content) -> Result<u64> {
         sync_dir(&folder)?;
         read(&target).map(drop).context("reading it back")
     };
-    commit().inspect_err(|_| {
-        // The error that led here is the one to report.
-        let _ = fs::remove_dir_all(&aside);
-    }).with_context(context)?;
+    commit()
+        .inspect_err(|_| {
+            // The error that led here is the one to report.
+            let _ = fs::remove_dir_all(&aside);
+        })
+        .with_context(context)?;
     let names = Names { last: Some(step), best: content.state.best_step };
     run.write_names(names).with_context(context)?;
     remove_old(run, names).with_context(context)?;
@@ -233,7 +235,11 @@ pub fn read(folder: &Path) -> Result<Content> {
     let manifest = fs::read(folder.join(MANIFEST)).with_context(context)?;
     let manifest: Manifest = serde_json::from_slice(&manifest).with_context(context)?;
     if manifest.format != FORMAT {
-        bail!("{}: format {}; this version reads format {FORMAT}: use the version that wrote it", context(), manifest.format);
+        bail!(
+            "{}: format {}; this version reads format {FORMAT}: use the version that wrote it",
+            context(),
+            manifest.format
+        );
     }
     let file = |name: &str| -> Result<Vec<u8>> {
         let expected = manifest.files.get(name).with_context(|| format!("the manifest does not list {name}"))?;

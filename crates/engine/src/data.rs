@@ -28,11 +28,19 @@ pub struct Dataset {
 
 /// Reads the dataset that an experiment names.
 pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Dataset> {
-    match wanted.name {
+    let mut dataset = match wanted.name {
         DatasetName::Emoji98 => emoji98(),
-        DatasetName::Cifar100 => from_files(wanted, places, Layout { coarse: true, classes: 100, coarse_classes: 20 }, 50_000),
-        DatasetName::Cifar10 => from_files(wanted, places, Layout { coarse: false, classes: 10, coarse_classes: 0 }, 50_000),
+        DatasetName::Cifar100 => {
+            from_files(wanted, places, Layout { coarse: true, classes: 100, coarse_classes: 20 }, 50_000)
+        }
+        DatasetName::Cifar10 => {
+            from_files(wanted, places, Layout { coarse: false, classes: 10, coarse_classes: 0 }, 50_000)
+        }
+    }?;
+    if let Some(limit) = wanted.limit {
+        [&mut dataset.train, &mut dataset.test].into_iter().for_each(|part| part.truncate(limit as usize));
     }
+    Ok(dataset)
 }
 
 fn emoji98() -> Result<Dataset> {
@@ -72,7 +80,10 @@ fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, tra
 /// The folder that holds the published binary files.
 fn find(wanted: &experiment::Dataset, places: &Places, file: &str) -> Result<PathBuf> {
     let name = wanted.name.folder().unwrap_or_default();
-    let roots: Vec<&Path> = wanted.path.as_deref().map_or_else(|| places.datasets.iter().map(PathBuf::as_path).collect(), |path| vec![path]);
+    let roots: Vec<&Path> = wanted
+        .path
+        .as_deref()
+        .map_or_else(|| places.datasets.iter().map(PathBuf::as_path).collect(), |path| vec![path]);
     let candidates: Vec<PathBuf> = roots.iter().flat_map(|root| [root.join(name), root.to_path_buf()]).collect();
     candidates.iter().find(|folder| folder.join(file).is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = candidates.iter().map(|folder| folder.join(file).display().to_string()).collect();
@@ -96,7 +107,8 @@ pub struct OnDevice {
 impl OnDevice {
     pub fn new(pictures: &Pictures, labels: Labels, device: Device) -> Result<Self> {
         let count = i64::try_from(pictures.len())?;
-        let pixels = Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
+        let pixels =
+            Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
         let labels: Vec<i64> = pictures.labels(labels).iter().map(|&label| i64::from(label)).collect();
         Ok(Self { pixels: pixels.f_to_device(device)?, labels: Tensor::f_from_slice(&labels)?.f_to_device(device)? })
     }
@@ -136,12 +148,16 @@ mod tests {
     #[test]
     fn the_embedded_dataset_is_the_one_that_its_script_made() {
         let about: serde_json::Value =
-            serde_json::from_slice(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.json"))).unwrap();
+            serde_json::from_slice(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.json")))
+                .unwrap();
         let mut bytes = Vec::new();
         flate2::read::GzDecoder::new(EMOJI98).read_to_end(&mut bytes).unwrap();
         assert_eq!(about["sha256"], format!("{:x}", Sha256::digest(&bytes)));
         let data = emoji98().unwrap();
-        assert_eq!((about["train"].as_u64(), about["test"].as_u64()), (Some(data.train.len() as u64), Some(data.test.len() as u64)));
+        assert_eq!(
+            (about["train"].as_u64(), about["test"].as_u64()),
+            (Some(data.train.len() as u64), Some(data.test.len() as u64))
+        );
         // Every fine class lies in the coarse class that the script wrote down.
         for part in [&data.train, &data.test] {
             for (&fine, &coarse) in part.fine.iter().zip(&part.coarse) {
@@ -153,7 +169,13 @@ mod tests {
     #[test]
     fn a_missing_dataset_says_where_it_was_looked_for() {
         let places = Places { weights: vec![], datasets: vec!["/nowhere".into()], hub: "/nowhere".into() };
-        let wanted = experiment::Dataset { name: DatasetName::Cifar100, validation: 0.3, labels: Labels::Fine, path: None };
+        let wanted = experiment::Dataset {
+            name: DatasetName::Cifar100,
+            validation: 0.3,
+            labels: Labels::Fine,
+            limit: None,
+            path: None,
+        };
         let blame = Blame::of(&load(&wanted, &places).unwrap_err());
         assert!(blame.help.contains("/nowhere/cifar-100-binary/train.bin"), "{blame:?}");
     }

@@ -104,7 +104,8 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
     let index = if let DeviceRequest::Cuda(index) = requested { index } else { 0 };
     let why = match library {
         CudaLibrary::Loaded if index < count => {
-            let reason = if requested == DeviceRequest::Auto { "the first GPU that libtorch sees" } else { "as asked for" };
+            let reason =
+                if requested == DeviceRequest::Auto { "the first GPU that libtorch sees" } else { "as asked for" };
             return (Device::Cuda(index), format!("cuda:{index}, {reason}"));
         }
         CudaLibrary::Loaded if count == 0 => "libtorch's CUDA libraries are loaded but see no GPU or driver".to_owned(),
@@ -138,7 +139,12 @@ mod tests {
         for (request, library, count, reason) in [
             (DeviceRequest::Auto, &missing, 0, "CPU: this libtorch is without CUDA (no file)"),
             (DeviceRequest::Auto, &broken, 0, "CPU: libtorch's CUDA libraries do not load (no symbol)"),
-            (DeviceRequest::Cuda(1), &CudaLibrary::Loaded, 1, "CPU instead of cuda:1: there is no cuda:1, the last is cuda:0"),
+            (
+                DeviceRequest::Cuda(1),
+                &CudaLibrary::Loaded,
+                1,
+                "CPU instead of cuda:1: there is no cuda:1, the last is cuda:0",
+            ),
         ] {
             assert_eq!(decide(request, library, count), (Device::Cpu, reason.to_owned()));
         }

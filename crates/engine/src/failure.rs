@@ -27,10 +27,16 @@ impl Blame {
         }
         let (kind, help) = if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_disk) {
             (Failure::Disk, "make room or fix the permissions, then resume the run")
-        } else if ["out of memory", "not enough memory", "can't allocate memory"].iter().any(|sign| text.to_lowercase().contains(sign)) {
+        } else if ["out of memory", "not enough memory", "can't allocate memory"]
+            .iter()
+            .any(|sign| text.to_lowercase().contains(sign))
+        {
             (Failure::OutOfMemory, "lower train.batch_size or input.resize, or free the device, then launch again")
         } else {
-            (Failure::Internal, "worker.log in the run folder holds the details; resuming continues from the last checkpoint")
+            (
+                Failure::Internal,
+                "worker.log in the run folder holds the details; resuming continues from the last checkpoint",
+            )
         };
         Self { kind, error: text, help: help.to_owned() }
     }
@@ -40,7 +46,11 @@ fn is_disk(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem | Kind::PermissionDenied | Kind::FileTooLarge
+        Kind::StorageFull
+            | Kind::QuotaExceeded
+            | Kind::ReadOnlyFilesystem
+            | Kind::PermissionDenied
+            | Kind::FileTooLarge
     )
 }
 
@@ -62,14 +72,20 @@ mod tests {
     fn the_kind_survives_context() {
         let error = Err::<(), _>(Blame::input("no such file", "name another")).context("loading").unwrap_err();
         let blame = Blame::of(&error);
-        assert_eq!((blame.kind, blame.error.as_str(), blame.help.as_str()), (Failure::Input, "loading: no such file", "name another"));
+        assert_eq!(
+            (blame.kind, blame.error.as_str(), blame.help.as_str()),
+            (Failure::Input, "loading: no such file", "name another")
+        );
     }
 
     #[test]
     fn a_full_disk_and_a_full_memory_are_told_apart() {
         let disk = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
         assert_eq!(Blame::of(&disk).kind, Failure::Disk);
-        assert_eq!(Blame::of(&anyhow::anyhow!("CUDA out of memory. Tried to allocate 2 GiB")).kind, Failure::OutOfMemory);
+        assert_eq!(
+            Blame::of(&anyhow::anyhow!("CUDA out of memory. Tried to allocate 2 GiB")).kind,
+            Failure::OutOfMemory
+        );
         assert_eq!(Blame::of(&anyhow::anyhow!("index out of range")).kind, Failure::Internal);
     }
 }

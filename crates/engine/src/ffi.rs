@@ -208,9 +208,7 @@ pub fn sgd(params: &[Tensor], buffers: &[Tensor], lr: f64, momentum: f64, weight
     }
     let (params, buffers) = (pointers(params), pointers(buffers));
     // SAFETY: two lists of live tensors with their lengths, read during the call only.
-    check(unsafe {
-        ws_sgd(params.len(), params.as_ptr(), buffers.as_ptr(), buffers.len(), lr, momentum, weight_decay)
-    })
+    check(unsafe { ws_sgd(params.len(), params.as_ptr(), buffers.as_ptr(), buffers.len(), lr, momentum, weight_decay) })
 }
 
 /// The L2 norm over all gradients; above `clip`, where given, the gradients are scaled down to it.

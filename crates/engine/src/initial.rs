@@ -53,15 +53,20 @@ pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places
 }
 
 fn load_pretrained(model: &Model, path: &Path) -> Result<()> {
-    load_into(model, path, LoadPolicy::Pretrained)
-        .map_err(|error| Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again"))
+    load_into(model, path, LoadPolicy::Pretrained).map_err(|error| {
+        Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
+    })
 }
 
 fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf]) -> anyhow::Error {
     let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
     Blame::input(
         format!("the ImageNet weights {} are not on this machine", pretrained.hub),
-        format!("put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`", pretrained.hub, looked.join(", ")),
+        format!(
+            "put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`",
+            pretrained.hub,
+            looked.join(", ")
+        ),
     )
 }
 

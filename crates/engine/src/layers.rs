@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, Activation, Padding, Shortcut};
 
-/// Share of a new batch's statistics in the running ones; PyTorch's default, which timm keeps.
+/// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
 
 /// A model's tensors by name, each a handle on the same storage that the layers hold.
@@ -124,9 +124,8 @@ impl SqueezeExcite {
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let convolve = |x: &Tensor, (weight, bias): &(Tensor, Tensor)| {
-            x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)
-        };
+        let convolve =
+            |x: &Tensor, (weight, bias): &(Tensor, Tensor)| x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1);
         let squeezed = x.f_mean_dim([2_i64, 3].as_slice(), true, None)?;
         let hidden = activate(convolve(&squeezed, &self.reduce)?, Some(self.activation), pass)?;
         let gate = convolve(&hidden, &self.expand)?.f_sigmoid()?;

@@ -72,7 +72,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Builds with initial weights that depend on `seed` and the tensors' names alone. Reseeds libtorch's generator.
+    /// Builds with initial weights that depend on `seed` and the tensors' names alone.
     pub fn new(spec: &ModelSpec, seed: u64, device: Device) -> Result<Self> {
         let architecture = Architecture::new(spec.backbone);
         let head = HeadSpec {
@@ -151,7 +151,10 @@ impl Model {
         match mode {
             Mode::Train => {
                 let images = features.size2()?.0;
-                ensure!(images > 1, "a training batch needs two images or more for batch normalization, this has {images}");
+                ensure!(
+                    images > 1,
+                    "a training batch needs two images or more for batch normalization, this has {images}"
+                );
                 self.head.forward(features, Pass { batch_statistics: true, recorded: true })
             }
             Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::INFERENCE)),

@@ -27,7 +27,7 @@ pub struct OptimizerSpec {
 }
 
 impl OptimizerSpec {
-    /// PyTorch's constants without momentum or weight decay.
+    /// `PyTorch`'s constants without momentum or weight decay.
     pub fn new(name: OptimizerName) -> Self {
         Self { name, momentum: 0.0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
     }

@@ -261,7 +261,13 @@ impl Trainer<'_> {
         let (step, batches, started) = (state.step, validation.len().div_ceil(batch_size), Instant::now());
         evaluate(model, validation, batch_size, precision, interrupt, |sums, done| {
             if reporter.is_due() {
-                reporter.progress(evaluation_progress(epoch, step, &sums()?, (done.div_ceil(batch_size), batches), started));
+                reporter.progress(evaluation_progress(
+                    epoch,
+                    step,
+                    &sums()?,
+                    (done.div_ceil(batch_size), batches),
+                    started,
+                ));
             }
             Ok(())
         })
@@ -283,7 +289,9 @@ impl Trainer<'_> {
             state.best_step = Some(state.step);
         }
         let steps = steps_per_epoch(setup.train.len(), train.batch_size as usize) as u64;
-        let last_rate = |step: u64| policy::learning_rate(&train.schedule, train.optimizer.learning_rate, step, steps, setup.epochs);
+        let last_rate = |step: u64| {
+            policy::learning_rate(&train.schedule, train.optimizer.learning_rate, step, steps, setup.epochs)
+        };
         let event = Event::Epoch(Epoch {
             epoch,
             step: state.step,
@@ -318,7 +326,11 @@ impl Trainer<'_> {
             Err(error) => {
                 self.setup.reporter.tell(&Event::CheckpointFailed { error: format!("{error:#}") });
                 self.failed_saves += 1;
-                if self.failed_saves < MAX_FAILED_SAVES { Ok(()) } else { Err(error.context("no checkpoint could be saved any more")) }
+                if self.failed_saves < MAX_FAILED_SAVES {
+                    Ok(())
+                } else {
+                    Err(error.context("no checkpoint could be saved any more"))
+                }
             }
         }
     }
@@ -327,7 +339,11 @@ impl Trainer<'_> {
         let tensors: Vec<(String, Tensor)> =
             self.setup.model.tensors().iter().map(|named| (named.name.clone(), named.tensor.shallow_clone())).collect();
         let model = weights::write(&tensors)?;
-        Ok(Content { state: self.setup.state.clone(), model, optimizer: weights::write(&self.setup.optimizer.state())? })
+        Ok(Content {
+            state: self.setup.state.clone(),
+            model,
+            optimizer: weights::write(&self.setup.optimizer.state())?,
+        })
     }
 
     /// Saves and leaves.
@@ -348,7 +364,9 @@ impl Trainer<'_> {
         let (Some(before), Some(after)) = (before, self.frozen()?) else { return Ok(()) };
         let tensors = count(self.setup.model.tensors().iter().filter(|named| named.frozen).count());
         if before != after {
-            self.setup.reporter.note(Level::Error, "frozen weights have moved; this is a mistake of warmstart, please report it");
+            self.setup
+                .reporter
+                .note(Level::Error, "frozen weights have moved; this is a mistake of warmstart, please report it");
         }
         self.setup.reporter.tell(&Event::Frozen { tensors, before, after });
         Ok(())
@@ -365,7 +383,13 @@ impl Trainer<'_> {
         let (epoch, batches, started) = (best.state.epoch, test.len().div_ceil(batch_size), Instant::now());
         let sums = evaluate(model, test, batch_size, precision, interrupt, |sums, done| {
             if reporter.is_due() {
-                reporter.progress(evaluation_progress(epoch, step, &sums()?, (done.div_ceil(batch_size), batches), started));
+                reporter.progress(evaluation_progress(
+                    epoch,
+                    step,
+                    &sums()?,
+                    (done.div_ceil(batch_size), batches),
+                    started,
+                ));
             }
             Ok(())
         })?;
@@ -389,7 +413,13 @@ impl Clock {
     }
 }
 
-fn evaluation_progress(epoch: u32, step: u64, sums: &Sums, (batch, batches): (usize, usize), started: Instant) -> Batch {
+fn evaluation_progress(
+    epoch: u32,
+    step: u64,
+    sums: &Sums,
+    (batch, batches): (usize, usize),
+    started: Instant,
+) -> Batch {
     Batch {
         epoch,
         step,

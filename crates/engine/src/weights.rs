@@ -96,16 +96,15 @@ fn check_names(model: &Model, entries: &Entries<'_>, wanted: &[&NamedTensor], po
         return Ok(());
     }
     let backbone = model.spec().backbone;
-    let mut problem = match guess(entries) {
+    let problem = match guess(entries) {
         Some(found) if found != backbone => format!("this file holds {found}, the experiment says {backbone}"),
         _ => format!("this file does not hold the tensors of {backbone}"),
     };
-    for (what, names) in [("missing", &missing), ("unexpected", &extra)] {
-        if let Some(first) = names.first() {
-            problem += &format!("; {} {what}, first `{first}`", names.len());
-        }
-    }
-    bail!("{problem}. Name the backbone that the file was made for, or another file")
+    let count = |what: &str, names: &[&str]| {
+        names.first().map(|first| format!("; {} {what}, first `{first}`", names.len())).unwrap_or_default()
+    };
+    let (missing, extra) = (count("missing", &missing), count("unexpected", &extra));
+    bail!("{problem}{missing}{extra}. Name the backbone that the file was made for, or another file")
 }
 
 /// The backbone whose tensors the file has, by name and shape.

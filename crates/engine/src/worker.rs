@@ -87,8 +87,9 @@ fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, interrupt: &Interrup
     let gpu_name = usage.gpu_name();
     let mut reporter = Reporter::open(&run.events(), usage).context("opening events.jsonl")?;
     let place = Place { device, reason, name: device_name(device, gpu_name) };
-    let result = catch_unwind(AssertUnwindSafe(|| prepare_and_train(run, info, before, place, &mut reporter, interrupt)))
-        .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
+    let result =
+        catch_unwind(AssertUnwindSafe(|| prepare_and_train(run, info, before, place, &mut reporter, interrupt)))
+            .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
     let event = match result {
         Ok((ended, step, train_time)) => match ended {
             Ended::Finished { stopped_early } => Event::Finished { train_time, stopped_early },
@@ -106,7 +107,11 @@ fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, interrupt: &Interrup
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 /// Where a run trains.
@@ -163,6 +168,12 @@ fn prepare_and_train(
     reporter.phase(Phase::Loading);
 
     let parts = parts(&experiment, device)?;
+    if let Some(limit) = experiment.dataset.limit {
+        reporter.note(
+            Level::Warning,
+            format!("dataset.limit: only the first {limit} images are used, the figures compare with no other run's"),
+        );
+    }
     let steps = steps_per_epoch(parts.train.len(), experiment.train.batch_size as usize);
     ensure_trainable(steps, &parts)?;
     reporter.tell(&Event::Dataset(DatasetFacts {
@@ -177,14 +188,25 @@ fn prepare_and_train(
     let Parts { train: train_part, validation, test } = parts;
     let epochs = experiment.train.epochs;
     let setup = Setup {
-        experiment: &experiment, run, model, optimizer, train: train_part, validation, test, state, epochs, reporter, interrupt,
+        experiment: &experiment,
+        run,
+        model,
+        optimizer,
+        train: train_part,
+        validation,
+        test,
+        state,
+        epochs,
+        reporter,
+        interrupt,
     };
     train(setup).with_context(|| format!("run {}", info.id))
 }
 
 fn ensure_trainable(steps: usize, parts: &Parts) -> Result<()> {
     if steps == 0 || parts.validation.is_empty() {
-        let error = format!("{} training and {} validation images are too few", parts.train.len(), parts.validation.len());
+        let error =
+            format!("{} training and {} validation images are too few", parts.train.len(), parts.validation.len());
         return Err(Blame::input(error, "change dataset.validation, or bring more images"));
     }
     Ok(())
@@ -193,7 +215,8 @@ fn ensure_trainable(steps: usize, parts: &Parts) -> Result<()> {
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
 fn threads(saved: Option<&Content>) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).filter(|&threads| threads > 0);
+    let asked =
+        std::env::var("OMP_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).filter(|&threads| threads > 0);
     saved.map_or(asked.unwrap_or(cores), |content| content.state.machine.threads)
 }
 
@@ -275,7 +298,8 @@ fn model(
         (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
     };
     let architecture = model.architecture();
-    let head = HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
+    let head =
+        HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
     reporter.tell(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
         pixels: experiment.pixels(),

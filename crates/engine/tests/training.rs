@@ -24,7 +24,8 @@ fn last(run: &RunDir) -> checkpoint::Content {
 /// An epoch's figures that do not measure time.
 fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
     let exact = |epoch: &Epoch| {
-        let bits = [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate].map(f64::to_bits);
+        let bits =
+            [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate].map(f64::to_bits);
         (epoch.epoch, epoch.step, bits, epoch.best)
     };
     state(run).epochs.iter().map(exact).collect()
@@ -47,9 +48,9 @@ fn a_run_tells_everything_and_repeats_itself_bit_for_bit() {
 
     let state = state(&runs[0]);
     assert_eq!(state.outcome, Some(Outcome::Finished { stopped_early: false }));
-    assert_eq!(state.epochs.iter().map(|epoch| (epoch.epoch, epoch.step)).collect::<Vec<_>>(), [(1, 10), (2, 20)]);
+    assert_eq!(state.epochs.iter().map(|epoch| (epoch.epoch, epoch.step)).collect::<Vec<_>>(), [(1, 5), (2, 10)]);
     let dataset = state.dataset.unwrap();
-    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.classes), (304, 2734, 774, 9));
+    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.classes), (140, 60, 200, 9));
     let counts = state.model.unwrap().counts.total;
     // resnet18 (11,176,512 + 9,600) and a head of 512 → 16 → 9 with 16 normalized features.
     assert_eq!((counts.trainable, counts.statistics), (11_176_512 + 512 * 16 + 16 + 32 + 16 * 9 + 9, 9_600 + 32));
@@ -75,7 +76,8 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
     // Stopped within the first epoch, killed in the second one's validation, killed right after a save.
     let mut child = start(&broken);
     wait_for(&broken, &mut child, |event| matches!(event, Event::Batch(batch) if batch.step > 0));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::SIGTERM).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::SIGTERM)
+        .unwrap();
     assert!(child.wait().unwrap().success(), "{}", log(&broken));
     assert_eq!(state(&broken).outcome, Some(Outcome::Stopped));
     let stopped_at = last(&broken).state;
@@ -93,7 +95,13 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
     assert!(finish(&broken), "{}", log(&broken));
     let attempts: Vec<_> = events(&broken)
         .into_iter()
-        .filter_map(|record| if let Event::Attempt(attempt) = record.event { Some((attempt.number, attempt.resumed_from, attempt.not_exact)) } else { None })
+        .filter_map(|record| {
+            if let Event::Attempt(attempt) = record.event {
+                Some((attempt.number, attempt.resumed_from, attempt.not_exact))
+            } else {
+                None
+            }
+        })
         .collect();
     assert_eq!(attempts.len(), 4);
     assert_eq!((attempts[0].1, attempts[1].1), (None, Some(stopped_at.step)));
@@ -106,14 +114,20 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
 #[test]
 fn nothing_frozen_moves_in_training_and_the_rest_does() {
     let root = tempfile::tempdir().unwrap();
-    for (freeze, frozen_tensors, prefixes) in [("backbone", 100, &["conv1", "bn1", "layer"][..]), ("2", 25, &["conv1", "bn1", "layer1"])] {
+    for (freeze, frozen_tensors, prefixes) in
+        [("backbone", 100, &["conv1", "bn1", "layer"][..]), ("2", 25, &["conv1", "bn1", "layer1"])]
+    {
         let run = new_run(root.path(), &[&format!("model.freeze={freeze}")]).0;
         assert!(finish(&run), "{}", log(&run));
         let proof = state(&run).frozen.unwrap();
         assert!(proof.unchanged(), "{proof:?}");
         assert_eq!(proof.tensors, frozen_tensors);
         // The two newest checkpoints are an epoch of training apart.
-        let saved: Vec<Vec<u8>> = checkpoint::steps(&run).unwrap().iter().map(|&step| checkpoint::read(&run.checkpoint(step)).unwrap().model).collect();
+        let saved: Vec<Vec<u8>> = checkpoint::steps(&run)
+            .unwrap()
+            .iter()
+            .map(|&step| checkpoint::read(&run.checkpoint(step)).unwrap().model)
+            .collect();
         let [first, second] = [0, 1].map(|i| weights::parse(&saved[i]).unwrap());
         for (name, entry) in &first {
             let is_frozen = prefixes.iter().any(|prefix| name.starts_with(prefix));
@@ -157,15 +171,15 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 2));
     child.kill().unwrap();
     child.wait().unwrap();
-    let newest = run.checkpoint(20).join(checkpoint::MODEL);
+    let newest = run.checkpoint(10).join(checkpoint::MODEL);
     let mut bytes = fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&newest, bytes).unwrap();
     assert!(finish(&run), "{}", log(&run));
     let state = state(&run);
-    assert_eq!(state.attempt.as_ref().unwrap().resumed_from, Some(10));
-    assert!(state.notes.iter().any(|note| note.text.contains("checkpoint 20 is damaged")), "{:?}", state.notes);
+    assert_eq!(state.attempt.as_ref().unwrap().resumed_from, Some(5));
+    assert!(state.notes.iter().any(|note| note.text.contains("checkpoint 10 is damaged")), "{:?}", state.notes);
     assert_eq!(last(&run), last(&straight));
 }
 
@@ -187,7 +201,15 @@ fn bad_input_is_named_with_a_way_out() {
     let garbage = root.path().join("garbage.safetensors");
     fs::write(&garbage, b"\x08\0\0\0\0\0\0\0{\"a\":1}").unwrap();
     let other = root.path().join("other.safetensors");
-    fs::write(&other, weights::write(&[("conv_stem.weight".to_owned(), tch::Tensor::zeros([2, 2], (tch::Kind::Float, tch::Device::Cpu)))]).unwrap()).unwrap();
+    fs::write(
+        &other,
+        weights::write(&[(
+            "conv_stem.weight".to_owned(),
+            tch::Tensor::zeros([2, 2], (tch::Kind::Float, tch::Device::Cpu)),
+        )])
+        .unwrap(),
+    )
+    .unwrap();
     let cifar = root.path().join("cifar");
     fs::create_dir(&cifar).unwrap();
     fs::write(cifar.join("train.bin"), vec![0; 3074]).unwrap();
@@ -215,8 +237,11 @@ fn a_loss_that_is_not_a_number_ends_the_run_with_advice() {
     let small = experiment::parse(support::SMALL, "small.yaml").unwrap();
     let model = Model::new(&initial::model_spec(&small, 5), 1, tch::Device::Cpu).unwrap();
     // Finite weights whose products overflow.
-    let tensors: Vec<(String, tch::Tensor)> =
-        model.tensors().iter().map(|named| (named.name.clone(), named.tensor.detach().clamp(-1.0, 1.0) * 1e37)).collect();
+    let tensors: Vec<(String, tch::Tensor)> = model
+        .tensors()
+        .iter()
+        .map(|named| (named.name.clone(), named.tensor.detach().clamp(-1.0, 1.0) * 1e37))
+        .collect();
     let path = root.path().join("huge.safetensors");
     fs::write(&path, weights::write(&tensors).unwrap()).unwrap();
     let run = new_run(root.path(), &[&format!("model.weights={}", path.display())]).0;

@@ -34,6 +34,13 @@ impl Pictures {
         }
     }
 
+    /// Keeps the first `len` pictures.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.pixels.truncate(len * PIXELS);
+        self.fine.truncate(len);
+        self.coarse.truncate(len);
+    }
+
     pub(super) fn append(&mut self, other: Self) {
         self.pixels.extend(other.pixels);
         self.fine.extend(other.fine);
@@ -95,7 +102,10 @@ mod tests {
     const LAYOUT: Layout = Layout { coarse: true, classes: 100, coarse_classes: 20 };
 
     fn records(labels: &[[u8; 2]]) -> Vec<u8> {
-        labels.iter().flat_map(|pair| pair.iter().copied().chain((0..PIXELS).map(|i| u8::try_from(i % 251).unwrap()))).collect()
+        labels
+            .iter()
+            .flat_map(|pair| pair.iter().copied().chain((0..PIXELS).map(|i| u8::try_from(i % 251).unwrap())))
+            .collect()
     }
 
     #[test]
@@ -108,7 +118,12 @@ mod tests {
     #[test]
     fn a_truncated_an_overlong_and_a_mislabelled_file_are_refused() {
         let good = records(&[[0, 0], [1, 1]]);
-        for (bytes, sign) in [(&good[..good.len() - 1], "found 6147"), (&records(&[[0, 0]; 3])[..], "found more"), (&records(&[[0, 0], [0, 100]]), "record 1"), (&records(&[[20, 0], [0, 0]]), "record 0")] {
+        for (bytes, sign) in [
+            (&good[..good.len() - 1], "found 6147"),
+            (&records(&[[0, 0]; 3])[..], "found more"),
+            (&records(&[[0, 0], [0, 100]]), "record 1"),
+            (&records(&[[20, 0], [0, 0]]), "record 0"),
+        ] {
             let error = LAYOUT.read(bytes, 2).unwrap_err().to_string();
             assert!(error.contains(sign), "{error}");
         }

@@ -22,7 +22,8 @@ impl Head {
         let get = |name: String| {
             tensors.get(&name).map(Tensor::shallow_clone).with_context(|| format!("the model has no tensor `{name}`"))
         };
-        let dense = |prefix: &str| -> Result<_> { Ok((get(format!("{prefix}.weight"))?, get(format!("{prefix}.bias"))?)) };
+        let dense =
+            |prefix: &str| -> Result<_> { Ok((get(format!("{prefix}.weight"))?, get(format!("{prefix}.bias"))?)) };
         Ok(Self {
             dropout: spec.dropout,
             hidden: dense("head.fc1")?,

@@ -1,30 +1,47 @@
-//! Initial values, as timm and `PyTorch` draw them.
+//! Initial values, as timm and `PyTorch` draw them, but from a generator of their own for each tensor: what happened
+//! before, or happens in another thread, does not matter.
 
 use anyhow::Result;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Layer, TensorKind, TensorSpec};
-use warmstart_schema::seed::derive;
+use warmstart_schema::seed::{SplitMix64, derive};
 
 use super::NamedTensor;
 
 /// The first values of a tensor on the CPU, a function of `seed` and its name.
 pub(super) fn draw(spec: &TensorSpec, seed: u64) -> Result<Tensor> {
-    tch::manual_seed(derive(seed, &spec.name, 0, 0).cast_signed());
-    let mut tensor = Tensor::f_zeros(spec.shape.as_slice(), (Kind::Float, Device::Cpu))?;
-    Ok(match (spec.kind, spec.shape.as_slice()) {
-        (TensorKind::NormWeight | TensorKind::RunningVar, _) => tensor.f_fill_(1.0)?,
+    let mut random = SplitMix64::new(derive(seed, &spec.name, 0, 0));
+    let count = usize::try_from(spec.len())?;
+    let values = match (spec.kind, spec.shape.as_slice()) {
+        (TensorKind::NormWeight | TensorKind::RunningVar, _) => vec![1.0; count],
         // He et al. 2015, by the fan out; a depthwise filter feeds one channel only.
         (TensorKind::Weight, &[output, input, height, width]) => {
             let channels = if input == 1 { 1 } else { output };
-            tensor.f_normal_(0.0, (2.0 / (channels * height * width) as f64).sqrt())?
+            normal(&mut random, count, (2.0 / (channels * height * width) as f64).sqrt())
         }
         // PyTorch's dense layer.
-        (TensorKind::Weight, &[_, input]) => {
-            let bound = 1.0 / (input as f64).sqrt();
-            tensor.f_uniform_(-bound, bound)?
-        }
-        _ => tensor,
-    })
+        (TensorKind::Weight, &[_, input]) => uniform(&mut random, count, 1.0 / (input as f64).sqrt()),
+        _ => vec![0.0; count],
+    };
+    Ok(Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?.f_to_kind(Kind::Float)?)
+}
+
+/// Even between `-bound` and `bound`.
+fn uniform(random: &mut SplitMix64, count: usize, bound: f64) -> Vec<f64> {
+    (0..count).map(|_| (2.0 * random.uniform() - 1.0) * bound).collect()
+}
+
+/// Normal around zero, in pairs (Box and Muller 1958).
+fn normal(random: &mut SplitMix64, count: usize, deviation: f64) -> Vec<f64> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        // One minus a number below one is never zero, whose logarithm would be infinite.
+        let radius = deviation * (-2.0 * (1.0 - random.uniform()).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * random.uniform()).sin_cos();
+        values.extend([radius * cos, radius * sin]);
+    }
+    values.truncate(count);
+    values
 }
 
 /// Lets every residual block that ends in an activation start as its own shortcut, by a last normalization weight of

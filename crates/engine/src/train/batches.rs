@@ -119,6 +119,9 @@ mod tests {
 
     #[test]
     fn a_single_left_over_image_makes_no_step() {
-        assert_eq!([(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)].map(|(n, batch)| steps_per_epoch(n, batch)), [2, 2, 3, 1, 1]);
+        assert_eq!(
+            [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)].map(|(n, batch)| steps_per_epoch(n, batch)),
+            [2, 2, 3, 1, 1]
+        );
     }
 }

@@ -58,6 +58,9 @@ fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
 fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let dataset = &experiment.dataset;
     number(findings, "dataset.validation", dataset.validation, |x| x > 0.0 && x <= 0.9, "a share above 0 and up to 0.9");
+    if let Some(limit) = dataset.limit {
+        whole(findings, "dataset.limit", limit, 10..=1_000_000);
+    }
     if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
         findings.push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
     }

@@ -1,0 +1,215 @@
+//! Only a file that fits the model to the last byte changes it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+use warmstart_engine::model::{Model, ModelSpec};
+use warmstart_engine::weights::{self, LoadPolicy};
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::experiment::Interpolation;
+use warmstart_schema::seed::SplitMix64;
+
+fn build(backbone: Backbone, seed: u64) -> Model {
+    let spec = ModelSpec {
+        backbone,
+        classes: 3,
+        hidden: 4,
+        dropout: 0.0,
+        frozen_blocks: 0,
+        norm_inference: false,
+        input_size: None,
+        interpolation: Interpolation::Nearest,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    Model::new(&spec, seed, Device::Cpu).unwrap()
+}
+
+type Named = Vec<(String, Tensor)>;
+
+fn tensors(model: &Model) -> Named {
+    model.tensors().iter().map(|t| (t.name.clone(), t.tensor.detach().copy())).collect()
+}
+
+/// A file in which one tensor was replaced.
+fn replaced(model: &Model, name: &str, tensor: Tensor) -> Named {
+    let mut all = tensors(model);
+    all.iter_mut().find(|(n, _)| n == name).unwrap().1 = tensor;
+    all
+}
+
+#[track_caller]
+fn refuse(model: &Model, bytes: &[u8], policy: LoadPolicy, reasons: &[&str]) {
+    let before = model.fingerprint().unwrap();
+    let error = format!("{:#}", weights::load_bytes(model, bytes, policy).unwrap_err());
+    assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
+    assert_eq!(model.fingerprint().unwrap(), before, "a refused file changed the model: {error}");
+}
+
+#[test]
+fn what_was_written_is_what_is_read() {
+    let (from, to) = (build(Backbone::TfEfficientnetLite0, 1), build(Backbone::TfEfficientnetLite0, 2));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    fs::write(&path, weights::write(&tensors(&from)).unwrap()).unwrap();
+    weights::load_into(&to, &path, LoadPolicy::Exact).unwrap();
+    assert_eq!(to.fingerprint().unwrap(), from.fingerprint().unwrap());
+    assert!(to.tensors().iter().all(|t| t.tensor.requires_grad() == t.trainable));
+    // The crate that others read the format with agrees.
+    let others = Tensor::read_safetensors(&path).unwrap().into_iter().collect::<BTreeMap<_, _>>();
+    assert!(tensors(&from).iter().all(|(name, tensor)| others[name] == *tensor));
+}
+
+#[test]
+fn pretrained_weights_bring_their_own_head_and_counters_and_ours_stays() {
+    let (from, to) = (build(Backbone::Resnet18, 1), build(Backbone::Resnet18, 2));
+    let mut file: Named = tensors(&from).into_iter().filter(|(name, _)| !name.starts_with("head.")).collect();
+    file.push(("fc.weight".to_owned(), Tensor::zeros([1000, 512], (Kind::Float, Device::Cpu))));
+    file.push(("fc.bias".to_owned(), Tensor::zeros([1000], (Kind::Float, Device::Cpu))));
+    file.push(("bn1.num_batches_tracked".to_owned(), Tensor::from(12_345_i64)));
+    let bytes = weights::write(&file).unwrap();
+    refuse(&to, &bytes, LoadPolicy::Exact, &["head.fc1.weight", "missing", "unexpected"]);
+    let head = tensors(&to).into_iter().filter(|(name, _)| name.starts_with("head.")).collect::<Named>();
+    weights::load_bytes(&to, &bytes, LoadPolicy::Pretrained).unwrap();
+    let now: BTreeMap<_, _> = tensors(&to).into_iter().collect();
+    assert!(head.iter().all(|(name, tensor)| now[name] == *tensor));
+    assert!(file.iter().filter(|(name, _)| now.contains_key(name)).count() == 100);
+    assert!(file.iter().all(|(name, tensor)| now.get(name).is_none_or(|now| now == tensor)));
+}
+
+#[test]
+fn another_backbones_file_is_recognized() {
+    let model = build(Backbone::EfficientnetB0, 1);
+    let bytes = weights::write(&tensors(&build(Backbone::Resnet18, 1))).unwrap();
+    refuse(&model, &bytes, LoadPolicy::Pretrained, &["holds resnet18", "says efficientnet_b0", "missing"]);
+}
+
+#[test]
+fn nothing_is_broadcast_cast_or_left_out() {
+    let model = build(Backbone::TfEfficientnetLite0, 1);
+    let name = "blocks.0.0.bn1.weight";
+    let float = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
+    for shape in [&[1_i64][..], &[], &[33], &[32, 1]] {
+        let bytes = weights::write(&replaced(&model, name, float(shape))).unwrap();
+        refuse(&model, &bytes, LoadPolicy::Pretrained, &[name, "expected shape [32]"]);
+    }
+    let integers = weights::write(&replaced(&model, name, Tensor::ones([32], (Kind::Int64, Device::Cpu)))).unwrap();
+    refuse(&model, &integers, LoadPolicy::Exact, &[name, "expected F32, found I64"]);
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let damaged = float(&[32]);
+        drop(damaged.get(31).fill_(value));
+        let bytes = weights::write(&replaced(&model, name, damaged)).unwrap();
+        refuse(&model, &bytes, LoadPolicy::Exact, &[name, "number 31"]);
+    }
+    let mut fewer = tensors(&model);
+    fewer.retain(|(n, _)| n != name);
+    refuse(&model, &weights::write(&fewer).unwrap(), LoadPolicy::Pretrained, &["1 missing", name]);
+    let mut more = tensors(&model);
+    more.push(("layer9.weight".to_owned(), float(&[1])));
+    refuse(&model, &weights::write(&more).unwrap(), LoadPolicy::Pretrained, &["1 unexpected", "layer9.weight"]);
+}
+
+#[test]
+fn pickles_are_refused_by_name_with_the_way_round() {
+    let model = build(Backbone::Resnet18, 1);
+    for extension in ["pt", "pth", "ot", "bin"] {
+        let path = std::path::Path::new("somewhere/resnet18").with_extension(extension);
+        let error = format!("{:#}", weights::load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err());
+        assert!(error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"), "{error}");
+    }
+}
+
+/// A file from a header and the number of bytes behind it.
+fn file(header: &Value, data: usize) -> Vec<u8> {
+    raw_file(&header.to_string(), data)
+}
+
+fn raw_file(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(vec![0; data]);
+    bytes
+}
+
+fn entry(shape: &Value, begin: u64, end: u64) -> Value {
+    json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] })
+}
+
+#[test]
+fn malformed_files_are_refused_for_what_is_wrong_with_them() {
+    let good = file(&json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([]), 8, 12) }), 12);
+    assert_eq!(weights::parse(&good).unwrap()["b"].data.len(), 4);
+    let twice = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+    let huge = u64::MAX;
+    for (bytes, reason) in [
+        (vec![], "cut short"),
+        (vec![1, 2, 3], "cut short"),
+        (huge.to_le_bytes().to_vec(), "limit"),
+        ((2_u64 << 20).to_le_bytes().repeat(400_000), "limit"),
+        (raw_file("{}", 0)[..9].to_vec(), "cut short"),
+        (raw_file("{]", 0), "header"),
+        (raw_file(twice, 8), "twice"),
+        (good[..good.len() - 1].to_vec(), "cut short"),
+        ([good.clone(), vec![0]].concat(), "1 bytes follow"),
+        (file(&json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([1]), 4, 8) }), 8), "overlap"),
+        (file(&json!({ "a": entry(&json!([2]), 4, 12) }), 12), "gap"),
+        (file(&json!({ "a": entry(&json!([3]), 0, 8) }), 8), "does not take"),
+        (file(&json!({ "a": entry(&json!([-1, -2]), 0, 8) }), 8), "does not take"),
+        (file(&json!({ "a": entry(&json!([1_u64 << 62, 1_u64 << 62]), 0, 8) }), 8), "does not take"),
+        (file(&json!({ "a": entry(&json!([0]), 0, huge) }), 8), "does not take"),
+        (file(&json!({ "a": { "dtype": "F31", "shape": [2], "data_offsets": [0, 8] } }), 8), "header"),
+        (file(&json!({ "a": { "dtype": "F32", "shape": [2], "data_offsets": [0, 8], "stride": 1 } }), 8), "header"),
+    ] {
+        let error = format!("{:#}", weights::parse(&bytes).unwrap_err());
+        assert!(error.contains(reason), "expected `{reason}` in: {error}");
+    }
+}
+
+/// Thousands of damaged files: none panics, none gets a number into the model that the file did not plainly hold.
+#[test]
+fn damaged_files_never_panic() {
+    let tensor = |n: i64| Tensor::arange(n, (Kind::Float, Device::Cpu));
+    let named = [("weight", 6), ("bias", 3), ("running_mean", 1)].map(|(name, n)| (name.to_owned(), tensor(n)));
+    let good = weights::write(&named).unwrap();
+    let names: Vec<_> = weights::parse(&good).unwrap().into_keys().collect();
+    let mut random = SplitMix64::new(11);
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut bytes = good.clone();
+        for _ in 0..=random.below(3) {
+            let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+            match random.below(4) {
+                0 => bytes[at] ^= 1 << random.below(8),
+                1 => bytes[at] = random.next_u64().to_le_bytes()[0],
+                2 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, b"0123456789[]{},:\"-e."[usize::try_from(random.below(20)).unwrap()]),
+            }
+        }
+        if let Ok(entries) = weights::parse(&bytes) {
+            accepted += 1;
+            assert!(entries.values().map(|e| e.data.len()).sum::<usize>() < bytes.len());
+            assert!(entries.len() <= names.len());
+        }
+    }
+    // Damage to the numbers themselves, to names or to the metadata is for the caller's checks and checksums.
+    assert!(accepted > 100 && accepted < 15_000, "{accepted}");
+}
+
+#[test]
+fn a_damaged_file_leaves_the_model_bit_for_bit() {
+    let model = build(Backbone::TfEfficientnetLite0, 1);
+    let good = weights::write(&tensors(&build(Backbone::TfEfficientnetLite0, 2))).unwrap();
+    let header = usize::try_from(u64::from_le_bytes(good[..8].try_into().unwrap())).unwrap();
+    let before = model.fingerprint().unwrap();
+    let mut random = SplitMix64::new(5);
+    for _ in 0..40 {
+        let mut bytes = good.clone();
+        let at = 8 + usize::try_from(random.below(header as u64)).unwrap();
+        // A control character is nowhere allowed in JSON.
+        bytes[at] = 1;
+        assert!(weights::load_bytes(&model, &bytes, LoadPolicy::Exact).is_err(), "byte {at}");
+    }
+    assert_eq!(model.fingerprint().unwrap(), before);
+}
