@@ -45,6 +45,9 @@ Exit codes:
 struct Cli {
     #[command(flatten)]
     globals: Globals,
+    /// Draw the dashboard with ASCII characters alone
+    #[arg(long)]
+    ascii: bool,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -63,9 +66,6 @@ struct Globals {
     /// No progress, only answers and errors
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Draw the dashboard with ASCII characters alone
-    #[arg(long)]
-    ascii: bool,
     /// Colours in progress and errors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
@@ -115,7 +115,6 @@ struct Context {
     json: bool,
     quiet: bool,
     color: bool,
-    ascii: bool,
 }
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
@@ -124,12 +123,12 @@ pub fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    let Cli { globals, verb } = match Cli::from_arg_matches(&matches) {
+    let Cli { globals, ascii, verb } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     let context = Context::new(globals);
-    let exit = match dispatch(&context, verb) {
+    let exit = match dispatch(&context, verb, ascii) {
         Ok(exit) => exit,
         Err(error) if error.is::<ClosedPipe>() => Exit::Done,
         Err(error) => output::explain(&context, &error),
@@ -137,9 +136,9 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(context: &Context, verb: Option<Verb>) -> anyhow::Result<Exit> {
+fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Result<Exit> {
     match verb {
-        None => home::open(context),
+        None => home::open(context, ascii),
         Some(Verb::List) => list::list(context),
         Some(Verb::Check(arguments)) => check::check(context, &arguments),
         Some(Verb::Params(arguments)) => params::params(context, &arguments),
@@ -169,7 +168,6 @@ impl Context {
             json: globals.json,
             quiet: globals.quiet,
             color: output::use_color(globals.color),
-            ascii: globals.ascii,
         }
     }
 

@@ -11,10 +11,10 @@ There is no terminal here to open the dashboard in. From a script:
   warmstart --help             everything else";
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
-pub fn open(context: &Context) -> anyhow::Result<Exit> {
+pub fn open(context: &Context, ascii: bool) -> anyhow::Result<Exit> {
     if !context.json && dashboard::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
-        dashboard::run(dashboard::Options { experiments, checkpoints, ascii: context.ascii })?;
+        dashboard::run(dashboard::Options { experiments, checkpoints, ascii })?;
         return Ok(Exit::Done);
     }
     let exit = list::list(context)?;

@@ -24,7 +24,10 @@ struct Listed<'a> {
 
 pub fn runs(context: &Context) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
-    let listed: Vec<Listed> = runs.iter().rev().map(describe).collect();
+    let mut newest_first: Vec<&Run> = runs.iter().collect();
+    // Ids tell the second, not more.
+    newest_first.sort_by_key(|run| std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id)));
+    let listed: Vec<Listed> = newest_first.into_iter().map(describe).collect();
     if context.json {
         output::answer_json(&listed)?;
     } else if listed.is_empty() {

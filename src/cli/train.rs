@@ -20,7 +20,7 @@ use crate::store::{ExperimentFile, Runs};
 pub struct Arguments {
     /// Files or names of experiments
     #[arg(required = true, value_name = "EXPERIMENT")]
-    experiments: Vec<String>,
+    names: Vec<String>,
     /// Change a field of every experiment, for example train.epochs=3
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
@@ -65,7 +65,7 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
     let mut good = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
-    for name in &arguments.experiments {
+    for name in &arguments.names {
         let file = names::experiment(context, name, &arguments.set)?;
         match &file.loaded {
             Ok(experiment) => good.push((file.clone(), experiment.clone())),

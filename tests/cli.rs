@@ -1,0 +1,21 @@
+//! The real program in folders of its own: answers, exit codes, following runs, linkage. A shell script stands in for the
+//! worker, so that nothing here needs libtorch.
+
+#[cfg(test)]
+#[path = "cli/answers.rs"]
+mod answers;
+#[cfg(test)]
+#[path = "cli/compare.rs"]
+mod compare;
+#[cfg(test)]
+#[path = "cli/install.rs"]
+mod install;
+#[cfg(test)]
+#[path = "cli/mistakes.rs"]
+mod mistakes;
+#[cfg(test)]
+#[path = "cli/place.rs"]
+mod place;
+#[cfg(test)]
+#[path = "cli/training.rs"]
+mod training;

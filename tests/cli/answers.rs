@@ -1,0 +1,82 @@
+//! Answers on stdout, as text and as JSON.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::place::Place;
+
+#[test]
+fn the_studys_counts_to_the_last_unit() {
+    let place = Place::new();
+    let counts = |arguments: &[&str]| {
+        let json = place.say(arguments).json();
+        ["total_params", "trainable_params", "non_trainable_params"].map(|key| json[key].as_u64().unwrap())
+    };
+    assert_eq!(counts(&["params", "effnet-resized", "--json"]), [4_404_224, 4_361_696, 42_528]);
+    assert_eq!(counts(&["params", "effnet-freeze", "--json"]), [4_404_224, 354_148, 4_050_076]);
+    assert_eq!(counts(&["params", "effnet-freeze", "--set", "model.freeze=none", "--json"])[1], 4_361_696);
+    let text = place.say(&["params", "effnet-resized"]).out;
+    for line in ["Total params: 4,404,224", "Trainable params: 4,361,696", "Non-trainable params: 42,528"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn the_blocks_add_up_to_the_whole() {
+    let json = Place::new().say(&["params", "resnet-original", "--json"]).json();
+    let blocks = json["blocks"].as_array().unwrap();
+    for key in ["total_params", "trainable_params", "non_trainable_params"] {
+        assert_eq!(blocks.iter().map(|block| block[key].as_u64().unwrap()).sum::<u64>(), json[key]);
+    }
+    assert_eq!(blocks.last().unwrap()["name"], "head");
+}
+
+#[test]
+fn experiments_are_listed_with_the_study_first() {
+    let said = Place::new().say(&["list", "--json"]);
+    let json = said.json();
+    let groups: Vec<&str> = json.as_array().unwrap().iter().map(|file| file["group"].as_str().unwrap()).collect();
+    assert_eq!(&groups[..5], ["study"; 5]);
+    assert!(groups.contains(&"quickstart"));
+    assert!(json[0]["newest"].is_null());
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+}
+
+#[test]
+fn without_a_terminal_the_table_comes_with_how_to_go_on() {
+    let said = Place::new().say(&[]);
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("effnet-freeze") && !said.out.contains("From a script"));
+    assert!(said.err.contains("warmstart train"), "{}", said.err);
+    assert_eq!(Place::new().say(&["--quiet"]).err, "");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    for verb in [&["list"][..], &["--help"], &["params", "resnet-resized"], &["completions", "bash"]] {
+        let mut child = place.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut err = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""), "{verb:?}");
+    }
+}
+
+#[test]
+fn help_names_every_exit_code_and_colour_is_for_terminals() {
+    let said = Place::new().say(&["--help"]);
+    for code in ["0  done", "1  a run failed", "2  wrong input", "3  nothing", "4  the training", "130  interrupted"] {
+        assert!(said.out.contains(code), "{code}");
+    }
+    let place = Place::new();
+    assert!(!place.say(&["params", "none"]).err.contains('\u{1b}'));
+    assert!(place.say(&["params", "none", "--color", "always"]).err.contains("\u{1b}[1;31merror:"));
+}
+
+#[test]
+fn completions_are_scripts() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(Place::new().say(&["completions", shell]).out.contains("warmstart"), "{shell}");
+    }
+}

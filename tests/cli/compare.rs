@@ -1,0 +1,184 @@
+//! The study's table in every format, with names that each format could take for its own.
+
+use std::fs;
+
+use rstest::rstest;
+use warmstart_schema::event::{Epoch, Event, EventWriter, Test};
+use warmstart_schema::run::RunDir;
+
+use crate::place::Place;
+
+const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
+
+/// Two runs of one experiment and one of another that has a published row and a hostile name.
+fn place() -> Place {
+    let place = Place::new();
+    run(&place, "20260101-000000-aaaa", "plain", "Plain", [0.40, 0.60], true);
+    run(&place, "20260102-000000-bbbb", "plain", "Plain", [0.45, f64::NAN], true);
+    run(&place, "20260103-000000-cccc", "plain", "Plain", [0.10, 0.20], false);
+    run(&place, "20260101-000000-dddd", "evil", HOSTILE, [0.30, 0.70], true);
+    place
+}
+
+/// A run of two epochs, the first of them the better one.
+fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], done: bool) {
+    let dir = RunDir::new(place.checkpoints().join(id));
+    fs::create_dir_all(dir.path()).unwrap();
+    let info = serde_json::json!({
+        "format": 1, "id": id, "experiment": name, "group": "g", "stem": stem, "source": "x.yaml", "device": "cpu",
+        "created": format!("2026-01-0{}T00:00:00Z", &id[7..8]),
+    });
+    dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+    let reference = "reference: { source: \"the | study\", train_time: 808.67, val_loss: 0.0695, note: surely a slip }";
+    let name = serde_json::to_string(name).unwrap();
+    let yaml = format!(
+        "name: {name}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ epochs: 2, \
+         batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{}\n",
+        if stem == "evil" { reference } else { "" }
+    );
+    fs::write(dir.experiment_yaml(), yaml).unwrap();
+    let mut log = EventWriter::open(&dir.events()).unwrap();
+    let epoch = |epoch: u32, val_acc: f64, best| {
+        Event::Epoch(Epoch {
+            epoch,
+            step: u64::from(epoch) * 10,
+            train_loss: loss,
+            train_acc: 0.5,
+            val_loss: loss,
+            val_acc,
+            learning_rate: 0.001,
+            images_per_second: 100.0,
+            train_time: f64::from(epoch) * 10.0,
+            best,
+        })
+    };
+    let mut events = vec![epoch(1, acc, true), epoch(2, 0.99, false)];
+    if done {
+        events.push(Event::Test(Test { epoch: 1, loss: 1.0, accuracy: acc }));
+        events.push(Event::Finished { train_time: 20.0, stopped_early: false });
+    }
+    for event in &events {
+        log.write(event).unwrap();
+    }
+}
+
+#[test]
+fn json_has_exactly_the_designs_keys_and_no_number_that_is_none() {
+    let json = place().say(&["compare", "--json"]).json();
+    let rows = json.as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let keys: Vec<&str> = rows[1].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = vec![
+        "experiment",
+        "non_trainable_params",
+        "run",
+        "state",
+        "test_acc",
+        "total_params",
+        "train_acc",
+        "train_loss",
+        "train_time",
+        "trainable_params",
+        "val_acc",
+        "val_loss",
+    ];
+    let plain = rows.iter().find(|row| row["experiment"] == "Plain").unwrap();
+    assert!(plain["val_loss"].is_null(), "NaN");
+    assert_eq!(plain["run"], "20260102-000000-bbbb", "the newest that is done");
+    assert_eq!(
+        (plain["val_acc"].as_f64(), plain["train_time"].as_f64()),
+        (Some(0.45), Some(20.0)),
+        "best epoch, whole time"
+    );
+    assert_eq!(plain["trainable_params"], 4_361_696);
+    assert_eq!(keys, expected, "the row without a published one");
+    expected.insert(4, "reference");
+    let evil = rows.iter().find(|row| row["experiment"] == HOSTILE).unwrap();
+    let mut keys: Vec<&str> = evil.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(keys, expected);
+    assert_eq!(evil["reference"]["train_time"], 808.67);
+}
+
+#[rstest]
+#[case::newest(&["compare", "--json"], &["bbbb", "dddd"])]
+#[case::all(&["compare", "--all", "--json"], &["aaaa", "bbbb", "cccc", "dddd"])]
+#[case::named(&["compare", "20260103", "evil", "--json"], &["cccc", "dddd"])]
+fn runs_are_chosen(#[case] arguments: &[&str], #[case] expected: &[&str]) {
+    let json = place().say(arguments).json();
+    let mut ends: Vec<&str> = json.as_array().unwrap().iter().map(|row| &row["run"].as_str().unwrap()[16..]).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, expected);
+}
+
+#[test]
+fn markdown_keeps_its_columns() {
+    let text = place().say(&["compare", "--format", "md"]).out;
+    let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        assert_eq!(columns(line), 13, "{line}");
+    }
+    assert!(text.contains(r"=1+1 \| a\_b &amp; &lt;i\>") && text.contains("| published † |  |  | 808.67 |"), "{text}");
+    assert!(text.contains(r"† published: the \| study; surely a slip") && text.contains("**0.4500**"), "{text}");
+}
+
+#[test]
+fn latex_keeps_its_columns() {
+    let text = place().say(&["compare", "--format", "latex"]).out;
+    for line in text.lines().filter(|line| line.ends_with("\\\\") && !line.contains("multicolumn")) {
+        assert_eq!(line.replace("\\&", "").matches('&').count(), 11, "{line}");
+    }
+    let name = r"=1+1 \textbar{} a\_b \& \textless{}i\textgreater{}\textquotedbl{}c\textquotedbl{}\textless{}/i\textgreater{} \textbackslash{}d \{e\} \$f\$ \%g \#h \textasciicircum{}i \textasciitilde{}j";
+    assert!(text.contains(name), "{text}");
+    assert!(text.contains(r"published$^{\dagger}$") && text.contains(r"\toprule"), "{text}");
+}
+
+#[test]
+fn csv_is_read_back_and_runs_no_formula() {
+    let text = place().say(&["compare", "--format", "csv"]).out;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    assert_eq!(
+        &reader.headers().unwrap().iter().collect::<Vec<_>>()[..4],
+        ["run", "experiment", "state", "train_time"]
+    );
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let evil: Vec<&csv::StringRecord> = records.iter().filter(|record| record[1].contains("a_b")).collect();
+    assert!(evil[0][1].starts_with("'=1+1"), "{evil:?}");
+    assert_eq!((&evil[1][2], &evil[1][3], &evil[1][12]), ("published", "808.67", "the | study"));
+}
+
+#[test]
+fn html_shows_names_as_they_are() {
+    let text = place().say(&["compare", "--format", "html"]).out;
+    assert!(text.contains("&lt;i&gt;&quot;c&quot;&lt;/i&gt;") && !text.contains("<i>"), "{text}");
+    assert!(text.contains("<b>0.4500</b>") && text.contains("<tr class=\"published\">"), "{text}");
+}
+
+#[test]
+fn the_terminals_table_marks_the_best_and_the_published() {
+    let text = place().say(&["compare", "--all"]).out;
+    assert!(
+        text.contains("0.4500*") && text.contains("published †") && text.contains(" † published: the | study; surely")
+    );
+    let unfinished = text.lines().find(|line| line.contains("cccc")).unwrap();
+    assert!(!unfinished.contains('*'), "a run that is not done wins nothing: {unfinished}");
+}
+
+#[rstest]
+#[case("table.md", "| experiment |")]
+#[case("table.tex", "\\toprule")]
+#[case("table.json", "[")]
+fn a_file_gets_the_format_of_its_name(#[case] name: &str, #[case] text: &str) {
+    let place = place();
+    let said = place.say(&["compare", "--output", name]);
+    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    assert!(fs::read_to_string(place.folder.path().join(name)).unwrap().contains(text));
+    assert_eq!(place.say(&["compare", "--output", "nowhere/table.md"]).code, 1);
+}
+
+#[test]
+fn nothing_to_compare_is_no_error() {
+    let place = Place::new();
+    assert_eq!((place.say(&["compare"]).code, place.say(&["compare", "--json"]).out.as_str()), (0, "[]\n"));
+}

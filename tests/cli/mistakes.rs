@@ -1,0 +1,88 @@
+//! What a user gets wrong, and what the program says to it.
+
+use rstest::rstest;
+
+use crate::place::Place;
+
+#[rstest]
+#[case::verb(&["lst"], 2, "'list'")]
+#[case::option(&["list", "--jsn"], 2, "--json")]
+#[case::device(&["train", "lite0-freeze", "--device", "tpu"], 2, "expected auto, cpu, cuda or cuda:N")]
+#[case::ambiguous(&["params", "effnet-fr"], 0, "")]
+#[case::several(&["params", "effnet"], 2, "effnet-finetune, effnet-freeze, effnet-resized")]
+#[case::mistyped(&["params", "effnet-freze"], 3, "did you mean `effnet-freeze`?")]
+#[case::no_file(&["check", "nowhere.yaml"], 3, "there is no file nowhere.yaml")]
+#[case::no_run(&["show", "2020"], 3, "no run is called `2020`")]
+#[case::no_folder(&["list", "--experiments", "nowhere"], 3, "nowhere")]
+#[case::nothing_to_start_from(&["train", "effnet-finetune"], 3, "train `effnet-freeze` first")]
+#[case::set(&["train", "lite0-freeze", "--set", "train.epochs=0"], 2, "train.epochs: expected a whole number from 1")]
+#[case::set_without_value(&["train", "lite0-freeze", "--set", "train.epochs"], 2, "expected FIELD=VALUE")]
+fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case] text: &str) {
+    let place = Place::new();
+    let said = place.say(arguments);
+    assert_eq!(said.code, code, "{}", said.err);
+    assert!(said.err.contains(text), "{}", said.err);
+    assert!(!place.checkpoints().exists(), "nothing was started");
+}
+
+#[test]
+fn every_problem_of_every_file_is_shown_before_anything_starts() {
+    let place = Place::new();
+    let good = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\ntrain:\n  epochs: 1\n  batch_size: 8\n  \
+                optimizer: { name: adam, learning_rate: 0.001 }\n";
+    let fine = place.write("fine.yaml", good);
+    let first = place.write("first.yaml", &good.replace("epochs", "epoch"));
+    let second = place.write("second.yaml", &good.replace("batch_size: 8", "batch_size: 1").replace("0.001", ".nan"));
+    let said = place.say(&["train", &fine, &first, &second]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    for text in [
+        "first.yaml:5:3: train.epoch",
+        "did you mean `epochs`?",
+        "second.yaml:6:15: train.batch_size",
+        "second.yaml:7:",
+    ] {
+        assert!(said.err.contains(text), "{text}\n{}", said.err);
+    }
+    assert!(!place.checkpoints().exists());
+    let checked = place.say(&["check", &fine, &first, "--json"]);
+    let json = checked.json();
+    assert_eq!((checked.code, json[0]["ok"].as_bool(), json[1]["ok"].as_bool()), (2, Some(true), Some(false)));
+    assert_eq!(
+        (json[1]["problems"][0]["line"].as_u64(), json[1]["problems"][0]["column"].as_u64()),
+        (Some(5), Some(3))
+    );
+    assert_eq!(place.say(&["check", &fine]).code, 0);
+}
+
+#[test]
+fn the_terminal_is_safe_from_what_files_say() {
+    let place = Place::new();
+    let evil = place.write("evil.yaml", "name: \"\\e]0;owned\\a\"\n\u{1b}[2Jfoo: 1\n");
+    let said = place.say(&["check", &evil]);
+    assert_eq!(said.code, 2);
+    assert!(!said.err.contains('\u{1b}') && !said.err.contains('\u{7}'), "{:?}", said.err);
+}
+
+#[test]
+fn without_a_worker_everything_else_works_and_training_says_what_to_do() {
+    let place = Place::new();
+    let without =
+        |arguments: &[&str]| crate::place::said(place.command(arguments).env("WARMSTART_WORKER", "/nowhere/worker"));
+    let said = without(&["train", "lite0-freeze"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("/nowhere/worker") && said.err.contains("make build"), "{}", said.err);
+    assert!(!place.checkpoints().exists());
+    assert_eq!(without(&["list"]).code, 0);
+    let doctor = without(&["doctor"]);
+    assert_eq!(doctor.code, 4);
+    assert!(doctor.out.contains("/nowhere/worker"), "{}", doctor.out);
+}
+
+#[test]
+fn a_checkpoints_folder_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    let file = place.write("a-file", "");
+    let said = place.say(&["train", "lite0-freeze", "--checkpoints", &file]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("a-file"), "{}", said.err);
+}

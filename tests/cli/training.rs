@@ -1,0 +1,152 @@
+//! Launching, following, stopping and resuming, with a stand-in for the worker.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::place::{Place, said_by};
+
+fn signal(child: &std::process::Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+#[test]
+fn runs_are_trained_one_after_the_other_and_compared() {
+    let place = Place::new();
+    let said = place.say(&["train", "lite0-freeze", "lite0-resized", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let json = said.json();
+    let rows: Vec<(&str, &str)> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["experiment"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rows, [("Lite0, freeze", "done"), ("Lite0, resized input", "done")]);
+    assert_eq!((json[0]["test_acc"].as_f64(), json[0]["val_acc"].as_f64()), (Some(0.4321), Some(0.43)));
+    for line in ["Lite0, freeze: started on cpu", "epoch 3/3", "test acc 0.4321", "done after 3.5s"] {
+        assert!(said.err.contains(line), "{line}\n{}", said.err);
+    }
+    assert!(!said.err.contains('\u{1b}'));
+    assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).err, "");
+}
+
+#[test]
+fn an_experiment_waits_for_the_one_it_starts_from() {
+    let place = Place::new();
+    let said = place.say(&["train", "lite0-freeze", "lite0-finetune"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(place.say(&["train", "lite0-finetune", "--quiet"]).code, 0);
+}
+
+#[test]
+fn a_detached_run_is_named_and_goes_on_by_itself() {
+    let place = Place::new();
+    let said = place.say(&["train", "lite0-freeze", "--detach"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let id = said.out.trim();
+    place.wait_for("lite0-freeze", "done");
+    for name in [id, &id[..id.len() - 1], "lite0-freeze"] {
+        assert_eq!(place.say(&["show", name, "--json"]).json()["run"], id);
+    }
+    let text = place.say(&["show", id]).out;
+    for part in ["Lite0, freeze", "0.4321", "353,634 trainable", "as an unbroken run"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let again = place.say(&["resume", id]);
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("is done"), "{}", again.err);
+}
+
+#[test]
+fn control_c_saves_what_runs_and_unqueues_the_rest_and_resume_goes_on() {
+    let place = Place::new();
+    let child = place.spawn("slow", &["train", "lite0-freeze", "lite0-resized"]);
+    place.wait_for("lite0-freeze", "training");
+    place.wait_for("lite0-resized", "queued");
+    signal(&child, Signal::SIGINT);
+    let said = said_by(child);
+    assert_eq!(said.code, 130, "{}", said.err);
+    assert!(said.err.contains("Ctrl-C again") && said.err.contains("warmstart resume"), "{}", said.err);
+    let runs = place.runs();
+    assert_eq!(runs.len(), 1, "the one that never started left nothing: {runs:?}");
+    assert_eq!(runs[0]["state"], "stopped");
+    let said = place.say(&["resume", "lite0-freeze"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("resumed after step 10") && !said.err.contains("epoch 1/3"), "{}", said.err);
+    assert_eq!(place.say(&["show", "lite0-freeze", "--json"]).json()["attempt"]["number"], 2);
+}
+
+#[test]
+fn a_hangup_leaves_the_runs_running() {
+    let place = Place::new();
+    let child = place.spawn("slow", &["train", "lite0-freeze"]);
+    place.wait_for("lite0-freeze", "training");
+    signal(&child, Signal::SIGHUP);
+    said_by(child);
+    assert_eq!(place.runs()[0]["state"], "training");
+    let said = place.say(&["stop", "lite0-freeze"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    place.wait_for("lite0-freeze", "stopped");
+    assert_eq!(place.say(&["stop", "lite0-freeze"]).code, 2);
+}
+
+#[test]
+fn stopping_now_ends_a_run_that_can_be_resumed() {
+    let place = Place::new();
+    place.say_with("slow", &["train", "lite0-freeze", "--detach"]);
+    place.wait_for("lite0-freeze", "training");
+    assert_eq!(place.say(&["resume", "lite0-freeze"]).code, 2);
+    assert_eq!(place.say(&["stop", "lite0-freeze", "--now"]).code, 0);
+    place.wait_for("lite0-freeze", "lost");
+    assert_eq!(place.say(&["resume", "lite0-freeze", "--quiet"]).code, 0);
+}
+
+#[test]
+fn a_failed_run_says_why_and_gives_its_own_code() {
+    let said = Place::new().say_with("fail", &["train", "lite0-freeze"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("failed: no weights") && said.err.contains("help: bring them"), "{}", said.err);
+}
+
+#[test]
+fn a_killed_worker_does_not_hold_up_the_next_run() {
+    let place = Place::new();
+    let said = place.say_with("killed", &["train", "lite0-freeze", "lite0-resized"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.err.matches("ended without a word").count(), 2, "{}", said.err);
+}
+
+#[test]
+fn a_worker_without_libtorch_is_quoted() {
+    let said = Place::new().say_with("no-libtorch", &["train", "lite0-freeze"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("never started") && said.err.contains("libtorch_cpu.so"), "{}", said.err);
+}
+
+#[test]
+fn bars_are_drawn_on_a_terminal() {
+    let place = Place::new();
+    let pty = portable_pty::native_pty_system();
+    let size = portable_pty::PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 };
+    let pair = pty.openpty(size).unwrap();
+    let mut command = portable_pty::CommandBuilder::new(assert_cmd::cargo::cargo_bin!("warmstart"));
+    command.args(["train", "lite0-freeze"]);
+    command.cwd(place.folder.path());
+    for (name, value) in place.command(&[]).get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.env("TERM", "xterm-256color");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut bytes = Vec::new();
+    // The end of a pseudo-terminal is an error on Linux.
+    let _ = std::io::Read::read_to_end(&mut reader, &mut bytes);
+    assert!(child.wait().unwrap().success());
+    let mut screen = vt100::Parser::new(24.try_into().unwrap(), 100.try_into().unwrap(), 0);
+    screen.process(&bytes);
+    let text = screen.screen().contents();
+    assert!(text.contains("Lite0, freeze ━━━━━━━━━━━━━━━━━━━━ done  epoch 3/3  test acc 0.4321"), "{text}");
+}

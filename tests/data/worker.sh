@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A stand-in for warmstart-worker: keeps the contract of the run folder without libtorch. STAND_IN chooses what happens.
+set -u
+if [ "$1" = doctor ]; then
+  echo '{"version":"0.1.0","libtorch":"2.13.0","cpu":"stand-in","threads":2,"device":"cpu","reason":"no GPU","cuda":{"library":"not installed","available":false,"devices":0}}'
+  exit 0
+fi
+run=$2
+mode=${STAND_IN:-finish}
+if [ "$mode" = no-libtorch ]; then
+  echo "error while loading shared libraries: libtorch_cpu.so: cannot open shared object file" >&2
+  exit 127
+fi
+exec 9>"$run/run.lock"
+flock 9
+read -r stat </proc/self/stat # of the shell itself: `read` is a builtin
+set -- ${stat##*) }
+identity="{\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\",\"pid\":$$,\"start_ticks\":${20}}"
+
+say() { echo "{\"t\":$EPOCHSECONDS,\"event\":$1}" >>"$run/events.jsonl"; }
+leave() { say "\"stopped\",\"step\":$step,\"train_time\":1.5"; exit 0; }
+stopping=
+trap 'stopping=1' TERM
+trap 'exit 131' QUIT
+
+number=1; step=0; epoch=1
+if [ -s "$run/events.jsonl" ]; then
+  number=2; step=10; epoch=2
+else
+  say '"header","format":1,"software":"stand-in"'
+fi
+resumed=null; [ $number = 1 ] || resumed=10
+say "\"attempt\",\"number\":$number,\"worker\":$identity,\"host\":\"h\",\"device\":\"cpu\",\"device_name\":\"stand-in\",\"device_reason\":\"asked for\",\"threads\":2,\"libtorch\":\"2.13\",\"epochs\":3,\"resumed_from\":$resumed"
+[ "$mode" = killed ] && kill -9 $$
+[ "$mode" = fail ] && { say '"failed","kind":"input","error":"no weights","help":"bring them"'; exit 1; }
+say '"dataset","name":"emoji98","train":100,"validation":30,"test":20,"classes":98,"steps_per_epoch":10'
+while [ $epoch -le 3 ]; do
+  say '"phase","phase":"training"'
+  say "\"batch\",\"epoch\":$epoch,\"step\":$((step + 5)),\"batch\":5,\"batches\":10,\"loss\":1.0,\"accuracy\":0.5,\"learning_rate\":0.001,\"images_per_second\":100,\"gradient_norm\":1"
+  [ "$mode" = slow ] && [ $number = 1 ] && [ $epoch = 2 ] && while [ -z "$stopping" ] && [ $SECONDS -lt 60 ]; do sleep 0.05; done
+  [ -n "$stopping" ] && { say '"stopping"'; leave; }
+  step=$((step + 10))
+  say "\"epoch\",\"epoch\":$epoch,\"step\":$step,\"train_loss\":1.0,\"train_acc\":0.5,\"val_loss\":1.$((5 - epoch)),\"val_acc\":0.4$epoch,\"learning_rate\":0.001,\"images_per_second\":100,\"train_time\":$epoch.5,\"best\":true"
+  say "\"checkpoint\",\"step\":$step,\"epoch\":$epoch,\"best\":true,\"bytes\":1000,\"seconds\":0.1"
+  epoch=$((epoch + 1))
+done
+say '"phase","phase":"testing"'
+say '"test","epoch":3,"loss":1.2,"accuracy":0.4321'
+say '"finished","train_time":3.5,"stopped_early":false'
