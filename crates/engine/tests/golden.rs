@@ -1,5 +1,6 @@
 //! Backbones against timm's own numbers: features, gradients and moved statistics, with weights made from a formula that
 //! `data/backbones.json` states.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use rstest::rstest;
 use serde_json::Value;

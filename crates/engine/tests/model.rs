@@ -1,4 +1,5 @@
 //! What of a model moves in a training step and what does not, bit for bit.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Optimizers against a table that PyTorch's own wrote: `reference/optimizers.py`.
+//! Optimizers against a table that `PyTorch`'s own wrote: `reference/optimizers.py`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::collections::BTreeMap;
 
@@ -100,10 +101,14 @@ fn a_state_that_went_through_a_file_goes_on_bit_for_bit() {
     for case in table["cases"].as_array().unwrap() {
         let rates = floats(&case["rates"]);
         let mut unbroken = Training::start(&table, case);
-        rates.iter().for_each(|&rate| unbroken.step(rate));
+        for &rate in &rates {
+            unbroken.step(rate);
+        }
 
         let mut first = Training::start(&table, case);
-        rates[..5].iter().for_each(|&rate| first.step(rate));
+        for &rate in &rates[..5] {
+            first.step(rate);
+        }
         let file = weights::write(&first.optimizer.state()).unwrap();
 
         let mut second = Training::start(&table, case);
@@ -112,7 +117,9 @@ fn a_state_that_went_through_a_file_goes_on_bit_for_bit() {
         let saved = saved.iter().map(|(name, entry)| (name.clone(), entry.tensor().unwrap())).collect();
         second.optimizer.load_state(&saved).unwrap();
         assert_eq!(second.optimizer.steps(), 5);
-        rates[5..].iter().for_each(|&rate| second.step(rate));
+        for &rate in &rates[5..] {
+            second.step(rate);
+        }
         assert_eq!(unbroken.params, second.params, "{} {}", case["name"], case["options"]);
     }
 }
@@ -161,7 +168,9 @@ fn a_parameter_without_gradient_is_an_error() {
 #[test]
 fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
     let params = [[3.0_f32, 0.0], [0.0, 4.0]].map(|values| Tensor::from_slice(&values).set_requires_grad(true));
-    params.iter().for_each(|p| (p * p * 0.5).sum(Kind::Float).backward());
+    for param in &params {
+        (param * param * 0.5).sum(Kind::Float).backward();
+    }
     let spec = OptimizerSpec::new(warmstart_schema::experiment::OptimizerName::Sgd);
     let optimizer = Optimizer::new(spec, ["p", "q"].into_iter().zip(&params)).unwrap();
     let norm = |clip| optimizer.gradient_norm(clip).unwrap();

@@ -1,4 +1,5 @@
 //! Only a file that fits the model to the last byte changes it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::collections::BTreeMap;
 use std::fs;
