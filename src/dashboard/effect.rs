@@ -31,6 +31,8 @@ pub enum Effect {
         run: Box<Run>,
         now: bool,
     },
+    /// Starts what waits and can start.
+    Advance,
     /// Writes a new file into the current folder.
     Export {
         text: String,
@@ -102,6 +104,10 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         }),
+        Effect::Advance => match advance(checkpoints) {
+            Ok(()) => return None,
+            Err(error) => Err(error),
+        },
         Effect::Export { text, extension } => {
             export(&folders.exports, &text, extension).map(|path| format!("wrote {}", path.display()))
         }
@@ -117,6 +123,13 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
         Err(error) => Report { good: false, text: format!("{error:#}") },
     };
     Some(Message::Report(Report { text: text::line(&report.text, 400), ..report }))
+}
+
+fn advance(checkpoints: &Path) -> anyhow::Result<()> {
+    match actions::advance(checkpoints)?.into_iter().next() {
+        Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),
+        None => Ok(()),
+    }
 }
 
 fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {

@@ -44,11 +44,23 @@ pub struct Model {
     /// What happened last, in words.
     pub report: Option<Report>,
     pub worker_log: Option<(RunId, Vec<String>)>,
+    pub queue_watch: QueueWatch,
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
     pub zone: TimeZone,
     pub experiments: PathBuf,
+}
+
+/// Whether the queue moves. A worker that ends starts the next run itself; one that was killed cannot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum QueueWatch {
+    /// Nothing has run since the dashboard opened: opening it starts nothing.
+    Unseen,
+    /// Something runs, or nothing waits.
+    Moves,
+    /// Since this time runs wait and nothing runs.
+    StuckSince(f64),
 }
 
 /// The open screen and its state.
@@ -158,6 +170,7 @@ impl Model {
             popup: None,
             report: None,
             worker_log: None,
+            queue_watch: QueueWatch::Unseen,
             now: 0.0,
             look,
             zone,

@@ -25,7 +25,10 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Experiments(catalogue) => model.catalogue = Some(catalogue),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
         Message::Report(report) => model.report = Some(report),
-        Message::Clock(now) => model.now = now,
+        Message::Clock(now) => {
+            model.now = now;
+            return news::watch_queue(model);
+        }
         Message::Leave => return vec![Effect::Leave],
         Message::Repaint => return vec![Effect::Repaint],
         Message::Resized => {}

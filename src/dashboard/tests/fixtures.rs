@@ -50,7 +50,9 @@ pub fn typical() -> Model {
         // As seen from the project's root, wherever that is.
         file.path = file.path.strip_prefix(data()).unwrap().to_path_buf();
         if let Err(problems) = &mut file.loaded {
-            problems.iter_mut().for_each(|problem| problem.file = file.path.display().to_string());
+            for problem in problems {
+                problem.file = file.path.display().to_string();
+            }
         }
     }
     let missing = files.iter().filter(|file| file.stem == "7-effnet-freeze").map(|file| {
@@ -242,7 +244,7 @@ impl Story {
             group: self.experiment.group.clone(),
             stem: stem.to_owned(),
             source: format!("experiments/quickstart/{stem}.yaml").into(),
-            created: jiff::Timestamp::from_second(self.records[0].t as i64).unwrap(),
+            created: jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.records[0].t)).unwrap(),
             device: "auto".to_owned(),
             worker: None,
         };

@@ -32,7 +32,7 @@ fn epoch(number: u32, value: f64) -> Event {
         learning_rate: value,
         images_per_second: value,
         train_time: value,
-        best: number % 3 == 0,
+        best: number.is_multiple_of(3),
     })
 }
 

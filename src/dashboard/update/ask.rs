@@ -25,6 +25,7 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
         },
         Command::Resume => match status {
             Some(status) if status.is_resumable() => None,
+            Some(Status::Queued(_)) if model.live().next().is_none() => None,
             Some(status) => Some(format!("nothing to resume: {} is {}", name(), status.as_str())),
             None => Some("nothing to resume: no run yet".to_owned()),
         },
@@ -166,7 +167,11 @@ pub fn stop(model: &mut Model, now: bool) {
 }
 
 pub fn resume(model: &mut Model) -> Vec<Effect> {
-    model.run().map(|run| Effect::Resume(Box::new(without_points(run)))).into_iter().collect()
+    let effect = model.run().map(|run| match run.status() {
+        Status::Queued(_) => Effect::Advance,
+        _ => Effect::Resume(Box::new(without_points(run))),
+    });
+    effect.into_iter().collect()
 }
 
 /// A run as actions need it: its curve can be long and is left behind.

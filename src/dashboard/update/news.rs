@@ -8,8 +8,11 @@ use warmstart_schema::state::{Outcome, Status};
 use crate::dashboard::effect::Effect;
 use crate::dashboard::format::metric;
 use crate::dashboard::message::Report;
-use crate::dashboard::model::{Model, Screen};
+use crate::dashboard::model::{Model, QueueWatch, Screen};
 use crate::store::{Change, Run};
+
+/// Seconds that runs wait with nothing running before the dashboard starts the next one.
+const STUCK: f64 = 1.5;
 
 pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.now = now;
@@ -27,11 +30,33 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
         let run = model.runs.get(id)?;
         (run.status() != *old).then(|| Some((run, sentence(run)?))).flatten()
     });
-    let Some((run, report)) = news.last() else { return Vec::new() };
-    let is_open = matches!(&model.open, Screen::Run(view) if view.id == run.id);
-    let effects = if is_open { vec![Effect::ReadWorkerLog(run.id.clone())] } else { Vec::new() };
-    model.report = Some(report);
+    let mut effects = Vec::new();
+    if let Some((run, report)) = news.last() {
+        let is_open = matches!(&model.open, Screen::Run(view) if view.id == run.id);
+        effects.extend(is_open.then(|| Effect::ReadWorkerLog(run.id.clone())));
+        model.report = Some(report);
+    }
+    effects.extend(watch_queue(model));
     effects
+}
+
+/// Starts the next run when the worker that should have done so was killed.
+pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
+    let runs = model.live().next().is_some();
+    let waits = !model.runs.queue().waiting.is_empty();
+    let now = model.now;
+    model.queue_watch = match model.queue_watch {
+        _ if runs => QueueWatch::Moves,
+        QueueWatch::Unseen => QueueWatch::Unseen,
+        _ if !waits => QueueWatch::Moves,
+        QueueWatch::Moves => QueueWatch::StuckSince(now),
+        QueueWatch::StuckSince(since) if now - since >= STUCK => {
+            model.queue_watch = QueueWatch::StuckSince(now);
+            return vec![Effect::Advance];
+        }
+        QueueWatch::StuckSince(since) => QueueWatch::StuckSince(since),
+    };
+    Vec::new()
 }
 
 fn id_of(change: &Change) -> Option<&RunId> {

@@ -141,12 +141,9 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
         }
         (Status::Active(_) | Status::Stopping, _) => progress::draw(buf, row, run),
         (Status::Queued(place), _) => {
-            paint::left(
-                buf,
-                row,
-                &format!("waits in the queue, place {place}; one run a device at a time"),
-                THEME.muted,
-            );
+            let hint =
+                if model.live().next().is_some() { "one run a device at a time" } else { "nothing runs: u starts it" };
+            paint::left(buf, row, &format!("waits in the queue, place {place}; {hint}"), THEME.muted);
         }
         (Status::Starting, _) => {
             paint::left(buf, row, "its worker is starting", THEME.muted);

@@ -1,0 +1,205 @@
+//! The real program in a real pseudo-terminal: that it starts, draws, follows the terminal, launches workers, and gives the
+//! terminal back however it ends.
+
+#[path = "dashboard/pty.rs"]
+mod pty;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use pty::{Pty, scratch};
+use rstest::rstest;
+
+#[test]
+fn it_opens_follows_the_size_and_quits() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, &[]);
+    pty.sees(&["warmstart", "experiments", "Lite0, freeze", "q quit"]);
+    assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
+    pty.resize(120, 40);
+    pty.sees(&["backbone", "tf_efficientnet_lite0"]);
+    pty.resize(30, 8);
+    pty.sees(&["needs 40×10"]);
+    pty.resize(80, 24);
+    pty.sees(&["q quit"]);
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[rstest]
+#[case::terminate("TERM")]
+#[case::hangup("HUP")]
+#[case::interrupt("INT")]
+#[case::quit("QUIT")]
+fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, &[]);
+    pty.sees(&["q quit"]);
+    pty.signal(signal);
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_it_within_a_second() {
+    let folders = scratch();
+    // As the child of a shell that ignores the hangup, the program gets no signal and must notice by itself.
+    let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "HUP")]);
+    pty.sees(&["q quit"]);
+    let program = pty.program();
+    let gone = pty.hang_up();
+    let deadline = gone + Duration::from_secs(1);
+    while fs::exists(format!("/proc/{program}")).unwrap() {
+        assert!(Instant::now() < deadline, "still there: {:?}", fs::read_to_string(format!("/proc/{program}/stat")));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ctrl_z_gives_the_shell_its_terminal_and_continuing_brings_the_dashboard_back() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "none")]);
+    pty.sees(&["q quit"]);
+    let program = pty.program();
+    pty.press("\x1a");
+    pty.waits("the program to stop", |_| {
+        let stat = fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
+        stat.contains(") T ")
+    });
+    pty.waits("the shell's screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+    pty.signal_group("CONT");
+    pty.sees(&["q quit"]);
+    assert!(pty.screen().alternate_screen());
+    pty.press("j");
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn a_run_is_launched_stopped_and_resumed_and_outlives_the_dashboard() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
+    pty.sees(&["Lite0, fine-tune", "q quit"]);
+    pty.press("/original\r");
+    pty.sees(&["experiment with \"original\""]);
+    pty.press("r");
+    pty.sees(&["training", "2/3"]);
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+    pty.sees(&["ResNet, original input goes on"]);
+
+    let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
+    pty.sees(&["ResNet, original input", "training", "2/3"]);
+    pty.press("/original\rs");
+    pty.sees(&["Stop ResNet, original input", "y yes"]);
+    pty.press("n");
+    pty.sees(&["training"]);
+    pty.press("sy");
+    pty.sees(&["stopped"]);
+    pty.press("u");
+    pty.sees(&["done", "3/3", "0.4321"]);
+    pty.press("q");
+    pty.ends();
+}
+
+#[test]
+fn all_are_launched_one_at_a_time_after_a_question_that_counts_them() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 100, 30, &[]);
+    pty.sees(&["q quit"]);
+    pty.press("/resnet\ra");
+    pty.sees(&["Launch 2 experiments, one run a device at a time?"]);
+    pty.press("y");
+    pty.waits("both to be done", |screen| screen.contents().matches("3/3").count() == 2);
+    pty.press("q");
+    pty.ends();
+}
+
+#[test]
+fn without_a_worker_a_launch_says_what_to_do() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 100, 30, &[("WARMSTART_WORKER", "/nowhere/worker")]);
+    pty.sees(&["q quit"]);
+    pty.press("/original\rr");
+    pty.sees(&["/nowhere/worker", "make build"]);
+    pty.press("q");
+    pty.ends();
+}
+
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, &[]);
+    pty.sees(&["q quit"]);
+    pty.is_quiet();
+    pty.press("j");
+    pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▌")));
+    pty.is_quiet();
+    pty.press("q");
+    pty.ends();
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 200, 60, &[]);
+    pty.sees(&["q quit"]);
+    let program = pty.program();
+    let memory = || {
+        let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let exported = || {
+        let names = fs::read_dir(folders.path()).unwrap().flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("compare-")).count()
+    };
+    let before = memory();
+    let output = pty.output();
+    let stalled = output.lock().unwrap();
+    for step in 0..300_u16 {
+        pty.resize_only(200 - step % 2, 60);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    pty.press("E\r");
+    let begin = Instant::now();
+    while exported() == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(5), "a key waits for the terminal");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(memory() < before + 4096, "{before} kB became {} kB", memory());
+    drop(stalled);
+    pty.resize(200, 60);
+    pty.sees(&["wrote", "q quit"]);
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn a_panic_on_any_thread_gives_the_terminal_back_and_is_told() {
+    let folders = scratch();
+    let mut pty = Pty::open_test(&folders, "stand_in_that_panics");
+    pty.sees(&["q quit"]);
+    pty.waits("the panic", |screen| !screen.alternate_screen() && screen.contents().contains("on purpose"));
+    assert_eq!(pty.ends().exit_code(), 101);
+    pty.is_restored();
+}
+
+#[test]
+#[ignore = "stands for the program in another test"]
+fn stand_in_that_panics() {
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(1));
+        panic!("on purpose");
+    });
+    let options = warmstart::dashboard::Options {
+        experiments: "experiments".into(),
+        checkpoints: "checkpoints".into(),
+        ascii: false,
+    };
+    warmstart::dashboard::run(options).unwrap();
+}

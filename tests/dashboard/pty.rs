@@ -1,0 +1,252 @@
+//! The program in a pseudo-terminal whose other end is a terminal emulator.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+
+/// How long a test waits for what it expects.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How long nothing must come for the program to count as quiet: longer than it ever waits between two looks at the disk.
+const QUIET: Duration = Duration::from_millis(1500);
+
+/// Copies of the recorded experiments and runs, in a folder that the program is started in.
+pub fn scratch() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    copy(&data.join("experiments"), &folder.path().join("experiments"));
+    copy(&data.join("runs"), &folder.path().join("checkpoints"));
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(path, target).unwrap();
+        }
+    }
+}
+
+/// What came out of the program.
+pub struct Output {
+    parser: vt100::Parser,
+    bytes: usize,
+    /// Whether to stop reading after the next bytes.
+    ends: bool,
+}
+
+pub struct Pty {
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    output: Arc<Mutex<Output>>,
+    reader: Option<JoinHandle<()>>,
+    modes: String,
+    below_shell: bool,
+}
+
+impl Pty {
+    /// Starts the program. A variable `SHELL_TRAP` puts it below a shell, which traps that signal.
+    pub fn open(folder: &tempfile::TempDir, width: u16, height: u16, variables: &[(&str, &str)]) -> Self {
+        let trap = variables.iter().find(|(name, _)| *name == "SHELL_TRAP").map(|(_, signal)| *signal);
+        let program = env!("CARGO_BIN_EXE_warmstart");
+        let mut command = match trap {
+            Some("none") => shell(&format!("'{program}'; exit $?")),
+            Some(signal) => shell(&format!("trap : {signal}; '{program}'; exit $?")),
+            None => CommandBuilder::new(program),
+        };
+        variables.iter().for_each(|(name, value)| command.env(name, value));
+        Self::start(folder, width, height, command, trap.is_some())
+    }
+
+    /// Starts this test program on one of its tests, which stands for the program.
+    pub fn open_test(folder: &tempfile::TempDir, name: &str) -> Self {
+        let mut command = CommandBuilder::new(env::current_exe().unwrap());
+        command.args(["--ignored", "--exact", name, "--nocapture"]);
+        Self::start(folder, 80, 24, command, false)
+    }
+
+    fn start(
+        folder: &tempfile::TempDir,
+        width: u16,
+        height: u16,
+        mut command: CommandBuilder,
+        below_shell: bool,
+    ) -> Self {
+        let pair = native_pty_system().openpty(size(width, height)).unwrap();
+        let modes = modes(pair.master.as_ref());
+        command.cwd(folder.path());
+        for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE", "WARMSTART_EXPERIMENTS", "WARMSTART_CHECKPOINTS"] {
+            command.env_remove(name);
+        }
+        command.env("LANG", "C.UTF-8");
+        command.env("TERM", "xterm-256color");
+        if command.get_env("WARMSTART_WORKER").is_none() {
+            command.env("WARMSTART_WORKER", worker());
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let output = Arc::new(Mutex::new(Output {
+            parser: vt100::Parser::new(cells(height), cells(width), 0),
+            bytes: 0,
+            ends: false,
+        }));
+        let (mut reader, shared) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&output));
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut bytes) {
+                let mut output = shared.lock().unwrap();
+                output.parser.process(&bytes[..read]);
+                output.bytes += read;
+                if output.ends {
+                    return;
+                }
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        let (master, keys, reader) = (Some(pair.master), Some(keys), Some(reader));
+        Self { master, keys, child, output, reader, modes, below_shell }
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        let terminal = self.keys.as_mut().unwrap();
+        terminal.write_all(keys.as_bytes()).unwrap();
+        terminal.flush().unwrap();
+    }
+
+    pub fn resize(&self, width: u16, height: u16) {
+        self.output.lock().unwrap().parser.screen_mut().set_size(cells(height), cells(width));
+        self.resize_only(width, height);
+    }
+
+    /// Changes the size without letting the emulator know, which may be stalled.
+    pub fn resize_only(&self, width: u16, height: u16) {
+        self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
+    }
+
+    pub fn screen(&self) -> vt100::Screen {
+        self.output.lock().unwrap().parser.screen().clone()
+    }
+
+    /// Waits until the screen shows all of these.
+    pub fn sees(&self, wanted: &[&str]) {
+        self.waits(&format!("{wanted:?}"), |screen| {
+            let contents = screen.contents();
+            wanted.iter().all(|text| contents.contains(text))
+        });
+    }
+
+    pub fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
+        let begin = Instant::now();
+        while !is_there(&self.screen()) {
+            assert!(begin.elapsed() < DEADLINE, "{what} did not come:\n{}", self.screen().contents());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// While this is locked, nothing of what the program writes is taken.
+    pub fn output(&self) -> Arc<Mutex<Output>> {
+        Arc::clone(&self.output)
+    }
+
+    /// Asserts that no byte comes for a while, after what may still be on its way.
+    pub fn is_quiet(&self) {
+        let bytes = || self.output.lock().unwrap().bytes;
+        std::thread::sleep(Duration::from_millis(300));
+        let before = bytes();
+        std::thread::sleep(QUIET);
+        assert_eq!(bytes() - before, 0, "bytes came though nothing changed");
+    }
+
+    /// The program's process id.
+    pub fn program(&self) -> u32 {
+        let child = self.child.process_id().unwrap();
+        if !self.below_shell {
+            return child;
+        }
+        let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
+        children.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        send(name, &self.program().to_string());
+    }
+
+    /// To the shell and the program, as a shell above them would.
+    pub fn signal_group(&self, name: &str) {
+        send(name, &format!("-{}", self.child.process_id().unwrap()));
+    }
+
+    /// Closes the terminal, as a dropped connection does, and says when.
+    pub fn hang_up(&mut self) -> Instant {
+        // The reader has the terminal open too, and waits for output: a key brings some.
+        self.output.lock().unwrap().ends = true;
+        self.press("j");
+        self.reader.take().unwrap().join().unwrap();
+        self.keys = None;
+        self.master = None;
+        Instant::now()
+    }
+
+    pub fn ends(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < DEADLINE, "the program did not end:\n{}", self.screen().contents());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asserts that the terminal is as it was: its modes, its screen, its cursor.
+    pub fn is_restored(&self) {
+        self.waits("the terminal's own screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        let screen = self.screen();
+        assert!(!screen.bracketed_paste() && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None);
+        assert_eq!(modes(self.master.as_deref().unwrap()), self.modes);
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // A test that failed must not leave its program behind; one that ended cannot be killed.
+        let _ = self.child.kill();
+    }
+}
+
+fn send(signal: &str, to: &str) {
+    let status = Command::new("kill").args(["-s", signal, "--", to]).status().unwrap();
+    assert!(status.success());
+}
+
+fn shell(script: &str) -> CommandBuilder {
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+fn size(width: u16, height: u16) -> PtySize {
+    PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 }
+}
+
+fn modes(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios().unwrap())
+}
+
+fn worker() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh")
+}
+
+fn cells(number: u16) -> NonZero<u16> {
+    NonZero::new(number).unwrap()
+}
