@@ -28,7 +28,10 @@ pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow
 
 /// A run by id, by the id's unique beginning, or by an experiment's file stem: its newest run.
 pub fn run<'a>(runs: &'a Runs, name: &str) -> anyhow::Result<&'a Run> {
-    if let Some(run) = runs.latest_of(name) {
+    let mut stems: Vec<&str> = runs.iter().filter_map(Run::stem).collect();
+    stems.sort_unstable();
+    stems.dedup();
+    if let Some(run) = unique(name, &stems).ok().and_then(|stem| runs.latest_of(stem)) {
         return Ok(run);
     }
     let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
@@ -36,18 +39,29 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> anyhow::Result<&'a Run> {
     if let Some(run) = found.as_ref().ok().and_then(|id| runs.get(id)) {
         return Ok(run);
     }
-    let stems = runs.iter().filter_map(Run::stem);
     let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
     Err(refuse("run", name, &found.err().unwrap_or_default(), &known).into())
 }
 
-/// The one that is called so or begins so; otherwise all that begin so.
+/// The one that is called so or begins so; otherwise all that begin so. A number before the name, which only puts files in
+/// order, may be left out.
 fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>> {
     if let Some(exact) = known.iter().find(|known| **known == name) {
         return Ok(exact);
     }
-    let begin: Vec<&str> = known.iter().copied().filter(|known| !name.is_empty() && known.starts_with(name)).collect();
+    let all = |fits: &dyn Fn(&str) -> bool| -> Vec<&'a str> {
+        known.iter().copied().filter(|known| !name.is_empty() && (fits(known) || fits(unnumbered(known)))).collect()
+    };
+    if let [one] = all(&|known| known == name)[..] {
+        return Ok(one);
+    }
+    let begin = all(&|known| known.starts_with(name));
     if let [one] = begin[..] { Ok(one) } else { Err(begin) }
+}
+
+/// `freeze` of `4-freeze`.
+fn unnumbered(stem: &str) -> &str {
+    stem.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('-').unwrap_or(stem)
 }
 
 fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure {
@@ -72,6 +86,10 @@ mod tests {
     #[test]
     fn a_name_is_exact_before_it_is_a_beginning() {
         let known = ["lite0", "lite0-freeze", "resnet"];
+        let numbered = ["3-lite0", "4-lite0-freeze", "5-lite0-frozen"];
+        assert_eq!(unique("lite0", &numbered), Ok("3-lite0"));
+        assert_eq!(unique("lite0-freeze", &numbered), Ok("4-lite0-freeze"));
+        assert_eq!(unique("lite0-fr", &numbered), Err(vec!["4-lite0-freeze", "5-lite0-frozen"]));
         assert_eq!(unique("lite0", &known), Ok("lite0"));
         assert_eq!(unique("res", &known), Ok("resnet"));
         assert_eq!(unique("lite", &known), Err(vec!["lite0", "lite0-freeze"]));

@@ -25,6 +25,12 @@ pub struct Entry {
     pub after: Option<String>,
 }
 
+impl Entry {
+    fn comes_after(&self, other: &Self) -> bool {
+        self.after.as_ref() == Some(&other.stem)
+    }
+}
+
 /// A worker that was started and may still run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Active {
@@ -50,11 +56,13 @@ impl Content {
     fn take_startable(&mut self) -> Vec<Entry> {
         let mut startable: Vec<Entry> = Vec::new();
         let mut waiting: Vec<Entry> = Vec::new();
-        for entry in self.waiting.drain(..) {
-            let occupied = self.active.iter().map(|active| &active.entry).chain(&startable)
-                .any(|other| other.slot == entry.slot || entry.after.as_ref() == Some(&other.stem));
-            let blocked = occupied || waiting.iter().any(|other| entry.after.as_ref() == Some(&other.stem));
-            if blocked { waiting.push(entry) } else { startable.push(entry) }
+        let all = std::mem::take(&mut self.waiting);
+        for entry in &all {
+            let running = |other: &Entry| other.slot == entry.slot || entry.comes_after(other);
+            let blocked = self.active.iter().any(|active| running(&active.entry)) || startable.iter().any(running)
+                // Two that wait for each other would wait for ever.
+                || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
+            if blocked { waiting.push(entry.clone()) } else { startable.push(entry.clone()) }
         }
         self.waiting = waiting;
         startable
@@ -190,6 +198,11 @@ mod tests {
         content.active = vec![Active { entry: entry("a", "cuda:0", None), worker }];
         assert!(content.take_startable().is_empty());
         content.active.clear();
+        assert_eq!(names(&content.take_startable()), ["b"]);
+        // Also when it was put into the queue before that; but two that wait for each other do not wait for ever.
+        content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
+        assert_eq!(names(&content.take_startable()), ["a"]);
+        content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
         assert_eq!(names(&content.take_startable()), ["b"]);
     }
 
