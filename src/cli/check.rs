@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use warmstart_schema::catalog::Places;
 use warmstart_schema::experiment::Problem;
 
 use super::output::Problems;
@@ -50,11 +51,13 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         output::answer_json(&files.iter().map(checked).collect::<Vec<_>>())?;
         return Ok(if problems.is_empty() { Exit::Done } else { Exit::Input });
     }
-    let good: Vec<String> = files
-        .iter()
-        .filter_map(|file| Some(format!("{}: ok: {}\n", shown(&file.path), file.loaded.as_ref().ok()?.name)))
-        .collect();
-    output::answer(&good.concat())?;
+    let places = Places::from_env();
+    let good = |file: &ExperimentFile| {
+        let experiment = file.loaded.as_ref().ok()?;
+        let missing = places.missing(experiment).iter().map(|lack| format!("  not here yet: {lack}\n")).collect::<String>();
+        Some(format!("{}: ok: {}\n{missing}", shown(&file.path), experiment.name))
+    };
+    output::answer(&files.iter().filter_map(good).collect::<String>())?;
     if problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(problems).into()) }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Backbone;
-use crate::experiment::Labels;
+use crate::experiment::{Dataset, Experiment, Labels, Weights};
 
 /// A dataset known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +150,43 @@ impl Places {
         let mut datasets: Vec<PathBuf> = var("WARMSTART_DATA").into_iter().collect();
         datasets.extend([PathBuf::from("datasets"), cache.join("warmstart/datasets")]);
         Self { weights, datasets, hub }
+    }
+}
+
+impl Places {
+    /// What an experiment needs and this machine lacks, a sentence each with where to put it.
+    pub fn missing(&self, experiment: &Experiment) -> Vec<String> {
+        self.missing_data(&experiment.dataset).into_iter().chain(self.missing_weights(experiment)).collect()
+    }
+
+    fn missing_data(&self, dataset: &Dataset) -> Option<String> {
+        let (train, test) = dataset.name.files()?;
+        let folder = dataset.name.folder()?;
+        let is_there = |base: &Path| train.iter().chain(test).all(|file| base.join(file).is_file());
+        let name = dataset.name.as_str();
+        match &dataset.path {
+            Some(path) if is_there(path) || is_there(&path.join(folder)) => None,
+            Some(path) => Some(format!("data: {name} is not in {}", path.display())),
+            None if self.datasets.iter().any(|place| is_there(&place.join(folder)) || is_there(place)) => None,
+            None => {
+                let first = self.datasets.first().map(|place| place.join(folder).display().to_string()).unwrap_or_default();
+                Some(format!("data: {name} is not on this machine; put its binary version into {first}"))
+            }
+        }
+    }
+
+    fn missing_weights(&self, experiment: &Experiment) -> Option<String> {
+        match (&experiment.init, &experiment.model.weights) {
+            (Some(_), _) | (None, Weights::Random) => None,
+            (None, Weights::File(path)) => (!path.is_file()).then(|| format!("weights: {} is not there", path.display())),
+            (None, Weights::Imagenet) => {
+                let pretrained = Pretrained::of(experiment.model.backbone);
+                pretrained.find(self).err().map(|looked| {
+                    let first = looked.first().map(|path| path.display().to_string()).unwrap_or_default();
+                    format!("weights: {} are not on this machine; put them at {first}", pretrained.hub)
+                })
+            }
+        }
     }
 }
 

@@ -5,8 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::catalog::{Places, Pretrained};
-use warmstart_schema::experiment::{Dataset, Experiment, Weights};
+use warmstart_schema::catalog::Places;
 
 use crate::dashboard::message::Catalogue;
 use crate::store::{ExperimentFile, experiments};
@@ -88,45 +87,10 @@ fn stamp(folder: &Path) -> Stamp {
 fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<String>> {
     let places = Places::from_env();
     let of = |file: &ExperimentFile| {
-        let experiment = file.loaded.as_ref().ok()?;
-        let lacks: Vec<String> = [missing_data(&experiment.dataset, &places), missing_weights(experiment, &places)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let lacks = places.missing(file.loaded.as_ref().ok()?);
         (!lacks.is_empty()).then(|| (file.path.clone(), lacks))
     };
     files.iter().filter_map(of).collect()
-}
-
-fn missing_data(dataset: &Dataset, places: &Places) -> Option<String> {
-    let (train, test) = dataset.name.files()?;
-    let folder = dataset.name.folder()?;
-    let is_there = |base: &Path| train.iter().chain(test).all(|file| base.join(file).is_file());
-    let name = dataset.name.as_str();
-    match &dataset.path {
-        Some(path) if is_there(path) || is_there(&path.join(folder)) => None,
-        Some(path) => Some(format!("data: {name} is not in {}", path.display())),
-        None if places.datasets.iter().any(|place| is_there(&place.join(folder)) || is_there(place)) => None,
-        None => {
-            let first =
-                places.datasets.first().map(|place| place.join(folder).display().to_string()).unwrap_or_default();
-            Some(format!("data: {name} is not on this machine; put its binary version into {first}"))
-        }
-    }
-}
-
-fn missing_weights(experiment: &Experiment, places: &Places) -> Option<String> {
-    match (&experiment.init, &experiment.model.weights) {
-        (Some(_), _) | (None, Weights::Random) => None,
-        (None, Weights::File(path)) => (!path.is_file()).then(|| format!("weights: {} is not there", path.display())),
-        (None, Weights::Imagenet) => {
-            let pretrained = Pretrained::of(experiment.model.backbone);
-            pretrained.find(places).err().map(|looked| {
-                let first = looked.first().map(|path| path.display().to_string()).unwrap_or_default();
-                format!("weights: {} are not on this machine; put them at {first}", pretrained.hub)
-            })
-        }
-    }
 }
 
 #[cfg(test)]
