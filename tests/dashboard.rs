@@ -1,6 +1,7 @@
 //! The real program in a real pseudo-terminal: that it starts, draws, follows the terminal, launches workers, and gives the
 //! terminal back however it ends.
 
+#[cfg(test)]
 #[path = "dashboard/pty.rs"]
 mod pty;
 

@@ -65,7 +65,9 @@ impl Pty {
             Some(signal) => shell(&format!("trap : {signal}; '{program}'; exit $?")),
             None => CommandBuilder::new(program),
         };
-        variables.iter().for_each(|(name, value)| command.env(name, value));
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         Self::start(folder, width, height, command, trap.is_some())
     }
 
