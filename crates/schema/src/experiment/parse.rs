@@ -1,17 +1,23 @@
 //! From a file's text to an [`Experiment`], or to problems that name file, line, column, field, what was expected, what
 //! was found, and the next step.
 
+mod locate;
+
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_yaml::Value;
 
-use super::{validate, Experiment};
+use self::locate::{duplicate, locate, place_of};
+
+use super::{Experiment, validate};
 use crate::text;
 
 /// Larger files are not experiments.
 const MAX_BYTES: u64 = 1 << 20;
+/// Nor have experiments more lists and mappings in one line's style.
+const MAX_BRACKETS: usize = 1000;
 
 /// One thing wrong with an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,25 +89,37 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
     let fail = |message: String, help: &str| Err(vec![Problem::new(&label, message).help(Some(help.to_owned()))]);
     match std::fs::metadata(path) {
         Err(error) => return fail(format!("cannot be read: {error}"), "check the path and its permissions"),
-        Ok(meta) if !meta.is_file() => return fail("is not a file; expected a YAML file".to_owned(), "name the file itself"),
+        Ok(meta) if !meta.is_file() => {
+            return fail("is not a file; expected a YAML file".to_owned(), "name the file itself");
+        }
         Ok(meta) if meta.len() > MAX_BYTES => {
-            return fail(format!("has {} bytes; expected at most {MAX_BYTES}", meta.len()), "an experiment file is a page of YAML");
+            return fail(
+                format!("has {} bytes; expected at most {MAX_BYTES}", meta.len()),
+                "an experiment file is a page of YAML",
+            );
         }
         Ok(_) => {}
     }
     match std::fs::read_to_string(path) {
         Ok(text) => parse_with(&text, &label, overrides),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => fail("is not UTF-8 text".to_owned(), "save it as UTF-8"),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            fail("is not UTF-8 text".to_owned(), "save it as UTF-8")
+        }
         Err(error) => fail(format!("cannot be read: {error}"), "check the path and its permissions"),
     }
 }
 
 /// Parses an experiment's text; `file` is what problems call it.
 pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
+    // Some editors begin a file with a mark that is no part of its text.
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let source_is_empty = source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     if source_is_empty {
         let help = "start from a copy of a file in experiments/quickstart/";
         return Err(vec![Problem::new(file, "is empty; expected an experiment").help(Some(help.to_owned()))]);
+    }
+    if let Some(problem) = unreadable(source, file) {
+        return Err(vec![problem]);
     }
     let experiment: Experiment = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(source))
         .map_err(|error| vec![explain(&error, source, file)])?;
@@ -110,13 +128,33 @@ pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     })
 }
 
+/// What must not reach the YAML parser: characters that it refuses without a place, or counts as ends of lines where
+/// editors do not; and nesting, over which it takes minutes.
+fn unreadable(source: &str, file: &str) -> Option<Problem> {
+    let is_break = |offset: usize| source[offset..].starts_with("\r\n");
+    let is_odd = |(offset, c): &(usize, char)| match c {
+        '\n' | '\t' => false,
+        '\r' => !is_break(*offset),
+        '\u{2028}' | '\u{2029}' => true,
+        c => c.is_control(),
+    };
+    if let Some((offset, _)) = source.char_indices().find(is_odd) {
+        let problem = Problem::new(file, "a control character stands here; expected text");
+        return Some(problem.at(Some(place_of(source, offset)), source).help(Some("remove it".to_owned())));
+    }
+    let (offset, _) = source.match_indices(['[', '{']).nth(MAX_BRACKETS)?;
+    let problem = Problem::new(file, format!("expected at most {MAX_BRACKETS} opening brackets, found more"));
+    let help = "an experiment file is a page of YAML".to_owned();
+    Some(problem.at(Some(place_of(source, offset)), source).help(Some(help)))
+}
+
 /// Parses with `field.path=value` changes applied to the YAML before it is understood, as `--set` gives them.
 pub fn parse_with(source: &str, file: &str, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
     let plain = parse(source, file);
     if overrides.is_empty() {
         return plain;
     }
-    let mut document: Value = match serde_yaml::from_str(source) {
+    let mut document: Value = match serde_yaml::from_str(source.strip_prefix('\u{feff}').unwrap_or(source)) {
         Ok(document) => document,
         Err(_) => return plain,
     };
@@ -124,9 +162,13 @@ pub fn parse_with(source: &str, file: &str, overrides: &[String]) -> Result<Expe
         set(&mut document, change).map_err(|message| vec![Problem::new(&format!("--set {change}"), message)])?;
     }
     let label = format!("{file} with --set {}", overrides.join(" --set "));
-    let experiment: Experiment =
-        serde_path_to_error::deserialize(document).map_err(|error| vec![explain(&error, "", &label)])?;
-    finish(experiment, |path, message, help| Problem::new(&label, message).field(path).help(help))
+    let changed: Result<Experiment, Vec<Problem>> =
+        serde_path_to_error::deserialize(document).map_err(|error| vec![explain(&error, "", &label)]);
+    let changed = changed.and_then(|experiment| {
+        finish(experiment, |path, message, help| Problem::new(&label, message).field(path).help(help))
+    });
+    // What is wrong with the file itself has a line that can be named.
+    if changed.is_err() && plain.is_err() { plain } else { changed }
 }
 
 /// Checks what types cannot say, and sanitizes the texts that screens show.
@@ -180,24 +222,61 @@ fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>, source: &str, 
         let parent = path.strip_suffix(&name).map_or(path.as_str(), |parent| parent).trim_end_matches('.').to_owned();
         path = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
         let (expected, help) = choices(message, &name);
-        return Problem::new(file, format!("unknown field; expected {expected}")).field(&path).at(location, source).help(help);
+        return Problem::new(file, format!("unknown field; expected {expected}"))
+            .field(&path)
+            .at(location, source)
+            .help(help);
     }
     if let Some(name) = quoted_after(message, "unknown variant ") {
         let (expected, help) = choices(message, &name);
-        return Problem::new(file, format!("expected {expected}, found `{name}`")).field(&path).at(location, source).help(help);
+        return Problem::new(file, format!("expected {expected}, found `{name}`"))
+            .field(&path)
+            .at(location, source)
+            .help(help);
     }
-    if let Some(name) = quoted_after(message, "duplicate field ").or_else(|| quoted_after(message, "duplicate entry with key ")) {
-        let again = source.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with(&format!("{name}:"))).nth(1);
-        let place = again.map(|(row, line)| (row + 1, line.len() - line.trim_start().len() + 1)).or(location);
-        return Problem::new(file, format!("`{name}` stands twice; expected it once")).field(&name).at(place, source)
-            .help(Some("keep the one that you mean".to_owned()));
+    if message.contains("duplicate ")
+        && let Some((field, place)) = duplicate(source)
+    {
+        let name = field.rsplit('.').next().unwrap_or_default();
+        let problem = Problem::new(file, format!("`{name}` stands twice; expected it once")).field(&field);
+        return problem.at(Some(place), source).help(Some("keep the one that you mean".to_owned()));
     }
     if let Some(name) = quoted_after(message, "missing field ") {
         let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        return Problem::new(file, "is missing").field(&field).at(location, source)
-            .help(Some(format!("add `{name}: …`{}", if path.is_empty() { String::new() } else { format!(" below `{path}`") })));
+        return Problem::new(file, "is missing").field(&field).at(location, source).help(Some(format!(
+            "add `{name}: …`{}",
+            if path.is_empty() { String::new() } else { format!(" below `{path}`") }
+        )));
     }
-    Problem::new(file, in_plain_words(message)).field(&path).at(location, source)
+    match serde_yaml::from_str::<IgnoredAny>(source) {
+        Err(error) if !source.is_empty() => syntax(&error, source, file),
+        _ => Problem::new(file, in_plain_words(message)).field(&path).at(location, source),
+    }
+}
+
+/// What keeps a text from being YAML at all.
+fn syntax(error: &serde_yaml::Error, source: &str, file: &str) -> Problem {
+    let location = error.location().map(|place| (place.line(), place.column()));
+    let raw = error.to_string();
+    if raw.contains("more than one document") {
+        let second = source.match_indices("\n---").last().map_or((1, 1), |(offset, _)| place_of(source, offset + 1));
+        let problem = Problem::new(file, "a second document begins here; expected one experiment a file");
+        return problem.at(Some(second), source).help(Some("put it into a file of its own".to_owned()));
+    }
+    let line = location.and_then(|(line, _)| source.lines().nth(line - 1)).unwrap_or_default();
+    if line.trim_start_matches(' ').starts_with('\t') {
+        let problem = Problem::new(file, "a tab indents this line; expected spaces").at(location, source);
+        return problem.help(Some("replace the tab by spaces".to_owned()));
+    }
+    let (what, rest) = raw.split_once(" at line ").unwrap_or((&raw, ""));
+    // The parser names a second place: where the thing begins that it was reading.
+    let begin = rest.split_once(", while ").and_then(|(_, context)| context.split_once(" at line "));
+    let (context, place) = begin.map_or((String::new(), None), |(context, place)| {
+        let numbers =
+            place.split_once(" column ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+        (format!(" while {context}"), numbers)
+    });
+    Problem::new(file, format!("not valid YAML: {what}{context}")).at(place.or(location), source)
 }
 
 fn quoted_after(message: &str, prefix: &str) -> Option<String> {
@@ -215,77 +294,38 @@ fn choices(message: &str, found: &str) -> (String, Option<String>) {
 }
 
 fn in_plain_words(message: &str) -> String {
-    let Some((found, expected)) = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))
+    let Some((found, expected)) = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))
         .and_then(|rest| rest.rsplit_once(", expected "))
     else {
         return message.to_owned();
     };
     let expected = match expected {
-        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",
         "a string" | "path string" => "text",
+        "field identifier" => "the name of a field",
         other if other.starts_with("struct ") => "a mapping of fields",
         other => other,
     };
-    format!("expected {expected}, found {found}")
-}
-
-/// Where the value of a dotted field stands. The parser reports where an error arose, so one is raised on the value; a
-/// field that is absent gives the place of the mapping it belongs in.
-fn locate(source: &str, path: &str) -> Option<(usize, usize)> {
-    let keys: Vec<&str> = path.split('.').collect();
-    let place = |keys: &[&str]| {
-        let error = Seek(keys).deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
-        error.location().map(|place| (place.line(), place.column()))
+    let found = match found {
+        "unit value" => "nothing".to_owned(),
+        "sequence" => "a list".to_owned(),
+        "map" => "a mapping".to_owned(),
+        other => ["integer ", "floating point ", "boolean "]
+            .iter()
+            .find_map(|kind| other.strip_prefix(kind))
+            .map_or_else(|| other.replacen("string ", "text ", 1), str::to_owned),
     };
-    (1..=keys.len()).rev().find_map(|len| place(&keys[..len]))
-}
-
-struct Seek<'a>(&'a [&'a str]);
-
-impl<'de> DeserializeSeed<'de> for Seek<'_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seek<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("the value that is sought")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((key, rest)) = self.0.split_first() else { return Err(A::Error::custom("found")) };
-        while let Some(name) = map.next_key::<String>()? {
-            if name == *key {
-                map.next_value_seed(Seek(rest))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom("found"))
-    }
+    format!("expected {expected}, found {found}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_value_is_found_in_block_and_flow_style() {
-        let source = "a: 1\nb:\n  c: 2\n  d: { e: x, f: 3 }\n";
-        assert_eq!(locate(source, "b.c"), Some((3, 6)));
-        assert_eq!(locate(source, "b.d.f"), Some((4, 17)));
-    }
 
     #[test]
     fn control_characters_in_an_excerpt_become_spaces_of_the_same_width() {

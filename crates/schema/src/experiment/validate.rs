@@ -121,7 +121,9 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let schedule = &experiment.train.schedule;
     let epochs = f64::from(experiment.train.epochs);
     let field = "train.schedule.warmup_epochs";
-    number(findings, field, schedule.warmup_epochs, |x| (0.0..=epochs).contains(&x), "0 up to the number of epochs");
+    // Without epochs there is nothing to compare with, and that is said already.
+    let most = if epochs > 0.0 { epochs } else { f64::MAX };
+    number(findings, field, schedule.warmup_epochs, |x| (0.0..=most).contains(&x), "0 up to the number of epochs");
     if let Some(gamma) = schedule.gamma {
         number(findings, "train.schedule.gamma", gamma, |x| x > 0.0 && x <= 1.0, "a factor above 0 and up to 1");
     }

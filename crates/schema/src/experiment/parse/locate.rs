@@ -1,0 +1,188 @@
+//! Where in a file's text something stands. The parser reports where an error arose, so one is raised there.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Line and column, counted from 1.
+pub(super) type Place = (usize, usize);
+
+/// Where the value of a dotted field stands; a field that is absent gives the place of the mapping it belongs in.
+pub(super) fn locate(source: &str, path: &str) -> Option<Place> {
+    let keys: Vec<&str> = path.split('.').collect();
+    let place = |keys: &[&str]| {
+        let error = Seek(keys).deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
+        error.location().map(|place| (place.line(), place.column()))
+    };
+    (1..=keys.len()).rev().find_map(|len| place(&keys[..len]))
+}
+
+struct Seek<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Seek<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the value that is sought")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((key, rest)) = self.0.split_first() else { return Err(A::Error::custom("found")) };
+        while let Some(name) = map.next_key::<String>()? {
+            if name == *key {
+                map.next_value_seed(Seek(rest))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(A::Error::custom("found"))
+    }
+}
+
+/// The first field that stands twice in its mapping, and where it does so again.
+pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
+    let mut twice = None;
+    let unique = Unique { path: String::new(), twice: &mut twice };
+    let error = unique.deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
+    let place = error.location().map(|place| (place.line(), place.column()))?;
+    twice.map(|field| (field, place))
+}
+
+/// Where a byte of the text stands.
+pub(super) fn place_of(source: &str, offset: usize) -> Place {
+    let before = &source[..offset];
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+}
+
+/// A value in which no mapping may say a key twice.
+struct Unique<'a> {
+    path: String,
+    /// The dotted field that does.
+    twice: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(path) =
+            map.next_key_seed(Key { parent: &self.path, seen: &mut seen, twice: &mut *self.twice })?
+        {
+            map.next_value_seed(Unique { path, twice: &mut *self.twice })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// A key; the result is its dotted path.
+struct Key<'a> {
+    parent: &'a str,
+    seen: &'a mut HashSet<String>,
+    twice: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<String, E> {
+        let path = if self.parent.is_empty() { name.to_owned() } else { format!("{}.{name}", self.parent) };
+        if self.seen.insert(name.to_owned()) {
+            return Ok(path);
+        }
+        *self.twice = Some(path);
+        Err(E::custom("stands twice"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_in_block_and_flow_style() {
+        let source = "a: 1\nb:\n  c: 2\n  d: { e: x, f: 3 }\n";
+        assert_eq!(locate(source, "b.c"), Some((3, 6)));
+        assert_eq!(locate(source, "b.d.f"), Some((4, 17)));
+    }
+
+    #[test]
+    fn the_second_of_two_equal_keys_is_found_in_its_own_mapping() {
+        let source = "name: a\nb:\n  name: 1\n  d: { e: x, name: y, e: 3 }\n";
+        assert_eq!(duplicate(source), Some(("b.d.e".to_owned(), (4, 23))));
+        assert_eq!(duplicate("name: a\nb:\n  name: 1\n  name: 2\n"), Some(("b.name".to_owned(), (4, 3))));
+        assert_eq!(duplicate("a: [1, { b: 1 }]\nc: ~\nd: 1.5\ne: true\nf: -1\n"), None);
+    }
+
+    #[test]
+    fn a_place_counts_characters() {
+        assert_eq!(place_of("ä\nöü\0", 7), (2, 3));
+    }
+}

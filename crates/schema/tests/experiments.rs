@@ -1,0 +1,198 @@
+//! What is said about wrong experiment files: one file a mistake in `data/experiments`, the text beside it.
+//! `WARMSTART_BLESS=1` writes the texts anew, for eyes to check.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use warmstart_schema::experiment::{self, Problem};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/experiments")
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
+}
+
+/// Every `.yaml` below a folder.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries
+        .flat_map(|path| if path.is_dir() { yaml_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .collect();
+    files.sort_unstable();
+    files
+}
+
+fn said(path: &Path) -> String {
+    match experiment::load(path, &[]) {
+        Ok(experiment) => format!("accepted as {:?}\n", experiment.name),
+        Err(problems) => {
+            let texts: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
+            texts.concat().replace(&format!("{}/", folder().display()), "")
+        }
+    }
+}
+
+#[test]
+fn every_mistake_is_explained() {
+    let files = yaml_files(&folder());
+    assert!(files.len() > 60);
+    let mut wrong = Vec::new();
+    for path in files {
+        let (said, beside) = (said(&path), path.with_extension("expected"));
+        if std::env::var_os("WARMSTART_BLESS").is_some() {
+            fs::write(&beside, &said).unwrap();
+        }
+        let expected = fs::read_to_string(&beside).unwrap_or_default();
+        if said != expected {
+            wrong.push(format!("{}\nexpected:\n{expected}\nsaid:\n{said}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_shipped_experiment_is_valid_and_says_what_it_asks() {
+    let files = yaml_files(&shipped());
+    assert!(files.len() >= 5, "{files:?}");
+    for path in files {
+        let experiment = experiment::load(&path, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert!(experiment.question.is_some(), "{}", path.display());
+        let source = fs::read_to_string(&path).unwrap();
+        let depth = path.strip_prefix(shipped()).unwrap().components().count() - 1;
+        let comment = format!("# yaml-language-server: $schema={}/schema.json\n", ["..", "."][usize::from(depth == 0)]);
+        assert!(source.starts_with(&comment), "{} should begin with {comment}", path.display());
+    }
+}
+
+#[test]
+fn the_schema_for_editors_is_the_one_of_the_code() {
+    let path = shipped().join("schema.json");
+    let generated = serde_json::to_string_pretty(&experiment::json_schema()).unwrap() + "\n";
+    if std::env::var_os("WARMSTART_BLESS").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    assert!(
+        fs::read_to_string(path).unwrap_or_default() == generated,
+        "WARMSTART_BLESS=1 writes experiments/schema.json anew"
+    );
+}
+
+#[test]
+fn what_is_written_out_is_read_back() {
+    for path in yaml_files(&shipped()) {
+        let experiment = experiment::load(&path, &[]).unwrap();
+        assert_eq!(experiment::parse(&experiment.to_yaml().unwrap(), "again").unwrap(), experiment);
+    }
+}
+
+#[test]
+fn a_change_from_the_command_line_is_checked_like_the_file() {
+    let path = shipped().join("4-effnet-freeze.yaml");
+    let with = |change: &str| experiment::load(&path, &[change.to_owned()]);
+    assert_eq!(with("train.epochs=3").unwrap().train.epochs, 3);
+    assert_eq!(with("train.schedule.warmup_epochs=0").unwrap().train.schedule.warmup_epochs.to_bits(), 0);
+    let message =
+        |change: &str| with(change).unwrap_err().iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+    assert!(message("train.epoch=3").contains("did you mean `epochs`?"));
+    assert!(message("train.epochs=x").contains("expected a whole number"));
+    assert!(message("train.epochs.x=1").contains("below a field that is no mapping"));
+    assert!(message("train.epochs").contains("FIELD=VALUE"));
+    assert!(message("name=[").contains("not YAML"));
+}
+
+/// Every problem names the file and, where the fault is in a line, that line; and it is found quickly.
+fn refused_quickly(source: &str) -> Vec<Problem> {
+    let began = Instant::now();
+    let problems = experiment::parse(source, "x.yaml").err().unwrap_or_default();
+    assert!(!problems.is_empty());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    problems
+}
+
+#[test]
+fn bombs_are_refused_quickly() {
+    let nested = |open: &str, close: &str| format!("name: {}1{}", open.repeat(100_000), close.repeat(100_000));
+    assert!(refused_quickly(&nested("[", "]"))[0].at.is_some());
+    assert!(refused_quickly(&nested("{a: ", "}"))[0].at.is_some());
+    let deep: String = (0..400).flat_map(|depth| [" ".repeat(depth), "k:\n".to_owned()]).collect();
+    refused_quickly(&deep);
+    for item in ["- ", "? ", "!!a ", "&a ", "a: "] {
+        refused_quickly(&format!("name: x\ntrain:\n  {}1\n", item.repeat(200_000)));
+    }
+    let keys: String =
+        (0..40_000).flat_map(|number| ["key".to_owned(), number.to_string(), ": 1\n".to_owned()]).collect();
+    assert!(refused_quickly(&keys)[0].at.is_some());
+    let bomb = fs::read_to_string(folder().join("alias-bomb.yaml")).unwrap();
+    refused_quickly(&bomb);
+    let began = Instant::now();
+    experiment::parse_with(&bomb, "x.yaml", &["seed=1".to_owned()]).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_file_of_more_than_a_mebibyte_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.yaml");
+    fs::write(&path, "# a\n".repeat(1 << 19)).unwrap();
+    let problems = experiment::load(&path, &[]).unwrap_err();
+    assert!(problems[0].to_string().contains("expected at most 1048576"), "{}", problems[0]);
+    let missing = experiment::load(&folder.path().join("none.yaml"), &[]).unwrap_err();
+    assert!(missing[0].to_string().contains("none.yaml: cannot be read"), "{}", missing[0]);
+    assert!(experiment::load(folder.path(), &[]).unwrap_err()[0].to_string().contains("is not a file"));
+}
+
+/// Bytes of shipped files and of mistakes, cut, doubled and changed: none may panic, and every problem of a text that is
+/// not empty names its line.
+#[test]
+fn no_mutation_panics() {
+    let seeds: Vec<Vec<u8>> =
+        yaml_files(&shipped()).iter().chain(&yaml_files(&folder())).map(|path| fs::read(path).unwrap()).collect();
+    let mutation =
+        (0..seeds.len(), proptest::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), 0..6_u8), 1..6));
+    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
+    let run = TestRunner::new(config).run(&mutation, |(seed, edits)| {
+        let mut bytes = seeds[seed].clone();
+        for (at, length, byte, kind) in edits {
+            mutate(&mut bytes, usize::from(at), usize::from(length), byte, kind);
+        }
+        let source = String::from_utf8_lossy(&bytes);
+        if let Err(problems) = experiment::parse(&source, "x.yaml") {
+            for problem in problems {
+                let is_empty = problem.message.starts_with("is empty");
+                prop_assert!(problem.at.is_some() || is_empty, "{problem}\n{source}");
+                let line = problem.at.map_or(1, |(line, _)| line);
+                prop_assert!(line <= source.lines().count() + 1, "{problem}");
+                prop_assert!(!problem.to_string().chars().any(|c| c.is_control() && c != '\n'), "{problem}");
+            }
+        }
+        Ok(())
+    });
+    run.unwrap();
+}
+
+fn mutate(bytes: &mut Vec<u8>, at: usize, length: usize, byte: u8, kind: u8) {
+    const BITS: [&[u8]; 10] = [b": ", b"- ", b"\t", b"&a", b"*a", b"!!x", b"---\n", b"{", b"\"", b"\0"];
+    let at = at % (bytes.len() + 1);
+    let end = (at + length % 40).min(bytes.len());
+    match kind {
+        0 => drop(bytes.drain(at..end)),
+        1 => bytes.insert(at, byte),
+        2 => drop(bytes.splice(at..at, BITS[usize::from(byte) % BITS.len()].iter().copied())),
+        3 => {
+            let copy = bytes[at..end].to_vec();
+            bytes.extend(copy);
+        }
+        4 => bytes.truncate(at),
+        _ => {
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+        }
+    }
+}
