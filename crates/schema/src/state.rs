@@ -221,6 +221,7 @@ impl RunState {
         // What an earlier attempt did after its last checkpoint happens again.
         self.epochs.retain(|epoch| epoch.step <= step);
         self.batches.retain(|batch| batch.step <= step);
+        self.resumes.retain(|mark| *mark <= step);
         if attempt.number > 1 {
             self.resumes.push(step);
         }

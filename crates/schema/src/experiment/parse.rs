@@ -100,13 +100,22 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
         }
         Ok(_) => {}
     }
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse_with(&text, &label, overrides),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            fail("is not UTF-8 text".to_owned(), "save it as UTF-8")
-        }
+    match std::fs::read(path) {
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => parse_with(text, &label, overrides),
+            Err(error) => Err(vec![not_utf8(&bytes[..error.valid_up_to()], &label)]),
+        },
         Err(error) => fail(format!("cannot be read: {error}"), "check the path and its permissions"),
     }
+}
+
+/// The problem of a file that is UTF-8 only up to here.
+fn not_utf8(good: &[u8], file: &str) -> Problem {
+    let good = String::from_utf8_lossy(good);
+    let place = place_of(&good, good.len());
+    Problem::new(file, "the text from here on is not UTF-8")
+        .at(Some(place), &good)
+        .help(Some("save it as UTF-8".to_owned()))
 }
 
 /// Parses an experiment's text; `file` is what problems call it.
