@@ -41,11 +41,12 @@ impl<'a> From<&'a Problem> for Found<'a> {
 }
 
 pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let files = if arguments.files.is_empty() {
+    let mut files: Vec<ExperimentFile> = if arguments.files.is_empty() {
         experiments(&context.experiments)?
     } else {
         arguments.files.iter().map(|name| names::experiment(context, name, &[])).collect::<anyhow::Result<_>>()?
     };
+    names::check_sources(context, &mut files);
     let problems: Vec<Problem> = files.iter().flat_map(problems).cloned().collect();
     if context.json {
         output::answer_json(&files.iter().map(checked).collect::<Vec<_>>())?;
@@ -54,8 +55,8 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let places = Places::from_env();
     let good = |file: &ExperimentFile| {
         let experiment = file.loaded.as_ref().ok()?;
-        let missing = places.missing(experiment).iter().map(|lack| format!("  not here yet: {lack}\n")).collect::<String>();
-        Some(format!("{}: ok: {}\n{missing}", shown(&file.path), experiment.name))
+        let missing = places.missing(experiment).into_iter().map(|lack| format!("  not here yet: {lack}\n"));
+        Some(format!("{}: ok: {}\n{}", shown(&file.path), experiment.name, missing.collect::<Vec<_>>().concat()))
     };
     output::answer(&files.iter().filter_map(good).collect::<String>())?;
     if problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(problems).into()) }

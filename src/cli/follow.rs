@@ -153,7 +153,8 @@ impl Following<'_> {
                 );
             }
             Status::Lost => {
-                let from = if run.state.checkpoint.is_some() { "goes on from its last checkpoint" } else { "starts it again" };
+                let from =
+                    if run.state.checkpoint.is_some() { "goes on from its last checkpoint" } else { "starts it again" };
                 let help = format!("`warmstart resume {id}` {from}");
                 let what = format!("run {id} ended without a word: killed, out of memory, or told to leave at once");
                 self.complain(&what, &worker_log_tail(&self.context.checkpoints, id, LOG_LINES), &help);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
 use super::{Context, shown};
@@ -24,6 +25,22 @@ pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow
     let stem = unique(name, &stems).map_err(|found| refuse("experiment", name, &found, &stems))?;
     let path = files.iter().find(|file| file.stem == stem).map(|file| file.path.clone()).unwrap_or_default();
     Ok(ExperimentFile::load(path, overrides))
+}
+
+/// Refuses those of the files that start from an experiment which is nowhere.
+pub fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
+    let others = experiments(&context.experiments).unwrap_or_default();
+    let known: Vec<String> = others.iter().chain(&*files).map(|file| file.stem.clone()).collect();
+    for file in files {
+        let from = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref()).map(|init| &init.from);
+        if let Some(from) = from.filter(|from| !known.contains(from)) {
+            let near = text::closest(from, known.iter().map(String::as_str));
+            let help =
+                near.map_or_else(|| "`warmstart list` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
+            let message = format!("no experiment is called `{}`", text::line(from, 80));
+            file.loaded = Err(vec![Problem::in_file(&file.path, "init.from", message, help)]);
+        }
+    }
 }
 
 /// A run by id, by the id's unique beginning, or by an experiment's file stem: its newest run.
@@ -74,7 +91,8 @@ fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure {
         return Failure::new(Kind::Input, what).help("write more of the name");
     }
     let list = if kind == "run" { "runs" } else { "list" };
-    let near = text::closest(&name, known.iter().copied());
+    let unnumbered = known.iter().map(|known| unnumbered(known));
+    let near = text::closest(&name, known.iter().copied().chain(unnumbered));
     let help = near.map_or_else(|| format!("`warmstart {list}` shows all"), |near| format!("did you mean `{near}`?"));
     Failure::new(Kind::NotFound, format!("no {kind} is called `{name}`")).help(help)
 }

@@ -63,20 +63,35 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// All experiments, or every problem of every file before anything starts.
 fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
+    let named = arguments.names.iter().map(|name| names::experiment(context, name, &arguments.set));
+    let mut files: Vec<ExperimentFile> = named.collect::<anyhow::Result<_>>()?;
+    names::check_sources(context, &mut files);
     let mut good = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
-    for name in &arguments.names {
-        let file = names::experiment(context, name, &arguments.set)?;
-        match &file.loaded {
-            Ok(experiment) => good.push((file.clone(), experiment.clone())),
-            Err(found) => {
-                // A mistake in `--set` is the same in every file.
-                let new: Vec<Problem> = found.iter().filter(|problem| !problems.contains(problem)).cloned().collect();
-                problems.extend(new);
-            }
+    for file in files {
+        match file.loaded.clone() {
+            Ok(experiment) => good.push((file, experiment)),
+            // A mistake in `--set` is the same in every file.
+            Err(found) if found.iter().all(|problem| problems.contains(problem)) => {}
+            Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(good) } else { Err(Problems(problems).into()) }
+    if problems.is_empty() { Ok(sources_first(good)) } else { Err(Problems(problems).into()) }
+}
+
+/// What another one starts from is launched before it, or that one would not wait; otherwise the order stays.
+fn sources_first(mut files: Vec<(ExperimentFile, Experiment)>) -> Vec<(ExperimentFile, Experiment)> {
+    let mut ordered = Vec::with_capacity(files.len());
+    while !files.is_empty() {
+        let is_free = |(file, experiment): &(ExperimentFile, Experiment)| {
+            let from = experiment.init.as_ref().map(|init| &init.from);
+            !files.iter().any(|(other, _)| other.stem != file.stem && Some(&other.stem) == from)
+        };
+        // Where each waits for another, somebody has to begin.
+        let next = files.iter().position(is_free).unwrap_or(0);
+        ordered.push(files.remove(next));
+    }
+    ordered
 }
 
 /// An experiment that starts from another one's checkpoint needs a run of that which is done, or is to come before.

@@ -9,12 +9,12 @@ use crate::place::Place;
 #[case::option(&["list", "--jsn"], 2, "--json")]
 #[case::device(&["train", "lite0-freeze", "--device", "tpu"], 2, "expected auto, cpu, cuda or cuda:N")]
 #[case::ambiguous(&["params", "effnet-fr"], 0, "")]
-#[case::several(&["params", "effnet"], 2, "effnet-finetune, effnet-freeze, effnet-resized")]
+#[case::several(&["params", "effnet"], 2, "3-effnet-resized, 4-effnet-freeze, 5-effnet-finetune")]
 #[case::mistyped(&["params", "effnet-freze"], 3, "did you mean `effnet-freeze`?")]
 #[case::no_file(&["check", "nowhere.yaml"], 3, "there is no file nowhere.yaml")]
 #[case::no_run(&["show", "2020"], 3, "no run is called `2020`")]
 #[case::no_folder(&["list", "--experiments", "nowhere"], 3, "nowhere")]
-#[case::nothing_to_start_from(&["train", "effnet-finetune"], 3, "train `effnet-freeze` first")]
+#[case::nothing_to_start_from(&["train", "effnet-finetune"], 3, "train `4-effnet-freeze` first")]
 #[case::set(&["train", "lite0-freeze", "--set", "train.epochs=0"], 2, "train.epochs: expected a whole number from 1")]
 #[case::set_without_value(&["train", "lite0-freeze", "--set", "train.epochs"], 2, "expected FIELD=VALUE")]
 fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case] text: &str) {
@@ -44,6 +44,11 @@ fn every_problem_of_every_file_is_shown_before_anything_starts() {
         assert!(said.err.contains(text), "{text}\n{}", said.err);
     }
     assert!(!place.checkpoints().exists());
+    let orphan = place.write("orphan.yaml", &format!("{good}init: {{ from: 4-effnet-freze }}\n"));
+    let said = place.say(&["check", &orphan]);
+    assert!(said.code == 2 && said.err.contains("orphan.yaml:8:15: init.from: no experiment"), "{}", said.err);
+    assert!(said.err.contains("did you mean `4-effnet-freeze`?"), "{}", said.err);
+    assert_eq!(place.say(&["train", &orphan]).code, 2);
     let checked = place.say(&["check", &fine, &first, "--json"]);
     let json = checked.json();
     assert_eq!((checked.code, json[0]["ok"].as_bool(), json[1]["ok"].as_bool()), (2, Some(true), Some(false)));

@@ -75,7 +75,11 @@ impl Place {
     /// Waits until a run is in this state.
     pub fn wait_for(&self, stem: &str, state: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.runs().iter().any(|run| run["stem"] == stem && run["state"] == state) {
+        while !self
+            .runs()
+            .iter()
+            .any(|run| run["stem"].as_str().is_some_and(|known| known.ends_with(stem)) && run["state"] == state)
+        {
             assert!(Instant::now() < deadline, "{stem} is not {state}: {:?}", self.runs());
             std::thread::sleep(Duration::from_millis(30));
         }

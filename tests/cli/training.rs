@@ -33,8 +33,10 @@ fn runs_are_trained_one_after_the_other_and_compared() {
 #[test]
 fn an_experiment_waits_for_the_one_it_starts_from() {
     let place = Place::new();
-    let said = place.say(&["train", "lite0-freeze", "lite0-finetune"]);
+    let said = place.say(&["train", "lite0-finetune", "lite0-freeze"]);
     assert_eq!(said.code, 0, "{}", said.err);
+    let place_of = |text: &str| said.err.find(text).unwrap_or_else(|| panic!("{text}\n{}", said.err));
+    assert!(place_of("Lite0, freeze: done") < place_of("Lite0, fine-tune: started"), "{}", said.err);
     assert_eq!(place.say(&["train", "lite0-finetune", "--quiet"]).code, 0);
 }
 

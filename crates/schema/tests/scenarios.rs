@@ -1,12 +1,11 @@
 //! What a log amounts to: one log a story in `scenarios`, the resulting state beside it. `WARMSTART_BLESS=1` writes the
 //! states anew, for eyes to check.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use warmstart_schema::event::EventReader;
-use warmstart_schema::state::{Liveness, RunState};
+use warmstart_schema::state::{FrozenProof, Liveness, RunState};
 
 fn logs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
@@ -31,8 +30,8 @@ fn state(log: &Path) -> std::io::Result<RunState> {
 
 /// The state as a page of text.
 fn described(state: &RunState) -> String {
-    let mut out = String::new();
-    let mut say = |name: &str, value: String| drop(writeln!(out, "{name}: {value}"));
+    let mut out = Vec::new();
+    let mut say = |name: &str, value: String| out.push(format!("{name}: {value}\n"));
     for (name, liveness) in [
         ("free", Liveness::Free),
         ("held", Liveness::Held),
@@ -61,11 +60,11 @@ fn described(state: &RunState) -> String {
     say("train time", format!("{:?}", state.train_time()));
     say("time left", format!("{:?}", state.time_left()));
     say("test", format!("{:?}", state.test.as_ref().map(|test| (test.epoch, test.accuracy))));
-    say("frozen unchanged", format!("{:?}", state.frozen.as_ref().map(|proof| proof.unchanged())));
+    say("frozen unchanged", format!("{:?}", state.frozen.as_ref().map(FrozenProof::unchanged)));
     say("notes", format!("{:?}", state.notes.iter().map(|note| &note.text).collect::<Vec<_>>()));
     say("outcome", format!("{:?}", state.outcome));
     say("damaged lines", state.damaged_lines.to_string());
-    out
+    out.concat()
 }
 
 #[test]

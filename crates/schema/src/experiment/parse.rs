@@ -39,6 +39,13 @@ impl Problem {
         Self { file: file.to_owned(), at: None, field: String::new(), message, help: None, excerpt: None }
     }
 
+    /// What only others can know to be wrong with a field of a file that can be read.
+    pub fn in_file(path: &Path, field: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let source = std::fs::read_to_string(path).unwrap_or_default();
+        let label = text::line(&path.display().to_string(), 300);
+        Self::new(&label, message).field(field).at(locate(&source, field), &source).help(Some(help.into()))
+    }
+
     fn at(mut self, at: Option<(usize, usize)>, source: &str) -> Self {
         self.at = at;
         self.excerpt = at.and_then(|(line, _)| source.lines().nth(line - 1)).map(printable);

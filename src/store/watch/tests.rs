@@ -1,0 +1,130 @@
+//! Runs followed in folders that change.
+
+use warmstart_schema::event::{Event, EventWriter};
+use warmstart_schema::process::Identity;
+use warmstart_schema::queue::{Active, Entry};
+use warmstart_schema::state::Status;
+
+use super::*;
+use crate::store::Runs;
+
+fn run(root: &Path, id: &str, events: &[Event]) -> RunDir {
+    let dir = RunDir::of(root, &id.parse().unwrap());
+    fs::create_dir_all(dir.path()).unwrap();
+    let info = serde_json::json!({
+        "format": 1, "id": id, "experiment": id, "group": "g", "stem": "s", "source": "s.yaml",
+        "created": "2026-01-01T00:00:00Z", "device": "cpu",
+    });
+    dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+    append(&dir, events);
+    dir
+}
+
+fn append(dir: &RunDir, events: &[Event]) {
+    let mut log = EventWriter::open(&dir.events()).unwrap();
+    for event in events {
+        log.write(event).unwrap();
+    }
+}
+
+fn finished() -> Event {
+    Event::Finished { train_time: 1.0, stopped_early: false }
+}
+
+fn poll(watcher: &mut Watcher, runs: &mut Runs) -> usize {
+    let changes = watcher.poll();
+    let count = changes.len();
+    for change in changes {
+        runs.apply(change);
+    }
+    count
+}
+
+fn status(runs: &Runs, id: &str) -> Status {
+    runs.get(&id.parse().unwrap()).unwrap().status()
+}
+
+#[test]
+fn a_run_is_followed_from_the_queue_to_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[]);
+    let queue = Queue::new(root.path());
+    let entry = Entry { run: "a".parse().unwrap(), stem: "s".to_owned(), slot: "cpu".to_owned(), after: None };
+    queue.push(entry.clone()).unwrap();
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Queued(1));
+    let active = Active { entry, worker: Identity::current() };
+    let content = queue::Content { waiting: Vec::new(), active: vec![active] };
+    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Starting);
+    let lock = dir.lock().unwrap().unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    append(&dir, &[finished()]);
+    fs::write(root.path().join("queue.json"), "{\"waiting\":[],\"active\":[]}").unwrap();
+    drop(lock);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
+}
+
+#[test]
+fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    for _ in 0..3 {
+        poll(&mut watcher, &mut runs);
+    }
+    let lock = dir.lock().unwrap();
+    append(&dir, &[Event::Stopping]);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    drop(lock);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Free);
+    fs::remove_dir_all(dir.path()).unwrap();
+    watcher.listed = None;
+    poll(&mut watcher, &mut runs);
+    assert!(runs.is_empty());
+}
+
+#[test]
+fn many_runs_at_rest_take_turns() {
+    let root = tempfile::tempdir().unwrap();
+    let ids: Vec<String> = (0..RESTING_PER_POLL + 10).map(|index| format!("r{index:05}")).collect();
+    for id in &ids {
+        run(root.path(), id, &[]);
+    }
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    while runs.len() < ids.len() {
+        poll(&mut watcher, &mut runs);
+    }
+    append(&RunDir::new(root.path().join(ids.last().unwrap())), &[finished()]);
+    append(&RunDir::new(root.path().join(&ids[0])), &[finished()]);
+    for _ in 0..3 {
+        poll(&mut watcher, &mut runs);
+    }
+    assert_eq!(status(&runs, &ids[0]), Status::Finished);
+    assert_eq!(status(&runs, ids.last().unwrap()), Status::Finished);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once_and_hides_no_run() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    fs::write(dir.path().join("run.json"), "{").unwrap();
+    fs::write(root.path().join("queue.json"), "not json").unwrap();
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    poll(&mut watcher, &mut runs);
+    assert!(runs.problem().unwrap().contains("queue.json"), "{:?}", runs.problem());
+    assert!(runs.get(&"a".parse().unwrap()).unwrap().info.is_err());
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
+    fs::remove_file(root.path().join("queue.json")).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.problem(), None);
+}
