@@ -45,7 +45,7 @@ pub struct Series {
 
 impl Widget for Chart<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        let labels = self.y.labels(usize::from(area.height / 3).clamp(2, 6));
+        let labels = self.y.labels(usize::from(area.height / 3).clamp(2, 6), 0.0);
         let label_width = labels.iter().map(|(_, text)| text.width()).max().unwrap_or(0);
         // Charts that stand above each other begin at the same column.
         let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
@@ -80,7 +80,9 @@ impl Chart<'_> {
             buf.set_string(x, foot.top(), "─", THEME.rule);
         }
         let mut free = foot.left();
-        for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12)) {
+        // Only within the first epoch is there anything between two epochs.
+        let least = if self.x.high - self.x.low > 1.0 { 1.0 } else { 0.0 };
+        for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12), least) {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);
             let middle = foot.left() + column_of(self.x.share(value), foot.width);

@@ -1,5 +1,9 @@
 //! Numbers as people read them: one precision for a kind of figure, `–` for "not yet".
 
+use std::path::Path;
+
+use warmstart_schema::text;
+
 /// What stands for a figure that is not there yet.
 pub const NOT_YET: &str = "–";
 
@@ -71,6 +75,11 @@ pub fn bytes(bytes: u64) -> String {
 /// A learning rate: short, and never rounded to nothing.
 pub fn rate(value: f64) -> String {
     format!("{value:.2e}")
+}
+
+/// A path as it can be shown: names of files are anybody's.
+pub fn path(path: &Path) -> String {
+    text::line(&path.display().to_string(), 300)
 }
 
 /// `1 run`, `2 runs`.

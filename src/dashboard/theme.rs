@@ -6,6 +6,9 @@ use ratatui::style::{Color, Modifier, Style};
 use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
+/// Bytes that one cell may hold. Families of emoji need 25; a tower of combining marks has no end.
+const HEAVIEST: usize = 32;
+
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
@@ -30,6 +33,11 @@ impl Look {
 
     /// Translates a finished frame into what the terminal can show.
     pub fn translate(self, buffer: &mut Buffer) {
+        for cell in &mut buffer.content {
+            if cell.symbol().len() > HEAVIEST {
+                cell.set_char(cell.symbol().chars().next().unwrap_or(' '));
+            }
+        }
         if self.ascii {
             for cell in &mut buffer.content {
                 if !cell.symbol().is_ascii() {
@@ -93,15 +101,21 @@ pub struct Theme {
 pub const THEME: Theme = Theme {
     title: Style::new().add_modifier(Modifier::BOLD),
     text: Style::new(),
-    muted: Style::new().fg(Color::DarkGray),
-    rule: Style::new().fg(Color::DarkGray),
-    label: Style::new().fg(Color::DarkGray),
-    selected: Style::new().fg(Color::Cyan).bg(Color::Reset).add_modifier(Modifier::REVERSED),
+    // Dim rather than grey: some palettes (Solarized) give bright black the colour of the background.
+    muted: Style::new().add_modifier(Modifier::DIM),
+    rule: Style::new().add_modifier(Modifier::DIM),
+    label: Style::new().add_modifier(Modifier::DIM),
+    selected: Style::new()
+        .fg(Color::Cyan)
+        .bg(Color::Reset)
+        .add_modifier(Modifier::REVERSED)
+        .remove_modifier(Modifier::DIM.union(Modifier::BOLD)),
     accent: Style::new().fg(Color::Cyan),
     key: Style::new().add_modifier(Modifier::BOLD),
     best: Style::new().fg(Color::Green).add_modifier(Modifier::BOLD),
-    train: Style::new().fg(Color::Gray),
-    validation: Style::new().fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+    train: Style::new().add_modifier(Modifier::DIM),
+    // Not bold: bold faces often lack Braille.
+    validation: Style::new().fg(Color::LightBlue),
     good: Style::new().fg(Color::Green),
     busy: Style::new().fg(Color::Yellow),
     waiting: Style::new().fg(Color::Blue),

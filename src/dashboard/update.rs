@@ -8,6 +8,7 @@ use tui_input::{Input, InputRequest};
 use warmstart_schema::text;
 
 use super::effect::Effect;
+use super::format::path;
 use super::message::{Command, Message, Report};
 use super::model::{CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen};
 
@@ -91,13 +92,27 @@ fn open(model: &mut Model) -> Vec<Effect> {
             problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
         Some((format!("{} cannot be used", file.stem), lines.collect::<Vec<_>>()))
     });
-    if let Some((title, lines)) = broken {
+    if let Some((title, lines)) = broken.or_else(|| never_run(model)) {
         model.popup = Some(Popup::Text { title, lines, down: 0 });
         return Vec::new();
     }
     let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
     show(model, Screen::Run(RunView { id: id.clone(), cursor: None, pane: Pane::Charts }));
     vec![Effect::ReadWorkerLog(id)]
+}
+
+/// What there is to say of the selected experiment when it has no run to open.
+fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
+    let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
+    let file = entry.file?;
+    let mut lines: Vec<String> = entry.experiment()?.question.iter().cloned().collect();
+    lines.push(format!("{} has not run yet; r launches it.", path(&file.path)));
+    let missing = model.missing(file);
+    if !missing.is_empty() {
+        lines.extend([String::new(), "Missing on this machine:".to_owned()]);
+        lines.extend(missing.iter().cloned());
+    }
+    Some((entry.label().to_owned(), lines))
 }
 
 /// Closes the innermost thing that is open.

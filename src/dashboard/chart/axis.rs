@@ -27,13 +27,13 @@ impl Axis {
         if span > 0.0 { (value - self.low) / span } else { 0.5 }
     }
 
-    /// At most about `most` round values within the range, all with the same number of decimals.
-    pub fn labels(self, most: usize) -> Vec<(f64, String)> {
+    /// At most about `most` round values within the range, `least` or more apart, all with the same number of decimals.
+    pub fn labels(self, most: usize, least: f64) -> Vec<(f64, String)> {
         let span = self.high - self.low;
         if !span.is_finite() || span <= 0.0 {
             return vec![(self.low, format!("{:.0}", self.low))];
         }
-        let step = nice(span / most.max(1) as f64);
+        let step = nice(span / most.max(1) as f64).max(least);
         let first = (self.low / step - 1e-9).ceil();
         // A step of 0.05 needs two decimals, one of 20 none.
         let decimals = (0..6).find(|&n| fits(step, n)).unwrap_or(6);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn texts(axis: Axis, most: usize) -> Vec<String> {
-        axis.labels(most).into_iter().map(|(_, text)| text).collect()
+        axis.labels(most, 0.0).into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
@@ -91,6 +91,12 @@ mod tests {
     }
 
     #[test]
+    fn epochs_are_whole() {
+        let labels = Axis { low: 1.0, high: 3.0 }.labels(6, 1.0);
+        assert_eq!(labels.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    }
+
+    #[test]
     fn a_range_holds_what_is_finite() {
         let axis = Axis::around([f64::NAN, 0.13, 0.47, f64::INFINITY]);
         assert!(axis.low <= 0.13 && axis.high >= 0.47 && axis.high < 1.0, "{axis:?}");
@@ -103,7 +109,7 @@ mod tests {
     fn extremes_do_not_run_away() {
         for value in [f64::MAX, f64::MIN_POSITIVE, -f64::MAX, 0.0] {
             let axis = Axis::around([value, 1.0]);
-            assert!(axis.labels(6).len() <= 8, "{value}");
+            assert!(axis.labels(6, 0.0).len() <= 8, "{value}");
         }
     }
 }

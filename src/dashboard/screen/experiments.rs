@@ -21,7 +21,7 @@ use warmstart_schema::state::Status;
 
 use super::paint;
 use super::table::{self, Column};
-use crate::dashboard::format::{NOT_YET, duration, metric};
+use crate::dashboard::format::{NOT_YET, duration, metric, path};
 use crate::dashboard::model::{Entry, ListView, Model, Place, places};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
@@ -69,7 +69,7 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
     let lines = if model.catalogue.is_none() {
         vec!["Reading the experiments …".to_owned()]
     } else if filter.is_empty() {
-        let folder = model.experiments.display();
+        let folder = path(&model.experiments);
         vec![
             format!("There is no experiment in {folder} yet."),
             "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use warmstart_schema::state::Status;
 
 use super::paint;
-use crate::dashboard::format::plural;
+use crate::dashboard::format::{path, plural};
 use crate::dashboard::keys::{Binding, Context, bindings};
 use crate::dashboard::message::Command;
 use crate::dashboard::model::{Filter, Model};
@@ -47,7 +47,7 @@ fn split_at(text: &str, chars: usize) -> (&str, &str) {
 
 /// What there is, when nothing happened.
 fn summary(model: &Model) -> String {
-    let Some(catalogue) = &model.catalogue else { return format!("reading {} …", model.experiments.display()) };
+    let Some(catalogue) = &model.catalogue else { return format!("reading {} …", path(&model.experiments)) };
     let count = |wanted: fn(Status) -> bool| model.runs.iter().filter(|run| wanted(run.status())).count();
     let states = [
         (count(Status::is_live), "running"),

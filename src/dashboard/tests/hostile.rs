@@ -106,12 +106,14 @@ pub fn hostile() -> Model {
     let missing = files.iter().map(|file| (file.path.clone(), vec![NASTY[1].repeat(9)])).take(2).collect();
     update(&mut model, Message::Experiments(Catalogue { files, error: None, missing }));
     let mut changes = Vec::new();
+    let tower = format!("e{}", "\u{301}".repeat(2_000));
     let states = [Liveness::Held, Liveness::Free, Liveness::Queued(usize::MAX), Liveness::Started];
     for index in 0..24_usize {
         let name = id(&format!("{index:064}"));
+        let device = if index % 8 == 4 { tower.clone() } else { NASTY[index % 8].to_owned() };
         let info = serde_json::json!({
             "format": 1, "id": name, "experiment": NASTY[index % 8], "group": "g", "stem": format!("s{}", index % 12),
-            "source": "s.yaml", "created": "2026-01-02T00:00:00Z", "device": NASTY[index % 8],
+            "source": "s.yaml", "created": "2026-01-02T00:00:00Z", "device": device,
         });
         let info =
             if index % 7 == 6 { Err(NASTY[index % 8].to_owned()) } else { Ok(serde_json::from_value(info).unwrap()) };

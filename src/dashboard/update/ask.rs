@@ -13,7 +13,10 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
     let status = model.run().map(Run::status);
     let name = || model.run().map_or("there", Run::label).to_owned();
     match command {
-        Command::Open => refuse_open(model),
+        Command::Open => {
+            let nothing = model.run().is_none() && model.selected_entry().is_none();
+            nothing.then(|| "nothing is selected".to_owned())
+        }
         Command::Launch => launchable(model).err(),
         Command::LaunchAll => model.entries().is_empty().then(|| "there is no experiment to launch".to_owned()),
         Command::Stop | Command::StopNow => match status {
@@ -41,17 +44,6 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             (!filtered).then(|| "this is the first screen; q leaves".to_owned())
         }
         _ => None,
-    }
-}
-
-fn refuse_open(model: &Model) -> Option<String> {
-    if model.run().is_some() {
-        return None;
-    }
-    match model.selected_entry() {
-        Some(entry) if entry.file.is_some_and(|file| file.loaded.is_err()) => None,
-        Some(entry) => Some(format!("{} has not run yet; r launches it", entry.label())),
-        None => Some("nothing is selected".to_owned()),
     }
 }
 

@@ -14,7 +14,7 @@ use warmstart_schema::state::Status;
 
 use super::super::paint;
 use super::super::run::{charts, progress};
-use crate::dashboard::format::{count, metric};
+use crate::dashboard::format::{count, metric, path};
 use crate::dashboard::judge;
 use crate::dashboard::model::{Entry, Model};
 use crate::dashboard::theme::THEME;
@@ -44,9 +44,14 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         return;
     }
     draw_question(buf, paint::row(text, 0), entry);
-    draw_result(buf, paint::row(text, 1), entry);
-    draw_state(buf, paint::row(text, 2), model, entry);
-    if let Some(run) = entry.run.filter(|_| chart.height >= 6) {
+    let Some(run) = entry.run else {
+        let below = Rect { y: text.y + 1.min(text.height), height: text.height.saturating_sub(1), ..text };
+        draw_plans(buf, below, model, entry);
+        return;
+    };
+    draw_result(buf, paint::row(text, 1), entry, run);
+    draw_run_state(buf, paint::row(text, 2), model, run);
+    if chart.height >= 6 {
         charts::draw(buf, chart, model, run, None);
     }
 }
@@ -77,30 +82,30 @@ fn draw_question(buf: &mut Buffer, row: Rect, entry: &Entry) {
     });
     let width = counts.as_ref().map_or(0, |line| u16::try_from(line.width()).unwrap_or(0) + 2);
     let question = entry.experiment().and_then(|experiment| experiment.question.as_deref());
-    let path = entry.file.map(|file| file.path.display().to_string());
-    let (text, style) =
-        question.map_or((path.unwrap_or_default(), THEME.muted), |question| (question.to_owned(), THEME.text));
+    let source = entry.file.map(|file| path(&file.path)).unwrap_or_default();
+    let (text, style) = question.map_or((source, THEME.muted), |question| (question.to_owned(), THEME.text));
     if let Some(line) = &counts {
         paint::right_line(buf, row, line);
     }
     paint::left(buf, Rect { width: row.width.saturating_sub(width), ..row }, &text, style);
 }
 
-fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry) {
-    let reference = entry.experiment().and_then(|experiment| experiment.reference.as_ref());
-    let mut rest = row;
-    if let Some(reference) = reference {
-        let (val, test) = (metric(reference.val_acc), metric(reference.test_acc));
-        let word = if row.width >= WIDE { "published " } else { "" };
-        let line = Line::styled(format!("{word}† val {val}  test {test}"), THEME.muted);
-        if paint::right_line(buf, row, &line) {
-            rest.width = rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(0) + 2);
-        }
-    }
-    let Some(run) = entry.run.filter(|run| !run.state.epochs.is_empty()) else {
+/// The published figures at the right; returns what they leave free.
+fn draw_published(buf: &mut Buffer, row: Rect, entry: &Entry) -> Rect {
+    let Some(reference) = entry.experiment().and_then(|experiment| experiment.reference.as_ref()) else { return row };
+    let (val, test) = (metric(reference.val_acc), metric(reference.test_acc));
+    let word = if row.width >= WIDE { "published " } else { "" };
+    let line = Line::styled(format!("{word}† val {val}  test {test}"), THEME.muted);
+    let used = if paint::right_line(buf, row, &line) { line.width() + 2 } else { 0 };
+    Rect { width: row.width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX)), ..row }
+}
+
+fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
+    let rest = draw_published(buf, row, entry);
+    if run.state.epochs.is_empty() {
         paint::left(buf, rest, "val acc  no epoch has ended yet", THEME.muted);
         return;
-    };
+    }
     let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
     let newest = accuracies.last().copied();
     let mut spans = vec![
@@ -114,23 +119,24 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry) {
     paint::left_line(buf, rest, &Line::from(spans));
 }
 
-/// What it is doing, or why it does nothing and what to do about that.
-fn draw_state(buf: &mut Buffer, row: Rect, model: &Model, entry: &Entry) {
-    if let Some(run) = entry.run {
-        draw_run_state(buf, row, model, run);
+/// Of an experiment that never ran: what stands in its way, or how to begin; and what was published.
+fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
+    let missing = entry.file.map_or(&[][..], |file| model.missing(file));
+    for (text, y) in missing.iter().zip(0..) {
+        paint::left(buf, paint::row(area, y), text, THEME.warning);
+    }
+    if !missing.is_empty() {
         return;
     }
-    let missing = entry.file.map_or(&[][..], |file| model.missing(file));
-    let from = entry.experiment().and_then(|experiment| experiment.init.as_ref());
-    if !missing.is_empty() {
-        paint::left(buf, row, &missing.join("; "), THEME.warning);
-    } else if let Some(init) = from {
-        let ready = model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished);
-        let text = if ready { "starts from the best weights of" } else { "waits for a finished run of" };
-        paint::left(buf, row, &format!("{text} {}; r launches it", init.from), THEME.muted);
-    } else {
-        paint::left(buf, row, "never run; r launches it", THEME.muted);
-    }
+    let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
+        Some(init) if model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished) => {
+            format!("never run; starts from the best weights of {}; r launches it", init.from)
+        }
+        Some(init) => format!("never run; needs a finished run of {}", init.from),
+        None => "never run; r launches it".to_owned(),
+    };
+    draw_published(buf, paint::row(area, 0), entry);
+    paint::left(buf, paint::row(area, 1), &text, THEME.muted);
 }
 
 fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
@@ -155,7 +161,7 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
             paint::left(buf, row, &alert.text, THEME.level(alert.level));
         }
         _ => {
-            paint::left(buf, row, &progress::result(run), THEME.muted);
+            progress::draw_result(buf, row, run);
         }
     }
 }

@@ -6,6 +6,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 use warmstart_schema::event::{Batch, Phase};
 use warmstart_schema::state::{Outcome, Status};
 
@@ -22,7 +23,7 @@ pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     match (&run.state.batch, status) {
         (Some(batch), Status::Active(_) | Status::Stopping) => draw_batch(buf, row, run, batch),
         (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
-        _ => drop(paint::left(buf, row, &result(run), THEME.muted)),
+        _ => draw_result(buf, row, run),
     }
 }
 
@@ -37,12 +38,19 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
     }
 }
 
-/// What came of a run, in a line.
-pub fn result(run: &Run) -> String {
+/// What came of a run, in a line; without its best epoch where that would not fit.
+pub fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
+    let whole = result(run, true);
+    let fits = whole.width() <= usize::from(row.width);
+    paint::left(buf, row, &if fits { whole } else { result(run, false) }, THEME.muted);
+}
+
+fn result(run: &Run, with_best: bool) -> String {
     let state = &run.state;
     let trained = state.train_time().map(|seconds| format!("trained for {}", duration(seconds)));
     let best = state
         .best_epoch()
+        .filter(|_| with_best)
         .map(|epoch| format!("best val acc {} at epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
     let test =
         state.test.as_ref().map(|test| format!("test acc {} with epoch {}", metric(Some(test.accuracy)), test.epoch));
