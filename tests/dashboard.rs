@@ -137,7 +137,7 @@ fn nothing_is_written_while_nothing_changes() {
     pty.sees(&["q quit"]);
     pty.is_quiet();
     pty.press("j");
-    pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▌")));
+    pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▐")));
     pty.is_quiet();
     pty.press("q");
     pty.ends();

@@ -91,7 +91,7 @@ fn stuck(run: &Run, _: f64) -> Option<Alert> {
     };
     let is_open = run.status().is_live() && since >= STUCK;
     let patience = run.experiment.as_ref().and_then(|experiment| experiment.train.early_stopping.as_ref());
-    let rule = patience.map_or(String::new(), |rule| format!("; training ends after {}", plural_u32(rule.patience)));
+    let rule = patience.map_or(String::new(), |rule| format!("; stops after {}", rule.patience));
     is_open.then(|| {
         let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
         alert(Level::Warning, format!("validation {name} has not improved for {} ({best}){rule}", plural_u32(since)))

@@ -1,5 +1,6 @@
 //! Tests of what the dashboard draws and does.
 
+mod commands;
 mod fixtures;
 mod hostile;
 mod screens;

@@ -62,15 +62,16 @@ impl Canvas {
         let rows = self.cells.chunks(usize::from(self.width).max(1));
         for (y, row) in (area.top()..area.bottom()).zip(rows) {
             for (x, dots) in (area.left()..area.right()).zip(row) {
-                match dots.mark {
-                    Some(mark) => buf[(x, y)].set_symbol(mark).set_style(dots.style),
+                let symbol = match dots.mark {
+                    Some(mark) => mark.chars().next().unwrap_or(' '),
                     None if dots.bits == 0 => continue,
-                    None if self.ascii => buf[(x, y)].set_char('.').set_style(dots.style),
-                    None => {
-                        let braille = char::from_u32(0x2800 + u32::from(dots.bits)).unwrap_or(' ');
-                        buf[(x, y)].set_char(braille).set_style(dots.style)
-                    }
+                    None if self.ascii => '.',
+                    None => char::from_u32(0x2800 + u32::from(dots.bits)).unwrap_or(' '),
                 };
+                // A guide line that lies beneath keeps none of its style.
+                let cell = &mut buf[(x, y)];
+                cell.reset();
+                cell.set_char(symbol).set_style(dots.style);
             }
         }
     }

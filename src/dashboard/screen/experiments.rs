@@ -2,7 +2,7 @@
 //!    experiment                backbone   px  state      epoch  val acc  test acc     time
 //!  study
 //!  ● ResNet, original input    resnet50   32  done       30/30   0.0724    0.0697   7m 19s
-//! ▌◐ ResNet, resized input     resnet50  224  training   12/30   0.6180         –  21m 04s
+//! ▐◐ ResNet, resized input     resnet50  224  training   12/30   0.6180         –  21m 04s
 //!  quickstart
 //!  ✗ broken.yaml               cannot be used: 3:5: train.epochs: expected a whole number
 //! ─────────────────────────────────────────────────────────────────────────────────────────
@@ -139,8 +139,8 @@ fn rows<'a>(entries: &'a [Entry<'a>], selected: Option<usize>) -> (Vec<Row<'a>>,
 
 /// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
 pub fn mark_selected(buf: &mut Buffer, row: Rect) {
-    buf.set_style(row, THEME.selected);
-    buf[(row.x, row.y)].set_char('▌');
+    buf.set_style(Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, THEME.selected);
+    buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
 }
 
 fn draw_entry(buf: &mut Buffer, row: Rect, name: Rect, columns: &[table::Place], entry: &Entry, model: &Model) {

@@ -7,6 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use warmstart_schema::event::System;
+use warmstart_schema::text;
 
 use super::paint;
 use crate::dashboard::format::bytes;
@@ -65,7 +66,8 @@ fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize) -> 
 
 /// `cuda:0 97 %  61.2/80.0 GB`, or the same of the CPU.
 pub fn usage(device: &str, system: Option<&System>) -> String {
-    let Some(system) = system else { return device.to_owned() };
+    let device = text::line(device, 40);
+    let Some(system) = system else { return device };
     let (percent, used, total) = if device.starts_with("cuda") {
         (system.gpu, system.gpu_memory, system.gpu_memory_total)
     } else {
@@ -77,5 +79,5 @@ pub fn usage(device: &str, system: Option<&System>) -> String {
         (Some(used), None) => Some(format!("  {}", bytes(used))),
         (None, _) => None,
     };
-    [Some(device.to_owned()), percent, memory].into_iter().flatten().collect()
+    [Some(device), percent, memory].into_iter().flatten().collect()
 }

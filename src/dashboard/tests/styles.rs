@@ -14,7 +14,7 @@ fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
 }
 
 fn is_reversed(buffer: &Buffer, y: u16) -> bool {
-    (0..buffer.area.width).all(|x| buffer[(x, y)].modifier.contains(Modifier::REVERSED))
+    (1..buffer.area.width).all(|x| buffer[(x, y)].modifier.contains(Modifier::REVERSED))
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! What keys ask for: which effects follow, after which questions, and why not.
+
+use warmstart_schema::queue::{Content, Entry};
+use warmstart_schema::state::Liveness;
+
+use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
+use super::press;
+use crate::dashboard::effect::Effect;
+use crate::dashboard::message::Message;
+use crate::dashboard::model::{Model, Screen};
+use crate::dashboard::update::update;
+use crate::store::Change;
+
+fn names(effects: &[Effect]) -> Vec<String> {
+    let name = |effect: &Effect| match effect {
+        Effect::Launch(file) => format!("launch {}", file.stem),
+        Effect::Resume(run) => format!("resume {}", run.id),
+        Effect::Stop { run, now } => format!("stop {} {now}", run.id),
+        Effect::Advance => "advance".to_owned(),
+        Effect::Export { extension, .. } => format!("export {extension}"),
+        Effect::ReadWorkerLog(id) => format!("read {id}"),
+        Effect::Suspend => "suspend".to_owned(),
+        Effect::Repaint => "repaint".to_owned(),
+        Effect::Leave => "leave".to_owned(),
+    };
+    effects.iter().map(name).collect()
+}
+
+fn asked(keys: &str) -> Vec<String> {
+    names(&press(&mut typical(), keys))
+}
+
+fn says(model: &Model) -> &str {
+    model.report.as_ref().map_or("", |report| &report.text)
+}
+
+#[test]
+fn nothing_is_stopped_without_a_yes() {
+    assert!(asked("jjs").is_empty() && asked("jjsn").is_empty() && asked("jjs<esc>").is_empty());
+    assert_eq!(asked("jjsy"), [format!("stop {LIVE} false")]);
+    assert_eq!(asked("jjSy"), [format!("stop {LIVE} true")]);
+    assert_eq!(asked("jj<enter>sy")[1..], [format!("stop {LIVE} false")]);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_a_reason() {
+    for (keys, reason) in [
+        ("js", "nothing to stop: ResNet, original input is done"),
+        ("ju", "nothing to resume: ResNet, original input is done"),
+        ("s", "nothing to stop: no run yet"),
+        ("h", "this is the first screen"),
+        ("Gr", "6-typo.yaml has a mistake"),
+    ] {
+        let mut model = typical();
+        assert!(press(&mut model, keys).is_empty());
+        assert!(says(&model).contains(reason), "{keys}: {}", says(&model));
+    }
+}
+
+#[test]
+fn a_launch_asks_only_where_something_is_in_the_way() {
+    assert_eq!(asked("jr"), ["launch 1-resnet-original"]);
+    assert!(asked("r").is_empty(), "its data is missing");
+    assert_eq!(asked("ry"), ["launch 7-effnet-freeze"]);
+    assert!(asked("jjr").is_empty(), "it runs already");
+}
+
+#[test]
+fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
+    assert!(asked("a").is_empty());
+    let expected =
+        ["launch 1-resnet-original", "launch 3-lite0-resized", "launch 4-lite0-freeze", "launch 5-lite0-finetune"];
+    assert_eq!(asked("ay"), expected);
+    assert_eq!(asked("/fine-tune<enter>ay"), ["launch 5-lite0-finetune"]);
+}
+
+#[test]
+fn a_stopped_run_is_resumed_at_once() {
+    assert_eq!(asked("jjju"), [format!("resume {STOPPED}")]);
+}
+
+#[test]
+fn exports_offer_every_format() {
+    for (keys, extension) in [("E<enter>", "csv"), ("Ej<enter>", "md"), ("Ejj<enter>", "tex"), ("Ejjj<enter>", "json")]
+    {
+        assert_eq!(asked(keys), [format!("export {extension}")]);
+    }
+    assert!(asked("E<esc>").is_empty());
+}
+
+#[test]
+fn leaving_and_suspending_are_one_key_from_everywhere() {
+    for keys in ["", "jj<enter>", "c", "jj<enter>l"] {
+        assert_eq!(asked(&format!("{keys}q")).last().unwrap(), "leave");
+    }
+    for keys in ["", "jjs", "/x", "?", "E"] {
+        assert_eq!(asked(&format!("{keys}<ctrl-z>")).last().unwrap(), "suspend");
+    }
+}
+
+#[test]
+fn back_closes_one_thing_at_a_time() {
+    let mut model = typical();
+    press(&mut model, "cj<enter>l?");
+    for _ in 0..3 {
+        press(&mut model, "<esc>");
+    }
+    assert!(matches!(model.open, Screen::Compare(_)));
+    press(&mut model, "<esc>");
+    assert!(matches!(model.open, Screen::Experiments(_)));
+}
+
+#[test]
+fn the_end_of_a_run_is_told_in_words() {
+    let mut model = typical();
+    let free = Change::Liveness { id: id(LIVE), liveness: Liveness::Free };
+    let now = model.now + 1.0;
+    update(&mut model, Message::Changes { now, changes: vec![free] });
+    assert!(says(&model).contains("ResNet, resized input was lost"), "{}", says(&model));
+}
+
+#[test]
+fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_nothing() {
+    let waiting = || {
+        let entry = Entry { run: id(DONE), stem: "x".to_owned(), slot: "cpu".to_owned(), after: None };
+        Change::Queue(Content { waiting: vec![entry], active: Vec::new() })
+    };
+    let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };
+    let at = |model: &mut Model, seconds: f64, changes: Vec<Change>| {
+        let now = model.now + seconds;
+        names(&update(model, Message::Changes { now, changes }))
+    };
+    let mut seen = typical();
+    assert!(at(&mut seen, 1.0, vec![waiting()]).is_empty());
+    assert!(at(&mut seen, 1.0, vec![free(LIVE)]).is_empty(), "its worker may yet start the next");
+    let later = seen.now + 2.0;
+    assert_eq!(names(&update(&mut seen, Message::Clock(later))), ["advance"]);
+
+    let mut unseen = typical();
+    unseen.queue_watch = crate::dashboard::model::QueueWatch::Unseen;
+    at(&mut unseen, 0.0, vec![free(LIVE), waiting()]);
+    assert!(at(&mut unseen, 9.0, Vec::new()).is_empty());
+}
