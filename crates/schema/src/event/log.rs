@@ -141,6 +141,10 @@ impl EventReader {
             searched = begin;
         }
         self.partial.drain(..begin);
+        if self.partial.is_empty() {
+            // Of ten thousand logs at rest, each would keep room for its whole text.
+            self.partial = Vec::new();
+        }
         if self.partial.len() > MAX_LINE {
             self.partial.clear();
             self.skipping = true;
