@@ -9,26 +9,30 @@ use crate::layers::{Layer, Pass, Tensors, run};
 /// The blocks of a backbone, holding handles on the model's tensors.
 #[derive(Debug)]
 pub struct Backbone {
-    blocks: Vec<Vec<Layer>>,
+    /// The first blocks, whose parameters and statistics do not move.
+    frozen: Vec<Vec<Layer>>,
+    moving: Vec<Vec<Layer>>,
 }
 
 impl Backbone {
-    /// Takes from `tensors` what the structure names; an error where one is missing.
-    pub fn new(architecture: &Architecture, tensors: &Tensors) -> Result<Self> {
+    /// Takes from `tensors` what the structure names; an error where one is missing. The first `frozen` blocks must not be
+    /// trained: their tensors may only be overwritten as a whole, by loading.
+    pub fn new(architecture: &Architecture, tensors: &Tensors, frozen: usize) -> Result<Self> {
         let block = |layers: &[_]| layers.iter().map(|layer| Layer::new(layer, tensors)).collect::<Result<Vec<_>>>();
-        Ok(Self { blocks: architecture.blocks.iter().map(|b| block(&b.layers)).collect::<Result<_>>()? })
+        let mut blocks: Vec<_> = architecture.blocks.iter().map(|b| block(&b.layers)).collect::<Result<_>>()?;
+        let moving = blocks.split_off(frozen.min(blocks.len()));
+        Ok(Self { frozen: blocks, moving })
     }
 
-    /// Normalized images `[N, 3, H, W]` to globally average-pooled features `[N, F]`, in float32. The first `frozen`
-    /// blocks run in inference mode and leave no trace for autograd, whatever `pass` says of the others.
-    pub fn forward(&self, images: &Tensor, frozen: usize, pass: Pass) -> Result<Tensor> {
-        let (still, moving) = self.blocks.split_at(frozen.min(self.blocks.len()));
-        let x = tch::no_grad(|| forward_blocks(still, images, Pass::INFERENCE))?;
-        let pool = |x: Tensor| x.f_mean_dim([2_i64, 3].as_slice(), false, tch::Kind::Float);
-        if moving.is_empty() {
-            return Ok(tch::no_grad(|| pool(x))?);
-        }
-        Ok(pool(forward_blocks(moving, &x, pass)?)?)
+    /// Normalized images `[N, 3, H, W]` to globally average-pooled features `[N, F]`, in float32. Frozen blocks run in
+    /// inference mode and leave no trace for autograd, whatever `pass` says of the others.
+    pub fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {
+        let x = tch::no_grad(|| forward_blocks(&self.frozen, images, Pass::FROZEN))?;
+        let moving = || -> Result<Tensor> {
+            let x = forward_blocks(&self.moving, &x, pass)?;
+            Ok(x.f_mean_dim([2_i64, 3].as_slice(), false, tch::Kind::Float)?)
+        };
+        if pass.recorded { moving() } else { tch::no_grad(moving) }
     }
 }
 

@@ -1,10 +1,14 @@
 //! The layers that architectures are described with, on tensors. Shapes are `[N, C, H, W]`.
 
+mod folded;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, Activation, Padding, Shortcut};
+
+use folded::Folded;
 
 /// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
@@ -19,11 +23,15 @@ pub struct Pass {
     pub batch_statistics: bool,
     /// Autograd records this pass, so what it needs for the way back must not be overwritten.
     pub recorded: bool,
+    /// The weights and statistics stay as they are for a long time: normalization is folded into the convolutions.
+    pub folded: bool,
 }
 
 impl Pass {
     /// Stored statistics, nothing recorded.
-    pub const INFERENCE: Self = Self { batch_statistics: false, recorded: false };
+    pub const INFERENCE: Self = Self { batch_statistics: false, recorded: false, folded: false };
+    /// Inference by what does not move.
+    pub const FROZEN: Self = Self { folded: true, ..Self::INFERENCE };
 }
 
 fn named(tensors: &Tensors, name: &str) -> Result<Tensor> {
@@ -59,6 +67,7 @@ impl BatchNorm {
 pub(crate) struct ConvNorm {
     weight: Tensor,
     norm: BatchNorm,
+    folded: Folded,
     kernel: i64,
     stride: i64,
     groups: i64,
@@ -71,6 +80,7 @@ impl ConvNorm {
         Ok(Self {
             weight: named(tensors, &format!("{}.weight", spec.conv))?,
             norm: BatchNorm::new(&spec.norm, spec.epsilon, tensors)?,
+            folded: Folded::default(),
             kernel: spec.kernel,
             stride: spec.stride,
             groups: spec.groups,
@@ -80,19 +90,27 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let x = if pass.folded {
+            let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
+            self.convolve(x, &weight, Some(&bias))?
+        } else {
+            self.norm.forward(&self.convolve(x, &self.weight, None)?, pass)?
+        };
+        activate(x, self.activation, pass)
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let (_, _, height, width) = x.size4()?;
         let (top, bottom) = self.padding.amounts(height, self.kernel, self.stride);
         let (left, right) = self.padding.amounts(width, self.kernel, self.stride);
-        let convolve = |x: &Tensor, padding: [i64; 2]| {
-            x.f_conv2d(&self.weight, None::<&Tensor>, [self.stride; 2], padding, [1, 1], self.groups)
-        };
-        let x = if top == bottom && left == right {
+        let convolve =
+            |x: &Tensor, padding: [i64; 2]| x.f_conv2d(weight, bias, [self.stride; 2], padding, [1, 1], self.groups);
+        Ok(if top == bottom && left == right {
             convolve(x, [top, left])?
         } else {
             // Convolutions pad both ends alike, so the odd zero has to be laid down first.
             convolve(&x.f_constant_pad_nd([left, right, top, bottom])?, [0, 0])?
-        };
-        activate(self.norm.forward(&x, pass)?, self.activation, pass)
+        })
     }
 }
 

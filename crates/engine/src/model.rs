@@ -93,7 +93,7 @@ impl Model {
         let by_name: Tensors = tensors.iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
         let channels = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(device);
         Ok(Self {
-            backbone: Backbone::new(&architecture, &by_name)?,
+            backbone: Backbone::new(&architecture, &by_name, spec.frozen_blocks)?,
             head: Head::new(&head, &by_name)?,
             mean: channels(spec.mean)?,
             std: channels(spec.std)?,
@@ -132,8 +132,8 @@ impl Model {
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
             Mode::Train => {
-                let pass = Pass { batch_statistics: !self.spec.norm_inference, recorded: true };
-                let features = self.backbone.forward(&self.prepare(images)?, self.spec.frozen_blocks, pass)?;
+                let pass = Pass { batch_statistics: !self.spec.norm_inference, recorded: true, folded: false };
+                let features = self.backbone.forward(&self.prepare(images)?, pass)?;
                 self.head_forward(&features, mode)
             }
             Mode::Eval => self.head_forward(&self.features(images)?, mode),
@@ -142,7 +142,7 @@ impl Model {
 
     /// Pooled features `[N, F]` in inference mode, unrecorded: what a frozen backbone gives the head, worth keeping.
     pub fn features(&self, images: &Tensor) -> Result<Tensor> {
-        self.backbone.forward(&self.prepare(images)?, self.architecture.blocks.len(), Pass::INFERENCE)
+        self.backbone.forward(&self.prepare(images)?, Pass::INFERENCE)
     }
 
     /// Pooled features `[N, F]` to logits `[N, classes]` in float32. Training needs two images or more, because batch
@@ -155,7 +155,7 @@ impl Model {
                     images > 1,
                     "a training batch needs two images or more for batch normalization, this has {images}"
                 );
-                self.head.forward(features, Pass { batch_statistics: true, recorded: true })
+                self.head.forward(features, Pass { batch_statistics: true, recorded: true, folded: false })
             }
             Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::INFERENCE)),
         }

@@ -70,12 +70,12 @@ fn number(value: &Value) -> f64 {
 #[case(Name::Resnet50)]
 #[case(Name::EfficientnetB0)]
 #[case(Name::TfEfficientnetLite0)]
-fn features_in_inference_mode_are_timms(#[case] name: Name) {
+fn features_in_inference_mode_are_timms(#[case] name: Name, #[values(0, usize::MAX)] frozen: usize) {
     let architecture = Architecture::new(name);
-    let backbone = Backbone::new(&architecture, &weights(&architecture, false)).unwrap();
+    let backbone = Backbone::new(&architecture, &weights(&architecture, false), frozen).unwrap();
     let golden = golden(name);
     for (side, expected) in golden["eval"].as_object().unwrap() {
-        let features = backbone.forward(&input(2, side.parse().unwrap()), usize::MAX, Pass::INFERENCE).unwrap();
+        let features = backbone.forward(&input(2, side.parse().unwrap()), Pass::INFERENCE).unwrap();
         assert_eq!(features.size(), [2, i64::try_from(architecture.features).unwrap()]);
         for row in 0..2_i64 {
             let (features, at) = (features.get(row), usize::try_from(row).unwrap());
@@ -102,12 +102,12 @@ fn features_in_inference_mode_are_timms(#[case] name: Name) {
 fn a_training_pass_has_timms_gradients_and_statistics(#[case] name: Name) {
     let architecture = Architecture::new(name);
     let tensors = weights(&architecture, true);
-    let backbone = Backbone::new(&architecture, &tensors).unwrap();
+    let backbone = Backbone::new(&architecture, &tensors, 0).unwrap();
     let golden = golden(name);
     let expected = &golden["train"]["64"];
 
-    let pass = Pass { batch_statistics: true, recorded: true };
-    let features = backbone.forward(&input(4, 64), 0, pass).unwrap();
+    let pass = Pass { batch_statistics: true, recorded: true, folded: false };
+    let features = backbone.forward(&input(4, 64), pass).unwrap();
     let cotangent = formula("cotangent", &features.size()).to_kind(Kind::Float);
     (&features * cotangent).sum(Kind::Float).backward();
 

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use warmstart_engine::ffi::{self, Autocast};
 use warmstart_engine::model::{self, Mode, Model, ModelSpec};
 use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{Backbone, HeadSpec, count};
 use warmstart_schema::experiment::{Interpolation, OptimizerName};
 use warmstart_schema::seed::SplitMix64;
@@ -158,6 +159,21 @@ fn kept_features_through_the_head_are_the_whole_model() {
     for mode in [Mode::Train, Mode::Eval] {
         assert_eq!(model.forward(&images, mode).unwrap(), model.head_forward(&features, mode).unwrap());
     }
+}
+
+#[test]
+fn loaded_weights_reach_a_frozen_backbone_that_ran_before() {
+    let of = |seed, frozen_blocks| {
+        let spec = ModelSpec { frozen_blocks, ..spec(Backbone::TfEfficientnetLite0) };
+        Model::new(&spec, seed, Device::Cpu).unwrap()
+    };
+    let (model, other, images) = (of(1, usize::MAX), of(2, 0), images());
+    let before = model.features(&images).unwrap();
+    let tensors: Vec<_> = other.tensors().iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
+    weights::load_bytes(&model, &weights::write(&tensors).unwrap(), LoadPolicy::Exact).unwrap();
+    let after = model.features(&images).unwrap();
+    assert!(after.allclose(&other.features(&images).unwrap(), 1e-4, 1e-5, false));
+    assert!(!after.allclose(&before, 1e-2, 1e-2, false));
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Batch normalization of a frozen block is one multiplication and one addition a channel, always the same: folded into
+//! the convolution before it, it costs nothing (Jacob et al. 2018). On the CPU that halves the time of a small backbone.
+
+use std::cell::RefCell;
+
+use anyhow::Result;
+use tch::{Kind, Tensor};
+
+use super::BatchNorm;
+
+/// A convolution's weight and bias with the normalization behind it worked in, kept for the next pass.
+#[derive(Debug, Default)]
+pub(super) struct Folded(RefCell<Option<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    /// How often the originals had been overwritten when this was made.
+    version: i64,
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Folded {
+    /// Weight `[O, I, K, K]` and bias `[O]`, worked out anew where weights were loaded since. The running statistics of
+    /// training passes go unnoticed: libtorch does not count those as writes.
+    pub(super) fn get(&self, weight: &Tensor, norm: &BatchNorm) -> Result<(Tensor, Tensor)> {
+        let mut version = 0;
+        for tensor in [weight, &norm.weight, &norm.bias, &norm.mean, &norm.var] {
+            version += tensor.f_internal_version()?;
+        }
+        let mut kept = self.0.borrow_mut();
+        let kept = match kept.take() {
+            Some(current) if current.version == version => kept.insert(current),
+            _ => kept.insert(fold(weight, norm, version)?),
+        };
+        Ok((kept.weight.shallow_clone(), kept.bias.shallow_clone()))
+    }
+}
+
+fn fold(weight: &Tensor, norm: &BatchNorm, version: i64) -> Result<Kept> {
+    tch::no_grad(|| {
+        let [gain, offset, mean, var] =
+            [&norm.weight, &norm.bias, &norm.mean, &norm.var].map(|t| t.f_to_kind(Kind::Double));
+        let gain = gain?.f_div(&(var? + norm.epsilon).f_sqrt()?)?;
+        let bias = offset?.f_sub(&mean?.f_mul(&gain)?)?.f_to_kind(Kind::Float)?;
+        let weight = weight.f_to_kind(Kind::Double)?.f_mul(&gain.f_view([-1, 1, 1, 1])?)?.f_to_kind(Kind::Float)?;
+        Ok(Kept { version, weight, bias })
+    })
+}
