@@ -120,7 +120,8 @@ impl Pretrained {
         let snapshots = hub.join("snapshots");
         let newest = std::fs::read_to_string(hub.join("refs/main")).ok().map(|commit| snapshots.join(commit.trim()));
         let others = std::fs::read_dir(&snapshots).into_iter().flatten().flatten().map(|entry| entry.path());
-        let found = newest.into_iter().chain(others).map(|folder| folder.join("model.safetensors")).find(|path| path.is_file());
+        let found =
+            newest.into_iter().chain(others).map(|folder| folder.join("model.safetensors")).find(|path| path.is_file());
         looked.push(snapshots.join("*/model.safetensors"));
         found.ok_or(looked)
     }
@@ -146,7 +147,9 @@ impl Places {
             .unwrap_or_else(|| var("HF_HOME").unwrap_or_else(|| cache.join("huggingface")).join("hub"));
         let mut weights: Vec<PathBuf> = var("WARMSTART_WEIGHTS").into_iter().collect();
         weights.push(PathBuf::from(".weights"));
-        weights.extend(installation().into_iter().flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]));
+        weights.extend(
+            installation().into_iter().flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]),
+        );
         let mut datasets: Vec<PathBuf> = var("WARMSTART_DATA").into_iter().collect();
         datasets.extend([PathBuf::from("datasets"), cache.join("warmstart/datasets")]);
         Self { weights, datasets, hub }
@@ -169,7 +172,8 @@ impl Places {
             Some(path) => Some(format!("data: {name} is not in {}", path.display())),
             None if self.datasets.iter().any(|place| is_there(&place.join(folder)) || is_there(place)) => None,
             None => {
-                let first = self.datasets.first().map(|place| place.join(folder).display().to_string()).unwrap_or_default();
+                let first =
+                    self.datasets.first().map(|place| place.join(folder).display().to_string()).unwrap_or_default();
                 Some(format!("data: {name} is not on this machine; put its binary version into {first}"))
             }
         }
@@ -178,7 +182,9 @@ impl Places {
     fn missing_weights(&self, experiment: &Experiment) -> Option<String> {
         match (&experiment.init, &experiment.model.weights) {
             (Some(_), _) | (None, Weights::Random) => None,
-            (None, Weights::File(path)) => (!path.is_file()).then(|| format!("weights: {} is not there", path.display())),
+            (None, Weights::File(path)) => {
+                (!path.is_file()).then(|| format!("weights: {} is not there", path.display()))
+            }
             (None, Weights::Imagenet) => {
                 let pretrained = Pretrained::of(experiment.model.backbone);
                 pretrained.find(self).err().map(|looked| {

@@ -24,10 +24,15 @@ pub struct Record {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Always the first line.
-    Header { format: u32, software: String },
+    Header {
+        format: u32,
+        software: String,
+    },
     /// A worker took the run, for the first time or to resume it.
     Attempt(Attempt),
-    Phase { phase: Phase },
+    Phase {
+        phase: Phase,
+    },
     Dataset(DatasetFacts),
     Model(ModelFacts),
     /// Progress within an epoch, a few times a second at most.
@@ -36,18 +41,39 @@ pub enum Event {
     Epoch(Epoch),
     Checkpoint(Checkpoint),
     /// A save failed; training goes on with the checkpoints it has.
-    CheckpointFailed { error: String },
+    CheckpointFailed {
+        error: String,
+    },
     System(System),
     /// Whether anything in the frozen blocks moved, buffers included, by comparing hashes.
-    Frozen { tensors: u32, before: String, after: String },
+    Frozen {
+        tensors: u32,
+        before: String,
+        after: String,
+    },
     /// The one measurement on the test set, with the best checkpoint.
     Test(Test),
-    Note { level: Level, text: String },
+    Note {
+        level: Level,
+        text: String,
+    },
     /// A stop was asked for and is being carried out.
     Stopping,
-    Stopped { step: u64, #[serde(with = "real")] train_time: f64 },
-    Finished { #[serde(with = "real")] train_time: f64, stopped_early: bool },
-    Failed { kind: Failure, error: String, help: String },
+    Stopped {
+        step: u64,
+        #[serde(with = "real")]
+        train_time: f64,
+    },
+    Finished {
+        #[serde(with = "real")]
+        train_time: f64,
+        stopped_early: bool,
+    },
+    Failed {
+        kind: Failure,
+        error: String,
+        help: String,
+    },
     /// An event of a later version of the software: kept in the file, skipped by the reader.
     #[serde(other)]
     Unknown,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, Weights};
-pub use self::parse::{load, parse, parse_with, Problem};
+pub use self::parse::{Problem, load, parse, parse_with};
 use crate::architecture::Backbone;
 use crate::catalog::DatasetName;
 

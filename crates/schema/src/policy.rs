@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{EarlyStopping, Monitor, Schedule, ScheduleName};
-use crate::seed::{derive, SplitMix64};
+use crate::seed::{SplitMix64, derive};
 
 /// The learning rate of step `step` (counted from 0): linear warm-up, then the schedule. Cosine follows Loshchilov &
 /// Hutter 2017 without restarts, down to 0 at the end.
@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_split_takes_the_share_of_every_class_and_of_the_whole() {
-        let labels: Vec<u8> = (0..1000_u32).map(|i| if i % 10 == 0 { 7 } else { u8::try_from(i % 3).unwrap() }).collect();
+        let labels: Vec<u8> =
+            (0..1000_u32).map(|i| if i % 10 == 0 { 7 } else { u8::try_from(i % 3).unwrap() }).collect();
         let parts = split(&labels, 0.3, 42);
         assert_eq!((parts.validation.len(), parts.train.len()), (300, 700));
         let of = |class: u8, part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == class).count();

@@ -61,8 +61,12 @@ impl Identity {
 }
 
 #[cfg(target_os = "linux")]
-fn send(pid: rustix::process::Pid, signal: rustix::process::Signal, is_it: impl Fn() -> bool) -> rustix::io::Result<bool> {
-    use rustix::process::{pidfd_open, pidfd_send_signal, PidfdFlags};
+fn send(
+    pid: rustix::process::Pid,
+    signal: rustix::process::Signal,
+    is_it: impl Fn() -> bool,
+) -> rustix::io::Result<bool> {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     let pinned = pidfd_open(pid, PidfdFlags::empty())?;
     if !is_it() {
         return Ok(false);
@@ -71,7 +75,11 @@ fn send(pid: rustix::process::Pid, signal: rustix::process::Signal, is_it: impl 
 }
 
 #[cfg(not(target_os = "linux"))]
-fn send(pid: rustix::process::Pid, signal: rustix::process::Signal, is_it: impl Fn() -> bool) -> rustix::io::Result<bool> {
+fn send(
+    pid: rustix::process::Pid,
+    signal: rustix::process::Signal,
+    is_it: impl Fn() -> bool,
+) -> rustix::io::Result<bool> {
     if !is_it() {
         return Ok(false);
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::launch;
 use crate::process::Identity;
-use crate::run::{replace, RunDir, RunId};
+use crate::run::{RunDir, RunId, replace};
 
 /// A run that waits or was started from the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,8 @@ impl Queue {
     pub fn content(&self) -> io::Result<Content> {
         match fs::read(self.file()) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let message = format!("{}: {error}; remove the file to start with an empty queue", self.file().display());
+                let message =
+                    format!("{}: {error}; remove the file to start with an empty queue", self.file().display());
                 io::Error::new(io::ErrorKind::InvalidData, message)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
@@ -145,8 +146,12 @@ impl Queue {
     /// Reads, changes and replaces the file under the queue's lock.
     fn change<T>(&self, change: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
         fs::create_dir_all(&self.root)?;
-        let lock: File =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.root.join("queue.lock"))?;
+        let lock: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.root.join("queue.lock"))?;
         lock.lock()?;
         let before = self.content()?;
         let mut content = before.clone();
@@ -174,7 +179,12 @@ mod tests {
     use super::*;
 
     fn entry(run: &str, slot: &str, after: Option<&str>) -> Entry {
-        Entry { run: run.parse().unwrap(), stem: run.to_owned(), slot: slot.to_owned(), after: after.map(str::to_owned) }
+        Entry {
+            run: run.parse().unwrap(),
+            stem: run.to_owned(),
+            slot: slot.to_owned(),
+            after: after.map(str::to_owned),
+        }
     }
 
     fn names(entries: &[Entry]) -> Vec<&str> {

@@ -190,11 +190,19 @@ impl RunDir {
     pub fn info(&self) -> io::Result<RunInfo> {
         let info: RunInfo = read_json(&self.path.join("run.json"))?;
         if info.format > FORMAT {
-            let message = format!("run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart", info.format);
+            let message = format!(
+                "run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart",
+                info.format
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
-        Ok(RunInfo { experiment: text::line(&info.experiment, 80), group: text::line(&info.group, 40), stem: text::line(&info.stem, 80), ..info })
+        Ok(RunInfo {
+            experiment: text::line(&info.experiment, 80),
+            group: text::line(&info.group, 40),
+            stem: text::line(&info.stem, 80),
+            ..info
+        })
     }
 
     pub fn write_info(&self, info: &RunInfo) -> io::Result<()> {
@@ -230,7 +238,8 @@ impl RunDir {
 
     /// Whether a worker has the run.
     pub fn is_held(&self) -> bool {
-        File::open(self.path.join("run.lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        File::open(self.path.join("run.lock"))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 
@@ -241,11 +250,8 @@ pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
         other => other?,
     };
     let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let mut ids: Vec<RunId> = entries
-        .flatten()
-        .filter(is_folder)
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut ids: Vec<RunId> =
+        entries.flatten().filter(is_folder).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     ids.sort_unstable();
     Ok(ids)
 }
@@ -286,9 +292,8 @@ fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<T> {
     let bytes = fs::read(path)?;
-    let wrong = |error: serde_json::Error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
-    };
+    let wrong =
+        |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).map_err(wrong)
 }
 

@@ -50,10 +50,12 @@ fn mix(mut z: u64) -> u64 {
 
 /// The seed of one use: a hash of the run's seed, what it is for, and when.
 pub fn derive(run_seed: u64, purpose: &str, epoch: u64, step: u64) -> u64 {
-    let name = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    [name, epoch, step].iter().fold(mix(run_seed), |hash, part| mix(hash.rotate_left(23) ^ mix(part.wrapping_add(hash))))
+    let name = purpose
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    [name, epoch, step]
+        .iter()
+        .fold(mix(run_seed), |hash, part| mix(hash.rotate_left(23) ^ mix(part.wrapping_add(hash))))
 }
 
 /// The order in which an epoch visits `len` training images.
@@ -77,7 +79,13 @@ mod tests {
     #[test]
     fn every_part_of_the_key_changes_the_seed() {
         let base = derive(1, "dropout", 2, 3);
-        for other in [derive(2, "dropout", 2, 3), derive(1, "augment", 2, 3), derive(1, "dropout", 3, 3), derive(1, "dropout", 2, 4), derive(1, "dropout", 3, 2)] {
+        for other in [
+            derive(2, "dropout", 2, 3),
+            derive(1, "augment", 2, 3),
+            derive(1, "dropout", 3, 3),
+            derive(1, "dropout", 2, 4),
+            derive(1, "dropout", 3, 2),
+        ] {
             assert_ne!(base, other);
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{now, Event, Record, FORMAT};
+use super::{Event, FORMAT, Record, now};
 
 /// A line longer than this is damage, not an event.
 const MAX_LINE: usize = 1 << 20;

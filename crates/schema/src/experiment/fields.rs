@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -56,7 +56,8 @@ impl<'de> Deserialize<'de> for Freeze {
             }
 
             fn visit_u64<E: Error>(self, n: u64) -> Result<Freeze, E> {
-                let blocks = u32::try_from(n).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))?;
+                let blocks =
+                    u32::try_from(n).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))?;
                 Ok(if blocks == 0 { Freeze::None } else { Freeze::Blocks(blocks) })
             }
         }
@@ -119,10 +120,12 @@ impl<'de> Deserialize<'de> for Weights {
                     "imagenet" => Ok(Weights::Imagenet),
                     "random" => Ok(Weights::Random),
                     path if path.ends_with(".safetensors") => Ok(Weights::File(path.into())),
-                    path if [".pt", ".pth", ".ot", ".bin", ".ckpt"].iter().any(|end| path.ends_with(end)) => Err(E::custom(
-                        "a pickled checkpoint can run code when it is loaded, so it is never opened; expected a \
+                    path if [".pt", ".pth", ".ot", ".bin", ".ckpt"].iter().any(|end| path.ends_with(end)) => {
+                        Err(E::custom(
+                            "a pickled checkpoint can run code when it is loaded, so it is never opened; expected a \
                          .safetensors file (in Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)",
-                    )),
+                        ))
+                    }
                     _ => Err(E::unknown_variant(text, &["imagenet", "random"])),
                 }
             }

@@ -23,7 +23,8 @@ impl Finding {
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
     let rules = [validate_texts, validate_dataset, validate_input, validate_augment, validate_freeze, validate_head];
-    let training = [validate_length, validate_optimizer, validate_schedule, validate_early_stopping, validate_reference];
+    let training =
+        [validate_length, validate_optimizer, validate_schedule, validate_early_stopping, validate_reference];
     let mut findings = Vec::new();
     for rule in rules.into_iter().chain(training) {
         rule(experiment, &mut findings);
@@ -57,12 +58,19 @@ fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
 
 fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let dataset = &experiment.dataset;
-    number(findings, "dataset.validation", dataset.validation, |x| x > 0.0 && x <= 0.9, "a share above 0 and up to 0.9");
+    number(
+        findings,
+        "dataset.validation",
+        dataset.validation,
+        |x| x > 0.0 && x <= 0.9,
+        "a share above 0 and up to 0.9",
+    );
     if let Some(limit) = dataset.limit {
         whole(findings, "dataset.limit", limit, 10..=1_000_000);
     }
     if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
-        findings.push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
+        findings
+            .push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
     }
     if dataset.path.is_some() && dataset.name.files().is_none() {
         findings.push(Finding::new("dataset.path", "no path", "one").help("this dataset is part of warmstart itself"));
@@ -87,7 +95,8 @@ fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
         if usize::try_from(count).is_ok_and(|count| count > blocks.len()) {
             let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
             let expected = format!("`none`, `backbone`, or at most {} blocks", blocks.len());
-            findings.push(Finding::new("model.freeze", &expected, count).help(&format!("they are {}", names.join(", "))));
+            findings
+                .push(Finding::new("model.freeze", &expected, count).help(&format!("they are {}", names.join(", "))));
         }
     }
 }
@@ -108,7 +117,13 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let optimizer = &experiment.train.optimizer;
     let rate = optimizer.learning_rate;
     number(findings, "train.optimizer.learning_rate", rate, |x| x > 0.0 && x <= 100.0, "a rate above 0 and up to 100");
-    number(findings, "train.optimizer.momentum", optimizer.momentum, |x| (0.0..1.0).contains(&x), "a share from 0 to below 1");
+    number(
+        findings,
+        "train.optimizer.momentum",
+        optimizer.momentum,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
     number(findings, "train.optimizer.weight_decay", optimizer.weight_decay, |x| (0.0..=10.0).contains(&x), "0 to 10");
     let default = super::default_momentum();
     if optimizer.name != OptimizerName::Sgd && (optimizer.momentum - default).abs() > f64::EPSILON {
