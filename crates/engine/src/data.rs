@@ -38,7 +38,8 @@ pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Dataset> {
         }
     }?;
     if let Some(limit) = wanted.limit {
-        [&mut dataset.train, &mut dataset.test].into_iter().for_each(|part| part.truncate(limit as usize));
+        dataset.train.truncate(limit as usize);
+        dataset.test.truncate(limit as usize);
     }
     Ok(dataset)
 }

@@ -79,7 +79,7 @@ fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
     let content = checkpoint::read(&dir.checkpoint(step))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
         Blame::input(
-            format!("{} of run {run} ({stem}) does not fit this model: {error:#}", MODEL),
+            format!("{MODEL} of run {run} ({stem}) does not fit this model: {error:#}"),
             "backbone, head and classes must be those of the experiment named by init.from",
         )
     })?;

@@ -26,7 +26,7 @@ use crate::report::Reporter;
 use crate::weights::{self, LoadPolicy};
 
 /// No more than this much training is ever at stake.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
 /// Saves that may fail one after the other before the run gives up.
 const MAX_FAILED_SAVES: u32 = 3;
 

@@ -164,7 +164,9 @@ fn prepare_and_train(
         experiment: format!("{:x}", Sha256::digest(&yaml)),
     };
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
-    skipped.into_iter().for_each(|text| reporter.note(Level::Warning, text));
+    for text in skipped {
+        reporter.note(Level::Warning, text);
+    }
     reporter.phase(Phase::Loading);
 
     let parts = parts(&experiment, device)?;

@@ -1,6 +1,8 @@
 //! The real worker, the real training loop, a small model: what a run leaves, that it repeats itself, that it resumes to
 //! the same bits, and that bad input ends in an explanation.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;

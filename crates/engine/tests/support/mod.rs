@@ -11,7 +11,7 @@ use warmstart_schema::run::{Launch, RunDir, RunInfo};
 use warmstart_schema::state::RunState;
 
 /// Longer than any of these runs takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An experiment that trains 140 images in five steps an epoch; `extra` is put into its YAML by `--set`.
 pub const SMALL: &str = "
