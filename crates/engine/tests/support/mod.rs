@@ -1,5 +1,4 @@
-//! Runs of the real worker with a small model on the embedded pictures.
-#![expect(clippy::mod_module_files, reason = "a `support.rs` beside the tests would be taken for a test itself")]
+//! Runs of the real worker with a small model on the embedded pictures. In a folder, so that it is no test of its own.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
