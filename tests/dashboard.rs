@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use pty::{Pty, scratch};
 use rstest::rstest;
+use warmstart_schema::run::RunDir;
 
 #[test]
 fn it_opens_follows_the_size_and_quits() {
@@ -130,11 +131,15 @@ fn without_a_worker_a_launch_says_what_to_do() {
     pty.ends();
 }
 
-#[test]
-fn nothing_is_written_while_nothing_changes() {
+#[rstest]
+#[case::at_rest(false)]
+#[case::while_a_run_is_silent(true)]
+fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     let folders = scratch();
+    let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
+    let _lock = is_live.then(|| run.lock().unwrap());
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["q quit"]);
+    pty.sees(&["q quit", if is_live { "training" } else { "lost" }]);
     pty.is_quiet();
     pty.press("j");
     pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▐")));
@@ -161,8 +166,9 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
     let before = memory();
     let output = pty.output();
     let stalled = output.lock().unwrap();
-    for step in 0..300_u16 {
-        pty.resize_only(200 - step % 2, 60);
+    // Each asks for the whole screen, some 9 kB: were frames queued, this would be 2 MB of them.
+    for _ in 0..200 {
+        pty.press("\x0c");
         std::thread::sleep(Duration::from_millis(1));
     }
     pty.press("E\r");
@@ -172,9 +178,11 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(memory() < before + 4096, "{before} kB became {} kB", memory());
+    let taken = stalled.bytes();
     drop(stalled);
-    pty.resize(200, 60);
     pty.sees(&["wrote", "q quit"]);
+    let queued = output.lock().unwrap().bytes() - taken;
+    assert!(queued < 200_000, "{queued} bytes were waiting");
     pty.press("q");
     pty.ends();
     pty.is_restored();

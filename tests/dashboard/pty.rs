@@ -45,6 +45,13 @@ pub struct Output {
     ends: bool,
 }
 
+impl Output {
+    /// How much the program wrote, as far as it was taken.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 pub struct Pty {
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn Write + Send>>,
@@ -127,11 +134,6 @@ impl Pty {
 
     pub fn resize(&self, width: u16, height: u16) {
         self.output.lock().unwrap().parser.screen_mut().set_size(cells(height), cells(width));
-        self.resize_only(width, height);
-    }
-
-    /// Changes the size without letting the emulator know, which may be stalled.
-    pub fn resize_only(&self, width: u16, height: u16) {
         self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
     }
 
