@@ -22,22 +22,29 @@ const LOST: Duration = Duration::from_millis(500);
 /// Lines of the worker's own output that explain an end without a word.
 const LOG_LINES: usize = 5;
 
+/// Receives signals from here on: to be called before anything is started, or an early Ctrl-C would leave it running.
+pub fn listen() -> anyhow::Result<Signals> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be received")
+}
+
 /// Follows runs until none is live any more, and prints their table.
-pub fn follow(context: &Context, watcher: Watcher, runs: Runs, followed: Vec<RunId>) -> anyhow::Result<Exit> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be received")?;
+pub fn follow(
+    context: &Context,
+    mut signals: Signals,
+    (watcher, runs): (Watcher, Runs),
+    followed: Vec<RunId>,
+) -> anyhow::Result<Exit> {
     let progress = Progress::new(context, &followed);
     let mut following =
         Following { context, watcher, runs, followed, progress, interrupts: 0, advanced: Instant::now(), lost: None };
-    loop {
+    // The runs are taken in before the first signal is: what is not known cannot be stopped.
+    while !following.step()? {
         for signal in signals.pending() {
             if signal == SIGHUP {
                 // The terminal is gone; the runs are to live on.
                 return Ok(Exit::Done);
             }
             following.interrupt();
-        }
-        if following.step()? {
-            break;
         }
         std::thread::sleep(POLL);
     }
@@ -60,15 +67,25 @@ struct Following<'a> {
 impl Following<'_> {
     /// Takes in what changed; true when all is over.
     fn step(&mut self) -> anyhow::Result<bool> {
-        for change in self.watcher.poll() {
-            let told = match &change {
-                Change::Events { id, records, .. } if self.followed.contains(id) => Some((id.clone(), records.clone())),
-                _ => None,
-            };
-            self.runs.apply(change);
-            if let Some((id, records)) = told {
-                self.progress.tell(self.runs.get(&id), &records);
+        let mut told = Vec::new();
+        let mut changes = self.watcher.poll();
+        // A run that is not read yet must not count as one that is gone.
+        while self.watcher.unread() > 0 {
+            changes.extend(self.watcher.poll());
+        }
+        for change in changes {
+            if let Change::Events { id, records, .. } = &change
+                && self.followed.contains(id)
+                && let Some(first) = records.first()
+            {
+                told.push((first.t, id.clone(), records.clone()));
             }
+            self.runs.apply(change);
+        }
+        // Two runs may have said something since the last poll.
+        told.sort_by(|(first, ..), (second, ..)| first.total_cmp(second));
+        for (_, id, records) in told {
+            self.progress.tell(self.runs.get(&id), &records);
         }
         let runs: Vec<&Run> = self.followed.iter().filter_map(|id| self.runs.get(id)).collect();
         self.progress.draw(&runs);

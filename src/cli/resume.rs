@@ -20,9 +20,10 @@ pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let (watcher, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();
+    let signals = (!arguments.detach).then(follow::listen).transpose()?;
     actions::resume(&context.checkpoints, run)?;
-    if !arguments.detach {
-        return follow::follow(context, watcher, runs, vec![id]);
+    if let Some(signals) = signals {
+        return follow::follow(context, signals, (watcher, runs), vec![id]);
     }
     if context.json {
         output::answer_json(&json!({ "run": id }))?;

@@ -45,12 +45,13 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         ensure_source(experiment, files[..index].iter().map(|(file, _)| file.stem.as_str()), &runs)?;
     }
     actions::worker()?;
+    let signals = (!arguments.detach).then(follow::listen).transpose()?;
     let mut launched = Vec::new();
     for (file, experiment) in &files {
         launched.push(actions::launch(&context.checkpoints, file, experiment, &arguments.device)?);
     }
-    if !arguments.detach {
-        return follow::follow(context, watcher, runs, launched);
+    if let Some(signals) = signals {
+        return follow::follow(context, signals, (watcher, runs), launched);
     }
     if context.json {
         let list = launched.iter().zip(&files).map(|(run, (file, _))| Launched { run, experiment: &file.stem });

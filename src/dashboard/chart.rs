@@ -86,7 +86,7 @@ impl Chart<'_> {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);
             let middle = foot.left() + column_of(self.x.share(value), foot.width);
-            let start = middle.saturating_sub(width / 2).max(foot.left());
+            let start = middle.saturating_sub(width / 2).min(foot.right().saturating_sub(width)).max(foot.left());
             if start >= free && start + width <= foot.right() {
                 buf.set_string(start, foot.top(), &text, THEME.label);
                 free = start + width + 1;

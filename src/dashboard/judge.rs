@@ -68,6 +68,10 @@ fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
 }
 
 fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
+    // What ended the run says it already.
+    if run.status() == Status::Failed {
+        return None;
+    }
     let of_batch = run.state.batch.as_ref().filter(|batch| !batch.loss.is_finite()).map(|batch| batch.epoch);
     let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
     let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;

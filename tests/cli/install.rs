@@ -9,6 +9,9 @@ fn the_program_needs_no_libtorch() {
     let program = assert_cmd::cargo::cargo_bin!("warmstart");
     let output = Command::new("ldd").arg(program).output().unwrap();
     let libraries = String::from_utf8(output.stdout).unwrap();
+    // Without addresses, in which any name can hide.
+    let libraries: Vec<&str> = libraries.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let libraries = libraries.join(" ");
     assert!(output.status.success() && libraries.contains("libc."), "{libraries}");
     for name in ["torch", "c10", "cuda", "stdc++"] {
         assert!(!libraries.contains(name), "{name}\n{libraries}");

@@ -17,7 +17,7 @@ read -r stat </proc/self/stat # of the shell itself: `read` is a builtin
 set -- ${stat##*) }
 identity="{\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\",\"pid\":$$,\"start_ticks\":${20}}"
 
-say() { echo "{\"t\":$EPOCHSECONDS,\"event\":$1}" >>"$run/events.jsonl"; }
+say() { echo "{\"t\":$EPOCHREALTIME,\"event\":$1}" >>"$run/events.jsonl"; }
 leave() { say "\"stopped\",\"step\":$step,\"train_time\":1.5"; exit 0; }
 stopping=
 trap 'stopping=1' TERM

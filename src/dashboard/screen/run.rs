@@ -43,7 +43,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView) {
     draw_title(buf, title, model, run);
     paint::rule(buf, rule);
     match view.pane {
-        Pane::Log { up } => log::draw(buf, body, model, run, up),
+        Pane::Log { up } => log::draw(buf, inset(body), model, run, up),
         Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view),
         Pane::Charts => draw_narrow(buf, body, model, run, view),
     }

@@ -56,7 +56,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, up: usize) {
     let first = lines.len().saturating_sub(height).saturating_sub(up);
     draw_lines(buf, area, &lines[first..]);
     if lines.is_empty() {
-        paint::left(buf, shifted(area, 1), "The log is empty.", THEME.muted);
+        paint::left(buf, area, "The log is empty.", THEME.muted);
     }
 }
 
