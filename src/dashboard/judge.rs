@@ -72,7 +72,10 @@ fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     if run.status() == Status::Failed {
         return None;
     }
-    let of_batch = run.state.batch.as_ref().filter(|batch| !batch.loss.is_finite()).map(|batch| batch.epoch);
+    // Only training has a loss: while features are computed there is none.
+    let trains = run.status() == Status::Active(Phase::Training);
+    let batch = run.state.batch.as_ref().filter(|batch| trains && !batch.loss.is_finite());
+    let of_batch = batch.map(|batch| batch.epoch);
     let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
     let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
     alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::event::{EventReader, Poll, Record};
+use warmstart_schema::event::{self, EventReader, Poll, Record};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::queue::{self, Queue};
 use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
@@ -115,7 +115,9 @@ impl Watcher {
             Err(error) => return self.report(1, format!("{}: {error}", self.root.display()), changes),
         };
         self.report(1, String::new(), changes);
-        self.listed = Some((now, Instant::now()));
+        // Clocks of file systems tick in milliseconds: a folder that has just changed may change again within a tick.
+        let is_settled = now.is_some_and(|(_, changed, ..)| event::now() - changed as f64 > 1.5);
+        self.listed = is_settled.then(|| (now, Instant::now()));
         let gone: Vec<RunId> = self.runs.keys().filter(|id| ids.binary_search(id).is_err()).cloned().collect();
         for id in gone {
             self.runs.remove(&id);

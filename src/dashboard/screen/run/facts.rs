@@ -46,11 +46,9 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Opti
 fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     let of_epoch =
         |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.learning_rate);
-    let now = run.state.batch.as_ref().map(|batch| batch.learning_rate).or(run
-        .state
-        .epochs
-        .last()
-        .map(|epoch| epoch.learning_rate));
+    // While features are computed there is no rate yet.
+    let at_work = run.state.batch.as_ref().map(|batch| batch.learning_rate).filter(|rate| rate.is_finite());
+    let now = at_work.or(run.state.epochs.last().map(|epoch| epoch.learning_rate));
     let schedule = run.experiment.as_ref().map_or("", |experiment| match experiment.train.schedule.name {
         ScheduleName::Constant => " constant",
         ScheduleName::Step => " step",

@@ -68,13 +68,14 @@ fn result(run: &Run, with_best: bool) -> String {
 fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
     let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
     let planned = run.state.epochs_planned().map_or_else(String::new, |planned| format!("/{planned}"));
-    let phase = match run.status() {
-        Status::Stopping => "stopping  ",
-        Status::Active(Phase::Validating) => "validating  ",
-        Status::Active(Phase::Testing) => "testing  ",
-        _ => "",
+    let epoch = format!("epoch {}{planned} ", batch.epoch);
+    let head = match run.status() {
+        Status::Stopping => format!("stopping  {epoch}"),
+        Status::Active(Phase::Loading) => "computing the frozen base's features once ".to_owned(),
+        Status::Active(Phase::Validating) => format!("validating  {epoch}"),
+        Status::Active(Phase::Testing) => "testing the best checkpoint ".to_owned(),
+        _ => epoch,
     };
-    let head = format!("{phase}epoch {}{planned} ", batch.epoch);
     let percent = format!(" {:>3.0} %", share * 100.0);
     let rest = paint::left(buf, row, &head, THEME.text);
     // The most that leaves room for a bar.
@@ -100,7 +101,11 @@ fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
     });
     let in_epoch = in_epoch.filter(|seconds| seconds.is_finite() && run.state.phase == Phase::Training);
     let in_epoch = in_epoch.map(|seconds| format!("  {} left in epoch", duration(seconds)));
-    let in_all = run.state.time_left().map(|seconds| format!("  {} left in all", duration(seconds)));
+    let in_all = run
+        .state
+        .time_left()
+        .filter(|_| run.state.phase != Phase::Loading)
+        .map(|seconds| format!("  {} left in all", duration(seconds)));
     let say = |parts: [Option<String>; 3]| {
         let spans = parts.into_iter().flatten().map(|part| Span::styled(part, THEME.muted));
         Line::from(spans.collect::<Vec<_>>())
