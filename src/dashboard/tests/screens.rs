@@ -1,9 +1,12 @@
 //! Every screen and popup as it is drawn, compared with the screen itself. Colours are not in these pictures: see `styles`.
 
-use super::fixtures::{empty, typical};
+use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
+use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
 use crate::dashboard::theme::Look;
+use crate::dashboard::update::update;
+use crate::store::Change;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
@@ -85,4 +88,20 @@ fn with_nothing_there() {
     model.runs_read = true;
     insta::assert_snapshot!("empty", text(&drawn(&model, 80, 24)));
     insta::assert_snapshot!("too-small", text(&drawn(&model, 39, 9)));
+}
+
+#[test]
+fn while_features_are_computed_there_is_progress_but_no_alarm() {
+    let mut model = after("jj<enter>");
+    let lines = [
+        r#"{"t":1795342500,"event":"attempt","number":2,"worker":{"boot_id":"b","pid":1,"start_ticks":1},"host":"h","device":"cpu","device_name":"d","device_reason":"r","threads":2,"libtorch":"2.13.0","epochs":12,"resumed_from":0}"#,
+        r#"{"t":1795342501,"event":"phase","phase":"loading"}"#,
+        r#"{"t":1795342502,"event":"batch","epoch":0,"step":0,"batch":23,"batches":47,"loss":"NaN","accuracy":"NaN","learning_rate":"NaN","images_per_second":44.0,"gradient_norm":"NaN"}"#,
+    ];
+    let records = lines.map(|line| serde_json::from_str(line).unwrap()).into_iter().collect();
+    let change = Change::Events { id: id(LIVE), records, damaged: 0, restarted: false };
+    update(&mut model, Message::Changes { now: 1_795_342_503.0, changes: vec![change] });
+    let picture = text(&drawn(&model, 120, 40));
+    assert!(picture.contains("features once") && picture.contains("49 %") && picture.contains("44 img/s"), "{picture}");
+    assert!(!picture.contains("NaN") && !picture.contains('⚠') && !picture.contains("left in all"), "{picture}");
 }

@@ -1,9 +1,12 @@
 //! ```text
+//!  epoch 12  train loss 0.9800 acc 0.7310 · val loss 1.4370 acc 0.6180  best
 //!  10:01:07  5 of 3,038 images could not be read
 //!  10:04:31  checkpoint not saved: no space left on device; training goes on
 //!  worker    libtorch: …
 //! ```
-//! What a run said: its notes, and what its worker printed. The end of it below the charts, all of it on its own.
+//! What a run said: its epochs, its notes, and what its worker printed. The end of it below the charts, all of it on its own.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -12,26 +15,42 @@ use ratatui::style::Style;
 use warmstart_schema::state::Status;
 
 use super::super::paint;
+use crate::dashboard::format::metric;
 use crate::dashboard::model::Model;
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
+/// Epochs that the log goes back.
+const EPOCHS: usize = 1000;
 /// Characters of a line's first column.
 const STAMP: u16 = 10;
 
 struct LogLine<'a> {
     stamp: String,
-    text: &'a str,
+    text: Cow<'a, str>,
     style: Style,
 }
 
 /// How many lines the log has.
 pub fn height(model: &Model, run: &Run) -> usize {
-    run.state.notes.len() + worker_lines(model, run).len()
+    run.state.epochs.len().min(EPOCHS) + run.state.notes.len() + worker_lines(model, run).len()
 }
 
 fn worker_lines<'a>(model: &'a Model, run: &Run) -> &'a [String] {
     model.worker_log.as_ref().filter(|(id, _)| *id == run.id).map_or(&[], |(_, lines)| lines)
+}
+
+/// The last `most` epochs.
+fn epochs(run: &Run, most: usize) -> impl Iterator<Item = LogLine<'_>> {
+    let epochs = &run.state.epochs;
+    epochs[epochs.len().saturating_sub(most)..].iter().map(|epoch| {
+        let figures =
+            [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc].map(|figure| metric(Some(figure)));
+        let [train_loss, train_acc, val_loss, val_acc] = figures;
+        let best = if epoch.best { "  best so far" } else { "" };
+        let text = format!("train loss {train_loss} acc {train_acc} · val loss {val_loss} acc {val_acc}{best}");
+        LogLine { stamp: format!("epoch {}", epoch.epoch), text: text.into(), style: THEME.text }
+    })
 }
 
 fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
@@ -39,14 +58,14 @@ fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
     run.state.notes.iter().map(move |note| {
         let time = Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(note.t).unwrap_or_default());
         let stamp = time.map(|time| time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string());
-        LogLine { stamp: stamp.unwrap_or_default(), text: &note.text, style: THEME.level(note.level) }
+        LogLine { stamp: stamp.unwrap_or_default(), text: Cow::from(&note.text), style: THEME.level(note.level) }
     })
 }
 
 fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
     let printed = worker_lines(model, run).iter();
-    let printed = printed.map(|line| LogLine { stamp: "worker".to_owned(), text: line, style: THEME.text });
-    notes(model, run).chain(printed).collect()
+    let printed = printed.map(|line| LogLine { stamp: "worker".to_owned(), text: Cow::from(line), style: THEME.text });
+    epochs(run, EPOCHS).chain(notes(model, run)).chain(printed).collect()
 }
 
 /// All of the log, scrolled up by `up` lines from its end.
@@ -63,8 +82,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, up: usize) {
 /// The end of the log. What the worker printed matters where it had no word left to say.
 pub fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let of_worker = matches!(run.status(), Status::Lost | Status::Failed);
-    let lines = if of_worker { lines(model, run) } else { notes(model, run).collect() };
-    let first = lines.len().saturating_sub(usize::from(area.height));
+    let height = usize::from(area.height);
+    let lines =
+        if of_worker { lines(model, run) } else { epochs(run, height).chain(notes(model, run)).collect::<Vec<_>>() };
+    let first = lines.len().saturating_sub(height);
     draw_lines(buf, area, &lines[first..]);
     if lines.is_empty() {
         paint::left(buf, area, "nothing in the log", THEME.muted);
@@ -75,7 +96,7 @@ fn draw_lines(buf: &mut Buffer, area: Rect, lines: &[LogLine]) {
     for (line, y) in lines.iter().zip(0..area.height) {
         let row = paint::row(area, y);
         paint::left(buf, Rect { width: STAMP.min(row.width), ..row }, &line.stamp, THEME.muted);
-        paint::left(buf, shifted(row, STAMP), line.text, line.style);
+        paint::left(buf, shifted(row, STAMP), &line.text, line.style);
     }
 }
 
