@@ -81,7 +81,7 @@ impl Chart<'_> {
         }
         let mut free = foot.left();
         // Only within the first epoch is there anything between two epochs.
-        let least = if self.x.high - self.x.low > 1.0 { 1.0 } else { 0.0 };
+        let least = if self.x.high > 1.0 { 1.0 } else { 0.0 };
         for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12), least) {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);

@@ -155,7 +155,7 @@ fn no_mutation_panics() {
         yaml_files(&shipped()).iter().chain(&yaml_files(&folder())).map(|path| fs::read(path).unwrap()).collect();
     let mutation =
         (0..seeds.len(), proptest::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), 0..6_u8), 1..6));
-    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
     let run = TestRunner::new(config).run(&mutation, |(seed, edits)| {
         let mut bytes = seeds[seed].clone();
         for (at, length, byte, kind) in edits {
