@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use warmstart_schema::catalog::{Places, Pretrained};
+use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::EventReader;
 use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::run::{self, RunDir, RunId};
 use warmstart_schema::state::{Outcome, RunState};
+use warmstart_schema::storage::Disk;
 
-use crate::checkpoint::{self, MODEL};
 use crate::failure::Blame;
 use crate::model::{Model, ModelSpec};
 use crate::weights::{LoadPolicy, load_bytes, load_into};
@@ -74,9 +75,9 @@ fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf]) -> anyhow::Er
 fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
     let run = newest_finished(root, stem)?;
     let dir = RunDir::of(root, &run);
-    let names = dir.names().with_context(|| format!("reading the checkpoints of run {run}"))?;
+    let names = dir.names(&Disk).with_context(|| format!("reading the checkpoints of run {run}"))?;
     let step = names.best.or(names.last).with_context(|| format!("run {run} has no checkpoint"))?;
-    let content = checkpoint::read(&dir.checkpoint(step))?;
+    let content = checkpoint::read(&Disk, &dir.checkpoint(step))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
         Blame::input(
             format!("{MODEL} of run {run} ({stem}) does not fit this model: {error:#}"),

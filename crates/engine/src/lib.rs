@@ -2,7 +2,6 @@
 
 pub mod augment;
 pub mod backbone;
-pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod doctor;

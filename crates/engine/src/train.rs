@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tch::Tensor;
+use warmstart_schema::checkpoint::{self, Content, State, Sums};
 use warmstart_schema::event::{Batch, Checkpoint, Epoch, Event, Failure, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::seed;
+use warmstart_schema::storage::Disk;
 
 pub use self::batches::{Examples, steps_per_epoch};
 use self::batches::{Input, autocast};
 use self::evaluate::{batch_sums, cross_entropy, evaluate};
 use crate::augment::augment;
-use crate::checkpoint::{self, Content, State, Sums};
 use crate::failure::Blame;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
@@ -63,6 +64,8 @@ struct Trainer<'a> {
     sums: Tensor,
     last_save: Instant,
     failed_saves: u32,
+    /// The best checkpoint, while it waits for a disk that takes it.
+    unsaved_best: Option<Content>,
 }
 
 /// Trains to the end, or until it is interrupted; then everything is saved. Returns also the steps done and the seconds spent
@@ -70,7 +73,7 @@ struct Trainer<'a> {
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let sums = setup.state.sums;
     let sums = Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
-    let mut trainer = Trainer { setup, sums, last_save: Instant::now(), failed_saves: 0 };
+    let mut trainer = Trainer { setup, sums, last_save: Instant::now(), failed_saves: 0, unsaved_best: None };
     let ended = trainer.run()?;
     Ok((ended, trainer.setup.state.step, trainer.setup.state.train_time))
 }
@@ -312,14 +315,9 @@ impl Trainer<'_> {
     /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
     fn save(&mut self, best: bool) -> Result<()> {
         self.setup.reporter.phase(Phase::Saving);
-        let started = Instant::now();
-        self.last_save = started;
-        let saved = self.content().and_then(|content| checkpoint::save(self.setup.run, &content));
-        let state = &self.setup.state;
-        match saved {
-            Ok(bytes) => {
-                let (step, epoch, seconds) = (state.step, state.epoch, started.elapsed().as_secs_f64());
-                self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step, epoch, best, bytes, seconds }));
+        self.last_save = Instant::now();
+        match self.content().and_then(|content| self.commit(content, best)) {
+            Ok(()) => {
                 self.failed_saves = 0;
                 Ok(())
             }
@@ -333,6 +331,38 @@ impl Trainer<'_> {
                 }
             }
         }
+    }
+
+    /// Saves the best that waits, then `content`.
+    fn commit(&mut self, content: Content, best: bool) -> Result<()> {
+        if best {
+            self.unsaved_best = None;
+        }
+        self.commit_best()?;
+        let saved = self.write(&content, best);
+        if saved.is_err() && best {
+            self.unsaved_best = Some(content);
+        }
+        saved
+    }
+
+    fn commit_best(&mut self) -> Result<()> {
+        if let Some(content) = self.unsaved_best.take() {
+            let saved = self.write(&content, true);
+            if saved.is_err() {
+                self.unsaved_best = Some(content);
+            }
+            saved?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, content: &Content, best: bool) -> Result<()> {
+        let started = Instant::now();
+        let bytes = checkpoint::save(&Disk, self.setup.run, content)?;
+        let (State { step, epoch, .. }, seconds) = (&content.state, started.elapsed().as_secs_f64());
+        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step: *step, epoch: *epoch, best, bytes, seconds }));
+        Ok(())
     }
 
     fn content(&self) -> Result<Content> {
@@ -374,11 +404,13 @@ impl Trainer<'_> {
 
     /// Measures the best checkpoint on the test images, once. False when it was interrupted.
     fn test(&mut self) -> Result<bool> {
+        self.commit_best().context("saving the best checkpoint before the test")?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, precision) = (self.batch_size(), self.precision());
         let Setup { model, test, reporter, interrupt, state, run, .. } = &mut self.setup;
         let step = state.best_step.unwrap_or(state.step);
-        let best = checkpoint::read(&run.checkpoint(step)).context("reading the best checkpoint for the test")?;
+        let best =
+            checkpoint::read(&Disk, &run.checkpoint(step)).context("reading the best checkpoint for the test")?;
         weights::load_bytes(model, &best.model, LoadPolicy::Exact)?;
         let (epoch, batches, started) = (best.state.epoch, test.len().div_ceil(batch_size), Instant::now());
         let sums = evaluate(model, test, batch_size, precision, interrupt, |sums, done| {

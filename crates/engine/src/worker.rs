@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::Places;
+use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
 use warmstart_schema::event::{Attempt, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::policy;
@@ -17,8 +18,8 @@ use warmstart_schema::process::Identity;
 use warmstart_schema::queue::Queue;
 use warmstart_schema::run::{RunDir, RunInfo, RunLock};
 use warmstart_schema::state::{Outcome, RunState};
+use warmstart_schema::storage::Disk;
 
-use crate::checkpoint::{self, Content, Machine, State, Sums};
 use crate::data::{self, OnDevice};
 use crate::device::{self, DeviceRequest};
 use crate::failure::Blame;
@@ -145,14 +146,14 @@ fn prepare_and_train(
     reporter: &mut Reporter,
     interrupt: &Interrupt,
 ) -> Result<(Ended, u64, f64)> {
-    checkpoint::remove_unfinished(run).context("removing what an interrupted save left behind")?;
+    checkpoint::remove_unfinished(&Disk, run).context("removing what an interrupted save left behind")?;
     let path = run.experiment_yaml();
     let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let experiment = experiment::load(&path, &[]).map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
     })?;
-    let (saved, skipped) = checkpoint::newest(run)?;
+    let (saved, skipped) = checkpoint::newest(&Disk, run)?;
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;

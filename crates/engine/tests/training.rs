@@ -10,15 +10,17 @@ use std::fs;
 
 use support::{events, finish, log, new_run, start, state, wait_for};
 use warmstart_engine::model::Model;
-use warmstart_engine::{checkpoint, initial, weights};
+use warmstart_engine::{initial, weights};
+use warmstart_schema::checkpoint;
 use warmstart_schema::event::{Epoch, Event, Failure};
 use warmstart_schema::experiment;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
+use warmstart_schema::storage::Disk;
 
 /// The newest checkpoint, without what measures time.
 fn last(run: &RunDir) -> checkpoint::Content {
-    let mut content = checkpoint::newest(run).unwrap().0.unwrap();
+    let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
     content.state.train_time = 0.0;
     content
 }
@@ -125,10 +127,10 @@ fn nothing_frozen_moves_in_training_and_the_rest_does() {
         assert!(proof.unchanged(), "{proof:?}");
         assert_eq!(proof.tensors, frozen_tensors);
         // The two newest checkpoints are an epoch of training apart.
-        let saved: Vec<Vec<u8>> = checkpoint::steps(&run)
+        let saved: Vec<Vec<u8>> = checkpoint::steps(&Disk, &run)
             .unwrap()
             .iter()
-            .map(|&step| checkpoint::read(&run.checkpoint(step)).unwrap().model)
+            .map(|&step| checkpoint::read(&Disk, &run.checkpoint(step)).unwrap().model)
             .collect();
         let [first, second] = [0, 1].map(|i| weights::parse(&saved[i]).unwrap());
         for (name, entry) in &first {
@@ -181,8 +183,42 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     assert!(finish(&run), "{}", log(&run));
     let state = state(&run);
     assert_eq!(state.attempt.as_ref().unwrap().resumed_from, Some(5));
-    assert!(state.notes.iter().any(|note| note.text.contains("checkpoint 10 is damaged")), "{:?}", state.notes);
+    assert!(state.notes.iter().any(|note| note.text.contains("step-00000010 is damaged")), "{:?}", state.notes);
     assert_eq!(last(&run), last(&straight));
+}
+
+/// A worker whose saves do not get through, whoever the user is: where its checkpoints belong lies a file.
+fn start_without_room(run: &RunDir) -> std::process::Child {
+    let mut child = start(run);
+    wait_for(run, &mut child, |event| matches!(event, Event::Dataset(_)));
+    fs::write(run.checkpoints(), b"").unwrap();
+    child
+}
+
+#[test]
+fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
+    let root = tempfile::tempdir().unwrap();
+    let changes = ["train.epochs=3", "train.optimizer={name: adam, learning_rate: 0.01}"];
+    let straight = new_run(root.path(), &changes).0;
+    assert!(finish(&straight));
+    let run = new_run(root.path(), &changes).0;
+    let mut child = start_without_room(&run);
+    wait_for(&run, &mut child, |event| matches!(event, Event::CheckpointFailed { .. }));
+    fs::remove_file(run.checkpoints()).unwrap();
+    assert!(child.wait().unwrap().success(), "{}", log(&run));
+    assert_eq!((last(&run), figures(&run)), (last(&straight), figures(&straight)));
+    assert_eq!(state(&run).test.unwrap().loss.to_bits(), state(&straight).test.unwrap().loss.to_bits());
+}
+
+#[test]
+fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_taken_up_again() {
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &["train.epochs=1"]).0;
+    assert!(!start_without_room(&run).wait().unwrap().success());
+    let (_, error, help) = failure(&run);
+    assert!(error.contains("saving checkpoint") && error.contains("ckpt") && !help.is_empty(), "{error} / {help}");
+    fs::remove_file(run.checkpoints()).unwrap();
+    assert!(finish(&run), "{}", log(&run));
 }
 
 #[test]
@@ -229,7 +265,7 @@ fn bad_input_is_named_with_a_way_out() {
         let (kind, error, help) = failure(&run);
         assert_eq!(kind, Failure::Input, "{change}: {error}");
         assert!(error.contains(sign) && !help.is_empty(), "{change}: {error} / {help}");
-        assert!(checkpoint::steps(&run).unwrap().is_empty());
+        assert!(checkpoint::steps(&Disk, &run).unwrap().is_empty());
     }
 }
 

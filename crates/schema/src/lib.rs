@@ -3,6 +3,7 @@
 
 pub mod architecture;
 pub mod catalog;
+pub mod checkpoint;
 pub mod event;
 pub mod experiment;
 pub mod launch;
@@ -12,4 +13,5 @@ pub mod queue;
 pub mod run;
 pub mod seed;
 pub mod state;
+pub mod storage;
 pub mod text;

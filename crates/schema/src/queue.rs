@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::launch;
 use crate::process::Identity;
-use crate::run::{RunDir, RunId, replace};
+use crate::run::{RunDir, RunId};
+use crate::storage::{Disk, replace};
 
 /// A run that waits or was started from the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +158,7 @@ impl Queue {
         let mut content = before.clone();
         let result = change(&mut content);
         if content != before {
-            replace(&self.file(), &serde_json::to_vec_pretty(&content)?)?;
+            replace(&Disk, &self.file(), &serde_json::to_vec_pretty(&content)?)?;
         }
         Ok(result)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::experiment::Experiment;
 use crate::process::Identity;
+use crate::storage::{Disk, Storage, replace};
 use crate::text;
 
 /// How often, and how far apart, a lock is tried before the run counts as taken.
@@ -150,9 +151,9 @@ impl RunDir {
         let written = Self::new(&aside)
             .write_info(&info)
             .and_then(|()| launch.experiment.to_yaml().map_err(io::Error::other))
-            .and_then(|yaml| replace(&aside.join("experiment.yaml"), yaml.as_bytes()))
+            .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
-            .and_then(|()| sync_dir(root));
+            .and_then(|()| Disk.sync_dir(root));
         if let Err(error) = written {
             // The error that matters is the first one; what could not be written may not be removable either.
             let _ = fs::remove_dir_all(&aside);
@@ -188,7 +189,7 @@ impl RunDir {
     }
 
     pub fn info(&self) -> io::Result<RunInfo> {
-        let info: RunInfo = read_json(&self.path.join("run.json"))?;
+        let info: RunInfo = read_json(&Disk, &self.path.join("run.json"))?;
         if info.format > FORMAT {
             let message = format!(
                 "run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart",
@@ -206,19 +207,19 @@ impl RunDir {
     }
 
     pub fn write_info(&self, info: &RunInfo) -> io::Result<()> {
-        write_json(&self.path.join("run.json"), info)
+        write_json(&Disk, &self.path.join("run.json"), info)
     }
 
     /// Which checkpoints are `last` and `best`; none in a new run.
-    pub fn names(&self) -> io::Result<Names> {
-        match read_json(&self.path.join("names.json")) {
+    pub fn names(&self, storage: &impl Storage) -> io::Result<Names> {
+        match read_json(storage, &self.path.join("names.json")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Names::default()),
             other => other,
         }
     }
 
-    pub fn write_names(&self, names: Names) -> io::Result<()> {
-        write_json(&self.path.join("names.json"), &names)
+    pub fn write_names(&self, storage: &impl Storage, names: Names) -> io::Result<()> {
+        write_json(storage, &self.path.join("names.json"), &names)
     }
 
     /// Takes the run for this process; `None` when another worker has it. Whoever looks whether the run is held holds the
@@ -261,37 +262,14 @@ pub fn stem(source: &Path) -> String {
     text::line(&source.file_stem().unwrap_or_default().to_string_lossy(), 80)
 }
 
-/// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.join(format!(".{name}.{}.new", std::process::id()));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        sync_dir(folder)
-    };
-    write().inspect_err(|_| {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&aside);
-    })
-}
-
-/// Makes a folder's entries survive a power loss.
-pub fn sync_dir(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value)?;
     bytes.push(b'\n');
-    replace(path, &bytes)
+    replace(storage, path, &bytes)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<T> {
-    let bytes = fs::read(path)?;
+fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) -> io::Result<T> {
+    let bytes = storage.read(path)?;
     let wrong =
         |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).map_err(wrong)
@@ -350,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("names.json");
         fs::create_dir(&target).unwrap();
-        assert!(replace(&target, b"{}").is_err());
+        assert!(replace(&Disk, &target, b"{}").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

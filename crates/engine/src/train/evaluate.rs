@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use tch::{Kind, Tensor};
+use warmstart_schema::checkpoint::Sums;
 use warmstart_schema::experiment::Precision;
 
 use super::batches::{Examples, autocast};
-use crate::checkpoint::Sums;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
 
@@ -57,18 +57,6 @@ pub fn evaluate(
 pub fn read(sums: &Tensor, images: usize) -> Result<Sums> {
     let [loss, correct] = <[f64; 2]>::try_from(Vec::<f64>::try_from(sums)?.as_slice())?;
     Ok(Sums { loss, correct, images: u32::try_from(images)? })
-}
-
-impl Sums {
-    /// Mean loss.
-    pub fn mean_loss(&self) -> f64 {
-        self.loss / f64::from(self.images.max(1))
-    }
-
-    /// Share of right answers.
-    pub fn accuracy(&self) -> f64 {
-        self.correct / f64::from(self.images.max(1))
-    }
 }
 
 #[cfg(test)]

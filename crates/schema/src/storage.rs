@@ -1,0 +1,127 @@
+//! The file system as the writers of a run folder use it: few calls, each of which a test can make fail or forget.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+/// What a checkpoint needs of a file system. Nothing is durable before it is synced: a file's content by its own `sync`, its
+/// name by [`Storage::sync_dir`] of the folder that holds it.
+pub trait Storage {
+    type File: Durable;
+
+    /// A file to write from its beginning, made if it is not there.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Puts `from` in the place of `to` at once.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Swaps two folders at once.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and all that is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Names of what is in a folder; of one that is not there, none.
+    fn names(&self, path: &Path) -> io::Result<Vec<String>>;
+    fn exists(&self, path: &Path) -> bool;
+    /// Free bytes on the disk that `path` lies on.
+    fn free(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// A file whose content can be made to survive a power loss.
+pub trait Durable: Write {
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The real file system.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+impl Durable for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl Storage for Disk {
+    type File = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(()),
+            // Network file systems cannot. What is replaced is then gone for a moment; the checkpoint before it is not.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                fs::remove_dir_all(other)?;
+                fs::rename(one, other)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn names(&self, path: &Path) -> io::Result<Vec<String>> {
+        match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        let stat = nix::sys::statvfs::statvfs(path)?;
+        #[expect(clippy::useless_conversion, reason = "the fields are narrower on macOS")]
+        let (blocks, size) = (u64::from(stat.blocks_available()), u64::from(stat.fragment_size()));
+        Ok(blocks.saturating_mul(size))
+    }
+}
+
+/// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.
+pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.join(format!(".{name}.{}.new", std::process::id()));
+    let write = || {
+        let mut file = storage.create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync()?;
+        storage.rename(&aside, path)?;
+        storage.sync_dir(folder)
+    };
+    write().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = storage.remove_file(&aside);
+    })
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Measures the dashboard (release build) in a real pseudo-terminal and prints each figure beside its target.
+
+    make build && scripts/bench.d/dashboard.py [--runs N]
+
+The runs are copies of the recorded ones in tests/data/runs. Standard library only; Linux.
+"""
+import argparse
+import fcntl
+import os
+import pathlib
+import pty
+import select
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "target/release/warmstart"
+RECORDED = ROOT / "tests/data/runs"
+FOOT = b"quit"
+
+
+def many_runs(folder, number):
+    """Copies the recorded runs until there are `number`."""
+    recorded = sorted(RECORDED.iterdir())
+    for n in range(number):
+        source, name = recorded[n % len(recorded)], f"20261122-{100000 + n // 60:06d}-{n:04x}"
+        target = folder / name
+        target.mkdir(parents=True)
+        for file in source.iterdir():
+            if file.name == "run.json":
+                (target / file.name).write_text(file.read_text().replace(source.name, name))
+            else:
+                shutil.copy(file, target / file.name)
+
+
+class Dashboard:
+    """One dashboard in a pseudo-terminal of its own."""
+
+    def __init__(self, folder, columns=80, rows=24):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            [PROGRAM, "--experiments", ROOT / "experiments", "--checkpoints", folder],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True, cwd=ROOT,
+            env={"TERM": "xterm-256color", "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+
+    def read(self, seconds):
+        """What it writes within `seconds`, or nothing."""
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        return os.read(self.master, 1 << 16) if ready else b""
+
+    def until(self, text, seconds=10):
+        """Seconds from its start until it has written `text`."""
+        seen = b""
+        while text not in seen:
+            chunk = self.read(seconds)
+            if not chunk:
+                raise SystemExit(f"error: the dashboard has not written {text!r} within {seconds} s")
+            seen += chunk
+        return time.perf_counter() - self.began
+
+    def settle(self):
+        """Reads until it is silent for half a second."""
+        while self.read(0.5):
+            pass
+
+    def press(self, key):
+        """Seconds from a key to the end of the first write that follows, and its bytes."""
+        began = time.perf_counter()
+        os.write(self.master, key)
+        chunk = self.read(5)
+        took, size = time.perf_counter() - began, len(chunk)
+        while chunk := self.read(0.05):
+            size += len(chunk)
+        return took, size
+
+    def resident(self):
+        """Resident memory, in MB."""
+        pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+    def cpu(self):
+        """Seconds of CPU used so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        os.close(self.master)
+
+
+def line(name, value, unit, target, digits=1):
+    """Prints one figure; true when it is within its target."""
+    verdict = "ok" if value <= target else "OVER"
+    print(f"  {name:<46} {value:>10.{digits}f} {unit:<3} (target {target:g} {unit}) {verdict}")
+    return value <= target
+
+
+def measure(runs, first_frame_ms, memory_mb):
+    good = True
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        many_runs(folder, runs)
+        print(f"{runs} runs, 80×24")
+        starts = []
+        for _ in range(20):
+            dashboard = Dashboard(folder)
+            starts.append(dashboard.until(FOOT) * 1e3)
+            dashboard.close()
+        good &= line("first frame, median of 20", statistics.median(starts), "ms", first_frame_ms)
+        dashboard = Dashboard(folder)
+        dashboard.until(FOOT)
+        dashboard.settle()
+        keys = [dashboard.press(key) for key in [b"j", b"k"] * 20]
+        good &= line("key to paint, median of 40", statistics.median(took for took, _ in keys) * 1e3, "ms", 16)
+        good &= line("bytes a refresh, median of 40", statistics.median(size for _, size in keys), "B", 1024, 0)
+        before = dashboard.cpu()
+        silent = not dashboard.read(5)
+        good &= line("CPU while nothing happens, over 5 s", (dashboard.cpu() - before) / 5 * 100, "%", 0.5)
+        good &= line("bytes while nothing happens, over 5 s", 0 if silent else 1, "B", 0, 0)
+        good &= line("resident memory", dashboard.resident(), "MB", memory_mb)
+        dashboard.close()
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, help="measure with this many runs only")
+    arguments = parser.parse_args()
+    if not PROGRAM.exists():
+        raise SystemExit(f"error: {PROGRAM} is missing. Build it with: make build")
+    cases = [(5, 50, 30), (1000, 300, 60), (10000, 300, 100)]
+    if arguments.runs:
+        cases = [(arguments.runs, 300, 100)]
+    return all([measure(*case) for case in cases])
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
