@@ -198,9 +198,15 @@ fn start_without_room(run: &RunDir) -> std::process::Child {
 #[test]
 fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
     let root = tempfile::tempdir().unwrap();
-    let changes = ["train.epochs=3", "train.optimizer={name: adam, learning_rate: 0.01}"];
+    // So high a rate that the first epoch stays the best: what could not be saved is not replaced by a better one.
+    let changes = [
+        "train.epochs=3",
+        "train.optimizer={name: adam, learning_rate: 0.05}",
+        "train.early_stopping={monitor: val_acc, patience: 5}",
+    ];
     let straight = new_run(root.path(), &changes).0;
     assert!(finish(&straight));
+    assert_eq!(state(&straight).epochs.iter().map(|epoch| epoch.best).collect::<Vec<_>>(), [true, false, false]);
     let run = new_run(root.path(), &changes).0;
     let mut child = start_without_room(&run);
     wait_for(&run, &mut child, |event| matches!(event, Event::CheckpointFailed { .. }));
