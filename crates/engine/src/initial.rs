@@ -75,16 +75,14 @@ fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf]) -> anyhow::Er
 fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
     let run = newest_finished(root, stem)?;
     let dir = RunDir::of(root, &run);
-    let names = dir.names(&Disk).with_context(|| format!("reading the checkpoints of run {run}"))?;
-    let step = names.best.or(names.last).with_context(|| format!("run {run} has no checkpoint"))?;
-    let content = checkpoint::read(&Disk, &dir.checkpoint(step))?;
+    let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
         Blame::input(
             format!("{MODEL} of run {run} ({stem}) does not fit this model: {error:#}"),
             "backbone, head and classes must be those of the experiment named by init.from",
         )
     })?;
-    Ok(format!("the best checkpoint of {stem} (run {run}, step {step})"))
+    Ok(format!("the best checkpoint of {stem} (run {run}, step {})", content.state.step))
 }
 
 fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {

@@ -264,6 +264,15 @@ pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, 
     if reasons.is_empty() { Ok((None, reasons)) } else { Err(Error::None { reasons }) }
 }
 
+/// The best checkpoint, as the newest one names it; none of a run that has not saved yet.
+pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
+    let (newest, _) = newest(storage, run)?;
+    match newest.as_ref().and_then(|newest| newest.state.best_step.filter(|step| *step != newest.state.step)) {
+        Some(step) => read(storage, &run.checkpoint(step)).map(Some),
+        None => Ok(newest),
+    }
+}
+
 /// Reads a checkpoint and checks every byte of it against its manifest.
 pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
     let damaged = |what: String| Error::Damaged { path: folder.to_path_buf(), what };

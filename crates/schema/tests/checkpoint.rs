@@ -211,6 +211,25 @@ fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
 }
 
 #[test]
+fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_before() {
+    let (run, saves) = (RunDir::new(RUN), story());
+    let mut noticed = 0;
+    for call in 1..40 {
+        let disk = Simulated::new(Path::new(RUN));
+        checkpoint::save(&disk, &run, &saves[0]).unwrap();
+        disk.fail(Some(Fault { call, errno: Fault::SILENT, persistent: false }));
+        let saved = checkpoint::save(&disk, &run, &saves[1]);
+        disk.fail(None);
+        noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
+        // names.json is written last: it is derived, and named so when it cannot be read.
+        if !wrong(&disk, &saves, 1 + usize::from(saved.is_ok())).is_none_or(|wrong| wrong.starts_with("names.json")) {
+            panic!("call {call}: {saved:?}");
+        }
+    }
+    assert_eq!(noticed, 4, "each of a checkpoint's files");
+}
+
+#[test]
 fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());

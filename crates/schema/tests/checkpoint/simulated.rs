@@ -102,6 +102,11 @@ pub struct Fault {
     pub persistent: bool,
 }
 
+impl Fault {
+    /// No error: a write changes what it is given.
+    pub const SILENT: i32 = 0;
+}
+
 impl Simulated {
     /// An empty disk with a folder at `root`.
     pub fn new(root: &Path) -> Self {
@@ -187,11 +192,17 @@ impl Simulated {
             state.calls
         };
         match self.fault.get() {
+            Some(fault) if fault.errno == Fault::SILENT => Ok(()),
             Some(fault) if call == fault.call || (fault.persistent && call > fault.call) => {
                 Err(io::Error::from_raw_os_error(fault.errno))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the call at hand writes something else than it was given, and says nothing.
+    fn lies(&self) -> bool {
+        self.fault.get().is_some_and(|fault| fault.errno == Fault::SILENT && fault.call == self.calls())
     }
 
     fn changing(&self) -> io::Result<()> {
@@ -301,9 +312,13 @@ impl Write for SimulatedFile {
         let failed = self.disk.changing();
         // A disk that fills up takes a part first.
         let taken = if failed.is_err() { bytes.len() / 2 } else { bytes.len() };
+        let lies = self.disk.lies();
         let mut state = self.disk.state.borrow_mut();
         let Node::File(content) = &mut state.live[self.inode] else { panic!("not a file") };
         content.extend_from_slice(&bytes[..taken]);
+        if lies {
+            content[0] ^= 1;
+        }
         let content = content.clone();
         state.pending.push(Pending::Content(self.inode, content));
         failed.map(|()| taken)
