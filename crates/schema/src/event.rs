@@ -2,6 +2,8 @@
 
 mod log;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::log::{EventReader, EventWriter, Poll};
@@ -18,6 +20,30 @@ pub struct Record {
     pub t: f64,
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// A line without what belongs to its kind.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    t: f64,
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+}
+
+impl Record {
+    /// Reads a line of a log. The kinds that logs are full of are read as what they are: the general way first holds every
+    /// value in a form of its own, which takes three times as long.
+    pub fn parse(line: &[u8]) -> serde_json::Result<Self> {
+        let Kind { t, event } = serde_json::from_slice(line)?;
+        let event = match &*event {
+            "batch" => Event::Batch(serde_json::from_slice(line)?),
+            "epoch" => Event::Epoch(serde_json::from_slice(line)?),
+            "system" => Event::System(serde_json::from_slice(line)?),
+            "checkpoint" => Event::Checkpoint(serde_json::from_slice(line)?),
+            _ => return serde_json::from_slice(line),
+        };
+        Ok(Self { t, event })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

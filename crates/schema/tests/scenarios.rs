@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use warmstart_schema::event::EventReader;
+use warmstart_schema::event::{EventReader, Record};
 use warmstart_schema::state::{FrozenProof, Liveness, RunState};
 
 fn logs() -> Vec<PathBuf> {
@@ -83,6 +83,20 @@ fn every_story_ends_as_told() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_quick_way_to_read_a_line_gives_what_the_general_way_gives() {
+    let mut lines = 0;
+    for log in logs() {
+        for line in fs::read(&log).unwrap().split(|&byte| byte == b'\n') {
+            let (quick, general) = (Record::parse(line).ok(), serde_json::from_slice::<Record>(line).ok());
+            // Compared as text, for a loss that is not a number equals nothing.
+            assert_eq!(format!("{quick:?}"), format!("{general:?}"), "{}", String::from_utf8_lossy(line));
+            lines += 1;
+        }
+    }
+    assert!(lines > 100, "{lines}");
 }
 
 #[test]

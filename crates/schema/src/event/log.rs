@@ -132,7 +132,7 @@ impl EventReader {
             if std::mem::take(&mut self.skipping) || line.len() > MAX_LINE {
                 poll.damaged += 1;
             } else if !line.iter().all(u8::is_ascii_whitespace) {
-                match serde_json::from_slice(line) {
+                match Record::parse(line) {
                     Ok(record) => poll.records.push(record),
                     Err(_) => poll.damaged += 1,
                 }
