@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use tui_input::Input;
 use warmstart_schema::run::RunId;
-use warmstart_schema::state::Status;
 
-pub use self::comparison::{Figure, published};
+pub use self::comparison::{Figure, Shown, published};
 pub use self::entry::{Entry, Place, places};
 pub use self::selection::Selection;
 use super::effect::Effect;
@@ -111,6 +110,8 @@ pub struct CompareView {
     pub reversed: bool,
     /// Figures left out on the left.
     pub scrolled: usize,
+    /// The rows that this amounts to, kept until something of it changes.
+    pub shown: Shown,
 }
 
 /// A text that rows must contain.
@@ -208,8 +209,8 @@ impl Model {
             Screen::Experiments(_) => self.selected_entry()?.run,
             Screen::Run(view) => self.runs.get(&view.id),
             Screen::Compare(view) => {
-                let ids = self.compared_ids();
-                self.runs.get(ids.get(view.list.selection.index(&ids)?)?)
+                let ids = view.shown.ids();
+                self.runs.get(ids.get(view.list.selection.index(ids)?)?)
             }
         }
     }
@@ -221,11 +222,12 @@ impl Model {
 
     /// Runs that a worker has or is about to have, oldest first.
     pub fn live(&self) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(|run| run.status().is_live())
+        self.runs.live()
     }
 
     /// Whether anything moves by itself.
     pub fn is_anything_live(&self) -> bool {
-        self.runs.iter().any(|run| run.status().is_live() || matches!(run.status(), Status::Queued(_)))
+        let tally = self.runs.tally();
+        tally.live + tally.queued > 0
     }
 }

@@ -16,6 +16,12 @@ pub use self::ask::refusal;
 
 /// Takes in a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let effects = take(model, message);
+    model.refresh_comparison();
+    effects
+}
+
+fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_filter(model, request),

@@ -1,6 +1,6 @@
 //! All runs as their folders tell, by folding changes; no I/O.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use warmstart_schema::event::Record;
 use warmstart_schema::experiment::Experiment;
@@ -44,6 +44,28 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The run that changes.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Added { id, .. }
+            | Self::Info { id, .. }
+            | Self::Events { id, .. }
+            | Self::Liveness { id, .. }
+            | Self::Removed { id } => Some(id),
+            Self::Queue(_) | Self::Problem { .. } => None,
+        }
+    }
+}
+
+/// How many runs are in what kind of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub live: usize,
+    pub queued: usize,
+    pub failed_or_lost: usize,
+}
+
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -83,13 +105,54 @@ pub struct Runs {
     by_id: BTreeMap<RunId, Run>,
     /// Each experiment's runs in order of creation.
     by_stem: HashMap<String, Vec<RunId>>,
+    /// Kept at each change, so that a frame need not look at ten thousand runs.
+    by_state: ByState,
     queue: queue::Content,
     problem: Option<String>,
+    revision: u64,
+}
+
+/// The runs whose state a screen asks for as such.
+#[derive(Debug, Default)]
+struct ByState {
+    live: BTreeSet<RunId>,
+    queued: BTreeSet<RunId>,
+    failed_or_lost: BTreeSet<RunId>,
+    /// Runs whose `run.json` cannot be read.
+    nameless: BTreeSet<RunId>,
+}
+
+impl ByState {
+    fn file(&mut self, id: &RunId, run: Option<&Run>) {
+        let status = run.map(Run::status);
+        let is_failed = matches!(status, Some(Status::Failed | Status::Lost));
+        for (set, belongs) in [
+            (&mut self.live, status.is_some_and(Status::is_live)),
+            (&mut self.queued, matches!(status, Some(Status::Queued(_)))),
+            (&mut self.failed_or_lost, is_failed),
+            (&mut self.nameless, run.is_some_and(|run| run.info.is_err())),
+        ] {
+            if belongs {
+                set.insert(id.clone());
+            } else {
+                set.remove(id);
+            }
+        }
+    }
 }
 
 impl Runs {
     /// Takes in a change; one of a run that is not known is of no consequence.
     pub fn apply(&mut self, change: Change) {
+        self.revision += 1;
+        let id = change.run().cloned();
+        self.take(change);
+        if let Some(id) = id {
+            self.by_state.file(&id, self.by_id.get(&id));
+        }
+    }
+
+    fn take(&mut self, change: Change) {
         match change {
             Change::Added { id, info, experiment } => self.add(&id, info, experiment),
             Change::Info { id, info } => {
@@ -122,6 +185,27 @@ impl Runs {
             Change::Queue(queue) => self.queue = queue,
             Change::Problem { text } => self.problem = Some(text).filter(|text| !text.is_empty()),
         }
+    }
+
+    /// Grows with every change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub fn tally(&self) -> Tally {
+        let ByState { live, queued, failed_or_lost, .. } = &self.by_state;
+        Tally { live: live.len(), queued: queued.len(), failed_or_lost: failed_or_lost.len() }
+    }
+
+    /// Runs that a worker has or is about to have, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = &Run> {
+        self.by_state.live.iter().filter_map(|id| self.get(id))
+    }
+
+    /// The newest run of each experiment, and every run of which nothing can be read; in no order.
+    pub fn latest(&self) -> impl Iterator<Item = &Run> {
+        let named = self.by_stem.values().filter_map(|ids| ids.last());
+        named.chain(&self.by_state.nameless).filter_map(|id| self.get(id))
     }
 
     /// Every run, oldest first.
@@ -212,6 +296,25 @@ mod tests {
         assert_eq!(runs.latest_of("s").unwrap().id.as_str(), "b");
         assert_eq!(runs.all_of("s").count(), 2);
         assert!(runs.latest_of("other").is_none());
+    }
+
+    #[test]
+    fn runs_are_counted_by_their_state_whatever_came_before() {
+        let mut runs = Runs::default();
+        let id: RunId = "a".parse().unwrap();
+        let liveness = |liveness| Change::Liveness { id: "a".parse().unwrap(), liveness };
+        let mut after = |change| {
+            runs.apply(change);
+            let live: Vec<&str> = runs.live().map(|run| run.id.as_str()).collect();
+            let nameless = runs.latest().filter(|run| run.info.is_err()).count();
+            (runs.tally(), live.len(), nameless)
+        };
+        let tally = |live, queued, failed_or_lost| Tally { live, queued, failed_or_lost };
+        assert_eq!(after(added("a", "2026-01-02T00:00:00Z")), (tally(0, 0, 1), 0, 0));
+        assert_eq!(after(liveness(Liveness::Queued(1))), (tally(0, 1, 0), 0, 0));
+        assert_eq!(after(liveness(Liveness::Held)), (tally(1, 0, 0), 1, 0));
+        assert_eq!(after(Change::Info { id: id.clone(), info: Err("torn".to_owned()) }), (tally(1, 0, 0), 1, 1));
+        assert_eq!(after(Change::Removed { id }), (tally(0, 0, 0), 0, 0));
     }
 
     #[test]

@@ -80,6 +80,40 @@ pub fn published(reference: &Reference, metric: Metric) -> Option<f64> {
     }
 }
 
+/// The rows of the compare screen, and what they were made from.
+#[derive(Debug, Default)]
+pub struct Shown {
+    table: Table,
+    ids: Vec<RunId>,
+    /// Best figure of each column.
+    best: [Option<f64>; Metric::ALL.len()],
+    made_from: Option<MadeFrom>,
+}
+
+#[derive(Debug, PartialEq)]
+struct MadeFrom {
+    runs: u64,
+    stems: Vec<String>,
+    filter: String,
+    sort: Option<usize>,
+    reversed: bool,
+}
+
+impl Shown {
+    pub fn rows(&self) -> &[Row] {
+        &self.table.rows
+    }
+
+    /// The runs, in the order of the rows.
+    pub fn ids(&self) -> &[RunId] {
+        &self.ids
+    }
+
+    pub fn best(&self, metric: Metric) -> Option<f64> {
+        self.best[metric as usize]
+    }
+}
+
 impl Model {
     /// All runs as the compare screen shows them: filtered, and in its order.
     pub fn comparison(&self) -> Table {
@@ -91,11 +125,25 @@ impl Model {
         table
     }
 
-    /// The runs of [`Self::comparison`], in its order.
-    pub fn compared_ids(&self) -> Vec<RunId> {
-        match self.open {
-            Screen::Compare(_) => self.comparison().rows.into_iter().map(|row| row.run).collect(),
-            Screen::Experiments(_) | Screen::Run(_) => Vec::new(),
+    /// Makes the open comparison's rows anew where they have changed.
+    pub fn refresh_comparison(&mut self) {
+        let Screen::Compare(view) = &self.open else { return };
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let made_from = Some(MadeFrom {
+            runs: self.runs.revision(),
+            stems: files.iter().map(|file| file.stem.clone()).collect(),
+            filter: view.list.filter.text().to_owned(),
+            sort: view.sort,
+            reversed: view.reversed,
+        });
+        if view.shown.made_from == made_from {
+            return;
+        }
+        let table = self.comparison();
+        let ids = table.rows.iter().map(|row| row.run.clone()).collect();
+        let best = Metric::ALL.map(|metric| table.best(metric));
+        if let Screen::Compare(view) = &mut self.open {
+            view.shown = Shown { table, ids, best, made_from };
         }
     }
 }

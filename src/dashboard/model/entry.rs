@@ -80,9 +80,11 @@ impl Model {
             })
             .collect();
         if self.catalogue.is_some() {
-            let mut seen: HashSet<&str> = files.iter().map(|file| file.stem.as_str()).collect();
-            let gone = self.runs.iter().rev().filter(|run| run.stem().is_none_or(|stem| seen.insert(stem)));
-            entries.extend(gone.map(|run| Entry { group: WITHOUT_FILE, file: None, run: Some(run) }));
+            let stems: HashSet<&str> = files.iter().map(|file| file.stem.as_str()).collect();
+            let gone = self.runs.latest().filter(|run| run.stem().is_none_or(|stem| !stems.contains(stem)));
+            let mut gone: Vec<&Run> = gone.collect();
+            gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+            entries.extend(gone.into_iter().map(|run| Entry { group: WITHOUT_FILE, file: None, run: Some(run) }));
         }
         entries
     }

@@ -22,10 +22,10 @@ use warmstart_schema::state::Status;
 use super::experiments::mark_selected;
 use super::table::{self, Column};
 use super::{paint, run};
-use crate::compare::{Row, Table};
+use crate::compare::Row;
 use crate::dashboard::chart::{Axis, Chart, Series};
 use crate::dashboard::format::{NOT_YET, count};
-use crate::dashboard::model::{CompareView, Figure, Model, published};
+use crate::dashboard::model::{CompareView, Figure, Model, Shown, published};
 use crate::dashboard::theme::THEME;
 
 /// The second line of the columns' titles; the first is a column's `title`.
@@ -58,9 +58,8 @@ enum TableLine<'a> {
 }
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
-    let table = model.comparison();
-    let ids = model.compared_ids();
-    let selected = view.list.selection.index(&ids);
+    let shown = &view.shown;
+    let selected = view.list.selection.index(shown.ids());
     let buf = frame.buffer_mut();
     let chart = if area.height >= 30 { (area.height / 2).min(20) } else { 0 };
     let [head, body, note, rule, chart] = area.layout(&Layout::vertical([
@@ -77,15 +76,15 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
         place.column += scrolled;
     }
     draw_head(buf, head, name, &columns, view);
-    if table.rows.is_empty() {
+    if shown.rows().is_empty() {
         paint::left(buf, Rect { y: body.y, height: body.height, ..inner }, "No run contains that.", THEME.muted);
     }
-    draw_lines(buf, body, name, &columns, &table, selected);
-    let row = selected.and_then(|index| table.rows.get(index));
+    draw_lines(buf, body, name, &columns, shown, selected);
+    let row = selected.and_then(|index| shown.rows().get(index));
     draw_note(buf, note, &columns, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        draw_chart(buf, chart, model, &table, row);
+        draw_chart(buf, chart, model, shown, row);
     }
 }
 
@@ -111,10 +110,10 @@ fn draw_lines(
     area: Rect,
     name: Rect,
     columns: &[table::Place],
-    table: &Table,
+    shown: &Shown,
     selected: Option<usize>,
 ) {
-    let lines = lines(table);
+    let lines = lines(shown.rows());
     let is_selected = |line: &TableLine| matches!(line, TableLine::Measured(index, _) if selected == Some(*index));
     let selected_line = lines.iter().position(is_selected).unwrap_or(0);
     let offset = table::offset(selected_line, lines.len(), usize::from(area.height));
@@ -127,7 +126,7 @@ fn draw_lines(
                 paint::left(buf, Rect { x: row.x + 1, width: 1, ..row }, mark, style);
                 paint::left(buf, name, &measured.experiment, THEME.text);
                 for place in columns {
-                    let (text, style) = measured_cell(table, measured, place.column);
+                    let (text, style) = measured_cell(shown, measured, place.column);
                     table::cell(buf, row, *place, &COLUMNS[place.column], &text, style);
                 }
             }
@@ -147,23 +146,23 @@ fn draw_lines(
 }
 
 /// Each run, and below the last of those that share it the published row.
-fn lines(table: &Table) -> Vec<TableLine<'_>> {
+fn lines(rows: &[Row]) -> Vec<TableLine<'_>> {
     let mut lines = Vec::new();
-    for (index, row) in table.rows.iter().enumerate() {
+    for (index, row) in rows.iter().enumerate() {
         lines.push(TableLine::Measured(index, row));
         let same_below =
-            table.rows.get(index + 1).is_some_and(|next| next.stem == row.stem && next.reference == row.reference);
+            rows.get(index + 1).is_some_and(|next| next.stem == row.stem && next.reference == row.reference);
         lines.extend(row.reference.as_ref().filter(|_| !same_below).map(TableLine::Published));
     }
     lines
 }
 
-fn measured_cell(table: &Table, row: &Row, column: usize) -> (String, Style) {
+fn measured_cell(shown: &Shown, row: &Row, column: usize) -> (String, Style) {
     let Some(figure) = Figure::ALL.get(column) else { return (row.run.to_string(), THEME.muted) };
     let Some(value) = figure.of(row) else { return (NOT_YET.to_owned(), THEME.muted) };
     match figure {
         Figure::Metric(metric) => {
-            let is_best = row.status == Status::Finished && table.best(*metric) == Some(value);
+            let is_best = row.status == Status::Finished && shown.best(*metric) == Some(value);
             let mark = if is_best { "▸" } else { "" };
             (format!("{mark}{}", metric.format(value)), if is_best { THEME.best } else { THEME.text })
         }
@@ -199,7 +198,7 @@ fn draw_note(buf: &mut Buffer, area: Rect, columns: &[table::Place], row: Option
 }
 
 /// Validation accuracy of all runs on one pair of axes.
-fn draw_chart(buf: &mut Buffer, area: Rect, model: &Model, table: &Table, selected: Option<&Row>) {
+fn draw_chart(buf: &mut Buffer, area: Rect, model: &Model, shown: &Shown, selected: Option<&Row>) {
     let area = run::inset(area);
     let [title, plot] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
     let mut spans = vec![Span::styled("validation accuracy by epoch", THEME.title)];
@@ -214,7 +213,7 @@ fn draw_chart(buf: &mut Buffer, area: Rect, model: &Model, table: &Table, select
         epochs.iter().map(|epoch| (f64::from(epoch.epoch), epoch.val_acc)).collect()
     };
     // The selected one last, over the others.
-    let mut rows: Vec<&Row> = table.rows.iter().collect();
+    let mut rows: Vec<&Row> = shown.rows().iter().collect();
     rows.sort_by_key(|row| is_selected(row));
     let series: Vec<Series> = rows
         .into_iter()

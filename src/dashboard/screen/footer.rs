@@ -7,7 +7,6 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use warmstart_schema::state::Status;
 
 use super::paint;
 use crate::dashboard::format::{path, plural};
@@ -48,12 +47,8 @@ fn split_at(text: &str, chars: usize) -> (&str, &str) {
 /// What there is, when nothing happened.
 fn summary(model: &Model) -> String {
     let Some(catalogue) = &model.catalogue else { return format!("reading {} …", path(&model.experiments)) };
-    let count = |wanted: fn(Status) -> bool| model.runs.iter().filter(|run| wanted(run.status())).count();
-    let states = [
-        (count(Status::is_live), "running"),
-        (count(|status| matches!(status, Status::Queued(_))), "queued"),
-        (count(|status| matches!(status, Status::Failed | Status::Lost)), "failed or lost"),
-    ];
+    let tally = model.runs.tally();
+    let states = [(tally.live, "running"), (tally.queued, "queued"), (tally.failed_or_lost, "failed or lost")];
     let mut parts = vec![plural(catalogue.files.len(), "experiment"), plural(model.runs.len(), "run")];
     parts.extend(states.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
     parts.join(" · ")

@@ -30,11 +30,11 @@ fn scrolled(down: usize, by: isize, height: usize) -> usize {
 }
 
 fn move_in_screen(model: &mut Model, by: isize) {
-    let (entries, compared) = (places(&model.shown_entries()), model.compared_ids());
+    let entries = places(&model.shown_entries());
     let log_height = model.log_height();
     match &mut model.open {
         Screen::Experiments(list) => list.selection.step(&entries, by),
-        Screen::Compare(view) => view.list.selection.step(&compared, by),
+        Screen::Compare(view) => view.list.selection.step(view.shown.ids(), by),
         // The end of the log is where it grows: up counts from there.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {

@@ -19,7 +19,8 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     // Before the first look at the folders everything is new, and nothing is news.
     let mut before: HashMap<RunId, Status> = HashMap::new();
     if model.runs_read {
-        let known = changes.iter().filter_map(id_of).filter_map(|id| Some((id.clone(), model.runs.get(id)?.status())));
+        let known =
+            changes.iter().filter_map(Change::run).filter_map(|id| Some((id.clone(), model.runs.get(id)?.status())));
         before.extend(known);
     }
     for change in changes {
@@ -57,13 +58,6 @@ pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
         QueueWatch::StuckSince(since) => QueueWatch::StuckSince(since),
     };
     Vec::new()
-}
-
-fn id_of(change: &Change) -> Option<&RunId> {
-    match change {
-        Change::Info { id, .. } | Change::Events { id, .. } | Change::Liveness { id, .. } => Some(id),
-        Change::Added { .. } | Change::Removed { .. } | Change::Queue(_) | Change::Problem { .. } => None,
-    }
 }
 
 /// What a run's new state is worth telling.
