@@ -33,6 +33,8 @@ pub enum Event {
     Phase {
         phase: Phase,
     },
+    /// Progress of a download, a few times a second at most.
+    Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
     /// Progress within an epoch, a few times a second at most.
@@ -105,6 +107,8 @@ pub struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// Data or weights come over the network.
+    Fetching,
     #[default]
     Loading,
     Training,
@@ -116,6 +120,7 @@ pub enum Phase {
 impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Fetching => "fetching",
             Self::Loading => "loading",
             Self::Training => "training",
             Self::Validating => "validating",
@@ -123,6 +128,15 @@ impl Phase {
             Self::Testing => "testing",
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// What is fetched, in words.
+    pub what: String,
+    /// Bytes that are here, of how many.
+    pub done: u64,
+    pub total: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
