@@ -150,7 +150,7 @@ impl Fetcher<'_> {
             md5: archive.md5.to_owned(),
         };
         if let Some(local) = name.find_archive(path, self.places) {
-            return self.unpack_local(&published, &local).map(Some);
+            return self.unpack(&published, &local).map(Some);
         }
         if path.is_some() || self.places.offline {
             // Whoever reads the files says what is missing where.
@@ -206,7 +206,8 @@ impl Fetcher<'_> {
         folder
     }
 
-    fn unpack_local(&mut self, published: &Published, local: &Path) -> Result<PathBuf> {
+    /// Unpacks a local copy of a published archive below `downloads`, if its hash is the published one.
+    pub fn unpack(&mut self, published: &Published, local: &Path) -> Result<PathBuf> {
         let help = format!("get {} again, or remove it", local.display());
         let mut unpack = || {
             let root = &self.places.downloads;

@@ -40,6 +40,7 @@ pub fn start(run: &RunDir) -> Child {
         .arg("train")
         .arg(run.path())
         .env("OMP_NUM_THREADS", "2")
+        .env("HF_HUB_OFFLINE", "1")
         .env("OMP_WAIT_POLICY", "passive")
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
