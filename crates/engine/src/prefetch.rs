@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
-use warmstart_schema::event::{Fetch, Level, Phase};
+use warmstart_schema::event::{Event, Fetch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
@@ -19,7 +19,23 @@ use crate::report::Reporter;
 use crate::{data, initial, weights};
 
 /// Progress is told no more often than this.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+const PROGRESS_EVERY: Duration = Duration::from_millis(300);
+
+/// When to tell progress: at the beginning and end of each thing, and now and then between.
+#[derive(Debug, Default)]
+struct Pace {
+    told: Option<(String, Instant)>,
+}
+
+impl Pace {
+    fn is_due(&mut self, what: &str, done: u64, total: u64) -> bool {
+        let is_new = self.told.as_ref().is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
+        if is_new || done == total {
+            self.told = Some((what.to_owned(), Instant::now()));
+        }
+        is_new || done == total
+    }
+}
 
 /// Brings what a run lacks, unless it goes on from a checkpoint that has its own weights. False when it is to stop.
 pub fn for_run(
@@ -29,7 +45,7 @@ pub fn for_run(
     interrupt: &Interrupt,
 ) -> Result<bool> {
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = RunWatch { reporter, interrupt, is_fetching: false };
+    let mut watch = RunWatch { reporter, interrupt, is_fetching: false, pace: Pace::default() };
     let mut fetcher = Fetcher { places: &places, sources: &sources, watch: &mut watch };
     let needs_weights = !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
     let mut bring = || {
@@ -52,6 +68,7 @@ struct RunWatch<'a> {
     reporter: &'a mut Reporter,
     interrupt: &'a Interrupt,
     is_fetching: bool,
+    pace: Pace,
 }
 
 impl RunWatch<'_> {
@@ -66,7 +83,9 @@ impl RunWatch<'_> {
 impl Watch for RunWatch<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         self.begin();
-        self.reporter.fetch(what, done, total);
+        if self.pace.is_due(what, done, total) {
+            self.reporter.tell(&Event::Fetch(Fetch { what: what.to_owned(), done, total }));
+        }
     }
 
     fn note(&mut self, text: &str) {
@@ -89,7 +108,7 @@ pub fn run(names: &[&str]) -> ExitCode {
         }
     };
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = LineWatch { interrupt, told: None };
+    let mut watch = LineWatch { interrupt, pace: Pace::default() };
     let mut is_good = true;
     for name in names {
         let had = bring(name, &mut Fetcher { places: &places, sources: &sources, watch: &mut watch });
@@ -134,7 +153,7 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
 /// Tells as lines on stdout.
 struct LineWatch {
     interrupt: Interrupt,
-    told: Option<Instant>,
+    pace: Pace,
 }
 
 impl LineWatch {
@@ -149,8 +168,7 @@ impl LineWatch {
 
 impl Watch for LineWatch {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
-        if done == total || self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY) {
-            self.told = Some(Instant::now());
+        if self.pace.is_due(what, done, total) {
             self.say(&Report::Progress(Fetch { what: what.to_owned(), done, total }));
         }
     }

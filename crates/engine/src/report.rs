@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use warmstart_schema::event::{Batch, Event, EventWriter, Fetch, Level, Phase};
+use warmstart_schema::event::{Batch, Event, EventWriter, Level, Phase};
 
 use crate::usage::Usage;
 
@@ -62,14 +62,6 @@ impl Reporter {
             self.last_usage = Some(Instant::now());
             let sample = self.usage.sample();
             self.tell(&Event::System(sample));
-        }
-    }
-
-    /// Tells progress of a download, when it is due.
-    pub fn fetch(&mut self, what: &str, done: u64, total: u64) {
-        if self.is_due() {
-            self.last_progress = Some(Instant::now());
-            self.tell(&Event::Fetch(Fetch { what: what.to_owned(), done, total }));
         }
     }
 

@@ -12,3 +12,6 @@ mod hub;
 mod place;
 #[path = "fetch/server.rs"]
 mod server;
+mod support;
+#[path = "fetch/worker.rs"]
+mod worker;
