@@ -115,7 +115,7 @@ pub fn run(names: &[&str]) -> ExitCode {
         let item = (*name).to_owned();
         match had {
             Ok((path, fetched)) => {
-                watch.say(&Report::Done(Fetched { item, path: path.display().to_string(), fetched }))
+                watch.say(&Report::Done(Fetched { item, path: path.display().to_string(), fetched }));
             }
             Err(error) if error.is::<Stopped>() => return ExitCode::from(130),
             Err(error) => {

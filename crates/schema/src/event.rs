@@ -139,6 +139,13 @@ pub struct Fetch {
     pub total: u64,
 }
 
+impl Fetch {
+    /// How much of it is here, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetFacts {
     pub name: String,

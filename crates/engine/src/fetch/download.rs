@@ -56,10 +56,14 @@ fn digest<D: Digest>(path: &Path, watch: &dyn Watch) -> Result<String, Trouble> 
             return Err(Trouble::Stopped);
         }
         match file.read(&mut bytes).map_err(|error| Trouble::disk(path, error))? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hex(&hash.finalize())),
             length => hash.update(&bytes[..length]),
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A file to fetch.

@@ -121,12 +121,16 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
 
 /// Of an experiment that never ran: what stands in its way, or how to begin; and what was published.
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
-    let missing = entry.file.map_or(&[][..], |file| model.missing(file));
-    for (text, y) in missing.iter().zip(0..) {
+    let obstacles = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
+    for (text, y) in obstacles.iter().zip(0..) {
         paint::left(buf, paint::row(area, y), text, THEME.warning);
     }
-    if !missing.is_empty() {
+    if !obstacles.is_empty() {
         return;
+    }
+    let fetched = entry.file.map_or(&[][..], |file| model.missing(file));
+    for (lack, y) in fetched.iter().zip(2..) {
+        paint::left(buf, paint::row(area, y), &lack.text, THEME.muted);
     }
     let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
         Some(init) if model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished) => {
