@@ -128,10 +128,6 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     if !obstacles.is_empty() {
         return;
     }
-    let fetched = entry.file.map_or(&[][..], |file| model.missing(file));
-    for (lack, y) in fetched.iter().zip(2..) {
-        paint::left(buf, paint::row(area, y), &lack.text, THEME.muted);
-    }
     let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
         Some(init) if model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished) => {
             format!("never run; starts from the best weights of {}; r launches it", init.from)
@@ -139,7 +135,9 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         Some(init) => format!("never run; needs a finished run of {}", init.from),
         None => "never run; r launches it".to_owned(),
     };
-    draw_published(buf, paint::row(area, 0), entry);
+    let rest = draw_published(buf, paint::row(area, 0), entry);
+    let fetched = entry.file.map_or(&[][..], |file| model.missing(file)).iter().map(|lack| lack.text.as_str());
+    paint::left(buf, rest, &fetched.collect::<Vec<_>>().join("; "), THEME.muted);
     paint::left(buf, paint::row(area, 1), &text, THEME.muted);
 }
 
