@@ -127,12 +127,12 @@ fn weights() -> Finding {
 
 fn datasets() -> Finding {
     let places = Places::from_env();
-    let path = |name: DatasetName| match name.archive() {
-        None => Some("built in".to_owned()),
-        Some(_) => {
-            let found = name.find(None, &places).ok().or_else(|| name.find_archive(None, &places));
-            found.map(|path| shown(&path))
+    let path = |name: DatasetName| {
+        if name.archive().is_none() {
+            return Some("built in".to_owned());
         }
+        let found = name.find(None, &places).ok().or_else(|| name.find_archive(None, &places));
+        found.map(|path| shown(&path))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
     let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";

@@ -26,16 +26,22 @@ use super::{Context, Exit, follow, names, output};
 use crate::actions;
 use crate::store::{ExperimentFile, experiments};
 
+const ENVIRONMENT: &str = "\
+Environment:
+  WARMSTART_DATA             folder of datasets [default: ~/.cache/warmstart/datasets]
+  WARMSTART_MIRROR           as --mirror
+  HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN
+                             for weights, as in Hugging Face's own tools
+  HF_HUB_OFFLINE=1           fetch nothing
+  HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE";
 const POLL: Duration = Duration::from_millis(100);
 
 /// Fetch datasets and pretrained weights ahead of the runs that need them
 ///
 /// Without a name: what all experiments of the folder need. A run fetches by itself what it lacks; this is for machines whose
 /// computing nodes have no network, and for knowing early. What broke off goes on where it was.
-///
-/// Environment: WARMSTART_DATA (folder of datasets), WARMSTART_MIRROR, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,
-/// HF_HUB_OFFLINE=1 (fetch nothing), HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
 #[derive(Debug, Args)]
+#[command(after_help = ENVIRONMENT)]
 pub struct Arguments {
     /// Files or names of experiments
     #[arg(value_name = "EXPERIMENT")]

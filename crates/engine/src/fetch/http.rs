@@ -267,12 +267,19 @@ fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message,
 
 /// What the client says went wrong; a wrong certificate will not get right by trying again.
 fn failed(host: &str, error: &ureq::Error) -> Trouble {
+    // What rustls says of a certificate arrives as an error of input and output.
+    let is_certificate = matches!(error, ureq::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData);
     let why = match error {
+        other if is_certificate => {
+            let said = warmstart_schema::text::line(&other.to_string(), 200);
+            format!("{host}: {said} (SSL_CERT_FILE can name the certificates to trust)")
+        }
         ureq::Error::HostNotFound => format!("{host}: the host is not found"),
         ureq::Error::Timeout(_) => format!("{host} keeps silent"),
         other => format!("{host}: {}", warmstart_schema::text::line(&other.to_string(), 200)),
     };
     match error {
+        _ if is_certificate => Trouble::last(why),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
             Trouble::last(why)
         }

@@ -266,7 +266,7 @@ fn of_two_at_once_one_fetches_and_both_have_it() {
     let (sender, receiver) = mpsc::channel();
     let waits = Mutex::new(receiver);
     let server = Server::new(move |seen, _| {
-        waits.lock().unwrap().recv_timeout(Duration::from_secs(60)).unwrap();
+        waits.lock().unwrap().recv_timeout(Duration::from_mins(1)).unwrap();
         file(seen)
     });
     let place = Place::new();

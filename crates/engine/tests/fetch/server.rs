@@ -149,18 +149,18 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, over: &AtomicBool, handler: 
         log.push(seen.clone());
         log.len() - 1
     };
-    answer(stream, &seen, handler(&seen, number), over)
+    answer(stream, &seen, &handler(&seen, number), over)
 }
 
-fn answer(mut stream: TcpStream, seen: &Seen, reply: Reply, over: &AtomicBool) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} Reply\r\nconnection: close\r\n", reply.status);
+fn answer(mut stream: TcpStream, seen: &Seen, reply: &Reply, over: &AtomicBool) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 {} Reply\r\nconnection: close\r\n", reply.status)?;
     if !reply.has_length {
-        head += &format!("content-length: {}\r\n", reply.body.len());
+        write!(stream, "content-length: {}\r\n", reply.body.len())?;
     }
     for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(stream, "{name}: {value}\r\n")?;
     }
-    stream.write_all((head + "\r\n").as_bytes())?;
+    stream.write_all(b"\r\n")?;
     if seen.method == "HEAD" {
         return Ok(());
     }

@@ -64,10 +64,8 @@ fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut folders = vec![folder.join("cache")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(entry.path()),
-                false => left.push(entry.path()),
-            }
+            let list = if entry.file_type().unwrap().is_dir() { &mut folders } else { &mut left };
+            list.push(entry.path());
         }
     }
     left.retain(|path| path.extension().is_none_or(|end| end != "lock"));
