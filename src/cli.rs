@@ -10,6 +10,7 @@ mod list;
 mod names;
 mod output;
 mod params;
+mod prefetch;
 mod progress;
 mod resume;
 mod runs;
@@ -31,7 +32,7 @@ Runs are named by id, by its first characters, or by an experiment: its newest r
 
 Exit codes:
     0  done as asked
-    1  a run failed, or the disk did
+    1  a run or a download failed, or the disk did
     2  wrong input: the command line, an experiment file, or a run that is not in the right state
     3  nothing has that name, or a folder is not there
     4  the training program or its libtorch is missing
@@ -91,6 +92,7 @@ enum Verb {
     Runs,
     Show(show::Arguments),
     Compare(compare::Arguments),
+    Prefetch(prefetch::Arguments),
     /// Say what this installation has and what it lacks
     Doctor,
     Completions(completions::Arguments),
@@ -148,6 +150,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Runs) => runs::runs(context),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
+        Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),
     }

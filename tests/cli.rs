@@ -17,5 +17,8 @@ mod mistakes;
 #[path = "cli/place.rs"]
 mod place;
 #[cfg(test)]
+#[path = "cli/prefetch.rs"]
+mod prefetch;
+#[cfg(test)]
 #[path = "cli/training.rs"]
 mod training;

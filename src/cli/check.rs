@@ -55,7 +55,7 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let places = Places::from_env();
     let good = |file: &ExperimentFile| {
         let experiment = file.loaded.as_ref().ok()?;
-        let missing = places.missing(experiment).into_iter().map(|lack| format!("  not here yet: {lack}\n"));
+        let missing = places.missing(experiment).into_iter().map(|lack| format!("  not here yet: {}\n", lack.text));
         Some(format!("{}: ok: {}\n{}", shown(&file.path), experiment.name, missing.collect::<Vec<_>>().concat()))
     };
     output::answer(&files.iter().filter_map(good).collect::<String>())?;

@@ -1,6 +1,6 @@
 //! `warmstart doctor`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Serialize;
@@ -25,7 +25,7 @@ struct Finding {
 
 impl Finding {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, ok: true, found: text::line(&found.into(), 400), help: None }
+        Self { what, ok: true, found: text::line(&found.into(), 2000), help: None }
     }
 
     fn lacks(what: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
@@ -119,29 +119,43 @@ fn checkpoints(root: &Path) -> Finding {
 
 fn weights() -> Finding {
     let places = Places::from_env();
-    let has = |backbone: &Backbone| Pretrained::of(*backbone).find(&places).is_ok();
-    let (here, lacking): (Vec<Backbone>, Vec<Backbone>) = Backbone::ALL.into_iter().partition(has);
-    let names =
-        |backbones: &[Backbone]| backbones.iter().map(|backbone| backbone.as_str()).collect::<Vec<_>>().join(", ");
-    match (here.is_empty(), lacking.is_empty()) {
-        (_, true) => Finding::good("weights", names(&here)),
-        (true, _) => Finding::lacks(
-            "weights",
-            format!("none of {}", names(&lacking)),
-            "`make setup` brings those of the quickstart",
-        ),
-        _ => Finding::good("weights", format!("{}; not here: {}", names(&here), names(&lacking))),
-    }
+    let path = |backbone: Backbone| Pretrained::of(backbone).find(&places).ok();
+    let all = Backbone::ALL.map(|backbone| (backbone.as_str(), path(backbone).map(|path| shown(&path))));
+    let folders = places.weights.iter().chain([&places.hub]);
+    whereabouts("weights", &all, folders, "fetched at launch, or by `warmstart prefetch --backbone NAME`", &places)
 }
 
 fn datasets() -> Finding {
     let places = Places::from_env();
-    let is_here = |name: &DatasetName| {
-        name.folder().is_none_or(|folder| places.datasets.iter().any(|place| place.join(folder).is_dir()))
+    let path = |name: DatasetName| {
+        if name.archive().is_none() {
+            return Some("built in".to_owned());
+        }
+        let found = name.find(None, &places).ok().or_else(|| name.find_archive(None, &places));
+        found.map(|path| shown(&path))
     };
-    let all = [DatasetName::Emoji98, DatasetName::Cifar100, DatasetName::Cifar10];
-    let (here, lacking): (Vec<DatasetName>, Vec<DatasetName>) = all.into_iter().partition(is_here);
-    let names = |datasets: &[DatasetName]| datasets.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    let not = if lacking.is_empty() { String::new() } else { format!("; not here: {}", names(&lacking)) };
-    Finding::good("datasets", format!("{}{not}", names(&here)))
+    let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
+    let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";
+    whereabouts("datasets", &all, places.datasets.iter(), help, &places)
+}
+
+/// What of all that runs may need is where, and where the rest was looked for.
+fn whereabouts<'a>(
+    what: &'static str,
+    all: &[(&str, Option<String>)],
+    folders: impl Iterator<Item = &'a PathBuf>,
+    help: &str,
+    places: &Places,
+) -> Finding {
+    let here = all.iter().filter_map(|(name, path)| Some(format!("{name}: {}", path.as_ref()?)));
+    let lacking: Vec<&str> = all.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
+    let mut parts: Vec<String> = here.collect();
+    if lacking.is_empty() {
+        return Finding::good(what, parts.join("; "));
+    }
+    let looked = folders.map(|folder| shown(folder)).collect::<Vec<_>>().join(", ");
+    parts.push(format!("not here: {}; looked in {looked}", lacking.join(", ")));
+    let help = if places.offline { "HF_HUB_OFFLINE is set: nothing is fetched; put them there" } else { help };
+    // Not having what comes by itself is no fault.
+    Finding { ok: !places.offline, help: Some(help.to_owned()), ..Finding::good(what, parts.join("; ")) }
 }

@@ -1,9 +1,10 @@
 //! Progress of followed runs: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use warmstart_schema::event::{Attempt, Epoch, Event, Level, Phase, Record};
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+use warmstart_schema::event::{Attempt, Epoch, Event, Fetch, Level, Phase, Record};
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 
@@ -12,7 +13,7 @@ use crate::store::Run;
 
 pub enum Progress {
     Quiet,
-    Lines,
+    Lines(RefCell<Tenths>),
     Bars { all: MultiProgress, bars: HashMap<RunId, ProgressBar> },
 }
 
@@ -22,7 +23,7 @@ impl Progress {
             return Self::Quiet;
         }
         if !output::is_interactive() {
-            return Self::Lines;
+            return Self::Lines(RefCell::default());
         }
         let all = MultiProgress::new();
         let template =
@@ -40,7 +41,14 @@ impl Progress {
         let Some(run) = run else { return };
         for record in records {
             match self {
-                Self::Lines => say_line(run, &record.event),
+                Self::Lines(tenths) => match &record.event {
+                    Event::Fetch(fetch) => {
+                        if let Some(text) = tenths.borrow_mut().next(run.id.as_str(), fetch) {
+                            output::line(&format!("{}: {text}", run.label()));
+                        }
+                    }
+                    event => say_line(run, event),
+                },
                 Self::Bars { all, .. } => {
                     if let Some(text) = remark(&record.event) {
                         // A bar that cannot be drawn is no reason to stop following.
@@ -89,15 +97,16 @@ impl Progress {
 
 fn update(bar: &ProgressBar, run: &Run, width: usize) {
     let state = &run.state;
-    let (done, of) = match (&state.batch, run.status()) {
-        (_, Status::Finished) => (1, 1),
-        (Some(batch), _) => (batch.batch, batch.batches),
-        (None, _) => (0, 1),
+    let (done, of) = match (&state.batch, &state.fetch, run.status()) {
+        (_, _, Status::Finished) => (1, 1),
+        (_, Some(fetch), _) => (fetch.done, fetch.total),
+        (Some(batch), None, _) => (u64::from(batch.batch), u64::from(batch.batches)),
+        (None, None, _) => (0, 1),
     };
     let label: String = run.label().chars().take(width).collect();
     bar.set_prefix(format!("{label:<width$}"));
-    bar.set_length(u64::from(of.max(1)));
-    bar.set_position(u64::from(done));
+    bar.set_length(of.max(1));
+    bar.set_position(done);
     bar.set_message(message(run));
     if !run.status().is_live() && !matches!(run.status(), Status::Queued(_)) {
         bar.abandon();
@@ -112,6 +121,11 @@ fn message(run: &Run) -> String {
         Status::Queued(place) => format!("queued {place}"),
         _ => status.as_str().to_owned(),
     }];
+    if let Some(fetch) = &state.fetch {
+        parts.push(warmstart_schema::text::line(&fetch.what, 60));
+        parts.push(sizes(fetch));
+        return parts.join("  ");
+    }
     let epoch = state.batch.as_ref().map(|batch| batch.epoch).or(state.epochs.last().map(|epoch| epoch.epoch));
     if let (Some(epoch), Some(planned)) = (epoch, state.epochs_planned()) {
         parts.push(format!("epoch {epoch}/{planned}"));
@@ -131,6 +145,27 @@ fn message(run: &Run) -> String {
         parts.push(output::duration(time));
     }
     parts.join("  ")
+}
+
+/// How much of a download is here.
+pub fn sizes(fetch: &Fetch) -> String {
+    format!("{} of {}", DecimalBytes(fetch.done), DecimalBytes(fetch.total))
+}
+
+/// Downloads in plain lines, one a tenth.
+#[derive(Debug, Default)]
+pub struct Tenths {
+    told: HashMap<(String, String), u64>,
+}
+
+impl Tenths {
+    /// The next line on a download of `whose`, when it is time for one.
+    pub fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
+        let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
+        let last = self.told.insert((whose.to_owned(), fetch.what.clone()), tenth);
+        let what = warmstart_schema::text::line(&fetch.what, 60);
+        (last != Some(tenth)).then(|| format!("{what}: {:.0} %, {}", (fetch.share() * 100.0).floor(), sizes(fetch)))
+    }
 }
 
 /// What is worth a line of its own even beside bars.
@@ -157,6 +192,7 @@ fn say_line(run: &Run, event: &Event) {
             format!("done after {} of training{early}", output::duration(*train_time))
         }
         Event::Failed { .. } => "failed".to_owned(),
+        Event::Note { level: Level::Info, text } => warmstart_schema::text::line(text, 300),
         other => match remark(other) {
             Some(remark) => remark,
             None => return,

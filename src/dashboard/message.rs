@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use tui_input::InputRequest;
+use warmstart_schema::catalog::Lack;
 use warmstart_schema::run::RunId;
 
 use crate::store::{Change, ExperimentFile};
@@ -45,8 +46,8 @@ pub enum Message {
 pub struct Catalogue {
     pub files: Vec<ExperimentFile>,
     pub error: Option<String>,
-    /// By file: the data or weights that this machine does not have, in words.
-    pub missing: HashMap<PathBuf, Vec<String>>,
+    /// By file: the data or weights that this machine does not have.
+    pub missing: HashMap<PathBuf, Vec<Lack>>,
 }
 
 /// What became of something that was asked for.

@@ -116,7 +116,7 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     let missing = model.missing(file);
     if !missing.is_empty() {
         lines.extend([String::new(), "Missing on this machine:".to_owned()]);
-        lines.extend(missing.iter().cloned());
+        lines.extend(missing.iter().map(|lack| lack.text.clone()));
     }
     Some((entry.label().to_owned(), lines))
 }

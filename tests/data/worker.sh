@@ -5,6 +5,23 @@ if [ "$1" = doctor ]; then
   echo '{"version":"0.1.0","libtorch":"2.13.0","cpu":"stand-in","threads":2,"device":"cpu","reason":"no GPU","cuda":{"library":"not installed","available":false,"devices":0}}'
   exit 0
 fi
+if [ "$1" = prefetch ]; then
+  shift
+  trap 'exit 130' TERM
+  echo '{"says":"note","text":"fetching from '"${WARMSTART_MIRROR:-the publisher}"'"}'
+  for part in 5 40 45 100; do echo '{"says":"progress","what":"'"$1"'","done":'$part'000000,"total":100000000}'; done
+  [ "${STAND_IN:-}" = slow ] && while [ $SECONDS -lt 60 ]; do sleep 0.05; done
+  code=0
+  for item; do
+    if [ "${STAND_IN:-}" = fail ] && [ "$item" = cifar100 ]; then
+      echo '{"says":"failed","item":"cifar100","error":"cifar100 cannot be fetched: no such host","help":"set WARMSTART_MIRROR"}'
+      code=1
+    else
+      echo '{"says":"done","item":"'"$item"'","path":"/data/'"$item"'","fetched":true}'
+    fi
+  done
+  exit $code
+fi
 run=$2
 mode=${STAND_IN:-finish}
 if [ "$mode" = no-libtorch ]; then

@@ -3,7 +3,7 @@
 mod binary;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use tch::{Device, IndexOp, Kind, Tensor};
@@ -57,7 +57,7 @@ fn emoji98() -> Result<Dataset> {
 
 fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, train_images: usize) -> Result<Dataset> {
     let (train, test) = wanted.name.files().unwrap_or_default();
-    let folder = find(wanted, places, train[0])?;
+    let folder = find(wanted, places)?;
     let part = |names: &[&str], images: usize| {
         let mut pictures = Pictures::default();
         for name in names {
@@ -79,21 +79,22 @@ fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, tra
 }
 
 /// The folder that holds the published binary files.
-fn find(wanted: &experiment::Dataset, places: &Places, file: &str) -> Result<PathBuf> {
-    let name = wanted.name.folder().unwrap_or_default();
-    let roots: Vec<&Path> = wanted
-        .path
-        .as_deref()
-        .map_or_else(|| places.datasets.iter().map(PathBuf::as_path).collect(), |path| vec![path]);
-    let candidates: Vec<PathBuf> = roots.iter().flat_map(|root| [root.join(name), root.to_path_buf()]).collect();
-    candidates.iter().find(|folder| folder.join(file).is_file()).cloned().ok_or_else(|| {
-        let places: Vec<String> = candidates.iter().map(|folder| folder.join(file).display().to_string()).collect();
-        let help = format!(
-            "unpack the publisher's binary archive so that one of these exists, or name its folder as dataset.path: {}",
-            places.join(", ")
-        );
-        Blame::input(format!("the files of {} are not on this machine", wanted.name.as_str()), help)
-    })
+fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
+    wanted.name.find(wanted.path.as_deref(), places).map_err(|looked| missing(wanted.name, &looked, places))
+}
+
+/// That a dataset is nowhere, and what to do where it cannot be fetched.
+pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow::Error {
+    let archive = name.archive().map_or("", |archive| archive.file);
+    let looked: Vec<String> = looked.iter().map(|folder| folder.display().to_string()).collect();
+    let fetch =
+        if places.offline { "unset HF_HUB_OFFLINE to have it fetched" } else { "`warmstart prefetch` fetches it" };
+    let help = format!(
+        "{fetch}; or put {archive} into {}, or name the archive or its unpacked folder as dataset.path; looked at {}",
+        places.downloads.display(),
+        looked.join(", ")
+    );
+    Blame::input(format!("the files of {} are not on this machine", name.as_str()), help)
 }
 
 /// Pictures and the labels that are learnt, on the device.
@@ -169,7 +170,9 @@ mod tests {
 
     #[test]
     fn a_missing_dataset_says_where_it_was_looked_for() {
-        let places = Places { weights: vec![], datasets: vec!["/nowhere".into()], hub: "/nowhere".into() };
+        let nowhere = || "/nowhere".into();
+        let places =
+            Places { weights: vec![], datasets: vec![nowhere()], downloads: nowhere(), hub: nowhere(), offline: true };
         let wanted = experiment::Dataset {
             name: DatasetName::Cifar100,
             validation: 0.3,
@@ -178,6 +181,7 @@ mod tests {
             path: None,
         };
         let blame = Blame::of(&load(&wanted, &places).unwrap_err());
-        assert!(blame.help.contains("/nowhere/cifar-100-binary/train.bin"), "{blame:?}");
+        assert!(blame.help.contains("/nowhere/cifar-100-binary,"), "{blame:?}");
+        assert!(blame.help.contains("put cifar-100-binary.tar.gz into /nowhere"), "{blame:?}");
     }
 }

@@ -46,7 +46,7 @@ pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
-            let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked))?;
+            let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked, places))?;
             load_pretrained(model, &path)?;
             Ok(format!("ImageNet ({})", pretrained.hub))
         }
@@ -59,12 +59,15 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<()> {
     })
 }
 
-fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf]) -> anyhow::Error {
+/// That pretrained weights are nowhere, and what to do where they cannot be fetched.
+pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &Places) -> anyhow::Error {
     let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+    let fetch =
+        if places.offline { "unset HF_HUB_OFFLINE to have them fetched" } else { "`warmstart prefetch` fetches them" };
     Blame::input(
         format!("the ImageNet weights {} are not on this machine", pretrained.hub),
         format!(
-            "put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`",
+            "{fetch}; or put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`",
             pretrained.hub,
             looked.join(", ")
         ),

@@ -1,12 +1,12 @@
-//! `warmstart-worker`: carries out one run, or says what this installation can do.
+//! `warmstart-worker`: carries out one run, fetches what runs need, or says what this installation can do.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use warmstart_engine::{doctor, report::log, worker};
+use warmstart_engine::{doctor, prefetch, report::log, worker};
 
-const USAGE: &str = "usage: warmstart-worker train RUN_FOLDER | doctor | --version
+const USAGE: &str = "usage: warmstart-worker train RUN_FOLDER | prefetch NAME… | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ["prefetch", names @ ..] => prefetch::run(names),
         ["doctor"] => say(&doctor::report().to_string()),
         ["--version"] => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
         _ => {

@@ -60,11 +60,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()> {
     let entries = parse(bytes)?;
     let wanted: Vec<&NamedTensor> = model.tensors().iter().filter(|t| policy.wants(&t.name)).collect();
-    check_names(model, &entries, &wanted, policy)?;
+    let names = wanted.iter().map(|t| t.name.clone()).collect();
+    check_names(model.spec().backbone, &entries, &names, policy)?;
     let mut fresh = Vec::with_capacity(wanted.len());
     for target in &wanted {
         let entry = &entries[target.name.as_str()];
-        check_entry(target, entry)?;
+        check_entry(&target.name, &target.tensor.size(), entry)?;
         let tensor = Tensor::f_from_data_size(entry.data, &entry.shape, Kind::Float)?;
         fresh.push(tensor.f_to_device(target.tensor.device())?);
     }
@@ -74,6 +75,16 @@ pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()>
         }
         Ok(())
     })
+}
+
+/// Whether `path` is a safetensors file that holds a whole backbone, and nothing that is not a finite float32.
+pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
+    let bytes = read(path)?;
+    let entries = parse(&bytes)?;
+    let architecture = Architecture::new(backbone);
+    let names = architecture.tensors().map(|t| t.name.clone()).collect();
+    check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
+    architecture.tensors().try_for_each(|t| check_entry(&t.name, &t.shape, &entries[t.name.as_str()]))
 }
 
 impl LoadPolicy {
@@ -87,15 +98,13 @@ impl LoadPolicy {
     }
 }
 
-fn check_names(model: &Model, entries: &Entries<'_>, wanted: &[&NamedTensor], policy: LoadPolicy) -> Result<()> {
-    let expected: BTreeSet<_> = wanted.iter().map(|t| t.name.as_str()).collect();
-    let missing: Vec<_> = wanted.iter().map(|t| t.name.as_str()).filter(|name| !entries.contains_key(*name)).collect();
+fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &BTreeSet<String>, policy: LoadPolicy) -> Result<()> {
+    let missing: Vec<_> = wanted.iter().map(String::as_str).filter(|name| !entries.contains_key(*name)).collect();
     let extra: Vec<_> =
-        entries.keys().map(String::as_str).filter(|name| !expected.contains(name) && !policy.ignores(name)).collect();
+        entries.keys().map(String::as_str).filter(|name| !wanted.contains(*name) && !policy.ignores(name)).collect();
     if missing.is_empty() && extra.is_empty() {
         return Ok(());
     }
-    let backbone = model.spec().backbone;
     let problem = match guess(entries) {
         Some(found) if found != backbone => format!("this file holds {found}, the experiment says {backbone}"),
         _ => format!("this file does not hold the tensors of {backbone}"),
@@ -114,14 +123,12 @@ fn guess(entries: &Entries<'_>) -> Option<Backbone> {
     })
 }
 
-fn check_entry(target: &NamedTensor, entry: &Entry<'_>) -> Result<()> {
-    let NamedTensor { name, tensor, .. } = target;
+fn check_entry(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
     ensure!(
         entry.dtype == Dtype::F32,
         "tensor `{name}`: expected F32, found {:?}; convert the file to float32 first",
         entry.dtype
     );
-    let expected = tensor.size();
     ensure!(entry.shape == expected, "tensor `{name}`: expected shape {expected:?}, found {:?}", entry.shape);
     let finite = |number: &[u8]| number.try_into().is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite());
     if let Some(at) = entry.data.chunks_exact(4).position(|number| !finite(number)) {

@@ -31,7 +31,7 @@ use crate::report::{Reporter, log};
 use crate::train::{Ended, Examples, Setup, steps_per_epoch, train};
 use crate::usage::{Usage, cpu_name};
 use crate::weights::{self, LoadPolicy};
-use crate::{ffi, interrupt};
+use crate::{ffi, interrupt, prefetch};
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -167,6 +167,11 @@ fn prepare_and_train(
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
     for text in skipped {
         reporter.note(Level::Warning, text);
+    }
+    if !prefetch::for_run(&experiment, saved.is_some(), reporter, interrupt)? {
+        reporter.tell(&Event::Stopping);
+        let (step, train_time) = saved.map_or((0, 0.0), |content| (content.state.step, content.state.train_time));
+        return Ok((Ended::Stopped, step, train_time));
     }
     reporter.phase(Phase::Loading);
 

@@ -21,6 +21,8 @@ pub enum DatasetName {
 }
 
 impl DatasetName {
+    pub const ALL: [Self; 3] = [Self::Emoji98, Self::Cifar100, Self::Cifar10];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Emoji98 => "emoji98",
@@ -61,6 +63,50 @@ impl DatasetName {
         }
     }
 
+    /// Bytes of one of its published files: records of label bytes and 3072 pixel bytes.
+    pub fn file_bytes(self, file: &str) -> u64 {
+        match (self, file) {
+            (Self::Cifar100, "train.bin") => 50_000 * 3_074,
+            (Self::Cifar100, _) => 10_000 * 3_074,
+            _ => 10_000 * 3_073,
+        }
+    }
+
+    /// The archive that its publisher offers; none for the embedded one.
+    pub fn archive(self) -> Option<Archive> {
+        match self {
+            Self::Emoji98 => None,
+            Self::Cifar100 => Some(Archive {
+                file: "cifar-100-binary.tar.gz",
+                bytes: 168_513_733,
+                md5: "03b5dce01913d631647c71ecec9e9cb8",
+            }),
+            Self::Cifar10 => Some(Archive {
+                file: "cifar-10-binary.tar.gz",
+                bytes: 170_052_171,
+                md5: "c32a1d4ab5d03f1284b67883e8d87530",
+            }),
+        }
+    }
+
+    /// The folder that holds the published files, or every folder that was looked at.
+    pub fn find(self, path: Option<&Path>, places: &Places) -> Result<PathBuf, Vec<PathBuf>> {
+        let ((train, test), folder) = (self.files().unwrap_or_default(), self.folder().unwrap_or_default());
+        let candidates: Vec<PathBuf> =
+            places.of_data(path).iter().flat_map(|root| [root.join(folder), root.to_path_buf()]).collect();
+        let is_whole = |base: &&PathBuf| train.iter().chain(test).all(|file| base.join(file).is_file());
+        candidates.iter().find(is_whole).cloned().ok_or(candidates)
+    }
+
+    /// A local copy of the published archive, which may be what `dataset.path` names.
+    pub fn find_archive(self, path: Option<&Path>, places: &Places) -> Option<PathBuf> {
+        if let Some(path) = path.filter(|path| path.is_file()) {
+            return Some(path.to_path_buf());
+        }
+        let file = self.archive()?.file;
+        places.of_data(path).iter().map(|root| root.join(file)).find(|path| path.is_file())
+    }
+
     /// Name of the folder that the published archive unpacks to.
     pub fn folder(self) -> Option<&'static str> {
         match self {
@@ -69,6 +115,15 @@ impl DatasetName {
             Self::Cifar10 => Some("cifar-10-batches-bin"),
         }
     }
+}
+
+/// An archive as its publisher describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archive {
+    pub file: &'static str,
+    pub bytes: u64,
+    /// In hexadecimal, as the dataset's page has it.
+    pub md5: &'static str,
 }
 
 /// Where the published `ImageNet` weights of a backbone are, and what they expect of their input.
@@ -127,73 +182,117 @@ impl Pretrained {
     }
 }
 
-/// The folders in which weights and datasets are looked for.
+/// The folders in which weights and datasets are looked for, and where what is fetched goes.
 #[derive(Debug, Clone)]
 pub struct Places {
     pub weights: Vec<PathBuf>,
     pub datasets: Vec<PathBuf>,
+    /// Where fetched datasets go; one of `datasets`.
+    pub downloads: PathBuf,
     /// The Hugging Face hub's cache.
     pub hub: PathBuf,
+    /// Nothing may be fetched.
+    pub offline: bool,
+}
+
+/// Something that an experiment needs and this machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// A sentence that says what, and how it gets here.
+    pub text: String,
+    /// Whether a run fetches it by itself; if not, it stands in the way.
+    pub is_fetched: bool,
 }
 
 impl Places {
-    /// Read from the environment: `WARMSTART_WEIGHTS`, `WARMSTART_DATA`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, the
-    /// current folder, and the installation that the running program belongs to.
+    /// Read from the environment: `WARMSTART_WEIGHTS`, `WARMSTART_DATA`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`,
+    /// `HF_HUB_OFFLINE`, the current folder, and the installation that the running program belongs to.
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = var("HOME").unwrap_or_else(|| PathBuf::from("/"));
-        let cache = var("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache"));
-        let hub = var("HF_HUB_CACHE")
-            .unwrap_or_else(|| var("HF_HOME").unwrap_or_else(|| cache.join("huggingface")).join("hub"));
+        let cache = cache();
+        let hub = var("HF_HUB_CACHE").unwrap_or_else(|| hugging_face_home().join("hub"));
         let mut weights: Vec<PathBuf> = var("WARMSTART_WEIGHTS").into_iter().collect();
         weights.push(PathBuf::from(".weights"));
         weights.extend(
             installation().into_iter().flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]),
         );
-        let mut datasets: Vec<PathBuf> = var("WARMSTART_DATA").into_iter().collect();
-        datasets.extend([PathBuf::from("datasets"), cache.join("warmstart/datasets")]);
-        Self { weights, datasets, hub }
+        let own = cache.join("warmstart/datasets");
+        let downloads = var("WARMSTART_DATA").unwrap_or_else(|| own.clone());
+        let datasets = var("WARMSTART_DATA").into_iter().chain([PathBuf::from("datasets"), own]).collect();
+        // What `huggingface_hub` takes for yes.
+        let is_set = |value: PathBuf| ["1", "ON", "YES", "TRUE"].contains(&&*value.to_string_lossy().to_uppercase());
+        Self { weights, datasets, downloads, hub, offline: var("HF_HUB_OFFLINE").is_some_and(is_set) }
     }
-}
 
-impl Places {
-    /// What an experiment needs and this machine lacks, a sentence each with where to put it.
-    pub fn missing(&self, experiment: &Experiment) -> Vec<String> {
+    /// What an experiment needs and this machine lacks.
+    pub fn missing(&self, experiment: &Experiment) -> Vec<Lack> {
         self.missing_data(&experiment.dataset).into_iter().chain(self.missing_weights(experiment)).collect()
     }
 
-    fn missing_data(&self, dataset: &Dataset) -> Option<String> {
-        let (train, test) = dataset.name.files()?;
-        let folder = dataset.name.folder()?;
-        let is_there = |base: &Path| train.iter().chain(test).all(|file| base.join(file).is_file());
-        let name = dataset.name.as_str();
-        match &dataset.path {
-            Some(path) if is_there(path) || is_there(&path.join(folder)) => None,
-            Some(path) => Some(format!("data: {name} is not in {}", path.display())),
-            None if self.datasets.iter().any(|place| is_there(&place.join(folder)) || is_there(place)) => None,
-            None => {
-                let first =
-                    self.datasets.first().map(|place| place.join(folder).display().to_string()).unwrap_or_default();
-                Some(format!("data: {name} is not on this machine; put its binary version into {first}"))
-            }
-        }
+    /// Where the files of a dataset may lie: in the folder that the experiment names, or in any of the usual ones. An archive that
+    /// it names is unpacked into those.
+    fn of_data<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
+        path.filter(|path| !path.is_file())
+            .map_or_else(|| self.datasets.iter().map(PathBuf::as_path).collect(), |path| vec![path])
     }
 
-    fn missing_weights(&self, experiment: &Experiment) -> Option<String> {
+    fn missing_data(&self, dataset: &Dataset) -> Option<Lack> {
+        let archive = dataset.name.archive()?;
+        let path = dataset.path.as_deref();
+        if dataset.name.find(path, self).is_ok() || dataset.name.find_archive(path, self).is_some() {
+            return None;
+        }
+        let name = dataset.name.as_str();
+        Some(match path {
+            Some(path) => Lack { text: format!("data: {name} is not in {}", path.display()), is_fetched: false },
+            None if self.offline => Lack {
+                text: format!(
+                    "data: {name} is not on this machine and HF_HUB_OFFLINE is set; put {} into {}",
+                    archive.file,
+                    self.downloads.display()
+                ),
+                is_fetched: false,
+            },
+            None => {
+                let megabytes = archive.bytes.div_ceil(1_000_000);
+                Lack { text: format!("data: {name} is fetched at launch ({megabytes} MB)"), is_fetched: true }
+            }
+        })
+    }
+
+    fn missing_weights(&self, experiment: &Experiment) -> Option<Lack> {
         match (&experiment.init, &experiment.model.weights) {
             (Some(_), _) | (None, Weights::Random) => None,
-            (None, Weights::File(path)) => {
-                (!path.is_file()).then(|| format!("weights: {} is not there", path.display()))
-            }
+            (None, Weights::File(path)) => (!path.is_file())
+                .then(|| Lack { text: format!("weights: {} is not there", path.display()), is_fetched: false }),
             (None, Weights::Imagenet) => {
                 let pretrained = Pretrained::of(experiment.model.backbone);
-                pretrained.find(self).err().map(|looked| {
+                let looked = pretrained.find(self).err()?;
+                let hub = pretrained.hub;
+                Some(if self.offline {
                     let first = looked.first().map(|path| path.display().to_string()).unwrap_or_default();
-                    format!("weights: {} are not on this machine; put them at {first}", pretrained.hub)
+                    let text = format!(
+                        "weights: {hub} are not on this machine and HF_HUB_OFFLINE is set; put them at {first}"
+                    );
+                    Lack { text, is_fetched: false }
+                } else {
+                    Lack { text: format!("weights: {hub} are fetched at launch"), is_fetched: true }
                 })
             }
         }
     }
+}
+
+/// The user's folder for what can be had again.
+fn cache() -> PathBuf {
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_else(|| PathBuf::from("/")).join(".cache"))
+}
+
+/// Where Hugging Face's tools keep their cache and the token.
+pub fn hugging_face_home() -> PathBuf {
+    let home = std::env::var_os("HF_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    home.unwrap_or_else(|| cache().join("huggingface"))
 }
 
 /// Folders above the running program that can be the project or the prefix it is installed under:

@@ -59,6 +59,8 @@ pub enum Event {
     Phase {
         phase: Phase,
     },
+    /// Progress of a download, a few times a second at most.
+    Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
     /// Progress within an epoch, a few times a second at most.
@@ -131,6 +133,8 @@ pub struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// Data or weights come over the network.
+    Fetching,
     #[default]
     Loading,
     Training,
@@ -142,12 +146,29 @@ pub enum Phase {
 impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Fetching => "fetching",
             Self::Loading => "loading",
             Self::Training => "training",
             Self::Validating => "validating",
             Self::Saving => "saving",
             Self::Testing => "testing",
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// What is fetched, in words.
+    pub what: String,
+    /// Bytes that are here, of how many.
+    pub done: u64,
+    pub total: u64,
+}
+
+impl Fetch {
+    /// How much of it is here, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
     }
 }
 

@@ -8,6 +8,7 @@ pub mod event;
 pub mod experiment;
 pub mod launch;
 pub mod policy;
+pub mod prefetch;
 pub mod process;
 pub mod queue;
 pub mod run;

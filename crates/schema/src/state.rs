@@ -1,7 +1,8 @@
 //! Everything the screens show of a run, as a pure fold over its events.
 
 use crate::event::{
-    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record, System, Test,
+    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record, System,
+    Test,
 };
 use crate::text;
 
@@ -16,6 +17,8 @@ pub struct RunState {
     /// The newest attempt.
     pub attempt: Option<Attempt>,
     pub phase: Phase,
+    /// The download that is under way.
+    pub fetch: Option<Fetch>,
     pub dataset: Option<DatasetFacts>,
     pub model: Option<ModelFacts>,
     /// Every finished epoch, in order. What a resume repeats stands here once.
@@ -135,7 +138,9 @@ impl RunState {
             Event::Phase { phase } => {
                 self.phase = phase;
                 self.batch = None;
+                self.fetch = None;
             }
+            Event::Fetch(fetch) => self.fetch = Some(Fetch { what: text::line(&fetch.what, 80), ..fetch }),
             Event::Dataset(facts) => self.dataset = Some(facts),
             Event::Model(facts) => self.model = Some(facts),
             Event::Batch(batch) => self.progress(batch),
@@ -226,6 +231,7 @@ impl RunState {
             self.resumes.push(step);
         }
         self.batch = None;
+        self.fetch = None;
         self.outcome = None;
         self.stopping = false;
         self.test = None;
@@ -260,5 +266,6 @@ impl RunState {
         self.outcome = Some(outcome);
         self.stopping = false;
         self.batch = None;
+        self.fetch = None;
     }
 }

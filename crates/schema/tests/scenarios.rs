@@ -49,6 +49,9 @@ fn described(state: &RunState) -> String {
             format!("{} of {} epochs, from {from}, not exact: {:?}", attempt.number, attempt.epochs, attempt.not_exact),
         );
     }
+    if let Some(fetch) = &state.fetch {
+        say("fetch", format!("{fetch:?}"));
+    }
     for epoch in &state.epochs {
         let best = if epoch.best { ", best" } else { "" };
         say("epoch", format!("{} at step {}, val_loss {}{best}", epoch.epoch, epoch.step, epoch.val_loss));

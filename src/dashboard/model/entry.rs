@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use warmstart_schema::architecture::ModelCounts;
+use warmstart_schema::catalog::Lack;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
@@ -112,8 +113,14 @@ impl Model {
     }
 
     /// What this machine lacks for an experiment.
-    pub fn missing(&self, file: &ExperimentFile) -> &[String] {
+    pub fn missing(&self, file: &ExperimentFile) -> &[Lack] {
         self.catalogue.as_ref().and_then(|catalogue| catalogue.missing.get(&file.path)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What of it a run cannot fetch by itself.
+    pub fn obstacles(&self, file: &ExperimentFile) -> Vec<&str> {
+        let lacks = self.missing(file).iter().filter(|lack| !lack.is_fetched);
+        lacks.map(|lack| lack.text.as_str()).collect()
     }
 }
 

@@ -17,6 +17,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
+use warmstart_schema::event::Phase;
 use warmstart_schema::state::Status;
 
 use super::paint;
@@ -196,9 +197,13 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
     let style = THEME.status(entry.status()).1;
     let text = match entry.status() {
         Some(Status::Queued(place)) => format!("queued {place}"),
+        Some(status @ Status::Active(Phase::Fetching)) => {
+            let fetch = entry.run.and_then(|run| run.state.fetch.as_ref());
+            fetch.map_or_else(|| status.as_str().to_owned(), |fetch| format!("fetching {:.0}%", fetch.share() * 99.0))
+        }
         Some(status) => status.as_str().to_owned(),
         None => {
-            let lacks = entry.file.map_or(&[][..], |file| model.missing(file));
+            let lacks = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
             let lacks_data = lacks.iter().any(|text| text.starts_with("data"));
             let word = if lacks_data {
                 "needs data"

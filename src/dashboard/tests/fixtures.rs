@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{
     Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record, System, Test,
 };
@@ -60,7 +61,7 @@ pub fn typical() -> Model {
             "data: cifar100 is not in /nowhere/cifar-100-binary",
             "weights: /nowhere/efficientnet_b0.safetensors is not there",
         ];
-        (file.path.clone(), lacks.map(str::to_owned).to_vec())
+        (file.path.clone(), lacks.map(|text| Lack { text: text.to_owned(), is_fetched: false }).to_vec())
     });
     let catalogue = Catalogue { missing: missing.collect(), files, error: None };
     update(&mut model, Message::Experiments(catalogue));

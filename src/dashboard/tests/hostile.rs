@@ -1,5 +1,6 @@
 //! Data that somebody else wrote: names with every kind of character, figures that are no numbers, runs in odd states.
 
+use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{Batch, Epoch, Event, Level, Phase, Record, System};
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::state::Liveness;
@@ -103,7 +104,11 @@ pub fn hostile() -> Model {
         ExperimentFile { path: format!("{index}{text}.yaml").into(), stem: format!("s{index}"), loaded }
     };
     let files: Vec<ExperimentFile> = NASTY.iter().enumerate().map(file).collect();
-    let missing = files.iter().map(|file| (file.path.clone(), vec![NASTY[1].repeat(9)])).take(2).collect();
+    let missing = files
+        .iter()
+        .map(|file| (file.path.clone(), vec![Lack { text: NASTY[1].repeat(9), is_fetched: false }]))
+        .take(2)
+        .collect();
     update(&mut model, Message::Experiments(Catalogue { files, error: None, missing }));
     let mut changes = Vec::new();
     let tower = format!("e{}", "\u{301}".repeat(2_000));

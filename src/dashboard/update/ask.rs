@@ -73,16 +73,16 @@ fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
 
 pub fn launch(model: &mut Model) -> Vec<Effect> {
     let Ok(file) = launchable(model) else { return Vec::new() };
-    let (label, missing) = (file.label().to_owned(), model.missing(file).to_vec());
+    let (label, obstacles) = (file.label().to_owned(), model.obstacles(file));
     let busy = model.runs.latest_of(&file.stem).map(Run::status).filter(|status| is_busy(*status));
     let effects = vec![Effect::Launch(file.clone())];
     let mut lines = Vec::new();
     if let Some(status) = busy {
         lines.push(format!("A run of {label} is {} already.", status.as_str()));
     }
-    if !missing.is_empty() {
+    if !obstacles.is_empty() {
         lines.push(format!("{label} will not get far here:"));
-        lines.extend(missing);
+        lines.extend(obstacles.into_iter().map(str::to_owned));
     }
     if lines.is_empty() {
         return effects;
@@ -122,7 +122,7 @@ pub fn launch_all(model: &mut Model) {
 }
 
 fn lacks(model: &Model, entry: &Entry) -> bool {
-    entry.file.is_some_and(|file| !model.missing(file).is_empty())
+    entry.file.is_some_and(|file| !model.obstacles(file).is_empty())
 }
 
 /// Each experiment after the one whose weights it starts from; otherwise as they stand.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::catalog::Places;
+use warmstart_schema::catalog::{Lack, Places};
 
 use crate::dashboard::message::Catalogue;
 use crate::store::{ExperimentFile, experiments};
@@ -25,7 +25,7 @@ pub struct CatalogueWatch {
     looked: Option<Instant>,
     searched: Option<Instant>,
     stamp: Stamp,
-    missing: HashMap<PathBuf, Vec<String>>,
+    missing: HashMap<PathBuf, Vec<Lack>>,
 }
 
 impl CatalogueWatch {
@@ -84,7 +84,7 @@ fn stamp(folder: &Path) -> Stamp {
     stamp
 }
 
-fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<String>> {
+fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<Lack>> {
     let places = Places::from_env();
     let of = |file: &ExperimentFile| {
         let lacks = places.missing(file.loaded.as_ref().ok()?);
@@ -118,6 +118,7 @@ mod tests {
         let loaded = warmstart_schema::experiment::parse(yaml, "x.yaml");
         let file = ExperimentFile { path: "x.yaml".into(), stem: "x".to_owned(), loaded };
         let missing = missing(&[file]);
-        assert_eq!(missing[Path::new("x.yaml")], ["data: cifar100 is not in /nowhere"]);
+        let lack = Lack { text: "data: cifar100 is not in /nowhere".to_owned(), is_fetched: false };
+        assert_eq!(missing[Path::new("x.yaml")], [lack]);
     }
 }

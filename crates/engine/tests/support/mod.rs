@@ -33,19 +33,22 @@ pub fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
     RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("small.yaml"), device: "cpu" }).unwrap()
 }
 
+/// The worker on a run, without network and without what the machine's user may have fetched.
+pub fn command(run: &RunDir) -> Command {
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+    command.arg("train").arg(run.path()).env("OMP_NUM_THREADS", "2").env("OMP_WAIT_POLICY", "passive");
+    command.env("HF_HUB_OFFLINE", "1").env("XDG_CACHE_HOME", run.path().join("cache"));
+    for name in ["WARMSTART_DATA", "WARMSTART_WEIGHTS", "HF_HOME", "HF_HUB_CACHE"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    command
+}
+
 /// The worker on a run, started.
 pub fn start(run: &RunDir) -> Child {
-    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_warmstart-worker"))
-        .arg("train")
-        .arg(run.path())
-        .env("OMP_NUM_THREADS", "2")
-        .env("OMP_WAIT_POLICY", "passive")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
+    command(run).spawn().unwrap()
 }
 
 /// Runs the worker to its end; true when it exits with success.

@@ -121,11 +121,11 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
 
 /// Of an experiment that never ran: what stands in its way, or how to begin; and what was published.
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
-    let missing = entry.file.map_or(&[][..], |file| model.missing(file));
-    for (text, y) in missing.iter().zip(0..) {
+    let obstacles = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
+    for (text, y) in obstacles.iter().zip(0..) {
         paint::left(buf, paint::row(area, y), text, THEME.warning);
     }
-    if !missing.is_empty() {
+    if !obstacles.is_empty() {
         return;
     }
     let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
@@ -135,7 +135,9 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         Some(init) => format!("never run; needs a finished run of {}", init.from),
         None => "never run; r launches it".to_owned(),
     };
-    draw_published(buf, paint::row(area, 0), entry);
+    let rest = draw_published(buf, paint::row(area, 0), entry);
+    let fetched = entry.file.map_or(&[][..], |file| model.missing(file)).iter().map(|lack| lack.text.as_str());
+    paint::left(buf, rest, &fetched.collect::<Vec<_>>().join("; "), THEME.muted);
     paint::left(buf, paint::row(area, 1), &text, THEME.muted);
 }
 

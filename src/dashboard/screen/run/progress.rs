@@ -1,7 +1,7 @@
 //! ```text
 //!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in all
 //! ```
-//! How far a run is; of a run at rest, what came of it.
+//! How far a run is, or what it fetches; of a run at rest, what came of it.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use warmstart_schema::event::{Batch, Phase};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::super::paint;
-use crate::dashboard::format::{duration, metric};
+use crate::dashboard::format::{bytes, duration, metric};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -21,6 +21,7 @@ const BAR: u16 = 8;
 pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     let status = run.status();
     match (&run.state.batch, status) {
+        (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => draw_fetch(buf, row, run),
         (Some(batch), Status::Active(_) | Status::Stopping) => draw_batch(buf, row, run, batch),
         (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
         _ => draw_result(buf, row, run),
@@ -30,6 +31,7 @@ pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
 /// What a run without progress is at.
 fn waiting_for(phase: Phase, run: &Run) -> String {
     match phase {
+        Phase::Fetching => "looking for data and weights".to_owned(),
         Phase::Loading => "loading data and weights".to_owned(),
         Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
         Phase::Training | Phase::Validating | Phase::Saving => {
@@ -76,13 +78,23 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
         Status::Active(Phase::Testing) => "testing the best checkpoint ".to_owned(),
         _ => epoch,
     };
+    draw_share(buf, row, &head, share, &pace(run, batch));
+}
+
+fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
+    let Some(fetch) = &run.state.fetch else { return };
+    let sizes = format!("  {} of {}", bytes(fetch.done), bytes(fetch.total));
+    let head = if fetch.what.starts_with("unpacking") { String::new() } else { "fetching ".to_owned() };
+    draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &[Line::styled(sizes, THEME.muted)]);
+}
+
+/// What is at work, a bar, and the longest of the tails that leaves room for it.
+fn draw_share(buf: &mut Buffer, row: Rect, head: &str, share: f64, tails: &[Line]) {
     let percent = format!(" {:>3.0} %", share * 100.0);
-    let rest = paint::left(buf, row, &head, THEME.text);
-    // The most that leaves room for a bar.
-    let pace = pace(run, batch);
+    let rest = paint::left(buf, row, head, THEME.text);
     let room = |line: &Line| rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX));
     let width = u16::try_from(percent.len()).unwrap_or(0);
-    let tail = pace.iter().find(|line| room(line) >= BAR + width);
+    let tail = tails.iter().find(|line| room(line) >= BAR + width);
     let bar = Rect { width: tail.map_or(rest.width, room).saturating_sub(width).min(48), ..rest };
     paint::bar(buf, bar, share, THEME.accent);
     let rest = Rect { x: bar.right(), width: rest.right() - bar.right(), ..rest };

@@ -1,0 +1,345 @@
+//! One HTTP exchange: redirects without letting the token go to a stranger, and waiting that a stop ends at once.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use ureq::http::{HeaderMap, Request, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+use super::{Trouble, Watch};
+
+/// More than the hub and its content delivery need together.
+const MAX_REDIRECTS: usize = 8;
+/// Bytes read at once; a few such chunks wait between the network and the disk.
+const CHUNK: usize = 64 << 10;
+const CHUNKS: usize = 8;
+/// How often a wait looks whether it should end.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Finding a host, and connecting to it.
+    pub connect: Duration,
+    /// Between two bytes.
+    pub stall: Duration,
+    /// Before the first new try; each further one waits twice as long.
+    pub pause: Duration,
+    /// The longest that a server may make us wait by `Retry-After`.
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            stall: Duration::from_secs(30),
+            pause: Duration::from_secs(1),
+            longest_pause: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What opens private repositories: told to one origin, and never printed.
+#[derive(Clone)]
+pub struct Token {
+    secret: String,
+    origin: Origin,
+}
+
+impl Token {
+    /// A secret for the host of `url` alone.
+    pub fn new(secret: String, url: &Uri) -> Self {
+        Self { secret, origin: Origin::of(url) }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token(for {:?})", self.origin)
+    }
+}
+
+/// Scheme, host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin(String, String, u16);
+
+impl Origin {
+    fn of(url: &Uri) -> Self {
+        let scheme = url.scheme_str().unwrap_or_default().to_ascii_lowercase();
+        let port = url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Self(scheme, url.host().unwrap_or_default().to_ascii_lowercase(), port)
+    }
+}
+
+/// The client of all requests; proxies come from the environment.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    pub patience: Patience,
+}
+
+impl Client {
+    /// A client that trusts the roots of the web, or those of the file named by `SSL_CERT_FILE`.
+    pub fn new(patience: Patience) -> Result<Self, Trouble> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("warmstart/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .tls_config(TlsConfig::builder().root_certs(roots()?).build())
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.connect))
+            .timeout_recv_response(Some(patience.stall))
+            .timeout_per_read(Some(patience.stall))
+            .build();
+        Ok(Self { agent: config.into(), patience })
+    }
+
+    /// Sends a request and gives the first answer that is no redirect. The headers of the redirects on the way to it are handed to
+    /// `passing`, which may be content with one of them.
+    pub fn send(
+        &self,
+        ask: &Ask,
+        watch: &dyn Watch,
+        mut passing: impl FnMut(&HeaderMap) -> bool,
+    ) -> Result<Answer, Trouble> {
+        let mut url = ask.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.exchange(ask, &url, watch)?;
+            let location = answer.headers.get("location").and_then(|location| location.to_str().ok());
+            let Some(location) = location.filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308)) else {
+                return Ok(answer);
+            };
+            if passing(&answer.headers) {
+                return Ok(answer);
+            }
+            let next = join(&url, location)
+                .ok_or_else(|| Trouble::last(format!("{} redirects to an address that is none", shown(&url))))?;
+            if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+                return Err(Trouble::last(format!("{} redirects to an unprotected address; refused", shown(&url))));
+            }
+            url = next;
+        }
+        Err(Trouble::last(format!("{} redirects more than {MAX_REDIRECTS} times", shown(&ask.url))))
+    }
+
+    fn exchange(&self, ask: &Ask, url: &Uri, watch: &dyn Watch) -> Result<Answer, Trouble> {
+        let mut request = Request::builder().method(if ask.head_only { "HEAD" } else { "GET" }).uri(url);
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(token) = ask.token.filter(|token| token.origin == Origin::of(url)) {
+            request = request.header("authorization", format!("Bearer {}", token.secret));
+        }
+        // The builder's own message would repeat the value of a header, which may be the token.
+        let request =
+            request.body(()).map_err(|_| Trouble::last(format!("no request can be made to {}", shown(url))))?;
+        let (sender, receiver) = sync_channel(CHUNKS);
+        let agent = self.agent.clone();
+        // In a thread of its own, because a name that does not resolve or a host that keeps silent cannot be interrupted.
+        std::thread::spawn(move || talk(&agent, request, &sender));
+        let mut exchange = Exchange { receiver, patience: self.patience, host: shown(url) };
+        match exchange.wait(watch)? {
+            Message::Head(status, headers) => Ok(Answer { status, headers, exchange }),
+            _ => Err(Trouble::passing(format!("{} answered nothing", exchange.host))),
+        }
+    }
+}
+
+fn roots() -> Result<RootCerts, Trouble> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(RootCerts::WebPki);
+    };
+    let wrong = |why: &dyn fmt::Display| {
+        Trouble::last(format!("SSL_CERT_FILE names {}, which cannot be used: {why}", path.display()))
+    };
+    let pem = std::fs::read(&path).map_err(|error| wrong(&error))?;
+    let certificate = |item| if let Ok(PemItem::Certificate(found)) = item { Some(found) } else { None };
+    let found: Vec<Certificate<'static>> = parse_pem(&pem).filter_map(certificate).collect();
+    if found.is_empty() { Err(wrong(&"there is no certificate in it")) } else { Ok(RootCerts::from(found)) }
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    pub url: Uri,
+    pub head_only: bool,
+    pub headers: Vec<(&'static str, String)>,
+    pub token: Option<&'a Token>,
+}
+
+/// The head of an answer; its body comes in pieces.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    exchange: Exchange,
+}
+
+impl Answer {
+    /// A header's text, sanitized.
+    pub fn header(&self, name: &str) -> Option<String> {
+        text_of(&self.headers, name)
+    }
+
+    /// The next piece of the body; nothing at its end.
+    pub fn next(&mut self, watch: &dyn Watch) -> Result<Option<Vec<u8>>, Trouble> {
+        match self.exchange.wait(watch)? {
+            Message::Chunk(bytes) => Ok(Some(bytes)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A header's text, sanitized.
+pub fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(|text| warmstart_schema::text::line(text, 200))
+}
+
+#[derive(Debug)]
+struct Exchange {
+    receiver: Receiver<Message>,
+    patience: Patience,
+    host: String,
+}
+
+#[derive(Debug)]
+enum Message {
+    Head(u16, HeaderMap),
+    Chunk(Vec<u8>),
+    End,
+    Failed(Trouble),
+}
+
+impl Exchange {
+    fn wait(&mut self, watch: &dyn Watch) -> Result<Message, Trouble> {
+        let began = Instant::now();
+        // The client's own timeouts come first; this one is for what they do not cover.
+        let longest = self.patience.connect * 2 + self.patience.stall * 2;
+        loop {
+            if watch.is_stopped() {
+                return Err(Trouble::Stopped);
+            }
+            match self.receiver.recv_timeout(SLICE) {
+                Ok(Message::Failed(trouble)) => return Err(trouble),
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Timeout) if began.elapsed() < longest => {}
+                Err(_) => return Err(Trouble::passing(format!("{} keeps silent", self.host))),
+            }
+        }
+    }
+}
+
+/// Carries out a request; ends early when nobody listens any more.
+fn talk(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
+    let host = shown(request.uri());
+    let answer = match agent.run(request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let _ = sender.send(Message::Failed(failed(&host, &error)));
+            return;
+        }
+    };
+    let (head, body) = answer.into_parts();
+    if sender.send(Message::Head(head.status.as_u16(), head.headers)).is_err() {
+        return;
+    }
+    let last = read(&host, body, sender).unwrap_or_else(Message::Failed);
+    let _ = sender.send(last);
+}
+
+fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, Trouble> {
+    let mut reader = body.into_reader();
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        let length = reader.read(&mut chunk).map_err(|error| failed(host, &ureq::Error::from(error)))?;
+        chunk.truncate(length);
+        if length == 0 || sender.send(Message::Chunk(chunk)).is_err() {
+            return Ok(Message::End);
+        }
+    }
+}
+
+/// What the client says went wrong; a wrong certificate will not get right by trying again.
+fn failed(host: &str, error: &ureq::Error) -> Trouble {
+    // What rustls says of a certificate arrives as an error of input and output.
+    let is_certificate = matches!(error, ureq::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData);
+    let why = match error {
+        other if is_certificate => {
+            let said = warmstart_schema::text::line(&other.to_string(), 200);
+            format!("{host}: {said} (SSL_CERT_FILE can name the certificates to trust)")
+        }
+        ureq::Error::HostNotFound => format!("{host}: the host is not found"),
+        ureq::Error::Timeout(_) => format!("{host} keeps silent"),
+        other => format!("{host}: {}", warmstart_schema::text::line(&other.to_string(), 200)),
+    };
+    match error {
+        _ if is_certificate => Trouble::last(why),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
+            Trouble::last(why)
+        }
+        _ => Trouble::passing(why),
+    }
+}
+
+/// An address for messages: without user, password and query, which may be secrets.
+pub fn shown(url: &Uri) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let host = url.host().unwrap_or_default();
+    warmstart_schema::text::line(&format!("{}://{host}{port}{}", url.scheme_str().unwrap_or_default(), url.path()), 200)
+}
+
+/// Where a redirect leads.
+fn join(base: &Uri, location: &str) -> Option<Uri> {
+    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
+    let whole = if location.contains("://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else {
+        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{authority}{folder}/{location}")
+    };
+    parse(&whole)
+}
+
+/// An address of the web.
+pub fn parse(url: &str) -> Option<Uri> {
+    let url: Uri = url.parse().ok()?;
+    let is_web = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
+    is_web.then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_leads_where_a_browser_would_go() {
+        let base = parse("https://hub.example:8443/a/b?x=1").unwrap();
+        for (location, expected) in [
+            ("https://other.example/c", Some("https://other.example/c")),
+            ("//other.example/c", Some("https://other.example/c")),
+            ("/c?y=2", Some("https://hub.example:8443/c?y=2")),
+            ("c", Some("https://hub.example:8443/a/c")),
+            ("file:///etc/passwd", None),
+            ("ftp://other.example/", None),
+        ] {
+            assert_eq!(join(&base, location).map(|url| url.to_string()).as_deref(), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn messages_hold_no_secret() {
+        let url = parse("https://user:secret@mirror.example/a?signature=secret").unwrap();
+        assert_eq!(shown(&url), "https://mirror.example/a");
+        assert!(!format!("{:?}", Token::new("secret".to_owned(), &url)).contains("secret"));
+    }
+}

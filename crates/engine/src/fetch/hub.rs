@@ -1,0 +1,179 @@
+//! Weights from the Hugging Face hub, kept in the hub's own cache: `blobs/<sha256>`, a link to it at
+//! `snapshots/<commit>/<file>`, and the commit in `refs/main`, under the lock that `huggingface_hub` takes too.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use ureq::http::{HeaderMap, Uri};
+use warmstart_schema::catalog::Pretrained;
+
+use super::download::{Proof, Wanted, refused, rest};
+use super::http::{Ask, Client, Token, parse, shown, text_of};
+use super::{Fetcher, Judge, Trouble, Watch, lock};
+
+const FILE: &str = "model.safetensors";
+/// More than any classifier here weighs.
+const MAX_BYTES: u64 = 1 << 30;
+const TRIES: u32 = 4;
+
+/// What the hub says of a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stated {
+    commit: String,
+    sha256: String,
+    bytes: u64,
+}
+
+/// Fetches a backbone's weights into the hub's cache; its path there.
+pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, judge: Judge) -> Result<PathBuf> {
+    let hub = pretrained.hub;
+    let help = format!(
+        "set HF_ENDPOINT to a mirror of the hub, HF_TOKEN for a private repository, or put {FILE} of {hub} where \
+         `warmstart doctor` looks, as {}",
+        pretrained.file_name()
+    );
+    let mut wrong = None;
+    let fetched =
+        fetch_into(fetcher, hub, &mut |path| judge(path).map_err(|error| wrong.insert(format!("{error:#}")).clone()));
+    fetched.map_err(|trouble| trouble.blame(&format!("{FILE} of {hub}"), help))
+}
+
+fn fetch_into(
+    fetcher: &mut Fetcher,
+    hub: &str,
+    judge: &mut dyn FnMut(&Path) -> Result<(), String>,
+) -> Result<PathBuf, Trouble> {
+    let Fetcher { places, sources, watch } = fetcher;
+    let endpoint = parse(&sources.endpoint).ok_or_else(|| {
+        Trouble::last("HF_ENDPOINT is no address: expected http:// or https:// and a host".to_owned())
+    })?;
+    let token = sources.token.clone().map(|secret| Token::new(secret, &endpoint));
+    let client = Client::new(sources.patience)?;
+    let base = format!("{}/{hub}/resolve", sources.endpoint);
+    let stated = state(&client, &address(&base, "main")?, token.as_ref(), *watch)?;
+    let folder = format!("models--{}", hub.replace('/', "--"));
+    let repo = places.hub.join(&folder);
+    let blob = repo.join("blobs").join(&stated.sha256);
+    let disk = |error| Trouble::disk(&repo, error);
+    let _lock =
+        lock::take(&places.hub.join(".locks").join(&folder).join(format!("{}.lock", stated.sha256)), hub, *watch)?;
+    fs::create_dir_all(repo.join("blobs")).map_err(disk)?;
+    if !blob.is_file() {
+        let part = blob.with_extension("incomplete");
+        let url = address(&base, &stated.commit)?;
+        watch.note(&format!("fetching {hub} from {}", shown(&url)));
+        let proof = Proof::Sha256(stated.sha256.clone());
+        Wanted { what: hub, url, bytes: stated.bytes, proof, part: &part, token: token.as_ref() }
+            .fetch(&client, *watch)?;
+        if let Err(why) = judge(&part) {
+            fs::remove_file(&part).map_err(disk)?;
+            return Err(Trouble::last(why));
+        }
+        fs::rename(&part, &blob).map_err(disk)?;
+    }
+    publish(&repo, &stated).map_err(disk)
+}
+
+fn address(base: &str, revision: &str) -> Result<Uri, Trouble> {
+    let url = format!("{base}/{revision}/{FILE}");
+    parse(&url).ok_or_else(|| Trouble::last(format!("{} is no address", warmstart_schema::text::line(&url, 200))))
+}
+
+/// Links the blob where it is looked for, the name of the branch last.
+fn publish(repo: &Path, stated: &Stated) -> std::io::Result<PathBuf> {
+    let snapshot = repo.join("snapshots").join(&stated.commit);
+    fs::create_dir_all(&snapshot)?;
+    let (path, blob) = (snapshot.join(FILE), repo.join("blobs").join(&stated.sha256));
+    if !path.is_file() {
+        // A link to a blob that is gone.
+        let _ = fs::remove_file(&path);
+        if symlink(Path::new("../../blobs").join(&stated.sha256), &path).is_err() {
+            // Some file systems have no links; `huggingface_hub` moves the file there too.
+            fs::rename(blob, &path)?;
+        }
+    }
+    let refs = repo.join("refs");
+    fs::create_dir_all(&refs)?;
+    // Readable for whoever shares the cache, as all else in it.
+    fs::write(refs.join(".main.new"), &stated.commit)?;
+    fs::rename(refs.join(".main.new"), refs.join("main"))?;
+    Ok(path)
+}
+
+/// Asks the hub for the newest commit, and for size and digest of the file in it.
+fn state(client: &Client, url: &Uri, token: Option<&Token>, watch: &mut dyn Watch) -> Result<Stated, Trouble> {
+    let mut pause = client.patience.pause;
+    let mut tries = 0;
+    loop {
+        match ask(client, url, token, watch) {
+            Err(Trouble::Passing { why, after }) if tries < TRIES => {
+                tries += 1;
+                let wait = after.unwrap_or(pause).min(client.patience.longest_pause);
+                watch.note(&format!("{why}; trying again in {:.0} s", wait.as_secs_f64().ceil()));
+                rest(wait, watch)?;
+                pause *= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> Result<Stated, Trouble> {
+    let ask = Ask { url: url.clone(), head_only: true, headers: Vec::new(), token };
+    let mut first = None;
+    // The hub states all this as it sends us on to where the bytes are; that place knows nothing of it.
+    let answer = client.send(&ask, watch, |headers| {
+        first = stated(headers, true);
+        first.is_some()
+    })?;
+    if let Some(stated) = first {
+        return check(stated, url);
+    }
+    if answer.status != 200 {
+        let trouble = refused(&answer, &shown(url));
+        return Err(match trouble {
+            Trouble::Last { why } if matches!(answer.status, 401 | 403) => {
+                Trouble::last(format!("{why}: the repository is private, or does not exist"))
+            }
+            other => other,
+        });
+    }
+    let stated = stated(&answer.headers, false).ok_or_else(|| {
+        Trouble::last(format!(
+            "{} does not say which commit, size and sha256 the file has, as the hub does",
+            shown(url)
+        ))
+    })?;
+    check(stated, url)
+}
+
+/// What the headers say; of a redirect, only what it says of the file that it leads to.
+fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<Stated> {
+    let one_of =
+        |linked: &str, own: &str| text_of(headers, linked).or_else(|| text_of(headers, own).filter(|_| !is_redirect));
+    let etag = one_of("x-linked-etag", "etag")?;
+    Some(Stated {
+        commit: text_of(headers, "x-repo-commit")?,
+        sha256: etag.trim_start_matches("W/").trim_matches('"').to_owned(),
+        bytes: one_of("x-linked-size", "content-length")?.parse().ok()?,
+    })
+}
+
+/// Both become names of files here, so they must be what they should be.
+fn check(stated: Stated, url: &Uri) -> Result<Stated, Trouble> {
+    let is_hex =
+        |text: &str, length| text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let wrong = |what: &str| Err(Trouble::last(format!("{} states {what}", shown(url))));
+    if !is_hex(&stated.commit, 40) {
+        return wrong("no commit of 40 hexadecimal digits");
+    }
+    if !is_hex(&stated.sha256, 64) {
+        return wrong("no sha256 of the file");
+    }
+    if stated.bytes == 0 || stated.bytes > MAX_BYTES {
+        return wrong(&format!("{} bytes, which no file of weights here has", stated.bytes));
+    }
+    Ok(stated)
+}

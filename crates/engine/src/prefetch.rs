@@ -1,0 +1,183 @@
+//! Bringing what runs need: within a run before it loads anything, and for `warmstart prefetch` ahead of all runs.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
+use warmstart_schema::event::{Event, Fetch, Level, Phase};
+use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::prefetch::{Fetched, Refused, Report};
+
+use crate::failure::Blame;
+use crate::fetch::{Fetcher, Sources, Stopped, Watch};
+use crate::interrupt::Interrupt;
+use crate::report::Reporter;
+use crate::{data, initial, weights};
+
+/// Progress is told no more often than this.
+const PROGRESS_EVERY: Duration = Duration::from_millis(300);
+
+/// When to tell progress: at the beginning and end of each thing, and now and then between.
+#[derive(Debug, Default)]
+struct Pace {
+    told: Option<(String, Instant)>,
+}
+
+impl Pace {
+    fn is_due(&mut self, what: &str, done: u64, total: u64) -> bool {
+        let is_new = self.told.as_ref().is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
+        if is_new || done == total {
+            self.told = Some((what.to_owned(), Instant::now()));
+        }
+        is_new || done == total
+    }
+}
+
+/// Brings what a run lacks, unless it goes on from a checkpoint that has its own weights. False when it is to stop.
+pub fn for_run(
+    experiment: &Experiment,
+    has_weights: bool,
+    reporter: &mut Reporter,
+    interrupt: &Interrupt,
+) -> Result<bool> {
+    let (places, sources) = (Places::from_env(), Sources::from_env());
+    let mut watch = RunWatch { reporter, interrupt, is_fetching: false, pace: Pace::default() };
+    let mut fetcher = Fetcher { places: &places, sources: &sources, watch: &mut watch };
+    let needs_weights = !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
+    let mut bring = || {
+        fetcher.dataset(experiment.dataset.name, experiment.dataset.path.as_deref())?;
+        if needs_weights {
+            let backbone = experiment.model.backbone;
+            let judge = |path: &std::path::Path| weights::check_pretrained(path, backbone);
+            fetcher.weights(&Pretrained::of(backbone), &judge)?;
+        }
+        anyhow::Ok(())
+    };
+    match bring() {
+        Err(error) if error.is::<Stopped>() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// Tells as events of a run.
+struct RunWatch<'a> {
+    reporter: &'a mut Reporter,
+    interrupt: &'a Interrupt,
+    is_fetching: bool,
+    pace: Pace,
+}
+
+impl RunWatch<'_> {
+    /// A run to which nothing is lacking never says that it fetches.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.is_fetching, true) {
+            self.reporter.phase(Phase::Fetching);
+        }
+    }
+}
+
+impl Watch for RunWatch<'_> {
+    fn progress(&mut self, what: &str, done: u64, total: u64) {
+        self.begin();
+        if self.pace.is_due(what, done, total) {
+            self.reporter.tell(&Event::Fetch(Fetch { what: what.to_owned(), done, total }));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.begin();
+        self.reporter.note(Level::Info, text);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.interrupt.is_requested()
+    }
+}
+
+/// `warmstart-worker prefetch`: brings datasets and the weights of backbones by name, and says how it goes, as JSON.
+pub fn run(names: &[&str]) -> ExitCode {
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            crate::report::log::line(&format!("signals cannot be received: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let (places, sources) = (Places::from_env(), Sources::from_env());
+    let mut watch = LineWatch { interrupt, pace: Pace::default() };
+    let mut is_good = true;
+    for name in names {
+        let had = bring(name, &mut Fetcher { places: &places, sources: &sources, watch: &mut watch });
+        let item = (*name).to_owned();
+        match had {
+            Ok((path, fetched)) => {
+                watch.say(&Report::Done(Fetched { item, path: path.display().to_string(), fetched }));
+            }
+            Err(error) if error.is::<Stopped>() => return ExitCode::from(130),
+            Err(error) => {
+                is_good = false;
+                let Blame { error, help, .. } = Blame::of(&error);
+                watch.say(&Report::Failed(Refused { item, error, help }));
+            }
+        }
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Brings one thing: where it is, and whether it was not there before.
+fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
+    let places = fetcher.places;
+    if let Some(dataset) = DatasetName::ALL.into_iter().find(|dataset| dataset.as_str() == name) {
+        let before = dataset.find(None, places);
+        if dataset.archive().is_none() {
+            return Ok((PathBuf::from("built in"), false));
+        }
+        let path = fetcher.dataset(dataset, None)?;
+        let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
+        return Ok((path.ok_or_else(|| data::missing(dataset, looked, places))?, before.is_err()));
+    }
+    let backbone = Backbone::ALL.into_iter().find(|backbone| backbone.as_str() == name).ok_or_else(|| {
+        Blame::input(format!("nothing that can be fetched is called `{name}`"), "name a dataset or a backbone")
+    })?;
+    let pretrained = Pretrained::of(backbone);
+    let before = pretrained.find(places);
+    let path = fetcher.weights(&pretrained, &|path| weights::check_pretrained(path, backbone))?;
+    let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
+    Ok((path.ok_or_else(|| initial::missing(&pretrained, looked, places))?, before.is_err()))
+}
+
+/// Tells as lines on stdout.
+struct LineWatch {
+    interrupt: Interrupt,
+    pace: Pace,
+}
+
+impl LineWatch {
+    /// Says something; when nobody listens any more, the work is done.
+    fn say(&self, report: &Report) {
+        let line = serde_json::to_string(report).unwrap_or_default();
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            self.interrupt.request();
+        }
+    }
+}
+
+impl Watch for LineWatch {
+    fn progress(&mut self, what: &str, done: u64, total: u64) {
+        if self.pace.is_due(what, done, total) {
+            self.say(&Report::Progress(Fetch { what: what.to_owned(), done, total }));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&Report::Note { text: text.to_owned() });
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.interrupt.is_requested()
+    }
+}

@@ -1,0 +1,17 @@
+//! Fetching from a real server on loopback: what can go wrong with connections, answers, files and archives.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
+
+#[path = "fetch/archives.rs"]
+mod archives;
+#[path = "fetch/downloads.rs"]
+mod downloads;
+#[path = "fetch/hub.rs"]
+mod hub;
+#[path = "fetch/place.rs"]
+mod place;
+#[path = "fetch/server.rs"]
+mod server;
+mod support;
+#[path = "fetch/worker.rs"]
+mod worker;

@@ -1,0 +1,195 @@
+//! The Hugging Face hub: what it states, where it sends us, whom the token is told, and the cache that other tools read too.
+
+use std::path::Path;
+
+use rstest::rstest;
+use sha2::{Digest, Sha256};
+use warmstart_engine::failure::Blame;
+use warmstart_engine::fetch::Sources;
+use warmstart_schema::catalog::Pretrained;
+
+use crate::place::{Place, noise, read, sources};
+use crate::server::{Reply, Seen, Server};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const REPO: &str = "someone/model";
+const FOLDER: &str = "hub/models--someone--model";
+
+fn weights() -> Vec<u8> {
+    noise(200_000, 5)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// What the hub states of the weights, on its way to where `location` says.
+fn stated(location: &str) -> Reply {
+    Reply::redirect(302, location)
+        .with("x-repo-commit", COMMIT)
+        .with("x-linked-size", &weights().len().to_string())
+        .with("x-linked-etag", &format!("\"{}\"", sha256(&weights())))
+        .with("etag", "\"of the redirect itself\"")
+}
+
+fn fetch(place: &mut Place, sources: &Sources) -> anyhow::Result<Option<std::path::PathBuf>> {
+    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3] };
+    place.fetcher(sources).weights(&pretrained, &|_| Ok(()))
+}
+
+#[test]
+fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
+    let server = Server::new(|seen, _| match seen.path.as_str() {
+        "/someone/model/resolve/main/model.safetensors" => stated("/cdn/a?signature=x"),
+        "/cdn/a?signature=x" => Reply::file(seen, &weights(), "\"cdn\""),
+        _ => Reply::redirect(307, "/cdn/a?signature=x").with("x-repo-commit", COMMIT),
+    });
+    let mut place = Place::new();
+    let path = fetch(&mut place, &sources(&server.url())).unwrap().unwrap();
+    assert_eq!(read(&path), weights());
+    let repo = place.folder.path().join(FOLDER);
+    assert_eq!(path, repo.join("snapshots").join(COMMIT).join("model.safetensors"));
+    assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("../../blobs").join(sha256(&weights())));
+    assert_eq!(read(repo.join("refs/main")), COMMIT.as_bytes());
+    assert_eq!(place.left(FOLDER).len(), 3, "{:?}", place.left(FOLDER));
+    let seen = server.seen();
+    // The bytes are those of the commit that was stated, whatever becomes of the branch meanwhile.
+    assert_eq!(seen[1].path, format!("/someone/model/resolve/{COMMIT}/model.safetensors"));
+    let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
+    assert_eq!(methods, ["HEAD", "GET", "GET"]);
+    // What is there is asked for no more.
+    assert_eq!(fetch(&mut place, &sources(&server.url())).unwrap().unwrap(), path);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[rstest]
+#[case::another_port(false)]
+#[case::another_name(true)]
+fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
+    // The content delivery asks for nothing, and sends on to the hub's mirror on its own host once more.
+    let content = Server::new(|seen, _| Reply::file(seen, &weights(), "\"cdn\""));
+    let elsewhere = if by_name { content.other_name() } else { content.url() };
+    let server = Server::new(move |seen, _| match seen.path.as_str() {
+        "/someone/model/resolve/main/model.safetensors" => Reply::redirect(307, "/renamed"),
+        "/renamed" => stated(&format!("{elsewhere}/bytes")),
+        _ => Reply::redirect(302, &format!("{elsewhere}/bytes")),
+    });
+    let mut place = Place::new();
+    let sources = Sources { token: Some("hf_secret".to_owned()), ..sources(&server.url()) };
+    fetch(&mut place, &sources).unwrap();
+    assert!(server.seen().iter().all(|seen| seen.header("authorization") == Some("Bearer hf_secret")));
+    assert_eq!(content.seen().len(), 1);
+    assert!(content.seen()[0].headers.values().all(|value| !value.contains("hf_secret")), "{:?}", content.seen());
+    assert!(!place.watch.notes.concat().contains("hf_secret"));
+
+    // The same host and port under another name is another host too.
+    let server = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
+    let other = std::sync::Arc::clone(&server);
+    let hub = Server::new(move |seen, _| match seen.path.as_str() {
+        "/moved" => Reply::new(404, ""),
+        _ => Reply::redirect(301, &format!("{}/moved", other.get().unwrap())),
+    });
+    server.set(hub.other_name()).unwrap();
+    let sources = Sources { token: Some("hf_secret".to_owned()), ..crate::place::sources(&hub.url()) };
+    let error = fetch(&mut Place::new(), &sources).unwrap_err();
+    assert!(!Blame::of(&error).error.contains("hf_secret"));
+    let told: Vec<bool> = hub.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    assert_eq!(told, [true, false]);
+}
+
+#[test]
+fn a_broken_download_goes_on_in_the_same_blob() {
+    let server = Server::new(|seen, number| match (seen.method.as_str(), number) {
+        ("HEAD", _) => stated("/cdn"),
+        (_, 1) => Reply::file(seen, &weights(), "\"cdn\"").stalling_after(150_000),
+        _ => Reply::file(seen, &weights(), "\"cdn\""),
+    });
+    let mut place = Place::new();
+    place.watch.stop_at = Some(150_000);
+    assert!(fetch(&mut place, &sources(&server.url())).unwrap_err().is::<warmstart_engine::fetch::Stopped>());
+    assert_eq!(place.left(FOLDER), [(format!("blobs/{}.incomplete", sha256(&weights())), 150_000)]);
+    place.watch.stop_at = None;
+    let path = fetch(&mut place, &sources(&server.url())).unwrap().unwrap();
+    assert_eq!(read(path), weights());
+    assert_eq!(server.seen().last().and_then(Seen::from), Some(150_000));
+}
+
+/// What is said of weights that cannot be had; nothing may be left of them.
+fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> String {
+    let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
+    let blame = Blame::of(&fetch(&mut place, &sources(&server.url())).unwrap_err());
+    assert_eq!(place.left("hub"), [], "{blame:?}");
+    assert!(blame.error.contains(REPO) && blame.help.contains("HF_ENDPOINT"), "{blame:?}");
+    blame.error
+}
+
+#[test]
+fn what_the_hub_states_must_make_sense() {
+    let size = weights().len().to_string();
+    let digest = sha256(&weights());
+    for (commit, bytes, etag, sign) in [
+        ("../../../../tmp/evil", size.as_str(), digest.as_str(), "no commit"),
+        (COMMIT, &size, "../../evil", "no sha256"),
+        // A git blob's, which small files have.
+        (COMMIT, &size, COMMIT, "no sha256"),
+        (COMMIT, "0", &digest, "0 bytes"),
+        (COMMIT, "99999999999", &digest, "99999999999 bytes"),
+        (COMMIT, "many", &digest, "does not say"),
+    ] {
+        let reply = Reply::new(200, "")
+            .with("x-repo-commit", commit)
+            .with("x-linked-size", bytes)
+            .with("x-linked-etag", &format!("\"{etag}\""));
+        let error = refused(move |_| reply.clone());
+        assert!(error.contains(sign), "{error}");
+    }
+    let error = refused(|_| Reply::new(200, "<html>"));
+    assert!(error.contains("does not say which commit"), "{error}");
+    for status in [401, 403] {
+        assert!(refused(move |_| Reply::new(status, "")).contains("private, or does not exist"));
+    }
+    assert!(refused(|_| Reply::new(404, "")).contains("no such file"));
+    assert!(refused(|_| Reply::new(502, "")).contains("502"));
+}
+
+#[test]
+fn wrong_weights_are_refused_and_leave_nothing() {
+    let other = |seen: &Seen| match seen.method.as_str() {
+        "HEAD" => stated("/cdn"),
+        _ => Reply::new(200, noise(200_000, 6)),
+    };
+    let error = refused(other);
+    assert!(error.contains(&sha256(&weights())) && error.contains(&sha256(&noise(200_000, 6))), "{error}");
+    let longer = |seen: &Seen| match seen.method.as_str() {
+        "HEAD" => stated("/cdn"),
+        _ => Reply::new(200, noise(200_001, 5)),
+    };
+    assert!(refused(longer).contains("offers 200001 bytes"));
+
+    // Whoever knows tensors has the last word.
+    let server = Server::new(|seen, _| match seen.method.as_str() {
+        "HEAD" => stated("/cdn"),
+        _ => Reply::file(seen, &weights(), "\"cdn\""),
+    });
+    let mut place = Place::new();
+    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3] };
+    let sources = sources(&server.url());
+    let result = place.fetcher(&sources).weights(&pretrained, &|path| {
+        assert_eq!(read(path), weights());
+        Err(anyhow::anyhow!("not these"))
+    });
+    assert!(Blame::of(&result.unwrap_err()).error.contains("not these"));
+    assert_eq!(place.left("hub"), []);
+}
+
+#[test]
+fn offline_nobody_is_asked() {
+    let server = Server::new(|_, _| stated("/cdn"));
+    let mut place = Place::new();
+    place.places.offline = true;
+    assert_eq!(fetch(&mut place, &sources(&server.url())).unwrap(), None);
+    assert_eq!(server.seen().len(), 0);
+    let sources = sources(&server.url());
+    let dataset = place.fetcher(&sources).dataset(warmstart_schema::catalog::DatasetName::Cifar100, None);
+    assert_eq!((dataset.unwrap(), server.seen().len()), (None, 0));
+}

@@ -1,0 +1,153 @@
+//! Folders of its own for what a test fetches, and somebody who watches.
+
+use std::cell::Cell;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use tempfile::TempDir;
+use warmstart_engine::fetch::{Fetcher, Patience, Published, Sources, Watch};
+use warmstart_schema::catalog::Places;
+
+pub struct Place {
+    pub folder: TempDir,
+    pub places: Places,
+    pub watch: Recorder,
+}
+
+/// Keeps what it is told; stops once so many bytes are here.
+#[derive(Default)]
+pub struct Recorder {
+    pub notes: Vec<String>,
+    pub progress: Vec<(u64, u64)>,
+    pub stop_at: Option<u64>,
+    is_stopped: Cell<bool>,
+}
+
+impl Watch for Recorder {
+    fn progress(&mut self, _: &str, done: u64, total: u64) {
+        self.progress.push((done, total));
+        if self.stop_at.is_some_and(|at| done >= at) {
+            self.is_stopped.set(true);
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.get()
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let downloads = folder.path().join("datasets");
+        let places = Places {
+            weights: vec![],
+            datasets: vec![downloads.clone()],
+            downloads,
+            hub: folder.path().join("hub"),
+            offline: false,
+        };
+        Self { folder, places, watch: Recorder::default() }
+    }
+
+    pub fn fetcher<'a>(&'a mut self, sources: &'a Sources) -> Fetcher<'a> {
+        self.watch = Recorder { stop_at: self.watch.stop_at, ..Recorder::default() };
+        Fetcher { places: &self.places, sources, watch: &mut self.watch }
+    }
+
+    /// All files below a folder that are more than locks, with their bytes.
+    pub fn left(&self, below: &str) -> Vec<(String, u64)> {
+        let root = self.folder.path().join(below);
+        let mut left = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_none_or(|end| end != "lock") {
+                    let name = path.strip_prefix(&root).unwrap().display().to_string();
+                    left.push((name, entry.metadata().unwrap().len()));
+                }
+            }
+        }
+        left.sort();
+        left
+    }
+}
+
+/// Everything from one server, with little patience.
+pub fn sources(url: &str) -> Sources {
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        stall: Duration::from_millis(400),
+        pause: Duration::from_millis(5),
+        longest_pause: Duration::from_millis(300),
+    };
+    Sources { mirror: url.to_owned(), endpoint: url.to_owned(), token: None, patience }
+}
+
+/// A made-up dataset: two files that do not compress, and the archive of them.
+pub fn tiny() -> (Published, Vec<u8>) {
+    let (train, test) = (noise(300_000, 1), noise(70_000, 2));
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in [("train.bin", &train), ("readme.txt", &b"hello".to_vec()), ("test.bin", &test)] {
+        entry(&mut tar, tar::EntryType::Regular, &format!("tiny/{name}"), bytes, None);
+    }
+    let bytes = gzip(&tar.into_inner().unwrap());
+    (published(&bytes), bytes)
+}
+
+/// What the publisher of an archive with [`tiny`]'s files would say of it.
+pub fn published(archive: &[u8]) -> Published {
+    Published {
+        name: "tiny".to_owned(),
+        folder: "tiny".to_owned(),
+        files: vec![("train.bin".to_owned(), 300_000), ("test.bin".to_owned(), 70_000)],
+        archive: "tiny.tar.gz".to_owned(),
+        bytes: archive.len() as u64,
+        md5: format!("{:x}", Md5::digest(archive)),
+    }
+}
+
+/// Appends an entry, however wrong: its name is written as it is.
+pub fn entry(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &str, bytes: &[u8], link: Option<&str>) {
+    let mut header = tar::Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(bytes.len() as u64);
+    if let Some(link) = link {
+        header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    }
+    header.set_cksum();
+    tar.append(&header, bytes).unwrap();
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Bytes that look like chance, the same each time.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+pub fn read(path: impl Into<PathBuf>) -> Vec<u8> {
+    std::fs::read::<&Path>(&path.into()).unwrap()
+}

@@ -1,0 +1,256 @@
+//! `warmstart prefetch`
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::Serialize;
+use signal_hook::iterator::Signals;
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::event::Fetch;
+use warmstart_schema::experiment::{Experiment, Problem, Weights};
+use warmstart_schema::prefetch::{Fetched, Refused, Report};
+use warmstart_schema::text;
+
+use super::output::Problems;
+use super::progress::{Tenths, sizes};
+use super::{Context, Exit, follow, names, output};
+use crate::actions;
+use crate::store::{ExperimentFile, experiments};
+
+const ENVIRONMENT: &str = "\
+Environment:
+  WARMSTART_DATA             folder of datasets [default: ~/.cache/warmstart/datasets]
+  WARMSTART_MIRROR           as --mirror
+  HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN
+                             for weights, as in Hugging Face's own tools
+  HF_HUB_OFFLINE=1           fetch nothing
+  HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE";
+const POLL: Duration = Duration::from_millis(100);
+
+/// Fetch datasets and pretrained weights ahead of the runs that need them
+///
+/// Without a name: what all experiments of the folder need. A run fetches by itself what it lacks; this is for machines whose
+/// computing nodes have no network, and for knowing early. What broke off goes on where it was.
+#[derive(Debug, Args)]
+#[command(after_help = ENVIRONMENT)]
+pub struct Arguments {
+    /// Files or names of experiments
+    #[arg(value_name = "EXPERIMENT")]
+    names: Vec<String>,
+    /// A dataset: cifar100 or cifar10
+    #[arg(long, value_name = "NAME", value_parser = dataset)]
+    dataset: Vec<DatasetName>,
+    /// The pretrained weights of a backbone
+    #[arg(long, value_name = "NAME", value_parser = backbone)]
+    backbone: Vec<Backbone>,
+    /// Address of the folder that has the datasets' archives, instead of their publisher's
+    #[arg(long, value_name = "URL", env = "WARMSTART_MIRROR", hide_env_values = true)]
+    mirror: Option<String>,
+}
+
+/// What came of one thing.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Here(Fetched),
+    Refused(Refused),
+}
+
+pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let items = items(context, arguments)?;
+    if items.is_empty() {
+        output::note(context, "nothing of this has to be fetched");
+        conclude(context, &[])?;
+        return Ok(Exit::Done);
+    }
+    let mut signals = follow::listen()?;
+    let mut command = Command::new(actions::worker()?);
+    if let Some(mirror) = &arguments.mirror {
+        command.env("WARMSTART_MIRROR", mirror);
+    }
+    // In a group of its own: Ctrl-C reaches it once, through us.
+    let mut child = command
+        .arg("prefetch")
+        .args(&items)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .context("the training program does not start")?;
+    let outcomes = listen(context, &mut child, &mut signals)?;
+    let status = child.wait().context("waiting for the training program")?;
+    conclude(context, &outcomes)?;
+    let is_good = |outcome: &Outcome| matches!(outcome, Outcome::Here(_));
+    Ok(if status.success() && outcomes.iter().all(is_good) {
+        Exit::Done
+    } else if status.code() == Some(130) {
+        output::note(context, "stopped; `warmstart prefetch` goes on from here");
+        Exit::Interrupted
+    } else if status.code() == Some(1) {
+        Exit::RunFailed
+    } else {
+        output::error(context, &format!("the training program ended with {status}"));
+        output::help(context, "`warmstart doctor` says what is missing");
+        Exit::Worker
+    })
+}
+
+/// Names of all that has to be here, each once.
+fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>> {
+    let has_wish = !arguments.dataset.is_empty() || !arguments.backbone.is_empty();
+    let files: Vec<ExperimentFile> = if arguments.names.is_empty() && !has_wish {
+        experiments(&context.experiments)?
+    } else {
+        arguments.names.iter().map(|name| names::experiment(context, name, &[])).collect::<anyhow::Result<_>>()?
+    };
+    let problems: Vec<Problem> =
+        files.iter().filter_map(|file| file.loaded.as_ref().err()).flatten().cloned().collect();
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    let mut items: Vec<String> = Vec::new();
+    let wanted = files.iter().filter_map(|file| file.loaded.as_ref().ok()).flat_map(needs);
+    let named = arguments.dataset.iter().map(|name| name.as_str());
+    let named = named.chain(arguments.backbone.iter().map(|backbone| backbone.as_str()));
+    for item in wanted.chain(named) {
+        if !items.iter().any(|known| known == item) {
+            items.push(item.to_owned());
+        }
+    }
+    Ok(items)
+}
+
+/// What an experiment needs that can be fetched.
+fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
+    let dataset = &experiment.dataset;
+    let data = (dataset.path.is_none() && dataset.name.archive().is_some()).then(|| dataset.name.as_str());
+    let is_pretrained = experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
+    data.into_iter().chain(is_pretrained.then(|| experiment.model.backbone.as_str()))
+}
+
+/// Shows what the worker says until it ends, and passes signals on.
+fn listen(context: &Context, child: &mut Child, signals: &mut Signals) -> anyhow::Result<Vec<Outcome>> {
+    let worker = Pid::from_raw(i32::try_from(child.id())?);
+    let reports = read(child.stdout.take().context("the training program has no output")?);
+    let (mut show, mut outcomes) = (Show::new(context), Vec::new());
+    loop {
+        for _ in signals.pending() {
+            // It may have ended meanwhile, and is not waited for yet: nobody else has its number.
+            let _ = kill(worker, Signal::SIGTERM);
+        }
+        match reports.recv_timeout(POLL) {
+            Ok(Report::Progress(fetch)) => show.progress(&fetch),
+            Ok(Report::Note { text: said }) => show.line(&text::line(&said, 300)),
+            Ok(Report::Done(fetched)) => outcomes.push(Outcome::Here(fetched)),
+            Ok(Report::Failed(refused)) => outcomes.push(Outcome::Refused(refused)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    show.finish();
+    Ok(outcomes)
+}
+
+fn read(stdout: ChildStdout) -> Receiver<Report> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        for report in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+            if sender.send(report).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Progress as a bar on a terminal, as lines elsewhere, or not at all.
+struct Show<'a> {
+    context: &'a Context,
+    bar: Option<ProgressBar>,
+    tenths: Tenths,
+}
+
+impl<'a> Show<'a> {
+    fn new(context: &'a Context) -> Self {
+        let bar = (!context.quiet && output::is_interactive()).then(|| {
+            let bar = if context.color { "{bar:24.cyan/dim}" } else { "{bar:24}" };
+            let style =
+                ProgressStyle::with_template(&format!("{{prefix}} {bar} {{percent:>3}} %  {{msg}}  {{eta}} left"));
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
+            ProgressBar::new(1).with_style(style)
+        });
+        Self { context, bar, tenths: Tenths::default() }
+    }
+
+    fn progress(&mut self, fetch: &Fetch) {
+        if let Some(bar) = &self.bar {
+            let what = text::line(&fetch.what, 40);
+            if bar.prefix() != what {
+                bar.set_prefix(what);
+                bar.reset();
+            }
+            bar.set_length(fetch.total);
+            bar.set_position(fetch.done);
+            bar.set_message(sizes(fetch));
+        } else if let Some(line) = self.tenths.next("", fetch) {
+            output::note(self.context, &line);
+        }
+    }
+
+    fn line(&self, said: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| output::note(self.context, said)),
+            None => output::note(self.context, said),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn conclude(context: &Context, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    if context.json {
+        output::answer_json(&outcomes)?;
+    }
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Here(_) if context.json => {}
+            Outcome::Here(Fetched { item, path, fetched }) => {
+                let how = if *fetched { "fetched" } else { "was here" };
+                output::answer(&format!("{item}: {how}: {}\n", text::line(path, 300)))?;
+            }
+            Outcome::Refused(Refused { error, help, .. }) => {
+                output::error(context, &text::line(error, 2000));
+                output::help(context, &text::line(help, 1000));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn dataset(name: &str) -> Result<DatasetName, String> {
+    let can_be_fetched = |dataset: &DatasetName| dataset.archive().is_some();
+    let mut known = DatasetName::ALL.into_iter().filter(can_be_fetched);
+    known.find(|dataset| dataset.as_str() == name).ok_or_else(|| "expected cifar100 or cifar10".to_owned())
+}
+
+fn backbone(name: &str) -> Result<Backbone, String> {
+    let names = Backbone::ALL.map(Backbone::as_str).join(", ");
+    Backbone::ALL
+        .into_iter()
+        .find(|backbone| backbone.as_str() == name)
+        .ok_or_else(|| format!("expected one of {names}"))
+}
