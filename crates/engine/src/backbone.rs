@@ -24,13 +24,13 @@ impl Backbone {
         Ok(Self { frozen: blocks, moving })
     }
 
-    /// Normalized images `[N, 3, H, W]` to globally average-pooled features `[N, F]`, in float32. Frozen blocks run in
+    /// Normalized images `[N, 3, H, W]` to pooled features `[N, F]`, in float32. Frozen blocks run in
     /// inference mode and leave no trace for autograd, whatever `pass` says of the others.
     pub fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = tch::no_grad(|| forward_blocks(&self.frozen, images, Pass::FROZEN))?;
         let moving = || -> Result<Tensor> {
             let x = forward_blocks(&self.moving, &x, pass)?;
-            Ok(x.f_mean_dim([2_i64, 3].as_slice(), false, tch::Kind::Float)?)
+            Ok(x.f_flatten(1, -1)?.f_to_kind(tch::Kind::Float)?)
         };
         if pass.recorded { moving() } else { tch::no_grad(moving) }
     }

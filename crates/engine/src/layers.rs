@@ -1,14 +1,16 @@
-//! The layers that architectures are described with, on tensors. Shapes are `[N, C, H, W]`.
+//! The layers that architectures are described with, on tensors. Images are `[N, C, H, W]`, tokens `[N, T, C]`.
 
 mod folded;
+mod positions;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
-use warmstart_schema::architecture::{self as spec, Activation, Padding, Shortcut};
+use warmstart_schema::architecture::{self as spec, Activation, Gate, Padding, Shortcut};
 
 use folded::Folded;
+use positions::{Attention, LayerNorm, Mlp, Patches};
 
 /// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
@@ -32,6 +34,13 @@ impl Pass {
     pub const INFERENCE: Self = Self { batch_statistics: false, recorded: false, folded: false };
     /// Inference by what does not move.
     pub const FROZEN: Self = Self { folded: true, ..Self::INFERENCE };
+}
+
+/// Weight and bias.
+type Dense = (Tensor, Tensor);
+
+fn dense(tensors: &Tensors, prefix: &str) -> Result<Dense> {
+    Ok((named(tensors, &format!("{prefix}.weight"))?, named(tensors, &format!("{prefix}.bias"))?))
 }
 
 fn named(tensors: &Tensors, name: &str) -> Result<Tensor> {
@@ -63,42 +72,16 @@ impl BatchNorm {
     }
 }
 
+/// How a convolution moves over an image.
 #[derive(Debug)]
-pub(crate) struct ConvNorm {
-    weight: Tensor,
-    norm: BatchNorm,
-    folded: Folded,
+struct Geometry {
     kernel: i64,
     stride: i64,
     groups: i64,
     padding: Padding,
-    activation: Option<Activation>,
 }
 
-impl ConvNorm {
-    fn new(spec: &spec::ConvNorm, tensors: &Tensors) -> Result<Self> {
-        Ok(Self {
-            weight: named(tensors, &format!("{}.weight", spec.conv))?,
-            norm: BatchNorm::new(&spec.norm, spec.epsilon, tensors)?,
-            folded: Folded::default(),
-            kernel: spec.kernel,
-            stride: spec.stride,
-            groups: spec.groups,
-            padding: spec.padding,
-            activation: spec.activation,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let x = if pass.folded {
-            let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
-            self.convolve(x, &weight, Some(&bias))?
-        } else {
-            self.norm.forward(&self.convolve(x, &self.weight, None)?, pass)?
-        };
-        activate(x, self.activation, pass)
-    }
-
+impl Geometry {
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let (_, _, height, width) = x.size4()?;
         let (top, bottom) = self.padding.amounts(height, self.kernel, self.stride);
@@ -114,6 +97,58 @@ impl ConvNorm {
     }
 }
 
+#[derive(Debug)]
+pub(crate) struct ConvNorm {
+    weight: Tensor,
+    norm: BatchNorm,
+    folded: Folded,
+    geometry: Geometry,
+    activation: Option<Activation>,
+}
+
+impl ConvNorm {
+    fn new(spec: &spec::ConvNorm, tensors: &Tensors) -> Result<Self> {
+        let &spec::ConvNorm { kernel, stride, groups, padding, activation, .. } = spec;
+        Ok(Self {
+            weight: named(tensors, &format!("{}.weight", spec.conv))?,
+            norm: BatchNorm::new(&spec.norm, spec.epsilon, tensors)?,
+            folded: Folded::default(),
+            geometry: Geometry { kernel, stride, groups, padding },
+            activation,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let x = if pass.folded {
+            let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
+            self.geometry.convolve(x, &weight, Some(&bias))?
+        } else {
+            self.norm.forward(&self.geometry.convolve(x, &self.weight, None)?, pass)?
+        };
+        activate(x, self.activation, pass)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Conv {
+    parameters: Dense,
+    geometry: Geometry,
+    activation: Option<Activation>,
+}
+
+impl Conv {
+    fn new(spec: &spec::Conv, tensors: &Tensors) -> Result<Self> {
+        let &spec::Conv { kernel, stride, groups, padding, activation, .. } = spec;
+        let geometry = Geometry { kernel, stride, groups, padding };
+        Ok(Self { parameters: dense(tensors, &spec.name)?, geometry, activation })
+    }
+
+    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let (weight, bias) = &self.parameters;
+        activate(self.geometry.convolve(x, weight, Some(bias))?, self.activation, pass)
+    }
+}
+
 /// Overwrites `x` where nobody needs it again: the way back through `ReLU` looks at what came out.
 fn activate(mut x: Tensor, activation: Option<Activation>, pass: Pass) -> Result<Tensor> {
     Ok(match activation {
@@ -122,74 +157,123 @@ fn activate(mut x: Tensor, activation: Option<Activation>, pass: Pass) -> Result
         Some(Activation::Relu6) => x.f_relu6_()?,
         Some(Activation::Silu) if pass.recorded => x.f_silu()?,
         Some(Activation::Silu) => x.f_silu_()?,
+        Some(Activation::HardSwish) if pass.recorded => x.f_hardswish()?,
+        Some(Activation::HardSwish) => x.f_hardswish_()?,
     })
 }
 
 #[derive(Debug)]
 pub(crate) struct SqueezeExcite {
-    reduce: (Tensor, Tensor),
-    expand: (Tensor, Tensor),
+    reduce: Dense,
+    expand: Dense,
     activation: Activation,
+    gate: Gate,
 }
 
 impl SqueezeExcite {
     fn new(spec: &spec::SqueezeExcite, tensors: &Tensors) -> Result<Self> {
-        let conv = |name: &str| -> Result<_> {
-            let prefix = format!("{}.{name}", spec.name);
-            Ok((named(tensors, &format!("{prefix}.weight"))?, named(tensors, &format!("{prefix}.bias"))?))
-        };
-        Ok(Self { reduce: conv("conv_reduce")?, expand: conv("conv_expand")?, activation: spec.activation })
+        let conv = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
+        let (reduce, expand) = (conv("conv_reduce")?, conv("conv_expand")?);
+        Ok(Self { reduce, expand, activation: spec.activation, gate: spec.gate })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let convolve =
-            |x: &Tensor, (weight, bias): &(Tensor, Tensor)| x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1);
+        let convolve = |x: &Tensor, (weight, bias): &Dense| x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1);
         let squeezed = x.f_mean_dim([2_i64, 3].as_slice(), true, None)?;
         let hidden = activate(convolve(&squeezed, &self.reduce)?, Some(self.activation), pass)?;
-        let gate = convolve(&hidden, &self.expand)?.f_sigmoid()?;
+        let expanded = convolve(&hidden, &self.expand)?;
+        let gate = match self.gate {
+            Gate::Sigmoid => expanded.f_sigmoid()?,
+            Gate::HardSigmoid => expanded.f_hardsigmoid()?,
+        };
         Ok(x.f_mul(&gate)?)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Residual {
+    path: Vec<Layer>,
+    /// `[1, C, 1, 1]`.
+    scale: Option<Tensor>,
+    projection: Option<ConvNorm>,
+    activation: Option<Activation>,
+}
+
+impl Residual {
+    fn new(spec: &spec::Residual, tensors: &Tensors) -> Result<Self> {
+        let scale = spec.scale.as_ref().map(|(name, _)| named(tensors, name));
+        Ok(Self {
+            path: spec.path.iter().map(|layer| Layer::new(layer, tensors)).collect::<Result<_>>()?,
+            scale: scale.transpose()?.map(|scale| scale.f_view([1, -1, 1, 1])).transpose()?,
+            projection: match &spec.shortcut {
+                Shortcut::Identity => None,
+                Shortcut::Projection(conv) => Some(ConvNorm::new(conv, tensors)?),
+            },
+            activation: spec.activation,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let mut path = run(&self.path, x, pass)?;
+        if let Some(scale) = &self.scale {
+            path = path.f_mul(scale)?;
+        }
+        let shortcut = self.projection.as_ref().map(|conv| conv.forward(x, pass)).transpose()?;
+        let shortcut = shortcut.as_ref().unwrap_or(x);
+        // The path ends in a normalization, a dense layer or a product, whose way back does not look at what came out of
+        // it. Under autocast its kind may be the coarser one, which must not become the sum's.
+        let sum = if path.kind() == shortcut.kind() { path.f_add_(shortcut)? } else { path.f_add(shortcut)? };
+        activate(sum, self.activation, pass)
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Layer {
     ConvNorm(ConvNorm),
+    Conv(Conv),
     SqueezeExcite(SqueezeExcite),
     MaxPool { kernel: i64, stride: i64, padding: i64 },
-    Residual { path: Vec<Layer>, projection: Option<ConvNorm>, activation: Option<Activation> },
+    Pool,
+    LayerNorm(LayerNorm),
+    Mlp(Mlp),
+    Patches(Patches),
+    Attention(Attention),
+    ClassToken,
+    Residual(Residual),
 }
 
 impl Layer {
     pub(crate) fn new(spec: &spec::Layer, tensors: &Tensors) -> Result<Self> {
         Ok(match spec {
             spec::Layer::ConvNorm(conv) => Self::ConvNorm(ConvNorm::new(conv, tensors)?),
+            spec::Layer::Conv(conv) => Self::Conv(Conv::new(conv, tensors)?),
             spec::Layer::SqueezeExcite(gate) => Self::SqueezeExcite(SqueezeExcite::new(gate, tensors)?),
             &spec::Layer::MaxPool { kernel, stride, padding } => Self::MaxPool { kernel, stride, padding },
-            spec::Layer::Residual(residual) => Self::Residual {
-                path: residual.path.iter().map(|layer| Self::new(layer, tensors)).collect::<Result<_>>()?,
-                projection: match &residual.shortcut {
-                    Shortcut::Identity => None,
-                    Shortcut::Projection(conv) => Some(ConvNorm::new(conv, tensors)?),
-                },
-                activation: residual.activation,
-            },
+            spec::Layer::Pool => Self::Pool,
+            spec::Layer::LayerNorm(norm) => Self::LayerNorm(LayerNorm::new(norm, tensors)?),
+            spec::Layer::Mlp(mlp) => Self::Mlp(Mlp::new(mlp, tensors)?),
+            spec::Layer::Patches(patches) => Self::Patches(Patches::new(patches, tensors)?),
+            spec::Layer::Attention(attention) => Self::Attention(Attention::new(attention, tensors)?),
+            spec::Layer::ClassToken => Self::ClassToken,
+            spec::Layer::Residual(residual) => Self::Residual(Residual::new(residual, tensors)?),
         })
     }
 
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         Ok(match self {
             Self::ConvNorm(conv) => conv.forward(x, pass)?,
+            Self::Conv(conv) => conv.forward(x, pass)?,
             Self::SqueezeExcite(gate) => gate.forward(x, pass)?,
             &Self::MaxPool { kernel, stride, padding } => {
                 x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?
             }
-            Self::Residual { path, projection, activation } => {
-                let mut sum = run(path, x, pass)?;
-                let shortcut = projection.as_ref().map(|conv| conv.forward(x, pass)).transpose()?;
-                // The path ends in a normalization, whose way back does not look at what came out of it.
-                let sum = sum.f_add_(shortcut.as_ref().unwrap_or(x))?;
-                activate(sum, *activation, pass)?
-            }
+            Self::Pool => x.f_mean_dim([2_i64, 3].as_slice(), true, tch::Kind::Float)?,
+            Self::LayerNorm(norm) => norm.forward(x)?,
+            Self::Mlp(mlp) => mlp.forward(x)?,
+            Self::Patches(patches) => patches.forward(x, pass)?,
+            Self::Attention(attention) => attention.forward(x)?,
+            Self::ClassToken => x.f_select(1, 0)?,
+            Self::Residual(residual) => residual.forward(x, pass)?,
         })
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
-use warmstart_schema::architecture::{Architecture, Backbone};
+use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec};
 
 pub use format::{Dtype, Entries, Entry, parse, write};
 
@@ -21,7 +21,7 @@ use crate::model::{Model, NamedTensor};
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// Classifiers that timm's pretrained files bring along; the study's head takes their place.
-const FOREIGN_HEADS: [&str; 4] = ["classifier.weight", "classifier.bias", "fc.weight", "fc.bias"];
+const FOREIGN_HEADS: [&str; 4] = ["classifier", "fc", "head", "head.fc"];
 
 /// Which tensors a file must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,12 +89,13 @@ pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
 
 impl LoadPolicy {
     fn wants(self, name: &str) -> bool {
-        self == Self::Exact || !name.starts_with("head.")
+        self == Self::Exact || !HeadSpec::owns(name)
     }
 
     fn ignores(self, name: &str) -> bool {
-        self == Self::Pretrained
-            && (FOREIGN_HEADS.contains(&name) || name.starts_with("head.") || name.ends_with(".num_batches_tracked"))
+        let layer = |suffix| name.strip_suffix(suffix).unwrap_or_default();
+        let is_foreign = [".weight", ".bias"].into_iter().any(|suffix| FOREIGN_HEADS.contains(&layer(suffix)));
+        self == Self::Pretrained && (is_foreign || HeadSpec::owns(name) || name.ends_with(".num_batches_tracked"))
     }
 }
 

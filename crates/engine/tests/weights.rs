@@ -81,6 +81,21 @@ fn pretrained_weights_bring_their_own_head_and_counters_and_ours_stays() {
 }
 
 #[test]
+fn a_backbones_own_normalization_is_no_foreign_head() {
+    let (from, to) = (build(Backbone::ConvnextTiny, 1), build(Backbone::ConvnextTiny, 2));
+    let ones = |size: i64| Tensor::ones([size], (Kind::Float, Device::Cpu)) * 0.5;
+    let mut file: Named = tensors(&from).into_iter().filter(|(name, _)| name != "head.norm.weight").collect();
+    file.push(("head.fc.weight".to_owned(), ones(4)));
+    file.push(("head.fc.bias".to_owned(), ones(4)));
+    refuse(&to, &weights::write(&file).unwrap(), LoadPolicy::Pretrained, &["1 missing", "head.norm.weight"]);
+    file.push(("head.norm.weight".to_owned(), ones(768)));
+    weights::load_bytes(&to, &weights::write(&file).unwrap(), LoadPolicy::Pretrained).unwrap();
+    let now: BTreeMap<_, _> = tensors(&to).into_iter().collect();
+    assert_eq!(now["head.norm.weight"], ones(768));
+    assert_ne!(now["head.fc1.weight"], tensors(&from).into_iter().collect::<BTreeMap<_, _>>()["head.fc1.weight"]);
+}
+
+#[test]
 fn another_backbones_file_is_recognized() {
     let model = build(Backbone::EfficientnetB0, 1);
     let bytes = weights::write(&tensors(&build(Backbone::Resnet18, 1))).unwrap();

@@ -2,18 +2,26 @@
 
 use serde_json::Value;
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Padding, count};
+use warmstart_schema::catalog::Pretrained;
 
 fn study_head(architecture: &Architecture) -> HeadSpec {
     HeadSpec { features: architecture.features, hidden: HeadSpec::DEFAULT_HIDDEN, classes: 100, dropout: 0.2 }
 }
 
+/// What timm says of a backbone: `engine/tests/reference/backbones.py` asks it.
+fn timm(backbone: Backbone) -> Value {
+    let all = include_str!("../../engine/tests/data/backbones.json");
+    serde_json::from_str::<Value>(all).unwrap()["models"][backbone.as_str()].take()
+}
+
 #[test]
-fn names_order_and_counts_are_timms() {
-    let golden: Value = serde_json::from_str(include_str!("../../engine/tests/data/backbones.json")).unwrap();
+fn names_order_shapes_and_counts_are_timms() {
     for backbone in Backbone::ALL {
-        let (architecture, timm) = (Architecture::new(backbone), &golden["models"][backbone.as_str()]);
-        let names: Vec<_> = architecture.tensors().map(|tensor| Value::from(tensor.name.as_str())).collect();
-        assert_eq!(Value::from(names), timm["names"], "{backbone}");
+        let (architecture, timm) = (Architecture::new(backbone), timm(backbone));
+        let shape = |shape: &[i64]| shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
+        let tensors: Vec<_> = architecture.tensors().map(|t| format!("{} {}", t.name, shape(&t.shape))).collect();
+        let timms: Vec<_> = timm["tensors"].as_str().unwrap().split(", ").collect();
+        assert_eq!(tensors, timms, "{backbone}");
         assert_eq!(timm["num_features"], architecture.features, "{backbone}");
         let (parameters, statistics) = architecture.tensors().fold((0, 0), |(parameters, statistics), tensor| {
             if tensor.kind.is_statistic() {
@@ -22,7 +30,20 @@ fn names_order_and_counts_are_timms() {
                 (parameters + tensor.len(), statistics)
             }
         });
-        assert_eq!((&timm["parameters"], &timm["buffers"]), (&parameters.into(), &statistics.into()), "{backbone}");
+        assert_eq!((&timm["parameters"], &timm["statistics"]), (&parameters.into(), &statistics.into()), "{backbone}");
+    }
+}
+
+#[test]
+fn pretrained_weights_are_timms_default_with_its_normalization() {
+    for backbone in Backbone::ALL {
+        let (ours, timm) = (Pretrained::of(backbone), timm(backbone));
+        let timm = &timm["pretrained"];
+        assert_eq!((&timm["hub"], &timm["pixels"]), (&ours.hub.into(), &ours.pixels.into()), "{backbone}");
+        for (ours, timm) in [(ours.mean, &timm["mean"]), (ours.std, &timm["std"])] {
+            assert_eq!(serde_json::from_value::<[f32; 3]>(timm.clone()).unwrap(), ours, "{backbone}");
+        }
+        assert!(backbone.fixed_pixels().is_none_or(|pixels| pixels == ours.pixels), "{backbone}");
     }
 }
 
@@ -55,6 +76,10 @@ fn blocks_are_the_stem_the_stages_and_the_last_convolution() {
     let efficientnet = "stem blocks.0 blocks.1 blocks.2 blocks.3 blocks.4 blocks.5 blocks.6 conv_head";
     assert_eq!(names(Backbone::EfficientnetB0), efficientnet);
     assert_eq!(names(Backbone::TfEfficientnetLite0), efficientnet);
+    assert_eq!(names(Backbone::MobilenetV3Large100), efficientnet);
+    assert_eq!(names(Backbone::ConvnextTiny), "stem stages.0 stages.1 stages.2 stages.3 norm");
+    let transformer = names(Backbone::VitSmallPatch16);
+    assert!(transformer.starts_with("stem blocks.0 blocks.1 ") && transformer.ends_with(" blocks.11 norm"));
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) fn draw(spec: &TensorSpec, seed: u64) -> Result<Tensor> {
         }
         // PyTorch's dense layer.
         (TensorKind::Weight, &[_, input]) => uniform(&mut random, count, 1.0 / (input as f64).sqrt()),
+        (TensorKind::SmallWeight | TensorKind::Embedding, _) => normal(&mut random, count, 0.02),
+        (TensorKind::Scale, _) => vec![1e-6; count],
         _ => vec![0.0; count],
     };
     Ok(Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?.f_to_kind(Kind::Float)?)

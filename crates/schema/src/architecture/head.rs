@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{TensorKind, TensorSpec, push_norm};
+use super::layer::{TensorKind, TensorSpec, push_dense, push_norm};
 
 /// Dropout, dense `hidden` + `ReLU`, batch normalization, dense `classes`; its input are the pooled features.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,20 +19,23 @@ pub struct HeadSpec {
 impl HeadSpec {
     /// Width of the hidden layer where an experiment names none: the study's.
     pub const DEFAULT_HIDDEN: usize = 256;
+    /// What the names of its tensors begin with.
+    pub const PREFIX: &str = "head.";
+
+    /// Whether a tensor of this name is the head's: timm calls the last normalization of some backbones `head.norm`.
+    pub fn owns(name: &str) -> bool {
+        name.strip_prefix(Self::PREFIX)
+            .is_some_and(|name| ["fc1.", "bn.", "fc2."].iter().any(|part| name.starts_with(part)))
+    }
 
     /// The head's eight tensors, in the order of the forward pass.
     pub fn tensors(&self) -> Vec<TensorSpec> {
         let [features, hidden, classes] =
             [self.features, self.hidden, self.classes].map(|width| i64::try_from(width).unwrap_or(i64::MAX));
         let mut tensors = Vec::with_capacity(8);
-        push_dense("head.fc1", features, hidden, &mut tensors);
+        push_dense("head.fc1", (features, hidden), TensorKind::Weight, &mut tensors);
         push_norm("head.bn", hidden, &mut tensors);
-        push_dense("head.fc2", hidden, classes, &mut tensors);
+        push_dense("head.fc2", (hidden, classes), TensorKind::Weight, &mut tensors);
         tensors
     }
-}
-
-fn push_dense(prefix: &str, input: i64, output: i64, tensors: &mut Vec<TensorSpec>) {
-    tensors.push(TensorSpec::new(format!("{prefix}.weight"), &[output, input], TensorKind::Weight));
-    tensors.push(TensorSpec::new(format!("{prefix}.bias"), &[output], TensorKind::Bias));
 }

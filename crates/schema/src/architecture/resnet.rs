@@ -42,11 +42,14 @@ pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -
     let mut input = 64;
     for (stage, (width, depth)) in WIDTHS.into_iter().zip(depths).enumerate() {
         let name = format!("layer{}", stage + 1);
-        let mut layers = Vec::with_capacity(depth);
+        let mut layers = Vec::with_capacity(depth + 1);
         for index in 0..depth {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
             layers.push(Layer::Residual(residual(kind, &format!("{name}.{index}"), input, width, stride)));
             input = width * kind.expansion();
+        }
+        if stage + 1 == WIDTHS.len() {
+            layers.push(Layer::Pool);
         }
         blocks.push(Block::new(name, layers));
     }
@@ -72,7 +75,7 @@ fn residual(kind: Kind, prefix: &str, input: i64, width: i64, stride: i64) -> Re
         let (conv, norm) = (format!("{prefix}.0"), format!("{prefix}.1"));
         Shortcut::Projection(conv_norm(&conv, &norm, (input, output), 1, stride, None))
     };
-    Residual { path, shortcut, activation: Some(Activation::Relu) }
+    Residual { path, scale: None, shortcut, activation: Some(Activation::Relu) }
 }
 
 fn conv_norm(

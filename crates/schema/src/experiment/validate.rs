@@ -81,6 +81,14 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(pixels) = experiment.input.resize {
         whole(findings, "input.resize", pixels, 32..=1024);
     }
+    let (backbone, found) = (experiment.model.backbone, experiment.pixels());
+    if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
+        // Where no size is given, the backbone is the line to show.
+        let field = if experiment.input.resize.is_some() { "input.resize" } else { "model.backbone" };
+        let expected = format!("pictures of {pixels} pixels for {backbone}");
+        let help = format!("it learnt a position for each of their patches; write `input: {{ resize: {pixels} }}`");
+        findings.push(Finding::new(field, &expected, found).help(&help));
+    }
 }
 
 fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {

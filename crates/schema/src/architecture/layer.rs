@@ -1,0 +1,327 @@
+//! The steps of a forward pass as data, and the tensors that they hold.
+
+/// One tensor of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// timm's name.
+    pub name: String,
+    pub shape: Vec<i64>,
+    pub kind: TensorKind,
+}
+
+impl TensorSpec {
+    pub(super) fn new(name: String, shape: &[i64], kind: TensorKind) -> Self {
+        Self { name, shape: shape.to_vec(), kind }
+    }
+
+    /// How many numbers it holds.
+    pub fn len(&self) -> u64 {
+        self.shape.iter().map(|&side| side.unsigned_abs()).product()
+    }
+
+    /// Whether it holds no number at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a tensor is for; it decides the initial value and whether gradient descent may move it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TensorKind {
+    Weight,
+    /// A weight that starts small, as in transformers and what was modelled on them.
+    SmallWeight,
+    Bias,
+    NormWeight,
+    NormBias,
+    RunningMean,
+    RunningVar,
+    /// What a residual path is multiplied with, a number a channel (Touvron et al. 2021).
+    Scale,
+    /// Learnt input: positions, or the class token.
+    Embedding,
+}
+
+impl TensorKind {
+    /// Whether it is a running statistic of batch normalization: saved, but never a parameter.
+    pub fn is_statistic(self) -> bool {
+        matches!(self, Self::RunningMean | Self::RunningVar)
+    }
+}
+
+/// One step of a forward pass. Images are `[N, C, H, W]`, tokens `[N, T, C]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layer {
+    ConvNorm(ConvNorm),
+    Conv(Conv),
+    SqueezeExcite(SqueezeExcite),
+    MaxPool {
+        kernel: i64,
+        stride: i64,
+        padding: i64,
+    },
+    /// Mean over each channel, `[N, C, H, W]` to `[N, C, 1, 1]`.
+    Pool,
+    LayerNorm(LayerNorm),
+    Mlp(Mlp),
+    Patches(Patches),
+    Attention(Attention),
+    /// The first token alone, `[N, T, C]` to `[N, C]`.
+    ClassToken,
+    Residual(Residual),
+}
+
+impl Layer {
+    pub(super) fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        match self {
+            Self::ConvNorm(conv) => conv.push_tensors(tensors),
+            Self::Conv(conv) => conv.push_tensors(tensors),
+            Self::SqueezeExcite(gate) => gate.push_tensors(tensors),
+            Self::MaxPool { .. } | Self::Pool | Self::ClassToken => {}
+            Self::LayerNorm(norm) => norm.push_tensors(tensors),
+            Self::Mlp(mlp) => mlp.push_tensors(tensors),
+            Self::Patches(patches) => patches.push_tensors(tensors),
+            Self::Attention(attention) => attention.push_tensors(tensors),
+            Self::Residual(residual) => residual.push_tensors(tensors),
+        }
+    }
+}
+
+/// A convolution without bias, batch normalization, and perhaps an activation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvNorm {
+    /// Prefix of the convolution's weight.
+    pub conv: String,
+    /// Prefix of the normalization's four tensors.
+    pub norm: String,
+    pub input: i64,
+    pub output: i64,
+    /// Side of the square kernel.
+    pub kernel: i64,
+    pub stride: i64,
+    pub groups: i64,
+    pub padding: Padding,
+    /// What batch normalization adds to the variance.
+    pub epsilon: f64,
+    pub activation: Option<Activation>,
+}
+
+impl ConvNorm {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        let shape = [self.output, self.input / self.groups, self.kernel, self.kernel];
+        tensors.push(TensorSpec::new(format!("{}.weight", self.conv), &shape, TensorKind::Weight));
+        push_norm(&self.norm, self.output, tensors);
+    }
+}
+
+/// The four counted tensors of a batch normalization, in `PyTorch`'s order.
+pub(super) fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpec>) {
+    for (suffix, kind) in [
+        ("weight", TensorKind::NormWeight),
+        ("bias", TensorKind::NormBias),
+        ("running_mean", TensorKind::RunningMean),
+        ("running_var", TensorKind::RunningVar),
+    ] {
+        tensors.push(TensorSpec::new(format!("{prefix}.{suffix}"), &[channels], kind));
+    }
+}
+
+/// A convolution with bias and perhaps an activation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv {
+    /// Prefix of its weight and bias.
+    pub name: String,
+    pub input: i64,
+    pub output: i64,
+    /// Side of the square kernel.
+    pub kernel: i64,
+    pub stride: i64,
+    pub groups: i64,
+    pub padding: Padding,
+    pub activation: Option<Activation>,
+    /// Of its weight: how it starts.
+    pub kind: TensorKind,
+}
+
+impl Conv {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        let shape = [self.output, self.input / self.groups, self.kernel, self.kernel];
+        tensors.push(TensorSpec::new(format!("{}.weight", self.name), &shape, self.kind));
+        tensors.push(TensorSpec::new(format!("{}.bias", self.name), &[self.output], TensorKind::Bias));
+    }
+}
+
+/// Normalization over the channels of each position (Ba et al. 2016).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerNorm {
+    /// Prefix of its weight and bias.
+    pub name: String,
+    pub channels: i64,
+    /// What it adds to the variance.
+    pub epsilon: f64,
+}
+
+impl LayerNorm {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        for (suffix, kind) in [("weight", TensorKind::NormWeight), ("bias", TensorKind::NormBias)] {
+            tensors.push(TensorSpec::new(format!("{}.{suffix}", self.name), &[self.channels], kind));
+        }
+    }
+}
+
+/// Two dense layers over the channels of each position, with `GELU` between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mlp {
+    /// Prefix of `fc1` and `fc2`.
+    pub name: String,
+    pub channels: i64,
+    pub hidden: i64,
+}
+
+impl Mlp {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        push_dense(&format!("{}.fc1", self.name), (self.channels, self.hidden), TensorKind::SmallWeight, tensors);
+        push_dense(&format!("{}.fc2", self.name), (self.hidden, self.channels), TensorKind::SmallWeight, tensors);
+    }
+}
+
+/// Cuts an image into square patches, a token each behind the class token, and adds their positions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patches {
+    pub projection: Conv,
+    /// Side in pixels of the only image that it takes.
+    pub pixels: i64,
+}
+
+impl Patches {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        let (channels, across) = (self.projection.output, self.pixels / self.projection.stride);
+        for (name, count) in [("cls_token", 1), ("pos_embed", across * across + 1)] {
+            tensors.push(TensorSpec::new(name.to_owned(), &[1, count, channels], TensorKind::Embedding));
+        }
+        self.projection.push_tensors(tensors);
+    }
+}
+
+/// Every token looks at every other (Vaswani et al. 2017).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attention {
+    /// Prefix of `qkv` and `proj`.
+    pub name: String,
+    pub channels: i64,
+    pub heads: i64,
+}
+
+impl Attention {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        let Self { name, channels, .. } = self;
+        push_dense(&format!("{name}.qkv"), (*channels, 3 * channels), TensorKind::SmallWeight, tensors);
+        push_dense(&format!("{name}.proj"), (*channels, *channels), TensorKind::SmallWeight, tensors);
+    }
+}
+
+/// Weight and bias of a dense layer.
+pub(super) fn push_dense(prefix: &str, (input, output): (i64, i64), kind: TensorKind, tensors: &mut Vec<TensorSpec>) {
+    tensors.push(TensorSpec::new(format!("{prefix}.weight"), &[output, input], kind));
+    tensors.push(TensorSpec::new(format!("{prefix}.bias"), &[output], TensorKind::Bias));
+}
+
+/// Channel attention: pooled channels through two 1×1 convolutions and a gate (Hu et al. 2018).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SqueezeExcite {
+    /// Prefix of `conv_reduce` and `conv_expand`.
+    pub name: String,
+    pub channels: i64,
+    /// Width between the two convolutions.
+    pub reduced: i64,
+    pub activation: Activation,
+    pub gate: Gate,
+}
+
+impl SqueezeExcite {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        for (conv, input, output) in
+            [("conv_reduce", self.channels, self.reduced), ("conv_expand", self.reduced, self.channels)]
+        {
+            let prefix = format!("{}.{conv}", self.name);
+            tensors.push(TensorSpec::new(format!("{prefix}.weight"), &[output, input, 1, 1], TensorKind::Weight));
+            tensors.push(TensorSpec::new(format!("{prefix}.bias"), &[output], TensorKind::Bias));
+        }
+    }
+}
+
+/// A path added to a shortcut around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Residual {
+    pub path: Vec<Layer>,
+    /// Name of a factor for each channel of the path, and how many there are.
+    pub scale: Option<(String, i64)>,
+    pub shortcut: Shortcut,
+    /// Applied to the sum; `None` where the block is linear, as in `MobileNetV2` and its descendants.
+    pub activation: Option<Activation>,
+}
+
+impl Residual {
+    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        if let Some((name, channels)) = &self.scale {
+            tensors.push(TensorSpec::new(name.clone(), &[*channels], TensorKind::Scale));
+        }
+        self.path.iter().for_each(|layer| layer.push_tensors(tensors));
+        if let Shortcut::Projection(conv) = &self.shortcut {
+            conv.push_tensors(tensors);
+        }
+    }
+}
+
+/// How a residual block's input reaches the sum.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shortcut {
+    Identity,
+    Projection(ConvNorm),
+}
+
+/// An elementwise nonlinearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Relu,
+    /// `ReLU` clipped at 6.
+    Relu6,
+    /// x · sigmoid(x), also called swish.
+    Silu,
+    /// The same with a sigmoid of straight lines.
+    HardSwish,
+}
+
+/// What turns a channel's attention into a factor from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    Sigmoid,
+    /// Of straight lines: 0 up to -3, 1 from 3 on.
+    HardSigmoid,
+}
+
+/// How a convolution treats the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// kernel / 2 zeros on every side.
+    Symmetric,
+    /// TensorFlow's `SAME`: as few zeros as give ⌈size / stride⌉ outputs, the odd one at the bottom and right.
+    Same,
+    /// No zeros: what does not fill a kernel is left out.
+    Valid,
+}
+
+impl Padding {
+    /// Zeros before and after one axis of `size` pixels.
+    pub fn amounts(self, size: i64, kernel: i64, stride: i64) -> (i64, i64) {
+        match self {
+            Self::Symmetric => (kernel / 2, kernel / 2),
+            Self::Valid => (0, 0),
+            Self::Same => {
+                let outputs = (size + stride - 1) / stride;
+                let total = ((outputs - 1) * stride + kernel - size).max(0);
+                (total / 2, total - total / 2)
+            }
+        }
+    }
+}
