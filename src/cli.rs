@@ -10,6 +10,7 @@ mod list;
 mod names;
 mod output;
 mod params;
+mod predict;
 mod prefetch;
 mod progress;
 mod resume;
@@ -92,6 +93,7 @@ enum Verb {
     Runs,
     Show(show::Arguments),
     Compare(compare::Arguments),
+    Predict(predict::Arguments),
     Prefetch(prefetch::Arguments),
     /// Say what this installation has and what it lacks
     Doctor,
@@ -150,6 +152,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Runs) => runs::runs(context),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
+        Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),

@@ -124,7 +124,7 @@ impl Row {
             stem: run.stem().unwrap_or_default().to_owned(),
             status: run.status(),
             figures: Figures::of(run),
-            params: told.or_else(|| run.experiment.as_ref().map(|experiment| params::counts(experiment).total)),
+            params: told.or_else(|| run.experiment.as_ref().and_then(params::counts).map(|counts| counts.total)),
             reference: run.experiment.as_ref().and_then(|experiment| experiment.reference.clone()),
         }
     }

@@ -3,14 +3,20 @@
 use warmstart_schema::architecture::{Architecture, HeadSpec, ModelCounts, count};
 use warmstart_schema::experiment::Experiment;
 
-/// Counts by block and in total, as the study and Keras report them.
-pub fn counts(experiment: &Experiment) -> ModelCounts {
+/// Counts by block and in total, as the study and Keras report them; none where only the folder of pictures knows how many
+/// classes there are.
+pub fn counts(experiment: &Experiment) -> Option<ModelCounts> {
+    experiment.classes().map(|classes| counts_with(experiment, classes))
+}
+
+/// The same for this many classes.
+pub fn counts_with(experiment: &Experiment, classes: u32) -> ModelCounts {
     let architecture = Architecture::new(experiment.model.backbone);
     let width = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let head = HeadSpec {
         features: architecture.features,
         hidden: width(experiment.model.head.hidden),
-        classes: width(experiment.classes()),
+        classes: width(classes),
         dropout: experiment.model.head.dropout,
     };
     count(&architecture, &head, experiment.model.freeze.frozen_blocks(architecture.blocks.len()))

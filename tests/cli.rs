@@ -14,6 +14,9 @@ mod install;
 #[path = "cli/mistakes.rs"]
 mod mistakes;
 #[cfg(test)]
+#[path = "cli/pictures.rs"]
+mod pictures;
+#[cfg(test)]
 #[path = "cli/place.rs"]
 mod place;
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use serde::Serialize;
-use warmstart_schema::catalog::Places;
-use warmstart_schema::experiment::Problem;
+use warmstart_schema::catalog::{DatasetName, Places};
+use warmstart_schema::experiment::{Experiment, Problem};
+use warmstart_schema::pictures::{PictureFolder, listed};
 
 use super::output::Problems;
 use super::{Context, Exit, names, output, shown};
@@ -56,10 +57,19 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let good = |file: &ExperimentFile| {
         let experiment = file.loaded.as_ref().ok()?;
         let missing = places.missing(experiment).into_iter().map(|lack| format!("  not here yet: {}\n", lack.text));
-        Some(format!("{}: ok: {}\n{}", shown(&file.path), experiment.name, missing.collect::<Vec<_>>().concat()))
+        let missing = missing.collect::<Vec<_>>().concat();
+        let classes = own_classes(experiment).unwrap_or_default();
+        Some(format!("{}: ok: {}\n{classes}{missing}", shown(&file.path), experiment.name))
     };
     output::answer(&files.iter().filter_map(good).collect::<String>())?;
     if problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(problems).into()) }
+}
+
+/// The classes in a folder of one's own pictures.
+fn own_classes(experiment: &Experiment) -> Option<String> {
+    let path = experiment.dataset.path.as_ref().filter(|_| experiment.dataset.name == DatasetName::ImageFolder)?;
+    let names: Vec<String> = PictureFolder::open(path).ok()?.classes.into_iter().map(|class| class.name).collect();
+    Some(format!("  {} classes: {}\n", names.len(), listed(&names)))
 }
 
 fn problems(file: &ExperimentFile) -> &[Problem] {

@@ -1,14 +1,18 @@
 //! `warmstart params`
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::pictures::{PictureFolder, Unusable};
 
 use super::output::{Problems, columns};
 use super::{Context, Exit, names, output};
 use crate::compare::thousands;
-use crate::params::counts;
+use crate::failure::{Failure, Kind};
+use crate::params::counts_with;
 
 /// Count the parameters of an experiment's model, by block
 #[derive(Debug, Args)]
@@ -39,7 +43,8 @@ struct Block<'a> {
 pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let file = names::experiment(context, &arguments.experiment, &arguments.set)?;
     let experiment = file.loaded.map_err(Problems)?;
-    let counts = counts(&experiment);
+    let classes = classes(&experiment)?;
+    let counts = counts_with(&experiment, classes);
     let blocks = counts.blocks.iter().map(|block| (block.name.as_str(), &block.counts));
     if context.json {
         output::answer_json(&Counted {
@@ -51,7 +56,7 @@ pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     } else {
         let rows = blocks.chain([("total", &counts.total)]).map(|(name, counts)| row(name, counts)).collect();
         let table = columns(["block", "total", "trainable", "frozen", "statistics", "non-trainable"], rows, 1);
-        output::answer(&format!("{}\n\n{table}\n{}", headline(&experiment), summary(&counts.total)))?;
+        output::answer(&format!("{}\n\n{table}\n{}", headline(&experiment, classes), summary(&counts.total)))?;
     }
     Ok(Exit::Done)
 }
@@ -71,8 +76,19 @@ fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
     [name.to_owned(), total, trainable, frozen, statistics, non_trainable]
 }
 
-fn headline(experiment: &Experiment) -> String {
-    let (backbone, pixels, classes) = (experiment.model.backbone, experiment.pixels(), experiment.classes());
+/// Of one's own pictures the folder tells.
+fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
+    if let Some(classes) = experiment.classes() {
+        return Ok(classes);
+    }
+    let path = experiment.dataset.path.as_deref().unwrap_or(Path::new(""));
+    let unusable = |unusable: Unusable| Failure::new(Kind::NotFound, unusable.error).help(unusable.help);
+    let folder = PictureFolder::open(path).map_err(unusable)?;
+    Ok(u32::try_from(folder.classes.len())?)
+}
+
+fn headline(experiment: &Experiment, classes: u32) -> String {
+    let (backbone, pixels) = (experiment.model.backbone, experiment.pixels());
     format!("{}: {backbone} at {pixels} px, {classes} classes", experiment.name)
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use warmstart_schema::event::{Epoch, Event, Record};
+use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, names, output};
@@ -60,6 +60,12 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         facts.push(("device", warmstart_schema::text::line(&device, 300)));
         facts.push(("exact", exactness(&attempt.not_exact)));
     }
+    if let Some(dataset) = &state.dataset {
+        facts.push(("images", images(dataset)));
+    }
+    if let Some(share) = state.epochs.last().and_then(|epoch| epoch.data_wait) {
+        facts.push(("data wait", format!("{:.1} % of the last epoch's training time", share * 100.0)));
+    }
     if let Some(time) = state.train_time() {
         facts.push(("trained", format!("{time:.2} s")));
     }
@@ -81,6 +87,14 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         ));
     }
     facts
+}
+
+fn images(dataset: &DatasetFacts) -> String {
+    let DatasetFacts { train, validation, test, classes, .. } = dataset;
+    let class = |class: &ClassFacts| format!("{} ({})", class.images, warmstart_schema::text::line(&class.name, 80));
+    let range = dataset.smallest.as_ref().zip(dataset.largest.as_ref());
+    let range = range.map(|(least, most)| format!(" of {} to {} training images", class(least), class(most)));
+    format!("{train} training, {validation} validation, {test} test; {classes} classes{}", range.unwrap_or_default())
 }
 
 fn status(run: &Run) -> String {
@@ -140,6 +154,7 @@ fn as_json(run: &Run, log: &[String]) -> Value {
         "state": run.status().as_str(),
         "created": run.info.as_ref().ok().map(|info| info.created),
         "attempt": state.attempt.clone().map(|attempt| event(Event::Attempt(attempt))),
+        "dataset": state.dataset.clone().map(|dataset| event(Event::Dataset(dataset))),
         "epochs": state.epochs.iter().cloned().map(|epoch| event(Event::Epoch(epoch))).collect::<Vec<_>>(),
         "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
         "test": state.test.clone().map(|test| event(Event::Test(test))),

@@ -28,6 +28,19 @@ if [ "$mode" = no-libtorch ]; then
   echo "error while loading shared libraries: libtorch_cpu.so: cannot open shared object file" >&2
   exit 127
 fi
+if [ "$1" = predict ]; then
+  shift 2
+  [ "$mode" = no-checkpoint ] && { echo '{"error":"no checkpoint yet","help":"wait"}'; exit 0; }
+  images=
+  for image; do
+    case $image in
+      bad*) images+=",{\"image\":\"$image\",\"classes\":[],\"error\":\"is empty\"}" ;;
+      *) images+=",{\"image\":\"$image\",\"classes\":[{\"name\":\"tiger\",\"probability\":0.875},{\"name\":\"lion\",\"probability\":0.125}]}" ;;
+    esac
+  done
+  echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"images\":[${images#,}]}"
+  exit 0
+fi
 exec 9>"$run/run.lock"
 flock 9
 read -r stat </proc/self/stat # of the shell itself: `read` is a builtin

@@ -1,21 +1,30 @@
-//! Datasets of pictures, kept whole on the device as bytes.
+//! Datasets of pictures: published ones, kept whole on the device as bytes, and folders of any size.
 
 mod binary;
+pub mod folder;
+mod memory;
+mod parts;
+mod source;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use tch::{Device, IndexOp, Kind, Tensor};
+use serde::Deserialize;
 use warmstart_schema::catalog::{DatasetName, Places};
-use warmstart_schema::experiment::{self, Labels};
+use warmstart_schema::experiment;
+use warmstart_schema::text;
 
 pub use binary::{Layout, Pictures};
+pub use memory::{Features, OnDevice};
+pub use parts::{Part, Parts, balanced_weights, parts};
+pub use source::{Batch, Batches, Input, Source};
 
 use crate::failure::Blame;
 
 /// `make_emoji98.py` writes it: 3,038 training records, then 774 test records, in CIFAR-100's layout.
 static EMOJI98: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.bin.gz"));
+static EMOJI98_ABOUT: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.json"));
 const EMOJI98_TRAIN: usize = 3_038;
 const EMOJI98_TEST: usize = 774;
 
@@ -24,10 +33,12 @@ const EMOJI98_TEST: usize = 774;
 pub struct Dataset {
     pub train: Pictures,
     pub test: Pictures,
+    /// Names of the fine and of the coarse classes, where they are known.
+    pub names: [Vec<String>; 2],
 }
 
-/// Reads the dataset that an experiment names.
-pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Dataset> {
+/// Reads the published dataset that an experiment names; `None` where it names a folder.
+pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Option<Dataset>> {
     let mut dataset = match wanted.name {
         DatasetName::Emoji98 => emoji98(),
         DatasetName::Cifar100 => {
@@ -36,12 +47,20 @@ pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Dataset> {
         DatasetName::Cifar10 => {
             from_files(wanted, places, Layout { coarse: false, classes: 10, coarse_classes: 0 }, 50_000)
         }
+        DatasetName::ImageFolder => return Ok(None),
     }?;
     if let Some(limit) = wanted.limit {
         dataset.train.truncate(limit as usize);
         dataset.test.truncate(limit as usize);
     }
-    Ok(dataset)
+    Ok(Some(dataset))
+}
+
+/// What the embedded dataset's script wrote down of it.
+#[derive(Deserialize)]
+struct About {
+    fine: Vec<String>,
+    coarse: Vec<String>,
 }
 
 fn emoji98() -> Result<Dataset> {
@@ -49,7 +68,9 @@ fn emoji98() -> Result<Dataset> {
     let mut bytes = Vec::with_capacity((EMOJI98_TRAIN + EMOJI98_TEST) * layout.record());
     flate2::read::GzDecoder::new(EMOJI98).read_to_end(&mut bytes).context("unpacking the embedded emoji98")?;
     let (train, test) = bytes.split_at(EMOJI98_TRAIN * layout.record());
+    let About { fine, coarse } = serde_json::from_slice(EMOJI98_ABOUT).context("the embedded emoji98's description")?;
     Ok(Dataset {
+        names: [fine, coarse],
         train: layout.read(train, EMOJI98_TRAIN).context("embedded emoji98, training part")?,
         test: layout.read(test, EMOJI98_TEST).context("embedded emoji98, test part")?,
     })
@@ -75,7 +96,21 @@ fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, tra
         }
         anyhow::Ok(pictures)
     };
-    Ok(Dataset { train: part(train, train_images)?, test: part(test, 10_000)? })
+    Ok(Dataset { train: part(train, train_images)?, test: part(test, 10_000)?, names: names(&folder, layout) })
+}
+
+/// Class names as the publisher's archives have them beside the pictures; none where they are not complete.
+fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
+    let read = |files: &[&str], classes: u8| {
+        let text = files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default();
+        let names: Vec<String> =
+            text.lines().map(|name| text::line(name, 80)).filter(|name| !name.is_empty()).collect();
+        if names.len() == usize::from(classes) { names } else { Vec::new() }
+    };
+    [
+        read(&["fine_label_names.txt", "batches.meta.txt"], layout.classes),
+        read(&["coarse_label_names.txt"], layout.coarse_classes),
+    ]
 }
 
 /// The folder that holds the published binary files.
@@ -97,61 +132,16 @@ pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow
     Blame::input(format!("the files of {} are not on this machine", name.as_str()), help)
 }
 
-/// Pictures and the labels that are learnt, on the device.
-#[derive(Debug)]
-pub struct OnDevice {
-    /// Bytes `[N, 3, H, W]`.
-    pixels: Tensor,
-    /// Class numbers `[N]`.
-    labels: Tensor,
-}
-
-impl OnDevice {
-    pub fn new(pictures: &Pictures, labels: Labels, device: Device) -> Result<Self> {
-        let count = i64::try_from(pictures.len())?;
-        let pixels =
-            Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
-        let labels: Vec<i64> = pictures.labels(labels).iter().map(|&label| i64::from(label)).collect();
-        Ok(Self { pixels: pixels.f_to_device(device)?, labels: Tensor::f_from_slice(&labels)?.f_to_device(device)? })
-    }
-
-    /// The pictures at `indices` `[n]` as floats in 0..1, `[n, 3, H, W]`.
-    pub fn images(&self, indices: &Tensor) -> Result<Tensor> {
-        Ok(self.pixels.f_index_select(0, indices)?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?)
-    }
-
-    /// The class numbers at `indices`.
-    pub fn labels(&self, indices: &Tensor) -> Result<Tensor> {
-        Ok(self.labels.f_index_select(0, indices)?)
-    }
-
-    pub fn device(&self) -> Device {
-        self.pixels.device()
-    }
-}
-
-/// Rows `start..end` of a list of indices.
-pub fn rows(indices: &Tensor, start: usize, end: usize) -> Result<Tensor> {
-    Ok(indices.f_i(i64::try_from(start)?..i64::try_from(end)?)?)
-}
-
-/// Indices as a tensor on a device.
-pub fn indices(list: &[u32], device: Device) -> Result<Tensor> {
-    let list: Vec<i64> = list.iter().map(|&index| i64::from(index)).collect();
-    Ok(Tensor::f_from_slice(&list)?.f_to_device(device)?)
-}
-
 #[cfg(test)]
 mod tests {
     use sha2::{Digest, Sha256};
+    use warmstart_schema::experiment::Labels;
 
     use super::*;
 
     #[test]
     fn the_embedded_dataset_is_the_one_that_its_script_made() {
-        let about: serde_json::Value =
-            serde_json::from_slice(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.json")))
-                .unwrap();
+        let about: serde_json::Value = serde_json::from_slice(EMOJI98_ABOUT).unwrap();
         let mut bytes = Vec::new();
         flate2::read::GzDecoder::new(EMOJI98).read_to_end(&mut bytes).unwrap();
         assert_eq!(about["sha256"], format!("{:x}", Sha256::digest(&bytes)));
@@ -177,8 +167,10 @@ mod tests {
             name: DatasetName::Cifar100,
             validation: 0.3,
             labels: Labels::Fine,
+            test: None,
             limit: None,
             path: None,
+            strict: false,
         };
         let blame = Blame::of(&load(&wanted, &places).unwrap_err());
         assert!(blame.help.contains("/nowhere/cifar-100-binary,"), "{blame:?}");

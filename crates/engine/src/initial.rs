@@ -16,12 +16,12 @@ use crate::model::{Model, ModelSpec};
 use crate::weights::{LoadPolicy, load_bytes, load_into};
 
 /// What to build for an experiment.
-pub fn model_spec(experiment: &Experiment, blocks: usize) -> ModelSpec {
+pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
     let pretrained = Pretrained::of(experiment.model.backbone);
     let size = |side: u32| i64::from(side);
     ModelSpec {
         backbone: experiment.model.backbone,
-        classes: experiment.classes() as usize,
+        classes,
         hidden: experiment.model.head.hidden as usize,
         dropout: experiment.model.head.dropout,
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),

@@ -13,6 +13,7 @@ pub mod interrupt;
 pub mod layers;
 pub mod model;
 pub mod optimizer;
+pub mod predict;
 pub mod prefetch;
 pub mod report;
 pub mod train;

@@ -1,18 +1,26 @@
 //! `warmstart-worker`: carries out one run, fetches what runs need, or says what this installation can do.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use warmstart_engine::{doctor, prefetch, report::log, worker};
+use warmstart_engine::{doctor, predict, prefetch, report::log, worker};
+use warmstart_schema::prediction::Answer;
 
-const USAGE: &str = "usage: warmstart-worker train RUN_FOLDER | prefetch NAME… | doctor | --version
+const USAGE: &str =
+    "usage: warmstart-worker train RUN_FOLDER | predict RUN_FOLDER IMAGE... | prefetch NAME... | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["train", folder] => match worker::run(Path::new(folder)) {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // A verb is plain text, a path need not be.
+    let (verb, paths) = match arguments.split_first() {
+        Some((verb, paths)) => (verb.to_str().unwrap_or_default(), paths),
+        None => ("", &[][..]),
+    };
+    match (verb, paths) {
+        ("train", [folder]) => match worker::run(Path::new(folder)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
@@ -20,12 +28,30 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        ["prefetch", names @ ..] => prefetch::run(names),
-        ["doctor"] => say(&doctor::report().to_string()),
-        ["--version"] => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
+        ("prefetch", names) => {
+            let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+            prefetch::run(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+        ("predict", [folder, images @ ..]) => {
+            let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+            tell(&predict::predict(Path::new(folder), &images))
+        }
+        ("doctor", []) => say(&doctor::report().to_string()),
+        ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
         _ => {
             log::line(USAGE);
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Gives an answer that the dashboard's side reads.
+fn tell(answer: &Answer) -> ExitCode {
+    match serde_json::to_string(answer) {
+        Ok(answer) => say(&answer),
+        Err(error) => {
+            log::line(&format!("failed: the answer cannot be written as JSON: {error}"));
+            ExitCode::FAILURE
         }
     }
 }

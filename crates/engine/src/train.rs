@@ -10,20 +10,23 @@ use tch::Tensor;
 use warmstart_schema::checkpoint::{self, Content, State, Sums};
 use warmstart_schema::event::{Batch, Checkpoint, Epoch, Event, Failure, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
+use warmstart_schema::pictures::listed;
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::seed;
 use warmstart_schema::storage::Disk;
 
+pub(crate) use self::batches::autocast;
+use self::batches::none_readable;
 pub use self::batches::{Examples, steps_per_epoch};
-use self::batches::{Input, autocast};
-use self::evaluate::{batch_sums, cross_entropy, evaluate};
+use self::evaluate::{batch_sums, cross_entropy, evaluate, weighted_cross_entropy};
 use crate::augment::augment;
+use crate::data::{self, Input};
 use crate::failure::Blame;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
 use crate::optimizer::Optimizer;
-use crate::report::Reporter;
+use crate::report::{Reporter, log};
 use crate::weights::{self, LoadPolicy};
 
 /// No more than this much training is ever at stake.
@@ -48,6 +51,8 @@ pub struct Setup<'a> {
     pub train: Examples,
     pub validation: Examples,
     pub test: Examples,
+    /// How much an image of each class weighs, `[C]` on the device; all the same where absent.
+    pub class_weights: Option<Tensor>,
     /// Where to begin, or to go on.
     pub state: State,
     /// The epoch after which training ends.
@@ -60,7 +65,7 @@ pub struct Setup<'a> {
 #[derive(Debug)]
 struct Trainer<'a> {
     setup: Setup<'a>,
-    /// Loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
+    /// Unweighted loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
     sums: Tensor,
     last_save: Instant,
     failed_saves: u32,
@@ -122,13 +127,13 @@ impl Trainer<'_> {
         if setup.experiment.augment.is_identity() {
             all.push(&mut setup.train);
         }
-        let (started, mut before) = (Instant::now(), 0);
+        let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
         for examples in all {
             let len = examples.len();
             let (state, reporter, interrupt) = (&setup.state, &mut *setup.reporter, setup.interrupt);
             let is_training = before > 0;
             let begun = Instant::now();
-            let whole = examples.keep_features(model, batch_size, precision, |done| {
+            let kept = examples.keep_features(model, batch_size, precision, |done| {
                 if reporter.is_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(Batch {
@@ -148,12 +153,35 @@ impl Trainer<'_> {
             if is_training {
                 setup.state.train_time += begun.elapsed().as_secs_f64();
             }
-            if !whole {
-                return Ok(false);
-            }
+            let Some(wait) = kept else { return Ok(false) };
+            waited += wait;
             before += len;
         }
+        if !waited.is_zero() {
+            let (seconds, share) =
+                (started.elapsed().as_secs_f64(), waited.as_secs_f64() / started.elapsed().as_secs_f64());
+            let text = format!(
+                "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
+                share * 100.0
+            );
+            setup.reporter.note(Level::Info, text);
+        }
+        self.tell_unreadable();
         Ok(true)
+    }
+
+    /// Names pictures that could not be read: some in a note, all in the worker's log.
+    fn tell_unreadable(&mut self) {
+        let Setup { train, validation, test, reporter, .. } = &mut self.setup;
+        let found: Vec<String> = [train, validation, test].into_iter().flat_map(|part| part.unreadable()).collect();
+        for picture in &found {
+            log::line(&format!("left out: {picture}"));
+        }
+        if !found.is_empty() {
+            let what = if found.len() == 1 { "picture" } else { "pictures" };
+            let text = format!("left out {} {what} that cannot be read: {}", found.len(), listed(&found));
+            reporter.note(Level::Warning, text);
+        }
     }
 
     /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
@@ -161,9 +189,12 @@ impl Trainer<'_> {
         let epoch = self.setup.state.epoch + 1;
         let steps = self.steps_per_epoch();
         let order = seed::epoch_order(self.setup.experiment.seed, u64::from(epoch), self.setup.train.len());
-        let order = self.setup.train.positions(&order)?;
+        let (begin, batch_size) = (self.setup.state.batch as usize * self.batch_size(), self.batch_size());
+        // A single left-over image makes no step.
+        let end = order.len().min(steps * batch_size);
+        let mut batches = self.setup.train.in_order(&order[begin.min(end)..end], batch_size)?;
         self.setup.reporter.phase(Phase::Training);
-        let mut clock = Clock { started: Instant::now(), images: 0 };
+        let mut clock = Clock::start();
         while (self.setup.state.batch as usize) < steps {
             if self.setup.interrupt.is_requested() {
                 self.pause(&mut clock)?;
@@ -172,24 +203,35 @@ impl Trainer<'_> {
             if self.last_save.elapsed() >= CHECKPOINT_EVERY {
                 self.pause(&mut clock)?;
                 self.save(false)?;
-                clock = Clock { started: Instant::now(), images: 0 };
+                clock = Clock::start();
             }
-            self.step(epoch, &order, &mut clock)?;
+            let batch = batches.next().context("an epoch has fewer batches than steps")??;
+            self.step(epoch, batch, &mut clock)?;
         }
-        let rate = clock.rate();
+        let pace = clock.pace();
         self.pause(&mut clock)?;
+        if self.setup.state.sums.images == 0 {
+            return Err(none_readable(self.setup.train.len()));
+        }
         let Some(validation) = self.validate(epoch)? else { return Ok(false) };
-        self.conclude(epoch, validation, rate)?;
+        self.tell_unreadable();
+        self.conclude(epoch, validation, pace)?;
         Ok(true)
     }
 
     /// One optimizer step on the next batch of the epoch.
-    fn step(&mut self, epoch: u32, order: &Tensor, clock: &mut Clock) -> Result<()> {
-        let (batch_size, steps, precision) = (self.batch_size(), self.steps_per_epoch(), self.precision());
+    fn step(&mut self, epoch: u32, batch: data::Batch, clock: &mut Clock) -> Result<()> {
+        let (steps, precision) = (self.steps_per_epoch(), self.precision());
         let setup = &mut self.setup;
-        let start = setup.state.batch as usize * batch_size;
-        let end = setup.train.len().min(start + batch_size);
-        let (input, labels) = setup.train.batch(&crate::data::rows(order, start, end)?)?;
+        setup.state.batch += 1;
+        let data::Batch { input, labels, members, waited } = batch;
+        if let Some(waited) = waited {
+            *clock.waited.get_or_insert_default() += waited;
+        }
+        // Where most of a batch cannot be read there may be nothing left to take a step with.
+        if members.len() < 2 {
+            return Ok(());
+        }
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), setup.state.step);
         let input = match input {
             Input::Images(images) => Input::Images(augment(&images, &setup.experiment.augment, draw("augment"))?),
@@ -202,7 +244,10 @@ impl Trainer<'_> {
             (cross_entropy(&logits, &labels)?, logits)
         };
         setup.optimizer.zero_grad();
-        loss.f_backward()?;
+        match &setup.class_weights {
+            Some(weights) => weighted_cross_entropy(&logits, &labels, weights)?.f_backward()?,
+            None => loss.f_backward()?,
+        }
         self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
 
         let train = &setup.experiment.train;
@@ -212,9 +257,8 @@ impl Trainer<'_> {
         let gradient_norm = if is_due { setup.optimizer.gradient_norm(None)? } else { 0.0 };
         setup.optimizer.step(rate)?;
         setup.state.step += 1;
-        setup.state.batch += 1;
-        setup.state.sums.images += count(end - start);
-        clock.images += end - start;
+        setup.state.sums.images += count(members.len());
+        clock.images += members.len();
         if is_due {
             let sums = self.read_sums()?;
             let setup = &mut self.setup;
@@ -277,7 +321,12 @@ impl Trainer<'_> {
     }
 
     /// Takes in an epoch's figures, tells them and saves.
-    fn conclude(&mut self, epoch: u32, validation: Sums, images_per_second: f64) -> Result<()> {
+    fn conclude(
+        &mut self,
+        epoch: u32,
+        validation: Sums,
+        (images_per_second, data_wait): (f64, Option<f64>),
+    ) -> Result<()> {
         let setup = &mut self.setup;
         let (monitor, train) = (setup.experiment.monitor(), &setup.experiment.train);
         let figure = match monitor {
@@ -306,6 +355,7 @@ impl Trainer<'_> {
             images_per_second,
             train_time: state.train_time,
             best: verdict.best,
+            data_wait,
         });
         setup.reporter.tell(&event);
         self.sums = self.sums.f_zeros_like()?;
@@ -426,7 +476,8 @@ impl Trainer<'_> {
             Ok(())
         })?;
         let Some(sums) = sums else { return Ok(false) };
-        reporter.tell(&Event::Test(Test { epoch, loss: sums.mean_loss(), accuracy: sums.accuracy() }));
+        self.tell_unreadable();
+        self.setup.reporter.tell(&Event::Test(Test { epoch, loss: sums.mean_loss(), accuracy: sums.accuracy() }));
         Ok(true)
     }
 }
@@ -436,9 +487,21 @@ impl Trainer<'_> {
 struct Clock {
     started: Instant,
     images: usize,
+    /// How much of it was spent waiting for pictures; none where they need not be decoded.
+    waited: Option<Duration>,
 }
 
 impl Clock {
+    fn start() -> Self {
+        Self { started: Instant::now(), images: 0, waited: None }
+    }
+
+    /// Images a second, and the share of time spent waiting for pictures.
+    fn pace(&self) -> (f64, Option<f64>) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        (self.rate(), self.waited.map(|waited| (waited.as_secs_f64() / seconds).min(1.0)))
+    }
+
     /// Images a second.
     fn rate(&self) -> f64 {
         self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)

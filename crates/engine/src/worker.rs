@@ -2,17 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
-use tch::Device;
+use tch::{Device, Tensor};
 use warmstart_schema::architecture::{HeadSpec, count};
-use warmstart_schema::catalog::Places;
+use warmstart_schema::catalog::{DatasetName, Places};
 use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
-use warmstart_schema::event::{Attempt, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
-use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
+use warmstart_schema::experiment::{self, ClassWeights, Experiment};
+use warmstart_schema::pictures::listed;
 use warmstart_schema::policy;
 use warmstart_schema::process::Identity;
 use warmstart_schema::queue::Queue;
@@ -20,7 +20,7 @@ use warmstart_schema::run::{RunDir, RunInfo, RunLock};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
 
-use crate::data::{self, OnDevice};
+use crate::data::{self, Parts};
 use crate::device::{self, DeviceRequest};
 use crate::failure::Blame;
 use crate::initial;
@@ -157,12 +157,16 @@ fn prepare_and_train(
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;
+    let load = || data::parts(&experiment, &Places::from_env(), device);
+    // An exact resume depends on what lies in a folder of pictures; nothing of that is ever fetched.
+    let own = (experiment.dataset.name == DatasetName::ImageFolder).then(load);
     let machine = Machine {
         device: device_id(device),
         device_name: place.name.clone(),
         threads,
         libtorch: ffi::version(),
         experiment: format!("{:x}", Sha256::digest(&yaml)),
+        pictures: own.iter().flatten().map(|parts| parts.fingerprint.clone()).collect(),
     };
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
     for text in skipped {
@@ -175,34 +179,32 @@ fn prepare_and_train(
     }
     reporter.phase(Phase::Loading);
 
-    let parts = parts(&experiment, device)?;
+    let parts = own.unwrap_or_else(load)?;
+    keep_labels(run, &parts)?;
+    for note in &parts.notes {
+        reporter.note(Level::Warning, note);
+    }
     if let Some(limit) = experiment.dataset.limit {
         reporter.note(
             Level::Warning,
-            format!("dataset.limit: only the first {limit} images are used, the figures compare with no other run's"),
+            format!("dataset.limit: only {limit} images are used, the figures compare with no other run's"),
         );
     }
-    let steps = steps_per_epoch(parts.train.len(), experiment.train.batch_size as usize);
-    ensure_trainable(steps, &parts)?;
-    reporter.tell(&Event::Dataset(DatasetFacts {
-        name: experiment.dataset.name.as_str().to_owned(),
-        train: u32::try_from(parts.train.len())?,
-        validation: u32::try_from(parts.validation.len())?,
-        test: u32::try_from(parts.test.len())?,
-        classes: experiment.classes(),
-        steps_per_epoch: u32::try_from(steps)?,
-    }));
-    let (model, optimizer, state) = model(run, &experiment, device, machine, saved, reporter)?;
-    let Parts { train: train_part, validation, test } = parts;
+    tell_dataset(reporter, &experiment, &parts)?;
+    let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, reporter)?;
+    let class_weights =
+        experiment.train.class_weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
+    let class_weights = class_weights.map(|weights| Tensor::f_from_slice(&weights)?.f_to_device(device)).transpose()?;
     let epochs = experiment.train.epochs;
     let setup = Setup {
         experiment: &experiment,
         run,
         model,
         optimizer,
-        train: train_part,
-        validation,
-        test,
+        train: Examples::new(parts.train),
+        validation: Examples::new(parts.validation),
+        test: Examples::new(parts.test),
+        class_weights,
         state,
         epochs,
         reporter,
@@ -211,13 +213,43 @@ fn prepare_and_train(
     train(setup).with_context(|| format!("run {}", info.id))
 }
 
-fn ensure_trainable(steps: usize, parts: &Parts) -> Result<()> {
-    if steps == 0 || parts.validation.is_empty() {
-        let error =
-            format!("{} training and {} validation images are too few", parts.train.len(), parts.validation.len());
+/// Tells what there is to learn from, unless it is too little.
+fn tell_dataset(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -> Result<()> {
+    let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+    let steps = steps_per_epoch(train, experiment.train.batch_size as usize);
+    if steps == 0 || validation == 0 || test == 0 {
+        let error = format!("{train} training, {validation} validation and {test} test images are too few");
         return Err(Blame::input(error, "change dataset.validation, or bring more images"));
     }
+    let labels = &parts.labels;
+    let classes = labels.names.iter().zip(&labels.train_images);
+    let classes = classes.map(|(name, &images)| ClassFacts { name: name.clone(), images });
+    reporter.tell(&Event::Dataset(DatasetFacts {
+        name: experiment.dataset.name.as_str().to_owned(),
+        train: u32::try_from(train)?,
+        validation: u32::try_from(validation)?,
+        test: u32::try_from(test)?,
+        classes: u32::try_from(labels.names.len())?,
+        steps_per_epoch: u32::try_from(steps)?,
+        smallest: classes.clone().min_by_key(|class| class.images),
+        largest: classes.max_by_key(|class| class.images),
+    }));
     Ok(())
+}
+
+/// Keeps the class names for whoever reads the model's outputs. A resumed run must find the classes that it knows.
+fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
+    let names = &parts.labels.names;
+    if let Some(before) = run.labels().context("reading labels.json")?.filter(|before| before.names != *names) {
+        let differs = |from: &[String], to: &[String]| {
+            let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
+            if missing.is_empty() { "none".to_owned() } else { listed(&missing) }
+        };
+        let (gone, new) = (differs(&before.names, names), differs(names, &before.names));
+        let error = format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
+        return Err(Blame::input(error, "bring the folders back, or launch the experiment anew"));
+    }
+    run.write_labels(&parts.labels).context("writing labels.json")
 }
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
@@ -256,38 +288,18 @@ fn tell_attempt(
     }));
 }
 
-/// The dataset, parted.
-struct Parts {
-    train: Examples,
-    validation: Examples,
-    test: Examples,
-}
-
-fn parts(experiment: &Experiment, device: Device) -> Result<Parts> {
-    let pictures = data::load(&experiment.dataset, &Places::from_env())?;
-    let labels = experiment.dataset.labels;
-    let split = policy::split(pictures.train.labels(labels), experiment.dataset.validation, experiment.seed);
-    let everything: Vec<u32> = (0..u32::try_from(pictures.test.len())?).collect();
-    let train = Rc::new(OnDevice::new(&pictures.train, labels, device)?);
-    let test = Rc::new(OnDevice::new(&pictures.test, labels, device)?);
-    Ok(Parts {
-        train: Examples::new(Rc::clone(&train), &split.train)?,
-        validation: Examples::new(train, &split.validation)?,
-        test: Examples::new(test, &everything)?,
-    })
-}
-
 /// Model and optimizer as the checkpoint has them, or at their beginning.
 fn model(
     run: &RunDir,
     experiment: &Experiment,
+    parts: &Parts,
     device: Device,
     machine: Machine,
     saved: Option<Content>,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
     let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
-    let spec = initial::model_spec(experiment, blocks);
+    let spec = initial::model_spec(experiment, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, device)?;
     let train = &experiment.train.optimizer;
     let optimizer =

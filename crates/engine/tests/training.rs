@@ -3,6 +3,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
 
+#[path = "training/kills.rs"]
+mod kills;
+#[path = "training/own_pictures.rs"]
+mod own_pictures;
+#[path = "support/pictures.rs"]
+mod pictures;
 mod support;
 
 use std::collections::BTreeMap;
@@ -279,7 +285,7 @@ fn bad_input_is_named_with_a_way_out() {
 fn a_loss_that_is_not_a_number_ends_the_run_with_advice() {
     let root = tempfile::tempdir().unwrap();
     let small = experiment::parse(support::SMALL, "small.yaml").unwrap();
-    let model = Model::new(&initial::model_spec(&small, 5), 1, tch::Device::Cpu).unwrap();
+    let model = Model::new(&initial::model_spec(&small, 9, 5), 1, tch::Device::Cpu).unwrap();
     // Finite weights whose products overflow.
     let tensors: Vec<(String, tch::Tensor)> = model
         .tensors()

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Backbone;
 use crate::experiment::{Dataset, Experiment, Labels, Weights};
+use crate::pictures::PictureFolder;
 
 /// A dataset known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +19,9 @@ pub enum DatasetName {
     Cifar100,
     /// Krizhevsky 2009: 60,000 photographs of 32×32 pixels in 10 classes.
     Cifar10,
+    /// A folder of one's own: `train/<class>/*.{png,jpg,jpeg,webp}`, with or without `val/` and `test/`; or `<class>/*`.
+    #[serde(rename = "image_folder")]
+    ImageFolder,
 }
 
 impl DatasetName {
@@ -28,33 +32,36 @@ impl DatasetName {
             Self::Emoji98 => "emoji98",
             Self::Cifar100 => "cifar100",
             Self::Cifar10 => "cifar10",
+            Self::ImageFolder => "image_folder",
         }
     }
 
-    /// Side length of its pictures.
+    /// Side length of its pictures; of one's own, which come in any size, the side that they are resized to by default.
     pub fn pixels(self) -> u32 {
-        32
+        if self == Self::ImageFolder { 224 } else { 32 }
     }
 
-    pub fn classes(self, labels: Labels) -> u32 {
+    /// Number of classes, where the name alone tells.
+    pub fn classes(self, labels: Labels) -> Option<u32> {
         match (self, labels) {
-            (Self::Emoji98, Labels::Fine) => 98,
-            (Self::Emoji98, Labels::Coarse) => 9,
-            (Self::Cifar100, Labels::Fine) => 100,
-            (Self::Cifar100, Labels::Coarse) => 20,
-            (Self::Cifar10, _) => 10,
+            (Self::Emoji98, Labels::Fine) => Some(98),
+            (Self::Emoji98, Labels::Coarse) => Some(9),
+            (Self::Cifar100, Labels::Fine) => Some(100),
+            (Self::Cifar100, Labels::Coarse) => Some(20),
+            (Self::Cifar10, _) => Some(10),
+            (Self::ImageFolder, _) => None,
         }
     }
 
     /// Whether a picture has a coarse label beside its fine one.
     pub fn has_coarse_labels(self) -> bool {
-        self != Self::Cifar10
+        matches!(self, Self::Emoji98 | Self::Cifar100)
     }
 
-    /// Training and test files of the published binary version, inside its folder; none for the embedded one.
+    /// Training and test files of the published binary version, inside its folder; none for the embedded one and for pictures.
     pub fn files(self) -> Option<(&'static [&'static str], &'static [&'static str])> {
         match self {
-            Self::Emoji98 => None,
+            Self::Emoji98 | Self::ImageFolder => None,
             Self::Cifar100 => Some((&["train.bin"], &["test.bin"])),
             Self::Cifar10 => Some((
                 &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
@@ -72,10 +79,10 @@ impl DatasetName {
         }
     }
 
-    /// The archive that its publisher offers; none for the embedded one.
+    /// The archive that its publisher offers; none for the embedded one and for pictures.
     pub fn archive(self) -> Option<Archive> {
         match self {
-            Self::Emoji98 => None,
+            Self::Emoji98 | Self::ImageFolder => None,
             Self::Cifar100 => Some(Archive {
                 file: "cifar-100-binary.tar.gz",
                 bytes: 168_513_733,
@@ -110,7 +117,7 @@ impl DatasetName {
     /// Name of the folder that the published archive unpacks to.
     pub fn folder(self) -> Option<&'static str> {
         match self {
-            Self::Emoji98 => None,
+            Self::Emoji98 | Self::ImageFolder => None,
             Self::Cifar100 => Some("cifar-100-binary"),
             Self::Cifar10 => Some("cifar-10-batches-bin"),
         }
@@ -253,6 +260,10 @@ impl Places {
     }
 
     fn missing_data(&self, dataset: &Dataset) -> Option<Lack> {
+        if let (DatasetName::ImageFolder, Some(path)) = (dataset.name, &dataset.path) {
+            let unusable = PictureFolder::open(path).err()?;
+            return Some(Lack { text: format!("data: {unusable}"), is_fetched: false });
+        }
         let archive = dataset.name.archive()?;
         let path = dataset.path.as_deref();
         if dataset.name.find(path, self).is_ok() || dataset.name.find_archive(path, self).is_some() {

@@ -80,6 +80,9 @@ pub struct Machine {
     pub libtorch: String,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
+    /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets.
+    #[serde(default)]
+    pub pictures: String,
 }
 
 impl Machine {
@@ -97,6 +100,9 @@ impl Machine {
         compare("libtorch", &other.libtorch, &self.libtorch);
         if other.experiment != self.experiment {
             reasons.push("the experiment was changed".to_owned());
+        }
+        if other.pictures != self.pictures {
+            reasons.push("pictures were added, removed or replaced".to_owned());
         }
         reasons
     }

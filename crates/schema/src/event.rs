@@ -181,6 +181,18 @@ pub struct DatasetFacts {
     pub classes: u32,
     /// Optimizer steps in an epoch.
     pub steps_per_epoch: u32,
+    /// The classes with the fewest and with the most training images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest: Option<ClassFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest: Option<ClassFacts>,
+}
+
+/// A class and its training images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassFacts {
+    pub name: String,
+    pub images: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,6 +254,9 @@ pub struct Epoch {
     pub train_time: f64,
     /// Whether it is the best so far by the monitored figure.
     pub best: bool,
+    /// Share of the training time in which a step waited for pictures to be decoded; absent where none had to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_wait: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -54,12 +54,19 @@ pub struct Dataset {
     pub validation: f64,
     #[serde(default)]
     pub labels: Labels,
-    /// Use only the first so many training images, and as many test images: for a quick try, not for a result.
+    /// Share of the pictures of an `image_folder` without `test/` that become the test set (0.2 when left out), likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<f64>,
+    /// Use only the first so many training images, and as many test images: for a quick try, not for a result. Of an
+    /// `image_folder`, so many drawn at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// A folder that holds the dataset's files; left out, the usual places are searched.
+    /// A folder that holds the dataset's files; left out, the usual places are searched. Required by `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// Which of a picture's two labels is learnt.
@@ -71,11 +78,12 @@ pub enum Labels {
     Coarse,
 }
 
-/// What the model sees of a picture. Resizing happens inside the model.
+/// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
+/// they are decoded, shorter side first (bilinear, antialiased), then cropped to the centre.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// Side length in pixels after resizing; left out, pictures keep their own size.
+    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get 224.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
     #[serde(default)]
@@ -175,6 +183,17 @@ pub struct Train {
     pub early_stopping: Option<EarlyStopping>,
     #[serde(default)]
     pub precision: Precision,
+    /// Let rare classes weigh more in what is minimized. Losses are told unweighted all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+}
+
+/// How much an image of each class weighs in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// In inverse proportion to the class's training images: n / (classes · n of the class).
+    Balanced,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -297,8 +316,8 @@ impl Experiment {
         self.input.resize.unwrap_or(self.dataset.name.pixels())
     }
 
-    /// Number of classes that the head tells apart.
-    pub fn classes(&self) -> u32 {
+    /// Number of classes that the head tells apart; none where only the folder of pictures knows.
+    pub fn classes(&self) -> Option<u32> {
         self.dataset.name.classes(self.dataset.labels)
     }
 

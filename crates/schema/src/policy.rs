@@ -72,10 +72,11 @@ pub struct Split {
 
 /// Parts a training set by class: `share` of the images of each class validate, to the nearest image, with the total
 /// exact (largest remainders), the same for every experiment with this seed. Both parts come in ascending order.
-pub fn split(labels: &[u8], share: f64, seed: u64) -> Split {
-    let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); 256];
+pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
+    let classes = labels.iter().max().map_or(0, |&last| last as usize + 1);
+    let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); classes];
     for (index, &label) in (0_u32..).zip(labels) {
-        by_class[usize::from(label)].push(index);
+        by_class[label as usize].push(index);
     }
     let quota = |len: usize| len as f64 * share;
     let mut counts: Vec<usize> = by_class.iter().map(|class| whole(quota(class.len()).floor())).collect();
@@ -155,11 +156,10 @@ mod tests {
 
     #[test]
     fn a_split_takes_the_share_of_every_class_and_of_the_whole() {
-        let labels: Vec<u8> =
-            (0..1000_u32).map(|i| if i % 10 == 0 { 7 } else { u8::try_from(i % 3).unwrap() }).collect();
+        let labels: Vec<u32> = (0..1000).map(|i| if i % 10 == 0 { 7 } else { i % 3 }).collect();
         let parts = split(&labels, 0.3, 42);
         assert_eq!((parts.validation.len(), parts.train.len()), (300, 700));
-        let of = |class: u8, part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == class).count();
+        let of = |class: u32, part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == class).count();
         assert_eq!(of(7, &parts.validation), 30);
         let mut all: Vec<u32> = parts.train.iter().chain(&parts.validation).copied().collect();
         all.sort_unstable();
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_split_belongs_to_its_seed_and_never_empties_a_class_of_training_images() {
-        let labels: Vec<u8> = (0..60).map(|i| i / 2).collect();
+        let labels: Vec<u32> = (0..60).map(|i| i / 2).collect();
         assert_eq!(split(&labels, 0.3, 1), split(&labels, 0.3, 1));
         assert_ne!(split(&labels, 0.3, 1), split(&labels, 0.3, 2));
         let parts = split(&labels, 0.3, 1);

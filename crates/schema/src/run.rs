@@ -103,6 +103,14 @@ pub struct Names {
     pub best: Option<u64>,
 }
 
+/// `labels.json`: the classes in the order of the model's outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    pub names: Vec<String>,
+    /// Training images of each.
+    pub train_images: Vec<u32>,
+}
+
 /// What a new run starts from.
 #[derive(Debug, Clone)]
 pub struct Launch<'a> {
@@ -150,7 +158,7 @@ impl RunDir {
         let run = Self::new(root.join(info.id.as_str()));
         let written = Self::new(&aside)
             .write_info(&info)
-            .and_then(|()| launch.experiment.to_yaml().map_err(io::Error::other))
+            .and_then(|()| resolved(launch.experiment)?.to_yaml().map_err(io::Error::other))
             .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
@@ -222,6 +230,18 @@ impl RunDir {
         write_json(storage, &self.path.join("names.json"), &names)
     }
 
+    /// The classes that the run tells apart; none before its data were listed.
+    pub fn labels(&self) -> io::Result<Option<Labels>> {
+        match read_json(&Disk, &self.path.join("labels.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    pub fn write_labels(&self, labels: &Labels) -> io::Result<()> {
+        write_json(&Disk, &self.path.join("labels.json"), labels)
+    }
+
     /// Takes the run for this process; `None` when another worker has it. Whoever looks whether the run is held holds the
     /// lock for that moment, so one refusal is not yet an answer.
     pub fn lock(&self) -> io::Result<Option<RunLock>> {
@@ -242,6 +262,13 @@ impl RunDir {
         File::open(self.path.join("run.lock"))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
+}
+
+/// The experiment as it means the same from any folder.
+fn resolved(experiment: &Experiment) -> io::Result<Experiment> {
+    let mut experiment = experiment.clone();
+    experiment.dataset.path = experiment.dataset.path.map(std::path::absolute).transpose()?;
+    Ok(experiment)
 }
 
 /// The ids of all runs below `root`, oldest first; a folder that is not there holds none.

@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
     /// Parameter counts: measured by the run, or known from the experiment alone.
     pub fn counts(&self) -> Option<ModelCounts> {
         let measured = self.run.and_then(|run| run.state.model.as_ref()).map(|model| model.counts.clone());
-        measured.or_else(|| self.experiment().map(counts))
+        measured.or_else(|| self.experiment().and_then(counts))
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{
-    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record, System, Test,
+    Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record,
+    System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
 use warmstart_schema::process::Identity;
@@ -140,6 +141,8 @@ impl Story {
                 test: 774,
                 classes: 98,
                 steps_per_epoch: self.steps,
+                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9 }),
+                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217 }),
             }),
         );
         let experiment = &self.experiment;
@@ -147,7 +150,7 @@ impl Story {
             backbone: experiment.model.backbone.to_string(),
             pixels: experiment.pixels(),
             weights: experiment.model.weights.to_string(),
-            counts: counts(experiment),
+            counts: counts(experiment).unwrap(),
             cached_features: false,
         };
         self.say(0.3, Event::Model(facts));
@@ -205,6 +208,7 @@ impl Story {
                 images_per_second: round(self.speed),
                 train_time: round(self.trained),
                 best,
+                data_wait: None,
             }),
         );
         self.phase(Phase::Saving);

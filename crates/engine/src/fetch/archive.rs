@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
+use warmstart_schema::storage::{Disk, Storage};
 
 use super::{Published, Trouble, Watch};
 
@@ -37,7 +38,7 @@ fn place(published: &Published, aside: &Path, root: &Path) -> Result<PathBuf, Tr
     for (file, _) in &published.files {
         fs::rename(aside.join(file), folder.join(file)).map_err(disk)?;
     }
-    warmstart_schema::run::sync_dir(&folder).map_err(disk)?;
+    Disk.sync_dir(&folder).map_err(disk)?;
     Ok(folder)
 }
 

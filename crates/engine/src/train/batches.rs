@@ -1,14 +1,15 @@
 //! Pictures of one part of a dataset, batch by batch.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Result;
-use tch::Tensor;
 use warmstart_schema::experiment::Precision;
 
-use crate::data::{OnDevice, indices, rows};
+use crate::data::{Batches, Features, Input, Part, Source};
+use crate::failure::Blame;
 use crate::ffi::Autocast;
-use crate::model::{Mode, Model};
+use crate::model::Model;
 
 /// Optimizer steps in an epoch over `images`: the last batch may be smaller, but a single image makes none, because batch
 /// normalization has no variance of one.
@@ -16,93 +17,90 @@ pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
     images / batch_size + usize::from(images % batch_size > 1)
 }
 
-/// What a model is given.
-#[derive(Debug)]
-pub enum Input {
-    /// `[n, 3, H, W]` in 0..1.
-    Images(Tensor),
-    /// `[n, F]`, of a frozen backbone.
-    Features(Tensor),
-}
-
-impl Input {
-    /// Logits `[n, classes]`.
-    pub fn forward(&self, model: &Model, mode: Mode) -> Result<Tensor> {
-        match self {
-            Self::Images(images) => model.forward(images, mode),
-            Self::Features(features) => model.head_forward(features, mode),
-        }
-    }
-}
-
 /// The training, validation or test images of a run.
 #[derive(Debug)]
 pub struct Examples {
-    data: Rc<OnDevice>,
-    /// Which of the data's pictures, `[N]`.
-    members: Tensor,
-    len: usize,
-    /// `[N, F]`, once [`Self::keep_features`] computed them.
-    features: Option<Tensor>,
+    pictures: Rc<dyn Source>,
+    /// In the pictures' place, once [`Self::keep_features`] computed them.
+    features: Option<Features>,
+    /// Which pictures, or which of the features.
+    members: Vec<u32>,
 }
 
 impl Examples {
-    pub fn new(data: Rc<OnDevice>, members: &[u32]) -> Result<Self> {
-        let len = members.len();
-        Ok(Self { members: indices(members, data.device())?, data, len, features: None })
+    pub fn new(Part { source, members }: Part) -> Self {
+        Self { pictures: source, features: None, members }
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.features.as_ref().map_or(&*self.pictures, |features| features)
     }
 
     pub fn len(&self) -> usize {
-        self.len
+        self.members.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.members.is_empty()
     }
 
-    /// Whether the backbone's features were kept.
-    pub fn has_features(&self) -> bool {
-        self.features.is_some()
+    /// All examples in batches, in their own order.
+    pub fn all(&self, batch_size: usize) -> Result<Batches> {
+        self.source().batches(&self.members, batch_size)
     }
 
-    /// Positions of these examples in the order given, on the device.
-    pub fn positions(&self, order: &[u32]) -> Result<Tensor> {
-        indices(order, self.data.device())
+    /// The examples at the positions that `order` names, in batches.
+    pub fn in_order(&self, order: &[u32], batch_size: usize) -> Result<Batches> {
+        let order: Vec<u32> = order.iter().map(|&position| self.members[position as usize]).collect();
+        self.source().batches(&order, batch_size)
     }
 
-    /// Inputs and class numbers of the examples at `positions`.
-    pub fn batch(&self, positions: &Tensor) -> Result<(Input, Tensor)> {
-        let pictures = self.members.f_index_select(0, positions)?;
-        let labels = self.data.labels(&pictures)?;
-        let input = match &self.features {
-            Some(features) => Input::Features(features.f_index_select(0, positions)?),
-            None => Input::Images(self.data.images(&pictures)?),
-        };
-        Ok((input, labels))
+    /// Pictures that turned out to be unreadable since this was last asked.
+    pub fn unreadable(&self) -> Vec<String> {
+        self.pictures.unreadable()
     }
 
-    /// Computes the features of all examples once, in order; a frozen backbone gives the same ones each time. `each` hears how
-    /// many are done and says whether to go on; false is returned when it did not.
+    /// Computes the features of all examples once, in order; a frozen backbone gives the same ones each time, so they take the
+    /// pictures' place. `each` hears how many are done and says whether to go on. Returns how long the model waited for
+    /// pictures; `None` when it did not go on.
     pub fn keep_features(
         &mut self,
         model: &Model,
         batch_size: usize,
         precision: Precision,
         mut each: impl FnMut(usize) -> bool,
-    ) -> Result<bool> {
+    ) -> Result<Option<Duration>> {
         let _autocast = autocast(precision, model)?;
-        let mut features = Vec::with_capacity(self.len.div_ceil(batch_size));
-        for start in (0..self.len).step_by(batch_size) {
-            let end = self.len.min(start + batch_size);
-            let images = self.data.images(&rows(&self.members, start, end)?)?;
-            features.push(model.features(&images)?);
-            if !each(end) {
-                return Ok(false);
+        let (mut features, mut labels, mut waited, mut members) = (Vec::new(), Vec::new(), Duration::ZERO, 0);
+        for (batch, number) in self.all(batch_size)?.zip(1..) {
+            let batch = batch?;
+            if let Input::Images(images) = &batch.input
+                && !batch.members.is_empty()
+            {
+                features.push(model.features(images)?);
+                labels.push(batch.labels);
+            }
+            members += u32::try_from(batch.members.len())?;
+            waited += batch.waited.unwrap_or_default();
+            if !each(self.len().min(number * batch_size)) {
+                return Ok(None);
             }
         }
-        self.features = Some(Tensor::f_cat(&features, 0)?);
-        Ok(true)
+        if features.is_empty() {
+            return Err(none_readable(self.len()));
+        }
+        self.features = Some(Features::new(&features, &labels)?);
+        self.members = (0..members).collect();
+        Ok(Some(waited))
     }
+}
+
+/// What is said where nothing is left to learn from or to measure.
+pub fn none_readable(images: usize) -> anyhow::Error {
+    Blame::input(
+        format!("none of {images} images could be read"),
+        "the notes name them; look at one of them with another program",
+    )
 }
 
 /// Lower precision for as long as the guard lives, where the experiment asks for it.

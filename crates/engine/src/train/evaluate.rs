@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 use warmstart_schema::checkpoint::Sums;
 use warmstart_schema::experiment::Precision;
 
-use super::batches::{Examples, autocast};
+use super::batches::{Examples, autocast, none_readable};
+use crate::data::Batch;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
 
@@ -15,6 +16,14 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let one_hot = labels.f_one_hot(classes)?.f_to_kind(Kind::Float)?;
     let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
     Ok((log_probabilities * one_hot).f_sum(Kind::Float)?.f_neg()?.f_div_scalar(labels.size1()? as f64)?)
+}
+
+/// Cross-entropy in which an image weighs as its class does in `weights` `[C]`: the weighted mean, as in `PyTorch`.
+pub fn weighted_cross_entropy(logits: &Tensor, labels: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    let one_hot = labels.f_one_hot(logits.size2()?.1)?.f_to_kind(Kind::Float)?;
+    let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
+    let weighted = (log_probabilities * one_hot).f_mul(weights)?.f_sum(Kind::Float)?.f_neg()?;
+    Ok(weighted.f_div(&weights.f_index_select(0, labels)?.f_sum(Kind::Float)?)?)
 }
 
 /// Sum of the losses and number of right answers of a batch, float64 `[2]`, unrecorded.
@@ -36,21 +45,25 @@ pub fn evaluate(
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(precision, model)?;
-    let everything: Vec<u32> = (0..u32::try_from(examples.len())?).collect();
-    let everything = examples.positions(&everything)?;
     let mut sums = Tensor::f_zeros([2], (Kind::Double, model.device()))?;
-    for start in (0..examples.len()).step_by(batch_size) {
+    let mut images = 0;
+    for (batch, number) in examples.all(batch_size)?.zip(1..) {
         if interrupt.is_requested() {
             return Ok(None);
         }
-        let end = examples.len().min(start + batch_size);
-        let (input, labels) = examples.batch(&crate::data::rows(&everything, start, end)?)?;
-        let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
-        let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
-        sums = sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
-        each(&|| read(&sums, end), end)?;
+        let Batch { input, labels, members, .. } = batch?;
+        images += members.len();
+        if !members.is_empty() {
+            let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
+            let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
+            sums = sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+        }
+        each(&|| read(&sums, images), examples.len().min(number * batch_size))?;
     }
-    read(&sums, examples.len()).map(Some)
+    if images == 0 {
+        return Err(none_readable(examples.len()));
+    }
+    read(&sums, images).map(Some)
 }
 
 /// Brings the sums over `images` from the device.
@@ -62,6 +75,28 @@ pub fn read(sums: &Tensor, images: usize) -> Result<Sums> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn balanced_weights_in_the_loss_are_those_of_pytorch() {
+        let table: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/reference/pictures.json")).unwrap();
+        let case = &table["weighted"];
+        let floats = |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
+        let matrix = |value: &serde_json::Value| {
+            let rows: Vec<Vec<f32>> = serde_json::from_value(value.clone()).unwrap();
+            Tensor::from_slice(&rows.concat()).view([4, 4])
+        };
+        let counts: Vec<u32> = serde_json::from_value(case["counts"].clone()).unwrap();
+        let weights = crate::data::balanced_weights(&counts);
+        assert_eq!(weights, floats(&case["weights"]));
+        let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
+        let logits = matrix(&case["logits"]).set_requires_grad(true);
+        let loss =
+            weighted_cross_entropy(&logits, &Tensor::from_slice(&labels), &Tensor::from_slice(&weights)).unwrap();
+        loss.backward();
+        assert!((loss.double_value(&[]) - case["loss"].as_f64().unwrap()).abs() < 1e-6);
+        assert!(logits.grad().allclose(&matrix(&case["gradient"]), 1e-5, 1e-7, false), "{}", logits.grad());
+    }
 
     #[test]
     fn cross_entropy_matches_a_hand_computed_case() {

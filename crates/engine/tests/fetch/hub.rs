@@ -33,7 +33,7 @@ fn stated(location: &str) -> Reply {
 }
 
 fn fetch(place: &mut Place, sources: &Sources) -> anyhow::Result<Option<std::path::PathBuf>> {
-    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3] };
+    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3], pixels: 224 };
     place.fetcher(sources).weights(&pretrained, &|_| Ok(()))
 }
 
@@ -172,7 +172,7 @@ fn wrong_weights_are_refused_and_leave_nothing() {
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
     let mut place = Place::new();
-    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3] };
+    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3], pixels: 224 };
     let sources = sources(&server.url());
     let result = place.fetcher(&sources).weights(&pretrained, &|path| {
         assert_eq!(read(path), weights());

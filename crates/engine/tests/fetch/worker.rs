@@ -23,7 +23,7 @@ const IMAGENET: [&str; 3] = ["model.backbone=efficientnet_b0", "model.weights=im
 /// Weights as the hub would have them: a whole backbone, from random numbers.
 fn backbone() -> Vec<u8> {
     let experiment = experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
-    let model = Model::new(&initial::model_spec(&experiment, 18), 1, tch::Device::Cpu).unwrap();
+    let model = Model::new(&initial::model_spec(&experiment, 10, 18), 1, tch::Device::Cpu).unwrap();
     let tensors = model.tensors().iter().filter(|named| !named.name.starts_with("head."));
     let tensors: Vec<_> = tensors.map(|named| (named.name.clone(), named.tensor.detach())).collect();
     weights::write(&tensors).unwrap()

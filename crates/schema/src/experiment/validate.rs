@@ -1,7 +1,8 @@
 //! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
 
-use super::{Experiment, Freeze, Labels, OptimizerName, ScheduleName};
+use super::{Dataset, Experiment, Freeze, Labels, OptimizerName, ScheduleName};
 use crate::architecture::Architecture;
+use crate::catalog::DatasetName;
 
 /// A field whose value is not allowed.
 pub(super) struct Finding {
@@ -72,8 +73,26 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
         findings
             .push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
     }
+    if dataset.name == DatasetName::ImageFolder {
+        validate_folder(dataset, findings);
+        return;
+    }
+    let alien = [("dataset.test", dataset.test.is_some()), ("dataset.strict", dataset.strict)];
+    for (field, _) in alien.into_iter().filter(|(_, present)| *present) {
+        findings.push(Finding::new(field, "it only with `name: image_folder`", "it here").help("remove the line"));
+    }
     if dataset.path.is_some() && dataset.name.files().is_none() {
         findings.push(Finding::new("dataset.path", "no path", "one").help("this dataset is part of warmstart itself"));
+    }
+}
+
+fn validate_folder(dataset: &Dataset, findings: &mut Vec<Finding>) {
+    if dataset.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+        let finding = Finding::new("dataset.path", "the folder that holds the pictures", "nothing");
+        findings.push(finding.help("add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg"));
+    }
+    if let Some(test) = dataset.test {
+        number(findings, "dataset.test", test, |x| x > 0.0 && x <= 0.9, "a share above 0 and up to 0.9");
     }
 }
 

@@ -10,6 +10,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{OptimizerName, ScheduleName};
 
 use super::super::header::usage;
@@ -20,7 +21,10 @@ use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
 /// Rows that all facts take.
-pub const HEIGHT: u16 = 11;
+pub const HEIGHT: u16 = 12;
+
+/// From this share on, waiting for pictures is what makes training slow.
+const SLOW_DATA: f64 = 0.2;
 
 type Fact = (&'static str, String, Style);
 
@@ -35,6 +39,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Opti
         frozen(run),
         optimizer(run),
         data(run),
+        classes(run),
         threads(run),
         exactness(run),
     ];
@@ -58,14 +63,21 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     ("learning rate", format!("{value}{schedule}"), THEME.text)
 }
 
+/// With the share of time in which steps waited for pictures, where pictures have to be decoded.
 fn speed(run: &Run, cursor: Option<u32>) -> Fact {
-    let of_epoch =
-        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.images_per_second);
-    let last = run.state.epochs.last().map(|epoch| epoch.images_per_second);
+    let last = run.state.epochs.last();
+    let chosen = cursor.and_then(|epoch| run.state.epochs.iter().find(|other| other.epoch == epoch));
     let now = run.state.batch.as_ref().map(|batch| batch.images_per_second);
-    let value =
-        cursor.and_then(of_epoch).or(now).or(last).map_or_else(|| NOT_YET.to_owned(), |speed| format!("{speed:.0}"));
-    ("images/s", value, THEME.text)
+    let of = |epoch: &Epoch| epoch.images_per_second;
+    let speed = chosen.map(of).or(now).or(last.map(of));
+    let value = speed.map_or_else(|| NOT_YET.to_owned(), |speed| format!("{speed:.0}"));
+    match chosen.or(last).and_then(|epoch| epoch.data_wait) {
+        None => ("images/s", value, THEME.text),
+        Some(share) => {
+            let style = if share > SLOW_DATA { THEME.warning } else { THEME.text };
+            ("images/s", format!("{value}, waits {:.0} %", share * 100.0), style)
+        }
+    }
 }
 
 fn device(run: &Run) -> Fact {
@@ -113,6 +125,16 @@ fn optimizer(run: &Run) -> Option<Fact> {
 fn data(run: &Run) -> Option<Fact> {
     let dataset = run.state.dataset.as_ref()?;
     Some(("images", format!("{} train, {} val", dataset.train, dataset.validation), THEME.text))
+}
+
+/// The range from the rarest class to the commonest.
+fn classes(run: &Run) -> Option<Fact> {
+    let dataset = run.state.dataset.as_ref()?;
+    let (smallest, largest) = (dataset.smallest.as_ref()?.images, dataset.largest.as_ref()?.images);
+    let range = if smallest == largest { smallest.to_string() } else { format!("{smallest} to {largest}") };
+    // Ten times fewer images than another class: such a class is easily never predicted.
+    let style = if smallest.saturating_mul(10) < largest { THEME.warning } else { THEME.text };
+    Some(("classes", format!("{}, {range} images", dataset.classes), style))
 }
 
 fn threads(run: &Run) -> Option<Fact> {

@@ -20,7 +20,7 @@ use crate::store::Run;
 
 pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     let measured = run.state.model.as_ref().map(|facts| facts.counts.clone());
-    let Some(all) = measured.or_else(|| run.experiment.as_ref().map(counts)) else {
+    let Some(all) = measured.or_else(|| run.experiment.as_ref().and_then(counts)) else {
         paint::left(buf, area, "parameters: not known yet", THEME.muted);
         return;
     };

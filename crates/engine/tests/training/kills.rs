@@ -1,16 +1,12 @@
 //! A run that is killed again and again, a third of the times in the middle of a save, ends with the bits of one that never was.
 //! `WARMSTART_KILLS` says how often (100; the soak test asks for 1,000).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use support::{finish, log, new_run, start, state};
+use super::support::{finish, log, new_run, start, state};
 use warmstart_schema::checkpoint::{self, Content};
 use warmstart_schema::run::RunDir;
 use warmstart_schema::storage::Disk;

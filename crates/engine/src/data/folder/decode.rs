@@ -1,0 +1,116 @@
+//! One picture from its file: refused before it can take too much memory, turned as its camera was held, without
+//! transparency, resized.
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+/// Larger files are not read.
+const MAX_FILE: u64 = 128 << 20;
+/// Longer sides are refused: such a picture is a mistake or a trap.
+const MAX_SIDE: u32 = 30_000;
+/// More pixels are refused: every decoder thread may hold as many.
+const MAX_PIXELS: u64 = 100_000_000;
+/// Bytes that a decoder may take.
+const MAX_MEMORY: u64 = 512 << 20;
+
+/// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row. The largest square around its centre is
+/// resized, which is to resize the shorter side and crop the longer one.
+pub fn read(path: &Path, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+    // A decoder that panics has met a picture that it does not understand.
+    catch_unwind(AssertUnwindSafe(|| decode(&bytes(path)?, side, resizer, out))).unwrap_or_else(|_| {
+        *resizer = Resizer::new();
+        Err(anyhow!("the decoder panicked"))
+    })
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    // To open a pipe would wait for its writer.
+    ensure!(fs::metadata(path).context("cannot be found")?.is_file(), "is not a file");
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).context("cannot be opened")?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot be read")?;
+    ensure!(!bytes.is_empty(), "is empty");
+    ensure!(bytes.len() as u64 <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8], side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("cannot be read")?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg) => ensure!(is_whole_jpeg(bytes), "is a JPEG that breaks off"),
+        Some(ImageFormat::Png | ImageFormat::WebP) => {}
+        _ => bail!("is neither PNG, JPEG nor WebP"),
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_MEMORY);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    let is_sane = width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS;
+    ensure!(is_sane && decoder.total_bytes() <= MAX_MEMORY, "has {width}×{height} pixels, which is too many");
+    // Of broken metadata nothing follows for the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = opaque(DynamicImage::from_decoder(decoder)?);
+    resize(&picture, side, resizer, out)?;
+    turn(orientation, side, out)
+}
+
+/// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    // Of what begins with 0xff, these have no content: fill bytes, the image's start, and what stands within compressed data.
+    let has_content = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
+    let mut rest = bytes;
+    while let Some(next) = rest.windows(2).position(has_content) {
+        let length = match rest[next + 1..] {
+            [0xd9, ..] => return true,
+            [_, high, low, ..] => usize::from(u16::from_be_bytes([high, low])),
+            _ => return false,
+        };
+        rest = rest.get(next + 2 + length..).unwrap_or_default();
+    }
+    false
+}
+
+/// RGB with 8 bits a channel; what is transparent shows white.
+fn opaque(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let picture = picture.into_rgba8();
+    let (width, height) = picture.dimensions();
+    let over_white = |channel: u8, alpha: u8| {
+        let (channel, alpha) = (u32::from(channel), u32::from(alpha));
+        u8::try_from((channel * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX)
+    };
+    RgbImage::from_fn(width, height, |x, y| {
+        let [red, green, blue, alpha] = picture.get_pixel(x, y).0;
+        image::Rgb([red, green, blue].map(|channel| over_white(channel, alpha)))
+    })
+}
+
+fn resize(picture: &RgbImage, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+    let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)?;
+    let mut to = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
+    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
+    let options = ResizeOptions::new().resize_alg(filter).fit_into_destination(None);
+    Ok(resizer.resize(&from, &mut to, &options)?)
+}
+
+/// Turns what was resized: a square is turned at little cost.
+fn turn(orientation: Orientation, side: u32, out: &mut [u8]) -> Result<()> {
+    if orientation != Orientation::NoTransforms {
+        let square = RgbImage::from_raw(side, side, out.to_vec()).context("a square of another size")?;
+        let mut square = DynamicImage::from(square);
+        square.apply_orientation(orientation);
+        out.copy_from_slice(square.as_bytes());
+    }
+    Ok(())
+}

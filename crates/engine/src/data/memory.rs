@@ -1,0 +1,77 @@
+//! Sources that lie on the device as a whole.
+
+use anyhow::Result;
+use tch::{Device, IndexOp, Kind, Tensor};
+use warmstart_schema::experiment::Labels;
+
+use super::{Batch, Batches, Input, Pictures, Source};
+
+/// Pictures and the labels that are learnt, on the device.
+#[derive(Debug)]
+pub struct OnDevice {
+    /// Bytes `[N, 3, H, W]`.
+    pixels: Tensor,
+    /// Class numbers `[N]`.
+    labels: Tensor,
+}
+
+impl OnDevice {
+    pub fn new(pictures: &Pictures, labels: Labels, device: Device) -> Result<Self> {
+        let count = i64::try_from(pictures.len())?;
+        let pixels =
+            Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
+        let labels: Vec<i64> = pictures.labels(labels).iter().map(|&label| i64::from(label)).collect();
+        Ok(Self { pixels: pixels.f_to_device(device)?, labels: Tensor::f_from_slice(&labels)?.f_to_device(device)? })
+    }
+}
+
+impl Source for OnDevice {
+    fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
+        let pixels = self.pixels.shallow_clone();
+        let images = move |indices: &Tensor| -> Result<Input> {
+            Ok(Input::Images(pixels.f_index_select(0, indices)?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?))
+        };
+        picked(order, size, &self.labels, images)
+    }
+}
+
+/// Features of pictures, and their labels.
+#[derive(Debug)]
+pub struct Features {
+    /// `[N, F]`.
+    features: Tensor,
+    /// Class numbers `[N]`.
+    labels: Tensor,
+}
+
+impl Features {
+    pub fn new(features: &[Tensor], labels: &[Tensor]) -> Result<Self> {
+        Ok(Self { features: Tensor::f_cat(features, 0)?, labels: Tensor::f_cat(labels, 0)? })
+    }
+}
+
+impl Source for Features {
+    fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
+        let features = self.features.shallow_clone();
+        picked(order, size, &self.labels, move |indices| Ok(Input::Features(features.f_index_select(0, indices)?)))
+    }
+}
+
+/// Batches that are picked from tensors by index.
+fn picked(
+    order: &[u32],
+    size: usize,
+    labels: &Tensor,
+    input: impl Fn(&Tensor) -> Result<Input> + 'static,
+) -> Result<Batches> {
+    let indices: Vec<i64> = order.iter().map(|&index| i64::from(index)).collect();
+    let (indices, labels) = (Tensor::f_from_slice(&indices)?.f_to_device(labels.device())?, labels.shallow_clone());
+    let batches: Vec<Vec<u32>> = order.chunks(size).map(<[u32]>::to_vec).collect();
+    let mut start = 0;
+    Ok(Box::new(batches.into_iter().map(move |members| {
+        let end = start + i64::try_from(members.len())?;
+        let indices = indices.f_i(start..end)?;
+        start = end;
+        Ok(Batch { input: input(&indices)?, labels: labels.f_index_select(0, &indices)?, members, waited: None })
+    })))
+}

@@ -1,0 +1,72 @@
+"""Writes pictures.json beside this file: what Pillow makes of pictures, and PyTorch's weighted cross-entropy.
+
+pip install torch==2.13.0 numpy pillow        python pictures.py
+
+Pictures follow a formula that the test repeats, so only what Pillow makes of them is stored. The CMYK JPEG is stored whole,
+because the test cannot write one.
+"""
+import io
+import json
+import pathlib
+
+import torch
+from PIL import Image
+
+SIDE = 16
+
+
+def formula(width, height):
+    """Smooth enough that a filter shows, not symmetric in any way."""
+    def pixel(x, y):
+        return ((x * 5 + y * 3) % 256, (x * x // 7 + y) % 256, (y * 9 + 40 * (x // 6)) % 256)
+    image = Image.new("RGB", (width, height))
+    image.putdata([pixel(x, y) for y in range(height) for x in range(width)])
+    return image
+
+
+def resized(image):
+    """The largest centred square, antialiased."""
+    width, height = image.size
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    box = (left, top, left + short, top + short)
+    return list(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box).tobytes())
+
+
+def cmyk():
+    """Four fields of flat colour."""
+    image = Image.new("CMYK", (32, 32))
+    image.putdata([(200 * (x // 16), 180 * (y // 16), 30, 20) for y in range(32) for x in range(32)])
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=95)
+    decoded = Image.open(io.BytesIO(file.getvalue()))
+    assert decoded.mode == "CMYK"
+    return {"file": file.getvalue().hex(), "fields": [decoded.convert("RGB").getpixel(at) for at in [(8, 8), (24, 8), (8, 24), (24, 24)]]}
+
+
+def weighted():
+    """Class counts and scikit-learn's balanced weights for them, n / (k n_c), in PyTorch's criterion."""
+    counts = torch.tensor([5, 40, 1, 14])
+    weights = counts.sum() / (len(counts) * counts)
+    logits = torch.tensor([[2.0, -1.0, 0.5, 0.0], [0.1, 0.2, 0.3, 0.4], [-3.0, 1.0, 4.0, 0.0], [1.0, 1.0, 1.0, 2.0]], requires_grad=True)
+    labels = torch.tensor([0, 1, 2, 1])
+    loss = torch.nn.CrossEntropyLoss(weight=weights)(logits, labels)
+    loss.backward()
+    return {
+        "counts": counts.tolist(),
+        "weights": weights.tolist(),
+        "logits": logits.tolist(),
+        "labels": labels.tolist(),
+        "loss": loss.item(),
+        "gradient": logits.grad.tolist(),
+    }
+
+
+sizes = [(50, 37), (37, 50), (16, 16), (9, 7), (200, 17), (64, 64)]
+result = {
+    "side": SIDE,
+    "resized": [{"width": w, "height": h, "pixels": resized(formula(w, h))} for w, h in sizes],
+    "cmyk": cmyk(),
+    "weighted": weighted(),
+}
+pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(result) + "\n")

@@ -1,0 +1,74 @@
+//! Picture files of every kind, made when a test needs them.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+/// The picture of `reference/pictures.py`.
+pub fn formula(width: u32, height: u32) -> RgbImage {
+    let byte = |value: u32| u8::try_from(value % 256).unwrap();
+    RgbImage::from_fn(width, height, |x, y| Rgb([byte(x * 5 + y * 3), byte(x * x / 7 + y), byte(y * 9 + 40 * (x / 6))]))
+}
+
+pub fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// A PNG that claims to have this size and holds nothing of it.
+pub fn claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut png = encoded(RgbImage::new(1, 1), ImageFormat::Png);
+    let header = [b"IHDR".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    png[12..29].copy_from_slice(&header);
+    png[29..33].copy_from_slice(&crc32(&header).to_be_bytes());
+    png
+}
+
+/// PNG's checksum, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
+/// What no decoder should take, with a word of what is said about it.
+pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let jpeg = encoded(formula(60, 40), ImageFormat::Jpeg);
+    let png = encoded(formula(60, 40), ImageFormat::Png);
+    let webp = encoded(formula(60, 40), ImageFormat::WebP);
+    vec![
+        ("half.jpg", jpeg[..jpeg.len() / 2].to_vec(), "breaks off"),
+        ("end.jpg", jpeg[..jpeg.len() - 2].to_vec(), "breaks off"),
+        ("half.png", png[..png.len() / 2].to_vec(), ""),
+        ("half.webp", webp[..webp.len() / 2].to_vec(), ""),
+        ("text.png", b"this is no picture".to_vec(), "neither PNG, JPEG nor WebP"),
+        ("gif.jpg", b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), "neither PNG, JPEG nor WebP"),
+        ("nothing.jpeg", Vec::new(), "is empty"),
+        ("strip.png", encoded(RgbImage::new(60_000, 1), ImageFormat::Png), "60000"),
+        ("bomb.png", claiming(25_000, 25_000), "25000×25000"),
+        ("claim.png", claiming(u32::MAX, u32::MAX), ""),
+    ]
+}
+
+/// A folder with three classes of different sizes that can be told apart by their colours, in three formats. In `parts` of
+/// it, or in the folder itself.
+pub fn folder(root: &Path, parts: &[&str]) {
+    for part in parts {
+        for (class, images, hue) in [("blue ones", 20, 2), ("green", 12, 1), ("red", 31, 0)] {
+            let folder = root.join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..images {
+                let mut picture = formula(30 + index % 17, 50 - index % 13);
+                for pixel in picture.pixels_mut() {
+                    pixel[hue] = pixel[hue] / 2 + 128;
+                }
+                let (ending, format) =
+                    [("png", ImageFormat::Png), ("jpg", ImageFormat::Jpeg), ("WebP", ImageFormat::WebP)]
+                        [index as usize % 3];
+                fs::write(folder.join(format!("{index:02}.{ending}")), encoded(picture, format)).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The real worker on folders of pictures.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use warmstart_schema::prediction::{Answer, Predictions};
+
+use super::pictures::{broken, folder};
+use super::*;
+
+/// A run of the small model on the pictures below `data`.
+fn run_on(root: &Path, data: &Path, changes: &[&str]) -> RunDir {
+    let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
+    let changes = [&[dataset.as_str(), "input.resize=32", "train.batch_size=8"], changes].concat();
+    new_run(root, &changes).0
+}
+
+fn notes(run: &RunDir) -> Vec<String> {
+    state(run).notes.into_iter().map(|note| note.text).collect()
+}
+
+fn predict(run: &RunDir, images: &[PathBuf]) -> Answer {
+    let worker = env!("CARGO_BIN_EXE_warmstart-worker");
+    let output = Command::new(worker).arg("predict").arg(run.path()).args(images).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn predictions(run: &RunDir, images: &[PathBuf]) -> Predictions {
+    match predict(run, images) {
+        Answer::Predictions(predictions) => predictions,
+        Answer::Refused { error, help } => panic!("{error}; {help}"),
+    }
+}
+
+/// All pictures of a part, with the class that each shows.
+fn pictures_in(part: &Path) -> Vec<(String, PathBuf)> {
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let class = |folder: &PathBuf| folder.file_name().unwrap().to_str().unwrap().to_owned();
+    entries(part).iter().flat_map(|folder| entries(folder).into_iter().map(|path| (class(folder), path))).collect()
+}
+
+#[test]
+fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &[""]);
+    for (name, bytes, _) in broken() {
+        fs::write(data.join("red").join(name), bytes).unwrap();
+    }
+    let changes = ["train.epochs=3", "train.class_weights=balanced"];
+    let straight = run_on(root.path(), &data, &changes);
+    assert!(finish(&straight), "{}", log(&straight));
+    let told = state(&straight);
+    let dataset = told.dataset.unwrap();
+    // 12, 20 and 31 + 10 pictures: a fifth is for the test, then 30 % of the others validate.
+    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.classes), (41, 17, 15, 3));
+    let (smallest, largest) = (dataset.smallest.unwrap(), dataset.largest.unwrap());
+    assert_eq!((smallest.name.as_str(), largest.name.as_str()), ("green", "red"));
+    assert!(told.epochs.iter().all(|epoch| (0.0..=1.0).contains(&epoch.data_wait.unwrap())));
+    let notes = notes(&straight);
+    let left_out: Vec<&String> = notes.iter().filter(|note| note.starts_with("left out")).collect();
+    let count: usize = left_out.iter().map(|note| note.split(' ').nth(2).unwrap().parse::<usize>().unwrap()).sum();
+    assert_eq!(count, broken().len(), "{notes:?}");
+    assert!(log(&straight).contains("red/text.png: is neither PNG, JPEG nor WebP"), "{}", log(&straight));
+    let labels = straight.labels().unwrap().unwrap();
+    assert_eq!(
+        (labels.names.join(","), labels.train_images.iter().sum()),
+        ("blue ones,green,red".to_owned(), dataset.train)
+    );
+
+    let stopped = run_on(root.path(), &data, &changes);
+    let mut child = start(&stopped);
+    wait_for(&stopped, &mut child, |event| matches!(event, Event::Batch(batch) if batch.step > 0));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::SIGTERM)
+        .unwrap();
+    assert!(child.wait().unwrap().success(), "{}", log(&stopped));
+    let half = last(&stopped).state;
+    assert!(half.batch > 0 && half.epoch == 0, "{half:?}");
+    assert!(finish(&stopped), "{}", log(&stopped));
+    assert_eq!(state(&stopped).attempt.unwrap().not_exact, [""; 0]);
+    assert_eq!((last(&stopped), figures(&stopped)), (last(&straight), figures(&straight)));
+}
+
+#[test]
+fn a_run_predicts_its_pictures_as_its_own_evaluation_does() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &["train", "val", "test"]);
+    // The frozen base's features are kept, and come from the same pictures.
+    let run = run_on(root.path(), &data, &["model.freeze=backbone", "augment={}", "train.epochs=6"]);
+    assert!(finish(&run), "{}", log(&run));
+    let measured = state(&run).test.unwrap();
+    let pictures = pictures_in(&data.join("test"));
+    let paths: Vec<PathBuf> = pictures.iter().map(|(_, path)| path.clone()).collect();
+    let answer = predictions(&run, &paths);
+    assert_eq!((answer.images.len(), answer.epoch), (63, measured.epoch));
+    let (mut right, mut loss) = (0.0, 0.0);
+    for ((class, _), predicted) in pictures.iter().zip(&answer.images) {
+        right += f64::from(predicted.classes[0].name == *class);
+        loss -= predicted.classes.iter().find(|other| other.name == *class).unwrap().probability.ln();
+        assert!((predicted.classes.iter().map(|class| class.probability).sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+    assert!((right / 63.0 - measured.accuracy).abs() < 1e-12, "{right} of 63, {measured:?}");
+    assert!((loss / 63.0 - measured.loss).abs() < 1e-5, "{} {measured:?}", loss / 63.0);
+    // Colours tell these classes apart, so that it must have learnt something.
+    assert!(measured.accuracy > 0.6, "{measured:?}");
+
+    let none = root.path().join("none.png");
+    let mixed = predictions(&run, &[none, paths[0].clone()]);
+    assert!(mixed.images[0].error.as_ref().unwrap().contains("cannot be found"), "{mixed:?}");
+    assert_eq!(mixed.images[1], answer.images[0]);
+}
+
+#[test]
+fn a_run_on_small_pictures_predicts_pictures_of_any_size() {
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &["train.epochs=1"]).0;
+    let picture = root.path().join("-any.png");
+    image::RgbImage::from_pixel(200, 90, image::Rgb([200, 30, 30])).save(&picture).unwrap();
+    let Answer::Refused { error, .. } = predict(&run, std::slice::from_ref(&picture)) else { panic!() };
+    assert!(error.contains("no checkpoint"), "{error}");
+    assert!(finish(&run), "{}", log(&run));
+    let answer = predictions(&run, &[picture]);
+    let names: Vec<&str> = answer.images[0].classes.iter().map(|class| class.name.as_str()).collect();
+    assert_eq!(names.len(), 5);
+    assert!(run.labels().unwrap().unwrap().names.iter().any(|name| name == names[0]), "{names:?}");
+    assert!(names.contains(&"Flags") || names.contains(&"Symbols") || names.contains(&"Objects"), "{names:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_or_changed_is_explained() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &["train"]);
+    let spoilt = data.join("train/green/spoilt.png");
+    fs::write(&spoilt, "no picture").unwrap();
+    let dataset = format!("dataset={{name: image_folder, strict: true, path: {}}}", data.display());
+    let strict = new_run(root.path(), &[&dataset, "input.resize=32", "train.batch_size=8"]).0;
+    assert!(!finish(&strict));
+    let (kind, error, help) = failure(&strict);
+    assert_eq!(kind, Failure::Input);
+    assert!(error.contains("green/spoilt.png") && help.contains("dataset.strict"), "{error} / {help}");
+
+    let missing = run_on(root.path(), &data.join("none"), &[]);
+    assert!(!finish(&missing));
+    assert!(failure(&missing).1.contains("none"), "{:?}", failure(&missing));
+
+    let run = run_on(root.path(), &data, &[]);
+    let mut child = start(&run);
+    wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Another picture makes it another training; another class makes it impossible.
+    fs::copy(data.join("train/green/00.png"), data.join("train/green/99.png")).unwrap();
+    assert!(finish(&run), "{}", log(&run));
+    let reasons = state(&run).attempt.unwrap().not_exact;
+    assert!(reasons.iter().any(|reason| reason.contains("pictures were added")), "{reasons:?}");
+    let run = run_on(root.path(), &data, &[]);
+    let mut child = start(&run);
+    wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::rename(data.join("train/green"), data.join("train/grass")).unwrap();
+    assert!(!finish(&run));
+    assert!(failure(&run).1.contains("gone: green; new: grass"), "{:?}", failure(&run));
+}

@@ -1,0 +1,41 @@
+//! What `warmstart-worker predict` answers on its stdout, in JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::RunId;
+
+/// The answer: what a run says about pictures, or why it cannot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    Predictions(Predictions),
+    Refused { error: String, help: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predictions {
+    pub run: RunId,
+    /// Of the checkpoint that was asked.
+    pub epoch: u32,
+    pub step: u64,
+    /// In the order asked for.
+    pub images: Vec<Predicted>,
+}
+
+/// One picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predicted {
+    /// Its path, as text.
+    pub image: String,
+    /// The most probable classes, the best first; none of a picture that cannot be read.
+    pub classes: Vec<ClassProbability>,
+    /// Why it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassProbability {
+    pub name: String,
+    pub probability: f64,
+}

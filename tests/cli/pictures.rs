@@ -1,0 +1,49 @@
+//! Folders of one's own pictures, and what a run sees in a picture.
+
+use crate::place::Place;
+
+const OWN: &str = "name: Mine\ndataset: { name: image_folder, path: pictures }\nmodel: { backbone: resnet18, weights: random }\n\
+    train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+
+#[test]
+fn the_folder_says_how_many_classes_there_are() {
+    let place = Place::new();
+    let file = place.write("mine.yaml", OWN);
+    let said = place.say(&["params", &file]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("pictures cannot be read") && said.err.contains("train/<class>"), "{}", said.err);
+    assert!(place.say(&["check", &file]).out.contains("not here yet: data: the folder pictures"));
+    for class in ["ape", "bee", "cow\u{1b}[31m"] {
+        place.write(&format!("pictures/train/{class}/1.png"), "");
+    }
+    let checked = place.say(&["check", &file]);
+    assert!(checked.out.contains("3 classes: ape, bee, cow[31m\n"), "{}", checked.out);
+    let said = place.say(&["params", &file]);
+    assert!(said.out.starts_with("Mine: resnet18 at 224 px, 3 classes\n"), "{}", said.out);
+    // The head's last layer has a weight for each of 256 hidden units and a bias, for each class.
+    let trainable =
+        |place: &Place| place.say(&["params", &file, "--json"]).json()["trainable_params"].as_u64().unwrap();
+    let three = trainable(&place);
+    place.write("pictures/train/dog/1.png", "");
+    assert_eq!(trainable(&place) - three, 257);
+}
+
+#[test]
+fn predictions_come_as_a_list_and_a_bad_picture_hides_no_other() {
+    let place = Place::new();
+    assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
+    let run = place.runs()[0]["run"].as_str().unwrap().to_owned();
+    let said = place.say(&["predict", &run, "good.png", "bad.png"]);
+    assert_eq!(said.out, "good.png\n  1   87.50 %  tiger\n  2   12.50 %  lion\n");
+    assert_eq!((said.code, said.err.as_str()), (2, "error: bad.png: is empty\n"));
+    let json = place.say(&["predict", &run, "good.png", "--json"]);
+    assert_eq!((json.code, json.json()["images"][0]["classes"][0]["name"].as_str()), (0, Some("tiger")));
+    assert_eq!(json.json()["epoch"], 3);
+
+    let refused = place.say_with("no-checkpoint", &["predict", &run, "good.png"]);
+    assert_eq!((refused.code, refused.err.as_str()), (2, "error: no checkpoint yet\nhelp: wait\n"));
+    let mute = place.say_with("no-libtorch", &["predict", &run, "good.png"]);
+    assert!(mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"), "{}", mute.err);
+    assert_eq!(place.say(&["predict", "nothing", "good.png"]).code, 3);
+    assert_eq!(place.say(&["predict", &run]).code, 2);
+}
