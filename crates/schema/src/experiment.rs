@@ -57,7 +57,7 @@ pub struct Dataset {
     /// Use only the first so many training images, and as many test images: for a quick try, not for a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// A folder that holds the dataset's files; left out, the usual places are searched.
+    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
