@@ -33,7 +33,7 @@ Runs are named by id, by its first characters, or by an experiment: its newest r
 
 Exit codes:
     0  done as asked
-    1  a run or a download failed, or the disk did
+    1  a run failed, or a download, or the disk
     2  wrong input: the command line, an experiment file, or a run that is not in the right state
     3  nothing has that name, or a folder is not there
     4  the training program or its libtorch is missing

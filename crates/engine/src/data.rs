@@ -129,7 +129,9 @@ pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow
         places.downloads.display(),
         looked.join(", ")
     );
-    Blame::input(format!("the files of {} are not on this machine", name.as_str()), help)
+    let (train, test) = name.files().unwrap_or_default();
+    let files = [train, test].concat().join(", ");
+    Blame::input(format!("the files of {} ({files}) are not on this machine", name.as_str()), help)
 }
 
 #[cfg(test)]

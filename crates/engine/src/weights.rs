@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()> {
     let entries = parse(bytes)?;
     let wanted: Vec<&NamedTensor> = model.tensors().iter().filter(|t| policy.wants(&t.name)).collect();
-    let names = wanted.iter().map(|t| t.name.clone()).collect();
+    let names: Vec<&str> = wanted.iter().map(|t| t.name.as_str()).collect();
     check_names(model.spec().backbone, &entries, &names, policy)?;
     let mut fresh = Vec::with_capacity(wanted.len());
     for target in &wanted {
@@ -82,7 +82,7 @@ pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
     let bytes = read(path)?;
     let entries = parse(&bytes)?;
     let architecture = Architecture::new(backbone);
-    let names = architecture.tensors().map(|t| t.name.clone()).collect();
+    let names: Vec<&str> = architecture.tensors().map(|t| t.name.as_str()).collect();
     check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
     architecture.tensors().try_for_each(|t| check_entry(&t.name, &t.shape, &entries[t.name.as_str()]))
 }
@@ -99,10 +99,11 @@ impl LoadPolicy {
     }
 }
 
-fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &BTreeSet<String>, policy: LoadPolicy) -> Result<()> {
-    let missing: Vec<_> = wanted.iter().map(String::as_str).filter(|name| !entries.contains_key(*name)).collect();
+fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &[&str], policy: LoadPolicy) -> Result<()> {
+    let expected: BTreeSet<_> = wanted.iter().copied().collect();
+    let missing: Vec<_> = wanted.iter().copied().filter(|name| !entries.contains_key(*name)).collect();
     let extra: Vec<_> =
-        entries.keys().map(String::as_str).filter(|name| !wanted.contains(*name) && !policy.ignores(name)).collect();
+        entries.keys().map(String::as_str).filter(|name| !expected.contains(name) && !policy.ignores(name)).collect();
     if missing.is_empty() && extra.is_empty() {
         return Ok(());
     }

@@ -143,7 +143,7 @@ fn a_run_without_network_says_where_to_put_what_it_lacks() {
     for (changes, lacking, put) in [
         (
             &["dataset.name=cifar10", "dataset.labels=fine"][..],
-            "the files of cifar10",
+            "the files of cifar10 (data_batch_1.bin",
             "put cifar-10-binary.tar.gz into",
         ),
         (&IMAGENET[..], "the ImageNet weights timm/efficientnet_b0.ra_in1k", "put model.safetensors of"),
