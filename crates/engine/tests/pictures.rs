@@ -1,6 +1,6 @@
 //! Pictures from files: decoded as Pillow does, refused by name where they are broken, in batches whatever the number of
 //! decoders.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
 
 #[path = "support/pictures.rs"]
 mod pictures;
