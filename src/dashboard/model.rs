@@ -64,6 +64,7 @@ pub enum QueueWatch {
 
 /// The open screen and its state.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as are open, a handful")]
 pub enum Screen {
     Experiments(ListView<Place>),
     Run(RunView),

@@ -241,7 +241,8 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names) -> io::Result<
 pub fn remove_unfinished(storage: &impl Storage, run: &RunDir) -> io::Result<()> {
     let folder = run.checkpoints();
     let names = storage.names(&folder)?;
-    names.iter().filter(|name| name.ends_with(".new")).try_for_each(|name| storage.remove_dir(&folder.join(name)))
+    let mut asides = names.iter().filter(|name| name.starts_with(".step-"));
+    asides.try_for_each(|name| storage.remove_dir(&folder.join(name)))
 }
 
 /// Steps of all checkpoints, ascending.

@@ -61,7 +61,8 @@ pub struct Dataset {
     /// `image_folder`, so many drawn at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched. Required by `image_folder`.
+    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched. Required by
+    /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
