@@ -86,7 +86,7 @@ impl Place {
 pub fn sources(url: &str) -> Sources {
     let patience = Patience {
         connect: Duration::from_secs(5),
-        stall: Duration::from_millis(400),
+        stall: Duration::from_secs(5),
         pause: Duration::from_millis(5),
         longest_pause: Duration::from_millis(300),
     };
