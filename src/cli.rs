@@ -7,6 +7,7 @@ mod doctor;
 mod follow;
 mod home;
 mod list;
+mod models;
 mod names;
 mod output;
 mod params;
@@ -84,6 +85,8 @@ enum Color {
 enum Verb {
     /// List the experiments and how their newest runs stand
     List,
+    /// List the backbones with their parameters, their published weights and the size those are made for
+    Models,
     Check(check::Arguments),
     Params(params::Arguments),
     Train(train::Arguments),
@@ -144,6 +147,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
     match verb {
         None => home::open(context, ascii),
         Some(Verb::List) => list::list(context),
+        Some(Verb::Models) => models::models(context),
         Some(Verb::Check(arguments)) => check::check(context, &arguments),
         Some(Verb::Params(arguments)) => params::params(context, &arguments),
         Some(Verb::Train(arguments)) => train::train(context, &arguments),

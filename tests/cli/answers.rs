@@ -32,6 +32,24 @@ fn the_blocks_add_up_to_the_whole() {
 }
 
 #[test]
+fn every_backbone_is_listed_with_its_size_and_its_weights() {
+    let place = Place::new();
+    let json = place.say(&["models", "--json"]).json();
+    let models = json.as_array().unwrap();
+    let of = |name: &str| models.iter().find(|model| model["backbone"] == name).unwrap();
+    // timm's own counts, as its model cards have them.
+    assert_eq!((&of("resnet50")["params"], &of("resnet50")["statistics"]), (&23_508_032.into(), &53_120.into()));
+    assert_eq!((&of("convnext_tiny")["params"], &of("convnext_tiny")["statistics"]), (&27_820_128.into(), &0.into()));
+    assert_eq!(of("vit_small_patch16_224")["fixed_pixels"], true);
+    assert_eq!(of("efficientnet_b3")["pixels"], 288);
+    let text = place.say(&["models"]).out;
+    for model in models {
+        let line = text.lines().find(|line| line.split_whitespace().next() == model["backbone"].as_str()).unwrap();
+        assert!(line.contains(model["pretrained"].as_str().unwrap()), "{line}");
+    }
+}
+
+#[test]
 fn experiments_are_listed_with_the_study_first() {
     let said = Place::new().say(&["list", "--json"]);
     let json = said.json();

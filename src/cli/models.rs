@@ -1,0 +1,69 @@
+//! `warmstart models`
+
+use serde::Serialize;
+use warmstart_schema::architecture::{Architecture, Backbone};
+use warmstart_schema::catalog::Pretrained;
+
+use super::{Context, Exit, output};
+use crate::compare::thousands;
+
+#[derive(Serialize)]
+struct Model {
+    backbone: &'static str,
+    /// Of the base, without a head.
+    params: u64,
+    statistics: u64,
+    features: usize,
+    blocks: Vec<String>,
+    /// Side of the images that the published weights were trained or tuned on.
+    pixels: u32,
+    /// Whether it takes images of that size only.
+    fixed_pixels: bool,
+    pretrained: &'static str,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl Model {
+    fn of(backbone: Backbone) -> Self {
+        let (architecture, pretrained) = (Architecture::new(backbone), Pretrained::of(backbone));
+        let count = |statistic: bool| {
+            architecture.tensors().filter(|t| t.kind.is_statistic() == statistic).map(|tensor| tensor.len()).sum()
+        };
+        Self {
+            backbone: backbone.as_str(),
+            params: count(false),
+            statistics: count(true),
+            features: architecture.features,
+            pixels: pretrained.pixels,
+            fixed_pixels: backbone.fixed_pixels().is_some(),
+            pretrained: pretrained.hub,
+            mean: pretrained.mean,
+            std: pretrained.std,
+            blocks: architecture.blocks.into_iter().map(|block| block.name).collect(),
+        }
+    }
+}
+
+pub fn models(context: &Context) -> anyhow::Result<Exit> {
+    let models: Vec<Model> = Backbone::ALL.into_iter().map(Model::of).collect();
+    if context.json {
+        output::answer_json(&models)?;
+    } else {
+        let header = ["backbone", "pretrained weights", "params", "statistics", "features", "blocks", "px"];
+        output::answer(&output::columns(header, models.iter().map(row).collect(), 2))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn row(model: &Model) -> [String; 7] {
+    [
+        model.backbone.to_owned(),
+        model.pretrained.to_owned(),
+        thousands(model.params),
+        thousands(model.statistics),
+        model.features.to_string(),
+        model.blocks.len().to_string(),
+        format!("{}{}", model.pixels, if model.fixed_pixels { " only" } else { "" }),
+    ]
+}
