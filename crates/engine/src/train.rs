@@ -1,7 +1,9 @@
 //! Training: epochs of batches, validation after each, checkpoints, and one measurement on the test set at the end.
 
 mod batches;
+mod clock;
 mod evaluate;
+mod features;
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,6 @@ use tch::Tensor;
 use warmstart_schema::checkpoint::{self, Content, State, Sums};
 use warmstart_schema::event::{Batch, Checkpoint, Epoch, Event, Failure, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
-use warmstart_schema::pictures::listed;
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::seed;
@@ -19,6 +20,7 @@ use warmstart_schema::storage::Disk;
 pub(crate) use self::batches::autocast;
 use self::batches::none_readable;
 pub use self::batches::{Examples, steps_per_epoch};
+use self::clock::{Clock, evaluation_progress};
 use self::evaluate::{batch_sums, cross_entropy, evaluate, weighted_cross_entropy};
 use crate::augment::augment;
 use crate::data::{self, Input};
@@ -26,7 +28,7 @@ use crate::failure::Blame;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
 use crate::optimizer::Optimizer;
-use crate::report::{Reporter, log};
+use crate::report::Reporter;
 use crate::weights::{self, LoadPolicy};
 
 /// No more than this much training is ever at stake.
@@ -111,77 +113,6 @@ impl Trainer<'_> {
 
     fn steps_per_epoch(&self) -> usize {
         steps_per_epoch(self.setup.train.len(), self.batch_size())
-    }
-
-    /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
-    /// training images not unless they are augmented. False when it was interrupted.
-    fn keep_features(&mut self) -> Result<bool> {
-        let setup = &mut self.setup;
-        let model = &setup.model;
-        if model.spec().frozen_blocks < model.architecture().blocks.len() {
-            return Ok(true);
-        }
-        let (batch_size, precision) = (setup.experiment.train.batch_size as usize, setup.experiment.train.precision);
-        let total = setup.train.len() + setup.validation.len();
-        let mut all = vec![&mut setup.validation];
-        if setup.experiment.augment.is_identity() {
-            all.push(&mut setup.train);
-        }
-        let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
-        for examples in all {
-            let len = examples.len();
-            let (state, reporter, interrupt) = (&setup.state, &mut *setup.reporter, setup.interrupt);
-            let is_training = before > 0;
-            let begun = Instant::now();
-            let kept = examples.keep_features(model, batch_size, precision, |done| {
-                if reporter.is_due() {
-                    let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
-                    reporter.progress(Batch {
-                        epoch: state.epoch,
-                        step: state.step,
-                        batch: count((before + done) / batch_size),
-                        batches: count(total / batch_size),
-                        loss: f64::NAN,
-                        accuracy: f64::NAN,
-                        learning_rate: f64::NAN,
-                        images_per_second: rate,
-                        gradient_norm: f64::NAN,
-                    });
-                }
-                !interrupt.is_requested()
-            })?;
-            if is_training {
-                setup.state.train_time += begun.elapsed().as_secs_f64();
-            }
-            let Some(wait) = kept else { return Ok(false) };
-            waited += wait;
-            before += len;
-        }
-        if !waited.is_zero() {
-            let (seconds, share) =
-                (started.elapsed().as_secs_f64(), waited.as_secs_f64() / started.elapsed().as_secs_f64());
-            let text = format!(
-                "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
-                share * 100.0
-            );
-            setup.reporter.note(Level::Info, text);
-        }
-        self.tell_unreadable();
-        Ok(true)
-    }
-
-    /// Names pictures that could not be read: some in a note, all in the worker's log.
-    fn tell_unreadable(&mut self) {
-        let Setup { train, validation, test, reporter, .. } = &mut self.setup;
-        let found: Vec<String> = [train, validation, test].into_iter().flat_map(|part| part.unreadable()).collect();
-        for picture in &found {
-            log::line(&format!("left out: {picture}"));
-        }
-        if !found.is_empty() {
-            let what = if found.len() == 1 { "picture" } else { "pictures" };
-            let text = format!("left out {} {what} that cannot be read: {}", found.len(), listed(&found));
-            reporter.note(Level::Warning, text);
-        }
     }
 
     /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
@@ -479,52 +410,6 @@ impl Trainer<'_> {
         self.tell_unreadable();
         self.setup.reporter.tell(&Event::Test(Test { epoch, loss: sums.mean_loss(), accuracy: sums.accuracy() }));
         Ok(true)
-    }
-}
-
-/// How long the training of an epoch has run in this process, and over how many images.
-#[derive(Debug)]
-struct Clock {
-    started: Instant,
-    images: usize,
-    /// How much of it was spent waiting for pictures; none where they need not be decoded.
-    waited: Option<Duration>,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { started: Instant::now(), images: 0, waited: None }
-    }
-
-    /// Images a second, and the share of time spent waiting for pictures.
-    fn pace(&self) -> (f64, Option<f64>) {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
-        (self.rate(), self.waited.map(|waited| (waited.as_secs_f64() / seconds).min(1.0)))
-    }
-
-    /// Images a second.
-    fn rate(&self) -> f64 {
-        self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
-    }
-}
-
-fn evaluation_progress(
-    epoch: u32,
-    step: u64,
-    sums: &Sums,
-    (batch, batches): (usize, usize),
-    started: Instant,
-) -> Batch {
-    Batch {
-        epoch,
-        step,
-        batch: count(batch),
-        batches: count(batches),
-        loss: sums.mean_loss(),
-        accuracy: sums.accuracy(),
-        learning_rate: f64::NAN,
-        images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
-        gradient_norm: f64::NAN,
     }
 }
 
