@@ -115,14 +115,16 @@ pub fn launch_all(model: &mut Model) {
     };
     let mut lines = vec![first];
     lines.extend((busy > 0).then(|| format!("{busy} left out: running or queued already")));
-    lines.extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are missing on this machine")));
+    lines.extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are not here yet; r launches one")));
     lines.extend((broken > 0).then(|| format!("{broken} left out: a mistake in the file")));
     let effects: Vec<Effect> = in_order(files).into_iter().cloned().map(Effect::Launch).collect();
     model.popup = Some(Popup::Question { lines, effects });
 }
 
+/// What would have to be fetched first is launched one by one: who launches all does not ask for a download of hundreds of
+/// megabytes, or for a study that takes a GPU a day.
 fn lacks(model: &Model, entry: &Entry) -> bool {
-    entry.file.is_some_and(|file| !model.obstacles(file).is_empty())
+    entry.file.is_some_and(|file| !model.missing(file).is_empty())
 }
 
 /// Each experiment after the one whose weights it starts from; otherwise as they stand.
