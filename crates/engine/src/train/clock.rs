@@ -1,0 +1,55 @@
+//! How far and how fast training and evaluation go, and how much of the time is lost.
+
+use std::time::{Duration, Instant};
+
+use warmstart_schema::event::Batch;
+
+use super::count;
+use crate::checkpoint::Sums;
+
+/// How long the training of an epoch has run in this process, and over how many images.
+#[derive(Debug)]
+pub(super) struct Clock {
+    pub started: Instant,
+    pub images: usize,
+    /// How much of it was spent waiting for pictures; none where they need not be decoded.
+    pub waited: Option<Duration>,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { started: Instant::now(), images: 0, waited: None }
+    }
+
+    /// Images a second, and the share of time spent waiting for pictures.
+    pub fn pace(&self) -> (f64, Option<f64>) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        (self.rate(), self.waited.map(|waited| (waited.as_secs_f64() / seconds).min(1.0)))
+    }
+
+    /// Images a second.
+    pub fn rate(&self) -> f64 {
+        self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+}
+
+/// How far an evaluation is.
+pub(super) fn evaluation_progress(
+    epoch: u32,
+    step: u64,
+    sums: &Sums,
+    (batch, batches): (usize, usize),
+    started: Instant,
+) -> Batch {
+    Batch {
+        epoch,
+        step,
+        batch: count(batch),
+        batches: count(batches),
+        loss: sums.mean_loss(),
+        accuracy: sums.accuracy(),
+        learning_rate: f64::NAN,
+        images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
+        gradient_norm: f64::NAN,
+    }
+}

@@ -1,0 +1,83 @@
+//! What a frozen backbone makes of the pictures, computed once; and the pictures that could not be read.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use warmstart_schema::event::{Batch, Level};
+use warmstart_schema::pictures::listed;
+
+use super::{Setup, Trainer, count};
+use crate::report::log;
+
+impl Trainer<'_> {
+    /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
+    /// training images not unless they are augmented. False when it was interrupted.
+    pub(super) fn keep_features(&mut self) -> Result<bool> {
+        let setup = &mut self.setup;
+        let model = &setup.model;
+        if model.spec().frozen_blocks < model.architecture().blocks.len() {
+            return Ok(true);
+        }
+        let (batch_size, precision) = (setup.experiment.train.batch_size as usize, setup.experiment.train.precision);
+        let total = setup.train.len() + setup.validation.len();
+        let mut all = vec![&mut setup.validation];
+        if setup.experiment.augment.is_identity() {
+            all.push(&mut setup.train);
+        }
+        let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
+        for examples in all {
+            let len = examples.len();
+            let (state, reporter, interrupt) = (&setup.state, &mut *setup.reporter, setup.interrupt);
+            let is_training = before > 0;
+            let begun = Instant::now();
+            let kept = examples.keep_features(model, batch_size, precision, |done| {
+                if reporter.is_due() {
+                    let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
+                    reporter.progress(Batch {
+                        epoch: state.epoch,
+                        step: state.step,
+                        batch: count((before + done) / batch_size),
+                        batches: count(total / batch_size),
+                        loss: f64::NAN,
+                        accuracy: f64::NAN,
+                        learning_rate: f64::NAN,
+                        images_per_second: rate,
+                        gradient_norm: f64::NAN,
+                    });
+                }
+                !interrupt.is_requested()
+            })?;
+            if is_training {
+                setup.state.train_time += begun.elapsed().as_secs_f64();
+            }
+            let Some(wait) = kept else { return Ok(false) };
+            waited += wait;
+            before += len;
+        }
+        if !waited.is_zero() {
+            let (seconds, share) =
+                (started.elapsed().as_secs_f64(), waited.as_secs_f64() / started.elapsed().as_secs_f64());
+            let text = format!(
+                "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
+                share * 100.0
+            );
+            setup.reporter.note(Level::Info, text);
+        }
+        self.tell_unreadable();
+        Ok(true)
+    }
+
+    /// Names pictures that could not be read: some in a note, all in the worker's log.
+    pub(super) fn tell_unreadable(&mut self) {
+        let Setup { train, validation, test, reporter, .. } = &mut self.setup;
+        let found: Vec<String> = [train, validation, test].into_iter().flat_map(|part| part.unreadable()).collect();
+        for picture in &found {
+            log::line(&format!("left out: {picture}"));
+        }
+        if !found.is_empty() {
+            let what = if found.len() == 1 { "picture" } else { "pictures" };
+            let text = format!("left out {} {what} that cannot be read: {}", found.len(), listed(&found));
+            reporter.note(Level::Warning, text);
+        }
+    }
+}
