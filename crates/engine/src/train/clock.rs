@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use warmstart_schema::checkpoint::Sums;
 use warmstart_schema::event::Batch;
 
 use super::count;
-use crate::checkpoint::Sums;
 
 /// How long the training of an epoch has run in this process, and over how many images.
 #[derive(Debug)]

@@ -120,7 +120,8 @@ impl Simulated {
             disk.create_dir(ancestor).unwrap();
         }
         let mut state = disk.state.borrow_mut();
-        state.durable = state.live.clone();
+        let live = state.live.clone();
+        state.durable = live;
         state.pending.clear();
         state.calls = 0;
         drop(state);
@@ -266,7 +267,7 @@ impl Simulated {
     }
 
     /// Makes what is pending of one file or folder durable, unless this sync is the one that is left out.
-    fn synced(&self, inode: Inode, what: String) {
+    fn synced(&self, inode: Inode, what: &str) {
         let mut state = self.state.borrow_mut();
         let earlier = state.syncs[state.mark..].iter().filter(|sync| sync.starts_with(&format!("{what} ("))).count();
         let what = format!("{what} ({})", earlier + 1);
@@ -332,7 +333,7 @@ impl Write for SimulatedFile {
 impl Durable for SimulatedFile {
     fn sync(&mut self) -> io::Result<()> {
         self.disk.changing()?;
-        self.disk.synced(self.inode, format!("content of {}", shape(&self.path)));
+        self.disk.synced(self.inode, &format!("content of {}", shape(&self.path)));
         Ok(())
     }
 }
@@ -365,7 +366,7 @@ impl Storage for Simulated {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.changing()?;
         let inode = self.require(path)?;
-        self.synced(inode, format!("names in {}", shape(path)));
+        self.synced(inode, &format!("names in {}", shape(path)));
         Ok(())
     }
 
