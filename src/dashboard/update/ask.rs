@@ -115,8 +115,7 @@ pub fn launch_all(model: &mut Model) {
     };
     let mut lines = vec![first];
     lines.extend((busy > 0).then(|| format!("{busy} left out: running or queued already")));
-    lines
-        .extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are missing on this machine")));
+    lines.extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are missing on this machine")));
     lines.extend((broken > 0).then(|| format!("{broken} left out: a mistake in the file")));
     let effects: Vec<Effect> = in_order(files).into_iter().cloned().map(Effect::Launch).collect();
     model.popup = Some(Popup::Question { lines, effects });
