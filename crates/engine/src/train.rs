@@ -1,7 +1,7 @@
 //! Training: epochs of batches, validation after each, checkpoints, and one measurement on the test set at the end.
 
 mod batches;
-mod evaluate;
+pub mod evaluate;
 
 use std::time::{Duration, Instant};
 
