@@ -2,7 +2,7 @@
 
 mod batches;
 mod clock;
-mod evaluate;
+pub mod evaluate;
 mod features;
 
 use std::time::{Duration, Instant};

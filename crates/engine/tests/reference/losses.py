@@ -1,0 +1,97 @@
+"""Writes losses.json beside this file: 50 steps of plain PyTorch on two of the study's models, for `losses.rs` to follow.
+
+pip install torch==2.13.0 timm==1.0.31 numpy        OMP_NUM_THREADS=2 python losses.py
+
+Weights of base and head come of formula.py, so both sides start alike, but for the normalization that ends a residual block, whose
+weight is a tenth of the formula's: with full weights these deep bases amplify rounding so fast that two PyTorches part after ten
+steps. The batches are the first 48 training images of emoji98 by their index, 16 a batch, over and over; Adam, no augmentation, no
+dropout, float32. Each rate is the highest of those tried at which the comparison still means something: the loss clearly falls, and
+PyTorch in another memory layout (channels last) stays close to itself; `rounding` is how far they part at most, relative.
+"""
+import gzip
+import json
+import pathlib
+import sys
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import formula
+
+STEPS, BATCH, IMAGES, CLASSES, HIDDEN, DAMPING = 50, 16, 48, 98, 256, 0.1
+ASSETS = pathlib.Path(__file__).parents[4] / "assets"
+CASES = [
+    {"name": "ResNet, original input", "backbone": "resnet50", "resize": None, "frozen": False, "rate": 2e-6},
+    {"name": "EffNet, freeze", "backbone": "efficientnet_b0", "resize": 64, "frozen": True, "rate": 1e-3},
+]
+
+
+def emoji98():
+    """Pixels [N, 3, 32, 32] and fine labels [N] of all images, training images first."""
+    records = np.frombuffer(gzip.decompress((ASSETS / "emoji98.bin.gz").read_bytes()), np.uint8).reshape(-1, 3074)
+    return torch.tensor(records[:, 2:].reshape(-1, 3, 32, 32)), torch.tensor(records[:, 1].astype(np.int64))
+
+
+class Classifier(nn.Module):
+    """The study's head, on any of timm's bases."""
+
+    def __init__(self, base, features, classes=CLASSES, hidden=HIDDEN, dropout=0.0):
+        super().__init__()
+        self.base = base
+        self.dropout = nn.Dropout(dropout)
+        self.fc1, self.bn, self.fc2 = nn.Linear(features, hidden), nn.BatchNorm1d(hidden), nn.Linear(hidden, classes)
+
+    def head(self, features):
+        return self.fc2(self.bn(F.relu(self.fc1(self.dropout(features)))))
+
+    def forward(self, images):
+        return self.head(self.base(images))
+
+
+def prepare(pixels, config, resize, dtype):
+    mean, std = (torch.tensor(config[key], dtype=dtype).view(1, 3, 1, 1) for key in ("mean", "std"))
+    x = (pixels.to(dtype) / 255 - mean) / std
+    return F.interpolate(x, size=(resize, resize), mode="nearest") if resize else x
+
+
+def losses(case, layout):
+    base = timm.create_model(case["backbone"], num_classes=0)
+    model = Classifier(base, base.num_features)
+    formula.fill(model, lambda name: name.removeprefix("base.") if name.startswith("base.") else f"head.{name}")
+    with torch.no_grad():
+        for name, parameter in base.named_parameters():
+            if name.endswith("bn3.weight"):
+                parameter.mul_(DAMPING)
+    model.to(memory_format=layout).train()
+    base.requires_grad_(not case["frozen"])
+    if case["frozen"]:
+        base.eval()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=case["rate"])
+    pixels, labels = emoji98()
+    found = []
+    for step in range(STEPS):
+        at = step * BATCH % IMAGES
+        batch = prepare(pixels[at : at + BATCH], base.default_cfg, case["resize"], torch.float32)
+        loss = F.cross_entropy(model(batch.contiguous(memory_format=layout)), labels[at : at + BATCH])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+if __name__ == "__main__":
+    cases = []
+    for case in CASES:
+        found, again = losses(case, torch.contiguous_format), losses(case, torch.channels_last)
+        rounding = max(abs(a - b) / b for a, b in zip(again, found))
+        print(case["name"], f"loss {found[0]:.4f} to {found[-1]:.4f}, rounding {rounding:.1e}", file=sys.stderr, flush=True)
+        cases.append({**case, "rounding": rounding, "losses": found})
+    versions = {"torch": torch.__version__, "timm": timm.__version__}
+    facts = {**versions, "batch": BATCH, "images": IMAGES, "hidden": HIDDEN, "damping": DAMPING}
+    lines = ",\n".join(f"  {json.dumps(case)}" for case in cases)
+    path = pathlib.Path(__file__).with_suffix(".json")
+    path.write_text(json.dumps(facts)[:-1] + f', "cases": [\n{lines}\n]}}\n')
