@@ -1,7 +1,7 @@
 //! `warmstart models`
 
 use serde::Serialize;
-use warmstart_schema::architecture::{Architecture, Backbone};
+use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 
 use super::{Context, Exit, output};
@@ -28,7 +28,7 @@ impl Model {
     fn of(backbone: Backbone) -> Self {
         let (architecture, pretrained) = (Architecture::new(backbone), Pretrained::of(backbone));
         let count = |statistic: bool| {
-            architecture.tensors().filter(|t| t.kind.is_statistic() == statistic).map(|tensor| tensor.len()).sum()
+            architecture.tensors().filter(|t| t.kind.is_statistic() == statistic).map(TensorSpec::len).sum()
         };
         Self {
             backbone: backbone.as_str(),
