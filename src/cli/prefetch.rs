@@ -197,7 +197,9 @@ impl<'a> Show<'a> {
             let what = text::line(&fetch.what, 40);
             if bar.prefix() != what {
                 bar.set_prefix(what);
-                bar.reset();
+                // What was here before says nothing about the speed.
+                bar.set_position(fetch.done);
+                bar.reset_eta();
             }
             bar.set_length(fetch.total);
             bar.set_position(fetch.done);

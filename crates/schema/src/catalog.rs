@@ -328,3 +328,61 @@ fn installation() -> Vec<PathBuf> {
     let program = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     program.iter().flat_map(|path| path.ancestors().skip(2).take(3)).map(Path::to_path_buf).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(root: &Path, offline: bool) -> Places {
+        let downloads = root.join("datasets");
+        Places { weights: vec![], datasets: vec![downloads.clone()], downloads, hub: root.join("hub"), offline }
+    }
+
+    fn lacks(places: &Places, dataset: &str) -> Vec<Lack> {
+        let yaml = format!(
+            "name: x\ndataset: {dataset}\nmodel: {{ backbone: resnet18, weights: imagenet }}\n\
+             train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+        );
+        places.missing(&crate::experiment::parse(&yaml, "x.yaml").unwrap())
+    }
+
+    #[test]
+    fn what_is_lacking_is_fetched_unless_the_user_said_where_it_is_or_that_nothing_is() {
+        let root = tempfile::tempdir().unwrap();
+        let online = lacks(&places(root.path(), false), "{ name: cifar100 }");
+        assert!(online.len() == 2 && online.iter().all(|lack| lack.is_fetched), "{online:?}");
+        let offline = lacks(&places(root.path(), true), "{ name: cifar100 }");
+        assert!(offline.len() == 2 && offline.iter().all(|lack| !lack.is_fetched), "{offline:?}");
+        assert!(offline[0].text.contains("put cifar-100-binary.tar.gz into"), "{offline:?}");
+        let named = lacks(&places(root.path(), false), "{ name: cifar100, path: /nowhere }");
+        assert!(!named[0].is_fetched && named[0].text.contains("/nowhere"), "{named:?}");
+    }
+
+    #[test]
+    fn a_dataset_may_lie_unpacked_or_as_its_archive_where_it_is_looked_for_or_where_it_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let (places, cifar) = (places(root.path(), true), DatasetName::Cifar100);
+        let write = |folder: &Path, file: &str| {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join(file), "").unwrap();
+            folder.join(file)
+        };
+        let mine = root.path().join("mine");
+        let archive = write(&mine, "any-name.tgz");
+        assert_eq!(cifar.find_archive(Some(&archive), &places), Some(archive.clone()));
+        assert_eq!(cifar.find_archive(Some(&mine), &places), None);
+        let published = write(&mine, "cifar-100-binary.tar.gz");
+        assert_eq!(cifar.find_archive(Some(&mine), &places), Some(published));
+        assert_eq!(cifar.find_archive(None, &places), None);
+
+        let unpacked = places.downloads.join("cifar-100-binary");
+        write(&unpacked, "train.bin");
+        assert!(cifar.find(None, &places).is_err(), "half of it is not it");
+        write(&unpacked, "test.bin");
+        assert_eq!(cifar.find(None, &places), Ok(unpacked.clone()));
+        // A named archive is unpacked into the usual place; a named folder is the only one that counts.
+        assert_eq!(cifar.find(Some(&archive), &places), Ok(unpacked.clone()));
+        assert!(cifar.find(Some(&mine), &places).is_err());
+        assert_eq!(cifar.find(Some(&unpacked), &places), Ok(unpacked));
+    }
+}
