@@ -27,7 +27,7 @@ pub enum Stop {
 pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, device: &str) -> anyhow::Result<RunId> {
     let worker = worker()?;
     let launch = Launch { experiment, source: &file.path, device };
-    let (run, info) = RunDir::create(root, &launch).with_context(|| unwritable(root))?;
+    let (run, info) = RunDir::create(root, &launch).map_err(|error| unwritable(root, &error))?;
     let after = experiment.init.as_ref().map(|init| init.from.clone());
     let entry = Entry { run: info.id.clone(), stem: info.stem, slot: queue::slot(device), after };
     enqueue(root, entry, &worker).inspect_err(|_| discard_if_never_started(&run))?;
@@ -70,7 +70,7 @@ pub fn resume(root: &Path, run: &Run) -> anyhow::Result<()> {
 pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     let id = &run.id;
     let queue = Queue::new(root);
-    if queue.remove(id).with_context(|| unwritable(root))? {
+    if queue.remove(id).map_err(|error| unwritable(root, &error))? {
         discard_if_never_started(&RunDir::of(root, id));
         return Ok(Stop::Unqueued);
     }
@@ -110,7 +110,7 @@ fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
 
 fn enqueue(root: &Path, entry: Entry, worker: &Path) -> anyhow::Result<()> {
     let id = entry.run.clone();
-    Queue::new(root).push(entry).with_context(|| unwritable(root))?;
+    Queue::new(root).push(entry).map_err(|error| unwritable(root, &error))?;
     let failed = start(root, worker)?;
     match failed.into_iter().find(|(run, _)| *run == id) {
         Some((_, error)) => Err(does_not_start(worker, &error).into()),
@@ -119,7 +119,7 @@ fn enqueue(root: &Path, entry: Entry, worker: &Path) -> anyhow::Result<()> {
 }
 
 fn start(root: &Path, worker: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    let advance = Queue::new(root).advance(worker, None).with_context(|| unwritable(root))?;
+    let advance = Queue::new(root).advance(worker, None).map_err(|error| unwritable(root, &error))?;
     for (_, mut child) in advance.started {
         // A child that nobody waits for stays as a zombie; how it ended is in its log.
         thread::spawn(move || drop(child.wait()));
@@ -132,8 +132,9 @@ fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
         .help("`make build` builds it anew; `warmstart doctor` says more")
 }
 
-fn unwritable(root: &Path) -> String {
-    format!("the checkpoints folder {} cannot be used", root.display())
+fn unwritable(root: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::Input, format!("the checkpoints folder {} cannot be used: {error}", root.display()))
+        .help("make room or mend its permissions, or name another with --checkpoints")
 }
 
 /// A run that no worker ever saw holds nothing that its experiment file does not say.
