@@ -4,13 +4,14 @@ mod batches;
 mod clock;
 pub mod evaluate;
 mod features;
+mod saving;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::checkpoint::{self, Content, State, Sums};
-use warmstart_schema::event::{Batch, Checkpoint, Epoch, Event, Failure, Level, Phase, Test};
+use warmstart_schema::event::{Batch, Epoch, Event, Failure, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
@@ -33,8 +34,6 @@ use crate::weights::{self, LoadPolicy};
 
 /// No more than this much training is ever at stake.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
-/// Saves that may fail one after the other before the run gives up.
-const MAX_FAILED_SAVES: u32 = 3;
 
 /// How an attempt ended when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,78 +290,6 @@ impl Trainer<'_> {
         setup.reporter.tell(&event);
         self.sums = self.sums.f_zeros_like()?;
         self.save(verdict.best)
-    }
-
-    /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
-    fn save(&mut self, best: bool) -> Result<()> {
-        self.setup.reporter.phase(Phase::Saving);
-        self.last_save = Instant::now();
-        match self.content().and_then(|content| self.commit(content, best)) {
-            Ok(()) => {
-                self.failed_saves = 0;
-                Ok(())
-            }
-            Err(error) => {
-                self.setup.reporter.tell(&Event::CheckpointFailed { error: format!("{error:#}") });
-                self.failed_saves += 1;
-                if self.failed_saves < MAX_FAILED_SAVES {
-                    Ok(())
-                } else {
-                    Err(error.context("no checkpoint could be saved any more"))
-                }
-            }
-        }
-    }
-
-    /// Saves the best that waits, then `content`.
-    fn commit(&mut self, content: Content, best: bool) -> Result<()> {
-        if best {
-            self.unsaved_best = None;
-        }
-        self.commit_best()?;
-        let saved = self.write(&content, best);
-        if saved.is_err() && best {
-            self.unsaved_best = Some(content);
-        }
-        saved
-    }
-
-    fn commit_best(&mut self) -> Result<()> {
-        if let Some(content) = self.unsaved_best.take() {
-            let saved = self.write(&content, true);
-            if saved.is_err() {
-                self.unsaved_best = Some(content);
-            }
-            saved?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, content: &Content, best: bool) -> Result<()> {
-        let started = Instant::now();
-        let bytes = checkpoint::save(&Disk, self.setup.run, content)?;
-        let (State { step, epoch, .. }, seconds) = (&content.state, started.elapsed().as_secs_f64());
-        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step: *step, epoch: *epoch, best, bytes, seconds }));
-        Ok(())
-    }
-
-    fn content(&self) -> Result<Content> {
-        let tensors: Vec<(String, Tensor)> =
-            self.setup.model.tensors().iter().map(|named| (named.name.clone(), named.tensor.shallow_clone())).collect();
-        let model = weights::write(&tensors)?;
-        Ok(Content {
-            state: self.setup.state.clone(),
-            model,
-            optimizer: weights::write(&self.setup.optimizer.state())?,
-        })
-    }
-
-    /// Saves and leaves.
-    fn stop(&mut self) -> Result<Ended> {
-        self.setup.reporter.tell(&Event::Stopping);
-        self.failed_saves = MAX_FAILED_SAVES - 1;
-        self.save(false).context("stopping")?;
-        Ok(Ended::Stopped)
     }
 
     fn frozen(&self) -> Result<Option<String>> {

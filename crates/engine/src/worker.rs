@@ -180,17 +180,7 @@ fn prepare_and_train(
     reporter.phase(Phase::Loading);
 
     let parts = own.unwrap_or_else(load)?;
-    keep_labels(run, &parts)?;
-    for note in &parts.notes {
-        reporter.note(Level::Warning, note);
-    }
-    if let Some(limit) = experiment.dataset.limit {
-        reporter.note(
-            Level::Warning,
-            format!("dataset.limit: only {limit} images are used, the figures compare with no other run's"),
-        );
-    }
-    tell_dataset(reporter, &experiment, &parts)?;
+    tell_data(reporter, run, &experiment, &parts)?;
     let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, reporter)?;
     let class_weights =
         experiment.train.class_weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
@@ -211,6 +201,21 @@ fn prepare_and_train(
         interrupt,
     };
     train(setup).with_context(|| format!("run {}", info.id))
+}
+
+/// Tells what there is to learn from and what is odd about it, and keeps the classes' names.
+fn tell_data(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, parts: &Parts) -> Result<()> {
+    keep_labels(run, parts)?;
+    for note in &parts.notes {
+        reporter.note(Level::Warning, note);
+    }
+    if let Some(limit) = experiment.dataset.limit {
+        reporter.note(
+            Level::Warning,
+            format!("dataset.limit: only {limit} images are used, the figures compare with no other run's"),
+        );
+    }
+    tell_dataset(reporter, experiment, parts)
 }
 
 /// Tells what there is to learn from, unless it is too little.

@@ -1,0 +1,89 @@
+//! Checkpoints of training under way: what is in them, and what happens when the disk does not take them.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use tch::Tensor;
+use warmstart_schema::checkpoint::{self, Content, State};
+use warmstart_schema::event::{Checkpoint, Event, Phase};
+use warmstart_schema::storage::Disk;
+
+use super::{Ended, Trainer};
+use crate::weights;
+
+/// Saves that may fail one after the other before the run gives up.
+const MAX_FAILED_SAVES: u32 = 3;
+
+impl Trainer<'_> {
+    /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
+    pub(super) fn save(&mut self, best: bool) -> Result<()> {
+        self.setup.reporter.phase(Phase::Saving);
+        self.last_save = Instant::now();
+        match self.content().and_then(|content| self.commit(content, best)) {
+            Ok(()) => {
+                self.failed_saves = 0;
+                Ok(())
+            }
+            Err(error) => {
+                self.setup.reporter.tell(&Event::CheckpointFailed { error: format!("{error:#}") });
+                self.failed_saves += 1;
+                if self.failed_saves < MAX_FAILED_SAVES {
+                    Ok(())
+                } else {
+                    Err(error.context("no checkpoint could be saved any more"))
+                }
+            }
+        }
+    }
+
+    /// Saves the best that waits, then `content`.
+    fn commit(&mut self, content: Content, best: bool) -> Result<()> {
+        if best {
+            self.unsaved_best = None;
+        }
+        self.commit_best()?;
+        let saved = self.write(&content, best);
+        if saved.is_err() && best {
+            self.unsaved_best = Some(content);
+        }
+        saved
+    }
+
+    pub(super) fn commit_best(&mut self) -> Result<()> {
+        if let Some(content) = self.unsaved_best.take() {
+            let saved = self.write(&content, true);
+            if saved.is_err() {
+                self.unsaved_best = Some(content);
+            }
+            saved?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, content: &Content, best: bool) -> Result<()> {
+        let started = Instant::now();
+        let bytes = checkpoint::save(&Disk, self.setup.run, content)?;
+        let (State { step, epoch, .. }, seconds) = (&content.state, started.elapsed().as_secs_f64());
+        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step: *step, epoch: *epoch, best, bytes, seconds }));
+        Ok(())
+    }
+
+    fn content(&self) -> Result<Content> {
+        let tensors: Vec<(String, Tensor)> =
+            self.setup.model.tensors().iter().map(|named| (named.name.clone(), named.tensor.shallow_clone())).collect();
+        let model = weights::write(&tensors)?;
+        Ok(Content {
+            state: self.setup.state.clone(),
+            model,
+            optimizer: weights::write(&self.setup.optimizer.state())?,
+        })
+    }
+
+    /// Saves and leaves.
+    pub(super) fn stop(&mut self) -> Result<Ended> {
+        self.setup.reporter.tell(&Event::Stopping);
+        self.failed_saves = MAX_FAILED_SAVES - 1;
+        self.save(false).context("stopping")?;
+        Ok(Ended::Stopped)
+    }
+}
