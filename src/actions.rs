@@ -133,7 +133,7 @@ fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::Input, format!("the checkpoints folder {} cannot be used: {error}", root.display()))
+    Failure::new(Kind::Disk, format!("the checkpoints folder {} cannot be used: {error}", root.display()))
         .help("make room or mend its permissions, or name another with --checkpoints")
 }
 

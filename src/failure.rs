@@ -11,6 +11,8 @@ pub enum Kind {
     NotFound,
     /// The training program is missing or does not start.
     Worker,
+    /// A folder cannot be written.
+    Disk,
 }
 
 /// What is wrong, and what to do about it.

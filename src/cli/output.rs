@@ -94,6 +94,7 @@ pub fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
         Kind::Input => Exit::Input,
         Kind::NotFound => Exit::NotFound,
         Kind::Worker => Exit::Worker,
+        Kind::Disk => Exit::RunFailed,
     }
 }
 

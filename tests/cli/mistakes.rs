@@ -89,5 +89,5 @@ fn a_checkpoints_folder_that_cannot_be_written_is_named() {
     let file = place.write("a-file", "");
     let said = place.say(&["train", "lite0-freeze", "--checkpoints", &file]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("a-file"), "{}", said.err);
+    assert!(said.err.contains("a-file") && said.err.contains("help: make room"), "{}", said.err);
 }
