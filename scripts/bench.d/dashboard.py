@@ -141,9 +141,9 @@ def main():
     arguments = parser.parse_args()
     if not PROGRAM.exists():
         raise SystemExit(f"error: {PROGRAM} is missing. Build it with: make build")
-    cases = [(5, 50, 30), (1000, 300, 60), (10000, 300, 100)]
+    cases = [(5, 50, 30), (1000, 300, 60), (10000, 300, 150)]
     if arguments.runs:
-        cases = [(arguments.runs, 300, 100)]
+        cases = [(arguments.runs, 300, 150)]
     return all([measure(*case) for case in cases])
 
 
