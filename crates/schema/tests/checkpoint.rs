@@ -214,18 +214,22 @@ fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
 fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_before() {
     let (run, saves) = (RunDir::new(RUN), story());
     let mut noticed = 0;
-    for call in 1..40 {
+    // A new checkpoint, and one that takes the place of another at the same step.
+    for (hit, call) in [1, 6].into_iter().flat_map(|hit| (1..60).map(move |call| (hit, call))) {
         let disk = Simulated::new(Path::new(RUN));
-        checkpoint::save(&disk, &run, &saves[0]).unwrap();
+        for save in &saves[..hit] {
+            checkpoint::save(&disk, &run, save).unwrap();
+        }
         disk.fail(Some(Fault { call, errno: Fault::SILENT, persistent: false }));
-        let saved = checkpoint::save(&disk, &run, &saves[1]);
+        let saved = checkpoint::save(&disk, &run, &saves[hit]);
         disk.fail(None);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
         // names.json is written last: it is derived, and named so when it cannot be read.
-        let wrong = wrong(&disk, &saves, 1 + usize::from(saved.is_ok()));
-        assert!(wrong.is_none_or(|wrong| wrong.starts_with("names.json")), "call {call}: {saved:?}");
+        let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
+        let is_fine = wrong.as_ref().is_none_or(|wrong| wrong.starts_with("names.json"));
+        assert!(is_fine, "save {hit}, call {call}: {wrong:?}, {saved:?}");
     }
-    assert_eq!(noticed, 4, "each of a checkpoint's files");
+    assert_eq!(noticed, 8, "each file of both checkpoints");
 }
 
 #[test]
