@@ -42,11 +42,8 @@ bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.
 	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
 	test -n "$$found" || echo "there is no benchmark yet: neither a Rust one nor a program in scripts/bench.d/"
 
-soak: build weights ## long runs: every program in scripts/soak.d/*
-	@found=; \
-	for script in scripts/soak.d/*; do if test -f "$$script" -a -x "$$script"; \
-	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
-	test -n "$$found" || echo "there is no soak test yet: no program in scripts/soak.d/"
+soak: build weights ## long runs: every program in scripts/soak.d/*, their figures in one table (ARGS="kills" chooses)
+	@$(PYTHON) scripts/soak.py $(ARGS)
 
 install: build weights ## install below PREFIX=~/.local (DESTDIR is respected)
 	@$(PYTHON) scripts/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --target "$(TARGET)"
