@@ -83,7 +83,9 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
         assert_left_clean(run.path());
         fs::remove_dir_all(run.path()).unwrap();
     }
-    println!("FIGURE A1\trandom kills, {in_saves} of them in a save, {runs} runs ended bitwise equal\t{kills}\t{wanted}\tok");
+    println!(
+        "FIGURE A1\trandom kills, {in_saves} of them in a save, {runs} runs ended bitwise equal\t{kills}\t{wanted}\tok"
+    );
     assert!(in_saves * 4 >= kills, "only {in_saves} of {kills} kills hit a save");
 }
 
