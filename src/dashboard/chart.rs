@@ -1,7 +1,9 @@
-//! A line chart of training and validation by epoch, small and quiet: Braille lines, round numbers on the axes.
+//! A line chart, small and quiet: many series of many points, Braille lines, round numbers on linear or logarithmic axes.
 
 mod axis;
 mod canvas;
+mod curve;
+mod smooth;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -9,9 +11,13 @@ use ratatui::style::Style;
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
-pub use self::axis::Axis;
-use self::canvas::Canvas;
+pub use self::axis::{Axis, Unit};
+use self::canvas::{Canvas, Pen};
+pub use self::curve::Curve;
 use super::theme::THEME;
+
+/// Cells from one mark of a dense line to the next.
+const MARK_EVERY: usize = 8;
 
 /// What is drawn:
 /// ```text
@@ -22,30 +28,32 @@ use super::theme::THEME;
 /// ```
 #[derive(Debug)]
 pub struct Chart<'a> {
-    /// Later ones are drawn over earlier ones.
-    pub series: &'a [Series],
+    /// Later ones are drawn over earlier ones, and all over faint ones.
+    pub series: &'a [Series<'a>],
     pub x: Axis,
     pub y: Axis,
-    pub best: Option<(f64, f64)>,
-    /// Where a run was taken up again.
-    pub resumes: &'a [f64],
+    /// Where a series is at its best, and in what style that is marked.
+    pub best: &'a [(f64, f64)],
+    /// Where something happened: a line from top to bottom.
+    pub events: &'a [f64],
     pub cursor: Option<f64>,
     pub ascii: bool,
 }
 
 /// One line of a chart.
-#[derive(Debug)]
-pub struct Series {
-    /// Epoch and figure; a figure that is not a number leaves a gap.
-    pub points: Vec<(f64, f64)>,
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    pub curve: &'a Curve,
     pub style: Style,
     /// Drawn on points where there is room.
     pub mark: Option<&'static str>,
+    /// Lies behind all that is not.
+    pub faint: bool,
 }
 
 impl Widget for Chart<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        let labels = self.y.labels(usize::from(area.height / 3).clamp(2, 6), 0.0);
+        let labels = self.y.labels(usize::from(area.height / 3).clamp(2, 6));
         let label_width = labels.iter().map(|(_, text)| text.width()).max().unwrap_or(0);
         // Charts that stand above each other begin at the same column.
         let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
@@ -80,9 +88,7 @@ impl Chart<'_> {
             buf.set_string(x, foot.top(), "─", THEME.rule);
         }
         let mut free = foot.left();
-        // Only within the first epoch is there anything between two epochs.
-        let least = if self.x.high > 1.0 { 1.0 } else { 0.0 };
-        for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12), least) {
+        for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12)) {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);
             let middle = foot.left() + column_of(self.x.share(value), foot.width);
@@ -95,24 +101,70 @@ impl Chart<'_> {
     }
 
     fn draw_plot(&self, plot: Rect, buf: &mut Buffer) {
-        for x in self.resumes.iter().map(|x| self.x.share(*x)).filter(|share| (0.0..=1.0).contains(share)) {
-            vertical(buf, plot, x, "┊", THEME.rule);
+        let is_on = |share: &f64| (0.0..=1.0).contains(share);
+        for share in self.events.iter().map(|x| self.x.share(*x)).filter(is_on) {
+            vertical(buf, plot, share, "┊", THEME.rule);
         }
-        if let Some(x) = self.cursor {
-            vertical(buf, plot, self.x.share(x), "│", THEME.accent);
+        if let Some(share) = self.cursor.map(|x| self.x.share(x)).filter(is_on) {
+            vertical(buf, plot, share, "│", THEME.accent);
         }
-        let shares = |points: &[(f64, f64)]| -> Vec<Option<(f64, f64)>> {
-            let place = |&(x, y): &(f64, f64)| y.is_finite().then(|| (self.x.share(x), self.y.share(y)));
-            points.iter().map(place).collect()
-        };
         let mut canvas = Canvas::new(plot.width, plot.height, self.ascii);
         for series in self.series {
-            canvas.series(&shares(&series.points), series.style, series.mark);
+            self.draw_series(&mut canvas, series);
         }
-        if let Some((x, y)) = self.best.filter(|(_, y)| y.is_finite()) {
-            canvas.mark((self.x.share(x), self.y.share(y)), "▲", THEME.best);
+        for point in self.best {
+            canvas.mark(self.place(*point).unwrap_or((f64::NAN, f64::NAN)), "▲", THEME.best);
         }
         canvas.render(plot, buf);
+    }
+
+    /// Point by point where there are few; else by columns of dots, each with the extremes of all points in it.
+    fn draw_series(&self, canvas: &mut Canvas, series: &Series) {
+        let Series { curve, style, mark, faint } = *series;
+        let pen = Pen { style, faint };
+        // In ASCII the marks are the curve: a line without marks gets its own.
+        let mark = mark.or((self.ascii && !faint).then_some("o"));
+        let count = curve.count(self.x);
+        if count <= canvas.columns() {
+            canvas.path(curve.around(self.x).map(|point| self.place(point)), pen);
+            let every = if self.ascii { 1 } else { (count * MARK_EVERY).div_ceil(canvas.columns().max(1)).max(1) };
+            let (from, to) = curve.stretch(self.x.low, self.x.high);
+            // Counted from the curve's first point, marks stay on theirs while the axis moves.
+            let marked = curve.points().enumerate().take(to).skip(from).filter(|(index, _)| index % every == 0);
+            if let Some(mark) = mark {
+                for point in marked.filter_map(|(_, point)| self.place(point)) {
+                    canvas.mark(point, mark, style);
+                }
+            }
+        } else {
+            self.draw_dense(canvas, curve, pen, mark);
+        }
+    }
+
+    fn draw_dense(&self, canvas: &mut Canvas, curve: &Curve, pen: Pen, mark: Option<&'static str>) {
+        let columns = canvas.columns();
+        let right = (columns.max(2) - 1) as f64;
+        let mut previous: Option<(usize, f64)> = None;
+        for column in curve.columns(self.x, columns) {
+            let [first, low, high, last] =
+                [column.first, column.low, column.high, column.last].map(|y| self.y.share(y));
+            let x = column.index as f64 / right;
+            if let Some((index, y)) = previous.filter(|(_, y)| y.is_finite() && first.is_finite()) {
+                canvas.path([Some((index as f64 / right, y)), Some((x, first))], pen);
+            }
+            // A logarithm of what is not above 0 is no number: what is reaches to the foot.
+            canvas.bar(column.index, if low.is_nan() && high.is_finite() { 0.0 } else { low }, high, pen);
+            previous = Some((column.index, last));
+            if let Some(mark) = mark.filter(|_| column.index % (MARK_EVERY * 2) == MARK_EVERY) {
+                canvas.mark((x, last), mark, pen.style);
+            }
+        }
+    }
+
+    /// Where a point lies; nothing for one that has no place on these axes.
+    fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let (x, y) = (self.x.share(x), if y.is_finite() { self.y.share(y) } else { f64::NAN });
+        (x.is_finite() && y.is_finite()).then_some((x, y))
     }
 }
 

@@ -1,48 +1,200 @@
-//! Round numbers on an axis.
+//! Ranges of axes, linear or logarithmic, and the round numbers on them.
+
+use super::super::format::bytes;
+
+/// What is counted along an axis: which numbers are round, and how they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    #[default]
+    Number,
+    /// Nothing lies between two of them, unless the whole axis does: epochs, steps.
+    Whole,
+    Seconds,
+    Bytes,
+}
 
 /// The range of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
     pub low: f64,
     pub high: f64,
+    /// Equal ratios take equal lengths; both ends are above 0.
+    pub log: bool,
+    pub unit: Unit,
 }
 
+/// Seconds that clocks count in.
+const ROUND_SECONDS: [f64; 16] =
+    [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0];
+
 impl Axis {
+    pub fn linear(low: f64, high: f64) -> Self {
+        Self { low, high, log: false, unit: Unit::Number }
+    }
+
     /// A range that holds all finite values, its ends on round numbers; 0 to 1 when there are none.
     pub fn around(values: impl IntoIterator<Item = f64>) -> Self {
-        let finite = values.into_iter().filter(|value| value.is_finite());
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = extremes(values.into_iter().filter(|value| value.is_finite()));
         if low > high {
-            return Self { low: 0.0, high: 1.0 };
+            return Self::linear(0.0, 1.0);
         }
         let span = if high > low { high - low } else { high.abs().max(1e-3) };
         let step = nice(span / 4.0);
         let (low, top) = ((low / step).floor() * step, (high / step).ceil() * step);
-        Self { low, high: if top > low { top } else { low + step } }
+        Self::linear(low, if top > low { top } else { low + step })
     }
 
-    /// Where a value lies, 0 at the low end and 1 at the high end.
+    /// The same on a logarithmic axis: what is not above 0 has no place on it. 0.1 to 1 when nothing has.
+    pub fn around_log(values: impl IntoIterator<Item = f64>) -> Self {
+        let (low, high) = extremes(values.into_iter().filter(|value| value.is_finite() && *value > 0.0));
+        if low > high {
+            return Self { log: true, ..Self::linear(0.1, 1.0) };
+        }
+        let below = mantissas(low).filter(|round| *round <= low * 1.000_001).fold(low, |_, round| round);
+        let above = mantissas(high).find(|round| *round >= high * 0.999_999 && *round > below * 1.5);
+        Self { log: true, ..Self::linear(below, above.unwrap_or(high.max(below * 2.0))) }
+    }
+
+    pub fn in_unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// The same range counted in ratios, where both ends allow it.
+    pub fn logarithmic(self) -> Self {
+        Self { log: self.low > 0.0 && self.high > self.low, ..self }
+    }
+
+    /// Where a value lies, 0 at the low end and 1 at the high end; no number where a logarithm has none.
     pub fn share(self, value: f64) -> f64 {
-        let span = self.high - self.low;
-        if span > 0.0 { (value - self.low) / span } else { 0.5 }
+        let (low, high, value) = (self.scaled(self.low), self.scaled(self.high), self.scaled(value));
+        let span = high - low;
+        if span > 0.0 { (value - low) / span } else { 0.5 }
     }
 
-    /// At most about `most` round values within the range, `least` or more apart, all with the same number of decimals.
-    pub fn labels(self, most: usize, least: f64) -> Vec<(f64, String)> {
+    /// The value that lies at a share of the length.
+    pub fn at(self, share: f64) -> f64 {
+        let (low, high) = (self.scaled(self.low), self.scaled(self.high));
+        let value = low + share * (high - low);
+        if self.log { value.exp() } else { value }
+    }
+
+    fn scaled(self, value: f64) -> f64 {
+        match self.log {
+            false => value,
+            true if value > 0.0 => value.ln(),
+            true => f64::NAN,
+        }
+    }
+
+    /// The axis `factor` times as long around the value at `about`, which stays where it is.
+    pub fn zoomed(self, factor: f64, about: f64) -> Self {
+        let share = self.share(about).clamp(0.0, 1.0);
+        Self { low: self.at(share - share * factor), high: self.at(share + (1.0 - share) * factor), ..self }
+    }
+
+    /// The axis moved by a share of its length.
+    pub fn panned(self, share: f64) -> Self {
+        Self { low: self.at(share), high: self.at(1.0 + share), ..self }
+    }
+
+    /// The axis moved, or shortened, so that it lies within another.
+    pub fn within(self, whole: Self) -> Self {
+        let length = self.scaled(self.high) - self.scaled(self.low);
+        let room = whole.scaled(whole.high) - whole.scaled(whole.low);
+        if !(length < room) {
+            return Self { low: whole.low, high: whole.high, ..self };
+        }
+        let moved = if self.low < whole.low {
+            whole.share(whole.low) - whole.share(self.low)
+        } else {
+            (whole.share(whole.high) - whole.share(self.high)).min(0.0)
+        };
+        self.panned(moved * room / length)
+    }
+
+    /// At most about `most` round values within the range, all written alike.
+    pub fn labels(self, most: usize) -> Vec<(f64, String)> {
         let span = self.high - self.low;
         if !span.is_finite() || span <= 0.0 {
             return vec![(self.low, format!("{:.0}", self.low))];
         }
-        let step = nice(span / most.max(1) as f64).max(least);
+        if self.log {
+            let labels = self.log_labels(most);
+            if labels.len() > 1 {
+                return labels;
+            }
+        }
+        let step = self.step(span / most.max(1) as f64);
         let first = (self.low / step - 1e-9).ceil();
         // A step of 0.05 needs two decimals, one of 20 none.
         let decimals = (0..6).find(|&n| fits(step, n)).unwrap_or(6);
         (0..=most + 1)
             .map(|n| (first + n as f64) * step)
             .take_while(|value| *value <= self.high + step * 1e-6)
-            .map(|value| (value, label(value, usize::try_from(decimals).unwrap_or(0))))
+            .map(|value| (value, self.text(value, usize::try_from(decimals).unwrap_or(0))))
             .collect()
     }
+
+    fn step(self, least: f64) -> f64 {
+        match self.unit {
+            Unit::Number | Unit::Bytes => nice(least),
+            // Only within the first epoch is there anything between two epochs.
+            Unit::Whole if self.high > 1.0 => nice(least).max(1.0),
+            Unit::Whole => nice(least),
+            Unit::Seconds => {
+                let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
+                let round = ROUND_SECONDS.into_iter().find(|round| *round >= least && least > 0.5);
+                if least <= 0.5 { nice(least) } else { round.unwrap_or_else(days) }
+            }
+        }
+    }
+
+    /// Powers of ten; where few of them fit, their doubles and fivefolds too.
+    fn log_labels(self, most: usize) -> Vec<(f64, String)> {
+        let values: Vec<f64> = mantissas(self.low)
+            .take_while(|value| *value <= self.high * 1.000_001)
+            .filter(|value| *value >= self.low * 0.999_999)
+            .collect();
+        let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-9;
+        let powers: Vec<f64> = values.iter().copied().filter(is_power).collect();
+        let chosen = if values.len() <= most || powers.len() < 2 { values } else { powers };
+        let every = chosen.len().div_ceil(most.max(1)).max(1);
+        chosen
+            .into_iter()
+            .step_by(every)
+            .map(|value| {
+                let decimals = (0..6).find(|&n| fits(value, n)).unwrap_or(6);
+                (value, self.text(value, usize::try_from(decimals).unwrap_or(0)))
+            })
+            .collect()
+    }
+
+    fn text(self, value: f64, decimals: usize) -> String {
+        match self.unit {
+            Unit::Number => number(value, decimals),
+            Unit::Whole => whole(value, decimals),
+            Unit::Seconds => clock(value, decimals),
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, and it saturates")]
+            Unit::Bytes => {
+                if value < 1.0 {
+                    "0".to_owned()
+                } else {
+                    bytes(value as u64)
+                }
+            }
+        }
+    }
+}
+
+fn extremes(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+}
+
+/// 1, 2 and 5 times the powers of ten, from the one below a value on.
+fn mantissas(from: f64) -> impl Iterator<Item = f64> {
+    #[expect(clippy::cast_possible_truncation, reason = "the exponent of a finite number above 0")]
+    let first = from.log10().floor() as i32;
+    (first..first.saturating_add(40)).flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
 }
 
 /// The next of 1, 2, 5 × 10ⁿ that is not smaller.
@@ -64,17 +216,40 @@ fn fits(step: f64, decimals: i32) -> bool {
 }
 
 /// Numbers with more digits than an axis has room for are written with an exponent.
-fn label(value: f64, decimals: usize) -> String {
+fn number(value: f64, decimals: usize) -> String {
     // Adding 0 turns -0 into 0.
-    if value.abs() >= 1e5 || decimals >= 6 { format!("{value:.0e}") } else { format!("{:.decimals$}", value + 0.0) }
+    if value.abs() >= 1e5 || decimals >= 5 { format!("{value:.0e}") } else { format!("{:.decimals$}", value + 0.0) }
+}
+
+/// A count, its thousands and millions short: `20k`.
+fn whole(value: f64, decimals: usize) -> String {
+    match value.abs() {
+        size if size >= 1e9 => number(value, decimals),
+        size if size >= 1e6 => format!("{}M", value / 1e6),
+        size if size >= 1e4 => format!("{}k", value / 1e3),
+        _ => number(value, decimals),
+    }
+}
+
+/// Seconds as `30s`, `5m`, `1h30m`, `2d`.
+fn clock(value: f64, decimals: usize) -> String {
+    if value < 60.0 {
+        return if value == 0.0 { "0".to_owned() } else { format!("{value:.decimals$}s") };
+    }
+    let (days, hours) = ((value / 86_400.0).floor(), (value / 3600.0).floor() % 24.0);
+    let (minutes, seconds) = ((value / 60.0).floor() % 60.0, value % 60.0);
+    let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds.floor(), "s")];
+    parts.iter().filter(|(count, _)| *count > 0.0).take(2).map(|(count, unit)| format!("{count:.0}{unit}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn texts(axis: Axis, most: usize) -> Vec<String> {
-        axis.labels(most, 0.0).into_iter().map(|(_, text)| text).collect()
+        axis.labels(most).into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
@@ -83,33 +258,93 @@ mod tests {
         assert_eq!(steps, ["0.02", "0.20", "5.00", "100.00", "1.00", "1.00", "1.00"]);
     }
 
-    #[test]
-    fn labels_are_round_and_alike() {
-        assert_eq!(texts(Axis { low: 0.0, high: 1.0 }, 4), ["0.0", "0.5", "1.0"]);
-        assert_eq!(texts(Axis { low: 1.0, high: 30.0 }, 4), ["10", "20", "30"]);
-        assert_eq!(texts(Axis { low: 0.0, high: 0.1 }, 5), ["0.00", "0.02", "0.04", "0.06", "0.08", "0.10"]);
+    #[rstest]
+    #[case(Axis::linear(0.0, 1.0), 4, "0.0 0.5 1.0")]
+    #[case(Axis::linear(1.0, 30.0), 4, "10 20 30")]
+    #[case(Axis::linear(0.0, 0.1), 5, "0.00 0.02 0.04 0.06 0.08 0.10")]
+    #[case(Axis::linear(1.0, 3.0).in_unit(Unit::Whole), 6, "1 2 3")]
+    #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Whole), 2, "0.0 0.5 1.0")]
+    #[case(Axis::linear(0.0, 100_000.0).in_unit(Unit::Whole), 5, "0 20k 40k 60k 80k 100k")]
+    #[case(Axis::linear(0.0, 300.0).in_unit(Unit::Seconds), 5, "0 1m 2m 3m 4m 5m")]
+    #[case(Axis::linear(0.0, 5400.0).in_unit(Unit::Seconds), 4, "0 30m 1h 1h30m")]
+    #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Seconds), 2, "0 0.5s 1.0s")]
+    #[case(Axis::linear(0.0, 200_000.0).in_unit(Unit::Seconds), 3, "0 1d 2d")]
+    #[case(Axis::linear(0.0, 8e9).in_unit(Unit::Bytes), 4, "0 2.0 GB 4.0 GB 6.0 GB 8.0 GB")]
+    #[case(Axis::linear(0.001, 10.0).logarithmic(), 5, "0.001 0.01 0.1 1 10")]
+    #[case(Axis::linear(0.5, 5.0).logarithmic(), 5, "0.5 1 2 5")]
+    #[case(Axis::linear(1e-5, 1e-3).logarithmic(), 3, "1e-5 0.0001 0.001")]
+    #[case(Axis::linear(0.31, 0.34).logarithmic(), 3, "0.31 0.32 0.33 0.34")]
+    fn labels_are_round_and_alike(#[case] axis: Axis, #[case] most: usize, #[case] expected: &str) {
+        assert_eq!(texts(axis, most), expected.split("  ").flat_map(|part| split(part, axis.unit)).collect::<Vec<_>>());
     }
 
-    #[test]
-    fn epochs_are_whole() {
-        let labels = Axis { low: 1.0, high: 3.0 }.labels(6, 1.0);
-        assert_eq!(labels.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    /// Words, but a number and its unit of bytes are one.
+    fn split(text: &str, unit: Unit) -> Vec<String> {
+        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        if unit != Unit::Bytes {
+            return words;
+        }
+        let mut joined: Vec<String> = Vec::new();
+        for word in words {
+            match joined.last_mut().filter(|_| word == "GB") {
+                Some(number) => *number = format!("{number} {word}"),
+                None => joined.push(word),
+            }
+        }
+        joined
     }
 
     #[test]
     fn a_range_holds_what_is_finite() {
         let axis = Axis::around([f64::NAN, 0.13, 0.47, f64::INFINITY]);
         assert!(axis.low <= 0.13 && axis.high >= 0.47 && axis.high < 1.0, "{axis:?}");
-        assert_eq!(Axis::around([]), Axis { low: 0.0, high: 1.0 });
+        assert_eq!(Axis::around([]), Axis::linear(0.0, 1.0));
         let one = Axis::around([0.5]);
         assert!(one.low <= 0.5 && one.high > one.low);
     }
 
     #[test]
+    fn a_logarithmic_range_holds_what_is_above_zero() {
+        let axis = Axis::around_log([0.0, -3.0, f64::NAN, 0.03, 4.2]);
+        assert_eq!((axis.low, axis.high, axis.log), (0.02, 5.0, true));
+        let one = Axis::around_log([0.2]);
+        assert!(one.low <= 0.2 && one.high > one.low * 1.5, "{one:?}");
+        assert!((Axis::around_log([0.0]).high - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_place_and_its_value_belong_together() {
+        for axis in [Axis::linear(-2.0, 6.0), Axis::linear(0.01, 100.0).logarithmic()] {
+            for share in [0.0, 0.25, 0.9, 1.0] {
+                assert!((axis.share(axis.at(share)) - share).abs() < 1e-12, "{axis:?}");
+            }
+        }
+        assert!((Axis::linear(0.01, 100.0).logarithmic().share(1.0) - 0.5).abs() < 1e-12);
+        assert!(Axis::linear(0.01, 100.0).logarithmic().share(0.0).is_nan());
+    }
+
+    #[test]
+    fn what_a_zoom_is_about_stays_where_it_is() {
+        let axis = Axis::linear(0.0, 100.0);
+        let ends = |axis: Axis| format!("{:.6} {:.6}", axis.low, axis.high);
+        let zoomed = axis.zoomed(0.5, 20.0);
+        assert_eq!(ends(zoomed), ends(Axis::linear(10.0, 60.0)));
+        assert!((zoomed.share(20.0) - axis.share(20.0)).abs() < 1e-12);
+        assert_eq!(ends(zoomed.panned(0.5)), ends(Axis::linear(35.0, 85.0)));
+        assert_eq!(ends(zoomed.panned(-2.0).within(axis)), ends(Axis::linear(0.0, 50.0)));
+        assert_eq!(ends(zoomed.panned(9.0).within(axis)), ends(Axis::linear(50.0, 100.0)));
+        assert_eq!(ends(axis.zoomed(3.0, 50.0).within(axis)), ends(axis));
+        let log = Axis::linear(1.0, 100.0).logarithmic();
+        assert_eq!(ends(log.zoomed(0.5, 10.0)), ends(Axis::linear(10_f64.sqrt(), 1000_f64.sqrt())));
+        assert_eq!(ends(log.zoomed(0.5, 10.0).panned(9.0).within(log)), ends(Axis::linear(10.0, 100.0)));
+    }
+
+    #[test]
     fn extremes_do_not_run_away() {
-        for value in [f64::MAX, f64::MIN_POSITIVE, -f64::MAX, 0.0] {
-            let axis = Axis::around([value, 1.0]);
-            assert!(axis.labels(6, 0.0).len() <= 8, "{value}");
+        for value in [f64::MAX, f64::MIN_POSITIVE, -f64::MAX, 0.0, 5e-324] {
+            for axis in [Axis::around([value, 1.0]), Axis::around_log([value, 1.0])] {
+                assert!(axis.labels(6).len() <= 8, "{value}");
+            }
         }
     }
 }

@@ -4,14 +4,23 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-/// Points of a series as shares of width and height; `None` is a gap.
-type Points<'a> = &'a [Option<(f64, f64)>];
+/// A point as shares of width and height, from the lower left.
+pub type Point = (f64, f64);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Dots {
     bits: u8,
     style: Style,
+    faint: bool,
     mark: Option<&'static str>,
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Pen {
+    pub style: Style,
+    /// Gives way to every line that is not.
+    pub faint: bool,
 }
 
 /// A grid that series are drawn on, later ones over earlier ones.
@@ -29,32 +38,61 @@ impl Canvas {
         Self { width, height, ascii, cells }
     }
 
-    /// Draws a line through the points, and marks on them where there is room. A point alone between gaps is a point.
-    pub fn series(&mut self, points: Points, style: Style, mark: Option<&'static str>) {
-        let mut previous: Option<(i32, i32)> = None;
+    /// How many columns of dots there are.
+    pub fn columns(&self) -> usize {
+        usize::from(self.width) * 2
+    }
+
+    /// Draws a line through the points; `None` is a gap. A point alone between gaps is a point.
+    pub fn path(&mut self, points: impl IntoIterator<Item = Option<Point>>, pen: Pen) {
+        let mut previous: Option<Point> = None;
+        let mut is_drawn = true;
         for point in points {
-            let here = point.map(|point| self.dot(point));
-            if let (Some(from), Some(to)) = (previous, here) {
-                self.line(from, to, style);
-            } else if let Some(here) = here {
-                self.set(here, style);
+            match (previous, point) {
+                (Some(from), Some(to)) => {
+                    self.line(from, to, pen);
+                    is_drawn = true;
+                }
+                (Some(alone), None) if !is_drawn => self.line(alone, alone, pen),
+                (None, Some(_)) => is_drawn = false,
+                _ => {}
             }
-            previous = here;
+            previous = point;
         }
-        // In ASCII the marks are the curve: a training line without marks gets its own.
-        let Some(mark) = mark.or(self.ascii.then_some("o")) else { return };
-        let every = (points.len() * 4).div_ceil(usize::from(self.width).max(1)).max(1);
-        for point in points.iter().step_by(if self.ascii { 1 } else { every }).flatten() {
-            self.mark(*point, mark, style);
+        if let Some(alone) = previous.filter(|_| !is_drawn) {
+            self.line(alone, alone, pen);
         }
     }
 
-    /// Puts a glyph at a point.
-    pub fn mark(&mut self, point: (f64, f64), mark: &'static str, style: Style) {
+    /// Draws a vertical line in a column of dots, between two shares of the height.
+    pub fn bar(&mut self, column: usize, low: f64, high: f64, pen: Pen) {
+        // Both columns of a cell, from its upper row to its lower one.
+        const FROM: [[u8; 2]; 4] = [[0x47, 0xb8], [0x46, 0xb0], [0x44, 0xa0], [0x40, 0x80]];
+        const TO: [[u8; 2]; 4] = [[0x01, 0x08], [0x03, 0x18], [0x07, 0x38], [0x47, 0xb8]];
+        if high < 0.0 || low > 1.0 {
+            return;
+        }
+        let (top, bottom) = (self.dot((0.0, high)).1, self.dot((0.0, low)).1);
+        let (Ok(top), Ok(bottom)) = (usize::try_from(top), usize::try_from(bottom)) else { return };
+        for row in top / 4..=bottom / 4 {
+            let from = if row == top / 4 { FROM[top % 4][column % 2] } else { 0xff };
+            let to = if row == bottom / 4 { TO[bottom % 4][column % 2] } else { 0xff };
+            let side = FROM[0][column % 2];
+            let at = row * usize::from(self.width) + column / 2;
+            if let Some(cell) = self.cells.get_mut(at) {
+                cell.add(from & to & side, pen);
+            }
+        }
+    }
+
+    /// Puts a glyph at a point that lies on the canvas.
+    pub fn mark(&mut self, point: Point, mark: &'static str, style: Style) {
+        if !is_inside(point) {
+            return;
+        }
         let (x, y) = self.dot(point);
         if let Some(cell) = self.cell(x, y) {
-            cell.mark = Some(mark);
-            cell.style = style;
+            (cell.mark, cell.style, cell.faint) = (Some(mark), style, false);
         }
     }
 
@@ -78,7 +116,7 @@ impl Canvas {
 
     /// The dot of a point; shares outside 0..1 land on the border.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the number of dots")]
-    fn dot(&self, (x, y): (f64, f64)) -> (i32, i32) {
+    fn dot(&self, (x, y): Point) -> (i32, i32) {
         let last = |cells: u16, per_cell: u16| f64::from(u32::from(cells) * u32::from(per_cell)) - 1.0;
         let (right, bottom) = (last(self.width, 2).max(0.0), last(self.height, 4).max(0.0));
         ((x * right).round().clamp(0.0, right) as i32, ((1.0 - y) * bottom).round().clamp(0.0, bottom) as i32)
@@ -89,24 +127,24 @@ impl Canvas {
         self.cells.get_mut(y * usize::from(self.width) + x)
     }
 
-    fn set(&mut self, (x, y): (i32, i32), style: Style) {
+    fn set(&mut self, (x, y): (i32, i32), pen: Pen) {
         // Unicode numbers the dots of a cell down the left column, then the right one, the bottom row last.
         const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
         let (Ok(column), Ok(row)) = (usize::try_from(x % 2), usize::try_from(y % 4)) else { return };
         if let Some(cell) = self.cell(x, y) {
-            cell.bits |= BITS[row][column];
-            cell.style = style;
-            cell.mark = None;
+            cell.add(BITS[row][column], pen);
         }
     }
 
-    /// Bresenham's line.
-    fn line(&mut self, from: (i32, i32), to: (i32, i32), style: Style) {
+    /// Bresenham's line, of the part that lies on the canvas.
+    fn line(&mut self, from: Point, to: Point, pen: Pen) {
+        let Some((from, to)) = clipped(from, to) else { return };
+        let (from, to) = (self.dot(from), self.dot(to));
         let (dx, dy) = ((to.0 - from.0).abs(), -(to.1 - from.1).abs());
         let (sx, sy) = ((to.0 - from.0).signum(), (to.1 - from.1).signum());
         let ((mut x, mut y), mut error) = (from, dx + dy);
         loop {
-            self.set((x, y), style);
+            self.set((x, y), pen);
             if (x, y) == to {
                 return;
             }
@@ -120,5 +158,107 @@ impl Canvas {
                 y += sy;
             }
         }
+    }
+}
+
+impl Dots {
+    fn add(&mut self, bits: u8, pen: Pen) {
+        let is_taken = self.bits != 0 || self.mark.is_some();
+        if pen.faint && is_taken && !self.faint {
+            return;
+        }
+        if self.faint && !pen.faint {
+            self.bits = 0;
+        }
+        *self = Self { bits: self.bits | bits, style: pen.style, faint: pen.faint, mark: None };
+    }
+}
+
+fn is_inside((x, y): Point) -> bool {
+    // Rounding may put what lies on the border just beyond it.
+    let inside = -1e-9..=1.0 + 1e-9;
+    inside.contains(&x) && inside.contains(&y)
+}
+
+/// The part of a line that lies within 0..1, by Liang and Barsky.
+fn clipped(from: Point, to: Point) -> Option<(Point, Point)> {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let (mut enters, mut leaves) = (0.0_f64, 1.0_f64);
+    for (step, room) in [(-dx, from.0), (dx, 1.0 - from.0), (-dy, from.1), (dy, 1.0 - from.1)] {
+        // A line along a border that rounding put just beyond it.
+        let room = if room.abs() < 1e-9 { 0.0 } else { room };
+        if step == 0.0 {
+            if room < 0.0 {
+                return None;
+            }
+        } else if step < 0.0 {
+            enters = enters.max(room / step);
+        } else {
+            leaves = leaves.min(room / step);
+        }
+    }
+    let at = |share: f64| (from.0 + share * dx, from.1 + share * dy);
+    (enters <= leaves).then(|| (at(enters), at(leaves)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEN: Pen = Pen { style: Style::new(), faint: false };
+
+    fn lines(canvas: &Canvas) -> Vec<String> {
+        let area = Rect::new(0, 0, canvas.width, canvas.height);
+        let mut buf = Buffer::empty(area);
+        canvas.render(area, &mut buf);
+        buf.content
+            .chunks(usize::from(canvas.width))
+            .map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect())
+            .collect()
+    }
+
+    #[test]
+    fn what_lies_outside_is_cut_off_not_bent_along_the_border() {
+        let mut canvas = Canvas::new(4, 2, false);
+        canvas.path([Some((0.0, 3.0)), Some((1.0, 2.0))], PEN);
+        canvas.path([Some((-2.0, 0.5)), Some((-1.0, 0.5))], PEN);
+        canvas.mark((1.2, 0.5), "●", Style::new());
+        assert_eq!(lines(&canvas), ["    ", "    "]);
+        canvas.path([Some((-1.0, -1.0)), Some((2.0, 2.0))], PEN);
+        assert_eq!(lines(&canvas), ["  ⡠⠊", "⡠⠊  "]);
+    }
+
+    #[test]
+    fn a_bar_is_what_its_dots_would_be() {
+        for column in 0..6 {
+            for (low, high) in [(0.0, 1.0), (0.3, 0.3), (0.1, 0.62), (0.55, 2.0), (-1.0, 0.2)] {
+                let (mut by_bar, mut by_dots) = (Canvas::new(3, 3, false), Canvas::new(3, 3, false));
+                by_bar.bar(column, low, high, PEN);
+                let x = column as f64 / 5.0;
+                by_dots.path([Some((x, low)), Some((x, high))], PEN);
+                assert_eq!(lines(&by_bar), lines(&by_dots), "{column} {low} {high}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_faint_line_gives_way_in_every_cell() {
+        let faint = Pen { faint: true, ..PEN };
+        for order in [[faint, PEN], [PEN, faint]] {
+            let mut canvas = Canvas::new(2, 1, false);
+            for pen in order {
+                // The faint one is high, the other low.
+                let y = if pen.faint { 1.0 } else { 0.0 };
+                canvas.path([Some((0.0, y)), Some((if pen.faint { 1.0 } else { 0.3 }, y))], pen);
+            }
+            assert_eq!(lines(&canvas), ["⣀⠉"]);
+        }
+    }
+
+    #[test]
+    fn a_point_between_gaps_is_a_point() {
+        let mut canvas = Canvas::new(1, 1, false);
+        canvas.path([None, Some((0.0, 0.0)), None, Some((1.0, 1.0))], PEN);
+        assert_eq!(lines(&canvas), ["⡈"]);
     }
 }

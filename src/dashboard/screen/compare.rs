@@ -23,7 +23,7 @@ use super::experiments::mark_selected;
 use super::table::{self, Column};
 use super::{paint, run};
 use crate::compare::Row;
-use crate::dashboard::chart::{Axis, Chart, Series};
+use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::dashboard::format::{NOT_YET, count};
 use crate::dashboard::model::{CompareView, Figure, Model, Shown, published};
 use crate::dashboard::theme::THEME;
@@ -208,25 +208,27 @@ fn draw_chart(buf: &mut Buffer, area: Rect, model: &Model, shown: &Shown, select
     }
     paint::left_line(buf, title, &Line::from(spans));
     let is_selected = |row: &Row| selected.is_some_and(|selected| selected.run == row.run);
-    let points = |row: &Row| -> Vec<(f64, f64)> {
+    let curve = |row: &Row| {
         let epochs = model.runs.get(&row.run).map_or(&[][..], |run| &run.state.epochs);
-        epochs.iter().map(|epoch| (f64::from(epoch.epoch), epoch.val_acc)).collect()
+        Curve::new(epochs.iter().map(|epoch| (f64::from(epoch.epoch), epoch.val_acc)))
     };
     // The selected one last, over the others.
     let mut rows: Vec<&Row> = shown.rows().iter().collect();
     rows.sort_by_key(|row| is_selected(row));
+    let curves: Vec<Curve> = rows.iter().map(|row| curve(row)).collect();
     let series: Vec<Series> = rows
-        .into_iter()
-        .map(|row| {
+        .iter()
+        .zip(&curves)
+        .map(|(row, curve)| {
             if is_selected(row) {
-                Series { points: points(row), style: THEME.validation, mark: Some("●") }
+                Series { curve, style: THEME.validation, mark: Some("●"), faint: false }
             } else {
-                Series { points: points(row), style: THEME.train, mark: None }
+                Series { curve, style: THEME.train, mark: None, faint: false }
             }
         })
         .collect();
-    let last = series.iter().flat_map(|series| &series.points).map(|point| point.0).fold(2.0, f64::max);
-    let values = series.iter().flat_map(|series| &series.points).map(|point| point.1);
-    let (x, y) = (Axis { low: 1.0, high: last }, Axis::around(values));
-    Chart { series: &series, x, y, best: None, resumes: &[], cursor: None, ascii: model.look.ascii }.render(plot, buf);
+    let last = curves.iter().filter_map(Curve::reach).map(|reach| reach.1).fold(2.0, f64::max);
+    let values = curves.iter().flat_map(Curve::points).map(|point| point.1);
+    let (x, y) = (Axis::linear(1.0, last).in_unit(Unit::Whole), Axis::around(values));
+    Chart { series: &series, x, y, best: &[], events: &[], cursor: None, ascii: model.look.ascii }.render(plot, buf);
 }

@@ -15,7 +15,7 @@ use warmstart_schema::event::{Batch, Epoch};
 use warmstart_schema::state::RunState;
 
 use super::super::paint;
-use crate::dashboard::chart::{Axis, Chart, Series};
+use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::dashboard::format::metric;
 use crate::dashboard::model::Model;
 use crate::dashboard::theme::THEME;
@@ -73,18 +73,22 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Opti
         paint::left(buf, row, "no figures yet", THEME.muted);
         return;
     }
-    let best = state.best_epoch().map(|epoch| (f64::from(epoch.epoch), (figures.validation)(epoch)));
+    let best: Vec<_> =
+        state.best_epoch().into_iter().map(|epoch| (f64::from(epoch.epoch), (figures.validation)(epoch))).collect();
     let per_epoch = state.dataset.as_ref().map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)));
     let resumes: Vec<f64> = state.resumes.iter().map(|step| *step as f64 / per_epoch).collect();
+    let x = epochs_axis(run, &train).in_unit(Unit::Whole);
+    let y = Axis::around(train.iter().chain(&validation).map(|point| point.1));
+    let (train, validation) = (Curve::new(train), Curve::new(validation));
     let chart = Chart {
-        x: epochs_axis(run, &train),
-        y: Axis::around(train.iter().chain(&validation).map(|point| point.1)),
+        x,
+        y,
         series: &[
-            Series { points: train, style: THEME.train, mark: None },
-            Series { points: validation, style: THEME.validation, mark: Some("●") },
+            Series { curve: &train, style: THEME.train, mark: None, faint: false },
+            Series { curve: &validation, style: THEME.validation, mark: Some("●"), faint: false },
         ],
-        best,
-        resumes: &resumes,
+        best: &best,
+        events: &resumes,
         cursor: cursor.map(f64::from),
         ascii: model.look.ascii,
     };
@@ -112,7 +116,7 @@ fn train_points(state: &RunState, figures: &Figures) -> Vec<(f64, f64)> {
 fn epochs_axis(run: &Run, train: &[(f64, f64)]) -> Axis {
     let state = &run.state;
     if state.epochs.is_empty() {
-        return Axis { low: 0.0, high: 1.0 };
+        return Axis::linear(0.0, 1.0);
     }
     let (first, done) = (f64::from(state.epochs[0].epoch), train.last().map_or(1.0, |point| point.0).ceil());
     let planned = state.epochs_planned().map_or(done, f64::from);
@@ -121,7 +125,7 @@ fn epochs_axis(run: &Run, train: &[(f64, f64)]) -> Axis {
         true => (done * 4.0).min(planned.max(done)),
         false => done,
     };
-    if high > first { Axis { low: first, high } } else { Axis { low: first - 1.0, high: first + 1.0 } }
+    if high > first { Axis::linear(first, high) } else { Axis::linear(first - 1.0, first + 1.0) }
 }
 
 fn draw_title(buf: &mut Buffer, row: Rect, model: &Model, state: &RunState, cursor: Option<u32>, figures: &Figures) {

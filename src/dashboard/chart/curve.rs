@@ -1,0 +1,238 @@
+//! A line's points in order of x, so kept that any stretch of 100,000 of them is reduced to columns in microseconds.
+
+use std::sync::Arc;
+
+use super::axis::Axis;
+use super::smooth::smooth;
+
+/// Points that share one pair of extremes.
+const BLOCK: usize = 16;
+
+/// Points in order of x. A y that is not finite is a gap.
+#[derive(Debug, Clone, Default)]
+pub struct Curve {
+    xs: Arc<[f64]>,
+    ys: Vec<f64>,
+    /// The least and the greatest finite y of every `BLOCK` points.
+    blocks: Vec<(f64, f64)>,
+}
+
+/// What a column of a chart shows of the points in it: where the line comes in, how far it reaches, where it leaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Column {
+    pub index: usize,
+    pub first: f64,
+    pub low: f64,
+    pub high: f64,
+    pub last: f64,
+}
+
+/// The least and greatest so far; `(∞, -∞)` is none.
+type Extremes = (f64, f64);
+const NONE: Extremes = (f64::INFINITY, f64::NEG_INFINITY);
+
+fn widen((low, high): Extremes, y: f64) -> Extremes {
+    if y.is_finite() { (low.min(y), high.max(y)) } else { (low, high) }
+}
+
+impl Curve {
+    /// Points in any order; those whose x is no number are left out.
+    pub fn new(points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let mut points: Vec<(f64, f64)> = points.into_iter().filter(|point| point.0.is_finite()).collect();
+        if !points.is_sorted_by(|a, b| a.0 <= b.0) {
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        let (xs, ys): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+        Self::of_columns(xs.into(), ys)
+    }
+
+    fn of_columns(xs: Arc<[f64]>, ys: Vec<f64>) -> Self {
+        let blocks = ys.chunks(BLOCK).map(|block| block.iter().fold(NONE, |extremes, y| widen(extremes, *y))).collect();
+        Self { xs, ys, blocks }
+    }
+
+    /// The same points smoothed by a debiased exponential moving average of this weight.
+    pub fn smoothed(&self, weight: f64) -> Self {
+        Self::of_columns(Arc::clone(&self.xs), smooth(self.ys.iter().copied(), weight))
+    }
+
+    fn len(&self) -> usize {
+        self.xs.len()
+    }
+
+    pub fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> + ExactSizeIterator {
+        self.xs.iter().copied().zip(self.ys.iter().copied())
+    }
+
+    /// The first and the last x.
+    pub fn reach(&self) -> Option<(f64, f64)> {
+        Some((*self.xs.first()?, *self.xs.last()?))
+    }
+
+    /// The point nearest to an x that lies within the curve's reach, or half a step outside of it.
+    pub fn nearest(&self, x: f64) -> Option<(f64, f64)> {
+        let (first, last) = self.reach()?;
+        let slack = (last - first) / (self.len().max(2) - 1) as f64 / 2.0;
+        if !(x >= first - slack && x <= last + slack) && x.to_bits() != first.to_bits() {
+            return None;
+        }
+        let after = self.xs.partition_point(|other| *other < x).min(self.len() - 1);
+        let before = after.saturating_sub(1);
+        let nearest = if (x - self.xs[before]).abs() <= (self.xs[after] - x).abs() { before } else { after };
+        Some((self.xs[nearest], self.ys[nearest]))
+    }
+
+    /// The least and the greatest finite y of the points on a stretch of x; where none lies on it, of its neighbours.
+    pub fn heights(&self, low: f64, high: f64) -> Option<(f64, f64)> {
+        let (mut from, mut to) = self.stretch(low, high);
+        if from >= to {
+            (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
+        }
+        let extremes = self.extremes(from, to);
+        (extremes.0 <= extremes.1).then_some(extremes)
+    }
+
+    /// The points from the first at or after `low` to the last at or before `high`, as a range of indices.
+    pub fn stretch(&self, low: f64, high: f64) -> (usize, usize) {
+        let from = self.xs.partition_point(|x| *x < low);
+        (from, from + self.xs[from..].partition_point(|x| *x <= high))
+    }
+
+    /// The points of a stretch and one on either side of it, where lines come from and go to.
+    pub fn around(&self, axis: Axis) -> impl ExactSizeIterator<Item = (f64, f64)> {
+        let (from, to) = self.stretch(axis.low, axis.high);
+        let (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
+        self.xs[from..to].iter().copied().zip(self.ys[from..to].iter().copied())
+    }
+
+    /// How many points lie on an axis.
+    pub fn count(&self, axis: Axis) -> usize {
+        let (from, to) = self.stretch(axis.low, axis.high);
+        to - from
+    }
+
+    /// The columns, of so many along the axis, that have a point with a finite y.
+    pub fn columns(&self, axis: Axis, columns: usize) -> impl Iterator<Item = Column> {
+        let (mut from, end) = self.stretch(axis.low, axis.high);
+        (0..columns).filter_map(move |index| {
+            let border = axis.at((index + 1) as f64 / columns as f64);
+            let to = if index + 1 == columns { end } else { self.next_after(from, end, border) };
+            let start = std::mem::replace(&mut from, to);
+            self.column(index, start, to)
+        })
+    }
+
+    /// The first index from `from` on whose x is at or beyond the border. Looks ahead in growing steps: it is not far.
+    fn next_after(&self, from: usize, end: usize, border: f64) -> usize {
+        let (mut low, mut step) = (from, 8);
+        while low + step < end && self.xs[low + step] < border {
+            low += step;
+            step *= 2;
+        }
+        let high = (low + step + 1).min(end);
+        low + self.xs[low..high].partition_point(|x| *x < border)
+    }
+
+    fn column(&self, index: usize, from: usize, to: usize) -> Option<Column> {
+        let inside = &self.ys[from..to];
+        let first = *inside.iter().find(|y| y.is_finite())?;
+        let last = *inside.iter().rfind(|y| y.is_finite())?;
+        let (low, high) = self.extremes(from, to);
+        Some(Column { index, first, low, high, last })
+    }
+
+    /// Whole blocks by their extremes, what sticks out at either end point by point.
+    fn extremes(&self, from: usize, to: usize) -> Extremes {
+        let (first, last) = (from.div_ceil(BLOCK), to / BLOCK);
+        let each = |points: &[f64], extremes| points.iter().fold(extremes, |extremes, y| widen(extremes, *y));
+        if first >= last {
+            return each(&self.ys[from..to], NONE);
+        }
+        let ends = each(&self.ys[last * BLOCK..to], each(&self.ys[from..first * BLOCK], NONE));
+        self.blocks[first..last].iter().fold(ends, |(low, high), block| (low.min(block.0), high.max(block.1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::seed::SplitMix64;
+
+    use super::*;
+
+    fn noise(points: usize, seed: u64) -> Vec<(f64, f64)> {
+        let mut random = SplitMix64::new(seed);
+        let mut x = 0.0;
+        (0..points)
+            .map(|_| {
+                x += random.below(4) as f64;
+                let y = random.below(1_000_000) as f64 / 1e6;
+                (x, if random.below(9) == 0 { f64::NAN } else { y })
+            })
+            .collect()
+    }
+
+    /// What `columns` says, point by point.
+    fn slowly(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
+        let column_of =
+            |x: f64| (0..columns).find(|at| x < axis.at((at + 1) as f64 / columns as f64) || at + 1 == columns);
+        let mut found: Vec<Column> = Vec::new();
+        for &(x, y) in points.iter().filter(|(x, y)| *x >= axis.low && *x <= axis.high && y.is_finite()) {
+            let index = column_of(x).unwrap();
+            match found.last_mut().filter(|column| column.index == index) {
+                Some(column) => (column.low, column.high, column.last) = (column.low.min(y), column.high.max(y), y),
+                None => found.push(Column { index, first: y, low: y, high: y, last: y }),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn columns_keep_every_extreme_on_any_stretch_of_any_axis() {
+        for (points, columns) in [(0, 10), (1, 10), (500, 7), (5_000, 40), (20_000, 400)] {
+            let points = noise(points, 7);
+            let curve = Curve::new(points.clone());
+            let end = points.last().map_or(10.0, |point| point.0);
+            for (low, high) in [(0.0, end), (end * 0.31, end * 0.33), (end * 0.4, end * 2.0), (-50.0, -1.0)] {
+                let linear = Axis::linear(low, high);
+                let log = Axis::linear(low.max(1.0), high.max(2.0)).logarithmic();
+                for axis in [linear, log] {
+                    let fast: Vec<Column> = curve.columns(axis, columns).collect();
+                    assert_eq!(fast, slowly(&points, axis, columns), "{axis:?} {columns}");
+                }
+                let (from, to) = curve.stretch(low, high);
+                let of_points = slowly(&points, linear, 1).first().map(|column| (column.low, column.high));
+                if from < to {
+                    assert_eq!(curve.heights(low, high), of_points);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_spike_among_a_hundred_thousand_is_seen() {
+        let curve = Curve::new((0..100_000_u32).map(|n| (f64::from(n), if n == 77_777 { 9.0 } else { 0.5 })));
+        let columns: Vec<Column> = curve.columns(Axis::linear(0.0, 99_999.0), 160).collect();
+        let spikes: Vec<usize> = columns.iter().filter(|column| column.high > 8.0).map(|column| column.index).collect();
+        assert_eq!(spikes, [77_777 * 160 / 99_999]);
+        assert!(columns.iter().all(|column| column.low <= 0.5));
+    }
+
+    #[test]
+    fn the_nearest_point_is_found_only_where_the_curve_is() {
+        let curve = Curve::new([(1.0, 0.1), (2.0, 0.2), (4.0, f64::NAN)]);
+        assert_eq!(curve.nearest(1.4), Some((1.0, 0.1)));
+        assert_eq!(curve.nearest(1.6), Some((2.0, 0.2)));
+        assert_eq!(curve.nearest(0.3), Some((1.0, 0.1)));
+        assert!(curve.nearest(3.5).unwrap().1.is_nan());
+        assert_eq!((curve.nearest(9.0), curve.nearest(-1.0), curve.nearest(f64::NAN)), (None, None, None));
+        assert_eq!(Curve::new([(3.0, 1.0)]).nearest(3.0), Some((3.0, 1.0)));
+        assert!(Curve::default().nearest(0.0).is_none());
+    }
+
+    #[test]
+    fn what_comes_out_of_order_is_put_in_order() {
+        let curve = Curve::new([(3.0, 0.3), (f64::NAN, 9.0), (1.0, 0.1)]);
+        assert_eq!(curve.points().collect::<Vec<_>>(), [(1.0, 0.1), (3.0, 0.3)]);
+        assert_eq!(curve.heights(1.5, 2.5), Some((0.1, 0.3)));
+    }
+}
