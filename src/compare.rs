@@ -1,9 +1,11 @@
-//! The study's table: a row a run, the published row below its experiment, in every format that it leaves in.
+//! The study's table: a row a run, what it gained over the run that it started from, the published row below its
+//! experiment, in every format that it leaves in.
 //!
 //! A row's losses and accuracies are those of the epoch whose checkpoint was measured on the test images: the best one by
 //! the monitored figure. The time is that of the whole training.
 
 mod csv;
+mod gain;
 mod html;
 mod json;
 mod latex;
@@ -11,6 +13,7 @@ mod lines;
 mod markdown;
 mod text;
 
+pub use self::gain::Gain;
 pub use self::lines::thousands;
 use std::str::FromStr;
 
@@ -70,6 +73,12 @@ impl Metric {
         let decimals = if self == Self::TrainTime { 2 } else { 4 };
         if figure.is_finite() { format!("{figure:.decimals$}") } else { figure.to_string() }
     }
+
+    /// The difference of two figures, with its sign.
+    pub fn format_difference(self, difference: f64) -> String {
+        let sign = if difference >= 0.0 { "+" } else { "" };
+        format!("{sign}{}", self.format(difference))
+    }
 }
 
 /// Figures by [`Metric`]; what has not been measured is absent.
@@ -113,19 +122,20 @@ pub struct Row {
     pub figures: Figures,
     pub params: Option<ParamCounts>,
     pub reference: Option<Reference>,
+    pub gain: Option<Gain>,
 }
 
 impl Row {
-    pub fn of(run: &Run) -> Self {
-        let told = run.state.model.as_ref().map(|model| model.counts.total);
+    pub fn of(runs: &Runs, run: &Run) -> Self {
         Self {
             run: run.id.clone(),
             experiment: run.label().to_owned(),
             stem: run.stem().unwrap_or_default().to_owned(),
             status: run.status(),
             figures: Figures::of(run),
-            params: told.or_else(|| run.experiment.as_ref().and_then(params::counts).map(|counts| counts.total)),
+            params: params::of(run),
             reference: run.experiment.as_ref().and_then(|experiment| experiment.reference.clone()),
+            gain: Gain::of(runs, run),
         }
     }
 }
@@ -149,13 +159,15 @@ pub struct Table {
 /// The selected runs in the order of their experiments' files; runs without a file follow.
 pub fn table(runs: &Runs, order: &[ExperimentFile], selection: Selection) -> Table {
     let mut chosen: Vec<&Run> = match selection {
-        Selection::Runs(ids) => return Table { rows: ids.iter().filter_map(|id| runs.get(id)).map(Row::of).collect() },
+        Selection::Runs(ids) => {
+            return Table { rows: ids.iter().filter_map(|id| runs.get(id)).map(|run| Row::of(runs, run)).collect() };
+        }
         Selection::All => runs.iter().collect(),
         Selection::Newest => runs.iter().filter(|run| is_newest(runs, run)).collect(),
     };
     let place = |run: &Run| order.iter().position(|file| Some(file.stem.as_str()) == run.stem()).unwrap_or(usize::MAX);
     chosen.sort_by_cached_key(|run| (place(run), run.stem().unwrap_or_default().to_owned()));
-    Table { rows: chosen.into_iter().map(Row::of).collect() }
+    Table { rows: chosen.into_iter().map(|run| Row::of(runs, run)).collect() }
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {

@@ -6,7 +6,8 @@ use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, names, output};
-use crate::compare::{Row, thousands};
+use crate::compare::thousands;
+use crate::params;
 use crate::store::{Run, worker_log_tail};
 
 /// Show one run: how it stands, its epochs, its parameters, and the end of its log
@@ -69,7 +70,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(time) = state.train_time() {
         facts.push(("trained", format!("{time:.2} s")));
     }
-    if let Some(params) = Row::of(run).params {
+    if let Some(params) = params::of(run) {
         let [total, trainable, non_trainable] = [params.total, params.trainable, params.non_trainable()].map(thousands);
         facts.push(("parameters", format!("{total} total, {trainable} trainable, {non_trainable} non-trainable")));
     }
@@ -146,7 +147,7 @@ fn as_json(run: &Run, log: &[String]) -> Value {
     let state = &run.state;
     // Through the events' own form, in which numbers that JSON cannot say are texts.
     let event = |event: Event| serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags);
-    let params = Row::of(run).params;
+    let params = params::of(run);
     json!({
         "run": run.id,
         "experiment": run.label(),

@@ -1,4 +1,5 @@
-//! Comma-separated values under the same names as in JSON; published lines have `published` as state, and say whence.
+//! Comma-separated values under the same names as in JSON. Published lines have `published` as state, and say whence; `gain`
+//! stands in lines of differences to the run that `source` names.
 
 use super::{Figures, Metric, Row, Table};
 
@@ -7,6 +8,7 @@ pub fn render(table: &Table) -> String {
     let mut records = vec![header()];
     for row in &table.rows {
         records.push(measured(row));
+        records.extend(gain(row));
         records.extend(published(row));
     }
     // Writing to memory cannot fail.
@@ -37,6 +39,16 @@ fn published(row: &Row) -> Option<Vec<String>> {
     record.extend(figures(&Figures::published(reference)));
     record.extend([""; 3].map(str::to_owned));
     record.extend([guarded(&reference.source), guarded(reference.note.as_deref().unwrap_or_default())]);
+    Some(record)
+}
+
+fn gain(row: &Row) -> Option<Vec<String>> {
+    let gain = row.gain.as_ref()?;
+    let mut record = vec![String::new(), guarded(&row.experiment), "gain".to_owned()];
+    // No plus sign: a spreadsheet is to take them for numbers.
+    record.extend(figures(&gain.figures));
+    record.extend([""; 3].map(str::to_owned));
+    record.extend([gain.over.to_string(), String::new()]);
     Some(record)
 }
 

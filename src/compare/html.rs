@@ -1,6 +1,6 @@
 //! A page of its own; the best of a column in bold.
 
-use super::lines::{Line, Lines, title};
+use super::lines::{Kind, Line, Lines, title};
 use super::{Metric, Table};
 
 const HEAD: &str = "<!DOCTYPE html>
@@ -15,7 +15,7 @@ th, td { padding: .2em .8em; text-align: left }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 thead { border-bottom: 2px solid }
 tbody tr { border-bottom: 1px solid #ccc }
-.published { color: #666 }
+.published, .gain { color: #666 }
 </style>
 </head>
 <body>
@@ -40,7 +40,11 @@ pub fn render(table: &Table) -> String {
 
 fn row(line: &Line) -> String {
     let mark = line.mark.as_ref().map(|mark| format!(" {mark}")).unwrap_or_default();
-    let class = if line.mark.is_some() { " class=\"published\"" } else { "" };
+    let class = match line.kind {
+        Kind::Measured => "",
+        Kind::Gain => " class=\"gain\"",
+        Kind::Published => " class=\"published\"",
+    };
     let numbers = line.numbers("–", |best| format!("<b>{best}</b>"));
     let numbers = numbers.join("</td><td class=\"n\">");
     let (experiment, run, state) = (escape(&line.experiment), &line.run, line.state);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use warmstart_schema::experiment::Reference;
 
-use super::{Figures, Metric, Row, Table};
+use super::{Figures, Gain, Metric, Row, Table};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -17,6 +17,26 @@ struct Object<'a> {
     non_trainable_params: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gain: Option<Difference<'a>>,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    /// The run that this one started from.
+    over: &'a str,
+    train_acc: Option<f64>,
+    val_acc: Option<f64>,
+    train_loss: Option<f64>,
+    val_loss: Option<f64>,
+    test_acc: Option<f64>,
+}
+
+impl<'a> From<&'a Gain> for Difference<'a> {
+    fn from(gain: &'a Gain) -> Self {
+        let Measured { train_acc, val_acc, train_loss, val_loss, test_acc, .. } = Measured::from(&gain.figures);
+        Self { over: gain.over.as_str(), train_acc, val_acc, train_loss, val_loss, test_acc }
+    }
 }
 
 #[derive(Serialize)]
@@ -48,6 +68,7 @@ impl<'a> From<&'a Row> for Object<'a> {
             trainable_params: row.params.map(|params| params.trainable),
             non_trainable_params: row.params.map(|params| params.non_trainable()),
             reference: row.reference.as_ref(),
+            gain: row.gain.as_ref().map(Difference::from),
         }
     }
 }

@@ -3,14 +3,22 @@
 use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::experiment::Reference;
 
-use super::{Figures, Metric, Row, Table};
+use super::{Figures, Gain, Metric, Row, Table};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 
-/// A measured or published line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Measured,
+    /// Differences to the run that the one above started from.
+    Gain,
+    Published,
+}
+
 pub struct Line {
+    pub kind: Kind,
     pub experiment: String,
-    /// Empty in a published line.
+    /// Empty unless it was measured.
     pub run: String,
     pub state: &'static str,
     /// Of a published line's footnote.
@@ -32,6 +40,7 @@ impl Line {
 pub struct Cell {
     pub metric: Metric,
     pub figure: Option<f64>,
+    pub is_difference: bool,
     /// The best of its column.
     pub best: bool,
 }
@@ -39,7 +48,8 @@ pub struct Cell {
 impl Cell {
     /// The figure, or `nothing` where there is none.
     pub fn text(&self, nothing: &str) -> String {
-        self.figure.map_or_else(|| nothing.to_owned(), |figure| self.metric.format(figure))
+        let format = if self.is_difference { Metric::format_difference } else { Metric::format };
+        self.figure.map_or_else(|| nothing.to_owned(), |figure| format(self.metric, figure))
     }
 }
 
@@ -57,6 +67,7 @@ impl Lines {
         let mut this = Self { rows: Vec::new(), footnotes: Vec::new(), has_best: best.iter().any(Option::is_some) };
         for (index, row) in table.rows.iter().enumerate() {
             this.rows.push(measured(row, &best));
+            this.rows.extend(row.gain.as_ref().map(gain));
             let same_below =
                 table.rows.get(index + 1).is_some_and(|next| next.stem == row.stem && next.reference == row.reference);
             if let Some(reference) = row.reference.as_ref().filter(|_| !same_below) {
@@ -85,9 +96,10 @@ fn measured(row: &Row, best: &[Option<f64>; 6]) -> Line {
     let is_done = row.status == warmstart_schema::state::Status::Finished;
     let cell = |(metric, best): (Metric, &Option<f64>)| {
         let figure = row.figures.get(metric);
-        Cell { metric, figure, best: is_done && best.is_some() && figure == *best }
+        Cell { metric, figure, is_difference: false, best: is_done && best.is_some() && figure == *best }
     };
     Line {
+        kind: Kind::Measured,
         experiment: row.experiment.clone(),
         run: row.run.to_string(),
         state: row.status.as_str(),
@@ -98,13 +110,23 @@ fn measured(row: &Row, best: &[Option<f64>; 6]) -> Line {
 }
 
 fn published(reference: &Reference, mark: String) -> Line {
-    let figures = Figures::published(reference);
-    let cell = |metric| Cell { metric, figure: figures.get(metric), best: false };
+    below(Kind::Published, "published".to_owned(), &Figures::published(reference), Some(mark))
+}
+
+fn gain(gain: &Gain) -> Line {
+    below(Kind::Gain, gain.title(), &gain.figures, None)
+}
+
+/// A line that belongs to the measured one above it.
+fn below(kind: Kind, experiment: String, figures: &Figures, mark: Option<String>) -> Line {
+    let cell =
+        |metric| Cell { metric, figure: figures.get(metric), is_difference: kind == Kind::Gain, best: false };
     Line {
-        experiment: "published".to_owned(),
+        kind,
+        experiment,
         run: String::new(),
         state: "",
-        mark: Some(mark),
+        mark,
         figures: Metric::ALL.map(cell).into_iter().collect(),
         params: None,
     }

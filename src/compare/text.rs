@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
 
-use super::lines::{Line, Lines, thousands, title};
+use super::lines::{Kind, Line, Lines, thousands, title};
 use super::{Metric, Table};
 
 pub fn render(table: &Table) -> String {
@@ -26,11 +26,9 @@ pub fn render(table: &Table) -> String {
 }
 
 fn cells(line: &Line) -> Vec<String> {
-    let experiment = match &line.mark {
-        Some(mark) => format!("  {} {mark}", line.experiment),
-        None => line.experiment.clone(),
-    };
-    let mut cells = vec![experiment, line.run.clone(), line.state.to_owned()];
+    let indent = if line.kind == Kind::Measured { "" } else { "  " };
+    let mark = line.mark.as_ref().map(|mark| format!(" {mark}")).unwrap_or_default();
+    let mut cells = vec![format!("{indent}{}{mark}", line.experiment), line.run.clone(), line.state.to_owned()];
     cells.extend(line.figures.iter().map(|cell| format!("{}{}", cell.text("–"), if cell.best { '*' } else { ' ' })));
     cells.push(line.params.map_or_else(|| "–".to_owned(), |params| thousands(params.trainable)));
     cells

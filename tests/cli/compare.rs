@@ -3,7 +3,8 @@
 use std::fs;
 
 use rstest::rstest;
-use warmstart_schema::event::{Epoch, Event, EventWriter, Test};
+use warmstart_schema::architecture::{ModelCounts, ParamCounts};
+use warmstart_schema::event::{Epoch, Event, EventWriter, ModelFacts, StartedFrom, Test};
 use warmstart_schema::run::RunDir;
 
 use crate::place::Place;
@@ -164,6 +165,53 @@ fn the_terminals_table_marks_the_best_and_the_published() {
     );
     let unfinished = text.lines().find(|line| line.contains("cccc")).unwrap();
     assert!(!unfinished.contains('*'), "a run that is not done wins nothing: {unfinished}");
+}
+
+/// A run that started from `plain`'s newest one that is done.
+fn fine_tuned(place: &Place) {
+    run(place, "20260104-000000-eeee", "tuned", "Tuned", [0.47, 0.50], true);
+    let log = RunDir::new(place.checkpoints().join("20260104-000000-eeee")).events();
+    let started_from = StartedFrom { run: "20260102-000000-bbbb".parse().unwrap(), step: 10 };
+    let facts = |started_from| {
+        Event::Model(ModelFacts {
+            backbone: "efficientnet_b0".to_owned(),
+            pixels: 32,
+            weights: "in words".to_owned(),
+            started_from,
+            counts: ModelCounts { blocks: Vec::new(), total: ParamCounts::default() },
+            cached_features: false,
+        })
+    };
+    // A resumed attempt no longer knows.
+    for event in [facts(Some(started_from)), facts(None)] {
+        EventWriter::open(&log).unwrap().write(&event).unwrap();
+    }
+}
+
+#[rstest]
+#[case::table("table", "  gain over Plain", "+0.0200")]
+#[case::markdown("md", "| gain over Plain |  |  | – | +0.0000 | +0.0200 | NaN | NaN | +0.0200 |", "")]
+#[case::latex("latex", "gain over Plain &  &  & -- & +0.0000 & +0.0200 & NaN & NaN & +0.0200 &", "")]
+#[case::csv("csv", ",Tuned,gain,,0.0000,0.0200,NaN,NaN,0.0200,,,,20260102-000000-bbbb,", "")]
+#[case::html("html", "<tr class=\"gain\"><td>gain over Plain</td>", "<td class=\"n\">+0.0200</td>")]
+fn the_table_says_what_fine_tuning_gained(#[case] format: &str, #[case] line: &str, #[case] figure: &str) {
+    let place = place();
+    fine_tuned(&place);
+    let text = place.say(&["compare", "--format", format]).out;
+    let gained = text.lines().find(|found| found.contains(line)).unwrap_or_else(|| panic!("{text}"));
+    assert!(gained.contains(figure), "{text}");
+}
+
+#[test]
+fn json_says_over_which_run_it_gained() {
+    let place = place();
+    fine_tuned(&place);
+    let json = place.say(&["compare", "tuned", "--json"]).json();
+    let gain = &json[0]["gain"];
+    assert_eq!((&gain["over"], &gain["val_loss"]), (&"20260102-000000-bbbb".into(), &serde_json::Value::Null));
+    assert!((gain["test_acc"].as_f64().unwrap() - 0.02).abs() < 1e-9, "{gain}");
+    fs::remove_dir_all(place.checkpoints().join("20260102-000000-bbbb")).unwrap();
+    assert!(place.say(&["compare", "tuned", "--json"]).json()[0].get("gain").is_none(), "what it started from is gone");
 }
 
 #[rstest]

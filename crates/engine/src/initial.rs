@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use warmstart_schema::catalog::{Places, Pretrained};
 use warmstart_schema::checkpoint::{self, MODEL};
-use warmstart_schema::event::EventReader;
+use warmstart_schema::event::{EventReader, StartedFrom};
 use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::run::{self, RunDir, RunId};
 use warmstart_schema::state::{Outcome, RunState};
@@ -33,22 +33,35 @@ pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> Mod
     }
 }
 
-/// Gives `model` the weights that the experiment starts from, and says in words where they came from.
-pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<String> {
+/// Where a model's first weights came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub words: String,
+    pub run: Option<StartedFrom>,
+}
+
+impl From<String> for Origin {
+    fn from(words: String) -> Self {
+        Self { words, run: None }
+    }
+}
+
+/// Gives `model` the weights that the experiment starts from, and says where they came from.
+pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<Origin> {
     if let Some(init) = &experiment.init {
         return from_run(model, &init.from, root);
     }
     match &experiment.model.weights {
-        Weights::Random => Ok(format!("random, from seed {}", experiment.seed)),
+        Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
         Weights::File(path) => {
             load_pretrained(model, path)?;
-            Ok(path.display().to_string())
+            Ok(path.display().to_string().into())
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
             let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked, places))?;
             load_pretrained(model, &path)?;
-            Ok(format!("ImageNet ({})", pretrained.hub))
+            Ok(format!("ImageNet ({})", pretrained.hub).into())
         }
     }
 }
@@ -75,7 +88,7 @@ pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &
 }
 
 /// Takes the best checkpoint of an experiment's newest finished run.
-fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
+fn from_run(model: &Model, stem: &str, root: &Path) -> Result<Origin> {
     let run = newest_finished(root, stem)?;
     let dir = RunDir::of(root, &run);
     let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
@@ -85,7 +98,9 @@ fn from_run(model: &Model, stem: &str, root: &Path) -> Result<String> {
             "backbone, head and classes must be those of the experiment named by init.from",
         )
     })?;
-    Ok(format!("the best checkpoint of {stem} (run {run}, step {})", content.state.step))
+    let step = content.state.step;
+    let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
+    Ok(Origin { words, run: Some(StartedFrom { run, step }) })
 }
 
 fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {

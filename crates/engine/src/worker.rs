@@ -23,7 +23,7 @@ use warmstart_schema::storage::Disk;
 use crate::data::{self, Parts};
 use crate::device::{self, DeviceRequest};
 use crate::failure::Blame;
-use crate::initial;
+use crate::initial::{self, Origin};
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::{Optimizer, OptimizerSpec};
@@ -310,14 +310,14 @@ fn model(
     let optimizer =
         OptimizerSpec { momentum: train.momentum, weight_decay: train.weight_decay, ..OptimizerSpec::new(train.name) };
     let mut optimizer = Optimizer::new(optimizer, model.trainable())?;
-    let (state, weights) = if let Some(Content { state, model: bytes, optimizer: optimizer_bytes }) = saved {
+    let (state, origin) = if let Some(Content { state, model: bytes, optimizer: optimizer_bytes }) = saved {
         weights::load_bytes(&model, &bytes, LoadPolicy::Exact).context("loading the checkpoint's model")?;
         let tensors = weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
         let tensors = tensors.iter().map(|(name, entry)| Ok((name.clone(), entry.tensor()?))).collect::<Result<_>>()?;
         optimizer.load_state(&tensors)?;
         ensure!(u64::try_from(optimizer.steps())? == state.step, "the checkpoint's optimizer is of another step");
         let weights = format!("this run's checkpoint at step {}", state.step);
-        (State { machine, ..state }, weights)
+        (State { machine, ..state }, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
         (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
@@ -328,7 +328,8 @@ fn model(
     reporter.tell(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
         pixels: experiment.pixels(),
-        weights,
+        weights: origin.words,
+        started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
         cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
     }));

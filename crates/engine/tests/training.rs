@@ -153,7 +153,9 @@ fn fine_tuning_starts_from_the_best_checkpoint_with_statistics_at_rest() {
     assert!(finish(&first));
     let second = new_run(root.path(), &["init={from: small}", "model.batch_norm=inference", "train.epochs=1"]).0;
     assert!(finish(&second), "{}", log(&second));
-    assert!(state(&second).model.unwrap().weights.contains("best checkpoint of small"));
+    let begun = state(&second);
+    assert!(begun.model.unwrap().weights.contains("best checkpoint of small"));
+    assert_eq!(begun.started_from.unwrap().run, first.info().unwrap().id);
     let [before, after] = [last(&first).model, last(&second).model];
     let [before, after] = [weights::parse(&before).unwrap(), weights::parse(&after).unwrap()];
     let moved = |name: &str| before[name].data != after[name].data;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
 use crate::process::Identity;
+use crate::run::RunId;
 
 /// Version of the event format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -202,9 +203,19 @@ pub struct ModelFacts {
     pub pixels: u32,
     /// Where the first weights came from, in words.
     pub weights: String,
+    /// The run whose best checkpoint they are; a resumed attempt does not say it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_from: Option<StartedFrom>,
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
+}
+
+/// A checkpoint of another run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedFrom {
+    pub run: RunId,
+    pub step: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::event::{
     Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record, System,
-    Test,
+    StartedFrom, Test,
 };
 use crate::text;
 
@@ -21,6 +21,8 @@ pub struct RunState {
     pub fetch: Option<Fetch>,
     pub dataset: Option<DatasetFacts>,
     pub model: Option<ModelFacts>,
+    /// The run that this one's weights come from.
+    pub started_from: Option<StartedFrom>,
     /// Every finished epoch, in order. What a resume repeats stands here once.
     pub epochs: Vec<Epoch>,
     /// Progress of the phase that runs now.
@@ -142,7 +144,10 @@ impl RunState {
             }
             Event::Fetch(fetch) => self.fetch = Some(Fetch { what: text::line(&fetch.what, 80), ..fetch }),
             Event::Dataset(facts) => self.dataset = Some(facts),
-            Event::Model(facts) => self.model = Some(facts),
+            Event::Model(facts) => {
+                self.started_from = facts.started_from.clone().or(self.started_from.take());
+                self.model = Some(facts);
+            }
             Event::Batch(batch) => self.progress(batch),
             Event::Epoch(epoch) => {
                 self.epochs.retain(|other| other.epoch < epoch.epoch);

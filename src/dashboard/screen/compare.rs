@@ -22,7 +22,7 @@ use warmstart_schema::state::Status;
 use super::experiments::mark_selected;
 use super::table::{self, Column};
 use super::{paint, run};
-use crate::compare::Row;
+use crate::compare::{Gain, Row};
 use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::dashboard::format::{NOT_YET, count};
 use crate::dashboard::model::{CompareView, Figure, Model, Shown, published};
@@ -54,6 +54,7 @@ const fn column(title: &'static str, width: u16, order: u8) -> Column {
 /// A line of the table.
 enum TableLine<'a> {
     Measured(usize, &'a Row),
+    Gain(&'a Gain),
     Published(&'a Reference),
 }
 
@@ -130,13 +131,11 @@ fn draw_lines(
                     table::cell(buf, row, *place, &COLUMNS[place.column], &text, style);
                 }
             }
+            TableLine::Gain(gain) => {
+                draw_below(buf, row, name, columns, &gain.title(), |column| gain_cell(gain, column));
+            }
             TableLine::Published(reference) => {
-                let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
-                paint::left(buf, inner, "published †", THEME.muted);
-                for place in columns {
-                    let text = published_cell(reference, place.column);
-                    table::cell(buf, row, *place, &COLUMNS[place.column], &text, THEME.muted);
-                }
+                draw_below(buf, row, name, columns, "published †", |column| published_cell(reference, column));
             }
         }
         if is_selected(line) {
@@ -145,11 +144,29 @@ fn draw_lines(
     }
 }
 
-/// Each run, and below the last of those that share it the published row.
+/// A line that belongs to the one above it.
+fn draw_below(
+    buf: &mut Buffer,
+    row: Rect,
+    name: Rect,
+    columns: &[table::Place],
+    title: &str,
+    cell: impl Fn(usize) -> String,
+) {
+    let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
+    paint::left(buf, inner, title, THEME.muted);
+    for place in columns {
+        table::cell(buf, row, *place, &COLUMNS[place.column], &cell(place.column), THEME.muted);
+    }
+}
+
+/// Each run and what it gained over the one that it started from, and below the last of those that share it the
+/// published row.
 fn lines(rows: &[Row]) -> Vec<TableLine<'_>> {
     let mut lines = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         lines.push(TableLine::Measured(index, row));
+        lines.extend(row.gain.as_ref().map(TableLine::Gain));
         let same_below =
             rows.get(index + 1).is_some_and(|next| next.stem == row.stem && next.reference == row.reference);
         lines.extend(row.reference.as_ref().filter(|_| !same_below).map(TableLine::Published));
@@ -175,6 +192,11 @@ fn measured_cell(shown: &Shown, row: &Row, column: usize) -> (String, Style) {
 
 fn params(row: &Row, of: fn(&warmstart_schema::architecture::ParamCounts) -> u64) -> String {
     row.params.as_ref().map_or_else(|| NOT_YET.to_owned(), |params| count(of(params)))
+}
+
+fn gain_cell(gain: &Gain, column: usize) -> String {
+    let Some(Figure::Metric(metric)) = Figure::ALL.get(column) else { return String::new() };
+    gain.figures.get(*metric).map_or_else(String::new, |figure| metric.format_difference(figure))
 }
 
 fn published_cell(reference: &Reference, column: usize) -> String {

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{
     Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record,
-    System, Test,
+    StartedFrom, System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
 use warmstart_schema::process::Identity;
@@ -150,6 +150,7 @@ impl Story {
             backbone: experiment.model.backbone.to_string(),
             pixels: experiment.pixels(),
             weights: experiment.model.weights.to_string(),
+            started_from: experiment.init.as_ref().map(|_| StartedFrom { run: id(RESUMED), step: 578 }),
             counts: counts(experiment).unwrap(),
             cached_features: false,
         };
