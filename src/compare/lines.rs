@@ -119,8 +119,7 @@ fn gain(gain: &Gain) -> Line {
 
 /// A line that belongs to the measured one above it.
 fn below(kind: Kind, experiment: String, figures: &Figures, mark: Option<String>) -> Line {
-    let cell =
-        |metric| Cell { metric, figure: figures.get(metric), is_difference: kind == Kind::Gain, best: false };
+    let cell = |metric| Cell { metric, figure: figures.get(metric), is_difference: kind == Kind::Gain, best: false };
     Line {
         kind,
         experiment,

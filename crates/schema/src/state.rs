@@ -1,8 +1,8 @@
 //! Everything the screens show of a run, as a pure fold over its events.
 
 use crate::event::{
-    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record, System,
-    StartedFrom, Test,
+    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record,
+    StartedFrom, System, Test,
 };
 use crate::text;
 
