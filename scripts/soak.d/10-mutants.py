@@ -31,7 +31,7 @@ MUTANTS = [
     ("exchange instead of rename", CHECKPOINT,
      "if replaces { storage.exchange(&aside, &target) } else { storage.rename(&aside, &target) }.map_err(failed)?;",
      "if replaces { storage.remove_dir(&target).map_err(failed)?; }\n        storage.rename(&aside, &target).map_err(failed)?;"),
-    ("keeping the one before", CHECKPOINT, "const KEEP: usize = 2;", "const KEEP: usize = 1;"),
+    ("keeping the one before", CHECKPOINT, "saturating_sub(keep)", "saturating_sub(1)"),
     ("keeping the best of each", CHECKPOINT, "kept.iter().filter_map(best_of).chain(names.best).collect()",
      "names.last.into_iter().collect()"),
     ("sync of a file that is replaced", STORAGE, "        file.sync()?;\n        storage.rename", "        storage.rename"),

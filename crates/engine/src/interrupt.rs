@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
@@ -11,6 +11,9 @@ use signal_hook::flag;
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     requested: Arc<AtomicBool>,
+    /// How often it was looked at, and the look from which on the answer is yes.
+    looks: Arc<AtomicU64>,
+    at_look: Option<u64>,
 }
 
 impl Interrupt {
@@ -28,8 +31,19 @@ impl Interrupt {
         Ok(this)
     }
 
+    /// Asks from the `look`-th look on (counted from 1), so that a stop comes at the same place each time.
+    pub fn at_look(look: u64) -> Self {
+        Self { at_look: Some(look), ..Self::default() }
+    }
+
+    /// How often somebody looked.
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
     pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::Relaxed)
+        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
+        self.requested.load(Ordering::Relaxed) || self.at_look.is_some_and(|at| look >= at)
     }
 
     /// Asks, as a signal would.

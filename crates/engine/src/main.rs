@@ -5,11 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use warmstart_engine::{doctor, predict, prefetch, report::log, worker};
+use anyhow::Context;
+use warmstart_engine::interrupt::Interrupt;
+use warmstart_engine::worker::{self, Manner};
+use warmstart_engine::{doctor, predict, prefetch, report::log};
 use warmstart_schema::prediction::Answer;
 
 const USAGE: &str =
-    "usage: warmstart-worker train RUN_FOLDER | predict RUN_FOLDER IMAGE... | prefetch NAME... | doctor | --version
+    "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | predict RUN_FOLDER IMAGE... | prefetch NAME... | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
@@ -20,14 +23,13 @@ fn main() -> ExitCode {
         None => ("", &[][..]),
     };
     match (verb, paths) {
-        ("train", [folder]) => match worker::run(Path::new(folder)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                log::line(&format!("failed: {error:#}"));
-                ExitCode::FAILURE
+        ("train", [folder]) => train(Path::new(folder), Manner::usual()),
+        ("train", [folder, option, step]) if option == "--stop-after" => {
+            match step.to_str().and_then(|step| step.parse().ok()) {
+                Some(step) => train(Path::new(folder), Manner { stop_after: Some(step), ..Manner::usual() }),
+                None => misused(),
             }
-        },
+        }
         ("prefetch", names) => {
             let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
             prefetch::run(&names.iter().map(String::as_str).collect::<Vec<_>>())
@@ -38,9 +40,23 @@ fn main() -> ExitCode {
         }
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
-        _ => {
-            log::line(USAGE);
-            ExitCode::from(2)
+        _ => misused(),
+    }
+}
+
+fn misused() -> ExitCode {
+    log::line(USAGE);
+    ExitCode::from(2)
+}
+
+fn train(folder: &Path, manner: Manner) -> ExitCode {
+    let listening = Interrupt::listen().context("signals cannot be received");
+    match listening.and_then(|interrupt| worker::run(folder, manner, &interrupt)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            log::line(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,4 +1,4 @@
-//! SGD, Adam and `AdamW` as `PyTorch` defines them, on libtorch's fused kernels, with a state that can be saved by name.
+//! SGD, Adam, `AdamW` and `RMSprop` as `PyTorch` defines them, on libtorch's fused kernels, with a state that can be saved by name.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +21,17 @@ pub struct OptimizerSpec {
     pub beta1: f64,
     /// Decay of Adam's mean of squared gradients.
     pub beta2: f64,
+    /// Decay of `RMSprop`'s mean of squared gradients.
+    pub alpha: f64,
     pub eps: f64,
-    /// Added to the gradient in SGD and Adam; in `AdamW` (Loshchilov and Hutter 2019) it shrinks the weight itself.
+    /// Added to the gradient in SGD, Adam and `RMSprop`; in `AdamW` (Loshchilov and Hutter 2019) it shrinks the weight itself.
     pub weight_decay: f64,
 }
 
 impl OptimizerSpec {
     /// `PyTorch`'s constants without momentum or weight decay.
     pub fn new(name: OptimizerName) -> Self {
-        Self { name, momentum: 0.0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
+        Self { name, momentum: 0.0, beta1: 0.9, beta2: 0.999, alpha: 0.99, eps: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -39,6 +41,8 @@ enum State {
     Sgd { buffers: Vec<Tensor> },
     /// Kingma and Ba 2015.
     Adam(AdamState),
+    /// One mean of squared gradients per parameter (Hinton's lecture, 2012).
+    Rmsprop { square_avgs: Vec<Tensor> },
 }
 
 /// An optimizer of a fixed list of named parameters.
@@ -64,6 +68,7 @@ impl Optimizer {
             OptimizerName::Adam | OptimizerName::Adamw => {
                 State::Adam(AdamState { exp_avgs: zeros()?, exp_avg_sqs: zeros()?, steps: Vec::new() })
             }
+            OptimizerName::Rmsprop => State::Rmsprop { square_avgs: zeros()? },
         };
         Ok(Self { spec, names, params, state, steps: 0 })
     }
@@ -75,7 +80,7 @@ impl Optimizer {
 
     /// Moves every parameter by its gradient, at learning rate `lr`. An error where one has no gradient.
     pub fn step(&mut self, lr: f64) -> Result<()> {
-        let OptimizerSpec { name, momentum, beta1, beta2, eps, weight_decay } = self.spec;
+        let OptimizerSpec { name, momentum, beta1, beta2, alpha, eps, weight_decay } = self.spec;
         let next = self.steps + 1;
         match &mut self.state {
             State::Sgd { buffers } => ffi::sgd(&self.params, buffers, lr, momentum, weight_decay)?,
@@ -87,6 +92,7 @@ impl Optimizer {
                 let decoupled = name == OptimizerName::Adamw;
                 ffi::adam(&self.params, state, AdamStep { decoupled, lr, beta1, beta2, weight_decay, eps })?;
             }
+            State::Rmsprop { square_avgs } => rmsprop(&self.params, square_avgs, lr, alpha, eps, weight_decay)?,
         }
         self.steps = next;
         Ok(())
@@ -103,7 +109,7 @@ impl Optimizer {
         ffi::gradient_norm(&self.params, clip)
     }
 
-    /// All that a later process needs to go on: `<parameter>.exp_avg`, `.exp_avg_sq` or `.momentum_buffer` in float32,
+    /// All that a later process needs to go on: `<parameter>.exp_avg`, `.exp_avg_sq`, `.square_avg` or `.momentum_buffer` in float32,
     /// and the count `step` as an integer scalar. The moments are shared, not copied.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = vec![(STEP.to_owned(), Tensor::from(self.steps))];
@@ -116,6 +122,7 @@ impl Optimizer {
     fn moments(&self) -> Vec<(&'static str, &[Tensor])> {
         match &self.state {
             State::Sgd { buffers } => vec![("momentum_buffer", buffers)],
+            State::Rmsprop { square_avgs } => vec![("square_avg", square_avgs)],
             State::Adam(state) => vec![("exp_avg", &state.exp_avgs), ("exp_avg_sq", &state.exp_avg_sqs)],
         }
     }
@@ -144,4 +151,33 @@ impl Optimizer {
         self.steps = steps;
         Ok(())
     }
+}
+
+/// One step of `RMSprop` on all parameters; libtorch has no fused kernel for it.
+fn rmsprop(
+    params: &[Tensor],
+    square_avgs: &mut [Tensor],
+    lr: f64,
+    alpha: f64,
+    eps: f64,
+    weight_decay: f64,
+) -> Result<()> {
+    let gradients = params.iter().map(|param| {
+        let gradient = param.grad();
+        ensure!(gradient.defined(), "a parameter has no gradient");
+        Ok(gradient)
+    });
+    let gradients: Vec<Tensor> = gradients.collect::<Result<_>>()?;
+    tch::no_grad(|| {
+        for ((param, average), mut gradient) in params.iter().zip(square_avgs).zip(gradients) {
+            if weight_decay != 0.0 {
+                gradient = gradient.f_add(&param.f_mul_scalar(weight_decay)?)?;
+            }
+            let squared = gradient.f_square()?.f_mul_scalar(1.0 - alpha)?;
+            let _ = average.f_mul_scalar_(alpha)?.f_add_(&squared)?;
+            let step = gradient.f_div(&average.f_sqrt()?.f_add_scalar(eps)?)?.f_mul_scalar(lr)?;
+            let _ = param.shallow_clone().f_sub_(&step)?;
+        }
+        Ok(())
+    })
 }

@@ -8,8 +8,8 @@ use warmstart_schema::event::{Batch, Event, EventWriter, Level, Phase};
 
 use crate::usage::Usage;
 
-/// Progress is told no more often than this.
-const PROGRESS_EVERY: Duration = Duration::from_millis(400);
+/// Progress is told no more often than this, unless it is wanted oftener.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(400);
 /// Use of the machine likewise.
 const USAGE_EVERY: Duration = Duration::from_secs(2);
 
@@ -18,6 +18,7 @@ const USAGE_EVERY: Duration = Duration::from_secs(2);
 pub struct Reporter {
     writer: EventWriter,
     usage: Usage,
+    progress_every: Duration,
     last_progress: Option<Instant>,
     last_usage: Option<Instant>,
     /// Whether the last write failed; said once on stderr, which is the worker's log.
@@ -25,8 +26,10 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    pub fn open(path: &Path, usage: Usage) -> Result<Self> {
-        Ok(Self { writer: EventWriter::open(path)?, usage, last_progress: None, last_usage: None, failing: false })
+    /// Goes on with a run's log; progress is told once every `progress_every` at most.
+    pub fn open(path: &Path, usage: Usage, progress_every: Duration) -> Result<Self> {
+        let writer = EventWriter::open(path)?;
+        Ok(Self { writer, usage, progress_every, last_progress: None, last_usage: None, failing: false })
     }
 
     /// Tells an event. A log that cannot be written holds the line back and never stops training.
@@ -51,7 +54,7 @@ impl Reporter {
 
     /// Whether progress is worth computing now.
     pub fn is_due(&self) -> bool {
-        self.last_progress.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY)
+        self.last_progress.is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
     /// Tells progress, and now and then the use of the machine.

@@ -5,13 +5,14 @@ mod clock;
 pub mod evaluate;
 mod features;
 mod saving;
+mod step;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::checkpoint::{self, Content, State, Sums};
-use warmstart_schema::event::{Batch, Epoch, Event, Failure, Level, Phase, Test};
+use warmstart_schema::event::{Epoch, Event, Failure, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
@@ -20,20 +21,15 @@ use warmstart_schema::storage::Disk;
 
 pub(crate) use self::batches::autocast;
 use self::batches::none_readable;
-pub use self::batches::{Examples, steps_per_epoch};
+pub use self::batches::{Examples, batches_per_epoch, steps_per_epoch};
 use self::clock::{Clock, evaluation_progress};
-use self::evaluate::{batch_sums, cross_entropy, evaluate, weighted_cross_entropy};
-use crate::augment::augment;
-use crate::data::{self, Input};
+use self::evaluate::evaluate;
 use crate::failure::Blame;
 use crate::interrupt::Interrupt;
-use crate::model::{Mode, Model};
+use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::report::Reporter;
 use crate::weights::{self, LoadPolicy};
-
-/// No more than this much training is ever at stake.
-const CHECKPOINT_EVERY: Duration = Duration::from_mins(5);
 
 /// How an attempt ended when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +54,8 @@ pub struct Setup<'a> {
     pub state: State,
     /// The epoch after which training ends.
     pub epochs: u32,
+    /// Optimizer steps of the whole run after which it saves and leaves, as if it were asked to.
+    pub stop_after: Option<u64>,
     pub reporter: &'a mut Reporter,
     pub interrupt: &'a Interrupt,
 }
@@ -68,6 +66,8 @@ struct Trainer<'a> {
     setup: Setup<'a>,
     /// Unweighted loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
     sums: Tensor,
+    /// Batches whose gradients wait for the optimizer's step.
+    accumulated: u32,
     last_save: Instant,
     failed_saves: u32,
     /// The best checkpoint, while it waits for a disk that takes it.
@@ -79,7 +79,8 @@ struct Trainer<'a> {
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let sums = setup.state.sums;
     let sums = Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
-    let mut trainer = Trainer { setup, sums, last_save: Instant::now(), failed_saves: 0, unsaved_best: None };
+    let mut trainer =
+        Trainer { setup, sums, accumulated: 0, last_save: Instant::now(), failed_saves: 0, unsaved_best: None };
     let ended = trainer.run()?;
     Ok((ended, trainer.setup.state.step, trainer.setup.state.train_time))
 }
@@ -110,33 +111,54 @@ impl Trainer<'_> {
         self.setup.experiment.train.batch_size as usize
     }
 
-    fn steps_per_epoch(&self) -> usize {
-        steps_per_epoch(self.setup.train.len(), self.batch_size())
+    fn batches_per_epoch(&self) -> usize {
+        batches_per_epoch(self.setup.train.len(), self.batch_size())
+    }
+
+    fn accumulate(&self) -> usize {
+        self.setup.experiment.train.accumulate as usize
+    }
+
+    /// The learning rate of a step, counted from 0.
+    fn learning_rate(&self, step: u64) -> f64 {
+        let (setup, train) = (&self.setup, &self.setup.experiment.train);
+        let steps = steps_per_epoch(setup.train.len(), self.batch_size(), self.accumulate()) as u64;
+        let base = train.optimizer.learning_rate;
+        policy::learning_rate(&train.schedule, base, step, steps, setup.epochs, setup.state.plateau)
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        self.setup.interrupt.is_requested() || self.setup.stop_after.is_some_and(|last| self.setup.state.step >= last)
     }
 
     /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
     fn epoch(&mut self) -> Result<bool> {
         let epoch = self.setup.state.epoch + 1;
-        let steps = self.steps_per_epoch();
+        let count = self.batches_per_epoch();
         let order = seed::epoch_order(self.setup.experiment.seed, u64::from(epoch), self.setup.train.len());
         let (begin, batch_size) = (self.setup.state.batch as usize * self.batch_size(), self.batch_size());
-        // A single left-over image makes no step.
-        let end = order.len().min(steps * batch_size);
+        // A single left-over image makes no batch.
+        let end = order.len().min(count * batch_size);
         let mut batches = self.setup.train.in_order(&order[begin.min(end)..end], batch_size)?;
         self.setup.reporter.phase(Phase::Training);
         let mut clock = Clock::start();
-        while (self.setup.state.batch as usize) < steps {
-            if self.setup.interrupt.is_requested() {
+        let save_every = self.setup.experiment.train.checkpoint.every();
+        while (self.setup.state.batch as usize) < count {
+            let asked = self.is_asked_to_stop();
+            // Gradients that wait for their step are in no checkpoint: that is made between steps alone.
+            let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
+            if asked && is_between {
                 self.pause(&mut clock)?;
                 return Ok(false);
             }
-            if self.last_save.elapsed() >= CHECKPOINT_EVERY {
+            if is_between && self.last_save.elapsed() >= save_every {
                 self.pause(&mut clock)?;
                 self.save(false)?;
+                self.setup.reporter.phase(Phase::Training);
                 clock = Clock::start();
             }
-            let batch = batches.next().context("an epoch has fewer batches than steps")??;
-            self.step(epoch, batch, &mut clock)?;
+            let batch = batches.next().context("an epoch has fewer batches than planned")??;
+            self.batch(epoch, batch, &mut clock)?;
         }
         let pace = clock.pace();
         self.pause(&mut clock)?;
@@ -147,64 +169,6 @@ impl Trainer<'_> {
         self.tell_unreadable();
         self.conclude(epoch, validation, pace)?;
         Ok(true)
-    }
-
-    /// One optimizer step on the next batch of the epoch.
-    fn step(&mut self, epoch: u32, batch: data::Batch, clock: &mut Clock) -> Result<()> {
-        let (steps, precision) = (self.steps_per_epoch(), self.precision());
-        let setup = &mut self.setup;
-        setup.state.batch += 1;
-        let data::Batch { input, labels, members, waited } = batch;
-        if let Some(waited) = waited {
-            *clock.waited.get_or_insert_default() += waited;
-        }
-        // Where most of a batch cannot be read there may be nothing left to take a step with.
-        if members.len() < 2 {
-            return Ok(());
-        }
-        let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), setup.state.step);
-        let input = match input {
-            Input::Images(images) => Input::Images(augment(&images, &setup.experiment.augment, draw("augment"))?),
-            features @ Input::Features(_) => features,
-        };
-        tch::manual_seed(draw("dropout").cast_signed());
-        let (loss, logits) = {
-            let _autocast = autocast(precision, &setup.model)?;
-            let logits = input.forward(&setup.model, Mode::Train)?;
-            (cross_entropy(&logits, &labels)?, logits)
-        };
-        setup.optimizer.zero_grad();
-        match &setup.class_weights {
-            Some(weights) => weighted_cross_entropy(&logits, &labels, weights)?.f_backward()?,
-            None => loss.f_backward()?,
-        }
-        self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
-
-        let train = &setup.experiment.train;
-        let rate = train.optimizer.learning_rate;
-        let rate = policy::learning_rate(&train.schedule, rate, setup.state.step, steps as u64, setup.epochs);
-        let is_due = setup.reporter.is_due();
-        let gradient_norm = if is_due { setup.optimizer.gradient_norm(None)? } else { 0.0 };
-        setup.optimizer.step(rate)?;
-        setup.state.step += 1;
-        setup.state.sums.images += count(members.len());
-        clock.images += members.len();
-        if is_due {
-            let sums = self.read_sums()?;
-            let setup = &mut self.setup;
-            setup.reporter.progress(Batch {
-                epoch,
-                step: setup.state.step,
-                batch: setup.state.batch,
-                batches: count(steps),
-                loss: sums.mean_loss(),
-                accuracy: sums.accuracy(),
-                learning_rate: rate,
-                images_per_second: clock.rate(),
-                gradient_norm,
-            });
-        }
-        Ok(())
     }
 
     /// Stops the clock of training, once the device has done all that it was given.
@@ -257,6 +221,8 @@ impl Trainer<'_> {
         validation: Sums,
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
+        // Before the plateau schedule hears the figure: the rate of the epoch's last step.
+        let learning_rate = self.learning_rate(self.setup.state.step.saturating_sub(1));
         let setup = &mut self.setup;
         let (monitor, train) = (setup.experiment.monitor(), &setup.experiment.train);
         let figure = match monitor {
@@ -265,15 +231,12 @@ impl Trainer<'_> {
         };
         let state = &mut setup.state;
         let verdict = state.progress.observe(monitor, train.early_stopping.as_ref(), epoch, figure);
+        state.plateau.observe(monitor, &train.schedule, figure);
         let sums = std::mem::take(&mut state.sums);
         (state.epoch, state.batch, state.stopped_early) = (epoch, 0, verdict.stop);
         if verdict.best {
             state.best_step = Some(state.step);
         }
-        let steps = steps_per_epoch(setup.train.len(), train.batch_size as usize) as u64;
-        let last_rate = |step: u64| {
-            policy::learning_rate(&train.schedule, train.optimizer.learning_rate, step, steps, setup.epochs)
-        };
         let event = Event::Epoch(Epoch {
             epoch,
             step: state.step,
@@ -281,7 +244,7 @@ impl Trainer<'_> {
             train_acc: sums.accuracy(),
             val_loss: validation.mean_loss(),
             val_acc: validation.accuracy(),
-            learning_rate: last_rate(state.step.saturating_sub(1)),
+            learning_rate,
             images_per_second,
             train_time: state.train_time,
             best: verdict.best,

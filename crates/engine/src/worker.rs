@@ -27,23 +27,38 @@ use crate::initial::{self, Origin};
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::{Optimizer, OptimizerSpec};
-use crate::report::{Reporter, log};
+use crate::report::{PROGRESS_EVERY, Reporter, log};
 use crate::train::{Ended, Examples, Setup, steps_per_epoch, train};
 use crate::usage::{Usage, cpu_name};
 use crate::weights::{self, LoadPolicy};
-use crate::{ffi, interrupt, prefetch};
+use crate::{ffi, prefetch};
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Carries out the run in `folder`. True when it finished or was stopped as asked.
-pub fn run(folder: &Path) -> Result<bool> {
+/// How a worker goes about a run, beside what the run's folder says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Optimizer steps of the whole run after which it saves and leaves, as if it were asked to.
+    pub stop_after: Option<u64>,
+    /// How often progress is told at most; each step where it is zero.
+    pub progress_every: Duration,
+}
+
+impl Manner {
+    /// To the run's end, progress a few times a second.
+    pub fn usual() -> Self {
+        Self { stop_after: None, progress_every: PROGRESS_EVERY }
+    }
+}
+
+/// Carries out the run in `folder` until it ends or is interrupted. True when it finished or was stopped as asked.
+pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool> {
     let run = RunDir::new(folder);
     let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
     let Some(lock) = take(&run)? else {
         return Err(anyhow!("another worker has run {}: stop it first, or look at it in the dashboard", info.id));
     };
-    let interrupt = interrupt::Interrupt::listen()?;
     let before = history(&run)?;
     if matches!(before.outcome, Some(Outcome::Finished { .. })) {
         log::line("this run is finished; there is nothing to resume");
@@ -51,7 +66,7 @@ pub fn run(folder: &Path) -> Result<bool> {
     }
     let info = RunInfo { worker: Some(Identity::current()), ..info };
     run.write_info(&info).context("writing run.json")?;
-    let succeeded = attempt(&run, &info, &before, &interrupt)?;
+    let succeeded = attempt(&run, &info, &before, manner, interrupt)?;
     drop(lock);
     start_next(&run, &info);
     Ok(succeeded)
@@ -80,17 +95,18 @@ fn history(run: &RunDir) -> Result<RunState> {
 }
 
 /// Runs one attempt and leaves word how it ended, whatever happens.
-fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, interrupt: &Interrupt) -> Result<bool> {
+fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, manner: Manner, interrupt: &Interrupt) -> Result<bool> {
     device::prepare_cuda();
     let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
     let gpu = if let Device::Cuda(index) = device { u32::try_from(index).ok() } else { None };
     let usage = Usage::new(gpu);
     let gpu_name = usage.gpu_name();
-    let mut reporter = Reporter::open(&run.events(), usage).context("opening events.jsonl")?;
+    let mut reporter = Reporter::open(&run.events(), usage, manner.progress_every).context("opening events.jsonl")?;
     let place = Place { device, reason, name: device_name(device, gpu_name) };
-    let result =
-        catch_unwind(AssertUnwindSafe(|| prepare_and_train(run, info, before, place, &mut reporter, interrupt)))
-            .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        prepare_and_train(run, info, before, place, manner.stop_after, &mut reporter, interrupt)
+    }))
+    .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
     let event = match result {
         Ok((ended, step, train_time)) => match ended {
             Ended::Finished { stopped_early } => Event::Finished { train_time, stopped_early },
@@ -143,6 +159,7 @@ fn prepare_and_train(
     info: &RunInfo,
     before: &RunState,
     place: Place,
+    stop_after: Option<u64>,
     reporter: &mut Reporter,
     interrupt: &Interrupt,
 ) -> Result<(Ended, u64, f64)> {
@@ -197,6 +214,7 @@ fn prepare_and_train(
         class_weights,
         state,
         epochs,
+        stop_after,
         reporter,
         interrupt,
     };
@@ -221,7 +239,8 @@ fn tell_data(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, par
 /// Tells what there is to learn from, unless it is too little.
 fn tell_dataset(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -> Result<()> {
     let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-    let steps = steps_per_epoch(train, experiment.train.batch_size as usize);
+    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
+    let steps = steps_per_epoch(train, batch_size, accumulate);
     if steps == 0 || validation == 0 || test == 0 {
         let error = format!("{train} training, {validation} validation and {test} test images are too few");
         return Err(Blame::input(error, "change dataset.validation, or bring more images"));
@@ -343,6 +362,7 @@ fn fresh(machine: Machine) -> State {
         batch: 0,
         sums: Sums::default(),
         progress: policy::Progress::default(),
+        plateau: policy::Plateau::default(),
         best_step: None,
         stopped_early: false,
         train_time: 0.0,

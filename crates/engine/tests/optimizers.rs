@@ -34,6 +34,7 @@ fn spec(case: &Value) -> OptimizerSpec {
         momentum: option("momentum", 0.0),
         weight_decay: option("weight_decay", 0.0),
         eps: option("eps", base.eps),
+        alpha: option("alpha", base.alpha),
         beta1: betas.as_ref().map_or(base.beta1, |betas| betas[0]),
         beta2: betas.as_ref().map_or(base.beta2, |betas| betas[1]),
         ..base

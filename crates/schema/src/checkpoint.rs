@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::policy::Progress;
+use crate::policy::{Plateau, Progress};
 use crate::run::{Names, RunDir};
 use crate::storage::{Durable, Storage};
 
@@ -22,8 +22,6 @@ pub const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 /// A disk that cannot give back what was written.
 const EIO: i32 = 5;
-/// Newest checkpoints that are kept, beside the best of each.
-const KEEP: usize = 2;
 /// Room that must stay free on the disk after a save.
 pub const HEADROOM: u64 = 64 << 20;
 
@@ -39,6 +37,8 @@ pub struct State {
     /// Sums over those batches.
     pub sums: Sums,
     pub progress: Progress,
+    #[serde(default)]
+    pub plateau: Plateau,
     /// Step of the best checkpoint, while it exists.
     pub best_step: Option<u64>,
     /// Whether early stopping has spoken.
@@ -153,9 +153,9 @@ pub enum Error {
     None { reasons: Vec<String> },
 }
 
-/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones. Returns its bytes. On
-/// an error nothing unfinished of it remains and the older ones do.
-pub fn save(storage: &impl Storage, run: &RunDir, content: &Content) -> Result<u64, Error> {
+/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones but the `keep` newest and
+/// the best of each. Returns its bytes. On an error nothing unfinished of it remains and the older ones do.
+pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize) -> Result<u64, Error> {
     let step = content.state.step;
     let target = run.checkpoint(step);
     let failed = |source| Error::Io { doing: "saving", path: target.clone(), source };
@@ -188,7 +188,7 @@ pub fn save(storage: &impl Storage, run: &RunDir, content: &Content) -> Result<u
     let names = Names { last: Some(step), best: content.state.best_step };
     run.write_names(storage, names).map_err(failed)?;
     // What cannot be removed now is tried again after the next save.
-    let _ = remove_old(storage, run, names);
+    let _ = remove_old(storage, run, names, keep);
     Ok(bytes)
 }
 
@@ -226,9 +226,9 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
 
 /// Removes all checkpoints but the newest ones and the best of each: should the newest turn out damaged, the one before
 /// it must still find its own best.
-fn remove_old(storage: &impl Storage, run: &RunDir, names: Names) -> io::Result<()> {
+fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
     let steps = steps(storage, run)?;
-    let (old, kept) = steps.split_at(steps.len().saturating_sub(KEEP));
+    let (old, kept) = steps.split_at(steps.len().saturating_sub(keep));
     let best_of = |step: &u64| -> Option<u64> {
         let state = storage.read(&run.checkpoint(*step).join(STATE)).ok()?;
         serde_json::from_slice::<State>(&state).ok()?.best_step

@@ -5,6 +5,7 @@ mod parse;
 mod validate;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -177,6 +178,10 @@ pub struct Init {
 pub struct Train {
     pub epochs: u32,
     pub batch_size: u32,
+    /// Batches whose gradients make one optimizer step; more than 1 trains as with a batch so many times larger, in the memory
+    /// of one.
+    #[serde(default = "default_accumulate", skip_serializing_if = "is_default_accumulate")]
+    pub accumulate: u32,
     pub optimizer: Optimizer,
     #[serde(default)]
     pub schedule: Schedule,
@@ -187,6 +192,33 @@ pub struct Train {
     /// Let rare classes weigh more in what is minimized. Losses are told unweighted all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    #[serde(default)]
+    pub checkpoint: Saving,
+}
+
+/// How often training is saved, beside at the end of every epoch, and how much of it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Saving {
+    /// Minutes between two checkpoints within an epoch: no more training than this is ever at stake.
+    #[serde(default = "default_every_minutes")]
+    pub every_minutes: f64,
+    /// Newest checkpoints that stay, beside the best of each.
+    #[serde(default = "default_keep")]
+    pub keep: u32,
+}
+
+impl Default for Saving {
+    fn default() -> Self {
+        Self { every_minutes: default_every_minutes(), keep: default_keep() }
+    }
+}
+
+impl Saving {
+    /// The time between two checkpoints.
+    pub fn every(&self) -> Duration {
+        Duration::try_from_secs_f64(self.every_minutes * 60.0).unwrap_or(Duration::MAX)
+    }
 }
 
 /// How much an image of each class weighs in training.
@@ -202,7 +234,7 @@ pub enum ClassWeights {
 pub struct Optimizer {
     pub name: OptimizerName,
     pub learning_rate: f64,
-    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999).
+    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999), `RMSprop` a decay of 0.99.
     #[serde(default = "default_momentum")]
     pub momentum: f64,
     #[serde(default)]
@@ -215,9 +247,22 @@ pub enum OptimizerName {
     Sgd,
     Adam,
     Adamw,
+    Rmsprop,
 }
 
-/// The learning rate as a function of the step.
+impl OptimizerName {
+    /// The name as files have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::Adamw => "adamw",
+            Self::Rmsprop => "rmsprop",
+        }
+    }
+}
+
+/// The learning rate as a function of the step, and with `plateau` of the monitored figure.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -229,9 +274,13 @@ pub struct Schedule {
     /// Of `step`: epochs between two reductions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_epochs: Option<u32>,
-    /// Of `step`: what the rate is multiplied by (0.1 when left out).
+    /// Of `step` and `plateau`: what the rate is multiplied by (0.1 when left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
+    /// Of `plateau`: epochs without improvement of the monitored figure that are borne; one more, and the rate is reduced (10 when
+    /// left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -241,6 +290,20 @@ pub enum ScheduleName {
     Constant,
     Step,
     Cosine,
+    /// Reduce when the monitored figure stops improving by a ten-thousandth.
+    Plateau,
+}
+
+impl ScheduleName {
+    /// The name as files have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Step => "step",
+            Self::Cosine => "cosine",
+            Self::Plateau => "plateau",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -350,6 +413,23 @@ fn default_dropout() -> f64 {
 
 fn default_momentum() -> f64 {
     0.9
+}
+
+fn default_accumulate() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` passes a reference")]
+fn is_default_accumulate(accumulate: &u32) -> bool {
+    *accumulate == default_accumulate()
+}
+
+fn default_every_minutes() -> f64 {
+    5.0
+}
+
+fn default_keep() -> u32 {
+    2
 }
 
 /// The JSON Schema of an experiment file, for editors.

@@ -5,9 +5,19 @@ use serde::{Deserialize, Serialize};
 use crate::experiment::{EarlyStopping, Monitor, Schedule, ScheduleName};
 use crate::seed::{SplitMix64, derive};
 
+/// The least improvement that ends the wait of the plateau schedule, as a share of the best figure; `PyTorch`'s.
+const PLATEAU_THRESHOLD: f64 = 1e-4;
+
 /// The learning rate of step `step` (counted from 0): linear warm-up, then the schedule. Cosine follows Loshchilov &
-/// Hutter 2017 without restarts, down to 0 at the end.
-pub fn learning_rate(schedule: &Schedule, base: f64, step: u64, steps_per_epoch: u64, epochs: u32) -> f64 {
+/// Hutter 2017 without restarts, down to 0 at the end. `plateau` is where that schedule stands; the others ignore it.
+pub fn learning_rate(
+    schedule: &Schedule,
+    base: f64,
+    step: u64,
+    steps_per_epoch: u64,
+    epochs: u32,
+    plateau: Plateau,
+) -> f64 {
     let (step, per_epoch) = (step as f64, steps_per_epoch.max(1) as f64);
     let warmup = schedule.warmup_epochs * per_epoch;
     if step + 1.0 < warmup {
@@ -23,6 +33,41 @@ pub fn learning_rate(schedule: &Schedule, base: f64, step: u64, steps_per_epoch:
             let total = (f64::from(epochs) * per_epoch - warmup).max(1.0);
             let done = ((step - warmup) / total).clamp(0.0, 1.0);
             base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        }
+        ScheduleName::Plateau => base * schedule.gamma.unwrap_or(0.1).powi(plateau.reductions.cast_signed()),
+    }
+}
+
+/// Where the plateau schedule stands, as `PyTorch`'s `ReduceLROnPlateau` keeps it: a figure is better that improves on the best
+/// by a ten-thousandth of it. Part of every checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Plateau {
+    best: Option<f64>,
+    /// Epochs since then, or since the last reduction.
+    waited: u32,
+    /// How often the rate was reduced.
+    reductions: u32,
+}
+
+impl Plateau {
+    /// Takes in the monitored figure of an epoch.
+    pub fn observe(&mut self, monitor: Monitor, schedule: &Schedule, figure: f64) {
+        if schedule.name != ScheduleName::Plateau {
+            return;
+        }
+        let is_better = |best: f64| match monitor {
+            Monitor::ValLoss => figure < best * (1.0 - PLATEAU_THRESHOLD),
+            Monitor::ValAcc => figure > best * (1.0 + PLATEAU_THRESHOLD),
+        };
+        if figure.is_finite() && self.best.is_none_or(is_better) {
+            self.best = Some(figure);
+            self.waited = 0;
+        } else {
+            self.waited += 1;
+        }
+        if self.waited > schedule.patience.unwrap_or(10) {
+            self.reductions += 1;
+            self.waited = 0;
         }
     }
 }
@@ -59,7 +104,12 @@ impl Progress {
         } else {
             self.waited += 1;
         }
-        Verdict { best, stop: self.waited >= rule.patience }
+        Verdict { best, stop: self.has_stopped(Some(rule)) }
+    }
+
+    /// Whether patience is at its end.
+    pub fn has_stopped(&self, rule: Option<&EarlyStopping>) -> bool {
+        rule.is_some_and(|rule| self.waited >= rule.patience)
     }
 }
 
@@ -109,13 +159,14 @@ mod tests {
     use super::*;
 
     fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
-        Schedule { name, warmup_epochs, step_epochs: Some(2), gamma: Some(0.5) }
+        Schedule { name, warmup_epochs, step_epochs: Some(2), gamma: Some(0.5), patience: Some(1) }
     }
 
     #[test]
     fn warm_up_rises_linearly_to_the_full_rate() {
         let constant = schedule(ScheduleName::Constant, 1.0);
-        let rates: Vec<f64> = (0..6).map(|step| learning_rate(&constant, 0.8, step, 4, 2)).collect();
+        let rates: Vec<f64> =
+            (0..6).map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default())).collect();
         assert_eq!(rates, [0.2, 0.4, 0.600_000_000_000_000_1, 0.8, 0.8, 0.8]);
     }
 
@@ -123,14 +174,35 @@ mod tests {
     #[expect(clippy::float_cmp, reason = "powers of one half are exact")]
     fn steps_multiply_by_gamma() {
         let step = schedule(ScheduleName::Step, 0.0);
-        assert_eq!([0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10)), [1.0, 1.0, 0.5, 0.25]);
+        assert_eq!(
+            [0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10, Plateau::default())),
+            [1.0, 1.0, 0.5, 0.25]
+        );
     }
 
     #[test]
     fn cosine_is_half_in_the_middle_and_ends_near_zero() {
         let cosine = schedule(ScheduleName::Cosine, 0.0);
-        let at = |step| learning_rate(&cosine, 1.0, step, 10, 10);
+        let at = |step| learning_rate(&cosine, 1.0, step, 10, 10, Plateau::default());
         assert!((at(0) - 1.0).abs() < 1e-12 && (at(50) - 0.5).abs() < 1e-12 && at(99) < 3e-4 && at(99) > 0.0);
+    }
+
+    #[test]
+    fn a_plateau_reduces_the_rate_where_pytorch_does() {
+        // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
+        let plateau = schedule(ScheduleName::Plateau, 0.0);
+        let cases = [
+            (Monitor::ValLoss, [1.0, 0.9, 0.89995, 0.9, 0.91, 0.8, 0.85, 0.84, f64::NAN, 0.83, 0.82]),
+            (Monitor::ValAcc, [0.1, 0.2, 0.2, 0.15, 0.20001, 0.2001, 0.1, 0.1, 0.1, 0.1, 0.3]),
+        ];
+        for (monitor, figures) in cases {
+            let mut state = Plateau::default();
+            let rates = figures.map(|figure| {
+                state.observe(monitor, &plateau, figure);
+                learning_rate(&plateau, 1.0, 7, 4, 10, state)
+            });
+            assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125], "{monitor:?}");
+        }
     }
 
     #[test]

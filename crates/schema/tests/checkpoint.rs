@@ -14,11 +14,13 @@ use std::rc::Rc;
 
 use simulated::{Fault, Simulated, Watcher};
 use warmstart_schema::checkpoint::{self, Content, Error, Machine, State, Sums};
-use warmstart_schema::policy::Progress;
+use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::RunDir;
 use warmstart_schema::storage::{Disk, Storage};
 
 const RUN: &str = "/run";
+/// The default of `train.checkpoint.keep`.
+const KEEP: usize = 2;
 
 /// What a run saves at a step: `batch` tells two saves at one step apart.
 fn content(step: u64, batch: u32, best_step: u64) -> Content {
@@ -31,6 +33,7 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             batch,
             sums: Sums { loss: 1.25, correct: 3.0, images: batch },
             progress: Progress::default(),
+            plateau: Plateau::default(),
             best_step: Some(best_step),
             stopped_early: false,
             train_time: 2.5,
@@ -117,7 +120,7 @@ fn power_losses(disk: Simulated) -> (usize, Option<String>) {
     let run = RunDir::new(RUN);
     for save in saves.iter() {
         disk.mark();
-        checkpoint::save(&disk, &run, save).unwrap();
+        checkpoint::save(&disk, &run, save, KEEP).unwrap();
         acknowledged.set(acknowledged.get() + 1);
     }
     let found = first_wrong.borrow().clone();
@@ -178,10 +181,10 @@ fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
             for call in 1.. {
                 let disk = Simulated::new(Path::new(RUN));
                 for save in &saves[..hit] {
-                    checkpoint::save(&disk, &run, save).unwrap();
+                    checkpoint::save(&disk, &run, save, KEEP).unwrap();
                 }
                 disk.fail(Some(Fault { call, errno, persistent }));
-                let saved = checkpoint::save(&disk, &run, &saves[hit]);
+                let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
                 let reached = disk.calls() >= call;
                 disk.fail(None);
                 let acknowledged = hit + usize::from(saved.is_ok());
@@ -197,7 +200,7 @@ fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
                 // The next save finds a healthy disk, as the next attempt of the run would.
                 checkpoint::remove_unfinished(&disk, &run).unwrap();
                 for save in &saves[acknowledged..=hit + 1] {
-                    checkpoint::save(&disk, &run, save).unwrap();
+                    checkpoint::save(&disk, &run, save, KEEP).unwrap();
                 }
                 assert_eq!(wrong(&disk, &saves, hit + 2), None, "{case}");
                 if !reached {
@@ -218,10 +221,10 @@ fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_bef
     for (hit, call) in [1, 6].into_iter().flat_map(|hit| (1..60).map(move |call| (hit, call))) {
         let disk = Simulated::new(Path::new(RUN));
         for save in &saves[..hit] {
-            checkpoint::save(&disk, &run, save).unwrap();
+            checkpoint::save(&disk, &run, save, KEEP).unwrap();
         }
         disk.fail(Some(Fault { call, errno: Fault::SILENT, persistent: false }));
-        let saved = checkpoint::save(&disk, &run, &saves[hit]);
+        let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(None);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
         // names.json is written last: it is derived, and named so when it cannot be read.
@@ -238,7 +241,7 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
     let run = RunDir::new(folder.path());
     let [older, newer] = [content(5, 0, 5), content(10, 0, 5)];
     for save in [&older, &newer] {
-        checkpoint::save(&Disk, &run, save).unwrap();
+        checkpoint::save(&Disk, &run, save, KEEP).unwrap();
     }
     let files: BTreeMap<_, _> = fs::read_dir(run.checkpoint(10))
         .unwrap()
@@ -277,7 +280,7 @@ fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
     let run = RunDir::new(folder.path());
     assert_eq!(checkpoint::newest(&Disk, &run).unwrap(), (None, Vec::new()));
     for step in [5, 10] {
-        checkpoint::save(&Disk, &run, &content(step, 0, step)).unwrap();
+        checkpoint::save(&Disk, &run, &content(step, 0, step), KEEP).unwrap();
         fs::write(run.checkpoint(step).join(checkpoint::MODEL), b"").unwrap();
     }
     let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
@@ -288,7 +291,7 @@ fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
 fn a_checkpoint_of_another_version_is_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
-    checkpoint::save(&Disk, &run, &content(5, 0, 5)).unwrap();
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
     let manifest = run.checkpoint(5).join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap().replace("\"format\": 1", "\"format\": 7");
     fs::write(&manifest, text).unwrap();
@@ -300,7 +303,7 @@ fn a_checkpoint_of_another_version_is_named_as_such() {
 fn a_checkpoint_under_another_steps_name_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
-    checkpoint::save(&Disk, &run, &content(5, 0, 5)).unwrap();
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
     fs::rename(run.checkpoint(5), run.checkpoint(6)).unwrap();
     assert!(matches!(checkpoint::read(&Disk, &run.checkpoint(6)), Err(Error::Damaged { .. })));
 }

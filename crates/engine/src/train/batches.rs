@@ -11,10 +11,15 @@ use crate::failure::Blame;
 use crate::ffi::Autocast;
 use crate::model::Model;
 
-/// Optimizer steps in an epoch over `images`: the last batch may be smaller, but a single image makes none, because batch
-/// normalization has no variance of one.
-pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
+/// Batches in an epoch over `images`: the last one may be smaller, but a single image makes none, because batch normalization
+/// has no variance of one.
+pub fn batches_per_epoch(images: usize, batch_size: usize) -> usize {
     images / batch_size + usize::from(images % batch_size > 1)
+}
+
+/// Optimizer steps in an epoch, each on the gradients of `accumulate` batches; the last may have fewer.
+pub fn steps_per_epoch(images: usize, batch_size: usize, accumulate: usize) -> usize {
+    batches_per_epoch(images, batch_size).div_ceil(accumulate)
 }
 
 /// The training, validation or test images of a run.
@@ -116,10 +121,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_left_over_image_makes_no_step() {
+    fn a_single_left_over_image_makes_no_batch() {
         assert_eq!(
-            [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)].map(|(n, batch)| steps_per_epoch(n, batch)),
+            [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)].map(|(n, batch)| batches_per_epoch(n, batch)),
             [2, 2, 3, 1, 1]
         );
+        assert_eq!([1, 2, 3, 4].map(|accumulate| steps_per_epoch(66, 32, accumulate)), [3, 2, 1, 1]);
     }
 }

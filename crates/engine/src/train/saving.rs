@@ -18,7 +18,13 @@ impl Trainer<'_> {
     /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
         self.setup.reporter.phase(Phase::Saving);
+        let saved = self.try_to_save(best);
+        // From its end, or a slow disk would be asked for the next one right after.
         self.last_save = Instant::now();
+        saved
+    }
+
+    fn try_to_save(&mut self, best: bool) -> Result<()> {
         match self.content().and_then(|content| self.commit(content, best)) {
             Ok(()) => {
                 self.failed_saves = 0;
@@ -62,7 +68,8 @@ impl Trainer<'_> {
 
     fn write(&mut self, content: &Content, best: bool) -> Result<()> {
         let started = Instant::now();
-        let bytes = checkpoint::save(&Disk, self.setup.run, content)?;
+        let keep = self.setup.experiment.train.checkpoint.keep as usize;
+        let bytes = checkpoint::save(&Disk, self.setup.run, content, keep)?;
         let (State { step, epoch, .. }, seconds) = (&content.state, started.elapsed().as_secs_f64());
         self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step: *step, epoch: *epoch, best, bytes, seconds }));
         Ok(())

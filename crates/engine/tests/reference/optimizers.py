@@ -20,8 +20,10 @@ CASES = [
     ("adam", {}),
     ("adam", {"weight_decay": 0.1, "betas": [0.8, 0.95], "eps": 1e-6}),
     ("adamw", {"weight_decay": 0.1}),
+    ("rmsprop", {}),
+    ("rmsprop", {"weight_decay": 0.1, "alpha": 0.9, "eps": 1e-6}),
 ]
-CLASSES = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+CLASSES = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
 
 
 def rate(step):

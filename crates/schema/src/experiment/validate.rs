@@ -1,6 +1,6 @@
 //! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
 
-use super::{Dataset, Experiment, Freeze, Labels, OptimizerName, ScheduleName};
+use super::{Dataset, Experiment, Freeze, Labels, OptimizerName, Schedule, ScheduleName};
 use crate::architecture::Architecture;
 use crate::catalog::DatasetName;
 
@@ -24,8 +24,14 @@ impl Finding {
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
     let rules = [validate_texts, validate_dataset, validate_input, validate_augment, validate_freeze, validate_head];
-    let training =
-        [validate_length, validate_optimizer, validate_schedule, validate_early_stopping, validate_reference];
+    let training = [
+        validate_length,
+        validate_optimizer,
+        validate_schedule,
+        validate_early_stopping,
+        validate_saving,
+        validate_reference,
+    ];
     let mut findings = Vec::new();
     for rule in rules.into_iter().chain(training) {
         rule(experiment, &mut findings);
@@ -138,6 +144,15 @@ fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "train.epochs", experiment.train.epochs, 1..=100_000);
     // Batch normalization needs two examples to have a variance.
     whole(findings, "train.batch_size", experiment.train.batch_size, 2..=65_536);
+    whole(findings, "train.accumulate", experiment.train.accumulate, 1..=1000);
+}
+
+fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let saving = &experiment.train.checkpoint;
+    let expected = "minutes above 0 and up to 1440";
+    number(findings, "train.checkpoint.every_minutes", saving.every_minutes, |x| x > 0.0 && x <= 1440.0, expected);
+    // With one alone, damage to it would lose the run.
+    whole(findings, "train.checkpoint.keep", saving.keep, 2..=1000);
 }
 
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -172,20 +187,30 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(epochs) = schedule.step_epochs {
         whole(findings, "train.schedule.step_epochs", epochs, 1..=100_000);
     }
-    let is_step = schedule.name == ScheduleName::Step;
+    if let Some(patience) = schedule.patience {
+        whole(findings, "train.schedule.patience", patience, 0..=100_000);
+    }
+    validate_kind(schedule, findings);
+}
+
+/// Fields that belong to some schedules and not to others.
+fn validate_kind(schedule: &Schedule, findings: &mut Vec<Finding>) {
+    let (is_step, is_plateau) = (schedule.name == ScheduleName::Step, schedule.name == ScheduleName::Plateau);
     if is_step && schedule.step_epochs.is_none() {
         let finding = Finding::new("train.schedule.step_epochs", "a whole number with `name: step`", "nothing");
         findings.push(finding.help("add `step_epochs: 10`"));
     }
-    if !is_step {
-        for (field, present) in [
-            ("train.schedule.step_epochs", schedule.step_epochs.is_some()),
-            ("train.schedule.gamma", schedule.gamma.is_some()),
-        ] {
-            if present {
-                findings.push(Finding::new(field, "it only with `name: step`", "it here").help("remove the line"));
-            }
-        }
+    let alien = [
+        ("train.schedule.step_epochs", "it only with `name: step`", schedule.step_epochs.is_some() && !is_step),
+        (
+            "train.schedule.gamma",
+            "it only with `name: step` or `name: plateau`",
+            schedule.gamma.is_some() && !is_step && !is_plateau,
+        ),
+        ("train.schedule.patience", "it only with `name: plateau`", schedule.patience.is_some() && !is_plateau),
+    ];
+    for (field, expected, _) in alien.into_iter().filter(|(.., present)| *present) {
+        findings.push(Finding::new(field, expected, "it here").help("remove the line"));
     }
 }
 

@@ -11,7 +11,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::{OptimizerName, ScheduleName};
 
 use super::super::header::usage;
 use super::super::paint;
@@ -54,13 +53,9 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     // While features are computed there is no rate yet.
     let at_work = run.state.batch.as_ref().map(|batch| batch.learning_rate).filter(|rate| rate.is_finite());
     let now = at_work.or(run.state.epochs.last().map(|epoch| epoch.learning_rate));
-    let schedule = run.experiment.as_ref().map_or("", |experiment| match experiment.train.schedule.name {
-        ScheduleName::Constant => " constant",
-        ScheduleName::Step => " step",
-        ScheduleName::Cosine => " cosine",
-    });
+    let schedule = run.experiment.as_ref().map_or("", |experiment| experiment.train.schedule.name.as_str());
     let value = cursor.and_then(of_epoch).or(now).map_or_else(|| NOT_YET.to_owned(), rate);
-    ("learning rate", format!("{value}{schedule}"), THEME.text)
+    ("learning rate", format!("{value} {schedule}").trim_end().to_owned(), THEME.text)
 }
 
 /// With the share of time in which steps waited for pictures, where pictures have to be decoded.
@@ -114,12 +109,9 @@ fn frozen(run: &Run) -> Option<Fact> {
 
 fn optimizer(run: &Run) -> Option<Fact> {
     let train = &run.experiment.as_ref()?.train;
-    let name = match train.optimizer.name {
-        OptimizerName::Sgd => "sgd",
-        OptimizerName::Adam => "adam",
-        OptimizerName::Adamw => "adamw",
-    };
-    Some(("optimizer", format!("{name}, batch {}", train.batch_size), THEME.text))
+    let times = if train.accumulate > 1 { format!(" x{}", train.accumulate) } else { String::new() };
+    let text = format!("{}, batch {}{times}", train.optimizer.name.as_str(), train.batch_size);
+    Some(("optimizer", text, THEME.text))
 }
 
 fn data(run: &Run) -> Option<Fact> {
