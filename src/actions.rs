@@ -5,7 +5,7 @@ use std::{fs, io, thread};
 
 use anyhow::Context;
 use warmstart_schema::experiment::Experiment;
-use warmstart_schema::launch::find_worker;
+use warmstart_schema::launch::Programs;
 use warmstart_schema::process::{Identity, Request};
 use warmstart_schema::queue::{self, Entry, Queue};
 use warmstart_schema::run::{Launch, RunDir, RunId};
@@ -25,12 +25,12 @@ pub enum Stop {
 
 /// Makes a run of an experiment, and starts it or lets it wait for its turn.
 pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, device: &str) -> anyhow::Result<RunId> {
-    let worker = worker()?;
+    let programs = programs()?;
     let launch = Launch { experiment, source: &file.path, device };
     let (run, info) = RunDir::create(root, &launch).map_err(|error| unwritable(root, &error))?;
     let after = experiment.init.as_ref().map(|init| init.from.clone());
     let entry = Entry { run: info.id.clone(), stem: info.stem, slot: queue::slot(device), after };
-    enqueue(root, entry, &worker).inspect_err(|_| discard_if_never_started(&run))?;
+    enqueue(root, entry, &programs).inspect_err(|_| discard_if_never_started(&run))?;
     Ok(info.id)
 }
 
@@ -63,7 +63,7 @@ pub fn resume(root: &Path, run: &Run) -> anyhow::Result<()> {
     let init = run.experiment.as_ref().and_then(|experiment| experiment.init.as_ref());
     let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
     let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
-    enqueue(root, entry, &worker()?)
+    enqueue(root, entry, &programs()?)
 }
 
 /// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).
@@ -89,12 +89,16 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
 
 /// Starts what can start, after a worker died without doing so itself. Says what could not be started.
 pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    start(root, &worker()?)
+    start(root, &programs()?)
 }
 
 /// The worker's program.
 pub fn worker() -> Result<PathBuf, Failure> {
-    find_worker().map_err(|looked| {
+    programs().map(|programs| programs.worker)
+}
+
+fn programs() -> Result<Programs, Failure> {
+    Programs::find().map_err(|looked| {
         let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
         Failure::new(
             Kind::Worker,
@@ -108,18 +112,18 @@ fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
     if worker.is_alive() { worker.ask(request) } else { Ok(false) }
 }
 
-fn enqueue(root: &Path, entry: Entry, worker: &Path) -> anyhow::Result<()> {
+fn enqueue(root: &Path, entry: Entry, programs: &Programs) -> anyhow::Result<()> {
     let id = entry.run.clone();
     Queue::new(root).push(entry).map_err(|error| unwritable(root, &error))?;
-    let failed = start(root, worker)?;
+    let failed = start(root, programs)?;
     match failed.into_iter().find(|(run, _)| *run == id) {
-        Some((_, error)) => Err(does_not_start(worker, &error).into()),
+        Some((_, error)) => Err(does_not_start(&programs.worker, &error).into()),
         None => Ok(()),
     }
 }
 
-fn start(root: &Path, worker: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    let advance = Queue::new(root).advance(worker, None).map_err(|error| unwritable(root, &error))?;
+fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+    let advance = Queue::new(root).advance(programs, None).map_err(|error| unwritable(root, &error))?;
     for (_, mut child) in advance.started {
         // A child that nobody waits for stays as a zombie; how it ended is in its log.
         thread::spawn(move || drop(child.wait()));

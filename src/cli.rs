@@ -26,6 +26,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::output::ClosedPipe;
+pub use self::show::run_as_json;
+use crate::monitor;
 use crate::store::{Runs, Watcher};
 
 const AFTER_HELP: &str = "\
@@ -126,6 +128,10 @@ struct Context {
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
 pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some((worker, folder)) = monitor::arguments(&arguments) {
+        return monitor::run(&worker, &folder);
+    }
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&error),

@@ -5,5 +5,6 @@ pub mod cli;
 pub mod compare;
 pub mod dashboard;
 pub mod failure;
+mod monitor;
 pub mod params;
 pub mod store;

@@ -3,9 +3,11 @@
 mod experiments;
 mod log_tail;
 mod runs;
+mod trouble;
 mod watch;
 
 pub use self::experiments::{ExperimentFile, experiments};
 pub use self::log_tail::worker_log_tail;
 pub use self::runs::{Change, Run, Runs};
+pub use self::trouble::Trouble;
 pub use self::watch::Watcher;

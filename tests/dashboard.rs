@@ -139,7 +139,7 @@ fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
     let _lock = is_live.then(|| run.lock().unwrap());
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["q quit", if is_live { "training" } else { "lost" }]);
+    pty.sees(&["q quit", if is_live { "stalled" } else { "lost" }]);
     pty.is_quiet();
     pty.press("j");
     pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▐")));

@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use warmstart_schema::run::RunId;
-use warmstart_schema::state::Status;
+use warmstart_schema::event::now;
+use warmstart_schema::state::{Outcome, Status};
 
 use super::progress::Progress;
 use super::{Context, Exit, output};
 use crate::actions;
 use crate::compare::{Format, Selection, render, table};
-use crate::store::{Change, Run, Runs, Watcher, worker_log_tail};
+use crate::store::{Change, Run, Runs, Trouble, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
 /// How often waiting runs are helped along, in case a worker died without starting the next one.
@@ -142,7 +143,7 @@ impl Following<'_> {
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
         output::answer(&render(&table(&self.runs, &[], Selection::Runs(&ids)), format))?;
         let is_done = |run: &Run| run.status() == Status::Finished;
-        let never_started = |run: &Run| run.status() == Status::Lost && run.state.attempt.is_none();
+        let never_started = |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();
         Ok(if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
             Exit::Done
         } else if self.interrupts > 0 {
@@ -161,7 +162,7 @@ impl Following<'_> {
     fn explain(&self, run: &Run) {
         let id = &run.id;
         match run.status() {
-            Status::Lost if run.state.attempt.is_none() => {
+            Status::Failed | Status::Lost if run.state.attempt.is_none() => {
                 let help = "the training program did not come up: `warmstart doctor` says what is missing";
                 self.complain(
                     &format!("run {id} never started"),
@@ -169,17 +170,12 @@ impl Following<'_> {
                     help,
                 );
             }
-            Status::Lost => {
-                let from =
-                    if run.state.checkpoint.is_some() { "goes on from its last checkpoint" } else { "starts it again" };
-                let help = format!("`warmstart resume {id}` {from}");
-                let what = format!("run {id} ended without a word: killed, out of memory, or told to leave at once");
-                self.complain(&what, &worker_log_tail(&self.context.checkpoints, id, LOG_LINES), &help);
-            }
-            Status::Failed => {
-                if let Some(warmstart_schema::state::Outcome::Failed { error, help, .. }) = &run.state.outcome {
-                    self.complain(&format!("run {id} failed: {error}"), &[], help);
-                }
+            Status::Failed | Status::Lost => {
+                let Some(Trouble { what, help }) = run.trouble(now()) else { return };
+                let by_worker = matches!(&run.state.outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
+                let log = worker_log_tail(&self.context.checkpoints, id, if by_worker { 0 } else { LOG_LINES });
+                let resume = if by_worker { String::new() } else { format!(" (`warmstart resume {id}`)") };
+                self.complain(&format!("run {id} {what}"), &log, &(help + &resume));
             }
             Status::Stopped => {
                 output::note(self.context, &format!("run {id} saved and left; `warmstart resume {id}` goes on"));

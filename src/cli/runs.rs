@@ -1,6 +1,7 @@
 //! `warmstart runs`
 
 use serde::Serialize;
+use warmstart_schema::event::now;
 
 use super::{Context, Exit, output, shown};
 use crate::store::Run;
@@ -20,6 +21,9 @@ struct Listed<'a> {
     val_acc: Option<f64>,
     test_acc: Option<f64>,
     train_time: Option<f64>,
+    /// What is wrong, and what to do.
+    trouble: Option<String>,
+    help: Option<String>,
 }
 
 pub fn runs(context: &Context) -> anyhow::Result<Exit> {
@@ -44,6 +48,7 @@ pub fn runs(context: &Context) -> anyhow::Result<Exit> {
 fn describe(run: &Run) -> Listed<'_> {
     let (state, info) = (&run.state, run.info.as_ref().ok());
     let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
+    let (trouble, help) = run.trouble(now()).map(|trouble| (trouble.what, trouble.help)).unzip();
     let planned = run.experiment.as_ref().map(|experiment| experiment.train.epochs);
     Listed {
         run: run.id.as_str(),
@@ -62,6 +67,8 @@ fn describe(run: &Run) -> Listed<'_> {
         val_acc: finite(state.best_epoch().map(|epoch| epoch.val_acc)),
         test_acc: finite(state.test.as_ref().map(|test| test.accuracy)),
         train_time: finite(state.train_time()),
+        trouble,
+        help,
     }
 }
 

@@ -1,14 +1,16 @@
 //! `warmstart show`
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
-use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record};
+use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record, now};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, names, output};
 use crate::compare::thousands;
 use crate::params;
-use crate::store::{Run, worker_log_tail};
+use crate::store::{Run, Trouble, worker_log_tail};
 
 /// Show one run: how it stands, its epochs, its parameters, and the end of its log
 #[derive(Debug, Args)]
@@ -102,12 +104,11 @@ fn status(run: &Run) -> String {
     let status = run.status();
     match (&run.state.outcome, status) {
         (_, Status::Queued(place)) => format!("queued, place {place}"),
-        (Some(Outcome::Failed { error, help, .. }), Status::Failed) => {
-            format!("failed: {error}\n{:12} help: {help}", "")
-        }
         (Some(Outcome::Finished { stopped_early: true }), Status::Finished) => "done, stopped early".to_owned(),
-        (_, Status::Lost) => "lost: its worker ended without a word".to_owned(),
-        _ => status.as_str().to_owned(),
+        _ => match run.trouble(now()) {
+            Some(Trouble { what, help }) => format!("{what}\n{:12} help: {help}", ""),
+            None => status.as_str().to_owned(),
+        },
     }
 }
 
@@ -143,6 +144,11 @@ fn notes(run: &Run) -> Vec<String> {
     run.state.notes.iter().map(|note| note.text.clone()).collect()
 }
 
+/// A run as `show --json` tells it.
+pub fn run_as_json(root: &Path, run: &Run) -> Value {
+    as_json(run, &worker_log_tail(root, &run.id, LOG_LINES))
+}
+
 fn as_json(run: &Run, log: &[String]) -> Value {
     let state = &run.state;
     // Through the events' own form, in which numbers that JSON cannot say are texts.
@@ -168,6 +174,7 @@ fn as_json(run: &Run, log: &[String]) -> Value {
             Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
             _ => Value::Null,
         },
+        "trouble": run.trouble(now()).map(|Trouble { what, help }| json!({ "what": what, "help": help })),
         "notes": notes(run),
         "log": log,
         "settings": run.experiment,

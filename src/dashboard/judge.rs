@@ -2,15 +2,13 @@
 
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::experiment::Monitor;
-use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::state::Status;
 
-use super::format::{duration, figure, plural};
-use crate::store::Run;
+use super::format::{figure, plural};
+use crate::store::{Run, Trouble};
 
 /// Epochs without improvement that are worth a word.
 const STUCK: u32 = 3;
-/// Seconds without an event after which a training worker seems to hang.
-const SILENT: f64 = 60.0;
 
 /// A sentence and how much it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub struct Alert {
 
 /// All that is to be said of a run at a time, the worst first.
 pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
-    let rules = [unreadable, failed, lost, moved_though_frozen, not_a_number, silent, stuck, not_exact, damaged];
+    let rules = [unreadable, trouble, moved_though_frozen, not_a_number, stuck, not_exact, damaged];
     let mut alerts: Vec<Alert> = rules.iter().filter_map(|rule| rule(run, now)).collect();
     alerts.sort_by_key(|alert| match alert.level {
         Level::Error => 0,
@@ -41,22 +39,12 @@ fn unreadable(run: &Run, _: f64) -> Option<Alert> {
     alert(Level::Error, format!("run.json cannot be read: {error}"))
 }
 
-fn failed(run: &Run, _: f64) -> Option<Alert> {
-    let Some(Outcome::Failed { error, help, .. }) = &run.state.outcome else { return None };
+fn trouble(run: &Run, now: f64) -> Option<Alert> {
+    let Trouble { what, help } = run.trouble(now)?;
+    let level = if run.status().is_stuck() { Level::Warning } else { Level::Error };
     let help = if help.is_empty() { String::new() } else { format!(". {help}") };
-    (run.status() == Status::Failed).then(|| alert(Level::Error, format!("failed: {error}{help}")))?
-}
-
-fn lost(run: &Run, _: f64) -> Option<Alert> {
-    if run.status() != Status::Lost {
-        return None;
-    }
-    let from = match &run.state.checkpoint {
-        Some((_, checkpoint)) => format!("u resumes it after epoch {}", checkpoint.epoch),
-        None => "it had no checkpoint yet, so u starts it from the beginning".to_owned(),
-    };
-    let cause = "its worker ended without a word (killed, out of memory, or the machine went down)";
-    alert(Level::Error, format!("lost: {cause}; {from}; l shows what the worker printed last"))
+    let keys = if run.status() == Status::Lost { "; u resumes it, l shows what the worker printed last" } else { "" };
+    alert(level, format!("{what}{help}{keys}"))
 }
 
 fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
@@ -79,13 +67,6 @@ fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
     let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
     alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))
-}
-
-fn silent(run: &Run, now: f64) -> Option<Alert> {
-    let silence = now - run.state.last_event?;
-    let is_training = matches!(run.status(), Status::Active(Phase::Training | Phase::Validating | Phase::Testing));
-    (is_training && silence > SILENT)
-        .then(|| alert(Level::Warning, format!("no word from the worker for {}", duration(silence))))?
 }
 
 fn stuck(run: &Run, _: f64) -> Option<Alert> {

@@ -67,6 +67,7 @@ fn ascii(symbol: &str) -> char {
         '←' => '<',
         '▲' | '↑' | '▆' | '▇' => '^',
         '▼' | '↓' => 'v',
+        '◒' => '~',
         '⚠' => '!',
         '▁' | '▂' | '▃' => '_',
         _ => '?',
@@ -131,6 +132,7 @@ impl Theme {
             Some(Status::Queued(_)) => ("◌", self.waiting),
             Some(Status::Starting) => ("◔", self.busy),
             Some(Status::Active(_)) => ("◐", self.busy),
+            Some(Status::Stalled | Status::Hung | Status::Suspended) => ("◒", self.warning),
             Some(Status::Stopping) => ("◑", self.warning),
             Some(Status::Stopped) => ("‖", self.waiting),
             Some(Status::Finished) => ("●", self.good),
@@ -162,6 +164,7 @@ mod tests {
             Some(Status::Finished),
             Some(Status::Active(Phase::Training)),
             Some(Status::Stopped),
+            Some(Status::Stalled),
             Some(Status::Failed),
             Some(Status::Lost),
         ];

@@ -1,5 +1,7 @@
 //! Following the run folders by polling: inotify is silent on network file systems.
 
+mod vital;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +14,7 @@ use warmstart_schema::queue::{self, Queue};
 use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
 use warmstart_schema::state::Liveness;
 
+use self::vital::{Here, Mention, Vital};
 use super::Change;
 
 /// Runs at rest that one poll looks at; the others have their turn in the next ones.
@@ -35,6 +38,7 @@ pub struct Watcher {
     resting: Option<RunId>,
     /// Most runs share their experiment's text with others.
     experiments: HashMap<Vec<u8>, Option<Experiment>>,
+    here: Here,
 }
 
 /// What tells that a file was replaced or written to.
@@ -46,6 +50,7 @@ struct Watched {
     reader: EventReader,
     info: Stamp,
     log: Stamp,
+    vital: Vital,
     liveness: Liveness,
     /// Its log was read to its end, and it was made known.
     announced: bool,
@@ -67,7 +72,19 @@ impl Watcher {
             listed: None,
             resting: None,
             experiments: HashMap::new(),
+            here: Here::find(),
         }
+    }
+
+    /// All there is to know of one run at this moment, without a look at the others.
+    pub fn of(root: &Path, id: &RunId) -> Vec<Change> {
+        let (mut watcher, mut changes) = (Self::new(root), Vec::new());
+        let mut watched = Watched::new(RunDir::of(root, id));
+        while !watched.read_to_end(Instant::now(), &watcher.here) {}
+        watched.liveness = watched.vital.look(&watched.dir, None);
+        let experiment = read_experiment(&watched.dir, &mut watcher.experiments);
+        watched.announce(id, experiment, &mut changes);
+        changes
     }
 
     /// What changed since the last poll. The first polls bring the runs that are there, newest first.
@@ -79,7 +96,7 @@ impl Watcher {
         let mentioned = self.mentioned();
         for id in self.due(&before, &mentioned) {
             if let Some(watched) = self.runs.get_mut(&id) {
-                watched.poll(&id, mentioned.get(&id).copied(), &mut changes);
+                watched.poll(&id, mentioned.get(&id).copied(), &self.here, &mut changes);
             }
         }
         self.read_new(&mentioned, &mut changes);
@@ -145,18 +162,18 @@ impl Watcher {
     }
 
     /// What the queue says of the runs that it names.
-    fn mentioned(&self) -> HashMap<RunId, Liveness> {
+    fn mentioned(&self) -> HashMap<RunId, Mention> {
         let waiting =
-            self.queue.waiting.iter().zip(1..).map(|(entry, place)| (entry.run.clone(), Liveness::Queued(place)));
+            self.queue.waiting.iter().zip(1..).map(|(entry, place)| (entry.run.clone(), Mention::Waits(place)));
         let started = self.queue.active.iter().map(|active| {
-            let liveness = if active.worker.is_alive() { Liveness::Started } else { Liveness::Free };
-            (active.entry.run.clone(), liveness)
+            let mention = if active.worker.is_alive() { Mention::Started(active.since) } else { Mention::Ended };
+            (active.entry.run.clone(), mention)
         });
         started.chain(waiting).collect()
     }
 
     /// The runs to look at: all that may be live, and the next few of those at rest.
-    fn due(&mut self, before: &HashMap<RunId, Liveness>, now: &HashMap<RunId, Liveness>) -> Vec<RunId> {
+    fn due(&mut self, before: &HashMap<RunId, Mention>, now: &HashMap<RunId, Mention>) -> Vec<RunId> {
         let is_awake = |id: &RunId, run: &Watched| run.awake || before.contains_key(id) || now.contains_key(id);
         let mut due = Vec::new();
         let mut turn = Vec::new();
@@ -173,12 +190,13 @@ impl Watcher {
     }
 
     /// Reads logs of runs that are not announced yet, the newest first, for as long as one poll may take.
-    fn read_new(&mut self, mentioned: &HashMap<RunId, Liveness>, changes: &mut Vec<Change>) {
+    fn read_new(&mut self, mentioned: &HashMap<RunId, Mention>, changes: &mut Vec<Change>) {
         let began = Instant::now();
         while let Some(id) = self.unread.pop() {
             let Some(watched) = self.runs.get_mut(&id) else { continue };
-            watched.liveness = watched.look(mentioned.get(&id).copied());
-            if watched.read_to_end(began) {
+            let is_read = watched.read_to_end(began, &self.here);
+            watched.liveness = watched.vital.look(&watched.dir, mentioned.get(&id).copied());
+            if is_read {
                 let experiment = read_experiment(&watched.dir, &mut self.experiments);
                 watched.announce(&id, experiment, changes);
             } else {
@@ -199,6 +217,7 @@ impl Watched {
             reader,
             info: None,
             log: None,
+            vital: Vital::default(),
             liveness: Liveness::Free,
             announced: false,
             awake: false,
@@ -207,12 +226,12 @@ impl Watched {
         }
     }
 
-    fn poll(&mut self, id: &RunId, mentioned: Option<Liveness>, changes: &mut Vec<Change>) {
+    fn poll(&mut self, id: &RunId, mentioned: Option<Mention>, here: &Here, changes: &mut Vec<Change>) {
         let (info, log) = (stamp(&self.info_path()), stamp(&self.dir.events()));
         let changed = info != self.info || log != self.log;
         // Looked at before the log is read: a worker that has gone has said its last word by then.
         let may_be_live = changed || self.awake || mentioned.is_some();
-        let liveness = if may_be_live { self.look(mentioned) } else { self.liveness };
+        let mut liveness = if may_be_live { self.vital.look(&self.dir, mentioned) } else { self.liveness };
         if info != self.info {
             self.info = info;
             changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
@@ -220,6 +239,11 @@ impl Watched {
         self.log = log;
         // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
         let Poll { records, damaged, restarted, more } = self.reader.poll().unwrap_or_default();
+        self.vital.read(&records, restarted, here);
+        if liveness == Liveness::Started && self.vital.has_ended_since(mentioned) {
+            // Its last word was read just now: its monitor is on its way out.
+            liveness = Liveness::Free;
+        }
         if !records.is_empty() || damaged > 0 || restarted {
             changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
         }
@@ -227,22 +251,14 @@ impl Watched {
             self.liveness = liveness;
             changes.push(Change::Liveness { id: id.clone(), liveness });
         }
-        self.awake = changed || more || self.liveness != Liveness::Free;
-    }
-
-    fn look(&self, mentioned: Option<Liveness>) -> Liveness {
-        match mentioned {
-            Some(Liveness::Queued(place)) => Liveness::Queued(place),
-            _ if self.dir.is_held() => Liveness::Held,
-            Some(Liveness::Started) => Liveness::Started,
-            _ => Liveness::Free,
-        }
+        self.awake = changed || more || !self.liveness.is_free();
     }
 
     /// False when there is more to read after this poll's time.
-    fn read_to_end(&mut self, began: Instant) -> bool {
+    fn read_to_end(&mut self, began: Instant, here: &Here) -> bool {
         loop {
             let poll = self.reader.poll().unwrap_or_default();
+            self.vital.read_first(&poll.records, poll.restarted, here);
             if poll.restarted {
                 self.records.clear();
                 self.damaged = 0;

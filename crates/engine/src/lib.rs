@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod failure;
 pub mod fetch;
 pub mod ffi;
+pub mod heartbeat;
 pub mod initial;
 pub mod interrupt;
 pub mod layers;

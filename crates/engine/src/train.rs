@@ -189,7 +189,7 @@ impl Trainer<'_> {
         Err(Blame {
             kind: Failure::NotANumber,
             error: format!("the training loss is {} in epoch {}, by step {}", sums.loss, state.epoch + 1, state.step),
-            help: "the last checkpoint is from before; lower train.optimizer.learning_rate or lengthen the warm-up, then launch again".to_owned(),
+            help: "it stops here, and the last checkpoint is from before; lower train.optimizer.learning_rate or lengthen the warm-up, then launch again".to_owned(),
         }
         .into())
     }

@@ -12,9 +12,11 @@ use warmstart_schema::catalog::{DatasetName, Places};
 use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
 use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, ClassWeights, Experiment};
+use warmstart_schema::launch::{self, Programs};
 use warmstart_schema::pictures::listed;
 use warmstart_schema::policy;
 use warmstart_schema::process::Identity;
+use warmstart_schema::pulse;
 use warmstart_schema::queue::Queue;
 use warmstart_schema::run::{RunDir, RunInfo, RunLock};
 use warmstart_schema::state::{Outcome, RunState};
@@ -23,6 +25,7 @@ use warmstart_schema::storage::Disk;
 use crate::data::{self, Parts};
 use crate::device::{self, DeviceRequest};
 use crate::failure::Blame;
+use crate::heartbeat::Heartbeat;
 use crate::initial::{self, Origin};
 use crate::interrupt::Interrupt;
 use crate::model::Model;
@@ -66,10 +69,20 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
     }
     let info = RunInfo { worker: Some(Identity::current()), ..info };
     run.write_info(&info).context("writing run.json")?;
+    let heartbeat = Heartbeat::start(&run);
     let succeeded = attempt(&run, &info, &before, manner, interrupt)?;
+    drop(heartbeat);
     drop(lock);
-    start_next(&run, &info);
+    if !has_monitor() {
+        start_next(&run, &info);
+    }
     Ok(succeeded)
+}
+
+/// Whether somebody still waits for this process's end, and then starts the next run.
+fn has_monitor() -> bool {
+    let monitor = std::env::var(launch::MONITORED_BY).ok().and_then(|pid| pid.parse::<u32>().ok());
+    monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
 }
 
 fn take(run: &RunDir) -> Result<Option<RunLock>> {
@@ -118,6 +131,8 @@ fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, manner: Manner, inte
             Event::Failed { kind, error, help }
         }
     };
+    // A disk that is full takes the last word where room was put aside for it.
+    run.release_reserve();
     reporter.tell(&event);
     reporter.sync();
     Ok(!matches!(event, Event::Failed { .. }))
@@ -309,6 +324,7 @@ fn tell_attempt(
         epochs,
         resumed_from: saved.map(|content| content.state.step),
         not_exact,
+        heartbeat: Some(pulse::HEARTBEAT),
     }));
 }
 
@@ -373,7 +389,9 @@ fn fresh(machine: Machine) -> State {
 /// Starts what waits in the queue now that this run's place is free.
 fn start_next(run: &RunDir, info: &RunInfo) {
     let Some(root) = run.path().parent() else { return };
-    let next = std::env::current_exe().and_then(|worker| Queue::new(root).advance(&worker, Some(&info.id)));
+    let next = Programs::find()
+        .map_err(|_| std::io::Error::other("the training program is no longer where it was"))
+        .and_then(|programs| Queue::new(root).advance(&programs, Some(&info.id)));
     match next {
         Ok(advance) => {
             for (run, error) in advance.failed {

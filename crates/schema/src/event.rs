@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
+use crate::exit::Exit;
 use crate::process::Identity;
 use crate::run::RunId;
 
@@ -103,6 +104,8 @@ pub enum Event {
         error: String,
         help: String,
     },
+    /// The worker ended without a word of its own: told by who waited for it.
+    Exit(Exit),
     /// An event of a later version of the software: kept in the file, skipped by the reader.
     #[serde(other)]
     Unknown,
@@ -128,6 +131,9 @@ pub struct Attempt {
     /// Why the result may differ from an unbroken run's; empty when it is exact.
     #[serde(default)]
     pub not_exact: Vec<String>,
+    /// Seconds between two touches of `run.lock`, by which a worker shows that it is alive; absent where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<u32>,
 }
 
 /// What the worker is doing.
@@ -329,10 +335,25 @@ pub enum Failure {
     /// The disk is full, or the folder cannot be written.
     Disk,
     OutOfMemory,
+    /// The machine's memory was full, and the kernel killed the worker.
+    KernelOutOfMemory,
     /// The loss is not a number.
     NotANumber,
     /// A mistake of warmstart or of libtorch.
     Internal,
+    /// The process ended by a fault of its own.
+    Crashed,
+    /// The process was ended from outside.
+    Killed,
+    /// The training program did not come up.
+    NotStarted,
+}
+
+impl Failure {
+    /// Whether the worker lived to say so itself.
+    pub fn is_told_by_worker(self) -> bool {
+        !matches!(self, Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted)
+    }
 }
 
 /// Numbers that JSON cannot say (NaN, infinities) travel as strings, so that a diverged run is shown as diverged.

@@ -1,4 +1,4 @@
-//! Starting a worker so that it outlives whoever starts it.
+//! Starting a worker so that it outlives whoever starts it, and so that somebody waits for its end.
 #![expect(unsafe_code, reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork")]
 
 use std::fs::OpenOptions;
@@ -10,33 +10,82 @@ use std::process::{Child, Command, Stdio};
 
 use crate::run::RunDir;
 
-/// The worker's program: `WARMSTART_WORKER`, or beside the running program, or where `make install` puts it. The error
-/// lists the places that were looked at.
-pub fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
+/// The verb by which the dashboard's program becomes a monitor: `warmstart monitor WORKER RUN_FOLDER`.
+pub const MONITOR: &str = "monitor";
+/// Tells a worker that somebody waits for its end: that process's number.
+pub const MONITORED_BY: &str = "WARMSTART_MONITORED_BY";
+
+/// The programs that carry out runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programs {
+    pub worker: PathBuf,
+    /// The dashboard's program, which waits for the worker's end, leaves word, and starts the next in the queue. Without it
+    /// a worker does the last itself, if it lives to.
+    pub monitor: Option<PathBuf>,
+}
+
+impl Programs {
+    /// The worker's program: `WARMSTART_WORKER`, or beside the running program, or where `make install` puts it; and the
+    /// dashboard's likewise. The error lists the places that were looked at for the worker.
+    pub fn find() -> Result<Self, Vec<PathBuf>> {
+        let worker = find_worker()?;
+        Ok(Self { worker, monitor: find_monitor() })
+    }
+}
+
+fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
     const NAME: &str = "warmstart-worker";
     if let Some(path) = std::env::var_os("WARMSTART_WORKER").filter(|path| !path.is_empty()).map(PathBuf::from) {
         return if path.is_file() { Ok(path) } else { Err(vec![path]) };
     }
-    let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
-    let folder = program.parent().unwrap_or(Path::new(""));
+    let folder = program_folder();
     // Test programs lie one folder deeper than the programs they test.
     let places = [folder.join(NAME), folder.join("../lib/warmstart").join(NAME), folder.join("..").join(NAME)];
     places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| places.to_vec())
 }
 
-/// Starts a worker on a run: in a session of its own, without terminal, its output in `worker.log`, so that neither a
-/// hangup nor the end of this process reaches it.
-pub fn spawn(worker: &Path, run: &RunDir) -> io::Result<Child> {
+fn find_monitor() -> Option<PathBuf> {
+    const NAME: &str = "warmstart";
+    let folder = program_folder();
+    let places = [folder.join(NAME), folder.join("..").join(NAME), folder.join("../../bin").join(NAME)];
+    places.into_iter().find(|path| path.is_file())
+}
+
+/// Where the running program lies, also when it was replaced by a newer build since it started.
+fn program_folder() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let program = program.canonicalize().unwrap_or(program);
+    program.parent().unwrap_or(Path::new("")).to_path_buf()
+}
+
+/// Starts a worker on a run, with a monitor where there is one: in a session of its own, without terminal, its output in
+/// `worker.log`, so that neither a hangup nor the end of this process reaches it. The child is the monitor, or the worker
+/// where there is none.
+pub fn spawn(programs: &Programs, run: &RunDir) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.worker_log())?;
-    let mut command = Command::new(worker);
-    command.arg("train").arg(run.path()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
-        // libtorch's threads wait for each other by spinning, which on a busy machine takes the time of the one waited for.
-        command.env("OMP_WAIT_POLICY", "passive");
-    }
+    let mut command = match &programs.monitor {
+        Some(monitor) => {
+            let mut command = Command::new(monitor);
+            command.arg(MONITOR).arg(&programs.worker).arg(run.path());
+            command
+        }
+        None => worker(&programs.worker, run),
+    };
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
     unsafe {
         command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
     }
     command.spawn()
+}
+
+/// The command that carries out a run.
+pub fn worker(program: &Path, run: &RunDir) -> Command {
+    let mut command = Command::new(program);
+    command.arg("train").arg(run.path());
+    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
+        // libtorch's threads wait for each other by spinning, which on a busy machine takes the time of the one waited for.
+        command.env("OMP_WAIT_POLICY", "passive");
+    }
+    command
 }

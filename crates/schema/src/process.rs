@@ -41,6 +41,11 @@ impl Identity {
         }
     }
 
+    /// Whether this very process was suspended by a signal (SIGSTOP).
+    pub fn is_suspended(&self) -> bool {
+        self.boot_id == boot_id() && stat(self.pid).is_some_and(|(state, start)| state == 'T' && start == self.start_ticks)
+    }
+
     /// Sends a request to this very process: it is pinned first, then looked at once more, so that no other process is
     /// ever signalled. False when it is gone.
     pub fn ask(&self, request: Request) -> std::io::Result<bool> {
@@ -86,17 +91,23 @@ fn send(
     rustix::process::kill_process(pid, signal).map(|()| true)
 }
 
-fn boot_id() -> String {
+/// Of the running kernel: another one after every start of the machine. Empty where there is no `/proc`.
+pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
 /// Start time of a process that is no zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid).filter(|(state, _)| !matches!(state, 'Z' | 'X')).map(|(_, start)| start)
+}
+
+/// State and start time of a process.
+fn stat(pid: u32) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
-    let state = fields.next()?;
-    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok()).flatten()
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The order of runs, kept in a file under a lock so that it outlives every dashboard: whoever adds a run, and every
-//! worker that ends, starts what can start. One run a device at a time.
+//! worker that ends, starts what can start. A device takes one run at a time, or as many as it was told to.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::launch;
+use crate::launch::{self, Programs};
 use crate::process::Identity;
 use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
+use crate::text;
 
 /// A run that waits or was started from the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +38,42 @@ impl Entry {
 pub struct Active {
     #[serde(flatten)]
     pub entry: Entry,
+    /// The process that was started: its monitor.
     pub worker: Identity,
+    /// When it was started, in milliseconds since the Unix epoch; 0 in files of earlier versions.
+    #[serde(default)]
+    pub since: u64,
 }
 
 /// The queue's content at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     pub waiting: Vec<Entry>,
     pub active: Vec<Active>,
+    /// Why nothing is started until the queue goes on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
+    /// Runs that a device takes at a time.
+    #[serde(default = "one")]
+    pub slots: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), active: Vec::new(), paused: None, slots: one() }
+    }
+}
+
+/// Where a waiting run is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    Up,
+    Down,
+    First,
 }
 
 impl Content {
@@ -53,20 +82,38 @@ impl Content {
         self.waiting.iter().position(|entry| entry.run == *run).map(|index| index + 1)
     }
 
-    /// Takes out what can start now, in order: its slot is free, and what it comes after has ended.
+    /// Takes out what can start now, in order: its device has room, and what it comes after has ended.
     fn take_startable(&mut self) -> Vec<Entry> {
         let mut startable: Vec<Entry> = Vec::new();
+        if self.paused.is_some() {
+            return startable;
+        }
         let mut waiting: Vec<Entry> = Vec::new();
         let all = std::mem::take(&mut self.waiting);
         for entry in &all {
-            let running = |other: &Entry| other.slot == entry.slot || entry.comes_after(other);
-            let blocked = self.active.iter().any(|active| running(&active.entry)) || startable.iter().any(running)
+            let running = || self.active.iter().map(|active| &active.entry).chain(&startable);
+            let taken = running().filter(|other| other.slot == entry.slot).count();
+            let blocked = taken >= self.slots.max(1) as usize
+                || running().any(|other| entry.comes_after(other))
                 // Two that wait for each other would wait for ever.
                 || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
             if blocked { waiting.push(entry.clone()) } else { startable.push(entry.clone()) }
         }
         self.waiting = waiting;
         startable
+    }
+
+    /// Moves a waiting run; false when it does not wait.
+    fn shift(&mut self, run: &RunId, to: Move) -> bool {
+        let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else { return false };
+        let to = match to {
+            Move::Up => from.saturating_sub(1),
+            Move::Down => (from + 1).min(self.waiting.len() - 1),
+            Move::First => 0,
+        };
+        let entry = self.waiting.remove(from);
+        self.waiting.insert(to, entry);
+        true
     }
 }
 
@@ -105,7 +152,7 @@ impl Queue {
     /// Puts a run at the end; one that waits or runs already stays where it is.
     pub fn push(&self, entry: Entry) -> io::Result<()> {
         self.change(|content| {
-            let running = content.active.iter().any(|active| active.entry.run == entry.run && active.worker.is_alive());
+            let running = content.active.iter().any(|active| active.entry.run == entry.run && self.is_running(active));
             if !running && content.position(&entry.run).is_none() {
                 content.waiting.push(entry);
             }
@@ -121,23 +168,47 @@ impl Queue {
         })
     }
 
-    /// Starts every run that can start now. `leaving` is the run whose worker is about to end and no longer counts.
-    pub fn advance(&self, worker: &Path, leaving: Option<&RunId>) -> io::Result<Advance> {
+    /// Moves a waiting run; false when it does not wait.
+    pub fn shift(&self, run: &RunId, to: Move) -> io::Result<bool> {
+        self.change(|content| content.shift(run, to))
+    }
+
+    /// Starts nothing more until [`Self::unpause`]; what runs goes on.
+    pub fn pause(&self, reason: &str) -> io::Result<()> {
+        self.change(|content| content.paused = Some(text::line(reason, 200)))
+    }
+
+    pub fn unpause(&self) -> io::Result<()> {
+        self.change(|content| content.paused = None)
+    }
+
+    /// How many runs a device takes at a time, from 1.
+    pub fn set_slots(&self, slots: u32) -> io::Result<()> {
+        self.change(|content| content.slots = slots.max(1))
+    }
+
+    /// Starts every run that can start now. `leaving` is the run whose worker has ended or is about to, and no longer counts.
+    pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
         self.change(|content| {
             let mut advance = Advance::default();
-            content.active.retain(|active| leaving != Some(&active.entry.run) && active.worker.is_alive());
+            content.active.retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
             for entry in content.take_startable() {
-                match launch::spawn(worker, &RunDir::of(&self.root, &entry.run)) {
+                match launch::spawn(programs, &RunDir::of(&self.root, &entry.run)) {
                     Ok(child) => {
                         let worker = Identity::of(child.id());
                         advance.started.push((entry.run.clone(), child));
-                        content.active.push(Active { entry, worker });
+                        content.active.push(Active { entry, worker, since: milliseconds() });
                     }
                     Err(error) => advance.failed.push((entry.run, error)),
                 }
             }
             advance
         })
+    }
+
+    /// Whether a started run still occupies its device: a worker may outlive its monitor.
+    fn is_running(&self, active: &Active) -> bool {
+        active.worker.is_alive() || RunDir::of(&self.root, &active.entry.run).is_held()
     }
 
     fn file(&self) -> PathBuf {
@@ -162,6 +233,11 @@ impl Queue {
         }
         Ok(result)
     }
+}
+
+fn milliseconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a run on the device asked for occupies.
@@ -195,7 +271,7 @@ mod tests {
     #[test]
     fn one_run_a_slot_in_order() {
         let waiting = vec![entry("a", "cpu", None), entry("b", "cpu", None), entry("c", "cuda:0", None)];
-        let mut content = Content { waiting, active: Vec::new() };
+        let mut content = Content { waiting, ..Content::default() };
         assert_eq!(names(&content.take_startable()), ["a", "c"]);
         assert_eq!(names(&content.waiting), ["b"]);
     }
@@ -203,10 +279,10 @@ mod tests {
     #[test]
     fn a_run_waits_for_what_it_starts_from_on_any_slot() {
         let waiting = vec![entry("a", "cuda:0", None), entry("b", "cuda:1", Some("a")), entry("c", "cuda:1", None)];
-        let mut content = Content { waiting, active: Vec::new() };
+        let mut content = Content { waiting, ..Content::default() };
         assert_eq!(names(&content.take_startable()), ["a", "c"]);
         let worker = Identity::current();
-        content.active = vec![Active { entry: entry("a", "cuda:0", None), worker }];
+        content.active = vec![Active { entry: entry("a", "cuda:0", None), worker, since: 0 }];
         assert!(content.take_startable().is_empty());
         content.active.clear();
         assert_eq!(names(&content.take_startable()), ["b"]);
@@ -231,6 +307,75 @@ mod tests {
     }
 
     #[test]
+    fn a_device_takes_as_many_runs_as_it_has_slots() {
+        let waiting = ["a", "b", "c"].map(|run| entry(run, "cpu", None)).to_vec();
+        let mut content = Content { waiting, slots: 2, ..Content::default() };
+        assert_eq!(names(&content.take_startable()), ["a", "b"]);
+        content.paused = Some("by hand".to_owned());
+        assert!(content.take_startable().is_empty());
+        content.paused = None;
+        assert_eq!(names(&content.take_startable()), ["c"]);
+    }
+
+    #[test]
+    fn waiting_runs_are_moved_and_the_ends_are_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Queue::new(folder.path());
+        for run in ["a", "b", "c"] {
+            queue.push(entry(run, "cpu", None)).unwrap();
+        }
+        let order = || names(&queue.content().unwrap().waiting).concat();
+        let shift = |run: &str, to| queue.shift(&run.parse().unwrap(), to).unwrap();
+        for (run, to, expected) in [
+            ("c", Move::Up, "acb"),
+            ("a", Move::Up, "acb"),
+            ("a", Move::Down, "cab"),
+            ("b", Move::Down, "cab"),
+            ("b", Move::First, "bca"),
+        ] {
+            assert!(shift(run, to));
+            assert_eq!(order(), expected, "{run} {to:?}");
+        }
+        assert!(!shift("z", Move::Up));
+        queue.pause("by\nhand").unwrap();
+        assert_eq!(queue.content().unwrap().paused.as_deref(), Some("by hand"));
+        queue.unpause().unwrap();
+        queue.set_slots(0).unwrap();
+        assert_eq!((queue.content().unwrap().paused, queue.content().unwrap().slots), (None, 1));
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = "{\"waiting\":[{\"run\":\"b\",\"stem\":\"b\",\"slot\":\"cpu\"}],\"active\":[{\"run\":\"a\",\"stem\":\"a\",\"slot\":\"cpu\",\"worker\":{\"boot_id\":\"x\",\"pid\":9,\"start_ticks\":1}}]}";
+        fs::write(folder.path().join("queue.json"), old).unwrap();
+        let content = Queue::new(folder.path()).content().unwrap();
+        assert_eq!((content.waiting.len(), content.active[0].since, content.slots), (1, 0, 1));
+        assert_eq!(content.paused, None);
+    }
+
+    #[test]
+    fn a_worker_that_outlived_its_monitor_keeps_its_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = Queue::new(folder.path());
+        for run in ["a", "b"] {
+            fs::create_dir(folder.path().join(run)).unwrap();
+        }
+        let gone = Identity { start_ticks: 1, ..Identity::current() };
+        let active = vec![Active { entry: entry("a", "cpu", None), worker: gone, since: 0 }];
+        let content = Content { waiting: vec![entry("b", "cpu", None)], active, ..Content::default() };
+        fs::write(folder.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+        let programs = Programs { worker: "/bin/true".into(), monitor: None };
+        let lock = RunDir::of(folder.path(), &"a".parse().unwrap()).lock().unwrap();
+        assert!(queue.advance(&programs, None).unwrap().started.is_empty());
+        drop(lock);
+        for (_, mut child) in queue.advance(&programs, None).unwrap().started {
+            assert!(child.wait().unwrap().success());
+        }
+        assert_eq!(queue.content().unwrap().active[0].entry.stem, "b");
+    }
+
+    #[test]
     fn the_end_of_one_run_starts_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let queue = Queue::new(folder.path());
@@ -238,12 +383,12 @@ mod tests {
             fs::create_dir(folder.path().join(run)).unwrap();
             queue.push(entry(run, "cpu", None)).unwrap();
         }
-        let worker = Path::new("/bin/true");
-        let first = queue.advance(worker, None).unwrap();
+        let programs = Programs { worker: "/bin/true".into(), monitor: None };
+        let first = queue.advance(&programs, None).unwrap();
         assert_eq!(first.started.len(), 1);
         let a: RunId = "a".parse().unwrap();
         // While the first is leaving it may still be alive, and must not hold up the second.
-        let mut second = queue.advance(worker, Some(&a)).unwrap();
+        let mut second = queue.advance(&programs, Some(&a)).unwrap();
         assert_eq!(second.started[0].0.as_str(), "b");
         for (_, child) in second.started.iter_mut().chain(&mut { first.started }) {
             child.wait().unwrap();

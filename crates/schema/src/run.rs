@@ -21,6 +21,10 @@ use crate::text;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
+/// Room for the last word, and where it is kept until then.
+const RESERVED: usize = 16 << 10;
+const RESERVE: &str = ".reserve";
+
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
 
@@ -255,6 +259,27 @@ impl RunDir {
             }
         }
         Ok(None)
+    }
+
+    /// Shows that the worker is alive, by the time of `run.lock`.
+    pub fn touch(&self) -> io::Result<()> {
+        File::open(self.path.join("run.lock"))?.set_modified(std::time::SystemTime::now())
+    }
+
+    /// When the worker last showed that it is alive.
+    pub fn touched(&self) -> Option<std::time::SystemTime> {
+        fs::metadata(self.path.join("run.lock")).and_then(|meta| meta.modified()).ok()
+    }
+
+    /// Puts a little room aside, so that on a disk that became full there is still a place for the last word.
+    pub fn reserve(&self) -> io::Result<()> {
+        fs::write(self.path.join(RESERVE), [0x5a; RESERVED])
+    }
+
+    /// Gives that room back.
+    pub fn release_reserve(&self) {
+        // Nothing was put aside where it is not there.
+        let _ = fs::remove_file(self.path.join(RESERVE));
     }
 
     /// Whether a worker has the run.

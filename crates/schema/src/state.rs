@@ -4,6 +4,7 @@ use crate::event::{
     Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record,
     StartedFrom, System, Test,
 };
+use crate::exit::Exit;
 use crate::text;
 
 /// Notes kept; older ones are in the file.
@@ -86,8 +87,30 @@ pub enum Liveness {
     Started,
     /// A worker has it.
     Held,
+    /// A worker has it and shows that it is alive, but nothing has come of it for far too long.
+    Stalled,
+    /// A worker has it and shows neither life nor progress.
+    Hung,
+    /// A worker has it and was suspended (SIGSTOP).
+    Suspended,
     /// No worker has it.
     Free,
+    /// No worker has it, and the machine was started anew since.
+    Rebooted,
+    /// No worker has it here; it was another machine's.
+    Elsewhere,
+}
+
+impl Liveness {
+    /// Whether a worker has the run.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Held | Self::Stalled | Self::Hung | Self::Suspended)
+    }
+
+    /// Whether no worker has the run, or is about to, or shall have it.
+    pub fn is_free(self) -> bool {
+        matches!(self, Self::Free | Self::Rebooted | Self::Elsewhere)
+    }
 }
 
 /// What a run is doing, in-between states included.
@@ -96,18 +119,29 @@ pub enum Status {
     Queued(usize),
     Starting,
     Active(Phase),
+    /// Alive, without progress.
+    Stalled,
+    /// Neither alive by its heartbeat nor moving.
+    Hung,
+    /// Stopped in its tracks by a signal, until it is continued.
+    Suspended,
     Stopping,
     Stopped,
     Finished,
     Failed,
-    /// Its worker ended without a word: killed, out of memory, or the machine went down.
+    /// Nobody knows how its worker ended: the machine went down, or it was another machine's.
     Lost,
 }
 
 impl Status {
     /// Whether a worker has the run or is about to.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Starting | Self::Active(_) | Self::Stopping)
+        matches!(self, Self::Starting | Self::Active(_) | Self::Stopping) || self.is_stuck()
+    }
+
+    /// Whether a worker has the run and does not get on with it.
+    pub fn is_stuck(self) -> bool {
+        matches!(self, Self::Stalled | Self::Hung | Self::Suspended)
     }
 
     /// Whether it can be taken up again where it stopped.
@@ -120,6 +154,9 @@ impl Status {
             Self::Queued(_) => "queued",
             Self::Starting => "starting",
             Self::Active(phase) => phase.as_str(),
+            Self::Stalled => "stalled",
+            Self::Hung => "hung",
+            Self::Suspended => "suspended",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Finished => "done",
@@ -168,6 +205,7 @@ impl RunState {
                 let (error, help) = (text::line(&error, 2000), text::line(&help, 500));
                 self.end(Outcome::Failed { kind, error, help });
             }
+            Event::Exit(exit) => self.exit(t, &exit),
             Event::Header { .. } | Event::Unknown => {}
         }
     }
@@ -185,13 +223,17 @@ impl RunState {
             // Its worker may still be on its way out.
             (_, Some(Outcome::Finished { .. })) => Status::Finished,
             // Between taking the lock and its first event a resumed run still carries its old outcome.
-            (Liveness::Started, _) | (Liveness::Held, Some(_)) => Status::Starting,
+            (Liveness::Started, _) => Status::Starting,
+            (held, Some(_)) if held.is_held() => Status::Starting,
+            (held, None) if held.is_held() && self.attempt.is_none() => Status::Starting,
+            (Liveness::Stalled, None) => Status::Stalled,
+            (Liveness::Hung, None) => Status::Hung,
+            (Liveness::Suspended, None) => Status::Suspended,
             (Liveness::Held, None) if self.stopping => Status::Stopping,
-            (Liveness::Held, None) if self.attempt.is_none() => Status::Starting,
             (Liveness::Held, None) => Status::Active(self.phase),
-            (Liveness::Free, Some(Outcome::Stopped)) => Status::Stopped,
-            (Liveness::Free, Some(Outcome::Failed { .. })) => Status::Failed,
-            (Liveness::Free, None) => Status::Lost,
+            (_, Some(Outcome::Stopped)) => Status::Stopped,
+            (_, Some(Outcome::Failed { .. })) => Status::Failed,
+            (_, None) => Status::Lost,
         }
     }
 
@@ -265,6 +307,18 @@ impl RunState {
             self.notes.remove(0);
         }
         self.notes.push(Note { t, level, text: text::line(note, 500) });
+    }
+
+    /// A worker that could not say so itself has ended.
+    fn exit(&mut self, t: f64, exit: &Exit) {
+        let outcome = exit.outcome(self.attempt.is_some() && self.outcome.is_none(), self.stopping);
+        if outcome == Outcome::Stopped {
+            self.note(t, Level::Warning, "the worker left at once, as it was told; what came after the last checkpoint is lost");
+        }
+        self.end(match outcome {
+            Outcome::Failed { kind, error, help } => Outcome::Failed { kind, error: text::line(&error, 2000), help },
+            other => other,
+        });
     }
 
     fn end(&mut self, outcome: Outcome) {

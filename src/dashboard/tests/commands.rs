@@ -123,7 +123,7 @@ fn the_end_of_a_run_is_told_in_words() {
 fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_nothing() {
     let waiting = || {
         let entry = Entry { run: id(DONE), stem: "x".to_owned(), slot: "cpu".to_owned(), after: None };
-        Change::Queue(Content { waiting: vec![entry], active: Vec::new() })
+        Change::Queue(Content { waiting: vec![entry], ..Content::default() })
     };
     let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };
     let at = |model: &mut Model, seconds: f64, changes: Vec<Change>| {

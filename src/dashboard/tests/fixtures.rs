@@ -129,6 +129,7 @@ impl Story {
                 epochs,
                 resumed_from,
                 not_exact: not_exact.iter().map(|&reason| reason.to_owned()).collect(),
+                heartbeat: None,
             }),
         );
         self.phase(Phase::Loading);

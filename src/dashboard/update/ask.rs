@@ -22,7 +22,7 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
         Command::Stop | Command::StopNow => match status {
             Some(Status::Stopping) if command == Command::StopNow => None,
             Some(Status::Stopping) => Some(format!("{} is stopping already; S stops it without saving", name())),
-            Some(Status::Queued(_) | Status::Starting | Status::Active(_)) => None,
+            Some(status) if status.is_live() || matches!(status, Status::Queued(_)) => None,
             Some(status) => Some(format!("nothing to stop: {} is {}", name(), status.as_str())),
             None => Some("nothing to stop: no run yet".to_owned()),
         },

@@ -29,7 +29,7 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     model.runs_read = true;
     let news = before.iter().filter_map(|(id, old)| {
         let run = model.runs.get(id)?;
-        (run.status() != *old).then(|| Some((run, sentence(run)?))).flatten()
+        (run.status() != *old).then(|| Some((run, sentence(run, now)?))).flatten()
     });
     let mut effects = Vec::new();
     if let Some((run, report)) = news.last() {
@@ -61,7 +61,7 @@ pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a run's new state is worth telling.
-fn sentence(run: &Run) -> Option<Report> {
+fn sentence(run: &Run, now: f64) -> Option<Report> {
     let label = run.label();
     let (good, text) = match run.status() {
         Status::Finished => {
@@ -75,7 +75,8 @@ fn sentence(run: &Run) -> Option<Report> {
             };
             (false, format!("{label} failed: {error}"))
         }
-        Status::Lost => (false, format!("{label} was lost: its worker ended without a word; u resumes it")),
+        Status::Lost => (false, format!("{label} was {}; u resumes it", run.trouble(now)?.what)),
+        Status::Stalled | Status::Hung | Status::Suspended => (false, format!("{label} is {}", run.trouble(now)?.what)),
         Status::Stopped => (true, format!("{label} stopped; u resumes it")),
         Status::Stopping => (true, format!("{label} is stopping")),
         Status::Starting => (true, format!("{label} is starting")),

@@ -54,8 +54,8 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Queued(1));
-    let active = Active { entry, worker: Identity::current() };
-    let content = queue::Content { waiting: Vec::new(), active: vec![active] };
+    let active = Active { entry, worker: Identity::current(), since: 0 };
+    let content = queue::Content { active: vec![active], ..queue::Content::default() };
     fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Starting);

@@ -159,7 +159,7 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
         (Status::Stopped, _) => {
             paint::left(buf, row, "stopped; u resumes it where it stopped", THEME.muted);
         }
-        (_, Some(alert)) if alert.level == Level::Warning => {
+        (status, Some(alert)) if alert.level == Level::Warning || status.is_stuck() => {
             paint::left(buf, row, &alert.text, THEME.level(alert.level));
         }
         _ => {

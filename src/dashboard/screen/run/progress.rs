@@ -22,7 +22,7 @@ pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     let status = run.status();
     match (&run.state.batch, status) {
         (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => draw_fetch(buf, row, run),
-        (Some(batch), Status::Active(_) | Status::Stopping) => draw_batch(buf, row, run, batch),
+        (Some(batch), status) if status.is_live() && status != Status::Starting => draw_batch(buf, row, run, batch),
         (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
         _ => draw_result(buf, row, run),
     }

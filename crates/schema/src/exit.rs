@@ -1,0 +1,164 @@
+//! How a worker's process ended, as seen by whoever waited for it, and what that means in words.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Failure;
+use crate::state::Outcome;
+
+/// The end of a process that could not tell of it itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Exit {
+    /// What it returned, when it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The kernel's count of processes killed for want of memory rose while it ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_memory: bool,
+    /// Why it could not be started at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_started: Option<String>,
+}
+
+/// What a shell adds to a signal's number; the worker does so when it is told to leave at once.
+const BY_SIGNAL: i32 = 128;
+
+impl Exit {
+    pub fn of(status: ExitStatus, out_of_memory: bool) -> Self {
+        Self { code: status.code(), signal: status.signal(), out_of_memory, not_started: None }
+    }
+
+    /// The program that could not be started.
+    pub fn not_started(reason: String) -> Self {
+        Self { not_started: Some(reason), ..Self::default() }
+    }
+
+    /// What it means for the run. `began`: it had told of its attempt; `stopping`: it had been asked to save and leave.
+    pub fn outcome(&self, began: bool, stopping: bool) -> Outcome {
+        match (self.signal, self.code) {
+            (Some(signal), _) => self.killed(signal, stopping),
+            (None, Some(code)) if began && [Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| code == BY_SIGNAL + *signal as i32) => {
+                Outcome::Stopped
+            }
+            (None, Some(code)) if began => failed(
+                Failure::Crashed,
+                format!("the worker ended with exit code {code} and without a word"),
+                "its last lines say more; resuming continues from the last checkpoint",
+            ),
+            (None, Some(code)) => failed(
+                Failure::NotStarted,
+                format!("the training program did not come up (exit code {code})"),
+                "`warmstart doctor` says what is missing; then resume the run",
+            ),
+            (None, None) => {
+                let reason = self.not_started.as_deref().unwrap_or("for an unknown reason");
+                failed(
+                    Failure::NotStarted,
+                    format!("the training program cannot be started: {reason}"),
+                    "`make build` builds it anew, `warmstart doctor` says more; then resume the run",
+                )
+            }
+        }
+    }
+
+    fn killed(&self, number: i32, stopping: bool) -> Outcome {
+        let Ok(signal) = Signal::try_from(number) else {
+            return failed(Failure::Killed, format!("killed by signal {number}"), RESUME);
+        };
+        let name = signal.as_str();
+        let (kind, error, help) = match signal {
+            Signal::SIGKILL if self.out_of_memory => (
+                Failure::KernelOutOfMemory,
+                "out of memory (kernel): the machine, or the limit set for it, had none left, and the kernel killed the worker with SIGKILL".to_owned(),
+                "lower train.batch_size or input.resize, end other programs or raise the limit; resuming continues from the last checkpoint",
+            ),
+            Signal::SIGKILL if stopping => (
+                Failure::Killed,
+                "killed by SIGKILL while it was saving: whoever asked it to stop did not wait".to_owned(),
+                RESUME,
+            ),
+            Signal::SIGKILL => (
+                Failure::Killed,
+                "killed by SIGKILL: by someone, or by a batch system at its limit".to_owned(),
+                RESUME,
+            ),
+            Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGSYS | Signal::SIGTRAP => (
+                Failure::Crashed,
+                format!("crashed with {name}: a fault in libtorch, a driver, the memory, or in warmstart"),
+                "resuming continues from the last checkpoint; if it crashes at the same place again, please report it with worker.log",
+            ),
+            Signal::SIGABRT => (
+                Failure::Crashed,
+                "crashed with SIGABRT: libtorch or a driver gave up".to_owned(),
+                "its last lines say why; resuming continues from the last checkpoint",
+            ),
+            Signal::SIGXCPU | Signal::SIGXFSZ => (
+                Failure::Killed,
+                format!("killed by {name}: a limit of the shell or the batch system (`ulimit -a`)"),
+                "raise the limit, then resume the run",
+            ),
+            _ => (Failure::Killed, format!("killed by {name} from outside"), RESUME),
+        };
+        failed(kind, error, help)
+    }
+}
+
+const RESUME: &str = "resuming continues from the last checkpoint";
+
+fn failed(kind: Failure, error: String, help: &str) -> Outcome {
+    Outcome::Failed { kind, error, help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(exit: &Exit, began: bool) -> (Option<Failure>, String) {
+        match exit.outcome(began, false) {
+            Outcome::Failed { kind, error, help } => {
+                assert!(!help.is_empty());
+                (Some(kind), error)
+            }
+            other => (None, format!("{other:?}")),
+        }
+    }
+
+    fn signal(signal: Signal, out_of_memory: bool) -> (Option<Failure>, String) {
+        told(&Exit { signal: Some(signal as i32), out_of_memory, ..Exit::default() }, true)
+    }
+
+    #[test]
+    fn every_end_has_a_name() {
+        for (signal_, oom, kind, text) in [
+            (Signal::SIGKILL, true, Failure::KernelOutOfMemory, "out of memory (kernel)"),
+            (Signal::SIGKILL, false, Failure::Killed, "SIGKILL"),
+            (Signal::SIGSEGV, true, Failure::Crashed, "SIGSEGV"),
+            (Signal::SIGABRT, false, Failure::Crashed, "SIGABRT"),
+            (Signal::SIGXCPU, false, Failure::Killed, "SIGXCPU"),
+            (Signal::SIGUSR1, false, Failure::Killed, "SIGUSR1"),
+        ] {
+            let (found, said) = signal(signal_, oom);
+            assert!(found == Some(kind) && said.contains(text), "{signal_}: {said}");
+        }
+        let unknown = Exit { signal: Some(64), ..Exit::default() };
+        assert_eq!(told(&unknown, true), (Some(Failure::Killed), "killed by signal 64".to_owned()));
+    }
+
+    #[test]
+    fn leaving_at_once_because_it_was_told_to_is_no_failure() {
+        for code in [130, 131, 143] {
+            let exit = Exit { code: Some(code), ..Exit::default() };
+            assert_eq!(exit.outcome(true, true), Outcome::Stopped);
+            assert_eq!(told(&exit, false).0, Some(Failure::NotStarted));
+        }
+        let exit = Exit { code: Some(1), ..Exit::default() };
+        assert_eq!(told(&exit, true).0, Some(Failure::Crashed));
+        assert!(told(&Exit::not_started("no such file".to_owned()), false).1.contains("no such file"));
+    }
+}
