@@ -96,8 +96,9 @@ impl Monitor {
             let worker = Arc::clone(&worker);
             move || hand_on(asked, &worker)
         });
-        let child =
-            launch::worker(&self.programs.worker, &self.run).env(MONITORED_BY, std::process::id().to_string()).spawn()?;
+        let child = launch::worker(&self.programs.worker, &self.run)
+            .env(MONITORED_BY, std::process::id().to_string())
+            .spawn()?;
         // Set once: nobody else does.
         let _ = worker.set(Identity::of(child.id()));
         Ok(child)

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use warmstart_schema::run::RunId;
 use warmstart_schema::event::now;
+use warmstart_schema::run::RunId;
 use warmstart_schema::state::{Outcome, Status};
 
 use super::progress::Progress;
@@ -143,7 +143,8 @@ impl Following<'_> {
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
         output::answer(&render(&table(&self.runs, &[], Selection::Runs(&ids)), format))?;
         let is_done = |run: &Run| run.status() == Status::Finished;
-        let never_started = |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();
+        let never_started =
+            |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();
         Ok(if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
             Exit::Done
         } else if self.interrupts > 0 {
@@ -172,7 +173,8 @@ impl Following<'_> {
             }
             Status::Failed | Status::Lost => {
                 let Some(Trouble { what, help }) = run.trouble(now()) else { return };
-                let by_worker = matches!(&run.state.outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
+                let by_worker =
+                    matches!(&run.state.outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
                 let log = worker_log_tail(&self.context.checkpoints, id, if by_worker { 0 } else { LOG_LINES });
                 let resume = if by_worker { String::new() } else { format!(" (`warmstart resume {id}`)") };
                 self.complain(&format!("run {id} {what}"), &log, &(help + &resume));

@@ -43,7 +43,12 @@ impl Exit {
     pub fn outcome(&self, began: bool, stopping: bool) -> Outcome {
         match (self.signal, self.code) {
             (Some(signal), _) => self.killed(signal, stopping),
-            (None, Some(code)) if began && [Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| code == BY_SIGNAL + *signal as i32) => {
+            (None, Some(code))
+                if began
+                    && [Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGINT]
+                        .iter()
+                        .any(|signal| code == BY_SIGNAL + *signal as i32) =>
+            {
                 Outcome::Stopped
             }
             (None, Some(code)) if began => failed(

@@ -43,7 +43,8 @@ impl Identity {
 
     /// Whether this very process was suspended by a signal (SIGSTOP).
     pub fn is_suspended(&self) -> bool {
-        self.boot_id == boot_id() && stat(self.pid).is_some_and(|(state, start)| state == 'T' && start == self.start_ticks)
+        self.boot_id == boot_id()
+            && stat(self.pid).is_some_and(|(state, start)| state == 'T' && start == self.start_ticks)
     }
 
     /// Sends a request to this very process: it is pinned first, then looked at once more, so that no other process is

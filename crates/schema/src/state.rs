@@ -313,7 +313,11 @@ impl RunState {
     fn exit(&mut self, t: f64, exit: &Exit) {
         let outcome = exit.outcome(self.attempt.is_some() && self.outcome.is_none(), self.stopping);
         if outcome == Outcome::Stopped {
-            self.note(t, Level::Warning, "the worker left at once, as it was told; what came after the last checkpoint is lost");
+            self.note(
+                t,
+                Level::Warning,
+                "the worker left at once, as it was told; what came after the last checkpoint is lost",
+            );
         }
         self.end(match outcome {
             Outcome::Failed { kind, error, help } => Outcome::Failed { kind, error: text::line(&error, 2000), help },

@@ -17,7 +17,8 @@ pub struct Here {
 
 impl Here {
     pub fn find() -> Self {
-        let host = nix::unistd::gethostname().map_or_else(|_| String::new(), |host| host.to_string_lossy().into_owned());
+        let host =
+            nix::unistd::gethostname().map_or_else(|_| String::new(), |host| host.to_string_lossy().into_owned());
         Self { boot_id: boot_id(), host }
     }
 }
