@@ -87,4 +87,35 @@ pub enum Command {
     Quit,
     Redraw,
     Suspend,
+    Chart(ChartCommand),
+}
+
+/// What keys do to charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartCommand {
+    /// Moves the cursor by so many places.
+    Cursor(i8),
+    ToFirst,
+    /// No cursor: the screen follows the run.
+    ToNewest,
+    ZoomIn,
+    ZoomOut,
+    PanLeft,
+    PanRight,
+    /// Halves the height around the figure under the cursor.
+    HalfHeight,
+    DoubleHeight,
+    /// Back to all of both axes.
+    Whole,
+    /// What charts run along: epochs, steps, time.
+    Along,
+    LogX,
+    LogY,
+    Smooth,
+    /// Which runs are drawn beside this one.
+    Others,
+    Next,
+    Previous,
+    /// One chart alone, by its number from 1; again: all.
+    Alone(u8),
 }

@@ -1,5 +1,6 @@
 //! What the dashboard knows and where the user is in it. Only `update` changes it; screens read it.
 
+mod charts;
 mod comparison;
 mod entry;
 mod selection;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use tui_input::Input;
 use warmstart_schema::run::RunId;
 
+pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, stage_of};
 pub use self::comparison::{Figure, Shown, published};
 pub use self::entry::{Entry, Place, places};
 pub use self::selection::Selection;
@@ -88,8 +90,7 @@ impl<K> Default for ListView<K> {
 #[derive(Debug)]
 pub struct RunView {
     pub id: RunId,
-    /// The epoch whose figures are shown instead of the newest.
-    pub cursor: Option<u32>,
+    pub charts: ChartView,
     pub pane: Pane,
 }
 

@@ -59,7 +59,12 @@ fn ascii(symbol: &str) -> char {
         '─' | '–' | '—' | '┴' | '┬' | '╌' | '○' | '▄' | '▅' => '-',
         '│' | '┤' | '├' | '┊' => '|',
         '┼' | '└' | '┌' | '┐' | '┘' | '†' => '+',
-        '●' | '◆' | '★' => '*',
+        '●' => '*',
+        '◆' => '#',
+        '★' => '&',
+        '■' => '%',
+        '✚' => '$',
+        '✖' => '@',
         '◐' | '◔' | '◑' | '▐' | '▸' | '→' | '╸' => '>',
         '◌' | '·' | '…' => '.',
         '✗' | '×' => 'x',
@@ -139,6 +144,15 @@ impl Theme {
             Some(Status::Failed) => ("✗", self.error),
             Some(Status::Lost) => ("!", self.error),
         }
+    }
+
+    /// The marker and the colour of a run, which are its own on every screen: by how many runs are older.
+    pub fn run(&self, rank: usize) -> (&'static str, Style) {
+        const MARKERS: [&str; 8] = ["●", "◆", "▲", "■", "▼", "★", "✚", "✖"];
+        // Seven colours and eight markers: fifty-six runs differ in one or the other.
+        const COLOURS: [Color; 7] =
+            [Color::LightBlue, Color::Yellow, Color::Magenta, Color::Green, Color::Red, Color::LightCyan, Color::Blue];
+        (MARKERS[rank % MARKERS.len()], Style::new().fg(COLOURS[rank % COLOURS.len()]))
     }
 
     pub fn level(&self, level: Level) -> Style {

@@ -1,6 +1,7 @@
 //! The only code that changes the model. It does nothing else: what shall happen outside comes back as effects.
 
 mod ask;
+mod charts;
 mod moves;
 mod news;
 
@@ -10,7 +11,7 @@ use warmstart_schema::text;
 use super::effect::Effect;
 use super::format::path;
 use super::message::{Command, Message, Report};
-use super::model::{CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen};
+use super::model::{ChartView, CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen};
 
 pub use self::ask::refusal;
 
@@ -18,6 +19,7 @@ pub use self::ask::refusal;
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let effects = take(model, message);
     model.refresh_comparison();
+    model.refresh_curves();
     effects
 }
 
@@ -80,6 +82,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Quit => return vec![Effect::Leave],
         Command::Redraw => return vec![Effect::Repaint],
         Command::Suspend => return vec![Effect::Suspend],
+        Command::Chart(command) => charts::change(model, command),
     }
     Vec::new()
 }
@@ -103,7 +106,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
-    show(model, Screen::Run(RunView { id: id.clone(), cursor: None, pane: Pane::Charts }));
+    show(model, Screen::Run(RunView { id: id.clone(), charts: ChartView::default(), pane: Pane::Charts }));
     vec![Effect::ReadWorkerLog(id)]
 }
 
@@ -131,7 +134,7 @@ fn back(model: &mut Model) {
             view.pane = Pane::Charts;
             return;
         }
-        if view.cursor.take().is_some() {
+        if view.charts.cursor.take().is_some() || view.charts.alone.take().is_some() {
             return;
         }
     }

@@ -1,5 +1,8 @@
 //! Everything the screens show of a run, as a pure fold over its events.
 
+mod timeline;
+
+pub use self::timeline::{Moment, Sample};
 use crate::event::{
     Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record,
     StartedFrom, System, Test,
@@ -30,6 +33,10 @@ pub struct RunState {
     pub batch: Option<Batch>,
     /// Training progress points of the whole run, in order of steps.
     pub batches: Vec<Batch>,
+    /// When steps were done, in order of steps.
+    pub moments: Vec<Moment>,
+    /// Use of the machine, in order of steps.
+    pub samples: Vec<Sample>,
     /// The newest checkpoint, and when it was made.
     pub checkpoint: Option<(f64, Checkpoint)>,
     pub system: Option<System>,
@@ -185,16 +192,20 @@ impl RunState {
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
                 self.model = Some(facts);
             }
-            Event::Batch(batch) => self.progress(batch),
+            Event::Batch(batch) => self.progress(t, batch),
             Event::Epoch(epoch) => {
                 self.epochs.retain(|other| other.epoch < epoch.epoch);
+                self.passes(epoch.step, t);
                 self.epochs.push(epoch);
             }
             Event::Checkpoint(checkpoint) => self.checkpoint = Some((t, checkpoint)),
             Event::CheckpointFailed { error } => {
                 self.note(t, Level::Error, &format!("checkpoint not saved: {error}; training goes on"));
             }
-            Event::System(system) => self.system = Some(system),
+            Event::System(system) => {
+                self.sample(t, system.clone());
+                self.system = Some(system);
+            }
             Event::Frozen { tensors, before, after } => self.frozen = Some(FrozenProof { tensors, before, after }),
             Event::Test(test) => self.test = Some(test),
             Event::Note { level, text } => self.note(t, level, &text),
@@ -273,6 +284,8 @@ impl RunState {
         // What an earlier attempt did after its last checkpoint happens again.
         self.epochs.retain(|epoch| epoch.step <= step);
         self.batches.retain(|batch| batch.step <= step);
+        self.moments.retain(|moment| moment.step <= step);
+        self.samples.retain(|sample| sample.step <= step);
         self.resumes.retain(|mark| *mark <= step);
         if attempt.number > 1 {
             self.resumes.push(step);
@@ -287,17 +300,10 @@ impl RunState {
         self.attempt = Some(attempt);
     }
 
-    fn progress(&mut self, batch: Batch) {
+    fn progress(&mut self, t: f64, batch: Batch) {
         if self.phase == Phase::Training {
-            if self.batches.len() == MAX_BATCHES {
-                // Half the points tell the same story; the fresh ones keep coming at full rate.
-                let mut keep = false;
-                self.batches.retain(|_| {
-                    keep = !keep;
-                    keep
-                });
-            }
-            self.batches.push(batch.clone());
+            self.passes(batch.step, t);
+            timeline::push(&mut self.batches, MAX_BATCHES, batch.clone());
         }
         self.batch = Some(batch);
     }

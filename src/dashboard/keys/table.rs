@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 
 use super::Context::{self, Compare, Experiments, Export, Filter, Log, Question, Reading, Run};
 use super::{Binding, Key};
-use crate::dashboard::message::Command;
+use crate::dashboard::message::{ChartCommand, Command};
 
 const ALL: &[Context] = &[Experiments, Run, Log, Compare, Filter, Question, Export, Reading];
 const SCREENS: &[Context] = &[Experiments, Run, Log, Compare];
@@ -62,8 +62,33 @@ pub const BINDINGS: &[Binding] = &[
     bind(ON_A_RUN, &[key('S')], "S", Command::StopNow, "", "stop the run without saving (asks)"),
     bind(ON_A_RUN, &[key('u')], "u", Command::Resume, "resume", "take a stopped, failed or lost run up again"),
     bind(&[Run], &[key('l')], "l", Command::Log, "log", "the whole log"),
-    bind(&[Run], &[code(KeyCode::Left)], "←", Command::Left, "", "figures of the epoch before"),
-    bind(&[Run], &[code(KeyCode::Right)], "→", Command::Right, "", "figures of the next epoch"),
+    bind(&[Run], &[code(KeyCode::Left)], "←→", Command::Chart(ChartCommand::Cursor(-1)), "cursor", "the cursor: every chart tells the figures under it"),
+    bind(&[Run], &[code(KeyCode::Right)], "→", Command::Chart(ChartCommand::Cursor(1)), "", "the cursor on; past the newest figure it follows the run"),
+    bind(&[Run], &[key('['), code(KeyCode::PageUp)], "[ pgup", Command::Chart(ChartCommand::Cursor(-10)), "", "the cursor back by ten"),
+    bind(&[Run], &[key(']'), code(KeyCode::PageDown)], "] pgdn", Command::Chart(ChartCommand::Cursor(10)), "", "the cursor on by ten"),
+    bind(&[Run], &[code(KeyCode::Home)], "home", Command::Chart(ChartCommand::ToFirst), "", "the cursor to the first figure"),
+    bind(&[Run], &[code(KeyCode::End)], "end", Command::Chart(ChartCommand::ToNewest), "", "no cursor: the newest figures"),
+    bind(&[Run], &[key('+'), key('=')], "+-", Command::Chart(ChartCommand::ZoomIn), "zoom", "zoom in around the cursor"),
+    bind(&[Run], &[key('-'), key('_')], "-", Command::Chart(ChartCommand::ZoomOut), "", "zoom out"),
+    bind(&[Run], &[key('<'), key(',')], "<", Command::Chart(ChartCommand::PanLeft), "", "what is further left"),
+    bind(&[Run], &[key('>'), key('.')], ">", Command::Chart(ChartCommand::PanRight), "", "what is further right"),
+    bind(&[Run], &[code(KeyCode::Up)], "↑", Command::Chart(ChartCommand::HalfHeight), "", "half the height, around the figure under the cursor"),
+    bind(&[Run], &[code(KeyCode::Down)], "↓", Command::Chart(ChartCommand::DoubleHeight), "", "twice the height again"),
+    bind(&[Run], &[key('0')], "0", Command::Chart(ChartCommand::Whole), "", "all of both axes again"),
+    bind(&[Run], &[key('m')], "m", Command::Chart(ChartCommand::Smooth), "smooth", "by epoch, every point, or smoothed over faint points"),
+    bind(&[Run], &[key('x')], "x", Command::Chart(ChartCommand::Along), "axis", "by epoch, step, time, or training time"),
+    bind(&[Run], &[key('g')], "g", Command::Chart(ChartCommand::LogY), "log y", "logarithmic height, or linear"),
+    bind(&[Run], &[key('G')], "G", Command::Chart(ChartCommand::LogX), "", "logarithmic axis, or linear"),
+    bind(&[Run], &[key('o')], "o", Command::Chart(ChartCommand::Others), "others", "with the stage before, or all runs of the experiment"),
+    bind(&[Run], &[code(KeyCode::Tab)], "tab", Command::Chart(ChartCommand::Next), "charts", "the next chart alone; after the last all"),
+    bind(&[Run], &[code(KeyCode::BackTab)], "shift-tab", Command::Chart(ChartCommand::Previous), "", "the chart before alone"),
+    bind(&[Run], &[key('1')], "1", Command::Chart(ChartCommand::Alone(1)), "", "accuracy alone; again: all"),
+    bind(&[Run], &[key('2')], "2", Command::Chart(ChartCommand::Alone(2)), "", "loss"),
+    bind(&[Run], &[key('3')], "3", Command::Chart(ChartCommand::Alone(3)), "", "learning rate"),
+    bind(&[Run], &[key('4')], "4", Command::Chart(ChartCommand::Alone(4)), "", "images a second"),
+    bind(&[Run], &[key('5')], "5", Command::Chart(ChartCommand::Alone(5)), "", "gradient norm"),
+    bind(&[Run], &[key('6')], "6", Command::Chart(ChartCommand::Alone(6)), "", "use of GPU and processor, and waiting for data"),
+    bind(&[Run], &[key('7')], "7", Command::Chart(ChartCommand::Alone(7)), "", "memory"),
     bind(&[Compare], &[key('o')], "o", Command::Sort, "sort", "sort by the next column"),
     bind(&[Compare], &[key('O')], "O", Command::Reverse, "", "sort the other way round"),
     bind(&[Compare], &[code(KeyCode::Left)], "←", Command::Left, "", "columns further left"),

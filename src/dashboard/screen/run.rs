@@ -68,13 +68,13 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
         area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(log.min(1)), Constraint::Length(log)]));
     let [main, border, side] =
         upper.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(SIDE)]));
-    charts::draw(buf, inset(main), model, run, view.cursor);
+    charts::draw(buf, inset(main), model, run, &view.charts);
     paint::divide(buf, border);
     let by_block = run.state.model.as_ref().map_or(0, |facts| facts.counts.blocks.len());
     let parameters = u16::try_from(by_block + 6).unwrap_or(u16::MAX).min(side.height.saturating_sub(facts::HEIGHT));
     let [counts, facts] = side.layout(&Layout::vertical([Constraint::Length(parameters), Constraint::Fill(1)]));
     parameters::draw(buf, inset(counts), run);
-    facts::draw(buf, inset(facts), model, run, view.cursor);
+    facts::draw(buf, inset(facts), model, run, view.charts.epoch(run));
     if log > 0 {
         paint::rule(buf, rule);
         draw_alerts_and_log(buf, lower, model, run);
@@ -93,14 +93,14 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, inset(main), model, run, view.cursor);
+    charts::draw(buf, inset(main), model, run, &view.charts);
     if !strip.is_empty() {
         paint::rule(buf, rule);
         let [counts, border, facts] =
             strip.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Fill(1)]));
         parameters::draw(buf, inset(counts), run);
         paint::divide(buf, border);
-        facts::draw(buf, inset(facts), model, run, view.cursor);
+        facts::draw(buf, inset(facts), model, run, view.charts.epoch(run));
     }
     if log.is_empty() {
         draw_first_alert(buf, area, model, run);

@@ -35,9 +35,9 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
         Command::Export | Command::Compare => {
             model.runs.is_empty().then(|| "there is no run to compare yet; r launches one".to_owned())
         }
-        Command::Left | Command::Right if matches!(model.open, Screen::Run(_)) => {
-            let none = model.run().is_none_or(|run| run.state.epochs.is_empty());
-            none.then(|| "no epoch has ended yet".to_owned())
+        Command::Chart(_) => {
+            let none = model.run().is_none_or(|run| run.state.epochs.is_empty() && run.state.batches.is_empty());
+            none.then(|| "there are no figures yet".to_owned())
         }
         Command::Back if model.popup.is_none() && model.below.is_empty() => {
             let filtered = model.filter().is_some_and(|filter| !matches!(filter, Filter::Off));

@@ -44,23 +44,11 @@ fn move_in_screen(model: &mut Model, by: isize) {
     }
 }
 
-/// The epoch under the cursor, or the first column of the comparison.
+/// The first column of the comparison.
 pub fn sideways(model: &mut Model, right: bool) {
-    let run =
-        model.run().map(|run| (run.state.epochs.first().map(|e| e.epoch), run.state.epochs.last().map(|e| e.epoch)));
-    match &mut model.open {
-        Screen::Run(view) => {
-            let Some((Some(first), Some(last))) = run else { return };
-            let from = view.cursor.unwrap_or(last);
-            let to = if right { from.saturating_add(1) } else { from.saturating_sub(1) };
-            // Past the newest epoch the screen follows the run again.
-            view.cursor = (to <= last && (view.cursor.is_some() || !right)).then_some(to.max(first));
-        }
-        Screen::Compare(view) => {
-            let to = if right { view.scrolled + 1 } else { view.scrolled.saturating_sub(1) };
-            view.scrolled = to.min(Figure::ALL.len());
-        }
-        Screen::Experiments(_) => {}
+    if let Screen::Compare(view) = &mut model.open {
+        let to = if right { view.scrolled + 1 } else { view.scrolled.saturating_sub(1) };
+        view.scrolled = to.min(Figure::ALL.len());
     }
 }
 

@@ -1,155 +1,217 @@
 //! ```text
-//!  accuracy   ● val 0.6180  ▲ best at 11  · train 0.7310
+//!  accuracy  ● val 0.6180  · train 0.7310  ▲ best at 11            by step · smoothed 0.9
 //!  0.8 ┤                                       ⢀⣀⠤⠒⠉
-//!  loss       ● val 1.4370  ▲ best at 11  · train 0.9800
+//!  loss  ● val 1.4370  · train 0.9800  ▲ best at 11
 //!  4.0 ┤⠢⣀
 //! ```
-//! Accuracy and loss of training and validation by epoch: side by side where that is wider than high, else one above the
-//! other. Before the first epoch ends the training curve within it is shown.
+//! The charts of a run under one cursor: all seven where there is room, else accuracy and loss side by side or one above the
+//! other, else accuracy; or the one that was chosen.
+
+mod legend;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
-use warmstart_schema::event::{Batch, Epoch};
-use warmstart_schema::state::RunState;
 
 use super::super::paint;
 use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
-use crate::dashboard::format::metric;
-use crate::dashboard::model::Model;
+use crate::dashboard::model::{Along, ChartView, Drawn, Line, Model, Others, Quantity, Role, Times};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
-/// One chart's figures, as functions of what a run knows.
-struct Figures {
-    name: &'static str,
-    train: fn(&Epoch) -> f64,
-    validation: fn(&Epoch) -> f64,
-    batch: fn(&Batch) -> f64,
+/// From this size on all charts are shown.
+const ROOM_FOR_ALL: (u16, u16) = (110, 30);
+
+/// One chart's lines.
+struct Scene<'a> {
+    quantity: Quantity,
+    view: &'a ChartView,
+    run: &'a Run,
+    own: &'a [Line],
+    others: &'a [Drawn<'a>],
+    x: Axis,
 }
 
-const ACCURACY: Figures = Figures {
-    name: "accuracy",
-    train: |epoch| epoch.train_acc,
-    validation: |epoch| epoch.val_acc,
-    batch: |batch| batch.accuracy,
-};
-const LOSS: Figures = Figures {
-    name: "loss",
-    train: |epoch| epoch.train_loss,
-    validation: |epoch| epoch.val_loss,
-    batch: |batch| batch.loss,
-};
-
-/// Points drawn of the progress within the first epoch.
-const POINTS: usize = 400;
-
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>) {
-    let is_wide = area.width >= area.height.saturating_mul(5);
-    if is_wide && area.width >= 56 {
-        let split = Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)]);
-        let [left, _, right] = area.layout(&split);
-        draw_one(buf, left, model, run, cursor, &ACCURACY);
-        draw_one(buf, right, model, run, cursor, &LOSS);
-    } else if area.height >= 12 {
-        let [upper, lower] = area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]));
-        draw_one(buf, upper, model, run, cursor, &ACCURACY);
-        draw_one(buf, lower, model, run, cursor, &LOSS);
-    } else {
-        draw_one(buf, area, model, run, cursor, &ACCURACY);
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &ChartView) {
+    let others = view.others(&model.runs, run);
+    for (index, (quantity, area)) in arranged(area, view.alone).into_iter().enumerate() {
+        let scene = Scene {
+            quantity,
+            view,
+            run,
+            own: view.lines(Drawn::whole(run), quantity),
+            others: &others,
+            x: view.axis(&model.runs, run, quantity),
+        };
+        draw_one(buf, area, model, &scene, index == 0);
     }
 }
 
-fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>, figures: &Figures) {
-    let [title, plot] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
-    let state = &run.state;
-    draw_title(buf, title, model, state, cursor, figures);
-    let validation: Vec<_> =
-        state.epochs.iter().map(|epoch| (f64::from(epoch.epoch), (figures.validation)(epoch))).collect();
-    let train = train_points(state, figures);
-    if train.is_empty() && validation.is_empty() {
+/// Which charts are shown where.
+fn arranged(area: Rect, alone: Option<Quantity>) -> Vec<(Quantity, Rect)> {
+    let side_by_side = |row: Rect, quantities: &[Quantity]| -> Vec<(Quantity, Rect)> {
+        let columns = Layout::horizontal(quantities.iter().map(|_| Constraint::Fill(1))).spacing(2);
+        quantities.iter().copied().zip(columns.split(row).iter().copied()).collect()
+    };
+    let [accuracy, loss, rest @ ..] = Quantity::ALL;
+    if let Some(quantity) = alone {
+        vec![(quantity, area)]
+    } else if area.width >= ROOM_FOR_ALL.0 && area.height >= ROOM_FOR_ALL.1 {
+        let rows = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2), Constraint::Fill(2)]);
+        let [first, second, third] = area.layout(&rows);
+        let rows = [(first, &[accuracy, loss][..]), (second, &rest[..3]), (third, &rest[3..])];
+        rows.into_iter().flat_map(|(row, quantities)| side_by_side(row, quantities)).collect()
+    } else if area.width >= area.height.saturating_mul(5) && area.width >= 56 {
+        side_by_side(area, &[accuracy, loss])
+    } else if area.height >= 12 {
+        let [upper, lower] = area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]));
+        vec![(accuracy, upper), (loss, lower)]
+    } else {
+        vec![(accuracy, area)]
+    }
+}
+
+fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first: bool) {
+    let most = if scene.view.alone.is_some() { 4 } else { 1 };
+    let legend = legend::height(scene, area.width).min(most).min(area.height.saturating_sub(5));
+    let [title, names, plot] = area.layout(&Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(legend),
+        Constraint::Fill(1),
+    ]));
+    legend::draw_title(buf, title, model.look.ascii, scene, is_first);
+    legend::draw_others(buf, names, scene);
+    let series = series(scene);
+    if series.iter().all(|series| series.curve.reach().is_none()) {
         let row = paint::row(plot, plot.height / 2);
         paint::left(buf, row, "no figures yet", THEME.muted);
         return;
     }
-    let best: Vec<_> =
-        state.best_epoch().into_iter().map(|epoch| (f64::from(epoch.epoch), (figures.validation)(epoch))).collect();
-    let per_epoch = state.dataset.as_ref().map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)));
-    let resumes: Vec<f64> = state.resumes.iter().map(|step| *step as f64 / per_epoch).collect();
-    let x = epochs_axis(run, &train).in_unit(Unit::Whole);
-    let y = Axis::around(train.iter().chain(&validation).map(|point| point.1));
-    let (train, validation) = (Curve::new(train), Curve::new(validation));
+    let events = events(scene);
     let chart = Chart {
-        x,
-        y,
-        series: &[
-            Series { curve: &train, style: THEME.train, mark: None, faint: false },
-            Series { curve: &validation, style: THEME.validation, mark: Some("●"), faint: false },
-        ],
-        best: &best,
-        events: &resumes,
-        cursor: cursor.map(f64::from),
+        series: &series,
+        x: scene.x,
+        y: heights(scene, &series),
+        best: best(scene).as_slice(),
+        events: &events,
+        cursor: scene.view.cursor,
         ascii: model.look.ascii,
     };
     chart.render(plot, buf);
+    if scene.view.others == Others::Stage {
+        legend::draw_stages(buf, plot, scene);
+    }
 }
 
-/// A value for each epoch, and one for the epoch at work; within the first epoch its own curve.
-fn train_points(state: &RunState, figures: &Figures) -> Vec<(f64, f64)> {
-    let within = |batch: &Batch| {
-        f64::from(batch.epoch - 1.min(batch.epoch)) + f64::from(batch.batch) / f64::from(batch.batches.max(1))
+/// How a line of the open run is drawn: its style, its mark, and the style of its points behind the smoothed line.
+fn pen(role: Role, is_alone: bool) -> (Style, Option<&'static str>, Style) {
+    let faint = THEME.validation.add_modifier(Modifier::DIM);
+    match role {
+        Role::Train => (THEME.text, None, THEME.train),
+        Role::Validation => (THEME.validation, Some("●"), faint),
+        Role::First => (THEME.validation, (!is_alone).then_some("●"), faint),
+        Role::Second => (THEME.text, None, THEME.train),
+        Role::Third => (THEME.busy, Some("×"), THEME.busy.add_modifier(Modifier::DIM)),
+    }
+}
+
+/// What stands for a run beside the open one: validation, or the first of equals.
+fn leading(lines: &[Line]) -> Option<&Line> {
+    lines.iter().find(|line| matches!(line.role, Role::Validation | Role::First)).or(lines.first())
+}
+
+fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
+    let mut series = Vec::new();
+    for other in scene.others {
+        let (mark, style) = THEME.run(other.rank);
+        if let Some(line) = leading(scene.view.lines(*other, scene.quantity)) {
+            series.push(Series { curve: line.smoothed.as_ref().unwrap_or(&line.curve), style, mark: Some(mark), faint: false });
+        }
+    }
+    for line in scene.own {
+        let (style, mark, behind) = pen(line.role, scene.own.len() == 1);
+        match &line.smoothed {
+            Some(curve) => {
+                series.push(Series { curve: &line.curve, style: behind, mark: None, faint: true });
+                series.push(Series { curve, style, mark, faint: false });
+            }
+            // Alone, a training line is quieter than what it is measured by.
+            None => {
+                let style = if matches!(line.role, Role::Train | Role::Second) { behind } else { style };
+                series.push(Series { curve: &line.curve, style, mark, faint: false });
+            }
+        }
+    }
+    series
+}
+
+fn best(scene: &Scene) -> Option<(f64, f64)> {
+    let epoch = scene.run.state.best_epoch()?;
+    let x = Times::of(&scene.run.state, scene.view.along).epoch(epoch);
+    let y = match scene.quantity {
+        Quantity::Accuracy => epoch.val_acc,
+        Quantity::Loss => epoch.val_loss,
+        _ => return None,
     };
-    if state.epochs.is_empty() {
-        let every = state.batches.len().div_ceil(POINTS).max(1);
-        return state.batches.iter().step_by(every).map(|batch| (within(batch), (figures.batch)(batch))).collect();
-    }
-    let mut points: Vec<_> =
-        state.epochs.iter().map(|epoch| (f64::from(epoch.epoch), (figures.train)(epoch))).collect();
-    let last = points.last().map_or(0.0, |point| point.0);
-    let at_work = state.batches.last().map(|batch| (within(batch), (figures.batch)(batch)));
-    points.extend(at_work.filter(|point| point.0 > last));
-    points
+    (scene.x.low..=scene.x.high).contains(&x).then_some((x, y))
 }
 
-/// All planned epochs while the run goes on and at least an eighth is done, so that the axis rests; else what there is.
-fn epochs_axis(run: &Run, train: &[(f64, f64)]) -> Axis {
-    let state = &run.state;
-    if state.epochs.is_empty() {
-        return Axis::linear(0.0, 1.0);
-    }
-    let (first, done) = (f64::from(state.epochs[0].epoch), train.last().map_or(1.0, |point| point.0).ceil());
-    let planned = state.epochs_planned().map_or(done, f64::from);
-    let high = match run.status().is_live() {
-        true if done * 8.0 >= planned => planned.max(done),
-        true => (done * 4.0).min(planned.max(done)),
-        false => done,
+/// Where the run was resumed, and where the stage before ended.
+fn events(scene: &Scene) -> Vec<f64> {
+    let times = Times::of(&scene.run.state, scene.view.along);
+    let resumes = scene.run.state.resumes.iter().map(|step| times.at(*step as f64));
+    resumes.chain((scene.view.others == Others::Stage).then_some(0.0)).collect()
+}
+
+/// The height that holds all that is in sight, or a part of it around the figure under the cursor.
+fn heights(scene: &Scene, series: &[Series]) -> Axis {
+    let ranges = series.iter().filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
+    let fixed = match scene.quantity {
+        Quantity::Usage => Some((0.0, 100.0)),
+        Quantity::Memory => Some((0.0, 0.0)),
+        _ => None,
     };
-    if high > first { Axis::linear(first, high) } else { Axis::linear(first - 1.0, first + 1.0) }
+    let fixed = fixed.filter(|_| !scene.view.log_y);
+    let ends: Vec<f64> = ranges.chain(fixed).flat_map(|(low, high)| [low, high]).collect();
+    let mut axis = if scene.view.log_y {
+        let high = ends.iter().copied().fold(0.0, f64::max);
+        // What touches 0 is shown three decades down.
+        Axis::around_log(ends.iter().map(|end| if *end > 0.0 { *end } else { high / 1000.0 }))
+    } else {
+        Axis::around(ends)
+    };
+    if scene.quantity == Quantity::Memory {
+        axis = axis.in_unit(Unit::Bytes);
+    }
+    let line = leading(scene.own).map(|line| line.smoothed.as_ref().unwrap_or(&line.curve));
+    match line.and_then(|curve| under_cursor(curve, scene.view.cursor)).filter(|y| y.is_finite()) {
+        Some(about) if scene.view.height > 0 => axis.zoomed(0.5_f64.powi(i32::from(scene.view.height)), about),
+        _ => axis,
+    }
 }
 
-fn draw_title(buf: &mut Buffer, row: Rect, model: &Model, state: &RunState, cursor: Option<u32>, figures: &Figures) {
-    let at = cursor.and_then(|cursor| state.epochs.iter().find(|epoch| epoch.epoch == cursor));
-    let shown = at.or(state.epochs.last());
-    let running =
-        state.batch.as_ref().filter(|_| at.is_none() && state.phase == warmstart_schema::event::Phase::Training);
-    let train = running.map(|batch| (figures.batch)(batch)).or(shown.map(|epoch| (figures.train)(epoch)));
-    let mut spans = vec![
-        Span::styled(figures.name, THEME.title),
-        Span::styled("  ● val ", THEME.validation),
-        Span::styled(metric(shown.map(|epoch| (figures.validation)(epoch))), THEME.text),
-        Span::styled(if model.look.ascii { "  o train " } else { "  · train " }, THEME.train),
-        Span::styled(metric(train), THEME.text),
-    ];
-    match (at, state.best_epoch()) {
-        (Some(epoch), _) => spans.push(Span::styled(format!("  at epoch {}", epoch.epoch), THEME.accent)),
-        (None, Some(best)) => spans.push(Span::styled(format!("  ▲ best at {}", best.epoch), THEME.best)),
-        (None, None) => {}
-    }
-    let mut line = Line::from(spans);
-    // What does not fit whole is left out whole, the least needed first.
-    while line.width() > usize::from(row.width) && line.spans.len() > 1 {
-        line.spans.pop();
-    }
-    paint::left_line(buf, row, &line);
+/// The figure under the cursor; without one the newest.
+fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
+    let point = match cursor {
+        Some(x) => curve.nearest(x),
+        None => curve.points().next_back(),
+    };
+    point.map(|point| point.1)
+}
+
+/// Where the cursor stands, in words.
+fn place(view: &ChartView) -> Option<String> {
+    use crate::dashboard::format::{count, duration};
+    let at = view.cursor?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of steps, and it saturates")]
+    let step = at.abs().round() as u64;
+    let sign = if at < 0.0 { "−" } else { "" };
+    Some(match view.along {
+        Along::Epoch if (at - at.round()).abs() < 1e-9 => format!("at epoch {at:.0}"),
+        Along::Epoch => format!("at epoch {at:.2}"),
+        Along::Step => format!("at step {sign}{}", count(step)),
+        Along::Time => format!("at {sign}{}", duration(at.abs())),
+        Along::Training => format!("after {sign}{} of training", duration(at.abs())),
+    })
 }
