@@ -52,12 +52,20 @@ fn events(keys: &str) -> Vec<Event> {
     let mut events = Vec::new();
     let mut rest = keys;
     while let Some(first) = rest.chars().next() {
-        let (code, modifiers, length) = match rest.find('>').filter(|_| first == '<') {
+        let named = rest.find('>').filter(|end| {
+            first == '<' && *end > 1 && rest[1..*end].chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        });
+        let (code, modifiers, length) = match named {
             Some(end) => match &rest[1..end] {
                 "enter" => (KeyCode::Enter, KeyModifiers::NONE, end + 1),
                 "esc" => (KeyCode::Esc, KeyModifiers::NONE, end + 1),
                 "left" => (KeyCode::Left, KeyModifiers::NONE, end + 1),
                 "right" => (KeyCode::Right, KeyModifiers::NONE, end + 1),
+                "up" => (KeyCode::Up, KeyModifiers::NONE, end + 1),
+                "home" => (KeyCode::Home, KeyModifiers::NONE, end + 1),
+                "end" => (KeyCode::End, KeyModifiers::NONE, end + 1),
+                "tab" => (KeyCode::Tab, KeyModifiers::NONE, end + 1),
+                "pageup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),
                 "ctrl-z" => (KeyCode::Char('z'), KeyModifiers::CONTROL, end + 1),

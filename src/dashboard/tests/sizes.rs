@@ -8,13 +8,19 @@ use super::{drawn, press, text};
 use crate::dashboard::model::Model;
 
 /// Keys that lead to every screen and popup.
-const PLACES: [&str; 14] = [
+const PLACES: [&str; 20] = [
     "",
     "G",
     "jj<enter>",
     "jjjj<enter>",
     "jjjjj<enter>",
     "jjjj<enter><left>",
+    "jjjj<enter>mm<left><left>++>gG",
+    "jj<enter>x<left>mmmm<left>+",
+    "jjjj<enter>xx1o<up><up><tab>",
+    "jjjj<enter>xxx7<pageup>+<",
+    "jjjjj<enter>oomxg<home>",
+    "jjjj<enter>6mG0",
     "jjjjj<enter>l",
     "c",
     "coo<right>",
@@ -64,7 +70,7 @@ fn every_size_with_nothing() {
 
 #[test]
 fn random_keys() {
-    const KEYS: &[u8] = b"jkhlgGraspSuocOE/?yn qe";
+    const KEYS: &[u8] = b"jkhlgGraspSuocOE/?yn qexm+-[],.0123567";
     for make in [typical, hostile] {
         let (mut model, mut random) = (make(), SplitMix64::new(7));
         for step in 0..20_000 {
@@ -74,6 +80,8 @@ fn random_keys() {
                 2 => "<left>".to_owned(),
                 3 => "<right>".to_owned(),
                 4 => "<backspace>".to_owned(),
+                5 => "<tab>".to_owned(),
+                6 => "<up>".to_owned(),
                 _ => char::from(KEYS[usize::try_from(random.below(KEYS.len() as u64)).unwrap()]).to_string(),
             };
             press(&mut model, &keys);

@@ -109,7 +109,11 @@ pub fn lines(drawn: Drawn, quantity: Quantity, (along, detail): (Along, Detail))
         Quantity::Usage => vec![
             ("gpu", Role::First, source.samples(|system| system.gpu)),
             ("cpu", Role::Second, source.samples(|system| system.cpu)),
-            ("waits for data", Role::Third, source.epochs(|epoch| epoch.data_wait.map_or(f64::NAN, |wait| wait * 100.0))),
+            (
+                "waits for data",
+                Role::Third,
+                source.epochs(|epoch| epoch.data_wait.map_or(f64::NAN, |wait| wait * 100.0)),
+            ),
         ],
         Quantity::Memory => vec![
             ("gpu", Role::First, source.samples(|system| system.gpu_memory.map(|bytes| bytes as f64))),
@@ -143,9 +147,12 @@ impl Source<'_> {
     }
 
     fn samples(&self, figure: fn(&System) -> Option<f64>) -> Curve {
-        self.curve(self.state.samples.iter().map(|sample| {
-            (sample.step, self.times.sample(sample), figure(&sample.system).unwrap_or(f64::NAN))
-        }))
+        self.curve(
+            self.state
+                .samples
+                .iter()
+                .map(|sample| (sample.step, self.times.sample(sample), figure(&sample.system).unwrap_or(f64::NAN))),
+        )
     }
 
     /// A figure of every point within epochs; where there are none, of every epoch.

@@ -75,11 +75,8 @@ fn arranged(area: Rect, alone: Option<Quantity>) -> Vec<(Quantity, Rect)> {
 fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first: bool) {
     let most = if scene.view.alone.is_some() { 4 } else { 1 };
     let legend = legend::height(scene, area.width).min(most).min(area.height.saturating_sub(5));
-    let [title, names, plot] = area.layout(&Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Length(legend),
-        Constraint::Fill(1),
-    ]));
+    let [title, names, plot] =
+        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(legend), Constraint::Fill(1)]));
     legend::draw_title(buf, title, model.look.ascii, scene, is_first);
     legend::draw_others(buf, names, scene);
     let series = series(scene);
@@ -88,12 +85,12 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
         paint::left(buf, row, "no figures yet", THEME.muted);
         return;
     }
-    let events = events(scene);
+    let (events, best) = (events(scene), best(scene));
     let chart = Chart {
         series: &series,
         x: scene.x,
         y: heights(scene, &series),
-        best: best(scene).as_slice(),
+        best: best.as_slice(),
         events: &events,
         cursor: scene.view.cursor,
         ascii: model.look.ascii,
@@ -126,7 +123,12 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
     for other in scene.others {
         let (mark, style) = THEME.run(other.rank);
         if let Some(line) = leading(scene.view.lines(*other, scene.quantity)) {
-            series.push(Series { curve: line.smoothed.as_ref().unwrap_or(&line.curve), style, mark: Some(mark), faint: false });
+            series.push(Series {
+                curve: line.smoothed.as_ref().unwrap_or(&line.curve),
+                style,
+                mark: Some(mark),
+                faint: false,
+            });
         }
     }
     for line in scene.own {

@@ -48,7 +48,13 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
     for line in scene.own.iter().filter(|line| !order(line)).chain(scene.own.iter().filter(order)) {
         let (style, mark, behind) = pen(line.role, is_alone);
         let style = if line.smoothed.is_none() && mark.is_none() && !is_alone { behind } else { style };
-        let glyph = mark.unwrap_or(if is_alone { "" } else if ascii { "o" } else { "·" });
+        let glyph = mark.unwrap_or(if is_alone {
+            ""
+        } else if ascii {
+            "o"
+        } else {
+            "·"
+        });
         let name = [glyph, line.name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         let space = if name.is_empty() { "" } else { " " };
         spans.push(Span::styled(format!("  {name}{space}"), style));
