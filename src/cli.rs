@@ -94,8 +94,7 @@ enum Verb {
     Train(train::Arguments),
     Resume(resume::Arguments),
     Stop(stop::Arguments),
-    /// List all runs, the newest first
-    Runs,
+    Runs(runs::Arguments),
     Show(show::Arguments),
     Compare(compare::Arguments),
     Predict(predict::Arguments),
@@ -159,7 +158,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Train(arguments)) => train::train(context, &arguments),
         Some(Verb::Resume(arguments)) => resume::resume(context, &arguments),
         Some(Verb::Stop(arguments)) => stop::stop(context, &arguments),
-        Some(Verb::Runs) => runs::runs(context),
+        Some(Verb::Runs(arguments)) => runs::runs(context, &arguments),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),

@@ -7,4 +7,5 @@ pub mod dashboard;
 pub mod failure;
 mod monitor;
 pub mod params;
+pub mod query;
 pub mod store;

@@ -9,6 +9,7 @@ use warmstart_schema::run::RunId;
 
 use super::{Context, Exit, names, output, shown};
 use crate::compare::{Format, Selection, render, table};
+use crate::query::Subject;
 use crate::store::experiments;
 
 /// Print the study's table: a row a run, the published row below its experiment
@@ -23,6 +24,8 @@ pub struct Arguments {
     /// Every run, not only one of each experiment
     #[arg(long, conflicts_with = "runs")]
     all: bool,
+    #[command(flatten)]
+    filter: names::FilterArgument,
     /// How to write the table [default: by the name of the output file, else table]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -32,6 +35,7 @@ pub struct Arguments {
 }
 
 pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let query = arguments.filter.query()?;
     let (_, runs) = context.runs();
     let named: Vec<RunId> =
         arguments.runs.iter().map(|name| Ok(names::run(&runs, name)?.id.clone())).collect::<anyhow::Result<_>>()?;
@@ -42,7 +46,8 @@ pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     // The files only give the order: runs can be compared where there are none.
     let order = experiments(&context.experiments).unwrap_or_default();
-    let table = table(&runs, &order, selection);
+    let mut table = table(&runs, &order, selection);
+    table.rows.retain(|row| runs.get(&row.run).is_some_and(|run| query.matches(&Subject::of_run(run))));
     let by_name = arguments.output.as_deref().and_then(Format::of_file);
     let default = if context.json { Format::Json } else { Format::Table };
     let format = arguments.format.or(by_name).unwrap_or(default);

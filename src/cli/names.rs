@@ -2,12 +2,29 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
 use super::{Context, shown};
 use crate::failure::{Failure, Kind};
+use crate::query::Query;
 use crate::store::{ExperimentFile, Run, Runs, experiments};
+
+/// Which runs are meant, by what they are like.
+#[derive(Debug, Args)]
+pub struct FilterArgument {
+    /// Only runs that fit, for example 'status:done backbone:resnet* val_acc>0.6 -tag:old "two words"'
+    #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    filter: String,
+}
+
+impl FilterArgument {
+    /// The query, or what is wrong with it.
+    pub fn query(&self) -> Result<Query, Failure> {
+        Query::parse(&self.filter).map_err(|mistake| mistake.explain(&self.filter))
+    }
+}
 
 /// An experiment by file, by file stem, or by the stem's unique beginning.
 pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow::Result<ExperimentFile> {

@@ -1,10 +1,19 @@
 //! `warmstart runs`
 
+use clap::Args;
 use serde::Serialize;
 use warmstart_schema::event::now;
 
-use super::{Context, Exit, output, shown};
+use super::{Context, Exit, names, output, shown};
+use crate::query::Subject;
 use crate::store::Run;
+
+/// List all runs, the newest first
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    filter: names::FilterArgument,
+}
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -14,6 +23,9 @@ struct Listed<'a> {
     state: &'static str,
     queue_position: Option<usize>,
     created: Option<String>,
+    tags: &'a std::collections::BTreeSet<String>,
+    note: &'a str,
+    archived: bool,
     device: &'a str,
     attempt: Option<u32>,
     epoch: Option<u32>,
@@ -26,14 +38,17 @@ struct Listed<'a> {
     help: Option<String>,
 }
 
-pub fn runs(context: &Context) -> anyhow::Result<Exit> {
+pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let query = arguments.filter.query()?;
     let (_, runs) = context.runs();
-    let mut newest_first: Vec<&Run> = runs.iter().collect();
+    let mut newest_first: Vec<&Run> = runs.iter().filter(|run| query.matches(&Subject::of_run(run))).collect();
     // Ids tell the second, not more.
     newest_first.sort_by_key(|run| std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id)));
     let listed: Vec<Listed> = newest_first.into_iter().map(describe).collect();
     if context.json {
         output::answer_json(&listed)?;
+    } else if listed.is_empty() && !runs.is_empty() {
+        output::note(context, &format!("no run in {} fits the filter", shown(&context.checkpoints)));
     } else if listed.is_empty() {
         let text =
             format!("there is no run in {}; `warmstart train EXPERIMENT` makes one", shown(&context.checkpoints));
@@ -60,6 +75,9 @@ fn describe(run: &Run) -> Listed<'_> {
             _ => None,
         },
         created: info.map(|info| info.created.to_string()),
+        tags: &run.annotation.tags,
+        note: &run.annotation.note,
+        archived: run.annotation.archived,
         device: run.device(),
         attempt: state.attempt.as_ref().map(|attempt| attempt.number),
         epoch: state.epochs.last().map(|epoch| epoch.epoch),

@@ -8,7 +8,7 @@ mod selection;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use tui_input::Input;
+use tui_input::{Input, InputRequest};
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, stage_of};
@@ -20,6 +20,7 @@ use super::keys::Context;
 use super::message::{Catalogue, Report};
 use super::theme::Look;
 use crate::compare::Format;
+use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
 
 /// The formats that the dashboard exports.
@@ -116,28 +117,59 @@ pub struct CompareView {
     pub shown: Shown,
 }
 
-/// A text that rows must contain.
+/// What rows must be like.
 #[derive(Debug, Default)]
 pub enum Filter {
     #[default]
     Off,
-    Typing(Input),
-    Set(String),
+    Typing(Typing),
+    Set(Query),
+}
+
+/// A filter on its way.
+#[derive(Debug, Default)]
+pub struct Typing {
+    pub input: Input,
+    /// What was last understood of it, which rows are held to meanwhile.
+    pub understood: Query,
+    /// What is wrong with it now.
+    pub mistake: Option<Mistake>,
+}
+
+impl Typing {
+    pub fn new(query: &Query) -> Self {
+        Self { input: Input::new(query.source().to_owned()), understood: query.clone(), mistake: None }
+    }
+
+    /// Takes in a key; what can be understood takes effect at once.
+    pub fn handle(&mut self, request: InputRequest) {
+        self.input.handle(request);
+        self.mistake = match Query::parse(self.input.value()) {
+            Ok(query) => {
+                self.understood = query;
+                None
+            }
+            Err(mistake) => Some(mistake),
+        };
+    }
 }
 
 impl Filter {
-    pub fn text(&self) -> &str {
+    pub fn query(&self) -> Option<&Query> {
         match self {
-            Self::Off => "",
-            Self::Typing(input) => input.value(),
-            Self::Set(text) => text,
+            Self::Off => None,
+            Self::Typing(typing) => Some(&typing.understood),
+            Self::Set(query) => Some(query),
         }
     }
 
-    /// Whether any of the texts contains the filter, whatever their case.
-    pub fn matches(&self, texts: &[&str]) -> bool {
-        let wanted = self.text().to_lowercase();
-        wanted.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&wanted))
+    /// The query as it was written.
+    pub fn text(&self) -> &str {
+        self.query().map_or("", Query::source)
+    }
+
+    pub fn matches(&self, subject: &Subject) -> bool {
+        self.query().is_none_or(|query| query.matches(subject))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod compare;
 mod experiments;
+mod filter;
 mod footer;
 mod header;
 mod help;

@@ -5,13 +5,13 @@ mod charts;
 mod moves;
 mod news;
 
-use tui_input::{Input, InputRequest};
+use tui_input::InputRequest;
 use warmstart_schema::text;
 
 use super::effect::Effect;
 use super::format::path;
 use super::message::{Command, Message, Report};
-use super::model::{ChartView, CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen};
+use super::model::{ChartView, CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen, Typing};
 
 pub use self::ask::refusal;
 
@@ -28,7 +28,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_filter(model, request),
         Message::Paste(pasted) => {
-            text::line(&pasted, 80).chars().for_each(|c| type_filter(model, InputRequest::InsertChar(c)));
+            text::line(&pasted, 300).chars().for_each(|c| type_filter(model, InputRequest::InsertChar(c)));
         }
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
         Message::Experiments(catalogue) => model.catalogue = Some(catalogue),
@@ -162,8 +162,11 @@ fn accept(model: &mut Model) -> Vec<Effect> {
         }];
     }
     if let Some(filter) = filter_mut(model) {
-        let text = filter.text().to_owned();
-        *filter = if text.is_empty() { Filter::Off } else { Filter::Set(text) };
+        // A mistake stands below the filter until it is mended.
+        if let Filter::Typing(Typing { understood, mistake: None, .. }) = filter {
+            let query = std::mem::take(understood);
+            *filter = if query.is_empty() { Filter::Off } else { Filter::Set(query) };
+        }
     }
     Vec::new()
 }
@@ -188,17 +191,17 @@ fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
 
 fn begin_filter(model: &mut Model) {
     if let Some(filter) = filter_mut(model) {
-        *filter = Filter::Typing(Input::new(filter.text().to_owned()));
+        *filter = Filter::Typing(filter.query().map_or_else(Typing::default, Typing::new));
     }
 }
 
 fn type_filter(model: &mut Model, request: InputRequest) {
-    if let Some(Filter::Typing(input)) = filter_mut(model) {
+    if let Some(Filter::Typing(typing)) = filter_mut(model) {
         // Deleting what is not there leaves the filter, as in a pager.
-        if input.value().is_empty() && request == InputRequest::DeletePrevChar {
+        if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {
             back(model);
         } else {
-            input.handle(request);
+            typing.handle(request);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::queue;
@@ -34,6 +35,11 @@ pub enum Change {
         id: RunId,
         liveness: Liveness,
     },
+    /// What people have noted of a run.
+    Annotation {
+        id: RunId,
+        annotation: Annotation,
+    },
     Removed {
         id: RunId,
     },
@@ -52,6 +58,7 @@ impl Change {
             | Self::Info { id, .. }
             | Self::Events { id, .. }
             | Self::Liveness { id, .. }
+            | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
             Self::Queue(_) | Self::Problem { .. } => None,
         }
@@ -75,6 +82,7 @@ pub struct Run {
     pub experiment: Option<Experiment>,
     pub state: RunState,
     pub liveness: Liveness,
+    pub annotation: Annotation,
 }
 
 impl Run {
@@ -178,6 +186,11 @@ impl Runs {
                     run.liveness = liveness;
                 }
             }
+            Change::Annotation { id, annotation } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.annotation = annotation;
+                }
+            }
             Change::Removed { id } => {
                 self.forget(&id);
                 self.by_id.remove(&id);
@@ -246,7 +259,14 @@ impl Runs {
 
     fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Experiment>) {
         self.forget(id);
-        let run = Run { id: id.clone(), info, experiment, state: RunState::default(), liveness: Liveness::Free };
+        let run = Run {
+            id: id.clone(),
+            info,
+            experiment,
+            state: RunState::default(),
+            liveness: Liveness::Free,
+            annotation: Annotation::default(),
+        };
         self.by_id.insert(id.clone(), run);
         self.index(id);
     }

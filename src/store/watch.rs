@@ -49,6 +49,7 @@ struct Watched {
     dir: RunDir,
     reader: EventReader,
     info: Stamp,
+    annotation: Stamp,
     log: Stamp,
     vital: Vital,
     liveness: Liveness,
@@ -216,6 +217,7 @@ impl Watched {
             dir,
             reader,
             info: None,
+            annotation: None,
             log: None,
             vital: Vital::default(),
             liveness: Liveness::Free,
@@ -236,6 +238,7 @@ impl Watched {
             self.info = info;
             changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
         }
+        self.poll_annotation(id, changes);
         self.log = log;
         // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
         let Poll { records, damaged, restarted, more } = self.reader.poll().unwrap_or_default();
@@ -252,6 +255,17 @@ impl Watched {
             changes.push(Change::Liveness { id: id.clone(), liveness });
         }
         self.awake = changed || more || !self.liveness.is_free();
+    }
+
+    /// One that cannot be read stands as it stood.
+    fn poll_annotation(&mut self, id: &RunId, changes: &mut Vec<Change>) {
+        let now = stamp(&self.dir.annotation_json());
+        if now != self.annotation {
+            self.annotation = now;
+            if let Ok(annotation) = self.dir.annotation() {
+                changes.push(Change::Annotation { id: id.clone(), annotation });
+            }
+        }
     }
 
     /// False when there is more to read after this poll's time.
@@ -281,6 +295,7 @@ impl Watched {
         let (records, damaged) = (std::mem::take(&mut self.records), std::mem::take(&mut self.damaged));
         changes.push(Change::Events { id: id.clone(), records, damaged, restarted: false });
         changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+        self.poll_annotation(id, changes);
         // Its log may have grown since it was read.
         self.awake = true;
     }

@@ -231,3 +231,25 @@ fn nothing_to_compare_is_no_error() {
     let place = Place::new();
     assert_eq!((place.say(&["compare"]).code, place.say(&["compare", "--json"]).out.as_str()), (0, "[]\n"));
 }
+
+#[test]
+fn a_filter_chooses_runs_and_its_mistakes_are_told_with_their_place() {
+    let place = place();
+    let listed = |filter: &str| -> Vec<String> {
+        let runs = place.say(&["runs", "--json", "--filter", filter]).json();
+        runs.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()[16..].to_owned()).collect()
+    };
+    assert_eq!(listed("file:plain status:done"), ["bbbb", "aaaa"]);
+    assert_eq!(listed("file:plain val_acc>0.42"), ["bbbb"]);
+    assert_eq!(listed("-file:plain"), ["dddd"]);
+    let text = place.say(&["compare", "--all", "--format", "csv", "--filter", "val_loss<0.65"]).out;
+    assert!(text.contains("-aaaa") && text.contains("-cccc") && !text.contains("-dddd"), "{text}");
+    let mistaken = place.say(&["compare", "--filter", "val_acc>0.5 statsu:done"]);
+    let error = &mistaken.err;
+    assert_eq!(mistaken.code, 2);
+    assert!(error.contains("at character 13: no field is called `statsu`"), "{error}");
+    assert!(
+        error.contains("\n  val_acc>0.5 statsu:done\n              ^\n") && error.contains("did you mean status?"),
+        "{error}"
+    );
+}

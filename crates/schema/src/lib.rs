@@ -1,6 +1,7 @@
 //! What the dashboard and the worker agree on: experiment files, events, the run folder, and the policies that decide
 //! without doing (schedule, early stopping, splits, queue). Neither terminals nor tensors.
 
+pub mod annotation;
 pub mod architecture;
 pub mod catalog;
 pub mod checkpoint;

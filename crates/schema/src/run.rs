@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::annotation::Annotation;
 use crate::experiment::Experiment;
 use crate::process::Identity;
 use crate::storage::{Disk, Storage, replace};
@@ -240,6 +241,22 @@ impl RunDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// What people have noted of the run; nothing where they have not.
+    pub fn annotation(&self) -> io::Result<Annotation> {
+        match read_json::<Annotation>(&Disk, &self.annotation_json()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Annotation::default()),
+            other => other.map(Annotation::sanitized),
+        }
+    }
+
+    pub fn write_annotation(&self, annotation: &Annotation) -> io::Result<()> {
+        write_json(&Disk, &self.annotation_json(), annotation)
+    }
+
+    pub fn annotation_json(&self) -> PathBuf {
+        self.path.join("annotation.json")
     }
 
     pub fn write_labels(&self, labels: &Labels) -> io::Result<()> {

@@ -75,7 +75,14 @@ pub const BINDINGS: &[Binding] = &[
         "export",
         "export the table: CSV, Markdown, LaTeX, JSON",
     ),
-    bind(&[Experiments, Compare], &[key('/')], "/", Command::Filter, "filter", "show only what contains a text"),
+    bind(
+        &[Experiments, Compare],
+        &[key('/')],
+        "/",
+        Command::Filter,
+        "filter",
+        "show only what fits: words, field:value, figure>0.6, -not",
+    ),
     bind(
         SCREENS,
         &[code(KeyCode::Esc), key('h'), code(KeyCode::Backspace)],

@@ -7,6 +7,7 @@ use warmstart_schema::run::RunId;
 
 use super::{CompareView, Model, Screen};
 use crate::compare::{Metric, Row, Selection, Table, table};
+use crate::query::Subject;
 
 /// A column of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,9 @@ impl Model {
         let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
         let mut table = table(&self.runs, files, Selection::All);
         if let Screen::Compare(view) = &self.open {
+            let filter = &view.list.filter;
+            let matches = |id: &RunId| self.runs.get(id).is_some_and(|run| filter.matches(&Subject::of_run(run)));
+            table.rows.retain(|row| matches(&row.run));
             arrange(&mut table, view);
         }
         table
@@ -149,8 +153,6 @@ impl Model {
 }
 
 fn arrange(table: &mut Table, view: &CompareView) {
-    let filter = &view.list.filter;
-    table.rows.retain(|row| filter.matches(&[&row.experiment, &row.stem, row.run.as_str(), row.status.as_str()]));
     if let Some(figure) = view.sort.and_then(|column| Figure::ALL.get(column)) {
         table.rows.sort_by(|a, b| figure.compare(a, b));
     }

@@ -11,6 +11,7 @@ use warmstart_schema::state::Status;
 
 use super::{Model, Screen};
 use crate::params::counts;
+use crate::query::Subject;
 use crate::store::{ExperimentFile, Run};
 
 /// The group of runs whose experiment file is not in the folder.
@@ -50,6 +51,11 @@ impl<'a> Entry<'a> {
     pub fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
         of_file.or_else(|| self.run.and_then(|run| run.experiment.as_ref()))
+    }
+
+    /// What a filter is asked of.
+    pub fn subject(&self) -> Subject<'a> {
+        Subject { file: self.file, run: self.run, group: self.group }
     }
 
     pub fn status(&self) -> Option<Status> {
@@ -94,13 +100,7 @@ impl Model {
     pub fn shown_entries(&self) -> Vec<Entry<'_>> {
         let mut entries = self.entries();
         if let Screen::Experiments(list) = &self.open {
-            entries.retain(|entry| {
-                let backbone = entry.experiment().map_or("", |experiment| experiment.model.backbone.as_str());
-                let stem = entry.file.map_or("", |file| file.stem.as_str());
-                let broken = entry.file.is_some_and(|file| file.loaded.is_err());
-                let state = if broken { "broken" } else { entry.status().map_or("never run", Status::as_str) };
-                list.filter.matches(&[entry.label(), entry.group, backbone, stem, state])
-            });
+            entries.retain(|entry| list.filter.matches(&entry.subject()));
         }
         entries
     }

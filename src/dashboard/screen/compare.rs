@@ -78,7 +78,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
     }
     draw_head(buf, head, name, &columns, view);
     if shown.rows().is_empty() {
-        paint::left(buf, Rect { y: body.y, height: body.height, ..inner }, "No run contains that.", THEME.muted);
+        paint::left(buf, Rect { y: body.y, height: body.height, ..inner }, "No run fits the filter.", THEME.muted);
     }
     draw_lines(buf, body, name, &columns, shown, selected);
     let row = selected.and_then(|index| shown.rows().get(index));
@@ -93,7 +93,7 @@ fn draw_head(buf: &mut Buffer, head: Rect, name: Rect, columns: &[table::Place],
     let (first, second) = (paint::row(head, 0), paint::row(head, 1));
     let title = match view.list.filter.text() {
         "" => "run".to_owned(),
-        filter => format!("run with \"{filter}\""),
+        filter => format!("run: {filter}"),
     };
     paint::left(buf, Rect { y: second.y, height: second.height, ..name }, &title, THEME.label);
     for place in columns {

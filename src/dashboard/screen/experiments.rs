@@ -76,7 +76,7 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
             "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),
         ]
     } else {
-        vec![format!("Nothing contains \"{filter}\"."), "esc shows everything again.".to_owned()]
+        vec![format!("Nothing fits \"{filter}\"."), "esc shows everything again.".to_owned()]
     };
     let width = usize::from(area.width.saturating_sub(6));
     let lines = lines.iter().flat_map(|line| paint::wrap(line, width));
@@ -92,7 +92,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, entries: &[Entry], sel
     let (name, columns) = table::fit(&COLUMNS, inner, NAME.0..=NAME.1, 2);
     let title = match model.filter().map_or("", super::super::model::Filter::text) {
         "" => "experiment".to_owned(),
-        filter => format!("experiment with \"{filter}\""),
+        filter => format!("experiment: {filter}"),
     };
     paint::left(buf, name, &title, THEME.label);
     for place in &columns {

@@ -8,28 +8,20 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::paint;
+use super::{filter, paint};
 use crate::dashboard::format::{path, plural};
 use crate::dashboard::keys::{Binding, Context, bindings};
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{Filter, Model};
+use crate::dashboard::model::{Filter, Model, Typing};
+
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::refusal;
 
 pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     let buf = frame.buffer_mut();
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    if let Some(Filter::Typing(input)) = model.filter().filter(|_| model.popup.is_none()) {
-        let (before, after) = split_at(input.value(), input.cursor());
-        let cursor = after.chars().next().map_or(" ".to_owned(), String::from);
-        let rest = after.chars().skip(1).collect::<String>();
-        let line = Line::from(vec![
-            Span::styled("filter: ", THEME.label),
-            Span::styled(before.to_owned(), THEME.text),
-            Span::styled(cursor, THEME.selected),
-            Span::styled(rest, THEME.text),
-        ]);
-        paint::left_line(buf, area, &line);
+    if let Some(Filter::Typing(typing)) = model.filter().filter(|_| model.popup.is_none()) {
+        filter::draw(buf, area, &typing.input);
         return;
     }
     let problem = model.catalogue.as_ref().and_then(|catalogue| catalogue.error.as_deref()).or(model.runs.problem());
@@ -38,10 +30,6 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
         (None, Some(problem)) => paint::left(buf, area, problem, THEME.error),
         (None, None) => paint::left(buf, area, &summary(model), THEME.muted),
     };
-}
-
-fn split_at(text: &str, chars: usize) -> (&str, &str) {
-    text.split_at(text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at))
 }
 
 /// What there is, when nothing happened.
@@ -55,6 +43,12 @@ fn summary(model: &Model) -> String {
 }
 
 pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model) {
+    if let Some(Filter::Typing(typing @ Typing { mistake: Some(mistake), .. })) =
+        model.filter().filter(|_| model.popup.is_none())
+    {
+        filter::draw_mistake(frame.buffer_mut(), area, typing, mistake);
+        return;
+    }
     let context = model.context();
     let works = |binding: &&Binding| !binding.word.is_empty() && refusal(model, binding.command).is_none();
     let mut shown: Vec<&Binding> = bindings(context).filter(works).collect();

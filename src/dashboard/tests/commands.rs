@@ -7,7 +7,7 @@ use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
 use super::press;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::Message;
-use crate::dashboard::model::{Model, Screen};
+use crate::dashboard::model::{Filter, Model, Screen};
 use crate::dashboard::update::update;
 use crate::store::Change;
 
@@ -72,6 +72,25 @@ fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
         ["launch 1-resnet-original", "launch 3-lite0-resized", "launch 4-lite0-freeze", "launch 5-lite0-finetune"];
     assert_eq!(asked("ay"), expected);
     assert_eq!(asked("/fine-tune<enter>ay"), ["launch 5-lite0-finetune"]);
+}
+
+#[test]
+fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_is_mended() {
+    let mut model = typical();
+    let labels =
+        |model: &Model| -> Vec<String> { model.shown_entries().iter().map(|entry| entry.label().to_owned()).collect() };
+    press(&mut model, "/backbone:resnet* ");
+    assert_eq!(labels(&model), ["ResNet, original input", "ResNet, resized input"]);
+    press(&mut model, "stat");
+    assert!(labels(&model).is_empty());
+    press(&mut model, "us:runing<enter>");
+    assert!(labels(&model).is_empty() && matches!(model.filter(), Some(Filter::Typing(_))), "enter takes no mistake");
+    press(&mut model, "<left><left><left>n<enter>");
+    assert_eq!(labels(&model), ["ResNet, resized input"]);
+    press(&mut model, "c/val_acc>25%<enter>");
+    let Screen::Compare(view) = &model.open else { panic!() };
+    assert!(view.shown.rows().iter().all(|row| row.figures.get(crate::compare::Metric::ValAcc) > Some(0.25)));
+    assert_eq!(view.shown.rows().len(), 4);
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn in_ascii() {
 fn what_stands_in_front() {
     for (name, keys) in [
         ("filter", "/lite"),
+        ("filter-empty", "/"),
+        ("filter-mistake", "/lite val_acc>0.5 statsu:done"),
         ("filter-without-match", "/nothing like it<enter>"),
         ("help", "?"),
         ("help-on-a-run", "jj<enter>?"),

@@ -184,5 +184,6 @@ fn without_points(run: &Run) -> Run {
         experiment: run.experiment.clone(),
         state,
         liveness: run.liveness,
+        annotation: run.annotation.clone(),
     }
 }
