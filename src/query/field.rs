@@ -157,20 +157,16 @@ impl Text {
                 let weights = experiment.map(|experiment| experiment.model.weights.to_string());
                 one(weights.as_deref())
             }
-            Self::Optimizer => one(experiment.map(|experiment| optimizer(experiment))),
+            Self::Optimizer => one(experiment.and_then(optimizer).as_deref()),
             Self::Note => one(run.map(|run| run.annotation.note.as_str()).filter(|note| !note.is_empty())),
             Self::Is => kinds(subject).into_iter().any(passes),
         }
     }
 }
 
-fn optimizer(experiment: &Experiment) -> &'static str {
-    use warmstart_schema::experiment::OptimizerName;
-    match experiment.train.optimizer.name {
-        OptimizerName::Sgd => "sgd",
-        OptimizerName::Adam => "adam",
-        OptimizerName::Adamw => "adamw",
-    }
+/// By the name that its file gives it.
+fn optimizer(experiment: &Experiment) -> Option<String> {
+    serde_json::to_value(experiment.train.optimizer.name).ok()?.as_str().map(str::to_owned)
 }
 
 fn status(subject: &Subject, passes: &mut dyn FnMut(&str) -> bool) -> bool {
