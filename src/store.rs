@@ -3,6 +3,7 @@
 mod experiments;
 mod log_tail;
 mod runs;
+mod summaries;
 mod trouble;
 mod watch;
 

@@ -4,7 +4,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use super::message::{Message, Report};
 use super::model::Model;
 use super::theme::Look;
 use super::update::update;
+use super::watch::Demand;
 use super::{keys, screen, watch};
 
 /// Between two frames that no key asked for.
@@ -72,10 +72,10 @@ pub struct App<B: Backend, I, H> {
     messages: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
     effects: Effects,
-    /// Whether the watcher should look often.
-    live: Arc<AtomicBool>,
-    /// Kept so that the watcher goes on; dropped, it ends.
-    _wake: Sender<()>,
+    /// What the watcher should look at, and how often.
+    demand: Arc<Demand>,
+    /// Asks the watcher to look at once; dropped, it ends.
+    wake: Sender<()>,
     dirty: Dirty,
     drawn: Instant,
 }
@@ -89,9 +89,9 @@ where
     pub fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
-        let live = Arc::new(AtomicBool::new(false));
+        let demand = Arc::new(Demand::default());
         let Settings { folders, look, zone } = settings;
-        watch::start(&folders, Arc::clone(&live), woken, sender.clone());
+        watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let model = Model::new(folders.experiments.clone(), look, zone);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
@@ -102,8 +102,8 @@ where
             messages,
             sender,
             effects,
-            live,
-            _wake: wake,
+            demand,
+            wake,
             dirty: Dirty::Now,
             drawn: Instant::now(),
         }
@@ -127,7 +127,7 @@ where
                 self.handle(message, &mut effects);
             }
             self.drain(&mut effects).await;
-            self.live.store(self.model.is_anything_live(), Ordering::Relaxed);
+            self.tell_watcher();
             // ===== Act: what concerns the terminal here, all else on its own thread. =====
             for effect in effects {
                 match effect {
@@ -157,14 +157,22 @@ where
             // What the first messages may ask for can wait: nothing was open yet.
             drop(update(&mut self.model, message));
         }
-        self.live.store(self.model.is_anything_live(), Ordering::Relaxed);
+        self.tell_watcher();
+    }
+
+    fn tell_watcher(&self) {
+        self.demand.set_live(self.model.is_anything_live());
+        if self.demand.set_opened(self.model.opened_runs()) {
+            // The watcher ends only when `self` does.
+            let _ = self.wake.send(());
+        }
     }
 
     /// The next thing that happens; `None` when it is only time to draw.
     async fn wait(&mut self) -> Option<Message> {
         let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
         let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
-        let is_live = self.live.load(Ordering::Relaxed);
+        let is_live = self.demand.is_live();
         tokio::select! {
             biased;
             event = self.input.next() => self.understand(event),

@@ -249,6 +249,12 @@ impl Model {
         }
     }
 
+    /// The runs whose whole logs the open screens draw.
+    pub fn opened_runs(&self) -> Vec<RunId> {
+        let open = self.below.iter().chain([&self.open]);
+        open.filter_map(|screen| if let Screen::Run(view) = screen { Some(view.id.clone()) } else { None }).collect()
+    }
+
     /// Lines in the open run's log.
     pub fn log_height(&self) -> usize {
         self.run().map_or(0, |run| super::screen::log_height(self, run))

@@ -2,13 +2,14 @@
 
 mod catalogue;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::event::now;
+use warmstart_schema::run::RunId;
 
 use self::catalogue::CatalogueWatch;
 use super::effect::Folders;
@@ -20,12 +21,42 @@ const LIVE: Duration = Duration::from_millis(250);
 /// Between two looks otherwise.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Follows runs and experiment files until nobody listens any more. `live` says how often to look; `wake` asks for a look
-/// at once.
-pub fn start(folders: &Folders, live: Arc<AtomicBool>, wake: Receiver<()>, messages: UnboundedSender<Message>) {
-    let mut runs = Watcher::new(&folders.checkpoints);
-    let mut catalogue = CatalogueWatch::new(folders.experiments.clone());
+/// What the dashboard asks of its watch.
+#[derive(Debug, Default)]
+pub struct Demand {
+    live: AtomicBool,
+    opened: Mutex<Vec<RunId>>,
+}
+
+impl Demand {
+    pub fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether to look often.
+    pub fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Relaxed);
+    }
+
+    /// The runs whose logs are wanted whole; true when others were before.
+    pub fn set_opened(&self, runs: Vec<RunId>) -> bool {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *opened != runs;
+        *opened = runs;
+        changed
+    }
+
+    fn opened(&self) -> Vec<RunId> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Follows runs and experiment files until nobody listens any more; `wake` asks for a look at once.
+pub fn start(folders: &Folders, demand: Arc<Demand>, wake: Receiver<()>, messages: UnboundedSender<Message>) {
+    let folders = folders.clone();
     std::thread::spawn(move || {
+        let mut catalogue = CatalogueWatch::new(folders.experiments);
+        let mut runs = Watcher::new(&folders.checkpoints);
         let mut first = true;
         loop {
             if let Some(catalogue) = catalogue.poll()
@@ -33,6 +64,7 @@ pub fn start(folders: &Folders, live: Arc<AtomicBool>, wake: Receiver<()>, messa
             {
                 return;
             }
+            runs.want(demand.opened());
             let changes = runs.poll();
             if (first || !changes.is_empty()) && messages.send(Message::Changes { now: now(), changes }).is_err() {
                 return;
@@ -40,7 +72,7 @@ pub fn start(folders: &Folders, live: Arc<AtomicBool>, wake: Receiver<()>, messa
             first = false;
             let pause = if runs.unread() > 0 {
                 Duration::ZERO
-            } else if live.load(Ordering::Relaxed) {
+            } else if demand.is_live() {
                 LIVE
             } else {
                 IDLE

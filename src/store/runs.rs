@@ -31,6 +31,16 @@ pub enum Change {
         damaged: usize,
         restarted: bool,
     },
+    /// All that the log tells so far, instead of its events; a summary lacks the progress within epochs.
+    State {
+        id: RunId,
+        state: Box<RunState>,
+        is_summary: bool,
+    },
+    /// Nobody looks closely at a run at rest any more: its progress within epochs goes.
+    Summarized {
+        id: RunId,
+    },
     Liveness {
         id: RunId,
         liveness: Liveness,
@@ -57,6 +67,8 @@ impl Change {
             Self::Added { id, .. }
             | Self::Info { id, .. }
             | Self::Events { id, .. }
+            | Self::State { id, .. }
+            | Self::Summarized { id }
             | Self::Liveness { id, .. }
             | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
@@ -81,6 +93,8 @@ pub struct Run {
     /// As it was frozen at launch.
     pub experiment: Option<Experiment>,
     pub state: RunState,
+    /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
+    pub is_summary: bool,
     pub liveness: Liveness,
     pub annotation: Annotation,
 }
@@ -181,6 +195,18 @@ impl Runs {
                     }
                 }
             }
+            Change::State { id, state, is_summary } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.state = *state;
+                    run.is_summary = is_summary;
+                }
+            }
+            Change::Summarized { id } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.state.summarize();
+                    run.is_summary = true;
+                }
+            }
             Change::Liveness { id, liveness } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     run.liveness = liveness;
@@ -264,6 +290,7 @@ impl Runs {
             info,
             experiment,
             state: RunState::default(),
+            is_summary: false,
             liveness: Liveness::Free,
             annotation: Annotation::default(),
         };

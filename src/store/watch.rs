@@ -1,28 +1,28 @@
 //! Following the run folders by polling: inotify is silent on network file systems.
 
 mod vital;
+mod watched;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::event::{self, EventReader, Poll, Record};
-use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::event;
 use warmstart_schema::queue::{self, Queue};
-use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
-use warmstart_schema::state::Liveness;
+use warmstart_schema::run::{self, RunDir, RunId};
 
-use self::vital::{Here, Mention, Vital};
+use self::vital::{Here, Mention};
+use self::watched::{Experiments, Watched};
 use super::Change;
+use super::summaries::{Stamp, Summaries, stamp};
 
 /// Runs at rest that one poll looks at; the others have their turn in the next ones.
-const RESTING_PER_POLL: usize = 500;
+const RESTING_PER_POLL: usize = 100;
 /// How long one poll reads logs of runs that are not shown yet.
 const READING: Duration = Duration::from_millis(100);
-/// Folders are listed anew at least this often, should the clock of a network file system hide a change.
-const LISTING: Duration = Duration::from_secs(2);
+/// The folder is listed anew at least this often, should the clock of a network file system hide a change.
+const LISTING: Duration = Duration::from_secs(30);
 
 /// Polls the folder that holds all runs.
 #[derive(Debug)]
@@ -31,35 +31,21 @@ pub struct Watcher {
     runs: BTreeMap<RunId, Watched>,
     /// Runs whose log has not been read to its end, newest last.
     unread: Vec<RunId>,
+    /// Runs to look at in every poll.
+    awake: BTreeSet<RunId>,
+    /// Runs whose whole log is wanted, not its summary.
+    wanted: BTreeSet<RunId>,
+    /// Runs at rest whose log is being read, or was read, because it is wanted.
+    whole: BTreeSet<RunId>,
+    /// What is kept of runs at rest, until the first look at all of them is over.
+    summaries: Option<Summaries>,
     queue: queue::Content,
     problems: [String; 2],
     listed: Option<(Stamp, Instant)>,
     /// Where the next turn of runs at rest begins.
     resting: Option<RunId>,
-    /// Most runs share their experiment's text with others.
-    experiments: HashMap<Vec<u8>, Option<Experiment>>,
+    experiments: Experiments,
     here: Here,
-}
-
-/// What tells that a file was replaced or written to.
-type Stamp = Option<(u64, i64, i64, u64)>;
-
-#[derive(Debug)]
-struct Watched {
-    dir: RunDir,
-    reader: EventReader,
-    info: Stamp,
-    annotation: Stamp,
-    log: Stamp,
-    vital: Vital,
-    liveness: Liveness,
-    /// Its log was read to its end, and it was made known.
-    announced: bool,
-    /// Looked at in every poll: a worker has it or may take it, or something just changed.
-    awake: bool,
-    /// What was read of a log whose end has not been reached.
-    records: Vec<Record>,
-    damaged: usize,
 }
 
 impl Watcher {
@@ -68,24 +54,31 @@ impl Watcher {
             root: root.to_path_buf(),
             runs: BTreeMap::new(),
             unread: Vec::new(),
+            awake: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            whole: BTreeSet::new(),
+            summaries: Some(Summaries::open(root)),
             queue: queue::Content::default(),
             problems: <[String; 2]>::default(),
             listed: None,
             resting: None,
-            experiments: HashMap::new(),
+            experiments: Experiments::default(),
             here: Here::find(),
         }
     }
 
     /// All there is to know of one run at this moment, without a look at the others.
     pub fn of(root: &Path, id: &RunId) -> Vec<Change> {
-        let (mut watcher, mut changes) = (Self::new(root), Vec::new());
+        let (here, mut changes) = (Here::find(), Vec::new());
         let mut watched = Watched::new(RunDir::of(root, id));
-        while !watched.read_to_end(Instant::now(), &watcher.here) {}
-        watched.liveness = watched.vital.look(&watched.dir, None);
-        let experiment = read_experiment(&watched.dir, &mut watcher.experiments);
-        watched.announce(id, experiment, &mut changes);
+        while !watched.first_look(id, None, None, &here) {}
+        watched.announce(id, &mut Experiments::default(), None, &mut changes);
         changes
+    }
+
+    /// The runs that somebody looks closely at: their logs are read whole.
+    pub fn want(&mut self, wanted: impl IntoIterator<Item = RunId>) {
+        self.wanted = wanted.into_iter().collect();
     }
 
     /// What changed since the last poll. The first polls bring the runs that are there, newest first.
@@ -97,16 +90,22 @@ impl Watcher {
         let mentioned = self.mentioned();
         for id in self.due(&before, &mentioned) {
             if let Some(watched) = self.runs.get_mut(&id) {
-                watched.poll(&id, mentioned.get(&id).copied(), &self.here, &mut changes);
+                let wanted = self.wanted.contains(&id);
+                watched.poll(&id, mentioned.get(&id).copied(), wanted, &self.here, &mut changes);
+                if watched.is_awake() {
+                    self.awake.insert(id);
+                } else {
+                    self.awake.remove(&id);
+                }
             }
         }
         self.read_new(&mentioned, &mut changes);
         changes
     }
 
-    /// How many runs are there whose logs have not been read yet.
+    /// How many runs are there whose logs have not been read as far as they shall be.
     pub fn unread(&self) -> usize {
-        self.unread.len()
+        self.unread.len() + self.awake.iter().filter(|id| self.runs.get(id).is_some_and(Watched::is_reading)).count()
     }
 
     fn poll_queue(&mut self, changes: &mut Vec<Change>) {
@@ -139,6 +138,7 @@ impl Watcher {
         let gone: Vec<RunId> = self.runs.keys().filter(|id| ids.binary_search(id).is_err()).cloned().collect();
         for id in gone {
             self.runs.remove(&id);
+            self.awake.remove(&id);
             // Nobody has heard of a run that was never announced.
             match self.unread.iter().position(|other| *other == id) {
                 Some(index) => drop(self.unread.remove(index)),
@@ -173,20 +173,17 @@ impl Watcher {
         started.chain(waiting).collect()
     }
 
-    /// The runs to look at: all that may be live, and the next few of those at rest.
-    fn due(&mut self, before: &HashMap<RunId, Mention>, now: &HashMap<RunId, Mention>) -> Vec<RunId> {
-        let is_awake = |id: &RunId, run: &Watched| run.awake || before.contains_key(id) || now.contains_key(id);
-        let mut due = Vec::new();
-        let mut turn = Vec::new();
-        for (id, run) in self.runs.iter().filter(|(_, run)| run.announced) {
-            if is_awake(id, run) {
-                due.push(id.clone());
-            } else if turn.len() < RESTING_PER_POLL && self.resting.as_ref().is_none_or(|from| id > from) {
-                turn.push(id.clone());
-            }
-        }
+    /// The runs to look at: all that may be live or are wanted, and the next few of those at rest.
+    fn due(&mut self, before: &HashMap<RunId, Mention>, now: &HashMap<RunId, Mention>) -> BTreeSet<RunId> {
+        let from = self.resting.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let turn: Vec<RunId> =
+            self.runs.range((from, Bound::Unbounded)).take(RESTING_PER_POLL).map(|(id, _)| id.clone()).collect();
         self.resting = turn.last().filter(|_| turn.len() == RESTING_PER_POLL).cloned();
-        due.extend(turn);
+        // Those that nobody wants any more have one more look, to be summarized.
+        let unwanted = std::mem::replace(&mut self.whole, self.wanted.clone());
+        let named = before.keys().chain(now.keys()).chain(&self.awake).chain(&self.wanted).chain(&unwanted);
+        let mut due: BTreeSet<RunId> = named.cloned().chain(turn).collect();
+        due.retain(|id| self.runs.get(id).is_some_and(Watched::is_announced));
         due
     }
 
@@ -195,135 +192,24 @@ impl Watcher {
         let began = Instant::now();
         while let Some(id) = self.unread.pop() {
             let Some(watched) = self.runs.get_mut(&id) else { continue };
-            let is_read = watched.read_to_end(began, &self.here);
-            watched.liveness = watched.vital.look(&watched.dir, mentioned.get(&id).copied());
-            if is_read {
-                let experiment = read_experiment(&watched.dir, &mut self.experiments);
-                watched.announce(&id, experiment, changes);
+            let kept = &mut self.summaries;
+            if watched.first_look(&id, mentioned.get(&id).copied(), kept.as_mut(), &self.here) {
+                watched.announce(&id, &mut self.experiments, kept.as_mut(), changes);
+                if watched.is_awake() {
+                    self.awake.insert(id);
+                }
             } else {
                 self.unread.push(id);
             }
             if began.elapsed() >= READING {
-                break;
+                return;
             }
         }
-    }
-}
-
-impl Watched {
-    fn new(dir: RunDir) -> Self {
-        let reader = EventReader::new(dir.events());
-        Self {
-            dir,
-            reader,
-            info: None,
-            annotation: None,
-            log: None,
-            vital: Vital::default(),
-            liveness: Liveness::Free,
-            announced: false,
-            awake: false,
-            records: Vec::new(),
-            damaged: 0,
+        if let Some(summaries) = self.summaries.take() {
+            // What could not be kept is read again the next time.
+            let _ = summaries.close();
         }
     }
-
-    fn poll(&mut self, id: &RunId, mentioned: Option<Mention>, here: &Here, changes: &mut Vec<Change>) {
-        let (info, log) = (stamp(&self.info_path()), stamp(&self.dir.events()));
-        let changed = info != self.info || log != self.log;
-        // Looked at before the log is read: a worker that has gone has said its last word by then.
-        let may_be_live = changed || self.awake || mentioned.is_some();
-        let mut liveness = if may_be_live { self.vital.look(&self.dir, mentioned) } else { self.liveness };
-        if info != self.info {
-            self.info = info;
-            changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
-        }
-        self.poll_annotation(id, changes);
-        self.log = log;
-        // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
-        let Poll { records, damaged, restarted, more } = self.reader.poll().unwrap_or_default();
-        self.vital.read(&records, restarted, here);
-        if liveness == Liveness::Started && self.vital.has_ended_since(mentioned) {
-            // Its last word was read just now: its monitor is on its way out.
-            liveness = Liveness::Free;
-        }
-        if !records.is_empty() || damaged > 0 || restarted {
-            changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
-        }
-        if liveness != self.liveness {
-            self.liveness = liveness;
-            changes.push(Change::Liveness { id: id.clone(), liveness });
-        }
-        self.awake = changed || more || !self.liveness.is_free();
-    }
-
-    /// One that cannot be read stands as it stood.
-    fn poll_annotation(&mut self, id: &RunId, changes: &mut Vec<Change>) {
-        let now = stamp(&self.dir.annotation_json());
-        if now != self.annotation {
-            self.annotation = now;
-            if let Ok(annotation) = self.dir.annotation() {
-                changes.push(Change::Annotation { id: id.clone(), annotation });
-            }
-        }
-    }
-
-    /// False when there is more to read after this poll's time.
-    fn read_to_end(&mut self, began: Instant, here: &Here) -> bool {
-        loop {
-            let poll = self.reader.poll().unwrap_or_default();
-            self.vital.read_first(&poll.records, poll.restarted, here);
-            if poll.restarted {
-                self.records.clear();
-                self.damaged = 0;
-            }
-            self.records.extend(poll.records);
-            self.damaged += poll.damaged;
-            if !poll.more {
-                return true;
-            }
-            if began.elapsed() >= READING {
-                return false;
-            }
-        }
-    }
-
-    fn announce(&mut self, id: &RunId, experiment: Option<Experiment>, changes: &mut Vec<Change>) {
-        self.announced = true;
-        self.info = stamp(&self.info_path());
-        changes.push(Change::Added { id: id.clone(), info: read_info(&self.dir), experiment });
-        let (records, damaged) = (std::mem::take(&mut self.records), std::mem::take(&mut self.damaged));
-        changes.push(Change::Events { id: id.clone(), records, damaged, restarted: false });
-        changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
-        self.poll_annotation(id, changes);
-        // Its log may have grown since it was read.
-        self.awake = true;
-    }
-
-    fn info_path(&self) -> PathBuf {
-        self.dir.path().join("run.json")
-    }
-}
-
-fn read_info(dir: &RunDir) -> Result<RunInfo, String> {
-    dir.info().map_err(|error| warmstart_schema::text::line(&error.to_string(), 300))
-}
-
-fn read_experiment(dir: &RunDir, known: &mut HashMap<Vec<u8>, Option<Experiment>>) -> Option<Experiment> {
-    let path = dir.experiment_yaml();
-    let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
-    let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
-    let parse = |bytes: &[u8]| experiment::parse(std::str::from_utf8(bytes).ok()?, "experiment.yaml").ok();
-    if let Some(experiment) = known.get(&bytes) {
-        return experiment.clone();
-    }
-    let experiment = parse(&bytes);
-    known.insert(bytes, experiment.clone());
-    experiment
-}
-
-fn stamp(path: &Path) -> Stamp {
-    fs::metadata(path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod timeline;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::timeline::{Moment, Sample};
 use crate::event::{
     Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record,
@@ -16,7 +18,7 @@ const MAX_NOTES: usize = 200;
 const MAX_BATCHES: usize = 100_000;
 
 /// A run as its events tell it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// The newest attempt.
     pub attempt: Option<Attempt>,
@@ -56,7 +58,7 @@ pub struct RunState {
 }
 
 /// The hashes of all frozen tensors, before and after training.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenProof {
     pub tensors: u32,
     pub before: String,
@@ -69,7 +71,7 @@ impl FrozenProof {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Note {
     /// Seconds since the Unix epoch.
     pub t: f64,
@@ -78,7 +80,7 @@ pub struct Note {
 }
 
 /// How the newest attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Finished { stopped_early: bool },
     Stopped,
@@ -226,6 +228,15 @@ impl RunState {
         let mut state = Self::default();
         records.into_iter().for_each(|record| state.apply(record));
         state
+    }
+
+    /// Leaves out the progress within epochs but for its newest points: what a list needs of ten thousand runs.
+    pub fn summarize(&mut self) {
+        self.batches = self.batches.pop().into_iter().collect();
+        self.moments = self.moments.pop().into_iter().collect();
+        self.samples = self.samples.pop().into_iter().collect();
+        self.epochs.shrink_to_fit();
+        self.notes.shrink_to_fit();
     }
 
     pub fn status(&self, liveness: Liveness) -> Status {

@@ -183,6 +183,7 @@ fn without_points(run: &Run) -> Run {
         info: run.info.clone(),
         experiment: run.experiment.clone(),
         state,
+        is_summary: run.is_summary,
         liveness: run.liveness,
         annotation: run.annotation.clone(),
     }

@@ -1,5 +1,7 @@
 //! Runs followed in folders that change.
 
+use std::fs;
+
 use warmstart_schema::event::{Event, EventWriter};
 use warmstart_schema::process::Identity;
 use warmstart_schema::queue::{Active, Entry};
@@ -126,4 +128,61 @@ fn what_cannot_be_read_is_said_once_and_hides_no_run() {
     fs::remove_file(root.path().join("queue.json")).unwrap();
     poll(&mut watcher, &mut runs);
     assert_eq!(runs.problem(), None);
+}
+
+/// All runs, and how many of them have only a summary.
+fn read(root: &Path) -> (Watcher, Runs, usize) {
+    let (mut watcher, mut runs) = (Watcher::new(root), Runs::default());
+    while poll(&mut watcher, &mut runs) > 0 || watcher.unread() > 0 {}
+    let summaries = runs.iter().filter(|run| run.is_summary).count();
+    (watcher, runs, summaries)
+}
+
+#[test]
+fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs");
+    for number in 0..250 {
+        let recorded = fs::read_dir(&data).unwrap().flatten().nth(number % 5).unwrap().path();
+        let dir = root.path().join(format!("r{number:03}"));
+        fs::create_dir(&dir).unwrap();
+        for name in ["run.json", "experiment.yaml", "events.jsonl"] {
+            fs::copy(recorded.join(name), dir.join(name)).unwrap();
+        }
+    }
+    let (mut watcher, mut first) = (Watcher::new(root.path()), Runs::default());
+    // The copies have just been made.
+    watcher.summaries.as_mut().unwrap().settle();
+    while poll(&mut watcher, &mut first) > 0 || watcher.unread() > 0 {}
+    fs::remove_file(root.path().join("r003/experiment.yaml")).unwrap();
+    append(&RunDir::new(root.path().join("r007")), &[Event::Stopping]);
+    let (_, second, summaries) = read(root.path());
+    assert_eq!((second.len(), summaries), (250, 250));
+    for (before, after) in first.iter().zip(second.iter()) {
+        if before.id.as_str() == "r007" {
+            assert!(after.state.stopping && !before.state.stopping);
+        } else {
+            assert_eq!(format!("{before:?}"), format!("{after:?}"));
+            // The frozen experiment is not asked for again: it came with the summary.
+            assert!(after.experiment.is_some());
+        }
+    }
+}
+
+#[test]
+fn the_log_of_a_run_that_is_opened_is_read_whole_until_it_is_closed() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs");
+    let (mut watcher, mut runs, summaries) = read(&data);
+    assert_eq!(summaries, runs.len());
+    let id = runs.iter().next().unwrap().id.clone();
+    let batches = |runs: &Runs| runs.get(&id).unwrap().state.batches.len();
+    assert_eq!(batches(&runs), 1);
+    watcher.want([id.clone()]);
+    poll(&mut watcher, &mut runs);
+    assert!(batches(&runs) > 50 && !runs.get(&id).unwrap().is_summary);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
+    watcher.want([]);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(batches(&runs), 1);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
 }

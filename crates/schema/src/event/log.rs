@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use memchr::memchr;
+
 use super::{Event, FORMAT, Record, now};
 
 /// A line longer than this is damage, not an event.
@@ -126,7 +128,7 @@ impl EventReader {
 
     fn take_lines(&mut self, mut searched: usize, poll: &mut Poll) {
         let mut begin = 0;
-        while let Some(length) = self.partial[searched..].iter().position(|&byte| byte == b'\n') {
+        while let Some(length) = memchr(b'\n', &self.partial[searched..]) {
             let end = searched + length;
             let line = &self.partial[begin..end];
             if std::mem::take(&mut self.skipping) || line.len() > MAX_LINE {
@@ -222,6 +224,27 @@ mod tests {
             }
         }
         assert_eq!((records.len(), damaged), (1, 3));
+    }
+
+    #[test]
+    fn a_line_means_the_same_however_it_is_read() {
+        let kinds = ["stopping", "batch", "nonsense", "st\\u006fpping", "", "Batch"];
+        let batch = r#""epoch":1,"step":2,"batch":3,"batches":4,"loss":0.1,"accuracy":"NaN","learning_rate":1e-3,"images_per_second":9,"gradient_norm":1"#;
+        for kind in kinds {
+            for t in ["1", "1.5e3", "0.30000000000000004", "inf", "+1", "\"1\"", "01", "-0"] {
+                for line in [
+                    format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}}}"),
+                    format!("{{\"event\":\"{kind}\",{batch},\"t\":{t}}}"),
+                    format!("{{ \"t\" : {t} , \"event\" : \"{kind}\",{batch}}}"),
+                    format!("{{\"t\":{t},\"event\":\"{kind}\"}}"),
+                    format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}"),
+                ] {
+                    let general: Result<Record, _> = serde_json::from_str(&line);
+                    let shown = |read: Result<Record, serde_json::Error>| format!("{:?}", read.ok());
+                    assert_eq!(shown(Record::parse(line.as_bytes())), shown(general), "{line}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! When a run was where, and how it used its machine: what lets a chart run by time as well as by step.
 
+use serde::{Deserialize, Serialize};
+
 use super::RunState;
 use crate::event::System;
 
@@ -7,7 +9,7 @@ use crate::event::System;
 const MAX: usize = 4096;
 
 /// A step and when it was done.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
     pub step: u64,
     /// Seconds since the Unix epoch.
@@ -15,7 +17,7 @@ pub struct Moment {
 }
 
 /// Use of the machine at a moment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub step: u64,
     /// Seconds since the Unix epoch.
