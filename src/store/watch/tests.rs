@@ -5,7 +5,7 @@ use std::fs;
 use warmstart_schema::event::{Event, EventWriter};
 use warmstart_schema::process::Identity;
 use warmstart_schema::queue::{Active, Entry};
-use warmstart_schema::state::Status;
+use warmstart_schema::state::{Liveness, Status};
 
 use super::*;
 use crate::store::Runs;
