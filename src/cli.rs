@@ -175,6 +175,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { Exit::Input } else { Exit::Done } as u8)
 }
 
+/// What `compare` with these words prints where stdout is no terminal.
+#[cfg(test)]
+pub(crate) fn printed(words: &[String]) -> anyhow::Result<String> {
+    let cli = Cli::try_parse_from(std::iter::once("warmstart").chain(words.iter().map(String::as_str)))?;
+    let Some(Verb::Compare(arguments)) = cli.verb else { anyhow::bail!("{words:?} is another command") };
+    let (table, format) = compare::answer(&Context::new(cli.globals), &arguments)?;
+    Ok(crate::compare::render(&table, format, None))
+}
+
 impl Context {
     fn new(globals: Globals) -> Self {
         Self {

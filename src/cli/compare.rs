@@ -1,16 +1,19 @@
 //! `warmstart compare`
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use warmstart_schema::run::RunId;
+use warmstart_schema::storage::{Disk, replace};
+use warmstart_schema::text;
 
 use super::{Context, Exit, names, output, shown};
-use crate::compare::{Format, Selection, render, table};
-use crate::query::Subject;
-use crate::store::experiments;
+use crate::compare::{At, Baseline, Column, Columns, Format, Options, Selection, Table, config_fields, render, table};
+use crate::failure::{Failure, Kind};
+use crate::store::{Run, Runs, experiments};
 
 /// Print the study's table: a row a run, the published row below its experiment
 ///
@@ -26,42 +29,144 @@ pub struct Arguments {
     all: bool,
     #[command(flatten)]
     filter: names::FilterArgument,
+    /// The better one first: val_acc, train_time, delta_test_acc, experiment, train.batch_size, …
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<Column>,
+    /// The other way round
+    #[arg(long)]
+    reverse: bool,
+    /// Which epoch's accuracies and losses
+    #[arg(long, value_name = "WHICH", default_value = "best-epoch")]
+    figures: At,
+    /// Only columns in which these runs differ, fields of their experiments too
+    #[arg(long, conflicts_with_all = ["columns", "config"])]
+    differing: bool,
+    /// The fields in which their experiments differ, instead of figures; `--transpose` puts the runs side by side
+    #[arg(long, conflicts_with = "columns")]
+    config: bool,
+    /// These columns, in this order: experiment,run,test_acc,train.optimizer.learning_rate,…
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    columns: Vec<Column>,
+    /// Differences to this run, or to the `published` figures of each
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<String>,
+    /// Runs that are done and differ only in their seed as one row: mean ± standard deviation (how many)
+    #[arg(long)]
+    seeds: bool,
+    /// Runs side by side instead of one below the other
+    #[arg(long)]
+    transpose: bool,
     /// How to write the table [default: by the name of the output file, else table]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Write into this file instead
+    /// Write into this file, which must not be there yet
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the output file if it is there
+    #[arg(long, requires = "output")]
+    overwrite: bool,
 }
 
 pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let query = arguments.filter.query()?;
-    let (_, runs) = context.runs();
-    let named: Vec<RunId> =
-        arguments.runs.iter().map(|name| Ok(names::run(&runs, name)?.id.clone())).collect::<anyhow::Result<_>>()?;
-    let selection = match (named.is_empty(), arguments.all) {
-        (false, _) => Selection::Runs(&named),
-        (true, true) => Selection::All,
-        (true, false) => Selection::Newest,
-    };
-    // The files only give the order: runs can be compared where there are none.
-    let order = experiments(&context.experiments).unwrap_or_default();
-    let mut table = table(&runs, &order, selection);
-    table.rows.retain(|row| runs.get(&row.run).is_some_and(|run| query.matches(&Subject::of_run(run))));
-    let by_name = arguments.output.as_deref().and_then(Format::of_file);
-    let default = if context.json { Format::Json } else { Format::Table };
-    let format = arguments.format.or(by_name).unwrap_or(default);
+    let (table, format) = answer(context, arguments)?;
     if table.rows.is_empty() && format == Format::Table {
-        output::note(context, &format!("there is no run in {} to compare", shown(&context.checkpoints)));
+        output::note(context, &format!("there is no such run in {} to compare", shown(&context.checkpoints)));
         return Ok(Exit::Done);
     }
-    let text = render(&table, format);
     match &arguments.output {
-        None => output::answer(&text)?,
+        None => output::answer(&render(&table, format, width()))?,
         Some(path) => {
-            fs::write(path, text).with_context(|| format!("{} cannot be written", shown(path)))?;
+            write(path, &render(&table, format, None), arguments.overwrite)?;
             output::note(context, &format!("{} rows written to {}", table.rows.len(), shown(path)));
         }
     }
     Ok(Exit::Done)
+}
+
+/// The table, and how it is to be written.
+pub fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
+    let (_, runs) = context.runs();
+    let options = options(arguments, &runs)?;
+    // The files only give the order: runs can be compared where there are none.
+    let files = experiments(&context.experiments).unwrap_or_default();
+    let by_name = arguments.output.as_deref().and_then(Format::of_file);
+    let default = if context.json { Format::Json } else { Format::Table };
+    Ok((table(&runs, &files, &options), arguments.format.or(by_name).unwrap_or(default)))
+}
+
+/// Characters in a line of the terminal that the answer goes to, if it goes to one.
+fn width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(crossterm::terminal::size);
+    size?.ok().map(|(width, _)| width.into())
+}
+
+/// What the arguments ask for, once names are runs and columns are known.
+fn options(arguments: &Arguments, runs: &Runs) -> anyhow::Result<Options> {
+    let named: Vec<RunId> =
+        arguments.runs.iter().map(|name| Ok(names::run(runs, name)?.id.clone())).collect::<anyhow::Result<_>>()?;
+    for column in arguments.columns.iter().chain(&arguments.sort) {
+        check_column(column, runs)?;
+    }
+    Ok(Options {
+        selection: match (named.is_empty(), arguments.all) {
+            (false, _) => Selection::Runs(named),
+            (true, true) => Selection::All,
+            (true, false) => Selection::Newest,
+        },
+        filter: arguments.filter.query()?,
+        sort: arguments.sort.clone(),
+        reversed: arguments.reverse,
+        figures: arguments.figures,
+        columns: match &arguments.columns {
+            _ if arguments.differing => Columns::Differing,
+            _ if arguments.config => Columns::Config,
+            columns if columns.is_empty() => Columns::Standard,
+            columns => Columns::Named(columns.clone()),
+        },
+        baseline: match arguments.baseline.as_deref() {
+            None => Baseline::None,
+            Some("published") => Baseline::Published,
+            Some(name) => Baseline::Run(names::run(runs, name)?.id.clone()),
+        },
+        seeds: arguments.seeds,
+        transposed: arguments.transpose,
+    })
+}
+
+/// A column that no table and no run's experiment has is a mistake.
+fn check_column(column: &Column, runs: &Runs) -> anyhow::Result<()> {
+    let Column::Config(name) = column else { return Ok(()) };
+    let mut known: Vec<String> = runs
+        .iter()
+        .filter_map(|run: &Run| run.experiment.as_ref())
+        .flat_map(config_fields)
+        .map(|field| field.0)
+        .collect();
+    known.extend(Column::own().iter().map(Column::key));
+    known.sort_unstable();
+    known.dedup();
+    if known.contains(name) {
+        return Ok(());
+    }
+    let name = text::line(name, 80);
+    let near = text::closest(&name, known.iter().map(String::as_str));
+    let help = near.map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+    Err(Failure::new(Kind::Input, format!("no column is called `{name}`")).help(help).into())
+}
+
+/// Writes a new file, or replaces one as a whole where that was asked for.
+fn write(path: &Path, text: &str, overwrite: bool) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", shown(path));
+    if overwrite {
+        // Its folder is synced too, and needs a name for that.
+        let path = std::path::absolute(path).with_context(cannot)?;
+        return replace(&Disk, &path, text.as_bytes()).with_context(cannot);
+    }
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let help = "name another file, or add --overwrite to replace it";
+            Err(Failure::new(Kind::Input, format!("{} is there already", shown(path))).help(help).into())
+        }
+        opened => opened.and_then(|mut file| file.write_all(text.as_bytes())).with_context(cannot),
+    }
 }

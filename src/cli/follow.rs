@@ -12,7 +12,7 @@ use warmstart_schema::state::{Outcome, Status};
 use super::progress::Progress;
 use super::{Context, Exit, output};
 use crate::actions;
-use crate::compare::{Format, Selection, render, table};
+use crate::compare::{Format, Options, Selection, render, table};
 use crate::store::{Change, Run, Runs, Trouble, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -141,7 +141,8 @@ impl Following<'_> {
         }
         let format = if self.context.json { Format::Json } else { Format::Table };
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
-        output::answer(&render(&table(&self.runs, &[], Selection::Runs(&ids)), format))?;
+        let options = Options { selection: Selection::Runs(ids), ..Options::default() };
+        output::answer(&render(&table(&self.runs, &[], &options), format, None))?;
         let is_done = |run: &Run| run.status() == Status::Finished;
         let never_started =
             |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();

@@ -1,16 +1,19 @@
 //! Comma-separated values under the same names as in JSON. Published lines have `published` as state, and say whence; `gain`
-//! stands in lines of differences to the run that `source` names.
+//! stands in lines of differences to the run that `source` names. Where seeds are put together each figure is followed by its standard deviation and by how many there are.
 
-use super::{Figures, Metric, Row, Table};
+use super::value::Spread;
+use super::{Cell, Column, Kind, Row, Table, Value};
 
 pub fn render(table: &Table) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut records = vec![header()];
-    for row in &table.rows {
-        records.push(measured(row));
-        records.extend(gain(row));
-        records.extend(published(row));
+    let table = &with_run_first(table);
+    let has_groups = table.measured().any(|row| row.runs.len() > 1);
+    let mut records = vec![header(table, has_groups)];
+    records.extend(table.rows.iter().map(|row| record(table, row, has_groups)));
+    if table.transposed {
+        let width = records[0].len();
+        records = (0..width).map(|column| records.iter().map(|record| record[column].clone()).collect()).collect();
     }
+    let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing to memory cannot fail.
     for record in &records {
         let _ = writer.write_record(record);
@@ -18,45 +21,71 @@ pub fn render(table: &Table) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-fn header() -> Vec<String> {
-    let metrics = Metric::ALL.map(Metric::key);
-    let after = ["total_params", "trainable_params", "non_trainable_params", "source", "note"];
-    ["run", "experiment", "state"].into_iter().chain(metrics).chain(after).map(str::to_owned).collect()
+/// Programs that read the file know a row by its run.
+fn with_run_first(table: &Table) -> Table {
+    let mut table = table.clone();
+    if table.columns.starts_with(&[Column::Experiment, Column::Run]) {
+        table.columns.swap(0, 1);
+        table.rows.iter_mut().for_each(|row| row.cells.swap(0, 1));
+    }
+    table
 }
 
-fn measured(row: &Row) -> Vec<String> {
-    let mut record = vec![row.run.to_string(), guarded(&row.experiment), row.status.as_str().to_owned()];
-    record.extend(figures(&row.figures));
-    let counts = row.params.map(|params| [params.total, params.trainable, params.non_trainable()]);
-    record.extend(counts.map_or_else(|| [""; 3].map(str::to_owned), |counts| counts.map(|count| count.to_string())));
-    record.extend([String::new(), String::new()]);
+fn header(table: &Table, has_groups: bool) -> Vec<String> {
+    let titles = table.columns.iter().flat_map(|column| {
+        let key = column.key();
+        let spread = has_groups && matches!(column, Column::Metric(_));
+        let more = spread.then(|| [format!("{key}_sd"), format!("{key}_n")]);
+        std::iter::once(key).chain(more.into_iter().flatten()).collect::<Vec<_>>()
+    });
+    titles.chain(["source", "note"].map(str::to_owned)).collect()
+}
+
+fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
+    // What a row is that belongs to the one above.
+    let word = match row.kind {
+        Kind::Measured => None,
+        Kind::Gain => Some("gain"),
+        Kind::Published => Some("published"),
+    };
+    let mut record = Vec::new();
+    for (cell, column) in row.cells.iter().zip(&table.columns) {
+        record.push(match column {
+            Column::Experiment if word.is_some() => guarded(&row.experiment),
+            Column::State if word.is_some() => word.unwrap_or_default().to_owned(),
+            _ => plain(&cell.value),
+        });
+        if has_groups && matches!(column, Column::Metric(_)) {
+            record.extend(spread(cell));
+        }
+    }
+    let reference = row.reference.as_ref().filter(|_| row.kind == Kind::Published);
+    let over = row.gain.as_ref().filter(|_| row.kind == Kind::Gain).map(|gain| gain.over.to_string());
+    record.push(reference.map(|reference| guarded(&reference.source)).or(over).unwrap_or_default());
+    record.push(reference.and_then(|reference| reference.note.as_deref()).map(guarded).unwrap_or_default());
     record
 }
 
-fn published(row: &Row) -> Option<Vec<String>> {
-    let reference = row.reference.as_ref()?;
-    let mut record = vec![String::new(), guarded(&row.experiment), "published".to_owned()];
-    record.extend(figures(&Figures::published(reference)));
-    record.extend([""; 3].map(str::to_owned));
-    record.extend([guarded(&reference.source), guarded(reference.note.as_deref().unwrap_or_default())]);
-    Some(record)
+/// A value that other programs take for what it is: numbers without thousands apart or a plus sign.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Absent | Value::Blank => String::new(),
+        Value::Text(text) => guarded(text),
+        Value::Count(count) => count.to_string(),
+        Value::Figure { metric, figure, .. } => metric.format(*figure),
+        Value::Difference { metric, difference } => metric.format(*difference),
+    }
 }
 
-fn gain(row: &Row) -> Option<Vec<String>> {
-    let gain = row.gain.as_ref()?;
-    let mut record = vec![String::new(), guarded(&row.experiment), "gain".to_owned()];
-    // No plus sign: a spreadsheet is to take them for numbers.
-    record.extend(figures(&gain.figures));
-    record.extend([""; 3].map(str::to_owned));
-    record.extend([gain.over.to_string(), String::new()]);
-    Some(record)
-}
-
-fn figures(figures: &Figures) -> impl Iterator<Item = String> {
-    Metric::ALL.into_iter().map(|metric| figures.get(metric).map(|figure| metric.format(figure)).unwrap_or_default())
+fn spread(cell: &Cell) -> [String; 2] {
+    let Value::Figure { metric, spread, .. } = &cell.value else { return [String::new(), String::new()] };
+    let (deviation, n) = spread.map_or((None, 1), |Spread { deviation, n }| (deviation, n));
+    [deviation.map(|deviation| metric.format(deviation)).unwrap_or_default(), n.to_string()]
 }
 
 /// A spreadsheet takes a text that begins like a formula for one and runs it.
 fn guarded(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    let is_number = text.parse::<f64>().is_ok();
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
+    if is_formula { format!("'{text}") } else { text.to_owned() }
 }

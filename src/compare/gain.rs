@@ -2,7 +2,7 @@
 
 use warmstart_schema::run::RunId;
 
-use super::{Figures, Metric};
+use super::{At, Figures, Metric};
 use crate::store::{Run, Runs};
 
 /// The differences between two runs' figures.
@@ -17,9 +17,9 @@ pub struct Gain {
 
 impl Gain {
     /// Of a run that started from another one which is still here.
-    pub fn of(runs: &Runs, run: &Run) -> Option<Self> {
+    pub fn of(runs: &Runs, run: &Run, at: At) -> Option<Self> {
         let source = runs.get(&run.state.started_from.as_ref()?.run)?;
-        let (before, after) = (Figures::of(source), Figures::of(run));
+        let (before, after) = (Figures::of(&source.state, at), Figures::of(&run.state, at));
         let difference = |metric| match metric {
             Metric::TrainTime => None,
             _ => Some(after.get(metric)? - before.get(metric)?),

@@ -1,7 +1,7 @@
 //! A page of its own; the best of a column in bold.
 
-use super::lines::{Kind, Line, Lines, title};
-use super::{Metric, Table};
+use super::grid::{Grid, Tile, decorated};
+use super::{Kind, Table};
 
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\">
@@ -22,33 +22,44 @@ tbody tr { border-bottom: 1px solid #ccc }
 <table>";
 
 pub fn render(table: &Table) -> String {
-    let Lines { rows, footnotes, has_best } = Lines::of(table);
-    let counts = ["total", "trainable", "non-trainable"].map(str::to_owned);
-    let titles = Metric::ALL.map(|metric| title(metric, ["↑", "↓"])).into_iter().chain(counts);
-    let titles: String = titles.flat_map(|title| ["<th class=\"n\">".to_owned(), title, "</th>".to_owned()]).collect();
+    let grid = Grid::of(table);
     let mut out = vec![HEAD.to_owned()];
-    out.push(format!("<thead><tr><th>experiment</th><th>run</th><th>state</th>{titles}</tr></thead>\n<tbody>"));
-    out.extend(rows.iter().map(row));
+    let mut rows = grid.rows.iter().map(|tiles| row(tiles, &grid.is_figure));
+    let head = rows.next().unwrap_or_default().replace("<td", "<th").replace("</td>", "</th>");
+    out.push(format!("<thead>{head}</thead>\n<tbody>"));
+    out.extend(rows);
     out.push("</tbody>\n</table>".to_owned());
-    out.extend(footnotes.iter().map(|(mark, text)| format!("<p>{mark} {}</p>", escape(text))));
-    if has_best {
+    out.extend(table.footnotes.iter().map(|(mark, text)| format!("<p>{mark} {}</p>", escape(text))));
+    if table.has_best() {
         out.push("<p><b>bold</b>: best of its column among runs that are done</p>".to_owned());
     }
     out.push("</body>\n</html>".to_owned());
     out.join("\n") + "\n"
 }
 
-fn row(line: &Line) -> String {
-    let mark = line.mark.as_ref().map(|mark| format!(" {mark}")).unwrap_or_default();
-    let class = match line.kind {
-        Kind::Measured => "",
-        Kind::Gain => " class=\"gain\"",
-        Kind::Published => " class=\"published\"",
-    };
-    let numbers = line.numbers("–", |best| format!("<b>{best}</b>"));
-    let numbers = numbers.join("</td><td class=\"n\">");
-    let (experiment, run, state) = (escape(&line.experiment), &line.run, line.state);
-    format!("<tr{class}><td>{experiment}{mark}</td><td>{run}</td><td>{state}</td><td class=\"n\">{numbers}</td></tr>")
+fn row(tiles: &[Tile], is_figure: &[bool]) -> String {
+    let first = tiles.first().and_then(|tile| class(tile));
+    let whole = first.filter(|first| tiles.iter().all(|tile| class(tile) == Some(first)));
+    let cells = tiles.iter().zip(is_figure).map(|(tile, is_figure)| {
+        let text =
+            decorated(tile, &escape(tile.text.as_deref().unwrap_or("–")), ["↑", "↓"], |mark| format!(" {mark}"));
+        let text = if tile.best { format!("<b>{text}</b>") } else { text };
+        let classes = is_figure.then_some("n").into_iter().chain(class(tile).filter(|_| whole.is_none()));
+        format!("<td{}>{text}</td>", attribute(&classes.collect::<Vec<_>>()))
+    });
+    format!("<tr{}>{}</tr>", attribute(whole.as_slice()), cells.collect::<String>())
+}
+
+fn class(tile: &Tile) -> Option<&'static str> {
+    match tile.kind? {
+        Kind::Measured => None,
+        Kind::Gain => Some("gain"),
+        Kind::Published => Some("published"),
+    }
+}
+
+fn attribute(classes: &[&str]) -> String {
+    if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) }
 }
 
 fn escape(text: &str) -> String {

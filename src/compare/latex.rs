@@ -1,31 +1,36 @@
 //! A `tabular` for the package booktabs; the best of a column in bold.
 
-use super::lines::{Line, Lines, title};
-use super::{Metric, Table};
+use super::Table;
+use super::grid::{Grid, Tile, decorated};
 
 pub fn render(table: &Table) -> String {
-    let Lines { rows, footnotes, has_best } = Lines::of(table);
-    let metrics = Metric::ALL.map(|metric| title(metric, ["$\\uparrow$", "$\\downarrow$"])).join(" & ");
-    let mut out = ["% \\usepackage{booktabs}", "\\begin{tabular}{lll*{9}{r}}", "\\toprule"].map(str::to_owned).to_vec();
-    out.push(format!("experiment & run & state & {metrics} & total & trainable & non-trainable \\\\"));
-    out.push("\\midrule".to_owned());
-    out.extend(rows.iter().map(row));
+    let grid = Grid::of(table);
+    let alignment: String = grid.is_figure.iter().map(|is_figure| if *is_figure { 'r' } else { 'l' }).collect();
+    let mut out = vec!["% \\usepackage{booktabs}".to_owned()];
+    out.push(format!("\\begin{{tabular}}{{{alignment}}}"));
+    out.push("\\toprule".to_owned());
+    for (index, tiles) in grid.rows.iter().enumerate() {
+        if index == 1 {
+            out.push("\\midrule".to_owned());
+        }
+        out.push(format!("{} \\\\", tiles.iter().map(cell).collect::<Vec<_>>().join(" & ")));
+    }
     out.push("\\bottomrule".to_owned());
     let mut notes: Vec<String> =
-        footnotes.iter().map(|(mark, text)| format!("{} {}", raised(mark), escape(text))).collect();
-    if has_best {
+        table.footnotes.iter().map(|(mark, text)| format!("{} {}", raised(mark), escape(text))).collect();
+    if table.has_best() {
         notes.push("\\textbf{bold}: best of its column among runs that are done".to_owned());
     }
-    out.extend(notes.iter().map(|note| format!("\\multicolumn{{12}}{{l}}{{\\footnotesize {note}}} \\\\")));
+    let width = alignment.len();
+    out.extend(notes.iter().map(|note| format!("\\multicolumn{{{width}}}{{l}}{{\\footnotesize {note}}} \\\\")));
     out.push("\\end{tabular}".to_owned());
     out.join("\n") + "\n"
 }
 
-fn row(line: &Line) -> String {
-    let mark = line.mark.as_deref().map(raised).unwrap_or_default();
-    let mut cells = vec![escape(&line.experiment) + &mark, line.run.clone(), line.state.to_owned()];
-    cells.extend(line.numbers("--", |best| format!("\\textbf{{{best}}}")));
-    format!("{} \\\\", cells.join(" & "))
+fn cell(tile: &Tile) -> String {
+    let text = tile.text.as_deref().map_or_else(|| "--".to_owned(), escape);
+    let text = decorated(tile, &text, ["$\\uparrow$", "$\\downarrow$"], raised);
+    if tile.best { format!("\\textbf{{{text}}}") } else { text }
 }
 
 /// A footnote's mark as a superscript.
@@ -50,6 +55,8 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
             '"' => out.push_str("\\textquotedbl{}"),
+            '±' => out.push_str("$\\pm$"),
+            'Δ' => out.push_str("$\\Delta$"),
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
             _ => out.push(c),
         }

@@ -1,16 +1,16 @@
 //! A GitHub-flavoured Markdown table; the best of a column in bold.
 
-use super::lines::{Line, Lines, title};
-use super::{Metric, Table};
+use super::Table;
+use super::grid::{Grid, Tile, decorated};
 
 pub fn render(table: &Table) -> String {
-    let Lines { rows, footnotes, has_best } = Lines::of(table);
-    let metrics = Metric::ALL.map(|metric| title(metric, ["↑", "↓"])).join(" | ");
-    let mut out = vec![format!("| experiment | run | state | {metrics} | total | trainable | non-trainable |")];
-    out.push(format!("|---|---|---|{}", "---:|".repeat(9)));
-    out.extend(rows.iter().map(row));
-    let mut notes: Vec<String> = footnotes.iter().map(|(mark, text)| format!("{mark} {}", escape(text))).collect();
-    if has_best {
+    let grid = Grid::of(table);
+    let mut out: Vec<String> = grid.rows.iter().map(|tiles| row(tiles)).collect();
+    let rule: String = grid.is_figure.iter().map(|is_figure| if *is_figure { "---:|" } else { "---|" }).collect();
+    out.insert(1.min(out.len()), format!("|{rule}"));
+    let mut notes: Vec<String> =
+        table.footnotes.iter().map(|(mark, text)| format!("{mark} {}", escape(text))).collect();
+    if table.has_best() {
         notes.push("**bold**: best of its column among runs that are done".to_owned());
     }
     if !notes.is_empty() {
@@ -20,11 +20,13 @@ pub fn render(table: &Table) -> String {
     out.join("\n") + "\n"
 }
 
-fn row(line: &Line) -> String {
-    let mark = line.mark.as_ref().map(|mark| format!(" {mark}")).unwrap_or_default();
-    let mut cells = vec![escape(&line.experiment) + &mark, line.run.clone(), line.state.to_owned()];
-    cells.extend(line.numbers("–", |best| format!("**{best}**")));
-    format!("| {} |", cells.join(" | "))
+fn row(tiles: &[Tile]) -> String {
+    let cells = tiles.iter().map(|tile| {
+        let text = tile.text.as_deref().map_or_else(|| "–".to_owned(), escape);
+        let text = decorated(tile, &text, ["↑", "↓"], |mark| format!(" {mark}"));
+        if tile.best { format!("**{text}**") } else { text }
+    });
+    format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
 }
 
 /// Every character that Markdown, or the HTML in it, could take for its own.

@@ -1,35 +1,66 @@
-//! Aligned columns for a terminal. Of the parameters only what trains is shown; the other formats have all three counts.
+//! Aligned columns for a terminal. Where it is too narrow columns are left out, by their [`Column::rank`], and a line says
+//! which.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
+use unicode_width::UnicodeWidthStr;
 
-use super::lines::{Kind, Line, Lines, thousands, title};
-use super::{Metric, Table};
+use super::grid::{self, Tile, decorated};
+use super::{Column, Table};
 
-pub fn render(table: &Table) -> String {
-    let Lines { rows, footnotes, has_best } = Lines::of(table);
-    let mut grid = Grid::new();
-    grid.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    // Figures are followed by a star or a space, and so are their titles.
-    let metrics = Metric::ALL.map(|metric| title(metric, ["↑", "↓"]) + " ");
-    let texts = ["experiment", "run", "state"].map(str::to_owned);
-    grid.set_header(texts.into_iter().chain(metrics).chain(["trainable".to_owned()]));
-    for column in grid.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    grid.add_rows(rows.iter().map(cells));
-    let mut out: Vec<String> = grid.lines().map(|line| line.trim_end().to_owned()).collect();
-    out.extend(footnotes.iter().map(|(mark, text)| format!(" {mark} {text}")));
-    if has_best {
+pub fn render(table: &Table, width: Option<usize>) -> String {
+    let (table, left_out) = fitted(table, width);
+    let mut out = grid_lines(&table);
+    out.extend(table.footnotes.iter().map(|(mark, text)| format!(" {mark} {text}")));
+    if table.has_best() {
         out.push(" * best of its column among runs that are done".to_owned());
+    }
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out.iter().map(Column::title).collect();
+        out.push(format!(" left out for want of room: {}", names.join(", ")));
     }
     out.join("\n") + "\n"
 }
 
-fn cells(line: &Line) -> Vec<String> {
-    let indent = if line.kind == Kind::Measured { "" } else { "  " };
-    let mark = line.mark.as_ref().map(|mark| format!(" {mark}")).unwrap_or_default();
-    let mut cells = vec![format!("{indent}{}{mark}", line.experiment), line.run.clone(), line.state.to_owned()];
-    cells.extend(line.figures.iter().map(|cell| format!("{}{}", cell.text("–"), if cell.best { '*' } else { ' ' })));
-    cells.push(line.params.map_or_else(|| "–".to_owned(), |params| thousands(params.trainable)));
-    cells
+/// As many columns as there is room for, and those that there is none for. A transposed table leaves out none: its columns
+/// are what was asked for.
+fn fitted(table: &Table, width: Option<usize>) -> (Table, Vec<Column>) {
+    let (mut table, mut left_out) = (table.clone(), Vec::new());
+    let Some(width) = width.filter(|_| !table.transposed) else { return (table, left_out) };
+    let widest = |table: &Table| grid_lines(table).iter().map(|line| line.width()).max().unwrap_or(0);
+    while widest(&table) > width {
+        let ranks = table.columns.iter().map(Column::rank).enumerate();
+        let Some((index, _)) = ranks.filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank) else { break };
+        left_out.push(table.columns.remove(index));
+        for row in &mut table.rows {
+            row.cells.remove(index);
+        }
+    }
+    (table, left_out)
+}
+
+fn grid_lines(table: &Table) -> Vec<String> {
+    let grid = grid::Grid::of(table);
+    let mut lines = Grid::new();
+    lines.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let mut rows = grid.rows.iter().map(|tiles| {
+        tiles.iter().zip(&grid.is_figure).map(|(tile, is_figure)| cell(tile, *is_figure)).collect::<Vec<_>>()
+    });
+    lines.set_header(rows.next().unwrap_or_default());
+    for (column, _) in lines.column_iter_mut().zip(&grid.is_figure).filter(|(_, is_figure)| **is_figure) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    lines.add_rows(rows);
+    lines.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Figures are followed by a star or a space, and so are their titles.
+fn cell(tile: &Tile, is_figure: bool) -> String {
+    let text = decorated(tile, tile.text.as_deref().unwrap_or("–"), ["↑", "↓"], |mark| format!(" {mark}"));
+    let indent = if tile.is_below { "  " } else { "" };
+    let star = match (is_figure, tile.best) {
+        (_, true) => "*",
+        (true, false) => " ",
+        (false, false) => "",
+    };
+    format!("{indent}{text}{star}")
 }

@@ -42,6 +42,8 @@ pub trait Host {
     async fn ready(&self);
     /// Hands the terminal back to the shell until it is given again; false where there is no shell.
     fn suspend(&mut self) -> io::Result<bool>;
+    /// Hands a text to the terminal's clipboard, after the frame on its way.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
 }
 
 /// Where things are, and what the terminal can show.
@@ -137,6 +139,7 @@ where
                     }
                     Effect::Repaint => self.terminal.clear()?,
                     Effect::Suspend => self.suspend()?,
+                    Effect::Copy(text) => self.host.copy(&text)?,
                     effect => self.effects.ask(effect),
                 }
             }

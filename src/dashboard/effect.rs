@@ -39,6 +39,8 @@ pub enum Effect {
         extension: &'static str,
     },
     ReadWorkerLog(RunId),
+    /// Hands a text to the terminal's clipboard.
+    Copy(String),
     /// Back to the shell until it brings the dashboard to the front again.
     Suspend,
     /// Draw everything anew.
@@ -116,7 +118,7 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
             return Some(Message::WorkerLog { id, lines });
         }
         // These are about the terminal: the loop does them.
-        Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
+        Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
     };
     let report = match result {
         Ok(text) => Report { good: true, text },

@@ -57,6 +57,33 @@ pub struct Report {
     pub text: String,
 }
 
+/// What the compare screen's own keys mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Only columns that differ, or all.
+    Differing,
+    /// The experiments' fields that differ, side by side.
+    Config,
+    /// The selected run as the baseline of differences, or the published figures again.
+    Pin,
+    Transpose,
+    Seeds,
+    /// The best epoch, the last, or the best of all.
+    Figures,
+    /// All runs, or the newest of each experiment.
+    Which,
+    /// Another chart below the table.
+    Curves,
+    EpochBefore,
+    EpochAfter,
+    /// Leave out the column that is sorted by.
+    Hide,
+    /// The table to the terminal's clipboard.
+    Copy,
+    /// The command that prints the table, likewise.
+    CopyCommand,
+}
+
 /// What keys mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -82,6 +109,7 @@ pub enum Command {
     Sort,
     Reverse,
     Export,
+    Comparison(Comparison),
     Filter,
     Help,
     Quit,

@@ -12,24 +12,15 @@ use tui_input::{Input, InputRequest};
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, stage_of};
-pub use self::comparison::{Figure, Shown, published};
+pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::entry::{Entry, Place, places};
 pub use self::selection::Selection;
 use super::effect::Effect;
 use super::keys::Context;
 use super::message::{Catalogue, Report};
 use super::theme::Look;
-use crate::compare::Format;
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
-
-/// The formats that the dashboard exports.
-pub const FORMATS: [(Format, &str, &str); 4] = [
-    (Format::Csv, "CSV", "csv"),
-    (Format::Md, "Markdown", "md"),
-    (Format::Latex, "LaTeX", "tex"),
-    (Format::Json, "JSON", "json"),
-];
 
 /// All of it.
 #[derive(Debug)]
@@ -103,18 +94,6 @@ pub enum Pane {
     Log {
         up: usize,
     },
-}
-
-#[derive(Debug, Default)]
-pub struct CompareView {
-    pub list: ListView<RunId>,
-    /// Column that the rows are sorted by; none for the order of the experiments.
-    pub sort: Option<usize>,
-    pub reversed: bool,
-    /// Figures left out on the left.
-    pub scrolled: usize,
-    /// The rows that this amounts to, kept until something of it changes.
-    pub shown: Shown,
 }
 
 /// What rows must be like.

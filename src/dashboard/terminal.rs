@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
 use crossterm::Command;
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
@@ -76,6 +77,12 @@ impl Host for Session {
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
         enter()?;
         stopped.map(|()| true).map_err(Into::into)
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut sequence = String::new();
+        CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence).map_err(io::Error::other)?;
+        self.frames.send(sequence.into_bytes())
     }
 }
 

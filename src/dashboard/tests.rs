@@ -1,6 +1,7 @@
 //! Tests of what the dashboard draws and does.
 
 mod commands;
+mod comparison;
 mod fetching;
 mod fixtures;
 mod hostile;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod charts;
+mod comparison;
 mod moves;
 mod news;
 
@@ -11,7 +12,7 @@ use warmstart_schema::text;
 use super::effect::Effect;
 use super::format::path;
 use super::message::{Command, Message, Report};
-use super::model::{ChartView, CompareView, FORMATS, Filter, Model, Pane, Popup, RunView, Screen, Typing};
+use super::model::{ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, Typing};
 
 pub use self::ask::refusal;
 
@@ -74,9 +75,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
                 return vec![Effect::ReadWorkerLog(view.id.clone())];
             }
         }
-        Command::Sort => moves::sort(model),
-        Command::Reverse => moves::reverse(model),
+        Command::Sort => comparison::sort(model),
+        Command::Reverse => comparison::reverse(model),
         Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
+        Command::Comparison(change) => return comparison::change(model, change),
         Command::Filter => begin_filter(model),
         Command::Help => model.popup = Some(Popup::Help { down: 0 }),
         Command::Quit => return vec![Effect::Leave],
@@ -138,6 +140,11 @@ fn back(model: &mut Model) {
             return;
         }
     }
+    if let Screen::Compare(view) = &mut model.open
+        && view.cursor.take().is_some()
+    {
+        return;
+    }
     let filter = match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
@@ -155,11 +162,7 @@ fn back(model: &mut Model) {
 fn accept(model: &mut Model) -> Vec<Effect> {
     if let Some(Popup::Export { chosen }) = model.popup {
         model.popup = None;
-        let format = FORMATS[chosen.min(FORMATS.len() - 1)];
-        return vec![Effect::Export {
-            text: crate::compare::render(&model.comparison(), format.0),
-            extension: format.2,
-        }];
+        return comparison::export(model, chosen);
     }
     if let Some(filter) = filter_mut(model) {
         // A mistake stands below the filter until it is mended.

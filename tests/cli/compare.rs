@@ -33,8 +33,10 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
     let reference = "reference: { source: \"the | study\", train_time: 808.67, val_loss: 0.0695, note: surely a slip }";
     let name = serde_json::to_string(name).unwrap();
     let yaml = format!(
-        "name: {name}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ epochs: 2, \
-         batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{}\n",
+        "name: {name}\nseed: {}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ \
+         epochs: 2, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{}\n",
+        // Runs of `seeds` have the day of their making as their seed.
+        if stem == "seeds" { &id[7..8] } else { "42" },
         if stem == "evil" { reference } else { "" }
     );
     fs::write(dir.experiment_yaml(), yaml).unwrap();
@@ -224,6 +226,120 @@ fn a_file_gets_the_format_of_its_name(#[case] name: &str, #[case] text: &str) {
     assert_eq!((said.code, said.out.as_str()), (0, ""));
     assert!(fs::read_to_string(place.folder.path().join(name)).unwrap().contains(text));
     assert_eq!(place.say(&["compare", "--output", "nowhere/table.md"]).code, 1);
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_when_that_was_asked_for() {
+    let place = place();
+    let file = place.folder.path().join("table.md");
+    fs::write(&file, "mine").unwrap();
+    let refused = place.say(&["compare", "--output", "table.md"]);
+    assert_eq!((refused.code, fs::read_to_string(&file).unwrap().as_str()), (2, "mine"));
+    assert!(
+        refused.err.contains("table.md is there already") && refused.err.contains("--overwrite"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(place.say(&["compare", "--output", "table.md", "--overwrite"]).code, 0);
+    assert!(fs::read_to_string(&file).unwrap().starts_with("| experiment |"));
+}
+
+/// Reference: Python 3.11, `statistics.mean` and `statistics.stdev` of 0.40, 0.45, 0.47 and of 0.60, 0.55, 0.50.
+#[test]
+fn seeds_are_put_together_as_mean_and_deviation() {
+    let place = place();
+    for (day, figures) in [(1, [0.40, 0.60]), (2, [0.45, 0.55]), (3, [0.47, 0.50])] {
+        run(&place, &format!("2026010{day}-000000-eeee"), "seeds", "Seeds", figures, true);
+    }
+    // The same seed again is no further sample, and a run that is not done none at all.
+    run(&place, "20260103-000000-0000", "seeds", "Seeds", [0.1, 0.1], true);
+    run(&place, "20260104-000000-ffff", "seeds", "Seeds", [0.9, 0.9], false);
+    let table = place.say(&["compare", "--all", "--filter", "Seeds", "--seeds"]).out;
+    assert!(table.contains("0.4400 ± 0.0361 (3)") && table.contains("0.5500 ± 0.0500 (3)"), "{table}");
+    assert!(table.contains("seeds 1, 2, 3") && table.contains("20260104"), "{table}");
+    let json = place.say(&["compare", "--all", "--filter", "Seeds", "--seeds", "--json"]).json();
+    let group = &json[0];
+    let close = |found: &serde_json::Value, expected: f64| (found.as_f64().unwrap() - expected).abs() < 1e-15;
+    assert!(close(&group["val_acc"], 0.44) && group["run"].is_null(), "{group}");
+    assert!(close(&group["group"]["standard_deviation"]["val_acc"], 0.036_055_512_754_639_87), "{group}");
+    assert_eq!(
+        (group["group"]["seeds"].to_string(), group["group"]["n"]["val_acc"].as_u64()),
+        ("[1,2,3]".to_owned(), Some(3))
+    );
+    let csv = place.say(&["compare", "--all", "--filter", "Seeds", "--seeds", "--format", "csv"]).out;
+    assert!(csv.contains("val_acc,val_acc_sd,val_acc_n") && csv.contains(",0.4400,0.0361,3,"), "{csv}");
+    let latex = place.say(&["compare", "--all", "--filter", "Seeds", "--seeds", "--format", "latex"]).out;
+    assert!(latex.contains(r"0.4400 $\pm$ 0.0361 (3)"), "{latex}");
+}
+
+#[test]
+fn only_what_differs_is_shown_and_fields_are_columns() {
+    let place = place();
+    let header = |arguments: &[&str]| place.say(arguments).out.lines().next().unwrap().to_owned();
+    let differing = header(&["compare", "20260101-000000-aaaa", "20260102", "--differing", "--format", "csv"]);
+    assert_eq!(differing, "run,experiment,val_acc,train_loss,val_loss,test_acc,source,note");
+    let config = header(&["compare", "20260102", "evil", "--config", "--format", "csv"]);
+    assert_eq!(config, "run,experiment,source,note", "nothing but names differs");
+    run(&place, "20260107-000000-9999", "seeds", "Seeds", [0.4, 0.5], true);
+    let config = place.say(&["compare", "20260102", "seeds", "--config", "--transpose", "--format", "csv"]).out;
+    assert_eq!(
+        config,
+        "run,20260102-000000-bbbb,20260107-000000-9999\nexperiment,Plain,Seeds\nseed,42,7\nsource,,\nnote,,\n"
+    );
+    let named = place.say(&["compare", "evil", "--columns", "train.batch_size,run,val_acc", "--format", "csv"]).out;
+    assert!(
+        named.starts_with("train.batch_size,run,val_acc,source,note\n8,20260101-000000-dddd,0.3000,,\n"),
+        "{named}"
+    );
+    let mistyped = place.say(&["compare", "--columns", "val_ac"]);
+    assert!(mistyped.code == 2 && mistyped.err.contains("did you mean `val_acc`?"), "{}", mistyped.err);
+}
+
+#[rstest]
+#[case("best-epoch", "0.4500")]
+#[case("last", "0.9900")]
+#[case("best", "0.9900")]
+fn figures_are_of_the_epoch_asked_for(#[case] figures: &str, #[case] acc: &str) {
+    let csv =
+        place().say(&["compare", "20260102", "--figures", figures, "--columns", "val_acc", "--format", "csv"]).out;
+    assert_eq!(csv, format!("val_acc,source,note\n{acc},,\n"));
+}
+
+#[test]
+fn differences_and_order() {
+    let place = place();
+    let arguments = ["compare", "--all", "--baseline", "20260101-000000-aaaa", "--sort", "val_acc", "--format", "csv"];
+    let text = place.say(&arguments).out;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let at = |name: &str| text.lines().next().unwrap().split(',').position(|title| title == name).unwrap();
+    let rows: Vec<(String, String)> = reader
+        .records()
+        .map(Result::unwrap)
+        .filter(|record| !record[0].is_empty())
+        .map(|record| (record[0][16..].to_owned(), record[at("delta_val_acc")].to_owned()))
+        .collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(run, delta)| (run.as_str(), delta.as_str())).collect();
+    assert_eq!(rows, [("bbbb", "0.0500"), ("aaaa", "0.0000"), ("dddd", "-0.1000"), ("cccc", "-0.3000")]);
+}
+
+#[test]
+fn hostile_names_stay_in_their_cells_whichever_way_the_table_is_turned() {
+    let place = place();
+    let markdown = place.say(&["compare", "--transpose", "--format", "md"]).out;
+    let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+    for line in markdown.lines().filter(|line| line.starts_with('|')) {
+        assert_eq!(columns(line), 5, "{line}");
+    }
+    let latex = place.say(&["compare", "--transpose", "--format", "latex"]).out;
+    for line in latex.lines().filter(|line| line.ends_with("\\\\") && !line.contains("multicolumn")) {
+        assert_eq!(line.replace("\\&", "").matches('&').count(), 3, "{line}");
+    }
+    let csv = place.say(&["compare", "--transpose", "--format", "csv"]).out;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes());
+    let names = reader.records().map(Result::unwrap).find(|record| &record[0] == "experiment").unwrap();
+    assert!(names.iter().any(|name| name.starts_with("'=1+1")), "{csv}");
+    let html = place.say(&["compare", "--transpose", "--format", "html"]).out;
+    assert!(html.contains("<th class=\"n\">Plain</th>") && !html.contains("<i>"), "{html}");
 }
 
 #[test]

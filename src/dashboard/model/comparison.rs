@@ -1,162 +1,161 @@
-//! The study's table as the compare screen shows it and as it is exported from there.
+//! The comparison as its screen shows it and as it is exported from there: both are the one table of the one set of options.
 
-use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 
-use warmstart_schema::experiment::Reference;
+use unicode_width::UnicodeWidthStr;
 use warmstart_schema::run::RunId;
 
-use super::{CompareView, Model, Screen};
-use crate::compare::{Metric, Row, Selection, Table, table};
-use crate::query::Subject;
+use super::{ListView, Model, Screen};
+use crate::compare::{Baseline, Column, Kind, Metric, Options, Selection, Table, table};
 
-/// A column of figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figure {
-    Metric(Metric),
-    /// Measured less published test accuracy.
-    Gain,
-    Trainable,
-    NotTrainable,
-    Total,
+/// The compare screen.
+#[derive(Debug)]
+pub struct CompareView {
+    pub list: ListView<RunId>,
+    /// All but the filter, which the list has.
+    pub options: Options,
+    /// Columns left out on the left; in a transposed table, fields left out above.
+    pub scrolled: usize,
+    pub curves: Curves,
+    /// The epoch whose figures are shown of every run.
+    pub cursor: Option<u32>,
+    /// The table that this amounts to, kept until something of it changes.
+    pub shown: Shown,
 }
 
-impl Figure {
-    /// In the order in which they stand and are sorted by.
-    pub const ALL: [Self; 10] = [
-        Self::Metric(Metric::TrainTime),
-        Self::Metric(Metric::TrainAcc),
-        Self::Metric(Metric::ValAcc),
-        Self::Metric(Metric::TrainLoss),
-        Self::Metric(Metric::ValLoss),
-        Self::Metric(Metric::TestAcc),
-        Self::Gain,
-        Self::Trainable,
-        Self::NotTrainable,
-        Self::Total,
-    ];
+impl Default for CompareView {
+    fn default() -> Self {
+        Self {
+            list: ListView::default(),
+            options: Options { selection: Selection::All, baseline: Baseline::Published, ..Options::default() },
+            scrolled: 0,
+            curves: Curves::default(),
+            cursor: None,
+            shown: Shown::default(),
+        }
+    }
+}
 
-    pub fn of(self, row: &Row) -> Option<f64> {
-        let params = |of: fn(&warmstart_schema::architecture::ParamCounts) -> u64| {
-            row.params.as_ref().map(|params| of(params) as f64)
-        };
+impl CompareView {
+    /// What the table is made of, the filter included.
+    pub fn options(&self) -> Options {
+        let filter = self.list.filter.query().cloned().unwrap_or_default();
+        Options { filter, ..self.options.clone() }
+    }
+}
+
+/// The chart below the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Curves {
+    /// Validation accuracy, where the table leaves room for it.
+    #[default]
+    Automatic,
+    Of(Metric),
+    Hidden,
+}
+
+impl Curves {
+    pub fn metric(self) -> Option<Metric> {
         match self {
-            Self::Metric(metric) => row.figures.get(metric),
-            Self::Gain => {
-                Some(row.figures.get(Metric::TestAcc)? - published(row.reference.as_ref()?, Metric::TestAcc)?)
-            }
-            Self::Trainable => params(|params| params.trainable),
-            Self::NotTrainable => params(warmstart_schema::architecture::ParamCounts::non_trainable),
-            Self::Total => params(|params| params.total),
+            Self::Automatic => Some(Metric::ValAcc),
+            Self::Of(metric) => Some(metric),
+            Self::Hidden => None,
         }
     }
 
-    fn higher_is_better(self) -> bool {
+    #[must_use]
+    pub fn next(self) -> Self {
         match self {
-            Self::Metric(metric) => metric.higher_is_better(),
-            Self::Gain => true,
-            Self::Trainable | Self::NotTrainable | Self::Total => false,
-        }
-    }
-
-    /// The better one first; what is not measured, or is no number, last.
-    fn compare(self, a: &Row, b: &Row) -> Ordering {
-        let figure = |row| self.of(row).filter(|figure: &f64| !figure.is_nan());
-        match (figure(a), figure(b)) {
-            (Some(a), Some(b)) if self.higher_is_better() => b.total_cmp(&a),
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            (a, b) => b.is_some().cmp(&a.is_some()),
+            Self::Automatic => Self::Of(Metric::ValLoss),
+            Self::Of(Metric::ValLoss) => Self::Of(Metric::TrainAcc),
+            Self::Of(Metric::TrainAcc) => Self::Of(Metric::TrainLoss),
+            Self::Of(Metric::TrainLoss) => Self::Hidden,
+            Self::Hidden | Self::Of(_) => Self::Of(Metric::ValAcc),
         }
     }
 }
 
-/// A published figure.
-pub fn published(reference: &Reference, metric: Metric) -> Option<f64> {
-    match metric {
-        Metric::TrainTime => reference.train_time,
-        Metric::TrainAcc => reference.train_acc,
-        Metric::ValAcc => reference.val_acc,
-        Metric::TrainLoss => reference.train_loss,
-        Metric::ValLoss => reference.val_loss,
-        Metric::TestAcc => reference.test_acc,
-    }
-}
-
-/// The rows of the compare screen, and what they were made from.
+/// The table of the compare screen, and what it was made from.
 #[derive(Debug, Default)]
 pub struct Shown {
     table: Table,
     ids: Vec<RunId>,
-    /// Best figure of each column.
-    best: [Option<f64>; Metric::ALL.len()],
-    made_from: Option<MadeFrom>,
-}
-
-#[derive(Debug, PartialEq)]
-struct MadeFrom {
-    runs: u64,
-    stems: Vec<String>,
-    filter: String,
-    sort: Option<usize>,
-    reversed: bool,
+    /// Of each run shown: how many are older, which gives it its marker and colour.
+    ranks: HashMap<RunId, usize>,
+    widths: Vec<u16>,
+    made_from: Option<(u64, Vec<String>, Options)>,
 }
 
 impl Shown {
-    pub fn rows(&self) -> &[Row] {
-        &self.table.rows
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 
-    /// The runs, in the order of the rows.
+    /// The runs, in the order of the rows; of rows that are several runs the first.
     pub fn ids(&self) -> &[RunId] {
         &self.ids
     }
 
-    pub fn best(&self, metric: Metric) -> Option<f64> {
-        self.best[metric as usize]
+    /// How many runs are older than this one; none where too many are shown to tell their markers apart.
+    pub fn rank(&self, id: &RunId) -> Option<usize> {
+        self.ranks.get(id).copied()
+    }
+
+    /// Characters of a column's widest cell.
+    pub fn width(&self, column: usize) -> u16 {
+        self.widths.get(column).copied().unwrap_or_default()
+    }
+
+    /// The columns that rows can be sorted by with a key.
+    pub fn sortable(&self) -> Vec<Column> {
+        let is_label = |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
+        self.table.columns.iter().filter(|column| !is_label(column)).cloned().collect()
     }
 }
 
 impl Model {
-    /// All runs as the compare screen shows them: filtered, and in its order.
-    pub fn comparison(&self) -> Table {
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let mut table = table(&self.runs, files, Selection::All);
-        if let Screen::Compare(view) = &self.open {
-            let filter = &view.list.filter;
-            let matches = |id: &RunId| self.runs.get(id).is_some_and(|run| filter.matches(&Subject::of_run(run)));
-            table.rows.retain(|row| matches(&row.run));
-            arrange(&mut table, view);
-        }
-        table
+    /// What the open comparison shows; what it would show from elsewhere.
+    pub fn comparison_options(&self) -> Options {
+        if let Screen::Compare(view) = &self.open { view.options() } else { CompareView::default().options() }
     }
 
-    /// Makes the open comparison's rows anew where they have changed.
+    /// The table of these options.
+    pub fn comparison(&self, options: &Options) -> Table {
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        table(&self.runs, files, options)
+    }
+
+    /// Makes the open comparison's table anew where it has changed.
     pub fn refresh_comparison(&mut self) {
         let Screen::Compare(view) = &self.open else { return };
         let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let made_from = Some(MadeFrom {
-            runs: self.runs.revision(),
-            stems: files.iter().map(|file| file.stem.clone()).collect(),
-            filter: view.list.filter.text().to_owned(),
-            sort: view.sort,
-            reversed: view.reversed,
-        });
+        let stems = files.iter().map(|file| file.stem.clone()).collect();
+        let made_from = Some((self.runs.revision(), stems, view.options()));
         if view.shown.made_from == made_from {
             return;
         }
-        let table = self.comparison();
-        let ids = table.rows.iter().map(|row| row.run.clone()).collect();
-        let best = Metric::ALL.map(|metric| table.best(metric));
+        let table = self.comparison(&view.options());
+        let measured = table.rows.iter().filter(|row| row.kind == Kind::Measured);
+        let ids: Vec<RunId> = measured.filter_map(|row| row.runs.first().cloned()).collect();
+        let drawn: HashSet<&RunId> = table.rows.iter().flat_map(|row| &row.runs).collect();
+        let ranks = if drawn.len() > MOST_MARKED {
+            HashMap::new()
+        } else {
+            let all = self.runs.iter().enumerate().filter(|(_, run)| drawn.contains(&run.id));
+            all.map(|(rank, run)| (run.id.clone(), rank)).collect()
+        };
+        let widths = (0..table.columns.len()).map(|column| width(&table, column)).collect();
         if let Screen::Compare(view) = &mut self.open {
-            view.shown = Shown { table, ids, best, made_from };
+            view.shown = Shown { table, ids, ranks, widths, made_from };
         }
     }
 }
 
-fn arrange(table: &mut Table, view: &CompareView) {
-    if let Some(figure) = view.sort.and_then(|column| Figure::ALL.get(column)) {
-        table.rows.sort_by(|a, b| figure.compare(a, b));
-    }
-    if view.reversed {
-        table.rows.reverse();
-    }
+/// Beyond so many runs nobody tells their markers apart.
+const MOST_MARKED: usize = 200;
+
+fn width(table: &Table, column: usize) -> u16 {
+    let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+    let widths = cells.map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    u16::try_from(widths.max().unwrap_or(0)).unwrap_or(u16::MAX)
 }

@@ -1,256 +1,246 @@
 //! ```text
-//!                               train   train     val   train     val    test   vs †   trainable
-//!    run                       time s     acc     acc    loss    loss     acc
-//!  ● EffNet, freeze            723.10  0.9412 ▸0.7204  0.1701  1.3010 ▸0.7188 +0.0035    354,148
-//!      published †             808.67  0.9467  0.7131  0.1640  1.3685  0.7153
-//! ▐● ResNet, resized input    2477.00  0.8544  0.6391  0.4402  1.4689  0.6270 +0.0056 24,058,788
+//!  5 runs · figures at the best epoch · sorted by val acc · differences to published †
+//!                               train   train     val   train     val    test  Δ test
+//!     run                      time s     acc    ▼acc    loss    loss     acc     acc
+//!  ● ◆ EffNet, freeze          723.10  0.9412 ▸0.7204  0.1701  1.3010 ▸0.7188 +0.0035
+//!        published †           808.67  0.9467  0.7131  0.1640  1.3685  0.7153
+//! ▐● ▲ ResNet, resized input  2477.00  0.8544  0.6391  0.4402  1.4689  0.6270 +0.0056
 //! ────────────────────────────────────────────────────────────────────────────────────────────────
-//!  val acc by epoch of all runs, the selected one bright
+//!  val acc by epoch of all runs, each in its colour and with its marker
 //! ```
 //! The study's table: every run, the published row below it, `▸` the best of a column among runs that are done. Columns that
 //! do not fit go from the right; → brings them.
+
+mod curves;
+mod sides;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Widget;
-use warmstart_schema::experiment::Reference;
-use warmstart_schema::state::Status;
 
 use super::experiments::mark_selected;
-use super::table::{self, Column};
-use super::{paint, run};
-use crate::compare::{Gain, Row};
-use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
-use crate::dashboard::format::{NOT_YET, count};
-use crate::dashboard::model::{CompareView, Figure, Model, Shown, published};
+use super::paint;
+use super::table::{self, Place};
+use crate::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
+use crate::dashboard::format::{NOT_YET, plural};
+use crate::dashboard::model::{CompareView, Curves, Model, Shown};
 use crate::dashboard::theme::THEME;
 
-/// The second line of the columns' titles; the first is a column's `title`.
-const SECOND: [&str; 11] = ["time s", "acc", "acc", "loss", "loss", "acc", "test", "", "trainable", "params", "id"];
-const COLUMNS: [Column; 11] = [
-    column("train", 8, 0),
-    column("train", 7, 1),
-    column("val", 7, 2),
-    column("train", 7, 3),
-    column("val", 7, 4),
-    column("test", 7, 5),
-    column("vs †", 7, 6),
-    column("trainable", 11, 7),
-    column("not", 11, 8),
-    column("all", 11, 9),
-    column("run", 20, 10),
-];
 /// Characters that a name gets at least, and at most.
-const NAME: (u16, u16) = (24, 36);
+const NAME: (u16, u16) = (22, 36);
 const GAP: u16 = 1;
-
-const fn column(title: &'static str, width: u16, order: u8) -> Column {
-    Column { title, width, is_figure: true, order }
-}
-
-/// A line of the table.
-enum TableLine<'a> {
-    Measured(usize, &'a Row),
-    Gain(&'a Gain),
-    Published(&'a Reference),
-}
+/// Below this the chart is drawn only where a key asked for it.
+const ROOM_FOR_CHART: u16 = 30;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
     let shown = &view.shown;
-    let selected = view.list.selection.index(shown.ids());
+    let selected = view.list.selection.index(shown.ids()).and_then(|index| shown.ids().get(index));
+    let row = selected.and_then(|id| shown.table().rows.iter().find(|row| row.runs.first() == Some(id)));
     let buf = frame.buffer_mut();
-    let chart = if area.height >= 30 { (area.height / 2).min(20) } else { 0 };
-    let [head, body, note, rule, chart] = area.layout(&Layout::vertical([
-        Constraint::Length(2),
+    let [title, table, note, rule, chart] = area.layout(&Layout::vertical([
+        Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(1),
-        Constraint::Length(chart.min(1)),
-        Constraint::Length(chart),
+        Constraint::Length(chart_height(area, view).min(1)),
+        Constraint::Length(chart_height(area, view)),
     ]));
-    let inner = Rect { x: head.x + 3, width: head.width.saturating_sub(4), ..head };
-    let scrolled = view.scrolled.min(COLUMNS.len() - 1);
-    let (name, mut columns) = table::fit(&COLUMNS[scrolled..], inner, NAME.0..=NAME.1, GAP);
-    for place in &mut columns {
-        place.column += scrolled;
-    }
-    draw_head(buf, head, name, &columns, view);
-    if shown.rows().is_empty() {
-        paint::left(buf, Rect { y: body.y, height: body.height, ..inner }, "No run fits the filter.", THEME.muted);
-    }
-    draw_lines(buf, body, name, &columns, shown, selected);
-    let row = selected.and_then(|index| shown.rows().get(index));
-    draw_note(buf, note, &columns, row);
+    draw_title(buf, title, model, view);
+    let hidden = if shown.table().rows.is_empty() {
+        let words = if view.list.filter.text().is_empty() { "No run yet." } else { "No run fits the filter." };
+        paint::left(buf, inset(paint::row(table, 1)), words, THEME.muted);
+        0
+    } else if view.options.transposed {
+        sides::draw(buf, table, view, row)
+    } else {
+        draw_table(buf, table, view, row)
+    };
+    draw_note(buf, note, shown.table(), hidden, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        draw_chart(buf, chart, model, shown, row);
+        curves::draw(buf, chart, model, view, row);
     }
 }
 
-fn draw_head(buf: &mut Buffer, head: Rect, name: Rect, columns: &[table::Place], view: &CompareView) {
+fn chart_height(area: Rect, view: &CompareView) -> u16 {
+    let is_asked_for = matches!(view.curves, Curves::Of(_)) || view.cursor.is_some();
+    match view.curves {
+        Curves::Hidden => 0,
+        _ if area.height >= ROOM_FOR_CHART || is_asked_for => (area.height / 2).min(20),
+        _ => 0,
+    }
+}
+
+fn inset(area: Rect) -> Rect {
+    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
+}
+
+/// What the table is, in words.
+fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
+    let options = view.options();
+    let shown = view.shown.table();
+    let measured = shown.measured().count();
+    let rows = if options.seeds { plural(measured, "row") } else { plural(measured, "run") };
+    let mut parts = vec![match options.selection {
+        Selection::Newest => format!("{rows}, the newest of each experiment"),
+        Selection::All | Selection::Runs(_) => rows,
+    }];
+    if !options.filter.is_empty() {
+        parts.push(format!("filter {}", options.filter.source()));
+    }
+    match &options.columns {
+        Columns::Config if shown.columns.len() == 2 => parts.push("their experiments do not differ".to_owned()),
+        Columns::Config => parts.push("where their experiments differ".to_owned()),
+        Columns::Differing => parts.push("columns that differ".to_owned()),
+        Columns::Standard | Columns::Named(_) => {}
+    }
+    if options.columns != Columns::Config {
+        parts.push(options.figures.words().to_owned());
+    }
+    if let Some(sort) = &options.sort {
+        parts.push(format!("by {}{}", sort.title(), if options.reversed { ", reversed" } else { "" }));
+    }
+    match &options.baseline {
+        Baseline::None => {}
+        Baseline::Published => parts.push("Δ to published".to_owned()),
+        Baseline::Run(id) => {
+            let label = model.runs.get(id).map_or("a run that is gone", crate::store::Run::label);
+            parts.push(format!("Δ to {label} {id}"));
+        }
+    }
+    if options.seeds {
+        parts.push("mean ± standard deviation (n)".to_owned());
+    }
+    paint::left(buf, inset(area), &parts.join(" · "), THEME.muted);
+}
+
+/// The columns that are drawn, by their place in the table: the name stands before them, the state is a glyph, and a run's
+/// long name is needed least.
+fn drawn_columns(table: &Table) -> Vec<usize> {
+    let all = || table.columns.iter().enumerate();
+    let is_figure = |column: &Column| !matches!(column, Column::Experiment | Column::State | Column::Run);
+    let figures = all().filter(|(_, column)| is_figure(column));
+    figures.chain(all().filter(|(_, column)| **column == Column::Run)).map(|(index, _)| index).collect()
+}
+
+/// A column's title on two lines.
+fn title(column: &Column) -> (String, String) {
+    if *column == Column::NonTrainable {
+        return ("not".to_owned(), "trainable".to_owned());
+    }
+    let title = column.title().replace("train time (s)", "train time_s");
+    match title.rsplit_once(' ') {
+        Some((first, second)) => (first.to_owned(), second.replace('_', " ")),
+        None => (String::new(), title),
+    }
+}
+
+/// One run below the other; returns how many columns there was no room for.
+fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>) -> usize {
+    let (shown, table) = (&view.shown, view.shown.table());
+    let [head, body] = area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]));
+    let indices = drawn_columns(table);
+    let scrolled = view.scrolled.min(indices.len().saturating_sub(1));
+    let kept = &indices[scrolled..];
+    let columns: Vec<table::Column> = kept.iter().zip(1..).map(|(index, order)| fitted(shown, *index, order)).collect();
+    let inner = Rect { x: area.x + 5, width: area.width.saturating_sub(6), ..area };
+    let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, GAP);
     let (first, second) = (paint::row(head, 0), paint::row(head, 1));
-    let title = match view.list.filter.text() {
-        "" => "run".to_owned(),
-        filter => format!("run: {filter}"),
-    };
-    paint::left(buf, Rect { y: second.y, height: second.height, ..name }, &title, THEME.label);
-    for place in columns {
-        let is_sorted = view.sort == Some(place.column);
+    paint::left(buf, Rect { y: second.y, height: second.height, ..name }, "run", THEME.label);
+    for place in &places {
+        let column = &table.columns[kept[place.column]];
+        let is_sorted = view.options.sort.as_ref() == Some(column);
         let style = if is_sorted { THEME.accent } else { THEME.label };
-        let column = &COLUMNS[place.column];
-        table::cell(buf, first, *place, column, column.title, style);
-        let arrow = if is_sorted { if view.reversed { "▲" } else { "▼" } } else { "" };
-        table::cell(buf, second, *place, column, &format!("{arrow}{}", SECOND[place.column]), style);
+        let (upper, lower) = title(column);
+        table::cell(buf, first, *place, &columns[place.column], &upper, style);
+        let arrow = if is_sorted { if view.options.reversed { "▲" } else { "▼" } } else { "" };
+        table::cell(buf, second, *place, &columns[place.column], &format!("{arrow}{lower}"), style);
     }
-}
-
-fn draw_lines(
-    buf: &mut Buffer,
-    area: Rect,
-    name: Rect,
-    columns: &[table::Place],
-    shown: &Shown,
-    selected: Option<usize>,
-) {
-    let lines = lines(shown.rows());
-    let is_selected = |line: &TableLine| matches!(line, TableLine::Measured(index, _) if selected == Some(*index));
-    let selected_line = lines.iter().position(is_selected).unwrap_or(0);
-    let offset = table::offset(selected_line, lines.len(), usize::from(area.height));
-    for (line, y) in lines[offset..].iter().zip(0..area.height) {
-        let row = paint::row(area, y);
-        let name = Rect { y: row.y, height: row.height, ..name };
-        match line {
-            TableLine::Measured(_, measured) => {
-                let (mark, style) = THEME.status(Some(measured.status));
-                paint::left(buf, Rect { x: row.x + 1, width: 1, ..row }, mark, style);
-                paint::left(buf, name, &measured.experiment, THEME.text);
-                for place in columns {
-                    let (text, style) = measured_cell(shown, measured, place.column);
-                    table::cell(buf, row, *place, &COLUMNS[place.column], &text, style);
-                }
-            }
-            TableLine::Gain(gain) => {
-                draw_below(buf, row, name, columns, &gain.title(), |column| gain_cell(gain, column));
-            }
-            TableLine::Published(reference) => {
-                draw_below(buf, row, name, columns, "published †", |column| published_cell(reference, column));
-            }
+    let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
+    let selected_line = table.rows.iter().position(is_selected).unwrap_or(0);
+    let offset = table::offset(selected_line, table.rows.len(), usize::from(body.height));
+    for (row, y) in table.rows[offset..].iter().zip(0..body.height) {
+        let line = paint::row(body, y);
+        draw_name(buf, line, Rect { y: line.y, height: line.height, ..name }, shown, row);
+        for place in &places {
+            let (text, style) = written(row, &row.cells[kept[place.column]]);
+            table::cell(buf, line, *place, &columns[place.column], &text, style);
         }
-        if is_selected(line) {
-            mark_selected(buf, row);
+        if is_selected(row) {
+            mark_selected(buf, line);
         }
     }
+    kept.len() - places.len()
 }
 
-/// A line that belongs to the one above it.
-fn draw_below(
-    buf: &mut Buffer,
-    row: Rect,
-    name: Rect,
-    columns: &[table::Place],
-    title: &str,
-    cell: impl Fn(usize) -> String,
-) {
-    let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
-    paint::left(buf, inner, title, THEME.muted);
-    for place in columns {
-        table::cell(buf, row, *place, &COLUMNS[place.column], &cell(place.column), THEME.muted);
+fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
+    let column = &shown.table().columns[index];
+    let (upper, lower) = title(column);
+    let titles = [upper, lower].map(|line| u16::try_from(line.chars().count()).unwrap_or(u16::MAX));
+    // The arrow of what is sorted by must not make a column wider.
+    let width = shown.width(index).max(titles[0]).max(titles[1].saturating_add(1)).min(40);
+    table::Column { title: "", width, is_figure: *column != Column::Run, order }
+}
+
+fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row) {
+    if row.kind != Kind::Measured {
+        let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
+        paint::left(buf, inner, &label(row), THEME.muted);
+        return;
+    }
+    let (status, style) = THEME.status(row.status);
+    paint::left(buf, Rect { x: line.x + 1, width: 1, ..line }, status, style);
+    if let Some((marker, style)) = marker(shown, row) {
+        paint::left(buf, Rect { x: line.x + 3, width: 1, ..line }, marker, style);
+    }
+    paint::left(buf, name, &row.experiment, THEME.text);
+}
+
+/// What a row is called.
+fn label(row: &Row) -> String {
+    match (row.kind, &row.gain) {
+        (Kind::Published, _) => format!("published {}", row.mark.as_deref().unwrap_or_default()),
+        (Kind::Gain, Some(gain)) => gain.title(),
+        _ => row.experiment.clone(),
     }
 }
 
-/// Each run and what it gained over the one that it started from, and below the last of those that share it the
-/// published row.
-fn lines(rows: &[Row]) -> Vec<TableLine<'_>> {
-    let mut lines = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        lines.push(TableLine::Measured(index, row));
-        lines.extend(row.gain.as_ref().map(TableLine::Gain));
-        let same_below =
-            rows.get(index + 1).is_some_and(|next| next.stem == row.stem && next.reference == row.reference);
-        lines.extend(row.reference.as_ref().filter(|_| !same_below).map(TableLine::Published));
+/// A row's own marker and colour; none where there are too many to tell apart.
+fn marker(shown: &Shown, row: &Row) -> Option<(&'static str, Style)> {
+    row.runs.first().and_then(|id| shown.rank(id)).map(|rank| THEME.run(rank))
+}
+
+/// A cell as it is drawn.
+fn written(row: &Row, cell: &Cell) -> (String, Style) {
+    let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
+    match (cell.best, row.kind) {
+        (true, _) => (format!("▸{text}"), THEME.best),
+        (false, Kind::Gain | Kind::Published) => (text, THEME.muted),
+        (false, Kind::Measured) => (text, THEME.text),
     }
-    lines
-}
-
-fn measured_cell(shown: &Shown, row: &Row, column: usize) -> (String, Style) {
-    let Some(figure) = Figure::ALL.get(column) else { return (row.run.to_string(), THEME.muted) };
-    let Some(value) = figure.of(row) else { return (NOT_YET.to_owned(), THEME.muted) };
-    match figure {
-        Figure::Metric(metric) => {
-            let is_best = row.status == Status::Finished && shown.best(*metric) == Some(value);
-            let mark = if is_best { "▸" } else { "" };
-            (format!("{mark}{}", metric.format(value)), if is_best { THEME.best } else { THEME.text })
-        }
-        Figure::Gain => (format!("{value:+.4}"), THEME.text),
-        Figure::Trainable => (params(row, |params| params.trainable), THEME.text),
-        Figure::NotTrainable => (params(row, warmstart_schema::architecture::ParamCounts::non_trainable), THEME.text),
-        Figure::Total => (params(row, |params| params.total), THEME.text),
-    }
-}
-
-fn params(row: &Row, of: fn(&warmstart_schema::architecture::ParamCounts) -> u64) -> String {
-    row.params.as_ref().map_or_else(|| NOT_YET.to_owned(), |params| count(of(params)))
-}
-
-fn gain_cell(gain: &Gain, column: usize) -> String {
-    let Some(Figure::Metric(metric)) = Figure::ALL.get(column) else { return String::new() };
-    gain.figures.get(*metric).map_or_else(String::new, |figure| metric.format_difference(figure))
-}
-
-fn published_cell(reference: &Reference, column: usize) -> String {
-    let Some(Figure::Metric(metric)) = Figure::ALL.get(column) else { return String::new() };
-    published(reference, *metric).map_or_else(|| NOT_YET.to_owned(), |figure| metric.format(figure))
 }
 
 /// What the marks mean, and what a reader should know of the selected run's published row.
-fn draw_note(buf: &mut Buffer, area: Rect, columns: &[table::Place], row: Option<&Row>) {
-    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    let mut spans = vec![Span::styled("▸ best of the runs that are done", THEME.muted)];
+fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Option<&Row>) {
+    let mut spans = Vec::new();
+    if hidden > 0 {
+        let what = if table.transposed { "more runs" } else { "more columns" };
+        spans.push(Span::styled(format!("→ {hidden} {what}   "), THEME.muted));
+    }
+    if table.has_best() {
+        spans.push(Span::styled("▸ best of the runs that are done   ", THEME.muted));
+    }
     if let Some(reference) = row.and_then(|row| row.reference.as_ref()) {
         let note = reference.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
-        spans.push(Span::styled(format!("   † {}{note}", reference.source), THEME.muted));
+        let is_it = |row: &&Row| row.kind == Kind::Published && row.reference.as_ref() == Some(reference);
+        let mark = table.rows.iter().find(is_it).and_then(|row| row.mark.as_deref()).unwrap_or("†");
+        spans.push(Span::styled(format!("{mark} {}{note}", reference.source), THEME.muted));
     }
-    let hidden = COLUMNS.len().saturating_sub(columns.last().map_or(0, |place| place.column + 1));
-    if hidden > 0 {
-        spans.insert(0, Span::styled(format!("→ {hidden} more columns   "), THEME.muted));
-    }
-    paint::left_line(buf, area, &Line::from(spans));
+    paint::left_line(buf, inset(area), &Line::from(spans));
 }
 
-/// Validation accuracy of all runs on one pair of axes.
-fn draw_chart(buf: &mut Buffer, area: Rect, model: &Model, shown: &Shown, selected: Option<&Row>) {
-    let area = run::inset(area);
-    let [title, plot] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
-    let mut spans = vec![Span::styled("validation accuracy by epoch", THEME.title)];
-    if let Some(row) = selected {
-        spans.push(Span::styled(format!("  ● {}", row.experiment), THEME.validation));
-        spans.push(Span::styled("  · the others", THEME.train));
-    }
-    paint::left_line(buf, title, &Line::from(spans));
-    let is_selected = |row: &Row| selected.is_some_and(|selected| selected.run == row.run);
-    let curve = |row: &Row| {
-        let epochs = model.runs.get(&row.run).map_or(&[][..], |run| &run.state.epochs);
-        Curve::new(epochs.iter().map(|epoch| (f64::from(epoch.epoch), epoch.val_acc)))
-    };
-    // The selected one last, over the others.
-    let mut rows: Vec<&Row> = shown.rows().iter().collect();
-    rows.sort_by_key(|row| is_selected(row));
-    let curves: Vec<Curve> = rows.iter().map(|row| curve(row)).collect();
-    let series: Vec<Series> = rows
-        .iter()
-        .zip(&curves)
-        .map(|(row, curve)| {
-            if is_selected(row) {
-                Series { curve, style: THEME.validation, mark: Some("●"), faint: false }
-            } else {
-                Series { curve, style: THEME.train, mark: None, faint: false }
-            }
-        })
-        .collect();
-    let last = curves.iter().filter_map(Curve::reach).map(|reach| reach.1).fold(2.0, f64::max);
-    let values = curves.iter().flat_map(Curve::points).map(|point| point.1);
-    let (x, y) = (Axis::linear(1.0, last).in_unit(Unit::Whole), Axis::around(values));
-    Chart { series: &series, x, y, best: &[], events: &[], cursor: None, ascii: model.look.ascii }.render(plot, buf);
+/// Where a cell of a column is drawn.
+fn place(column: usize, x: u16, width: u16) -> Place {
+    Place { column, x, width }
 }

@@ -15,8 +15,9 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::{help, paint};
+use crate::compare::Format;
 use crate::dashboard::keys::Context;
-use crate::dashboard::model::{FORMATS, Model, Pane, Popup, Screen};
+use crate::dashboard::model::{Model, Pane, Popup, Screen};
 use crate::dashboard::theme::THEME;
 
 /// Longer lines are wrapped: nobody reads across a wide screen.
@@ -27,7 +28,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let width = usize::from(area.width.saturating_sub(4)).min(MOST);
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
-        Popup::Export { chosen } => ("export the comparison as", formats(*chosen), 0),
+        Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
         Popup::Help { down } => ("keys", help::lines(beneath(model)), *down),
         Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
     };
@@ -48,13 +49,20 @@ fn question(lines: &[String], nothing_follows: bool, width: usize) -> Vec<Line<'
     text
 }
 
-fn formats(chosen: usize) -> Vec<Line<'static>> {
-    let row = |(index, (_, name, extension)): (usize, (_, &'static str, &'static str))| {
+/// The formats, and the command that prints the chosen one.
+fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
+    let row = |(index, format): (usize, Format)| {
         let is_chosen = index == chosen;
+        let (name, extension) = (format.name(), format.extension());
         let text = format!("{} {name:<10} compare-….{extension:<4} ", if is_chosen { "▸" } else { " " });
         Line::styled(text, if is_chosen { THEME.selected } else { THEME.text })
     };
-    FORMATS.into_iter().enumerate().map(row).collect()
+    let mut lines: Vec<Line> = Format::ALL.into_iter().enumerate().map(row).collect();
+    let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
+    let command = model.comparison_options().command(format);
+    lines.extend([Line::default(), Line::styled("the same on the command line:", THEME.label)]);
+    lines.extend(paint::wrap(&command, width).into_iter().map(|line| Line::styled(line, THEME.text)));
+    lines
 }
 
 /// The screen's own context, popup or not.

@@ -64,7 +64,8 @@ impl Frames {
         }
     }
 
-    fn send(&self, frame: Vec<u8>) -> io::Result<()> {
+    /// Sends bytes after whatever is on its way.
+    pub fn send(&self, frame: Vec<u8>) -> io::Result<()> {
         self.shared.busy.store(true, Ordering::Release);
         self.queue.send(frame).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }

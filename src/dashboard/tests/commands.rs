@@ -19,6 +19,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Advance => "advance".to_owned(),
         Effect::Export { extension, .. } => format!("export {extension}"),
         Effect::ReadWorkerLog(id) => format!("read {id}"),
+        Effect::Copy(text) => format!("copy {text}"),
         Effect::Suspend => "suspend".to_owned(),
         Effect::Repaint => "repaint".to_owned(),
         Effect::Leave => "leave".to_owned(),
@@ -89,8 +90,9 @@ fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_i
     assert_eq!(labels(&model), ["ResNet, resized input"]);
     press(&mut model, "c/val_acc>25%<enter>");
     let Screen::Compare(view) = &model.open else { panic!() };
-    assert!(view.shown.rows().iter().all(|row| row.figures.get(crate::compare::Metric::ValAcc) > Some(0.25)));
-    assert_eq!(view.shown.rows().len(), 4);
+    let acc = |id| model.runs.get(id).and_then(|run| run.state.best_epoch()).map(|epoch| epoch.val_acc);
+    assert!(view.shown.ids().iter().all(|id| acc(id) > Some(0.25)));
+    assert_eq!(view.shown.ids().len(), 4);
 }
 
 #[test]
@@ -100,9 +102,10 @@ fn a_stopped_run_is_resumed_at_once() {
 
 #[test]
 fn exports_offer_every_format() {
-    for (keys, extension) in [("E<enter>", "csv"), ("Ej<enter>", "md"), ("Ejj<enter>", "tex"), ("Ejjj<enter>", "json")]
-    {
-        assert_eq!(asked(keys), [format!("export {extension}")]);
+    let extensions = ["csv", "md", "tex", "json", "html", "txt"];
+    for (down, extension) in extensions.iter().enumerate() {
+        let keys = format!("E{}<enter>", "j".repeat(down));
+        assert_eq!(asked(&keys), [format!("export {extension}")]);
     }
     assert!(asked("E<esc>").is_empty());
 }

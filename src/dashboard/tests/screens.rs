@@ -45,6 +45,10 @@ fn a_run_that_failed() {
 #[test]
 fn the_comparison() {
     pictures("compare", &after("coooj"));
+    pictures("compare-differing", &after("cd"));
+    pictures("compare-config", &after("cD"));
+    pictures("compare-chart", &after("cv]]]j"));
+    pictures("compare-transposed", &after("cjpt"));
 }
 
 #[test]

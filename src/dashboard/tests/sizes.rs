@@ -8,7 +8,7 @@ use super::{drawn, press, text};
 use crate::dashboard::model::Model;
 
 /// Keys that lead to every screen and popup.
-const PLACES: [&str; 20] = [
+const PLACES: [&str; 23] = [
     "",
     "G",
     "jj<enter>",
@@ -24,6 +24,9 @@ const PLACES: [&str; 20] = [
     "jjjjj<enter>l",
     "c",
     "coo<right>",
+    "cjjt<down>",
+    "cDv]",
+    "cdpg",
     "?",
     "a",
     "jjs",
@@ -70,7 +73,7 @@ fn every_size_with_nothing() {
 
 #[test]
 fn random_keys() {
-    const KEYS: &[u8] = b"jkhlgGraspSuocOE/?yn qexm+-[],.0123567";
+    const KEYS: &[u8] = b"jkhlgGraspSuocOE/?yn qexm+-[],.0123567dDtbwvY";
     for make in [typical, hostile] {
         let (mut model, mut random) = (make(), SplitMix64::new(7));
         for step in 0..20_000 {

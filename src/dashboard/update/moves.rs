@@ -1,7 +1,8 @@
 //! Moving within the open screen.
 
+use crate::compare::Format;
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{FORMATS, Figure, Model, Pane, Popup, Screen, Selection, places};
+use crate::dashboard::model::{Model, Pane, Popup, Screen, places};
 
 /// Rows in a page: fixed, so that moving does not depend on what was drawn.
 const PAGE: isize = 10;
@@ -17,7 +18,7 @@ pub fn move_selection(model: &mut Model, command: Command) {
         _ => isize::MAX,
     };
     match &mut model.popup {
-        Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(FORMATS.len() - 1),
+        Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
         Some(Popup::Help { down }) => *down = scrolled(*down, by, crate::dashboard::screen::help_height()),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
         Some(Popup::Question { .. }) => {}
@@ -34,7 +35,7 @@ fn move_in_screen(model: &mut Model, by: isize) {
     let log_height = model.log_height();
     match &mut model.open {
         Screen::Experiments(list) => list.selection.step(&entries, by),
-        Screen::Compare(view) => view.list.selection.step(view.shown.ids(), by),
+        Screen::Compare(view) => super::comparison::move_down(view, by),
         // The end of the log is where it grows: up counts from there.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
@@ -47,26 +48,6 @@ fn move_in_screen(model: &mut Model, by: isize) {
 /// The first column of the comparison.
 pub fn sideways(model: &mut Model, right: bool) {
     if let Screen::Compare(view) = &mut model.open {
-        let to = if right { view.scrolled + 1 } else { view.scrolled.saturating_sub(1) };
-        view.scrolled = to.min(Figure::ALL.len());
-    }
-}
-
-/// Sorts by the next column; after the last one in the order of the experiments.
-pub fn sort(model: &mut Model) {
-    if let Screen::Compare(view) = &mut model.open {
-        view.sort = match view.sort {
-            None => Some(0),
-            Some(column) => Some(column + 1).filter(|column| *column < Figure::ALL.len()),
-        };
-        view.reversed = false;
-        view.list.selection = Selection::default();
-    }
-}
-
-pub fn reverse(model: &mut Model) {
-    if let Screen::Compare(view) = &mut model.open {
-        view.reversed = !view.reversed;
-        view.list.selection = Selection::default();
+        super::comparison::move_right(view, if right { 1 } else { -1 });
     }
 }

@@ -1,0 +1,58 @@
+//! An experiment as a flat list of fields, and where two of them differ.
+
+use std::collections::BTreeSet;
+
+use serde_yaml::Value as Yaml;
+use warmstart_schema::experiment::Experiment;
+
+/// The experiment's fields by their paths, in the order of the file; what only describes it is left out.
+pub fn fields(experiment: &Experiment) -> Vec<(String, String)> {
+    // An experiment is plain data: it cannot fail to serialize.
+    let yaml = serde_yaml::to_value(experiment).unwrap_or_default();
+    let mut fields = Vec::new();
+    flatten("", &yaml, &mut fields);
+    fields
+        .retain(|(path, _)| !["name", "group", "question"].contains(&path.as_str()) && !path.starts_with("reference."));
+    fields
+}
+
+fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
+    match yaml {
+        Yaml::Mapping(map) => {
+            for (key, value) in map.iter().filter_map(|(key, value)| Some((key.as_str()?, value))) {
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                flatten(&path, value, fields);
+            }
+        }
+        Yaml::Bool(value) => fields.push((path.to_owned(), value.to_string())),
+        Yaml::Number(value) => fields.push((path.to_owned(), value.to_string())),
+        Yaml::String(text) => fields.push((path.to_owned(), text.clone())),
+        // An experiment has neither lists nor tags.
+        Yaml::Null | Yaml::Sequence(_) | Yaml::Tagged(_) => {}
+    }
+}
+
+/// The paths whose values are not the same in all of these, in the order of the file. A field that is left out in one
+/// differs.
+pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let paths = all.iter().flat_map(|fields| fields.iter().map(|(path, _)| path));
+    let paths: Vec<&String> = paths.filter(|path| seen.insert(*path)).collect();
+    let mut differing: Vec<&String> = paths
+        .into_iter()
+        .filter(|path| {
+            let mut values = all.iter().map(|fields| value(fields, path));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        })
+        .collect();
+    // A field that only a later one has belongs beside those of its own section.
+    let section = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+    let order: Vec<String> = differing.iter().map(|path| section(path)).collect();
+    differing.sort_by_key(|path| order.iter().position(|other| *other == section(path)));
+    differing.into_iter().cloned().collect()
+}
+
+pub fn value<'a>(fields: &'a [(String, String)], path: &str) -> Option<&'a str> {
+    fields.iter().find(|(other, _)| other == path).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,82 @@
+//! A table as rows of tiles, its titles included, turned where it is transposed; each format writes tiles its own way.
+
+use super::{Column, Kind, Table};
+
+/// What stands at a place of the grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tile {
+    /// None where nothing was measured.
+    pub text: Option<String>,
+    /// Of a footnote.
+    pub mark: Option<String>,
+    pub best: bool,
+    /// None of a title.
+    pub kind: Option<Kind>,
+    /// A name beneath another one's.
+    pub is_below: bool,
+    /// Of a title: whether the upper or the lower end is the better one.
+    pub better: Option<bool>,
+}
+
+/// All tiles, the titles first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grid {
+    pub rows: Vec<Vec<Tile>>,
+    /// Of each column: whether it holds numbers, which stand at the right.
+    pub is_figure: Vec<bool>,
+}
+
+impl Grid {
+    pub fn of(table: &Table) -> Self {
+        let mut rows = vec![table.columns.iter().map(title).collect::<Vec<_>>()];
+        for row in &table.rows {
+            let tiles = row.cells.iter().zip(&table.columns).map(|(cell, column)| {
+                let is_name = *column == Column::Experiment;
+                Tile {
+                    text: cell.value.shown(),
+                    mark: row.mark.clone().filter(|_| is_name),
+                    best: cell.best,
+                    kind: Some(row.kind),
+                    is_below: is_name && row.kind != Kind::Measured,
+                    better: None,
+                }
+            });
+            rows.push(tiles.collect());
+        }
+        if table.transposed {
+            let is_figure = (0..rows.len()).map(|column| column > 0).collect();
+            return Self { rows: turned(&rows), is_figure };
+        }
+        let is_figure = (0..table.columns.len()).map(|index| is_figure(table, index)).collect();
+        Self { rows, is_figure }
+    }
+}
+
+fn title(column: &Column) -> Tile {
+    let better = if let Column::Metric(metric) = column { Some(metric.higher_is_better()) } else { None };
+    Tile { text: Some(column.title()), mark: None, best: false, kind: None, is_below: false, better }
+}
+
+/// Whether everything in a column is a number or nothing.
+fn is_figure(table: &Table, index: usize) -> bool {
+    match &table.columns[index] {
+        Column::Experiment | Column::Run | Column::State => false,
+        Column::Config(_) => table.measured().all(|row| {
+            let value = &row.cells[index].value;
+            value.is_number() || value.shown().is_none()
+        }),
+        _ => true,
+    }
+}
+
+fn turned(rows: &[Vec<Tile>]) -> Vec<Vec<Tile>> {
+    let width = rows.first().map_or(0, Vec::len);
+    (0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect()
+}
+
+/// A tile with an arrow towards the better end, and its mark.
+pub fn decorated(tile: &Tile, text: &str, [up, down]: [&str; 2], mark: impl Fn(&str) -> String) -> String {
+    let arrow = tile.better.map(|up_is_better| format!(" {}", if up_is_better { up } else { down }));
+    let mark = tile.mark.as_deref().map(mark);
+    format!("{text}{}{}", arrow.unwrap_or_default(), mark.unwrap_or_default())
+}

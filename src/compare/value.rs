@@ -1,0 +1,124 @@
+//! What a cell holds, and how it is written.
+
+use std::cmp::Ordering;
+
+use super::Metric;
+
+/// A cell's content.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Not measured, or not known.
+    Absent,
+    /// There is nothing of that kind here.
+    Blank,
+    Text(String),
+    Count(u64),
+    Figure {
+        metric: Metric,
+        /// The mean, where it is of several runs.
+        figure: f64,
+        spread: Option<Spread>,
+    },
+    Difference {
+        metric: Metric,
+        difference: f64,
+    },
+}
+
+/// Of a mean.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// The sample's standard deviation (n − 1); none of a single figure.
+    pub deviation: Option<f64>,
+    /// How many figures there are.
+    pub n: usize,
+}
+
+impl Value {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub fn figure(metric: Metric, figure: Option<f64>) -> Self {
+        figure.map_or(Self::Absent, |figure| Self::Figure { metric, figure, spread: None })
+    }
+
+    pub fn difference(metric: Metric, difference: Option<f64>) -> Self {
+        difference.map_or(Self::Absent, |difference| Self::Difference { metric, difference })
+    }
+
+    /// As people read it; none for what is not measured.
+    pub fn shown(&self) -> Option<String> {
+        Some(match self {
+            Self::Absent => return None,
+            Self::Blank => String::new(),
+            Self::Text(text) => text.clone(),
+            Self::Count(count) => thousands(*count),
+            Self::Figure { metric, figure, spread: None } => metric.format(*figure),
+            Self::Figure { metric, figure, spread: Some(Spread { deviation: None, n }) } => {
+                format!("{} ({n})", metric.format(*figure))
+            }
+            Self::Figure { metric, figure, spread: Some(Spread { deviation: Some(deviation), n }) } => {
+                format!("{} ± {} ({n})", metric.format(*figure), metric.format(*deviation))
+            }
+            Self::Difference { metric, difference } => metric.format_difference(*difference),
+        })
+    }
+
+    pub fn is_number(&self) -> bool {
+        match self {
+            Self::Text(text) => text.parse::<f64>().is_ok(),
+            Self::Absent | Self::Blank => false,
+            Self::Count(_) | Self::Figure { .. } | Self::Difference { .. } => true,
+        }
+    }
+
+    /// The number that it is sorted by.
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(*count as f64),
+            Self::Figure { figure, .. } => Some(*figure),
+            Self::Difference { difference, .. } => Some(*difference),
+            Self::Text(text) => text.parse().ok(),
+            Self::Absent | Self::Blank => None,
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Absent | Self::Blank) || self.number().is_some_and(f64::is_nan)
+    }
+
+    /// The better, or the smaller, one first; what is not measured, or is no number, last either way.
+    pub fn order(&self, other: &Self, reversed: bool) -> Ordering {
+        let last = self.is_last().cmp(&other.is_last());
+        if last.is_ne() || self.is_last() {
+            return last;
+        }
+        let order = match (self.number(), other.number()) {
+            (Some(a), Some(b)) if self.higher_is_better() => b.total_cmp(&a),
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => self.shown().cmp(&other.shown()),
+        };
+        if reversed { order.reverse() } else { order }
+    }
+
+    fn higher_is_better(&self) -> bool {
+        match self {
+            Self::Figure { metric, .. } | Self::Difference { metric, .. } => metric.higher_is_better(),
+            _ => false,
+        }
+    }
+}
+
+/// A count with its thousands apart.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

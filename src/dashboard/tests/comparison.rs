@@ -1,0 +1,157 @@
+//! What is on screen is what is exported, and the same as the command line prints.
+
+use warmstart_schema::seed::SplitMix64;
+use warmstart_schema::state::Liveness;
+
+use super::fixtures::{LIVE, data, id, typical};
+use super::{drawn, press, text};
+use crate::cli::printed;
+use crate::compare::{Column, Format, Metric, render};
+use crate::dashboard::effect::Effect;
+use crate::dashboard::message::Message;
+use crate::dashboard::model::{Model, Screen};
+use crate::dashboard::update::update;
+use crate::store::Change;
+
+/// The recorded runs as their folders tell: no worker has any of them.
+fn recorded() -> Model {
+    let mut model = typical();
+    let free = vec![Change::Liveness { id: id(LIVE), liveness: Liveness::Free }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes: free });
+    press(&mut model, "c");
+    model
+}
+
+/// What the command line prints for a command that the dashboard shows, read as a shell reads it.
+fn printed_by(command: &str) -> String {
+    let words = command.replacen("warmstart", "printf '%s\\0'", 1);
+    let output = std::process::Command::new("sh").args(["-c", &words]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    let folders = ["--experiments", "experiments", "--checkpoints", "runs"]
+        .map(|word| if word.starts_with('-') { word.to_owned() } else { data().join(word).display().to_string() });
+    let words: Vec<String> = words.split_terminator('\0').map(str::to_owned).chain(folders).collect();
+    printed(&words).unwrap_or_else(|error| panic!("{command}: {error}"))
+}
+
+/// Presses the keys that export in a format and copy the command, and expects both to say the same.
+fn assert_same(model: &mut Model, format: usize) {
+    let down = "j".repeat(format);
+    let exported = press(model, &format!("E{down}<enter>"));
+    let copied = press(model, &format!("E{down}y"));
+    let command = press(model, &format!("E{down}c"));
+    let (Effect::Export { text, .. }, Effect::Copy(copied), Effect::Copy(command)) =
+        (&exported[0], &copied[0], &command[0])
+    else {
+        panic!("{exported:?} {command:?}")
+    };
+    assert_eq!(text, copied);
+    assert_eq!(*text, printed_by(command), "{command}");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    assert_eq!(*text, render(view.shown.table(), Format::ALL[format], None), "what is on screen");
+}
+
+#[test]
+fn every_option_gives_what_the_command_line_prints_in_every_format() {
+    for keys in ["", "d", "D", "t", "g", "b", "bb", "p", "jjp", "w", "ooo", "oooO", "O", "dt", "oxox", "/lite0<enter>"]
+    {
+        for format in 0..Format::ALL.len() {
+            let mut model = recorded();
+            press(&mut model, keys);
+            assert_same(&mut model, format);
+        }
+    }
+}
+
+#[test]
+fn any_sequence_of_options_gives_what_the_command_line_prints() {
+    const KEYS: &[u8] = b"dDtgbpwoOxvjk[]";
+    let (mut model, mut random) = (recorded(), SplitMix64::new(11));
+    for step in 0..150 {
+        let key = char::from(KEYS[usize::try_from(random.below(KEYS.len() as u64)).unwrap()]);
+        press(&mut model, &key.to_string());
+        assert_same(&mut model, step % Format::ALL.len());
+    }
+}
+
+#[test]
+fn what_is_drawn_is_the_table() {
+    for keys in ["", "d", "bb", "jp", "t", "D"] {
+        let mut model = recorded();
+        press(&mut model, keys);
+        let picture = text(&drawn(&model, 200, 60));
+        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+        let table = view.shown.table();
+        for row in &table.rows {
+            for (cell, column) in row.cells.iter().zip(&table.columns) {
+                // The state is a glyph, and a long list of runs has no room for the last columns.
+                let is_drawn = !matches!(column, Column::State) && (table.transposed || *column != Column::Run);
+                let shown =
+                    cell.value.shown().filter(|_| is_drawn && matches!(column, Column::Metric(_) | Column::Delta(_)));
+                if let Some(shown) = shown {
+                    assert!(picture.contains(&shown), "{keys}: {shown}\n{picture}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn differences_are_to_the_pinned_run() {
+    let mut model = recorded();
+    press(&mut model, "jp");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    let table = view.shown.table();
+    let at = |column: Column| table.columns.iter().position(|other| *other == column).unwrap();
+    let (delta, acc) = (at(Column::Delta(Metric::ValAcc)), at(Column::Metric(Metric::ValAcc)));
+    let figures: Vec<(f64, f64)> = table
+        .measured()
+        .map(|row| {
+            let number = |index: usize| row.cells[index].value.shown().unwrap().parse::<f64>().unwrap();
+            (number(acc), number(delta))
+        })
+        .collect();
+    let pinned = figures[1].0;
+    assert!(figures.len() == 5 && figures[1].1.abs() < f64::EPSILON);
+    for (acc, delta) in figures {
+        assert!((acc - pinned - delta).abs() < 1.1e-4, "{acc} {delta}");
+    }
+}
+
+#[test]
+fn the_cursor_reads_every_run_at_one_epoch() {
+    let mut model = recorded();
+    press(&mut model, "]]]");
+    let picture = text(&drawn(&model, 120, 40));
+    let legend = picture.lines().find(|line| line.contains("at epoch 3")).unwrap();
+    let mut figures: Vec<&str> = legend.split_whitespace().filter(|word| word.starts_with("0.")).collect();
+    figures.sort_unstable();
+    let mut expected: Vec<String> = model
+        .runs
+        .iter()
+        .map(|run| format!("{:.4}", run.state.epochs.iter().find(|epoch| epoch.epoch == 3).unwrap().val_acc))
+        .collect();
+    expected.sort();
+    assert_eq!(figures, expected, "{legend}");
+    press(&mut model, "v");
+    assert!(text(&drawn(&model, 120, 40)).contains("validation loss by epoch"));
+}
+
+#[test]
+fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
+    let mut model = recorded();
+    let changes = (0..900)
+        .flat_map(|number| {
+            let run = model.runs.get(&id(LIVE)).unwrap();
+            let id = id(&format!("20270101-000000-{number:04x}"));
+            let mut info = run.info.clone().unwrap();
+            info.id = id.clone();
+            [Change::Added { id, info: Ok(info), experiment: run.experiment.clone() }]
+        })
+        .collect();
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    assert!(press(&mut model, "Y").is_empty());
+    let said = &model.report.as_ref().unwrap().text;
+    assert!(said.contains("E writes a file"), "{said}");
+}
