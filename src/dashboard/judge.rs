@@ -1,14 +1,15 @@
 //! Judgements on a run, in sentences: what is wrong with it, or seems so, and what to do.
 
-use warmstart_schema::event::{Level, Phase};
-use warmstart_schema::experiment::Monitor;
+mod learning;
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
-use super::format::{figure, plural};
+use super::format::plural;
 use crate::store::{Run, Trouble};
-
-/// Epochs without improvement that are worth a word.
-const STUCK: u32 = 3;
 
 /// A sentence and how much it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,23 @@ pub struct Alert {
 
 /// All that is to be said of a run at a time, the worst first.
 pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
-    let rules = [unreadable, trouble, moved_though_frozen, not_a_number, stuck, not_exact, damaged];
+    let rules = [
+        unreadable,
+        trouble,
+        moved_though_frozen,
+        learning::not_a_number,
+        learning::diverges,
+        learning::guesses,
+        learning::learns_nothing,
+        learning::overfits,
+        learning::stuck,
+        machine::nearly_full,
+        machine::unsaved,
+        machine::idle,
+        damaged,
+        not_exact,
+        learning::uneven,
+    ];
     let mut alerts: Vec<Alert> = rules.iter().filter_map(|rule| rule(run, now)).collect();
     alerts.sort_by_key(|alert| match alert.level {
         Level::Error => 0,
@@ -53,41 +70,6 @@ fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
         Level::Error,
         format!("something in the {} frozen tensors moved during training: do not trust this run", proof.tensors),
     )
-}
-
-fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
-    // What ended the run says it already.
-    if run.status() == Status::Failed {
-        return None;
-    }
-    // Only training has a loss: while features are computed there is none.
-    let trains = run.status() == Status::Active(Phase::Training);
-    let batch = run.state.batch.as_ref().filter(|batch| trains && !batch.loss.is_finite());
-    let of_batch = batch.map(|batch| batch.epoch);
-    let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
-    let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
-    alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))
-}
-
-fn stuck(run: &Run, _: f64) -> Option<Alert> {
-    let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
-    let since = last.epoch.saturating_sub(best.epoch);
-    let monitor = run.experiment.as_ref().map_or(Monitor::ValLoss, warmstart_schema::experiment::Experiment::monitor);
-    let (name, value) = match monitor {
-        Monitor::ValLoss => ("loss", best.val_loss),
-        Monitor::ValAcc => ("accuracy", best.val_acc),
-    };
-    let is_open = run.status().is_live() && since >= STUCK;
-    let patience = run.experiment.as_ref().and_then(|experiment| experiment.train.early_stopping.as_ref());
-    let rule = patience.map_or(String::new(), |rule| format!("; stops after {}", rule.patience));
-    is_open.then(|| {
-        let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
-        alert(Level::Warning, format!("validation {name} has not improved for {} ({best}){rule}", plural_u32(since)))
-    })?
-}
-
-fn plural_u32(epochs: u32) -> String {
-    plural(usize::try_from(epochs).unwrap_or(usize::MAX), "epoch")
 }
 
 fn not_exact(run: &Run, _: f64) -> Option<Alert> {

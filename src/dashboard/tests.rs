@@ -1,9 +1,10 @@
 //! Tests of what the dashboard draws and does.
 
+mod charts;
 mod commands;
 mod comparison;
 mod fetching;
-mod fixtures;
+pub mod fixtures;
 mod hostile;
 mod screens;
 mod sizes;

@@ -1,8 +1,11 @@
 //! What the worker uses of its machine.
 
+use std::path::PathBuf;
+
 use nvml_wrapper::Nvml;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate};
 use warmstart_schema::event::System;
+use warmstart_schema::storage::{Disk, Storage};
 
 /// Reads use of CPU, memory and GPU; what cannot be read is left out.
 #[derive(Debug)]
@@ -13,16 +16,18 @@ pub struct Usage {
     cores: f64,
     /// With the GPU's index, where NVML answers.
     gpu: Option<(Nvml, u32)>,
+    folder: PathBuf,
 }
 
 impl Usage {
-    /// Looks after this process and, if given, the GPU with this index.
-    pub fn new(gpu: Option<u32>) -> Self {
+    /// Looks after this process, the disk that it writes this folder to and, if given, the GPU with this index.
+    pub fn new(gpu: Option<u32>, folder: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // NVML counts all GPUs, CUDA those that CUDA_VISIBLE_DEVICES leaves, so an index is only used where it is the same.
         let visible = std::env::var_os("CUDA_VISIBLE_DEVICES").is_none();
         let gpu = gpu.filter(|_| visible).and_then(|index| Some((Nvml::init().ok()?, index)));
-        Self { system: sysinfo::System::new().ok(), pid: Pid::from_u32(std::process::id()), cores: cores as f64, gpu }
+        let pid = Pid::from_u32(std::process::id());
+        Self { system: sysinfo::System::new().ok(), pid, cores: cores as f64, gpu, folder }
     }
 
     /// The GPU's name, where NVML answers.
@@ -48,6 +53,7 @@ impl Usage {
             gpu: device.and_then(|device| device.utilization_rates().ok()).map(|rates| f64::from(rates.gpu)),
             gpu_memory: memory.as_ref().map(|memory| memory.used),
             gpu_memory_total: memory.map(|memory| memory.total),
+            disk_free: Disk.free(&self.folder).ok(),
         }
     }
 }

@@ -112,7 +112,7 @@ fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, manner: Manner, inte
     device::prepare_cuda();
     let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
     let gpu = if let Device::Cuda(index) = device { u32::try_from(index).ok() } else { None };
-    let usage = Usage::new(gpu);
+    let usage = Usage::new(gpu, run.path().to_path_buf());
     let gpu_name = usage.gpu_name();
     let mut reporter = Reporter::open(&run.events(), usage, manner.progress_every).context("opening events.jsonl")?;
     let place = Place { device, reason, name: device_name(device, gpu_name) };

@@ -318,6 +318,9 @@ pub struct System {
     pub gpu_memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_total: Option<u64>,
+    /// Bytes that are free where the run's folder lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,12 +17,13 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
-use warmstart_schema::event::Phase;
+use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::Status;
 
 use super::paint;
 use super::table::{self, Column};
 use crate::dashboard::format::{NOT_YET, duration, metric, path};
+use crate::dashboard::judge;
 use crate::dashboard::model::{Entry, ListView, Model, Place, places};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
@@ -201,7 +202,13 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             let fetch = entry.run.and_then(|run| run.state.fetch.as_ref());
             fetch.map_or_else(|| status.as_str().to_owned(), |fetch| format!("fetching {:.0}%", fetch.share() * 99.0))
         }
-        Some(status) => status.as_str().to_owned(),
+        Some(status) => {
+            let alerts = entry.run.map_or_else(Vec::new, |run| judge::alerts(run, model.now));
+            if status.is_live() && alerts.iter().any(|alert| alert.level != Level::Info) {
+                return (format!("{} ⚠", status.as_str()), THEME.warning);
+            }
+            status.as_str().to_owned()
+        }
         None => {
             let lacks = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
             let lacks_data = lacks.iter().any(|text| text.starts_with("data"));

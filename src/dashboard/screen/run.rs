@@ -19,6 +19,7 @@ pub mod progress;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
+use warmstart_schema::event::Level;
 
 pub use self::log::height as log_height;
 use super::paint;
@@ -71,7 +72,8 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
     charts::draw(buf, inset(main), model, run, &view.charts);
     paint::divide(buf, border);
     let by_block = run.state.model.as_ref().map_or(0, |facts| facts.counts.blocks.len());
-    let parameters = u16::try_from(by_block + 6).unwrap_or(u16::MAX).min(side.height.saturating_sub(facts::HEIGHT));
+    let parameters = u16::try_from(by_block).unwrap_or(u16::MAX).saturating_add(parameters::REST);
+    let parameters = parameters.min(side.height.saturating_sub(facts::HEIGHT));
     let [counts, facts] = side.layout(&Layout::vertical([Constraint::Length(parameters), Constraint::Fill(1)]));
     parameters::draw(buf, inset(counts), run);
     facts::draw(buf, inset(facts), model, run, view.charts.epoch(run));
@@ -110,12 +112,15 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
     }
 }
 
-/// Alerts in full, as far as they fit, and the end of the log in what is left.
+/// Alerts in full, as far as they fit, and the end of the log in what is left. With little room remarks stay away.
 fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = inset(area);
     let mut y = 0;
-    for alert in judge::alerts(run, model.now) {
-        for line in paint::wrap(&format!("⚠ {}", alert.text), usize::from(area.width)) {
+    let is_low = area.height < 5;
+    for alert in judge::alerts(run, model.now).into_iter().filter(|alert| !is_low || alert.level != Level::Info) {
+        // A remark is no alarm.
+        let mark = if alert.level == Level::Info { "·" } else { "⚠" };
+        for line in paint::wrap(&format!("{mark} {}", alert.text), usize::from(area.width)) {
             paint::left(buf, paint::row(area, y), &line, THEME.level(alert.level));
             y += 1;
         }
@@ -126,7 +131,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
 
 /// On a low terminal the worst alert takes the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
-    if let Some(alert) = judge::alerts(run, model.now).first() {
+    if let Some(alert) = judge::alerts(run, model.now).first().filter(|alert| alert.level != Level::Info) {
         let row = inset(paint::row(area, area.height.saturating_sub(1)));
         ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buf);
         paint::left(buf, row, &format!("⚠ {}", alert.text), THEME.level(alert.level));

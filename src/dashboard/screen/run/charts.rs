@@ -171,7 +171,8 @@ fn heights(scene: &Scene, series: &[Series]) -> Axis {
     let ranges = series.iter().filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
     let fixed = match scene.quantity {
         Quantity::Usage => Some((0.0, 100.0)),
-        Quantity::Memory => Some((0.0, 0.0)),
+        // How much less it became is seen against all of it.
+        Quantity::Memory | Quantity::Throughput => Some((0.0, 0.0)),
         _ => None,
     };
     let fixed = fixed.filter(|_| !scene.view.log_y);

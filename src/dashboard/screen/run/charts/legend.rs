@@ -60,6 +60,7 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
         spans.push(Span::styled(format!("  {name}{space}"), style));
         spans.push(Span::styled(reading(scene, line), THEME.text));
     }
+    let choices = if is_first { choices(scene) } else { String::new() };
     match (place(scene.view), scene.run.state.best_epoch()) {
         (Some(place), _) => spans.push(Span::styled(format!("  {place}"), THEME.accent)),
         (None, Some(best)) if scene.quantity.is_by_epoch() => {
@@ -68,15 +69,18 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
         _ => {}
     }
     let mut line = Text::from(spans);
+    // What was chosen stands nowhere else; the best epoch is marked in the chart.
+    let reserved = choices.width() + 2;
+    if !choices.is_empty() && scene.view.cursor.is_none() && line.width() + reserved > usize::from(row.width) {
+        line.spans.pop();
+    }
     // What does not fit whole is left out whole, the least needed first.
     while line.width() > usize::from(row.width) && line.spans.len() > 1 {
         line.spans.pop();
     }
     let rest = paint::left_line(buf, row, &line);
-    if is_first {
-        let room = Rect { x: rest.x.saturating_add(2), width: rest.width.saturating_sub(2), ..rest };
-        paint::right_line(buf, room, &Text::styled(choices(scene), THEME.muted));
-    }
+    let room = Rect { x: rest.x.saturating_add(2), width: rest.width.saturating_sub(2), ..rest };
+    paint::right_line(buf, room, &Text::styled(choices, THEME.muted));
 }
 
 /// What was chosen of how charts are drawn; nothing of what they are anyway.
