@@ -10,6 +10,7 @@ mod keys;
 mod message;
 mod model;
 mod screen;
+mod still;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use self::message::{Command, Message};
 use self::terminal::Session;
 use self::theme::Look;
 
+pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
 
 /// What the command line says to the dashboard.
