@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io, thread};
 
 use anyhow::Context;
+use warmstart_schema::annotation::Annotation;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::launch::Programs;
 use warmstart_schema::process::{Identity, Request};
@@ -148,4 +149,24 @@ fn discard_if_never_started(run: &RunDir) {
         // What cannot be removed stays as a run that never ran, and can be resumed.
         let _ = fs::remove_dir_all(run.path());
     }
+}
+
+/// Changes what is noted of a run; what else is noted stays. Returns what was noted before, and what is now.
+pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
+    root: &Path,
+    id: &RunId,
+    change: impl FnOnce(&mut Annotation) -> Result<(), E>,
+) -> anyhow::Result<(Annotation, Annotation)> {
+    let run = RunDir::of(root, id);
+    let path = run.annotation_json();
+    let before = run.annotation().with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut after = before.clone();
+    change(&mut after)?;
+    if after != before {
+        run.write_annotation(&after).map_err(|error| {
+            Failure::new(Kind::Disk, format!("{} cannot be written: {error}", path.display()))
+                .help("make room or mend its permissions")
+        })?;
+    }
+    Ok((before, after))
 }

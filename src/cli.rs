@@ -18,7 +18,9 @@ mod resume;
 mod runs;
 mod show;
 mod stop;
+mod tag;
 mod train;
+mod trash;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,6 +98,10 @@ enum Verb {
     Stop(stop::Arguments),
     Runs(runs::Arguments),
     Show(show::Arguments),
+    Tag(tag::TagArguments),
+    Note(tag::NoteArguments),
+    Archive(tag::ArchiveArguments),
+    Trash(trash::Arguments),
     Compare(compare::Arguments),
     Predict(predict::Arguments),
     Prefetch(prefetch::Arguments),
@@ -159,6 +165,10 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Resume(arguments)) => resume::resume(context, &arguments),
         Some(Verb::Stop(arguments)) => stop::stop(context, &arguments),
         Some(Verb::Runs(arguments)) => runs::runs(context, &arguments),
+        Some(Verb::Tag(arguments)) => tag::tag(context, &arguments),
+        Some(Verb::Note(arguments)) => tag::note(context, &arguments),
+        Some(Verb::Archive(arguments)) => tag::archive(context, &arguments),
+        Some(Verb::Trash(arguments)) => trash::trash(context, &arguments),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),

@@ -9,3 +9,4 @@ mod monitor;
 pub mod params;
 pub mod query;
 pub mod store;
+pub mod trash;

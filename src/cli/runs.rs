@@ -41,7 +41,11 @@ struct Listed<'a> {
 pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let query = arguments.filter.query()?;
     let (_, runs) = context.runs();
-    let mut newest_first: Vec<&Run> = runs.iter().filter(|run| query.matches(&Subject::of_run(run))).collect();
+    let mut newest_first: Vec<&Run> = runs
+        .iter()
+        .filter(|run| query.asks_for_archived() || !run.annotation.archived)
+        .filter(|run| query.matches(&Subject::of_run(run)))
+        .collect();
     // Ids tell the second, not more.
     newest_first.sort_by_key(|run| std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id)));
     let listed: Vec<Listed> = newest_first.into_iter().map(describe).collect();

@@ -1,6 +1,8 @@
 //! What `update` wants done, and the one place that does it. Effects run in order on a thread of their own, so that a
 //! slow disk never holds up a key.
 
+mod notes;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
+pub use self::notes::Notation;
 use super::message::{Message, Report};
+use super::model::Undo;
 use crate::actions;
 use crate::store::{ExperimentFile, Run, worker_log_tail};
 
@@ -41,6 +45,12 @@ pub enum Effect {
     ReadWorkerLog(RunId),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
+    Annotate {
+        runs: Vec<RunId>,
+        notation: Notation,
+    },
+    Delete(Vec<RunId>),
+    TakeBack(Undo),
     /// Back to the shell until it brings the dashboard to the front again.
     Suspend,
     /// Draw everything anew.
@@ -69,6 +79,8 @@ impl Effects {
     pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
         let thread = std::thread::spawn(move || {
+            // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
+            let _ = crate::trash::empty(&folders.checkpoints, crate::trash::KEPT);
             for effect in effects {
                 if let Some(message) = perform(effect, &folders) {
                     // Nobody listens any more only while leaving.
@@ -117,6 +129,10 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             return Some(Message::WorkerLog { id, lines });
         }
+        Effect::Annotate { runs, notation } => return Some(notes::annotate(checkpoints, &runs, &notation)),
+        Effect::Delete(runs) => return Some(notes::delete(checkpoints, &runs)),
+        Effect::TakeBack(Undo::Deleted(trashed)) => return Some(notes::restore(checkpoints, &trashed)),
+        Effect::TakeBack(Undo::Annotated(before)) => return Some(notes::restore_annotations(checkpoints, &before)),
         // These are about the terminal: the loop does them.
         Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
     };

@@ -17,6 +17,10 @@ pub enum Context {
     Compare,
     /// A filter is being typed.
     Filter,
+    /// A text is being typed into a prompt.
+    Prompt,
+    /// Columns are being chosen.
+    Columns,
     /// A question waits for yes or no.
     Question,
     /// A format is being chosen.
@@ -49,7 +53,7 @@ pub struct Binding {
 pub fn message(context: Context, event: &Event) -> Option<Message> {
     match event {
         Event::Resize(..) => Some(Message::Resized),
-        Event::Paste(text) if context == Context::Filter => Some(Message::Paste(text.clone())),
+        Event::Paste(text) if is_typing(context) => Some(Message::Paste(text.clone())),
         Event::Key(key) if key.kind != KeyEventKind::Release => of_key(context, *key),
         _ => None,
     }
@@ -69,6 +73,11 @@ fn of_key(context: Context, event: KeyEvent) -> Option<Message> {
     }
 }
 
+/// Whether keys are letters here.
+fn is_typing(context: Context) -> bool {
+    matches!(context, Context::Filter | Context::Prompt)
+}
+
 /// The keys that mean something in a context.
 pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
@@ -76,7 +85,7 @@ pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
 
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
-        _ if context != Context::Filter => return None,
+        _ if !is_typing(context) => return None,
         (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
         (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
         (KeyCode::Char('f'), true) => InputRequest::GoToNextWord,
@@ -94,7 +103,7 @@ fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
 
 fn edit_by_control(context: Context, c: char) -> Option<Message> {
     let request = match c {
-        _ if context != Context::Filter => return None,
+        _ if !is_typing(context) => return None,
         'a' => InputRequest::GoToStart,
         'e' => InputRequest::GoToEnd,
         'u' => InputRequest::DeleteLine,
@@ -107,10 +116,10 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
-    use super::Context::{Compare, Experiments, Export, Filter, Log, Question, Reading, Run};
+    use super::Context::{Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run};
     use super::*;
 
-    const ALL: [Context; 8] = [Experiments, Run, Log, Compare, Filter, Question, Export, Reading];
+    const ALL: [Context; 10] = [Experiments, Run, Log, Compare, Filter, Prompt, Columns, Question, Export, Reading];
 
     #[test]
     fn no_key_means_two_things_in_one_context() {

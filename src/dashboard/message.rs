@@ -7,6 +7,7 @@ use tui_input::InputRequest;
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::run::RunId;
 
+use super::model::Undo;
 use crate::store::{Change, ExperimentFile};
 
 /// Something happened.
@@ -30,6 +31,12 @@ pub enum Message {
     WorkerLog {
         id: RunId,
         lines: Vec<String>,
+    },
+    /// Something was done that can be taken back.
+    Done {
+        undo: Option<Undo>,
+        changes: Vec<Change>,
+        report: Report,
     },
     /// An effect came to its end.
     Report(Report),
@@ -106,6 +113,19 @@ pub enum Command {
     Resume,
     Compare,
     Log,
+    /// Shows or hides an experiment's runs.
+    Expand,
+    /// All runs, or experiments with their newest.
+    Flat,
+    Archived,
+    Columns,
+    Mark,
+    MarkAll,
+    Tag,
+    Note,
+    Archive,
+    Delete,
+    Undo,
     Sort,
     Reverse,
     Export,

@@ -3,17 +3,20 @@
 mod charts;
 mod comparison;
 mod entry;
+mod listing;
 mod selection;
 
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use tui_input::{Input, InputRequest};
+use warmstart_schema::annotation::Annotation;
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
-pub use self::entry::{Entry, Place, places};
+pub use self::entry::{Entry, Kind, Place};
+pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
 pub use self::selection::Selection;
 use super::effect::Effect;
 use super::keys::Context;
@@ -21,6 +24,7 @@ use super::message::{Catalogue, Report};
 use super::theme::Look;
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
+use crate::trash::Trashed;
 
 /// All of it.
 #[derive(Debug)]
@@ -30,10 +34,16 @@ pub struct Model {
     pub runs_read: bool,
     /// The experiment files, once they have been read.
     pub catalogue: Option<Catalogue>,
+    /// Of each file its group.
+    pub groups: Vec<String>,
+    /// Grows with every catalogue.
+    pub catalogue_revision: u64,
     pub open: Screen,
     /// The screens that `back` returns to.
     pub below: Vec<Screen>,
     pub popup: Option<Popup>,
+    /// What `undo` takes back, the newest last.
+    pub undo: Vec<Undo>,
     /// What happened last, in words.
     pub report: Option<Report>,
     pub worker_log: Option<(RunId, Vec<String>)>,
@@ -60,7 +70,7 @@ pub enum QueueWatch {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there are as many as are open, a handful")]
 pub enum Screen {
-    Experiments(ListView<Place>),
+    Experiments(Listing),
     Run(RunView),
     Compare(CompareView),
 }
@@ -152,9 +162,34 @@ impl Filter {
     }
 }
 
+/// Something that can be taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undo {
+    Deleted(Vec<Trashed>),
+    /// What was noted of these runs before.
+    Annotated(Vec<(RunId, Annotation)>),
+}
+
+/// A text that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Tags,
+    Note,
+}
+
 /// What stands in front of the screen.
 #[derive(Debug)]
 pub enum Popup {
+    /// A text is typed that these runs get.
+    Prompt {
+        asked: Asked,
+        runs: Vec<RunId>,
+        input: Input,
+    },
+    /// Which columns the list has.
+    Columns {
+        chosen: usize,
+    },
     /// What would happen, and the effects that a yes has.
     Question {
         lines: Vec<String>,
@@ -179,7 +214,10 @@ impl Model {
             runs: Runs::default(),
             runs_read: false,
             catalogue: None,
-            open: Screen::Experiments(ListView::default()),
+            groups: Vec::new(),
+            catalogue_revision: 0,
+            undo: Vec::new(),
+            open: Screen::Experiments(Listing::default()),
             below: Vec::new(),
             popup: None,
             report: None,
@@ -197,6 +235,8 @@ impl Model {
         match (&self.popup, &self.open) {
             (Some(Popup::Question { .. }), _) => Context::Question,
             (Some(Popup::Export { .. }), _) => Context::Export,
+            (Some(Popup::Prompt { .. }), _) => Context::Prompt,
+            (Some(Popup::Columns { .. }), _) => Context::Columns,
             (Some(Popup::Help { .. } | Popup::Text { .. }), _) => Context::Reading,
             (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => Context::Filter,
             (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,

@@ -6,6 +6,7 @@ mod comparison;
 mod fetching;
 pub mod fixtures;
 mod hostile;
+mod listing;
 mod screens;
 mod sizes;
 mod styles;
@@ -67,6 +68,7 @@ fn events(keys: &str) -> Vec<Event> {
                 "home" => (KeyCode::Home, KeyModifiers::NONE, end + 1),
                 "end" => (KeyCode::End, KeyModifiers::NONE, end + 1),
                 "tab" => (KeyCode::Tab, KeyModifiers::NONE, end + 1),
+                "pgup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "pageup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),

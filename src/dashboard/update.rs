@@ -3,6 +3,7 @@
 mod ask;
 mod charts;
 mod comparison;
+pub mod list;
 mod moves;
 mod news;
 
@@ -12,13 +13,15 @@ use warmstart_schema::text;
 use super::effect::Effect;
 use super::format::path;
 use super::message::{Command, Message, Report};
-use super::model::{ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, Typing};
+use super::model::{Asked, ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, Typing};
+use crate::compare::Selection;
 
 pub use self::ask::refusal;
 
 /// Takes in a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let effects = take(model, message);
+    model.refresh_list();
     model.refresh_comparison();
     model.refresh_curves();
     effects
@@ -27,12 +30,13 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
 fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Command(command) => return run_command(model, command),
-        Message::Edit(request) => type_filter(model, request),
+        Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            text::line(&pasted, 300).chars().for_each(|c| type_filter(model, InputRequest::InsertChar(c)));
+            text::line(&pasted, 300).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
-        Message::Experiments(catalogue) => model.catalogue = Some(catalogue),
+        Message::Experiments(catalogue) => model.take_catalogue(catalogue),
+        Message::Done { undo, changes, report } => list::take_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
         Message::Report(report) => model.report = Some(report),
         Message::Clock(now) => {
@@ -68,13 +72,30 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Stop => ask::stop(model, false),
         Command::StopNow => ask::stop(model, true),
         Command::Resume => return ask::resume(model),
-        Command::Compare => show(model, Screen::Compare(CompareView::default())),
+        Command::Compare => {
+            let mut view = CompareView::default();
+            view.options.selection = list::compared(model).map_or(Selection::All, Selection::Runs);
+            show(model, Screen::Compare(view));
+        }
         Command::Log => {
             if let Screen::Run(view) = &mut model.open {
                 view.pane = Pane::Log { up: 0 };
                 return vec![Effect::ReadWorkerLog(view.id.clone())];
             }
         }
+        Command::Expand => list::expand(model),
+        Command::Flat => list::flat(model),
+        Command::Archived => list::archived(model),
+        Command::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
+        Command::Mark => list::mark(model),
+        Command::MarkAll => list::mark_all(model),
+        Command::Tag => list::prompt(model, Asked::Tags),
+        Command::Note => list::prompt(model, Asked::Note),
+        Command::Archive => return list::archive(model),
+        Command::Delete => list::delete(model),
+        Command::Undo => return model.undo.pop().map(Effect::TakeBack).into_iter().collect(),
+        Command::Sort if matches!(model.open, Screen::Experiments(_)) => list::sort(model),
+        Command::Reverse if matches!(model.open, Screen::Experiments(_)) => list::reverse(model),
         Command::Sort => comparison::sort(model),
         Command::Reverse => comparison::reverse(model),
         Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
@@ -154,12 +175,18 @@ fn back(model: &mut Model) {
         *filter = Filter::Off;
         return;
     }
+    if let Screen::Experiments(list) = &mut model.open {
+        list.marked.clear();
+    }
     if let Some(screen) = model.below.pop() {
         model.open = screen;
     }
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = list::accept(model) {
+        return effects;
+    }
     if let Some(Popup::Export { chosen }) = model.popup {
         model.popup = None;
         return comparison::export(model, chosen);
@@ -198,7 +225,11 @@ fn begin_filter(model: &mut Model) {
     }
 }
 
-fn type_filter(model: &mut Model, request: InputRequest) {
+fn type_text(model: &mut Model, request: InputRequest) {
+    if let Some(Popup::Prompt { input, .. }) = &mut model.popup {
+        input.handle(request);
+        return;
+    }
     if let Some(Filter::Typing(typing)) = filter_mut(model) {
         // Deleting what is not there leaves the filter, as in a pager.
         if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {

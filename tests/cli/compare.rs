@@ -369,3 +369,30 @@ fn a_filter_chooses_runs_and_its_mistakes_are_told_with_their_place() {
         "{error}"
     );
 }
+
+#[test]
+fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
+    let place = place();
+    let id = "20260102-000000-bbbb";
+    assert_eq!(place.say(&["tag", id, "+good", "+x", "-x"]).out, format!("{id}: #good\n"));
+    assert_eq!(place.say(&["note", id, "as in the paper"]).out, format!("{id}: #good as in the paper\n"));
+    let wrong = place.say(&["tag", id, "good"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("`good` says neither + nor -"), "{}", wrong.err);
+    let listed = place.say(&["runs", "--json", "--filter", "tag:good note:paper"]).json();
+    assert_eq!((listed.as_array().unwrap().len(), listed[0]["note"].as_str()), (1, Some("as in the paper")));
+    assert!(place.say(&["archive", id]).out.contains("(put away)"));
+    assert!(!place.say(&["runs"]).out.contains(id), "hidden unless asked for");
+    assert!(place.say(&["runs", "--filter", "is:archived"]).out.contains(id));
+    assert_eq!(place.say(&["archive", "--undo", id]).code, 0);
+
+    assert!(place.say(&["trash", "put", id]).out.contains("deleted"));
+    assert!(!place.say(&["runs"]).out.contains(id));
+    assert!(place.say(&["trash"]).out.contains(id));
+    assert_eq!(place.say(&["trash", "restore", "20260102"]).code, 3);
+    assert_eq!(place.say(&["trash", "restore", id]).code, 0);
+    assert!(place.say(&["runs", "--filter", "tag:good"]).out.contains(id), "it comes back with its tags");
+    place.say(&["trash", "put", id]);
+    assert!(place.say(&["trash", "empty"]).out.contains("1 removed for good"));
+    assert!(place.say(&["trash"]).err.contains("the trash is empty"));
+}

@@ -2,13 +2,13 @@
 
 use crossterm::event::KeyCode;
 
-use super::Context::{self, Compare, Experiments, Export, Filter, Log, Question, Reading, Run};
+use super::Context::{self, Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run};
 use super::{Binding, Key};
 use crate::dashboard::message::{ChartCommand, Command, Comparison};
 
-const ALL: &[Context] = &[Experiments, Run, Log, Compare, Filter, Question, Export, Reading];
+const ALL: &[Context] = &[Experiments, Run, Log, Compare, Filter, Prompt, Columns, Question, Export, Reading];
 const SCREENS: &[Context] = &[Experiments, Run, Log, Compare];
-const LISTS: &[Context] = &[Experiments, Compare, Log, Export, Reading];
+const LISTS: &[Context] = &[Experiments, Compare, Log, Export, Columns, Reading];
 const ON_A_RUN: &[Context] = &[Experiments, Run, Compare];
 
 const fn key(c: char) -> Key {
@@ -48,7 +48,7 @@ pub const BINDINGS: &[Binding] = &[
         "open the run, or what is wrong with a file",
     ),
     bind(&[Compare], &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run"),
-    bind(&[Export, Filter], &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept"),
+    bind(&[Export, Filter, Prompt], &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept"),
     bind(ON_A_RUN, &[key('r')], "r", Command::Launch, "run", "launch the experiment: a new run"),
     bind(
         &[Experiments],
@@ -61,9 +61,56 @@ pub const BINDINGS: &[Binding] = &[
     bind(ON_A_RUN, &[key('s')], "s", Command::Stop, "stop", "stop the run and keep what it has learnt (asks)"),
     bind(ON_A_RUN, &[key('S')], "S", Command::StopNow, "", "stop the run without saving (asks)"),
     bind(ON_A_RUN, &[key('u')], "u", Command::Resume, "resume", "take a stopped, failed or lost run up again"),
+    bind(
+        &[Experiments],
+        &[key(' ')],
+        "space",
+        Command::Mark,
+        "mark",
+        "mark the run; s, t, n, A, D and c then act on all marked",
+    ),
+    bind(&[Experiments], &[key('*')], "*", Command::MarkAll, "", "mark all runs that are shown, or none"),
+    bind(
+        &[Experiments],
+        &[code(KeyCode::Tab)],
+        "tab",
+        Command::Expand,
+        "runs",
+        "all runs of the experiment below it, or only the newest",
+    ),
+    bind(&[Experiments], &[key('v')], "v", Command::Flat, "", "all runs in one list, or experiments"),
+    bind(&[Experiments], &[key('t')], "t", Command::Tag, "tag", "tags: +good -old"),
+    bind(&[Experiments], &[key('n')], "n", Command::Note, "", "a note on the run"),
+    bind(&[Experiments], &[key('A')], "A", Command::Archive, "", "put the run away, or bring it back from there"),
+    bind(&[Experiments], &[key('.')], ".", Command::Archived, "", "show what was put away, or hide it"),
+    bind(
+        &[Experiments],
+        &[key('D'), code(KeyCode::Delete)],
+        "D",
+        Command::Delete,
+        "",
+        "delete the run (asks; U brings it back)",
+    ),
+    bind(
+        &[Experiments],
+        &[key('U')],
+        "U",
+        Command::Undo,
+        "undo",
+        "take back the last deletion, tag, note or archiving",
+    ),
+    bind(&[Experiments], &[key('|')], "|", Command::Columns, "", "choose the columns"),
+    bind(
+        &[Columns],
+        &[key(' '), code(KeyCode::Enter)],
+        "space",
+        Command::Accept,
+        "show or hide",
+        "show or hide the column",
+    ),
     bind(&[Run], &[key('l')], "l", Command::Log, "log", "the whole log"),
-    bind(&[Compare], &[key('o')], "o", Command::Sort, "sort", "sort by the next column"),
-    bind(&[Compare], &[key('O')], "O", Command::Reverse, "", "sort the other way round"),
+    bind(&[Experiments, Compare], &[key('o')], "o", Command::Sort, "sort", "sort by the next column"),
+    bind(&[Experiments, Compare], &[key('O')], "O", Command::Reverse, "", "sort the other way round"),
     bind(
         &[Experiments, Run, Compare],
         &[key('E')],
@@ -179,7 +226,14 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(&[Compare], &[code(KeyCode::Left)], "←", Command::Left, "", "columns further left"),
     bind(&[Compare], &[code(KeyCode::Right)], "→", Command::Right, "more columns", "columns further right"),
-    bind(&[Experiments, Run], &[key('c')], "c", Command::Compare, "compare", "compare all runs"),
+    bind(
+        &[Experiments, Run],
+        &[key('c')],
+        "c",
+        Command::Compare,
+        "compare",
+        "compare all runs, or those that are marked",
+    ),
     bind(
         &[Experiments, Compare],
         &[key('/')],
@@ -321,8 +375,8 @@ pub const BINDINGS: &[Binding] = &[
         "use of GPU and processor, and waiting for data",
     ),
     bind(&[Run], &[key('7')], "7", Command::Chart(ChartCommand::Alone(7)), "", "memory"),
-    bind(&[Export, Reading, Filter], &[code(KeyCode::Esc)], "esc", Command::Back, "back", "back"),
-    bind(&[Reading, Export], &[key('q'), key('?')], "q", Command::Back, "", "back"),
+    bind(&[Export, Reading, Filter, Prompt, Columns], &[code(KeyCode::Esc)], "esc", Command::Back, "back", "back"),
+    bind(&[Reading, Export, Columns], &[key('q'), key('?')], "q", Command::Back, "", "back"),
     bind(LISTS, &[code(KeyCode::Up), key('k')], "↑ k", Command::Up, "", "up"),
     bind(LISTS, &[code(KeyCode::Down), key('j')], "↓ j", Command::Down, "", "down"),
     bind(&[Filter], &[code(KeyCode::Up)], "↑", Command::Up, "", "up"),
@@ -348,7 +402,7 @@ pub const BINDINGS: &[Binding] = &[
         "quit",
         "leave; runs go on, and opening warmstart again shows them live",
     ),
-    bind(&[Filter, Question, Export, Reading], &[control('c')], "ctrl-c", Command::Quit, "", "leave"),
+    bind(&[Filter, Prompt, Columns, Question, Export, Reading], &[control('c')], "ctrl-c", Command::Quit, "", "leave"),
     bind(ALL, &[control('l')], "ctrl-l", Command::Redraw, "", "draw the screen anew"),
     bind(ALL, &[control('z')], "ctrl-z", Command::Suspend, "", "back to the shell; `fg` returns"),
 ];

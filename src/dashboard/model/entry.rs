@@ -1,6 +1,6 @@
 //! The rows of the experiments screen: every file with its newest run, and runs whose file is gone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use warmstart_schema::architecture::ModelCounts;
@@ -9,13 +9,13 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 
-use super::{Model, Screen};
+use super::Model;
+use crate::dashboard::message::Catalogue;
 use crate::params::counts;
-use crate::query::Subject;
 use crate::store::{ExperimentFile, Run};
 
 /// The group of runs whose experiment file is not in the folder.
-const WITHOUT_FILE: &str = "runs without an experiment file";
+pub const WITHOUT_FILE: &str = "runs without an experiment file";
 
 /// What a row is, whatever its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +24,32 @@ pub enum Place {
     Run(RunId),
 }
 
+/// What a row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An experiment with its newest run.
+    Experiment,
+    /// A run below its experiment.
+    RunBelow,
+    /// A run among those of all experiments.
+    Run,
+}
+
 /// A row.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
     pub group: &'a str,
+    pub kind: Kind,
     pub file: Option<&'a ExperimentFile>,
-    /// Its newest run.
+    /// The run, or the experiment's newest that may be shown.
     pub run: Option<&'a Run>,
 }
 
 impl<'a> Entry<'a> {
     pub fn place(&self) -> Option<Place> {
         let run = || self.run.map(|run| Place::Run(run.id.clone()));
-        self.file.map(|file| Place::File(file.path.clone())).or_else(run)
+        let file = self.file.filter(|_| self.kind == Kind::Experiment);
+        file.map(|file| Place::File(file.path.clone())).or_else(run)
     }
 
     pub fn label(&self) -> &'a str {
@@ -50,12 +63,8 @@ impl<'a> Entry<'a> {
     /// The experiment as its file says it now, or as it was when its run began.
     pub fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
-        of_file.or_else(|| self.run.and_then(|run| run.experiment.as_ref()))
-    }
-
-    /// What a filter is asked of.
-    pub fn subject(&self) -> Subject<'a> {
-        Subject { file: self.file, run: self.run, group: self.group }
+        let of_run = self.run.and_then(|run| run.experiment.as_ref());
+        if self.kind == Kind::Experiment { of_file.or(of_run) } else { of_run.or(of_file) }
     }
 
     pub fn status(&self) -> Option<Status> {
@@ -70,46 +79,21 @@ impl<'a> Entry<'a> {
 }
 
 impl Model {
-    /// Every experiment file in its order, then runs whose file is gone.
-    pub fn entries(&self) -> Vec<Entry<'_>> {
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let groups: HashMap<_, &str> = files
+    /// Takes in the experiment files, and which group each stands in.
+    pub fn take_catalogue(&mut self, catalogue: Catalogue) {
+        let files = &catalogue.files;
+        let beside: HashMap<_, &str> = files
             .iter()
             .filter_map(|file| Some((file.path.parent(), file.loaded.as_ref().ok()?.group.as_str())))
             .collect();
-        let mut entries: Vec<Entry> = files
-            .iter()
-            .map(|file| {
-                // A broken file stands with its neighbours.
-                let own = file.loaded.as_ref().ok().map(|experiment| experiment.group.as_str());
-                let group = own.or_else(|| groups.get(&file.path.parent()).copied()).unwrap_or("experiments");
-                Entry { group, file: Some(file), run: self.runs.latest_of(&file.stem) }
-            })
-            .collect();
-        if self.catalogue.is_some() {
-            let stems: HashSet<&str> = files.iter().map(|file| file.stem.as_str()).collect();
-            let gone = self.runs.latest().filter(|run| run.stem().is_none_or(|stem| !stems.contains(stem)));
-            let mut gone: Vec<&Run> = gone.collect();
-            gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
-            entries.extend(gone.into_iter().map(|run| Entry { group: WITHOUT_FILE, file: None, run: Some(run) }));
-        }
-        entries
-    }
-
-    /// The rows that the filter lets through.
-    pub fn shown_entries(&self) -> Vec<Entry<'_>> {
-        let mut entries = self.entries();
-        if let Screen::Experiments(list) = &self.open {
-            entries.retain(|entry| list.filter.matches(&entry.subject()));
-        }
-        entries
-    }
-
-    pub fn selected_entry(&self) -> Option<Entry<'_>> {
-        let Screen::Experiments(list) = &self.open else { return None };
-        let mut entries = self.shown_entries();
-        let index = list.selection.index(&places(&entries))?;
-        Some(entries.swap_remove(index))
+        let group = |file: &ExperimentFile| {
+            // A broken file stands with its neighbours.
+            let own = file.loaded.as_ref().ok().map(|experiment| experiment.group.as_str());
+            own.or_else(|| beside.get(&file.path.parent()).copied()).unwrap_or("experiments").to_owned()
+        };
+        self.groups = files.iter().map(group).collect();
+        self.catalogue_revision += 1;
+        self.catalogue = Some(catalogue);
     }
 
     /// What this machine lacks for an experiment.
@@ -122,8 +106,4 @@ impl Model {
         let lacks = self.missing(file).iter().filter(|lack| !lack.is_fetched);
         lacks.map(|lack| lack.text.as_str()).collect()
     }
-}
-
-pub fn places(entries: &[Entry]) -> Vec<Place> {
-    entries.iter().filter_map(Entry::place).collect()
 }

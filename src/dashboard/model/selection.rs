@@ -25,6 +25,11 @@ impl<K: PartialEq + Clone> Selection<K> {
         self.key = keys.get(self.position).cloned();
     }
 
+    /// Selects this one when it is among the rows next.
+    pub fn keep(&mut self, key: K) {
+        self.key = Some(key);
+    }
+
     /// Moves by so many rows, stopping at the ends.
     pub fn step(&mut self, keys: &[K], by: isize) {
         if let Some(index) = self.index(keys) {

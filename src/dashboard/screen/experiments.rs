@@ -8,8 +8,9 @@
 //! ─────────────────────────────────────────────────────────────────────────────────────────
 //!  the selected one: its question, its curve, its parameters, its progress
 //! ```
-//! Every experiment with the state of its newest run. Where there is too little room the columns go in this order:
-//! backbone, pixels, time, test accuracy, epoch, validation accuracy.
+//! Every experiment with the state of its newest run, below it all of its runs where they are wanted; or runs alone. Where
+//! there is too little room the usual columns go in this order: backbone, pixels, time, test accuracy, epoch, validation
+//! accuracy.
 
 mod detail;
 
@@ -19,50 +20,58 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::paint;
 use super::table::{self, Column};
-use crate::dashboard::format::{NOT_YET, duration, metric, path};
+use crate::dashboard::format::{NOT_YET, duration, metric, path, rate};
 use crate::dashboard::judge;
-use crate::dashboard::model::{Entry, ListView, Model, Place, places};
+use crate::dashboard::model::{ColumnId, Entry, Kind, ListLine, Listing, Model, tags};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
-const COLUMNS: [Column; 7] = [
-    Column { title: "backbone", width: 21, is_figure: false, order: 6 },
-    Column { title: "px", width: 4, is_figure: true, order: 5 },
-    Column { title: "state", width: 12, is_figure: false, order: 0 },
-    Column { title: "epoch", width: 7, is_figure: true, order: 2 },
-    Column { title: "val acc", width: 7, is_figure: true, order: 1 },
-    Column { title: "test acc", width: 8, is_figure: true, order: 3 },
-    Column { title: "time", width: 7, is_figure: true, order: 4 },
-];
+/// How a column is drawn. Where there is too little room, those with the highest order go first.
+fn column(id: ColumnId) -> Column {
+    let (width, is_figure, order) = match id {
+        ColumnId::State => (12, false, 0),
+        ColumnId::ValAcc => (7, true, 1),
+        ColumnId::Epoch => (7, true, 2),
+        ColumnId::TestAcc => (8, true, 3),
+        ColumnId::Time => (7, true, 4),
+        ColumnId::Pixels => (4, true, 5),
+        ColumnId::Backbone => (21, false, 6),
+        ColumnId::TrainAcc => (9, true, 3),
+        ColumnId::ValLoss => (8, true, 3),
+        ColumnId::TrainLoss => (10, true, 4),
+        ColumnId::LearningRate => (8, true, 5),
+        ColumnId::Seed => (6, true, 5),
+        ColumnId::Device => (7, false, 6),
+        ColumnId::Created => (16, false, 5),
+        ColumnId::Run => (20, false, 6),
+        ColumnId::Tags => (16, false, 4),
+        ColumnId::Note => (24, false, 6),
+    };
+    Column { title: id.title(), width, is_figure, order }
+}
+
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (20, 48);
 
-/// A row of the list.
-enum Row<'a> {
-    Group(&'a str),
-    Entry(&'a Entry<'a>),
-}
-
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &ListView<Place>) {
-    let entries = model.shown_entries();
-    let selected = list.selection.index(&places(&entries));
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing) {
     let wanted = detail::height(area.height);
     let [table, rule, foot] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
         Constraint::Length(wanted.min(1)),
         Constraint::Length(wanted),
     ]));
-    if entries.is_empty() {
+    if list.is_empty() {
         draw_nothing(frame.buffer_mut(), table, model);
         return;
     }
-    draw_list(frame.buffer_mut(), table, model, &entries, selected);
-    if let Some(entry) = selected.and_then(|index| entries.get(index)).filter(|_| !foot.is_empty()) {
+    draw_list(frame.buffer_mut(), table, model, list);
+    if let Some(entry) = model.selected_entry().filter(|_| !foot.is_empty()) {
         paint::rule(frame.buffer_mut(), rule);
-        detail::draw(frame.buffer_mut(), foot, model, entry);
+        detail::draw(frame.buffer_mut(), foot, model, &entry);
     }
 }
 
@@ -87,56 +96,60 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
     }
 }
 
-fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, entries: &[Entry], selected: Option<usize>) {
+/// Only the lines in view are made.
+fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
     let [head, body] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
     let inner = Rect { x: head.x + 3, width: head.width.saturating_sub(4), ..head };
-    let (name, columns) = table::fit(&COLUMNS, inner, NAME.0..=NAME.1, 2);
-    let title = match model.filter().map_or("", super::super::model::Filter::text) {
-        "" => "experiment".to_owned(),
-        filter => format!("experiment: {filter}"),
+    let columns: Vec<Column> = list.columns.iter().map(|id| column(*id)).collect();
+    let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
+    let what = if list.flat { "run" } else { "experiment" };
+    let title = match list.filter.text() {
+        "" => what.to_owned(),
+        filter => format!("{what}: {filter}"),
     };
     paint::left(buf, name, &title, THEME.label);
-    for place in &columns {
-        let column = &COLUMNS[place.column];
-        table::cell(buf, head, *place, column, column.title, THEME.label);
+    for place in &places {
+        draw_title(buf, head, *place, &columns[place.column], list, list.columns[place.column]);
     }
-    let (rows, selected_row) = rows(entries, selected);
-    let offset = table::offset(selected_row, rows.len(), usize::from(body.height));
-    for (row, y) in rows[offset..].iter().zip(0..body.height) {
-        let line = paint::row(body, y);
-        match row {
-            Row::Group(group) => {
-                paint::left(
-                    buf,
-                    Rect { x: line.x + 1, width: line.width.saturating_sub(1), ..line },
-                    group,
-                    THEME.title,
-                );
+    let selected = list.selected().unwrap_or(0);
+    let offset = table::offset(list.line_of(selected), list.lines().len(), usize::from(body.height));
+    let grid = Grid { name, columns: &columns, places: &places };
+    for (line, y) in list.lines()[offset..].iter().zip(0..body.height) {
+        let row = paint::row(body, y);
+        match line {
+            ListLine::Group(below) => {
+                let group = model.entry(*below).map_or("", |entry| entry.group);
+                paint::left(buf, Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, group, THEME.title);
             }
-            Row::Entry(entry) => {
-                draw_entry(buf, line, Rect { y: line.y, ..name }, &columns, entry, model);
-                if selected_row == offset + usize::from(y) {
-                    mark_selected(buf, line);
+            ListLine::Row(index) => {
+                let Some(entry) = model.entry(*index) else { continue };
+                draw_entry(buf, row, &grid, &entry, model, list);
+                if selected == *index {
+                    mark_selected(buf, row);
                 }
             }
         }
     }
 }
 
-/// Groups and their entries, and which row is the selected one's.
-fn rows<'a>(entries: &'a [Entry<'a>], selected: Option<usize>) -> (Vec<Row<'a>>, usize) {
-    let (mut rows, mut selected_row, mut group) = (Vec::new(), 0, None);
-    for (index, entry) in entries.iter().enumerate() {
-        if group != Some(entry.group) {
-            group = Some(entry.group);
-            rows.push(Row::Group(entry.group));
-        }
-        if selected == Some(index) {
-            selected_row = rows.len();
-        }
-        rows.push(Row::Entry(entry));
+/// Where things stand in a row.
+struct Grid<'a> {
+    name: Rect,
+    columns: &'a [Column],
+    places: &'a [table::Place],
+}
+
+/// A column's title, with an arrow where rows are sorted by it.
+fn draw_title(buf: &mut Buffer, head: Rect, place: table::Place, column: &Column, list: &Listing, id: ColumnId) {
+    if list.sort != Some(id) {
+        table::cell(buf, head, place, column, column.title, THEME.label);
+        return;
     }
-    (rows, selected_row)
+    let arrow = if id.higher_first() == list.reversed { "▲" } else { "▼" };
+    // The arrow stands in the gap before the column.
+    let before = Rect { x: place.x.saturating_sub(1), width: 1, ..head };
+    paint::left(buf, before, arrow, THEME.accent);
+    table::cell(buf, head, place, column, column.title, THEME.accent);
 }
 
 /// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
@@ -145,37 +158,73 @@ pub fn mark_selected(buf: &mut Buffer, row: Rect) {
     buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
 }
 
-fn draw_entry(buf: &mut Buffer, row: Rect, name: Rect, columns: &[table::Place], entry: &Entry, model: &Model) {
-    let (mark, style) = match entry.file.map(|file| &file.loaded) {
-        Some(Err(_)) => ("✗", THEME.error),
-        _ => THEME.status(entry.status()),
-    };
+fn draw_entry(buf: &mut Buffer, row: Rect, grid: &Grid, entry: &Entry, model: &Model, list: &Listing) {
+    let is_broken = entry.kind == Kind::Experiment && entry.file.is_some_and(|file| file.loaded.is_err());
+    let (mark, style) = if is_broken { ("✗", THEME.error) } else { THEME.status(entry.status()) };
     paint::left(buf, Rect { x: row.x + 1, width: 1, ..row }, mark, style);
-    if let Some(Err(problems)) = entry.file.map(|file| &file.loaded) {
+    if entry.run.is_some_and(|run| list.marked.contains(&run.id)) {
+        paint::left(buf, Rect { x: row.x + 2, width: 1, ..row }, "+", THEME.accent);
+    }
+    let name = Rect { y: row.y, height: row.height, ..grid.name };
+    if let Some(Err(problems)) = entry.file.map(|file| &file.loaded).filter(|_| is_broken) {
         let label = entry.file.map_or_else(String::new, |file| format!("{}.yaml", file.stem));
         paint::left(buf, name, &label, THEME.text);
         let problem = problems.first().map_or_else(String::new, super::experiments::detail::short_problem);
-        let x = columns.first().map_or(name.right(), |place| place.x);
+        let x = grid.places.first().map_or(name.right(), |place| place.x);
         paint::left(buf, Rect { x, width: row.right().saturating_sub(x + 1), ..row }, &problem, THEME.error);
         return;
     }
-    paint::left(buf, name, entry.label(), THEME.text);
-    for place in columns {
-        let (text, style) = figure(entry, model, COLUMNS[place.column].title);
-        table::cell(buf, row, *place, &COLUMNS[place.column], &text, style);
+    draw_name(buf, name, entry);
+    for place in grid.places {
+        let (text, style) = figure(entry, model, list.columns[place.column]);
+        table::cell(buf, row, *place, &grid.columns[place.column], &text, style);
     }
 }
 
-fn figure(entry: &Entry, model: &Model, column: &str) -> (String, Style) {
+/// What the row is called: an experiment by its name, a run below one by its id, a run among all by both; tags behind it.
+fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
+    let id = entry.run.map_or("", |run| run.id.as_str());
+    let rest = match entry.kind {
+        Kind::Experiment => paint::left(buf, name, entry.label(), THEME.text),
+        Kind::RunBelow => paint::left(buf, name, &format!("  {id}"), THEME.text),
+        Kind::Run => {
+            let label = entry.run.map_or("", Run::label);
+            paint::left(buf, name, &format!("{} {label}", id.rsplit('-').next().unwrap_or_default()), THEME.text)
+        }
+    };
+    let Some(run) = entry.run else { return };
+    let away = if run.annotation.archived { " (away)" } else { "" };
+    let tags: String = run.annotation.tags.iter().map(|tag| format!(" #{tag}")).collect();
+    if rest.width > 1 && (!tags.is_empty() || !away.is_empty()) {
+        paint::left(buf, rest, &format!("{away}{tags}"), THEME.muted);
+    }
+}
+
+fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
     let (experiment, run) = (entry.experiment(), entry.run);
+    let best = || run.and_then(|run| run.state.best_epoch().or(run.state.epochs.last()));
+    let words = |text: Option<String>| text.unwrap_or_else(|| NOT_YET.to_owned());
     let text = match column {
-        "backbone" => experiment.map_or_else(String::new, |experiment| experiment.model.backbone.to_string()),
-        "px" => experiment.map_or_else(String::new, |experiment| experiment.pixels().to_string()),
-        "state" => return state(entry, model),
-        "epoch" => run.map_or_else(|| NOT_YET.to_owned(), epochs),
-        "val acc" => metric(run.and_then(best_val_acc)),
-        "test acc" => metric(run.and_then(|run| run.state.test.as_ref()).map(|test| test.accuracy)),
-        _ => run.and_then(|run| run.state.train_time()).map_or_else(|| NOT_YET.to_owned(), duration),
+        ColumnId::Backbone => experiment.map_or_else(String::new, |experiment| experiment.model.backbone.to_string()),
+        ColumnId::Pixels => experiment.map_or_else(String::new, |experiment| experiment.pixels().to_string()),
+        ColumnId::State => return state(entry, model),
+        ColumnId::Epoch => run.map_or_else(|| NOT_YET.to_owned(), epochs),
+        ColumnId::ValAcc => metric(run.and_then(best_val_acc)),
+        ColumnId::TrainAcc => metric(best().map(|epoch| epoch.train_acc)),
+        ColumnId::ValLoss => metric(best().map(|epoch| epoch.val_loss)),
+        ColumnId::TrainLoss => metric(best().map(|epoch| epoch.train_loss)),
+        ColumnId::TestAcc => metric(run.and_then(|run| run.state.test.as_ref()).map(|test| test.accuracy)),
+        ColumnId::Time => words(run.and_then(|run| run.state.train_time()).map(duration)),
+        ColumnId::LearningRate => words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate))),
+        ColumnId::Seed => words(experiment.map(|experiment| experiment.seed.to_string())),
+        ColumnId::Device => run.map_or_else(String::new, |run| text::line(run.device(), 20)),
+        ColumnId::Created => {
+            let created = run.and_then(|run| run.info.as_ref().ok()).map(|info| info.created);
+            words(created.map(|at| at.to_zoned(model.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()))
+        }
+        ColumnId::Run => run.map_or_else(String::new, |run| run.id.to_string()),
+        ColumnId::Tags => run.map_or_else(String::new, tags),
+        ColumnId::Note => run.map_or_else(String::new, |run| run.annotation.note.clone()),
     };
     let style = if text == NOT_YET { THEME.muted } else { THEME.text };
     (text, style)
@@ -208,6 +257,9 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
                 return (format!("{} ⚠", status.as_str()), THEME.warning);
             }
             status.as_str().to_owned()
+        }
+        None if entry.file.is_some_and(|file| model.runs.latest_of(&file.stem).is_some()) => {
+            return ("put away".to_owned(), THEME.muted);
         }
         None => {
             let lacks = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));

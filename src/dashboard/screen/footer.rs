@@ -12,7 +12,7 @@ use super::{filter, paint};
 use crate::dashboard::format::{path, plural};
 use crate::dashboard::keys::{Binding, Context, bindings};
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{Filter, Model, Typing};
+use crate::dashboard::model::{Filter, Model, Screen, Typing};
 
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::refusal;
@@ -39,6 +39,11 @@ fn summary(model: &Model) -> String {
     let states = [(tally.live, "running"), (tally.queued, "queued"), (tally.failed_or_lost, "failed or lost")];
     let mut parts = vec![plural(catalogue.files.len(), "experiment"), plural(model.runs.len(), "run")];
     parts.extend(states.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    if let Screen::Experiments(list) = &model.open
+        && !list.marked.is_empty()
+    {
+        parts.insert(0, format!("{} marked", list.marked.len()));
+    }
     parts.join(" · ")
 }
 
@@ -68,6 +73,7 @@ fn keys_line(shown: &[&Binding], context: Context) -> Line<'static> {
         let word = match (context, binding.command) {
             (Context::Export, Command::Accept) => "write",
             (Context::Filter, Command::Back) => "clear",
+            (Context::Prompt, Command::Accept) => "save",
             _ => binding.word,
         };
         let key = binding.label.split(' ').next().unwrap_or_default();

@@ -12,13 +12,16 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Clear, Paragraph};
+use tui_input::Input;
 use unicode_width::UnicodeWidthStr;
 
 use super::{help, paint};
 use crate::compare::Format;
+use crate::dashboard::format::plural;
 use crate::dashboard::keys::Context;
-use crate::dashboard::model::{Model, Pane, Popup, Screen};
+use crate::dashboard::model::{Asked, COLUMNS, ColumnId, Model, Pane, Popup, Screen};
 use crate::dashboard::theme::THEME;
+use crate::dashboard::update::list;
 
 /// Longer lines are wrapped: nobody reads across a wide screen.
 const MOST: usize = 90;
@@ -29,6 +32,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
         Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
+        Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
+        Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
         Popup::Help { down } => ("keys", help::lines(beneath(model)), *down),
         Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
     };
@@ -63,6 +68,54 @@ fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     lines.extend([Line::default(), Line::styled("the same on the command line:", THEME.label)]);
     lines.extend(paint::wrap(&command, width).into_iter().map(|line| Line::styled(line, THEME.text)));
     lines
+}
+
+fn prompt_title(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Tags => "tags",
+        Asked::Note => "note",
+    }
+}
+
+/// A line that is typed, and below it what is wrong with it or what can be written there.
+fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
+    let value = input.value();
+    // The end that is being written stays in view.
+    let hidden = value.chars().count().saturating_sub(width.saturating_sub(3));
+    let shown: String = value.chars().skip(hidden).collect();
+    let at = input.cursor().saturating_sub(hidden);
+    let before: String = shown.chars().take(at).collect();
+    let under = shown.chars().nth(at).map_or_else(|| " ".to_owned(), String::from);
+    let after: String = shown.chars().skip(at + 1).collect();
+    let (hint, style) = match asked {
+        Asked::Tags => match list::tag_changes(value) {
+            Err(error) => (error.to_string(), THEME.warning),
+            Ok(_) => (format!("+tag adds, -tag takes off; for {}", plural(runs, "run")), THEME.muted),
+        },
+        Asked::Note => (format!("for {}; an empty note is none", plural(runs, "run")), THEME.muted),
+    };
+    let mut lines = vec![
+        Line::from(vec![
+            Span::styled(before, THEME.text),
+            Span::styled(under, THEME.selected),
+            Span::styled(after, THEME.text),
+        ]),
+        Line::default(),
+    ];
+    lines.extend(paint::wrap(&hint, width).into_iter().map(|line| Line::styled(line, style)));
+    // Room to write in.
+    lines.push(Line::raw(" ".repeat(width.min(60))));
+    lines
+}
+
+fn columns(model: &Model, chosen: usize) -> Vec<Line<'static>> {
+    let Screen::Experiments(list) = &model.open else { return Vec::new() };
+    let row = |(index, (column, title)): (usize, &(ColumnId, &'static str))| {
+        let mark = if list.columns.contains(column) { "x" } else { " " };
+        let style = if index == chosen { THEME.selected } else { THEME.text };
+        Line::styled(format!("[{mark}] {title:<12}"), style)
+    };
+    COLUMNS.iter().enumerate().map(row).collect()
 }
 
 /// The screen's own context, popup or not.

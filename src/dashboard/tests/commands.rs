@@ -1,6 +1,7 @@
 //! What keys ask for: which effects follow, after which questions, and why not.
 
 use warmstart_schema::queue::{Content, Entry};
+use warmstart_schema::run::RunId;
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
@@ -20,6 +21,9 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Export { extension, .. } => format!("export {extension}"),
         Effect::ReadWorkerLog(id) => format!("read {id}"),
         Effect::Copy(text) => format!("copy {text}"),
+        Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),
+        Effect::Delete(runs) => format!("delete {}", runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")),
+        Effect::TakeBack(undo) => format!("take back {undo:?}"),
         Effect::Suspend => "suspend".to_owned(),
         Effect::Repaint => "repaint".to_owned(),
         Effect::Leave => "leave".to_owned(),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use warmstart_schema::run::RunDir;
 
 use self::glass::{Glass, Keys, NoHost};
-use super::fixtures::{LIVE, data, id};
+use super::fixtures::{DONE, LIVE, data, id};
 use super::{events, text};
 use crate::dashboard::app::{App, Settings};
 use crate::dashboard::effect::Folders;
@@ -121,6 +121,27 @@ fn a_filter_narrows_and_escape_widens_again() {
         assert!(screen.contains("Lite0, fine-tune"), "{screen}");
         user.press("<enter><esc>");
         user.sees(&["ResNet, original input"]).await;
+    });
+}
+
+#[test]
+fn a_run_is_tagged_deleted_and_brought_back() {
+    use_it(async |user| {
+        user.sees(&["quickstart", "5 runs"]).await;
+        user.press("jt+keep<enter>");
+        user.sees(&["1 run tagged", "ResNet, original input #keep"]).await;
+        let run = RunDir::of(&user.folders.checkpoints, &id(DONE));
+        assert!(run.annotation().unwrap().tags.contains("keep"));
+        user.press("U");
+        user.waits(&["no tag"], |screen| !screen.contains("#keep")).await;
+        user.press("D");
+        user.sees(&["Delete ResNet, original input"]).await;
+        user.press("y");
+        user.sees(&["1 run deleted", "never run"]).await;
+        assert!(!run.path().exists());
+        user.press("U");
+        user.sees(&["1 run brought back", "0.2946"]).await;
+        assert!(run.events().exists());
     });
 }
 

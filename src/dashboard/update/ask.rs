@@ -5,7 +5,7 @@ use warmstart_schema::state::Status;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::format::plural;
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{Entry, Filter, Model, Popup, Screen};
+use crate::dashboard::model::{Entry, Filter, Kind, Model, Popup, Screen};
 use crate::store::{ExperimentFile, Run};
 
 /// Why a command can do nothing here and now; the foot of the screen shows only commands without a reason.
@@ -18,7 +18,9 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             nothing.then(|| "nothing is selected".to_owned())
         }
         Command::Launch => launchable(model).err(),
-        Command::LaunchAll => model.entries().is_empty().then(|| "there is no experiment to launch".to_owned()),
+        Command::LaunchAll => model.groups.is_empty().then(|| "there is no experiment to launch".to_owned()),
+        // The question says which of them can be.
+        Command::Stop | Command::StopNow if model.targets().len() > 1 => None,
         Command::Stop | Command::StopNow => match status {
             Some(Status::Stopping) if command == Command::StopNow => None,
             Some(Status::Stopping) => Some(format!("{} is stopping already; S stops it without saving", name())),
@@ -41,9 +43,10 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
         }
         Command::Back if model.popup.is_none() && model.below.is_empty() => {
             let filtered = model.filter().is_some_and(|filter| !matches!(filter, Filter::Off));
-            (!filtered).then(|| "this is the first screen; q leaves".to_owned())
+            let marked = matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
+            (!filtered && !marked).then(|| "this is the first screen; q leaves".to_owned())
         }
-        _ => None,
+        command => super::list::refusal(model, command),
     }
 }
 
@@ -98,7 +101,8 @@ fn is_busy(status: Status) -> bool {
 
 /// Asks about launching every experiment shown that can run and does not run already, each after what it starts from.
 pub fn launch_all(model: &mut Model) {
-    let entries = model.shown_entries();
+    let mut entries = model.shown_entries();
+    entries.retain(|entry| entry.kind == Kind::Experiment);
     let usable: Vec<&Entry> =
         entries.iter().filter(|entry| entry.file.is_some_and(|file| file.loaded.is_ok())).collect();
     let broken = entries.iter().filter(|entry| entry.file.is_some_and(|file| file.loaded.is_err())).count();
@@ -143,6 +147,9 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
 }
 
 pub fn stop(model: &mut Model, now: bool) {
+    if model.targets().len() > 1 {
+        return stop_marked(model, now);
+    }
     let Some(run) = model.run() else { return };
     let (label, id) = (run.label(), &run.id);
     let lines = match (run.status(), now) {
@@ -157,6 +164,19 @@ pub fn stop(model: &mut Model, now: bool) {
         }
     };
     let effects = vec![Effect::Stop { run: Box::new(without_points(run)), now }];
+    model.popup = Some(Popup::Question { lines, effects });
+}
+
+/// Stops those of the marked runs that can be stopped.
+fn stop_marked(model: &mut Model, now: bool) {
+    let can_stop = |run: &&Run| run.status().is_live() || matches!(run.status(), Status::Queued(_));
+    let runs: Vec<&Run> = model.targets().into_iter().filter(can_stop).collect();
+    let how = if now { "without saving" } else { "and keep what they have learnt" };
+    let lines = match runs.len() {
+        0 => vec!["None of the marked runs is running or queued.".to_owned()],
+        number => vec![format!("Stop {} {how}?", plural(number, "run"))],
+    };
+    let effects = runs.into_iter().map(|run| Effect::Stop { run: Box::new(without_points(run)), now }).collect();
     model.popup = Some(Popup::Question { lines, effects });
 }
 

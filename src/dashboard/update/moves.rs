@@ -2,7 +2,7 @@
 
 use crate::compare::Format;
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{Model, Pane, Popup, Screen, places};
+use crate::dashboard::model::{COLUMNS, Model, Pane, Popup, Screen};
 
 /// Rows in a page: fixed, so that moving does not depend on what was drawn.
 const PAGE: isize = 10;
@@ -21,7 +21,8 @@ pub fn move_selection(model: &mut Model, command: Command) {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
         Some(Popup::Help { down }) => *down = scrolled(*down, by, crate::dashboard::screen::help_height()),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
-        Some(Popup::Question { .. }) => {}
+        Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(COLUMNS.len() - 1),
+        Some(Popup::Question { .. } | Popup::Prompt { .. }) => {}
         None => move_in_screen(model, by),
     }
 }
@@ -31,10 +32,9 @@ fn scrolled(down: usize, by: isize, height: usize) -> usize {
 }
 
 fn move_in_screen(model: &mut Model, by: isize) {
-    let entries = places(&model.shown_entries());
     let log_height = model.log_height();
     match &mut model.open {
-        Screen::Experiments(list) => list.selection.step(&entries, by),
+        Screen::Experiments(list) => list.step(by),
         Screen::Compare(view) => super::comparison::move_down(view, by),
         // The end of the log is where it grows: up counts from there.
         Screen::Run(view) => {

@@ -1,0 +1,89 @@
+//! `warmstart tag`, `warmstart note`, `warmstart archive`
+
+use clap::Args;
+use serde_json::json;
+use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
+
+use super::{Context, Exit, names, output};
+use crate::actions;
+use crate::failure::{Failure, Kind};
+
+/// Add tags to a run, or take them off; without changes, print them
+#[derive(Debug, Args)]
+pub struct TagArguments {
+    /// Id or experiment of a run
+    run: String,
+    /// +TAG adds a tag, -TAG takes one off
+    #[arg(value_name = "CHANGE", allow_hyphen_values = true, trailing_var_arg = true)]
+    changes: Vec<String>,
+}
+
+/// Set the note of a run; an empty text takes it away
+#[derive(Debug, Args)]
+pub struct NoteArguments {
+    /// Id or experiment of a run
+    run: String,
+    /// A sentence
+    text: String,
+}
+
+/// Put runs away: lists hide them unless they are asked for
+#[derive(Debug, Args)]
+pub struct ArchiveArguments {
+    /// Ids or experiments of runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<String>,
+    /// Bring them back instead
+    #[arg(long)]
+    undo: bool,
+}
+
+pub fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> {
+    let wrong = |error: BadTag| Failure::new(Kind::Input, error.to_string()).help("warmstart tag RUN +good -old");
+    let changes: Vec<TagChange> =
+        arguments.changes.iter().map(|text| TagChange::parse(text)).collect::<Result<_, _>>().map_err(wrong)?;
+    annotate(context, &arguments.run, |annotation| changes.iter().try_for_each(|change| annotation.change(change)))
+}
+
+pub fn note(context: &Context, arguments: &NoteArguments) -> anyhow::Result<Exit> {
+    annotate(context, &arguments.run, |annotation| {
+        annotation.set_note(&arguments.text);
+        Ok(())
+    })
+}
+
+pub fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow::Result<Exit> {
+    for run in &arguments.runs {
+        annotate(context, run, |annotation| {
+            annotation.archived = !arguments.undo;
+            Ok(())
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Changes what is noted of a run and prints all that is noted of it now.
+fn annotate(
+    context: &Context,
+    name: &str,
+    change: impl FnOnce(&mut Annotation) -> Result<(), BadTag>,
+) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let id = &names::run(&runs, name)?.id;
+    let (_, now) =
+        actions::annotate(&context.checkpoints, id, change).map_err(|error| match error.downcast::<BadTag>() {
+            Ok(error) => Failure::new(Kind::Input, error.to_string()).into(),
+            Err(error) => error,
+        })?;
+    if context.json {
+        let Annotation { tags, note, archived } = &now;
+        output::answer_json(&json!({ "run": id, "tags": tags, "note": note, "archived": archived }))?;
+    } else {
+        let mut parts: Vec<String> = now.tags.iter().map(|tag| format!("#{tag}")).collect();
+        parts.extend((!now.note.is_empty()).then(|| now.note.clone()));
+        parts.extend(now.archived.then(|| "(put away)".to_owned()));
+        let said = if parts.is_empty() { "nothing is noted".to_owned() } else { parts.join(" ") };
+        output::answer(&format!("{id}: {said}\n"))?;
+    }
+    Ok(Exit::Done)
+}

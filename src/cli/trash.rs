@@ -1,0 +1,111 @@
+//! `warmstart trash`
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use warmstart_schema::run::RunId;
+
+use super::{Context, Exit, names, output};
+use crate::failure::{Failure, Kind};
+use crate::trash::{self, Trashed};
+
+/// Delete runs so that they can be brought back, bring them back, or remove them for good
+///
+/// A deleted run waits in checkpoints/.trash/ for seven days. Without a command, lists what waits there.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Move runs to the trash; one that runs, or that a waiting run starts from, is refused
+    Put {
+        /// Ids or experiments of runs
+        #[arg(value_name = "RUN", required = true)]
+        runs: Vec<String>,
+    },
+    /// Bring runs back from the trash
+    Restore {
+        /// Ids of deleted runs
+        #[arg(value_name = "RUN", required = true)]
+        runs: Vec<String>,
+    },
+    /// Remove all that is in the trash, for good
+    Empty,
+}
+
+pub fn trash(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let root = &context.checkpoints;
+    match &arguments.verb {
+        None => list(context)?,
+        Some(Verb::Put { runs }) => put(context, runs)?,
+        Some(Verb::Restore { runs }) => {
+            let all = all(context)?;
+            for name in runs {
+                let help = "`warmstart trash` lists what is there";
+                let missing =
+                    || Failure::new(Kind::NotFound, format!("no run in the trash is called `{name}`")).help(help);
+                let trashed = all.iter().find(|trashed| trashed.id.as_str() == name).ok_or_else(missing)?;
+                trash::restore(root, trashed)?;
+                say(context, &trashed.id, "brought back")?;
+            }
+        }
+        Some(Verb::Empty) => {
+            let removed = trash::empty(root, Duration::ZERO)?;
+            if context.json {
+                output::answer_json(&json!({ "removed": removed }))?;
+            } else {
+                output::answer(&format!("{removed} removed for good\n"))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn all(context: &Context) -> anyhow::Result<Vec<Trashed>> {
+    trash::list(&context.checkpoints).context("the trash cannot be read")
+}
+
+fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
+    let (_, runs) = context.runs();
+    let ids: Vec<RunId> =
+        names.iter().map(|name| Ok(names::run(&runs, name)?.id.clone())).collect::<anyhow::Result<_>>()?;
+    if let Some(obstacle) = trash::obstacle(&runs, &ids) {
+        return Err(Failure::new(Kind::Input, obstacle).help("`warmstart stop` stops a run").into());
+    }
+    for id in &ids {
+        trash::delete(&context.checkpoints, id)?;
+        say(context, id, "deleted; `warmstart trash restore` brings it back")?;
+    }
+    Ok(())
+}
+
+fn say(context: &Context, id: &RunId, what: &str) -> anyhow::Result<()> {
+    if context.json {
+        output::answer_json(&json!({ "run": id, "result": what.split(';').next() }))
+    } else {
+        output::answer(&format!("{id}: {what}\n"))
+    }
+}
+
+fn list(context: &Context) -> anyhow::Result<()> {
+    let all = all(context)?;
+    let deleted = |trashed: &Trashed| {
+        let seconds = i64::try_from(trashed.deleted).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
+    };
+    if context.json {
+        let rows = all.iter().map(|trashed| json!({ "run": trashed.id, "deleted": deleted(trashed) }));
+        return output::answer_json(&rows.collect::<Vec<_>>());
+    }
+    if all.is_empty() {
+        output::note(context, "the trash is empty");
+        return Ok(());
+    }
+    let rows = all.iter().map(|trashed| [trashed.id.to_string(), deleted(trashed)]).collect();
+    output::answer(&output::columns(["run", "deleted"], rows, 2))
+}

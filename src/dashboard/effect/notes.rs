@@ -1,0 +1,110 @@
+//! What is done to runs as folders: annotations, the trash, and what takes them back.
+
+use std::path::Path;
+
+use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
+use warmstart_schema::run::RunId;
+use warmstart_schema::text;
+
+use crate::actions;
+use crate::dashboard::format::plural;
+use crate::dashboard::message::{Message, Report};
+use crate::dashboard::model::Undo;
+use crate::store::Change;
+use crate::trash::{self, Trashed};
+
+/// A change of what is noted of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notation {
+    Tags(Vec<TagChange>),
+    Note(String),
+    Archived(bool),
+}
+
+impl Notation {
+    fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
+        match self {
+            Self::Tags(changes) => changes.iter().try_for_each(|change| annotation.change(change))?,
+            Self::Note(note) => annotation.set_note(note),
+            Self::Archived(archived) => annotation.archived = *archived,
+        }
+        Ok(())
+    }
+
+    fn past(&self) -> &'static str {
+        match self {
+            Self::Tags(_) => "tagged",
+            Self::Note(_) => "noted",
+            Self::Archived(true) => "put away; . shows what was put away, U brings it back",
+            Self::Archived(false) => "brought back",
+        }
+    }
+}
+
+pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation) -> Message {
+    let (mut undo, mut changes) = (Vec::new(), Vec::new());
+    let mut failed = None;
+    for id in runs {
+        match actions::annotate(root, id, |annotation| notation.apply(annotation)) {
+            Ok((before, annotation)) => {
+                undo.push((id.clone(), before));
+                changes.push(Change::Annotation { id: id.clone(), annotation });
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    let said = format!("{} {}", plural(undo.len(), "run"), notation.past());
+    let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
+    done(undo, changes, failed.map_or(Ok(said), Err))
+}
+
+/// Notes again what was noted before.
+pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
+    let mut changes = Vec::new();
+    for (id, annotation) in before {
+        let set = |now: &mut Annotation| -> Result<(), BadTag> {
+            now.clone_from(annotation);
+            Ok(())
+        };
+        if let Err(error) = actions::annotate(root, id, set) {
+            return done(None, changes, Err(error));
+        }
+        changes.push(Change::Annotation { id: id.clone(), annotation: annotation.clone() });
+    }
+    let text = format!("{} as before", plural(before.len(), "run"));
+    done(None, changes, Ok(text))
+}
+
+pub fn delete(root: &Path, runs: &[RunId]) -> Message {
+    let mut trashed: Vec<Trashed> = Vec::new();
+    let mut failed = None;
+    for id in runs {
+        match trash::delete(root, id) {
+            Ok(one) => trashed.push(one),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    let changes = trashed.iter().map(|one| Change::Removed { id: one.id.clone() }).collect();
+    let said = format!("{} deleted; U brings it back", plural(trashed.len(), "run"));
+    let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
+    done(undo, changes, failed.map_or(Ok(said), Err))
+}
+
+pub fn restore(root: &Path, trashed: &[Trashed]) -> Message {
+    let result = trashed.iter().try_for_each(|one| trash::restore(root, one));
+    done(None, Vec::new(), result.map(|()| format!("{} brought back", plural(trashed.len(), "run"))))
+}
+
+fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>) -> Message {
+    let (good, said) = match result {
+        Ok(said) => (true, said),
+        Err(error) => (false, format!("{error:#}")),
+    };
+    Message::Done { undo, changes, report: Report { good, text: text::line(&said, 400) } }
+}
