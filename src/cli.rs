@@ -11,6 +11,7 @@ mod models;
 mod names;
 mod output;
 mod params;
+mod plot;
 mod predict;
 mod prefetch;
 mod progress;
@@ -103,6 +104,7 @@ enum Verb {
     Archive(tag::ArchiveArguments),
     Trash(trash::Arguments),
     Compare(compare::Arguments),
+    Plot(plot::Arguments),
     Predict(predict::Arguments),
     Prefetch(prefetch::Arguments),
     /// Say what this installation has and what it lacks
@@ -170,6 +172,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Archive(arguments)) => tag::archive(context, &arguments),
         Some(Verb::Trash(arguments)) => trash::trash(context, &arguments),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
+        Some(Verb::Plot(arguments)) => plot::plot(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),

@@ -9,6 +9,7 @@ mod judge;
 mod keys;
 mod message;
 mod model;
+mod plot;
 mod screen;
 mod still;
 mod terminal;
@@ -33,6 +34,8 @@ use self::message::{Command, Message};
 use self::terminal::Session;
 use self::theme::Look;
 
+pub use self::model::{Along, Detail, Drawn, Quantity};
+pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
 

@@ -20,6 +20,9 @@ mod pictures;
 #[path = "cli/place.rs"]
 mod place;
 #[cfg(test)]
+#[path = "cli/plot.rs"]
+mod plot;
+#[cfg(test)]
 #[path = "cli/prefetch.rs"]
 mod prefetch;
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn check_column(column: &Column, runs: &Runs) -> anyhow::Result<()> {
 }
 
 /// Writes a new file, or replaces one as a whole where that was asked for.
-fn write(path: &Path, text: &str, overwrite: bool) -> anyhow::Result<()> {
+pub fn write(path: &Path, text: &str, overwrite: bool) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     if overwrite {
         // Its folder is synced too, and needs a name for that.

@@ -4,6 +4,7 @@ mod axis;
 mod canvas;
 mod curve;
 mod smooth;
+pub mod svg;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -42,6 +42,8 @@ pub enum Effect {
         text: String,
         extension: &'static str,
     },
+    /// Writes charts as SVG beside the exports.
+    ExportCharts(String),
     ReadWorkerLog(RunId),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
@@ -123,7 +125,10 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
             Err(error) => Err(error),
         },
         Effect::Export { text, extension } => {
-            export(&folders.exports, &text, extension).map(|path| format!("wrote {}", path.display()))
+            export(&folders.exports, "compare", &text, extension).map(|path| format!("wrote {}", path.display()))
+        }
+        Effect::ExportCharts(svg) => {
+            export(&folders.exports, "charts", &svg, "svg").map(|path| format!("wrote {}", path.display()))
         }
         Effect::ReadWorkerLog(id) => {
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
@@ -157,11 +162,11 @@ fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
 }
 
 /// Writes into a file that was not there before.
-fn export(folder: &Path, text: &str, extension: &str) -> anyhow::Result<PathBuf> {
+fn export(folder: &Path, what: &str, text: &str, extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {
         let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-        let path = folder.join(format!("compare-{stamp}{suffix}.{extension}"));
+        let path = folder.join(format!("{what}-{stamp}{suffix}.{extension}"));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
@@ -171,5 +176,5 @@ fn export(folder: &Path, text: &str, extension: &str) -> anyhow::Result<PathBuf>
             }
         }
     }
-    anyhow::bail!("{} holds too many comparisons of this second", folder.display())
+    anyhow::bail!("{} holds too many exports of this second", folder.display())
 }

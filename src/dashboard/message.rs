@@ -164,6 +164,8 @@ pub enum ChartCommand {
     Others,
     Next,
     Previous,
+    /// Writes what is shown as SVG.
+    Save,
     /// One chart alone, by its number from 1; again: all.
     Alone(u8),
 }

@@ -13,7 +13,7 @@ use tui_input::{Input, InputRequest};
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::run::RunId;
 
-pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, stage_of};
+pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};

@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::keys;
-use super::message::Message;
+use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
 use super::theme::Look;
@@ -25,7 +25,8 @@ pub struct Still {
 impl Still {
     /// A screen of so many columns and rows.
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
-        let model = Model::new(PathBuf::from("experiments"), Look { ascii: false, colour: true }, TimeZone::UTC);
+        let mut model = Model::new(PathBuf::from("experiments"), Look { ascii: false, colour: true }, TimeZone::UTC);
+        update(&mut model, Message::Experiments(Catalogue::default()));
         Ok(Self { model, terminal: Terminal::new(TestBackend::new(width, height))? })
     }
 

@@ -105,7 +105,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Quit => return vec![Effect::Leave],
         Command::Redraw => return vec![Effect::Repaint],
         Command::Suspend => return vec![Effect::Suspend],
-        Command::Chart(command) => charts::change(model, command),
+        Command::Chart(command) => return charts::change(model, command),
     }
     Vec::new()
 }

@@ -361,6 +361,7 @@ pub const BINDINGS: &[Binding] = &[
         "",
         "the chart before alone",
     ),
+    bind(&[Run], &[key('P')], "P", Command::Chart(ChartCommand::Save), "", "write the charts that are shown as SVG"),
     bind(&[Run], &[key('1')], "1", Command::Chart(ChartCommand::Alone(1)), "", "accuracy alone; again: all"),
     bind(&[Run], &[key('2')], "2", Command::Chart(ChartCommand::Alone(2)), "", "loss"),
     bind(&[Run], &[key('3')], "3", Command::Chart(ChartCommand::Alone(3)), "", "learning rate"),

@@ -5,7 +5,7 @@ mod times;
 
 use warmstart_schema::run::RunId;
 
-pub use self::curves::{Curves, Line, Role};
+pub use self::curves::{Curves, Line, Role, lines};
 pub use self::times::Times;
 use super::{Model, Screen};
 use crate::dashboard::chart::{Axis, Unit};
@@ -84,7 +84,17 @@ impl Along {
         }
     }
 
-    fn unit(self) -> Unit {
+    /// What the axis is called on paper.
+    pub fn counts(self) -> &'static str {
+        match self {
+            Self::Epoch => "epoch",
+            Self::Step => "step",
+            Self::Time => "time since the start",
+            Self::Training => "training time",
+        }
+    }
+
+    pub(in crate::dashboard) fn unit(self) -> Unit {
         match self {
             Self::Epoch | Self::Step => Unit::Whole,
             Self::Time | Self::Training => Unit::Seconds,

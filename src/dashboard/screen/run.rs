@@ -86,7 +86,9 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
 }
 
 fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView) {
-    let strip = if area.height >= 12 { 4 + u16::from(area.height >= 24) } else { 0 };
+    // A chart that was chosen gets the room, and its run's facts come back with the others.
+    let has_strip = area.height >= 12 && view.charts.alone.is_none();
+    let strip = if has_strip { 4 + u16::from(area.height >= 24) } else { 0 };
     let log = if area.height >= 14 { (area.height / 5).clamp(2, 8) } else { 0 };
     let [main, rule, strip, second_rule, log] = area.layout(&Layout::vertical([
         Constraint::Fill(1),

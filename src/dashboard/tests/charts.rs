@@ -208,6 +208,18 @@ fn a_run_that_starts_from_another_is_drawn_behind_it() {
 }
 
 #[test]
+fn what_is_shown_can_be_written() {
+    let mut model = with_siblings(2, "o2");
+    let effects = press(&mut model, "P");
+    let [crate::dashboard::effect::Effect::ExportCharts(svg)] = &effects[..] else { panic!("{effects:?}") };
+    // The chart that is alone, of three runs.
+    assert!(svg.starts_with("<svg ") && !svg.contains(">validation accuracy<"), "{svg}");
+    for name in ["4b12", "0000", "0001"] {
+        assert!(svg.contains(&format!(">Lite0, freeze {name}<")), "{name}: {svg}");
+    }
+}
+
+#[test]
 fn pictures_of_charts() {
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {
         let shot = |keys: &str| text(&drawn(&after(keys), width, height));

@@ -19,6 +19,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Stop { run, now } => format!("stop {} {now}", run.id),
         Effect::Advance => "advance".to_owned(),
         Effect::Export { extension, .. } => format!("export {extension}"),
+        Effect::ExportCharts(_) => "export charts".to_owned(),
         Effect::ReadWorkerLog(id) => format!("read {id}"),
         Effect::Copy(text) => format!("copy {text}"),
         Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),

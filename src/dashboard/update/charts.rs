@@ -1,8 +1,10 @@
 //! What keys do to a run's charts: the cursor, zoom and pan, the axes, smoothing, and which charts are shown.
 
 use crate::dashboard::chart::Axis;
+use crate::dashboard::effect::Effect;
 use crate::dashboard::message::{ChartCommand, Report};
-use crate::dashboard::model::{ChartView, Detail, Model, Others, Quantity, Screen, Times, stage_of};
+use crate::dashboard::model::{ChartView, Detail, Drawn, Model, Others, Quantity, Screen, Times, stage_of};
+use crate::dashboard::plot::Plot;
 use crate::store::{Run, Runs};
 
 /// Steps of the cursor in a screenful where it does not move by epochs.
@@ -15,9 +17,9 @@ const CLOSEST: f64 = 1e-5;
 const FLATTEST: u8 = 12;
 
 /// Does what a key means to the charts of the open run.
-pub fn change(model: &mut Model, command: ChartCommand) {
-    let Screen::Run(view) = &mut model.open else { return };
-    let Some(run) = model.runs.get(&view.id) else { return };
+pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
+    let Screen::Run(view) = &mut model.open else { return Vec::new() };
+    let Some(run) = model.runs.get(&view.id) else { return Vec::new() };
     let (charts, runs) = (&mut view.charts, &model.runs);
     let said = match command {
         ChartCommand::Cursor(by) => silently(move_cursor(charts, runs, run, by)),
@@ -47,12 +49,28 @@ pub fn change(model: &mut Model, command: ChartCommand) {
         ChartCommand::Others => Some(next_others(charts, runs, run)),
         ChartCommand::Next => silently(charts.alone = neighbour(charts.alone, true)),
         ChartCommand::Previous => silently(charts.alone = neighbour(charts.alone, false)),
+        ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
         ChartCommand::Alone(number) => {
             let chosen = usize::from(number).checked_sub(1).and_then(|index| Quantity::ALL.get(index)).copied();
             silently(charts.alone = chosen.filter(|_| chosen != charts.alone))
         }
     };
     model.report = said.map(|text| Report { good: true, text });
+    Vec::new()
+}
+
+/// What is shown, as SVG: the chart that is alone, or accuracy and loss; this run last, over the others.
+fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
+    let plot = Plot {
+        quantities: charts.alone.map_or_else(|| Quantity::ALL[..2].to_vec(), |quantity| vec![quantity]),
+        along: charts.along,
+        detail: charts.detail,
+        log_x: charts.log_x,
+        log_y: charts.log_y,
+        window: charts.window,
+    };
+    let drawn: Vec<Drawn> = charts.others(runs, run).into_iter().chain([Drawn::whole(run)]).collect();
+    plot.svg(&drawn)
 }
 
 /// What shows by itself needs no words.

@@ -1,0 +1,147 @@
+//! `warmstart plot`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{Context, Exit, compare, names, output, shown};
+use crate::dashboard::{Along, Detail, Drawn, Plot, Quantity};
+use crate::failure::{Failure, Kind};
+use crate::store::Run;
+
+/// Draw charts of runs into an SVG file
+///
+/// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Ids or experiments of runs
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<String>,
+    /// Write into this file, *.svg, which must not be there yet; without it the picture goes to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the output file if it is there
+    #[arg(long, requires = "output")]
+    overwrite: bool,
+    /// What to draw
+    #[arg(long, value_name = "FIGURES", value_delimiter = ',', default_value = "accuracy,loss")]
+    figures: Vec<Figures>,
+    /// What the axis counts
+    #[arg(long, value_name = "AXIS", default_value = "epoch")]
+    along: AxisArgument,
+    /// How much of what happened within epochs
+    #[arg(long, value_name = "HOW", default_value = "epochs")]
+    detail: DetailArgument,
+    /// Logarithmic height
+    #[arg(long)]
+    log_y: bool,
+    /// Logarithmic axis
+    #[arg(long)]
+    log_x: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Figures {
+    Accuracy,
+    Loss,
+    LearningRate,
+    Throughput,
+    GradientNorm,
+    Usage,
+    Memory,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AxisArgument {
+    Epoch,
+    Step,
+    Time,
+    TrainingTime,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DetailArgument {
+    /// A figure for each epoch
+    Epochs,
+    /// Every figure there is
+    Points,
+    /// Smoothed with a weight of 0.6
+    Light,
+    /// Smoothed with a weight of 0.9
+    Medium,
+    /// Smoothed with a weight of 0.97
+    Strong,
+}
+
+pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    check_name(arguments.output.as_deref())?;
+    let (_, runs) = context.runs();
+    let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<anyhow::Result<Vec<&Run>>>()?;
+    let drawn: Vec<Drawn> = chosen.into_iter().map(Drawn::whole).collect();
+    let plot = Plot {
+        quantities: arguments.figures.iter().map(|figures| figures.quantity()).collect(),
+        along: arguments.along.into(),
+        detail: arguments.detail.into(),
+        log_x: arguments.log_x,
+        log_y: arguments.log_y,
+        window: None,
+    };
+    let svg = plot.svg(&drawn);
+    match &arguments.output {
+        None => output::answer(&svg)?,
+        Some(path) => {
+            compare::write(path, &svg, arguments.overwrite)?;
+            output::note(context, &format!("charts written to {}", shown(path)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A name that promises another format than what would be in the file is a mistake.
+fn check_name(path: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) =
+        path.filter(|path| path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")))
+    else {
+        return Ok(());
+    };
+    let what = format!("{} is not the name of an SVG file, which is all that plot writes", shown(path));
+    let help = "name it *.svg; rsvg-convert, Inkscape and every browser turn it into PNG or PDF";
+    Err(Failure::new(Kind::Input, what).help(help).into())
+}
+
+impl Figures {
+    fn quantity(self) -> Quantity {
+        match self {
+            Self::Accuracy => Quantity::Accuracy,
+            Self::Loss => Quantity::Loss,
+            Self::LearningRate => Quantity::LearningRate,
+            Self::Throughput => Quantity::Throughput,
+            Self::GradientNorm => Quantity::GradientNorm,
+            Self::Usage => Quantity::Usage,
+            Self::Memory => Quantity::Memory,
+        }
+    }
+}
+
+impl From<AxisArgument> for Along {
+    fn from(axis: AxisArgument) -> Self {
+        match axis {
+            AxisArgument::Epoch => Self::Epoch,
+            AxisArgument::Step => Self::Step,
+            AxisArgument::Time => Self::Time,
+            AxisArgument::TrainingTime => Self::Training,
+        }
+    }
+}
+
+impl From<DetailArgument> for Detail {
+    fn from(detail: DetailArgument) -> Self {
+        match detail {
+            DetailArgument::Epochs => Self::Epochs,
+            DetailArgument::Points => Self::Points,
+            DetailArgument::Light => Self::Light,
+            DetailArgument::Medium => Self::Medium,
+            DetailArgument::Strong => Self::Strong,
+        }
+    }
+}

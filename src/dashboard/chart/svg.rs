@@ -1,0 +1,263 @@
+//! Charts as SVG, on the same axes and from the same curves as on the screen. Written here: a plotting library would be
+//! a hundred thousand lines for what takes two hundred, with other ticks than the screen's.
+
+use std::fmt::Write;
+
+use super::{Axis, Curve};
+
+/// Points of a stretch beyond which a line is drawn by the extremes of its columns.
+const DENSE: usize = 2000;
+const WIDTH: f64 = 860.0;
+const PANEL: f64 = 330.0;
+/// Left, right, top and bottom of a panel's axes.
+const MARGIN: (f64, f64, f64, f64) = (72.0, 20.0, 58.0, 46.0);
+
+/// One pair of axes.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    pub title: String,
+    /// What the horizontal axis counts.
+    pub along: String,
+    pub series: Vec<SvgSeries<'a>>,
+    pub x: Axis,
+    pub y: Axis,
+    pub events: Vec<f64>,
+    pub best: Option<(f64, f64)>,
+}
+
+/// A line and its name.
+#[derive(Debug)]
+pub struct SvgSeries<'a> {
+    pub name: String,
+    pub curve: &'a Curve,
+    pub colour: &'static str,
+    /// Apart from others of the same colour, and in print.
+    pub dash: &'static str,
+    /// Behind the others, and without a name.
+    pub faint: bool,
+    /// Whether each point is marked.
+    pub marked: bool,
+}
+
+/// Panels below each other.
+pub fn picture(title: &str, panels: &[Panel]) -> String {
+    let height = 40.0 + PANEL * panels.len() as f64;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n\
+         <title>{0}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"20\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{0}</text>\n",
+        escaped(title)
+    );
+    for (index, panel) in panels.iter().enumerate() {
+        draw(&mut svg, panel, 40.0 + PANEL * index as f64, index);
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// Where values lie on the paper.
+struct Paper {
+    x: Axis,
+    y: Axis,
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Paper {
+    fn x(&self, value: f64) -> f64 {
+        self.left + self.x.share(value) * self.width
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.top + (1.0 - self.y.share(value)) * self.height
+    }
+
+    fn point(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let (x, y) = (self.x(x), if y.is_finite() { self.y(y) } else { f64::NAN });
+        (x.is_finite() && y.is_finite()).then_some((x, y))
+    }
+}
+
+fn draw(svg: &mut String, panel: &Panel, top: f64, index: usize) {
+    let (left, right, above, below) = MARGIN;
+    let (width, height) = (WIDTH - left - right, PANEL - above - below);
+    let paper = Paper { x: panel.x, y: panel.y, left, top: top + above, width, height };
+    let _ = writeln!(
+        svg,
+        "<text x=\"{left}\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}</text>\n\
+         <clipPath id=\"axes{index}\"><rect x=\"{left}\" y=\"{:.1}\" width=\"{width}\" height=\"{height}\"/></clipPath>",
+        top + 16.0,
+        escaped(&panel.title),
+        paper.top
+    );
+    draw_axes(svg, panel, &paper);
+    draw_legend(svg, panel, &paper, top + 34.0);
+    let _ = writeln!(svg, "<g clip-path=\"url(#axes{index})\" fill=\"none\">");
+    for event in panel.events.iter().map(|event| paper.x(*event)).filter(|x| x.is_finite()) {
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{event:.1} {:.1}V{:.1}\" stroke=\"#888\" stroke-dasharray=\"2 3\"/>",
+            paper.top,
+            paper.top + height
+        );
+    }
+    let (faint, plain): (Vec<_>, Vec<_>) = panel.series.iter().partition(|series| series.faint);
+    for series in faint.into_iter().chain(plain) {
+        draw_series(svg, &paper, series);
+    }
+    if let Some((x, y)) = panel.best.and_then(|best| paper.point(best)) {
+        let _ =
+            writeln!(svg, "<path d=\"M{x:.1} {:.1}l5 9h-10z\" fill=\"#009E73\"><title>best</title></path>", y - 6.0);
+    }
+    svg.push_str("</g>\n");
+}
+
+fn draw_axes(svg: &mut String, panel: &Panel, paper: &Paper) {
+    let (right, foot) = (paper.left + paper.width, paper.top + paper.height);
+    for (value, text) in panel.y.labels(6) {
+        let y = paper.y(value);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{} {y:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            paper.left,
+            paper.left - 8.0,
+            y + 4.0,
+            escaped(&text)
+        );
+    }
+    for (value, text) in panel.x.labels(10) {
+        let x = paper.x(value);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} {foot}v5\" stroke=\"#444\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            foot + 18.0,
+            escaped(&text)
+        );
+    }
+    let _ = writeln!(
+        svg,
+        "<path d=\"M{} {}V{foot}H{right}\" fill=\"none\" stroke=\"#444\"/>\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#444\">{}</text>",
+        paper.left,
+        paper.top,
+        paper.left + paper.width / 2.0,
+        foot + 36.0,
+        escaped(&panel.along)
+    );
+}
+
+fn draw_legend(svg: &mut String, panel: &Panel, paper: &Paper, y: f64) {
+    let mut x = paper.left;
+    for series in panel.series.iter().filter(|series| !series.faint) {
+        // Seven units a character is what a sans-serif of this size takes at most, on average.
+        let width = 44.0 + 7.0 * series.name.chars().count() as f64;
+        if x + width > paper.left + paper.width && x > paper.left {
+            let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\">…</text>", y + 4.0);
+            return;
+        }
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} {y:.1}h24\" stroke=\"{}\" stroke-width=\"2\" stroke-dasharray=\"{}\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            series.colour,
+            series.dash,
+            x + 30.0,
+            y + 4.0,
+            escaped(&series.name)
+        );
+        x += width;
+    }
+}
+
+fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
+    let curve = series.curve;
+    let points: Vec<Option<(f64, f64)>> = if curve.count(paper.x) <= DENSE {
+        curve.around(paper.x).map(|point| paper.point(point)).collect()
+    } else {
+        let columns = DENSE / 2;
+        let at = |index: usize| paper.left + (index as f64 + 0.5) / columns as f64 * paper.width;
+        let corners = curve.columns(paper.x, columns).flat_map(|column| {
+            let x = at(column.index);
+            [column.first, column.low, column.high, column.last].map(|y| (x, paper.y(y)))
+        });
+        corners.map(|point| point.1.is_finite().then_some(point)).collect()
+    };
+    let mut path = String::new();
+    let mut pen_is_down = false;
+    for point in &points {
+        if let Some((x, y)) = point {
+            let _ = write!(path, "{}{x:.1} {y:.1}", if pen_is_down { 'L' } else { 'M' });
+        }
+        pen_is_down = point.is_some();
+    }
+    let (opacity, width) = if series.faint { (0.3, 1.0) } else { (1.0, 1.8) };
+    let _ = writeln!(
+        svg,
+        "<path d=\"{path}\" stroke=\"{}\" stroke-width=\"{width}\" stroke-opacity=\"{opacity}\" stroke-dasharray=\"{}\" \
+         stroke-linejoin=\"round\"/>",
+        series.colour, series.dash
+    );
+    // A point alone between gaps is no line.
+    if series.marked && points.len() <= 120 {
+        for (x, y) in points.iter().flatten() {
+            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{}\"/>", series.colour);
+        }
+    }
+}
+
+/// Text as XML holds it; what XML cannot hold was taken out where it came in.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel<'a>(curve: &'a Curve, name: &str) -> Panel<'a> {
+        let series =
+            SvgSeries { name: name.to_owned(), curve, colour: "#0072B2", dash: "", faint: false, marked: true };
+        Panel {
+            title: "loss".to_owned(),
+            along: "epoch".to_owned(),
+            series: vec![series],
+            x: Axis::linear(0.0, 10.0),
+            y: Axis::linear(0.0, 1.0),
+            events: vec![5.0],
+            best: Some((10.0, 0.0)),
+        }
+    }
+
+    #[test]
+    fn points_lie_where_the_axes_say() {
+        let curve = Curve::new([(0.0, 0.0), (5.0, f64::NAN), (10.0, 1.0)]);
+        let svg = picture("A & B", &[panel(&curve, "<val>")]);
+        // Axes from 72 to 840 and from 98 to 324, the gap in the middle kept.
+        assert!(svg.contains("d=\"M72.0 324.0M840.0 98.0\""), "{svg}");
+        assert!(svg.contains("M456.0 98.0V324.0"), "the event in the middle: {svg}");
+        assert!(svg.contains("A &amp; B") && svg.contains("&lt;val&gt;") && !svg.contains("<val>"));
+        assert!(svg.contains("M840.0 318.0l5 9h-10z"), "the best: {svg}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_points_become_columns_that_keep_the_spike() {
+        let curve = Curve::new((0..100_000_u32).map(|n| (f64::from(n) / 1e4, if n == 31_234 { 1.0 } else { 0.5 })));
+        let svg = picture("t", &[panel(&curve, "n")]);
+        assert!(svg.len() < 100_000, "{}", svg.len());
+        assert!(svg.contains(" 98.0L"), "the spike reaches the top");
+    }
+}
