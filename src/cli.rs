@@ -1,9 +1,11 @@
 //! The command line: one verb, one file. Answers go to stdout, progress and diagnostics to stderr.
 
+mod ask;
 mod check;
 mod compare;
 mod completions;
 mod doctor;
+mod export;
 mod follow;
 mod home;
 mod list;
@@ -106,6 +108,7 @@ enum Verb {
     Compare(compare::Arguments),
     Plot(plot::Arguments),
     Predict(predict::Arguments),
+    Export(export::Arguments),
     Prefetch(prefetch::Arguments),
     /// Say what this installation has and what it lacks
     Doctor,
@@ -175,6 +178,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Plot(arguments)) => plot::plot(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),
+        Some(Verb::Export(arguments)) => export::export(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),

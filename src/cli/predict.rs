@@ -1,16 +1,15 @@
 //! `warmstart predict`
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use clap::Args;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted};
 use warmstart_schema::run::RunDir;
-use warmstart_schema::text;
 
+use super::ask::{ask, refused};
 use super::{Context, Exit, names, output};
-use crate::actions;
-use crate::failure::{Failure, Kind};
+use crate::failure::Kind;
 
 /// Say what a run's best checkpoint sees in pictures: the five most probable classes of each
 ///
@@ -27,11 +26,11 @@ pub struct Arguments {
 pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
-    let predictions = match ask(RunDir::of(&context.checkpoints, &run.id).path(), &arguments.images)? {
+    let folder = RunDir::of(&context.checkpoints, &run.id);
+    let question = [OsStr::new("predict"), folder.path().as_os_str()];
+    let predictions = match ask(question.into_iter().chain(arguments.images.iter().map(|image| image.as_os_str())))? {
         Answer::Predictions(predictions) => predictions,
-        Answer::Refused { error, help } => {
-            return Err(Failure::new(Kind::Input, text::line(&error, 2000)).help(text::line(&help, 500)).into());
-        }
+        Answer::Refused { error, help } => return Err(refused(Kind::Input, &error, &help)),
     };
     if context.json {
         output::answer_json(&predictions)?;
@@ -45,20 +44,6 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let failed = predictions.images.iter().any(|image| image.error.is_some());
     Ok(if failed { Exit::Input } else { Exit::Done })
-}
-
-/// Has the training program look at them.
-fn ask(run: &Path, images: &[PathBuf]) -> anyhow::Result<Answer> {
-    let worker = actions::worker()?;
-    let lacks = |found: String| {
-        Failure::new(Kind::Worker, format!("{}: {found}", worker.display())).help("`warmstart doctor` says more")
-    };
-    let output = Command::new(&worker).arg("predict").arg(run).args(images).output();
-    let output = output.map_err(|error| lacks(format!("does not start: {error}")))?;
-    Ok(serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = text::line(&String::from_utf8_lossy(&output.stderr), 500);
-        lacks(format!("gives no answer ({}): {said}", output.status))
-    })?)
 }
 
 /// A picture and its classes; nothing of one that could not be read.

@@ -1,4 +1,4 @@
-//! Folders of one's own pictures, and what a run sees in a picture.
+//! Folders of one's own pictures, what a run sees in a picture, and what it gives away.
 
 use crate::place::Place;
 
@@ -46,4 +46,21 @@ fn predictions_come_as_a_list_and_a_bad_picture_hides_no_other() {
     assert!(mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"), "{}", mute.err);
     assert_eq!(place.say(&["predict", "nothing", "good.png"]).code, 3);
     assert_eq!(place.say(&["predict", &run]).code, 2);
+}
+
+#[test]
+fn an_export_says_how_it_is_loaded_and_a_full_disk_is_told_from_a_mistake() {
+    let place = Place::new();
+    assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
+    let said = place.say(&["export", "lite0-freeze"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "import timm\n"));
+    assert!(said.err.contains("default.safetensors (1,234,567 bytes), x.labels.json"), "{}", said.err);
+    let json = place.say(&["export", "lite0-freeze", "--output", "mine.safetensors", "--json"]);
+    assert_eq!((json.code, json.json()["file"].as_str()), (0, Some("mine.safetensors")));
+
+    let refused = place.say_with("no-checkpoint", &["export", "lite0-freeze"]);
+    assert_eq!((refused.code, refused.err.as_str()), (2, "error: no checkpoint yet\nhelp: wait\n"));
+    let full = place.say_with("fail", &["export", "lite0-freeze"]);
+    assert!(full.code == 1 && full.err.ends_with("no space left\nhelp: make room\n"), "{}", full.err);
+    assert_eq!(place.say(&["export", "nothing"]).code, 3);
 }

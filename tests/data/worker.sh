@@ -41,6 +41,17 @@ if [ "$1" = predict ]; then
   echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"images\":[${images#,}]}"
   exit 0
 fi
+if [ "$1" = export ]; then
+  case $mode in
+    no-checkpoint) echo '{"kind":"input","error":"no checkpoint yet","help":"wait"}' ;;
+    fail) echo '{"kind":"disk","error":"out.safetensors cannot be written: no space left","help":"make room"}' ;;
+    *)
+      file=${3:-default.safetensors}
+      echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"file\":\"$file\",\"labels\":\"x.labels.json\",\"bytes\":1234567,\"sha256\":\"ab\",\"load\":\"import timm\\n\"}"
+      ;;
+  esac
+  exit 0
+fi
 exec 9>"$run/run.lock"
 flock 9
 read -r stat </proc/self/stat # of the shell itself: `read` is a builtin

@@ -2,9 +2,11 @@
 
 pub mod augment;
 pub mod backbone;
+pub mod best;
 pub mod data;
 pub mod device;
 pub mod doctor;
+pub mod export;
 pub mod failure;
 pub mod fetch;
 pub mod ffi;

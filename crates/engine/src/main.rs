@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde::Serialize;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::worker::{self, Manner};
-use warmstart_engine::{doctor, predict, prefetch, report::log};
-use warmstart_schema::prediction::Answer;
+use warmstart_engine::{doctor, export, predict, prefetch, report::log};
 
-const USAGE: &str =
-    "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | predict RUN_FOLDER IMAGE... | prefetch NAME... | doctor | --version
+const USAGE: &str = "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | predict RUN_FOLDER IMAGE... |
+           export RUN_FOLDER [FILE] | prefetch NAME... | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
@@ -38,6 +38,8 @@ fn main() -> ExitCode {
             let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
             tell(&predict::predict(Path::new(folder), &images))
         }
+        ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
+        ("export", [folder, file]) => tell(&export::export(Path::new(folder), Some(Path::new(file)))),
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
         _ => misused(),
@@ -62,7 +64,7 @@ fn train(folder: &Path, manner: Manner) -> ExitCode {
 }
 
 /// Gives an answer that the dashboard's side reads.
-fn tell(answer: &Answer) -> ExitCode {
+fn tell(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
         Err(error) => {

@@ -7,13 +7,12 @@ use fast_image_resize::Resizer;
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::Architecture;
 use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::checkpoint::{self, Content};
-use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::checkpoint::Content;
+use warmstart_schema::experiment::Experiment;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predictions};
-use warmstart_schema::run::RunDir;
-use warmstart_schema::storage::Disk;
 use warmstart_schema::text;
 
+use crate::best::Best;
 use crate::data::folder::decode;
 use crate::failure::Blame;
 use crate::initial::model_spec;
@@ -36,16 +35,7 @@ pub fn predict(folder: &Path, pictures: &[PathBuf]) -> Answer {
 }
 
 fn answer(folder: &Path, pictures: &[PathBuf]) -> Result<Predictions> {
-    let run = RunDir::new(folder);
-    let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
-    let experiment = experiment::load(&run.experiment_yaml(), &[]).map_err(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Blame::input(texts.join("\n"), "the run was made by another version; use that one")
-    })?;
-    let Some(content) = checkpoint::best(&Disk, &run)? else {
-        return Err(Blame::input(format!("run {} has no checkpoint yet", info.id), "let it train for an epoch"));
-    };
-    let classes = class_names(&run, &experiment)?;
+    let Best { info, experiment, classes, content } = Best::of(folder)?;
     let model = model(&experiment, classes.len(), &content)?;
     let mut resizer = Resizer::new();
     let predicted = |picture: &PathBuf| {
@@ -57,16 +47,6 @@ fn answer(folder: &Path, pictures: &[PathBuf]) -> Result<Predictions> {
     };
     let images = pictures.iter().map(predicted).collect();
     Ok(Predictions { run: info.id, epoch: content.state.epoch, step: content.state.step, images })
-}
-
-/// As the run wrote them down; runs of earlier versions did not.
-fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
-    if let Some(labels) = run.labels().context("reading labels.json")? {
-        // A folder may have been copied from anywhere.
-        return Ok(labels.names.iter().map(|name| text::line(name, 80)).collect());
-    }
-    let classes = experiment.classes().context("the run has no labels.json, which names its classes")?;
-    Ok((0..classes).map(|class| format!("class {class}")).collect())
 }
 
 fn model(experiment: &Experiment, classes: usize, content: &Content) -> Result<Model> {

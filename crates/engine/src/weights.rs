@@ -11,9 +11,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
-use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec};
+use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, TensorSpec};
 
-pub use format::{Dtype, Entries, Entry, parse, write};
+pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
 
 use crate::model::{Model, NamedTensor};
 
@@ -87,14 +87,25 @@ pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
     architecture.tensors().try_for_each(|t| check_entry(&t.name, &t.shape, &entries[t.name.as_str()]))
 }
 
+/// The tensors of a checkpoint, which must be exactly the described ones.
+pub fn parse_exactly<'a>(bytes: &'a [u8], backbone: Backbone, described: &[&TensorSpec]) -> Result<Entries<'a>> {
+    let entries = parse(bytes)?;
+    let names: Vec<&str> = described.iter().map(|tensor| tensor.name.as_str()).collect();
+    check_names(backbone, &entries, &names, LoadPolicy::Exact)?;
+    described.iter().try_for_each(|tensor| check_entry(&tensor.name, &tensor.shape, &entries[tensor.name.as_str()]))?;
+    Ok(entries)
+}
+
 impl LoadPolicy {
     fn wants(self, name: &str) -> bool {
         self == Self::Exact || !HeadSpec::owns(name)
     }
 
     fn ignores(self, name: &str) -> bool {
-        let layer = |suffix| name.strip_suffix(suffix).unwrap_or_default();
-        let is_foreign = [".weight", ".bias"].into_iter().any(|suffix| FOREIGN_HEADS.contains(&layer(suffix)));
+        let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
+        // A head that warmstart exported, or anybody's `Sequential`, has numbered layers.
+        let whole = layer.rsplit_once('.').filter(|(_, place)| place.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_foreign = FOREIGN_HEADS.contains(&whole.map_or(layer, |(whole, _)| whole));
         self == Self::Pretrained && (is_foreign || HeadSpec::owns(name) || name.ends_with(".num_batches_tracked"))
     }
 }

@@ -111,6 +111,16 @@ impl Backbone {
         }
     }
 
+    /// The module of timm's model that classifies, whose place the study's head takes.
+    pub fn classifier(self) -> &'static str {
+        match self {
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => "fc",
+            Self::ConvnextTiny => "head.fc",
+            Self::VitSmallPatch16 => "head",
+            _ => "classifier",
+        }
+    }
+
     /// Side in pixels of the only input it takes; `None` where any will do.
     pub fn fixed_pixels(self) -> Option<u32> {
         (self == Self::VitSmallPatch16).then_some(vit::PIXELS)

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod event;
 pub mod exit;
 pub mod experiment;
+pub mod exported;
 pub mod launch;
 pub mod pictures;
 pub mod policy;

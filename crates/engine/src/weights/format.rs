@@ -145,17 +145,58 @@ pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
     Ok(entries)
 }
 
+/// The texts that a file says about itself, by their keys; of a damaged file, none.
+pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct About {
+        #[serde(rename = "__metadata__", default)]
+        metadata: BTreeMap<String, String>,
+    }
+    let header = bytes.split_first_chunk::<8>().and_then(|(length, rest)| {
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&length| length <= MAX_HEADER_BYTES)?;
+        rest.get(..length)
+    });
+    let about = header.and_then(|header| serde_json::from_slice::<About>(header).ok());
+    about.map(|about| about.metadata).unwrap_or_default()
+}
+
 /// Float32 and int64 tensors as the bytes of a safetensors file, in the order given; names must differ.
 pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let described = tensors.iter().map(|(name, tensor)| Ok((name.as_str(), Dtype::of(tensor.kind())?, tensor.size())));
+    let mut bytes = begin(&BTreeMap::new(), described)?;
+    for (_, tensor) in tensors {
+        bytes.extend(model::bytes(tensor)?);
+    }
+    Ok(bytes)
+}
+
+/// Tensors that are bytes already as a safetensors file, in the order given, with what it is to say about itself.
+pub fn write_entries(about: &BTreeMap<String, String>, entries: &[(String, &Entry<'_>)]) -> Result<Vec<u8>> {
+    let described = entries.iter().map(|(name, entry)| Ok((name.as_str(), entry.dtype, entry.shape.clone())));
+    let mut bytes = begin(about, described)?;
+    for (_, entry) in entries {
+        bytes.extend(entry.data);
+    }
+    Ok(bytes)
+}
+
+/// A file's length of header and header, with room for the tensors.
+fn begin<'a>(
+    about: &BTreeMap<String, String>,
+    tensors: impl IntoIterator<Item = Result<(&'a str, Dtype, Vec<i64>)>>,
+) -> Result<Vec<u8>> {
     let mut header = serde_json::Map::new();
     // What Hugging Face's readers ask for.
-    header.insert(METADATA.to_owned(), serde_json::json!({ "format": "pt" }));
+    let mut texts = serde_json::Map::from_iter([("format".to_owned(), "pt".into())]);
+    texts.extend(about.iter().map(|(key, text)| (key.clone(), text.as_str().into())));
+    header.insert(METADATA.to_owned(), texts.into());
     let mut end = 0;
-    for (name, tensor) in tensors {
-        let (dtype, begin) = (Dtype::of(tensor.kind())?, end);
-        end += tensor.numel() as u64 * dtype.bytes();
-        let described = Described { dtype, shape: tensor.size(), data_offsets: (begin, end) };
-        if header.insert(name.clone(), serde_json::to_value(described)?).is_some() {
+    for tensor in tensors {
+        let (name, dtype, shape) = tensor?;
+        let begin = end;
+        end += shape.iter().map(|side| side.unsigned_abs()).product::<u64>() * dtype.bytes();
+        let described = Described { dtype, shape, data_offsets: (begin, end) };
+        if header.insert(name.to_owned(), serde_json::to_value(described)?).is_some() {
             bail!("two tensors are called `{name}`");
         }
     }
@@ -165,8 +206,5 @@ pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(8 + header.len() + usize::try_from(end)?);
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    for (_, tensor) in tensors {
-        bytes.extend(model::bytes(tensor)?);
-    }
     Ok(bytes)
 }

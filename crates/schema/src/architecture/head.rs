@@ -28,6 +28,19 @@ impl HeadSpec {
             .is_some_and(|name| ["fc1.", "bn.", "fc2."].iter().any(|part| name.starts_with(part)))
     }
 
+    /// What a tensor of the head is called where the head is a `Sequential` of dense layer, `ReLU`, normalization and dense layer
+    /// in the place of timm's `classifier`; `None` of a tensor that is not the head's.
+    pub fn sequential_name(name: &str, classifier: &str) -> Option<String> {
+        let (layer, rest) = name.strip_prefix(Self::PREFIX)?.split_once('.')?;
+        let place = match layer {
+            "fc1" => 0,
+            "bn" => 2,
+            "fc2" => 3,
+            _ => return None,
+        };
+        Some(format!("{classifier}.{place}.{rest}"))
+    }
+
     /// The head's eight tensors, in the order of the forward pass.
     pub fn tensors(&self) -> Vec<TensorSpec> {
         let [features, hidden, classes] =

@@ -1,0 +1,49 @@
+//! A run's best checkpoint with all that is needed to use it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use warmstart_schema::checkpoint::{self, Content};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::run::{RunDir, RunInfo};
+use warmstart_schema::storage::Disk;
+use warmstart_schema::text;
+
+use crate::failure::Blame;
+
+/// What a run has learnt.
+#[derive(Debug)]
+pub struct Best {
+    pub info: RunInfo,
+    pub experiment: Experiment,
+    /// In the order of the outputs.
+    pub classes: Vec<String>,
+    pub content: Content,
+}
+
+impl Best {
+    /// Of the run in `folder`; a run that has saved nothing yet is refused.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let run = RunDir::new(folder);
+        let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
+        let experiment = experiment::load(&run.experiment_yaml(), &[]).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Blame::input(texts.join("\n"), "the run was made by another version; use that one")
+        })?;
+        let Some(content) = checkpoint::best(&Disk, &run)? else {
+            return Err(Blame::input(format!("run {} has no checkpoint yet", info.id), "let it train for an epoch"));
+        };
+        let classes = class_names(&run, &experiment)?;
+        Ok(Self { info, experiment, classes, content })
+    }
+}
+
+/// As the run wrote them down; runs of earlier versions did not.
+fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
+    if let Some(labels) = run.labels().context("reading labels.json")? {
+        // A folder may have been copied from anywhere.
+        return Ok(labels.names.iter().map(|name| text::line(name, 80)).collect());
+    }
+    let classes = experiment.classes().context("the run has no labels.json, which names its classes")?;
+    Ok((0..classes).map(|class| format!("class {class}")).collect())
+}

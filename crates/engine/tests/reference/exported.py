@@ -1,0 +1,98 @@
+"""Loads what `warmstart export` wrote into timm's model, and writes exported.json beside this file for `exported.rs` to compare with.
+
+pip install torch==2.13.0 timm==1.0.31 numpy safetensors
+python exported.py FILE.safetensors LOGITS.json    runs the file's own lines of Python and compares with warmstart's logits
+python exported.py                                 writes exported.json
+
+FILE is of a run on emoji98, LOGITS.json what warmstart says of its test images, [N, 98]. exported.json: logits of the first test
+images by timm's models, the study's head in their classifier's place, all weights made of formula.py under the exported names; the
+head's tensors with their shapes; `classifier` is where timm keeps its own.
+"""
+import json
+import os
+import pathlib
+import sys
+
+import timm
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from torch import nn
+
+import formula
+from losses import emoji98
+
+TRAIN, CLASSES, HIDDEN, IMAGES, TOLERANCE = 3038, 98, 16, 2, 1e-4
+CASES = [
+    ("resnet18", "fc", None),
+    ("efficientnet_b0", "classifier", 64),
+    ("tf_efficientnet_lite0", "classifier", 96),
+    ("mobilenetv3_large_100", "classifier", 64),
+    ("convnext_tiny", "head.fc", 64),
+    ("vit_small_patch16_224", "head", 224),
+]
+
+
+def prepare(pixels, mean, std, size):
+    """As the model in warmstart does: normalized, then resized by its nearest pixels."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+    x = (pixels.float() / 255 - mean) / std
+    return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="nearest")
+
+
+def compare(file, logits):
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    os.chdir(file.parent)
+    names = {}
+    # The three lines that a user is told.
+    exec(about["load"], names)
+    model = names["model"]
+    assert not model.training and about["interpolation"] == "nearest"
+    mean, std, size = (json.loads(about[key]) for key in ("mean", "std", "input_size"))
+    pixels, labels = emoji98()
+    images = prepare(pixels[TRAIN:], mean, std, size[-1])
+    with torch.inference_mode():
+        found = torch.cat([model(part) for part in images.split(64)])
+        # timm's own way to load the base alone.
+        base = timm.create_model(
+            about["architecture"], pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(file)}
+        )
+        features = base.eval()(images[:8])
+        assert torch.equal(model.get_submodule(about["classifier"])(features), model(images[:8]))
+    expected = torch.tensor(json.loads(logits.read_text()))
+    right = (found.argmax(1) == labels[TRAIN:]).double().mean().item()
+    furthest = (found - expected).abs().max().item()
+    verdict = "ok" if furthest < TOLERANCE else "UNDER"
+    what = f"exported {about['architecture']} in timm {timm.__version__}: {len(found)} images, test accuracy {right:.4f}"
+    print(f"FIGURE E1\t{what}\tlogits up to {found.abs().max():.2f} apart by {furthest:.1e} at most\t{TOLERANCE}\t{verdict}")
+    return furthest < TOLERANCE
+
+
+def golden(backbone, classifier, resize):
+    model = timm.create_model(backbone, num_classes=0)
+    features = model.num_features if not hasattr(model, "head_hidden_size") else model.head_hidden_size
+    parent, _, name = classifier.rpartition(".")
+    head = nn.Sequential(
+        nn.Linear(features, HIDDEN), nn.ReLU(), nn.BatchNorm1d(HIDDEN), nn.Linear(HIDDEN, CLASSES)
+    )
+    setattr(model.get_submodule(parent), name, head)
+    formula.fill(model)
+    pixels, _ = emoji98()
+    cfg = model.default_cfg
+    images = prepare(pixels[TRAIN : TRAIN + IMAGES], cfg["mean"], cfg["std"], resize or pixels.shape[-1])
+    with torch.inference_mode():
+        logits = model.eval()(images)
+    state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    shapes = {key: list(value.shape) for key, value in state.items() if key.startswith(f"{classifier}.")}
+    facts = {"backbone": backbone, "classifier": classifier, "resize": resize, "tensors": len(state), "head": shapes}
+    return {**facts, "logits": [[float(f"{v:.7g}") for v in row] for row in logits.tolist()]}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        sys.exit(not compare(*(pathlib.Path(name).resolve() for name in sys.argv[1:])))
+    facts = {"torch": torch.__version__, "timm": timm.__version__, "hidden": HIDDEN}
+    lines = ",\n".join(f"  {json.dumps(golden(*case))}" for case in CASES)
+    path = pathlib.Path(__file__).with_suffix(".json")
+    path.write_text(json.dumps(facts)[:-1] + f', "cases": [\n{lines}\n]}}\n')

@@ -1,0 +1,34 @@
+//! What `warmstart-worker export` answers on its stdout, in JSON.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Failure;
+use crate::run::RunId;
+
+/// The answer: the files that were written, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    Exported(Exported),
+    Refused { kind: Failure, error: String, help: String },
+}
+
+/// A run's best checkpoint as files that need no warmstart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exported {
+    pub run: RunId,
+    /// Of the checkpoint.
+    pub epoch: u32,
+    pub step: u64,
+    /// The tensors, in timm's names.
+    pub file: PathBuf,
+    /// The class names in the order of the outputs, a JSON list.
+    pub labels: PathBuf,
+    pub bytes: u64,
+    /// SHA-256 of `file`, in hexadecimal.
+    pub sha256: String,
+    /// Lines of Python that load it.
+    pub load: String,
+}

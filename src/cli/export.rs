@@ -1,0 +1,50 @@
+//! `warmstart export`
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::Args;
+use warmstart_schema::event;
+use warmstart_schema::exported::{Answer, Exported};
+use warmstart_schema::run::RunDir;
+
+use super::ask::{ask, refused};
+use super::{Context, Exit, names, output, shown};
+use crate::compare::thousands;
+use crate::failure::Kind;
+
+/// Write a run's best checkpoint as one safetensors file that timm loads by name, and its class names beside it
+///
+/// Prints the lines of Python that load it; the file carries them too, with backbone, normalization, size and head.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Id or experiment of a run
+    run: String,
+    /// File or folder to write [default: EXPERIMENT-RUN.safetensors, here]; nothing is overwritten
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let run = names::run(&runs, &arguments.run)?;
+    let folder = RunDir::of(&context.checkpoints, &run.id);
+    let question = [OsStr::new("export"), folder.path().as_os_str()];
+    let question = question.into_iter().chain(arguments.output.as_deref().map(std::path::Path::as_os_str));
+    let exported: Exported = match ask(question)? {
+        Answer::Exported(exported) => exported,
+        Answer::Refused { kind, error, help } => {
+            let kind = if kind == event::Failure::Disk { Kind::Disk } else { Kind::Input };
+            return Err(refused(kind, &error, &help));
+        }
+    };
+    if context.json {
+        output::answer_json(&exported)?;
+        return Ok(Exit::Done);
+    }
+    let Exported { run, epoch, file, labels, bytes, load, .. } = exported;
+    let (file, labels) = (shown(&file), shown(&labels));
+    output::note(context, &format!("run {run}, epoch {epoch}: {file} ({} bytes), {labels}", thousands(bytes)));
+    output::answer(&load)?;
+    Ok(Exit::Done)
+}
