@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use warmstart_schema::catalog::{Places, Pretrained};
 use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::{EventReader, StartedFrom};
@@ -13,7 +13,7 @@ use warmstart_schema::storage::Disk;
 
 use crate::failure::Blame;
 use crate::model::{Model, ModelSpec};
-use crate::weights::{LoadPolicy, load_bytes, load_into};
+use crate::weights::{self, LoadPolicy, Stated, load_bytes};
 
 /// What to build for an experiment.
 pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
@@ -38,11 +38,13 @@ pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> Mod
 pub struct Origin {
     pub words: String,
     pub run: Option<StartedFrom>,
+    /// Why they may not be what they seem.
+    pub doubt: Option<String>,
 }
 
 impl From<String> for Origin {
     fn from(words: String) -> Self {
-        Self { words, run: None }
+        Self { words, run: None, doubt: None }
     }
 }
 
@@ -54,20 +56,38 @@ pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
         Weights::File(path) => {
-            load_pretrained(model, path)?;
-            Ok(path.display().to_string().into())
+            let doubt = load_pretrained(model, path)?;
+            Ok(Origin { doubt, ..path.display().to_string().into() })
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
             let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked, places))?;
-            load_pretrained(model, &path)?;
-            Ok(format!("ImageNet ({})", pretrained.hub).into())
+            let doubt = load_pretrained(model, &path)?;
+            Ok(Origin { doubt, ..format!("ImageNet ({})", pretrained.hub).into() })
         }
     }
 }
 
-fn load_pretrained(model: &Model, path: &Path) -> Result<()> {
-    load_into(model, path, LoadPolicy::Pretrained).map_err(|error| {
+/// Loads the backbone, unless the file says that it is another's; says where only its name does.
+fn load_pretrained(model: &Model, path: &Path) -> Result<Option<String>> {
+    let backbone = model.spec().backbone;
+    let load = || {
+        let bytes = weights::read(path)?;
+        let said = weights::stated(path, &bytes);
+        if let Some(Stated::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
+            bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
+        }
+        load_bytes(model, &bytes, LoadPolicy::Pretrained).with_context(|| format!("cannot load {}", path.display()))?;
+        let other = said.map(Stated::backbone).filter(|&found| found != backbone);
+        Ok(other.map(|found| {
+            format!(
+                "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
+                 name that backbone: padding and normalization differ",
+                path.display()
+            )
+        }))
+    };
+    load().map_err(|error: anyhow::Error| {
         Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
     })
 }
@@ -100,7 +120,7 @@ fn from_run(model: &Model, stem: &str, root: &Path) -> Result<Origin> {
     })?;
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
-    Ok(Origin { words, run: Some(StartedFrom { run, step }) })
+    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt: None })
 }
 
 fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {

@@ -3,6 +3,7 @@
 //! process when the disk is full.
 
 mod format;
+mod stated;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,6 +15,7 @@ use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, TensorSpec};
 
 pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
+pub use stated::{Stated, stated};
 
 use crate::model::{Model, NamedTensor};
 

@@ -357,6 +357,9 @@ fn model(
         let root = run.path().parent().unwrap_or(Path::new("."));
         (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
     };
+    if let Some(doubt) = &origin.doubt {
+        reporter.note(Level::Warning, doubt);
+    }
     let architecture = model.architecture();
     let head =
         HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };

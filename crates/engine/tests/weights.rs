@@ -229,3 +229,56 @@ fn a_damaged_file_leaves_the_model_bit_for_bit() {
     }
     assert_eq!(model.fingerprint().unwrap(), before);
 }
+
+#[test]
+fn a_twin_is_known_by_what_is_said_of_it() {
+    use weights::{Stated, stated};
+    let folder = tempfile::tempdir().unwrap();
+    let (twin, own) = (Backbone::TfEfficientnetB0, Backbone::EfficientnetB0);
+    let about = |name: &str| BTreeMap::from([("architecture".to_owned(), name.to_owned())]);
+    let plain = weights::write(&[]).unwrap();
+    let header = weights::write_entries(&about("tf_efficientnet_b0.ns_jft_in1k"), &[]).unwrap();
+    let file = folder.path().join("efficientnet_b0.safetensors");
+    assert_eq!(stated(&file, &header), Some(Stated::Surely(twin, "its header")), "before the file's name");
+    assert_eq!(stated(&file, &plain), Some(Stated::Perhaps(own)));
+    assert_eq!(stated(&folder.path().join("mine.safetensors"), &plain), None);
+    let cached = folder.path().join("models--timm--tf_efficientnet_b0.ns_jft_in1k/snapshots/abc/model.safetensors");
+    assert_eq!(stated(&cached, &plain), Some(Stated::Perhaps(twin)));
+    let beside = folder.path().join("model.safetensors");
+    for (config, expected) in [
+        ("{\"architecture\": \"tf_efficientnet_b0\"}", Some(Stated::Surely(twin, "the config.json beside it"))),
+        ("{\"architecture\": \"something_else\"}", None),
+        ("{", None),
+    ] {
+        fs::write(folder.path().join("config.json"), config).unwrap();
+        assert_eq!(stated(&beside, &plain), expected, "{config}");
+    }
+
+    // And in a run.
+    let experiment = |path: &std::path::Path| {
+        let yaml = format!(
+            "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: efficientnet_b0, weights: {} }}\n\
+             train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n",
+            path.display()
+        );
+        warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap()
+    };
+    let model = build(own, 1);
+    let bytes = weights::write(&tensors(&build(twin, 2))).unwrap();
+    let load = |path: &std::path::Path| {
+        fs::write(path, &bytes).unwrap();
+        let places = warmstart_schema::catalog::Places::from_env();
+        warmstart_engine::initial::load(&model, &experiment(path), folder.path(), &places)
+    };
+    let before = model.fingerprint().unwrap();
+    fs::write(folder.path().join("config.json"), "{\"architecture\": \"tf_efficientnet_b0\"}").unwrap();
+    let error = format!("{:#}", load(&beside).unwrap_err());
+    assert!(
+        error.contains("config.json beside it says tf_efficientnet_b0, the experiment says efficientnet_b0"),
+        "{error}"
+    );
+    assert_eq!(model.fingerprint().unwrap(), before);
+    let doubt = load(&folder.path().join("tf_efficientnet_b0.safetensors")).unwrap().doubt.unwrap();
+    assert!(doubt.contains("is called after tf_efficientnet_b0"), "{doubt}");
+    assert_eq!(load(&folder.path().join("mine.safetensors")).unwrap().doubt, None);
+}

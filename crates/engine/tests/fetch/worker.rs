@@ -180,3 +180,47 @@ fn two_workers_that_fetch_the_same_weights_share_one_download() {
     let gets = server.seen().iter().filter(|seen| seen.path.contains("resolve") && seen.method == "GET").count();
     assert_eq!(gets, 1, "{:?}", server.seen());
 }
+
+#[test]
+fn private_weights_come_by_the_users_token_into_the_users_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, cache) = (folder.path().join("home"), folder.path().join("elsewhere"));
+    let bytes = backbone();
+    let (size, digest) = (bytes.len().to_string(), format!("\"{:x}\"", Sha256::digest(&bytes)));
+    let public = hub(bytes, |reply| reply);
+    let url = public.url();
+    // In front of the hub: whoever has no token sees nothing, and everybody is asked for patience once.
+    let door = Server::new(move |seen, number| match seen.header("authorization") {
+        Some("Bearer hf_mine") if number == 2 => Reply::new(429, "").with("retry-after", "0"),
+        Some("Bearer hf_mine") => Reply::redirect(307, &format!("{url}{}", seen.path))
+            .with("x-repo-commit", &"ab".repeat(20))
+            .with("x-linked-size", &size)
+            .with("x-linked-etag", &digest),
+        _ => Reply::new(401, ""),
+    });
+    let prefetch = |settings: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+        online(command.args(["prefetch", "efficientnet_b0"]), &door, folder.path());
+        for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "WARMSTART_WEIGHTS"] {
+            command.env_remove(name);
+        }
+        command.env("HF_HOME", &home).current_dir(folder.path()).envs(settings.iter().copied());
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let last = text.lines().last().map(|line| serde_json::from_str(line).unwrap());
+        last.unwrap_or_else(|| panic!("nothing was said: {text}"))
+    };
+    let Report::Failed(refused) = prefetch(&[]) else { panic!("had without a token") };
+    assert!(refused.error.contains("private") && refused.help.contains("HF_TOKEN"), "{refused:?}");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("token"), "hf_mine\n").unwrap();
+    let Report::Failed(refused) = prefetch(&[("HF_TOKEN", "hf_other")]) else { panic!("had by a wrong token") };
+    assert!(refused.error.contains("private"), "{refused:?}");
+
+    let Report::Done(had) = prefetch(&[]) else { panic!("not had by the token of HF_HOME") };
+    assert!(Path::new(&had.path).starts_with(home.join("hub")), "below HF_HOME");
+    assert_eq!(public.seen().iter().filter(|seen| seen.headers.contains_key("authorization")).count(), 0);
+    std::fs::remove_file(home.join("token")).unwrap();
+    let moved = [("HF_TOKEN", "hf_mine"), ("HF_HUB_CACHE", cache.to_str().unwrap())];
+    let Report::Done(had) = prefetch(&moved) else { panic!("not had by HF_TOKEN") };
+    assert!(Path::new(&had.path).starts_with(&cache), "in HF_HUB_CACHE");
+}
