@@ -47,11 +47,22 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     actions::worker()?;
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     let mut launched = Vec::new();
+    let mut stuck = None;
     for (file, experiment) in &files {
-        launched.push(actions::launch(&context.checkpoints, file, experiment, &arguments.device)?);
+        match actions::launch(&context.checkpoints, file, experiment, &arguments.device) {
+            Ok(run) => launched.push(run),
+            Err(error) if launched.is_empty() => return Err(error),
+            Err(error) => {
+                // What runs by now is followed all the same.
+                output::error(context, &format!("{} and what was named after it are not launched", file.stem));
+                stuck = Some(output::explain(context, &error));
+                break;
+            }
+        }
     }
     if let Some(signals) = signals {
-        return follow::follow(context, signals, (watcher, runs), launched);
+        let exit = follow::follow(context, signals, (watcher, runs), launched)?;
+        return Ok(stuck.filter(|_| exit == Exit::Done).unwrap_or(exit));
     }
     if context.json {
         let list = launched.iter().zip(&files).map(|(run, (file, _))| Launched { run, experiment: &file.stem });
@@ -59,7 +70,7 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     } else {
         output::answer(&launched.iter().map(|id| format!("{id}\n")).collect::<Vec<_>>().concat())?;
     }
-    Ok(Exit::Done)
+    Ok(stuck.unwrap_or(Exit::Done))
 }
 
 /// All experiments, or every problem of every file before anything starts.

@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::place::{Place, said_by};
+use crate::place::{Place, said, said_by};
 
 fn signal(child: &std::process::Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
@@ -151,4 +151,24 @@ fn bars_are_drawn_on_a_terminal() {
     screen.process(&bytes);
     let text = screen.screen().contents();
     assert!(text.contains("Lite0, freeze ━━━━━━━━━━━━━━━━━━━━ done  epoch 3/3  test acc 0.4321"), "{text}");
+}
+
+#[test]
+fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
+    let place = Place::new();
+    let tail = "dataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+        train: { epochs: 3, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    let small = place.write("small.yaml", &format!("name: Small\n{tail}"));
+    // No file may grow beyond a few kilobytes: its own record of what it is does not fit.
+    let large = place.write("large.yaml", &format!("name: Large\nquestion: {}\n{tail}", "why? ".repeat(20_000)));
+    let asked = place.command(&["train", &small, &large]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"]).arg(asked.get_program());
+    command.args(asked.get_args()).current_dir(asked.get_current_dir().unwrap());
+    command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = said(&mut command);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("large and what was named after it are not launched"), "{}", said.err);
+    assert!(said.err.contains("Small: done") && said.out.contains("0.4321"), "{}\n{}", said.err, said.out);
+    assert_eq!(place.runs().len(), 1);
 }

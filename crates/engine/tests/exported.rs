@@ -1,6 +1,6 @@
 //! What `export` writes: timm's names and timm's logits (`reference/exported.py` writes the table), a file that others can read,
 //! and nothing where there was something.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
 
 #[path = "support/formula.rs"]
 mod formula;
@@ -29,7 +29,7 @@ use warmstart_schema::checkpoint::{Content, Machine, State, Sums};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Labels};
 use warmstart_schema::exported::{Answer, Exported};
-use warmstart_schema::policy::Progress;
+use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::RunDir;
 
 /// A model as the table describes it, its weights made of the formula under the exported names.
@@ -65,6 +65,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
         stopped_early: false,
         train_time: 1.0,
         machine: Machine::default(),
+        plateau: Plateau::default(),
     };
     let content = Content { state, model: weights::write(&tensors).unwrap(), optimizer: Vec::new() };
     let info = json!({

@@ -266,7 +266,7 @@ fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>, source: &str, 
     }
     match serde_yaml::from_str::<IgnoredAny>(source) {
         Err(error) if !source.is_empty() => syntax(&error, source, file),
-        _ => Problem::new(file, in_plain_words(message)).field(&path).at(location, source),
+        _ => Problem::new(file, in_plain_words(message, &path)).field(&path).at(location, source),
     }
 }
 
@@ -309,7 +309,7 @@ fn choices(message: &str, found: &str) -> (String, Option<String>) {
     (expected.to_owned(), help)
 }
 
-fn in_plain_words(message: &str) -> String {
+fn in_plain_words(message: &str, field: &str) -> String {
     let Some((found, expected)) = message
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "))
@@ -318,7 +318,7 @@ fn in_plain_words(message: &str) -> String {
         return message.to_owned();
     };
     let expected = match expected {
-        "u32" => "a whole number from 0 to 4294967295",
+        "u32" => &validate::whole_number(field).unwrap_or_else(|| "a whole number, 0 or more".to_owned()),
         "u64" | "usize" => "a whole number, 0 or more",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",

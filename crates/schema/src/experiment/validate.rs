@@ -1,5 +1,7 @@
 //! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
 
+use std::ops::RangeInclusive;
+
 use super::{Dataset, Experiment, Freeze, Labels, OptimizerName, Schedule, ScheduleName};
 use crate::architecture::Architecture;
 use crate::catalog::DatasetName;
@@ -21,6 +23,21 @@ impl Finding {
         self
     }
 }
+
+/// Fields that take whole numbers.
+const RANGES: [(&str, RangeInclusive<u32>); 10] = [
+    ("dataset.limit", 10..=1_000_000),
+    ("input.resize", 32..=1024),
+    ("model.head.hidden", 1..=65_536),
+    ("train.epochs", 1..=100_000),
+    // Batch normalization needs two examples to have a variance.
+    ("train.batch_size", 2..=65_536),
+    ("train.accumulate", 1..=1000),
+    ("train.checkpoint.keep", 2..=1000),
+    ("train.schedule.step_epochs", 1..=100_000),
+    ("train.schedule.patience", 0..=100_000),
+    ("train.early_stopping.patience", 1..=100_000),
+];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
     let rules = [validate_texts, validate_dataset, validate_input, validate_augment, validate_freeze, validate_head];
@@ -45,10 +62,16 @@ fn number(findings: &mut Vec<Finding>, field: &'static str, value: f64, allowed:
     }
 }
 
-fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32, allowed: std::ops::RangeInclusive<u32>) {
-    if !allowed.contains(&value) {
-        let expected = format!("a whole number from {} to {}", allowed.start(), allowed.end());
-        findings.push(Finding::new(field, &expected, value));
+/// What a field takes that is a whole number, said alike of a number out of range and of what is none.
+pub(super) fn whole_number(field: &str) -> Option<String> {
+    let (_, allowed) = RANGES.iter().find(|(name, _)| *name == field)?;
+    Some(format!("a whole number from {} to {}", allowed.start(), allowed.end()))
+}
+
+fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32) {
+    let is_allowed = RANGES.iter().any(|(name, allowed)| *name == field && allowed.contains(&value));
+    if !is_allowed {
+        findings.push(Finding::new(field, &whole_number(field).unwrap_or_default(), value));
     }
 }
 
@@ -73,7 +96,7 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
         "a share above 0 and up to 0.9",
     );
     if let Some(limit) = dataset.limit {
-        whole(findings, "dataset.limit", limit, 10..=1_000_000);
+        whole(findings, "dataset.limit", limit);
     }
     if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
         findings
@@ -104,7 +127,7 @@ fn validate_folder(dataset: &Dataset, findings: &mut Vec<Finding>) {
 
 fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(pixels) = experiment.input.resize {
-        whole(findings, "input.resize", pixels, 32..=1024);
+        whole(findings, "input.resize", pixels);
     }
     let (backbone, found) = (experiment.model.backbone, experiment.pixels());
     if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
@@ -136,15 +159,14 @@ fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
 
 fn validate_head(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let head = &experiment.model.head;
-    whole(findings, "model.head.hidden", head.hidden, 1..=65_536);
+    whole(findings, "model.head.hidden", head.hidden);
     number(findings, "model.head.dropout", head.dropout, |x| (0.0..1.0).contains(&x), "a share from 0 to below 1");
 }
 
 fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    whole(findings, "train.epochs", experiment.train.epochs, 1..=100_000);
-    // Batch normalization needs two examples to have a variance.
-    whole(findings, "train.batch_size", experiment.train.batch_size, 2..=65_536);
-    whole(findings, "train.accumulate", experiment.train.accumulate, 1..=1000);
+    whole(findings, "train.epochs", experiment.train.epochs);
+    whole(findings, "train.batch_size", experiment.train.batch_size);
+    whole(findings, "train.accumulate", experiment.train.accumulate);
 }
 
 fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -152,7 +174,7 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let expected = "minutes above 0 and up to 1440";
     number(findings, "train.checkpoint.every_minutes", saving.every_minutes, |x| x > 0.0 && x <= 1440.0, expected);
     // With one alone, damage to it would lose the run.
-    whole(findings, "train.checkpoint.keep", saving.keep, 2..=1000);
+    whole(findings, "train.checkpoint.keep", saving.keep);
 }
 
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -185,10 +207,10 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
         number(findings, "train.schedule.gamma", gamma, |x| x > 0.0 && x <= 1.0, "a factor above 0 and up to 1");
     }
     if let Some(epochs) = schedule.step_epochs {
-        whole(findings, "train.schedule.step_epochs", epochs, 1..=100_000);
+        whole(findings, "train.schedule.step_epochs", epochs);
     }
     if let Some(patience) = schedule.patience {
-        whole(findings, "train.schedule.patience", patience, 0..=100_000);
+        whole(findings, "train.schedule.patience", patience);
     }
     validate_kind(schedule, findings);
 }
@@ -216,7 +238,7 @@ fn validate_kind(schedule: &Schedule, findings: &mut Vec<Finding>) {
 
 fn validate_early_stopping(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(stop) = &experiment.train.early_stopping {
-        whole(findings, "train.early_stopping.patience", stop.patience, 1..=100_000);
+        whole(findings, "train.early_stopping.patience", stop.patience);
         number(findings, "train.early_stopping.min_delta", stop.min_delta, |x| x >= 0.0, "0 or more");
     }
 }
