@@ -156,11 +156,15 @@ fn bars_are_drawn_on_a_terminal() {
 #[test]
 fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
     let place = Place::new();
-    let tail = "dataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
-        train: { epochs: 3, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
-    let small = place.write("small.yaml", &format!("name: Small\n{tail}"));
+    let experiment = |name: &str, weights: &str| {
+        format!(
+            "name: {name}\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18, weights: {weights} }}\n\
+             train: {{ epochs: 3, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+        )
+    };
+    let small = place.write("small.yaml", &experiment("Small", "random"));
     // No file may grow beyond a few kilobytes: its own record of what it is does not fit.
-    let large = place.write("large.yaml", &format!("name: Large\nquestion: {}\n{tail}", "why? ".repeat(20_000)));
+    let large = place.write("large.yaml", &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))));
     let asked = place.command(&["train", &small, &large]);
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"]).arg(asked.get_program());
