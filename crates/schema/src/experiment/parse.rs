@@ -1,6 +1,7 @@
 //! From a file's text to an [`Experiment`], or to problems that name file, line, column, field, what was expected, what
 //! was found, and the next step.
 
+mod limits;
 mod locate;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use serde_yaml::Value;
 
+use self::limits::excess;
 use self::locate::{duplicate, locate, place_of};
 
 use super::{Experiment, validate};
@@ -16,8 +18,6 @@ use crate::text;
 
 /// Larger files are not experiments.
 const MAX_BYTES: u64 = 1 << 20;
-/// Nor have experiments more lists and mappings in one line's style.
-const MAX_BRACKETS: usize = 1000;
 
 /// One thing wrong with an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,10 +158,9 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
         let problem = Problem::new(file, "a control character stands here; expected text");
         return Some(problem.at(Some(place_of(source, offset)), source).help(Some("remove it".to_owned())));
     }
-    let (offset, _) = source.match_indices(['[', '{']).nth(MAX_BRACKETS)?;
-    let problem = Problem::new(file, format!("expected at most {MAX_BRACKETS} opening brackets, found more"));
+    let (offset, message) = excess(source)?;
     let help = "an experiment file is a page of YAML".to_owned();
-    Some(problem.at(Some(place_of(source, offset)), source).help(Some(help)))
+    Some(Problem::new(file, message).at(Some(place_of(source, offset)), source).help(Some(help)))
 }
 
 /// Parses with `field.path=value` changes applied to the YAML before it is understood, as `--set` gives them.
