@@ -5,6 +5,7 @@ use std::{fs, io, thread};
 
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
+use warmstart_schema::change;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::launch::Programs;
 use warmstart_schema::process::{Identity, Request};
@@ -35,15 +36,16 @@ pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, devic
     Ok(info.id)
 }
 
-/// Takes a run up again from its last checkpoint.
-pub fn resume(root: &Path, run: &Run) -> anyhow::Result<()> {
+/// Takes a run up again from its last checkpoint, after it was changed by `FIELD=VALUE`s. One that is done goes on where they
+/// give it something to do.
+pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> {
     let id = &run.id;
     let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
     match run.status() {
-        Status::Finished => {
+        Status::Finished if changes.is_empty() && !run.state.awaits_change => {
             return refuse(
                 format!("run {id} is done; there is nothing to resume"),
-                "train the experiment anew for another run",
+                "give it more epochs with --set train.epochs=N, or train the experiment anew",
             );
         }
         Status::Queued(place) => {
@@ -64,7 +66,24 @@ pub fn resume(root: &Path, run: &Run) -> anyhow::Result<()> {
     let init = run.experiment.as_ref().and_then(|experiment| experiment.init.as_ref());
     let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
     let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
-    enqueue(root, entry, &programs()?)
+    let programs = programs()?;
+    if !changes.is_empty() {
+        let is_done = run.status() == Status::Finished && !run.state.awaits_change;
+        change::change(&RunDir::of(root, id), changes, is_done).map_err(|error| not_changed(id, error))?;
+    }
+    enqueue(root, entry, &programs)
+}
+
+fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
+    let help = match &error {
+        change::Error::Held => "a run has one worker at a time; stop it first",
+        change::Error::Fixed(_) => "train the experiment anew for anything else",
+        change::Error::Io(_) | change::Error::Checkpoint(_) => {
+            return anyhow::Error::new(error).context(format!("run {id}"));
+        }
+        _ => "`warmstart show` says how far it is",
+    };
+    Failure::new(Kind::Input, format!("run {id} is not changed: {error}")).help(help).into()
 }
 
 /// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).

@@ -24,6 +24,7 @@ mod stop;
 mod tag;
 mod train;
 mod trash;
+mod verify_resume;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -110,6 +111,7 @@ enum Verb {
     Predict(predict::Arguments),
     Export(export::Arguments),
     Prefetch(prefetch::Arguments),
+    VerifyResume(verify_resume::Arguments),
     /// Say what this installation has and what it lacks
     Doctor,
     Completions(completions::Arguments),
@@ -180,6 +182,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),
         Some(Verb::Export(arguments)) => export::export(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
+        Some(Verb::VerifyResume(arguments)) => verify_resume::verify_resume(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),
     }

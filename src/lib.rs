@@ -10,3 +10,4 @@ pub mod params;
 pub mod query;
 pub mod store;
 pub mod trash;
+pub mod verify;

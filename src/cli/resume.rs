@@ -7,10 +7,16 @@ use super::{Context, Exit, follow, names, output};
 use crate::actions;
 
 /// Take a stopped, failed or lost run up again from its last checkpoint, and follow it
+///
+/// A run that is done goes on with more epochs: --set train.epochs=20. Its test is measured again at the end.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Id or experiment of a run
     run: String,
+    /// Change it first: train.epochs, train.optimizer.learning_rate, train.early_stopping.patience, train.checkpoint.keep
+    /// or train.checkpoint.every_minutes. The change is recorded
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
     /// Only start it
     #[arg(long)]
     detach: bool,
@@ -21,7 +27,7 @@ pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
-    actions::resume(&context.checkpoints, run)?;
+    actions::resume(&context.checkpoints, run, &arguments.set)?;
     if let Some(signals) = signals {
         return follow::follow(context, signals, (watcher, runs), vec![id]);
     }

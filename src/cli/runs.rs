@@ -28,6 +28,9 @@ struct Listed<'a> {
     archived: bool,
     device: &'a str,
     attempt: Option<u32>,
+    /// Of a run that was taken up again: whether it ends with the bits of one that never stopped, and why not.
+    exact: Option<bool>,
+    not_exact: &'a [String],
     epoch: Option<u32>,
     epochs: Option<u32>,
     val_acc: Option<f64>,
@@ -68,6 +71,7 @@ fn describe(run: &Run) -> Listed<'_> {
     let (state, info) = (&run.state, run.info.as_ref().ok());
     let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
     let (trouble, help) = run.trouble(now()).map(|trouble| (trouble.what, trouble.help)).unzip();
+    let resumed = state.attempt.as_ref().filter(|attempt| attempt.resumed_from.is_some());
     let planned = run.experiment.as_ref().map(|experiment| experiment.train.epochs);
     Listed {
         run: run.id.as_str(),
@@ -84,6 +88,8 @@ fn describe(run: &Run) -> Listed<'_> {
         archived: run.annotation.archived,
         device: run.device(),
         attempt: state.attempt.as_ref().map(|attempt| attempt.number),
+        exact: resumed.map(|attempt| attempt.not_exact.is_empty()),
+        not_exact: resumed.map_or(&[], |attempt| &attempt.not_exact),
         epoch: state.epochs.last().map(|epoch| epoch.epoch),
         epochs: state.epochs_planned().or(planned),
         val_acc: finite(state.best_epoch().map(|epoch| epoch.val_acc)),

@@ -123,7 +123,7 @@ fn ensure_source<'a>(
     Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")).into())
 }
 
-fn device(text: &str) -> Result<String, String> {
+pub fn device(text: &str) -> Result<String, String> {
     let is_index =
         |index: &str| !index.is_empty() && index.len() <= 3 && index.bytes().all(|byte| byte.is_ascii_digit());
     let valid = matches!(text, "auto" | "cpu" | "cuda") || text.strip_prefix("cuda:").is_some_and(is_index);

@@ -114,7 +114,7 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
     let result = match effect {
         Effect::Launch(file) => launch(checkpoints, &file),
         Effect::Resume(run) => {
-            actions::resume(checkpoints, &run).map(|()| format!("{} is taken up again", run.label()))
+            actions::resume(checkpoints, &run, &[]).map(|()| format!("{} is taken up again", run.label()))
         }
         Effect::Stop { run, now } => actions::stop(checkpoints, &run, now).map(|stop| match stop {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),

@@ -41,6 +41,11 @@ pub enum Change {
     Summarized {
         id: RunId,
     },
+    /// What a run is to do was changed.
+    Experiment {
+        id: RunId,
+        experiment: Option<Experiment>,
+    },
     Liveness {
         id: RunId,
         liveness: Liveness,
@@ -69,6 +74,7 @@ impl Change {
             | Self::Events { id, .. }
             | Self::State { id, .. }
             | Self::Summarized { id }
+            | Self::Experiment { id, .. }
             | Self::Liveness { id, .. }
             | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
@@ -90,7 +96,7 @@ pub struct Tally {
 pub struct Run {
     pub id: RunId,
     pub info: Result<RunInfo, String>,
-    /// As it was frozen at launch.
+    /// As it was frozen at launch, and changed since.
     pub experiment: Option<Experiment>,
     pub state: RunState,
     /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
@@ -205,6 +211,11 @@ impl Runs {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     run.state.summarize();
                     run.is_summary = true;
+                }
+            }
+            Change::Experiment { id, experiment } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.experiment = experiment;
                 }
             }
             Change::Liveness { id, liveness } => {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 /// Whether this process was asked to stop.
@@ -28,6 +28,8 @@ impl Interrupt {
         }
         flag::register_conditional_shutdown(SIGQUIT, 128 + SIGQUIT, Arc::new(AtomicBool::new(true)))?;
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        // A limit on the size of files then is an error of the write, which can be told.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(this)
     }
 

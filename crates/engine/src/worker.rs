@@ -1,14 +1,16 @@
 //! One run from its folder: take it, prepare, train, leave word, start the next in the queue.
 
+mod resume;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::{DatasetName, Places};
+use warmstart_schema::change;
 use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
 use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, ClassWeights, Experiment};
@@ -63,7 +65,7 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
         return Err(anyhow!("another worker has run {}: stop it first, or look at it in the dashboard", info.id));
     };
     let before = history(&run)?;
-    if matches!(before.outcome, Some(Outcome::Finished { .. })) {
+    if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
         log::line("this run is finished; there is nothing to resume");
         return Ok(true);
     }
@@ -197,9 +199,10 @@ fn prepare_and_train(
         device_name: place.name.clone(),
         threads,
         libtorch: ffi::version(),
-        experiment: format!("{:x}", Sha256::digest(&yaml)),
+        experiment: change::fingerprint(&yaml),
         pictures: own.iter().flatten().map(|parts| parts.fingerprint.clone()).collect(),
     };
+    let saved = saved.map(|content| resume::taken_up(content, before, &machine, &experiment));
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
     for text in skipped {
         reporter.note(Level::Warning, text);
@@ -307,10 +310,6 @@ fn tell_attempt(
     saved: Option<&Content>,
     epochs: u32,
 ) {
-    let mut not_exact = saved.map(|content| machine.differences(&content.state.machine)).unwrap_or_default();
-    if saved.is_some() && machine.device != "cpu" {
-        not_exact.push("kernels on a GPU may sum in another order each time".to_owned());
-    }
     let host = nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned());
     reporter.tell(&Event::Attempt(Attempt {
         number: before.attempt.as_ref().map_or(1, |attempt| attempt.number + 1),
@@ -323,9 +322,12 @@ fn tell_attempt(
         libtorch: machine.libtorch.clone(),
         epochs,
         resumed_from: saved.map(|content| content.state.step),
-        not_exact,
+        not_exact: saved.map(|content| content.state.not_exact.clone()).unwrap_or_default(),
         heartbeat: Some(pulse::HEARTBEAT),
     }));
+    if let Some(text) = resume::extended(before, epochs) {
+        reporter.note(Level::Info, text);
+    }
 }
 
 /// Model and optimizer as the checkpoint has them, or at their beginning.
@@ -352,7 +354,7 @@ fn model(
         optimizer.load_state(&tensors)?;
         ensure!(u64::try_from(optimizer.steps())? == state.step, "the checkpoint's optimizer is of another step");
         let weights = format!("this run's checkpoint at step {}", state.step);
-        (State { machine, ..state }, Origin::from(weights))
+        (state, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
         (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
@@ -383,6 +385,7 @@ fn fresh(machine: Machine) -> State {
         progress: policy::Progress::default(),
         plateau: policy::Plateau::default(),
         best_step: None,
+        not_exact: Vec::new(),
         stopped_early: false,
         train_time: 0.0,
         machine,

@@ -47,6 +47,9 @@ pub struct State {
     pub train_time: f64,
     /// What a bitwise equal continuation depends on.
     pub machine: Machine,
+    /// Why what led here may differ from an unbroken run, by all attempts that it went through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_exact: Vec<String>,
 }
 
 /// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
@@ -86,7 +89,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Why a continuation under `self` may differ from one under `other`, in words; empty when it cannot.
+    /// Why a continuation under `self` may differ from one under `other`, in words; empty when it cannot. What follows from another
+    /// experiment is for [`crate::change::consequences`] to say.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut reasons = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
@@ -98,9 +102,6 @@ impl Machine {
         compare("the device's model", &other.device_name, &self.device_name);
         compare("the number of threads", &other.threads.to_string(), &self.threads.to_string());
         compare("libtorch", &other.libtorch, &self.libtorch);
-        if other.experiment != self.experiment {
-            reasons.push("the experiment was changed".to_owned());
-        }
         if other.pictures != self.pictures {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }

@@ -99,6 +99,8 @@ pub enum Event {
         level: Level,
         text: String,
     },
+    /// What the run is to do was changed while it rested.
+    Changed(Changed),
     /// A stop was asked for and is being carried out.
     Stopping,
     Stopped {
@@ -146,6 +148,24 @@ pub struct Attempt {
     /// Seconds between two touches of `run.lock`, by which a worker shows that it is alive; absent where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Step of the newest checkpoint then; 0 where there was none.
+    pub step: u64,
+    pub fields: Vec<Change>,
+    /// SHA-256 of the experiment before and after.
+    pub from: String,
+    pub to: String,
+}
+
+/// A field of the experiment that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub field: String,
+    pub from: String,
+    pub to: String,
 }
 
 /// What the worker is doing.

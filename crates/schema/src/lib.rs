@@ -4,6 +4,7 @@
 pub mod annotation;
 pub mod architecture;
 pub mod catalog;
+pub mod change;
 pub mod checkpoint;
 pub mod event;
 pub mod exit;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::timeline::{Moment, Sample};
 use crate::event::{
-    Attempt, Batch, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase, Record,
-    StartedFrom, System, Test,
+    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase,
+    Record, StartedFrom, System, Test,
 };
 use crate::exit::Exit;
 use crate::text;
@@ -45,6 +45,10 @@ pub struct RunState {
     pub frozen: Option<FrozenProof>,
     pub test: Option<Test>,
     pub notes: Vec<Note>,
+    /// What was changed of the experiment between attempts, in order.
+    pub changes: Vec<Changed>,
+    /// Whether something was changed that no attempt has taken up yet.
+    pub awaits_change: bool,
     pub outcome: Option<Outcome>,
     /// A stop was asked for.
     pub stopping: bool,
@@ -211,6 +215,7 @@ impl RunState {
             Event::Frozen { tensors, before, after } => self.frozen = Some(FrozenProof { tensors, before, after }),
             Event::Test(test) => self.test = Some(test),
             Event::Note { level, text } => self.note(t, level, &text),
+            Event::Changed(changed) => self.change(t, changed),
             Event::Stopping => self.stopping = true,
             Event::Stopped { .. } => self.end(Outcome::Stopped),
             Event::Finished { stopped_early, .. } => self.end(Outcome::Finished { stopped_early }),
@@ -242,6 +247,7 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
+            (Liveness::Started | Liveness::Held, Some(_)) if self.awaits_change => Status::Starting,
             // Its worker may still be on its way out.
             (_, Some(Outcome::Finished { .. })) => Status::Finished,
             // Between taking the lock and its first event a resumed run still carries its old outcome.
@@ -304,11 +310,26 @@ impl RunState {
         self.batch = None;
         self.fetch = None;
         self.outcome = None;
+        self.awaits_change = false;
         self.stopping = false;
         self.test = None;
         self.frozen = None;
         self.phase = Phase::Loading;
         self.attempt = Some(attempt);
+    }
+
+    fn change(&mut self, t: f64, changed: Changed) {
+        let clean = |change: Change| Change {
+            field: text::line(&change.field, 80),
+            from: text::line(&change.from, 80),
+            to: text::line(&change.to, 80),
+        };
+        let changed = Changed { fields: changed.fields.into_iter().map(clean).collect(), ..changed };
+        for Change { field, from, to } in &changed.fields {
+            self.note(t, Level::Info, &format!("{field} was changed from {from} to {to} at step {}", changed.step));
+        }
+        self.changes.push(changed);
+        self.awaits_change = true;
     }
 
     fn progress(&mut self, t: f64, batch: Batch) {

@@ -99,7 +99,11 @@ impl Watched {
             more = !self.read(here);
             if !more && let Some(reading) = self.reading.take() {
                 self.is_summary = false;
-                changes.push(Change::State { id: id.clone(), state: reading.fold(), is_summary: false });
+                let state = reading.fold();
+                if !state.changes.is_empty() {
+                    self.read_plan(id, changes);
+                }
+                changes.push(Change::State { id: id.clone(), state, is_summary: false });
             }
         } else if log_changed || self.awake {
             // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
@@ -107,6 +111,9 @@ impl Watched {
             more = poll.more;
             let Poll { records, damaged, restarted, .. } = poll;
             self.vital.read(&records, restarted, here);
+            if records.iter().any(|record| matches!(record.event, Event::Changed(_))) {
+                self.read_plan(id, changes);
+            }
             if !records.is_empty() || damaged > 0 || restarted {
                 changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
             }
@@ -126,6 +133,12 @@ impl Watched {
         }
     }
 
+    /// What the run is to do was changed, and is told anew.
+    fn read_plan(&self, id: &RunId, changes: &mut Vec<Change>) {
+        let experiment = Experiments::default().read(&self.dir);
+        changes.push(Change::Experiment { id: id.clone(), experiment });
+    }
+
     /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
     pub fn first_look(
         &mut self,
@@ -140,7 +153,8 @@ impl Watched {
             if let Some(kept) = kept.filter(|_| mentioned.is_none()) {
                 self.vital.read_first(&vital_signs(&kept.state), false, here);
                 // Nobody takes up what is finished; of any other run only the lock tells.
-                let is_finished = matches!(kept.state.outcome, Some(Outcome::Finished { .. }));
+                let is_finished =
+                    matches!(kept.state.outcome, Some(Outcome::Finished { .. })) && !kept.state.awaits_change;
                 self.liveness = if is_finished { Liveness::Free } else { self.vital.look(&self.dir, None) };
                 if self.liveness.is_free() {
                     self.kept = Some(Box::new(kept));

@@ -1,0 +1,100 @@
+//! Runs that are taken up under another plan: more epochs, another rate.
+
+use warmstart_engine::interrupt::Interrupt;
+use warmstart_schema::change;
+use warmstart_schema::run::RunDir;
+use warmstart_schema::state::Outcome;
+
+use super::support::{log, state};
+use super::tiny::{alone, new_run, result, root, train};
+
+fn change(run: &RunDir, changes: &[&str], is_done: bool) {
+    let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+    assert!(!change::change(run, &changes, is_done).unwrap().is_empty());
+}
+
+#[test]
+fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
+    let _alone = alone();
+    let root = root();
+    for (schedule, is_exact) in [("constant", true), ("cosine", false)] {
+        let with = |epochs: u32| {
+            let epochs = format!("train.epochs={epochs}");
+            let schedule = format!("train.schedule.name={schedule}");
+            new_run(root.path(), &[&epochs, &schedule, "train.early_stopping=null"])
+        };
+        let (longer, run) = (with(4), with(2));
+        for run in [&longer, &run] {
+            assert!(train(run, &Interrupt::default()).unwrap(), "{}", log(run));
+        }
+        let first = state(&run);
+        assert_eq!(first.outcome, Some(Outcome::Finished { stopped_early: false }));
+        // Without a change there is nothing to do.
+        assert!(train(&run, &Interrupt::default()).unwrap());
+        assert_eq!(state(&run), first);
+
+        change(&run, &["train.epochs=4"], true);
+        assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
+        let extended = state(&run);
+        let attempt = extended.attempt.as_ref().unwrap();
+        assert_eq!((attempt.number, attempt.epochs, attempt.resumed_from), (2, 4, Some(6)));
+        assert_eq!(attempt.not_exact.is_empty(), is_exact, "{attempt:?}");
+        assert_eq!(extended.resumes, [6]);
+        assert_eq!(extended.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert!(extended.batches.is_sorted_by_key(|batch| batch.step));
+        assert!(extended.notes.iter().any(|note| note.text.contains("the test is measured again")));
+        let (mut planned, mut changed) = (result(&longer).unwrap(), result(&run).unwrap());
+        for result in [&mut planned, &mut changed] {
+            result.last.state.machine.experiment.clear();
+        }
+        assert_eq!(changed == planned, is_exact, "{schedule}");
+
+        // What was not exact once stays so.
+        change(&run, &["train.epochs=5"], true);
+        assert!(train(&run, &Interrupt::default()).unwrap());
+        assert_eq!(state(&run).attempt.unwrap().not_exact.is_empty(), is_exact);
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
+    let _alone = alone();
+    let root = root();
+    let run = new_run(root.path(), &["train.epochs=2", "train.early_stopping=null"]);
+    // In the second epoch.
+    assert!(train(&run, &Interrupt::at_look(11)).unwrap());
+    let stopped = state(&run);
+    assert_eq!(stopped.outcome, Some(Outcome::Stopped));
+    let step = stopped.batches.last().unwrap().step;
+    change(&run, &["train.optimizer.learning_rate=0.001"], false);
+    assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
+    let state = state(&run);
+    for batch in &state.batches {
+        let expected: f64 = if batch.step <= step { 0.01 } else { 0.001 };
+        assert_eq!(batch.learning_rate.to_bits(), expected.to_bits(), "step {}", batch.step);
+    }
+    let not_exact = &state.attempt.as_ref().unwrap().not_exact;
+    assert_eq!(*not_exact, [format!("train.optimizer.learning_rate was 0.01 until step {step}, is 0.001")]);
+    assert_eq!(state.resumes, [step]);
+}
+
+#[test]
+fn more_patience_revives_a_run_that_had_lost_it() {
+    let _alone = alone();
+    let root = root();
+    let (run, patient) = (new_run(root.path(), &[]), new_run(root.path(), &["train.early_stopping.patience=3"]));
+    for run in [&run, &patient] {
+        assert!(train(run, &Interrupt::default()).unwrap());
+    }
+    assert_eq!(state(&run).outcome, Some(Outcome::Finished { stopped_early: true }));
+    let too_little = change::change(&run, &["train.epochs=9".to_owned()], true).unwrap_err().to_string();
+    assert!(too_little.contains("more train.early_stopping.patience"), "{too_little}");
+    change(&run, &["train.early_stopping.patience=3"], true);
+    assert!(train(&run, &Interrupt::default()).unwrap());
+    assert!(state(&run).attempt.unwrap().not_exact.is_empty());
+    let (mut one, mut other) = (result(&run).unwrap(), result(&patient).unwrap());
+    for result in [&mut one, &mut other] {
+        result.last.state.machine.experiment.clear();
+    }
+    assert!(one == other);
+}

@@ -1,0 +1,257 @@
+//! The matrix: {optimizer} × {schedule} × {place of the stop}; and that every item of a checkpoint's state is needed.
+
+use std::fs;
+use std::path::Path;
+
+use tch::Tensor;
+use warmstart_engine::interrupt::Interrupt;
+use warmstart_engine::weights;
+use warmstart_schema::checkpoint::{self, Content, State, Sums};
+use warmstart_schema::event::DatasetFacts;
+use warmstart_schema::run::RunDir;
+use warmstart_schema::state::Outcome;
+use warmstart_schema::storage::Disk;
+
+use super::support::{log, state};
+use super::tiny::{Result, alone, new_run, result, root, train};
+
+const OPTIMIZERS: [&str; 5] = [
+    "{ name: sgd, learning_rate: 0.05, momentum: 0 }",
+    "{ name: sgd, learning_rate: 0.02, momentum: 0.9, weight_decay: 0.01 }",
+    "{ name: adam, learning_rate: 0.01 }",
+    "{ name: adamw, learning_rate: 0.01, weight_decay: 0.1 }",
+    "{ name: rmsprop, learning_rate: 0.003 }",
+];
+const SCHEDULES: [&str; 4] = [
+    "{ name: constant }",
+    "{ name: step, step_epochs: 1, gamma: 0.5 }",
+    "{ name: cosine, warmup_epochs: 0.5 }",
+    "{ name: plateau, gamma: 0.5, patience: 0 }",
+];
+/// Epochs that patience leaves.
+const EPOCHS: u64 = 3;
+
+/// A place of the stop, and the look at which it is asked for: epoch from 0, and batch in training or validation.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: &'static str,
+    epoch: u64,
+    look: Look,
+    /// Where the checkpoint then stands: epochs done and batches done of the next.
+    stands: (u32, u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    Batch(u64),
+    Validation(u64),
+}
+
+const fn place(name: &'static str, epoch: u64, look: Look, stands: (u32, u32)) -> Place {
+    Place { name, epoch, look, stands }
+}
+
+const PLACES: [Place; 7] = [
+    place("after the first step", 0, Look::Batch(2), (0, 2)),
+    place("in the middle of an epoch", 1, Look::Batch(2), (1, 2)),
+    place("before the last batch", 1, Look::Batch(4), (1, 4)),
+    place("at an epoch's end", 2, Look::Batch(0), (2, 0)),
+    place("in the middle of an evaluation", 1, Look::Validation(1), (1, 5)),
+    place("an epoch before patience ends", 2, Look::Batch(2), (2, 2)),
+    place("between two batches of a step", 0, Look::Batch(3), (0, 4)),
+];
+
+/// The looks of an unbroken run: so many before its first batch, and in each epoch.
+struct Looks {
+    before: u64,
+    training: u64,
+    validation: u64,
+}
+
+impl Looks {
+    fn of(run: &RunDir, looks: u64) -> Self {
+        let DatasetFacts { train, validation, test, .. } = state(run).dataset.unwrap();
+        let batches = |images: u32| u64::from(images.div_ceil(4));
+        let (training, validation) = (batches(train), batches(validation));
+        Self { before: looks - EPOCHS * (training + validation) - batches(test), training, validation }
+    }
+
+    fn at(&self, place: Place) -> u64 {
+        let within = match place.look {
+            Look::Batch(batch) => batch,
+            Look::Validation(batch) => self.training + batch,
+        };
+        self.before + place.epoch * (self.training + self.validation) + within + 1
+    }
+}
+
+fn straight(root: &Path, changes: &[&str]) -> (Result, Looks) {
+    let run = new_run(root, changes);
+    let interrupt = Interrupt::default();
+    assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
+    assert_eq!(state(&run).outcome, Some(Outcome::Finished { stopped_early: true }));
+    let looks = Looks::of(&run, interrupt.looks());
+    let whole = result(&run).unwrap();
+    assert_eq!((whole.steps.len(), whole.epochs.len(), looks.training), (9, 3, 5));
+    fs::remove_dir_all(run.path()).unwrap();
+    (whole, looks)
+}
+
+/// A run that was stopped there, and saved.
+fn stopped(root: &Path, changes: &[&str], looks: &Looks, place: Place) -> RunDir {
+    let run = new_run(root, changes);
+    assert!(train(&run, &Interrupt::at_look(looks.at(place))).unwrap());
+    assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{place:?}");
+    let saved = checkpoint::newest(&Disk, &run).unwrap().0.unwrap().state;
+    assert_eq!((saved.epoch, saved.batch), place.stands, "{place:?}");
+    run
+}
+
+/// The cells of one optimizer.
+fn cells(optimizer: &str) {
+    let _alone = alone();
+    let root = root();
+    let mut exact = 0;
+    for schedule in SCHEDULES {
+        let changes = [format!("train.optimizer={optimizer}"), format!("train.schedule={schedule}")];
+        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        let (whole, looks) = straight(root.path(), &changes);
+        for place in PLACES {
+            let run = stopped(root.path(), &changes, &looks, place);
+            assert!(train(&run, &Interrupt::default()).unwrap());
+            let attempt = state(&run).attempt.unwrap();
+            assert!(attempt.resumed_from.is_some_and(|step| step > 0) && attempt.not_exact.is_empty(), "{attempt:?}");
+            let broken = result(&run).unwrap();
+            assert!(broken == whole, "{optimizer} {schedule} stopped {}: {}", place.name, difference(&whole, &broken));
+            exact += 1;
+            fs::remove_dir_all(run.path()).unwrap();
+        }
+    }
+    println!("FIGURE A7\tbitwise equal resumes, {optimizer}\t{exact}\t28\tok");
+}
+
+/// Where two results part, without their megabytes.
+fn difference(one: &Result, other: &Result) -> String {
+    let weights = (one.last.model == other.last.model, one.last.optimizer == other.last.optimizer);
+    format!(
+        "model and optimizer equal: {weights:?}; {:?} {:?} against {:?} {:?}",
+        one.last.state, one.steps, other.last.state, other.steps
+    )
+}
+
+#[test]
+fn sgd_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[0]);
+}
+
+#[test]
+fn sgd_with_momentum_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[1]);
+}
+
+#[test]
+fn adam_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[2]);
+}
+
+#[test]
+fn adamw_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[3]);
+}
+
+#[test]
+fn rmsprop_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[4]);
+}
+
+/// A safetensors file with some of its tensors zeroed.
+fn zeroed(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Vec<u8> {
+    let mut hit = false;
+    let tensors: Vec<(String, Tensor)> = weights::parse(bytes)
+        .unwrap()
+        .into_iter()
+        .map(|(name, entry)| {
+            let tensor = entry.tensor().unwrap();
+            let zero = is_it(&name);
+            hit |= zero;
+            (name, if zero { tensor.zeros_like() } else { tensor })
+        })
+        .collect();
+    assert!(hit);
+    weights::write(&tensors).unwrap()
+}
+
+fn without(content: &Content, item: &str) -> Content {
+    let mut left = content.clone();
+    let State { step, epoch, batch, sums, progress, plateau, best_step, .. } = &mut left.state;
+    match item {
+        "step" => *step = 0,
+        "epoch" => *epoch = 0,
+        "batch" => *batch = 0,
+        "sums" => *sums = Sums::default(),
+        "progress" => *progress = Default::default(),
+        "plateau" => *plateau = Default::default(),
+        "best_step" => *best_step = None,
+        "the optimizer's step" => left.optimizer = zeroed(&content.optimizer, |name| name == "step"),
+        "weights" => left.model = zeroed(&content.model, |name| name == "head.fc2.weight"),
+        "statistics" => left.model = zeroed(&content.model, |name| name.ends_with("running_mean")),
+        moment => left.optimizer = zeroed(&content.optimizer, |name| name.ends_with(moment)),
+    }
+    left
+}
+
+/// Stops there, takes the item out of the checkpoint, goes on; true when that ended elsewhere, or was refused.
+fn is_noticed(root: &Path, changes: &[&str], place: Place, item: &str) -> bool {
+    let (whole, looks) = straight(root, changes);
+    let run = stopped(root, changes, &looks, place);
+    let content = checkpoint::newest(&Disk, &run).unwrap().0.unwrap();
+    let left = without(&content, item);
+    assert_ne!(left, content, "{item}");
+    if left.state.step != content.state.step {
+        fs::remove_dir_all(run.checkpoint(content.state.step)).unwrap();
+    }
+    checkpoint::save(&Disk, &run, &left, 100).unwrap();
+    let went_on = train(&run, &Interrupt::default()).unwrap_or(false);
+    let noticed = !went_on || result(&run).is_none_or(|broken| broken != whole);
+    fs::remove_dir_all(run.path()).unwrap();
+    noticed
+}
+
+#[test]
+fn every_item_of_the_state_is_needed() {
+    let _alone = alone();
+    let root = root();
+    let (middle, evaluation, patience) = (PLACES[1], PLACES[4], PLACES[5]);
+    let cases = [
+        ("step", 2, middle),
+        ("epoch", 2, middle),
+        ("batch", 2, middle),
+        ("sums", 2, evaluation),
+        ("progress", 2, patience),
+        ("plateau", 2, patience),
+        ("best_step", 2, patience),
+        ("the optimizer's step", 2, middle),
+        ("weights", 2, middle),
+        ("statistics", 2, middle),
+        (".exp_avg", 2, middle),
+        (".exp_avg_sq", 3, middle),
+        (".momentum_buffer", 1, middle),
+        (".square_avg", 4, middle),
+    ];
+    let mut unnoticed = Vec::new();
+    for (item, optimizer, place) in cases {
+        // Reductions of the rate, and an epoch after the best one.
+        let changes =
+            [format!("train.optimizer={}", OPTIMIZERS[optimizer]), format!("train.schedule={}", SCHEDULES[3])];
+        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        if !is_noticed(root.path(), &changes, place, item) {
+            unnoticed.push(item);
+        }
+    }
+    println!(
+        "FIGURE A7\titems of the state whose loss is noticed\t{} of {}\tall\tok",
+        cases.len() - unnoticed.len(),
+        cases.len()
+    );
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
+}

@@ -1,0 +1,86 @@
+//! The smallest training that has all there is: dropout, batch normalization, augmentation, accumulated gradients.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use warmstart_engine::interrupt::Interrupt;
+use warmstart_engine::worker::{self, Manner};
+use warmstart_schema::checkpoint::{self, Content};
+use warmstart_schema::event::{Batch, Epoch};
+use warmstart_schema::experiment;
+use warmstart_schema::run::{Launch, RunDir};
+use warmstart_schema::state::RunState;
+use warmstart_schema::storage::Disk;
+
+use super::support::state;
+
+/// 20 training images in batches of 4, two to a step: three steps an epoch, the last of one batch. Patience ends it after three
+/// of four epochs, for nothing improves by 100.
+const TINY: &str = "
+name: tiny
+seed: 3
+dataset: { name: emoji98, validation: 0.3, labels: coarse, limit: 28 }
+augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }
+model: { backbone: tf_efficientnet_lite0, weights: random, freeze: 8, head: { hidden: 8, dropout: 0.5 } }
+train:
+  epochs: 4
+  batch_size: 4
+  accumulate: 2
+  optimizer: { name: adam, learning_rate: 0.01 }
+  early_stopping: { monitor: val_loss, patience: 2, min_delta: 100 }
+";
+
+/// Seeds and threads belong to the process: one training at a time.
+static TRAINING: Mutex<()> = Mutex::new(());
+
+pub fn alone() -> MutexGuard<'static, ()> {
+    TRAINING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A folder in memory where there is one: what is tried here is not the disk.
+pub fn root() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
+    let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+    let experiment = experiment::parse_with(TINY, "tiny.yaml", &changes).unwrap();
+    RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("tiny.yaml"), device: "cpu" }).unwrap().0
+}
+
+/// Carries a run out in this process, telling every step.
+pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
+    worker::run(run.path(), Manner { stop_after: None, progress_every: Duration::ZERO }, interrupt)
+}
+
+/// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.
+#[derive(Debug, PartialEq)]
+pub struct Result {
+    pub last: Content,
+    pub steps: Vec<(u64, [u64; 4])>,
+    pub epochs: Vec<(u64, [u64; 5], bool)>,
+    pub test: [u64; 2],
+}
+
+pub fn result(run: &RunDir) -> Option<Result> {
+    let mut last = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
+    last.state.train_time = 0.0;
+    let RunState { batches, epochs, test, .. } = state(run);
+    let test = test?;
+    let step = |batch: &Batch| {
+        let figures = [batch.loss, batch.accuracy, batch.learning_rate, batch.gradient_norm];
+        (batch.step, figures.map(f64::to_bits))
+    };
+    let epoch = |epoch: &Epoch| {
+        let figures = [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate];
+        (epoch.step, figures.map(f64::to_bits), epoch.best)
+    };
+    Some(Result {
+        last,
+        steps: batches.iter().map(step).collect(),
+        epochs: epochs.iter().map(epoch).collect(),
+        test: [test.loss, test.accuracy].map(f64::to_bits),
+    })
+}

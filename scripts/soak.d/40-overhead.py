@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""What checkpoints cost at the default interval, and how long a resumed run takes to its first step.
+
+    scripts/soak.d/40-overhead.py [EXPERIMENT]
+
+Trains an experiment of the quickstart with the release build, then stops and resumes it. Standard library only.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / os.environ.get("WARMSTART_PROFILE", "release")
+MOST_COST, MOST_WAIT = 0.035, 5.0
+
+
+def events(run):
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def launch(checkpoints, experiment, *settings):
+    """Trains to the end; returns the run's folder."""
+    command = [BUILD / "warmstart", "train", ROOT / experiment, "--quiet", "--device", "cpu", "--checkpoints", checkpoints]
+    subprocess.run(command + [part for setting in settings for part in ("--set", setting)], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    return max(path for path in checkpoints.iterdir() if (path / "run.json").exists())
+
+
+def saving(log):
+    """Seconds in which training stood still for a save, and seconds from the first step to the end."""
+    spent, since, begin = 0.0, None, None
+    for record in log:
+        if since is not None and record["event"] in ("phase", "batch", "finished", "frozen"):
+            spent, since = spent + record["t"] - since, None
+        if record["event"] == "phase" and record["phase"] == "saving":
+            since = record["t"]
+        if record["event"] == "phase" and record["phase"] == "training" and begin is None:
+            begin = record["t"]
+    return spent, log[-1]["t"] - begin
+
+
+def figure(name, what, found, target, good):
+    print(f"FIGURE {name}\t{what}\t{found}\t{target}\t{'ok' if good else 'UNDER'}", flush=True)
+
+
+def main(experiment):
+    with tempfile.TemporaryDirectory(dir=ROOT / "target") as folder:
+        folder = pathlib.Path(folder)
+        log = events(launch(folder / "whole", experiment))
+        spent, wall = saving(log)
+        saves = [record for record in log if record["event"] == "checkpoint"]
+        size = max(save["bytes"] for save in saves) / 1e6
+        figure("A11", f"{len(saves)} checkpoints of {size:.0f} MB in {wall:.0f} s of training", f"{spent / wall:.1%}",
+               f"{MOST_COST:.1%}", spent / wall <= MOST_COST)
+
+        # Done after an epoch, then taken up for another.
+        run = launch(folder / "longer", experiment, "train.epochs=1", "dataset.limit=600")
+        subprocess.run([BUILD / "warmstart", "resume", run.name, "--set", "train.epochs=2", "--quiet", "--checkpoints",
+                        run.parent], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        log = events(run)
+        attempt = max(index for index, record in enumerate(log) if record["event"] == "attempt")
+        ready = next(record["t"] for record in log[attempt:] if record["event"] == "phase" and record["phase"] == "training")
+        wait = ready - log[attempt]["t"]
+        figure("A11", "from a resumed worker's first word to its first step, loading included", f"{wait:.2f} s",
+               f"{MOST_WAIT:.0f} s", wait <= MOST_WAIT)
+
+
+if __name__ == "__main__":
+    main(*(sys.argv[1:] or ["experiments/quickstart/2-lite0-resized.yaml"]))

@@ -1,0 +1,157 @@
+//! `warmstart verify-resume`
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use signal_hook::iterator::Signals;
+use warmstart_schema::experiment::Experiment;
+use warmstart_schema::run::{Launch, RunDir};
+use warmstart_schema::state::{Outcome, Status};
+
+use super::output::Problems;
+use super::{Context, Exit, follow, names, output};
+use crate::actions;
+use crate::failure::{Failure, Kind};
+use crate::verify::{self, Outcomes, Workplace};
+
+const POLL: Duration = Duration::from_millis(50);
+const FINISHED: Outcome = Outcome::Finished { stopped_early: false };
+
+/// Prove that an experiment resumes exactly: train it straight, and stopped and resumed twice, and compare the bits
+///
+/// Both runs are short and temporary; nothing of them is left. Exit code 0 when every bit is equal, 1 when not.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// File or name of an experiment
+    #[arg(value_name = "EXPERIMENT")]
+    name: String,
+    /// Epochs of both runs
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Training images of both runs
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..))]
+    limit: u32,
+    /// Change another field of the experiment
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Where to train: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = super::train::device)]
+    device: String,
+}
+
+/// A signal came; what was begun is ended, and nothing of it stays.
+struct Interrupted;
+
+pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut changes = vec![format!("train.epochs={}", arguments.epochs), format!("dataset.limit={}", arguments.limit)];
+    changes.extend_from_slice(&arguments.set);
+    let file = names::experiment(context, &arguments.name, &changes)?;
+    let experiment = file.loaded.clone().map_err(Problems)?;
+    let mut signals = follow::listen()?;
+    let place = Workplace::new(&context.checkpoints, actions::worker()?)?;
+    bring_source(context, &experiment, &place)?;
+    let launch = Launch { experiment: &experiment, source: &file.path, device: &arguments.device };
+
+    output::note(context, &format!("{}: straight through, {} epochs", file.label(), arguments.epochs));
+    let straight = place.new_run(&launch)?;
+    let Ok(status) = carry_out(&place, &straight, None, &mut signals)? else { return Ok(Exit::Interrupted) };
+    let state = verify::state(&straight, status, &FINISHED)?;
+    let whole = verify::outcomes(&straight, &state)?;
+    let per_epoch = state.dataset.as_ref().map_or(0, |dataset| u64::from(dataset.steps_per_epoch));
+    let Some(stops) = verify::stops(whole.steps, per_epoch) else {
+        let what = format!("{} steps are too few to be stopped twice in between", whole.steps);
+        return Err(Failure::new(Kind::Input, what).help("raise --epochs or --limit").into());
+    };
+
+    let split = place.new_run(&launch)?;
+    for (stop, wanted) in [(Some(stops[0]), &Outcome::Stopped), (Some(stops[1]), &Outcome::Stopped), (None, &FINISHED)]
+    {
+        let what = stop.map_or_else(|| "to the end".to_owned(), |step| format!("stopped after step {step}"));
+        output::note(context, &format!("{}: {what}", file.label()));
+        let Ok(status) = carry_out(&place, &split, stop, &mut signals)? else { return Ok(Exit::Interrupted) };
+        let state = verify::state(&split, status, wanted)?;
+        if stop.is_none() {
+            return conclude(context, arguments, file.label(), &whole, stops, &verify::outcomes(&split, &state)?);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A run of what the experiment starts from must be where both runs look for it.
+fn bring_source(context: &Context, experiment: &Experiment, place: &Workplace) -> anyhow::Result<()> {
+    let Some(init) = &experiment.init else { return Ok(()) };
+    let (_, runs) = context.runs();
+    let Some(run) = runs.all_of(&init.from).rev().find(|run| run.status() == Status::Finished) else {
+        let what = format!("{} starts from `{}`, which has no run that is done", experiment.name, init.from);
+        return Err(Failure::new(Kind::NotFound, what).help(format!("train `{}` first", init.from)).into());
+    };
+    Ok(place.bring(RunDir::of(&context.checkpoints, &run.id).path())?)
+}
+
+/// Lets a worker carry a run out; ends it where a signal comes.
+fn carry_out(
+    place: &Workplace,
+    run: &RunDir,
+    stop_after: Option<u64>,
+    signals: &mut Signals,
+) -> anyhow::Result<Result<ExitStatus, Interrupted>> {
+    let mut child = place.start(run, stop_after)?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Ok(status));
+        }
+        if signals.pending().next().is_some() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Err(Interrupted));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn conclude(
+    context: &Context,
+    arguments: &Arguments,
+    label: &str,
+    straight: &Outcomes,
+    stops: [u64; 2],
+    split: &Outcomes,
+) -> anyhow::Result<Exit> {
+    let equal = straight.equals(split);
+    if context.json {
+        output::answer_json(&json!({
+            "experiment": label,
+            "epochs": arguments.epochs,
+            "limit": arguments.limit,
+            "stopped_after": stops,
+            "equal": equal,
+            "straight": straight,
+            "split": split,
+        }))?;
+    } else {
+        let row = |name: &str, outcomes: &Outcomes| {
+            let test = output::figure(outcomes.test_loss);
+            [name.to_owned(), outcomes.steps.to_string()]
+                .into_iter()
+                .chain([&outcomes.weights, &outcomes.optimizer, &outcomes.figures].map(|hash| hash[..16].to_owned()))
+                .chain([test])
+                .collect::<Vec<_>>()
+        };
+        let rows = [row("straight", straight), row("split", split)].map(|row| row.try_into().unwrap_or_default());
+        let header = ["", "steps", "weights", "optimizer", "figures", "test loss"];
+        let table = output::columns(header, rows.into(), 6);
+        let Outcomes { device, threads, libtorch, .. } = split;
+        let verdict = if equal { "equal" } else { "DIFFERENT" };
+        let [first, second] = stops;
+        let why = match split.not_exact.join("; ") {
+            none if none.is_empty() => String::new(),
+            reasons => format!("\nnot exact because {reasons}"),
+        };
+        output::answer(&format!(
+            "{table}\n{verdict}: straight, and stopped after steps {first} and {second} ({device}, {threads} threads, libtorch {libtorch}){why}\n"
+        ))?;
+    }
+    Ok(if equal { Exit::Done } else { Exit::RunFailed })
+}
