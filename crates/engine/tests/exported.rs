@@ -66,6 +66,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
         train_time: 1.0,
         machine: Machine::default(),
         plateau: Plateau::default(),
+        not_exact: Vec::new(),
     };
     let content = Content { state, model: weights::write(&tensors).unwrap(), optimizer: Vec::new() };
     let info = json!({
