@@ -7,6 +7,7 @@ mod effect;
 mod format;
 mod judge;
 mod keys;
+mod machine;
 mod message;
 mod model;
 mod plot;

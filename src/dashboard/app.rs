@@ -197,8 +197,11 @@ where
     }
 
     fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
-        let urgency =
-            if matches!(message, Message::Changes { .. } | Message::Clock(_)) { Dirty::Data } else { Dirty::Now };
+        let urgency = if matches!(message, Message::Changes { .. } | Message::Clock(_) | Message::Machine(_)) {
+            Dirty::Data
+        } else {
+            Dirty::Now
+        };
         self.dirty = self.dirty.max(urgency);
         effects.extend(update(&mut self.model, message));
     }

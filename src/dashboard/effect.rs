@@ -16,6 +16,7 @@ use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 pub use self::notes::Notation;
+use super::machine::{Meter, Workers};
 use super::message::{Message, Report};
 use super::model::Undo;
 use crate::actions;
@@ -45,6 +46,8 @@ pub enum Effect {
     /// Writes charts as SVG beside the exports.
     ExportCharts(String),
     ReadWorkerLog(RunId),
+    /// Reads what the machine has and what these workers use of it.
+    ReadMachine(Workers),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
     Annotate {
@@ -83,8 +86,11 @@ impl Effects {
         let thread = std::thread::spawn(move || {
             // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
             let _ = crate::trash::empty(&folders.checkpoints, crate::trash::KEPT);
+            let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
             for effect in effects {
-                if let Some(message) = perform(effect, &folders) {
+                if let Effect::ReadMachine(workers) = effect {
+                    meter.ask(workers);
+                } else if let Some(message) = perform(effect, &folders) {
                     // Nobody listens any more only while leaving.
                     let _ = messages.send(message);
                 }
@@ -138,8 +144,8 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
         Effect::Delete(runs) => return Some(notes::delete(checkpoints, &runs)),
         Effect::TakeBack(Undo::Deleted(trashed)) => return Some(notes::restore(checkpoints, &trashed)),
         Effect::TakeBack(Undo::Annotated(before)) => return Some(notes::restore_annotations(checkpoints, &before)),
-        // These are about the terminal: the loop does them.
-        Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
+        // These are about the terminal, or have a thread of their own.
+        Effect::ReadMachine(_) | Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
     };
     let report = match result {
         Ok(text) => Report { good: true, text },

@@ -15,6 +15,7 @@ pub enum Context {
     Run,
     Log,
     Compare,
+    System,
     /// A filter is being typed.
     Filter,
     /// A text is being typed into a prompt.
@@ -116,10 +117,11 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
-    use super::Context::{Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run};
+    use super::Context::{Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run, System};
     use super::*;
 
-    const ALL: [Context; 10] = [Experiments, Run, Log, Compare, Filter, Prompt, Columns, Question, Export, Reading];
+    const ALL: [Context; 11] =
+        [Experiments, Run, Log, Compare, System, Filter, Prompt, Columns, Question, Export, Reading];
 
     #[test]
     fn no_key_means_two_things_in_one_context() {

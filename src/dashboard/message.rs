@@ -7,6 +7,7 @@ use tui_input::InputRequest;
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::run::RunId;
 
+use super::machine::Machine;
 use super::model::Undo;
 use crate::store::{Change, ExperimentFile};
 
@@ -38,6 +39,8 @@ pub enum Message {
         changes: Vec<Change>,
         report: Report,
     },
+    /// What the machine has and what uses it.
+    Machine(Box<Machine>),
     /// An effect came to its end.
     Report(Report),
     /// Time passed while something runs.
@@ -112,6 +115,7 @@ pub enum Command {
     StopNow,
     Resume,
     Compare,
+    System,
     Log,
     /// Shows or hides an experiment's runs.
     Expand,

@@ -5,6 +5,7 @@ mod comparison;
 mod entry;
 mod listing;
 mod selection;
+mod system;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
 pub use self::selection::Selection;
+pub use self::system::SystemView;
 use super::effect::Effect;
 use super::keys::Context;
 use super::message::{Catalogue, Report};
@@ -48,6 +50,8 @@ pub struct Model {
     pub report: Option<Report>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
+    /// Whether a reading of the machine is on its way.
+    pub reads_machine: bool,
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
@@ -73,6 +77,7 @@ pub enum Screen {
     Experiments(Listing),
     Run(RunView),
     Compare(CompareView),
+    System(SystemView),
 }
 
 /// A list with a filter.
@@ -223,6 +228,7 @@ impl Model {
             report: None,
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
+            reads_machine: false,
             now: 0.0,
             look,
             zone,
@@ -242,6 +248,7 @@ impl Model {
             (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,
             (None, Screen::Experiments(_)) => Context::Experiments,
             (None, Screen::Compare(_)) => Context::Compare,
+            (None, Screen::System(_)) => Context::System,
             (None, Screen::Run(view)) if view.pane == Pane::Charts => Context::Run,
             (None, Screen::Run(_)) => Context::Log,
         }
@@ -252,7 +259,7 @@ impl Model {
         match &self.open {
             Screen::Experiments(list) => Some(&list.filter),
             Screen::Compare(view) => Some(&view.list.filter),
-            Screen::Run(_) => None,
+            Screen::Run(_) | Screen::System(_) => None,
         }
     }
 
@@ -264,6 +271,10 @@ impl Model {
             Screen::Compare(view) => {
                 let ids = view.shown.ids();
                 self.runs.get(ids.get(view.list.selection.index(ids)?)?)
+            }
+            Screen::System(view) => {
+                let ids = self.working_and_waiting();
+                self.runs.get(ids.get(view.selection.index(&ids)?)?)
             }
         }
     }

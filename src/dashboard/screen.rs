@@ -9,6 +9,7 @@ mod help;
 mod paint;
 mod popup;
 mod run;
+mod system;
 mod table;
 
 use ratatui::Frame;
@@ -53,6 +54,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
             Screen::Experiments(list) => experiments::draw(frame, body, model, list),
             Screen::Run(view) => run::draw(frame, body, model, view),
             Screen::Compare(view) => compare::draw(frame, body, model, view),
+            Screen::System(view) => system::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);

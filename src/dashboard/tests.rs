@@ -7,6 +7,7 @@ mod fetching;
 pub mod fixtures;
 mod hostile;
 mod listing;
+mod machine;
 mod screens;
 mod sizes;
 mod styles;

@@ -12,8 +12,9 @@ use warmstart_schema::text;
 
 use super::effect::Effect;
 use super::format::path;
+use super::machine::Machine;
 use super::message::{Command, Message, Report};
-use super::model::{Asked, ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, Typing};
+use super::model::{Asked, ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
 use crate::compare::Selection;
 
 pub use self::ask::refusal;
@@ -38,6 +39,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Experiments(catalogue) => model.take_catalogue(catalogue),
         Message::Done { undo, changes, report } => list::take_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
+        Message::Machine(machine) => return take_machine(model, machine),
         Message::Report(report) => model.report = Some(report),
         Message::Clock(now) => {
             model.now = now;
@@ -64,7 +66,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Left => moves::sideways(model, false),
         Command::Right => moves::sideways(model, true),
         Command::Open => return open(model),
-        Command::Back => back(model),
+        Command::Back => {
+            back(model);
+            return model.read_machine();
+        }
         Command::Accept => return accept(model),
         Command::Yes => return yes(model),
         Command::Launch => return ask::launch(model),
@@ -76,6 +81,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
             let mut view = CompareView::default();
             view.options.selection = list::compared(model).map_or(Selection::All, Selection::Runs);
             show(model, Screen::Compare(view));
+        }
+        Command::System => {
+            show(model, Screen::System(SystemView::default()));
+            return model.read_machine();
         }
         Command::Log => {
             if let Screen::Run(view) = &mut model.open {
@@ -108,6 +117,15 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Chart(command) => return charts::change(model, command),
     }
     Vec::new()
+}
+
+/// Keeps a reading of the machine, and asks for the next while its screen is open.
+fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
+    model.reads_machine = false;
+    if let Screen::System(view) = &mut model.open {
+        view.machine = Some(machine);
+    }
+    model.read_machine()
 }
 
 /// Opens a screen over the one that is open.
@@ -169,7 +187,7 @@ fn back(model: &mut Model) {
     let filter = match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) => None,
+        Screen::Run(_) | Screen::System(_) => None,
     };
     if let Some(filter) = filter.filter(|filter| !matches!(filter, Filter::Off)) {
         *filter = Filter::Off;
@@ -215,7 +233,7 @@ fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
     match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) => None,
+        Screen::Run(_) | Screen::System(_) => None,
     }
 }
 

@@ -2,14 +2,16 @@
 
 use crossterm::event::KeyCode;
 
-use super::Context::{self, Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run};
+use super::Context::{
+    self, Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run, System,
+};
 use super::{Binding, Key};
 use crate::dashboard::message::{ChartCommand, Command, Comparison};
 
-const ALL: &[Context] = &[Experiments, Run, Log, Compare, Filter, Prompt, Columns, Question, Export, Reading];
-const SCREENS: &[Context] = &[Experiments, Run, Log, Compare];
-const LISTS: &[Context] = &[Experiments, Compare, Log, Export, Columns, Reading];
-const ON_A_RUN: &[Context] = &[Experiments, Run, Compare];
+const ALL: &[Context] = &[Experiments, Run, Log, Compare, System, Filter, Prompt, Columns, Question, Export, Reading];
+const SCREENS: &[Context] = &[Experiments, Run, Log, Compare, System];
+const LISTS: &[Context] = &[Experiments, Compare, System, Log, Export, Columns, Reading];
+const ON_A_RUN: &[Context] = &[Experiments, Run, Compare, System];
 
 const fn key(c: char) -> Key {
     Key::Plain(KeyCode::Char(c))
@@ -47,7 +49,7 @@ pub const BINDINGS: &[Binding] = &[
         "open",
         "open the run, or what is wrong with a file",
     ),
-    bind(&[Compare], &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run"),
+    bind(&[Compare, System], &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run"),
     bind(&[Export, Filter, Prompt], &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept"),
     bind(ON_A_RUN, &[key('r')], "r", Command::Launch, "run", "launch the experiment: a new run"),
     bind(
@@ -235,6 +237,14 @@ pub const BINDINGS: &[Binding] = &[
         "compare all runs, or those that are marked",
     ),
     bind(
+        &[Experiments, Run, Compare],
+        &[key('M')],
+        "M",
+        Command::System,
+        "machine",
+        "the machine: GPUs, processor, memory, disk, what each run uses, and the queue",
+    ),
+    bind(
         &[Experiments, Compare],
         &[key('/')],
         "/",
@@ -385,7 +395,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(LISTS, &[code(KeyCode::PageUp), control('b')], "pgup", Command::PageUp, "", "a page up"),
     bind(LISTS, &[code(KeyCode::PageDown), control('f')], "pgdn", Command::PageDown, "", "a page down"),
     bind(
-        &[Experiments, Log, Export, Reading],
+        &[Experiments, System, Log, Export, Reading],
         &[code(KeyCode::Home), key('g')],
         "home g",
         Command::First,

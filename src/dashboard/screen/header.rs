@@ -20,6 +20,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Screen::Experiments(_) => "experiments",
         Screen::Run(_) => "run",
         Screen::Compare(_) => "compare",
+        Screen::System(_) => "machine",
     };
     let title = Line::from(vec![
         Span::styled(" warmstart", THEME.title),

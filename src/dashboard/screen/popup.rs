@@ -125,6 +125,7 @@ fn beneath(model: &Model) -> Context {
         Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
         Screen::Run(_) => Context::Log,
         Screen::Compare(_) => Context::Compare,
+        Screen::System(_) => Context::System,
     }
 }
 

@@ -21,6 +21,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Export { extension, .. } => format!("export {extension}"),
         Effect::ExportCharts(_) => "export charts".to_owned(),
         Effect::ReadWorkerLog(id) => format!("read {id}"),
+        Effect::ReadMachine(workers) => format!("read the machine and {} workers", workers.len()),
         Effect::Copy(text) => format!("copy {text}"),
         Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),
         Effect::Delete(runs) => format!("delete {}", runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")),

@@ -8,7 +8,7 @@ use super::{drawn, press, text};
 use crate::dashboard::model::Model;
 
 /// Keys that lead to every screen and popup.
-const PLACES: [&str; 23] = [
+const PLACES: [&str; 24] = [
     "",
     "G",
     "jj<enter>",
@@ -27,6 +27,7 @@ const PLACES: [&str; 23] = [
     "cjjt<down>",
     "cDv]",
     "cdpg",
+    "Mj",
     "?",
     "a",
     "jjs",
@@ -73,7 +74,7 @@ fn every_size_with_nothing() {
 
 #[test]
 fn random_keys() {
-    const KEYS: &[u8] = b"v|.t*AUDnjkhlgGraspSuocOE/?yn qexm+-[],.0123567dtbwY";
+    const KEYS: &[u8] = b"v|.t*AUDnjkhlgGraspSuocOE/?yn qexm+-[],.0123567dtbwYM";
     for make in [typical, hostile] {
         let (mut model, mut random) = (make(), SplitMix64::new(7));
         for step in 0..20_000 {

@@ -59,7 +59,7 @@ fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
             }
             None => return Err("nothing is selected".to_owned()),
         },
-        Screen::Run(_) | Screen::Compare(_) => {
+        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) => {
             let stem = model.run().and_then(Run::stem).ok_or("this run's experiment is not known")?;
             let files = model.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
             files

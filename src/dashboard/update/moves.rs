@@ -33,9 +33,11 @@ fn scrolled(down: usize, by: isize, height: usize) -> usize {
 
 fn move_in_screen(model: &mut Model, by: isize) {
     let log_height = model.log_height();
+    let queue = model.working_and_waiting();
     match &mut model.open {
         Screen::Experiments(list) => list.step(by),
         Screen::Compare(view) => super::comparison::move_down(view, by),
+        Screen::System(view) => view.selection.step(&queue, by),
         // The end of the log is where it grows: up counts from there.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
