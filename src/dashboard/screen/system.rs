@@ -34,7 +34,7 @@ const COLUMNS: [Column; 5] = [
     column("cpu", 6, true, 1),
     column("memory", 8, true, 3),
     column("on gpu", 8, true, 4),
-    column("state", 20, false, 0),
+    column("state", 23, false, 0),
 ];
 
 const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> Column {
@@ -66,7 +66,7 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
     let rows = [
         ("cpu", processor, machine.cpu.map(|cpu| cpu / 100.0)),
         ("memory", used(machine.memory), share(machine.memory)),
-        ("disk", format!("{}, with the checkpoints", used(machine.disk)), share(machine.disk)),
+        ("disk", used(machine.disk), share(machine.disk)),
     ];
     for ((label, words, share), y) in rows.iter().zip(0..) {
         draw_gauge(buf, paint::row(area, y), label, words, *share, "");
@@ -91,7 +91,7 @@ fn heat(gpu: &Gpu) -> String {
         Some(limit) => format!("{watts:.0} W of {limit:.0} W"),
         None => format!("{watts:.0} W"),
     });
-    temperature.into_iter().chain(power).collect::<Vec<_>>().join("  ")
+    temperature.into_iter().chain(power).collect::<Vec<_>>().join(" ")
 }
 
 /// A label, what it is in words, and how much of it is in use; without a share the words have the whole row.
