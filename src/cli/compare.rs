@@ -20,6 +20,8 @@ use crate::store::{Run, Runs, experiments};
 /// Accuracies and losses are those of the best epoch, whose checkpoint was measured on the test images; the time is that
 /// of the whole training. Without runs: of each experiment the newest run that is done, or the newest where none is.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(clippy::doc_markdown, reason = "`--help` shows it as it stands here")]
 pub struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN")]

@@ -160,7 +160,6 @@ impl Reader {
 
 fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
     let stat = nix::sys::statvfs::statvfs(folder).ok()?;
-    #[expect(clippy::useless_conversion, reason = "the fields are narrower on macOS")]
     let [all, free, size] = [stat.blocks(), stat.blocks_available(), stat.fragment_size()].map(u64::from);
     let all = all.saturating_mul(size);
     Some((all.saturating_sub(free.saturating_mul(size)), all))
