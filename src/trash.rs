@@ -13,7 +13,7 @@ use crate::failure::{Failure, Kind};
 use crate::store::{Run, Runs};
 
 /// How long a deleted run can be brought back.
-pub const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const KEPT: Duration = Duration::from_hours(168);
 
 /// A deleted run.
 #[derive(Debug, Clone, PartialEq, Eq)]

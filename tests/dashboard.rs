@@ -85,7 +85,7 @@ fn a_run_is_launched_stopped_and_resumed_and_outlives_the_dashboard() {
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
     pty.sees(&["Lite0, fine-tune", "q quit"]);
     pty.press("/original\r");
-    pty.sees(&["experiment with \"original\""]);
+    pty.sees(&["experiment: original"]);
     pty.press("r");
     pty.sees(&["training", "2/3"]);
     pty.press("q");

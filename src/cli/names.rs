@@ -14,7 +14,7 @@ use crate::store::{ExperimentFile, Run, Runs, experiments};
 /// Which runs are meant, by what they are like.
 #[derive(Debug, Args)]
 pub struct FilterArgument {
-    /// Only runs that fit, for example 'status:done backbone:resnet* val_acc>0.6 -tag:old "two words"'
+    /// Only runs that fit, for example 'status:done backbone:resnet* `val_acc>0.6` -tag:old "two words"'
     #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     filter: String,
 }

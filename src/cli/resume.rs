@@ -13,8 +13,8 @@ use crate::actions;
 pub struct Arguments {
     /// Id or experiment of a run
     run: String,
-    /// Change it first: train.epochs, train.optimizer.learning_rate, train.early_stopping.patience, train.checkpoint.keep
-    /// or train.checkpoint.every_minutes. The change is recorded
+    /// Change it first: train.epochs, `train.optimizer.learning_rate`, `train.early_stopping.patience`, train.checkpoint.keep
+    /// or `train.checkpoint.every_minutes`. The change is recorded
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// Only start it

@@ -56,7 +56,7 @@ impl Look {
 
 fn ascii(symbol: &str) -> char {
     match symbol.chars().next().unwrap_or(' ') {
-        '─' | '–' | '—' | '┴' | '┬' | '╌' | '○' | '▄' | '▅' => '-',
+        '─' | '–' | '—' | '┴' | '┬' | '╌' | '○' | '▄' | '▅' | '−' => '-',
         '│' | '┤' | '├' | '┊' => '|',
         '┼' | '└' | '┌' | '┐' | '┘' | '†' => '+',
         '●' => '*',
@@ -65,19 +65,17 @@ fn ascii(symbol: &str) -> char {
         '■' => '%',
         '✚' => '$',
         '✖' => '@',
-        '±' => '~',
+        '±' | '◒' => '~',
         'Δ' => 'd',
         '◐' | '◔' | '◑' | '▐' | '▸' | '→' | '╸' => '>',
         '◌' | '·' | '…' => '.',
         '░' => ':',
         '÷' => '/',
-        '−' => '-',
         '✗' | '×' => 'x',
         '‖' | '█' | '━' => '=',
         '←' => '<',
         '▲' | '↑' | '▆' | '▇' => '^',
         '▼' | '↓' => 'v',
-        '◒' => '~',
         '⚠' => '!',
         '▁' | '▂' | '▃' => '_',
         _ => '?',
@@ -152,6 +150,7 @@ impl Theme {
     }
 
     /// The marker and the colour of a run, which are its own on every screen: by how many runs are older.
+    #[expect(clippy::unused_self, reason = "asked for as every other style is")]
     pub fn run(&self, rank: usize) -> (&'static str, Style) {
         const MARKERS: [&str; 8] = ["●", "◆", "▲", "■", "▼", "★", "✚", "✖"];
         // Seven colours and eight markers: fifty-six runs differ in one or the other.

@@ -199,7 +199,7 @@ fn kinds(subject: &Subject) -> Vec<&'static str> {
 
 impl Number {
     /// What may follow a value, and what the value then amounts to.
-    pub fn units(self) -> &'static [(&'static str, fn(f64) -> f64)] {
+    pub fn units(self) -> &'static [Unit] {
         match self {
             Self::ValAcc | Self::TrainAcc | Self::TestAcc => &[("%", |share| share / 100.0)],
             Self::TrainTime => &[("s", |s| s), ("m", |m| m * 60.0), ("h", |h| h * 3600.0), ("d", |d| d * 86400.0)],
@@ -256,3 +256,6 @@ impl<'a> Subject<'a> {
         Some(info.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
 }
+
+/// A unit's name, and what makes its figures those that are compared.
+pub type Unit = (&'static str, fn(f64) -> f64);

@@ -5,7 +5,7 @@ use warmstart_schema::state::Liveness;
 use super::*;
 use crate::store::{Change, Run, Runs};
 
-/// A run of ResNet50 at 32 pixels, named "Two words", tagged and noted, trained and tested.
+/// A run of `ResNet50` at 32 pixels, named "Two words", tagged and noted, trained and tested.
 fn runs() -> Runs {
     let id: warmstart_schema::run::RunId = "20261122-100107-7f3a".parse().unwrap();
     let info: RunInfo = serde_json::from_value(serde_json::json!({

@@ -1,7 +1,7 @@
 //! Taking runs up again: every optimizer under every schedule from every kind of place, signals, two at once, a kill at every
 //! call, real full disks, and changed plans.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's helpers fail by panicking")]
 
 #[path = "resume/changed.rs"]
 mod changed;

@@ -80,6 +80,7 @@ impl Annotation {
     }
 
     /// As it may be shown: the folder may have been copied from anywhere.
+    #[must_use]
     pub fn sanitized(mut self) -> Self {
         self.tags = self.tags.into_iter().filter(|tag| is_tag(tag)).take(MOST_TAGS).collect();
         self.note = text::line(&self.note, NOTE);

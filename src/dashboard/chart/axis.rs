@@ -101,7 +101,7 @@ impl Axis {
     pub fn within(self, whole: Self) -> Self {
         let length = self.scaled(self.high) - self.scaled(self.low);
         let room = whole.scaled(whole.high) - whole.scaled(whole.low);
-        if !(length < room) {
+        if length.partial_cmp(&room) != Some(std::cmp::Ordering::Less) {
             return Self { low: whole.low, high: whole.high, ..self };
         }
         let moved = if self.low < whole.low {
@@ -137,10 +137,9 @@ impl Axis {
 
     fn step(self, least: f64) -> f64 {
         match self.unit {
-            Unit::Number | Unit::Bytes => nice(least),
+            Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             // Only within the first epoch is there anything between two epochs.
             Unit::Whole if self.high > 1.0 => nice(least).max(1.0),
-            Unit::Whole => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
                 let round = ROUND_SECONDS.into_iter().find(|round| *round >= least && least > 0.5);
@@ -239,7 +238,13 @@ fn clock(value: f64, decimals: usize) -> String {
     let (days, hours) = ((value / 86_400.0).floor(), (value / 3600.0).floor() % 24.0);
     let (minutes, seconds) = ((value / 60.0).floor() % 60.0, value % 60.0);
     let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds.floor(), "s")];
-    parts.iter().filter(|(count, _)| *count > 0.0).take(2).map(|(count, unit)| format!("{count:.0}{unit}")).collect()
+    parts
+        .iter()
+        .filter(|(count, _)| *count > 0.0)
+        .take(2)
+        .map(|(count, unit)| format!("{count:.0}{unit}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub enum Along {
 }
 
 impl Along {
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Epoch => Self::Step,
@@ -116,6 +117,7 @@ pub enum Detail {
 }
 
 impl Detail {
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Epochs => Self::Points,

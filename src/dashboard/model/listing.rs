@@ -335,14 +335,12 @@ impl Model {
 fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) -> Worth) {
     let order = |a: &Worth, b: &Worth| match (a, b) {
         (Worth::Nothing, Worth::Nothing) => Ordering::Equal,
-        (Worth::Nothing, _) => Ordering::Greater,
-        (_, Worth::Nothing) => Ordering::Less,
+        (Worth::Nothing, _) | (Worth::Text(_), Worth::Figure(_)) => Ordering::Greater,
+        (_, Worth::Nothing) | (Worth::Figure(_), Worth::Text(_)) => Ordering::Less,
         (Worth::Figure(a), Worth::Figure(b)) if column.higher_first() != reversed => b.total_cmp(a),
         (Worth::Figure(a), Worth::Figure(b)) => a.total_cmp(b),
         (Worth::Text(a), Worth::Text(b)) if reversed => b.cmp(a),
         (Worth::Text(a), Worth::Text(b)) => a.cmp(b),
-        (Worth::Figure(_), Worth::Text(_)) => Ordering::Less,
-        (Worth::Text(_), Worth::Figure(_)) => Ordering::Greater,
     };
     // Each worth is found once, not once a comparison.
     rows.sort_by_cached_key(|row| Keyed(worth(row), order));

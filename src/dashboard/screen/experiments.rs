@@ -36,12 +36,11 @@ fn column(id: ColumnId) -> Column {
         ColumnId::State => (12, false, 0),
         ColumnId::ValAcc => (7, true, 1),
         ColumnId::Epoch => (7, true, 2),
-        ColumnId::TestAcc => (8, true, 3),
+        ColumnId::TestAcc | ColumnId::ValLoss => (8, true, 3),
         ColumnId::Time => (7, true, 4),
         ColumnId::Pixels => (4, true, 5),
         ColumnId::Backbone => (21, false, 6),
         ColumnId::TrainAcc => (9, true, 3),
-        ColumnId::ValLoss => (8, true, 3),
         ColumnId::TrainLoss => (10, true, 4),
         ColumnId::LearningRate => (8, true, 5),
         ColumnId::Seed => (6, true, 5),
@@ -194,7 +193,7 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     };
     let Some(run) = entry.run else { return };
     let away = if run.annotation.archived { " (away)" } else { "" };
-    let tags: String = run.annotation.tags.iter().map(|tag| format!(" #{tag}")).collect();
+    let tags: String = run.annotation.tags.iter().map(|tag| format!(" #{tag}")).collect::<Vec<_>>().concat();
     if rest.width > 1 && (!tags.is_empty() || !away.is_empty()) {
         paint::left(buf, rest, &format!("{away}{tags}"), THEME.muted);
     }

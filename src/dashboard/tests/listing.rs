@@ -64,7 +64,10 @@ fn many(count: u32) -> Model {
         changes.push(Change::Events { id: name.clone(), records, damaged: 0, restarted: false });
         changes.push(Change::Liveness { id: name, liveness: Liveness::Free });
     }
-    update(&mut model, Message::Experiments(Catalogue { files, error: None, missing: Default::default() }));
+    update(
+        &mut model,
+        Message::Experiments(Catalogue { files, error: None, missing: std::collections::HashMap::default() }),
+    );
     update(&mut model, Message::Changes { now: 1.0, changes });
     model
 }

@@ -22,15 +22,30 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     let Some(run) = model.runs.get(&view.id) else { return Vec::new() };
     let (charts, runs) = (&mut view.charts, &model.runs);
     let said = match command {
-        ChartCommand::Cursor(by) => silently(move_cursor(charts, runs, run, by)),
-        ChartCommand::ToFirst => silently(jump(charts, runs, run)),
-        ChartCommand::ToNewest => silently(charts.cursor = None),
+        ChartCommand::Cursor(by) => {
+            move_cursor(charts, runs, run, by);
+            silently(())
+        }
+        ChartCommand::ToFirst => {
+            jump(charts, runs, run);
+            silently(())
+        }
+        ChartCommand::ToNewest => {
+            let _: () = charts.cursor = None;
+            silently(())
+        }
         ChartCommand::ZoomIn => zoom(charts, runs, run, 0.5),
         ChartCommand::ZoomOut => zoom(charts, runs, run, 2.0),
         ChartCommand::PanLeft => pan(charts, runs, run, -0.25),
         ChartCommand::PanRight => pan(charts, runs, run, 0.25),
-        ChartCommand::HalfHeight => silently(charts.height = (charts.height + 1).min(FLATTEST)),
-        ChartCommand::DoubleHeight => silently(charts.height = charts.height.saturating_sub(1)),
+        ChartCommand::HalfHeight => {
+            let _: () = charts.height = (charts.height + 1).min(FLATTEST);
+            silently(())
+        }
+        ChartCommand::DoubleHeight => {
+            let _: () = charts.height = charts.height.saturating_sub(1);
+            silently(())
+        }
         ChartCommand::Whole => silently((charts.window, charts.height) = (None, 0)),
         ChartCommand::Along => Some(turn(charts, run)),
         ChartCommand::LogX => {
@@ -47,12 +62,19 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
             Some(if charts.detail == Detail::Epochs { "a figure an epoch" } else { charts.detail.name() }.to_owned())
         }
         ChartCommand::Others => Some(next_others(charts, runs, run)),
-        ChartCommand::Next => silently(charts.alone = neighbour(charts.alone, true)),
-        ChartCommand::Previous => silently(charts.alone = neighbour(charts.alone, false)),
+        ChartCommand::Next => {
+            let _: () = charts.alone = neighbour(charts.alone, true);
+            silently(())
+        }
+        ChartCommand::Previous => {
+            let _: () = charts.alone = neighbour(charts.alone, false);
+            silently(())
+        }
         ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
         ChartCommand::Alone(number) => {
             let chosen = usize::from(number).checked_sub(1).and_then(|index| Quantity::ALL.get(index)).copied();
-            silently(charts.alone = chosen.filter(|_| chosen != charts.alone))
+            let _: () = charts.alone = chosen.filter(|_| chosen != charts.alone);
+            silently(())
         }
     };
     model.report = said.map(|text| Report { good: true, text });

@@ -105,10 +105,9 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
 fn pen(role: Role, is_alone: bool) -> (Style, Option<&'static str>, Style) {
     let faint = THEME.validation.add_modifier(Modifier::DIM);
     match role {
-        Role::Train => (THEME.text, None, THEME.train),
+        Role::Train | Role::Second => (THEME.text, None, THEME.train),
         Role::Validation => (THEME.validation, Some("●"), faint),
         Role::First => (THEME.validation, (!is_alone).then_some("●"), faint),
-        Role::Second => (THEME.text, None, THEME.train),
         Role::Third => (THEME.busy, Some("×"), THEME.busy.add_modifier(Modifier::DIM)),
     }
 }
@@ -133,16 +132,13 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
     }
     for line in scene.own {
         let (style, mark, behind) = pen(line.role, scene.own.len() == 1);
-        match &line.smoothed {
-            Some(curve) => {
-                series.push(Series { curve: &line.curve, style: behind, mark: None, faint: true });
-                series.push(Series { curve, style, mark, faint: false });
-            }
+        if let Some(curve) = &line.smoothed {
+            series.push(Series { curve: &line.curve, style: behind, mark: None, faint: true });
+            series.push(Series { curve, style, mark, faint: false });
+        } else {
             // Alone, a training line is quieter than what it is measured by.
-            None => {
-                let style = if matches!(line.role, Role::Train | Role::Second) { behind } else { style };
-                series.push(Series { curve: &line.curve, style, mark, faint: false });
-            }
+            let style = if matches!(line.role, Role::Train | Role::Second) { behind } else { style };
+            series.push(Series { curve: &line.curve, style, mark, faint: false });
         }
     }
     series
