@@ -9,6 +9,7 @@ mod export;
 mod follow;
 mod home;
 mod list;
+mod look;
 mod models;
 mod names;
 mod output;
@@ -108,6 +109,7 @@ enum Verb {
     Trash(trash::Arguments),
     Compare(compare::Arguments),
     Plot(plot::Arguments),
+    Look(look::Arguments),
     Predict(predict::Arguments),
     Export(export::Arguments),
     Prefetch(prefetch::Arguments),
@@ -179,6 +181,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Plot(arguments)) => plot::plot(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),
+        Some(Verb::Look(arguments)) => look::look(context, &arguments),
         Some(Verb::Predict(arguments)) => predict::predict(context, &arguments),
         Some(Verb::Export(arguments)) => export::export(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),

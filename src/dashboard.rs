@@ -10,6 +10,7 @@ mod keys;
 mod machine;
 mod message;
 mod model;
+mod paths;
 mod plot;
 mod screen;
 mod still;
@@ -28,6 +29,7 @@ use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
+use warmstart_schema::look::Pixels;
 
 use self::app::{App, Settings};
 use self::effect::Folders;
@@ -49,6 +51,15 @@ pub struct Options {
     pub checkpoints: PathBuf,
     /// Draw with ASCII alone.
     pub ascii: bool,
+}
+
+/// A picture as lines for the terminal that stdout is, as large as it fits there.
+pub fn printed(pixels: &Pixels, colour: bool) -> String {
+    /// Lines that stay free for what is said of it.
+    const TEXT: u16 = 5;
+    let look = Look { colour, ..Look::from_env(false) };
+    let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
+    screen::printed(pixels, width, height.saturating_sub(TEXT), look)
 }
 
 /// Opens the dashboard and comes back when the user or the system asks to leave. Runs go on without it.

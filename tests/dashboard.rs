@@ -121,6 +121,44 @@ fn all_are_launched_one_at_a_time_after_a_question_that_counts_them() {
 }
 
 #[test]
+fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 100, 30, &[("COLORTERM", "truecolor")]);
+    pty.sees(&["Lite0, freeze", "q quit"]);
+    let program = pty.program();
+    let workers = || {
+        let children = fs::read_dir(format!("/proc/{program}/task")).unwrap().flatten().map(|task| task.path());
+        let children = children.filter_map(|task| fs::read_to_string(task.join("children")).ok());
+        children.map(|children| children.split_whitespace().count()).sum::<usize>()
+    };
+    pty.press("jjjjd");
+    pty.sees(&["image number 0", "category 8 large_carnivores", "subcategory 88 tiger", "▀▀▀▀"]);
+    assert_eq!(workers(), 1);
+    // The stand-in's four pixels: red and green above, blue and white below.
+    let colours = |screen: &vt100::Screen| {
+        let cell = (0..30).flat_map(|y| (0..100).map(move |x| (y, x))).find_map(|(y, x)| {
+            screen.cell(y, x).filter(|cell| cell.contents() == "▀").map(|cell| (cell.fgcolor(), cell.bgcolor()))
+        });
+        cell.unwrap()
+    };
+    assert_eq!(colours(&pty.screen()), (vt100::Color::Rgb(255, 0, 0), vt100::Color::Rgb(255, 0, 0)));
+    pty.press("12\r");
+    pty.sees(&["image number 12"]);
+    pty.press("99\r");
+    pty.sees(&["there is no image 99"]);
+    pty.press("p");
+    pty.sees(&["Lite0, freeze on training image 12", "tiger", "87.50 %"]);
+    pty.press("\x1b");
+    pty.waits("the picture alone", |screen| !screen.contents().contains("87.50 %"));
+    pty.press("\x1b");
+    pty.sees(&["quickstart"]);
+    pty.waits("the worker to be gone", |_| workers() == 0);
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
 fn without_a_worker_a_launch_says_what_to_do() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[("WARMSTART_WORKER", "/nowhere/worker")]);

@@ -2,6 +2,7 @@
 //! slow disk never holds up a key.
 
 mod notes;
+mod workers;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,14 +13,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::mpsc::UnboundedSender;
+use warmstart_schema::look::Ask;
 use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 pub use self::notes::Notation;
-use super::machine::{Meter, Workers};
+use super::machine::{Meter, Workers as TrainingWorkers};
+use self::workers::Workers;
 use super::message::{Message, Report};
-use super::model::Undo;
+use super::model::{Album, Undo};
+use super::paths;
 use crate::actions;
+use crate::predict::Subject;
 use crate::store::{ExperimentFile, Run, worker_log_tail};
 
 /// Lines of a worker's own output that the log shows.
@@ -47,7 +52,7 @@ pub enum Effect {
     ExportCharts(String),
     ReadWorkerLog(RunId),
     /// Reads what the machine has and what these workers use of it.
-    ReadMachine(Workers),
+    ReadMachine(TrainingWorkers),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
     Annotate {
@@ -56,6 +61,21 @@ pub enum Effect {
     },
     Delete(Vec<RunId>),
     TakeBack(Undo),
+    /// Starts a worker that shows a dataset, in the place of an earlier one.
+    Look {
+        ticket: u64,
+        album: Album,
+    },
+    AskLook(Ask),
+    EndLook,
+    /// Asks a run about a picture.
+    Predict {
+        ticket: u64,
+        run: RunId,
+        subject: Subject,
+    },
+    /// Looks how a typed path goes on.
+    CompletePath(String),
     /// Back to the shell until it brings the dashboard to the front again.
     Suspend,
     /// Draw everything anew.
@@ -87,10 +107,11 @@ impl Effects {
             // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
             let _ = crate::trash::empty(&folders.checkpoints, crate::trash::KEPT);
             let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
+            let mut workers = Workers::new(folders.checkpoints.clone(), messages.clone());
             for effect in effects {
-                if let Effect::ReadMachine(workers) = effect {
-                    meter.ask(workers);
-                } else if let Some(message) = perform(effect, &folders) {
+                if let Effect::ReadMachine(training) = effect {
+                    meter.ask(training);
+                } else if let Some(message) = perform(effect, &folders, &mut workers) {
                     // Nobody listens any more only while leaving.
                     let _ = messages.send(message);
                 }
@@ -115,7 +136,7 @@ impl Effects {
     }
 }
 
-fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
+fn perform(effect: Effect, folders: &Folders, workers: &mut Workers) -> Option<Message> {
     let checkpoints = &folders.checkpoints;
     let result = match effect {
         Effect::Launch(file) => launch(checkpoints, &file),
@@ -144,6 +165,23 @@ fn perform(effect: Effect, folders: &Folders) -> Option<Message> {
         Effect::Delete(runs) => return Some(notes::delete(checkpoints, &runs)),
         Effect::TakeBack(Undo::Deleted(trashed)) => return Some(notes::restore(checkpoints, &trashed)),
         Effect::TakeBack(Undo::Annotated(before)) => return Some(notes::restore_annotations(checkpoints, &before)),
+        Effect::Look { ticket, album } => return workers.look(ticket, album),
+        Effect::AskLook(ask) => {
+            workers.ask(&ask);
+            return None;
+        }
+        Effect::EndLook => {
+            workers.end();
+            return None;
+        }
+        Effect::Predict { ticket, run, subject } => {
+            workers.predict(ticket, &run, subject);
+            return None;
+        }
+        Effect::CompletePath(typed) => {
+            let (longer, candidates) = paths::completed(&typed);
+            return Some(Message::Completed { typed, longer, candidates });
+        }
         // These are about the terminal, or have a thread of their own.
         Effect::ReadMachine(_) | Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
     };

@@ -16,12 +16,15 @@ pub enum Context {
     Log,
     Compare,
     System,
+    Dataset,
     /// A filter is being typed.
     Filter,
     /// A text is being typed into a prompt.
     Prompt,
     /// Columns are being chosen.
     Columns,
+    /// A number or a path is being typed.
+    Inquiry,
     /// A question waits for yes or no.
     Question,
     /// A format is being chosen.
@@ -74,18 +77,19 @@ fn of_key(context: Context, event: KeyEvent) -> Option<Message> {
     }
 }
 
-/// Whether keys are letters here.
-fn is_typing(context: Context) -> bool {
-    matches!(context, Context::Filter | Context::Prompt)
-}
-
 /// The keys that mean something in a context.
 pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
 }
 
+fn is_typing(context: Context) -> bool {
+    matches!(context, Context::Filter | Context::Prompt | Context::Inquiry)
+}
+
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
+        // A digit begins the number of a picture.
+        (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => InputRequest::InsertChar(c),
         _ if !is_typing(context) => return None,
         (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
         (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
@@ -117,11 +121,13 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
-    use super::Context::{Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run, System};
+    use super::Context::{
+        Columns, Compare, Dataset, Experiments, Export, Filter, Inquiry, Log, Prompt, Question, Reading, Run, System,
+    };
     use super::*;
 
-    const ALL: [Context; 11] =
-        [Experiments, Run, Log, Compare, System, Filter, Prompt, Columns, Question, Export, Reading];
+    const ALL: [Context; 13] =
+        [Experiments, Run, Log, Compare, System, Dataset, Filter, Prompt, Inquiry, Columns, Question, Export, Reading];
 
     #[test]
     fn no_key_means_two_things_in_one_context() {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use tui_input::InputRequest;
 use warmstart_schema::catalog::Lack;
+use warmstart_schema::prediction::Predictions;
 use warmstart_schema::run::RunId;
 
 use super::machine::Machine;
 use super::model::Undo;
+use crate::failure::Failure;
+use crate::look::Heard;
 use crate::store::{Change, ExperimentFile};
 
 /// Something happened.
@@ -41,6 +44,22 @@ pub enum Message {
     },
     /// What the machine has and what uses it.
     Machine(Box<Machine>),
+    /// A worker that shows a dataset said something.
+    Look {
+        ticket: u64,
+        heard: Heard,
+    },
+    /// What a run sees in a picture.
+    Predicted {
+        ticket: u64,
+        result: Result<Predictions, Failure>,
+    },
+    /// How a typed path goes on, and its candidates where there are several.
+    Completed {
+        typed: String,
+        longer: String,
+        candidates: Vec<String>,
+    },
     /// An effect came to its end.
     Report(Report),
     /// Time passed while something runs.
@@ -116,6 +135,15 @@ pub enum Command {
     Resume,
     Compare,
     System,
+    Dataset,
+    Predict,
+    View,
+    Part,
+    Number,
+    Random,
+    Augment,
+    AsItIs,
+    Complete,
     Log,
     /// Shows or hides an experiment's runs.
     Expand,

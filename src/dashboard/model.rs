@@ -2,8 +2,10 @@
 
 mod charts;
 mod comparison;
+mod dataset;
 mod entry;
 mod listing;
+mod popup;
 mod selection;
 mod system;
 
@@ -16,11 +18,12 @@ use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
+pub use self::dataset::{Album, COLUMNS as DATASET_COLUMNS, DatasetPane, DatasetView, Opened, PAGE as DATASET_PAGE};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
+pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
 pub use self::system::SystemView;
-use super::effect::Effect;
 use super::keys::Context;
 use super::message::{Catalogue, Report};
 use super::theme::Look;
@@ -52,6 +55,8 @@ pub struct Model {
     pub queue_watch: QueueWatch,
     /// Whether a reading of the machine is on its way.
     pub reads_machine: bool,
+    /// Of what was asked of a worker: an answer to an older question is void.
+    pub tickets: u64,
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
@@ -78,6 +83,7 @@ pub enum Screen {
     Run(RunView),
     Compare(CompareView),
     System(SystemView),
+    Dataset(DatasetView),
 }
 
 /// A list with a filter.
@@ -182,37 +188,6 @@ pub enum Asked {
     Note,
 }
 
-/// What stands in front of the screen.
-#[derive(Debug)]
-pub enum Popup {
-    /// A text is typed that these runs get.
-    Prompt {
-        asked: Asked,
-        runs: Vec<RunId>,
-        input: Input,
-    },
-    /// Which columns the list has.
-    Columns {
-        chosen: usize,
-    },
-    /// What would happen, and the effects that a yes has.
-    Question {
-        lines: Vec<String>,
-        effects: Vec<Effect>,
-    },
-    Export {
-        chosen: usize,
-    },
-    Help {
-        down: usize,
-    },
-    Text {
-        title: String,
-        lines: Vec<String>,
-        down: usize,
-    },
-}
-
 impl Model {
     pub fn new(experiments: PathBuf, look: Look, zone: TimeZone) -> Self {
         Self {
@@ -229,6 +204,7 @@ impl Model {
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
             reads_machine: false,
+            tickets: 0,
             now: 0.0,
             look,
             zone,
@@ -243,12 +219,14 @@ impl Model {
             (Some(Popup::Export { .. }), _) => Context::Export,
             (Some(Popup::Prompt { .. }), _) => Context::Prompt,
             (Some(Popup::Columns { .. }), _) => Context::Columns,
-            (Some(Popup::Help { .. } | Popup::Text { .. }), _) => Context::Reading,
+            (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => Context::Reading,
+            (Some(Popup::Inquiry(_)), _) => Context::Inquiry,
             (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => Context::Filter,
             (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,
             (None, Screen::Experiments(_)) => Context::Experiments,
             (None, Screen::Compare(_)) => Context::Compare,
             (None, Screen::System(_)) => Context::System,
+            (None, Screen::Dataset(_)) => Context::Dataset,
             (None, Screen::Run(view)) if view.pane == Pane::Charts => Context::Run,
             (None, Screen::Run(_)) => Context::Log,
         }
@@ -259,7 +237,7 @@ impl Model {
         match &self.open {
             Screen::Experiments(list) => Some(&list.filter),
             Screen::Compare(view) => Some(&view.list.filter),
-            Screen::Run(_) | Screen::System(_) => None,
+            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
         }
     }
 
@@ -268,6 +246,7 @@ impl Model {
         match &self.open {
             Screen::Experiments(_) => self.selected_entry()?.run,
             Screen::Run(view) => self.runs.get(&view.id),
+            Screen::Dataset(view) => self.runs.get(view.run.as_ref()?),
             Screen::Compare(view) => {
                 let ids = view.shown.ids();
                 self.runs.get(ids.get(view.list.selection.index(ids)?)?)

@@ -1,12 +1,14 @@
 //! The screens. They read the model and draw; what they need of a terminal is translated at the end.
 
 mod compare;
+mod dataset;
 mod experiments;
 mod filter;
 mod footer;
 mod header;
 mod help;
 mod paint;
+mod picture;
 mod popup;
 mod run;
 mod system;
@@ -17,6 +19,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Paragraph, Wrap};
 
 pub use self::help::height as help_height;
+pub use self::picture::printed;
 pub use self::run::log_height;
 use super::format::plural;
 use super::model::{Model, Screen};
@@ -55,6 +58,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
             Screen::Run(view) => run::draw(frame, body, model, view),
             Screen::Compare(view) => compare::draw(frame, body, model, view),
             Screen::System(view) => system::draw(frame, body, model, view),
+            Screen::Dataset(view) => dataset::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);

@@ -11,7 +11,7 @@ use super::keys;
 use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
-use super::theme::Look;
+use super::theme::{Look, Palette};
 use super::update::update;
 use crate::store::Change;
 
@@ -25,7 +25,11 @@ pub struct Still {
 impl Still {
     /// A screen of so many columns and rows.
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
-        let mut model = Model::new(PathBuf::from("experiments"), Look { ascii: false, colour: true }, TimeZone::UTC);
+        let mut model = Model::new(
+            PathBuf::from("experiments"),
+            Look { ascii: false, colour: true, palette: Palette::True },
+            TimeZone::UTC,
+        );
         update(&mut model, Message::Experiments(Catalogue::default()));
         Ok(Self { model, terminal: Terminal::new(TestBackend::new(width, height))? })
     }

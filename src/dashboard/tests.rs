@@ -3,6 +3,7 @@
 mod charts;
 mod commands;
 mod comparison;
+mod dataset;
 mod fetching;
 pub mod fixtures;
 mod hostile;

@@ -1,10 +1,14 @@
 //! Every colour and every glyph. Screens draw in Unicode and in the sixteen colours that every terminal has; what a
 //! terminal cannot show is translated here, once, after drawing.
 
+mod palette;
+
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
+
+pub use self::palette::{HALF, Palette};
 
 /// Bytes that one cell may hold. Families of emoji need 25; a tower of combining marks has no end.
 const HEAVIEST: usize = 32;
@@ -14,6 +18,8 @@ const HEAVIEST: usize = 32;
 pub struct Look {
     pub ascii: bool,
     pub colour: bool,
+    /// What pictures are drawn in.
+    pub palette: Palette,
 }
 
 impl Look {
@@ -28,7 +34,8 @@ impl Look {
             locale.contains("utf-8") || locale.contains("utf8")
         });
         let plain_font = ["linux", "dumb"].contains(&term.as_str()) || term.starts_with("vt");
-        Self { ascii: ascii || !utf8 || plain_font, colour: var("NO_COLOR").is_none() }
+        let palette = Palette::from_env();
+        Self { ascii: ascii || !utf8 || plain_font, colour: var("NO_COLOR").is_none(), palette }
     }
 
     /// Translates a finished frame into what the terminal can show.
@@ -36,6 +43,14 @@ impl Look {
         for cell in &mut buffer.content {
             if cell.symbol().len() > HEAVIEST {
                 cell.set_char(cell.symbol().chars().next().unwrap_or(' '));
+            }
+        }
+        if self.ascii || !self.colour {
+            buffer.content.iter_mut().for_each(palette::without_colour);
+        }
+        if self.palette != Palette::True {
+            for cell in &mut buffer.content {
+                (cell.fg, cell.bg) = (self.palette.nearest(cell.fg), self.palette.nearest(cell.bg));
             }
         }
         if self.ascii {
@@ -198,7 +213,7 @@ mod tests {
     fn without_colour_only_bold_and_reverse_remain() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "sel", THEME.selected);
-        Look { ascii: false, colour: false }.translate(&mut buffer);
+        Look { ascii: false, colour: false, palette: Palette::True }.translate(&mut buffer);
         assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
         assert!(buffer[(0, 0)].modifier.contains(Modifier::REVERSED));
     }
@@ -207,7 +222,7 @@ mod tests {
     fn in_ascii_nothing_else_remains() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
-        Look { ascii: true, colour: true }.translate(&mut buffer);
+        Look { ascii: true, colour: true, palette: Palette::True }.translate(&mut buffer);
         let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
         assert_eq!(text, "*>.x=- ?? - ");
     }

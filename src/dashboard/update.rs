@@ -3,18 +3,21 @@
 mod ask;
 mod charts;
 mod comparison;
+mod dataset;
 pub mod list;
 mod moves;
 mod news;
 
-use tui_input::InputRequest;
+use tui_input::{Input, InputRequest};
 use warmstart_schema::text;
 
 use super::effect::Effect;
 use super::format::path;
 use super::machine::Machine;
 use super::message::{Command, Message, Report};
-use super::model::{Asked, ChartView, CompareView, Filter, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
+use super::model::{
+    Asked, ChartView, CompareView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing,
+};
 use crate::compare::Selection;
 
 pub use self::ask::refusal;
@@ -33,13 +36,17 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            text::line(&pasted, 300).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
+            let most = if matches!(model.popup, Some(Popup::Inquiry(_))) { 4096 } else { 300 };
+            text::line(&pasted, most).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
         Message::Experiments(catalogue) => model.take_catalogue(catalogue),
         Message::Done { undo, changes, report } => list::take_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
         Message::Machine(machine) => return take_machine(model, machine),
+        Message::Look { ticket, heard } => return dataset::heard(model, ticket, heard),
+        Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
+        Message::Completed { typed, longer, candidates } => dataset::completed(model, &typed, longer, candidates),
         Message::Report(report) => model.report = Some(report),
         Message::Clock(now) => {
             model.now = now;
@@ -59,6 +66,9 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     }
     // What happened before the last key is no longer news.
     model.report = None;
+    if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() && is_of_dataset(command) {
+        return dataset::run_command(model, command);
+    }
     match command {
         Command::Up | Command::Down | Command::PageUp | Command::PageDown | Command::First | Command::Last => {
             moves::move_selection(model, command);
@@ -67,8 +77,9 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Right => moves::sideways(model, true),
         Command::Open => return open(model),
         Command::Back => {
-            back(model);
-            return model.read_machine();
+            let mut effects = back(model);
+            effects.extend(model.read_machine());
+            return effects;
         }
         Command::Accept => return accept(model),
         Command::Yes => return yes(model),
@@ -77,6 +88,11 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Stop => ask::stop(model, false),
         Command::StopNow => ask::stop(model, true),
         Command::Resume => return ask::resume(model),
+        Command::Dataset => return dataset::open(model),
+        Command::Predict => return dataset::predict(model),
+        Command::Complete => return dataset::complete(model),
+        // Keys of the dataset screen alone.
+        Command::View | Command::Part | Command::Number | Command::Random | Command::Augment | Command::AsItIs => {}
         Command::Compare => {
             let mut view = CompareView::default();
             view.options.selection = list::compared(model).map_or(Selection::All, Selection::Runs);
@@ -128,6 +144,15 @@ fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
     model.read_machine()
 }
 
+/// Whether the dataset screen itself knows what to do.
+fn is_of_dataset(command: Command) -> bool {
+    use Command::{
+        AsItIs, Augment, Down, First, Last, Left, Number, Open, PageDown, PageUp, Part, Random, Right, Sort, Up, View,
+    };
+    let moves = matches!(command, Up | Down | PageUp | PageDown | First | Last | Left | Right);
+    moves || matches!(command, Open | Sort | View | Part | Number | Random | Augment | AsItIs)
+}
+
 /// Opens a screen over the one that is open.
 fn show(model: &mut Model, screen: Screen) {
     let under = std::mem::replace(&mut model.open, screen);
@@ -166,42 +191,45 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
 }
 
 /// Closes the innermost thing that is open.
-fn back(model: &mut Model) {
+fn back(model: &mut Model) -> Vec<Effect> {
     if model.popup.take().is_some() {
-        return;
+        return Vec::new();
     }
     if let Screen::Run(view) = &mut model.open {
         if view.pane != Pane::Charts {
             view.pane = Pane::Charts;
-            return;
+            return Vec::new();
         }
         if view.charts.cursor.take().is_some() || view.charts.alone.take().is_some() {
-            return;
+            return Vec::new();
         }
     }
     if let Screen::Compare(view) = &mut model.open
         && view.cursor.take().is_some()
     {
-        return;
+        return Vec::new();
     }
     let filter = match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) => None,
+        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
     };
     if let Some(filter) = filter.filter(|filter| !matches!(filter, Filter::Off)) {
         *filter = Filter::Off;
-        return;
+        return Vec::new();
     }
     if let Screen::Experiments(list) = &mut model.open {
         list.marked.clear();
     }
-    if let Some(screen) = model.below.pop() {
-        model.open = screen;
-    }
+    let Some(below) = model.below.pop() else { return Vec::new() };
+    let left = std::mem::replace(&mut model.open, below);
+    if matches!(left, Screen::Dataset(_)) { vec![Effect::EndLook] } else { Vec::new() }
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
+    if let Some(Popup::Inquiry(_)) = model.popup {
+        return dataset::accept(model);
+    }
     if let Some(effects) = list::accept(model) {
         return effects;
     }
@@ -233,7 +261,7 @@ fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
     match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) => None,
+        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
     }
 }
 
@@ -248,10 +276,24 @@ fn type_text(model: &mut Model, request: InputRequest) {
         input.handle(request);
         return;
     }
-    if let Some(Filter::Typing(typing)) = filter_mut(model) {
+    if let (None, Screen::Dataset(_)) = (&model.popup, &model.open) {
+        if dataset::refusal(model, Command::Number).is_none() {
+            let input = Input::default();
+            model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));
+        }
+    }
+    if let Some(Popup::Inquiry(prompt)) = &mut model.popup {
+        if let Inquiry::File { candidates, .. } = prompt {
+            candidates.clear();
+        }
+        prompt.input_mut().handle(request);
+        return;
+    }
+    let Some(filter) = filter_mut(model) else { return };
+    if let Filter::Typing(typing) = filter {
         // Deleting what is not there leaves the filter, as in a pager.
         if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {
-            back(model);
+            *filter = Filter::Off;
         } else {
             typing.handle(request);
         }

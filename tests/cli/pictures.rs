@@ -64,3 +64,29 @@ fn an_export_says_how_it_is_loaded_and_a_full_disk_is_told_from_a_mistake() {
     assert!(full.code == 1 && full.err.ends_with("no space left\nhelp: make room\n"), "{}", full.err);
     assert_eq!(place.say(&["export", "nothing"]).code, 3);
 }
+
+#[test]
+fn a_picture_of_the_dataset_is_shown_with_both_labels() {
+    let place = Place::new();
+    let said = place.say(&["look", "lite0-freeze", "7"]);
+    let expected = "image number 7 of emoji98, a training image\ncategory 8 large_carnivores\nsubcategory 88 tiger\n";
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, expected, ""));
+    let said = place.say(&["look", "lite0-freeze", "--part", "test"]);
+    assert!(said.out.contains("a test image"), "{}", said.out);
+    let json = place.say(&["look", "lite0-freeze", "7", "--epoch", "3", "--json"]).json();
+    assert_eq!((&json["part"], &json["picture"]["epoch"]), (&"train".into(), &3.into()));
+    assert_eq!(json["picture"]["pixels"]["rgb"], "/wAAAP8AAAD/////");
+
+    let unreadable = place.say(&["look", "lite0-freeze", "13"]);
+    assert_eq!((unreadable.code, unreadable.err.as_str()), (2, "error: is empty\n"));
+    assert!(unreadable.out.contains("image number 13"));
+    let missing = place.say(&["look", "lite0-freeze", "99"]);
+    assert_eq!((missing.code, missing.err.as_str()), (2, "error: there is no image 99\n"));
+    let refused = place.say_with("refused", &["look", "lite0-freeze"]);
+    assert_eq!(refused.code, 2);
+    assert_eq!(refused.err, "error: cifar100 is not on this machine\nhelp: fetch it\n");
+    let mute = place.say_with("no-libtorch", &["look", "lite0-freeze"]);
+    assert!(mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"), "{}", mute.err);
+    assert_eq!(place.say(&["look", "nothing"]).code, 3);
+    assert_eq!(place.say(&["look", "lite0-freeze", "7", "--random"]).code, 2);
+}

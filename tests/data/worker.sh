@@ -28,14 +28,45 @@ if [ "$mode" = no-libtorch ]; then
   echo "error while loading shared libraries: libtorch_cpu.so: cannot open shared object file" >&2
   exit 127
 fi
+if [ "$1" = look ]; then
+  [ "$mode" = refused ] && { echo '{"says":"refused","error":"cifar100 is not on this machine","help":"fetch it"}'; exit 0; }
+  parts='"train":{"images":20,"by_class":[15,5]},"validation":{"images":10,"by_class":[5,5]},"test":{"images":4,"by_class":[2,2]}'
+  augment='{"rotation":15,"horizontal_flip":true,"zoom":0.1}'
+  echo '{"says":"opened","dataset":"emoji98","labels":"fine","classes":["tiger","lion"],'"$parts"',"augment":'"$augment"'}'
+  while read -r ask; do
+    part=${ask#*'"part":"'}; part=${part%%'"'*}
+    if [[ $ask =~ '"number":'([0-9]+) ]]; then
+      number=${BASH_REMATCH[1]}
+      if [ "$number" -lt 20 ]; then
+        echo '{"says":"found","part":"'"$part"'","position":'"$number"'}'
+      else
+        echo '{"says":"not_there","error":"there is no image '"$number"'"}'
+      fi
+      continue
+    fi
+    pictures=
+    while [[ $ask =~ '"position":'([0-9]+)(,'"epoch":'([0-9]+))? ]]; do
+      ask=${ask#*"${BASH_REMATCH[0]}"}
+      epoch=${BASH_REMATCH[3]:-null} position=${BASH_REMATCH[1]}
+      label='{"number":8,"name":"large_carnivores"},"fine":{"number":88,"name":"tiger"}'
+      pixels='"pixels":{"side":2,"rgb":"/wAAAP8AAAD/////"}'
+      [ "$position" = 13 ] && pixels='"error":"is empty"'
+      pictures+=',{"position":'"$position"',"epoch":'"$epoch"',"number":'"$position"',"coarse":'"$label"','"$pixels"'}'
+    done
+    echo '{"says":"pictures","part":"'"$part"'","pictures":['"${pictures#,}"']}'
+  done
+  exit 0
+fi
 if [ "$1" = predict ]; then
+  pixels=
+  case $2 in --*) pixels=',"pixels":{"side":2,"rgb":"/wAAAP8AAAD/////"}'; run=$3; shift ;; esac
   shift 2
   [ "$mode" = no-checkpoint ] && { echo '{"error":"no checkpoint yet","help":"wait"}'; exit 0; }
   images=
   for image; do
     case $image in
       bad*) images+=",{\"image\":\"$image\",\"classes\":[],\"error\":\"is empty\"}" ;;
-      *) images+=",{\"image\":\"$image\",\"classes\":[{\"name\":\"tiger\",\"probability\":0.875},{\"name\":\"lion\",\"probability\":0.125}]}" ;;
+      *) images+=",{\"image\":\"$image\",\"classes\":[{\"name\":\"tiger\",\"probability\":0.875},{\"name\":\"lion\",\"probability\":0.125}]$pixels}" ;;
     esac
   done
   echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"images\":[${images#,}]}"

@@ -41,16 +41,30 @@ impl Change {
 /// Augments float images `[N, 3, H, W]`, each by its own draw. What comes in from outside is the picture reflected at its
 /// border, as in Keras.
 pub fn augment(images: &Tensor, augment: &Augment, seed: u64) -> Result<Tensor> {
-    let (count, channels, height, width) = images.size4()?;
+    let (count, ..) = images.size4()?;
     ensure!(images.kind() == Kind::Float, "images to augment must be float32, not {:?}", images.kind());
+    let mut random = SplitMix64::new(seed);
+    let changes: Vec<Change> = (0..count).map(|_| Change::draw(augment, &mut random)).collect();
+    change(images, augment, &changes)
+}
+
+/// Augments one float image `[1, 3, H, W]` as it would be in place `row` of a batch, counted from 0.
+pub fn augment_alone(image: &Tensor, augment: &Augment, seed: u64, row: usize) -> Result<Tensor> {
+    let (count, ..) = image.size4()?;
+    ensure!(count == 1, "expected one image, found {count}");
+    let mut random = SplitMix64::new(seed);
+    let changes: Vec<Change> = (0..=row).map(|_| Change::draw(augment, &mut random)).collect();
+    change(image, augment, &changes[row..])
+}
+
+fn change(images: &Tensor, augment: &Augment, changes: &[Change]) -> Result<Tensor> {
     if augment.is_identity() {
         return Ok(images.shallow_clone());
     }
-    let mut random = SplitMix64::new(seed);
-    let changes: Vec<Change> = (0..count).map(|_| Change::draw(augment, &mut random)).collect();
     if augment.rotation == 0.0 && augment.zoom == 0.0 {
-        return mirror(images, &changes);
+        return mirror(images, changes);
     }
+    let (count, channels, height, width) = images.size4()?;
     let theta: Vec<f64> = changes.iter().flat_map(|change| change.matrix(width as f64, height as f64)).collect();
     let theta =
         Tensor::f_from_slice(&theta)?.f_view([count, 2, 3])?.f_to_kind(Kind::Float)?.f_to_device(images.device())?;
@@ -137,6 +151,22 @@ mod tests {
         assert_ne!(run(1), run(2));
         assert_ne!(run(1), images);
         assert_eq!(augment(&images, &Augment::default(), 1).unwrap(), images);
+    }
+
+    #[test]
+    fn an_image_alone_changes_as_it_does_in_its_batch() {
+        let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
+        for settings in [
+            Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 },
+            Augment { horizontal_flip: true, ..Augment::default() },
+            Augment::default(),
+        ] {
+            let batch = augment(&images, &settings, 9).unwrap();
+            for row in 0..6 {
+                let alone = augment_alone(&images.narrow(0, row, 1), &settings, 9, usize::try_from(row).unwrap());
+                assert_eq!(alone.unwrap(), batch.narrow(0, row, 1), "{settings:?}");
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use warmstart_schema::text;
 pub use binary::{Layout, Pictures};
 pub use memory::{Features, OnDevice};
 pub use parts::{Part, Parts, balanced_weights, parts};
-pub use source::{Batch, Batches, Input, Source};
+pub use source::{Batch, Batches, Described, Input, Source};
 
 use crate::failure::Blame;
 

@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod initial;
 pub mod interrupt;
 pub mod layers;
+pub mod look;
 pub mod model;
 pub mod optimizer;
 pub mod predict;

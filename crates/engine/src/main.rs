@@ -1,6 +1,7 @@
-//! `warmstart-worker`: carries out one run, fetches what runs need, or says what this installation can do.
+//! `warmstart-worker`: carries out one run, fetches what runs need, shows what they learn from, or says what this installation
+//! can do.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,11 +9,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Serialize;
 use warmstart_engine::interrupt::Interrupt;
+use warmstart_engine::predict::Subject;
 use warmstart_engine::worker::{self, Manner};
-use warmstart_engine::{doctor, export, predict, prefetch, report::log};
+use warmstart_engine::{doctor, export, look, predict, prefetch, report::log};
 
-const USAGE: &str = "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | predict RUN_FOLDER IMAGE... |
-           export RUN_FOLDER [FILE] | prefetch NAME... | doctor | --version
+const USAGE: &str =
+    "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | export RUN_FOLDER [FILE] | prefetch NAME... |
+           predict [--pixels] RUN_FOLDER IMAGE... | predict --of-dataset RUN_FOLDER PART NUMBER |
+           look EXPERIMENT_FILE | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
@@ -34,10 +38,19 @@ fn main() -> ExitCode {
             let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
             prefetch::run(&names.iter().map(String::as_str).collect::<Vec<_>>())
         }
-        ("predict", [folder, images @ ..]) => {
-            let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-            tell(&predict::predict(Path::new(folder), &images))
+        ("predict", [option, folder, part, number]) if option == "--of-dataset" => {
+            let [part, number] = [part, number].map(|text| text.to_string_lossy());
+            tell(&predict::predict(Path::new(folder), &Subject::OfDataset { part: &part, number: &number }, true))
         }
+        ("predict", [option, folder, images @ ..]) if option == "--pixels" => of_files(folder, images, true),
+        ("predict", [folder, images @ ..]) => of_files(folder, images, false),
+        ("look", [file]) => match look::serve(Path::new(file), std::io::stdin().lock(), std::io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::line(&format!("failed: {error:#}"));
+                ExitCode::FAILURE
+            }
+        },
         ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
         ("export", [folder, file]) => tell(&export::export(Path::new(folder), Some(Path::new(file)))),
         ("doctor", []) => say(&doctor::report().to_string()),
@@ -61,6 +74,11 @@ fn train(folder: &Path, manner: Manner) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode {
+    let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+    tell(&predict::predict(Path::new(folder), &Subject::Files(&images), with_pixels))
 }
 
 /// Gives an answer that the dashboard's side reads.

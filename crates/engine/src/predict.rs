@@ -9,6 +9,7 @@ use warmstart_schema::architecture::Architecture;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::checkpoint::Content;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::look::Part;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predictions};
 use warmstart_schema::text;
 
@@ -16,6 +17,7 @@ use crate::best::Best;
 use crate::data::folder::decode;
 use crate::failure::Blame;
 use crate::initial::model_spec;
+use crate::look::{self, Album};
 use crate::model::{Mode, Model};
 use crate::train::autocast;
 use crate::weights::{self, LoadPolicy};
@@ -23,9 +25,21 @@ use crate::weights::{self, LoadPolicy};
 /// Classes that are named of each picture.
 const TOP: usize = 5;
 
-/// Asks the best checkpoint of the run in `folder`, on the CPU, for its most probable classes of each picture.
-pub fn predict(folder: &Path, pictures: &[PathBuf]) -> Answer {
-    answer(folder, pictures).map_or_else(
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    Files(&'a [PathBuf]),
+    /// A picture of the run's own dataset, by its part and number as they were written on a command line.
+    OfDataset {
+        part: &'a str,
+        number: &'a str,
+    },
+}
+
+/// Asks the best checkpoint of the run in `folder`, on the CPU, for its most probable classes of each picture; `with_pixels`
+/// the answer holds what the model saw.
+pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
+    answer(folder, subject, with_pixels).map_or_else(
         |error| {
             let Blame { error, help, .. } = Blame::of(&error);
             Answer::Refused { error, help }
@@ -34,19 +48,44 @@ pub fn predict(folder: &Path, pictures: &[PathBuf]) -> Answer {
     )
 }
 
-fn answer(folder: &Path, pictures: &[PathBuf]) -> Result<Predictions> {
+fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predictions> {
     let Best { info, experiment, classes, content } = Best::of(folder)?;
     let model = model(&experiment, classes.len(), &content)?;
-    let mut resizer = Resizer::new();
-    let predicted = |picture: &PathBuf| {
-        let image = text::line(&picture.display().to_string(), 300);
-        match top(&model, &experiment, picture, &classes, &mut resizer) {
-            Ok(classes) => Predicted { image, classes, error: None },
-            Err(error) => Predicted { image, classes: Vec::new(), error: Some(text::line(&format!("{error:#}"), 300)) },
+    let predicted = |image: String, pixels: Result<Tensor>| {
+        let seen = pixels.and_then(|pixels| {
+            let kept = with_pixels.then(|| look::pixels(&pixels)).transpose()?;
+            Ok((top(&model, &experiment, &pixels, &classes)?, kept))
+        });
+        match seen {
+            Ok((classes, pixels)) => Predicted { image, classes, error: None, pixels },
+            Err(error) => {
+                let error = Some(text::line(&format!("{error:#}"), 300));
+                Predicted { image, classes: Vec::new(), error, pixels: None }
+            }
         }
     };
-    let images = pictures.iter().map(predicted).collect();
+    let images = match *subject {
+        Subject::Files(files) => {
+            let mut resizer = Resizer::new();
+            let mut of_file = |file: &PathBuf| {
+                let image = text::line(&file.display().to_string(), 300);
+                predicted(image, decoded(&experiment, file, &mut resizer))
+            };
+            files.iter().map(&mut of_file).collect()
+        }
+        Subject::OfDataset { part, number } => {
+            vec![predicted(format!("{part} {number}"), of_dataset(&experiment, part, number))]
+        }
+    };
     Ok(Predictions { run: info.id, epoch: content.state.epoch, step: content.state.step, images })
+}
+
+/// A picture of the run's dataset as `[1, 3, H, W]` in 0..1.
+fn of_dataset(experiment: &Experiment, part: &str, number: &str) -> Result<Tensor> {
+    let part = Part::ALL.into_iter().find(|known| known.as_str() == part).context("there is no such part")?;
+    let mut album = Album::open(experiment.clone())?;
+    let (part, position) = album.find(part, number.parse().context("expected the number of a picture")?)?;
+    album.image(part, position)
 }
 
 fn model(experiment: &Experiment, classes: usize, content: &Content) -> Result<Model> {
@@ -56,13 +95,8 @@ fn model(experiment: &Experiment, classes: usize, content: &Content) -> Result<M
     Ok(model)
 }
 
-fn top(
-    model: &Model,
-    experiment: &Experiment,
-    picture: &Path,
-    classes: &[String],
-    resizer: &mut Resizer,
-) -> Result<Vec<ClassProbability>> {
+/// A picture from its file as `[1, 3, H, W]` in 0..1.
+fn decoded(experiment: &Experiment, picture: &Path, resizer: &mut Resizer) -> Result<Tensor> {
     // Small pictures of a published dataset grow within the model, and so do others that are shown to it.
     let name = experiment.dataset.name;
     let side = if name == DatasetName::ImageFolder { experiment.pixels() } else { name.pixels() };
@@ -70,10 +104,13 @@ fn top(
     decode::read(picture, side, resizer, &mut pixels)?;
     let side = i64::from(side);
     let bytes = Tensor::f_from_data_size(&pixels, &[1, side, side, 3], Kind::Uint8)?;
-    let image = bytes.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
+    Ok(bytes.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?)
+}
+
+fn top(model: &Model, experiment: &Experiment, image: &Tensor, classes: &[String]) -> Result<Vec<ClassProbability>> {
     let logits = {
         let _autocast = autocast(experiment.train.precision, model)?;
-        model.forward(&image, Mode::Eval)?
+        model.forward(image, Mode::Eval)?
     };
     let (probabilities, numbers) =
         logits.f_softmax(-1, Kind::Double)?.f_topk(i64::try_from(classes.len().min(TOP))?, -1, true, true)?;

@@ -21,7 +21,7 @@ use warmstart_schema::storage::Disk;
 
 pub(crate) use self::batches::autocast;
 use self::batches::none_readable;
-pub use self::batches::{Examples, batches_per_epoch, steps_per_epoch};
+pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, evaluation_progress};
 use self::evaluate::evaluate;
 use crate::failure::Blame;

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod experiment;
 pub mod exported;
 pub mod launch;
+pub mod look;
 pub mod pictures;
 pub mod policy;
 pub mod prediction;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::look::Pixels;
 use crate::run::RunId;
 
 /// The answer: what a run says about pictures, or why it cannot.
@@ -25,13 +26,16 @@ pub struct Predictions {
 /// One picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
-    /// Its path, as text.
+    /// Its path, as text; or its part and number in the run's dataset.
     pub image: String,
     /// The most probable classes, the best first; none of a picture that cannot be read.
     pub classes: Vec<ClassProbability>,
     /// Why it cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the model saw, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<Pixels>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,14 +3,15 @@
 use crossterm::event::KeyCode;
 
 use super::Context::{
-    self, Columns, Compare, Experiments, Export, Filter, Log, Prompt, Question, Reading, Run, System,
+    self, Columns, Compare, Dataset, Experiments, Export, Filter, Inquiry, Log, Prompt, Question, Reading, Run, System,
 };
 use super::{Binding, Key};
 use crate::dashboard::message::{ChartCommand, Command, Comparison};
 
-const ALL: &[Context] = &[Experiments, Run, Log, Compare, System, Filter, Prompt, Columns, Question, Export, Reading];
-const SCREENS: &[Context] = &[Experiments, Run, Log, Compare, System];
-const LISTS: &[Context] = &[Experiments, Compare, System, Log, Export, Columns, Reading];
+const ALL: &[Context] =
+    &[Experiments, Run, Log, Compare, System, Dataset, Filter, Prompt, Inquiry, Columns, Question, Export, Reading];
+const SCREENS: &[Context] = &[Experiments, Run, Log, Compare, System, Dataset];
+const LISTS: &[Context] = &[Experiments, Compare, System, Dataset, Log, Export, Columns, Reading];
 const ON_A_RUN: &[Context] = &[Experiments, Run, Compare, System];
 
 const fn key(c: char) -> Key {
@@ -50,7 +51,7 @@ pub const BINDINGS: &[Binding] = &[
         "open the run, or what is wrong with a file",
     ),
     bind(&[Compare, System], &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run"),
-    bind(&[Export, Filter, Prompt], &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept"),
+    bind(&[Export, Filter, Prompt, Inquiry], &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept"),
     bind(ON_A_RUN, &[key('r')], "r", Command::Launch, "run", "launch the experiment: a new run"),
     bind(
         &[Experiments],
@@ -386,7 +387,14 @@ pub const BINDINGS: &[Binding] = &[
         "use of GPU and processor, and waiting for data",
     ),
     bind(&[Run], &[key('7')], "7", Command::Chart(ChartCommand::Alone(7)), "", "memory"),
-    bind(&[Export, Reading, Filter, Prompt, Columns], &[code(KeyCode::Esc)], "esc", Command::Back, "back", "back"),
+    bind(
+        &[Export, Reading, Filter, Prompt, Inquiry, Columns],
+        &[code(KeyCode::Esc)],
+        "esc",
+        Command::Back,
+        "back",
+        "back",
+    ),
     bind(&[Reading, Export, Columns], &[key('q'), key('?')], "q", Command::Back, "", "back"),
     bind(LISTS, &[code(KeyCode::Up), key('k')], "↑ k", Command::Up, "", "up"),
     bind(LISTS, &[code(KeyCode::Down), key('j')], "↓ j", Command::Down, "", "down"),
@@ -413,7 +421,43 @@ pub const BINDINGS: &[Binding] = &[
         "quit",
         "leave; runs go on, and opening warmstart again shows them live",
     ),
-    bind(&[Filter, Prompt, Columns, Question, Export, Reading], &[control('c')], "ctrl-c", Command::Quit, "", "leave"),
+    bind(
+        &[Filter, Prompt, Inquiry, Columns, Question, Export, Reading],
+        &[control('c')],
+        "ctrl-c",
+        Command::Quit,
+        "",
+        "leave",
+    ),
     bind(ALL, &[control('l')], "ctrl-l", Command::Redraw, "", "draw the screen anew"),
     bind(ALL, &[control('z')], "ctrl-z", Command::Suspend, "", "back to the shell; `fg` returns"),
+    bind(&[Dataset], &[code(KeyCode::Enter)], "enter", Command::Open, "", "show the chosen picture alone"),
+    bind(&[Inquiry], &[code(KeyCode::Tab)], "tab", Command::Complete, "complete", "complete a path"),
+    bind(&[Dataset], &[code(KeyCode::Tab)], "tab", Command::View, "view", "a picture, a page of them, the classes"),
+    bind(&[Dataset], &[key(' ')], "space", Command::Random, "random", "a picture at random"),
+    bind(
+        &[Dataset],
+        &[key('n')],
+        "n 0–9",
+        Command::Number,
+        "number",
+        "the picture of a number; a digit begins to type it",
+    ),
+    bind(&[Dataset], &[key('t')], "t", Command::Part, "part", "training, validation or test images"),
+    bind(
+        &[Dataset],
+        &[key('a')],
+        "a",
+        Command::Augment,
+        "augment",
+        "the picture as training sees it; again: in the next epoch",
+    ),
+    bind(&[Dataset], &[key('A')], "A", Command::AsItIs, "", "the picture alone, as it is"),
+    bind(&[Dataset], &[code(KeyCode::Left)], "←", Command::Left, "", "the picture before"),
+    bind(&[Dataset], &[code(KeyCode::Right)], "→", Command::Right, "", "the next picture"),
+    bind(&[Dataset], &[key('o')], "o", Command::Sort, "", "classes by number, or by how many images they have"),
+    bind(&[Experiments, Run], &[key('d')], "d", Command::Dataset, "", "look at the pictures that it learns from"),
+    bind(&[Dataset], &[key('p')], "p", Command::Predict, "predict", "what the run sees in the picture shown"),
+    bind(&[Run], &[key('p')], "p", Command::Predict, "", "what the run sees in a picture, from its file"),
+    bind(&[Compare], &[key('P')], "P", Command::Predict, "", "what the run sees in a picture, from its file"),
 ];

@@ -21,6 +21,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Screen::Run(_) => "run",
         Screen::Compare(_) => "compare",
         Screen::System(_) => "machine",
+        Screen::Dataset(_) => "dataset",
     };
     let title = Line::from(vec![
         Span::styled(" warmstart", THEME.title),

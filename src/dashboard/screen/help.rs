@@ -11,12 +11,14 @@ use ratatui::text::{Line, Span};
 use crate::dashboard::keys::{Binding, Context, bindings};
 use crate::dashboard::theme::THEME;
 
-const SECTIONS: [(Context, &str); 6] = [
+const SECTIONS: [(Context, &str); 8] = [
     (Context::Experiments, "experiments"),
     (Context::Run, "run"),
     (Context::Log, "run: log"),
     (Context::Compare, "compare"),
+    (Context::Dataset, "dataset"),
     (Context::Filter, "while typing a filter"),
+    (Context::Inquiry, "while typing a number or a path"),
     (Context::Export, "while choosing a format"),
 ];
 

@@ -8,6 +8,9 @@
 //! ```
 //! What stands in front of the screen, bordered because it competes with it.
 
+mod inquiry;
+mod prediction;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
@@ -35,6 +38,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
         Popup::Help { down } => ("keys", help::lines(beneath(model)), *down),
+        Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
+        Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
         Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
     };
     draw_box(frame, area, title, lines, down);
@@ -126,6 +131,7 @@ fn beneath(model: &Model) -> Context {
         Screen::Run(_) => Context::Log,
         Screen::Compare(_) => Context::Compare,
         Screen::System(_) => Context::System,
+        Screen::Dataset(_) => Context::Dataset,
     }
 }
 

@@ -7,7 +7,7 @@ use super::fixtures::{RESUMED, data, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::{ChartView, Model, Screen};
-use crate::dashboard::theme::Look;
+use crate::dashboard::theme::{Look, Palette};
 use crate::dashboard::update::update;
 use crate::store::{Change, Watcher};
 
@@ -184,7 +184,7 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
         buffer.content.iter().map(ratatui::buffer::Cell::symbol).filter(is_mark).map(str::to_owned).collect()
     };
     assert!(marks(&drawn(&model, 120, 40)).len() >= 4);
-    model.look = Look { ascii: true, colour: false };
+    model.look = Look { ascii: true, colour: false, palette: Palette::True };
     assert!(text(&drawn(&model, 80, 24)).is_ascii());
     press(&mut model, "o");
     assert!(!text(&drawn(&model, 120, 40)).contains("0001 0.6"));
@@ -227,7 +227,7 @@ fn pictures_of_charts() {
         insta::assert_snapshot!(format!("charts-siblings-{width}x{height}"), {
             text(&drawn(&with_siblings(3, "o2<left>"), width, height))
         });
-        let model = Model { look: Look { ascii: true, colour: false }, ..after("gmm2[") };
+        let model = Model { look: Look { ascii: true, colour: false, palette: Palette::True }, ..after("gmm2[") };
         let picture = text(&drawn(&model, width, height));
         assert!(picture.is_ascii(), "{picture}");
         insta::assert_snapshot!(format!("charts-ascii-{width}x{height}"), picture);

@@ -11,7 +11,7 @@ use crate::dashboard::model::Model;
 use crate::dashboard::update::update;
 use crate::store::{Change, ExperimentFile};
 
-const NASTY: [&str; 8] = [
+pub const NASTY: [&str; 8] = [
     "",
     "\u{202e}gnp.exe\u{202c} and \u{1b}[31mred\u{1b}[0m\u{7}",
     "漢字かな交じり文の実験名は幅が二倍になります漢字かな交じり文",

@@ -2,6 +2,7 @@
 
 use warmstart_schema::seed::SplitMix64;
 
+use super::dataset::{Album, answering, looking};
 use super::fixtures::{empty, typical};
 use super::hostile::hostile;
 use super::{drawn, press, text};
@@ -70,6 +71,50 @@ fn every_size_with_hostile_data() {
 #[test]
 fn every_size_with_nothing() {
     every_place(empty);
+}
+
+/// The dataset screen and what stands in front of it, of any dataset, on any terminal.
+#[test]
+fn every_size_of_every_dataset() {
+    for album in [Album::typical(), Album::hostile()] {
+        for (index, keys) in ["jd", "jdaa", "jd<tab>", "jd<tab><tab>o", "jdG", "jdt", "jd7", "jdp", "j<enter>pa/b", "d"]
+            .iter()
+            .enumerate()
+        {
+            let model = looking(keys, &album);
+            for (width, height) in sizes().skip(index % 11).step_by(11) {
+                let buffer = drawn(&model, width, height);
+                for cell in &buffer.content {
+                    let hidden =
+                        cell.symbol().chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+                    assert!(cell.symbol().len() <= 32 && !hidden, "{:?} at {width}×{height}", cell.symbol());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn random_keys_on_datasets() {
+    const KEYS: &[u8] = b"jkhgGdtaAno p0123456789?q";
+    for album in [Album::typical(), Album::hostile()] {
+        let (mut model, mut random) = (looking("jd", &album), SplitMix64::new(7));
+        for step in 0..3_000 {
+            let keys = match random.below(30) {
+                0 => "<enter>".to_owned(),
+                1 => "<esc>".to_owned(),
+                2 | 3 => "<tab>".to_owned(),
+                4 => "<left>".to_owned(),
+                5 => "<right>".to_owned(),
+                _ => char::from(KEYS[usize::try_from(random.below(KEYS.len() as u64)).unwrap()]).to_string(),
+            };
+            answering(&mut model, &keys, &album);
+            if step % 20 == 0 {
+                let (width, height) = (random.below(130), random.below(50));
+                drawn(&model, u16::try_from(width).unwrap(), u16::try_from(height).unwrap());
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier};
 use super::fixtures::typical;
 use super::{drawn, press, text};
 use crate::dashboard::model::Model;
-use crate::dashboard::theme::Look;
+use crate::dashboard::theme::{Look, Palette};
 
 fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
     let row = text(buffer).lines().position(|line| line.contains(wanted)).unwrap_or_else(|| panic!("no {wanted}"));
@@ -24,7 +24,7 @@ fn the_selected_row_alone_is_reversed_with_and_without_colour() {
             [("jj", "ResNet, resized", "ResNet, original"), ("cj", "ResNet, resized", "Lite0, freeze")]
         {
             let mut model = typical();
-            model.look = Look { ascii: false, colour };
+            model.look = Look { ascii: false, colour, palette: Palette::True };
             press(&mut model, keys);
             let buffer = drawn(&model, 80, 24);
             // The header names the running experiment too: the list begins below it.
@@ -43,7 +43,8 @@ fn without_colour_no_cell_has_any_and_text_and_weight_are_the_same() {
         let mut model = typical();
         press(&mut model, keys);
         let coloured = drawn(&model, 120, 40);
-        let plain = drawn(&Model { look: Look { ascii: false, colour: false }, ..model }, 120, 40);
+        let plain =
+            drawn(&Model { look: Look { ascii: false, colour: false, palette: Palette::True }, ..model }, 120, 40);
         assert!(coloured.content.iter().any(|cell| cell.fg != Color::Reset));
         assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
         let shape = |buffer: &Buffer| -> Vec<(String, Modifier)> {

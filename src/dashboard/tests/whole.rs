@@ -17,7 +17,7 @@ use super::fixtures::{DONE, LIVE, data, id};
 use super::{events, text};
 use crate::dashboard::app::{App, Settings};
 use crate::dashboard::effect::Folders;
-use crate::dashboard::theme::Look;
+use crate::dashboard::theme::{Look, Palette};
 
 /// How long a test waits for what it expects to see.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -85,7 +85,11 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let user = User { keys, glass: glass.clone(), folders: folders.clone(), _root: root };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let farewell = runtime.block_on(async {
-        let settings = Settings { folders, look: Look { ascii: false, colour: true }, zone: TimeZone::UTC };
+        let settings = Settings {
+            folders,
+            look: Look { ascii: false, colour: true, palette: Palette::True },
+            zone: TimeZone::UTC,
+        };
         let app = App::new(ratatui::Terminal::new(glass).unwrap(), Keys(input), NoHost, settings);
         let (farewell, _kept) = tokio::join!(app.run(), async {
             let kept = script(&user).await;

@@ -13,7 +13,7 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
     let status = model.run().map(Run::status);
     let name = || model.run().map_or("there", Run::label).to_owned();
     match command {
-        Command::Open => {
+        Command::Open if !matches!(model.open, Screen::Dataset(_)) => {
             let nothing = model.run().is_none() && model.selected_entry().is_none();
             nothing.then(|| "nothing is selected".to_owned())
         }
@@ -41,6 +41,15 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             let none = model.run().is_none_or(|run| run.state.epochs.is_empty() && run.state.batches.is_empty());
             none.then(|| "there are no figures yet".to_owned())
         }
+        Command::Dataset
+        | Command::Predict
+        | Command::View
+        | Command::Part
+        | Command::Number
+        | Command::Random
+        | Command::Augment
+        | Command::AsItIs
+        | Command::Complete => super::dataset::refusal(model, command),
         Command::Back if model.popup.is_none() && model.below.is_empty() => {
             let filtered = model.filter().is_some_and(|filter| !matches!(filter, Filter::Off));
             let marked = matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
@@ -59,7 +68,7 @@ fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
             }
             None => return Err("nothing is selected".to_owned()),
         },
-        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) => {
+        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
             let stem = model.run().and_then(Run::stem).ok_or("this run's experiment is not known")?;
             let files = model.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
             files

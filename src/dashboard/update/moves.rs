@@ -22,7 +22,7 @@ pub fn move_selection(model: &mut Model, command: Command) {
         Some(Popup::Help { down }) => *down = scrolled(*down, by, crate::dashboard::screen::help_height()),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
         Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(COLUMNS.len() - 1),
-        Some(Popup::Question { .. } | Popup::Prompt { .. }) => {}
+        Some(Popup::Question { .. } | Popup::Prompt { .. } | Popup::Inquiry(_) | Popup::Prediction(_)) => {}
         None => move_in_screen(model, by),
     }
 }
@@ -38,6 +38,7 @@ fn move_in_screen(model: &mut Model, by: isize) {
         Screen::Experiments(list) => list.step(by),
         Screen::Compare(view) => super::comparison::move_down(view, by),
         Screen::System(view) => view.selection.step(&queue, by),
+        Screen::Dataset(_) => {}
         // The end of the log is where it grows: up counts from there.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {

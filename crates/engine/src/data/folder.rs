@@ -20,7 +20,7 @@ use warmstart_schema::pictures::{Class, is_picture};
 use warmstart_schema::text;
 
 use self::stream::Stream;
-use super::{Batches, Source};
+use super::{Batches, Described, Source};
 
 /// Decoding more pictures than this at once helps no more, and each may take hundreds of megabytes.
 const MAX_DECODERS: usize = 32;
@@ -126,6 +126,10 @@ impl Source for Folder {
         let (listing, decoding) = (Arc::clone(&self.listing), self.decoding.clone());
         let unreadable = Rc::clone(&self.unreadable);
         Ok(Box::new(Stream::start(listing, decoding, order.to_vec(), size, self.device, unreadable)?))
+    }
+
+    fn described(&self, picture: u32) -> Described {
+        Described { fine: Some(self.listing.class(picture)), coarse: None, file: Some(self.listing.path(picture)) }
     }
 
     fn unreadable(&self) -> Vec<String> {

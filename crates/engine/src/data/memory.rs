@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::{Device, IndexOp, Kind, Tensor};
 use warmstart_schema::experiment::Labels;
 
-use super::{Batch, Batches, Input, Pictures, Source};
+use super::{Batch, Batches, Described, Input, Pictures, Source};
 
 /// Pictures and the labels that are learnt, on the device.
 #[derive(Debug)]
@@ -13,6 +13,9 @@ pub struct OnDevice {
     pixels: Tensor,
     /// Class numbers `[N]`.
     labels: Tensor,
+    /// Both kinds of labels, where a picture can be asked for its own; empty where there are none.
+    fine: Vec<u8>,
+    coarse: Vec<u8>,
 }
 
 impl OnDevice {
@@ -21,7 +24,12 @@ impl OnDevice {
         let pixels =
             Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
         let labels: Vec<i64> = pictures.labels(labels).iter().map(|&label| i64::from(label)).collect();
-        Ok(Self { pixels: pixels.f_to_device(device)?, labels: Tensor::f_from_slice(&labels)?.f_to_device(device)? })
+        Ok(Self {
+            pixels: pixels.f_to_device(device)?,
+            labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
+            fine: pictures.fine.clone(),
+            coarse: pictures.coarse.clone(),
+        })
     }
 }
 
@@ -32,6 +40,11 @@ impl Source for OnDevice {
             Ok(Input::Images(pixels.f_index_select(0, indices)?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?))
         };
         picked(order, size, &self.labels, images)
+    }
+
+    fn described(&self, picture: u32) -> Described {
+        let label = |labels: &[u8]| labels.get(picture as usize).copied().map(u32::from);
+        Described { fine: label(&self.fine), coarse: label(&self.coarse), file: None }
     }
 }
 

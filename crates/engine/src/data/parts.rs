@@ -28,6 +28,8 @@ pub struct Parts {
     pub validation: Part,
     pub test: Part,
     pub labels: run::Labels,
+    /// Names of the fine and of the coarse classes; empty where there are none or nobody wrote them down.
+    pub names: [Vec<String>; 2],
     /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets, which are the same everywhere.
     pub fingerprint: String,
     /// What a user should know of them.
@@ -56,12 +58,13 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
     let test = (0..u32::try_from(dataset.test.len())?).collect();
     let source = |pictures| -> Result<Rc<dyn Source>> { Ok(Rc::new(OnDevice::new(pictures, which, device)?)) };
     let (train, tests) = (source(&dataset.train)?, source(&dataset.test)?);
-    let [fine, coarse] = dataset.names;
-    let names = if which == Labels::Coarse { coarse } else { fine };
+    let [fine, coarse] = &dataset.names;
+    let names = if which == Labels::Coarse { coarse } else { fine }.clone();
     let classes = experiment.dataset.name.classes(which).unwrap_or_default() as usize;
     let names = if names.is_empty() { (0..classes).map(|class| format!("class {class}")).collect() } else { names };
     Ok(Parts {
         labels: run::Labels { train_images: images(&labels, &split.train, names.len()), names },
+        names: dataset.names,
         train: Part { source: Rc::clone(&train), members: split.train },
         validation: Part { source: train, members: split.validation },
         test: Part { source: tests, members: test },
@@ -107,6 +110,7 @@ fn own(experiment: &Experiment, device: Device) -> Result<Parts> {
     Ok(Parts {
         validation: Part { source: other(validation), members: limited(validation_members, "limit validation") },
         test: Part { source: other(test), members: limited(test_members, "limit test") },
+        names: [names.clone(), Vec::new()],
         labels: run::Labels { train_images: images(&labels, &rest, names.len()), names },
         train: Part { source: train_source, members: rest },
         fingerprint: format!("{:x}", hash.finalize()),

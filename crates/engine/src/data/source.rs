@@ -2,10 +2,12 @@
 //! are decoded while the model works.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use tch::Tensor;
+use warmstart_schema::experiment::Labels;
 
 use crate::model::{Mode, Model};
 
@@ -14,9 +16,31 @@ pub trait Source: fmt::Debug {
     /// Batches of `size` (the last may be smaller) of the pictures named by `order`, on the device.
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches>;
 
+    /// What is known of a picture beside its pixels.
+    fn described(&self, _picture: u32) -> Described {
+        Described::default()
+    }
+
     /// Pictures that could not be read since this was last asked, a sentence each.
     fn unreadable(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// A picture's labels, as many as it has, and its file, where it has one of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Described {
+    pub fine: Option<u32>,
+    pub coarse: Option<u32>,
+    pub file: Option<PathBuf>,
+}
+
+impl Described {
+    pub fn label(&self, which: Labels) -> Option<u32> {
+        match which {
+            Labels::Fine => self.fine,
+            Labels::Coarse => self.coarse,
+        }
     }
 }
 

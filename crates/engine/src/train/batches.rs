@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use warmstart_schema::experiment::Precision;
+use warmstart_schema::experiment::{Experiment, Precision};
+use warmstart_schema::seed::epoch_order;
 
 use crate::data::{Batches, Features, Input, Part, Source};
 use crate::failure::Blame;
@@ -20,6 +21,19 @@ pub fn batches_per_epoch(images: usize, batch_size: usize) -> usize {
 /// Optimizer steps in an epoch, each on the gradients of `accumulate` batches; the last may have fewer.
 pub fn steps_per_epoch(images: usize, batch_size: usize, accumulate: usize) -> usize {
     batches_per_epoch(images, batch_size).div_ceil(accumulate)
+}
+
+/// Which batch of a run, counted from 0 as training counts them for what it draws at random, and which row of it, the training
+/// image at `position` is in an epoch, counted from 1; `None` where it is the single one that is left over. A batch that lost
+/// pictures which cannot be read moves later rows up.
+pub fn place_in_epoch(experiment: &Experiment, epoch: u32, position: u32, images: usize) -> Option<(u64, usize)> {
+    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
+    let order = epoch_order(experiment.seed, u64::from(epoch), images);
+    let place = order.iter().position(|&other| other == position)?;
+    let (batch, row) = (place / batch_size, place % batch_size);
+    let before =
+        u64::from(epoch.checked_sub(1)?) * (steps_per_epoch(images, batch_size, accumulate) * accumulate) as u64;
+    (batch < batches_per_epoch(images, batch_size)).then_some((before + batch as u64, row))
 }
 
 /// The training, validation or test images of a run.
@@ -118,7 +132,26 @@ pub fn autocast(precision: Precision, model: &Model) -> Result<Option<Autocast>>
 
 #[cfg(test)]
 mod tests {
+    use warmstart_schema::experiment::parse;
+
     use super::*;
+
+    #[test]
+    fn every_image_has_one_place_in_an_epoch_but_the_single_left_over() {
+        let yaml = "name: x\nseed: 5\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+            train: { epochs: 3, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } }\n";
+        let mut experiment = parse(yaml, "x").unwrap();
+        let places: Vec<_> = (0..9).map(|position| place_in_epoch(&experiment, 3, position, 9)).collect();
+        let mut used: Vec<_> = places.iter().flatten().copied().collect();
+        used.sort_unstable();
+        assert_eq!(used, [(4, 0), (4, 1), (4, 2), (4, 3), (5, 0), (5, 1), (5, 2), (5, 3)]);
+        let order = epoch_order(5, 3, 9);
+        assert_eq!((places[order[8] as usize], places[order[5] as usize]), (None, Some((5, 1))));
+        assert_eq!(place_in_epoch(&experiment, 0, 0, 9), None);
+        // A step of three batches counts as three, though an epoch has only two.
+        experiment.train.accumulate = 3;
+        assert_eq!(place_in_epoch(&experiment, 3, order[5], 9), Some((7, 1)));
+    }
 
     #[test]
     fn a_single_left_over_image_makes_no_batch() {

@@ -1,0 +1,240 @@
+//! Looking at a dataset as an experiment uses it: its parts, its pictures with their labels, and what training sees of them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+use warmstart_schema::catalog::Places;
+use warmstart_schema::experiment::{self, ClassWeights, Experiment};
+use warmstart_schema::look::{
+    Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
+};
+use warmstart_schema::seed::derive;
+use warmstart_schema::text;
+
+use crate::augment::augment_alone;
+use crate::data::{self, Input, Parts, balanced_weights, parts};
+use crate::failure::Blame;
+use crate::train::place_in_epoch;
+
+/// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
+pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> Result<()> {
+    let mut say = |answer: &Answer| -> Result<()> {
+        let line = serde_json::to_string(answer)? + "\n";
+        answers.write_all(line.as_bytes()).and_then(|()| answers.flush()).context("answering")
+    };
+    let experiment = experiment::load(file, &[]).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Blame::input(texts.join("\n"), "`warmstart check` shows what is wrong with it")
+    });
+    let mut album = match experiment.and_then(Album::open) {
+        Ok(album) => album,
+        Err(error) => {
+            let Blame { error, help, .. } = Blame::of(&error);
+            return say(&Answer::Refused { error, help });
+        }
+    };
+    say(&Answer::Opened(album.facts()))?;
+    for question in questions.lines() {
+        let question = question.context("reading a question")?;
+        let answer = serde_json::from_str(&question).context("the question is not understood");
+        say(&answer
+            .and_then(|ask| album.answer(&ask))
+            .unwrap_or_else(|error| Answer::NotThere { error: text::line(&format!("{error:#}"), 300) }))?;
+    }
+    Ok(())
+}
+
+/// A dataset in its parts, on the CPU.
+#[derive(Debug)]
+pub struct Album {
+    experiment: Experiment,
+    parts: Parts,
+    /// Why pictures could not be read: sources tell it only once.
+    unreadable: BTreeMap<(Part, u32), String>,
+}
+
+impl Album {
+    /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
+    pub fn open(mut experiment: Experiment) -> Result<Self> {
+        // Here a picture that cannot be read hides no other.
+        experiment.dataset.strict = false;
+        let parts = parts(&experiment, &Places::from_env(), Device::Cpu)?;
+        Ok(Self { experiment, parts, unreadable: BTreeMap::new() })
+    }
+
+    /// What there is to see.
+    pub fn facts(&self) -> Facts {
+        let learnt = &self.parts.labels;
+        let weights =
+            self.experiment.train.class_weights.map(|ClassWeights::Balanced| balanced_weights(&learnt.train_images));
+        Facts {
+            dataset: self.experiment.dataset.name.as_str().to_owned(),
+            labels: self.experiment.dataset.labels,
+            classes: learnt.names.clone(),
+            train: self.part_facts(Part::Train),
+            validation: self.part_facts(Part::Validation),
+            test: self.part_facts(Part::Test),
+            augment: self.experiment.augment.clone(),
+            class_weights: weights,
+        }
+    }
+
+    fn part_facts(&self, part: Part) -> PartFacts {
+        let data::Part { source, members } = self.part(part);
+        let mut by_class = vec![0; self.parts.labels.names.len()];
+        let classes =
+            members.iter().filter_map(|&member| source.described(member).label(self.experiment.dataset.labels));
+        classes.for_each(|class| by_class[class as usize] += 1);
+        PartFacts { images: u32::try_from(members.len()).unwrap_or(u32::MAX), by_class }
+    }
+
+    fn part(&self, part: Part) -> &data::Part {
+        match part {
+            Part::Train => &self.parts.train,
+            Part::Validation => &self.parts.validation,
+            Part::Test => &self.parts.test,
+        }
+    }
+
+    fn answer(&mut self, ask: &Ask) -> Result<Answer> {
+        match *ask {
+            Ask::Pictures { part, ref wanted } => Ok(Answer::Pictures { part, pictures: self.pictures(part, wanted)? }),
+            Ask::Number { part, number } => {
+                let (part, position) = self.find(part, number)?;
+                Ok(Answer::Found { part, position })
+            }
+        }
+    }
+
+    /// Where the picture of a number is: in the part, or in another one of the same source.
+    pub fn find(&self, part: Part, number: u32) -> Result<(Part, u32)> {
+        let source = &self.part(part).source;
+        let others = Part::ALL.into_iter().filter(|other| *other != part);
+        let related = others.filter(|other| Rc::ptr_eq(&self.part(*other).source, source));
+        for part in std::iter::once(part).chain(related.clone()) {
+            if let Some(position) = self.part(part).members.iter().position(|&member| member == number) {
+                return Ok((part, u32::try_from(position)?));
+            }
+        }
+        let parts: Vec<Part> = std::iter::once(part).chain(related).collect();
+        let last = parts.iter().filter_map(|part| self.part(*part).members.iter().max()).max();
+        let names: Vec<&str> = parts.iter().map(|part| part.adjective()).collect();
+        match last {
+            Some(last) if *last < number => {
+                bail!("there is no {} image {number}; the last one is {last}", names.join(" or "))
+            }
+            Some(_) => bail!("image {number} is left out by dataset.limit"),
+            None => bail!("there are no {} images", part.adjective()),
+        }
+    }
+
+    /// The pictures wanted, in that order; one that cannot be read says why.
+    pub fn pictures(&mut self, part: Part, wanted: &[Wanted]) -> Result<Vec<Picture>> {
+        ensure!(wanted.len() <= MOST_PICTURES, "expected {MOST_PICTURES} pictures at most, found {}", wanted.len());
+        let images = self.images(part, wanted)?;
+        wanted.iter().map(|&wanted| self.picture(part, wanted, &images)).collect()
+    }
+
+    /// The images `[1, 3, H, W]` in 0..1 at some positions, by their numbers; those left out that cannot be read.
+    fn images(&mut self, part: Part, wanted: &[Wanted]) -> Result<BTreeMap<u32, Tensor>> {
+        let members = &self.part(part).members;
+        let mut order = Vec::with_capacity(wanted.len());
+        for Wanted { position, .. } in wanted {
+            let member = members.get(*position as usize).copied();
+            let found = || format!("expected a position below {}, found {position}", members.len());
+            order.push(member.with_context(found)?);
+        }
+        order.sort_unstable();
+        order.dedup();
+        let mut images = BTreeMap::new();
+        if order.is_empty() {
+            return Ok(images);
+        }
+        let source = Rc::clone(&self.part(part).source);
+        for batch in source.batches(&order, order.len())? {
+            let batch = batch?;
+            let Input::Images(tensor) = batch.input else { bail!("expected pictures, found features") };
+            for (row, member) in (0..).zip(batch.members) {
+                images.insert(member, tensor.f_narrow(0, row, 1)?);
+            }
+        }
+        let mut reasons = source.unreadable().into_iter();
+        for member in order.into_iter().filter(|member| !images.contains_key(member)) {
+            self.unreadable.entry((part, member)).or_insert_with(|| reasons.next().unwrap_or_default());
+        }
+        Ok(images)
+    }
+
+    /// One image `[1, 3, H, W]` in 0..1.
+    pub fn image(&mut self, part: Part, position: u32) -> Result<Tensor> {
+        let mut images = self.images(part, &[Wanted { position, epoch: None }])?;
+        let member = self.part(part).members[position as usize];
+        let why = || self.unreadable.get(&(part, member)).cloned().unwrap_or_default();
+        images.remove(&member).with_context(why)
+    }
+
+    fn picture(&self, part: Part, wanted: Wanted, images: &BTreeMap<u32, Tensor>) -> Result<Picture> {
+        let data::Part { source, members } = self.part(part);
+        let number = members[wanted.position as usize];
+        let about = source.described(number);
+        let label = |class: Option<u32>, names: &[String]| {
+            class.map(|number| {
+                let name = names.get(number as usize).cloned();
+                Label { number, name: name.unwrap_or_else(|| format!("class {number}")) }
+            })
+        };
+        let [fine, coarse] = &self.parts.names;
+        let unreadable = || self.unreadable.get(&(part, number)).cloned().unwrap_or_default();
+        let pixels = match (images.get(&number), wanted.epoch) {
+            (None, _) => Err(unreadable()),
+            (Some(image), None) => Ok(pixels(image)?),
+            (Some(image), Some(epoch)) => match self.augmented(part, wanted.position, epoch, image)? {
+                Some(image) => Ok(pixels(&image)?),
+                None => Err(format!("epoch {epoch} leaves this image out: alone it would be a batch")),
+            },
+        };
+        let (pixels, error) = match pixels {
+            Ok(pixels) => (Some(pixels), None),
+            Err(error) => (None, Some(error)),
+        };
+        let file = about.file.map(|path| text::line(&path.display().to_string(), 300));
+        Ok(Picture {
+            wanted,
+            number,
+            fine: label(about.fine, fine),
+            coarse: label(about.coarse, coarse),
+            file,
+            pixels,
+            error,
+        })
+    }
+
+    /// What training sees of an image in an epoch, from 1; `None` where it sees nothing of it.
+    fn augmented(&self, part: Part, position: u32, epoch: u32, image: &Tensor) -> Result<Option<Tensor>> {
+        ensure!(part == Part::Train, "only training images are augmented");
+        ensure!(epoch > 0, "epochs are counted from 1");
+        let Experiment { seed, augment, .. } = &self.experiment;
+        let images = self.part(part).members.len();
+        let place = place_in_epoch(&self.experiment, epoch, position, images);
+        let seen = |(batch, row)| augment_alone(image, augment, derive(*seed, "augment", u64::from(epoch), batch), row);
+        place.map(seen).transpose()
+    }
+}
+
+/// An image `[1, 3, H, W]` in 0..1 as bytes, made smaller where it is too large to be sent.
+pub fn pixels(image: &Tensor) -> Result<Pixels> {
+    let (_, _, height, width) = image.size4()?;
+    let side = height.min(width).min(i64::from(MOST_SIDE));
+    let image = if (height, width) == (side, side) {
+        image.shallow_clone()
+    } else {
+        image.f_adaptive_avg_pool2d([side, side])?
+    };
+    let bytes = image.f_mul_scalar(255.0)?.f_round()?.f_clamp(0.0, 255.0)?.f_to_kind(Kind::Uint8)?;
+    let bytes = bytes.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_view([-1])?;
+    Pixels::new(u32::try_from(side)?, Vec::<u8>::try_from(bytes)?).context("an image without pixels")
+}

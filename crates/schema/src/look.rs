@@ -1,0 +1,230 @@
+//! What `warmstart-worker look` reads on its standard input and says on its standard output: one JSON object a line. It says
+//! first what there is to see, then answers each question in turn, and ends with its input.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::{Augment, Labels};
+
+/// Pictures that one question may ask for.
+pub const MOST_PICTURES: usize = 64;
+/// Longest side, in pixels, of what is sent; larger pictures are made smaller first.
+pub const MOST_SIDE: u32 = 112;
+
+/// A part of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Part {
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
+    /// As an adjective of its images.
+    pub fn adjective(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A picture by its place in its part, from 0: as it is, or as training sees it in an epoch, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wanted {
+    pub position: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// These pictures, [`MOST_PICTURES`] at most.
+    Pictures { part: Part, wanted: Vec<Wanted> },
+    /// Where the picture of this number is: a publisher's own counting, or a folder's. In the part, or in another that was
+    /// split off from the same pictures.
+    Number { part: Part, number: u32 },
+}
+
+/// What the worker says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "says", rename_all = "snake_case")]
+pub enum Answer {
+    Opened(Facts),
+    Pictures {
+        part: Part,
+        pictures: Vec<Picture>,
+    },
+    Found {
+        part: Part,
+        position: u32,
+    },
+    /// This one question has no answer.
+    NotThere {
+        error: String,
+    },
+    /// Nothing can be seen, and the worker ends.
+    Refused {
+        error: String,
+        help: String,
+    },
+}
+
+/// What there is to see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub dataset: String,
+    /// Which of the labels is learnt, and counted here.
+    pub labels: Labels,
+    /// Names of those classes, by number.
+    pub classes: Vec<String>,
+    pub train: PartFacts,
+    pub validation: PartFacts,
+    pub test: PartFacts,
+    pub augment: Augment,
+    /// What an image of each class weighs in training, where not all weigh the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
+}
+
+impl Facts {
+    pub fn part(&self, part: Part) -> &PartFacts {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+            Part::Test => &self.test,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartFacts {
+    pub images: u32,
+    /// How many are of each class.
+    pub by_class: Vec<u32>,
+}
+
+/// A picture, or why it cannot be seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    #[serde(flatten)]
+    pub wanted: Wanted,
+    /// The publisher's own number, or the folder's.
+    pub number: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine: Option<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<Label>,
+    /// Its file, as text, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<Pixels>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A class of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    pub number: u32,
+    pub name: String,
+}
+
+/// A square of RGB bytes, row by row; in JSON as base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Encoded", into = "Encoded")]
+pub struct Pixels {
+    side: u32,
+    rgb: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    side: u32,
+    rgb: String,
+}
+
+impl Pixels {
+    /// `None` where there are not `side`·`side` times three bytes, or none at all.
+    pub fn new(side: u32, rgb: Vec<u8>) -> Option<Self> {
+        let expected = usize::try_from(side).ok()?.checked_pow(2)?.checked_mul(3)?;
+        (side > 0 && rgb.len() == expected).then_some(Self { side, rgb })
+    }
+
+    /// Height and width in pixels; never 0.
+    pub fn side(&self) -> u32 {
+        self.side
+    }
+
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+}
+
+impl TryFrom<Encoded> for Pixels {
+    type Error = String;
+
+    fn try_from(encoded: Encoded) -> Result<Self, String> {
+        let Encoded { side, rgb } = encoded;
+        let rgb = STANDARD.decode(rgb).map_err(|error| format!("pixels are no base64: {error}"))?;
+        let found = rgb.len();
+        Self::new(side, rgb).ok_or_else(|| format!("expected {side}×{side} pixels of three bytes, found {found} bytes"))
+    }
+}
+
+impl From<Pixels> for Encoded {
+    fn from(pixels: Pixels) -> Self {
+        Self { side: pixels.side, rgb: STANDARD.encode(pixels.rgb) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_travel_whole_and_wrong_ones_are_refused() {
+        let pixels = Pixels::new(2, (0..12).collect()).unwrap();
+        let json = serde_json::to_string(&pixels).unwrap();
+        assert_eq!(json, r#"{"side":2,"rgb":"AAECAwQFBgcICQoL"}"#);
+        assert_eq!(serde_json::from_str::<Pixels>(&json).unwrap(), pixels);
+        for (bad, sign) in [
+            (r#"{"side":2,"rgb":"AAEC"}"#, "found 3 bytes"),
+            (r#"{"side":0,"rgb":""}"#, "0×0"),
+            (r#"{"side":4294967295,"rgb":"AAEC"}"#, "4294967295×4294967295"),
+            (r#"{"side":2,"rgb":"!"}"#, "base64"),
+        ] {
+            let error = serde_json::from_str::<Pixels>(bad).unwrap_err().to_string();
+            assert!(error.contains(sign), "{error}");
+        }
+    }
+
+    #[test]
+    fn questions_and_answers_are_flat_lines() {
+        let ask = Ask::Pictures {
+            part: Part::Train,
+            wanted: vec![Wanted { position: 3, epoch: None }, Wanted { position: 3, epoch: Some(2) }],
+        };
+        let line = r#"{"ask":"pictures","part":"train","wanted":[{"position":3},{"position":3,"epoch":2}]}"#;
+        assert_eq!(serde_json::to_string(&ask).unwrap(), line);
+        let answer = r#"{"says":"pictures","part":"test","pictures":[{"position":1,"number":7,"error":"is empty"}]}"#;
+        let Answer::Pictures { pictures, .. } = serde_json::from_str(answer).unwrap() else { panic!("another answer") };
+        assert_eq!((pictures[0].wanted.position, pictures[0].number, pictures[0].wanted.epoch), (1, 7, None));
+    }
+}

@@ -1,0 +1,150 @@
+//! `warmstart look`
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::IsTerminal;
+use std::sync::mpsc::{Receiver, channel};
+
+use clap::{Args, ValueEnum};
+use warmstart_schema::look::{Answer, Ask, Facts, Label, Part, Picture, Wanted};
+use warmstart_schema::seed::SplitMix64;
+use warmstart_schema::text;
+
+use super::output::Problems;
+use super::{Context, Exit, names, output};
+use crate::dashboard;
+use crate::failure::{Failure, Kind};
+use crate::look::{Heard, Looker};
+
+/// Show a picture of an experiment's dataset with its labels
+///
+/// On a terminal the picture is drawn. Nothing is fetched: a dataset that is not on this machine is named.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// File or name of an experiment
+    experiment: String,
+    /// Number of the picture, as its publisher counts; at random when left out
+    #[arg(value_name = "NUMBER")]
+    number: Option<u32>,
+    /// Pick one at random
+    #[arg(long, conflicts_with = "number")]
+    random: bool,
+    /// The part to pick it from; a number is also looked for in the part that was split off
+    #[arg(long, value_name = "PART", default_value = "train")]
+    part: PartName,
+    /// As training sees it in this epoch, augmented
+    #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u32).range(1..))]
+    epoch: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PartName {
+    Train,
+    Validation,
+    Test,
+}
+
+impl From<PartName> for Part {
+    fn from(name: PartName) -> Self {
+        match name {
+            PartName::Train => Self::Train,
+            PartName::Validation => Self::Validation,
+            PartName::Test => Self::Test,
+        }
+    }
+}
+
+pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let file = names::experiment(context, &arguments.experiment, &[])?;
+    if let Err(problems) = file.loaded {
+        return Err(Problems(problems).into());
+    }
+    let (heard, answers) = channel();
+    let looker = Looker::start(&file.path, move |news| heard.send(news).is_ok())?;
+    let mut album = Album { looker, answers };
+    let Answer::Opened(facts) = album.next()? else { return Err(unexpected().into()) };
+    let (part, position) = album.pick(&facts, arguments)?;
+    let wanted = vec![Wanted { position, epoch: arguments.epoch.filter(|_| part == Part::Train) }];
+    let Answer::Pictures { pictures, .. } = album.ask(&Ask::Pictures { part, wanted })? else {
+        return Err(unexpected().into());
+    };
+    let picture = pictures.into_iter().next().ok_or_else(unexpected)?;
+    if context.json {
+        output::answer_json(&serde_json::json!({ "part": part, "picture": picture }))?;
+    } else {
+        output::answer(&shown(context, &facts, part, &picture))?;
+    }
+    if let Some(error) = &picture.error {
+        output::error(context, error);
+        return Ok(Exit::Input);
+    }
+    Ok(Exit::Done)
+}
+
+/// The worker and what it says.
+struct Album {
+    looker: Looker,
+    answers: Receiver<Heard>,
+}
+
+impl Album {
+    fn next(&self) -> Result<Answer, Failure> {
+        let help =
+            |error: &str, help: &str| Failure::new(Kind::Input, text::line(error, 2000)).help(text::line(help, 500));
+        match self.answers.recv() {
+            Ok(Heard::Answer(Answer::Refused { error, help: next })) => Err(help(&error, &next)),
+            Ok(Heard::Answer(Answer::NotThere { error })) => Err(Failure::new(Kind::Input, text::line(&error, 500))),
+            Ok(Heard::Answer(answer)) => Ok(answer),
+            Ok(Heard::Ended(failure)) => Err(failure),
+            Err(_) => Err(unexpected()),
+        }
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Result<Answer, Failure> {
+        // Why nobody takes the question is heard next.
+        let _ = self.looker.ask(ask);
+        self.next()
+    }
+
+    fn pick(&mut self, facts: &Facts, arguments: &Arguments) -> Result<(Part, u32), Failure> {
+        let part = arguments.part.into();
+        let Some(number) = arguments.number else {
+            let images = facts.part(part).images;
+            if images == 0 {
+                let what = format!("{} has no {} images", facts.dataset, part.adjective());
+                return Err(Failure::new(Kind::Input, what).help("name another --part"));
+            }
+            let seed = RandomState::new().hash_one(0);
+            let position = SplitMix64::new(seed).below(u64::from(images));
+            return Ok((part, u32::try_from(position).unwrap_or(0)));
+        };
+        match self.ask(&Ask::Number { part, number })? {
+            Answer::Found { part, position } => Ok((part, position)),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn unexpected() -> Failure {
+    Failure::new(Kind::Worker, "the training program answered something else than what was asked")
+        .help("`make build` builds it anew")
+}
+
+/// The picture, where there is a terminal to see it on, and what it is.
+fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> String {
+    let drawn = picture.pixels.as_ref().filter(|_| std::io::stdout().is_terminal());
+    let drawn = drawn.map(|pixels| dashboard::printed(pixels, context.color)).unwrap_or_default();
+    let seen = picture.wanted.epoch.map(|epoch| format!(", as epoch {epoch} sees it")).unwrap_or_default();
+    let label = |kind: &str, label: &Option<Label>| {
+        label.as_ref().map(|Label { number, name }| format!("{kind} {number} {name}\n")).unwrap_or_default()
+    };
+    let kind = if picture.coarse.is_some() { "subcategory" } else { "category" };
+    let file = picture.file.as_ref().map(|file| format!("{file}\n")).unwrap_or_default();
+    format!(
+        "{drawn}image number {} of {}, a {} image{seen}\n{}{}{file}",
+        picture.number,
+        facts.dataset,
+        part.adjective(),
+        label("category", &picture.coarse),
+        label(kind, &picture.fine),
+    )
+}

@@ -1,0 +1,56 @@
+//! ```text
+//! ┌ which picture? ────────────────────────┐
+//! │ pictures/tiger-█                       │
+//! │ tiger-1.png  tiger-2.png               │
+//! └────────────────────────────────────────┘
+//! ```
+//! A number or a path while it is typed, and how the path can go on.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use tui_input::Input;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::{MOST, draw_box};
+use crate::dashboard::model::Inquiry;
+use crate::dashboard::screen::paint;
+use crate::dashboard::theme::THEME;
+
+/// Characters that are shown of what is typed, at least.
+const LEAST: usize = 30;
+
+pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
+    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let (title, hints) = match prompt {
+        Inquiry::Number { .. } => ("the number of an image", Vec::new()),
+        Inquiry::File { candidates, .. } => {
+            ("which picture? a PNG, JPEG or WebP", paint::wrap(&candidates.join("  "), width))
+        }
+    };
+    let mut lines = vec![typed(prompt.input(), width)];
+    lines.extend(hints.into_iter().map(|hint| Line::styled(hint, THEME.muted)));
+    draw_box(frame, area, title, lines, 0);
+}
+
+/// What is typed with its cursor, the beginning left out where there is no room for all of it.
+fn typed(input: &Input, width: usize) -> Line<'static> {
+    let scrolled = input.visual_scroll(width.saturating_sub(1));
+    let mut left = 0;
+    let hidden = input.value().chars().take_while(|c| {
+        left += c.width().unwrap_or(0);
+        left <= scrolled
+    });
+    let hidden = hidden.count();
+    let mut shown = input.value().chars().skip(hidden);
+    let before: String = shown.by_ref().take(input.cursor().saturating_sub(hidden)).collect();
+    let cursor = shown.next().map_or(" ".to_owned(), String::from);
+    let after: String = shown.collect();
+    let space = LEAST.min(width).saturating_sub(before.width() + cursor.width() + after.width());
+    Line::from(vec![
+        Span::styled(before, THEME.text),
+        Span::styled(cursor, THEME.selected),
+        Span::styled(after, THEME.text),
+        Span::raw(" ".repeat(space)),
+    ])
+}

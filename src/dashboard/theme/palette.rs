@@ -1,0 +1,154 @@
+//! The colours of pictures, in what a terminal has of them. Everything else on screen uses the sixteen.
+
+use ratatui::buffer::Cell;
+use ratatui::style::Color;
+
+/// Upper half: the foreground is the pixel above, the background the one below.
+pub const HALF: &str = "▀";
+/// From dark to bright, as drawn on a dark background.
+const RAMP: &[u8; 10] = b" .:-=+*#%@";
+/// What the sixteen look like by default in most terminals, those of xterm.
+const SIXTEEN: [([u8; 3], Color); 16] = [
+    ([0, 0, 0], Color::Black),
+    ([205, 0, 0], Color::Red),
+    ([0, 205, 0], Color::Green),
+    ([205, 205, 0], Color::Yellow),
+    ([0, 0, 238], Color::Blue),
+    ([205, 0, 205], Color::Magenta),
+    ([0, 205, 205], Color::Cyan),
+    ([229, 229, 229], Color::Gray),
+    ([127, 127, 127], Color::DarkGray),
+    ([255, 0, 0], Color::LightRed),
+    ([0, 255, 0], Color::LightGreen),
+    ([255, 255, 0], Color::LightYellow),
+    ([92, 92, 255], Color::LightBlue),
+    ([255, 0, 255], Color::LightMagenta),
+    ([0, 255, 255], Color::LightCyan),
+    ([255, 255, 255], Color::White),
+];
+/// Steps of the 6×6×6 colours that follow the sixteen, of 256.
+const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+/// How many colours a terminal has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Palette {
+    True,
+    Indexed,
+    Sixteen,
+}
+
+impl Palette {
+    /// As `COLORTERM` and `TERM` say it.
+    pub fn from_env() -> Self {
+        let var = |name: &str| std::env::var(name).unwrap_or_default().to_ascii_lowercase();
+        Self::of(&var("COLORTERM"), &var("TERM"))
+    }
+
+    fn of(colorterm: &str, term: &str) -> Self {
+        if ["truecolor", "24bit"].contains(&colorterm) || term.ends_with("-direct") {
+            Self::True
+        } else if term.contains("256") {
+            Self::Indexed
+        } else {
+            Self::Sixteen
+        }
+    }
+
+    /// The nearest colour that there is.
+    pub fn nearest(self, colour: Color) -> Color {
+        let Color::Rgb(red, green, blue) = colour else { return colour };
+        let rgb = [red, green, blue];
+        match self {
+            Self::True => colour,
+            Self::Indexed => Color::Indexed(indexed(rgb)),
+            Self::Sixteen => {
+                let nearest = SIXTEEN.iter().min_by_key(|(known, _)| distance(*known, rgb));
+                nearest.map_or(colour, |(_, colour)| *colour)
+            }
+        }
+    }
+}
+
+/// The nearest of the 6×6×6 colours and the 24 greys. The sixteen before them look different everywhere.
+fn indexed(rgb: [u8; 3]) -> u8 {
+    let step = |value: u8| (0_u8..6).min_by_key(|&step| STEPS[usize::from(step)].abs_diff(value)).unwrap_or(0);
+    let steps = rgb.map(step);
+    let cube = (16 + 36 * steps[0] + 6 * steps[1] + steps[2], steps.map(|step| STEPS[usize::from(step)]));
+    let grey = |index: u8| (232 + index, [8 + 10 * index; 3]);
+    let all = std::iter::once(cube).chain((0..24).map(grey));
+    all.min_by_key(|(_, known)| distance(*known, rgb)).map_or(16, |(index, _)| index)
+}
+
+fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
+    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
+}
+
+/// Turns a cell of a picture into a character as bright as its two pixels; of other cells nothing becomes of it.
+pub fn without_colour(cell: &mut Cell) {
+    if let (HALF, Color::Rgb(..), Color::Rgb(..)) = (cell.symbol(), cell.fg, cell.bg) {
+        let brightness = (luminance(cell.fg) + luminance(cell.bg)) / 2;
+        let ramp = usize::try_from(brightness * RAMP.len() as u32 / 256).unwrap_or(0);
+        cell.set_char(char::from(RAMP[ramp.min(RAMP.len() - 1)]));
+        (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
+    }
+}
+
+/// 0 to 255, by the weights of Rec. 709.
+fn luminance(colour: Color) -> u32 {
+    let Color::Rgb(red, green, blue) = colour else { return 0 };
+    (2126 * u32::from(red) + 7152 * u32::from(green) + 722 * u32::from(blue)) / 10_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_how_many_colours_there_are() {
+        for (colorterm, term, expected) in [
+            ("truecolor", "xterm", Palette::True),
+            ("24bit", "", Palette::True),
+            ("", "xterm-direct", Palette::True),
+            ("", "screen-256color", Palette::Indexed),
+            ("yes", "xterm", Palette::Sixteen),
+            ("", "linux", Palette::Sixteen),
+        ] {
+            assert_eq!(Palette::of(colorterm, term), expected, "{colorterm} {term}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_colour_is_taken() {
+        let nearest = |palette: Palette, rgb: [u8; 3]| palette.nearest(Color::Rgb(rgb[0], rgb[1], rgb[2]));
+        assert_eq!(nearest(Palette::True, [1, 2, 3]), Color::Rgb(1, 2, 3));
+        for (rgb, index, sixteen) in [
+            ([0, 0, 0], 16, Color::Black),
+            ([255, 255, 255], 231, Color::White),
+            ([250, 10, 0], 196, Color::LightRed),
+            ([128, 128, 128], 244, Color::DarkGray),
+            ([95, 135, 175], 67, Color::DarkGray),
+            ([0, 0, 230], 20, Color::Blue),
+        ] {
+            assert_eq!(nearest(Palette::Indexed, rgb), Color::Indexed(index), "{rgb:?}");
+            assert_eq!(nearest(Palette::Sixteen, rgb), sixteen, "{rgb:?}");
+        }
+        assert_eq!(Palette::Sixteen.nearest(Color::Cyan), Color::Cyan);
+    }
+
+    #[test]
+    fn brightness_becomes_characters_and_other_cells_stay() {
+        let mut shown = String::new();
+        for grey in [0, 30, 128, 255] {
+            let mut cell = Cell::new(HALF);
+            (cell.fg, cell.bg) = (Color::Rgb(grey, grey, grey), Color::Rgb(grey, grey, grey));
+            without_colour(&mut cell);
+            assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+            shown.push_str(cell.symbol());
+        }
+        assert_eq!(shown, " .+@");
+        let mut other = Cell::new("●");
+        other.fg = Color::Cyan;
+        without_colour(&mut other);
+        assert_eq!((other.symbol(), other.fg), ("●", Color::Cyan));
+    }
+}
