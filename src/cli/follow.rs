@@ -32,9 +32,11 @@ pub fn listen() -> anyhow::Result<Signals> {
 pub fn follow(
     context: &Context,
     mut signals: Signals,
-    (watcher, runs): (Watcher, Runs),
+    (mut watcher, runs): (Watcher, Runs),
     followed: Vec<RunId>,
 ) -> anyhow::Result<Exit> {
+    // A short run may be over at the first look: what it told is followed all the same.
+    watcher.want(followed.iter().cloned());
     let progress = Progress::new(context, &followed);
     let mut following =
         Following { context, watcher, runs, followed, progress, interrupts: 0, advanced: Instant::now(), lost: None };

@@ -18,8 +18,8 @@ use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 pub use self::notes::Notation;
-use super::machine::{Meter, Workers as TrainingWorkers};
 use self::workers::Workers;
+use super::machine::{Meter, Workers as TrainingWorkers};
 use super::message::{Message, Report};
 use super::model::{Album, Undo};
 use super::paths;

@@ -276,11 +276,11 @@ fn type_text(model: &mut Model, request: InputRequest) {
         input.handle(request);
         return;
     }
-    if let (None, Screen::Dataset(_)) = (&model.popup, &model.open) {
-        if dataset::refusal(model, Command::Number).is_none() {
-            let input = Input::default();
-            model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));
-        }
+    if let (None, Screen::Dataset(_)) = (&model.popup, &model.open)
+        && dataset::refusal(model, Command::Number).is_none()
+    {
+        let input = Input::default();
+        model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));
     }
     if let Some(Popup::Inquiry(prompt)) = &mut model.popup {
         if let Inquiry::File { candidates, .. } = prompt {

@@ -201,7 +201,8 @@ mod tests {
                 state.observe(monitor, &plateau, figure);
                 learning_rate(&plateau, 1.0, 7, 4, 10, state)
             });
-            assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125], "{monitor:?}");
+            let expected = [1.0_f64, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125].map(f64::to_bits);
+            assert_eq!(rates.map(f64::to_bits), expected, "{monitor:?}");
         }
     }
 

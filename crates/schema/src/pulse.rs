@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn saving_loading_fetching_and_first_steps_have_limits_of_their_own() {
         let mut pulse = trained([0.1; 50]);
-        assert_eq!(pulse.limit(), 60.0);
+        assert_eq!(pulse.limit().to_bits(), 60.0_f64.to_bits());
         pulse.take(&record(100.0, "\"phase\",\"phase\":\"saving\""));
         assert_eq!(pulse.liveness(120.0, Some(5.0)), Liveness::Held);
         pulse.take(&record(100.0, "\"phase\",\"phase\":\"fetching\""));

@@ -1,6 +1,8 @@
 //! What is said about wrong experiment files: one file a mistake in `data/experiments`, the text beside it.
 //! `WARMSTART_BLESS=1` writes the texts anew, for eyes to check.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,7 +150,8 @@ fn bombs_are_refused_quickly() {
     experiment::parse_with(&bomb, "x.yaml", &["seed=1".to_owned()]).unwrap_err();
     assert!(cpu().checked_sub(began).unwrap() < Duration::from_secs(1));
     // The rest of what is known to be hard on parsers.
-    let laughs: String = (1..10).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9))).collect();
+    let laughs =
+        (1..10).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9))).collect::<Vec<_>>().concat();
     refused_quickly(&format!("name: x\na0: &a0 ha\n{laughs}"));
     refused_quickly(&format!("name: {}", "x".repeat(50 << 20)));
     refused_quickly(&format!("name: \"{}", "\\u0041".repeat(8 << 20)));

@@ -137,9 +137,9 @@ impl Axis {
 
     fn step(self, least: f64) -> f64 {
         match self.unit {
-            Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             // Only within the first epoch is there anything between two epochs.
             Unit::Whole if self.high > 1.0 => nice(least).max(1.0),
+            Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
                 let round = ROUND_SECONDS.into_iter().find(|round| *round >= least && least > 0.5);

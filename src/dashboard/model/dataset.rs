@@ -148,16 +148,15 @@ impl DatasetView {
             return None;
         }
         let part = self.part;
-        let ask = match self.sought.take() {
-            Some(number) => Ask::Number { part, number },
-            None => {
-                let wanted: Vec<Wanted> =
-                    self.wanted().into_iter().filter(|wanted| !self.pictures.contains_key(&(part, *wanted))).collect();
-                if wanted.is_empty() {
-                    return None;
-                }
-                Ask::Pictures { part, wanted }
+        let ask = if let Some(number) = self.sought.take() {
+            Ask::Number { part, number }
+        } else {
+            let wanted: Vec<Wanted> =
+                self.wanted().into_iter().filter(|wanted| !self.pictures.contains_key(&(part, *wanted))).collect();
+            if wanted.is_empty() {
+                return None;
             }
+            Ask::Pictures { part, wanted }
         };
         self.waits = true;
         Some(ask)

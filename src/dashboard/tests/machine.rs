@@ -122,6 +122,7 @@ fn every_waiting_run_says_what_for() {
 fn without_colour_it_says_the_same() {
     let model = opened(Ok(two_gpus()));
     let coloured = text(&drawn(&model, 120, 40));
-    let plain = text(&drawn(&Model { look: Look { ascii: false, colour: false, palette: Palette::True }, ..model }, 120, 40));
+    let plain =
+        text(&drawn(&Model { look: Look { ascii: false, colour: false, palette: Palette::True }, ..model }, 120, 40));
     assert_eq!(coloured, plain);
 }

@@ -86,8 +86,8 @@ fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
 /// Turns a cell of a picture into a character as bright as its two pixels; of other cells nothing becomes of it.
 pub fn without_colour(cell: &mut Cell) {
     if let (HALF, Color::Rgb(..), Color::Rgb(..)) = (cell.symbol(), cell.fg, cell.bg) {
-        let brightness = (luminance(cell.fg) + luminance(cell.bg)) / 2;
-        let ramp = usize::try_from(brightness * RAMP.len() as u32 / 256).unwrap_or(0);
+        let brightness = u32::midpoint(luminance(cell.fg), luminance(cell.bg));
+        let ramp = usize::try_from(brightness).unwrap_or(0) * RAMP.len() / 256;
         cell.set_char(char::from(RAMP[ramp.min(RAMP.len() - 1)]));
         (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
     }

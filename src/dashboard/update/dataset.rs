@@ -222,12 +222,11 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
         Some(Popup::Inquiry(Inquiry::Number { input })) => {
             let Screen::Dataset(view) = &mut model.open else { return Vec::new() };
             let typed = input.value().trim();
-            match typed.parse() {
-                Ok(number) => view.seek(number),
-                Err(_) => {
-                    let text = format!("`{typed}` is not the number of an image");
-                    model.report = Some(Report { good: false, text });
-                }
+            if let Ok(number) = typed.parse() {
+                view.seek(number);
+            } else {
+                let text = format!("`{typed}` is not the number of an image");
+                model.report = Some(Report { good: false, text });
             }
             next_question(model)
         }

@@ -92,6 +92,7 @@ const UNBOUNDED: [&str; 4] =
 
 /// A field of an experiment, from its schema.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "they are facts of a field, any of which may hold")]
 struct Field {
     path: String,
     is_section: bool,
@@ -244,7 +245,9 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
             wrong.extend(["1e300", "99999999999999999999"]);
         }
     }
-    wrong.iter().for_each(|text| case(text).must_be_refused());
+    for text in &wrong {
+        case(text).must_be_refused();
+    }
     wrong.len() + 3
 }
 

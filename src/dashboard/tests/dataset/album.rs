@@ -22,18 +22,18 @@ impl Album {
     /// 240 pictures in nine classes; validation images are numbered from 2000.
     pub fn typical() -> Self {
         let names = ["tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus"];
-        Self::of(names.map(str::to_owned).to_vec(), [120, 60, 60], vec![40, 30, 16, 12, 8, 6, 3, 3, 2])
+        Self::of(names.map(str::to_owned).to_vec(), [120, 60, 60], &[40, 30, 16, 12, 8, 6, 3, 3, 2])
     }
 
     /// Names, numbers and sizes as nobody would choose them.
     pub fn hostile() -> Self {
-        let mut album = Self::of(NASTY.map(str::to_owned).to_vec(), [u32::MAX, 0, 1], vec![0, u32::MAX, 1]);
+        let mut album = Self::of(NASTY.map(str::to_owned).to_vec(), [u32::MAX, 0, 1], &[0, u32::MAX, 1]);
         album.facts.dataset = NASTY[1].to_owned();
         album
     }
 
-    fn of(names: Vec<String>, images: [u32; 3], by_class: Vec<u32>) -> Self {
-        let part = |images| PartFacts { images, by_class: by_class.clone() };
+    fn of(names: Vec<String>, images: [u32; 3], by_class: &[u32]) -> Self {
+        let part = |images| PartFacts { images, by_class: by_class.to_vec() };
         let facts = Facts {
             dataset: "emoji98".to_owned(),
             labels: Labels::Fine,
@@ -52,7 +52,7 @@ impl Album {
             Ask::Pictures { part, wanted } => {
                 let shown = |wanted: &Wanted| Picture {
                     fine: Some(self.label(wanted.position)),
-                    coarse: (wanted.position % 2 == 0).then(|| self.label(wanted.position / 2)),
+                    coarse: (wanted.position.is_multiple_of(2)).then(|| self.label(wanted.position / 2)),
                     ..picture(*part, wanted.position, wanted.epoch)
                 };
                 Answer::Pictures { part: *part, pictures: wanted.iter().map(shown).collect() }
@@ -75,7 +75,9 @@ impl Album {
 pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
-    let byte = |at: u32| u8::try_from((at * 5 + position.wrapping_mul(31) % 256 + epoch.unwrap_or(0) % 256 * 77) % 256).unwrap();
+    let byte = |at: u32| {
+        u8::try_from((at * 5 + position.wrapping_mul(31) % 256 + epoch.unwrap_or(0) % 256 * 77) % 256).unwrap()
+    };
     let pixels = (position % 10 != 9).then(|| Pixels::new(side, (0..side * side * 3).map(byte).collect()).unwrap());
     Picture {
         wanted: Wanted { position, epoch },

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn what_is_a_little_much_is_let_through_and_one_more_is_not() {
         let flow = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
-        let block = |depth: usize| (0..depth).map(|level| format!("{}k:\n", " ".repeat(level))).collect::<String>();
+        let block =
+            |depth: usize| (0..depth).map(|level| format!("{}k:\n", " ".repeat(level))).collect::<Vec<_>>().concat();
         let items = |depth: usize| format!("{}1\n", "- ".repeat(depth - 1));
         let aliases = |count: usize| format!("a: &a 1\nb: [{}]\n", "*a, ".repeat(count));
         assert!(excess(&flow(32)).is_none() && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32));
