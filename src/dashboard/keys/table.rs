@@ -403,7 +403,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(LISTS, &[code(KeyCode::PageUp), control('b')], "pgup", Command::PageUp, "", "a page up"),
     bind(LISTS, &[code(KeyCode::PageDown), control('f')], "pgdn", Command::PageDown, "", "a page down"),
     bind(
-        &[Experiments, System, Log, Export, Reading],
+        &[Experiments, System, Dataset, Log, Export, Reading],
         &[code(KeyCode::Home), key('g')],
         "home g",
         Command::First,

@@ -141,10 +141,7 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
     assert!(seen.len() > 2, "{seen:?}");
     answering(&mut model, "tG", &album);
     assert!(screen(&model).contains("training image 120 of 120"), "{}", screen(&model));
-    for key in ["<right>", "<home>", "<left>", "<down>"] {
-        answering(&mut model, key, &album);
-        eprintln!("DBG {key} {}", screen(&model).lines().nth(4).unwrap());
-    }
+    answering(&mut model, "<right>g<left><down>", &album);
     assert!(screen(&model).contains("training image 2 of 120"), "{}", screen(&model));
     answering(&mut model, "<tab><down><right><enter>", &album);
     assert!(screen(&model).contains("training image 7 of 120"), "{}", screen(&model));
