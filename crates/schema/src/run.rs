@@ -39,6 +39,9 @@ pub struct RunId(String);
 #[error("`{0}` is not a run's name; expected 1 to 64 of a-z, 0-9 and -")]
 pub struct BadRunId(String);
 
+/// Names tried for a new run before its folder counts as one that cannot be made.
+const NAMES: usize = 10;
+
 impl RunId {
     /// A new name: the time to the second in UTC, and 16 random bits.
     pub fn generate() -> Self {
@@ -146,9 +149,23 @@ impl RunDir {
 
     /// Makes the folder of a new run, all of it or nothing.
     pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
+        // Two runs of one second may draw the same name.
+        let is_taken =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty);
+        let mut created = Self::create_as(root, launch, RunId::generate());
+        for _ in 0..NAMES {
+            match &created {
+                Err(error) if is_taken(error) => created = Self::create_as(root, launch, RunId::generate()),
+                _ => break,
+            }
+        }
+        created
+    }
+
+    fn create_as(root: &Path, launch: &Launch, id: RunId) -> io::Result<(Self, RunInfo)> {
         let info = RunInfo {
             format: FORMAT,
-            id: RunId::generate(),
+            id,
             experiment: launch.experiment.name.clone(),
             group: launch.experiment.group.clone(),
             stem: stem(launch.source),
