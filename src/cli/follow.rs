@@ -1,12 +1,14 @@
 //! Following runs to their end, with Ctrl-C as a request to save and leave.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use warmstart_schema::event::EventReader;
 use warmstart_schema::event::now;
-use warmstart_schema::run::RunId;
+use warmstart_schema::run::{RunDir, RunId};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::progress::Progress;
@@ -35,11 +37,20 @@ pub fn follow(
     (mut watcher, runs): (Watcher, Runs),
     followed: Vec<RunId>,
 ) -> anyhow::Result<Exit> {
-    // A short run may be over at the first look: what it told is followed all the same.
     watcher.want(followed.iter().cloned());
     let progress = Progress::new(context, &followed);
-    let mut following =
-        Following { context, watcher, runs, followed, progress, interrupts: 0, advanced: Instant::now(), lost: None };
+    let heard = followed.iter().filter(|id| runs.get(id).is_some()).cloned().collect();
+    let mut following = Following {
+        context,
+        watcher,
+        runs,
+        followed,
+        heard,
+        progress,
+        interrupts: 0,
+        advanced: Instant::now(),
+        lost: None,
+    };
     // The runs are taken in before the first signal is: what is not known cannot be stopped.
     while !following.step()? {
         for signal in signals.pending() {
@@ -57,6 +68,8 @@ pub fn follow(
 struct Following<'a> {
     context: &'a Context,
     watcher: Watcher,
+    /// Runs that were known before, or have been told of.
+    heard: HashSet<RunId>,
     runs: Runs,
     followed: Vec<RunId>,
     progress: Progress,
@@ -82,8 +95,18 @@ impl Following<'_> {
                 && let Some(first) = records.first()
             {
                 told.push((first.t, id.clone(), records.clone()));
+                self.heard.insert(id.clone());
             }
             self.runs.apply(change);
+        }
+        for id in &self.followed {
+            let is_over = self.runs.get(id).is_some_and(|run| run.state.outcome.is_some());
+            if is_over && self.heard.insert(id.clone()) {
+                // It was over at the first look, which brings what came of it and not what it said.
+                let log = RunDir::of(&self.context.checkpoints, id).events();
+                let records = EventReader::new(log).poll().map(|poll| poll.records).unwrap_or_default();
+                told.extend(records.first().map(|first| first.t).map(|at| (at, id.clone(), records)));
+            }
         }
         // Two runs may have said something since the last poll.
         told.sort_by(|(first, ..), (second, ..)| first.total_cmp(second));
