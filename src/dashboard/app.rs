@@ -23,7 +23,7 @@ use super::model::Model;
 use super::theme::Look;
 use super::update::update;
 use super::watch::Demand;
-use super::{keys, screen, watch};
+use super::{screen, watch};
 
 /// Between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(100);
@@ -189,7 +189,7 @@ where
     /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
     fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
         let Some(Ok(event)) = event else { return Some(Message::Leave) };
-        let message = keys::message(self.model.context(), &event);
+        let message = self.model.keys.message(self.model.context(), &event);
         if message.is_some() {
             self.dirty = Dirty::Now;
         }

@@ -2,10 +2,11 @@
 
 mod table;
 
+use std::borrow::Cow;
+
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tui_input::InputRequest;
 
-pub use self::table::BINDINGS;
 use super::message::{Command, Message};
 
 /// Who gets the next key.
@@ -33,6 +34,24 @@ pub enum Context {
     Reading,
 }
 
+impl Context {
+    pub const ALL: [Self; 13] = [
+        Self::Experiments,
+        Self::Run,
+        Self::Log,
+        Self::Compare,
+        Self::System,
+        Self::Dataset,
+        Self::Filter,
+        Self::Prompt,
+        Self::Columns,
+        Self::Inquiry,
+        Self::Question,
+        Self::Export,
+        Self::Reading,
+    ];
+}
+
 /// A key, or a key with control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -40,46 +59,60 @@ pub enum Key {
     Control(char),
 }
 
-/// Keys that mean a command in some contexts.
-#[derive(Debug)]
+/// Keys that mean a command in a context.
+#[derive(Debug, Clone)]
 pub struct Binding {
-    pub contexts: &'static [Context],
-    pub keys: &'static [Key],
+    /// What the action is called where keys are chosen for it; in one context all of that name do the same.
+    pub action: &'static str,
+    pub keys: Cow<'static, [Key]>,
     /// The keys as they are called on screen, the usual one first.
-    pub label: &'static str,
+    pub label: Cow<'static, str>,
     pub command: Command,
     /// A word for the foot of the screen; empty for what only the help shows.
     pub word: &'static str,
     pub help: &'static str,
 }
 
-/// What a terminal event means here; nothing for keys without a meaning.
-pub fn message(context: Context, event: &Event) -> Option<Message> {
-    match event {
-        Event::Resize(..) => Some(Message::Resized),
-        Event::Paste(text) if is_typing(context) => Some(Message::Paste(text.clone())),
-        Event::Key(key) if key.kind != KeyEventKind::Release => of_key(context, *key),
-        _ => None,
+/// What keys mean in every context.
+#[derive(Debug, Clone)]
+pub struct Keymap(Vec<(Context, Vec<Binding>)>);
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let all = |context: Context| table::of(context).iter().copied().flatten().cloned().collect();
+        Self(Context::ALL.into_iter().map(|context| (context, all(context))).collect())
     }
 }
 
-fn of_key(context: Context, event: KeyEvent) -> Option<Message> {
-    let pressed = match event.code {
-        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c.to_ascii_lowercase()),
-        code if event.modifiers.contains(KeyModifiers::ALT) => return edit(context, code, true),
-        code => Key::Plain(code),
-    };
-    let bound = bindings(context).find(|binding| binding.keys.contains(&pressed));
-    match (bound, pressed) {
-        (Some(binding), _) => Some(Message::Command(binding.command)),
-        (None, Key::Plain(code)) => edit(context, code, false),
-        (None, Key::Control(c)) => edit_by_control(context, c),
+impl Keymap {
+    /// The keys that mean something in a context.
+    pub fn bindings(&self, context: Context) -> &[Binding] {
+        self.0.iter().find(|(other, _)| *other == context).map_or(&[], |(_, bindings)| bindings)
     }
-}
 
-/// The keys that mean something in a context.
-pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
+    /// What a terminal event means here; nothing for keys without a meaning.
+    pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
+        match event {
+            Event::Resize(..) => Some(Message::Resized),
+            Event::Paste(text) if is_typing(context) => Some(Message::Paste(text.clone())),
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.of_key(context, *key),
+            _ => None,
+        }
+    }
+
+    fn of_key(&self, context: Context, event: KeyEvent) -> Option<Message> {
+        let pressed = match event.code {
+            KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c.to_ascii_lowercase()),
+            code if event.modifiers.contains(KeyModifiers::ALT) => return edit(context, code, true),
+            code => Key::Plain(code),
+        };
+        let bound = self.bindings(context).iter().find(|binding| binding.keys.contains(&pressed));
+        match (bound, pressed) {
+            (Some(binding), _) => Some(Message::Command(binding.command)),
+            (None, Key::Plain(code)) => edit(context, code, false),
+            (None, Key::Control(c)) => edit_by_control(context, c),
+        }
+    }
 }
 
 fn is_typing(context: Context) -> bool {
@@ -121,18 +154,13 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 
 #[cfg(test)]
 mod tests {
-    use super::Context::{
-        Columns, Compare, Dataset, Experiments, Export, Filter, Inquiry, Log, Prompt, Question, Reading, Run, System,
-    };
     use super::*;
-
-    const ALL: [Context; 13] =
-        [Experiments, Run, Log, Compare, System, Dataset, Filter, Prompt, Inquiry, Columns, Question, Export, Reading];
 
     #[test]
     fn no_key_means_two_things_in_one_context() {
-        for context in ALL {
-            let keys: Vec<&Key> = bindings(context).flat_map(|binding| binding.keys).collect();
+        for context in Context::ALL {
+            let keymap = Keymap::default();
+            let keys: Vec<&Key> = keymap.bindings(context).iter().flat_map(|binding| &*binding.keys).collect();
             for (index, key) in keys.iter().enumerate() {
                 assert!(!keys[..index].contains(key), "{key:?} twice in {context:?}");
             }
@@ -140,17 +168,30 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_an_action_means_one_thing_in_one_context() {
+        for context in Context::ALL {
+            let mut seen = std::collections::HashMap::new();
+            for binding in Keymap::default().bindings(context) {
+                let other = seen.insert(binding.action, binding.command);
+                assert!(other.is_none_or(|other| other == binding.command), "{} in {context:?}", binding.action);
+            }
+        }
+    }
+
+    #[test]
     fn every_context_can_be_left() {
-        for context in ALL {
-            let ways = bindings(context).filter(|binding| matches!(binding.command, Command::Back | Command::Quit));
-            assert!(ways.count() >= 1, "{context:?}");
+        for context in Context::ALL {
+            let keymap = Keymap::default();
+            let leaves = |binding: &&Binding| matches!(binding.command, Command::Back | Command::Quit);
+            assert!(keymap.bindings(context).iter().filter(leaves).count() >= 1, "{context:?}");
         }
     }
 
     #[test]
     fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
-        let q = Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE));
-        assert!(matches!(message(Filter, &q), Some(Message::Edit(InputRequest::InsertChar('q')))));
-        assert!(matches!(message(Experiments, &q), Some(Message::Command(Command::Quit))));
+        let (keymap, q) = (Keymap::default(), Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)));
+        let typed = keymap.message(Context::Filter, &q);
+        assert!(matches!(typed, Some(Message::Edit(InputRequest::InsertChar('q')))));
+        assert!(matches!(keymap.message(Context::Experiments, &q), Some(Message::Command(Command::Quit))));
     }
 }

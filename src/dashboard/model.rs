@@ -24,7 +24,7 @@ pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
 pub use self::system::SystemView;
-use super::keys::Context;
+use super::keys::{Context, Keymap};
 use super::message::{Catalogue, Report};
 use super::theme::Look;
 use crate::query::{Mistake, Query, Subject};
@@ -60,6 +60,7 @@ pub struct Model {
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
+    pub keys: Keymap,
     pub zone: TimeZone,
     pub experiments: PathBuf,
 }
@@ -207,6 +208,7 @@ impl Model {
             tickets: 0,
             now: 0.0,
             look,
+            keys: Keymap::default(),
             zone,
             experiments,
         }

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::keys;
 use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
@@ -42,7 +41,7 @@ impl Still {
     /// Presses a key; what it asks for outside of the dashboard is not done.
     pub fn press(&mut self, key: KeyCode) {
         let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
-        if let Some(message) = keys::message(self.model.context(), &event) {
+        if let Some(message) = self.model.keys.message(self.model.context(), &event) {
             update(&mut self.model, message);
         }
     }

@@ -20,7 +20,6 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 use super::effect::Effect;
-use super::keys;
 use super::model::Model;
 use super::screen;
 use super::update::update;
@@ -88,7 +87,7 @@ fn events(keys: &str) -> Vec<Event> {
 fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     for event in events(keys) {
-        if let Some(message) = keys::message(model.context(), &event) {
+        if let Some(message) = model.keys.message(model.context(), &event) {
             effects.extend(update(model, message));
         }
     }

@@ -15,9 +15,7 @@ use super::effect::Effect;
 use super::format::path;
 use super::machine::Machine;
 use super::message::{Command, Message, Report};
-use super::model::{
-    Asked, ChartView, CompareView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing,
-};
+use super::model::{ChartView, CompareView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
 use crate::compare::Selection;
 
 pub use self::ask::refusal;
@@ -75,7 +73,6 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         }
         Command::Left => moves::sideways(model, false),
         Command::Right => moves::sideways(model, true),
-        Command::Open => return open(model),
         Command::Back => {
             let mut effects = back(model);
             effects.extend(model.read_machine());
@@ -83,16 +80,48 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         }
         Command::Accept => return accept(model),
         Command::Yes => return yes(model),
+        Command::Complete => return dataset::complete(model),
+        Command::Filter => begin_filter(model),
+        Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
+        Command::Help => model.popup = Some(Popup::Help { down: 0 }),
+        Command::Quit => return vec![Effect::Leave],
+        Command::Redraw => return vec![Effect::Repaint],
+        Command::Suspend => return vec![Effect::Suspend],
+        Command::Comparison(change) => return comparison::change(model, change),
+        Command::Chart(command) => return charts::change(model, command),
+        Command::Sort | Command::Reverse => sort(model, command),
         Command::Launch => return ask::launch(model),
         Command::LaunchAll => ask::launch_all(model),
         Command::Stop => ask::stop(model, false),
         Command::StopNow => ask::stop(model, true),
         Command::Resume => return ask::resume(model),
+        _ if is_of_list(command) => return list::run_command(model, command),
+        _ => return show_screen(model, command),
+    }
+    Vec::new()
+}
+
+/// Whether a key is about the rows of the list of experiments.
+fn is_of_list(command: Command) -> bool {
+    use Command::{Archive, Archived, Columns, Delete, Expand, Flat, Mark, MarkAll, Note, Tag, Undo};
+    matches!(command, Expand | Flat | Archived | Columns | Mark | MarkAll | Tag | Note | Archive | Delete | Undo)
+}
+
+fn sort(model: &mut Model, command: Command) {
+    match (&model.open, command) {
+        (Screen::Experiments(_), Command::Sort) => list::sort(model),
+        (Screen::Experiments(_), _) => list::reverse(model),
+        (_, Command::Sort) => comparison::sort(model),
+        _ => comparison::reverse(model),
+    }
+}
+
+/// Keys that lead to another screen, or to another part of it.
+fn show_screen(model: &mut Model, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Open => return open(model),
         Command::Dataset => return dataset::open(model),
         Command::Predict => return dataset::predict(model),
-        Command::Complete => return dataset::complete(model),
-        // Keys of the dataset screen alone.
-        Command::View | Command::Part | Command::Number | Command::Random | Command::Augment | Command::AsItIs => {}
         Command::Compare => {
             let mut view = CompareView::default();
             view.options.selection = list::compared(model).map_or(Selection::All, Selection::Runs);
@@ -108,29 +137,8 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
                 return vec![Effect::ReadWorkerLog(view.id.clone())];
             }
         }
-        Command::Expand => list::expand(model),
-        Command::Flat => list::flat(model),
-        Command::Archived => list::archived(model),
-        Command::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
-        Command::Mark => list::mark(model),
-        Command::MarkAll => list::mark_all(model),
-        Command::Tag => list::prompt(model, Asked::Tags),
-        Command::Note => list::prompt(model, Asked::Note),
-        Command::Archive => return list::archive(model),
-        Command::Delete => list::delete(model),
-        Command::Undo => return model.undo.pop().map(Effect::TakeBack).into_iter().collect(),
-        Command::Sort if matches!(model.open, Screen::Experiments(_)) => list::sort(model),
-        Command::Reverse if matches!(model.open, Screen::Experiments(_)) => list::reverse(model),
-        Command::Sort => comparison::sort(model),
-        Command::Reverse => comparison::reverse(model),
-        Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
-        Command::Comparison(change) => return comparison::change(model, change),
-        Command::Filter => begin_filter(model),
-        Command::Help => model.popup = Some(Popup::Help { down: 0 }),
-        Command::Quit => return vec![Effect::Leave],
-        Command::Redraw => return vec![Effect::Repaint],
-        Command::Suspend => return vec![Effect::Suspend],
-        Command::Chart(command) => return charts::change(model, command),
+        // What is left are keys of the dataset screen alone.
+        _ => {}
     }
     Vec::new()
 }

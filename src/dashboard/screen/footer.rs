@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 
 use super::{filter, paint};
 use crate::dashboard::format::{path, plural};
-use crate::dashboard::keys::{Binding, Context, bindings};
+use crate::dashboard::keys::{Binding, Context};
 use crate::dashboard::message::Command;
 use crate::dashboard::model::{Filter, Model, Screen, Typing};
 
@@ -56,7 +56,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model) {
     }
     let context = model.context();
     let works = |binding: &&Binding| !binding.word.is_empty() && refusal(model, binding.command).is_none();
-    let mut shown: Vec<&Binding> = bindings(context).filter(works).collect();
+    let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
     let is_pinned = |binding: &Binding| matches!(binding.command, Command::Help | Command::Quit);
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
     while width(&shown) > usize::from(area.width) {

@@ -8,7 +8,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::dashboard::keys::{Binding, Context, bindings};
+use crate::dashboard::keys::{Binding, Context, Keymap};
 use crate::dashboard::theme::THEME;
 
 const SECTIONS: [(Context, &str); 8] = [
@@ -23,23 +23,23 @@ const SECTIONS: [(Context, &str); 8] = [
 ];
 
 /// All lines, beginning with the section of `context`.
-pub fn lines(context: Context) -> Vec<Line<'static>> {
+pub fn lines(keys: &Keymap, context: Context) -> Vec<Line<'static>> {
     let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS.into_iter().partition(|(section, _)| *section == context);
-    here.into_iter().chain(elsewhere).flat_map(|(section, title)| section_lines(section, title)).collect()
+    here.into_iter().chain(elsewhere).flat_map(|(section, title)| section_lines(keys, section, title)).collect()
 }
 
 /// How many lines there are, whatever comes first.
-pub fn height() -> usize {
-    lines(Context::Experiments).len()
+pub fn height(keys: &Keymap) -> usize {
+    lines(keys, Context::Experiments).len()
 }
 
-fn section_lines(context: Context, title: &'static str) -> Vec<Line<'static>> {
-    let row = |binding: &'static Binding| {
+fn section_lines(keys: &Keymap, context: Context, title: &'static str) -> Vec<Line<'static>> {
+    let row = |binding: &Binding| {
         Line::from(vec![
             Span::styled(format!("  {:<11}", binding.label), THEME.key),
             Span::styled(binding.help, THEME.text),
         ])
     };
     let heading = Line::styled(title, THEME.title);
-    std::iter::once(heading).chain(bindings(context).map(row)).chain([Line::default()]).collect()
+    std::iter::once(heading).chain(keys.bindings(context).iter().map(row)).chain([Line::default()]).collect()
 }

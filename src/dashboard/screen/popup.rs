@@ -37,7 +37,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
         Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
-        Popup::Help { down } => ("keys", help::lines(beneath(model)), *down),
+        Popup::Help { down } => ("keys", help::lines(&model.keys, beneath(model)), *down),
         Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
         Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
         Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),

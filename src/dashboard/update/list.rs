@@ -27,6 +27,25 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
     }
 }
 
+/// Does what a key of the list means.
+pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Expand => expand(model),
+        Command::Flat => flat(model),
+        Command::Archived => archived(model),
+        Command::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
+        Command::Mark => mark(model),
+        Command::MarkAll => mark_all(model),
+        Command::Tag => prompt(model, Asked::Tags),
+        Command::Note => prompt(model, Asked::Note),
+        Command::Archive => return archive(model),
+        Command::Delete => delete(model),
+        Command::Undo => return model.undo.pop().map(Effect::TakeBack).into_iter().collect(),
+        _ => {}
+    }
+    Vec::new()
+}
+
 fn ids(model: &Model) -> Vec<RunId> {
     model.targets().into_iter().map(|run| run.id.clone()).collect()
 }
@@ -45,7 +64,7 @@ fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     Ok(file.path.clone())
 }
 
-pub fn expand(model: &mut Model) {
+fn expand(model: &mut Model) {
     let Ok(path) = expandable(model) else { return };
     let Some(list) = list(model) else { return };
     if !list.expanded.remove(&path) {
@@ -56,7 +75,7 @@ pub fn expand(model: &mut Model) {
     list.selection.keep(crate::dashboard::model::Place::File(path));
 }
 
-pub fn flat(model: &mut Model) {
+fn flat(model: &mut Model) {
     if let Some(list) = list(model) {
         list.flat = !list.flat;
     }
@@ -74,14 +93,14 @@ pub fn reverse(model: &mut Model) {
     }
 }
 
-pub fn archived(model: &mut Model) {
+fn archived(model: &mut Model) {
     let Some(list) = list(model) else { return };
     list.archived = !list.archived;
     let text = if list.archived { "what was put away is shown" } else { "what was put away is hidden" };
     model.report = Some(Report { good: true, text: text.to_owned() });
 }
 
-pub fn mark(model: &mut Model) {
+fn mark(model: &mut Model) {
     let Some(id) = model.run().map(|run| run.id.clone()) else { return };
     if let Some(list) = list(model) {
         if !list.marked.remove(&id) {
@@ -92,7 +111,7 @@ pub fn mark(model: &mut Model) {
 }
 
 /// Marks every run that is shown; where all are, none.
-pub fn mark_all(model: &mut Model) {
+fn mark_all(model: &mut Model) {
     let shown: Vec<RunId> = model.shown_entries().iter().filter_map(|entry| Some(entry.run?.id.clone())).collect();
     let Some(list) = list(model) else { return };
     let before = list.marked.len();
@@ -102,7 +121,7 @@ pub fn mark_all(model: &mut Model) {
     }
 }
 
-pub fn prompt(model: &mut Model, asked: Asked) {
+fn prompt(model: &mut Model, asked: Asked) {
     let runs = model.targets();
     let input = match (asked, &runs[..]) {
         (Asked::Note, [run]) => Input::new(run.annotation.note.clone()),
@@ -142,12 +161,12 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
 }
 
 /// Puts runs away; those that all are away already come back.
-pub fn archive(model: &mut Model) -> Vec<Effect> {
+fn archive(model: &mut Model) -> Vec<Effect> {
     let archived = !model.targets().iter().all(|run| run.annotation.archived);
     vec![Effect::Annotate { runs: ids(model), notation: Notation::Archived(archived) }]
 }
 
-pub fn delete(model: &mut Model) {
+fn delete(model: &mut Model) {
     let runs = model.targets();
     let what = match &runs[..] {
         [run] => format!("Delete {} ({})?", run.label(), run.id),

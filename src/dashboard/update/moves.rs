@@ -17,9 +17,10 @@ pub fn move_selection(model: &mut Model, command: Command) {
         Command::First => isize::MIN,
         _ => isize::MAX,
     };
+    let help_height = crate::dashboard::screen::help_height(&model.keys);
     match &mut model.popup {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
-        Some(Popup::Help { down }) => *down = scrolled(*down, by, crate::dashboard::screen::help_height()),
+        Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
         Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(COLUMNS.len() - 1),
         Some(Popup::Question { .. } | Popup::Prompt { .. } | Popup::Inquiry(_) | Popup::Prediction(_)) => {}

@@ -9,7 +9,7 @@ use crate::dashboard::model::Model;
 use crate::dashboard::tests::fixtures::typical;
 use crate::dashboard::tests::{events, press};
 use crate::dashboard::update::update;
-use crate::dashboard::{keys, tests::hostile::NASTY};
+use crate::dashboard::tests::hostile::NASTY;
 use crate::look::Heard;
 
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 /// Presses keys while a worker answers what is asked.
 pub fn answering(model: &mut Model, keys: &str, album: &Album) {
     for event in events(keys) {
-        if let Some(message) = keys::message(model.context(), &event) {
+        if let Some(message) = model.keys.message(model.context(), &event) {
             let mut effects = update(model, message);
             while let Some(effect) = effects.pop() {
                 effects.extend(match effect {

@@ -1,0 +1,82 @@
+//! Keys that several screens have in common.
+
+use crossterm::event::KeyCode;
+
+use super::{bind, code, control, key};
+use crate::dashboard::keys::Binding;
+use crate::dashboard::message::Command;
+
+pub const LAUNCH: Binding =
+    bind("launch", &[key('r')], "r", Command::Launch, "run", "launch the experiment: a new run");
+
+/// What is done to a run once it has begun.
+pub const OF_A_RUN: &[Binding] = &[
+    bind("stop", &[key('s')], "s", Command::Stop, "stop", "stop the run and keep what it has learnt (asks)"),
+    bind("stop-now", &[key('S')], "S", Command::StopNow, "", "stop the run without saving (asks)"),
+    bind("resume", &[key('u')], "u", Command::Resume, "resume", "take a stopped, failed or lost run up again"),
+];
+
+pub const SORT: Binding = bind("sort", &[key('o')], "o", Command::Sort, "sort", "sort by the next column");
+pub const REVERSE: Binding = bind("reverse", &[key('O')], "O", Command::Reverse, "", "sort the other way round");
+pub const EXPORT: Binding =
+    bind("export", &[key('E')], "E", Command::Export, "export", "export the table: CSV, Markdown, LaTeX, JSON, HTML");
+pub const COMPARE: Binding =
+    bind("compare", &[key('c')], "c", Command::Compare, "compare", "compare all runs, or those that are marked");
+pub const MACHINE: Binding = bind(
+    "machine",
+    &[key('M')],
+    "M",
+    Command::System,
+    "machine",
+    "the machine: GPUs, processor, memory, disk, what each run uses, and the queue",
+);
+pub const FILTER: Binding = bind(
+    "filter",
+    &[key('/')],
+    "/",
+    Command::Filter,
+    "filter",
+    "show only what fits: words, field:value, figure>0.6, -not",
+);
+pub const DATASET: Binding =
+    bind("dataset", &[key('d')], "d", Command::Dataset, "", "look at the pictures that it learns from");
+pub const BACK: Binding = bind(
+    "back",
+    &[code(KeyCode::Esc), key('h'), code(KeyCode::Backspace)],
+    "esc h",
+    Command::Back,
+    "back",
+    "back; clears a filter first",
+);
+
+pub const OPEN_RUN: Binding =
+    bind("open", &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run");
+
+/// Along a list.
+pub const MOVES: &[Binding] = &[
+    bind("up", &[code(KeyCode::Up), key('k')], "↑ k", Command::Up, "", "up"),
+    bind("down", &[code(KeyCode::Down), key('j')], "↓ j", Command::Down, "", "down"),
+    bind("page-up", &[code(KeyCode::PageUp), control('b')], "pgup", Command::PageUp, "", "a page up"),
+    bind("page-down", &[code(KeyCode::PageDown), control('f')], "pgdn", Command::PageDown, "", "a page down"),
+];
+pub const FIRST: Binding =
+    bind("first", &[code(KeyCode::Home), key('g')], "home g", Command::First, "", "to the first");
+pub const LAST: Binding = bind("last", &[code(KeyCode::End), key('G')], "end G", Command::Last, "", "to the last");
+pub const REDRAW: Binding = bind("redraw", &[control('l')], "ctrl-l", Command::Redraw, "", "draw the screen anew");
+pub const SUSPEND: Binding =
+    bind("suspend", &[control('z')], "ctrl-z", Command::Suspend, "", "back to the shell; `fg` returns");
+
+/// What every screen ends with.
+pub const ENDS: &[Binding] = &[
+    bind("help", &[key('?'), code(KeyCode::F(1))], "?", Command::Help, "help", "all keys"),
+    bind(
+        "quit",
+        &[key('q'), control('c')],
+        "q",
+        Command::Quit,
+        "quit",
+        "leave; runs go on, and opening warmstart again shows them live",
+    ),
+    REDRAW,
+    SUSPEND,
+];
