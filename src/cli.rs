@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod compare;
 mod completions;
+mod config;
 mod doctor;
 mod export;
 mod follow;
@@ -117,6 +118,7 @@ enum Verb {
     /// Say what this installation has and what it lacks
     Doctor,
     Completions(completions::Arguments),
+    Config(config::Arguments),
 }
 
 /// What a script learns from the end of the program; documented under `--help`.
@@ -186,6 +188,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Resul
         Some(Verb::Export(arguments)) => export::export(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::VerifyResume(arguments)) => verify_resume::verify_resume(context, &arguments),
+        Some(Verb::Config(arguments)) => config::config(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),
     }

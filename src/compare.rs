@@ -21,7 +21,7 @@ mod text;
 mod value;
 
 pub use self::column::Column;
-pub use self::config::fields as config_fields;
+pub use self::config::{differing as config_differing, fields as config_fields, value as config_value};
 pub use self::figures::{Figures, Metric};
 pub use self::gain::Gain;
 pub use self::options::{At, Baseline, Columns, Options, Selection};

@@ -5,9 +5,11 @@ mod app;
 mod chart;
 mod effect;
 mod format;
+mod fuzzy;
 mod judge;
 mod keys;
 mod machine;
+mod memory;
 mod message;
 mod model;
 mod paths;
@@ -21,26 +23,44 @@ mod theme;
 mod update;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::look::Pixels;
 
+use crate::config::{self, Keys};
+
 use self::app::{App, Settings};
 use self::effect::Folders;
+pub use self::keys::KeyMistake;
 use self::message::{Command, Message};
-use self::terminal::Session;
+use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
 
 pub use self::model::{Along, Detail, Drawn, Quantity};
 pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
+
+/// What the columns of the list of experiments are called.
+pub fn column_names() -> impl Iterator<Item = &'static str> {
+    model::COLUMNS.into_iter().map(|(_, name)| name)
+}
+
+/// Those that are shown until somebody chooses others.
+pub fn usual_columns() -> Vec<&'static str> {
+    model::ColumnId::usual().into_iter().map(model::ColumnId::title).collect()
+}
+
+/// What is wrong with other keys for actions.
+pub fn key_mistakes(chosen: &BTreeMap<String, Keys>) -> Vec<KeyMistake> {
+    keys::Keymap::rebound(chosen).err().unwrap_or_default()
+}
 
 /// What the command line says to the dashboard.
 #[derive(Debug, Clone)]
@@ -51,6 +71,8 @@ pub struct Options {
     pub checkpoints: PathBuf,
     /// Draw with ASCII alone.
     pub ascii: bool,
+    /// The user's settings, or what is wrong with them.
+    pub settings: config::Loaded,
 }
 
 /// A picture as lines for the terminal that stdout is, as large as it fits there.
@@ -68,17 +90,19 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("the event loop does not start")?;
     let settings = Settings {
-        look: Look::from_env(options.ascii),
+        look: Look::from_env(options.ascii || options.settings.config.ascii).with_theme(options.settings.config.theme),
+        config: options.settings,
         zone: TimeZone::system(),
         folders: Folders {
             experiments: options.experiments,
             checkpoints: options.checkpoints,
             exports: std::env::current_dir().context("the current folder cannot be found")?,
+            state: config::state_file(),
         },
     };
     let farewell = runtime.block_on(async {
         let (session, terminal) = Session::begin().context("the terminal cannot be used")?;
-        let app = App::new(terminal, EventStream::new(), session, settings);
+        let app = App::new(terminal, TerminalKeys::new(), session, settings);
         terminal::watch_for_loss(app.sender());
         watch_signals(&app.sender())?;
         app.run().await

@@ -3,7 +3,9 @@
 pub mod actions;
 pub mod cli;
 pub mod compare;
+pub mod config;
 pub mod dashboard;
+pub mod edit;
 pub mod failure;
 pub mod look;
 mod monitor;

@@ -26,5 +26,8 @@ mod plot;
 #[path = "cli/prefetch.rs"]
 mod prefetch;
 #[cfg(test)]
+#[path = "cli/settings.rs"]
+mod settings;
+#[cfg(test)]
 #[path = "cli/training.rs"]
 mod training;

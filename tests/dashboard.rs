@@ -2,6 +2,9 @@
 //! terminal back however it ends.
 
 #[cfg(test)]
+#[path = "dashboard/editor.rs"]
+mod editor;
+#[cfg(test)]
 #[path = "dashboard/pty.rs"]
 mod pty;
 
@@ -247,6 +250,7 @@ fn stand_in_that_panics() {
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,
+        settings: warmstart::config::Loaded::default(),
     };
     warmstart::dashboard::run(options).unwrap();
 }

@@ -1,7 +1,7 @@
 //! `warmstart` without a command.
 
 use super::{Context, Exit, list, output};
-use crate::dashboard;
+use crate::{config, dashboard};
 
 const GO_ON: &str = "\
 There is no terminal here to open the dashboard in. From a script:
@@ -14,7 +14,7 @@ There is no terminal here to open the dashboard in. From a script:
 pub fn open(context: &Context, ascii: bool) -> anyhow::Result<Exit> {
     if !context.json && dashboard::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
-        dashboard::run(dashboard::Options { experiments, checkpoints, ascii })?;
+        dashboard::run(dashboard::Options { experiments, checkpoints, ascii, settings: config::load() })?;
         return Ok(Exit::Done);
     }
     let exit = list::list(context)?;

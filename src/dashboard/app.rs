@@ -3,13 +3,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::Event;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::Backend;
@@ -18,12 +19,15 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
 use super::effect::{Effect, Effects, Folders};
+use super::memory::{Keeper, Memory};
 use super::message::{Message, Report};
 use super::model::Model;
+use super::terminal::{Ended, Keyboard};
 use super::theme::Look;
 use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
+use crate::config::Loaded;
 
 /// Between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(100);
@@ -42,6 +46,10 @@ pub trait Host {
     async fn ready(&self);
     /// Hands the terminal back to the shell until it is given again; false where there is no shell.
     fn suspend(&mut self) -> io::Result<bool>;
+    /// Opens a file in the user's editor and comes back when that ends. The error says why it did not open.
+    fn edit(&mut self, path: &Path) -> Result<Ended, String>;
+    /// Rings the terminal's bell, after the frame on its way.
+    fn bell(&mut self) -> io::Result<()>;
     /// Hands a text to the terminal's clipboard, after the frame on its way.
     fn copy(&mut self, text: &str) -> io::Result<()>;
 }
@@ -52,6 +60,8 @@ pub struct Settings {
     pub folders: Folders,
     pub look: Look,
     pub zone: TimeZone,
+    /// The user's settings, or what is wrong with them.
+    pub config: Loaded,
 }
 
 /// What must be drawn, and how soon.
@@ -80,21 +90,24 @@ pub struct App<B: Backend, I, H> {
     wake: Sender<()>,
     dirty: Dirty,
     drawn: Instant,
+    keeper: Keeper,
 }
 
 impl<B, I, H> App<B, I, H>
 where
     B: Backend<Error: Send + Sync + 'static>,
-    I: Stream<Item = io::Result<Event>> + Unpin,
+    I: Keyboard,
     H: Host,
 {
     pub fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let demand = Arc::new(Demand::default());
-        let Settings { folders, look, zone } = settings;
+        let Settings { folders, look, zone, config } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
-        let model = Model::new(folders.experiments.clone(), look, zone);
+        let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
+        let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
+        let keeper = Keeper::begin(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
             terminal,
@@ -108,6 +121,7 @@ where
             wake,
             dirty: Dirty::Now,
             drawn: Instant::now(),
+            keeper,
         }
     }
 
@@ -130,6 +144,9 @@ where
             }
             self.drain(&mut effects).await;
             self.tell_watcher();
+            if let Some(memory) = self.keeper.news(&self.model) {
+                effects.insert(0, Effect::Remember(Box::new(memory)));
+            }
             // ===== Act: what concerns the terminal here, all else on its own thread. =====
             for effect in effects {
                 match effect {
@@ -139,6 +156,8 @@ where
                     }
                     Effect::Repaint => self.terminal.clear()?,
                     Effect::Suspend => self.suspend()?,
+                    Effect::Edit(path) => self.edit(path)?,
+                    Effect::Bell => self.host.bell()?,
                     Effect::Copy(text) => self.host.copy(&text)?,
                     effect => self.effects.ask(effect),
                 }
@@ -236,6 +255,16 @@ where
         self.terminal.draw(|frame| screen::draw(frame, &self.model))?;
         self.dirty = Dirty::No;
         self.drawn = Instant::now();
+        Ok(())
+    }
+
+    /// Opens a file in the user's editor; what came of it is told when the file was read again.
+    fn edit(&mut self, path: PathBuf) -> anyhow::Result<()> {
+        self.input.pause();
+        let ended = self.host.edit(&path);
+        self.terminal.clear()?;
+        self.dirty = Dirty::Now;
+        self.effects.ask(Effect::Edited { path, ended });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What `update` wants done, and the one place that does it. Effects run in order on a thread of their own, so that a
 //! slow disk never holds up a key.
 
+mod experiments;
 mod notes;
 mod workers;
 
@@ -17,12 +18,15 @@ use warmstart_schema::look::Ask;
 use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
+pub use self::experiments::Writing;
 pub use self::notes::Notation;
 use self::workers::Workers;
 use super::machine::{Meter, Workers as TrainingWorkers};
+use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::{Album, Undo};
 use super::paths;
+use super::terminal::Ended;
 use crate::actions;
 use crate::predict::Subject;
 use crate::store::{ExperimentFile, Run, worker_log_tail};
@@ -74,8 +78,23 @@ pub enum Effect {
         run: RunId,
         subject: Subject,
     },
+    /// Reads an experiment file of which a field shall change.
+    ReadExperiment(PathBuf),
+    /// Writes an experiment file, anew or in the place of what was read.
+    WriteExperiment(Box<Writing>),
     /// Looks how a typed path goes on.
     CompletePath(String),
+    /// Opens a file in the user's editor.
+    Edit(PathBuf),
+    /// The editor is closed: what the file is worth now.
+    Edited {
+        path: PathBuf,
+        ended: Result<Ended, String>,
+    },
+    /// Writes down what was chosen on screen.
+    Remember(Box<Memory>),
+    /// Rings the terminal's bell.
+    Bell,
     /// Back to the shell until it brings the dashboard to the front again.
     Suspend,
     /// Draw everything anew.
@@ -90,6 +109,8 @@ pub struct Folders {
     pub checkpoints: PathBuf,
     /// Where exports are written.
     pub exports: PathBuf,
+    /// The file that remembers what was chosen on screen.
+    pub state: Option<PathBuf>,
 }
 
 /// Hands effects to their thread.
@@ -178,12 +199,29 @@ fn perform(effect: Effect, folders: &Folders, workers: &mut Workers) -> Option<M
             workers.predict(ticket, &run, subject);
             return None;
         }
+        Effect::Remember(memory) => {
+            // Whatever keeps it from the disk, the dashboard goes on.
+            let _ = folders.state.as_ref().map(|path| memory.write(path));
+            return None;
+        }
+        Effect::Edited { path, ended } => return Some(Message::Report(experiments::edited(&path, ended))),
+        Effect::ReadExperiment(path) => {
+            let text = experiments::read(&path);
+            return Some(Message::ExperimentRead { path, text });
+        }
+        Effect::WriteExperiment(writing) => return Some(experiments::write(&writing)),
         Effect::CompletePath(typed) => {
             let (longer, candidates) = paths::completed(&typed);
             return Some(Message::Completed { typed, longer, candidates });
         }
         // These are about the terminal, or have a thread of their own.
-        Effect::ReadMachine(_) | Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Leave => return None,
+        Effect::ReadMachine(_)
+        | Effect::Bell
+        | Effect::Copy(_)
+        | Effect::Edit(_)
+        | Effect::Suspend
+        | Effect::Repaint
+        | Effect::Leave => return None,
     };
     let report = match result {
         Ok(text) => Report { good: true, text },

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
 /// What stands for a figure that is not there yet.
@@ -80,6 +81,12 @@ pub fn rate(value: f64) -> String {
 /// A path as it can be shown: names of files are anybody's.
 pub fn path(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
+}
+
+/// A problem of a file on one line.
+pub fn problem(problem: &Problem) -> String {
+    let lines = [Some(Problem { excerpt: None, help: None, ..problem.clone() }.to_string()), problem.help.clone()];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// `1 run`, `2 runs`.

@@ -1,5 +1,7 @@
 //! The one table of keys: dispatch, the foot of the screen and the help all read it.
 
+mod name;
+mod rebound;
 mod table;
 
 use std::borrow::Cow;
@@ -7,6 +9,7 @@ use std::borrow::Cow;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tui_input::InputRequest;
 
+pub use self::rebound::KeyMistake;
 use super::message::{Command, Message};
 
 /// Who gets the next key.
@@ -30,12 +33,18 @@ pub enum Context {
     Question,
     /// A format is being chosen.
     Export,
+    /// Something is searched in the palette.
+    Palette,
+    /// A value of an experiment file is typed.
+    Editor,
+    /// Two experiments stand side by side.
+    Difference,
     /// A text is being read: help, or a broken file's problems.
     Reading,
 }
 
 impl Context {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Experiments,
         Self::Run,
         Self::Log,
@@ -48,8 +57,35 @@ impl Context {
         Self::Inquiry,
         Self::Question,
         Self::Export,
+        Self::Palette,
+        Self::Editor,
+        Self::Difference,
         Self::Reading,
     ];
+}
+
+impl Context {
+    /// What a place is called where keys are chosen for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Experiments => "experiments",
+            Self::Run => "run",
+            Self::Log => "log",
+            Self::Compare => "compare",
+            Self::System => "machine",
+            Self::Dataset => "dataset",
+            Self::Filter => "filter",
+            Self::Prompt => "prompt",
+            Self::Columns => "columns",
+            Self::Inquiry => "inquiry",
+            Self::Question => "question",
+            Self::Export => "export",
+            Self::Palette => "palette",
+            Self::Editor => "editor",
+            Self::Difference => "difference",
+            Self::Reading => "reading",
+        }
+    }
 }
 
 /// A key, or a key with control.
@@ -116,7 +152,7 @@ impl Keymap {
 }
 
 fn is_typing(context: Context) -> bool {
-    matches!(context, Context::Filter | Context::Prompt | Context::Inquiry)
+    matches!(context, Context::Filter | Context::Prompt | Context::Inquiry | Context::Palette | Context::Editor)
 }
 
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {

@@ -60,6 +60,16 @@ pub enum Message {
         longer: String,
         candidates: Vec<String>,
     },
+    /// An experiment file whose field shall change, as it was read.
+    ExperimentRead {
+        path: PathBuf,
+        text: Result<String, String>,
+    },
+    /// An experiment file was written.
+    ExperimentWritten {
+        path: PathBuf,
+        report: Report,
+    },
     /// An effect came to its end.
     Report(Report),
     /// Time passed while something runs.
@@ -163,6 +173,19 @@ pub enum Command {
     Export,
     Comparison(Comparison),
     Filter,
+    Palette,
+    /// A field of the experiment's file, in a new file or in place.
+    Change,
+    /// A new file, or the file itself.
+    Destination,
+    /// Between the value and the new file's name.
+    OtherText,
+    /// The experiment's file in the editor.
+    Edit,
+    /// Two experiments side by side.
+    Difference,
+    /// All of their fields, or those that differ.
+    AllFields,
     Help,
     Quit,
     Redraw,

@@ -3,8 +3,11 @@
 mod charts;
 mod comparison;
 mod dataset;
+mod difference;
+mod editor;
 mod entry;
 mod listing;
+mod palette;
 mod popup;
 mod selection;
 mod system;
@@ -19,14 +22,18 @@ use warmstart_schema::run::RunId;
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::dataset::{Album, COLUMNS as DATASET_COLUMNS, DatasetPane, DatasetView, Opened, PAGE as DATASET_PAGE};
+pub use self::difference::{Difference, DifferenceRow};
+pub use self::editor::{Destination, Draft, Editor, Focus, Source};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
+pub use self::palette::{Candidate, Palette, Purpose, Target};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
 pub use self::system::SystemView;
 use super::keys::{Context, Keymap};
 use super::message::{Catalogue, Report};
 use super::theme::Look;
+use crate::config::{Config, Loaded};
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
 use crate::trash::Trashed;
@@ -53,6 +60,8 @@ pub struct Model {
     pub report: Option<Report>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
+    /// An experiment file that was written and is selected once it is in the list.
+    pub awaited: Option<PathBuf>,
     /// Whether a reading of the machine is on its way.
     pub reads_machine: bool,
     /// Of what was asked of a worker: an answer to an older question is void.
@@ -60,7 +69,10 @@ pub struct Model {
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
+    /// How charts are smoothed until something else is chosen.
+    pub detail: Detail,
     pub keys: Keymap,
+    pub config: Config,
     pub zone: TimeZone,
     pub experiments: PathBuf,
 }
@@ -204,14 +216,33 @@ impl Model {
             report: None,
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
+            awaited: None,
             reads_machine: false,
             tickets: 0,
             now: 0.0,
             look,
+            detail: Detail::default(),
             keys: Keymap::default(),
+            config: Config::default(),
             zone,
             experiments,
         }
+    }
+
+    /// As somebody chose it; what is wrong with the choice is told, and the defaults hold.
+    pub fn with_config(mut self, loaded: Loaded) -> Self {
+        let Loaded { config, problems, .. } = loaded;
+        // A configuration was read with these keys checked.
+        self.keys = Keymap::rebound(&config.keys).unwrap_or_default();
+        if let Screen::Experiments(list) = &mut self.open {
+            list.choose(config.columns.as_deref(), config.sort.as_deref());
+        }
+        self.config = config;
+        if let Some(problem) = problems.first() {
+            let text = format!("the defaults are used: {}", crate::dashboard::format::problem(problem));
+            self.report = Some(Report { good: false, text });
+        }
+        self
     }
 
     /// Who gets the next key.
@@ -223,14 +254,24 @@ impl Model {
             (Some(Popup::Columns { .. }), _) => Context::Columns,
             (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => Context::Reading,
             (Some(Popup::Inquiry(_)), _) => Context::Inquiry,
+            (Some(Popup::Palette(_)), _) => Context::Palette,
+            (Some(Popup::Editor(_)), _) => Context::Editor,
+            (Some(Popup::Difference(_)), _) => Context::Difference,
             (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => Context::Filter,
             (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,
-            (None, Screen::Experiments(_)) => Context::Experiments,
-            (None, Screen::Compare(_)) => Context::Compare,
-            (None, Screen::System(_)) => Context::System,
-            (None, Screen::Dataset(_)) => Context::Dataset,
-            (None, Screen::Run(view)) if view.pane == Pane::Charts => Context::Run,
-            (None, Screen::Run(_)) => Context::Log,
+            (None, _) => self.context_beneath(),
+        }
+    }
+
+    /// The open screen's own context, whatever stands in front of it.
+    pub fn context_beneath(&self) -> Context {
+        match &self.open {
+            Screen::Experiments(_) => Context::Experiments,
+            Screen::Compare(_) => Context::Compare,
+            Screen::System(_) => Context::System,
+            Screen::Dataset(_) => Context::Dataset,
+            Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
+            Screen::Run(_) => Context::Log,
         }
     }
 

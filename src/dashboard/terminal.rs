@@ -1,10 +1,14 @@
 //! The real terminal: entering and leaving it, frames that never wait for it, and noticing that it is gone.
 
+mod editor;
+mod foreground;
 mod frames;
+mod keyboard;
 mod lost;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use crossterm::Command;
 use crossterm::clipboard::CopyToClipboard;
@@ -17,7 +21,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getsid};
 use ratatui::Terminal;
 
+pub use self::foreground::Ended;
 pub use self::frames::{Frames, QuietBackend};
+pub use self::keyboard::{Keyboard, TerminalKeys};
 pub use self::lost::watch as watch_for_loss;
 use super::app::Host;
 
@@ -77,6 +83,22 @@ impl Host for Session {
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
         enter()?;
         stopped.map(|()| true).map_err(Into::into)
+    }
+
+    fn edit(&mut self, path: &Path) -> Result<Ended, String> {
+        let mut command = editor::command(path)?;
+        self.frames.settle();
+        leave();
+        let ended = foreground::run(&mut command);
+        let name = command.get_program().to_string_lossy();
+        let entered = enter().map_err(|error| format!("the terminal does not come back: {error}"));
+        let ended = ended
+            .map_err(|error| format!("the editor `{name}` cannot be started: {error}; EDITOR or VISUAL names another"));
+        entered.and(ended)
+    }
+
+    fn bell(&mut self) -> io::Result<()> {
+        self.frames.send(vec![0x07])
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {

@@ -4,11 +4,14 @@ mod charts;
 mod commands;
 mod comparison;
 mod dataset;
+mod editor;
 mod fetching;
 pub mod fixtures;
 mod hostile;
 mod listing;
 mod machine;
+mod memory;
+mod palette;
 mod screens;
 mod sizes;
 mod styles;
@@ -72,6 +75,9 @@ fn events(keys: &str) -> Vec<Event> {
                 "pgup" | "pageup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),
+                "space" => (KeyCode::Char(' '), KeyModifiers::NONE, end + 1),
+                "ctrl-p" => (KeyCode::Char('p'), KeyModifiers::CONTROL, end + 1),
+                "ctrl-u" => (KeyCode::Char('u'), KeyModifiers::CONTROL, end + 1),
                 "ctrl-z" => (KeyCode::Char('z'), KeyModifiers::CONTROL, end + 1),
                 other => panic!("no key {other}"),
             },

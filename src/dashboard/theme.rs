@@ -9,6 +9,7 @@ use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
 pub use self::palette::{HALF, Palette};
+use crate::config::Theme as Choice;
 
 /// Bytes that one cell may hold. Families of emoji need 25; a tower of combining marks has no end.
 const HEAVIEST: usize = 32;
@@ -36,6 +37,15 @@ impl Look {
         let plain_font = ["linux", "dumb"].contains(&term.as_str()) || term.starts_with("vt");
         let palette = Palette::from_env();
         Self { ascii: ascii || !utf8 || plain_font, colour: var("NO_COLOR").is_none(), palette }
+    }
+
+    /// With the colours that somebody chose; what the terminal cannot show stays hidden.
+    pub fn with_theme(self, theme: Choice) -> Self {
+        match theme {
+            Choice::Mono => Self { colour: false, ..self },
+            Choice::Sixteen => Self { palette: Palette::Sixteen, ..self },
+            Choice::Auto | Choice::Dark | Choice::Light => self,
+        }
     }
 
     /// Translates a finished frame into what the terminal can show.

@@ -4,11 +4,15 @@ mod ask;
 mod charts;
 mod comparison;
 mod dataset;
+mod difference;
+mod editor;
 pub mod list;
 mod moves;
 mod news;
+mod palette;
 
 use tui_input::{Input, InputRequest};
+use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 use super::effect::Effect;
@@ -38,7 +42,16 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             text::line(&pasted, most).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
-        Message::Experiments(catalogue) => model.take_catalogue(catalogue),
+        Message::Experiments(catalogue) => {
+            model.take_catalogue(catalogue);
+            palette::select_awaited(model);
+        }
+        Message::ExperimentRead { path, text } => editor::read(model, path, text),
+        Message::ExperimentWritten { path, report } => {
+            model.awaited = report.good.then_some(path);
+            model.report = Some(report);
+            palette::select_awaited(model);
+        }
         Message::Done { undo, changes, report } => list::take_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
         Message::Machine(machine) => return take_machine(model, machine),
@@ -83,6 +96,14 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Complete => return dataset::complete(model),
         Command::Filter => begin_filter(model),
         Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
+        Command::Change => return editor::begin(model),
+        Command::Edit => {
+            return ask::experiment_file(model).map(|file| Effect::Edit(file.path.clone())).into_iter().collect();
+        }
+        Command::Destination | Command::OtherText => editor::turn(model, command),
+        Command::Difference => return difference::begin(model),
+        Command::AllFields => difference::toggle(model),
+        Command::Palette => model.popup = Some(Popup::Palette(model.palette())),
         Command::Help => model.popup = Some(Popup::Help { down: 0 }),
         Command::Quit => return vec![Effect::Leave],
         Command::Redraw => return vec![Effect::Repaint],
@@ -180,8 +201,14 @@ fn open(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
-    show(model, Screen::Run(RunView { id: id.clone(), charts: ChartView::default(), pane: Pane::Charts }));
-    vec![Effect::ReadWorkerLog(id)]
+    vec![show_run(model, id)]
+}
+
+/// Opens a run over what is open.
+fn show_run(model: &mut Model, id: RunId) -> Effect {
+    let charts = ChartView::with(model.detail);
+    show(model, Screen::Run(RunView { id: id.clone(), charts, pane: Pane::Charts }));
+    Effect::ReadWorkerLog(id)
 }
 
 /// What there is to say of the selected experiment when it has no run to open.
@@ -238,6 +265,11 @@ fn accept(model: &mut Model) -> Vec<Effect> {
     if let Some(Popup::Inquiry(_)) = model.popup {
         return dataset::accept(model);
     }
+    match model.popup {
+        Some(Popup::Palette(_)) => return palette::accept(model),
+        Some(Popup::Editor(_)) => return editor::accept(model),
+        _ => {}
+    }
     if let Some(effects) = list::accept(model) {
         return effects;
     }
@@ -280,9 +312,14 @@ fn begin_filter(model: &mut Model) {
 }
 
 fn type_text(model: &mut Model, request: InputRequest) {
-    if let Some(Popup::Prompt { input, .. }) = &mut model.popup {
-        input.handle(request);
-        return;
+    match &mut model.popup {
+        Some(Popup::Prompt { input, .. }) => {
+            input.handle(request);
+            return;
+        }
+        Some(Popup::Palette(palette)) => return palette.handle(request),
+        Some(Popup::Editor(editor)) => return editor.handle(request),
+        _ => {}
     }
     if let (None, Screen::Dataset(_)) = (&model.popup, &model.open)
         && dataset::refusal(model, Command::Number).is_none()

@@ -15,8 +15,8 @@ use warmstart_schema::run::{RunDir, RunId};
 use warmstart_schema::state::Outcome;
 
 use super::say;
-use crate::cli;
 use crate::store::{Run, Runs, Watcher};
+use crate::{cli, config};
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -43,7 +43,8 @@ pub fn send(root: &Path, id: &RunId) {
 }
 
 fn command() -> Option<String> {
-    std::env::var("WARMSTART_NOTIFY").ok().filter(|command| !command.trim().is_empty())
+    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| config::load().config.notify);
+    chosen.filter(|command| !command.trim().is_empty())
 }
 
 /// What is told; a run that was stopped by hand is no news to whoever did it.

@@ -41,6 +41,8 @@ impl Place {
         command.env("WARMSTART_EXPERIMENTS", root.join("experiments"));
         command.env("WARMSTART_CHECKPOINTS", self.checkpoints());
         command.env("WARMSTART_WORKER", root.join("tests/data/worker.sh"));
+        // Nobody's own settings.
+        command.env("XDG_CONFIG_HOME", self.folder.path().join("config")).env_remove("WARMSTART_NOTIFY");
         command.env("RUST_BACKTRACE", "1").env_remove("NO_COLOR").env_remove("STAND_IN").env_remove("HF_HOME");
         command
     }

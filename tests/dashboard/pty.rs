@@ -98,6 +98,14 @@ impl Pty {
         for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE", "WARMSTART_EXPERIMENTS", "WARMSTART_CHECKPOINTS"] {
             command.env_remove(name);
         }
+        for name in ["VISUAL", "EDITOR"] {
+            if command.get_env(name).is_some_and(|value| env::var_os(name).as_deref() == Some(value)) {
+                command.env_remove(name);
+            }
+        }
+        // Neither anybody's own settings, nor what other tests chose on screen.
+        command.env("XDG_CONFIG_HOME", folder.path().join("config"));
+        command.env("XDG_STATE_HOME", folder.path().join("state"));
         command.env("LANG", "C.UTF-8");
         command.env("TERM", "xterm-256color");
         if command.get_env("WARMSTART_WORKER").is_none() {

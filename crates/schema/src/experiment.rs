@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, Weights};
-pub use self::parse::{Problem, load, parse, parse_with};
+pub use self::parse::{Problem, load, parse, parse_with, read_strict};
 use crate::architecture::Backbone;
 use crate::catalog::DatasetName;
 

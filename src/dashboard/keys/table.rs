@@ -30,6 +30,9 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Inquiry => popups::INQUIRY,
         Context::Question => popups::QUESTION,
         Context::Export => popups::EXPORT,
+        Context::Palette => popups::PALETTE,
+        Context::Editor => popups::EDITOR,
+        Context::Difference => popups::DIFFERENCE,
         Context::Reading => popups::READING,
     }
 }

@@ -138,6 +138,24 @@ impl Detail {
         }
     }
 
+    /// What the state file calls it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Points => "points",
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Strong => "strong",
+        }
+    }
+
+    /// The one of that key.
+    pub fn named(key: &str) -> Option<Self> {
+        [Self::Epochs, Self::Points, Self::Light, Self::Medium, Self::Strong]
+            .into_iter()
+            .find(|detail| detail.key() == key)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Epochs => "",
@@ -198,6 +216,11 @@ impl<'a> Drawn<'a> {
 }
 
 impl ChartView {
+    /// Nothing chosen but how much is shown of what happened within epochs.
+    pub fn with(detail: Detail) -> Self {
+        Self { detail, ..Self::default() }
+    }
+
     /// Nothing chosen, of a run as it is now.
     pub fn of(run: &Run) -> Self {
         let mut view = Self::default();

@@ -107,6 +107,20 @@ struct MadeFrom {
 }
 
 impl Listing {
+    /// Other columns and another order to begin with, by their names; a dash sorts the other way round.
+    pub fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
+        if let Some(names) = columns {
+            self.columns = names.iter().filter_map(|name| ColumnId::named(name)).collect();
+            self.columns.sort_unstable();
+            self.columns.dedup();
+        }
+        if let Some(sort) = sort {
+            let name = sort.strip_prefix('-');
+            self.sort = ColumnId::named(name.unwrap_or(sort));
+            self.reversed = name.is_some();
+        }
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.keys.is_empty()
@@ -137,6 +151,12 @@ impl Listing {
     pub fn select(&mut self, index: usize) {
         self.selection.select(&self.rows.places, index);
         self.rows.selected = self.selection.index(&self.rows.places);
+    }
+
+    /// Selects this row; false where it is not among them.
+    pub fn select_place(&mut self, place: &Place) -> bool {
+        let index = self.rows.places.iter().position(|other| other == place);
+        index.map(|index| self.select(index)).is_some()
     }
 
     /// Sorts by the next of the shown columns; after the last one in the list's own order.

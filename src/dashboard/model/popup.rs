@@ -5,7 +5,7 @@ use warmstart_schema::look::Pixels;
 use warmstart_schema::prediction::ClassProbability;
 use warmstart_schema::run::RunId;
 
-use super::Asked;
+use super::{Asked, Difference, Editor, Palette};
 use crate::dashboard::effect::Effect;
 
 /// What stands in front of the screen.
@@ -39,6 +39,11 @@ pub enum Popup {
     },
     /// Something is being typed.
     Inquiry(Inquiry),
+    Palette(Palette),
+    /// A value of an experiment file is typed.
+    Editor(Box<Editor>),
+    /// Two experiments side by side.
+    Difference(Difference),
     Prediction(Prediction),
 }
 

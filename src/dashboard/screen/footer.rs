@@ -57,7 +57,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model) {
     let context = model.context();
     let works = |binding: &&Binding| !binding.word.is_empty() && refusal(model, binding.command).is_none();
     let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
-    let is_pinned = |binding: &Binding| matches!(binding.command, Command::Help | Command::Quit);
+    let is_pinned = |binding: &Binding| matches!(binding.command, Command::Palette | Command::Help | Command::Quit);
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
     while width(&shown) > usize::from(area.width) {
         // The help has them all.

@@ -11,12 +11,15 @@ use ratatui::text::{Line, Span};
 use crate::dashboard::keys::{Binding, Context, Keymap};
 use crate::dashboard::theme::THEME;
 
-const SECTIONS: [(Context, &str); 8] = [
+const SECTIONS: [(Context, &str); 11] = [
     (Context::Experiments, "experiments"),
     (Context::Run, "run"),
     (Context::Log, "run: log"),
     (Context::Compare, "compare"),
+    (Context::System, "machine"),
     (Context::Dataset, "dataset"),
+    (Context::Palette, "while searching"),
+    (Context::Editor, "while changing a field"),
     (Context::Filter, "while typing a filter"),
     (Context::Inquiry, "while typing a number or a path"),
     (Context::Export, "while choosing a format"),

@@ -8,7 +8,10 @@
 //! ```
 //! What stands in front of the screen, bordered because it competes with it.
 
+mod difference;
+mod editor;
 mod inquiry;
+mod palette;
 mod prediction;
 
 use ratatui::Frame;
@@ -21,8 +24,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{help, paint};
 use crate::compare::Format;
 use crate::dashboard::format::plural;
-use crate::dashboard::keys::Context;
-use crate::dashboard::model::{Asked, COLUMNS, ColumnId, Model, Pane, Popup, Screen};
+use crate::dashboard::model::{Asked, COLUMNS, ColumnId, Model, Popup, Screen};
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::list;
 
@@ -37,8 +39,11 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
         Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
-        Popup::Help { down } => ("keys", help::lines(&model.keys, beneath(model)), *down),
+        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath()), *down),
         Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
+        Popup::Editor(editor) => return editor::draw(frame, area, editor),
+        Popup::Difference(difference) => return difference::draw(frame, area, difference),
+        Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
         Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
         Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
     };
@@ -121,18 +126,6 @@ fn columns(model: &Model, chosen: usize) -> Vec<Line<'static>> {
         Line::styled(format!("[{mark}] {title:<12}"), style)
     };
     COLUMNS.iter().enumerate().map(row).collect()
-}
-
-/// The screen's own context, popup or not.
-fn beneath(model: &Model) -> Context {
-    match &model.open {
-        Screen::Experiments(_) => Context::Experiments,
-        Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
-        Screen::Run(_) => Context::Log,
-        Screen::Compare(_) => Context::Compare,
-        Screen::System(_) => Context::System,
-        Screen::Dataset(_) => Context::Dataset,
-    }
 }
 
 fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: usize) {

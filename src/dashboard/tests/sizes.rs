@@ -9,7 +9,7 @@ use super::{drawn, press, text};
 use crate::dashboard::model::Model;
 
 /// Keys that lead to every screen and popup.
-const PLACES: [&str; 24] = [
+const PLACES: [&str; 28] = [
     "",
     "G",
     "jj<enter>",
@@ -34,6 +34,10 @@ const PLACES: [&str; 24] = [
     "jjs",
     "E",
     "/e",
+    ":",
+    ":st",
+    "jjy",
+    "jjyl<enter>d",
 ];
 
 fn sizes() -> impl Iterator<Item = (u16, u16)> {
@@ -119,7 +123,7 @@ fn random_keys_on_datasets() {
 
 #[test]
 fn random_keys() {
-    const KEYS: &[u8] = b"v|.t*AUDnjkhlgGraspSuocOE/?yn qexm+-[],.0123567dtbwYM";
+    const KEYS: &[u8] = b"v|.t*AUDnjkhlgGraspSuocOE/?yn qexm+-[],.0123567dtbwYM:yC";
     for make in [typical, hostile] {
         let (mut model, mut random) = (make(), SplitMix64::new(7));
         for step in 0..20_000 {

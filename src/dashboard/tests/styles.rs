@@ -39,7 +39,8 @@ fn the_selected_row_alone_is_reversed_with_and_without_colour() {
 
 #[test]
 fn without_colour_no_cell_has_any_and_text_and_weight_are_the_same() {
-    for keys in ["jj", "jj<enter>", "jjjjj<enter>", "c", "?", "jjs", "E", "/x"] {
+    for keys in ["jj", "jj<enter>", "jjjjj<enter>", "c", "?", "jjs", "E", "/x", ":stop", "jjylite", "jjjjyfine<enter>d"]
+    {
         let mut model = typical();
         press(&mut model, keys);
         let coloured = drawn(&model, 120, 40);

@@ -15,6 +15,7 @@ use warmstart_schema::run::RunDir;
 use self::glass::{Glass, Keys, NoHost};
 use super::fixtures::{DONE, LIVE, data, id};
 use super::{events, text};
+use crate::config::Loaded;
 use crate::dashboard::app::{App, Settings};
 use crate::dashboard::effect::Folders;
 use crate::dashboard::theme::{Look, Palette};
@@ -79,7 +80,12 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     copy(&data().join("experiments"), &below("experiments"));
     copy(&data().join("runs"), &below("runs"));
     fs::create_dir(below("exports")).unwrap();
-    let folders = Folders { experiments: below("experiments"), checkpoints: below("runs"), exports: below("exports") };
+    let folders = Folders {
+        experiments: below("experiments"),
+        checkpoints: below("runs"),
+        exports: below("exports"),
+        state: Some(below("state.json")),
+    };
     let (keys, input) = unbounded_channel();
     let glass = Glass::new(100, 30);
     let user = User { keys, glass: glass.clone(), folders: folders.clone(), _root: root };
@@ -89,6 +95,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
             folders,
             look: Look { ascii: false, colour: true, palette: Palette::True },
             zone: TimeZone::UTC,
+            config: Loaded::default(),
         };
         let app = App::new(ratatui::Terminal::new(glass).unwrap(), Keys(input), NoHost, settings);
         let (farewell, _kept) = tokio::join!(app.run(), async {

@@ -17,7 +17,11 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             let nothing = model.run().is_none() && model.selected_entry().is_none();
             nothing.then(|| "nothing is selected".to_owned())
         }
-        Command::Launch => launchable(model).err(),
+        Command::Edit => experiment_file(model).err(),
+        Command::Launch | Command::Change => launchable(model).err(),
+        Command::Difference => {
+            super::difference::target(model).is_none().then(|| "there is no experiment here to compare".to_owned())
+        }
         Command::LaunchAll => model.groups.is_empty().then(|| "there is no experiment to launch".to_owned()),
         // The question says which of them can be.
         Command::Stop | Command::StopNow if model.targets().len() > 1 => None,
@@ -61,12 +65,21 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
 
 /// The experiment that a launch here would start.
 fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
-    let file = match &model.open {
+    let file = experiment_file(model)?;
+    match file.loaded {
+        Ok(_) => Ok(file),
+        Err(_) => Err(format!("{}.yaml has a mistake; enter shows it", file.stem)),
+    }
+}
+
+/// The file of the experiment that keys are about.
+pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
+    match &model.open {
         Screen::Experiments(_) => match model.selected_entry() {
             Some(entry) => {
-                entry.file.ok_or_else(|| format!("{} has no experiment file here; u resumes its run", entry.label()))?
+                entry.file.ok_or_else(|| format!("{} has no experiment file here; u resumes its run", entry.label()))
             }
-            None => return Err("nothing is selected".to_owned()),
+            None => Err("nothing is selected".to_owned()),
         },
         Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
             let stem = model.run().and_then(Run::stem).ok_or("this run's experiment is not known")?;
@@ -74,12 +87,8 @@ fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
             files
                 .iter()
                 .find(|file| file.stem == stem)
-                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))?
+                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
         }
-    };
-    match file.loaded {
-        Ok(_) => Ok(file),
-        Err(_) => Err(format!("{}.yaml has a mistake; enter shows it", file.stem)),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         }
         ChartCommand::Smooth => {
             charts.detail = charts.detail.next();
+            model.detail = charts.detail;
             Some(if charts.detail == Detail::Epochs { "a figure an epoch" } else { charts.detail.name() }.to_owned())
         }
         ChartCommand::Others => Some(next_others(charts, runs, run)),

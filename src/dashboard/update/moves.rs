@@ -23,7 +23,13 @@ pub fn move_selection(model: &mut Model, command: Command) {
         Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
         Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(COLUMNS.len() - 1),
-        Some(Popup::Question { .. } | Popup::Prompt { .. } | Popup::Inquiry(_) | Popup::Prediction(_)) => {}
+        Some(Popup::Difference(difference)) => {
+            difference.down = scrolled(difference.down, by, difference.shown().count());
+        }
+        Some(Popup::Palette(palette)) => palette.step(by),
+        Some(
+            Popup::Question { .. } | Popup::Prompt { .. } | Popup::Inquiry(_) | Popup::Prediction(_) | Popup::Editor(_),
+        ) => {}
         None => move_in_screen(model, by),
     }
 }

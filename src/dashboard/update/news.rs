@@ -35,6 +35,8 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     if let Some((run, report)) = news.last() {
         let is_open = matches!(&model.open, Screen::Run(view) if view.id == run.id);
         effects.extend(is_open.then(|| Effect::ReadWorkerLog(run.id.clone())));
+        let has_ended = matches!(run.status(), Status::Finished | Status::Failed | Status::Lost | Status::Stopped);
+        effects.extend((has_ended && model.config.bell).then_some(Effect::Bell));
         model.report = Some(report);
     }
     effects.extend(watch_queue(model));

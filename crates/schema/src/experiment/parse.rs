@@ -7,11 +7,11 @@ mod locate;
 use std::fmt;
 use std::path::Path;
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_yaml::Value;
 
 use self::limits::excess;
-use self::locate::{duplicate, locate, place_of};
+use self::locate::{duplicate, locate, locate_keys, place_of};
 
 use super::{Experiment, validate};
 use crate::text;
@@ -44,6 +44,12 @@ impl Problem {
         let source = std::fs::read_to_string(path).unwrap_or_default();
         let label = text::line(&path.display().to_string(), 300);
         Self::new(&label, message).field(field).at(locate(&source, field), &source).help(Some(help.into()))
+    }
+
+    /// A value of a text that can be read but not used, by the names that lead to it.
+    pub fn at_keys(source: &str, file: &str, keys: &[&str], message: String, help: Option<String>) -> Self {
+        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        Self::new(file, message).field(&keys.join(".")).at(locate_keys(source, keys), source).help(help)
     }
 
     fn at(mut self, at: Option<(usize, usize)>, source: &str) -> Self {
@@ -134,14 +140,20 @@ pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
         let help = "start from a copy of a file in experiments/quickstart/";
         return Err(vec![Problem::new(file, "is empty; expected an experiment").help(Some(help.to_owned()))]);
     }
-    if let Some(problem) = unreadable(source, file) {
-        return Err(vec![problem]);
-    }
-    let experiment: Experiment = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(source))
-        .map_err(|error| vec![explain(&error, source, file)])?;
+    let experiment: Experiment = read_strict(source, file)?;
     finish(experiment, |path, message, help| {
         Problem::new(file, message).field(path).at(locate(source, path), source).help(help)
     })
+}
+
+/// Reads one YAML document into a type that refuses unknown fields; `file` is what the problem calls it.
+pub fn read_strict<T: DeserializeOwned>(source: &str, file: &str) -> Result<T, Vec<Problem>> {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    if let Some(problem) = unreadable(source, file) {
+        return Err(vec![problem]);
+    }
+    let read = serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(source));
+    read.map_err(|error| vec![explain(&error, source, file)])
 }
 
 /// What must not reach the YAML parser: characters that it refuses without a place, or counts as ends of lines where

@@ -38,6 +38,26 @@ pub const FILTER: Binding = bind(
     "filter",
     "show only what fits: words, field:value, figure>0.6, -not",
 );
+/// What is done with an experiment's file.
+pub const OF_A_FILE: &[Binding] = &[
+    bind(
+        "duplicate",
+        &[key('C')],
+        "C",
+        Command::Change,
+        "duplicate",
+        "a new experiment with one field changed, or a change of the file itself",
+    ),
+    bind("edit", &[key('e')], "e", Command::Edit, "edit", "open the experiment's file in $VISUAL or $EDITOR"),
+    bind(
+        "difference",
+        &[key('y')],
+        "y",
+        Command::Difference,
+        "",
+        "its experiment side by side with another; with two marked runs theirs",
+    ),
+];
 pub const DATASET: Binding =
     bind("dataset", &[key('d')], "d", Command::Dataset, "", "look at the pictures that it learns from");
 pub const BACK: Binding = bind(
@@ -68,6 +88,14 @@ pub const SUSPEND: Binding =
 
 /// What every screen ends with.
 pub const ENDS: &[Binding] = &[
+    bind(
+        "palette",
+        &[key(':'), control('p')],
+        ":",
+        Command::Palette,
+        "find",
+        "search every action of this screen, every experiment and every run",
+    ),
     bind("help", &[key('?'), code(KeyCode::F(1))], "?", Command::Help, "help", "all keys"),
     bind(
         "quit",

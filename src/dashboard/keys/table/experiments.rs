@@ -3,7 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{
-    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, REVERSE, SORT,
+    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN, REVERSE,
+    SORT,
 };
 use super::{bind, code, key};
 use crate::dashboard::keys::Binding;
@@ -67,6 +68,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     &[SORT, REVERSE, EXPORT, COMPARE, MACHINE, FILTER, BACK],
     MOVES,
     &[FIRST, LAST],
+    OF_A_FILE,
     ENDS,
     &[DATASET],
 ];

@@ -78,4 +78,48 @@ pub const EXPORT: &[&[Binding]] = &[
     &[FIRST, LAST],
     ENDS,
 ];
+pub const PALETTE: &[&[Binding]] = &[
+    &[
+        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "do or go there", "do it, or go there"),
+        LEAVE,
+        bind("up", &[code(KeyCode::Up), control('p'), control('k')], "↑", Command::Up, "", "up"),
+        bind("down", &[code(KeyCode::Down), control('n'), control('j')], "↓", Command::Down, "", "down"),
+        bind("page-up", &[code(KeyCode::PageUp)], "pgup", Command::PageUp, "", "a page up"),
+        bind("page-down", &[code(KeyCode::PageDown)], "pgdn", Command::PageDown, "", "a page down"),
+    ],
+    ENDS,
+];
+pub const EDITOR: &[&[Binding]] = &[
+    &[
+        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "write", "write what is shown"),
+        LEAVE,
+        bind(
+            "destination",
+            &[code(KeyCode::Tab)],
+            "tab",
+            Command::Destination,
+            "new file or this one",
+            "write a new file, or change the file itself; runs keep the experiment that they began with",
+        ),
+        bind(
+            "file-name",
+            &[code(KeyCode::Up), code(KeyCode::Down)],
+            "↑↓",
+            Command::OtherText,
+            "file name",
+            "to the new file's name, and back to the value",
+        ),
+    ],
+    ENDS,
+];
+pub const DIFFERENCE: &[&[Binding]] = &[
+    &[
+        bind("differing", &[key('d')], "d", Command::AllFields, "all fields", "all fields, or those that differ"),
+        LEAVE,
+        CLOSE,
+    ],
+    MOVES,
+    &[FIRST, LAST],
+    ENDS,
+];
 pub const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

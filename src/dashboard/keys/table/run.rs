@@ -2,7 +2,9 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN};
+use super::everywhere::{
+    BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN,
+};
 use super::{bind, code, key};
 use crate::dashboard::keys::Binding;
 use crate::dashboard::message::{ChartCommand, Command};
@@ -12,6 +14,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     OF_A_RUN,
     &[bind("log", &[key('l')], "l", Command::Log, "log", "the whole log"), EXPORT, COMPARE, MACHINE, BACK],
     CHARTS,
+    OF_A_FILE,
     ENDS,
     &[
         DATASET,

@@ -70,6 +70,11 @@ impl ColumnId {
         COLUMNS[..7].iter().map(|(column, _)| *column).collect()
     }
 
+    /// The column of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        COLUMNS.iter().find(|(_, title)| *title == name).map(|(column, _)| *column)
+    }
+
     pub fn title(self) -> &'static str {
         COLUMNS.iter().find(|(column, _)| *column == self).map_or("", |(_, title)| title)
     }

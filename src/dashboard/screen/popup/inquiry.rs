@@ -34,7 +34,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
 }
 
 /// What is typed with its cursor, the beginning left out where there is no room for all of it.
-fn typed(input: &Input, width: usize) -> Line<'static> {
+pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
     let scrolled = input.visual_scroll(width.saturating_sub(1));
     let mut left = 0;
     let hidden = input.value().chars().take_while(|c| {

@@ -7,9 +7,9 @@ use crate::dashboard::effect::Effect;
 use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
 use crate::dashboard::tests::fixtures::typical;
+use crate::dashboard::tests::hostile::NASTY;
 use crate::dashboard::tests::{events, press};
 use crate::dashboard::update::update;
-use crate::dashboard::tests::hostile::NASTY;
 use crate::look::Heard;
 
 #[derive(Debug, Clone)]

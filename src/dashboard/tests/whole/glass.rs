@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -15,6 +16,7 @@ use ratatui::layout::{Position, Rect, Size};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::dashboard::app::Host;
+use crate::dashboard::terminal::{Ended, Keyboard};
 
 /// What was drawn, to be looked at while the dashboard runs.
 #[derive(Debug, Clone)]
@@ -83,6 +85,10 @@ impl Backend for Glass {
 #[derive(Debug)]
 pub struct Keys(pub UnboundedReceiver<Event>);
 
+impl Keyboard for Keys {
+    fn pause(&mut self) {}
+}
+
 impl Stream for Keys {
     type Item = io::Result<Event>;
 
@@ -104,6 +110,14 @@ impl Host for NoHost {
 
     fn suspend(&mut self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    fn edit(&mut self, _: &Path) -> Result<Ended, String> {
+        Err("there is no editor here".to_owned())
+    }
+
+    fn bell(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     fn copy(&mut self, _: &str) -> io::Result<()> {

@@ -11,6 +11,11 @@ pub(super) type Place = (usize, usize);
 /// Where the value of a dotted field stands; a field that is absent gives the place of the mapping it belongs in.
 pub(super) fn locate(source: &str, path: &str) -> Option<Place> {
     let keys: Vec<&str> = path.split('.').collect();
+    locate_keys(source, &keys)
+}
+
+/// The same by the keys that lead there, which may have dots in them.
+pub(super) fn locate_keys(source: &str, keys: &[&str]) -> Option<Place> {
     let place = |keys: &[&str]| {
         let error = Seek(keys).deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
         error.location().map(|place| (place.line(), place.column()))

@@ -1,0 +1,308 @@
+//! What people choose once for every dashboard: `config.yaml` in the XDG place. Strict as experiments are: what is wrong is
+//! told with its place, and the defaults are used.
+
+mod place;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use warmstart_schema::experiment::{Problem, read_strict};
+use warmstart_schema::text;
+
+pub use self::place::{config_file, state_file};
+use crate::dashboard;
+
+/// Larger files are no configuration.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The dashboard's settings, every one with a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Colours: `auto` asks the terminal, `dark` and `light` are made for such backgrounds, `16` uses the terminal's own
+    /// sixteen, `mono` none. `NO_COLOR` wins.
+    pub theme: Theme,
+    /// Draw with ASCII characters alone, as `--ascii` does.
+    pub ascii: bool,
+    /// Take clicks and the wheel. While it does, most terminals select text only with shift held.
+    pub mouse: bool,
+    /// Ring the terminal's bell when a run ends.
+    pub bell: bool,
+    /// A shell command that is run when a run ends, with the run as JSON on its standard input; `WARMSTART_NOTIFY` wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
+    /// The columns of the list of experiments, until others are chosen on screen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The column that the list is sorted by, until another is chosen on screen; with a dash in front the other way round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    /// Other keys for actions: `stop: X` on every screen, `run.stop: X` on one. The names stand in the palette (`:`).
+    pub keys: BTreeMap<String, Keys>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            theme: Theme::Auto,
+            ascii: false,
+            mouse: true,
+            bell: false,
+            notify: None,
+            columns: None,
+            sort: None,
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+/// Which colours are drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theme {
+    #[default]
+    Auto,
+    Dark,
+    Light,
+    /// The terminal's own sixteen colours.
+    Sixteen,
+    /// No colour.
+    Mono,
+}
+
+impl Theme {
+    const NAMES: [(Self, &str); 5] = [
+        (Self::Auto, "auto"),
+        (Self::Dark, "dark"),
+        (Self::Light, "light"),
+        (Self::Sixteen, "16"),
+        (Self::Mono, "mono"),
+    ];
+
+    /// The name as the file has it.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(theme, _)| *theme == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Serialize for Theme {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if *self == Self::Sixteen { serializer.serialize_u8(16) } else { serializer.serialize_str(self.as_str()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Theme {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ThemeVisitor;
+        impl Visitor<'_> for ThemeVisitor {
+            type Value = Theme;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`auto`, `dark`, `light`, `16` or `mono`")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Theme, E> {
+                let found = Theme::NAMES.iter().find(|(_, other)| *other == name).map(|(theme, _)| *theme);
+                found.ok_or_else(|| E::unknown_variant(name, &["auto", "dark", "light", "16", "mono"]))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Theme, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+        deserializer.deserialize_any(ThemeVisitor)
+    }
+}
+
+impl JsonSchema for Theme {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Theme".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["auto", "dark", "light", 16, "mono"] })
+    }
+}
+
+/// One key or several; none takes the action's keys away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys(pub Vec<String>);
+
+impl Serialize for Keys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [one] => serializer.serialize_str(one),
+            several => serializer.collect_seq(several),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeysVisitor;
+        impl<'de> Visitor<'de> for KeysVisitor {
+            type Value = Keys;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a key like `x`, `ctrl-x` or `enter`, or a list of keys")
+            }
+
+            fn visit_str<E: Error>(self, key: &str) -> Result<Keys, E> {
+                Ok(Keys(vec![key.to_owned()]))
+            }
+
+            /// `0` to `9` are keys too.
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Keys, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            /// `y` and `n` are texts to the parser, `true` would be a word.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(key) = list.next_element::<Keys>()? {
+                    keys.extend(key.0);
+                }
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_any(KeysVisitor)
+    }
+}
+
+impl JsonSchema for Keys {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Keys".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A key like `x`, `ctrl-x`, `enter` or `f5`, or a list of keys; an empty list takes them away.",
+            "anyOf": [
+                { "type": "string" },
+                { "type": "integer", "minimum": 0, "maximum": 9 },
+                { "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] } }
+            ]
+        })
+    }
+}
+
+/// What was read, or what is used instead.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    pub config: Config,
+    /// Where it is or would be; none where there is no home.
+    pub path: Option<PathBuf>,
+    /// Whether the file is there.
+    pub is_there: bool,
+    /// What is wrong with it; then the defaults are used.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads the user's file.
+pub fn load() -> Loaded {
+    match config_file() {
+        Some(path) => read(path),
+        None => Loaded::default(),
+    }
+}
+
+/// Reads a file; one that is not there says nothing, and every default holds.
+pub fn read(path: PathBuf) -> Loaded {
+    let label = text::line(&path.display().to_string(), 300);
+    let problem = |message: String| Problem {
+        file: label.clone(),
+        at: None,
+        field: String::new(),
+        message,
+        help: Some("check the path and its permissions".to_owned()),
+        excerpt: None,
+    };
+    let text = match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Loaded { path: Some(path), ..Loaded::default() };
+        }
+        Ok(meta) if meta.len() > MAX_BYTES => {
+            Err(problem(format!("has {} bytes; expected at most {MAX_BYTES}", meta.len())))
+        }
+        _ => std::fs::read_to_string(&path).map_err(|error| problem(format!("cannot be read: {error}"))),
+    };
+    let understood = text.map_err(|problem| vec![problem]).and_then(|text| parse(&text, &label));
+    let (config, problems) = match understood {
+        Ok(config) => (config, Vec::new()),
+        Err(problems) => (Config::default(), problems),
+    };
+    Loaded { config, path: Some(path), is_there: true, problems }
+}
+
+/// Understands a file's text; `file` is what problems call it.
+pub fn parse(source: &str, file: &str) -> Result<Config, Vec<Problem>> {
+    let is_empty = source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    if is_empty {
+        return Ok(Config::default());
+    }
+    let config: Config = read_strict(source, file)?;
+    let mut problems = Vec::new();
+    let mut say = |keys: &[&str], message: String, help: Option<String>| {
+        problems.push(Problem::at_keys(source, file, keys, message, help));
+    };
+    let named = config.columns.iter().flatten().map(|name| ("columns", name.as_str()));
+    let sorted = config.sort.iter().map(|name| ("sort", name.strip_prefix('-').unwrap_or(name)));
+    for (field, name) in named.chain(sorted) {
+        if !dashboard::column_names().any(|known| known == name) {
+            let known: Vec<&str> = dashboard::column_names().collect();
+            let close = text::closest(name, known.iter().copied()).map(|close| format!("did you mean `{close}`?"));
+            say(&[field], format!("expected one of {}, found `{name}`", known.join(", ")), close);
+        }
+    }
+    for mistake in dashboard::key_mistakes(&config.keys) {
+        say(&["keys", &mistake.action], mistake.message, mistake.help);
+    }
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+/// A file that says every default and changes nothing.
+pub fn sample() -> String {
+    let columns = dashboard::usual_columns().join(", ");
+    format!(
+        "\
+# yaml-language-server: $schema=config.schema.json
+# Settings of warmstart's dashboard. Every line below shows a default; take away its # to change it.
+# `warmstart config check` says whether the file is right, `warmstart config` what holds.
+
+# Colours: auto, dark, light, 16 (the terminal's own) or mono (none). NO_COLOR wins.
+# theme: auto
+
+# Draw with ASCII characters alone.
+# ascii: false
+
+# Take clicks and the wheel.
+# mouse: true
+
+# Ring the terminal's bell when a run ends.
+# bell: false
+
+# A shell command that is run when a run ends; it gets the run as JSON on its standard input. WARMSTART_NOTIFY wins.
+# notify: jq -r .event | mail -s warmstart me
+
+# The list of experiments, until something else is chosen on screen. A dash sorts the other way round.
+# columns: [{columns}]
+# sort: -val acc
+
+# Other keys: on every screen, or on one. The palette (:) names the actions.
+# keys:
+#   quit: [Q, ctrl-c]
+#   run.stop: X
+"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Search by a few of a text's letters, wherever something is picked from a list.
+
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+/// Of the best so many the letters that fit are told too; nobody scrolls through more.
+const EXPLAINED: usize = 100;
+
+/// A text that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// Which of the texts.
+    pub index: usize,
+    /// Which of its letters, ascending.
+    pub letters: Vec<u32>,
+}
+
+/// The texts that have the letters of every word in order, the best first; without a word all, as they stand.
+pub fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
+    let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut scored = Vec::new();
+    for index in 0.. {
+        let Some(text) = texts(index) else { break };
+        if let Some(score) = pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher) {
+            scored.push((std::cmp::Reverse(score), index));
+        }
+    }
+    scored.sort_unstable();
+    let mut hits: Vec<Hit> = scored.into_iter().map(|(_, index)| Hit { index, letters: Vec::new() }).collect();
+    for hit in hits.iter_mut().take(EXPLAINED) {
+        let text = texts(hit.index).unwrap_or_default();
+        pattern.indices(Utf32Str::new(text, &mut buffer), &mut matcher, &mut hit.letters);
+        hit.letters.sort_unstable();
+        hit.letters.dedup();
+    }
+    hits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'a>(query: &str, texts: &[&'a str]) -> Vec<&'a str> {
+        search(query, |index| texts.get(index).copied()).into_iter().map(|hit| texts[hit.index]).collect()
+    }
+
+    #[test]
+    fn letters_in_order_fit_and_whole_words_stand_first() {
+        let texts = ["stop without saving", "another smoothing", "stop and save", "train.schedule.step_epochs"];
+        assert_eq!(found("", &texts), texts);
+        assert_eq!(found("stop save", &texts), ["stop and save"]);
+        assert_eq!(found("smoo", &texts), ["another smoothing"]);
+        assert_eq!(found("steps", &texts)[0], "train.schedule.step_epochs");
+        assert!(found("xyz", &texts).is_empty());
+    }
+
+    #[test]
+    fn the_letters_that_fit_are_told() {
+        let hits = search("ac", |index| ["abc"].get(index).copied());
+        assert_eq!(hits, [Hit { index: 0, letters: vec![0, 2] }]);
+    }
+}

@@ -1,0 +1,90 @@
+//! ```text
+//! ┌ train.optimizer.learning_rate of EffNet, freeze ───────┐
+//! │ value  3e-4                                            │
+//! │ file   experiments/4-effnet-freeze-lr-3e-4.yaml        │
+//! │                                                        │
+//! │ train.optimizer.learning_rate  0.001 → 3e-4            │
+//! │ name  EffNet, freeze → EffNet, freeze, lr 3e-4         │
+//! │ 17 │   optimizer: { name: adam, learning_rate: 3e-4 }  │
+//! └────────────────────────────────────────────────────────┘
+//! ```
+//! A field of an experiment while it is typed: what it is, what would be written, or what is wrong with it.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{MOST, draw_box, inquiry};
+use crate::dashboard::format;
+use crate::dashboard::model::{Destination, Draft, Editor, Focus};
+use crate::dashboard::screen::paint;
+use crate::dashboard::theme::THEME;
+
+/// Characters of what stands before a text.
+const LABEL: usize = 7;
+
+pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
+    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let title = format!("{} of {}", editor.field.path, editor.source.experiment.name);
+    let mut lines: Vec<Line> = Vec::new();
+    let mut say = |text: &str, style| {
+        lines.extend(paint::wrap(text, width).into_iter().map(|line| Line::styled(line, style)));
+    };
+    say(&editor.field.about, THEME.muted);
+    if !editor.field.words.is_empty() {
+        say(&format!("one of: {}", editor.field.words.join(", ")), THEME.muted);
+    }
+    lines.push(Line::default());
+    lines.push(field("value", editor.focus == Focus::Value, &editor.value, width));
+    lines.push(match editor.target {
+        Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
+        Destination::SameFile => Line::from(vec![
+            Span::styled(format!("{:<LABEL$}", "file"), THEME.label),
+            Span::styled(format!("{} itself", format::path(&editor.source.path)), THEME.warning),
+        ]),
+    });
+    lines.push(Line::default());
+    match &editor.draft {
+        Ok(draft) => lines.extend(preview(draft, width)),
+        Err(problems) => {
+            let wrapped = problems.iter().flat_map(|problem| paint::wrap(problem, width));
+            lines.extend(wrapped.map(|line| Line::styled(line, THEME.warning)));
+        }
+    }
+    // The box keeps its size while problems come and go.
+    lines.resize(lines.len().max(10), Line::default());
+    lines.push(Line::raw(" ".repeat(width)));
+    draw_box(frame, area, &title, lines, 0);
+}
+
+fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) -> Line<'static> {
+    let room = width.saturating_sub(LABEL);
+    let mut spans = vec![Span::styled(format!("{label:<LABEL$}"), THEME.label)];
+    if has_cursor {
+        spans.extend(inquiry::typed(input, room).spans);
+    } else {
+        spans.push(Span::styled(input.value().to_owned(), THEME.text));
+    }
+    if label == "file" {
+        spans.push(Span::styled(".yaml", THEME.muted));
+    }
+    Line::from(spans)
+}
+
+/// What changes, and the line of the file that it changes on.
+fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (path, before, after) in &draft.changes {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{path}  "), THEME.label),
+            Span::styled(before.clone(), THEME.muted),
+            Span::styled(" → ", THEME.muted),
+            Span::styled(after.clone(), THEME.accent),
+        ]));
+    }
+    if let Some((number, line)) = &draft.line {
+        let text: String = format!("{number:>4} │ {line}").chars().take(width).collect();
+        lines.push(Line::styled(text, THEME.muted));
+    }
+    lines
+}

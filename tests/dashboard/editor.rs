@@ -1,0 +1,163 @@
+//! The user's own editor in the dashboard's terminal, and settings in their file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::pty::{Pty, scratch};
+
+/// A program that stands for an editor: it waits for a line of keys, then does what the script says with the file `$1`.
+fn editor(folder: &tempfile::TempDir, script: &str) -> String {
+    let path = folder.path().join("my editor");
+    let text = format!(
+        "#!/bin/sh\necho \"editing $1\"\nstty -a | tr ' ' '\\n' | grep -x -e icanon -e isig -e echo | tr '\\n' ' '\nread line\necho \"$line\" > got\n{script}\n"
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("'{}'", path.display())
+}
+
+fn file(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("experiments/quickstart/4-lite0-freeze.yaml")
+}
+
+/// The dashboard with this editor open on a file.
+fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str) -> Pty {
+    let command = editor(folder, script);
+    let all: Vec<(&str, &str)> = variables.iter().copied().chain([("EDITOR", &*command)]).collect();
+    let mut pty = Pty::open(folder, 120, 30, &all);
+    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.press("/4-lite0\r");
+    pty.sees(&["experiment: 4-lite0"]);
+    pty.press("e");
+    pty.waits("the editor on the shell's screen", |screen| {
+        let shown = screen.contents();
+        !screen.alternate_screen() && shown.contains("editing experiments/quickstart/4-lite0-freeze.yaml")
+    });
+    pty
+}
+
+#[test]
+fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
+    let folder = scratch();
+    let mut pty = editing(&folder, &[], "sed -i 's/epochs: 20/epochs: 7/' \"$1\"; stty -echo -icanon");
+    pty.sees(&["isig icanon echo"]);
+    pty.resize(100, 30);
+    pty.press("jq hello\r");
+    pty.sees(&["4-lite0-freeze.yaml is valid", "q quit"]);
+    assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
+    assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "jq hello\n", "its keys are its own");
+    assert!(fs::read_to_string(file(&folder)).unwrap().contains("epochs: 7"));
+    let last = pty.screen().rows(0, 100).nth(29).unwrap();
+    assert!(last.contains("q quit"), "drawn at the new size");
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+fn a_file_that_is_broken_afterwards_is_told_with_its_line() {
+    let folder = scratch();
+    let mut pty = editing(&folder, &[], "sed -i 's/epochs: 20/epochs: none/' \"$1\"; exit 3");
+    pty.press("\r");
+    pty.sees(&["the editor ended with exit code 3; experiments/quickstart/4-lite0-freeze.yaml:8:11: train"]);
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn an_interrupt_in_the_editor_is_not_the_dashboards() {
+    let folder = scratch();
+    let mut pty = editing(&folder, &[], "");
+    pty.press("\x03");
+    pty.sees(&["the editor was ended by SIGINT", "q quit"]);
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
+    let folder = scratch();
+    let mut pty = editing(&folder, &[("SHELL_TRAP", "none")], "");
+    let program = pty.program();
+    pty.press("\x1a");
+    pty.waits("the dashboard to stop", |_| {
+        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+    });
+    pty.signal_group("CONT");
+    pty.press("again\r");
+    pty.sees(&["is valid", "q quit"]);
+    assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "again\n");
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn an_editor_that_is_missing_is_named() {
+    let folder = scratch();
+    let mut pty = Pty::open(&folder, 120, 24, &[("VISUAL", "/nowhere/ed --wait")]);
+    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.press("e");
+    pty.sees(&["the editor `/nowhere/ed` cannot be started", "EDITOR or VISUAL", "q quit"]);
+    assert!(pty.screen().alternate_screen());
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn one_changed_field_becomes_a_file_that_is_selected() {
+    let folder = scratch();
+    let mut pty = Pty::open(&folder, 100, 30, &[]);
+    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.press("/4-lite0\rC");
+    pty.sees(&["change a field of Lite0, freeze"]);
+    pty.press("learning_rate\r\x153e-4");
+    pty.sees(&["4-lite0-freeze-lr-3e-4", "→ 3e-4", "Lite0, freeze, lr 3e-4"]);
+    pty.press("\r");
+    pty.sees(&["wrote experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml"]);
+    pty.waits("the new row to be selected", |screen| {
+        screen.contents().lines().any(|line| line.contains('▐') && line.contains("lr 3e-4"))
+    });
+    let new = fs::read_to_string(folder.path().join("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml")).unwrap();
+    let old = fs::read_to_string(file(&folder)).unwrap();
+    assert_eq!(new.lines().count(), old.lines().count());
+    assert!(new.contains("learning_rate: 3e-4") && old.contains("learning_rate: 1.0e-3"));
+    pty.press("q");
+    pty.ends();
+}
+
+fn settings(folder: &tempfile::TempDir, text: &str) {
+    let place = folder.path().join("config/warmstart");
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("config.yaml"), text).unwrap();
+}
+
+#[test]
+fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered() {
+    let folder = scratch();
+    settings(&folder, "keys: { quit: [Q, ctrl-c], filter: f }\ncolumns: [seed]\n");
+    let mut pty = Pty::open(&folder, 80, 24, &[]);
+    pty.sees(&["seed", "Q quit"]);
+    pty.press("f4-lite0\r");
+    pty.sees(&["experiment: 4-lite0"]);
+    pty.press("qv");
+    pty.sees(&["all runs, the newest first"]);
+    pty.press("Q");
+    assert!(pty.ends().success());
+    let pty = Pty::open(&folder, 80, 24, &[]);
+    pty.sees(&["all runs, the newest first", "seed"]);
+}
+
+#[test]
+fn wrong_settings_are_told_and_the_defaults_used() {
+    let folder = scratch();
+    settings(&folder, "keys:\n  run.stpo: x\n");
+    let mut pty = Pty::open(&folder, 200, 24, &[]);
+    pty.sees(&["the defaults are used:", "config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "q quit"]);
+    pty.press("q");
+    assert!(pty.ends().success());
+}
