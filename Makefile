@@ -7,7 +7,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup libtorch weights build test check bench soak install uninstall clean clean-all need-python need-cargo
+.PHONY: help run setup libtorch weights build test check bench soak screens install uninstall clean clean-all need-python need-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.
 
 soak: build weights ## long runs: every program in scripts/soak.d/*, their figures in one table (ARGS="kills" chooses)
 	@$(PYTHON) scripts/soak.py $(ARGS)
+
+screens: build ## every screen of the dashboard as a picture, from recorded runs (ARGS="--only run dark-80x24" chooses)
+	@$(PYTHON) scripts/screens.py --program "$(TARGET)/release/warmstart" $(ARGS)
 
 install: build weights ## install below PREFIX=~/.local (DESTDIR is respected)
 	@$(PYTHON) scripts/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --target "$(TARGET)"

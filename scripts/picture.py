@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
-"""Turns a terminal's screen into an SVG, for the README.
+"""Turns a terminal's screen into an SVG.
 
-    tmux capture-pane -e -p -t NAME | scripts/picture.py > docs/dashboard.svg
+    tmux capture-pane -e -p -N -t NAME | scripts/picture.py > docs/dashboard.svg
+    scripts/picture.py --light < screen.txt > light.svg
 
-Reads text with SGR escape sequences (what `capture-pane -e` prints) on standard input. Standard library only.
+Reads text with SGR escape sequences (what `capture-pane -e` prints) on standard input. Standard library only. `make screens`
+draws with it, and makes moving pictures of many screens.
 """
+import argparse
 import html
 import re
 import sys
 import unicodedata
 
-FOREGROUND, BACKGROUND = "#d0d4dc", "#14161b"
+# Text and background of a dark and of a light terminal.
+DARK, LIGHT = ("#d0d4dc", "#14161b"), ("#24292f", "#ffffff")
 PALETTE = ["#3a3f4b", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#c8ccd4",
            "#6b7280", "#f28b93", "#b5e08f", "#f0d399", "#8ac6ff", "#dd9df0", "#7fd5df", "#ffffff"]
 CELL_WIDTH, CELL_HEIGHT, MARGIN = 8.4, 18, 12
+BRAILLE = re.compile("[\u2800-\u28ff]")
 SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 
 
@@ -32,7 +37,8 @@ def colour(number):
 class Style:
     """What an SGR sequence has switched on."""
 
-    def __init__(self):
+    def __init__(self, ground):
+        self.ground = ground
         self.foreground = self.background = None
         self.flags = set()
 
@@ -42,7 +48,7 @@ class Style:
         while codes:
             code = codes.pop(0)
             if code == 0:
-                self.__init__()
+                self.__init__(self.ground)
             elif code in names:
                 self.flags.add(names[code])
             elif code == 22:
@@ -63,7 +69,7 @@ class Style:
                 self.background = PALETTE[code - 40 if code < 100 else code - 92]
 
     def colours(self):
-        foreground, background = self.foreground or FOREGROUND, self.background or BACKGROUND
+        foreground, background = self.foreground or self.ground[0], self.background or self.ground[1]
         return (background, foreground) if "reverse" in self.flags else (foreground, background)
 
 
@@ -85,24 +91,102 @@ def runs(line, style):
             position = match.end()
 
 
-def main():
-    lines = sys.stdin.read().rstrip("\n").split("\n")
-    style, shapes, texts, columns = Style(), [], [], 80
+def dots(text, x, y, attributes):
+    """Braille as what it is in charts: dots, which are where they belong in every font."""
+    places = []
+    for index, letter in enumerate(text):
+        if not BRAILLE.match(letter):
+            continue
+        bits = ord(letter) - 0x2800
+        for bit, (column, row) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]):
+            if bits >> bit & 1:
+                dot_x = x + (index + 0.25 + column / 2) * CELL_WIDTH
+                places.append(f"M{dot_x:.1f} {y + (row + 0.5) * CELL_HEIGHT / 4:.1f}h0")
+    if not places:
+        return []
+    stroke = attributes.replace("fill=", "stroke=")
+    return [f'<path {stroke} stroke-width="2.2" stroke-linecap="round" d="{"".join(places)}"/>']
+
+
+def drawn(screen, ground, style=None):
+    """A screen's shapes and texts, and its size in cells."""
+    lines = screen.rstrip("\n").split("\n")
+    style, shapes, texts, columns = style or Style(ground), [], [], 0
     for row, line in enumerate(lines):
         y = MARGIN + row * CELL_HEIGHT
         for column, width, text, attributes, background in runs(line, style):
             columns = max(columns, column + width)
             x, span = MARGIN + column * CELL_WIDTH, width * CELL_WIDTH
-            if background != BACKGROUND:
+            if background != ground[1]:
                 shapes.append(f'<rect x="{x:.1f}" y="{y}" width="{span:.1f}" height="{CELL_HEIGHT}" fill="{background}"/>')
-            if text.strip():
-                texts.append(f'<text x="{x:.1f}" y="{y + 13}" textLength="{span:.1f}" {attributes}>{html.escape(text)}</text>')
-    width, height = 2 * MARGIN + columns * CELL_WIDTH, 2 * MARGIN + len(lines) * CELL_HEIGHT
-    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}">')
-    print(f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/>')
-    print('<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" xml:space="preserve">')
-    print("\n".join(shapes + texts))
-    print("</g></svg>")
+            texts += dots(text, x, y, attributes)
+            # Spaces at the ends need no letters.
+            text = BRAILLE.sub(" ", text)
+            kept = text.strip(" ")
+            if kept:
+                left = x + (len(text) - len(text.lstrip(" "))) * CELL_WIDTH
+                span -= (len(text) - len(kept)) * CELL_WIDTH
+                texts.append(f'<text x="{left:.1f}" y="{y + 13}" textLength="{span:.1f}" {attributes}>{html.escape(kept)}</text>')
+    return shapes + texts, columns, len(lines)
+
+
+def framed(body, columns, rows, ground, style=""):
+    width, height = 2 * MARGIN + columns * CELL_WIDTH, 2 * MARGIN + rows * CELL_HEIGHT
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}">',
+        *([f"<style>{style}</style>"] if style else []),
+        f'<rect width="100%" height="100%" rx="8" fill="{ground[1]}"/>',
+        '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" xml:space="preserve">',
+        *body,
+        "</g></svg>\n",
+    ])
+
+
+def still(screen, ground=DARK):
+    """One screen as SVG."""
+    body, columns, rows = drawn(screen, ground)
+    return framed(body, max(columns, 80), rows, ground)
+
+
+def moving(frames, ground=DARK):
+    """Screens one after the other, each for so many seconds, over and over. A line that comes again is written once."""
+    known, shown, sizes = {}, [], [(80, 1)]
+    for index, (_, screen) in enumerate(frames):
+        uses = []
+        for row, (line, columns) in enumerate(lines(screen, ground)):
+            sizes.append((columns, row + 1))
+            if line:
+                name = known.setdefault(line, f"l{len(known)}")
+                uses.append(f'<use href="#{name}" y="{row * CELL_HEIGHT}"/>')
+        shown.append(f'<g class="f" style="animation-name:f{index}">{"".join(uses)}</g>')
+    total = sum(seconds for seconds, _ in frames)
+    style, at = [f".f{{visibility:hidden;animation-duration:{total:.2f}s;animation-timing-function:step-end;"
+                 "animation-iteration-count:infinite}"], 0
+    for index, (seconds, _) in enumerate(frames):
+        since, until = 100 * at / total, 100 * (at + seconds) / total
+        hidden = "" if index == 0 else "0%{visibility:hidden}"
+        style.append(f"@keyframes f{index}{{{hidden}{since:.3f}%{{visibility:visible}}{until:.3f}%{{visibility:hidden}}}}")
+        at += seconds
+    # Where nothing moves, the last screen is shown.
+    style.append("@media (prefers-reduced-motion:reduce){.f{animation:none}.f:last-of-type{visibility:visible}}")
+    defined = [f'<g id="{name}">{line}</g>' for line, name in known.items()]
+    columns, rows = (max(size[axis] for size in sizes) for axis in (0, 1))
+    return framed(["<defs>", *defined, "</defs>", *shown], columns, rows, ground, "".join(style))
+
+
+def lines(screen, ground):
+    """Each line's shapes and texts as if it were the first, and its columns."""
+    style = Style(ground)
+    for line in screen.rstrip("\n").split("\n"):
+        # What the line before left switched on goes on.
+        body, columns, _ = drawn(line, ground, style)
+        yield "".join(body), columns
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--light", action="store_true", help="a light terminal")
+    sys.stdout.write(still(sys.stdin.read(), LIGHT if parser.parse_args().light else DARK))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Records the dashboard at work, for the README: the quickstart, launched, watched and compared, on this machine.
+
+    scripts/record.py --program target/release/warmstart --out docs/quickstart.svg
+
+Real footage, in time lapse: the real program in tmux trains the real quickstart in a folder of its own, and every screen that
+differs from the one before is kept; while nothing is pressed, a stretch of time is shown in a fraction of it. Needs tmux and the
+weights of `make weights`. Standard library only.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+import time
+
+import picture
+from screens import ROOT, Terminal
+
+SIZE = (100, 30)
+# Seconds between two looks, and how much faster than it was a stretch without keys is shown.
+LOOK, LAPSE = 1.0, 12.0
+SHORTEST, LONGEST = 0.12, 2.5
+ENOUGH = 1200
+
+
+class Recording:
+    def __init__(self, terminal):
+        self.terminal, self.frames, self.since = terminal, [], time.monotonic()
+
+    def look(self, seconds=None):
+        """Keeps the screen if it is new; the one before was shown for so long, or for what passed, in time lapse."""
+        screen = self.terminal.screen(styled=True)
+        now = time.monotonic()
+        if self.frames and screen == self.frames[-1][1]:
+            return
+        if self.frames:
+            self.frames[-1][0] = seconds or min(max((now - self.since) / LAPSE, SHORTEST), LONGEST)
+        self.frames.append([LONGEST, screen])
+        self.since = now
+
+    def press(self, *keys, pause=1.2):
+        """Presses keys one by one, each answered by a screen that stays for a moment."""
+        for key in keys:
+            self.look(pause)
+            self.terminal.press(key)
+            time.sleep(0.4)
+            self.look(pause)
+            if self.frames:
+                self.frames[-1][0] = pause
+            self.since = time.monotonic()
+
+    def watch(self, until, most=ENOUGH):
+        """Looks on until the screen shows a text, as a regular expression."""
+        deadline = time.monotonic() + most
+        while time.monotonic() < deadline:
+            self.look()
+            if re.search(until, self.terminal.screen()):
+                return
+            time.sleep(LOOK)
+        raise SystemExit(f"error: no {until!r} after {most} s")
+
+
+def record(folder, program):
+    terminal = Terminal(folder, SIZE, [], {}, program)
+    recording = Recording(terminal)
+    try:
+        terminal.wait("quit")
+        recording.press("a", "y")
+        recording.watch(r"training", 120)
+        recording.press("G", pause=0.4)
+        # The fourth has twenty epochs: it is the one to watch.
+        recording.watch(r"Lite0, freeze +(features|training)")
+        recording.press("k", "Enter", pause=0.6)
+        recording.watch(r"● done")
+        recording.press("Left", "Left", "Left", "m", pause=0.7)
+        recording.press("Escape", "Escape", pause=0.5)
+        recording.watch(r"Lite0, fine-tune +done")
+        recording.press("c", "v", "]", "]", pause=1.5)
+        recording.press("Escape", "t", pause=2.5)
+        recording.look(3.0)
+    finally:
+        terminal.close()
+    return recording.frames
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target" / "release" / "warmstart")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "quickstart.svg")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="warmstart-record-") as folder:
+        folder = pathlib.Path(folder)
+        shutil.copytree(ROOT / "experiments" / "quickstart", folder / "experiments" / "quickstart")
+        os.symlink((ROOT / ".weights").resolve(), folder / ".weights")
+        frames = record(folder, str(arguments.program.resolve()))
+    svg = picture.moving(frames)
+    arguments.out.write_text(svg)
+    seconds = sum(frame[0] for frame in frames)
+    print(f"{arguments.out}: {len(frames)} screens, {seconds:.0f} s, {len(svg) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
