@@ -34,6 +34,8 @@ PATIENCE = 20
 LOOKS = {
     "dark-80x24": ((80, 24), [], {}, False),
     "dark-200x60": ((200, 60), [], {}, False),
+    # What the README shows.
+    "readme": ((110, 34), [], {}, False),
     "light-80x24": ((80, 24), ["--theme", "light"], {}, True),
     "light-200x60": ((200, 60), ["--theme", "light"], {}, True),
     "ansi-80x24": ((80, 24), [], {"TERM": "xterm"}, False),
@@ -66,7 +68,7 @@ SCREENS = [
     ("compare-seeds", ["c", "g"], "mean"),
     ("machine", ["M"], "cores"),
     ("dataset", ["{done}", "d"], "image number"),
-    ("dataset-page", ["{done}", "d", "~image number", "Tab"], "to"),
+    ("dataset-page", ["{done}", "d", "~image number", "Tab"], "clothing"),
     ("dataset-classes", ["{done}", "d", "~image number", "Tab", "Tab"], "class"),
     ("told", ["{done}", "t", "+good", "Enter", "!"], "what happened"),
     ("help", ["?"], "keys"),

@@ -58,9 +58,8 @@ Exit codes:
 struct Cli {
     #[command(flatten)]
     globals: Globals,
-    /// Draw the dashboard with ASCII characters alone
-    #[arg(long)]
-    ascii: bool,
+    #[command(flatten)]
+    drawing: home::Drawing,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -152,12 +151,12 @@ pub fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    let Cli { globals, ascii, verb } = match Cli::from_arg_matches(&matches) {
+    let Cli { globals, drawing, verb } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     let context = Context::new(globals);
-    let exit = match dispatch(&context, verb, ascii) {
+    let exit = match dispatch(&context, verb, drawing) {
         Ok(exit) => exit,
         Err(error) if error.is::<ClosedPipe>() => Exit::Done,
         Err(error) => output::explain(&context, &error),
@@ -165,9 +164,9 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn dispatch(context: &Context, verb: Option<Verb>, ascii: bool) -> anyhow::Result<Exit> {
+fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> anyhow::Result<Exit> {
     match verb {
-        None => home::open(context, ascii),
+        None => home::open(context, drawing),
         Some(Verb::List) => list::list(context),
         Some(Verb::Models) => models::models(context),
         Some(Verb::Check(arguments)) => check::check(context, &arguments),

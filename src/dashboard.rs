@@ -12,6 +12,7 @@ mod machine;
 mod memory;
 mod message;
 mod model;
+mod mouse;
 mod paths;
 mod plot;
 mod screen;
@@ -42,10 +43,12 @@ use self::message::{Command, Message};
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
 
+pub use self::chart::png::from_svg as png;
 pub use self::model::{Along, Detail, Drawn, Quantity};
 pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
+pub use self::theme::Theme;
 
 /// What the columns of the list of experiments are called.
 pub fn column_names() -> impl Iterator<Item = &'static str> {
@@ -73,13 +76,17 @@ pub struct Options {
     pub ascii: bool,
     /// The user's settings, or what is wrong with them.
     pub settings: config::Loaded,
+    /// Take clicks and the wheel.
+    pub mouse: bool,
+    /// The colours; by default those that suit the terminal.
+    pub theme: Option<Theme>,
 }
 
 /// A picture as lines for the terminal that stdout is, as large as it fits there.
 pub fn printed(pixels: &Pixels, colour: bool) -> String {
     /// Lines that stay free for what is said of it.
     const TEXT: u16 = 5;
-    let look = Look { colour, ..Look::from_env(false) };
+    let look = Look::from_env(false, (!colour).then_some(Theme::Mono));
     let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
     screen::printed(pixels, width, height.saturating_sub(TEXT), look)
 }
@@ -89,8 +96,14 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     anyhow::ensure!(terminal::is_there(), "the dashboard needs a terminal; `warmstart runs` prints the same as text");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("the event loop does not start")?;
+    let chosen = &options.settings.config;
+    let mouse = options.mouse && chosen.mouse;
+    let theme = options.theme.or(Theme::chosen(chosen.theme));
+    let look = Look::from_env(options.ascii || chosen.ascii, theme);
+    // Otherwise crossterm goes by NO_COLOR alone, and a theme that was asked for is stronger.
+    crossterm::style::force_color_output(look.has_colour());
     let settings = Settings {
-        look: Look::from_env(options.ascii || options.settings.config.ascii).with_theme(options.settings.config.theme),
+        look,
         config: options.settings,
         zone: TimeZone::system(),
         folders: Folders {
@@ -101,7 +114,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         },
     };
     let farewell = runtime.block_on(async {
-        let (session, terminal) = Session::begin().context("the terminal cannot be used")?;
+        let (session, terminal) = Session::begin(mouse).context("the terminal cannot be used")?;
         let app = App::new(terminal, TerminalKeys::new(), session, settings);
         terminal::watch_for_loss(app.sender());
         watch_signals(&app.sender())?;

@@ -251,6 +251,8 @@ fn stand_in_that_panics() {
         checkpoints: "checkpoints".into(),
         ascii: false,
         settings: warmstart::config::Loaded::default(),
+        mouse: true,
+        theme: None,
     };
     warmstart::dashboard::run(options).unwrap();
 }

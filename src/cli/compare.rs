@@ -78,7 +78,7 @@ pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     match &arguments.output {
         None => output::answer(&render(&table, format, width()))?,
         Some(path) => {
-            write(path, &render(&table, format, None), arguments.overwrite)?;
+            write(path, render(&table, format, None).as_bytes(), arguments.overwrite)?;
             output::note(context, &format!("{} rows written to {}", table.rows.len(), shown(path)));
         }
     }
@@ -157,18 +157,18 @@ fn check_column(column: &Column, runs: &Runs) -> anyhow::Result<()> {
 }
 
 /// Writes a new file, or replaces one as a whole where that was asked for.
-pub fn write(path: &Path, text: &str, overwrite: bool) -> anyhow::Result<()> {
+pub fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     if overwrite {
         // Its folder is synced too, and needs a name for that.
         let path = std::path::absolute(path).with_context(cannot)?;
-        return replace(&Disk, &path, text.as_bytes()).with_context(cannot);
+        return replace(&Disk, &path, content).with_context(cannot);
     }
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let help = "name another file, or add --overwrite to replace it";
             Err(Failure::new(Kind::Input, format!("{} is there already", shown(path))).help(help).into())
         }
-        opened => opened.and_then(|mut file| file.write_all(text.as_bytes())).with_context(cannot),
+        opened => opened.and_then(|mut file| file.write_all(content)).with_context(cannot),
     }
 }

@@ -1,7 +1,24 @@
 //! `warmstart` without a command.
 
+use clap::Args;
+
 use super::{Context, Exit, list, output};
-use crate::{config, dashboard};
+use crate::config;
+use crate::dashboard::{self, Theme};
+
+/// How the dashboard shows itself.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Drawing {
+    /// Draw the dashboard with ASCII characters alone
+    #[arg(long)]
+    ascii: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    no_mouse: bool,
+    /// Colours of the dashboard [default: what suits the terminal]
+    #[arg(long, value_name = "THEME", env = "WARMSTART_THEME", hide_env_values = true)]
+    theme: Option<Theme>,
+}
 
 const GO_ON: &str = "\
 There is no terminal here to open the dashboard in. From a script:
@@ -11,10 +28,12 @@ There is no terminal here to open the dashboard in. From a script:
   warmstart --help             everything else";
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
-pub fn open(context: &Context, ascii: bool) -> anyhow::Result<Exit> {
+pub fn open(context: &Context, Drawing { ascii, no_mouse, theme }: Drawing) -> anyhow::Result<Exit> {
     if !context.json && dashboard::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
-        dashboard::run(dashboard::Options { experiments, checkpoints, ascii, settings: config::load() })?;
+        let settings = config::load();
+        let drawn = dashboard::Options { experiments, checkpoints, ascii, mouse: !no_mouse, theme, settings };
+        dashboard::run(drawn)?;
         return Ok(Exit::Done);
     }
     let exit = list::list(context)?;

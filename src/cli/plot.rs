@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Context, Exit, compare, names, output, shown};
-use crate::dashboard::{Along, Detail, Drawn, Plot, Quantity};
+use crate::dashboard::{self, Along, Detail, Drawn, Plot, Quantity};
 use crate::failure::{Failure, Kind};
 use crate::store::Run;
 
-/// Draw charts of runs into an SVG file
+/// Draw charts of runs into an SVG or PNG file
 ///
 /// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<String>,
-    /// Write into this file, *.svg, which must not be there yet; without it the picture goes to standard output
+    /// Write into this file, *.svg or *.png, which must not be there yet; without it the SVG goes to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the output file if it is there
@@ -38,6 +38,12 @@ pub struct Arguments {
     /// Logarithmic axis
     #[arg(long)]
     log_x: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Svg,
+    Png,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -74,7 +80,7 @@ enum DetailArgument {
 }
 
 pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    check_name(arguments.output.as_deref())?;
+    let output = arguments.output.as_deref().map(|path| Ok::<_, anyhow::Error>((path, format(path)?))).transpose()?;
     let (_, runs) = context.runs();
     let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<anyhow::Result<Vec<&Run>>>()?;
     let drawn: Vec<Drawn> = chosen.into_iter().map(Drawn::whole).collect();
@@ -87,26 +93,31 @@ pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         window: None,
     };
     let svg = plot.svg(&drawn);
-    match &arguments.output {
+    match output {
         None => output::answer(&svg)?,
-        Some(path) => {
-            compare::write(path, &svg, arguments.overwrite)?;
+        Some((path, format)) => {
+            let content = match format {
+                Format::Svg => svg.into_bytes(),
+                Format::Png => dashboard::png(&svg)?,
+            };
+            compare::write(path, &content, arguments.overwrite)?;
             output::note(context, &format!("charts written to {}", shown(path)));
         }
     }
     Ok(Exit::Done)
 }
 
-/// A name that promises another format than what would be in the file is a mistake.
-fn check_name(path: Option<&Path>) -> anyhow::Result<()> {
-    let Some(path) =
-        path.filter(|path| path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")))
-    else {
-        return Ok(());
-    };
-    let what = format!("{} is not the name of an SVG file, which is all that plot writes", shown(path));
-    let help = "name it *.svg; rsvg-convert, Inkscape and every browser turn it into PNG or PDF";
-    Err(Failure::new(Kind::Input, what).help(help).into())
+/// What a file's name says is in it; another ending is a mistake.
+fn format(path: &Path) -> anyhow::Result<Format> {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    match extension.to_str() {
+        Some("svg") => Ok(Format::Svg),
+        Some("png") => Ok(Format::Png),
+        _ => {
+            let what = format!("{} is the name of neither an SVG nor a PNG file", shown(path));
+            Err(Failure::new(Kind::Input, what).help("name it *.svg or *.png").into())
+        }
+    }
 }
 
 impl Figures {

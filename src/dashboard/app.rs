@@ -22,6 +22,7 @@ use super::effect::{Effect, Effects, Folders};
 use super::memory::{Keeper, Memory};
 use super::message::{Message, Report};
 use super::model::Model;
+use super::mouse::Spots;
 use super::terminal::{Ended, Keyboard};
 use super::theme::Look;
 use super::update::update;
@@ -91,6 +92,8 @@ pub struct App<B: Backend, I, H> {
     dirty: Dirty,
     drawn: Instant,
     keeper: Keeper,
+    /// What the mouse can act on, as the newest frame shows it.
+    spots: Spots,
 }
 
 impl<B, I, H> App<B, I, H>
@@ -122,6 +125,7 @@ where
             dirty: Dirty::Now,
             drawn: Instant::now(),
             keeper,
+            spots: Spots::default(),
         }
     }
 
@@ -195,12 +199,14 @@ where
         let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
         let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
         let is_live = self.demand.is_live();
+        let fades = self.model.fades().map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
         tokio::select! {
             biased;
             event = self.input.next() => self.understand(event),
             message = self.messages.recv() => message,
             () = self.host.ready(), if waits_for_terminal => None,
             () = sleep_until(self.drawn + FRAME), if waits_for_frame => None,
+            () = tokio::time::sleep(fades.unwrap_or_default()), if fades.is_some() => Some(Message::Clock(now())),
             () = tokio::time::sleep(CLOCK), if is_live => Some(Message::Clock(now())),
         }
     }
@@ -208,7 +214,10 @@ where
     /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
     fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
         let Some(Ok(event)) = event else { return Some(Message::Leave) };
-        let message = self.model.keys.message(self.model.context(), &event);
+        let message = match event {
+            Event::Mouse(event) => self.spots.message(event),
+            event => self.model.keys.message(self.model.context(), &event),
+        };
         if message.is_some() {
             self.dirty = Dirty::Now;
         }
@@ -216,13 +225,19 @@ where
     }
 
     fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
-        let urgency = if matches!(message, Message::Changes { .. } | Message::Clock(_) | Message::Machine(_)) {
-            Dirty::Data
-        } else {
-            Dirty::Now
-        };
+        let urgency =
+            if matches!(message, Message::Changes { .. } | Message::Clock(_) | Message::Machine(_) | Message::Doing(_))
+            {
+                Dirty::Data
+            } else {
+                Dirty::Now
+            };
         self.dirty = self.dirty.max(urgency);
         effects.extend(update(&mut self.model, message));
+        // What was told just now is timed from now on, though no clock runs.
+        if self.model.wants_clock() {
+            effects.extend(update(&mut self.model, Message::Clock(now())));
+        }
     }
 
     async fn drain(&mut self, effects: &mut Vec<Effect>) {
@@ -252,7 +267,8 @@ where
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
-        self.terminal.draw(|frame| screen::draw(frame, &self.model))?;
+        let (model, spots) = (&self.model, &mut self.spots);
+        self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?;
         self.dirty = Dirty::No;
         self.drawn = Instant::now();
         Ok(())
@@ -272,8 +288,8 @@ where
         if self.host.suspend()? {
             self.terminal.clear()?;
         } else {
-            self.model.report =
-                Some(Report { good: false, text: "there is no shell to go back to; q leaves".to_owned() });
+            let text = "there is no shell to go back to; q leaves".to_owned();
+            drop(update(&mut self.model, Message::Report(Report { good: false, text })));
         }
         self.dirty = Dirty::Now;
         Ok(())

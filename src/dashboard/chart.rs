@@ -3,6 +3,7 @@
 mod axis;
 mod canvas;
 mod curve;
+pub mod png;
 mod smooth;
 pub mod svg;
 
@@ -54,22 +55,37 @@ pub struct Series<'a> {
 
 impl Widget for Chart<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
-        let labels = self.y.labels(usize::from(area.height / 3).clamp(2, 6));
-        let label_width = labels.iter().map(|(_, text)| text.width()).max().unwrap_or(0);
-        // Charts that stand above each other begin at the same column.
-        let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
-        if area.width < gutter + 4 || area.height < 3 {
-            return;
-        }
-        let [left, plot] = area.layout(&Layout::horizontal([Constraint::Length(gutter), Constraint::Fill(1)]));
-        let [plot, foot] = plot.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
+        let labels = self.labels(area);
+        let Some([left, plot, foot]) = arranged(area, &labels) else { return };
         self.draw_scale(&labels, left, plot, buf);
         self.draw_foot(foot, buf);
         self.draw_plot(plot, buf);
     }
 }
 
+/// The scale at the left, the inside, and the foot of a chart; nothing where there is too little room.
+fn arranged(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
+    let label_width = labels.iter().map(|(_, text)| text.width()).max().unwrap_or(0);
+    // Charts that stand above each other begin at the same column.
+    let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
+    if area.width < gutter + 4 || area.height < 3 {
+        return None;
+    }
+    let [left, plot] = area.layout(&Layout::horizontal([Constraint::Length(gutter), Constraint::Fill(1)]));
+    let [plot, foot] = plot.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
+    Some([left, plot, foot])
+}
+
 impl Chart<'_> {
+    /// Where its lines are drawn.
+    pub fn plot(&self, area: Rect) -> Rect {
+        arranged(area, &self.labels(area)).map_or_else(Rect::default, |[_, plot, _]| plot)
+    }
+
+    fn labels(&self, area: Rect) -> Vec<(f64, String)> {
+        self.y.labels(usize::from(area.height / 3).clamp(2, 6))
+    }
+
     fn draw_scale(&self, labels: &[(f64, String)], left: Rect, plot: Rect, buf: &mut Buffer) {
         let axis = left.right() - 1;
         for y in plot.top()..plot.bottom() {

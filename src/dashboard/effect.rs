@@ -3,9 +3,10 @@
 
 mod experiments;
 mod notes;
+mod progress;
 mod workers;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,7 +21,9 @@ use warmstart_schema::text;
 
 pub use self::experiments::Writing;
 pub use self::notes::Notation;
+use self::progress::Progress;
 use self::workers::Workers;
+use super::chart::png;
 use super::machine::{Meter, Workers as TrainingWorkers};
 use super::memory::Memory;
 use super::message::{Message, Report};
@@ -52,7 +55,7 @@ pub enum Effect {
         text: String,
         extension: &'static str,
     },
-    /// Writes charts as SVG beside the exports.
+    /// Writes charts, given as SVG, as SVG and as PNG beside the exports.
     ExportCharts(String),
     ReadWorkerLog(RunId),
     /// Reads what the machine has and what these workers use of it.
@@ -132,7 +135,7 @@ impl Effects {
             for effect in effects {
                 if let Effect::ReadMachine(training) = effect {
                     meter.ask(training);
-                } else if let Some(message) = perform(effect, &folders, &mut workers) {
+                } else if let Some(message) = perform(effect, &folders, &mut workers, &messages) {
                     // Nobody listens any more only while leaving.
                     let _ = messages.send(message);
                 }
@@ -157,7 +160,12 @@ impl Effects {
     }
 }
 
-fn perform(effect: Effect, folders: &Folders, workers: &mut Workers) -> Option<Message> {
+fn perform(
+    effect: Effect,
+    folders: &Folders,
+    workers: &mut Workers,
+    messages: &UnboundedSender<Message>,
+) -> Option<Message> {
     let checkpoints = &folders.checkpoints;
     let result = match effect {
         Effect::Launch(file) => launch(checkpoints, &file),
@@ -172,19 +180,24 @@ fn perform(effect: Effect, folders: &Folders, workers: &mut Workers) -> Option<M
             Ok(()) => return None,
             Err(error) => Err(error),
         },
-        Effect::Export { text, extension } => {
-            export(&folders.exports, "compare", &text, extension).map(|path| format!("wrote {}", path.display()))
-        }
-        Effect::ExportCharts(svg) => {
-            export(&folders.exports, "charts", &svg, "svg").map(|path| format!("wrote {}", path.display()))
-        }
+        Effect::Export { text, extension } => export(&folders.exports, "compare", text.as_bytes(), extension)
+            .map(|path| format!("wrote {}", path.display())),
+        Effect::ExportCharts(svg) => export_charts(&folders.exports, &svg),
         Effect::ReadWorkerLog(id) => {
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             return Some(Message::WorkerLog { id, lines });
         }
-        Effect::Annotate { runs, notation } => return Some(notes::annotate(checkpoints, &runs, &notation)),
-        Effect::Delete(runs) => return Some(notes::delete(checkpoints, &runs)),
-        Effect::TakeBack(Undo::Deleted(trashed)) => return Some(notes::restore(checkpoints, &trashed)),
+        Effect::Annotate { runs, notation } => {
+            let progress = Progress::of(messages, "noting", runs.len());
+            return Some(notes::annotate(checkpoints, &runs, &notation, progress));
+        }
+        Effect::Delete(runs) => {
+            return Some(notes::delete(checkpoints, &runs, Progress::of(messages, "deleting", runs.len())));
+        }
+        Effect::TakeBack(Undo::Deleted(trashed)) => {
+            let progress = Progress::of(messages, "bringing back", trashed.len());
+            return Some(notes::restore(checkpoints, &trashed, progress));
+        }
         Effect::TakeBack(Undo::Annotated(before)) => return Some(notes::restore_annotations(checkpoints, &before)),
         Effect::Look { ticket, album } => return workers.look(ticket, album),
         Effect::AskLook(ask) => {
@@ -243,8 +256,18 @@ fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
     Ok(format!("{} launched as {id}", experiment.name))
 }
 
+/// Both under one name. The PNG comes first: where it cannot be drawn, nothing is written.
+fn export_charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
+    let picture = png::from_svg(svg)?;
+    let drawn = export(folder, "charts", svg.as_bytes(), "svg")?;
+    let beside = drawn.with_extension("png");
+    let written = File::create_new(&beside).and_then(|mut file| file.write_all(&picture));
+    written.with_context(|| format!("{} cannot be written", beside.display()))?;
+    Ok(format!("wrote {} and .png", drawn.display()))
+}
+
 /// Writes into a file that was not there before.
-fn export(folder: &Path, what: &str, text: &str, extension: &str) -> anyhow::Result<PathBuf> {
+fn export(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {
         let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
@@ -253,7 +276,7 @@ fn export(folder: &Path, what: &str, text: &str, extension: &str) -> anyhow::Res
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
             Ok(mut file) => {
-                file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+                file.write_all(content).with_context(|| format!("{} cannot be written", path.display()))?;
                 return Ok(path);
             }
         }

@@ -59,7 +59,7 @@ fn unreadable(run: &Run, _: f64) -> Option<Alert> {
 fn trouble(run: &Run, now: f64) -> Option<Alert> {
     let Trouble { what, help } = run.trouble(now)?;
     let level = if run.status().is_stuck() { Level::Warning } else { Level::Error };
-    let help = if help.is_empty() { String::new() } else { format!(". {help}") };
+    let help = if help.is_empty() { String::new() } else { format!("; {help}") };
     let keys = if run.status() == Status::Lost { "; u resumes it, l shows what the worker printed last" } else { "" };
     alert(level, format!("{what}{help}{keys}"))
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::error::NvmlError;
 use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind};
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::process::Identity;
@@ -115,7 +116,10 @@ impl Reader {
     fn new(folder: PathBuf) -> Self {
         let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
         let system = sysinfo::System::new_with_specifics(kind).ok();
-        let nvml = Nvml::init().map_err(|error| text::line(&format!("no NVIDIA driver answers: {error}"), 200));
+        let nvml = Nvml::init().map_err(|error| match error {
+            NvmlError::LibloadingError(_) => "none: there is no NVIDIA driver here".to_owned(),
+            error => text::line(&format!("the NVIDIA driver does not answer: {error}"), 200),
+        });
         // Use is a difference between two looks.
         std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
         Self { folder, system, nvml }

@@ -10,6 +10,7 @@ use warmstart_schema::run::RunId;
 
 use super::machine::Machine;
 use super::model::Undo;
+use super::mouse::Pointed;
 use crate::failure::Failure;
 use crate::look::Heard;
 use crate::store::{Change, ExperimentFile};
@@ -23,6 +24,8 @@ pub enum Message {
     Edit(InputRequest),
     /// A text was pasted while one is being typed.
     Paste(String),
+    /// The mouse did something to what lies there.
+    Pointed(Pointed),
     Resized,
     /// The run folders changed, as seen at a time in seconds since the Unix epoch.
     Changes {
@@ -72,6 +75,8 @@ pub enum Message {
     },
     /// An effect came to its end.
     Report(Report),
+    /// How far a long effect is; nothing once it is over.
+    Doing(Option<Doing>),
     /// Time passed while something runs.
     Clock(f64),
     /// The terminal is gone, or the system asks to leave.
@@ -87,6 +92,29 @@ pub struct Catalogue {
     pub error: Option<String>,
     /// By file: the data or weights that this machine does not have.
     pub missing: HashMap<PathBuf, Vec<Lack>>,
+}
+
+/// A long effect at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doing {
+    pub what: &'static str,
+    /// Runs that are done, of how many.
+    pub done: usize,
+    pub total: usize,
+    /// Since it began.
+    pub seconds: f64,
+}
+
+impl Doing {
+    /// From 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
+    }
+
+    /// Seconds that the rest takes at the pace so far.
+    pub fn left(&self) -> f64 {
+        self.seconds * (1.0 / self.share() - 1.0)
+    }
 }
 
 /// What became of something that was asked for.
@@ -186,11 +214,21 @@ pub enum Command {
     Difference,
     /// All of their fields, or those that differ.
     AllFields,
+    /// What was told so far.
+    Messages,
     Help,
     Quit,
     Redraw,
     Suspend,
     Chart(ChartCommand),
+}
+
+impl Command {
+    /// Whether it only moves about on the screen.
+    pub fn is_movement(self) -> bool {
+        use Command::{Chart, Down, First, Last, Left, PageDown, PageUp, Right, Up};
+        matches!(self, Up | Down | PageUp | PageDown | First | Last | Left | Right | Chart(ChartCommand::Cursor(_)))
+    }
 }
 
 /// What keys do to charts.
@@ -219,7 +257,7 @@ pub enum ChartCommand {
     Others,
     Next,
     Previous,
-    /// Writes what is shown as SVG.
+    /// Writes what is shown as SVG and PNG.
     Save,
     /// One chart alone, by its number from 1; again: all.
     Alone(u8),

@@ -11,6 +11,7 @@ mod palette;
 mod popup;
 mod selection;
 mod system;
+pub mod told;
 
 use std::path::PathBuf;
 
@@ -30,8 +31,9 @@ pub use self::palette::{Candidate, Palette, Purpose, Target};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
 pub use self::system::SystemView;
+pub use self::told::Told;
 use super::keys::{Context, Keymap};
-use super::message::{Catalogue, Report};
+use super::message::{Catalogue, Doing, Report};
 use super::theme::Look;
 use crate::config::{Config, Loaded};
 use crate::query::{Mistake, Query, Subject};
@@ -58,6 +60,9 @@ pub struct Model {
     pub undo: Vec<Undo>,
     /// What happened last, in words.
     pub report: Option<Report>,
+    pub told: Told,
+    /// What takes its time, apart from runs.
+    pub doing: Option<Doing>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
     /// An experiment file that was written and is selected once it is in the list.
@@ -214,6 +219,8 @@ impl Model {
             below: Vec::new(),
             popup: None,
             report: None,
+            told: Told::default(),
+            doing: None,
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
             awaited: None,

@@ -23,6 +23,7 @@ pub use self::picture::printed;
 pub use self::run::log_height;
 use super::format::plural;
 use super::model::{Model, Screen};
+use super::mouse::{Spot, Spots};
 use super::theme::THEME;
 
 /// Below this nothing useful fits.
@@ -38,7 +39,13 @@ const LEAST: (u16, u16) = (40, 10);
 ///  keys       those that work here and now
 /// ```
 pub fn draw(frame: &mut Frame, model: &Model) {
+    draw_and_note(frame, model);
+}
+
+/// Draws everything, and tells what the mouse can act on and where.
+pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
     let area = frame.area();
+    let mut spots = Spots::default();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         draw_too_small(frame, area);
     } else {
@@ -54,18 +61,23 @@ pub fn draw(frame: &mut Frame, model: &Model) {
         header::draw(frame, header, model);
         paint::rule(frame.buffer_mut(), upper_rule);
         match &model.open {
-            Screen::Experiments(list) => experiments::draw(frame, body, model, list),
-            Screen::Run(view) => run::draw(frame, body, model, view),
-            Screen::Compare(view) => compare::draw(frame, body, model, view),
-            Screen::System(view) => system::draw(frame, body, model, view),
+            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut spots),
+            Screen::Run(view) => run::draw(frame, body, model, view, &mut spots),
+            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut spots),
+            Screen::System(view) => system::draw(frame, body, model, view, &mut spots),
             Screen::Dataset(view) => dataset::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);
-        footer::draw_keys(frame, keys, model);
+        if model.popup.is_some() {
+            spots.cover();
+            spots.note(body, Spot::Scroll);
+        }
+        footer::draw_keys(frame, keys, model, &mut spots);
         popup::draw(frame, body, model);
     }
     model.look.translate(frame.buffer_mut());
+    spots
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect) {

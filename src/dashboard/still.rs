@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
-use super::theme::{Look, Palette};
+use super::theme::{Look, Palette, Theme};
 use super::update::update;
 use crate::store::Change;
 
@@ -26,7 +26,7 @@ impl Still {
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
         let mut model = Model::new(
             PathBuf::from("experiments"),
-            Look { ascii: false, colour: true, palette: Palette::True },
+            Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
             TimeZone::UTC,
         );
         update(&mut model, Message::Experiments(Catalogue::default()));

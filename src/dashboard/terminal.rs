@@ -36,10 +36,12 @@ pub fn is_there() -> bool {
 #[derive(Debug)]
 pub struct Session {
     frames: Frames,
+    mouse: bool,
 }
 
 impl Session {
-    pub fn begin() -> io::Result<(Self, Terminal<QuietBackend>)> {
+    /// With the mouse, the terminal tells clicks and the wheel instead of selecting text; shift selects all the same.
+    pub fn begin(mouse: bool) -> io::Result<(Self, Terminal<QuietBackend>)> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             leave();
@@ -49,8 +51,8 @@ impl Session {
         }));
         let frames = Frames::start();
         let terminal = Terminal::new(QuietBackend::new(frames.clone()))?;
-        enter()?;
-        Ok((Self { frames }, terminal))
+        enter(mouse)?;
+        Ok((Self { frames, mouse }, terminal))
     }
 }
 
@@ -81,7 +83,7 @@ impl Host for Session {
         // Stops the whole group, as ^Z in a terminal does: a `make` above would wait for ever. TSTP would be dropped where
         // no shell can continue the group.
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
-        enter()?;
+        enter(self.mouse)?;
         stopped.map(|()| true).map_err(Into::into)
     }
 
@@ -108,14 +110,25 @@ impl Host for Session {
     }
 }
 
-fn enter() -> io::Result<()> {
+fn enter(mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
-    send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])
+    send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])?;
+    if mouse { send(&[&Mouse(true)]) } else { Ok(()) }
+}
+
+/// Clicks and the wheel, without movements: those are many, and nothing follows from them. Pressed with SGR's coordinates,
+/// which have no end at column 223.
+struct Mouse(bool);
+
+impl Command for Mouse {
+    fn write_ansi(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+        out.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
+    }
 }
 
 /// What cannot be undone on a terminal that is gone needs no undoing.
 fn leave() {
-    let _ = send(&[&DisableBracketedPaste, &LeaveAlternateScreen, &Show]);
+    let _ = send(&[&Mouse(false), &DisableBracketedPaste, &LeaveAlternateScreen, &Show]);
     let _ = disable_raw_mode();
 }
 

@@ -12,9 +12,11 @@ mod listing;
 mod machine;
 mod memory;
 mod palette;
+mod pointing;
 mod screens;
 mod sizes;
 mod styles;
+mod telling;
 mod whole;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};

@@ -10,6 +10,7 @@ pub mod list;
 mod moves;
 mod news;
 mod palette;
+mod pointed;
 
 use tui_input::{Input, InputRequest};
 use warmstart_schema::run::RunId;
@@ -26,7 +27,9 @@ pub use self::ask::refusal;
 
 /// Takes in a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let before = model.report.clone();
     let effects = take(model, message);
+    model.notice_report(before.as_ref());
     model.refresh_list();
     model.refresh_comparison();
     model.refresh_curves();
@@ -41,6 +44,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             let most = if matches!(model.popup, Some(Popup::Inquiry(_))) { 4096 } else { 300 };
             text::line(&pasted, most).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
+        Message::Pointed(pointed) => return pointed::act(model, pointed),
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
         Message::Experiments(catalogue) => {
             model.take_catalogue(catalogue);
@@ -59,8 +63,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
         Message::Completed { typed, longer, candidates } => dataset::completed(model, &typed, longer, candidates),
         Message::Report(report) => model.report = Some(report),
+        Message::Doing(doing) => model.doing = doing,
         Message::Clock(now) => {
-            model.now = now;
+            model.tick(now);
             return news::watch_queue(model);
         }
         Message::Leave => return vec![Effect::Leave],
@@ -75,8 +80,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         model.report = Some(Report { good: false, text: reason });
         return Vec::new();
     }
-    // What happened before the last key is no longer news.
-    model.report = None;
+    // What happened before the last key is no longer news; moving about wipes away nothing that fades by itself.
+    if !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good) {
+        model.report = None;
+    }
     if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() && is_of_dataset(command) {
         return dataset::run_command(model, command);
     }
@@ -104,6 +111,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Difference => return difference::begin(model),
         Command::AllFields => difference::toggle(model),
         Command::Palette => model.popup = Some(Popup::Palette(model.palette())),
+        Command::Messages => messages(model),
         Command::Help => model.popup = Some(Popup::Help { down: 0 }),
         Command::Quit => return vec![Effect::Leave],
         Command::Redraw => return vec![Effect::Repaint],
@@ -164,6 +172,15 @@ fn show_screen(model: &mut Model, command: Command) -> Vec<Effect> {
     Vec::new()
 }
 
+/// What was told so far, the newest first.
+fn messages(model: &mut Model) {
+    let mut lines = model.told.lines(&model.zone);
+    if lines.is_empty() {
+        lines.push("Nothing was told yet.".to_owned());
+    }
+    model.popup = Some(Popup::Text { title: "what happened".to_owned(), lines, down: 0 });
+}
+
 /// Keeps a reading of the machine, and asks for the next while its screen is open.
 fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
     model.reads_machine = false;
@@ -201,12 +218,13 @@ fn open(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
-    vec![show_run(model, id)]
+    let marked = model.targets().into_iter().map(|run| run.id.clone()).filter(|marked| *marked != id).collect();
+    vec![show_run(model, id, marked)]
 }
 
-/// Opens a run over what is open.
-fn show_run(model: &mut Model, id: RunId) -> Effect {
-    let charts = ChartView::with(model.detail);
+/// Opens a run over what is open, beside others that were marked.
+fn show_run(model: &mut Model, id: RunId, marked: Vec<RunId>) -> Effect {
+    let charts = ChartView::with(model.detail).beside(marked);
     show(model, Screen::Run(RunView { id: id.clone(), charts, pane: Pane::Charts }));
     Effect::ReadWorkerLog(id)
 }

@@ -40,8 +40,20 @@ fn a_file_is_written_once_and_only_as_what_its_name_says() {
     assert_eq!(content, plot(&place, &[DONE]).out);
     assert_ne!(plot(&place, &[DONE, "--output", "charts.svg"]).code, 0);
     assert_eq!(plot(&place, &[DONE, "--output", "charts.svg", "--overwrite"]).code, 0);
-    let png = plot(&place, &[DONE, "--output", "charts.png"]);
-    assert!(png.code == 2 && png.err.contains("charts.png is not the name of an SVG file"), "{}", png.err);
-    assert!(!place.folder.path().join("charts.png").exists());
+    let other = plot(&place, &[DONE, "--output", "charts.pdf"]);
+    assert!(other.code == 2 && other.err.contains("charts.pdf is the name of neither"), "{}", other.err);
+    assert!(!place.folder.path().join("charts.pdf").exists());
     assert_eq!(plot(&place, &["nobody"]).code, 3);
+}
+
+#[test]
+fn a_png_shows_the_same_at_twice_the_size() {
+    let place = Place::new();
+    let written = plot(&place, &[DONE, "--output", "charts.PNG"]);
+    assert_eq!((written.code, written.out.as_str()), (0, ""), "{}", written.err);
+    let png = std::fs::read(place.folder.path().join("charts.PNG")).unwrap();
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let size = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    assert_eq!((size(16), size(20)), (1720, 1400));
+    assert_ne!(plot(&place, &[DONE, "--output", "charts.PNG"]).code, 0);
 }

@@ -25,6 +25,8 @@ pub struct RunState {
     pub phase: Phase,
     /// The download that is under way.
     pub fetch: Option<Fetch>,
+    /// When this process began what it fetches now, and with how many bytes of it there.
+    pub fetch_began: Option<(f64, u64)>,
     pub dataset: Option<DatasetFacts>,
     pub model: Option<ModelFacts>,
     /// The run that this one's weights come from.
@@ -192,7 +194,7 @@ impl RunState {
                 self.batch = None;
                 self.fetch = None;
             }
-            Event::Fetch(fetch) => self.fetch = Some(Fetch { what: text::line(&fetch.what, 80), ..fetch }),
+            Event::Fetch(fetch) => self.take_fetch(t, &fetch),
             Event::Dataset(facts) => self.dataset = Some(facts),
             Event::Model(facts) => {
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
@@ -294,6 +296,24 @@ impl RunState {
         let validation = f64::from(dataset.validation) / f64::from(dataset.train.max(1)) / 3.0;
         let epochs_left = f64::from(planned.saturating_sub(batch.epoch));
         Some(per_epoch * (images_left + validation + epochs_left * (1.0 + validation)))
+    }
+
+    /// Seconds until what is fetched is here, at the pace so far.
+    pub fn fetch_left(&self) -> Option<f64> {
+        let (fetch, (began, before)) = (self.fetch.as_ref()?, self.fetch_began?);
+        let (seconds, came) = (self.last_event? - began, fetch.done.saturating_sub(before));
+        let left = fetch.total.saturating_sub(fetch.done) as f64 / came as f64 * seconds;
+        // The first second says little of the pace.
+        (seconds >= 1.0 && left.is_finite()).then_some(left)
+    }
+
+    fn take_fetch(&mut self, t: f64, fetch: &Fetch) {
+        let fetch = Fetch { what: text::line(&fetch.what, 80), ..*fetch };
+        let goes_on = self.fetch.as_ref().is_some_and(|before| before.what == fetch.what && before.done <= fetch.done);
+        if !goes_on {
+            self.fetch_began = Some((t, fetch.done));
+        }
+        self.fetch = Some(fetch);
     }
 
     fn begin(&mut self, attempt: Attempt) {

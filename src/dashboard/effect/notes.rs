@@ -6,6 +6,7 @@ use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
 use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
+use super::Progress;
 use crate::actions;
 use crate::dashboard::format::plural;
 use crate::dashboard::message::{Message, Report};
@@ -41,13 +42,14 @@ impl Notation {
     }
 }
 
-pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation) -> Message {
+pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: Progress) -> Message {
     let (mut undo, mut changes) = (Vec::new(), Vec::new());
     let mut failed = None;
     for id in runs {
         match actions::annotate(root, id, |annotation| notation.apply(annotation)) {
             Ok((before, annotation)) => {
                 undo.push((id.clone(), before));
+                progress.at(undo.len());
                 changes.push(Change::Annotation { id: id.clone(), annotation });
             }
             Err(error) => {
@@ -78,12 +80,15 @@ pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Messa
     done(None, changes, Ok(text))
 }
 
-pub fn delete(root: &Path, runs: &[RunId]) -> Message {
+pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
     let mut trashed: Vec<Trashed> = Vec::new();
     let mut failed = None;
     for id in runs {
         match trash::delete(root, id) {
-            Ok(one) => trashed.push(one),
+            Ok(one) => {
+                trashed.push(one);
+                progress.at(trashed.len());
+            }
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -96,8 +101,11 @@ pub fn delete(root: &Path, runs: &[RunId]) -> Message {
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
-pub fn restore(root: &Path, trashed: &[Trashed]) -> Message {
-    let result = trashed.iter().try_for_each(|one| trash::restore(root, one));
+pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Message {
+    let result = trashed.iter().zip(1..).try_for_each(|(one, done)| {
+        progress.at(done);
+        trash::restore(root, one)
+    });
     done(None, Vec::new(), result.map(|()| format!("{} brought back", plural(trashed.len(), "run"))))
 }
 

@@ -47,6 +47,16 @@ impl Quantity {
         }
     }
 
+    /// For where there is little room.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "acc",
+            Self::LearningRate => "rate",
+            Self::GradientNorm => "grad",
+            Self::Loss | Self::Throughput | Self::Usage | Self::Memory => self.name(),
+        }
+    }
+
     /// Whether it is measured once an epoch, by validation.
     pub fn is_by_epoch(self) -> bool {
         matches!(self, Self::Accuracy | Self::Loss)
@@ -176,6 +186,8 @@ pub enum Others {
     Stage,
     /// All runs of this experiment.
     Experiment,
+    /// Those that were marked in the list.
+    Marked,
 }
 
 /// All of it.
@@ -188,6 +200,8 @@ pub struct ChartView {
     pub log_y: bool,
     pub detail: Detail,
     pub others: Others,
+    /// The runs that were marked in the list when this one was opened, but for itself.
+    pub marked: Vec<RunId>,
     /// The one chart that takes all the room.
     pub alone: Option<Quantity>,
     /// The stretch of the axis that is shown, where it is not all.
@@ -228,6 +242,13 @@ impl ChartView {
         view
     }
 
+    /// Beside the runs that are marked, where there are any.
+    #[must_use]
+    pub fn beside(self, marked: Vec<RunId>) -> Self {
+        let others = if marked.is_empty() { self.others } else { Others::Marked };
+        Self { others, marked, ..self }
+    }
+
     pub fn lines(&self, drawn: Drawn, quantity: Quantity) -> &[Line] {
         self.curves.lines(drawn, quantity, (self.along, self.detail))
     }
@@ -241,6 +262,7 @@ impl ChartView {
                 let all = run.stem().into_iter().flat_map(|stem| runs.all_of(stem));
                 all.filter(|other| other.id != run.id).map(Drawn::whole).collect()
             }
+            Others::Marked => self.marked.iter().filter_map(|id| runs.get(id)).map(Drawn::whole).collect(),
         };
         if !others.is_empty() {
             for (rank, any) in runs.iter().enumerate() {

@@ -26,15 +26,17 @@ use super::table::{self, Place};
 use crate::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
 use crate::dashboard::format::{NOT_YET, plural};
 use crate::dashboard::model::{CompareView, Curves, Model, Shown};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (22, 36);
+/// Characters between columns: one more where all of them fit with it.
 const GAP: u16 = 1;
 /// Below this the chart is drawn only where a key asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, spots: &mut Spots) {
     let shown = &view.shown;
     let selected = view.list.selection.index(shown.ids()).and_then(|index| shown.ids().get(index));
     let row = selected.and_then(|id| shown.table().rows.iter().find(|row| row.runs.first() == Some(id)));
@@ -47,6 +49,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
         Constraint::Length(chart_height(area, view)),
     ]));
     draw_title(buf, title, model, view);
+    spots.note(table, Spot::Scroll);
     let hidden = if shown.table().rows.is_empty() {
         let words = if view.list.filter.text().is_empty() { "No run yet." } else { "No run fits the filter." };
         paint::left(buf, inset(paint::row(table, 1)), words, THEME.muted);
@@ -54,12 +57,12 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView) {
     } else if view.options.transposed {
         sides::draw(buf, table, view, row)
     } else {
-        draw_table(buf, table, view, row)
+        draw_table(buf, table, view, row, spots)
     };
     draw_note(buf, note, shown.table(), hidden, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        curves::draw(buf, chart, model, view, row);
+        curves::draw(buf, chart, model, view, row, spots);
     }
 }
 
@@ -137,7 +140,7 @@ fn title(column: &Column) -> (String, String) {
 }
 
 /// One run below the other; returns how many columns there was no room for.
-fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>) -> usize {
+fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>, spots: &mut Spots) -> usize {
     let (shown, table) = (&view.shown, view.shown.table());
     let [head, body] = area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]));
     let indices = drawn_columns(table);
@@ -145,7 +148,9 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
     let kept = &indices[scrolled..];
     let columns: Vec<table::Column> = kept.iter().zip(1..).map(|(index, order)| fitted(shown, *index, order)).collect();
     let inner = Rect { x: area.x + 5, width: area.width.saturating_sub(6), ..area };
-    let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, GAP);
+    let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
+    let fits = roomy.1.len() == columns.len();
+    let (name, places) = if fits { roomy } else { table::fit(&columns, inner, NAME.0..=NAME.1, GAP) };
     let (first, second) = (paint::row(head, 0), paint::row(head, 1));
     paint::left(buf, Rect { y: second.y, height: second.height, ..name }, "run", THEME.label);
     for place in &places {
@@ -156,6 +161,9 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
         table::cell(buf, first, *place, &columns[place.column], &upper, style);
         let arrow = if is_sorted { if view.options.reversed { "▲" } else { "▼" } } else { "" };
         table::cell(buf, second, *place, &columns[place.column], &format!("{arrow}{lower}"), style);
+        for row in [first, second] {
+            spots.note(place.within(row), Spot::Title(kept[place.column]));
+        }
     }
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
     let selected_line = table.rows.iter().position(is_selected).unwrap_or(0);
@@ -166,6 +174,9 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
         for place in &places {
             let (text, style) = written(row, &row.cells[kept[place.column]]);
             table::cell(buf, line, *place, &columns[place.column], &text, style);
+        }
+        if let Some(index) = row.runs.first().and_then(|id| shown.ids().iter().position(|other| other == id)) {
+            spots.note(line, Spot::Row(index));
         }
         if is_selected(row) {
             mark_selected(buf, line);

@@ -27,6 +27,7 @@ use super::table::{self, Column};
 use crate::dashboard::format::{NOT_YET, duration, metric, path, rate};
 use crate::dashboard::judge;
 use crate::dashboard::model::{ColumnId, Entry, Kind, ListLine, Listing, Model, tags};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -56,7 +57,7 @@ fn column(id: ColumnId) -> Column {
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (20, 48);
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, spots: &mut Spots) {
     let wanted = detail::height(area.height);
     let [table, rule, foot] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
@@ -67,7 +68,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing) {
         draw_nothing(frame.buffer_mut(), table, model);
         return;
     }
-    draw_list(frame.buffer_mut(), table, model, list);
+    spots.note(table, Spot::Scroll);
+    draw_list(frame.buffer_mut(), table, model, list, spots);
     if let Some(entry) = model.selected_entry().filter(|_| !foot.is_empty()) {
         paint::rule(frame.buffer_mut(), rule);
         detail::draw(frame.buffer_mut(), foot, model, &entry);
@@ -96,7 +98,7 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
 }
 
 /// Only the lines in view are made.
-fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
+fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, spots: &mut Spots) {
     let [head, body] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
     let inner = Rect { x: head.x + 3, width: head.width.saturating_sub(4), ..head };
     let columns: Vec<Column> = list.columns.iter().map(|id| column(*id)).collect();
@@ -109,6 +111,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
     paint::left(buf, name, &title, THEME.label);
     for place in &places {
         draw_title(buf, head, *place, &columns[place.column], list, list.columns[place.column]);
+        spots.note(place.within(head), Spot::Title(place.column));
     }
     let selected = list.selected().unwrap_or(0);
     let offset = table::offset(list.line_of(selected), list.lines().len(), usize::from(body.height));
@@ -123,6 +126,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
             ListLine::Row(index) => {
                 let Some(entry) = model.entry(*index) else { continue };
                 draw_entry(buf, row, &grid, &entry, model, list);
+                spots.note(row, Spot::Row(*index));
                 if selected == *index {
                     mark_selected(buf, row);
                 }
@@ -249,6 +253,11 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
         Some(status @ Status::Active(Phase::Fetching)) => {
             let fetch = entry.run.and_then(|run| run.state.fetch.as_ref());
             fetch.map_or_else(|| status.as_str().to_owned(), |fetch| format!("fetching {:.0}%", fetch.share() * 99.0))
+        }
+        Some(Status::Active(Phase::Loading)) if entry.run.is_some_and(|run| run.state.batch.is_some()) => {
+            let batch = entry.run.and_then(|run| run.state.batch.as_ref());
+            let share = batch.map_or(0.0, |batch| f64::from(batch.batch) / f64::from(batch.batches.max(1)));
+            format!("features {:.0}%", share * 99.0)
         }
         Some(status) => {
             let alerts = entry.run.map_or_else(Vec::new, |run| judge::alerts(run, model.now));

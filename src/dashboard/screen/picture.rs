@@ -52,8 +52,8 @@ pub fn printed(pixels: &Pixels, width: u16, height: u16, look: Look) -> String {
         for x in place.left()..place.right() {
             let cell = &buf[(x, y)];
             let style = ContentStyle {
-                foreground_color: Some(cell.fg).filter(|_| look.colour).map(IntoCrossterm::into_crossterm),
-                background_color: Some(cell.bg).filter(|_| look.colour).map(IntoCrossterm::into_crossterm),
+                foreground_color: Some(cell.fg).filter(|_| look.has_colour()).map(IntoCrossterm::into_crossterm),
+                background_color: Some(cell.bg).filter(|_| look.has_colour()).map(IntoCrossterm::into_crossterm),
                 ..ContentStyle::new()
             };
             text.push_str(&StyledContent::new(style, cell.symbol()).to_string());

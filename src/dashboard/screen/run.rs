@@ -25,6 +25,7 @@ pub use self::log::height as log_height;
 use super::paint;
 use crate::dashboard::judge;
 use crate::dashboard::model::{Model, Pane, RunView};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -32,7 +33,7 @@ use crate::store::Run;
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, spots: &mut Spots) {
     let buf = frame.buffer_mut();
     let Some(run) = model.runs.get(&view.id) else {
         let text = format!("The folder of run {} is gone.", view.id);
@@ -41,16 +42,19 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView) {
     };
     let [title, rule, body] =
         area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Length(1), Constraint::Fill(1)]));
-    draw_title(buf, title, model, run);
+    draw_title(buf, title, run, view);
     paint::rule(buf, rule);
     match view.pane {
-        Pane::Log { up } => log::draw(buf, inset(body), model, run, up),
-        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view),
-        Pane::Charts => draw_narrow(buf, body, model, run, view),
+        Pane::Log { up } => {
+            spots.note(body, Spot::Scroll);
+            log::draw(buf, inset(body), model, run, up);
+        }
+        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, spots),
+        Pane::Charts => draw_narrow(buf, body, model, run, view, spots),
     }
 }
 
-fn draw_title(buf: &mut Buffer, area: Rect, _model: &Model, run: &Run) {
+fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let first = paint::row(area, 0);
     let (mark, style) = THEME.status(Some(run.status()));
@@ -60,16 +64,21 @@ fn draw_title(buf: &mut Buffer, area: Rect, _model: &Model, run: &Run) {
     let rest = paint::left(buf, Rect { width: first.width.saturating_sub(width), ..first }, run.label(), THEME.title);
     let rest = paint::left(buf, rest, " ▸ ", THEME.muted);
     paint::left(buf, rest, run.id.as_str(), THEME.muted);
-    progress::draw(buf, paint::row(area, 1), run);
+    let second = paint::row(area, 1);
+    // The charts' titles say it too, where there is room.
+    let place = charts::place(&view.charts).filter(|_| view.pane == Pane::Charts).unwrap_or_default();
+    paint::right(buf, second, &place, THEME.accent);
+    let taken = u16::try_from(place.chars().count()).map_or(0, |width| if width > 0 { width + 2 } else { 0 });
+    progress::draw(buf, Rect { width: second.width.saturating_sub(taken), ..second }, run);
 }
 
-fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView) {
+fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView, spots: &mut Spots) {
     let log = if area.height >= 14 { (area.height / 4).clamp(4, 12) } else { 0 };
     let [upper, rule, lower] =
         area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(log.min(1)), Constraint::Length(log)]));
     let [main, border, side] =
         upper.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(SIDE)]));
-    charts::draw(buf, inset(main), model, run, &view.charts);
+    charts::draw(buf, inset(main), model, run, &view.charts, spots);
     paint::divide(buf, border);
     let by_block = run.state.model.as_ref().map_or(0, |facts| facts.counts.blocks.len());
     let parameters = u16::try_from(by_block).unwrap_or(u16::MAX).saturating_add(parameters::REST);
@@ -85,7 +94,7 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
     }
 }
 
-fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView) {
+fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView, spots: &mut Spots) {
     // A chart that was chosen gets the room, and its run's facts come back with the others.
     let has_strip = area.height >= 12 && view.charts.alone.is_none();
     let strip = if has_strip { 4 + u16::from(area.height >= 24) } else { 0 };
@@ -97,7 +106,7 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, inset(main), model, run, &view.charts);
+    charts::draw(buf, inset(main), model, run, &view.charts, spots);
     if !strip.is_empty() {
         paint::rule(buf, rule);
         let [counts, border, facts] =

@@ -22,6 +22,7 @@ use super::{paint, run};
 use crate::dashboard::format::{NOT_YET, bytes};
 use crate::dashboard::machine::{Gpu, Machine};
 use crate::dashboard::model::{Model, SystemView};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -41,7 +42,7 @@ const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> 
     Column { title, width, is_figure, order }
 }
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, spots: &mut Spots) {
     let buf = frame.buffer_mut();
     let lines =
         view.machine.as_ref().map_or(1, |machine| 3 + machine.gpus.as_ref().map_or(1, |gpus| gpus.len().max(1)));
@@ -54,7 +55,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView) {
         None => drop(paint::left(buf, run::inset(machine), "looking at the machine …", THEME.muted)),
     }
     paint::rule(buf, rule);
-    draw_runs(buf, runs, model, view);
+    spots.note(runs, Spot::Scroll);
+    draw_runs(buf, runs, model, view, spots);
 }
 
 fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
@@ -120,7 +122,7 @@ fn draw_gauge(buf: &mut Buffer, row: Rect, label: &str, words: &str, share: Opti
     }
 }
 
-fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView) {
+fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, spots: &mut Spots) {
     let [head, body, note] =
         area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]));
     let inner = Rect { x: area.x + 3, width: area.width.saturating_sub(4), ..area };
@@ -146,6 +148,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView) {
         let row = paint::row(body, y);
         let Some(run) = model.runs.get(id) else { continue };
         draw_run(buf, row, Rect { y: row.y, height: row.height, ..name }, &places, model, view, run);
+        spots.note(row, Spot::Row(index));
         if selected == Some(index) {
             mark_selected(buf, row);
         }

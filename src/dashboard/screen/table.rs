@@ -29,6 +29,13 @@ pub struct Place {
     pub width: u16,
 }
 
+impl Place {
+    /// The column's part of a row.
+    pub fn within(self, row: Rect) -> Rect {
+        Rect { x: self.x, width: self.width, height: row.height.min(1), ..row }
+    }
+}
+
 /// Fits a growing first column of so many characters, and as many others as there is room for with `gap` between them.
 pub fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) -> (Rect, Vec<Place>) {
     let (least, most) = name.into_inner();
@@ -59,7 +66,7 @@ pub fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) 
 
 /// Puts a text into its column on a row.
 pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &str, style: Style) {
-    let area = Rect { x: place.x, width: place.width, height: row.height.min(1), ..row };
+    let area = place.within(row);
     if area.is_empty() {
         return;
     }

@@ -7,7 +7,7 @@ use super::fixtures::{RESUMED, data, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::{ChartView, Model, Screen};
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 use crate::dashboard::update::update;
 use crate::store::{Change, Watcher};
 
@@ -87,7 +87,8 @@ fn every_chart_tells_what_is_under_the_cursor() {
     let state = &model.runs.get(&id(RESUMED)).unwrap().state;
     let epoch = &state.epochs[17];
     let picture = text(&drawn(&model, 200, 60));
-    assert_eq!(picture.matches("at epoch 18").count(), 7, "{picture}");
+    // Each chart, and the run's own title.
+    assert_eq!(picture.matches("at epoch 18").count(), 7 + 1, "{picture}");
     for figure in [epoch.val_acc, epoch.train_acc, epoch.val_loss, epoch.train_loss] {
         assert!(picture.contains(&format!("{figure:.4}")), "{figure}: {picture}");
     }
@@ -184,7 +185,7 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
         buffer.content.iter().map(ratatui::buffer::Cell::symbol).filter(is_mark).map(str::to_owned).collect()
     };
     assert!(marks(&drawn(&model, 120, 40)).len() >= 4);
-    model.look = Look { ascii: true, colour: false, palette: Palette::True };
+    model.look = Look { ascii: true, theme: Theme::Mono, palette: Palette::True };
     assert!(text(&drawn(&model, 80, 24)).is_ascii());
     press(&mut model, "o");
     assert!(!text(&drawn(&model, 120, 40)).contains("0001 0.6"));
@@ -192,7 +193,7 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
 
 #[test]
 fn more_runs_than_fit_are_counted() {
-    let picture = text(&drawn(&with_siblings(30, "o1"), 80, 24));
+    let picture = text(&drawn(&with_siblings(50, "o1"), 80, 24));
     assert!(picture.contains(" more"), "{picture}");
 }
 
@@ -227,7 +228,7 @@ fn pictures_of_charts() {
         insta::assert_snapshot!(format!("charts-siblings-{width}x{height}"), {
             text(&drawn(&with_siblings(3, "o2<left>"), width, height))
         });
-        let model = Model { look: Look { ascii: true, colour: false, palette: Palette::True }, ..after("gmm2[") };
+        let model = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..after("gmm2[") };
         let picture = text(&drawn(&model, width, height));
         assert!(picture.is_ascii(), "{picture}");
         insta::assert_snapshot!(format!("charts-ascii-{width}x{height}"), picture);

@@ -13,7 +13,7 @@ use super::{drawn, press, text};
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::Message;
 use crate::dashboard::model::{Model, Screen};
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 use crate::dashboard::update::update;
 use crate::failure::{Failure, Kind};
 use crate::look::Heard;
@@ -65,14 +65,14 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     let beyond = |buffer: &Buffer, is: fn(Color) -> bool| buffer.content.iter().any(|cell| is(cell.fg) || is(cell.bg));
     let is_rgb: fn(Color) -> bool = |colour| matches!(colour, Color::Rgb(..));
     let is_indexed: fn(Color) -> bool = |colour| matches!(colour, Color::Indexed(_));
-    let indexed = drawn(&with(Look { ascii: false, colour: true, palette: Palette::Indexed }), 80, 24);
+    let indexed = drawn(&with(Look { ascii: false, theme: Theme::Dark, palette: Palette::Indexed }), 80, 24);
     assert!(!beyond(&indexed, is_rgb) && beyond(&indexed, is_indexed));
-    let sixteen = drawn(&with(Look { ascii: false, colour: true, palette: Palette::Sixteen }), 80, 24);
+    let sixteen = drawn(&with(Look { ascii: false, theme: Theme::Dark, palette: Palette::Sixteen }), 80, 24);
     assert!(!beyond(&sixteen, is_rgb) && !beyond(&sixteen, is_indexed) && text(&sixteen).contains('▀'));
-    let plain = drawn(&with(Look { ascii: false, colour: false, palette: Palette::True }), 80, 24);
+    let plain = drawn(&with(Look { ascii: false, theme: Theme::Mono, palette: Palette::True }), 80, 24);
     assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(!text(&plain).contains('▀'));
-    let ascii = text(&drawn(&with(Look { ascii: true, colour: true, palette: Palette::True }), 80, 24));
+    let ascii = text(&drawn(&with(Look { ascii: true, theme: Theme::Dark, palette: Palette::True }), 80, 24));
     assert!(ascii.is_ascii(), "{ascii}");
     insta::assert_snapshot!("dataset-ascii", ascii);
 }
@@ -233,7 +233,7 @@ fn a_run_says_what_it_sees_in_the_picture_shown() {
     assert!(screen(&model).contains("asking its best checkpoint"), "another question's answer");
     update(&mut model, Message::Predicted { ticket, result: Ok(prediction(true)) });
     insta::assert_snapshot!("prediction", screen(&model));
-    let colours = Model { look: Look { ascii: true, colour: false, palette: Palette::True }, ..model };
+    let colours = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..model };
     assert!(screen(&colours).is_ascii() && screen(&colours).contains("* tiger"), "{}", screen(&colours));
 }
 

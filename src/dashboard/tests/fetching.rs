@@ -51,6 +51,20 @@ fn an_experiment_whose_data_is_fetched_is_launched_by_itself_and_never_along_wit
 }
 
 #[test]
+fn a_download_tells_how_long_it_takes_by_the_bytes_that_came_since_it_began() {
+    let mut model = fetching("cifar100", 76_000_000);
+    let fetch = Fetch { what: "cifar100".to_owned(), done: 106_000_000, total: 168_513_733 };
+    let records = vec![Record { t: model.now + 10.0, event: Event::Fetch(fetch) }];
+    let changes = vec![Change::Events { id: id(LIVE), records, damaged: 0, restarted: false }];
+    let now = model.now + 10.0;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "jj<enter>");
+    let screen = text(&drawn(&model, 80, 24));
+    // 30 MB in ten seconds: the other 62.5 MB take 20.8.
+    assert!(screen.contains("21s left"), "{screen}");
+}
+
+#[test]
 fn a_download_is_a_bar_in_the_run_and_a_figure_in_the_list() {
     let mut model = fetching("cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));

@@ -16,7 +16,7 @@ use warmstart_schema::state::Liveness;
 
 use crate::dashboard::message::{Catalogue, Message};
 use crate::dashboard::model::Model;
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 use crate::dashboard::update::update;
 use crate::params::counts;
 use crate::store::{Change, Watcher, experiments};
@@ -40,7 +40,7 @@ pub fn id(name: &str) -> RunId {
 
 /// An empty dashboard.
 pub fn empty() -> Model {
-    let look = Look { ascii: false, colour: true, palette: Palette::True };
+    let look = Look { ascii: false, theme: Theme::Dark, palette: Palette::True };
     Model::new("experiments".into(), look, TimeZone::UTC)
 }
 

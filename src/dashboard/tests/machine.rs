@@ -11,7 +11,7 @@ use crate::dashboard::effect::Effect;
 use crate::dashboard::machine::{Gpu, Machine, Process};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::{Model, Screen};
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 use crate::dashboard::update::update;
 use crate::store::Change;
 
@@ -82,7 +82,7 @@ fn pictures() {
     }
     let none = opened(Err("no NVIDIA driver answers: the library libnvidia-ml.so.1 is not there".to_owned()));
     insta::assert_snapshot!("machine-without-gpu", text(&drawn(&none, 80, 24)));
-    let ascii = Model { look: Look { ascii: true, colour: false, palette: Palette::True }, ..model };
+    let ascii = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..model };
     let picture = text(&drawn(&ascii, 80, 24));
     assert!(picture.is_ascii(), "{picture}");
 }
@@ -122,7 +122,10 @@ fn every_waiting_run_says_what_for() {
 fn without_colour_it_says_the_same() {
     let model = opened(Ok(two_gpus()));
     let coloured = text(&drawn(&model, 120, 40));
-    let plain =
-        text(&drawn(&Model { look: Look { ascii: false, colour: false, palette: Palette::True }, ..model }, 120, 40));
+    let plain = text(&drawn(
+        &Model { look: Look { ascii: false, theme: Theme::Mono, palette: Palette::True }, ..model },
+        120,
+        40,
+    ));
     assert_eq!(coloured, plain);
 }

@@ -4,7 +4,7 @@ use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 use crate::dashboard::update::update;
 use crate::store::Change;
 
@@ -53,7 +53,7 @@ fn the_comparison() {
 
 #[test]
 fn in_ascii() {
-    let ascii = Look { ascii: true, colour: true, palette: Palette::True };
+    let ascii = Look { ascii: true, theme: Theme::Dark, palette: Palette::True };
     for (name, keys) in [("ascii-experiments", "jj"), ("ascii-run", "jj<enter>"), ("ascii-compare", "cj")] {
         let model = Model { look: ascii, ..after(keys) };
         let picture = text(&drawn(&model, 80, 24));

@@ -5,8 +5,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::fixtures::typical;
 use super::{drawn, press, text};
-use crate::dashboard::model::Model;
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 
 fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
     let row = text(buffer).lines().position(|line| line.contains(wanted)).unwrap_or_else(|| panic!("no {wanted}"));
@@ -18,13 +17,13 @@ fn is_reversed(buffer: &Buffer, y: u16) -> bool {
 }
 
 #[test]
-fn the_selected_row_alone_is_reversed_with_and_without_colour() {
-    for colour in [true, false] {
+fn the_selected_row_alone_is_reversed_in_every_theme() {
+    for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
         for (keys, selected, other) in
             [("jj", "ResNet, resized", "ResNet, original"), ("cj", "ResNet, resized", "Lite0, freeze")]
         {
             let mut model = typical();
-            model.look = Look { ascii: false, colour, palette: Palette::True };
+            model.look = Look { ascii: false, theme, palette: Palette::True };
             press(&mut model, keys);
             let buffer = drawn(&model, 80, 24);
             // The header names the running experiment too: the list begins below it.
@@ -37,15 +36,21 @@ fn the_selected_row_alone_is_reversed_with_and_without_colour() {
     }
 }
 
+/// Some screens with all that stands in front of them.
+const KEYS: [&str; 11] =
+    ["jj", "jj<enter>", "jjjjj<enter>", "c", "?", "jjs", "E", "/x", ":stop", "jjylite", "jjjjyfine<enter>d"];
+
+fn themed(theme: Theme, keys: &str) -> Buffer {
+    let mut model = typical();
+    press(&mut model, keys);
+    model.look.theme = theme;
+    drawn(&model, 120, 40)
+}
+
 #[test]
-fn without_colour_no_cell_has_any_and_text_and_weight_are_the_same() {
-    for keys in ["jj", "jj<enter>", "jjjjj<enter>", "c", "?", "jjs", "E", "/x", ":stop", "jjylite", "jjjjyfine<enter>d"]
-    {
-        let mut model = typical();
-        press(&mut model, keys);
-        let coloured = drawn(&model, 120, 40);
-        let plain =
-            drawn(&Model { look: Look { ascii: false, colour: false, palette: Palette::True }, ..model }, 120, 40);
+fn without_colour_no_cell_has_any_and_text_and_weight_are_those_of_the_sixteen() {
+    for keys in KEYS {
+        let (coloured, plain) = (themed(Theme::Ansi, keys), themed(Theme::Mono, keys));
         assert!(coloured.content.iter().any(|cell| cell.fg != Color::Reset));
         assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
         let shape = |buffer: &Buffer| -> Vec<(String, Modifier)> {
@@ -56,10 +61,31 @@ fn without_colour_no_cell_has_any_and_text_and_weight_are_the_same() {
 }
 
 #[test]
-fn only_the_sixteen_colours_are_used() {
-    for keys in ["jj", "jj<enter>", "c", "?"] {
+fn themes_change_colours_and_nothing_else() {
+    for keys in KEYS {
+        let dark = themed(Theme::Dark, keys);
+        for theme in [Theme::Light, Theme::Ansi, Theme::Mono] {
+            assert_eq!(text(&dark), text(&themed(theme, keys)), "{theme:?} {keys}");
+        }
+    }
+}
+
+#[test]
+fn no_cell_is_left_with_a_role_instead_of_a_colour() {
+    for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
+        for keys in KEYS {
+            let left = |colour: Color| matches!(colour, Color::Indexed(0..=15));
+            assert!(!themed(theme, keys).content.iter().any(|cell| left(cell.fg) || left(cell.bg)), "{theme:?} {keys}");
+        }
+    }
+}
+
+#[test]
+fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
+    for (theme, keys) in [(Theme::Ansi, "jj"), (Theme::Dark, "jj<enter>"), (Theme::Light, "c")] {
         let mut model = typical();
         press(&mut model, keys);
+        model.look = Look { ascii: false, theme, palette: Palette::Sixteen };
         let buffer = drawn(&model, 200, 60);
         let beyond = |colour: Color| matches!(colour, Color::Rgb(..) | Color::Indexed(_));
         assert!(!buffer.content.iter().any(|cell| beyond(cell.fg) || beyond(cell.bg)), "{keys}");
@@ -86,7 +112,7 @@ fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
 #[test]
 fn training_and_validation_differ_by_mark_not_only_by_colour() {
     let mut model = typical();
-    model.look.colour = false;
+    model.look.theme = Theme::Mono;
     press(&mut model, "jjjj<enter>");
     let picture = text(&drawn(&model, 120, 40));
     assert!(picture.matches('●').count() > 10 && picture.contains('▲'), "{picture}");

@@ -18,7 +18,7 @@ use super::{events, text};
 use crate::config::Loaded;
 use crate::dashboard::app::{App, Settings};
 use crate::dashboard::effect::Folders;
-use crate::dashboard::theme::{Look, Palette};
+use crate::dashboard::theme::{Look, Palette, Theme};
 
 /// How long a test waits for what it expects to see.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let farewell = runtime.block_on(async {
         let settings = Settings {
             folders,
-            look: Look { ascii: false, colour: true, palette: Palette::True },
+            look: Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
             zone: TimeZone::UTC,
             config: Loaded::default(),
         };

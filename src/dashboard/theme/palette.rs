@@ -56,16 +56,29 @@ impl Palette {
 
     /// The nearest colour that there is.
     pub fn nearest(self, colour: Color) -> Color {
-        let Color::Rgb(red, green, blue) = colour else { return colour };
-        let rgb = [red, green, blue];
+        let Some(rgb) = rgb(colour) else { return colour };
         match self {
             Self::True => colour,
+            Self::Indexed if matches!(colour, Color::Indexed(_)) => colour,
             Self::Indexed => Color::Indexed(indexed(rgb)),
             Self::Sixteen => {
                 let nearest = SIXTEEN.iter().min_by_key(|(known, _)| distance(*known, rgb));
                 nearest.map_or(colour, |(_, colour)| *colour)
             }
         }
+    }
+}
+
+/// What a colour looks like; nothing for those that each terminal has its own idea of.
+pub fn rgb(colour: Color) -> Option<[u8; 3]> {
+    match colour {
+        Color::Rgb(red, green, blue) => Some([red, green, blue]),
+        Color::Indexed(number @ 16..=231) => {
+            let cube = number - 16;
+            Some([cube / 36, cube / 6 % 6, cube % 6].map(|step| STEPS[usize::from(step)]))
+        }
+        Color::Indexed(number @ 232..) => Some([8 + 10 * (number - 232); 3]),
+        _ => None,
     }
 }
 
@@ -133,6 +146,10 @@ mod tests {
             assert_eq!(nearest(Palette::Sixteen, rgb), sixteen, "{rgb:?}");
         }
         assert_eq!(Palette::Sixteen.nearest(Color::Cyan), Color::Cyan);
+        // What is chosen from 256 colours stays so where there are as many.
+        assert_eq!(Palette::Indexed.nearest(Color::Indexed(75)), Color::Indexed(75));
+        assert_eq!(Palette::Sixteen.nearest(Color::Indexed(196)), Color::LightRed);
+        assert_eq!((rgb(Color::Indexed(214)), rgb(Color::Indexed(255))), (Some([255, 175, 0]), Some([238; 3])));
     }
 
     #[test]

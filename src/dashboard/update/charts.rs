@@ -2,6 +2,7 @@
 
 use crate::dashboard::chart::Axis;
 use crate::dashboard::effect::Effect;
+use crate::dashboard::format::plural;
 use crate::dashboard::message::{ChartCommand, Report};
 use crate::dashboard::model::{ChartView, Detail, Drawn, Model, Others, Quantity, Screen, Times, stage_of};
 use crate::dashboard::plot::Plot;
@@ -78,7 +79,9 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
             silently(())
         }
     };
-    model.report = said.map(|text| Report { good: true, text });
+    if let Some(text) = said {
+        model.report = Some(Report { good: true, text });
+    }
     Vec::new()
 }
 
@@ -115,6 +118,26 @@ fn neighbour(alone: Option<Quantity>, next: bool) -> Option<Quantity> {
     let count = Quantity::ALL.len() + 1;
     let at = order().position(|quantity| quantity == alone).unwrap_or(0);
     order().nth((at + if next { 1 } else { count - 1 }) % count).flatten()
+}
+
+/// The cursor at a place: on the nearest epoch where it moves by epochs.
+pub fn point_at(model: &mut Model, x: f64) {
+    let Screen::Run(view) = &mut model.open else { return };
+    let Some(run) = model.runs.get(&view.id) else { return };
+    let charts = &mut view.charts;
+    let times = Times::of(&run.state, charts.along);
+    let epochs = run.state.epochs.iter().map(|epoch| times.epoch(epoch));
+    let nearest = epochs.min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs()));
+    charts.cursor = if charts.detail == Detail::Epochs { nearest.or(Some(x)) } else { Some(x) };
+}
+
+/// Zooms around a place, which stays where it is.
+pub fn zoom_at(model: &mut Model, x: f64, closer: bool) {
+    let Screen::Run(view) = &mut model.open else { return };
+    let Some(run) = model.runs.get(&view.id) else { return };
+    let (charts, runs) = (&mut view.charts, &model.runs);
+    let axis = charts.axis(runs, run, leading(charts));
+    zoom_about(charts, runs, run, axis, if closer { 0.5 } else { 2.0 }, x);
 }
 
 /// By epochs, or by shares of what is shown; past the newest figure the screen follows the run again.
@@ -176,7 +199,9 @@ fn limits(charts: &ChartView, runs: &Runs, run: &Run) -> Axis {
 fn set_window(charts: &mut ChartView, runs: &Runs, run: &Run, wanted: Axis) {
     let whole = limits(charts, runs, run);
     let axis = wanted.within(whole);
-    let is_all = axis.low <= whole.low && axis.high >= whole.high;
+    // Charts that begin with the first step show more than the others only where nothing is zoomed.
+    let all = charts.whole(runs, run, leading(charts));
+    let is_all = axis.low <= all.low && axis.high >= all.high;
     charts.window = (!is_all).then_some((axis.low, axis.high));
 }
 
@@ -188,6 +213,10 @@ fn zoom(charts: &mut ChartView, runs: &Runs, run: &Run, factor: f64) -> Option<S
         _ if run.status().is_live() => axis.high,
         _ => axis.at(0.5),
     };
+    zoom_about(charts, runs, run, axis, factor, about)
+}
+
+fn zoom_about(charts: &mut ChartView, runs: &Runs, run: &Run, axis: Axis, factor: f64, about: f64) -> Option<String> {
     let zoomed = axis.zoomed(factor, about);
     let whole = limits(charts, runs, run);
     let shown = whole.share(zoomed.high) - whole.share(zoomed.low);
@@ -223,11 +252,13 @@ fn next_others(charts: &mut ChartView, runs: &Runs, run: &Run) -> String {
     charts.others = match charts.others {
         Others::None if stage.is_some() => Others::Stage,
         Others::None | Others::Stage if siblings > 0 => Others::Experiment,
+        Others::None | Others::Stage | Others::Experiment if !charts.marked.is_empty() => Others::Marked,
         _ => Others::None,
     };
     match (charts.others, stage) {
         (Others::Stage, Some((stage, _))) => format!("with the stage before: {} ({})", stage.label(), stage.id),
         (Others::Experiment, _) => format!("with {siblings} more of this experiment's runs"),
+        (Others::Marked, _) => format!("with {} marked", plural(charts.marked.len(), "run")),
         (_, None) if siblings == 0 => "this experiment has no other run, and no stage before it".to_owned(),
         _ => "this run alone".to_owned(),
     }

@@ -80,6 +80,27 @@ pub fn sort(model: &mut Model) {
     }
 }
 
+/// By a column of the table; again: the other way round.
+pub fn sort_by(model: &mut Model, column: usize) {
+    let Screen::Compare(view) = &mut model.open else { return };
+    let Some(column) = view.shown.table().columns.get(column).cloned() else { return };
+    if !view.shown.sortable().contains(&column) {
+        return;
+    }
+    let is_again = view.options.sort.as_ref() == Some(&column);
+    view.options.reversed = is_again && !view.options.reversed;
+    view.options.sort = Some(column);
+    view.list.selection = Selection::default();
+}
+
+/// The cursor at the epoch nearest to a place.
+pub fn point_at(model: &mut Model, x: f64) {
+    let Screen::Compare(view) = &mut model.open else { return };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an epoch, and it saturates")]
+    let epoch = x.round().max(1.0) as u32;
+    view.cursor = Some(epoch);
+}
+
 pub fn reverse(model: &mut Model) {
     if let Screen::Compare(view) = &mut model.open {
         view.options.reversed = !view.options.reversed;

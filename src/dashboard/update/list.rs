@@ -87,6 +87,14 @@ pub fn sort(model: &mut Model) {
     }
 }
 
+/// By a column of the list; again: the other way round.
+pub fn sort_by(model: &mut Model, column: usize) {
+    let Some(list) = list(model) else { return };
+    let Some(column) = list.columns.get(column).copied() else { return };
+    list.reversed = list.sort == Some(column) && !list.reversed;
+    list.sort = Some(column);
+}
+
 pub fn reverse(model: &mut Model) {
     if let Some(list) = list(model) {
         list.reversed = !list.reversed;

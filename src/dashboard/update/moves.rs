@@ -17,6 +17,11 @@ pub fn move_selection(model: &mut Model, command: Command) {
         Command::First => isize::MIN,
         _ => isize::MAX,
     };
+    move_by(model, by);
+}
+
+/// Moves down by so many, or up.
+pub fn move_by(model: &mut Model, by: isize) {
     let help_height = crate::dashboard::screen::help_height(&model.keys);
     match &mut model.popup {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),

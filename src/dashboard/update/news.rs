@@ -15,7 +15,7 @@ use crate::store::{Change, Run};
 const STUCK: f64 = 1.5;
 
 pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
-    model.now = now;
+    model.tick(now);
     // Before the first look at the folders everything is new, and nothing is news.
     let mut before: HashMap<RunId, Status> = HashMap::new();
     if model.runs_read {
@@ -29,18 +29,34 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     model.runs_read = true;
     let news = before.iter().filter_map(|(id, old)| {
         let run = model.runs.get(id)?;
-        (run.status() != *old).then(|| Some((run, sentence(run, now)?))).flatten()
+        (run.status() != *old).then(|| Some((run.id.clone(), sentence(run, now)?))).flatten()
     });
+    // A trouble is what is shown of several.
+    let mut news: Vec<(RunId, Report)> = news.collect();
+    news.sort_by_key(|(_, report)| !report.good);
     let mut effects = Vec::new();
-    if let Some((run, report)) = news.last() {
-        let is_open = matches!(&model.open, Screen::Run(view) if view.id == run.id);
-        effects.extend(is_open.then(|| Effect::ReadWorkerLog(run.id.clone())));
-        let has_ended = matches!(run.status(), Status::Finished | Status::Failed | Status::Lost | Status::Stopped);
-        effects.extend((has_ended && model.config.bell).then_some(Effect::Bell));
-        model.report = Some(report);
+    if let Some((_, shown)) = news.pop() {
+        for (_, report) in news {
+            model.told.keep(report);
+        }
+        model.report = Some(shown);
+    }
+    let rings = |(id, old): (&RunId, &Status)| {
+        let status = model.runs.get(id).map(Run::status);
+        status.is_some_and(|status| status != *old && has_ended(status))
+    };
+    effects.extend((model.config.bell && before.iter().any(rings)).then_some(Effect::Bell));
+    if let Screen::Run(view) = &model.open
+        && before.get(&view.id).is_some_and(|old| model.runs.get(&view.id).is_some_and(|run| run.status() != *old))
+    {
+        effects.push(Effect::ReadWorkerLog(view.id.clone()));
     }
     effects.extend(watch_queue(model));
     effects
+}
+
+fn has_ended(status: Status) -> bool {
+    matches!(status, Status::Finished | Status::Failed | Status::Lost | Status::Stopped)
 }
 
 /// Starts the next run when the worker that should have done so was killed.

@@ -85,7 +85,7 @@ fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
         return Vec::new();
     }
     let mut effects = leave_dataset(model);
-    effects.push(super::show_run(model, id));
+    effects.push(super::show_run(model, id, Vec::new()));
     effects
 }
 

@@ -96,6 +96,7 @@ pub const ENDS: &[Binding] = &[
         "find",
         "search every action of this screen, every experiment and every run",
     ),
+    bind("messages", &[key('!')], "!", Command::Messages, "", "what happened so far: all that the status line told"),
     bind("help", &[key('?'), code(KeyCode::F(1))], "?", Command::Help, "help", "all keys"),
     bind(
         "quit",

@@ -150,7 +150,7 @@ const CHARTS: &[Binding] = &[
         "P",
         Command::Chart(ChartCommand::Save),
         "",
-        "write the charts that are shown as SVG",
+        "write the charts that are shown as SVG and PNG",
     ),
     bind("chart-1", &[key('1')], "1", Command::Chart(ChartCommand::Alone(1)), "", "accuracy alone; again: all"),
     bind("chart-2", &[key('2')], "2", Command::Chart(ChartCommand::Alone(2)), "", "loss"),

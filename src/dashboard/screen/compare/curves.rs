@@ -16,15 +16,23 @@ use crate::compare::{Metric, Row};
 use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::dashboard::format::metric;
 use crate::dashboard::model::{CompareView, Model};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
 /// Curves drawn: as many as have a marker and colour of their own.
-const MOST: usize = 56;
+const MOST: usize = 40;
 /// Lines of figures under the cursor.
 const LEGEND: usize = 3;
 
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView, selected: Option<&Row>) {
+pub fn draw(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    view: &CompareView,
+    selected: Option<&Row>,
+    spots: &mut Spots,
+) {
     let Some(figure) = view.curves.metric() else { return };
     let runs = runs(model, view, selected);
     let area = inset(area);
@@ -48,7 +56,9 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView, sel
     let values = curves.iter().flat_map(Curve::points).map(|point| point.1);
     let (x, y) = (Axis::linear(1.0, last).in_unit(Unit::Whole), Axis::around(values));
     let cursor = view.cursor.map(f64::from);
-    Chart { series: &series, x, y, best: &[], events: &[], cursor, ascii: model.look.ascii }.render(plot, buf);
+    let chart = Chart { series: &series, x, y, best: &[], events: &[], cursor, ascii: model.look.ascii };
+    spots.note(chart.plot(plot), Spot::Chart(x));
+    chart.render(plot, buf);
 }
 
 /// The runs of the shown rows in their order, those of the selected row last, over the others.

@@ -17,6 +17,7 @@ use super::super::run::{charts, progress};
 use crate::dashboard::format::{count, metric, path};
 use crate::dashboard::judge;
 use crate::dashboard::model::{ChartView, Entry, Model};
+use crate::dashboard::mouse::Spots;
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -52,7 +53,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     draw_result(buf, paint::row(text, 1), entry, run);
     draw_run_state(buf, paint::row(text, 2), model, run);
     if chart.height >= 6 {
-        charts::draw(buf, chart, model, run, &ChartView::of(run));
+        charts::draw(buf, chart, model, run, &ChartView::of(run), &mut Spots::default());
     }
 }
 

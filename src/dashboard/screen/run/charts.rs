@@ -17,6 +17,7 @@ use ratatui::widgets::Widget;
 use super::super::paint;
 use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::dashboard::model::{Along, ChartView, Drawn, Line, Model, Others, Quantity, Role, Times};
+use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -30,11 +31,14 @@ struct Scene<'a> {
     run: &'a Run,
     own: &'a [Line],
     others: &'a [Drawn<'a>],
+    /// The open run's own marker and colour, among others.
+    rank: Option<usize>,
     x: Axis,
 }
 
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &ChartView) {
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &ChartView, spots: &mut Spots) {
     let others = view.others(&model.runs, run);
+    let rank = model.runs.iter().position(|other| other.id == run.id).filter(|_| !others.is_empty());
     for (index, (quantity, area)) in arranged(area, view.alone).into_iter().enumerate() {
         let scene = Scene {
             quantity,
@@ -42,9 +46,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Chart
             run,
             own: view.lines(Drawn::whole(run), quantity),
             others: &others,
+            rank,
             x: view.axis(&model.runs, run, quantity),
         };
-        draw_one(buf, area, model, &scene, index == 0);
+        draw_one(buf, area, model, &scene, index == 0, spots);
     }
 }
 
@@ -72,17 +77,18 @@ fn arranged(area: Rect, alone: Option<Quantity>) -> Vec<(Quantity, Rect)> {
     }
 }
 
-fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first: bool) {
-    let most = if scene.view.alone.is_some() { 4 } else { 1 };
-    let legend = legend::height(scene, area.width).min(most).min(area.height.saturating_sub(5));
-    let [title, names, plot] =
-        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(legend), Constraint::Fill(1)]));
+fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first: bool, spots: &mut Spots) {
+    let most = if scene.view.alone.is_some() { 4 } else { 1 + u16::from(area.height >= 12) };
+    let others = legend::entries(scene, area.width, most.min(area.height.saturating_sub(5)));
+    let rows = [Constraint::Length(1), Constraint::Length(others.rows), Constraint::Fill(1)];
+    let [title, names, plot] = area.layout(&Layout::vertical(rows));
     legend::draw_title(buf, title, model.look.ascii, scene, is_first);
-    legend::draw_others(buf, names, scene);
+    legend::draw_others(buf, names, &others);
     let series = series(scene);
     if series.iter().all(|series| series.curve.reach().is_none()) {
         let row = paint::row(plot, plot.height / 2);
-        paint::left(buf, row, "no figures yet", THEME.muted);
+        let words = if scene.run.status().is_live() { "no figures yet" } else { "no figures" };
+        paint::left(buf, row, words, THEME.muted);
         return;
     }
     let (events, best) = (events(scene), best(scene));
@@ -95,6 +101,7 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
         cursor: scene.view.cursor,
         ascii: model.look.ascii,
     };
+    spots.note(chart.plot(plot), Spot::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
         legend::draw_stages(buf, plot, scene);
@@ -102,12 +109,15 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
 }
 
 /// How a line of the open run is drawn: its style, its mark, and the style of its points behind the smoothed line.
-fn pen(role: Role, is_alone: bool) -> (Style, Option<&'static str>, Style) {
-    let faint = THEME.validation.add_modifier(Modifier::DIM);
+fn pen(scene: &Scene, role: Role) -> (Style, Option<&'static str>, Style) {
+    let is_alone = scene.own.len() == 1;
+    // Among other runs it has the marker and the colour that it has on every screen.
+    let (mark, style) = scene.rank.map_or(("●", THEME.validation), |rank| THEME.run(rank));
+    let faint = style.add_modifier(Modifier::DIM);
     match role {
         Role::Train | Role::Second => (THEME.text, None, THEME.train),
-        Role::Validation => (THEME.validation, Some("●"), faint),
-        Role::First => (THEME.validation, (!is_alone).then_some("●"), faint),
+        Role::Validation => (style, Some(mark), faint),
+        Role::First => (style, (!is_alone || scene.rank.is_some()).then_some(mark), faint),
         Role::Third => (THEME.busy, Some("×"), THEME.busy.add_modifier(Modifier::DIM)),
     }
 }
@@ -131,7 +141,7 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
         }
     }
     for line in scene.own {
-        let (style, mark, behind) = pen(line.role, scene.own.len() == 1);
+        let (style, mark, behind) = pen(scene, line.role);
         if let Some(curve) = &line.smoothed {
             series.push(Series { curve: &line.curve, style: behind, mark: None, faint: true });
             series.push(Series { curve, style, mark, faint: false });
@@ -200,7 +210,7 @@ fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
 }
 
 /// Where the cursor stands, in words.
-fn place(view: &ChartView) -> Option<String> {
+pub fn place(view: &ChartView) -> Option<String> {
     use crate::dashboard::format::{count, duration};
     let at = view.cursor?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of steps, and it saturates")]

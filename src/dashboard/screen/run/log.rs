@@ -47,7 +47,7 @@ fn epochs(run: &Run, most: usize) -> impl Iterator<Item = LogLine<'_>> {
         let figures =
             [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc].map(|figure| metric(Some(figure)));
         let [train_loss, train_acc, val_loss, val_acc] = figures;
-        let best = if epoch.best { "  best so far" } else { "" };
+        let best = if epoch.best { "  ▲ best" } else { "" };
         let text = format!("train loss {train_loss} acc {train_acc} · val loss {val_loss} acc {val_acc}{best}");
         LogLine { stamp: format!("epoch {}", epoch.epoch), text: text.into(), style: THEME.text }
     })

@@ -63,7 +63,8 @@ fn result(run: &Run, with_best: bool) -> String {
         _ if !parts.is_empty() => parts.join(" · "),
         Status::Queued(place) => format!("waits in the queue, place {place}"),
         Status::Starting => "its worker is starting".to_owned(),
-        _ => "no epoch has ended yet".to_owned(),
+        status if status.is_live() => "no epoch has ended yet".to_owned(),
+        _ => "it ended before its first epoch did".to_owned(),
     }
 }
 
@@ -84,8 +85,10 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
 fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
     let Some(fetch) = &run.state.fetch else { return };
     let sizes = format!("  {} of {}", bytes(fetch.done), bytes(fetch.total));
+    let left = run.state.fetch_left().map_or_else(String::new, |seconds| format!("  {} left", duration(seconds)));
     let head = if fetch.what.starts_with("unpacking") { String::new() } else { "fetching ".to_owned() };
-    draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &[Line::styled(sizes, THEME.muted)]);
+    let tails = [format!("{sizes}{left}"), left, sizes].map(|tail| Line::styled(tail, THEME.muted));
+    draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
 }
 
 /// What is at work, a bar, and the longest of the tails that leaves room for it.

@@ -40,13 +40,62 @@ fn reading(scene: &Scene, line: &Line) -> String {
     }
 }
 
+/// A part of a title that is drawn whole or not at all; of two the one with the larger number goes first.
+struct Part {
+    order: usize,
+    spans: Vec<Span<'static>>,
+}
+
+impl Part {
+    fn width(&self) -> usize {
+        self.spans.iter().map(Span::width).sum()
+    }
+}
+
 pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_first: bool) {
-    let mut spans = vec![Span::styled(scene.quantity.name(), THEME.title)];
+    let choices = if is_first { choices(scene) } else { String::new() };
+    let mut parts = vec![Part { order: 0, spans: vec![Span::styled(scene.quantity.name(), THEME.title)] }];
+    parts.extend(line_parts(ascii, scene));
+    match (place(scene.view), scene.run.state.best_epoch()) {
+        // Where the cursor stands is said below the run's name too.
+        (Some(place), _) => {
+            parts.push(Part { order: usize::MAX, spans: vec![Span::styled(format!("  {place}"), THEME.accent)] });
+        }
+        // The best epoch is marked in the chart too.
+        (None, Some(best)) if scene.quantity.is_by_epoch() => {
+            let text = format!("  ▲ best at {}", best.epoch);
+            parts.push(Part { order: usize::MAX, spans: vec![Span::styled(text, THEME.best)] });
+        }
+        _ => {}
+    }
+    // What was chosen stands nowhere else.
+    let reserved = if choices.is_empty() { 0 } else { choices.width() + 2 };
+    let room = usize::from(row.width);
+    let width = |parts: &[Part]| parts.iter().map(Part::width).sum::<usize>();
+    while width(&parts) + reserved > room && parts.last().is_some_and(|part| part.order == usize::MAX) {
+        parts.pop();
+    }
+    if width(&parts) > room {
+        parts[0].spans = vec![Span::styled(scene.quantity.short_name(), THEME.title)];
+    }
+    while width(&parts) > room && parts.len() > 1 {
+        let least = (0..parts.len()).max_by_key(|at| parts[*at].order).unwrap_or(0);
+        parts.remove(least);
+    }
+    let line = Text::from(parts.into_iter().flat_map(|part| part.spans).collect::<Vec<_>>());
+    let rest = paint::left_line(buf, row, &line);
+    let room = Rect { x: rest.x.saturating_add(2), width: rest.width.saturating_sub(2), ..rest };
+    paint::right_line(buf, room, &Text::styled(choices, THEME.muted));
+}
+
+/// A line's mark and name with its figure, for each: what is measured first, then what was trained on.
+fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
     let is_alone = scene.own.len() == 1;
-    // What is measured first, then what was trained on.
-    let order = |line: &&Line| line.role == Role::Train;
-    for line in scene.own.iter().filter(|line| !order(line)).chain(scene.own.iter().filter(order)) {
-        let (style, mark, behind) = pen(line.role, is_alone);
+    let is_trained_on = |line: &&Line| line.role == Role::Train;
+    let measured = scene.own.iter().filter(|line| !is_trained_on(line));
+    let ordered = measured.chain(scene.own.iter().filter(is_trained_on));
+    let part = |(index, line): (usize, &Line)| {
+        let (style, mark, behind) = pen(scene, line.role);
         let style = if line.smoothed.is_none() && mark.is_none() && !is_alone { behind } else { style };
         let glyph = mark.unwrap_or(if is_alone {
             ""
@@ -57,30 +106,11 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
         });
         let name = [glyph, line.name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         let space = if name.is_empty() { "" } else { " " };
-        spans.push(Span::styled(format!("  {name}{space}"), style));
-        spans.push(Span::styled(reading(scene, line), THEME.text));
-    }
-    let choices = if is_first { choices(scene) } else { String::new() };
-    match (place(scene.view), scene.run.state.best_epoch()) {
-        (Some(place), _) => spans.push(Span::styled(format!("  {place}"), THEME.accent)),
-        (None, Some(best)) if scene.quantity.is_by_epoch() => {
-            spans.push(Span::styled(format!("  ▲ best at {}", best.epoch), THEME.best));
-        }
-        _ => {}
-    }
-    let mut line = Text::from(spans);
-    // What was chosen stands nowhere else; the best epoch is marked in the chart.
-    let reserved = choices.width() + 2;
-    if !choices.is_empty() && scene.view.cursor.is_none() && line.width() + reserved > usize::from(row.width) {
-        line.spans.pop();
-    }
-    // What does not fit whole is left out whole, the least needed first.
-    while line.width() > usize::from(row.width) && line.spans.len() > 1 {
-        line.spans.pop();
-    }
-    let rest = paint::left_line(buf, row, &line);
-    let room = Rect { x: rest.x.saturating_add(2), width: rest.width.saturating_sub(2), ..rest };
-    paint::right_line(buf, room, &Text::styled(choices, THEME.muted));
+        let spans =
+            vec![Span::styled(format!("  {name}{space}"), style), Span::styled(reading(scene, line), THEME.text)];
+        Part { order: index + 1, spans }
+    };
+    ordered.enumerate().map(part).collect()
 }
 
 /// What was chosen of how charts are drawn; nothing of what they are anyway.
@@ -98,40 +128,71 @@ fn choices(scene: &Scene) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// Marker, style, name and figure of a run beside the open one.
-fn entry(scene: &Scene, other: &Drawn) -> (String, Style) {
-    let (mark, style) = THEME.run(other.rank);
-    let line = leading(scene.view.lines(*other, scene.quantity));
-    let reading = line.map_or_else(|| NOT_YET.to_owned(), |line| reading(scene, line));
-    let name = match scene.view.others {
-        Others::Stage => other.run.label(),
-        _ => other.run.id.as_str().rsplit('-').next().unwrap_or_default(),
-    };
-    (format!("{mark} {name} {reading}"), style)
+/// How much is said of a run beside the open one.
+#[derive(Debug, Clone, Copy)]
+enum Words {
+    Name,
+    Id,
+    /// The marker alone, which the list and the comparison give the run too.
+    Marker,
 }
 
-/// Rows that the other runs' names and figures take.
-pub fn height(scene: &Scene, width: u16) -> u16 {
-    let widest = scene.others.iter().map(|other| entry(scene, other).0.width() + 2).max().unwrap_or(0);
-    let a_row = (usize::from(width) / widest.max(1)).max(1);
-    u16::try_from(scene.others.len().div_ceil(a_row)).unwrap_or(u16::MAX)
+/// What is said of the runs beside the open one, in columns.
+#[derive(Debug)]
+pub struct Entries {
+    texts: Vec<(String, Style)>,
+    /// How many stand side by side, and how wide each is.
+    a_row: usize,
+    widest: usize,
+    /// Rows that they take.
+    pub rows: u16,
+}
+
+/// The other runs' entries in as many words as fit on so many rows.
+pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
+    let figure = |other: &Drawn| {
+        let line = leading(scene.view.lines(*other, scene.quantity));
+        line.map_or_else(|| NOT_YET.to_owned(), |line| reading(scene, line))
+    };
+    let figures: Vec<String> = scene.others.iter().map(figure).collect();
+    let said = |words: Words| {
+        let named = scene.others.iter().zip(&figures).map(|(other, figure)| {
+            let (mark, style) = THEME.run(other.rank);
+            (format!("{mark} {}{figure}", name(scene, other, words)), style)
+        });
+        let texts: Vec<(String, Style)> = named.collect();
+        let widest = texts.iter().map(|(text, _)| text.width() + 2).max().unwrap_or(1);
+        // The last one needs no space behind it.
+        let a_row = ((usize::from(width) + 2) / widest).max(1);
+        let needed = u16::try_from(texts.len().div_ceil(a_row)).unwrap_or(u16::MAX);
+        Entries { texts, a_row, widest, rows: needed }
+    };
+    let whole = [Words::Name, Words::Id].into_iter().map(said).find(|entries| entries.rows <= rows);
+    let entries = whole.unwrap_or_else(|| said(Words::Marker));
+    Entries { rows: entries.rows.min(rows), ..entries }
+}
+
+/// What a run is called in so many words, with a space behind it.
+fn name(scene: &Scene, other: &Drawn, words: Words) -> String {
+    let tail = other.run.id.as_str().rsplit('-').next().unwrap_or_default();
+    match (words, scene.view.others) {
+        (Words::Marker, _) => String::new(),
+        (Words::Name, Others::Stage) => format!("{} ", other.run.label()),
+        (Words::Name, Others::Marked) => format!("{} {tail} ", other.run.label()),
+        _ => format!("{tail} "),
+    }
 }
 
 /// The other runs in columns; how many more there are, where they do not fit.
-pub fn draw_others(buf: &mut Buffer, area: Rect, scene: &Scene) {
-    if area.is_empty() {
-        return;
-    }
-    let entries: Vec<(String, Style)> = scene.others.iter().map(|other| entry(scene, other)).collect();
-    let widest = entries.iter().map(|(text, _)| text.width() + 2).max().unwrap_or(1);
-    let a_row = (usize::from(area.width) / widest).max(1);
+pub fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
+    let Entries { texts, a_row, widest, .. } = others;
     let most = a_row * usize::from(area.height);
-    for (index, (text, style)) in entries.iter().take(most).enumerate() {
+    for (index, (text, style)) in texts.iter().take(most).enumerate() {
         let (Ok(x), Ok(y)) = (u16::try_from(index % a_row * widest), u16::try_from(index / a_row)) else { return };
         let row = paint::row(area, y);
         let cell = Rect { x: row.x + x.min(row.width), width: row.width.saturating_sub(x), ..row };
-        let is_last = index + 1 == most && entries.len() > most;
-        let more = format!("+{} more", entries.len() - most.min(entries.len()) + 1);
+        let is_last = index + 1 == most && texts.len() > most;
+        let more = format!("+{} more", texts.len() - most.min(texts.len()) + 1);
         let (text, style) = if is_last { (&more, THEME.muted) } else { (text, *style) };
         paint::left(buf, cell, text, style);
     }

@@ -1,0 +1,62 @@
+"""Screens as SVG: what a terminal shows is where and as it shows it."""
+import pathlib
+import sys
+import unittest
+import xml.etree.ElementTree as xml
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import picture  # noqa: E402
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(svg):
+    return xml.fromstring(svg)
+
+
+class StillTest(unittest.TestCase):
+    def test_text_stands_in_its_cells_and_colours_change_where_they_are_switched(self):
+        root = parsed(picture.still("ab \x1b[1;38;5;196mcd\x1b[0m & e"))
+        texts = root.findall(f".//{SVG}text")
+        self.assertEqual([text.text for text in texts], ["ab", "cd", "& e"])
+        at = [round((float(text.get("x")) - picture.MARGIN) / picture.CELL_WIDTH) for text in texts]
+        self.assertEqual(at, [0, 3, 6])
+        self.assertEqual((texts[1].get("fill"), texts[1].get("font-weight")), ("#ff0000", "bold"))
+        self.assertIsNone(texts[2].get("font-weight"))
+
+    def test_reversed_cells_have_the_text_colour_behind_them_even_where_they_are_empty(self):
+        root = parsed(picture.still("\x1b[7m  x \x1b[0m"))
+        shapes = [shape for shape in root.findall(f".//{SVG}rect") if shape.get("x")]
+        self.assertEqual([shape.get("fill") for shape in shapes], [picture.DARK[0]])
+        self.assertEqual(round(float(shapes[0].get("width")) / picture.CELL_WIDTH), 4)
+        self.assertEqual(root.find(f".//{SVG}text").get("fill"), picture.DARK[1])
+
+    def test_braille_becomes_dots_where_unicode_says_they_are(self):
+        # Dots 1 and 8: the upper left and the lower right.
+        root = parsed(picture.still("\u2881"))
+        self.assertEqual(root.findall(f".//{SVG}text"), [])
+        places = root.find(f".//{SVG}path").get("d").split("M")[1:]
+        points = [tuple(float(part) for part in place.removesuffix("h0").split()) for place in places]
+        (left, top), (right, bottom) = points
+        self.assertAlmostEqual(right - left, picture.CELL_WIDTH / 2, delta=0.1)
+        self.assertAlmostEqual(bottom - top, picture.CELL_HEIGHT * 3 / 4, delta=0.15)
+
+
+class MovingTest(unittest.TestCase):
+    def test_lines_that_come_again_are_written_once_and_every_screen_has_its_time(self):
+        svg = picture.moving([(1.0, "same\nfirst"), (3.0, "same\nsecond")])
+        root = parsed(svg)
+        self.assertEqual(svg.count(">same<"), 1)
+        frames = [group for group in root.iter(f"{SVG}g") if group.get("class") == "f"]
+        self.assertEqual([len(frame.findall(f"{SVG}use")) for frame in frames], [2, 2])
+        self.assertIn("25.000%{visibility:visible}100.000%{visibility:hidden}", svg)
+
+    def test_what_a_line_switched_on_goes_on_in_the_next(self):
+        svg = picture.moving([(1.0, "\x1b[31mone\ntwo\x1b[0m")])
+        colours = [text.get("fill") for text in parsed(svg).findall(f".//{SVG}text")]
+        self.assertEqual(colours, [picture.PALETTE[1]] * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
