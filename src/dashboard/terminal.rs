@@ -93,7 +93,7 @@ impl Host for Session {
         leave();
         let ended = foreground::run(&mut command);
         let name = command.get_program().to_string_lossy();
-        let entered = enter().map_err(|error| format!("the terminal does not come back: {error}"));
+        let entered = enter(self.mouse).map_err(|error| format!("the terminal does not come back: {error}"));
         let ended = ended
             .map_err(|error| format!("the editor `{name}` cannot be started: {error}; EDITOR or VISUAL names another"));
         entered.and(ended)
