@@ -60,7 +60,7 @@ fn a_file_that_is_broken_afterwards_is_told_with_its_line() {
     let folder = scratch();
     let mut pty = editing(&folder, &[], "sed -i 's/epochs: 20/epochs: none/' \"$1\"; exit 3");
     pty.press("\r");
-    pty.sees(&["the editor ended with exit code 3; experiments/quickstart/4-lite0-freeze.yaml:8:11: train"]);
+    pty.sees(&["the editor ended with exit code 3; 4-lite0-freeze.yaml:8:11: train"]);
     pty.press("q");
     pty.ends();
     pty.is_restored();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
-use warmstart_schema::experiment::load;
+use warmstart_schema::experiment::{Problem, load};
 
 use crate::dashboard::format;
 use crate::dashboard::message::{Message, Report};
@@ -69,12 +69,15 @@ pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
         Ok(Ended::Exited(code)) => Some(format!("the editor ended with exit code {code}")),
         Ok(Ended::Killed(signal)) => Some(format!("the editor was ended by {signal}")),
     };
+    // Its folder would take the line's room from what is wrong.
+    let name = format::path(Path::new(path.file_name().unwrap_or_default()));
     let (is_valid, file) = match load(path, &[]) {
-        Ok(_) => (true, format!("{} is valid", format::path(path))),
+        Ok(_) => (true, format!("{name} is valid")),
         Err(problems) => {
             let more = problems.len().saturating_sub(1);
             let more = if more > 0 { format!(", and {}", format::plural(more, "more problem")) } else { String::new() };
-            (false, problems.first().map_or(String::new(), format::problem) + &more)
+            let first = problems.into_iter().next().map(|problem| Problem { file: name, ..problem });
+            (false, first.as_ref().map_or(String::new(), format::problem) + &more)
         }
     };
     let good = is_valid && ended.is_none();

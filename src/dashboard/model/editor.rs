@@ -85,14 +85,13 @@ impl Palette {
     pub fn of_fields(source: Source) -> Self {
         let candidates = edit::fields().into_iter().map(|field| {
             let value = source.value(&field.path);
-            let aside = match &value {
+            let aside = match value {
                 Some((value, true)) => value.clone(),
                 Some((value, false)) => format!("({value})"),
                 None => "–".to_owned(),
             };
-            let keys = value.map(|(value, _)| value).into_iter().collect();
             let about = field.about.clone();
-            Candidate::new(field.path.clone(), about, Target::Field(field.path)).with_keys(keys).with_aside(aside)
+            Candidate::new(field.path.clone(), about, Target::Field(field.path)).with_aside(aside)
         });
         let candidates = candidates.collect();
         Self::new(Purpose::Field(Box::new(source)), candidates)

@@ -39,7 +39,7 @@ pub struct Candidate {
     /// What it is: the action's name, or `experiment`, or `run`, or a field's path.
     pub kind: String,
     pub text: String,
-    /// What stands first when exactly this is typed: the keys that do the same, or a field's value.
+    /// The keys that do the same: what stands first when exactly this is typed.
     keys: Vec<String>,
     /// What is shown at the right.
     pub aside: String,

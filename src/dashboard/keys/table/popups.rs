@@ -80,7 +80,7 @@ pub const EXPORT: &[&[Binding]] = &[
 ];
 pub const PALETTE: &[&[Binding]] = &[
     &[
-        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "do or go there", "do it, or go there"),
+        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "choose", "do it, or go there"),
         LEAVE,
         bind("up", &[code(KeyCode::Up), control('p'), control('k')], "↑", Command::Up, "", "up"),
         bind("down", &[code(KeyCode::Down), control('n'), control('j')], "↓", Command::Down, "", "down"),

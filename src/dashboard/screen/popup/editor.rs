@@ -30,11 +30,13 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     let mut say = |text: &str, style| {
         lines.extend(paint::wrap(text, width).into_iter().map(|line| Line::styled(line, style)));
     };
-    say(&editor.field.about, THEME.muted);
+    if !editor.field.about.is_empty() {
+        say(&editor.field.about, THEME.muted);
+    }
     if !editor.field.words.is_empty() {
         say(&format!("one of: {}", editor.field.words.join(", ")), THEME.muted);
     }
-    lines.push(Line::default());
+    lines.extend((!lines.is_empty()).then(Line::default));
     lines.push(field("value", editor.focus == Focus::Value, &editor.value, width));
     lines.push(match editor.target {
         Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
