@@ -1,6 +1,9 @@
 //! What a user can have done to runs: launch, resume, stop. Dashboard and command line call the same functions.
 
+pub mod waiting;
+
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use anyhow::Context;
@@ -9,12 +12,16 @@ use warmstart_schema::change;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::launch::Programs;
 use warmstart_schema::process::{Identity, Request};
-use warmstart_schema::queue::{self, Entry, Queue};
+use warmstart_schema::queue::{self, Entry, Push, Queue};
 use warmstart_schema::run::{Launch, RunDir, RunId};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
 use crate::store::{ExperimentFile, Run};
+
+/// How long a resume waits for the process that has seen the run's end, and how often it looks.
+const LEAVING: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What became of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +39,9 @@ pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, devic
     let (run, info) = RunDir::create(root, &launch).map_err(|error| unwritable(root, &error))?;
     let after = experiment.init.as_ref().map(|init| init.from.clone());
     let entry = Entry { run: info.id.clone(), stem: info.stem, slot: queue::slot(device), after };
-    enqueue(root, entry, &programs).inspect_err(|_| discard_if_never_started(&run))?;
+    // Nobody else knows of a run that has just been made.
+    let pushed = Queue::new(root).push(entry).map_err(|error| unwritable(root, &error).into());
+    pushed.and_then(|_| begin(root, &info.id, &programs)).inspect_err(|_| discard_if_never_started(&run))?;
     Ok(info.id)
 }
 
@@ -67,11 +76,51 @@ pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> 
     let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
     let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
     let programs = programs()?;
-    if !changes.is_empty() {
-        let is_done = run.status() == Status::Finished && !run.state.awaits_change;
-        change::change(&RunDir::of(root, id), changes, is_done).map_err(|error| not_changed(id, error))?;
+    let dir = RunDir::of(root, id);
+    let is_done = run.status() == Status::Finished && !run.state.awaits_change;
+    // While the queue is locked: nobody takes the run up, or changes it, in between.
+    let ready = || {
+        // A worker writes itself into run.json when it takes a run: another one has had it since it was looked at.
+        if dir.info().is_ok_and(|now| now.worker != info.worker) {
+            return Err(taken(id, "was taken up by another process in this moment"));
+        }
+        if !changes.is_empty() {
+            change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
+        }
+        Ok(())
+    };
+    take_up(root, &entry, run.state.last_event.filter(|_| run.state.outcome.is_some()), ready)?;
+    begin(root, id, &programs)
+}
+
+/// Puts a run that is over into the queue, as soon as what was started for it has left.
+fn take_up(
+    root: &Path,
+    entry: &Entry,
+    last_word: Option<f64>,
+    ready: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (queue, deadline) = (Queue::new(root), Instant::now() + LEAVING);
+    loop {
+        let pushed = queue.push_again(entry.clone(), last_word, &ready).map_err(|error: anyhow::Error| {
+            // What it says of the run stays as it is; what the disk says gets a next step.
+            error.downcast::<io::Error>().map_or_else(|error| error, |error| unwritable(root, &error).into())
+        })?;
+        match pushed {
+            Push::Queued => return Ok(()),
+            Push::Leaving if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
+            Push::Leaving => {
+                let what = format!("run {} has ended, but its last process is still there", entry.run);
+                return Err(Failure::new(Kind::Input, what).help("try again in a moment").into());
+            }
+            Push::Started => return Err(taken(&entry.run, "was taken up by another process in this moment")),
+            Push::Waits(place) => return Err(taken(&entry.run, &format!("already waits at place {place}"))),
+        }
     }
-    enqueue(root, entry, &programs)
+}
+
+fn taken(id: &RunId, what: &str) -> anyhow::Error {
+    Failure::new(Kind::Input, format!("run {id} {what}")).help("a run has one worker at a time").into()
 }
 
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
@@ -132,11 +181,10 @@ fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
     if worker.is_alive() { worker.ask(request) } else { Ok(false) }
 }
 
-fn enqueue(root: &Path, entry: Entry, programs: &Programs) -> anyhow::Result<()> {
-    let id = entry.run.clone();
-    Queue::new(root).push(entry).map_err(|error| unwritable(root, &error))?;
+/// Starts what can start, `id` among it unless something is in its way.
+fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
-    match failed.into_iter().find(|(run, _)| *run == id) {
+    match failed.into_iter().find(|(run, _)| run == id) {
         Some((_, error)) => Err(does_not_start(&programs.worker, &error).into()),
         None => Ok(()),
     }

@@ -19,6 +19,7 @@ mod plot;
 mod predict;
 mod prefetch;
 mod progress;
+mod queue;
 mod resume;
 mod runs;
 mod show;
@@ -101,6 +102,7 @@ enum Verb {
     Train(train::Arguments),
     Resume(resume::Arguments),
     Stop(stop::Arguments),
+    Queue(queue::Arguments),
     Runs(runs::Arguments),
     Show(show::Arguments),
     Tag(tag::TagArguments),
@@ -174,6 +176,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
         Some(Verb::Train(arguments)) => train::train(context, &arguments),
         Some(Verb::Resume(arguments)) => resume::resume(context, &arguments),
         Some(Verb::Stop(arguments)) => stop::stop(context, &arguments),
+        Some(Verb::Queue(arguments)) => queue::queue(context, &arguments),
         Some(Verb::Runs(arguments)) => runs::runs(context, &arguments),
         Some(Verb::Tag(arguments)) => tag::tag(context, &arguments),
         Some(Verb::Note(arguments)) => tag::note(context, &arguments),

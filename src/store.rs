@@ -5,10 +5,12 @@ mod log_tail;
 mod runs;
 mod summaries;
 mod trouble;
+mod waiting;
 mod watch;
 
 pub use self::experiments::{ExperimentFile, experiments};
 pub use self::log_tail::worker_log_tail;
 pub use self::runs::{Change, Run, Runs};
 pub use self::trouble::Trouble;
+pub use self::waiting::WaitsFor;
 pub use self::watch::Watcher;

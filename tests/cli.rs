@@ -26,6 +26,9 @@ mod plot;
 #[path = "cli/prefetch.rs"]
 mod prefetch;
 #[cfg(test)]
+#[path = "cli/queue.rs"]
+mod queue;
+#[cfg(test)]
 #[path = "cli/settings.rs"]
 mod settings;
 #[cfg(test)]

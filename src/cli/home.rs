@@ -15,6 +15,9 @@ pub struct Drawing {
     /// Leave the mouse to the terminal
     #[arg(long)]
     no_mouse: bool,
+    /// Do not ring the terminal's bell, or have it show a message, when a run ends
+    #[arg(long)]
+    no_bell: bool,
     /// Colours of the dashboard [default: what suits the terminal]
     #[arg(long, value_name = "THEME", env = "WARMSTART_THEME", hide_env_values = true)]
     theme: Option<Theme>,
@@ -28,10 +31,11 @@ There is no terminal here to open the dashboard in. From a script:
   warmstart --help             everything else";
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
-pub fn open(context: &Context, Drawing { ascii, no_mouse, theme }: Drawing) -> anyhow::Result<Exit> {
+pub fn open(context: &Context, Drawing { ascii, no_mouse, no_bell, theme }: Drawing) -> anyhow::Result<Exit> {
     if !context.json && dashboard::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
-        let settings = config::load();
+        let mut settings = config::load();
+        settings.config.bell &= !no_bell;
         let drawn = dashboard::Options { experiments, checkpoints, ascii, mouse: !no_mouse, theme, settings };
         dashboard::run(drawn)?;
         return Ok(Exit::Done);

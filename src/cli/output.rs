@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 use warmstart_schema::experiment::Problem;
+use warmstart_schema::queue::Queue;
 
 use super::{Color, Context, Exit};
 use crate::failure::{Failure, Kind};
+use crate::login::Login;
 
 /// Whoever read the answer has gone.
 #[derive(Debug)]
@@ -72,6 +74,21 @@ pub fn help(context: &Context, text: &str) {
 
 pub fn warn(context: &Context, text: &str) {
     complain(context, "warning", "33", text);
+}
+
+/// Says what would end runs together with the session that they are launched from.
+pub fn warn_of_session(context: &Context) {
+    if let Some(hazard) = Login::find().hazard() {
+        warn(context, &hazard);
+    }
+}
+
+/// Says why what was launched does not start, where the queue rests.
+pub fn warn_if_paused(context: &Context) {
+    let content = Queue::new(&context.checkpoints).content().unwrap_or_default();
+    if let Some(reason) = content.paused.filter(|_| !content.waiting.is_empty()) {
+        warn(context, &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"));
+    }
 }
 
 /// Prints an error with what to do about it; the result is the exit code.

@@ -28,6 +28,8 @@ pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let id = run.id.clone();
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     actions::resume(&context.checkpoints, run, &arguments.set)?;
+    output::warn_of_session(context);
+    output::warn_if_paused(context);
     if let Some(signals) = signals {
         return follow::follow(context, signals, (watcher, runs), vec![id]);
     }

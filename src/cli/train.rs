@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Where to train: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = device)]
     device: String,
+    /// How many runs a device takes at a time, from now on and for every run in the queue [default: as it was, at first 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    slots: Option<u32>,
     /// Only start the runs; print their ids
     #[arg(long)]
     detach: bool,
@@ -46,6 +49,9 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     actions::worker()?;
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
+    if let Some(slots) = arguments.slots {
+        actions::waiting::set_slots(&context.checkpoints, slots)?;
+    }
     let mut launched = Vec::new();
     let mut stuck = None;
     for (file, experiment) in &files {
@@ -60,6 +66,8 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
             }
         }
     }
+    output::warn_of_session(context);
+    output::warn_if_paused(context);
     if let Some(signals) = signals {
         let exit = follow::follow(context, signals, (watcher, runs), launched)?;
         return Ok(stuck.filter(|_| exit == Exit::Done).unwrap_or(exit));

@@ -24,6 +24,9 @@ if [ "$1" = prefetch ]; then
 fi
 run=$2
 mode=${STAND_IN:-finish}
+case $mode in # slow for one experiment alone
+  slow-*) if grep -q "\"stem\": \"${mode#slow-}\"" "$run/run.json" 2>/dev/null; then mode=slow; else mode=finish; fi ;;
+esac
 if [ "$mode" = no-libtorch ]; then
   echo "error while loading shared libraries: libtorch_cpu.so: cannot open shared object file" >&2
   exit 127
@@ -89,6 +92,11 @@ read -r stat </proc/self/stat # of the shell itself: `read` is a builtin
 set -- ${stat##*) }
 identity="{\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\",\"pid\":$$,\"start_ticks\":${20}}"
 
+# As the worker does when it takes a run: it writes itself into run.json.
+info=$(sed '/^  "worker"/,/^  }/d' "$run/run.json")
+info=${info%\}}; info=${info%$'\n'}; info=${info%,}
+printf '%s,\n  "worker": {\n    %s\n  }\n}\n' "$info" "${identity:1:-1}" >"$run/run.json.new" && mv "$run/run.json.new" "$run/run.json"
+
 say() { echo "{\"t\":$EPOCHREALTIME,\"event\":$1}" >>"$run/events.jsonl"; }
 leave() { say "\"stopped\",\"step\":$step,\"train_time\":1.5"; exit 0; }
 stopping=
@@ -106,10 +114,21 @@ say "\"attempt\",\"number\":$number,\"worker\":$identity,\"host\":\"h\",\"device
 [ "$mode" = killed ] && kill -9 $$
 [ "$mode" = fail ] && { say '"failed","kind":"input","error":"no weights","help":"bring them"'; exit 1; }
 say '"dataset","name":"emoji98","train":100,"validation":30,"test":20,"classes":98,"steps_per_epoch":10'
+if [ "$mode" = ticks ]; then # Numbered lines in both logs until it is asked to stop.
+  say '"phase","phase":"training"'
+  while [ -z "$stopping" ] && [ $SECONDS -lt 300 ]; do
+    step=$((step + 1))
+    say "\"batch\",\"epoch\":2,\"step\":$step,\"batch\":$((step % 10)),\"batches\":10,\"loss\":1.0,\"accuracy\":0.5,\"learning_rate\":0.001,\"images_per_second\":100,\"gradient_norm\":1"
+    echo "line $step" >&2
+    sleep 0.1
+  done
+  say '"stopping"'; leave
+fi
 while [ $epoch -le 3 ]; do
   say '"phase","phase":"training"'
   say "\"batch\",\"epoch\":$epoch,\"step\":$((step + 5)),\"batch\":5,\"batches\":10,\"loss\":1.0,\"accuracy\":0.5,\"learning_rate\":0.001,\"images_per_second\":100,\"gradient_norm\":1"
   [ "$mode" = slow ] && [ $number = 1 ] && [ $epoch = 2 ] && while [ -z "$stopping" ] && [ $SECONDS -lt 60 ]; do sleep 0.05; done
+  [ "$mode" = stops ] && [ $number = 1 ] && [ $epoch = 2 ] && leave
   [ -n "$stopping" ] && { say '"stopping"'; leave; }
   step=$((step + 10))
   say "\"epoch\",\"epoch\":$epoch,\"step\":$step,\"train_loss\":1.0,\"train_acc\":0.5,\"val_loss\":1.$((5 - epoch)),\"val_acc\":0.4$epoch,\"learning_rate\":0.001,\"images_per_second\":100,\"train_time\":$epoch.5,\"best\":true"

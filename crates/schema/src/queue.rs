@@ -74,6 +74,22 @@ pub enum Move {
     Up,
     Down,
     First,
+    /// To this place, from 1; past the last one is the last.
+    To(usize),
+}
+
+/// What became of a run that was to be put into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a run that is not put into the queue does not start"]
+pub enum Push {
+    /// It stands at the end.
+    Queued,
+    /// It waits already, at this place, from 1.
+    Waits(usize),
+    /// It was started already.
+    Started,
+    /// It has ended, but what was started for it has not left yet; it will at any moment.
+    Leaving,
 }
 
 impl Content {
@@ -110,6 +126,7 @@ impl Content {
             Move::Up => from.saturating_sub(1),
             Move::Down => (from + 1).min(self.waiting.len() - 1),
             Move::First => 0,
+            Move::To(place) => place.saturating_sub(1).min(self.waiting.len() - 1),
         };
         let entry = self.waiting.remove(from);
         self.waiting.insert(to, entry);
@@ -149,14 +166,32 @@ impl Queue {
         }
     }
 
-    /// Puts a run at the end; one that waits or runs already stays where it is.
-    pub fn push(&self, entry: Entry) -> io::Result<()> {
+    /// Puts a run at the end; one that waits or was started stays where it is.
+    pub fn push(&self, entry: Entry) -> io::Result<Push> {
+        self.push_again(entry, None, || Ok(()))
+    }
+
+    /// Puts a run at the end once more, whose last word was said at `last_word`, in seconds since the Unix epoch. `ready` is
+    /// called before that, while nobody else can put the run there or start it; where it fails, the run stays out.
+    pub fn push_again<E: From<io::Error>>(
+        &self,
+        entry: Entry,
+        last_word: Option<f64>,
+        ready: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Push, E> {
         self.change(|content| {
-            let running = content.active.iter().any(|active| active.entry.run == entry.run && self.is_running(active));
-            if !running && content.position(&entry.run).is_none() {
-                content.waiting.push(entry);
+            if let Some(place) = content.position(&entry.run) {
+                return Ok(Push::Waits(place));
             }
-        })
+            let started = content.active.iter().find(|active| active.entry.run == entry.run && self.is_running(active));
+            if let Some(started) = started {
+                let is_over = last_word.is_some_and(|at| started.since as f64 <= at * 1000.0);
+                return Ok(if is_over { Push::Leaving } else { Push::Started });
+            }
+            ready()?;
+            content.waiting.push(entry);
+            Ok(Push::Queued)
+        })?
     }
 
     /// Takes a waiting run out; false when it does not wait.
@@ -252,146 +287,4 @@ pub fn slot(device: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(run: &str, slot: &str, after: Option<&str>) -> Entry {
-        Entry {
-            run: run.parse().unwrap(),
-            stem: run.to_owned(),
-            slot: slot.to_owned(),
-            after: after.map(str::to_owned),
-        }
-    }
-
-    fn names(entries: &[Entry]) -> Vec<&str> {
-        entries.iter().map(|entry| entry.stem.as_str()).collect()
-    }
-
-    #[test]
-    fn one_run_a_slot_in_order() {
-        let waiting = vec![entry("a", "cpu", None), entry("b", "cpu", None), entry("c", "cuda:0", None)];
-        let mut content = Content { waiting, ..Content::default() };
-        assert_eq!(names(&content.take_startable()), ["a", "c"]);
-        assert_eq!(names(&content.waiting), ["b"]);
-    }
-
-    #[test]
-    fn a_run_waits_for_what_it_starts_from_on_any_slot() {
-        let waiting = vec![entry("a", "cuda:0", None), entry("b", "cuda:1", Some("a")), entry("c", "cuda:1", None)];
-        let mut content = Content { waiting, ..Content::default() };
-        assert_eq!(names(&content.take_startable()), ["a", "c"]);
-        let worker = Identity::current();
-        content.active = vec![Active { entry: entry("a", "cuda:0", None), worker, since: 0 }];
-        assert!(content.take_startable().is_empty());
-        content.active.clear();
-        assert_eq!(names(&content.take_startable()), ["b"]);
-        // Also when it was put into the queue before that; but two that wait for each other do not wait for ever.
-        content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
-        assert_eq!(names(&content.take_startable()), ["a"]);
-        content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
-        assert_eq!(names(&content.take_startable()), ["b"]);
-    }
-
-    #[test]
-    fn a_run_stands_in_the_queue_once_and_can_be_taken_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let queue = Queue::new(folder.path());
-        for _ in 0..2 {
-            queue.push(entry("a", "cpu", None)).unwrap();
-        }
-        assert_eq!(queue.content().unwrap().waiting.len(), 1);
-        let run = "a".parse().unwrap();
-        assert!(queue.remove(&run).unwrap());
-        assert!(!queue.remove(&run).unwrap());
-    }
-
-    #[test]
-    fn a_device_takes_as_many_runs_as_it_has_slots() {
-        let waiting = ["a", "b", "c"].map(|run| entry(run, "cpu", None)).to_vec();
-        let mut content = Content { waiting, slots: 2, ..Content::default() };
-        assert_eq!(names(&content.take_startable()), ["a", "b"]);
-        content.paused = Some("by hand".to_owned());
-        assert!(content.take_startable().is_empty());
-        content.paused = None;
-        assert_eq!(names(&content.take_startable()), ["c"]);
-    }
-
-    #[test]
-    fn waiting_runs_are_moved_and_the_ends_are_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let queue = Queue::new(folder.path());
-        for run in ["a", "b", "c"] {
-            queue.push(entry(run, "cpu", None)).unwrap();
-        }
-        let order = || names(&queue.content().unwrap().waiting).concat();
-        let shift = |run: &str, to| queue.shift(&run.parse().unwrap(), to).unwrap();
-        for (run, to, expected) in [
-            ("c", Move::Up, "acb"),
-            ("a", Move::Up, "acb"),
-            ("a", Move::Down, "cab"),
-            ("b", Move::Down, "cab"),
-            ("b", Move::First, "bca"),
-        ] {
-            assert!(shift(run, to));
-            assert_eq!(order(), expected, "{run} {to:?}");
-        }
-        assert!(!shift("z", Move::Up));
-        queue.pause("by\nhand").unwrap();
-        assert_eq!(queue.content().unwrap().paused.as_deref(), Some("by hand"));
-        queue.unpause().unwrap();
-        queue.set_slots(0).unwrap();
-        assert_eq!((queue.content().unwrap().paused, queue.content().unwrap().slots), (None, 1));
-    }
-
-    #[test]
-    fn a_file_of_the_first_version_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = "{\"waiting\":[{\"run\":\"b\",\"stem\":\"b\",\"slot\":\"cpu\"}],\"active\":[{\"run\":\"a\",\"stem\":\"a\",\"slot\":\"cpu\",\"worker\":{\"boot_id\":\"x\",\"pid\":9,\"start_ticks\":1}}]}";
-        fs::write(folder.path().join("queue.json"), old).unwrap();
-        let content = Queue::new(folder.path()).content().unwrap();
-        assert_eq!((content.waiting.len(), content.active[0].since, content.slots), (1, 0, 1));
-        assert_eq!(content.paused, None);
-    }
-
-    #[test]
-    fn a_worker_that_outlived_its_monitor_keeps_its_device() {
-        let folder = tempfile::tempdir().unwrap();
-        let queue = Queue::new(folder.path());
-        for run in ["a", "b"] {
-            fs::create_dir(folder.path().join(run)).unwrap();
-        }
-        let gone = Identity { start_ticks: 1, ..Identity::current() };
-        let active = vec![Active { entry: entry("a", "cpu", None), worker: gone, since: 0 }];
-        let content = Content { waiting: vec![entry("b", "cpu", None)], active, ..Content::default() };
-        fs::write(folder.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
-        let programs = Programs { worker: "/bin/true".into(), monitor: None };
-        let lock = RunDir::of(folder.path(), &"a".parse().unwrap()).lock().unwrap();
-        assert!(queue.advance(&programs, None).unwrap().started.is_empty());
-        drop(lock);
-        for (_, mut child) in queue.advance(&programs, None).unwrap().started {
-            assert!(child.wait().unwrap().success());
-        }
-        assert_eq!(queue.content().unwrap().active[0].entry.stem, "b");
-    }
-
-    #[test]
-    fn the_end_of_one_run_starts_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        let queue = Queue::new(folder.path());
-        for run in ["a", "b"] {
-            fs::create_dir(folder.path().join(run)).unwrap();
-            queue.push(entry(run, "cpu", None)).unwrap();
-        }
-        let programs = Programs { worker: "/bin/true".into(), monitor: None };
-        let first = queue.advance(&programs, None).unwrap();
-        assert_eq!(first.started.len(), 1);
-        let a: RunId = "a".parse().unwrap();
-        // While the first is leaving it may still be alive, and must not hold up the second.
-        let mut second = queue.advance(&programs, Some(&a)).unwrap();
-        assert_eq!(second.started[0].0.as_str(), "b");
-        for (_, child) in second.started.iter_mut().chain(&mut { first.started }) {
-            child.wait().unwrap();
-        }
-    }
-}
+mod tests;

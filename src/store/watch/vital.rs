@@ -92,8 +92,10 @@ impl Vital {
     pub fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
         match mention {
             Some(Mention::Waits(place)) => Liveness::Queued(place),
+            // Who holds it still is on its way out.
+            Some(Mention::Started(_)) if self.has_ended_since(mention) => Liveness::Free,
             _ if dir.is_held() => self.held(dir),
-            Some(Mention::Started(_)) if !self.has_ended_since(mention) => Liveness::Started,
+            Some(Mention::Started(_)) => Liveness::Started,
             _ if self.pulse.ended().is_some() => Liveness::Free,
             _ => match self.origin {
                 Origin::Here => Liveness::Free,

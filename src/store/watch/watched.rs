@@ -118,8 +118,8 @@ impl Watched {
                 changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
             }
         }
-        if liveness == Liveness::Started && self.vital.has_ended_since(mentioned) {
-            // Its last word was read just now: its monitor is on its way out.
+        if self.vital.has_ended_since(mentioned) {
+            // Its last word was read just now: whoever has it is on its way out.
             liveness = Liveness::Free;
         }
         if liveness != self.liveness {

@@ -1,0 +1,166 @@
+//! `warmstart queue`
+
+use std::io;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use warmstart_schema::queue::Move;
+use warmstart_schema::run::RunId;
+
+use super::{Context, Exit, names, output};
+use crate::actions::waiting;
+use crate::store::{Run, Runs};
+
+/// List the runs that wait, in their order, or change the order
+///
+/// A device takes one run at a time, or as many as `slots` says. The queue outlives every terminal: the end of a run starts
+/// the next. Without a command, lists what runs and what waits.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Move a waiting run
+    Move {
+        /// Id or experiment of a run
+        run: String,
+        /// up, down, top, or a place from 1
+        #[arg(value_parser = to)]
+        to: Move,
+    },
+    /// Take a waiting run out of the queue
+    Remove {
+        /// Id or experiment of a run
+        run: String,
+    },
+    /// Start nothing more until `queue resume`; what runs goes on
+    Pause,
+    /// Let the queue go on
+    Resume,
+    /// How many runs a device takes at a time, from now on
+    Slots {
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+        slots: u32,
+    },
+}
+
+fn to(text: &str) -> Result<Move, String> {
+    match text {
+        "up" => Ok(Move::Up),
+        "down" => Ok(Move::Down),
+        "top" => Ok(Move::First),
+        place => match place.parse() {
+            Ok(place @ 1..) => Ok(Move::To(place)),
+            _ => Err("expected up, down, top, or a place from 1".to_owned()),
+        },
+    }
+}
+
+pub fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (_, runs) = context.runs();
+    let root = &context.checkpoints;
+    let said = match &arguments.verb {
+        None => {
+            list(context, &runs)?;
+            return Ok(Exit::Done);
+        }
+        Some(Verb::Move { run, to }) => {
+            let id = &names::run(&runs, run)?.id;
+            let place = waiting::shift(root, id, *to)?;
+            (json!({ "run": id, "place": place }), format!("{id}: place {place}"))
+        }
+        Some(Verb::Remove { run }) => {
+            let id = &names::run(&runs, run)?.id;
+            waiting::remove(root, id)?;
+            (json!({ "run": id, "result": "unqueued" }), format!("{id}: taken out of the queue"))
+        }
+        Some(Verb::Pause) => {
+            waiting::pause(root)?;
+            let text = "the queue is paused: what runs goes on, nothing else starts; `warmstart queue resume` goes on";
+            (json!({ "paused": true }), text.to_owned())
+        }
+        Some(Verb::Resume) => {
+            warn(context, waiting::go_on(root)?);
+            (json!({ "paused": false }), "the queue goes on".to_owned())
+        }
+        Some(Verb::Slots { slots }) => {
+            warn(context, waiting::set_slots(root, *slots)?);
+            (json!({ "slots": slots }), slots_in_words(*slots))
+        }
+    };
+    if context.json {
+        output::answer_json(&said.0)?;
+    } else {
+        output::answer(&(said.1 + "\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn warn(context: &Context, failed: Vec<(RunId, io::Error)>) {
+    for (run, error) in failed {
+        output::warn(context, &format!("run {run} could not be started: {error}"));
+    }
+}
+
+fn slots_in_words(slots: u32) -> String {
+    if slots == 1 {
+        "a device takes one run at a time".to_owned()
+    } else {
+        format!("a device takes {slots} runs at a time")
+    }
+}
+
+fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
+    let queue = runs.queue();
+    if context.json {
+        let running = runs.live().map(|run| {
+            json!({ "run": run.id, "experiment": run.label(), "slot": slot(runs, run), "state": run.status().as_str() })
+        });
+        let waiting = queue.waiting.iter().zip(1..).map(|(entry, place)| {
+            let waits_for = runs.waits_for(entry).sentence;
+            json!({
+                "place": place, "run": entry.run, "experiment": label(runs, &entry.run, &entry.stem),
+                "slot": entry.slot, "after": entry.after, "waits_for": waits_for,
+            })
+        });
+        let (running, waiting): (Vec<Value>, Vec<Value>) = (running.collect(), waiting.collect());
+        return output::answer_json(
+            &json!({ "paused": queue.paused, "slots": queue.slots, "running": running, "waiting": waiting }),
+        );
+    }
+    let running = runs.live().map(|run| {
+        let state = run.status().as_str().to_owned();
+        ["–".to_owned(), run.id.to_string(), run.label().to_owned(), slot(runs, run).to_owned(), state]
+    });
+    let waiting = queue.waiting.iter().zip(1..).map(|(entry, place): (_, usize)| {
+        let state = format!("waits for {}", runs.waits_for(entry).word);
+        let label = label(runs, &entry.run, &entry.stem).to_owned();
+        [place.to_string(), entry.run.to_string(), label, entry.slot.clone(), state]
+    });
+    let rows: Vec<[String; 5]> = running.chain(waiting).collect();
+    if rows.is_empty() {
+        output::note(context, "nothing runs and nothing waits");
+    } else {
+        output::answer(&output::columns(["place", "run", "experiment", "slot", "state"], rows, 5))?;
+    }
+    if let Some(reason) = &queue.paused {
+        output::note(context, &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"));
+    }
+    if queue.slots != 1 {
+        output::note(context, &slots_in_words(queue.slots));
+    }
+    Ok(())
+}
+
+/// What a started run occupies.
+fn slot<'a>(runs: &'a Runs, run: &'a Run) -> &'a str {
+    let active = runs.queue().active.iter().find(|active| active.entry.run == run.id);
+    active.map_or(run.device(), |active| &active.entry.slot)
+}
+
+fn label<'a>(runs: &'a Runs, run: &RunId, stem: &'a str) -> &'a str {
+    runs.get(run).map_or(stem, Run::label)
+}

@@ -1,0 +1,259 @@
+//! The queue and the end of runs, with real processes: what waits, in which order, and who takes a run up.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::place::{Place, Said, said_by};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn log(run: &Path) -> String {
+    std::fs::read_to_string(run.join("events.jsonl")).unwrap_or_default()
+}
+
+fn attempts(run: &Path) -> usize {
+    log(run).matches("\"attempt\",").count()
+}
+
+fn signal(name: &str, pid: u64) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+}
+
+impl Place {
+    fn queue(&self) -> Value {
+        self.say(&["queue", "--json"]).json()
+    }
+
+    /// Experiments that wait, by the order of the queue.
+    fn waiting(&self) -> Vec<String> {
+        let waiting = self.queue()["waiting"].clone();
+        waiting.as_array().unwrap().iter().map(|entry| entry["experiment"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn folder_of(&self, id: &str) -> PathBuf {
+        self.checkpoints().join(id)
+    }
+
+    /// Launches without following; returns the run's folder.
+    fn launch(&self, mode: &str, experiment: &str) -> PathBuf {
+        let said = self.say_with(mode, &["train", experiment, "--detach"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        self.folder_of(said.out.trim())
+    }
+
+    /// The process that waits for the end of a run that was started.
+    fn monitor(&self) -> u64 {
+        let text = std::fs::read_to_string(self.checkpoints().join("queue.json")).unwrap();
+        let queue: Value = serde_json::from_str(&text).unwrap();
+        queue["active"][0]["worker"]["pid"].as_u64().unwrap()
+    }
+
+    /// Processes that have to do with this folder.
+    fn processes(&self) -> Vec<String> {
+        let folder = self.checkpoints().display().to_string();
+        let pids = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("cmdline"));
+        let lines = pids.filter_map(|file| std::fs::read_to_string(file).ok()).map(|line| line.replace('\0', " "));
+        lines.filter(|line| line.contains(&folder)).collect()
+    }
+}
+
+#[test]
+fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
+    let place = Place::new();
+    let run = place.launch("slow", "lite0-freeze");
+    place.wait_for("lite0-freeze", "training");
+    // The process that waits for the worker's end is held up, as it may be on a busy machine.
+    let monitor = place.monitor();
+    signal("STOP", monitor);
+    let worker = std::fs::read_to_string(run.join("run.json")).unwrap();
+    let worker: Value = serde_json::from_str(&worker).unwrap();
+    signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
+    place.wait_for("lite0-freeze", "stopped");
+    let mut resume = place.spawn("finish", &["resume", "lite0-freeze", "--detach"]);
+    // It waits: neither refused nor dropped.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(resume.try_wait().unwrap().is_none(), "{}", said_by(resume).err);
+    signal("CONT", monitor);
+    let said = said_by(resume);
+    assert_eq!(said.code, 0, "{}", said.err);
+    place.wait_for("lite0-freeze", "done");
+    assert_eq!(attempts(&run), 2);
+}
+
+#[test]
+fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
+    let place = Place::new();
+    let run = place.launch("slow", "lite0-freeze");
+    place.wait_for("lite0-freeze", "training");
+    let monitor = place.monitor();
+    signal("STOP", monitor);
+    let worker: Value = serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
+    place.wait_for("lite0-freeze", "stopped");
+    let said = place.say(&["resume", "lite0-freeze", "--detach"]);
+    signal("CONT", monitor);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("has ended, but its last process is still there"), "{}", said.err);
+    assert!(place.waiting().is_empty());
+    wait("its last process to leave", || place.processes().is_empty());
+    assert_eq!(attempts(&run), 1);
+}
+
+/// A8: `WARMSTART_RACES` says how often two take one run up at once (10; the soak test asks for 200).
+#[test]
+fn of_two_resumes_at_once_one_starts_and_the_other_says_why_not() {
+    let wanted: usize = std::env::var("WARMSTART_RACES").map_or(10, |races| races.parse().unwrap());
+    let place = Place::new();
+    let mut reasons = BTreeSet::new();
+    for _ in 0..wanted {
+        let run = place.launch("stops", "lite0-freeze");
+        let id = run.file_name().unwrap().to_str().unwrap();
+        wait("the run to stop", || log(&run).contains("\"stopped\""));
+        let pair = [(); 2].map(|()| place.spawn("finish", &["resume", id, "--detach"]));
+        let said: [Said; 2] = pair.map(said_by);
+        let started = said.iter().filter(|said| said.code == 0).count();
+        let refused: Vec<&Said> = said.iter().filter(|said| said.code == 2).collect();
+        assert_eq!((started, refused.len()), (1, 1), "{}\n{}", said[0].err, said[1].err);
+        assert!(refused[0].err.contains("error: run ") && refused[0].err.contains("help: "), "{}", refused[0].err);
+        reasons.insert(refused[0].err.lines().next().unwrap().replace(id, "RUN"));
+        wait("the run to end", || log(&run).contains("\"finished\""));
+        wait("all to leave", || place.processes().is_empty());
+        assert_eq!(attempts(&run), 2, "{}", log(&run));
+        std::fs::remove_dir_all(&run).unwrap();
+    }
+    println!(
+        "FIGURE A8\traces of two `warmstart resume RUN` that exactly one won, the other refused with code 2 ({})\t{wanted}\t200\t{}",
+        reasons.into_iter().collect::<Vec<_>>().join(" / "),
+        if wanted >= 200 { "ok" } else { "UNDER" }
+    );
+}
+
+#[test]
+fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
+    let place = Place::new();
+    let first = place.launch("slow-4-lite0-freeze", "lite0-freeze");
+    place.wait_for("lite0-freeze", "training");
+    for experiment in ["lite0-original", "lite0-resized", "resnet18-scratch"] {
+        place.launch("finish", experiment);
+    }
+    let [original, resized, scratch] = ["Lite0, original input", "Lite0, resized input", "ResNet18, from scratch"];
+    assert_eq!(place.waiting(), [original, resized, scratch]);
+    for (to, place_then, order) in [
+        ("top", 1, [scratch, original, resized]),
+        ("down", 2, [original, scratch, resized]),
+        ("up", 1, [scratch, original, resized]),
+        ("3", 3, [original, resized, scratch]),
+        ("99", 3, [original, resized, scratch]),
+        ("2", 2, [original, scratch, resized]),
+    ] {
+        let said = place.say(&["queue", "move", "resnet18-scratch", to, "--json"]);
+        assert_eq!((said.code, said.json()["place"].as_u64()), (0, Some(place_then)), "{to}: {}", said.err);
+        assert_eq!(place.waiting(), order, "{to}");
+    }
+    let text = place.say(&["queue"]).out;
+    let row = |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(row(&["–", "Lite0, freeze", "cpu", "training"]) && row(&["2", scratch, "cpu", "waits for cpu"]), "{text}");
+    // Neither what runs nor what is nowhere can be moved; a place is a number.
+    let refused = place.say(&["queue", "move", "lite0-freeze", "up"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("does not wait in the queue") && refused.err.contains("help"), "{}", refused.err);
+    assert_eq!(place.say(&["queue", "move", "nothing-such", "up"]).code, 3);
+    assert_eq!(place.say(&["queue", "move", "lite0-original", "sideways"]).code, 2);
+    assert_eq!(place.say(&["queue", "move", "lite0-original", "0"]).code, 2);
+
+    let gone = place.say(&["queue", "remove", "lite0-original"]);
+    assert_eq!(gone.code, 0, "{}", gone.err);
+    assert_eq!(place.waiting(), [scratch, resized]);
+    assert!(!place.runs().iter().any(|run| run["experiment"] == original), "what never started leaves nothing");
+
+    // The running one is killed: the next ones start in the new order, without anybody's help, and nothing remains of them.
+    let worker: Value = serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
+    signal("KILL", worker["worker"]["pid"].as_u64().unwrap());
+    wait("all to end", || {
+        let states: Vec<Value> = place.runs().iter().map(|run| run["state"].clone()).collect();
+        states.iter().filter(|state| *state == "done").count() == 2 && states.contains(&"failed".into())
+    });
+    let started = |experiment: &str| {
+        let run = place.runs().into_iter().find(|run| run["experiment"] == experiment).unwrap();
+        let text = log(&place.folder_of(run["run"].as_str().unwrap()));
+        let line = text.lines().find(|line| line.contains("\"attempt\"")).unwrap().to_owned();
+        serde_json::from_str::<Value>(&line).unwrap()["t"].as_f64().unwrap()
+    };
+    assert!(started(scratch) < started(resized));
+    wait("every process to leave", || place.processes().is_empty());
+}
+
+#[test]
+fn a_queue_that_is_paused_starts_nothing_until_it_goes_on() {
+    let place = Place::new();
+    assert_eq!(place.say(&["queue", "pause"]).code, 0);
+    let said = place.say(&["train", "lite0-freeze", "--detach"]);
+    assert!(said.code == 0 && said.err.contains("the queue is paused: by hand"), "{}", said.err);
+    let run = place.folder_of(said.out.trim());
+    assert_eq!(place.queue()["paused"], "by hand");
+    assert!(place.queue()["waiting"][0]["waits_for"].as_str().unwrap().contains("paused"));
+    // Nobody waits for it as a process.
+    assert!(place.processes().is_empty() && attempts(&run) == 0);
+    let started = place.say(&["queue", "resume"]);
+    assert_eq!(started.code, 0, "{}", started.err);
+    place.wait_for("lite0-freeze", "done");
+    assert_eq!(place.queue()["paused"], Value::Null);
+    wait("every process to leave", || place.processes().is_empty());
+}
+
+#[test]
+fn a_device_takes_as_many_runs_as_it_is_told() {
+    let place = Place::new();
+    let said = place
+        .say_with("slow", &["train", "lite0-freeze", "lite0-resized", "lite0-original", "--slots", "2", "--detach"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let running = || place.queue()["running"].as_array().unwrap().len();
+    wait("two to run", || running() == 2);
+    assert_eq!((place.waiting().len(), place.queue()["slots"].as_u64()), (1, Some(2)));
+    // One more starts with the change itself; one fewer stops nothing.
+    assert_eq!(place.say_with("slow", &["queue", "slots", "3"]).code, 0);
+    wait("three to run", || running() == 3);
+    assert_eq!(place.say(&["queue", "slots", "1"]).code, 0);
+    assert_eq!(running(), 3);
+    assert_eq!(place.say(&["queue", "slots", "0"]).code, 2);
+    for run in said.out.lines() {
+        assert_eq!(place.say(&["stop", run]).code, 0);
+    }
+    wait("every process to leave", || place.processes().is_empty());
+}
+
+#[test]
+fn changes_from_many_processes_at_once_lose_nothing() {
+    let place = Place::new();
+    place.say(&["queue", "pause"]);
+    let names = ["lite0-freeze", "lite0-original", "lite0-resized", "resnet18-scratch"];
+    for name in names {
+        place.launch("finish", name);
+    }
+    let before: BTreeSet<String> = place.waiting().into_iter().collect();
+    std::thread::scope(|scope| {
+        for name in names {
+            let place = &place;
+            scope.spawn(move || {
+                for to in ["top", "down", "3", "up", "down"] {
+                    let mut command = place.command(&["queue", "move", name, to]);
+                    assert!(command.stdout(Stdio::null()).status().unwrap().success());
+                }
+            });
+        }
+    });
+    let after = place.waiting();
+    assert_eq!((after.len(), after.into_iter().collect::<BTreeSet<_>>()), (4, before));
+}
