@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record, now};
-use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::state::{Liveness, Outcome, Status};
 
 use super::{Context, Exit, names, output};
 use crate::compare::thousands;
@@ -71,6 +71,10 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     }
     if let Some(time) = state.train_time() {
         facts.push(("trained", format!("{time:.2} s")));
+    }
+    if let Some(last) = state.skipped.last() {
+        let count = state.skipped.len();
+        facts.push(("left out", format!("steps without a finite loss or gradient: {count}, the last at step {last}")));
     }
     if let Some(params) = params::of(run) {
         let [total, trainable, non_trainable] = [params.total, params.trainable, params.non_trainable()].map(thousands);
@@ -166,6 +170,8 @@ fn as_json(run: &Run, log: &[String]) -> Value {
         "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
         "test": state.test.clone().map(|test| event(Event::Test(test))),
         "train_time": state.train_time(),
+        "skipped_steps": state.skipped,
+        "heartbeat_stopped": run.liveness == Liveness::Pulseless,
         "total_params": params.map(|params| params.total),
         "trainable_params": params.map(|params| params.trainable),
         "non_trainable_params": params.map(|params| params.non_trainable()),

@@ -189,6 +189,17 @@ impl Model {
         self.tensors.iter().filter(|t| t.trainable).map(|t| (t.name.as_str(), &t.tensor))
     }
 
+    /// Whether all numbers that training moves are finite.
+    pub fn is_finite(&self) -> Result<bool> {
+        for moved in self.tensors.iter().filter(|t| !t.frozen) {
+            let finite = tch::no_grad(|| moved.tensor.f_isfinite()?.f_all())?;
+            if i64::try_from(&finite)? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// SHA-256, in hexadecimal, over parameters and buffers of the frozen blocks: equal before and after, nothing moved.
     pub fn frozen_fingerprint(&self) -> Result<String> {
         fingerprint(self.tensors.iter().filter(|t| t.frozen))

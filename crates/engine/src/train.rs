@@ -4,6 +4,7 @@ mod batches;
 mod clock;
 pub mod evaluate;
 mod features;
+mod guard;
 mod saving;
 mod step;
 
@@ -12,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::checkpoint::{self, Content, State, Sums};
-use warmstart_schema::event::{Epoch, Event, Failure, Level, Phase, Test};
+use warmstart_schema::event::{Epoch, Event, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::run::RunDir;
@@ -24,7 +25,7 @@ use self::batches::none_readable;
 pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, evaluation_progress};
 use self::evaluate::evaluate;
-use crate::failure::Blame;
+use self::guard::Guard;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -68,6 +69,7 @@ struct Trainer<'a> {
     sums: Tensor,
     /// Batches whose gradients wait for the optimizer's step.
     accumulated: u32,
+    guard: Guard,
     last_save: Instant,
     failed_saves: u32,
     /// The best checkpoint, while it waits for a disk that takes it.
@@ -79,8 +81,15 @@ struct Trainer<'a> {
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let sums = setup.state.sums;
     let sums = Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
-    let mut trainer =
-        Trainer { setup, sums, accumulated: 0, last_save: Instant::now(), failed_saves: 0, unsaved_best: None };
+    let mut trainer = Trainer {
+        setup,
+        sums,
+        accumulated: 0,
+        guard: Guard::default(),
+        last_save: Instant::now(),
+        failed_saves: 0,
+        unsaved_best: None,
+    };
     let ended = trainer.run()?;
     Ok((ended, trainer.setup.state.step, trainer.setup.state.train_time))
 }
@@ -163,7 +172,8 @@ impl Trainer<'_> {
         let pace = clock.pace();
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
-            return Err(none_readable(self.setup.train.len()));
+            let skipped = self.setup.state.skipped.in_a_row > 0;
+            return Err(if skipped { self.not_a_number(f64::NAN) } else { none_readable(self.setup.train.len()) });
         }
         let Some(validation) = self.validate(epoch)? else { return Ok(false) };
         self.tell_unreadable();
@@ -186,12 +196,7 @@ impl Trainer<'_> {
         if sums.loss.is_finite() {
             return Ok(sums);
         }
-        Err(Blame {
-            kind: Failure::NotANumber,
-            error: format!("the training loss is {} in epoch {}, by step {}", sums.loss, state.epoch + 1, state.step),
-            help: "it stops here, and the last checkpoint is from before; lower train.optimizer.learning_rate or lengthen the warm-up, then launch again".to_owned(),
-        }
-        .into())
+        Err(self.not_a_number(sums.loss))
     }
 
     /// Loss and accuracy on the validation images; `None` when it was interrupted.

@@ -11,7 +11,7 @@ use tch::{Device, Tensor};
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::{DatasetName, Places};
 use warmstart_schema::change;
-use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
+use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, ClassWeights, Experiment};
 use warmstart_schema::launch::{self, Programs};
@@ -352,7 +352,10 @@ fn model(
         let tensors = weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
         let tensors = tensors.iter().map(|(name, entry)| Ok((name.clone(), entry.tensor()?))).collect::<Result<_>>()?;
         optimizer.load_state(&tensors)?;
-        ensure!(u64::try_from(optimizer.steps())? == state.step, "the checkpoint's optimizer is of another step");
+        ensure!(
+            u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
+            "the checkpoint's optimizer is of another step"
+        );
         let weights = format!("this run's checkpoint at step {}", state.step);
         (state, Origin::from(weights))
     } else {
@@ -389,6 +392,7 @@ fn fresh(machine: Machine) -> State {
         stopped_early: false,
         train_time: 0.0,
         machine,
+        skipped: Skipped::default(),
     }
 }
 

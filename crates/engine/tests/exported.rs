@@ -25,7 +25,7 @@ use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::catalog::Places;
-use warmstart_schema::checkpoint::{Content, Machine, State, Sums};
+use warmstart_schema::checkpoint::{Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Labels};
 use warmstart_schema::exported::{Answer, Exported};
@@ -67,6 +67,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
         machine: Machine::default(),
         plateau: Plateau::default(),
         not_exact: Vec::new(),
+        skipped: Skipped::default(),
     };
     let content = Content { state, model: weights::write(&tensors).unwrap(), optimizer: Vec::new() };
     let info = json!({

@@ -11,12 +11,13 @@ use crate::run::RunDir;
 use crate::storage::{Disk, replace};
 
 /// What may change once a run has begun: neither its data, its model nor what its optimizer remembers.
-pub const FIELDS: [&str; 5] = [
+pub const FIELDS: [&str; 6] = [
     "train.epochs",
     "train.optimizer.learning_rate",
     "train.early_stopping.patience",
     "train.checkpoint.every_minutes",
     "train.checkpoint.keep",
+    "train.on_nan",
 ];
 
 /// Why a run was not changed.
@@ -117,6 +118,9 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
             ", and the cosine schedule follows it"
         }
         "train.optimizer.learning_rate" => "",
+        "train.on_nan" if to.contains("stop") || to == "none" => {
+            ", and a step that was left out would have ended training"
+        }
         "train.early_stopping.patience" if lowered() => ", and might have ended training before",
         _ => return None,
     };

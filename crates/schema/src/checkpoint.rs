@@ -50,6 +50,17 @@ pub struct State {
     /// Why what led here may differ from an unbroken run, by all attempts that it went through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_exact: Vec<String>,
+    #[serde(default)]
+    pub skipped: Skipped,
+}
+
+/// Steps whose loss or gradients were not finite numbers, and which were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Of the whole run; they count as done.
+    pub steps: u64,
+    /// Up to the last step.
+    pub in_a_row: u32,
 }
 
 /// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.

@@ -79,6 +79,18 @@ pub enum Event {
     Model(ModelFacts),
     /// Progress within an epoch, a few times a second at most.
     Batch(Batch),
+    /// A step was left out, because its loss or its gradients were not finite numbers.
+    Skipped {
+        /// It counts as done.
+        step: u64,
+        in_a_row: u32,
+        /// The loss, where it was the reason.
+        #[serde(default, with = "real::option", skip_serializing_if = "Option::is_none")]
+        loss: Option<f64>,
+        /// The gradients' L2 norm, where that was.
+        #[serde(default, with = "real::option", skip_serializing_if = "Option::is_none")]
+        gradient_norm: Option<f64>,
+    },
     /// An epoch's figures, after its validation.
     Epoch(Epoch),
     Checkpoint(Checkpoint),
@@ -427,6 +439,23 @@ mod real {
             }
         }
         deserializer.deserialize_any(Real)
+    }
+
+    /// The same of a number that may be absent.
+    pub mod option {
+        use serde::{Deserializer, Serializer};
+
+        #[expect(clippy::ref_option, reason = "serde's `with` passes a reference")]
+        pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => super::serialize(value, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
     }
 }
 

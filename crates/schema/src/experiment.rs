@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::fields::{Freeze, Weights};
+pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::parse::{Problem, load, parse, parse_with, read_strict};
 use crate::architecture::Backbone;
 use crate::catalog::DatasetName;
@@ -194,6 +194,9 @@ pub struct Train {
     pub class_weights: Option<ClassWeights>,
     #[serde(default)]
     pub checkpoint: Saving,
+    /// What becomes of a step whose loss or gradients are not finite numbers.
+    #[serde(default, skip_serializing_if = "OnNan::is_default")]
+    pub on_nan: OnNan,
 }
 
 /// How often training is saved, beside at the end of every epoch, and how much of it is kept.

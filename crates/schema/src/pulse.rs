@@ -99,6 +99,8 @@ impl Pulse {
             Liveness::Hung
         } else if self.last.is_some() && silence > self.limit() {
             Liveness::Stalled
+        } else if missed {
+            Liveness::Pulseless
         } else {
             Liveness::Held
         }
@@ -179,8 +181,9 @@ mod tests {
         let pulse = trained([0.1; 50]);
         assert_eq!(pulse.liveness(70.0, Some(2.0)), Liveness::Stalled);
         assert_eq!(pulse.liveness(35.0, Some(35.0)), Liveness::Hung);
-        // One without the other is no alarm: a heartbeat may die while all goes well.
-        assert_eq!(pulse.liveness(5.0, Some(1000.0)), Liveness::Held);
+        // The heartbeat alone may die while all goes well: that is flagged as what it is.
+        assert_eq!(pulse.liveness(5.0, Some(29.0)), Liveness::Held);
+        assert_eq!(pulse.liveness(5.0, Some(31.0)), Liveness::Pulseless);
         // A worker of an earlier version has none.
         assert_eq!(begun(false).liveness(40.0, Some(40.0)), Liveness::Held);
     }

@@ -14,6 +14,8 @@ use crate::text;
 
 /// Notes kept; older ones are in the file.
 const MAX_NOTES: usize = 200;
+/// Steps kept of those that were left out.
+const MAX_SKIPPED: usize = 1000;
 /// Points kept of the progress within epochs.
 const MAX_BATCHES: usize = 100_000;
 
@@ -39,6 +41,8 @@ pub struct RunState {
     pub batches: Vec<Batch>,
     /// When steps were done, in order of steps.
     pub moments: Vec<Moment>,
+    /// The newest steps that were left out, because their loss or gradients were not finite numbers, in order.
+    pub skipped: Vec<u64>,
     /// Use of the machine, in order of steps.
     pub samples: Vec<Sample>,
     /// The newest checkpoint, and when it was made.
@@ -102,6 +106,8 @@ pub enum Liveness {
     Started,
     /// A worker has it.
     Held,
+    /// A worker has it and gets on, but the thread that shows that it is alive does not any more.
+    Pulseless,
     /// A worker has it and shows that it is alive, but nothing has come of it for far too long.
     Stalled,
     /// A worker has it and shows neither life nor progress.
@@ -119,7 +125,7 @@ pub enum Liveness {
 impl Liveness {
     /// Whether a worker has the run.
     pub fn is_held(self) -> bool {
-        matches!(self, Self::Held | Self::Stalled | Self::Hung | Self::Suspended)
+        matches!(self, Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended)
     }
 
     /// Whether no worker has the run, or is about to, or shall have it.
@@ -201,6 +207,7 @@ impl RunState {
                 self.model = Some(facts);
             }
             Event::Batch(batch) => self.progress(t, batch),
+            Event::Skipped { step, .. } => self.skip(step),
             Event::Epoch(epoch) => {
                 self.epochs.retain(|other| other.epoch < epoch.epoch);
                 self.passes(epoch.step, t);
@@ -249,7 +256,9 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
-            (Liveness::Started | Liveness::Held, Some(_)) if self.awaits_change => Status::Starting,
+            (Liveness::Started | Liveness::Held | Liveness::Pulseless, Some(_)) if self.awaits_change => {
+                Status::Starting
+            }
             // Its worker may still be on its way out.
             (_, Some(Outcome::Finished { .. })) => Status::Finished,
             // Between taking the lock and its first event a resumed run still carries its old outcome.
@@ -259,8 +268,8 @@ impl RunState {
             (Liveness::Stalled, None) => Status::Stalled,
             (Liveness::Hung, None) => Status::Hung,
             (Liveness::Suspended, None) => Status::Suspended,
-            (Liveness::Held, None) if self.stopping => Status::Stopping,
-            (Liveness::Held, None) => Status::Active(self.phase),
+            (Liveness::Held | Liveness::Pulseless, None) if self.stopping => Status::Stopping,
+            (Liveness::Held | Liveness::Pulseless, None) => Status::Active(self.phase),
             (_, Some(Outcome::Stopped)) => Status::Stopped,
             (_, Some(Outcome::Failed { .. })) => Status::Failed,
             (_, None) => Status::Lost,
@@ -323,6 +332,7 @@ impl RunState {
         self.batches.retain(|batch| batch.step <= step);
         self.moments.retain(|moment| moment.step <= step);
         self.samples.retain(|sample| sample.step <= step);
+        self.skipped.retain(|skipped| *skipped <= step);
         self.resumes.retain(|mark| *mark <= step);
         if attempt.number > 1 {
             self.resumes.push(step);
@@ -358,6 +368,13 @@ impl RunState {
             timeline::push(&mut self.batches, MAX_BATCHES, batch.clone());
         }
         self.batch = Some(batch);
+    }
+
+    fn skip(&mut self, step: u64) {
+        if self.skipped.len() == MAX_SKIPPED {
+            self.skipped.remove(0);
+        }
+        self.skipped.push(step);
     }
 
     fn note(&mut self, t: f64, level: Level, note: &str) {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use simulated::{Fault, Simulated, Watcher};
-use warmstart_schema::checkpoint::{self, Content, Error, Machine, State, Sums};
+use warmstart_schema::checkpoint::{self, Content, Error, Machine, Skipped, State, Sums};
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::RunDir;
 use warmstart_schema::storage::{Disk, Storage};
@@ -39,6 +39,7 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             train_time: 2.5,
             machine: Machine { threads: 2, ..Machine::default() },
             not_exact: Vec::new(),
+            skipped: Skipped::default(),
         },
         model: bytes(3),
         optimizer: bytes(5),

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warmstart_schema::checkpoint::{self, Content, Machine, State, Sums};
+use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::{Checkpoint, Event, EventReader, EventWriter, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::policy::{Plateau, Progress};
@@ -42,6 +42,7 @@ fn content(step: u64) -> Content {
             train_time: 2.5,
             machine: Machine::default(),
             not_exact: Vec::new(),
+            skipped: Skipped::default(),
         },
         model: bytes(3),
         optimizer: bytes(5),

@@ -37,6 +37,17 @@ pub fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))
 }
 
+/// Steps that were left out because their loss or gradients were no numbers.
+pub fn skipped(run: &Run, _: f64) -> Option<Alert> {
+    let last = run.state.skipped.last()?;
+    let steps = plural(run.state.skipped.len(), "step");
+    let text = format!(
+        "loss or gradients of {steps} were not finite numbers, the last at step {last}; left out, as train.on_nan says: lower \
+         train.optimizer.learning_rate"
+    );
+    alert(Level::Warning, text)
+}
+
 /// The least figure of all epochs, and where it is.
 fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
     let finite = epochs.iter().map(of).enumerate().filter(|(_, figure)| figure.is_finite());

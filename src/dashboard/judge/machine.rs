@@ -1,7 +1,7 @@
 //! Whether a run uses its machine well, and whether what it has learnt is safe.
 
 use warmstart_schema::event::{Level, Phase};
-use warmstart_schema::state::Status;
+use warmstart_schema::state::{Liveness, Status};
 
 use super::{Alert, alert};
 use crate::dashboard::format::{bytes, duration};
@@ -59,6 +59,15 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     (age >= UNSAFE).then(|| {
         let help = "a crash would lose it; s saves and stops, train.checkpoint.every_minutes saves more often";
         alert(Level::Warning, format!("no checkpoint for {}: {help}", duration(age)))
+    })?
+}
+
+/// A worker that gets on, though nothing shows any more that it is alive.
+pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
+    let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
+    is_running.then(|| {
+        let help = "should it hang, that could not be told from a long step; s and u give it a new one";
+        alert(Level::Warning, format!("it gets on, but its heartbeat has stopped: {help}"))
     })?
 }
 

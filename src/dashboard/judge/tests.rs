@@ -104,6 +104,30 @@ fn it_is_said_where_it_is_so(#[case] epochs: &[Figures], #[case] more: &[Value],
     }
 }
 
+#[test]
+fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
+    let skipped = |step: u32| json!({"event": "skipped", "step": step, "in_a_row": 1, "loss": "NaN"});
+    let texts = texts(&WELL, &[skipped(41), skipped(47)]);
+    let expected = "loss or gradients of 2 steps were not finite numbers, the last at step 47; left out";
+    assert!(texts.len() == 1 && texts[0].starts_with(expected), "{texts:?}");
+    // What a resume does again is counted once.
+    let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
+        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
+        "resumed_from": 40});
+    let events = story(&WELL, &[skipped(41), again, json!({"event": "phase", "phase": "training"})]);
+    assert!(said(events, 1.0, |_| ()).is_empty());
+    let pulseless = |model: &mut Model| {
+        let liveness = warmstart_schema::state::Liveness::Pulseless;
+        let now = model.now;
+        update(model, Message::Changes { now, changes: vec![Change::Liveness { id: id(LIVE), liveness }] });
+    };
+    let said = said(story(&WELL, &[]), 1.0, pulseless);
+    assert!(
+        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it gets on, but its heartbeat has stopped")),
+        "{said:?}"
+    );
+}
+
 #[rstest]
 #[case(15, 30.0, "the GPU is idle 70 % of the time: a larger train.batch_size")]
 #[case(14, 30.0, "")]

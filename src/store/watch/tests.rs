@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use warmstart_schema::event::{Event, EventWriter};
+use warmstart_schema::event::{Event, EventWriter, Phase};
 use warmstart_schema::process::Identity;
-use warmstart_schema::queue::{Active, Entry};
+use warmstart_schema::queue::{Active, Entry, Push};
 use warmstart_schema::state::{Liveness, Status};
 
 use super::*;
@@ -52,7 +52,7 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     let dir = run(root.path(), "a", &[]);
     let queue = Queue::new(root.path());
     let entry = Entry { run: "a".parse().unwrap(), stem: "s".to_owned(), slot: "cpu".to_owned(), after: None };
-    queue.push(entry.clone()).unwrap();
+    assert_eq!(queue.push(entry.clone()).unwrap(), Push::Queued);
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Queued(1));
@@ -71,6 +71,77 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     assert_eq!(status(&runs, "a"), Status::Finished);
     poll(&mut watcher, &mut runs);
     assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
+}
+
+/// A worker's first word, of a process that need not be there.
+fn attempt(worker: Identity, host: &str) -> Event {
+    let worker = serde_json::to_value(worker).unwrap();
+    let record = serde_json::json!({
+        "t": event::now(), "event": "attempt", "number": 1, "worker": worker, "host": host, "device": "cpu", "device_name": "d",
+        "device_reason": "r", "threads": 2, "libtorch": "2.13.0", "epochs": 3, "resumed_from": null, "heartbeat": 10,
+    });
+    serde_json::from_value::<warmstart_schema::event::Record>(record).unwrap().event
+}
+
+#[test]
+fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let here = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+    let me = Identity::current();
+    let before = Identity { boot_id: "another boot".to_owned(), ..me.clone() };
+    for (id, worker, host) in [
+        ("a", before.clone(), here.as_str()),
+        ("b", before.clone(), "another-host"),
+        ("c", Identity { start_ticks: me.start_ticks + 1, ..me.clone() }, here.as_str()),
+    ] {
+        run(root.path(), id, &[attempt(worker, host)]);
+    }
+    // The queue still says of all three that they were started; this process, which has their number, is a stranger.
+    let active = ["a", "b", "c"].map(|id| {
+        let entry = Entry { run: id.parse().unwrap(), stem: id.to_owned(), slot: "cpu".to_owned(), after: None };
+        let worker =
+            if id == "c" { Identity { start_ticks: me.start_ticks + 1, ..me.clone() } } else { before.clone() };
+        Active { entry, worker, since: 1 }
+    });
+    let content = queue::Content { active: active.to_vec(), ..queue::Content::default() };
+    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    let (_, runs, _) = read(root.path());
+    for (id, what) in
+        [("a", "the machine went down while it ran"), ("b", "another-host"), ("c", "ended without a word")]
+    {
+        assert_eq!(status(&runs, id), Status::Lost, "{id}");
+        assert!(status(&runs, id).is_resumable());
+        let trouble = runs.get(&id.parse().unwrap()).unwrap().trouble(event::now()).unwrap();
+        assert!(trouble.what.contains(what) && trouble.help.contains("resuming"), "{id}: {trouble:?}");
+        for worker in [&before, &content.active[2].worker] {
+            assert!(!worker.ask(warmstart_schema::process::Request::Stop).unwrap(), "nobody is signalled");
+        }
+    }
+}
+
+#[test]
+fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[attempt(Identity::current(), "h"), Event::Phase { phase: Phase::Training }]);
+    let lock = dir.lock().unwrap().unwrap();
+    dir.touch().unwrap();
+    let (mut watcher, mut runs, _) = read(root.path());
+    let look = |watcher: &mut Watcher, runs: &mut Runs| {
+        poll(watcher, runs);
+        let run = runs.get(&"a".parse().unwrap()).unwrap();
+        (run.liveness, run.status())
+    };
+    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Held, Status::Active(Phase::Training)));
+    // Its last touch is three intervals and a second old, though it has just said something.
+    let file = fs::File::open(dir.path().join("run.lock")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31)).unwrap();
+    // As a dashboard that opens now would see it.
+    let (mut watcher, mut runs, _) = read(root.path());
+    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Pulseless, Status::Active(Phase::Training)));
+    dir.touch().unwrap();
+    assert_eq!(look(&mut watcher, &mut runs).0, Liveness::Held);
+    drop(lock);
+    assert_eq!(look(&mut watcher, &mut runs).1, Status::Lost);
 }
 
 #[test]

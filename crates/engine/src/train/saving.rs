@@ -17,6 +17,10 @@ const MAX_FAILED_SAVES: u32 = 3;
 impl Trainer<'_> {
     /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
+        // Gradients that overflow spoil the weights before any loss shows it; what is saved then could never go on.
+        if !self.setup.model.is_finite()? {
+            return Err(self.spoilt_weights());
+        }
         self.setup.reporter.phase(Phase::Saving);
         let saved = self.try_to_save(best);
         // From its end, or a slow disk would be asked for the next one right after.

@@ -59,6 +59,10 @@ impl Trainer<'_> {
     /// Adds a batch's gradients to those that wait.
     fn leave_gradients(&mut self, epoch: u32, batch: data::Batch, part: Part) -> Result<()> {
         let (accumulate, precision) = (self.accumulate() as u64, self.precision());
+        if self.accumulated == 0 {
+            self.setup.optimizer.zero_grad();
+            self.begin_step()?;
+        }
         let setup = &mut self.setup;
         let data::Batch { input, labels, members, .. } = batch;
         let moment = setup.state.step * accumulate + part.place as u64;
@@ -73,16 +77,16 @@ impl Trainer<'_> {
             let logits = input.forward(&setup.model, Mode::Train)?;
             (cross_entropy(&logits, &labels)?, logits)
         };
-        if self.accumulated == 0 {
-            setup.optimizer.zero_grad();
-        }
         let minimized = match &setup.class_weights {
             Some(weights) => weighted_cross_entropy(&logits, &labels, weights)?,
             None => loss.shallow_clone(),
         };
-        scaled(minimized, part.share)?.f_backward()?;
-        setup.state.sums.images += count(members.len());
         self.accumulated += 1;
+        if self.is_spoilt_by(&minimized)? {
+            return Ok(());
+        }
+        scaled(minimized, part.share)?.f_backward()?;
+        self.setup.state.sums.images += count(members.len());
         self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
         Ok(())
     }
@@ -93,7 +97,16 @@ impl Trainer<'_> {
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_due();
-        let gradient_norm = if is_due { setup.optimizer.gradient_norm(None)? } else { 0.0 };
+        let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_spoilt() {
+            setup.optimizer.gradient_norm(None)?
+        } else {
+            0.0
+        };
+        if self.guard.is_on() && (self.guard.is_spoilt() || !gradient_norm.is_finite()) {
+            return self.skip(gradient_norm);
+        }
+        self.setup.state.skipped.in_a_row = 0;
+        let setup = &mut self.setup;
         setup.optimizer.step(rate)?;
         setup.state.step += 1;
         if is_due {

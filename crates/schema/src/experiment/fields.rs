@@ -146,3 +146,22 @@ impl JsonSchema for Weights {
         })
     }
 }
+
+/// What becomes of a step whose loss or gradients are not finite numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNan {
+    /// The run ends; its last checkpoint is from before.
+    #[default]
+    Stop,
+    /// The step is left out: neither weights nor statistics move. Ten in a row end the run. Every step is looked at, which costs
+    /// a GPU some speed.
+    Skip,
+}
+
+impl OnNan {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

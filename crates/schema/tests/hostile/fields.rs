@@ -39,6 +39,7 @@ train:
   batch_size: 32
   accumulate: 2
   precision: float32
+  on_nan: skip
   class_weights: balanced
   optimizer:
     name: sgd

@@ -1,0 +1,444 @@
+//! B6 and B8: whatever ends a worker has a name, comes with what to do, and leaves a run that goes on. The real worker, the real
+//! process that waits for it, and real faults: signals, limits of memory and disk, the kernel, numbers that are none.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{command, events, finish, log, new_run, state, wait_for};
+use warmstart_engine::data::{self, Batch, Batches, Input, Part, Source};
+use warmstart_engine::initial;
+use warmstart_engine::interrupt::Interrupt;
+use warmstart_engine::model::Model;
+use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::report::Reporter;
+use warmstart_engine::train::{Examples, Setup, train};
+use warmstart_engine::usage::Usage;
+use warmstart_engine::weights::{self, LoadPolicy};
+use warmstart_schema::catalog::Places;
+use warmstart_schema::checkpoint::{self, Machine, Skipped, State, Sums};
+use warmstart_schema::event::{Event, Failure};
+use warmstart_schema::experiment;
+use warmstart_schema::launch::MONITOR;
+use warmstart_schema::policy::{Plateau, Progress};
+use warmstart_schema::run::RunDir;
+use warmstart_schema::state::Outcome;
+use warmstart_schema::storage::Disk;
+
+/// Two steps an epoch of a small network, and more epochs than faults.
+const SHORT: [&str; 3] = [
+    "dataset={name: emoji98, validation: 0.3, labels: coarse, limit: 100}",
+    "model.backbone=tf_efficientnet_lite0",
+    "train.epochs=4000",
+];
+
+/// The program that waits for a worker's end: built beside the worker.
+fn warmstart() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_warmstart-worker")).with_file_name("warmstart");
+    assert!(program.is_file(), "{} is missing: cargo build --workspace --bins", program.display());
+    program
+}
+
+/// A worker on a run with somebody who waits for its end; `shell` is done before, in the same process.
+fn supervised(run: &RunDir, worker: &Path, shell: &str) -> Command {
+    let plain = command(run);
+    let mut monitored = Command::new("sh");
+    monitored.args(["-c", &format!("{shell}\nexec \"$@\""), "sh"]);
+    monitored.arg(warmstart()).arg(MONITOR).arg(worker).arg(run.path());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => monitored.env(name, value),
+            None => monitored.env_remove(name),
+        };
+    }
+    monitored.env_remove("WARMSTART_NOTIFY");
+    let log = fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
+    monitored.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    monitored
+}
+
+fn real() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_warmstart-worker"))
+}
+
+/// The worker's own process.
+fn worker(run: &RunDir) -> Pid {
+    let worker = state(run).attempt.unwrap().worker;
+    Pid::from_raw(i32::try_from(worker.pid).unwrap())
+}
+
+fn attempts(run: &RunDir) -> usize {
+    events(run).iter().filter(|record| matches!(record.event, Event::Attempt(_))).count()
+}
+
+/// Starts a worker and waits until its newest attempt says something that `is_it`.
+fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
+    let before = events(run).len();
+    let mut child = supervised(run, real(), "").spawn().unwrap();
+    let begun = Instant::now();
+    while !events(run)[before.min(events(run).len())..].iter().any(|record| is_it(&record.event)) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended: {}", log(run));
+        assert!(begun.elapsed().as_secs() < 120, "nothing came: {}", log(run));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn failure(run: &RunDir) -> (Failure, String, String) {
+    match state(run).outcome {
+        Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
+        other => panic!("{other:?}: {}", log(run)),
+    }
+}
+
+/// Training is under way, and there is a checkpoint to go on from: an epoch is too short for progress within it to be told.
+fn is_epoch(event: &Event) -> bool {
+    matches!(event, Event::Epoch(_))
+}
+
+/// Each takes a start of the worker: CI tries the first three, and all where `WARMSTART_FAULTS` says `all`.
+#[test]
+fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
+    let all = std::env::var("WARMSTART_FAULTS").is_ok_and(|faults| faults == "all");
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &SHORT).0;
+    let faults = [
+        (Signal::SIGKILL, Failure::Killed, "killed by SIGKILL: by someone"),
+        (Signal::SIGABRT, Failure::Crashed, "crashed with SIGABRT"),
+        (Signal::SIGXCPU, Failure::Killed, "killed by SIGXCPU"),
+        (Signal::SIGSEGV, Failure::Crashed, "crashed with SIGSEGV"),
+        (Signal::SIGBUS, Failure::Crashed, "crashed with SIGBUS"),
+        (Signal::SIGFPE, Failure::Crashed, "crashed with SIGFPE"),
+        (Signal::SIGILL, Failure::Crashed, "crashed with SIGILL"),
+        (Signal::SIGUSR1, Failure::Killed, "killed by SIGUSR1 from outside"),
+    ];
+    let faults = if all { &faults[..] } else { &faults[..3] };
+    for (number, (signal, kind, sign)) in faults.iter().copied().enumerate() {
+        let mut child = supervised_until(&run, is_epoch);
+        kill(worker(&run), signal).unwrap();
+        assert!(!child.wait().unwrap().success());
+        let (found, error, help) = failure(&run);
+        assert!(
+            found == kind && error.contains(sign) && help.contains("resum"),
+            "{signal}: {found:?} {error} / {help}"
+        );
+        assert_eq!(attempts(&run), number + 1, "each attempt is the resume of the one before");
+    }
+    // While it saves what it was asked to save: whoever asked did not wait.
+    let mut child = supervised_until(&run, is_epoch);
+    kill(worker(&run), Signal::SIGSTOP).unwrap();
+    assert!(state(&run).attempt.unwrap().worker.is_suspended());
+    kill(worker(&run), Signal::SIGTERM).unwrap();
+    kill(worker(&run), Signal::SIGCONT).unwrap();
+    wait_for(&run, &mut child, |event| matches!(event, Event::Stopping));
+    let _ = kill(worker(&run), Signal::SIGKILL);
+    child.wait().unwrap();
+    let was_killed = match state(&run).outcome {
+        Some(Outcome::Failed { kind: Failure::Killed, error, .. }) => error.contains("while it was saving"),
+        // It was quicker.
+        Some(Outcome::Stopped) => true,
+        _ => false,
+    };
+    assert!(was_killed, "{}", log(&run));
+    let stops = [Signal::SIGQUIT, Signal::SIGINT, Signal::SIGTERM];
+    let stops = if all { &stops[..] } else { &stops[..1] };
+    for &signal in stops {
+        let mut child = supervised_until(&run, is_epoch);
+        kill(worker(&run), signal).unwrap();
+        child.wait().unwrap();
+        assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{signal}: {}", log(&run));
+    }
+    // SIGTERM to the one that waits reaches the worker.
+    let mut child = supervised_until(&run, is_epoch);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{}", log(&run));
+    // And two more: killed while it saved, and asked through the one that waits.
+    let tried = faults.len() + stops.len() + 2;
+    println!(
+        "FIGURE B6\tsignals to a worker, each named with its cause and what to do, the run taken up after each\t{tried}\t13\t{}",
+        if tried >= 13 { "ok" } else { "UNDER" }
+    );
+}
+
+#[test]
+fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
+    let root = tempfile::tempdir().unwrap();
+    let script = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = root.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let without_library =
+        script("without-library", "echo 'libtorch_cpu.so: cannot open shared object file' >&2; exit 127");
+    let without_word = script(
+        "without-word",
+        &format!(
+            "'{}' \"$@\" & until grep -q '\"attempt\"' \"$2/events.jsonl\" 2>/dev/null; do sleep 0.05; done\nkill -9 $!; wait; exit 9",
+            real().display()
+        ),
+    );
+    for (worker, kind, sign, advice) in [
+        (root.path().join("nowhere"), Failure::NotStarted, "cannot be started", "make build"),
+        (without_library, Failure::NotStarted, "did not come up (exit code 127)", "warmstart doctor"),
+        (without_word, Failure::Crashed, "ended with exit code 9 and without a word", "resuming"),
+    ] {
+        let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;
+        assert!(!supervised(&run, &worker, "").status().unwrap().success());
+        let (found, error, help) = failure(&run);
+        assert!(found == kind && error.contains(sign) && help.contains(advice), "{found:?} {error} / {help}");
+        assert!(finish(&run), "{}", log(&run));
+    }
+    // That the program is missing would meet every other run too: none of them is used up for nothing.
+    let queue = warmstart_schema::queue::Queue::new(root.path()).content().unwrap();
+    assert!(queue.paused.unwrap().contains("nowhere cannot be started"));
+    println!("FIGURE B6\ta worker that is missing, lacks a library, or ends without a word\t3 of 3\t3\tok");
+}
+
+#[test]
+fn too_little_memory_and_too_little_disk_are_told_apart() {
+    let root = tempfile::tempdir().unwrap();
+    // A limit of the shell: what does not fit is refused, and the worker can say so.
+    let large = ["input={resize: 512}", "train.batch_size=64", "train.epochs=1", SHORT[0], SHORT[1]];
+    let run = new_run(root.path(), &large).0;
+    assert!(!supervised(&run, real(), "ulimit -v 3000000").status().unwrap().success());
+    let (kind, error, help) = failure(&run);
+    assert!(kind == Failure::OutOfMemory && help.contains("train.batch_size"), "{kind:?} {error} / {help}");
+
+    let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;
+    assert!(!supervised(&run, real(), "ulimit -f 2000").status().unwrap().success());
+    let (kind, error, help) = failure(&run);
+    assert!(
+        kind == Failure::Disk && error.contains("checkpoint") && help.contains("resume"),
+        "{kind:?} {error} / {help}"
+    );
+    assert!(finish(&run), "{}", log(&run));
+    println!("FIGURE B6\ta limit of memory and one of disk, told by the worker itself\t2 of 2\t2\tok");
+}
+
+/// A control group with a limit of memory, where one can be made.
+struct Group(PathBuf);
+
+impl Group {
+    fn new(bytes: u64) -> Option<Self> {
+        let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let name = format!("warmstart-test-{}", std::process::id());
+        let v1 = groups.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path.to_owned()));
+        let (folder, limit) = match v1 {
+            Some(_) => (PathBuf::from("/sys/fs/cgroup/memory").join(name), "memory.limit_in_bytes"),
+            None => (PathBuf::from("/sys/fs/cgroup").join(name), "memory.max"),
+        };
+        fs::create_dir(&folder).ok()?;
+        let group = Self(folder);
+        fs::write(group.0.join(limit), bytes.to_string()).ok()?;
+        // What is swapped out would never be missed; where that cannot be limited there is none.
+        let _ = fs::write(group.0.join("memory.swap.max"), "0");
+        Some(group)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn the_kernel_that_kills_for_memory_is_named() {
+    let Some(group) = Group::new(120 << 20) else {
+        eprintln!("SKIPPED: no control group with a limit of memory can be made here");
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;
+    let join = format!("echo $$ > '{}/cgroup.procs' || exit 99", group.0.display());
+    assert!(!supervised(&run, real(), &join).status().unwrap().success());
+    let (kind, error, help) = failure(&run);
+    assert!(
+        kind == Failure::KernelOutOfMemory && error.contains("out of memory (kernel)") && help.contains("batch_size"),
+        "{kind:?} {error} / {help}: {}",
+        log(&run)
+    );
+    assert!(finish(&run), "{}", log(&run));
+    println!(
+        "FIGURE B8\tkilled by the kernel in a control group of 120 MB: named, and goes on with more\tout of memory (kernel)\tnamed\tok"
+    );
+}
+
+/// Weights that are finite, but whose products overflow.
+fn huge_weights(root: &Path) -> String {
+    let small = experiment::parse(support::SMALL, "small.yaml").unwrap();
+    let model = Model::new(&initial::model_spec(&small, 9, 5), 1, tch::Device::Cpu).unwrap();
+    let tensors: Vec<(String, tch::Tensor)> = model
+        .tensors()
+        .iter()
+        .map(|named| (named.name.clone(), named.tensor.detach().clamp(-1.0, 1.0) * 1e37))
+        .collect();
+    let path = root.join("huge.safetensors");
+    fs::write(&path, weights::write(&tensors).unwrap()).unwrap();
+    format!("model.weights={}", path.display())
+}
+
+#[test]
+fn a_loss_that_never_is_a_number_ends_the_run_whatever_the_policy() {
+    let root = tempfile::tempdir().unwrap();
+    let huge = huge_weights(root.path());
+    let run = new_run(root.path(), &[&huge]).0;
+    assert!(!finish(&run));
+    let (kind, error, help) = failure(&run);
+    assert!(kind == Failure::NotANumber && help.contains("train.on_nan: skip"), "{error} / {help}");
+
+    let run = new_run(root.path(), &[&huge, "train.on_nan=skip", "train.batch_size=8"]).0;
+    assert!(!finish(&run));
+    let (kind, error, help) = failure(&run);
+    assert!(kind == Failure::NotANumber && error.contains("10 steps in a row"), "{error} / {help}");
+    assert!(!help.contains("on_nan"), "it is asked for already: {help}");
+    assert_eq!(state(&run).skipped, (1..=10).collect::<Vec<u64>>());
+    let told: Vec<u32> = events(&run)
+        .iter()
+        .filter_map(|record| if let Event::Skipped { in_a_row, .. } = record.event { Some(in_a_row) } else { None })
+        .collect();
+    assert_eq!(told, (1..=10).collect::<Vec<_>>());
+    println!("FIGURE B8\ta loss that is not a number: policies stop and skip, recorded step by step\t2 of 2\t2\tok");
+}
+
+/// Pictures one of which is no picture: every number of it is NaN.
+#[derive(Debug)]
+struct Poisoned {
+    pictures: Rc<dyn Source>,
+    poison: u32,
+}
+
+impl Source for Poisoned {
+    fn batches(&self, order: &[u32], size: usize) -> anyhow::Result<Batches> {
+        let poison = self.poison;
+        Ok(Box::new(self.pictures.batches(order, size)?.map(move |batch| {
+            let batch = batch?;
+            let is_poisoned = batch.members.contains(&poison);
+            let input = match batch.input {
+                Input::Images(images) if is_poisoned => Input::Images(images * f64::NAN),
+                input => input,
+            };
+            Ok(Batch { input, ..batch })
+        })))
+    }
+}
+
+/// Trains a run on such pictures up to a step, from its newest checkpoint; returns the steps left out.
+fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
+    tch::set_num_threads(1);
+    let experiment = experiment::load(&run.experiment_yaml(), &[]).unwrap();
+    let device = tch::Device::Cpu;
+    let places = Places {
+        weights: vec![],
+        datasets: vec![],
+        downloads: "/nowhere".into(),
+        hub: "/nowhere".into(),
+        offline: true,
+    };
+    let parts = data::parts(&experiment, &places, device).unwrap();
+    let Part { source: pictures, members } = parts.train;
+    let poisoned = Poisoned { pictures, poison: members[0] };
+    let model = Model::new(&initial::model_spec(&experiment, 9, 17), 1, device).unwrap();
+    let mut optimizer = Optimizer::new(OptimizerSpec::new(experiment.train.optimizer.name), model.trainable()).unwrap();
+    let fresh = State {
+        step: 0,
+        epoch: 0,
+        batch: 0,
+        sums: Sums::default(),
+        progress: Progress::default(),
+        plateau: Plateau::default(),
+        best_step: None,
+        stopped_early: false,
+        train_time: 0.0,
+        machine: Machine::default(),
+        not_exact: Vec::new(),
+        skipped: Skipped::default(),
+    };
+    let state = checkpoint::newest(&Disk, run).unwrap().0.map_or(fresh, |saved| {
+        weights::load_bytes(&model, &saved.model, LoadPolicy::Exact).unwrap();
+        let tensors = weights::parse(&saved.optimizer).unwrap();
+        let tensors = tensors.iter().map(|(name, entry)| (name.clone(), entry.tensor().unwrap())).collect();
+        optimizer.load_state(&tensors).unwrap();
+        assert_eq!(u64::try_from(optimizer.steps()).unwrap() + saved.state.skipped.steps, saved.state.step);
+        saved.state
+    });
+    let usage = Usage::new(None, run.path().to_path_buf());
+    let mut reporter = Reporter::open(&run.events(), usage, Duration::ZERO).unwrap();
+    let setup = Setup {
+        experiment: &experiment,
+        run,
+        model,
+        optimizer,
+        train: Examples::new(Part { source: Rc::new(poisoned), members }),
+        validation: Examples::new(parts.validation),
+        test: Examples::new(parts.test),
+        class_weights: None,
+        state,
+        epochs: experiment.train.epochs,
+        stop_after,
+        reporter: &mut reporter,
+        interrupt: &Interrupt::default(),
+    };
+    train(setup).unwrap();
+    checkpoint::newest(&Disk, run).unwrap().0.unwrap().state.skipped.steps
+}
+
+#[test]
+fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
+    let root = tempfile::tempdir().unwrap();
+    let changes = [
+        "train.on_nan=skip",
+        "train.epochs=3",
+        "train.batch_size=16",
+        "train.schedule={name: constant}",
+        SHORT[0],
+        SHORT[1],
+    ];
+    let new = || new_run(root.path(), &changes).0;
+    // Five steps an epoch, one of which meets the picture.
+    let straight = new();
+    assert_eq!(train_poisoned(&straight, None), 3, "one step an epoch");
+    let skipped = state(&straight).skipped;
+    assert!(skipped.len() == 3 && skipped.is_sorted(), "{skipped:?}");
+    let last = |run: &RunDir| {
+        let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
+        content.state.train_time = 0.0;
+        content
+    };
+    for named in weights::parse(&last(&straight).model).unwrap().into_values() {
+        assert!(bool::try_from(named.tensor().unwrap().isfinite().all()).unwrap());
+    }
+    assert!(state(&straight).epochs.iter().all(|epoch| epoch.train_loss.is_finite() && epoch.val_loss.is_finite()));
+
+    // Before and after the step: not a bit of weights, statistics or moments differs, and it counts as done.
+    let [before, after] = [skipped[0] - 1, skipped[0]].map(|step| {
+        let run = new();
+        train_poisoned(&run, Some(step));
+        last(&run)
+    });
+    assert_eq!((before.state.step + 1, before.state.skipped.steps), (after.state.step, 0));
+    assert_eq!((after.state.skipped.steps, after.state.skipped.in_a_row), (1, 1));
+    assert!(before.model == after.model);
+    // But for nothing: the count of steps taken is the optimizer's own.
+    assert!(before.optimizer == after.optimizer);
+
+    // Stopped right after it, and taken up again.
+    let broken = new();
+    train_poisoned(&broken, Some(skipped[0]));
+    train_poisoned(&broken, None);
+    assert_eq!(last(&broken), last(&straight));
+    println!(
+        "FIGURE B8\tpolicy skip: weights, statistics and moments after a step left out are those before it, bit for bit; a resume too\tequal\tequal\tok"
+    );
+}
