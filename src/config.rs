@@ -30,7 +30,7 @@ pub struct Config {
     pub ascii: bool,
     /// Take clicks and the wheel. While it does, most terminals select text only with shift held.
     pub mouse: bool,
-    /// Ring the terminal's bell when a run ends.
+    /// Ring the terminal's bell, and have it show a message (OSC 9), when a run ends; `--no-bell` wins.
     pub bell: bool,
     /// A shell command that is run when a run ends, with the run as JSON on its standard input; `WARMSTART_NOTIFY` wins.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ impl Default for Config {
             theme: Theme::Auto,
             ascii: false,
             mouse: true,
-            bell: false,
+            bell: true,
             notify: None,
             columns: None,
             sort: None,
@@ -286,8 +286,8 @@ pub fn sample() -> String {
 # Take clicks and the wheel.
 # mouse: true
 
-# Ring the terminal's bell when a run ends.
-# bell: false
+# Ring the terminal's bell, and have it show a message, when a run ends. --no-bell wins.
+# bell: true
 
 # A shell command that is run when a run ends; it gets the run as JSON on its standard input. WARMSTART_NOTIFY wins.
 # notify: jq -r .event | mail -s warmstart me

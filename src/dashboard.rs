@@ -42,6 +42,7 @@ pub use self::keys::KeyMistake;
 use self::message::{Command, Message};
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
+use crate::login::Login;
 
 pub use self::chart::png::from_svg as png;
 pub use self::model::{Along, Detail, Drawn, Quantity};
@@ -106,6 +107,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         look,
         config: options.settings,
         zone: TimeZone::system(),
+        hazard: Login::find().hazard(),
         folders: Folders {
             experiments: options.experiments,
             checkpoints: options.checkpoints,

@@ -7,6 +7,9 @@ mod editor;
 #[cfg(test)]
 #[path = "dashboard/pty.rs"]
 mod pty;
+#[cfg(test)]
+#[path = "dashboard/supervision.rs"]
+mod supervision;
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -49,10 +49,10 @@ pub trait Host {
     fn suspend(&mut self) -> io::Result<bool>;
     /// Opens a file in the user's editor and comes back when that ends. The error says why it did not open.
     fn edit(&mut self, path: &Path) -> Result<Ended, String>;
-    /// Rings the terminal's bell, after the frame on its way.
-    fn bell(&mut self) -> io::Result<()>;
     /// Hands a text to the terminal's clipboard, after the frame on its way.
     fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Rings the bell, and has the terminal show a text if it can, after the frame on its way.
+    fn notify(&mut self, text: &str) -> io::Result<()>;
 }
 
 /// Where things are, and what the terminal can show.
@@ -63,6 +63,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// The user's settings, or what is wrong with them.
     pub config: Loaded,
+    /// What would end runs together with this session, in words.
+    pub hazard: Option<String>,
 }
 
 /// What must be drawn, and how soon.
@@ -106,9 +108,10 @@ where
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let demand = Arc::new(Demand::default());
-        let Settings { folders, look, zone, config } = settings;
+        let Settings { folders, look, zone, config, hazard } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
+        model.hazard = hazard;
         let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
         let keeper = Keeper::begin(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
@@ -161,8 +164,8 @@ where
                     Effect::Repaint => self.terminal.clear()?,
                     Effect::Suspend => self.suspend()?,
                     Effect::Edit(path) => self.edit(path)?,
-                    Effect::Bell => self.host.bell()?,
                     Effect::Copy(text) => self.host.copy(&text)?,
+                    Effect::Notice(text) => self.host.notify(&text)?,
                     effect => self.effects.ask(effect),
                 }
             }

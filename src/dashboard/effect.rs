@@ -4,6 +4,7 @@
 mod experiments;
 mod notes;
 mod progress;
+mod queue;
 mod workers;
 
 use std::fs::{File, OpenOptions};
@@ -22,6 +23,7 @@ use warmstart_schema::text;
 pub use self::experiments::Writing;
 pub use self::notes::Notation;
 use self::progress::Progress;
+pub use self::queue::QueueChange;
 use self::workers::Workers;
 use super::chart::png;
 use super::machine::{Meter, Workers as TrainingWorkers};
@@ -43,7 +45,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[expect(clippy::large_enum_variant, reason = "an effect is made once, moved once and gone")]
 pub enum Effect {
     Launch(ExperimentFile),
-    Resume(Box<Run>),
+    /// Takes a run up again, after it was changed by `FIELD=VALUE`s.
+    Resume {
+        run: Box<Run>,
+        changes: Vec<String>,
+    },
+    Queue(QueueChange),
     Stop {
         run: Box<Run>,
         now: bool,
@@ -62,6 +69,8 @@ pub enum Effect {
     ReadMachine(TrainingWorkers),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
+    /// Rings the terminal's bell and hands it a text to show.
+    Notice(String),
     Annotate {
         runs: Vec<RunId>,
         notation: Notation,
@@ -96,8 +105,6 @@ pub enum Effect {
     },
     /// Writes down what was chosen on screen.
     Remember(Box<Memory>),
-    /// Rings the terminal's bell.
-    Bell,
     /// Back to the shell until it brings the dashboard to the front again.
     Suspend,
     /// Draw everything anew.
@@ -169,14 +176,19 @@ fn perform(
     let checkpoints = &folders.checkpoints;
     let result = match effect {
         Effect::Launch(file) => launch(checkpoints, &file),
-        Effect::Resume(run) => {
-            actions::resume(checkpoints, &run, &[]).map(|()| format!("{} is taken up again", run.label()))
+        Effect::Resume { run, changes } => {
+            actions::resume(checkpoints, &run, &changes).map(|()| format!("{} is taken up again", run.label()))
         }
         Effect::Stop { run, now } => actions::stop(checkpoints, &run, now).map(|stop| match stop {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         }),
-        Effect::Advance => match advance(checkpoints) {
+        Effect::Queue(change) => match queue::change(checkpoints, &change) {
+            Ok(None) => return None,
+            Ok(Some(text)) => Ok(text),
+            Err(error) => Err(error),
+        },
+        Effect::Advance => match actions::advance(checkpoints).and_then(queue::all_started) {
             Ok(()) => return None,
             Err(error) => Err(error),
         },
@@ -229,7 +241,7 @@ fn perform(
         }
         // These are about the terminal, or have a thread of their own.
         Effect::ReadMachine(_)
-        | Effect::Bell
+        | Effect::Notice(_)
         | Effect::Copy(_)
         | Effect::Edit(_)
         | Effect::Suspend
@@ -241,13 +253,6 @@ fn perform(
         Err(error) => Report { good: false, text: format!("{error:#}") },
     };
     Some(Message::Report(Report { text: text::line(&report.text, 400), ..report }))
-}
-
-fn advance(checkpoints: &Path) -> anyhow::Result<()> {
-    match actions::advance(checkpoints)?.into_iter().next() {
-        Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),
-        None => Ok(()),
-    }
 }
 
 fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {

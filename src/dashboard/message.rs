@@ -151,6 +151,21 @@ pub enum Comparison {
     CopyCommand,
 }
 
+/// What keys do to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueCommand {
+    /// The selected run before the one that waits before it.
+    Up,
+    Down,
+    /// Out of the queue, after a question.
+    Remove,
+    /// Nothing more starts, or the queue goes on.
+    Pause,
+    /// Runs that a device takes at a time.
+    MoreSlots,
+    FewerSlots,
+}
+
 /// What keys mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -171,6 +186,7 @@ pub enum Command {
     Stop,
     StopNow,
     Resume,
+    Queue(QueueCommand),
     Compare,
     System,
     Dataset,

@@ -6,6 +6,7 @@ mod dataset;
 mod difference;
 mod editor;
 mod entry;
+mod extension;
 mod listing;
 mod palette;
 mod popup;
@@ -26,6 +27,7 @@ pub use self::dataset::{Album, COLUMNS as DATASET_COLUMNS, DatasetPane, DatasetV
 pub use self::difference::{Difference, DifferenceRow};
 pub use self::editor::{Destination, Draft, Editor, Focus, Source};
 pub use self::entry::{Entry, Kind, Place};
+pub use self::extension::Extension;
 pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
 pub use self::palette::{Candidate, Palette, Purpose, Target};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
@@ -80,6 +82,8 @@ pub struct Model {
     pub config: Config,
     pub zone: TimeZone,
     pub experiments: PathBuf,
+    /// What would end runs together with this session, in words; told with the first launch.
+    pub hazard: Option<String>,
 }
 
 /// Whether the queue moves. A worker that ends starts the next run itself; one that was killed cannot.
@@ -233,6 +237,7 @@ impl Model {
             config: Config::default(),
             zone,
             experiments,
+            hazard: None,
         }
     }
 

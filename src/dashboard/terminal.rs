@@ -5,6 +5,7 @@ mod foreground;
 mod frames;
 mod keyboard;
 mod lost;
+mod notice;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -25,6 +26,7 @@ pub use self::foreground::Ended;
 pub use self::frames::{Frames, QuietBackend};
 pub use self::keyboard::{Keyboard, TerminalKeys};
 pub use self::lost::watch as watch_for_loss;
+use self::notice::Between;
 use super::app::Host;
 
 /// Whether there is a terminal to draw on and to read keys from.
@@ -99,14 +101,15 @@ impl Host for Session {
         entered.and(ended)
     }
 
-    fn bell(&mut self) -> io::Result<()> {
-        self.frames.send(vec![0x07])
-    }
-
     fn copy(&mut self, text: &str) -> io::Result<()> {
         let mut sequence = String::new();
         CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence).map_err(io::Error::other)?;
         self.frames.send(sequence.into_bytes())
+    }
+
+    fn notify(&mut self, text: &str) -> io::Result<()> {
+        let between = Between::find(|name| std::env::var(name).ok());
+        self.frames.send(notice::sequence(text, between).into_bytes())
     }
 }
 

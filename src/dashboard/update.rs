@@ -11,6 +11,7 @@ mod moves;
 mod news;
 mod palette;
 mod pointed;
+mod queue;
 
 use tui_input::{Input, InputRequest};
 use warmstart_schema::run::RunId;
@@ -124,6 +125,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Stop => ask::stop(model, false),
         Command::StopNow => ask::stop(model, true),
         Command::Resume => return ask::resume(model),
+        Command::Queue(change) => return queue::change(model, change),
         _ if is_of_list(command) => return list::run_command(model, command),
         _ => return show_screen(model, command),
     }
@@ -280,6 +282,9 @@ fn back(model: &mut Model) -> Vec<Effect> {
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
+    if let Some(Popup::Inquiry(Inquiry::Extension(_))) = model.popup {
+        return ask::extend(model);
+    }
     if let Some(Popup::Inquiry(_)) = model.popup {
         return dataset::accept(model);
     }

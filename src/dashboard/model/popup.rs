@@ -5,7 +5,7 @@ use warmstart_schema::look::Pixels;
 use warmstart_schema::prediction::ClassProbability;
 use warmstart_schema::run::RunId;
 
-use super::{Asked, Difference, Editor, Palette};
+use super::{Asked, Difference, Editor, Extension, Palette};
 use crate::dashboard::effect::Effect;
 
 /// What stands in front of the screen.
@@ -54,18 +54,20 @@ pub enum Inquiry {
     Number { input: Input },
     /// The path of a picture, and how it could go on.
     File { run: RunId, input: Input, candidates: Vec<String> },
+    /// How far a run that is done shall go on.
+    Extension(Extension),
 }
 
 impl Inquiry {
     pub fn input(&self) -> &Input {
         match self {
-            Self::Number { input } | Self::File { input, .. } => input,
+            Self::Number { input } | Self::File { input, .. } | Self::Extension(Extension { input, .. }) => input,
         }
     }
 
     pub fn input_mut(&mut self) -> &mut Input {
         match self {
-            Self::Number { input } | Self::File { input, .. } => input,
+            Self::Number { input } | Self::File { input, .. } | Self::Extension(Extension { input, .. }) => input,
         }
     }
 }

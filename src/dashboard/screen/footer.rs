@@ -8,6 +8,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use warmstart_schema::state::Status;
 
 use super::{filter, paint};
 use crate::dashboard::format::{duration, path, plural};
@@ -73,7 +74,11 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots
         return;
     }
     let context = model.context();
-    let works = |binding: &&Binding| !binding.word.is_empty() && refusal(model, binding.command).is_none();
+    // Going on with what is done is no everyday wish: the help has it.
+    let is_done = model.run().is_some_and(|run| run.status() == Status::Finished);
+    let is_rare = |binding: &Binding| is_done && binding.command == Command::Resume;
+    let works =
+        |binding: &&Binding| !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none();
     let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
     shown.sort_by_key(|binding| need(context, binding.command));
     let is_under = shown.iter().any(|binding| binding.command == Command::Back);

@@ -34,7 +34,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     // The most that fits: with the run's name, without it, the queue alone.
     let (waiting, first) = (model.runs.queue().waiting.len(), model.live().next());
     let others = model.live().count().saturating_sub(1);
-    let choices = [true, false].map(|named| right_side(first, named, others, waiting));
+    let paused = model.runs.queue().paused.is_some();
+    let choices = [true, false].map(|named| right_side(first, named, others, waiting, paused));
     choices.iter().any(|line| {
         paint::right_line(
             buf,
@@ -44,7 +45,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     });
 }
 
-fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize) -> Line<'static> {
+fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize, paused: bool) -> Line<'static> {
     let mut spans: Vec<Span> = Vec::new();
     if let Some(run) = run {
         let (mark, style) = THEME.status(Some(run.status()));
@@ -62,6 +63,7 @@ fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize) -> 
     if waiting > 0 {
         spans.push(Span::styled("  │  ", THEME.rule));
         spans.push(Span::styled(format!("queue {waiting}"), THEME.waiting));
+        spans.extend(paused.then(|| Span::styled(" paused", THEME.warning)));
     }
     Line::from(spans)
 }

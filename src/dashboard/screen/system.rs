@@ -133,16 +133,22 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, spo
         table::cell(buf, head, *place, column, column.title, THEME.label);
     }
     let ids = model.working_and_waiting();
+    let queue = model.runs.queue();
+    let of_queue = match &queue.paused {
+        Some(reason) => format!("The queue is paused: {reason}. P lets it go on."),
+        None if queue.slots != 1 => format!("A device takes {} runs at a time.", queue.slots),
+        None => String::new(),
+    };
     if ids.is_empty() {
+        paint::left(buf, run::inset(note), &of_queue, THEME.muted);
         let row = Rect { x: inner.x, width: inner.width, ..paint::row(body, 0) };
         paint::left(buf, row, "Nothing runs and nothing waits.", THEME.muted);
         return;
     }
     let selected = view.selection.index(&ids);
-    let chosen = selected.and_then(|index| model.runs.queue().waiting.iter().find(|entry| entry.run == ids[index]));
-    if let Some(entry) = chosen {
-        paint::left(buf, run::inset(note), &model.waits_for(entry).1, THEME.muted);
-    }
+    let chosen = selected.and_then(|index| queue.waiting.iter().find(|entry| entry.run == ids[index]));
+    let said = chosen.filter(|_| queue.paused.is_none()).map(|entry| model.runs.waits_for(entry).sentence);
+    paint::left(buf, run::inset(note), &said.unwrap_or(of_queue), THEME.muted);
     let offset = table::offset(selected.unwrap_or(0), ids.len(), usize::from(body.height));
     for ((index, id), y) in ids.iter().enumerate().skip(offset).zip(0..body.height) {
         let row = paint::row(body, y);
@@ -177,7 +183,7 @@ fn draw_run(buf: &mut Buffer, row: Rect, name: Rect, places: &[Place], model: &M
         let line = match waiting {
             Some((index, entry)) => Line::from(vec![
                 Span::styled(format!("{}  ", index + 1), THEME.waiting),
-                Span::styled(format!("waits for {}", model.waits_for(entry).0), THEME.text),
+                Span::styled(format!("waits for {}", model.runs.waits_for(entry).word), THEME.text),
             ]),
             None => Line::from(Span::styled(run.status().as_str(), THEME.text)),
         };

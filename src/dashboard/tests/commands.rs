@@ -1,8 +1,9 @@
 //! What keys ask for: which effects follow, after which questions, and why not.
 
+use warmstart_schema::experiment::{EarlyStopping, Monitor};
 use warmstart_schema::queue::{Content, Entry};
 use warmstart_schema::run::RunId;
-use warmstart_schema::state::Liveness;
+use warmstart_schema::state::{Liveness, Outcome};
 
 use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
 use super::press;
@@ -15,7 +16,9 @@ use crate::store::Change;
 fn names(effects: &[Effect]) -> Vec<String> {
     let name = |effect: &Effect| match effect {
         Effect::Launch(file) => format!("launch {}", file.stem),
-        Effect::Resume(run) => format!("resume {}", run.id),
+        Effect::Resume { run, changes } => format!("resume {} {}", run.id, changes.join(" ")).trim_end().to_owned(),
+        Effect::Queue(change) => format!("queue {change:?}"),
+        Effect::Notice(text) => format!("notice {text}"),
         Effect::Stop { run, now } => format!("stop {} {now}", run.id),
         Effect::Advance => "advance".to_owned(),
         Effect::Export { extension, .. } => format!("export {extension}"),
@@ -36,7 +39,6 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Edit(path) => format!("edit {}", path.display()),
         Effect::Edited { path, ended } => format!("edited {} {ended:?}", path.display()),
         Effect::Remember(_) => "remember".to_owned(),
-        Effect::Bell => "bell".to_owned(),
         Effect::Suspend => "suspend".to_owned(),
         Effect::Repaint => "repaint".to_owned(),
         Effect::Leave => "leave".to_owned(),
@@ -64,7 +66,6 @@ fn nothing_is_stopped_without_a_yes() {
 fn what_cannot_be_done_is_refused_with_a_reason() {
     for (keys, reason) in [
         ("js", "nothing to stop: ResNet, original input is done"),
-        ("ju", "nothing to resume: ResNet, original input is done"),
         ("s", "nothing to stop: no run yet"),
         ("h", "this is the first screen"),
         ("Gr", "6-typo.yaml has a mistake"),
@@ -118,6 +119,97 @@ fn a_stopped_run_is_resumed_at_once() {
 }
 
 #[test]
+fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typed() {
+    let mut model = typical();
+    assert!(press(&mut model, "ju").is_empty());
+    let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
+    assert!(shown(&model).contains("go on to how many epochs in all?"), "{}", shown(&model));
+    for wrong in ["", "x", "10", "-1", "1.5", "100001", "99999999999"] {
+        press(&mut model, &format!("{wrong}<enter>"));
+        let screen = shown(&model);
+        assert!(screen.contains("a whole number from 11 to 100000; it is 10 now"), "{wrong:?}: {screen}");
+        press(&mut model, &"<backspace>".repeat(wrong.len()));
+    }
+    press(&mut model, "12");
+    assert!(shown(&model).contains("2 epochs more"), "{}", shown(&model));
+    assert_eq!(names(&press(&mut model, "<enter>")), [format!("resume {DONE} train.epochs=12")]);
+    assert!(model.popup.is_none());
+    assert!(asked("ju12<esc>").is_empty());
+    // On its own screen too.
+    assert_eq!(asked("j<enter>u20<enter>").last().unwrap(), &format!("resume {DONE} train.epochs=20"));
+}
+
+#[test]
+fn a_run_that_stopped_early_goes_on_with_more_patience() {
+    let mut model = typical();
+    let run = model.runs.get(&id(DONE)).unwrap();
+    let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
+    experiment.train.early_stopping = Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 4, min_delta: 0.0 });
+    state.outcome = Some(Outcome::Finished { stopped_early: true });
+    let changes = vec![
+        Change::Experiment { id: id(DONE), experiment: Some(experiment) },
+        Change::State { id: id(DONE), state: Box::new(state), is_summary: false },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "ju4<enter>");
+    assert!(super::text(&super::drawn(&model, 80, 24)).contains("a whole number from 5"));
+    assert_eq!(
+        names(&press(&mut model, "<backspace>6<enter>")),
+        [format!("resume {DONE} train.early_stopping.patience=6")]
+    );
+}
+
+#[test]
+fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
+    let end = |event: &str| {
+        let mut model = typical();
+        let record = serde_json::from_str(&format!("{{\"t\":{},\"event\":{event}}}", model.now)).unwrap();
+        let changes = vec![
+            Change::Events { id: id(LIVE), records: vec![record], damaged: 0, restarted: false },
+            Change::Liveness { id: id(LIVE), liveness: Liveness::Free },
+        ];
+        let now = model.now;
+        names(&update(&mut model, Message::Changes { now, changes }))
+    };
+    assert_eq!(
+        end("\"failed\",\"kind\":\"not_a_number\",\"error\":\"the loss is NaN\",\"help\":\"\""),
+        ["notice ResNet, resized input failed: the loss is NaN"]
+    );
+    assert_eq!(
+        end("\"finished\",\"train_time\":1,\"stopped_early\":false")[0],
+        "notice ResNet, resized input is done: test accuracy –"
+    );
+    assert!(end("\"stopped\",\"step\":1,\"train_time\":1").is_empty());
+    // The first step that is left out, and only the first.
+    let mut model = typical();
+    let skip = |step: u64| {
+        let line =
+            format!("{{\"t\":1795342500,\"event\":\"skipped\",\"step\":{step},\"in_a_row\":1,\"loss\":\"NaN\"}}");
+        vec![Change::Events {
+            id: id(LIVE),
+            records: vec![serde_json::from_str(&line).unwrap()],
+            damaged: 0,
+            restarted: false,
+        }]
+    };
+    let now = model.now;
+    let first = names(&update(&mut model, Message::Changes { now, changes: skip(300) }));
+    assert!(first[0].starts_with("notice ResNet, resized input: a step was left out"), "{first:?}");
+    assert!(names(&update(&mut model, Message::Changes { now, changes: skip(301) })).is_empty());
+}
+
+#[test]
+fn what_would_end_runs_with_the_session_is_told_with_the_first_launch() {
+    let mut model = typical();
+    model.hazard = Some("Runs end with this connection.".to_owned());
+    assert!(press(&mut model, "jr").is_empty());
+    assert!(super::text(&super::drawn(&model, 80, 24)).contains("Runs end with this connection."));
+    assert_eq!(names(&press(&mut model, "y")), ["launch 1-resnet-original"]);
+    assert_eq!(names(&press(&mut model, "r")), ["launch 1-resnet-original"], "told once");
+}
+
+#[test]
 fn exports_offer_every_format() {
     let extensions = ["csv", "md", "tex", "json", "html", "txt"];
     for (down, extension) in extensions.iter().enumerate() {
@@ -167,7 +259,8 @@ fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_noth
     let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };
     let at = |model: &mut Model, seconds: f64, changes: Vec<Change>| {
         let now = model.now + seconds;
-        names(&update(model, Message::Changes { now, changes }))
+        let effects = names(&update(model, Message::Changes { now, changes }));
+        effects.into_iter().filter(|effect| !effect.starts_with("notice")).collect::<Vec<_>>()
     };
     let mut seen = typical();
     assert!(at(&mut seen, 1.0, vec![waiting()]).is_empty());

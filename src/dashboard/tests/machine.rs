@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use warmstart_schema::queue::{Active, Content, Entry};
+use warmstart_schema::queue::{Active, Content, Entry, Move};
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{LIVE, RESUMED, STOPPED, id, typical};
 use super::{drawn, press, text};
-use crate::dashboard::effect::Effect;
+use crate::dashboard::effect::{Effect, QueueChange};
 use crate::dashboard::machine::{Gpu, Machine, Process};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::{Model, Screen};
@@ -116,6 +116,54 @@ fn every_waiting_run_says_what_for() {
     press(&mut model, "j");
     let picture = text(&drawn(&model, 80, 24));
     assert!(picture.contains("It starts from Lite0, resized input, which has not ended."), "{picture}");
+}
+
+#[test]
+fn the_queue_is_reordered_paused_and_emptied_by_keys() {
+    let queued = |effects: &[Effect]| -> Vec<QueueChange> {
+        effects
+            .iter()
+            .filter_map(|effect| if let Effect::Queue(change) = effect { Some(change.clone()) } else { None })
+            .collect()
+    };
+    let says = |model: &Model| model.report.as_ref().map_or("", |report| &report.text).to_owned();
+    // The first row is the run at work: it has no place in the queue.
+    let mut model = busy();
+    press(&mut model, "M");
+    for key in ["K", "J", "x"] {
+        assert!(queued(&press(&mut model, key)).is_empty());
+        assert!(says(&model).contains("does not wait in the queue"), "{key}: {}", says(&model));
+    }
+    press(&mut model, "j");
+    assert!(queued(&press(&mut model, "K")).is_empty() && says(&model).contains("first that waits"));
+    let run = id(STOPPED);
+    assert_eq!(queued(&press(&mut model, "J")), [QueueChange::Move { run: run.clone(), to: Move::Down }]);
+    assert!(queued(&press(&mut model, "x")).is_empty(), "asks first");
+    assert!(text(&drawn(&model, 80, 24)).contains("Take Lite0, resized input"));
+    assert!(queued(&press(&mut model, "n")).is_empty());
+    assert!(
+        matches!(&queued(&press(&mut model, "xy"))[..], [QueueChange::Remove { run: removed, .. }] if *removed == run)
+    );
+    press(&mut model, "j");
+    assert!(queued(&press(&mut model, "J")).is_empty() && says(&model).contains("last that waits"));
+    assert_eq!(queued(&press(&mut model, "K")), [QueueChange::Move { run: id(RESUMED), to: Move::Up }]);
+    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::Pause]);
+    assert_eq!(queued(&press(&mut model, "+")), [QueueChange::Slots(2)]);
+    assert!(queued(&press(&mut model, "-")).is_empty());
+
+    let paused = Content { paused: Some("by hand".to_owned()), slots: 2, ..model.runs.queue().clone() };
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes: vec![Change::Queue(paused)] });
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(
+        picture.contains("queue 2 paused") && picture.contains("The queue is paused: by hand. P lets it go on."),
+        "{picture}"
+    );
+    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::GoOn]);
+    assert_eq!(queued(&press(&mut model, "-")), [QueueChange::Slots(1)]);
+    // The same keys move a waiting run in the list of experiments.
+    press(&mut model, "<esc>/lite0, resized<enter>");
+    assert_eq!(queued(&press(&mut model, "J")), [QueueChange::Move { run, to: Move::Down }]);
 }
 
 #[test]

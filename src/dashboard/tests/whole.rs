@@ -96,6 +96,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
             look: Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
             zone: TimeZone::UTC,
             config: Loaded::default(),
+            hazard: None,
         };
         let app = App::new(ratatui::Terminal::new(glass).unwrap(), Keys(input), NoHost, settings);
         let (farewell, _kept) = tokio::join!(app.run(), async {

@@ -5,7 +5,7 @@ use warmstart_schema::state::Status;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::format::plural;
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{Entry, Filter, Kind, Model, Popup, Screen};
+use crate::dashboard::model::{Entry, Extension, Filter, Inquiry, Kind, Model, Popup, Screen};
 use crate::store::{ExperimentFile, Run};
 
 /// Why a command can do nothing here and now; the foot of the screen shows only commands without a reason.
@@ -33,11 +33,13 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             None => Some("nothing to stop: no run yet".to_owned()),
         },
         Command::Resume => match status {
+            Some(Status::Finished) => model.run().and_then(|run| Extension::of(run).err()),
             Some(status) if status.is_resumable() => None,
             Some(Status::Queued(_)) if model.live().next().is_none() => None,
             Some(status) => Some(format!("nothing to resume: {} is {}", name(), status.as_str())),
             None => Some("nothing to resume: no run yet".to_owned()),
         },
+        Command::Queue(change) => super::queue::refusal(model, change),
         Command::Export | Command::Compare => {
             model.runs.is_empty().then(|| "there is no run to compare yet; r launches one".to_owned())
         }
@@ -93,6 +95,7 @@ pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
 }
 
 pub fn launch(model: &mut Model) -> Vec<Effect> {
+    let hazard = model.hazard.take();
     let Ok(file) = launchable(model) else { return Vec::new() };
     let (label, obstacles) = (file.label().to_owned(), model.obstacles(file));
     let busy = model.runs.latest_of(&file.stem).map(Run::status).filter(|status| is_busy(*status));
@@ -105,6 +108,7 @@ pub fn launch(model: &mut Model) -> Vec<Effect> {
         lines.push(format!("{label} will not get far here:"));
         lines.extend(obstacles.into_iter().map(str::to_owned));
     }
+    lines.extend(hazard);
     if lines.is_empty() {
         return effects;
     }
@@ -119,6 +123,7 @@ fn is_busy(status: Status) -> bool {
 
 /// Asks about launching every experiment shown that can run and does not run already, each after what it starts from.
 pub fn launch_all(model: &mut Model) {
+    let hazard = model.hazard.take();
     let mut entries = model.shown_entries();
     entries.retain(|entry| entry.kind == Kind::Experiment);
     let usable: Vec<&Entry> =
@@ -139,6 +144,7 @@ pub fn launch_all(model: &mut Model) {
     lines.extend((busy > 0).then(|| format!("{busy} left out: running or queued already")));
     lines.extend((lacking > 0).then(|| format!("{lacking} left out: data or weights are missing on this machine")));
     lines.extend((broken > 0).then(|| format!("{broken} left out: a mistake in the file")));
+    lines.extend(hazard);
     let effects: Vec<Effect> = in_order(files).into_iter().cloned().map(Effect::Launch).collect();
     model.popup = Some(Popup::Question { lines, effects });
 }
@@ -199,11 +205,24 @@ fn stop_marked(model: &mut Model, now: bool) {
 }
 
 pub fn resume(model: &mut Model) -> Vec<Effect> {
-    let effect = model.run().map(|run| match run.status() {
-        Status::Queued(_) => Effect::Advance,
-        _ => Effect::Resume(Box::new(without_points(run))),
-    });
-    effect.into_iter().collect()
+    let Some(run) = model.run() else { return Vec::new() };
+    match run.status() {
+        Status::Queued(_) => vec![Effect::Advance],
+        Status::Finished if !run.state.awaits_change => {
+            model.popup = Extension::of(run).ok().map(|extension| Popup::Inquiry(Inquiry::Extension(extension)));
+            Vec::new()
+        }
+        _ => vec![Effect::Resume { run: Box::new(without_points(run)), changes: Vec::new() }],
+    }
+}
+
+/// Takes what was typed as a run's new number of epochs; a mistake stands there until it is mended.
+pub fn extend(model: &mut Model) -> Vec<Effect> {
+    let Some(Popup::Inquiry(Inquiry::Extension(extension))) = &model.popup else { return Vec::new() };
+    let Ok(change) = extension.change() else { return Vec::new() };
+    let run = model.runs.get(&extension.run).map(without_points);
+    model.popup = None;
+    run.map(|run| Effect::Resume { run: Box::new(run), changes: vec![change] }).into_iter().collect()
 }
 
 /// A run as actions need it: its curve can be long and is left behind.
@@ -214,6 +233,8 @@ fn without_points(run: &Run) -> Run {
         outcome: run.state.outcome.clone(),
         phase: run.state.phase,
         stopping: run.state.stopping,
+        awaits_change: run.state.awaits_change,
+        last_event: run.state.last_event,
         ..Default::default()
     };
     Run {

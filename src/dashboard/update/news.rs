@@ -17,37 +17,36 @@ const STUCK: f64 = 1.5;
 pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.tick(now);
     // Before the first look at the folders everything is new, and nothing is news.
-    let mut before: HashMap<RunId, Status> = HashMap::new();
+    let mut before: HashMap<RunId, Before> = HashMap::new();
     if model.runs_read {
-        let known =
-            changes.iter().filter_map(Change::run).filter_map(|id| Some((id.clone(), model.runs.get(id)?.status())));
-        before.extend(known);
+        let known = |id: &RunId| {
+            let run = model.runs.get(id)?;
+            Some((id.clone(), Before { status: run.status(), skipped: run.state.skipped.len() }))
+        };
+        before.extend(changes.iter().filter_map(Change::run).filter_map(known));
     }
     for change in changes {
         model.runs.apply(change);
     }
     model.runs_read = true;
-    let news = before.iter().filter_map(|(id, old)| {
-        let run = model.runs.get(id)?;
-        (run.status() != *old).then(|| Some((run.id.clone(), sentence(run, now)?))).flatten()
-    });
     // A trouble is what is shown of several.
-    let mut news: Vec<(RunId, Report)> = news.collect();
-    news.sort_by_key(|(_, report)| !report.good);
+    let mut news: Vec<News> = before.iter().filter_map(|(id, old)| news(model.runs.get(id)?, old, now)).collect();
+    news.sort_by_key(|news| !news.report.good);
+    let loud: Vec<&str> = news.iter().filter(|news| news.is_loud).map(|news| news.report.text.as_str()).collect();
     let mut effects = Vec::new();
-    if let Some((_, shown)) = news.pop() {
-        for (_, report) in news {
+    if !loud.is_empty() && model.config.bell {
+        effects.push(Effect::Notice(loud.join("; ")));
+    }
+    if let Some(News { report: shown, .. }) = news.pop() {
+        for News { report, .. } in news {
             model.told.keep(report);
         }
         model.report = Some(shown);
     }
-    let rings = |(id, old): (&RunId, &Status)| {
-        let status = model.runs.get(id).map(Run::status);
-        status.is_some_and(|status| status != *old && has_ended(status))
-    };
-    effects.extend((model.config.bell && before.iter().any(rings)).then_some(Effect::Bell));
     if let Screen::Run(view) = &model.open
-        && before.get(&view.id).is_some_and(|old| model.runs.get(&view.id).is_some_and(|run| run.status() != *old))
+        && before
+            .get(&view.id)
+            .is_some_and(|old| model.runs.get(&view.id).is_some_and(|run| run.status() != old.status))
     {
         effects.push(Effect::ReadWorkerLog(view.id.clone()));
     }
@@ -55,14 +54,39 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     effects
 }
 
-fn has_ended(status: Status) -> bool {
-    matches!(status, Status::Finished | Status::Failed | Status::Lost | Status::Stopped)
+/// A run before a change.
+struct Before {
+    status: Status,
+    /// Steps left out.
+    skipped: usize,
+}
+
+/// What a change means.
+struct News {
+    report: Report,
+    /// Whether somebody who looks elsewhere wants to hear of it.
+    is_loud: bool,
+}
+
+fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
+    let status = run.status();
+    if status.is_live() && before.skipped == 0 && !run.state.skipped.is_empty() {
+        let text = format!("{}: a step was left out, its loss or its gradients are not numbers", run.label());
+        return Some(News { report: Report { good: false, text }, is_loud: true });
+    }
+    if status == before.status {
+        return None;
+    }
+    // Whoever stopped a run by hand knows.
+    let is_loud = matches!(status, Status::Finished | Status::Failed | Status::Lost);
+    Some(News { report: sentence(run, now)?, is_loud })
 }
 
 /// Starts the next run when the worker that should have done so was killed.
 pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
     let runs = model.live().next().is_some();
-    let waits = !model.runs.queue().waiting.is_empty();
+    let queue = model.runs.queue();
+    let waits = !queue.waiting.is_empty() && queue.paused.is_none();
     let now = model.now;
     model.queue_watch = match model.queue_watch {
         _ if runs => QueueWatch::Moves,

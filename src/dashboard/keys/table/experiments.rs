@@ -6,6 +6,7 @@ use super::everywhere::{
     BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN, REVERSE,
     SORT,
 };
+use super::machine::QUEUE_FROM_AFAR;
 use super::{bind, code, key};
 use crate::dashboard::keys::Binding;
 use crate::dashboard::message::Command;
@@ -69,6 +70,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     MOVES,
     &[FIRST, LAST],
     OF_A_FILE,
+    QUEUE_FROM_AFAR,
     ENDS,
     &[DATASET],
 ];

@@ -27,9 +27,12 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
         Inquiry::File { candidates, .. } => {
             ("which picture? a PNG, JPEG or WebP", paint::wrap(&candidates.join("  "), width))
         }
+        Inquiry::Extension(extension) => (extension.question(), paint::wrap(&extension.answer(), width)),
     };
     let mut lines = vec![typed(prompt.input(), width)];
-    lines.extend(hints.into_iter().map(|hint| Line::styled(hint, THEME.muted)));
+    let is_mistaken = matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
+    let style = if is_mistaken { THEME.warning } else { THEME.muted };
+    lines.extend(hints.into_iter().map(|hint| Line::styled(hint, style)));
     draw_box(frame, area, title, lines, 0);
 }
 

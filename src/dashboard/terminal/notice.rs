@@ -1,0 +1,78 @@
+//! A notice in the terminal itself: the bell, and OSC 9, which terminals show as a message of the desktop's.
+
+/// What lies between the dashboard and the terminal that people look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    Nothing,
+    /// Lets through what is wrapped for it, where its user allows that.
+    Tmux,
+    Screen,
+    /// The terminal knows no more than the bell.
+    Plain,
+}
+
+impl Between {
+    /// By the environment, as `get` reads it.
+    pub fn find(get: impl Fn(&str) -> Option<String>) -> Self {
+        let term = get("TERM").unwrap_or_default();
+        if get("TMUX").is_some_and(|tmux| !tmux.is_empty()) {
+            Self::Tmux
+        } else if term.starts_with("screen") {
+            Self::Screen
+        } else if matches!(term.as_str(), "" | "dumb" | "linux") || term.starts_with("vt") {
+            Self::Plain
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// The bell, and `text` where the terminal can show it.
+pub fn sequence(text: &str, between: Between) -> String {
+    // Sanitized here once more: a control character would end the sequence and begin another.
+    let text = warmstart_schema::text::line(text, 200);
+    let message = format!("\u{1b}]9;warmstart: {text}\u{7}");
+    match between {
+        Between::Nothing => format!("\u{7}{message}"),
+        Between::Tmux => format!("\u{7}\u{1b}Ptmux;{}\u{1b}\\", message.replace('\u{1b}', "\u{1b}\u{1b}")),
+        Between::Screen => format!("\u{7}\u{1b}P{message}\u{1b}\\"),
+        Between::Plain => "\u{7}".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn between(variables: &[(&str, &str)]) -> Between {
+        Between::find(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn a_notice_reaches_the_terminal_through_whatever_lies_between() {
+        for (variables, expected, bytes) in [
+            (vec![("TERM", "xterm-256color")], Between::Nothing, "\u{7}\u{1b}]9;warmstart: done\u{7}"),
+            (
+                vec![("TERM", "tmux-256color"), ("TMUX", "/tmp/tmux-0/default,1,0")],
+                Between::Tmux,
+                "\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
+            ),
+            (vec![("TERM", "screen.xterm")], Between::Screen, "\u{7}\u{1b}P\u{1b}]9;warmstart: done\u{7}\u{1b}\\"),
+            (vec![("TERM", "linux")], Between::Plain, "\u{7}"),
+            (vec![("TERM", "vt100")], Between::Plain, "\u{7}"),
+            (vec![], Between::Plain, "\u{7}"),
+        ] {
+            assert_eq!(between(&variables), expected, "{variables:?}");
+            assert_eq!(sequence("done", expected), bytes);
+        }
+    }
+
+    #[test]
+    fn no_name_can_end_the_sequence_and_begin_another() {
+        let hostile = "\u{7}\u{1b}]52;c;aGE=\u{7}\u{1b}[2J\u{9c}\u{202e}x\n";
+        let sent = sequence(hostile, Between::Nothing);
+        let inner = sent.strip_prefix("\u{7}\u{1b}]9;").and_then(|rest| rest.strip_suffix('\u{7}')).unwrap();
+        assert!(inner.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{inner:?}");
+        assert!(sequence(&"x".repeat(9000), Between::Nothing).len() < 300);
+    }
+}

@@ -1,0 +1,311 @@
+//! Runs outlive every dashboard, two dashboards agree on the queue, and a long day of starts and ends leaves nothing behind.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use warmstart_schema::event::{Event, EventReader};
+use warmstart_schema::queue::{Content, Queue};
+use warmstart_schema::run::{self, RunDir};
+use warmstart_schema::state::{Outcome, RunState};
+
+use crate::pty::{Pty, scratch};
+
+/// How long the rest of a test waits for what it expects.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
+}
+
+/// Runs that are not among the recorded ones.
+fn launched(checkpoints: &Path) -> Vec<RunDir> {
+    let ids = run::list(checkpoints).unwrap();
+    let is_recorded = |id: &run::RunId| id.as_str().starts_with("20261122-1");
+    ids.iter().filter(|id| !is_recorded(id)).map(|id| RunDir::of(checkpoints, id)).collect()
+}
+
+fn state(run: &RunDir) -> RunState {
+    RunState::fold(EventReader::new(run.events()).poll().unwrap().records)
+}
+
+/// The numbers of the steps that a run told of, and of the lines that it printed.
+fn told(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
+    let records = EventReader::new(run.events()).poll().unwrap().records;
+    let steps = records
+        .iter()
+        .filter_map(|record| if let Event::Batch(batch) = &record.event { Some(batch.step) } else { None });
+    let printed = fs::read_to_string(run.worker_log()).unwrap_or_default();
+    let lines = printed.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok());
+    (steps.collect(), lines.collect())
+}
+
+fn training(pty: &Pty) -> usize {
+    pty.screen().contents().lines().filter(|line| line.contains("training")).count()
+}
+
+/// B1: `WARMSTART_KILLS` says how often a dashboard is killed (20; the soak test asks for 100).
+#[test]
+fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
+    let kills = number("WARMSTART_KILLS", 20);
+    let folders = scratch();
+    let checkpoints = folders.path().join("checkpoints");
+    Queue::new(&checkpoints).set_slots(4).unwrap();
+    let ticks = [("STAND_IN", "ticks")];
+    let mut pty = Pty::open(&folders, 100, 30, &ticks);
+    pty.sees(&["q quit", "Lite0, freeze"]);
+    pty.press("ay");
+    wait("four runs to train", || training(&pty) == 4);
+    let runs: Vec<RunDir> = launched(&checkpoints).into_iter().filter(|run| state(run).attempt.is_some()).collect();
+    assert_eq!(runs.len(), 4);
+    let (mut worst, mut slow) = (Duration::ZERO, 0);
+    for kill in 0..kills {
+        let before: Vec<usize> = runs.iter().map(|run| told(run).0.len()).collect();
+        match kill % 4 {
+            0 => pty.signal("KILL"),
+            1 => pty.signal("HUP"),
+            2 => {
+                pty.hang_up();
+            }
+            _ => pty.waits("the panic", |screen| screen.contents().contains("on purpose")),
+        }
+        pty.ends();
+        let began = Instant::now();
+        // Every fourth one is a dashboard that panics after a second.
+        pty = if kill % 4 == 2 {
+            Pty::open_test(&folders, "stand_in_that_panics")
+        } else {
+            Pty::open(&folders, 100, 30, &ticks)
+        };
+        pty.waits("all four to be there again", |screen| {
+            training(&pty) == 4 || screen.contents().contains("on purpose")
+        });
+        worst = worst.max(began.elapsed());
+        slow += usize::from(began.elapsed() > Duration::from_secs(1));
+        for (run, before) in runs.iter().zip(before) {
+            assert!(run.info().unwrap().worker.unwrap().is_alive(), "{kill}");
+            wait("the run to get on", || told(run).0.len() > before);
+        }
+    }
+    pty.signal("KILL");
+    pty.ends();
+    let mut lines = 0;
+    // The fifth waits for one of the four: nobody is to start it now.
+    Queue::new(&checkpoints).pause("the test is over").unwrap();
+    for run in &runs {
+        let worker = run.info().unwrap().worker.unwrap();
+        assert!(worker.ask(warmstart_schema::process::Request::Stop).unwrap());
+        wait("the run to stop", || state(run).outcome == Some(Outcome::Stopped));
+        let (steps, printed) = told(run);
+        let all: Vec<u64> = (1..=steps.len() as u64).collect();
+        assert_eq!(steps, all);
+        wait("the last line", || told(run).1 == all);
+        assert_eq!(printed.len(), told(run).1.len());
+        lines += all.len() * 2;
+    }
+    let verdict = if slow == 0 && kills >= 20 { "ok" } else { "UNDER" };
+    println!(
+        "FIGURE B1\tdashboards killed (SIGKILL, SIGHUP, terminal closed, panic) over 4 workers: 0 workers and 0 of {lines} log lines lost\t{kills}\t{kills}\tok"
+    );
+    println!(
+        "FIGURE B1\tfrom the start of the next dashboard until it shows all four at work, worst\t{:.2} s\t1 s\t{verdict}",
+        worst.as_secs_f64()
+    );
+    // On a machine that builds and tests at the same time a single start may take longer.
+    assert!(slow * 4 <= kills, "{slow} of {kills} took longer than a second, the worst {worst:?}");
+    wait("every process to leave", || processes(&checkpoints).is_empty());
+}
+
+/// Processes whose arguments name this folder.
+fn processes(folder: &Path) -> Vec<PathBuf> {
+    let folder = folder.display().to_string();
+    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    all.filter(|path| fs::read_to_string(path.join("cmdline")).is_ok_and(|line| line.contains(&folder))).collect()
+}
+
+#[test]
+fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
+    let folders = scratch();
+    let checkpoints = folders.path().join("checkpoints");
+    let slow = [("STAND_IN", "slow")];
+    let [mut one, mut other] = [(); 2].map(|()| Pty::open(&folders, 100, 30, &slow));
+    one.sees(&["q quit", "Lite0, freeze"]);
+    one.press("ay");
+    other.sees(&["training", "queued"]);
+    for pty in [&mut one, &mut other] {
+        pty.press("M");
+        pty.sees(&["1  waits for", "4  waits for"]);
+    }
+    let order = |pty: &Pty| -> Vec<String> {
+        let contents = pty.screen().contents();
+        let row = |line: &str| Some(line.split_once("  waits for")?.0.chars().skip(3).take(22).collect());
+        contents.lines().filter_map(row).collect()
+    };
+    let stored = || -> Vec<String> {
+        Queue::new(&checkpoints).content().unwrap().waiting.iter().map(|entry| entry.stem.clone()).collect()
+    };
+    let before = stored();
+    // The first row is the run at work.
+    one.press("jjjK");
+    wait("the third to be the second", || {
+        stored() == [&before[0], &before[2], &before[1], &before[3]].map(Clone::clone)
+    });
+    other.waits("the same order", |_| order(&other) == order(&one));
+    other.press("jJ");
+    wait("the first to be the second", || {
+        stored() == [&before[2], &before[0], &before[1], &before[3]].map(Clone::clone)
+    });
+    one.waits("the same order", |_| order(&other) == order(&one));
+    other.press("P");
+    one.sees(&["queue 4 paused"]);
+    other.sees(&["queue 4 paused", "the queue is paused"]);
+    one.press("x");
+    one.sees(&["out of the queue?", "y yes"]);
+    one.press("n");
+    one.press("xy");
+    for pty in [&one, &other] {
+        pty.sees(&["queue 3 paused"]);
+    }
+    assert_eq!(stored(), [&before[0], &before[1], &before[3]].map(Clone::clone));
+    // Paused, the end of the run at work starts nothing.
+    let running = launched(&checkpoints).into_iter().find(|run| state(run).attempt.is_some()).unwrap();
+    assert!(running.info().unwrap().worker.unwrap().ask(warmstart_schema::process::Request::Stop).unwrap());
+    wait("it to stop", || state(&running).outcome == Some(Outcome::Stopped));
+    wait("every process to leave", || processes(&checkpoints).is_empty());
+    assert_eq!(stored().len(), 3);
+    one.press("P");
+    wait("the next to start", || stored().len() == 2);
+    // Clears up behind itself.
+    Queue::new(&checkpoints).pause("the test is over").unwrap();
+    let Content { active, .. } = Queue::new(&checkpoints).content().unwrap();
+    let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
+    wait("it to take its run", || state(&next).attempt.is_some());
+    wait("it to stop", || {
+        let _ = next.info().unwrap().worker.unwrap().ask(warmstart_schema::process::Request::Stop);
+        state(&next).outcome == Some(Outcome::Stopped)
+    });
+    for mut pty in [one, other] {
+        pty.press("q");
+        pty.ends();
+        pty.is_restored();
+    }
+}
+
+/// B4: `WARMSTART_CYCLES` says how often (20; the soak test asks for 500).
+#[test]
+fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
+    let cycles = number("WARMSTART_CYCLES", 20);
+    let folders = scratch();
+    let checkpoints = folders.path().join("checkpoints");
+    let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "fail")]);
+    pty.sees(&["q quit"]);
+    pty.press("/original\r");
+    pty.sees(&["experiment: original"]);
+    pty.press("r");
+    wait("a run", || !launched(&checkpoints).is_empty());
+    let run = launched(&checkpoints).pop().unwrap();
+    let program = pty.program();
+    let used = || {
+        let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory: u64 = memory.trim().trim_end_matches(" kB").parse().unwrap();
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().to_owned();
+        (memory, fs::read_dir(format!("/proc/{program}/fd")).unwrap().count(), threads)
+    };
+    let children = || {
+        let tasks = fs::read_dir(format!("/proc/{program}/task")).unwrap().flatten();
+        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        children.map(|children| children.split_whitespace().count()).sum::<usize>()
+    };
+    let attempts = || {
+        EventReader::new(run.events())
+            .poll()
+            .unwrap()
+            .records
+            .iter()
+            .filter(|record| matches!(record.event, Event::Failed { .. }))
+            .count()
+    };
+    let cycle = |pty: &mut Pty, before: usize| {
+        let began = Instant::now();
+        // Refused while the end before this one has not been seen.
+        while attempts() <= before {
+            assert!(began.elapsed() < PATIENCE, "the next end did not come");
+            pty.press("u");
+            let pressed = Instant::now();
+            while attempts() <= before && pressed.elapsed() < Duration::from_secs(1) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        wait("its processes to leave", || children() == 0);
+    };
+    pty.sees(&["failed: no weights"]);
+    // What is allocated once is allocated by then.
+    for done in 1..=5 {
+        cycle(&mut pty, done);
+    }
+    let (memory, descriptors, threads) = used();
+    for done in 6..6 + cycles {
+        cycle(&mut pty, done);
+    }
+    wait("threads to end", || used().2 == threads);
+    let (memory_after, descriptors_after, _) = used();
+    let grown = (memory_after as f64 - memory as f64) / 1024.0;
+    println!(
+        "FIGURE B4\tstarts and ends from one dashboard: 0 zombies, {descriptors} descriptors then and {descriptors_after} now, memory\t{grown:+.1} MB\t< 5 MB after {cycles}\t{}",
+        if grown < 5.0 { "ok" } else { "UNDER" }
+    );
+    assert_eq!(descriptors, descriptors_after);
+    assert!(grown < 5.0, "{memory} kB became {memory_after} kB");
+    pty.press("q");
+    pty.ends();
+}
+
+#[test]
+fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_not_wanted() {
+    for (arguments, rings) in [(&[][..], true), (&["--no-bell"][..], false)] {
+        let folders = scratch();
+        let pair = native_pty_system().openpty(PtySize { rows: 30, cols: 100, ..PtySize::default() }).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_warmstart"));
+        command.args(arguments);
+        command.cwd(folders.path());
+        command.env_remove("TMUX");
+        command.env("TERM", "xterm-256color");
+        command.env("WARMSTART_WORKER", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"));
+        let mut program = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let (mut keys, mut reader) = (pair.master.take_writer().unwrap(), pair.master.try_clone_reader().unwrap());
+        let bytes = Arc::new(Mutex::new(Vec::<u8>::new()));
+        let shared = Arc::clone(&bytes);
+        let reading = std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut chunk) {
+                shared.lock().unwrap().extend_from_slice(&chunk[..read]);
+            }
+        });
+        let came = |text: &str| String::from_utf8_lossy(&bytes.lock().unwrap()).contains(text);
+        // Only words: a blank where nothing was is not written.
+        wait("the first screen", || came("quickstart") && came("0.2946") && came("quit"));
+        keys.write_all(b"/original\rr").unwrap();
+        // A figure that stands where nothing stood is written as one piece.
+        wait("the end of the run", || came("0.4321"));
+        keys.write_all(b"q").unwrap();
+        assert!(program.wait().unwrap().success());
+        drop((keys, pair.master));
+        reading.join().unwrap();
+        let notice = "\u{7}\u{1b}]9;warmstart: ResNet, original input is done: test accuracy 0.4321\u{7}";
+        assert_eq!(came(notice), rings);
+        assert_eq!(came("\u{7}"), rings, "nothing else rings");
+    }
+}
