@@ -25,8 +25,8 @@ fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
 
 #[test]
 fn every_setting_is_understood() {
-    let config = parse("theme: 16\nascii: true\nmouse: false\nbell: true\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").unwrap();
-    assert_eq!((config.theme, config.ascii, config.mouse, config.bell), (Theme::Sixteen, true, false, true));
+    let config = parse("theme: 16\nascii: true\nmouse: false\nbell: false\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").unwrap();
+    assert_eq!((config.theme, config.ascii, config.mouse, config.bell), (Theme::Sixteen, true, false, false));
     assert_eq!(config.columns.unwrap(), ["val acc", "note"]);
     assert_eq!(config.keys["quit"], Keys(vec!["Q".to_owned(), "ctrl-c".to_owned()]));
     assert_eq!(config.keys["mark"], Keys(vec!["9".to_owned()]));
