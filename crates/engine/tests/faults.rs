@@ -135,7 +135,10 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     // While it saves what it was asked to save: whoever asked did not wait.
     let mut child = supervised_until(&run, is_epoch);
     kill(worker(&run), Signal::SIGSTOP).unwrap();
-    assert!(state(&run).attempt.unwrap().worker.is_suspended());
+    let began = Instant::now();
+    while !state(&run).attempt.unwrap().worker.is_suspended() {
+        assert!(began.elapsed().as_secs() < 10, "every thread has to be met by it");
+    }
     kill(worker(&run), Signal::SIGTERM).unwrap();
     kill(worker(&run), Signal::SIGCONT).unwrap();
     wait_for(&run, &mut child, |event| matches!(event, Event::Stopping));
