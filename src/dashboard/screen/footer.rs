@@ -89,7 +89,8 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots
         _ => false,
     };
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
-    while width(&shown) > usize::from(area.width) {
+    // The last word needs no space behind it.
+    while width(&shown) > usize::from(area.width) + 1 {
         // The help has them all.
         let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
         let quit = shown.iter().position(is_quit);

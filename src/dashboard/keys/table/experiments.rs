@@ -27,7 +27,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             &[key('a')],
             "a",
             Command::LaunchAll,
-            "run all",
+            "all",
             "launch all that are shown, one run a device at a time",
         ),
     ],
