@@ -133,6 +133,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
 /// Turns signals into messages: those that end the program, ^Z from outside, and the return from a stop.
 fn watch_signals(messages: &UnboundedSender<Message>) -> anyhow::Result<()> {
+    // Once it is caught, a file that grows beyond its limit is an error like a full disk, and no longer the end.
+    let too_large = SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32);
+    drop(signal(too_large).context("signals cannot be received")?);
     let kinds: [(SignalKind, fn() -> Message); 6] = [
         (SignalKind::terminate(), || Message::Leave),
         (SignalKind::hangup(), || Message::Leave),

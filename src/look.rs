@@ -84,7 +84,7 @@ fn listen(answers: ChildStdout, complaints: ChildStderr, mut hear: impl FnMut(He
                 }
             }
             Err(error) => {
-                trouble = Some(format!("its answer is not understood: {error}"));
+                trouble = Some(format!("its answer is not understood: {}", text::line(&error.to_string(), 300)));
                 break;
             }
         }

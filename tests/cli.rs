@@ -8,6 +8,9 @@ mod answers;
 #[path = "cli/compare.rs"]
 mod compare;
 #[cfg(test)]
+#[path = "cli/hostile.rs"]
+mod hostile;
+#[cfg(test)]
 #[path = "cli/install.rs"]
 mod install;
 #[cfg(test)]
@@ -31,6 +34,9 @@ mod queue;
 #[cfg(test)]
 #[path = "cli/settings.rs"]
 mod settings;
+#[cfg(test)]
+#[path = "support/hostile.rs"]
+mod texts;
 #[cfg(test)]
 #[path = "cli/training.rs"]
 mod training;

@@ -10,11 +10,14 @@ mod pty;
 #[cfg(test)]
 #[path = "dashboard/supervision.rs"]
 mod supervision;
+#[cfg(test)]
+#[path = "dashboard/tail.rs"]
+mod tail;
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pty::{Pty, scratch};
+use pty::{Pty, children, is_alive, scratch};
 use rstest::rstest;
 use warmstart_schema::run::RunDir;
 
@@ -49,18 +52,33 @@ fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
     pty.is_restored();
 }
 
-#[test]
-fn a_terminal_that_hangs_up_ends_it_within_a_second() {
+#[rstest]
+#[case::leader_of_its_session("exec \"$PROGRAM\"", false)]
+#[case::as_nohup_leaves_it("trap '' HUP; exec \"$PROGRAM\"", false)]
+#[case::below_a_shell("\"$PROGRAM\"; exit", true)]
+// As the child of a shell that takes the hangup for itself, the program gets no signal and must notice by itself.
+#[case::below_a_shell_that_traps_it("trap : HUP; \"$PROGRAM\"; exit", true)]
+fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(#[case] script: &str, #[case] is_below: bool) {
     let folders = scratch();
-    // As the child of a shell that ignores the hangup, the program gets no signal and must notice by itself.
-    let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "HUP")]);
+    let mut pty = Pty::open_script(&folders, script, is_below);
     pty.sees(&["q quit"]);
+    // With the dataset screen open it has a worker of its own.
+    pty.press("jjjjd");
+    pty.sees(&["image number 0"]);
     let program = pty.program();
+    let workers = children(program);
+    assert_eq!(workers.len(), 1);
     let gone = pty.hang_up();
     let deadline = gone + Duration::from_secs(1);
-    while fs::exists(format!("/proc/{program}")).unwrap() {
-        assert!(Instant::now() < deadline, "still there: {:?}", fs::read_to_string(format!("/proc/{program}/stat")));
-        std::thread::sleep(Duration::from_millis(5));
+    for process in workers.into_iter().chain([program]) {
+        while is_alive(process) {
+            assert!(
+                Instant::now() < deadline,
+                "still there: {:?}",
+                fs::read_to_string(format!("/proc/{process}/stat"))
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -82,6 +100,81 @@ fn ctrl_z_gives_the_shell_its_terminal_and_continuing_brings_the_dashboard_back(
     pty.press("j");
     pty.press("q");
     pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
+    let folders = scratch();
+    let mut pty = Pty::open_script(&folders, "\"$PROGRAM\"; exit $?", true);
+    pty.sees(&["q quit"]);
+    let program = pty.program();
+    pty.signal("TSTP");
+    pty.waits("the program to stop", |_| {
+        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+    });
+    pty.is_restored();
+    pty.signal_group("CONT");
+    pty.sees(&["q quit"]);
+    assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+/// With ever more files that it may open, the program fails at one place after the other on its way up, by an error or by a
+/// panic of its own main thread.
+#[test]
+fn an_error_on_the_way_up_gives_the_terminal_back_and_is_told() {
+    let mut ways = std::collections::BTreeMap::new();
+    for files in 3..40 {
+        let folders = scratch();
+        let script = format!("ulimit -n {files}; exec \"$PROGRAM\"");
+        let mut pty = Pty::open_script(&folders, &script, false);
+        let is_up = pty.waits_for_end_or("q quit");
+        if is_up {
+            pty.press("q");
+        }
+        let code = pty.ends().exit_code();
+        pty.is_restored();
+        pty.waits("a word about it", |screen| is_up || !screen.contents().trim().is_empty());
+        ways.entry((is_up, code)).or_insert_with(Vec::new).push(files);
+    }
+    println!("{ways:?}");
+    assert!(ways.contains_key(&(true, 0)) && ways.keys().any(|(_, code)| *code == 1), "{ways:?}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_not_the_end() {
+    let folders = scratch();
+    let mut pty = Pty::open_script(&folders, "ulimit -f 0; exec \"$PROGRAM\"", false);
+    pty.sees(&["0.4884", "q quit"]);
+    pty.press("E\r");
+    pty.sees(&["File too large", "q quit"]);
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+#[ignore = "its last mending has not been run yet"]
+fn a_full_disk_is_told_and_the_terminal_is_given_back() {
+    const FULL: &str = "\
+mkdir full && mount -t tmpfs -o size=64k none full || exit 77
+cp -r experiments checkpoints full/ 2>/dev/null; cat /dev/zero > full/filler 2>/dev/null
+cd full && exec \"$PROGRAM\" --experiments ../experiments --checkpoints ../checkpoints";
+    let folders = scratch();
+    let script = format!("exec unshare -rm sh -c '{FULL}'");
+    let mut pty = Pty::open_script(&folders, &script, false);
+    if !pty.waits_for_end_or("q quit") {
+        eprintln!("SKIPPED: no full disk can be made here (unshare -rm mount -t tmpfs): {}", pty.screen().contents());
+        return;
+    }
+    pty.sees(&["0.4884"]);
+    pty.press("E\r");
+    pty.sees(&["No space", "q quit"]);
+    pty.press("q");
+    assert!(pty.ends().success());
     pty.is_restored();
 }
 
@@ -132,11 +225,7 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
     let mut pty = Pty::open(&folders, 100, 30, &[("COLORTERM", "truecolor")]);
     pty.sees(&["Lite0, freeze", "q quit"]);
     let program = pty.program();
-    let workers = || {
-        let children = fs::read_dir(format!("/proc/{program}/task")).unwrap().flatten().map(|task| task.path());
-        let children = children.filter_map(|task| fs::read_to_string(task.join("children")).ok());
-        children.map(|children| children.split_whitespace().count()).sum::<usize>()
-    };
+    let workers = || children(program).len();
     pty.press("jjjjd");
     pty.sees(&["image number 0", "category 8 large_carnivores", "subcategory 88 tiger", "▀▀▀▀"]);
     assert_eq!(workers(), 1);
@@ -162,6 +251,99 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
     pty.press("q");
     pty.ends();
     pty.is_restored();
+}
+
+#[test]
+#[ignore = "its last mending has not been run yet"]
+fn a_thousand_changes_of_the_window_leave_what_a_fresh_start_draws() {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, &[]);
+    pty.sees(&["q quit"]);
+    pty.press("jj");
+    for number in 0..1000_u16 {
+        pty.resize(number * 13 % 200 + 1, number * 7 % 60 + 1);
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    pty.resize(80, 24);
+    let mut fresh = Pty::open(&folders, 80, 24, &[]);
+    fresh.sees(&["q quit"]);
+    fresh.press("jj");
+    let rows = |screen: &vt100::Screen| -> Vec<(String, bool)> {
+        let cells = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
+        let cell = |(y, x)| screen.cell(y, x).map(|cell| (cell.contents().trim().to_owned(), cell.inverse()));
+        cells.filter_map(cell).collect()
+    };
+    let is_settled = |screen: &vt100::Screen| screen.contents().lines().any(|line| line.starts_with("▐!"));
+    fresh.waits("the second run", is_settled);
+    pty.waits("the screen of a fresh start", |screen| is_settled(screen) && rows(screen) == rows(&fresh.screen()));
+    for mut pty in [pty, fresh] {
+        pty.press("q");
+        assert!(pty.ends().success());
+        pty.is_restored();
+    }
+}
+
+#[rstest]
+#[case::dumb(&[("TERM", "dumb")])]
+#[case::nameless(&[("TERM", "")])]
+fn a_terminal_that_takes_only_lines_gets_lines(#[case] variables: &[(&str, &str)]) {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 200, 60, variables);
+    assert!(pty.ends().success());
+    pty.sees(&["Lite0, freeze", "warmstart runs"]);
+    pty.is_restored();
+    assert!(!pty.output().lock().unwrap().has_sequences(), "sequences on a dumb terminal");
+}
+
+/// What terminals by other names, and people without colours or Unicode, get: the same screen.
+#[rstest]
+#[case::vt100(&[("TERM", "vt100")])]
+#[case::linux(&[("TERM", "linux")])]
+#[case::screen(&[("TERM", "screen-256color")])]
+#[case::no_colour(&[("NO_COLOR", "1")])]
+#[case::plain_locale(&[("LANG", "C")])]
+fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &str)]) {
+    let folders = scratch();
+    let mut pty = Pty::open(&folders, 80, 24, variables);
+    pty.sees(&["Lite0, freeze", "0.4884", "q quit"]);
+    pty.press("jjjj\r");
+    pty.sees(&["accuracy", "353,634"]);
+    let screen = pty.screen();
+    let cells = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
+    let cells: Vec<&vt100::Cell> = cells.filter_map(|(y, x)| screen.cell(y, x)).collect();
+    if variables[0].0 == "NO_COLOR" {
+        let plain = vt100::Color::Default;
+        assert!(cells.iter().all(|cell| cell.fgcolor() == plain && cell.bgcolor() == plain));
+    } else if variables[0].1 != "screen-256color" {
+        assert!(cells.iter().all(|cell| cell.contents().is_ascii()), "{}", screen.contents());
+    }
+    pty.press("q");
+    pty.ends();
+    pty.is_restored();
+}
+
+/// Within a multiplexer, what that shows of it.
+#[rstest]
+#[case::tmux("tmux", "exec tmux -L $NAME -f /dev/null new-session \"$PROGRAM\"")]
+#[case::screen("screen", "exec screen -U -c /dev/null -S $NAME \"$PROGRAM\"")]
+fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] script: &str) {
+    if std::process::Command::new(program).arg("-V").output().is_err() {
+        eprintln!("SKIPPED: {program} is not installed (apt-get install {program})");
+        return;
+    }
+    let folders = scratch();
+    let name = format!("warmstart-{}-{program}", std::process::id());
+    let mut pty = Pty::open_script(&folders, &format!("NAME={name}; {script}"), false);
+    pty.sees(&["Lite0, freeze", "0.4884", "q quit"]);
+    pty.press("jjjj\r");
+    pty.sees(&["accuracy", "353,634"]);
+    pty.press("?");
+    pty.sees(&["the cursor"]);
+    // No escape: a multiplexer would wait for what follows it.
+    pty.press("qh");
+    pty.waits("the list", |screen| screen.contents().contains("needs data"));
+    pty.press("q");
+    assert!(pty.ends().success());
 }
 
 #[test]

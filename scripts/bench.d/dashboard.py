@@ -22,7 +22,7 @@ import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "target/release/warmstart"
+PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / "target/release/warmstart"))
 RECORDED = ROOT / "tests/data/runs"
 FOOT = b"quit"
 

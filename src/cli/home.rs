@@ -24,7 +24,7 @@ pub struct Drawing {
 }
 
 const GO_ON: &str = "\
-There is no terminal here to open the dashboard in. From a script:
+There is no terminal here that could show the dashboard. From a script:
   warmstart train EXPERIMENT   train one and follow it
   warmstart runs               all runs
   warmstart compare            the table of results

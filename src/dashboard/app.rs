@@ -30,8 +30,8 @@ use super::watch::Demand;
 use super::{screen, watch};
 use crate::config::Loaded;
 
-/// Between two frames that no key asked for.
-const FRAME: Duration = Duration::from_millis(100);
+/// Between two frames that no key asked for: a slow link has no room for more than four a second.
+const FRAME: Duration = Duration::from_millis(250);
 /// How long the first frame waits for what there is to show.
 const FIRST_LOOK: Duration = Duration::from_millis(25);
 /// Between two looks at the clock while something runs.

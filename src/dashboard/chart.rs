@@ -15,7 +15,7 @@ use unicode_width::UnicodeWidthStr;
 
 pub use self::axis::{Axis, Unit};
 use self::canvas::{Canvas, Pen};
-pub use self::curve::Curve;
+pub use self::curve::{Curve, Mean};
 use super::theme::THEME;
 
 /// Cells from one mark of a dense line to the next.
@@ -144,6 +144,10 @@ impl Chart<'_> {
         let count = curve.count(self.x);
         if count <= canvas.columns() {
             canvas.path(curve.around(self.x).map(|point| self.place(point)), pen);
+            for (x, (low, high)) in curve.reaches(self.x) {
+                let ends = [self.place((x, low)), self.place((x, high))];
+                canvas.path(ends, pen);
+            }
             let every = if self.ascii { 1 } else { (count * MARK_EVERY).div_ceil(canvas.columns().max(1)).max(1) };
             let (from, to) = curve.stretch(self.x.low, self.x.high);
             // Counted from the curve's first point, marks stay on theirs while the axis moves.

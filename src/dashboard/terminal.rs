@@ -29,9 +29,13 @@ pub use self::lost::watch as watch_for_loss;
 use self::notice::Between;
 use super::app::Host;
 
-/// Whether there is a terminal to draw on and to read keys from.
+/// Whether there is a terminal to draw on and to read keys from. One that calls itself dumb, or nothing at all, takes lines
+/// and no more: what is sent to it to place a text would stand there as text.
 pub fn is_there() -> bool {
-    io::stdout().is_terminal() && (io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok())
+    let can_place_text = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    can_place_text
+        && io::stdout().is_terminal()
+        && (io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok())
 }
 
 /// Takes the terminal, and gives it back when dropped or when anything panics.

@@ -1,5 +1,6 @@
 //! Tests of what the dashboard draws and does.
 
+mod bytes;
 mod charts;
 mod commands;
 mod comparison;
@@ -13,8 +14,9 @@ mod machine;
 mod memory;
 mod palette;
 mod pointing;
+mod random;
+mod registry;
 mod screens;
-mod sizes;
 mod styles;
 mod telling;
 mod whole;
@@ -74,6 +76,7 @@ fn events(keys: &str) -> Vec<Event> {
                 "home" => (KeyCode::Home, KeyModifiers::NONE, end + 1),
                 "end" => (KeyCode::End, KeyModifiers::NONE, end + 1),
                 "tab" => (KeyCode::Tab, KeyModifiers::NONE, end + 1),
+                "pagedown" => (KeyCode::PageDown, KeyModifiers::NONE, end + 1),
                 "pgup" | "pageup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),

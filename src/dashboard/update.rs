@@ -63,7 +63,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Look { ticket, heard } => return dataset::heard(model, ticket, heard),
         Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
         Message::Completed { typed, longer, candidates } => dataset::completed(model, &typed, longer, candidates),
-        Message::Report(report) => model.report = Some(report),
+        Message::Report(report) => {
+            model.report = Some(Report { text: text::line(&report.text, 500), ..report });
+        }
         Message::Doing(doing) => model.doing = doing,
         Message::Clock(now) => {
             model.tick(now);

@@ -16,8 +16,8 @@ use super::effect::Folders;
 use super::message::Message;
 use crate::store::Watcher;
 
-/// Between two looks while something runs or waits.
-const LIVE: Duration = Duration::from_millis(250);
+/// Between two looks while something runs or waits, so that what a worker says is on the screen within a quarter of a second.
+const LIVE: Duration = Duration::from_millis(150);
 /// Between two looks otherwise.
 const IDLE: Duration = Duration::from_secs(1);
 

@@ -8,6 +8,7 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::queue;
 use warmstart_schema::run::{RunId, RunInfo};
 use warmstart_schema::state::{Liveness, RunState, Status};
+use warmstart_schema::text;
 
 /// What a poll of the run folders found.
 #[derive(Debug)]
@@ -169,6 +170,17 @@ impl ByState {
     }
 }
 
+/// The queue as it may be shown: its file may have been written by anybody.
+fn sanitized(mut queue: queue::Content) -> queue::Content {
+    let active = queue.active.iter_mut().map(|active| &mut active.entry);
+    for entry in queue.waiting.iter_mut().chain(active) {
+        (entry.stem, entry.slot) = (text::line(&entry.stem, 80), text::line(&entry.slot, 40));
+        entry.after = entry.after.take().map(|after| text::line(&after, 80));
+    }
+    queue.paused = queue.paused.take().map(|reason| text::line(&reason, 200));
+    queue
+}
+
 impl Runs {
     /// Takes in a change; one of a run that is not known is of no consequence.
     pub fn apply(&mut self, change: Change) {
@@ -232,8 +244,8 @@ impl Runs {
                 self.forget(&id);
                 self.by_id.remove(&id);
             }
-            Change::Queue(queue) => self.queue = queue,
-            Change::Problem { text } => self.problem = Some(text).filter(|text| !text.is_empty()),
+            Change::Queue(queue) => self.queue = sanitized(queue),
+            Change::Problem { text } => self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty()),
         }
     }
 

@@ -41,6 +41,8 @@ fn copy(from: &Path, to: &Path) {
 pub struct Output {
     parser: vt100::Parser,
     bytes: usize,
+    /// Whether an escape character came.
+    has_sequences: bool,
     /// Whether to stop reading after the next bytes.
     ends: bool,
 }
@@ -49,6 +51,10 @@ impl Output {
     /// How much the program wrote, as far as it was taken.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub fn has_sequences(&self) -> bool {
+        self.has_sequences
     }
 }
 
@@ -75,14 +81,22 @@ impl Pty {
         for (name, value) in variables {
             command.env(name, value);
         }
-        Self::start(folder, width, height, command, trap.is_some())
+        let chosen: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+        Self::start(folder, width, height, command, &chosen, trap.is_some())
+    }
+
+    /// Starts the program as a shell's script says, in which `$PROGRAM` is the program.
+    pub fn open_script(folder: &tempfile::TempDir, script: &str, is_below: bool) -> Self {
+        let mut command = shell(script);
+        command.env("PROGRAM", env!("CARGO_BIN_EXE_warmstart"));
+        Self::start(folder, 80, 24, command, &[], is_below)
     }
 
     /// Starts this test program on one of its tests, which stands for the program.
     pub fn open_test(folder: &tempfile::TempDir, name: &str) -> Self {
         let mut command = CommandBuilder::new(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", name, "--nocapture"]);
-        Self::start(folder, 80, 24, command, false)
+        Self::start(folder, 80, 24, command, &[], false)
     }
 
     fn start(
@@ -90,13 +104,21 @@ impl Pty {
         width: u16,
         height: u16,
         mut command: CommandBuilder,
+        chosen: &[&str],
         below_shell: bool,
     ) -> Self {
         let pair = native_pty_system().openpty(size(width, height)).unwrap();
         let modes = modes(pair.master.as_ref());
         command.cwd(folder.path());
         for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE", "WARMSTART_EXPERIMENTS", "WARMSTART_CHECKPOINTS"] {
-            command.env_remove(name);
+            if !chosen.contains(&name) {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in [("LANG", "C.UTF-8"), ("TERM", "xterm-256color")] {
+            if !chosen.contains(&name) {
+                command.env(name, value);
+            }
         }
         for name in ["VISUAL", "EDITOR"] {
             if command.get_env(name).is_some_and(|value| env::var_os(name).as_deref() == Some(value)) {
@@ -106,8 +128,6 @@ impl Pty {
         // Neither anybody's own settings, nor what other tests chose on screen.
         command.env("XDG_CONFIG_HOME", folder.path().join("config"));
         command.env("XDG_STATE_HOME", folder.path().join("state"));
-        command.env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color");
         if command.get_env("WARMSTART_WORKER").is_none() {
             command.env("WARMSTART_WORKER", worker());
         }
@@ -115,6 +135,7 @@ impl Pty {
         let output = Arc::new(Mutex::new(Output {
             parser: vt100::Parser::new(cells(height), cells(width), 0),
             bytes: 0,
+            has_sequences: false,
             ends: false,
         }));
         let (mut reader, shared) = (pair.master.try_clone_reader().unwrap(), Arc::clone(&output));
@@ -124,6 +145,7 @@ impl Pty {
                 let mut output = shared.lock().unwrap();
                 output.parser.process(&bytes[..read]);
                 output.bytes += read;
+                output.has_sequences |= bytes[..read].contains(&0x1b);
                 if output.ends {
                     return;
                 }
@@ -209,6 +231,21 @@ impl Pty {
         Instant::now()
     }
 
+    /// Waits until the screen shows this, or the program ends without: false.
+    pub fn waits_for_end_or(&mut self, wanted: &str) -> bool {
+        let begin = Instant::now();
+        loop {
+            if self.screen().contents().contains(wanted) {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(begin.elapsed() < DEADLINE, "{wanted} did not come:\n{}", self.screen().contents());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn ends(&mut self) -> ExitStatus {
         let begin = Instant::now();
         loop {
@@ -261,4 +298,18 @@ fn worker() -> PathBuf {
 
 fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).unwrap()
+}
+
+/// The processes that a process has started and that are still there.
+pub fn children(process: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten().map(|task| task.path());
+    let children =
+        tasks.filter_map(|task| fs::read_to_string(task.join("children")).ok()).collect::<Vec<_>>().join(" ");
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+/// Whether a process has not ended; one that nobody has asked for its exit code has.
+pub fn is_alive(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }

@@ -11,6 +11,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 use crate::process::Identity;
 use crate::run::RunId;
+use crate::text;
 
 /// Version of the event format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -162,6 +163,22 @@ pub struct Attempt {
     pub heartbeat: Option<u32>,
 }
 
+impl Attempt {
+    /// As it may be shown: a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(self) -> Self {
+        Self {
+            host: text::line(&self.host, 80),
+            device: text::line(&self.device, 40),
+            device_name: text::line(&self.device_name, 120),
+            device_reason: text::line(&self.device_reason, 300),
+            libtorch: text::line(&self.libtorch, 40),
+            not_exact: self.not_exact.iter().map(|reason| text::line(reason, 300)).collect(),
+            ..self
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// Step of the newest checkpoint then; 0 where there was none.
@@ -239,6 +256,16 @@ pub struct DatasetFacts {
     pub largest: Option<ClassFacts>,
 }
 
+impl DatasetFacts {
+    /// As it may be shown: a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(self) -> Self {
+        let class = |class: ClassFacts| ClassFacts { name: text::line(&class.name, 80), ..class };
+        let (smallest, largest) = (self.smallest.map(class), self.largest.map(class));
+        Self { name: text::line(&self.name, 80), smallest, largest, ..self }
+    }
+}
+
 /// A class and its training images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassFacts {
@@ -259,6 +286,14 @@ pub struct ModelFacts {
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
+}
+
+impl ModelFacts {
+    /// As it may be shown: a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(self) -> Self {
+        Self { backbone: text::line(&self.backbone, 80), weights: text::line(&self.weights, 300), ..self }
+    }
 }
 
 /// A checkpoint of another run.

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{Augment, Labels};
+use crate::text;
 
 /// Pictures that one question may ask for.
 pub const MOST_PICTURES: usize = 64;
@@ -76,11 +77,14 @@ pub enum Answer {
     },
     /// This one question has no answer.
     NotThere {
+        #[serde(deserialize_with = "text::read")]
         error: String,
     },
     /// Nothing can be seen, and the worker ends.
     Refused {
+        #[serde(deserialize_with = "text::read")]
         error: String,
+        #[serde(deserialize_with = "text::read")]
         help: String,
     },
 }
@@ -88,10 +92,12 @@ pub enum Answer {
 /// What there is to see.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
+    #[serde(deserialize_with = "text::read")]
     pub dataset: String,
     /// Which of the labels is learnt, and counted here.
     pub labels: Labels,
     /// Names of those classes, by number.
+    #[serde(deserialize_with = "text::read")]
     pub classes: Vec<String>,
     pub train: PartFacts,
     pub validation: PartFacts,
@@ -131,11 +137,11 @@ pub struct Picture {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coarse: Option<Label>,
     /// Its file, as text, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<Pixels>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
@@ -143,6 +149,7 @@ pub struct Picture {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     pub number: u32,
+    #[serde(deserialize_with = "text::read")]
     pub name: String,
 }
 

@@ -4,13 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::look::Pixels;
 use crate::run::RunId;
+use crate::text;
 
 /// The answer: what a run says about pictures, or why it cannot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
     Predictions(Predictions),
-    Refused { error: String, help: String },
+    Refused {
+        #[serde(deserialize_with = "text::read")]
+        error: String,
+        #[serde(deserialize_with = "text::read")]
+        help: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,11 +33,12 @@ pub struct Predictions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
     /// Its path, as text; or its part and number in the run's dataset.
+    #[serde(deserialize_with = "text::read")]
     pub image: String,
     /// The most probable classes, the best first; none of a picture that cannot be read.
     pub classes: Vec<ClassProbability>,
     /// Why it cannot be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What the model saw, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +47,7 @@ pub struct Predicted {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassProbability {
+    #[serde(deserialize_with = "text::read")]
     pub name: String,
     pub probability: f64,
 }

@@ -232,6 +232,7 @@ impl RunDir {
             experiment: text::line(&info.experiment, 80),
             group: text::line(&info.group, 40),
             stem: text::line(&info.stem, 80),
+            device: text::line(&info.device, 40),
             ..info
         })
     }

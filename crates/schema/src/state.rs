@@ -4,7 +4,7 @@ mod timeline;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::timeline::{Moment, Sample};
+pub use self::timeline::{Moment, Progress, Row, Sample};
 use crate::event::{
     Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase,
     Record, StartedFrom, System, Test,
@@ -16,8 +16,6 @@ use crate::text;
 const MAX_NOTES: usize = 200;
 /// Steps kept of those that were left out.
 const MAX_SKIPPED: usize = 1000;
-/// Points kept of the progress within epochs.
-const MAX_BATCHES: usize = 100_000;
 
 /// A run as its events tell it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,14 +35,14 @@ pub struct RunState {
     pub epochs: Vec<Epoch>,
     /// Progress of the phase that runs now.
     pub batch: Option<Batch>,
-    /// Training progress points of the whole run, in order of steps.
-    pub batches: Vec<Batch>,
+    /// Training progress of the whole run, in order of steps.
+    pub batches: Row<Progress>,
     /// When steps were done, in order of steps.
-    pub moments: Vec<Moment>,
+    pub moments: Row<Moment>,
     /// The newest steps that were left out, because their loss or gradients were not finite numbers, in order.
     pub skipped: Vec<u64>,
     /// Use of the machine, in order of steps.
-    pub samples: Vec<Sample>,
+    pub samples: Row<Sample>,
     /// The newest checkpoint, and when it was made.
     pub checkpoint: Option<(f64, Checkpoint)>,
     pub system: Option<System>,
@@ -194,15 +192,16 @@ impl RunState {
         self.first_event.get_or_insert(t);
         self.last_event = Some(t);
         match event {
-            Event::Attempt(attempt) => self.begin(attempt),
+            Event::Attempt(attempt) => self.begin(attempt.sanitized()),
             Event::Phase { phase } => {
                 self.phase = phase;
                 self.batch = None;
                 self.fetch = None;
             }
             Event::Fetch(fetch) => self.take_fetch(t, &fetch),
-            Event::Dataset(facts) => self.dataset = Some(facts),
+            Event::Dataset(facts) => self.dataset = Some(facts.sanitized()),
             Event::Model(facts) => {
+                let facts = facts.sanitized();
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
                 self.model = Some(facts);
             }
@@ -210,7 +209,7 @@ impl RunState {
             Event::Skipped { step, .. } => self.skip(step),
             Event::Epoch(epoch) => {
                 self.epochs.retain(|other| other.epoch < epoch.epoch);
-                self.passes(epoch.step, t);
+                self.passes(epoch.step, t, true);
                 self.epochs.push(epoch);
             }
             Event::Checkpoint(checkpoint) => self.checkpoint = Some((t, checkpoint)),
@@ -246,9 +245,9 @@ impl RunState {
 
     /// Leaves out the progress within epochs but for its newest points: what a list needs of ten thousand runs.
     pub fn summarize(&mut self) {
-        self.batches = self.batches.pop().into_iter().collect();
-        self.moments = self.moments.pop().into_iter().collect();
-        self.samples = self.samples.pop().into_iter().collect();
+        self.batches.keep_newest();
+        self.moments.keep_newest();
+        self.samples.keep_newest();
         self.epochs.shrink_to_fit();
         self.notes.shrink_to_fit();
     }
@@ -329,7 +328,7 @@ impl RunState {
         let step = attempt.resumed_from.unwrap_or(0);
         // What an earlier attempt did after its last checkpoint happens again.
         self.epochs.retain(|epoch| epoch.step <= step);
-        self.batches.retain(|batch| batch.step <= step);
+        self.batches.retain(|progress| progress.batch.step <= step);
         self.moments.retain(|moment| moment.step <= step);
         self.samples.retain(|sample| sample.step <= step);
         self.skipped.retain(|skipped| *skipped <= step);
@@ -364,8 +363,8 @@ impl RunState {
 
     fn progress(&mut self, t: f64, batch: Batch) {
         if self.phase == Phase::Training {
-            self.passes(batch.step, t);
-            timeline::push(&mut self.batches, MAX_BATCHES, batch.clone());
+            self.passes(batch.step, t, false);
+            self.trains(batch.clone());
         }
         self.batch = Some(batch);
     }

@@ -1,17 +1,24 @@
 //! Text from outside (experiment names, log lines, class names, paths) is made harmless here, once, where it enters.
 
+use serde::{Deserialize, Deserializer};
 use unicode_width::UnicodeWidthChar;
 
 /// Combining marks kept after one base character; more only serve to overflow a terminal cell.
 const MARKS_PER_CHARACTER: usize = 3;
 
 /// The text as one printable line of at most `max_chars` characters: control characters (C0, C1, escape sequences'
-/// introducer), bidirectional overrides and zero-width characters are dropped, any white space becomes one space.
+/// introducer), bidirectional overrides and zero-width characters are dropped, any white space becomes one space. So that
+/// every terminal gives the rest as many columns as are counted here, flags become their letters, and emoji lose what
+/// modifies them.
 pub fn line(text: &str, max_chars: usize) -> String {
     let mut out = String::with_capacity(text.len().min(max_chars * 4));
     let (mut count, mut marks) = (0, 0);
     for c in text.chars() {
-        let c = if c.is_whitespace() { ' ' } else { c };
+        let c = match c {
+            c if c.is_whitespace() => ' ',
+            '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from('A') + u32::from(c) - 0x1_f1e6).unwrap_or(' '),
+            c => c,
+        };
         if c == ' ' && (out.is_empty() || out.ends_with(' ')) || is_hidden(c) {
             continue;
         }
@@ -55,9 +62,39 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Characters that draw nothing themselves but change what is drawn around them.
+/// A text that is read from JSON, as one printable line; likewise each of several.
+pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(from: D) -> Result<T, D::Error> {
+    T::deserialize(from).map(T::sanitized)
+}
+
+/// What is or holds text from outside.
+pub(crate) trait Foreign {
+    fn sanitized(self) -> Self;
+}
+
+impl Foreign for String {
+    fn sanitized(self) -> Self {
+        line(&self, 2000)
+    }
+}
+
+impl<T: Foreign> Foreign for Option<T> {
+    fn sanitized(self) -> Self {
+        self.map(T::sanitized)
+    }
+}
+
+impl<T: Foreign> Foreign for Vec<T> {
+    fn sanitized(self) -> Self {
+        self.into_iter().map(T::sanitized).collect()
+    }
+}
+
+/// Characters that draw nothing themselves but change what is drawn around them, or that only some terminals give room.
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{20e3}')
+        || matches!(c, '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{3164}' | '\u{ffa0}')
         || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -74,6 +111,17 @@ mod tests {
     #[test]
     fn bidi_overrides_and_zero_width_characters_vanish() {
         assert_eq!(line("ab\u{202e}cd\u{200b}e\u{feff}", 80), "abcde");
+    }
+
+    #[test]
+    fn what_terminals_disagree_about_becomes_what_they_agree_about() {
+        use unicode_width::UnicodeWidthStr;
+        assert_eq!(line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80), "👍 DE ☎ 1 ab");
+        for text in ["👩\u{200d}👩\u{200d}👧", "👍🏽", "🇩🇪🇫🇷", "☎\u{fe0f}", "e\u{301}", "漢字", "क\u{94d}षि"]
+        {
+            let line = line(text, 80);
+            assert_eq!(line.width(), line.chars().filter_map(UnicodeWidthChar::width).sum::<usize>(), "{line}");
+        }
     }
 
     #[test]

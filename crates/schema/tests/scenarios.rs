@@ -56,7 +56,7 @@ fn described(state: &RunState) -> String {
         let best = if epoch.best { ", best" } else { "" };
         say("epoch", format!("{} at step {}, val_loss {}{best}", epoch.epoch, epoch.step, epoch.val_loss));
     }
-    say("batches", format!("{:?}", state.batches.iter().map(|batch| batch.step).collect::<Vec<_>>()));
+    say("batches", format!("{:?}", state.batches.iter().map(|progress| progress.batch.step).collect::<Vec<_>>()));
     say("resumes", format!("{:?}", state.resumes));
     say("best epoch", format!("{:?}", state.best_epoch().map(|epoch| epoch.epoch)));
     say("checkpoint", format!("{:?}", state.checkpoint.as_ref().map(|(_, checkpoint)| checkpoint.step)));
@@ -109,7 +109,7 @@ fn no_chart_ever_runs_back() {
         let mut state = RunState::default();
         for record in reader.poll().unwrap().records {
             state.apply(record);
-            let steps: Vec<u64> = state.batches.iter().map(|batch| batch.step).collect();
+            let steps: Vec<u64> = state.batches.iter().map(|progress| progress.batch.step).collect();
             assert!(steps.is_sorted(), "{}: {steps:?}", log.display());
             let epochs: Vec<(u32, u64)> = state.epochs.iter().map(|epoch| (epoch.epoch, epoch.step)).collect();
             assert!(epochs.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{}: {epochs:?}", log.display());

@@ -13,8 +13,29 @@ const BLOCK: usize = 16;
 pub struct Curve {
     xs: Arc<[f64]>,
     ys: Vec<f64>,
+    /// The least and the greatest of what each point is the mean of; empty where every point is itself.
+    reaches: Vec<Extremes>,
+    /// How many each point is the mean of; empty likewise.
+    counts: Arc<[u32]>,
     /// The least and the greatest finite y of every `BLOCK` points.
-    blocks: Vec<(f64, f64)>,
+    blocks: Vec<Extremes>,
+}
+
+/// A point that may be the mean of several.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mean {
+    pub x: f64,
+    pub y: f64,
+    /// The least and the greatest of them.
+    pub reach: (f64, f64),
+    pub count: u32,
+}
+
+impl Mean {
+    /// A point that is itself, or the mean of so many of which no more is known.
+    pub fn of(x: f64, y: f64, count: u32) -> Self {
+        Self { x, y, reach: (y, y), count }
+    }
 }
 
 /// What a column of a chart shows of the points in it: where the line comes in, how far it reaches, where it leaves.
@@ -38,22 +59,44 @@ fn widen((low, high): Extremes, y: f64) -> Extremes {
 impl Curve {
     /// Points in any order; those whose x is no number are left out.
     pub fn new(points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        let mut points: Vec<(f64, f64)> = points.into_iter().filter(|point| point.0.is_finite()).collect();
-        if !points.is_sorted_by(|a, b| a.0 <= b.0) {
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        let (xs, ys): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
-        Self::of_columns(xs.into(), ys)
+        Self::of_means(points.into_iter().map(|(x, y)| Mean::of(x, y, 1)))
     }
 
-    fn of_columns(xs: Arc<[f64]>, ys: Vec<f64>) -> Self {
-        let blocks = ys.chunks(BLOCK).map(|block| block.iter().fold(NONE, |extremes, y| widen(extremes, *y))).collect();
-        Self { xs, ys, blocks }
+    /// Likewise of points that may be means of several.
+    pub fn of_means(points: impl IntoIterator<Item = Mean>) -> Self {
+        let mut points: Vec<Mean> = points.into_iter().filter(|point| point.x.is_finite()).collect();
+        if !points.is_sorted_by(|a, b| a.x <= b.x) {
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        }
+        let (xs, ys) = points.iter().map(|point| (point.x, point.y)).unzip::<_, _, Vec<f64>, Vec<f64>>();
+        let are_means = points.iter().any(|point| point.count > 1);
+        let (reaches, counts) = if are_means {
+            points.iter().map(|point| (point.reach, point.count)).unzip()
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        Self::of_columns(xs.into(), ys, reaches, counts.into())
+    }
+
+    fn of_columns(xs: Arc<[f64]>, ys: Vec<f64>, reaches: Vec<Extremes>, counts: Arc<[u32]>) -> Self {
+        let mut curve = Self { xs, ys, reaches, counts, blocks: Vec::new() };
+        let starts = (0..curve.len()).step_by(BLOCK);
+        curve.blocks = starts.map(|from| curve.each(from, (from + BLOCK).min(curve.len()), NONE)).collect();
+        curve
     }
 
     /// The same points smoothed by a debiased exponential moving average of this weight.
     pub fn smoothed(&self, weight: f64) -> Self {
-        Self::of_columns(Arc::clone(&self.xs), smooth(self.ys.iter().copied(), weight))
+        let counts = self.counts.iter().copied().chain(std::iter::repeat(1));
+        let ys = smooth(self.ys.iter().copied().zip(counts), weight);
+        Self::of_columns(Arc::clone(&self.xs), ys, Vec::new(), Arc::clone(&self.counts))
+    }
+
+    /// The least and the greatest of what points of a stretch are means of, each at its x, where that is more than they.
+    pub fn reaches(&self, axis: Axis) -> impl Iterator<Item = (f64, Extremes)> {
+        let (from, to) = self.stretch(axis.low, axis.high);
+        let xs = self.xs[from..to].iter().copied();
+        xs.zip(self.reaches.iter().skip(from).copied()).filter(|(_, (low, high))| low < high)
     }
 
     fn len(&self) -> usize {
@@ -144,12 +187,20 @@ impl Curve {
     /// Whole blocks by their extremes, what sticks out at either end point by point.
     fn extremes(&self, from: usize, to: usize) -> Extremes {
         let (first, last) = (from.div_ceil(BLOCK), to / BLOCK);
-        let each = |points: &[f64], extremes| points.iter().fold(extremes, |extremes, y| widen(extremes, *y));
         if first >= last {
-            return each(&self.ys[from..to], NONE);
+            return self.each(from, to, NONE);
         }
-        let ends = each(&self.ys[last * BLOCK..to], each(&self.ys[from..first * BLOCK], NONE));
+        let ends = self.each(last * BLOCK, to, self.each(from, first * BLOCK, NONE));
         self.blocks[first..last].iter().fold(ends, |(low, high), block| (low.min(block.0), high.max(block.1)))
+    }
+
+    /// Point by point.
+    fn each(&self, from: usize, to: usize, extremes: Extremes) -> Extremes {
+        if self.reaches.is_empty() {
+            self.ys[from..to].iter().fold(extremes, |extremes, y| widen(extremes, *y))
+        } else {
+            self.reaches[from..to].iter().fold(extremes, |extremes, reach| widen(widen(extremes, reach.0), reach.1))
+        }
     }
 }
 
@@ -215,6 +266,34 @@ mod tests {
         let spikes: Vec<usize> = columns.iter().filter(|column| column.high > 8.0).map(|column| column.index).collect();
         assert_eq!(spikes, [77_777 * 160 / 99_999]);
         assert!(columns.iter().all(|column| column.low <= 0.5));
+    }
+
+    #[test]
+    fn what_a_mean_hides_is_still_reached_and_smoothing_knows_how_many_it_is() {
+        let all = (0..64_000_u32).map(|n| (f64::from(n), if n == 40_003 { 9.0 } else { f64::from(n % 10) / 10.0 }));
+        let all: Vec<(f64, f64)> = all.collect();
+        let means = all.chunks(8).map(|part| {
+            let y = part.iter().map(|point| point.1).sum::<f64>() / 8.0;
+            let reach = part.iter().fold(NONE, |reach, point| widen(reach, point.1));
+            Mean { x: part[7].0, y, reach, count: 8 }
+        });
+        let (thin, full) = (Curve::of_means(means), Curve::new(all.iter().copied()));
+        let axis = Axis::linear(0.0, 63_999.0);
+        assert_eq!(thin.heights(0.0, 63_999.0), full.heights(0.0, 63_999.0));
+        let spikes = |curve: &Curve| -> Vec<usize> {
+            curve.columns(axis, 160).filter(|column| column.high > 8.0).map(|column| column.index).collect()
+        };
+        assert_eq!(spikes(&thin), spikes(&full));
+        assert_eq!(
+            thin.reaches(Axis::linear(40_000.0, 40_010.0)).map(|(x, reach)| (x, reach.1)).next(),
+            Some((40_007.0, 9.0))
+        );
+        assert_eq!(full.reaches(axis).count(), 0);
+        // The smoothed curve of the means is that of all points, but for what lies within one of them.
+        let (thin, full) = (thin.smoothed(0.97), full.smoothed(0.97));
+        let apart = thin.points().map(|(x, y)| (y - full.nearest(x).unwrap().1).abs()).fold(0.0, f64::max);
+        assert!(apart < 0.05, "{apart}");
+        assert!(thin.heights(0.0, 63_999.0).unwrap().1 < 2.0, "a smoothed curve reaches no further than it goes");
     }
 
     #[test]

@@ -174,7 +174,8 @@ fn draw_legend(svg: &mut String, panel: &Panel, paper: &Paper, y: f64) {
 
 fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     let curve = series.curve;
-    let points: Vec<Option<(f64, f64)>> = if curve.count(paper.x) <= DENSE {
+    let is_sparse = curve.count(paper.x) <= DENSE;
+    let points: Vec<Option<(f64, f64)>> = if is_sparse {
         curve.around(paper.x).map(|point| paper.point(point)).collect()
     } else {
         let columns = DENSE / 2;
@@ -192,6 +193,13 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
             let _ = write!(path, "{}{x:.1} {y:.1}", if pen_is_down { 'L' } else { 'M' });
         }
         pen_is_down = point.is_some();
+    }
+    if is_sparse {
+        for (x, (low, high)) in curve.reaches(paper.x) {
+            if let (Some((x, low)), Some((_, high))) = (paper.point((x, low)), paper.point((x, high))) {
+                let _ = write!(path, "M{x:.1} {low:.1}V{high:.1}");
+            }
+        }
     }
     let (opacity, width) = if series.faint { (0.3, 1.0) } else { (1.0, 1.8) };
     let _ = writeln!(

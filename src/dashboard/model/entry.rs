@@ -8,6 +8,7 @@ use warmstart_schema::catalog::Lack;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::Model;
 use crate::dashboard::message::Catalogue;
@@ -80,7 +81,11 @@ impl<'a> Entry<'a> {
 
 impl Model {
     /// Takes in the experiment files, and which group each stands in.
-    pub fn take_catalogue(&mut self, catalogue: Catalogue) {
+    pub fn take_catalogue(&mut self, mut catalogue: Catalogue) {
+        // They name paths, which anybody may have chosen.
+        for lack in catalogue.missing.values_mut().flatten() {
+            lack.text = text::line(&lack.text, 500);
+        }
         let files = &catalogue.files;
         let beside: HashMap<_, &str> = files
             .iter()

@@ -7,7 +7,6 @@ use ratatui::style::Color;
 use warmstart_schema::look::{Answer, Ask, Part};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
-use self::album::picture;
 use super::fixtures::{DONE, LIVE, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::effect::Effect;
@@ -19,7 +18,7 @@ use crate::failure::{Failure, Kind};
 use crate::look::Heard;
 use crate::predict::Subject;
 
-pub use self::album::{Album, answering, looking};
+pub use self::album::{Album, answering, looking, picture, tell};
 
 fn says(model: &Model) -> &str {
     model.report.as_ref().map_or("", |report| &report.text)

@@ -97,6 +97,14 @@ fn with_nothing_there() {
 }
 
 #[test]
+fn what_a_size_lacks_it_says() {
+    for (width, height) in [(39, 24), (80, 9), (20, 5)] {
+        let picture = text(&drawn(&typical(), width, height)).replace('\n', " ");
+        assert!(picture.contains("needs 40×10"), "{picture}");
+    }
+}
+
+#[test]
 fn while_features_are_computed_there_is_progress_but_no_alarm() {
     let mut model = after("jj<enter>");
     let lines = [

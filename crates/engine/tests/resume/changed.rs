@@ -41,7 +41,7 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
         assert_eq!(attempt.not_exact.is_empty(), is_exact, "{attempt:?}");
         assert_eq!(extended.resumes, [6]);
         assert_eq!(extended.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        assert!(extended.batches.is_sorted_by_key(|batch| batch.step));
+        assert!(extended.batches.is_sorted_by_key(|progress| progress.batch.step));
         assert!(extended.notes.iter().any(|note| note.text.contains("the test is measured again")));
         let (mut planned, mut changed) = (result(&longer).unwrap(), result(&run).unwrap());
         for result in [&mut planned, &mut changed] {
@@ -65,11 +65,11 @@ fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
     assert!(train(&run, &Interrupt::at_look(11)).unwrap());
     let stopped = state(&run);
     assert_eq!(stopped.outcome, Some(Outcome::Stopped));
-    let step = stopped.batches.last().unwrap().step;
+    let step = stopped.batches.last().unwrap().batch.step;
     change(&run, &["train.optimizer.learning_rate=0.001"], false);
     assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
     let state = state(&run);
-    for batch in &state.batches {
+    for batch in state.batches.iter().map(|progress| &progress.batch) {
         let expected: f64 = if batch.step <= step { 0.01 } else { 0.001 };
         assert_eq!(batch.learning_rate.to_bits(), expected.to_bits(), "step {}", batch.step);
     }

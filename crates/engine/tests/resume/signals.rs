@@ -44,7 +44,7 @@ fn ended(run: &RunDir, mut child: Child, since: Instant) -> Duration {
 fn assert_saved(run: &RunDir) {
     let state = state(run);
     assert_eq!(state.outcome, Some(Outcome::Stopped), "{}", log(run));
-    let told = state.batches.last().map_or(0, |batch| batch.step);
+    let told = state.batches.last().map_or(0, |progress| progress.batch.step);
     let saved = checkpoint::newest(&Disk, run).unwrap().0.unwrap().state;
     assert!(saved.step >= told, "step {told} was told, step {} was saved", saved.step);
     let Some(Event::Stopped { step, .. }) = events(run).pop().map(|record| record.event) else {

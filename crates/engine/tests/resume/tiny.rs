@@ -79,7 +79,7 @@ pub fn result(run: &RunDir) -> Option<Result> {
     };
     Some(Result {
         last,
-        steps: batches.iter().map(step).collect(),
+        steps: batches.iter().map(|progress| step(&progress.batch)).collect(),
         epochs: epochs.iter().map(epoch).collect(),
         test: [test.loss, test.accuracy].map(f64::to_bits),
     })

@@ -1,12 +1,140 @@
-//! When a run was where, and how it used its machine: what lets a chart run by time as well as by step.
+//! What happened when: rows of points that do not grow without end, and what lets a chart run by time as well as by step.
+
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 use super::RunState;
-use crate::event::System;
+use crate::event::{Batch, System};
 
-/// Moments and samples kept; older ones are thinned.
+/// Points kept of the progress within epochs: twenty for each column of dots on a terminal of 200 characters.
+const MAX_PROGRESS: usize = 8192;
+/// Moments and samples kept.
 const MAX: usize = 4096;
+
+/// Points in order, never more than so many, however long a run gets. When there are too many, neighbours become one, and
+/// from then on as many new ones become one too: every part of a run is told equally finely, up to its newest point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row<T> {
+    points: Vec<T>,
+    /// How many that came are one point.
+    stride: u32,
+    /// How many that came are the newest point.
+    newest: u32,
+}
+
+impl<T> Default for Row<T> {
+    fn default() -> Self {
+        Self { points: Vec::new(), stride: 1, newest: 0 }
+    }
+}
+
+impl<T> Deref for Row<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.points
+    }
+}
+
+/// What can be told together with what came after it.
+pub trait Point {
+    /// Whether the two should be told together.
+    fn is_akin(&self, next: &Self) -> bool;
+    /// Becomes what tells both.
+    fn absorb(&mut self, next: Self);
+}
+
+impl<T: Point> Row<T> {
+    pub(super) fn push(&mut self, point: T, most: usize) {
+        if let Some(last) = self.points.last_mut().filter(|last| self.newest < self.stride && last.is_akin(&point)) {
+            last.absorb(point);
+            self.newest += 1;
+            return;
+        }
+        if self.points.len() >= most {
+            self.stride = self.stride.saturating_mul(2);
+            self.halve(T::is_akin);
+            // Where hardly any two are akin, all are.
+            if self.points.len() > most / 4 * 3 {
+                self.halve(|_, _| true);
+            }
+        }
+        self.points.push(point);
+        self.newest = 1;
+    }
+
+    fn halve(&mut self, may_join: fn(&T, &T) -> bool) {
+        let mut halved: Vec<T> = Vec::with_capacity(self.points.capacity());
+        let mut is_open = false;
+        for point in self.points.drain(..) {
+            if let Some(last) = halved.last_mut().filter(|last| is_open && may_join(last, &point)) {
+                last.absorb(point);
+                is_open = false;
+            } else {
+                halved.push(point);
+                is_open = true;
+            }
+        }
+        self.points = halved;
+    }
+}
+
+impl<T> Row<T> {
+    /// Leaves out what does not fit.
+    pub(super) fn retain(&mut self, fits: impl FnMut(&T) -> bool) {
+        self.points.retain(fits);
+        // What comes next begins a point of its own.
+        self.newest = self.stride;
+    }
+
+    /// Leaves out all but the newest point.
+    pub(super) fn keep_newest(&mut self) {
+        self.points = self.points.pop().into_iter().collect();
+    }
+}
+
+/// How training went over the steps since the point before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// As the newest of these steps was told; speed and gradient norm are means over all that were told.
+    pub batch: Batch,
+    /// How many that were told these are.
+    pub count: u32,
+    /// The least and the greatest of the gradient norms, and of the images a second.
+    pub gradient_norm: (f64, f64),
+    pub images_per_second: (f64, f64),
+}
+
+impl From<Batch> for Progress {
+    fn from(batch: Batch) -> Self {
+        let (norm, speed) = (batch.gradient_norm, batch.images_per_second);
+        Self { batch, count: 1, gradient_norm: (norm, norm), images_per_second: (speed, speed) }
+    }
+}
+
+impl Point for Progress {
+    /// Losses are means since the epoch began: the first of an epoch has nothing to do with the last of the one before.
+    fn is_akin(&self, next: &Self) -> bool {
+        self.batch.epoch == next.batch.epoch
+    }
+
+    fn absorb(&mut self, next: Self) {
+        let (ours, theirs) = (f64::from(self.count), f64::from(next.count));
+        let mean = |a: f64, b: f64| (a * ours + b * theirs) / (ours + theirs);
+        let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        *self = Self {
+            count: self.count.saturating_add(next.count),
+            gradient_norm: wider(self.gradient_norm, next.gradient_norm),
+            images_per_second: wider(self.images_per_second, next.images_per_second),
+            batch: Batch {
+                gradient_norm: mean(self.batch.gradient_norm, next.batch.gradient_norm),
+                images_per_second: mean(self.batch.images_per_second, next.batch.images_per_second),
+                ..next.batch
+            },
+        };
+    }
+}
 
 /// A step and when it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -14,36 +142,165 @@ pub struct Moment {
     pub step: u64,
     /// Seconds since the Unix epoch.
     pub t: f64,
+    /// Whether an epoch ended with it, validation included.
+    pub ends_epoch: bool,
 }
 
-/// Use of the machine at a moment.
+impl Point for Moment {
+    fn is_akin(&self, _: &Self) -> bool {
+        !self.ends_epoch
+    }
+
+    fn absorb(&mut self, next: Self) {
+        *self = next;
+    }
+}
+
+/// Use of the machine at a moment, or up to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub step: u64,
     /// Seconds since the Unix epoch.
     pub t: f64,
+    /// How many readings these are: busy by their mean, memory by the most of them, all else by the newest.
+    pub count: u32,
     pub system: System,
 }
 
+impl Point for Sample {
+    fn is_akin(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn absorb(&mut self, next: Self) {
+        let (ours, theirs) = (f64::from(self.count), f64::from(next.count));
+        let mean = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => Some((a * ours + b * theirs) / (ours + theirs)),
+            (a, b) => b.or(a),
+        };
+        *self = Self {
+            count: self.count.saturating_add(next.count),
+            system: System {
+                gpu: mean(self.system.gpu, next.system.gpu),
+                cpu: mean(self.system.cpu, next.system.cpu),
+                gpu_memory: self.system.gpu_memory.max(next.system.gpu_memory),
+                memory: self.system.memory.max(next.system.memory),
+                ..next.system
+            },
+            ..next
+        };
+    }
+}
+
 impl RunState {
-    pub(super) fn passes(&mut self, step: u64, t: f64) {
-        push(&mut self.moments, MAX, Moment { step, t });
+    pub(super) fn passes(&mut self, step: u64, t: f64, ends_epoch: bool) {
+        self.moments.push(Moment { step, t, ends_epoch }, MAX);
     }
 
     pub(super) fn sample(&mut self, t: f64, system: System) {
         let step = self.moments.last().map_or(0, |moment| moment.step);
-        push(&mut self.samples, MAX, Sample { step, t, system });
+        self.samples.push(Sample { step, t, count: 1, system }, MAX);
+    }
+
+    pub(super) fn trains(&mut self, batch: Batch) {
+        self.batches.push(batch.into(), MAX_PROGRESS);
     }
 }
 
-/// Appends; of a full list every second item is kept, which tells the same story, and fresh ones keep coming at full rate.
-pub(super) fn push<T>(items: &mut Vec<T>, most: usize, item: T) {
-    if items.len() == most {
-        let mut keep = false;
-        items.retain(|_| {
-            keep = !keep;
-            keep
-        });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Phase, Record};
+
+    const STEPS: u64 = 1000;
+
+    fn batch(step: u64, gradient_norm: f64) -> Batch {
+        let within = u32::try_from((step - 1) % STEPS + 1).unwrap();
+        Batch {
+            epoch: u32::try_from((step - 1) / STEPS + 1).unwrap(),
+            step,
+            batch: within,
+            batches: 1000,
+            // The loss of a step is its number within the epoch; told is the mean since the epoch began.
+            loss: f64::from(within + 1) / 2.0,
+            accuracy: 0.5,
+            learning_rate: 0.1,
+            images_per_second: 100.0 + f64::from(within % 2),
+            gradient_norm,
+        }
     }
-    items.push(item);
+
+    /// A run of so many steps, each of which is told, with one gradient that explodes.
+    fn told(steps: u64, spike: u64) -> RunState {
+        let mut state = RunState::default();
+        state.apply(Record { t: 0.0, event: Event::Phase { phase: Phase::Training } });
+        for step in 1..=steps {
+            let norm = if step == spike { 900.0 } else { 1.0 };
+            state.apply(Record { t: step as f64, event: Event::Batch(batch(step, norm)) });
+            let system = System { memory: Some(if step == spike { 9 } else { 5 }), ..System::default() };
+            state.apply(Record { t: step as f64, event: Event::System(system) });
+        }
+        state
+    }
+
+    #[test]
+    fn a_row_stays_short_and_tells_every_part_of_a_run_equally_finely() {
+        for steps in [8_192, 8_193, 100_000, 300_000] {
+            let state = told(steps, 12_345);
+            for (row, most) in
+                [(state.batches.len(), MAX_PROGRESS), (state.moments.len(), MAX), (state.samples.len(), MAX)]
+            {
+                assert!(row <= most && row >= most / 3, "{steps} steps became {row} points");
+            }
+            assert_eq!(state.batches.last().unwrap().batch.step, steps, "the newest is there");
+            assert_eq!(state.moments.last().unwrap().step, steps);
+            assert_eq!(state.batches.iter().map(|point| u64::from(point.count)).sum::<u64>(), steps, "none is lost");
+            let widest = state.moments.windows(2).map(|pair| pair[1].step - pair[0].step).max().unwrap();
+            assert!(widest <= 4 * steps / MAX as u64 + 1, "{steps} steps: {widest} in one gap");
+        }
+    }
+
+    #[test]
+    fn an_extreme_outlives_any_thinning_and_a_mean_stays_one() {
+        let state = told(100_000, 12_345);
+        let highest = state.batches.iter().find(|point| point.gradient_norm.1 > 899.0).unwrap();
+        assert!(highest.batch.step >= 12_345 && highest.batch.step - 12_345 < u64::from(highest.count));
+        let expected = (900.0 + f64::from(highest.count - 1)) / f64::from(highest.count);
+        assert!((highest.batch.gradient_norm - expected).abs() < 1e-9, "{highest:?}");
+        assert_eq!(highest.images_per_second, (100.0, 101.0));
+        assert!((highest.batch.images_per_second - 100.5).abs() < 1e-9);
+        assert_eq!(state.samples.iter().filter(|sample| sample.system.memory == Some(9)).count(), 1);
+    }
+
+    #[test]
+    fn the_last_point_of_an_epoch_is_its_own() {
+        let state = told(100_000, 1);
+        for epoch in 1..=100 {
+            let last = state.batches.iter().rfind(|point| point.batch.epoch == epoch).unwrap();
+            assert_eq!(last.batch.batch, 1000, "epoch {epoch}");
+        }
+    }
+
+    #[test]
+    fn when_an_epoch_ended_is_known_to_the_second() {
+        let mut row = Row::default();
+        for step in 1..=200_000_u64 {
+            row.push(Moment { step, t: step as f64, ends_epoch: false }, MAX);
+            if step.is_multiple_of(STEPS) {
+                row.push(Moment { step, t: step as f64 + 0.5, ends_epoch: true }, MAX);
+            }
+        }
+        let ends: Vec<u64> = row.iter().filter(|moment| moment.ends_epoch).map(|moment| moment.step).collect();
+        assert_eq!(ends, (1..=200).map(|epoch| epoch * STEPS).collect::<Vec<_>>());
+        assert!(row.is_sorted_by(|a, b| a.step <= b.step && a.t < b.t) && row.len() <= MAX);
+    }
+
+    #[test]
+    fn more_epochs_than_points_are_bounded_too() {
+        let mut row = Row::default();
+        for step in 1..=100_000_u64 {
+            row.push(Moment { step, t: step as f64, ends_epoch: true }, MAX);
+        }
+        assert!(row.len() <= MAX && row.last().unwrap().step == 100_000, "{}", row.len());
+    }
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use warmstart_schema::event::{Batch, Epoch, System};
 use warmstart_schema::run::RunId;
-use warmstart_schema::state::RunState;
+use warmstart_schema::state::{Progress, RunState};
 
 use super::{Along, Detail, Drawn, Quantity, Times};
-use crate::dashboard::chart::Curve;
+use crate::dashboard::chart::{Curve, Mean};
 
 /// What a line is in its chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Key {
             detail,
             shift: drawn.shift.to_bits(),
             attempt: state.attempt.as_ref().map_or(0, |attempt| attempt.number),
-            batches: (state.batches.len(), state.batches.last().map_or(0, |batch| batch.step)),
+            batches: (state.batches.len(), state.batches.last().map_or(0, |progress| progress.batch.step)),
             epochs: (state.epochs.len(), state.epochs.last().map_or(0, |epoch| epoch.step)),
             samples: (state.samples.len(), state.samples.last().map_or(0, |sample| sample.t.to_bits())),
         }
@@ -100,12 +100,17 @@ pub fn lines(drawn: Drawn, quantity: Quantity, (along, detail): (Along, Detail))
             ("val", Role::Validation, source.epochs(|epoch| epoch.val_loss)),
         ],
         Quantity::LearningRate => {
-            vec![("", Role::First, source.batches(|epoch| epoch.learning_rate, |batch| batch.learning_rate))]
+            let rate = |progress: &Progress| (progress.batch.learning_rate, None);
+            vec![("", Role::First, source.batches(|epoch| epoch.learning_rate, rate))]
         }
         Quantity::Throughput => {
-            vec![("", Role::First, source.batches(|epoch| epoch.images_per_second, |batch| batch.images_per_second))]
+            let speed = |progress: &Progress| (progress.batch.images_per_second, Some(progress.images_per_second));
+            vec![("", Role::First, source.batches(|epoch| epoch.images_per_second, speed))]
         }
-        Quantity::GradientNorm => vec![("", Role::First, source.batches(|_| f64::NAN, |batch| batch.gradient_norm))],
+        Quantity::GradientNorm => {
+            let norm = |progress: &Progress| (progress.batch.gradient_norm, Some(progress.gradient_norm));
+            vec![("", Role::First, source.batches(|_| f64::NAN, norm))]
+        }
         Quantity::Usage => vec![
             ("gpu", Role::First, source.samples(|system| system.gpu)),
             ("cpu", Role::Second, source.samples(|system| system.cpu)),
@@ -137,49 +142,61 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn curve(&self, points: impl Iterator<Item = (u64, f64, f64)>) -> Curve {
+    fn curve(&self, points: impl Iterator<Item = (u64, Mean)>) -> Curve {
         let until = self.drawn.until.unwrap_or(u64::MAX);
-        Curve::new(points.filter(|point| point.0 <= until).map(|(_, x, y)| (x + self.drawn.shift, y)))
+        let shift = self.drawn.shift;
+        Curve::of_means(points.filter(|point| point.0 <= until).map(|(_, mean)| Mean { x: mean.x + shift, ..mean }))
     }
 
     fn epochs(&self, figure: fn(&Epoch) -> f64) -> Curve {
-        self.curve(self.state.epochs.iter().map(|epoch| (epoch.step, self.times.epoch(epoch), figure(epoch))))
+        self.curve(self.state.epochs.iter().map(|epoch| self.epoch(epoch, figure)))
+    }
+
+    fn epoch(&self, epoch: &Epoch, figure: fn(&Epoch) -> f64) -> (u64, Mean) {
+        (epoch.step, Mean::of(self.times.epoch(epoch), figure(epoch), 1))
     }
 
     fn samples(&self, figure: fn(&System) -> Option<f64>) -> Curve {
-        self.curve(
-            self.state
-                .samples
-                .iter()
-                .map(|sample| (sample.step, self.times.sample(sample), figure(&sample.system).unwrap_or(f64::NAN))),
-        )
+        self.curve(self.state.samples.iter().map(|sample| {
+            let y = figure(&sample.system).unwrap_or(f64::NAN);
+            (sample.step, Mean::of(self.times.sample(sample), y, sample.count))
+        }))
     }
 
-    /// A figure of every point within epochs; where there are none, of every epoch.
-    fn batches(&self, of_epoch: fn(&Epoch) -> f64, figure: fn(&Batch) -> f64) -> Curve {
+    /// A figure of every point within epochs, and how far it reaches; where there are none, of every epoch.
+    fn batches(&self, of_epoch: fn(&Epoch) -> f64, figure: fn(&Progress) -> (f64, Option<(f64, f64)>)) -> Curve {
         if self.state.batches.is_empty() {
             return self.epochs(of_epoch);
         }
-        self.curve(self.state.batches.iter().map(|batch| (batch.step, self.times.batch(batch), figure(batch))))
+        self.curve(self.state.batches.iter().map(|progress| {
+            let (y, reach) = figure(progress);
+            let (step, mean) = self.point(progress, y);
+            (step, Mean { reach: reach.unwrap_or(mean.reach), ..mean })
+        }))
+    }
+
+    fn point(&self, progress: &Progress, y: f64) -> (u64, Mean) {
+        (progress.batch.step, Mean::of(self.times.batch(&progress.batch), y, progress.count))
     }
 
     /// A training figure: a mean for each epoch and for the one at work, or every stretch between two points by itself. Within
     /// the first epoch its means so far.
     fn training(&self, of_epoch: fn(&Epoch) -> f64, so_far: fn(&Batch) -> f64) -> Curve {
-        let (state, times) = (self.state, &self.times);
-        let point = |batch: &Batch, y: f64| (batch.step, times.batch(batch), y);
-        if self.detail != Detail::Epochs && !state.batches.is_empty() {
-            let before = std::iter::once(None).chain(state.batches.iter().map(Some));
-            let stretches = state.batches.iter().zip(before);
-            return self.curve(stretches.map(|(batch, before)| point(batch, stretch(before, batch, so_far))));
+        let RunState { batches, epochs, .. } = self.state;
+        if self.detail != Detail::Epochs && !batches.is_empty() {
+            let before = std::iter::once(None).chain(batches.iter().map(|progress| Some(&progress.batch)));
+            let stretches = batches.iter().zip(before);
+            return self.curve(
+                stretches.map(|(progress, before)| self.point(progress, stretch(before, &progress.batch, so_far))),
+            );
         }
-        if state.epochs.is_empty() {
-            return self.curve(state.batches.iter().map(|batch| point(batch, so_far(batch))));
+        if epochs.is_empty() {
+            return self.curve(batches.iter().map(|progress| self.point(progress, so_far(&progress.batch))));
         }
-        let ended = state.epochs.last().map_or(0, |epoch| epoch.step);
-        let at_work = state.batches.last().filter(|batch| batch.step > ended).map(|batch| point(batch, so_far(batch)));
-        let epochs = state.epochs.iter().map(|epoch| (epoch.step, times.epoch(epoch), of_epoch(epoch)));
-        self.curve(epochs.chain(at_work))
+        let ended = epochs.last().map_or(0, |epoch| epoch.step);
+        let at_work = batches.last().filter(|progress| progress.batch.step > ended);
+        let at_work = at_work.map(|progress| self.point(progress, so_far(&progress.batch)));
+        self.curve(epochs.iter().map(|epoch| self.epoch(epoch, of_epoch)).chain(at_work))
     }
 }
 

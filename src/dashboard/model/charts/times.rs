@@ -84,7 +84,7 @@ impl<'a> Times<'a> {
     /// The newest place that anything is known of.
     fn end(&self) -> f64 {
         let epoch = self.state.epochs.last().map(|epoch| self.epoch(epoch));
-        let batch = self.state.batches.last().map(|batch| self.batch(batch));
+        let batch = self.state.batches.last().map(|progress| self.batch(&progress.batch));
         [epoch, batch].into_iter().flatten().filter(|end| end.is_finite()).fold(0.0, f64::max)
     }
 
@@ -122,7 +122,7 @@ impl<'a> Times<'a> {
 
 /// The training time at the newest step of an epoch that has not ended, from its pace.
 fn at_work(state: &RunState) -> Option<(f64, f64)> {
-    let batch = state.batches.last()?;
+    let batch = &state.batches.last()?.batch;
     let (step, before) = state.epochs.last().map_or((0, 0.0), |epoch| (epoch.step, epoch.train_time));
     let images = f64::from(state.dataset.as_ref()?.train);
     let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));

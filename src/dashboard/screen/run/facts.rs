@@ -97,7 +97,7 @@ fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
 }
 
 fn gradient(run: &Run) -> Option<Fact> {
-    let batch = run.state.batches.last()?;
+    let batch = run.state.batches.last().map(|progress| &progress.batch)?;
     Some(("gradient norm", format!("{:.3}", batch.gradient_norm), THEME.text))
 }
 

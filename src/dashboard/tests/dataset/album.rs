@@ -1,12 +1,13 @@
 //! A worker that shows a dataset, as far as the screen can tell.
 
+use crossterm::event::Event;
 use warmstart_schema::experiment::{Augment, Labels};
 use warmstart_schema::look::{Answer, Ask, Facts, Label, Part, PartFacts, Picture, Pixels, Wanted};
 
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
-use crate::dashboard::tests::fixtures::typical;
+use crate::dashboard::tests::fixtures::{data, typical};
 use crate::dashboard::tests::hostile::NASTY;
 use crate::dashboard::tests::{events, press};
 use crate::dashboard::update::update;
@@ -30,6 +31,11 @@ impl Album {
         let mut album = Self::of(NASTY.map(str::to_owned).to_vec(), [u32::MAX, 0, 1], &[0, u32::MAX, 1]);
         album.facts.dataset = NASTY[1].to_owned();
         album
+    }
+
+    /// A dataset of these classes.
+    pub fn of_classes(names: &[String]) -> Self {
+        Self::of(names.to_vec(), [120, 60, 60], &vec![3; names.len()])
     }
 
     fn of(names: Vec<String>, images: [u32; 3], by_class: &[u32]) -> Self {
@@ -92,17 +98,23 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 
 /// Presses keys while a worker answers what is asked.
 pub fn answering(model: &mut Model, keys: &str, album: &Album) {
-    for event in events(keys) {
-        if let Some(message) = model.keys.message(model.context(), &event) {
-            let mut effects = update(model, message);
-            while let Some(effect) = effects.pop() {
-                effects.extend(match effect {
-                    Effect::Look { ticket, .. } => hear(model, ticket, Answer::Opened(album.facts.clone())),
-                    Effect::AskLook(ask) => hear(model, model.tickets, album.answer(&ask)),
-                    _ => Vec::new(),
-                });
+    events(keys).iter().for_each(|event| tell(model, event, album));
+}
+
+/// Tells of one event of the terminal, likewise.
+pub fn tell(model: &mut Model, event: &Event, album: &Album) {
+    let Some(message) = model.keys.message(model.context(), event) else { return };
+    let mut effects = update(model, message);
+    while let Some(effect) = effects.pop() {
+        effects.extend(match effect {
+            Effect::Look { ticket, .. } => hear(model, ticket, Answer::Opened(album.facts.clone())),
+            Effect::AskLook(ask) => hear(model, model.tickets, album.answer(&ask)),
+            Effect::ReadExperiment(path) => {
+                let text = std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
+                update(model, Message::ExperimentRead { path, text })
             }
-        }
+            _ => Vec::new(),
+        });
     }
 }
 
