@@ -134,6 +134,9 @@ pub fn lines(drawn: Drawn, quantity: Quantity, (along, detail): (Along, Detail))
         .collect()
 }
 
+/// A figure of a stretch of steps, and how far it reaches where that is known.
+type FigureOf = fn(&Progress) -> (f64, Option<(f64, f64)>);
+
 struct Source<'a> {
     state: &'a RunState,
     times: Times<'a>,
@@ -164,7 +167,7 @@ impl Source<'_> {
     }
 
     /// A figure of every point within epochs, and how far it reaches; where there are none, of every epoch.
-    fn batches(&self, of_epoch: fn(&Epoch) -> f64, figure: fn(&Progress) -> (f64, Option<(f64, f64)>)) -> Curve {
+    fn batches(&self, of_epoch: fn(&Epoch) -> f64, figure: FigureOf) -> Curve {
         if self.state.batches.is_empty() {
             return self.epochs(of_epoch);
         }
