@@ -109,7 +109,9 @@ const CHARTS: [&str; 8] = [
 ];
 
 /// What there may be to show: the model, and the dataset that a worker shows.
-const DATA: [(&str, fn() -> Model, fn() -> Album); 3] =
+type Data = (&'static str, fn() -> Model, fn() -> Album);
+
+const DATA: [Data; 3] =
     [("typical", typical, Album::typical), ("hostile", hostile, Album::hostile), ("no", empty, Album::hostile)];
 
 /// All places, with all data. Where keys lead nowhere, for there is nothing to open, stands what was opened when there was:
@@ -166,7 +168,9 @@ fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
                 let places = all();
                 while let Some((index, (what, model))) = places.iter().enumerate().nth(next.fetch_add(1, Relaxed)) {
                     let sizes = sizes(index);
-                    sizes.iter().for_each(|(width, height)| look(what, model, *width, *height));
+                    for (width, height) in &sizes {
+                        look(what, model, *width, *height);
+                    }
                     drawn.fetch_add(sizes.len(), Relaxed);
                 }
             });

@@ -98,7 +98,9 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 
 /// Presses keys while a worker answers what is asked.
 pub fn answering(model: &mut Model, keys: &str, album: &Album) {
-    events(keys).iter().for_each(|event| tell(model, event, album));
+    for event in &events(keys) {
+        tell(model, event, album);
+    }
 }
 
 /// Tells of one event of the terminal, likewise.
