@@ -1,13 +1,17 @@
 //! `warmstart check`
 
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use serde::Serialize;
 use warmstart_schema::catalog::{DatasetName, Places};
 use warmstart_schema::experiment::{Experiment, Problem};
-use warmstart_schema::pictures::{PictureFolder, listed};
+use warmstart_schema::pictures::{Class, PictureFolder, UNEVEN, listed};
 
 use super::output::Problems;
 use super::{Context, Exit, names, output, shown};
+use crate::compare::thousands;
 use crate::store::{ExperimentFile, experiments};
 
 /// Check experiment files; every problem of every file is shown
@@ -65,11 +69,37 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     if problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(problems).into()) }
 }
 
-/// The classes in a folder of one's own pictures.
+/// What a folder of one's own pictures holds: parts, classes, and how uneven they are. Pictures are counted, not opened.
 fn own_classes(experiment: &Experiment) -> Option<String> {
     let path = experiment.dataset.path.as_ref().filter(|_| experiment.dataset.name == DatasetName::ImageFolder)?;
-    let names: Vec<String> = PictureFolder::open(path).ok()?.classes.into_iter().map(|class| class.name).collect();
-    Some(format!("  {} classes: {}\n", names.len(), listed(&names)))
+    let folder = PictureFolder::open(path).ok()?;
+    let count = |part: &Path| folder.classes.iter().map(|class| class.pictures(part)).sum::<usize>();
+    let part = |name: &str, own: Option<&PathBuf>| match own {
+        Some(own) => format!("{name} {}", thousands(count(own) as u64)),
+        None => format!("{name} split off from them"),
+    };
+    let counts: Vec<usize> = folder.classes.iter().map(|class| class.pictures(&folder.train)).collect();
+    let named = |(class, count): (&Class, &usize)| format!("{} {}", class.name, thousands(*count as u64));
+    let names: Vec<String> = folder.classes.iter().zip(&counts).map(named).collect();
+    let most = folder.classes.iter().zip(&counts).rev().max_by_key(|(_, count)| **count)?;
+    let fewest = folder.classes.iter().zip(&counts).min_by_key(|(_, count)| **count)?;
+    let ratio = *most.1 as f64 / (*fewest.1).max(1) as f64;
+    let mut out = format!(
+        "  pictures: training {}, {}, {}\n  {} classes: {}\n",
+        thousands(counts.iter().sum::<usize>() as u64),
+        part("validation", folder.validation.as_ref()),
+        part("test", folder.test.as_ref()),
+        names.len(),
+        listed(&names)
+    );
+    if ratio > 1.0 {
+        let (most, fewest) = (named(most), named(fewest));
+        let _ = writeln!(out, "  imbalance {ratio:.1} to 1: {most}, {fewest}");
+    }
+    if ratio >= UNEVEN && experiment.train.class_weights.is_none() {
+        out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";
+    }
+    Some(out)
 }
 
 fn problems(file: &ExperimentFile) -> &[Problem] {

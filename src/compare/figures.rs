@@ -1,7 +1,7 @@
 //! The six figures of the study, of a run or as published.
 
 use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::Reference;
+use warmstart_schema::experiment::{Reference, ReferenceFigure};
 use warmstart_schema::state::RunState;
 
 use super::At;
@@ -30,6 +30,18 @@ impl Metric {
             Self::TrainLoss => "train_loss",
             Self::ValLoss => "val_loss",
             Self::TestAcc => "test_acc",
+        }
+    }
+
+    /// What a published row calls it.
+    pub fn of_reference(self) -> ReferenceFigure {
+        match self {
+            Self::TrainTime => ReferenceFigure::TrainTime,
+            Self::TrainAcc => ReferenceFigure::TrainAcc,
+            Self::ValAcc => ReferenceFigure::ValAcc,
+            Self::TrainLoss => ReferenceFigure::TrainLoss,
+            Self::ValLoss => ReferenceFigure::ValLoss,
+            Self::TestAcc => ReferenceFigure::TestAcc,
         }
     }
 

@@ -34,7 +34,7 @@ impl Grid {
                 let is_name = *column == Column::Experiment;
                 Tile {
                     text: cell.value.shown(),
-                    mark: row.mark.clone().filter(|_| is_name),
+                    mark: if is_name { row.mark.clone() } else { cell.mark.clone() },
                     best: cell.best,
                     kind: Some(row.kind),
                     is_below: is_name && row.kind != Kind::Measured,

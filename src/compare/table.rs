@@ -60,6 +60,8 @@ pub struct Cell {
     pub value: Value,
     /// The best of its column among runs that are done.
     pub best: bool,
+    /// Of the footnote that says why a published figure is doubtful.
+    pub mark: Option<String>,
 }
 
 impl Table {
@@ -114,8 +116,8 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         let next = lines.get(index + 1);
         let same_below = next.is_some_and(|next| next.stem() == line.stem() && next.reference() == line.reference());
         if let Some(reference) = line.reference().filter(|_| !same_below) {
-            let mark = footnote(&mut table.footnotes, reference);
-            table.rows.push(published(line, reference, mark, &table.columns));
+            let row = published(line, reference, &mut table.footnotes, &table.columns);
+            table.rows.push(row);
         }
     }
     mark_best(&mut table);
@@ -216,7 +218,7 @@ impl<'a> Line<'a> {
             reference: self.reference().cloned(),
             gain: self.gain.clone(),
             mark: None,
-            cells: columns.iter().map(|column| Cell { value: self.value(column), best: false }).collect(),
+            cells: columns.iter().map(|column| Cell { value: self.value(column), best: false, mark: None }).collect(),
             figures: self.figures.clone(),
             params: self.params,
         }
@@ -277,10 +279,8 @@ fn standard(options: &Options, fields: Vec<Column>) -> Vec<Column> {
     columns
 }
 
-/// One footnote for each different source or note.
-fn footnote(footnotes: &mut Vec<(String, String)>, reference: &Reference) -> String {
-    let note = reference.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
-    let text = format!("published: {}{note}", reference.source);
+/// The mark of a footnote; each text has one.
+fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
     if let Some((mark, _)) = footnotes.iter().find(|(_, known)| *known == text) {
         return mark.clone();
     }
@@ -290,14 +290,28 @@ fn footnote(footnotes: &mut Vec<(String, String)>, reference: &Reference) -> Str
     mark
 }
 
-fn published(line: &Line, reference: &Reference, mark: String, columns: &[Column]) -> Row {
+/// The published figures, with a footnote for their source and one for what is doubtful.
+fn published(line: &Line, reference: &Reference, footnotes: &mut Vec<(String, String)>, columns: &[Column]) -> Row {
     let figures = Figures::published(reference);
     let figures = Metric::ALL.map(|metric| Value::figure(metric, figures.get(metric)));
-    Row {
+    let source = format!("published: {}", reference.source);
+    let mark = match &reference.note {
+        Some(note) if reference.doubtful.is_empty() => footnote(footnotes, format!("{source}; {note}")),
+        _ => footnote(footnotes, source),
+    };
+    let doubt = reference.note.clone().filter(|_| !reference.doubtful.is_empty());
+    let doubt = doubt.map(|note| footnote(footnotes, note));
+    let mut row = Row {
         reference: Some(reference.clone()),
         mark: Some(mark),
         ..below(Kind::Published, line, "published", figures, columns)
+    };
+    for (cell, column) in row.cells.iter_mut().zip(columns) {
+        if matches!(column, Column::Metric(metric) if reference.doubtful.contains(&metric.of_reference())) {
+            cell.mark.clone_from(&doubt);
+        }
     }
+    row
 }
 
 fn gained(line: &Line, gain: &Gain, columns: &[Column]) -> Row {
@@ -316,7 +330,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         Column::Total | Column::Trainable | Column::NonTrainable => Value::Absent,
         Column::Run | Column::State | Column::Delta(_) | Column::Config(_) => Value::Blank,
     };
-    let cells = columns.iter().map(|column| Cell { value: value(column), best: false }).collect();
+    let cells = columns.iter().map(|column| Cell { value: value(column), best: false, mark: None }).collect();
     Row {
         kind,
         runs: Vec::new(),

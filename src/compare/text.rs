@@ -53,11 +53,12 @@ fn grid_lines(table: &Table) -> Vec<String> {
     lines.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Figures are followed by a star or a space, and so are their titles.
+/// Figures are followed by a star, a mark or a space, and so are their titles: their digits stand below each other.
 fn cell(tile: &Tile, is_figure: bool) -> String {
-    let text = decorated(tile, tile.text.as_deref().unwrap_or("–"), ["↑", "↓"], |mark| format!(" {mark}"));
+    let space = if is_figure { "" } else { " " };
+    let text = decorated(tile, tile.text.as_deref().unwrap_or("–"), ["↑", "↓"], |mark| format!("{space}{mark}"));
     let indent = if tile.is_below { "  " } else { "" };
-    let star = match (is_figure, tile.best) {
+    let star = match (is_figure && tile.mark.is_none(), tile.best) {
         (_, true) => "*",
         (true, false) => " ",
         (false, false) => "",

@@ -30,7 +30,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
         "created": format!("2026-01-0{}T00:00:00Z", &id[7..8]),
     });
     dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
-    let reference = "reference: { source: \"the | study\", train_time: 808.67, val_loss: 0.0695, note: surely a slip }";
+    let reference = "reference: { source: \"the | study\", train_time: 808.67, val_loss: 0.0695, doubtful: [val_loss], note: surely a slip }";
     let name = serde_json::to_string(name).unwrap();
     let yaml = format!(
         "name: {name}\nseed: {}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ \
@@ -124,7 +124,8 @@ fn markdown_keeps_its_columns() {
         assert_eq!(columns(line), 13, "{line}");
     }
     assert!(text.contains(r"=1+1 \| a\_b &amp; &lt;i\>") && text.contains("| published † |  |  | 808.67 |"), "{text}");
-    assert!(text.contains(r"† published: the \| study; surely a slip") && text.contains("**0.4500**"), "{text}");
+    assert!(text.contains(r"† published: the \| study") && text.contains("**0.4500**"), "{text}");
+    assert!(text.contains("| 0.0695 ‡ |") && text.contains("‡ surely a slip"), "the doubtful cell has its footnote: {text}");
 }
 
 #[test]
@@ -136,6 +137,7 @@ fn latex_keeps_its_columns() {
     let name = r"=1+1 \textbar{} a\_b \& \textless{}i\textgreater{}\textquotedbl{}c\textquotedbl{}\textless{}/i\textgreater{} \textbackslash{}d \{e\} \$f\$ \%g \#h \textasciicircum{}i \textasciitilde{}j";
     assert!(text.contains(name), "{text}");
     assert!(text.contains(r"published$^{\dagger}$") && text.contains(r"\toprule"), "{text}");
+    assert!(text.contains(r"& 0.0695$^{\ddagger}$ &"), "{text}");
 }
 
 #[test]
@@ -156,6 +158,7 @@ fn csv_is_read_back_and_runs_no_formula() {
 fn html_shows_names_as_they_are() {
     let text = place().say(&["compare", "--format", "html"]).out;
     assert!(text.contains("&lt;i&gt;&quot;c&quot;&lt;/i&gt;") && !text.contains("<i>"), "{text}");
+    assert!(text.contains("<td class=\"n\">0.0695 ‡</td>"), "{text}");
     assert!(text.contains("<b>0.4500</b>") && text.contains("<tr class=\"published\">"), "{text}");
 }
 
@@ -163,8 +166,9 @@ fn html_shows_names_as_they_are() {
 fn the_terminals_table_marks_the_best_and_the_published() {
     let text = place().say(&["compare", "--all"]).out;
     assert!(
-        text.contains("0.4500*") && text.contains("published †") && text.contains(" † published: the | study; surely")
+        text.contains("0.4500*") && text.contains("published †") && text.contains(" † published: the | study\n ‡ surely")
     );
+    assert!(text.contains(" 0.0695‡ "), "digits stand below each other: {text}");
     let unfinished = text.lines().find(|line| line.contains("cccc")).unwrap();
     assert!(!unfinished.contains('*'), "a run that is not done wins nothing: {unfinished}");
 }

@@ -17,7 +17,9 @@ fn the_folder_says_how_many_classes_there_are() {
         place.write(&format!("pictures/train/{class}/1.png"), "");
     }
     let checked = place.say(&["check", &file]);
-    assert!(checked.out.contains("3 classes: ape, bee, cow[31m\n"), "{}", checked.out);
+    let classes = "  pictures: training 3, validation split off from them, test split off from them\n  \
+        3 classes: ape 1, bee 1, cow[31m 1\n";
+    assert!(checked.out.ends_with(classes), "{}", checked.out);
     let said = place.say(&["params", &file]);
     assert!(said.out.starts_with("Mine: resnet18 at 224 px, 3 classes\n"), "{}", said.out);
     // The head's last layer has a weight for each of 256 hidden units and a bias, for each class.
@@ -26,6 +28,26 @@ fn the_folder_says_how_many_classes_there_are() {
     let three = trainable(&place);
     place.write("pictures/train/dog/1.png", "");
     assert_eq!(trainable(&place) - three, 257);
+}
+
+#[test]
+fn check_counts_the_pictures_of_each_part_and_tells_uneven_classes() {
+    let place = Place::new();
+    let file = place.write("mine.yaml", OWN);
+    for number in 0..20 {
+        place.write(&format!("pictures/train/bee/{number}.png"), "");
+    }
+    place.write("pictures/train/ape/1.jpg", "");
+    place.write("pictures/train/ape/notes.txt", "no picture");
+    place.write("pictures/val/bee/1.webp", "");
+    let checked = place.say(&["check", &file]);
+    let expected = "  pictures: training 21, validation 1, test split off from them\n  2 classes: ape 1, bee 20\n  \
+        imbalance 20.0 to 1: bee 20, ape 1\n  \
+        `train.class_weights: balanced` makes up for classes that are so uneven\n";
+    assert!(checked.out.ends_with(expected), "{}", checked.out);
+    let weighed = OWN.replace("optimizer", "class_weights: balanced, optimizer");
+    let checked = place.say(&["check", &place.write("weighed.yaml", &weighed)]);
+    assert!(checked.out.ends_with("imbalance 20.0 to 1: bee 20, ape 1\n"), "{}", checked.out);
 }
 
 #[test]

@@ -367,9 +367,24 @@ pub struct Reference {
     pub val_loss: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_acc: Option<f64>,
-    /// What a reader should know about a doubtful figure.
+    /// Figures that are printed so in the source and hardly can be right; every table marks them, and `note` says why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubtful: Vec<ReferenceFigure>,
+    /// What a reader should know about the figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// One of the figures of a [`Reference`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceFigure {
+    TrainTime,
+    TrainAcc,
+    ValAcc,
+    TrainLoss,
+    ValLoss,
+    TestAcc,
 }
 
 impl Experiment {

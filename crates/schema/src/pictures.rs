@@ -11,6 +11,8 @@ use crate::text;
 
 /// How picture files end; what is in them is judged by their content.
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+/// From so many times as many pictures in the largest class as in the smallest on, rare classes are easily never predicted.
+pub const UNEVEN: f64 = 20.0;
 /// Names of a list that an error shows.
 const SHOWN: usize = 5;
 
@@ -34,6 +36,14 @@ pub struct Class {
     pub folder: OsString,
     /// What it is called on every screen; no other class is called so.
     pub name: String,
+}
+
+impl Class {
+    /// How many pictures of it a part's folder holds, by their names; none where it cannot be read.
+    pub fn pictures(&self, part: &Path) -> usize {
+        let entries = fs::read_dir(part.join(&self.folder)).into_iter().flatten().flatten();
+        entries.filter(|entry| is_picture(&entry.file_name())).count()
+    }
 }
 
 /// Why a folder cannot be trained on, and what to do about it.

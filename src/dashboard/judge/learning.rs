@@ -2,6 +2,7 @@
 
 use warmstart_schema::event::{Epoch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Monitor};
+use warmstart_schema::pictures::UNEVEN;
 use warmstart_schema::state::Status;
 
 use super::{Alert, alert};
@@ -16,8 +17,6 @@ const OVERFIT: (usize, f64) = (3, 0.02);
 const DIVERGES: f64 = 1.5;
 /// Epochs after which guessing is no longer an early stage of learning.
 const GUESSES: usize = 3;
-/// A class with this many times the images of another drowns it.
-const UNEVEN: u32 = 20;
 
 fn epochs(count: u32) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "epoch")
@@ -161,7 +160,7 @@ pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
     let is_weighed = run.experiment.as_ref().is_some_and(|experiment| experiment.train.class_weights.is_some());
-    (small.images.saturating_mul(UNEVEN) <= large.images && !is_weighed).then(|| {
+    (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
         let text = format!(
             "classes are uneven: {} images of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \
              little of the rare ones",

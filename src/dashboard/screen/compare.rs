@@ -227,7 +227,9 @@ fn written(row: &Row, cell: &Cell) -> (String, Style) {
     let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
     match (cell.best, row.kind) {
         (true, _) => (format!("▸{text}"), THEME.best),
-        (false, Kind::Gain | Kind::Published) => (text, THEME.muted),
+        (false, Kind::Gain | Kind::Published) => {
+            (format!("{}{text}", cell.mark.as_deref().unwrap_or_default()), THEME.muted)
+        }
         (false, Kind::Measured) => (text, THEME.text),
     }
 }
@@ -243,10 +245,13 @@ fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Op
         spans.push(Span::styled("▸ best of the runs that are done   ", THEME.muted));
     }
     if let Some(reference) = row.and_then(|row| row.reference.as_ref()) {
-        let note = reference.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
         let is_it = |row: &&Row| row.kind == Kind::Published && row.reference.as_ref() == Some(reference);
-        let mark = table.rows.iter().find(is_it).and_then(|row| row.mark.as_deref()).unwrap_or("†");
-        spans.push(Span::styled(format!("{mark} {}{note}", reference.source), THEME.muted));
+        let row = table.rows.iter().find(is_it);
+        let marks = row.map(|row| row.mark.iter().chain(row.cells.iter().filter_map(|cell| cell.mark.as_ref())));
+        let marks: Vec<&String> = marks.into_iter().flatten().collect();
+        let notes = table.footnotes.iter().filter(|(mark, _)| marks.contains(&mark));
+        let notes: Vec<String> = notes.map(|(mark, text)| format!("{mark} {text}")).collect();
+        spans.push(Span::styled(notes.join("   "), THEME.muted));
     }
     paint::left_line(buf, inset(area), &Line::from(spans));
 }

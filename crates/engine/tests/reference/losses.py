@@ -1,16 +1,18 @@
-"""Writes losses.json beside this file: 50 steps of plain PyTorch on two of the study's models, for `losses.rs` to follow.
+"""Writes losses.json beside this file: 50 steps of plain PyTorch on the study's four models, for `losses.rs` to follow.
 
 pip install torch==2.13.0 timm==1.0.31 numpy        OMP_NUM_THREADS=2 python losses.py
 
-Weights of base and head come of formula.py, so both sides start alike, but for the normalization that ends a residual block, whose
-weight is a tenth of the formula's: with full weights these deep bases amplify rounding so fast that two PyTorches part after ten
-steps. The batches are the first 48 training images of emoji98 by their index, 16 a batch, over and over; Adam, no augmentation, no
-dropout, float32. Each rate is the highest of those tried at which the comparison still means something: the loss clearly falls, and
-PyTorch in another memory layout (channels last) stays close to itself; `rounding` is how far they part at most, relative.
+Weights of base and head come of formula.py, so both sides start alike, but for the normalization that ends a block around which a
+shortcut leads: its weight is a tenth of the formula's. With full weights these deep bases amplify rounding so fast that two PyTorches
+part after ten steps. In a frozen base, which normalizes by the formula's statistics and not by those of its images, all blocks are
+damped so. The batches are the first 96 training images of emoji98 by their index, over and over; Adam, no augmentation, no dropout,
+float32. Each rate, and batch, is one at which the comparison means something: the loss clearly falls, and PyTorch stays close to itself
+in another memory layout (channels last); `rounding` is how far they part at most, relative.
 """
 import gzip
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -21,11 +23,15 @@ from torch import nn
 
 import formula
 
-STEPS, BATCH, IMAGES, CLASSES, HIDDEN, DAMPING = 50, 16, 48, 98, 256, 0.1
+STEPS, IMAGES, CLASSES, HIDDEN, DAMPING = 50, 96, 98, 256, 0.1
 ASSETS = pathlib.Path(__file__).parents[4] / "assets"
+# In ResNet every block has a shortcut, in EfficientNet the first of a stage has none.
+SHORTCUT = re.compile(r"layer\d+\.\d+\.|blocks\.\d+\.[1-9]")
 CASES = [
-    {"name": "ResNet, original input", "backbone": "resnet50", "resize": None, "frozen": False, "rate": 2e-6},
-    {"name": "EffNet, freeze", "backbone": "efficientnet_b0", "resize": 64, "frozen": True, "rate": 1e-3},
+    {"name": "ResNet, original input", "backbone": "resnet50", "resize": None, "frozen": False, "batch": 32, "rate": 2e-6},
+    {"name": "ResNet, resized input", "backbone": "resnet50", "resize": 64, "frozen": False, "batch": 32, "rate": 2e-6},
+    {"name": "EffNet, resized input", "backbone": "efficientnet_b0", "resize": 64, "frozen": False, "batch": 48, "rate": 1e-5},
+    {"name": "EffNet, freeze", "backbone": "efficientnet_b0", "resize": 64, "frozen": True, "batch": 32, "rate": 1e-3},
 ]
 
 
@@ -63,7 +69,7 @@ def losses(case, layout):
     formula.fill(model, lambda name: name.removeprefix("base.") if name.startswith("base.") else f"head.{name}")
     with torch.no_grad():
         for name, parameter in base.named_parameters():
-            if name.endswith("bn3.weight"):
+            if name.endswith("bn3.weight") and (case["frozen"] or SHORTCUT.match(name)):
                 parameter.mul_(DAMPING)
     model.to(memory_format=layout).train()
     base.requires_grad_(not case["frozen"])
@@ -73,9 +79,9 @@ def losses(case, layout):
     pixels, labels = emoji98()
     found = []
     for step in range(STEPS):
-        at = step * BATCH % IMAGES
-        batch = prepare(pixels[at : at + BATCH], base.default_cfg, case["resize"], torch.float32)
-        loss = F.cross_entropy(model(batch.contiguous(memory_format=layout)), labels[at : at + BATCH])
+        at = step * case["batch"] % IMAGES
+        batch = prepare(pixels[at : at + case["batch"]], base.default_cfg, case["resize"], torch.float32)
+        loss = F.cross_entropy(model(batch.contiguous(memory_format=layout)), labels[at : at + case["batch"]])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -91,7 +97,7 @@ if __name__ == "__main__":
         print(case["name"], f"loss {found[0]:.4f} to {found[-1]:.4f}, rounding {rounding:.1e}", file=sys.stderr, flush=True)
         cases.append({**case, "rounding": rounding, "losses": found})
     versions = {"torch": torch.__version__, "timm": timm.__version__}
-    facts = {**versions, "batch": BATCH, "images": IMAGES, "hidden": HIDDEN, "damping": DAMPING}
+    facts = {**versions, "images": IMAGES, "hidden": HIDDEN, "damping": DAMPING}
     lines = ",\n".join(f"  {json.dumps(case)}" for case in cases)
     path = pathlib.Path(__file__).with_suffix(".json")
     path.write_text(json.dumps(facts)[:-1] + f', "cases": [\n{lines}\n]}}\n')

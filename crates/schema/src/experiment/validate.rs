@@ -259,4 +259,8 @@ fn validate_reference(experiment: &Experiment, findings: &mut Vec<Finding>) {
             number(findings, field, figure, |x| (0.0..=most).contains(&x), expected);
         }
     }
+    if !reference.doubtful.is_empty() && reference.note.is_none() {
+        let help = "say in `reference.note` what is wrong with the figure";
+        findings.push(Finding::new("reference.doubtful", "it only beside a `note`", "no note").help(help));
+    }
 }

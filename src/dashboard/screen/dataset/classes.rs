@@ -8,14 +8,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::look::{Facts, Part};
+use warmstart_schema::pictures::UNEVEN;
 
 use crate::dashboard::format::{count, plural};
 use crate::dashboard::model::DatasetView;
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
-
-/// From this ratio on, rare classes are easily never predicted.
-const UNEVEN: f64 = 10.0;
 
 pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     let [first, second, list] =
