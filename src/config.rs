@@ -23,8 +23,8 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Colours: `auto` asks the terminal, `dark` and `light` are made for such backgrounds, `16` uses the terminal's own
-    /// sixteen, `mono` none. `NO_COLOR` wins.
+    /// Colours: `auto` asks the terminal and `NO_COLOR`, `dark` and `light` are made for such backgrounds, `16` uses the
+    /// terminal's own sixteen, `mono` none.
     pub theme: Theme,
     /// Draw with ASCII characters alone, as `--ascii` does.
     pub ascii: bool,
@@ -277,7 +277,7 @@ pub fn sample() -> String {
 # Settings of warmstart's dashboard. Every line below shows a default; take away its # to change it.
 # `warmstart config check` says whether the file is right, `warmstart config` what holds.
 
-# Colours: auto, dark, light, 16 (the terminal's own) or mono (none). NO_COLOR wins.
+# Colours: auto (asks the terminal and NO_COLOR), dark, light, 16 (the terminal's own) or mono (none).
 # theme: auto
 
 # Draw with ASCII characters alone.
