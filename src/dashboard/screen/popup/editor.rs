@@ -26,32 +26,32 @@ const LABEL: usize = 7;
 pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     let width = usize::from(area.width.saturating_sub(4)).min(MOST);
     let title = format!("{} of {}", editor.field.path, editor.source.experiment.name);
-    let mut lines: Vec<Line> = Vec::new();
-    let mut say = |text: &str, style| {
-        lines.extend(paint::wrap(text, width).into_iter().map(|line| Line::styled(line, style)));
-    };
-    if !editor.field.about.is_empty() {
-        say(&editor.field.about, THEME.muted);
-    }
-    if !editor.field.words.is_empty() {
-        say(&format!("one of: {}", editor.field.words.join(", ")), THEME.muted);
-    }
-    lines.extend((!lines.is_empty()).then(Line::default));
-    lines.push(field("value", editor.focus == Focus::Value, &editor.value, width));
-    lines.push(match editor.target {
-        Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
-        Destination::SameFile => Line::from(vec![
-            Span::styled(format!("{:<LABEL$}", "file"), THEME.label),
-            Span::styled(format!("{} itself", format::path(&editor.source.path)), THEME.warning),
-        ]),
-    });
-    lines.push(Line::default());
+    let mut lines = vec![
+        field("value", editor.focus == Focus::Value, &editor.value, width),
+        match editor.target {
+            Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
+            Destination::SameFile => Line::from(vec![
+                Span::styled(format!("{:<LABEL$}", "file"), THEME.label),
+                Span::styled(format!("{} itself", format::path(&editor.source.path)), THEME.warning),
+            ]),
+        },
+        Line::default(),
+    ];
     match &editor.draft {
         Ok(draft) => lines.extend(preview(draft, width)),
         Err(problems) => {
             let wrapped = problems.iter().flat_map(|problem| paint::wrap(problem, width));
             lines.extend(wrapped.map(|line| Line::styled(line, THEME.warning)));
         }
+    }
+    let words = match &editor.draft {
+        // A mistake names them already.
+        Ok(_) if !editor.field.words.is_empty() => format!("one of: {}", editor.field.words.join(", ")),
+        _ => String::new(),
+    };
+    for text in [&editor.field.about, &words].into_iter().filter(|text| !text.is_empty()) {
+        lines.push(Line::default());
+        lines.extend(paint::wrap(text, width).into_iter().map(|line| Line::styled(line, THEME.muted)));
     }
     // The box keeps its size while problems come and go.
     lines.resize(lines.len().max(10), Line::default());
