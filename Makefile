@@ -42,7 +42,7 @@ bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.
 	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
 	test -n "$$found" || echo "there is no benchmark yet: neither a Rust one nor a program in scripts/bench.d/"
 
-soak: build weights ## long runs: every program in scripts/soak.d/*, their figures in one table (ARGS="kills" chooses)
+soak: build weights ## long runs: every program in scripts/soak.d/*, their figures in one table (ARGS="--write README.md kills" keeps and chooses)
 	@$(PYTHON) scripts/soak.py $(ARGS)
 
 screens: build ## every screen of the dashboard as a picture, from recorded runs (ARGS="--only run dark-80x24" chooses)

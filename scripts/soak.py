@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """Runs the long tests and prints all their figures in one table.
 
-    scripts/soak.py [NAME ...]      every program in scripts/soak.d, or those whose file names contain a NAME
+    scripts/soak.py [--write README.md] [NAME ...]
 
-A program says what it measured on stdout, one line a figure, fields parted by tabs:
+runs every program in scripts/soak.d, or those whose file names contain a NAME. A program says what it measured on stdout, one line a
+figure, fields parted by tabs:
 
-    FIGURE <id>\t<what>\t<figure>\t<target>\t<ok or UNDER>
+    FIGURE <id>\\t<what>\\t<figure>\\t<target>\\t<ok or UNDER>
 
-Everything else it prints is passed on. A program that fails, or says nothing, stands in the table as UNDER. Standard library only.
+Everything else it prints is passed on. A program that fails, or says nothing, stands in the table as UNDER. With --write the figures
+are kept in docs/soak.json, program by program with date and machine, and the file's lines between the two markers become the table of
+all that is kept: the programs may be run one at a time, on several days. WARMSTART_PROFILE=debug makes them use the debug build.
+Standard library only.
 """
+import argparse
 import datetime
+import json
 import os
 import pathlib
 import platform
@@ -19,8 +25,15 @@ import sys
 import time
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "soak.d"
+KEPT = "docs/soak.json"
+BEGIN, END = "<!-- soak: written by `make soak ARGS=\"--write README.md\"` -->", "<!-- /soak -->"
 # A test harness may have begun the line.
 FIGURE = re.compile(r"FIGURE ([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t(ok|UNDER)\s*$")
+# What no machine at hand could show.
+UNTRIED = [
+    ("A12", "GPU: kills, out of memory, a kill during a save from CUDA", "no GPU was at hand", "0 corrupt", "untried"),
+    ("B6", "CUDA out of memory and a poisoned CUDA context, named", "no GPU was at hand", "named", "untried"),
+]
 
 
 def figures(lines):
@@ -54,7 +67,8 @@ def machine():
             model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), model)
     except OSError:
         pass
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores of {model}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores of {model}, {os.environ.get('WARMSTART_PROFILE', 'release')} build"
 
 
 def run(program):
@@ -70,12 +84,57 @@ def run(program):
     return judged(program.name, figures(lines), child.returncode)
 
 
-def main(names):
+def told(kept):
+    """What is kept, as it stands in a document: when and on what it was measured, and the table."""
+    places = {}
+    for name, entry in sorted(kept.items()):
+        places.setdefault((entry["date"], entry["machine"]), []).append(name)
+    lines = []
+    for (date, where), names in sorted(places.items()):
+        which = "" if len(places) == 1 else f": {', '.join(names)}"
+        lines.append(f"Measured on {date} with {where}{which}.")
+    rows = [tuple(row) for entry in kept.values() for row in entry["rows"]] + UNTRIED
+    return "  \n".join(lines) + "\n\n" + table(rows)
+
+
+def written(text, kept):
+    """A document's text with what is between its markers written anew."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise SystemExit(f"error: the file to write needs these two lines once each, in this order:\n{BEGIN}\n{END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return f"{before}{BEGIN}\n{told(kept)}\n{END}{after}"
+
+
+def keep(document, name, rows):
+    """Keeps the figures of a program, and writes the document anew."""
+    path = document.parent / KEPT
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    # What was renamed or removed has no figures any more.
+    kept = {other: entry for other, entry in kept.items() if (PROGRAMS / other).exists()}
+    kept[name] = {"date": str(datetime.date.today()), "machine": machine(), "rows": rows}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n")
+    document.write_text(written(document.read_text(), kept))
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--write", metavar="FILE", type=pathlib.Path, help="keep the figures and write them into this file")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="run the programs whose file names contain this")
+    asked = parser.parse_args(arguments)
     programs = [path for path in sorted(PROGRAMS.iterdir()) if path.is_file() and os.access(path, os.X_OK)]
-    chosen = [path for path in programs if not names or any(name in path.name for name in names)]
+    chosen = [path for path in programs if not asked.names or any(name in path.name for name in asked.names)]
     if not chosen:
-        raise SystemExit(f"error: no program in {PROGRAMS} has {' or '.join(names)} in its name")
-    rows = [row for program in chosen for row in run(program)]
+        raise SystemExit(f"error: no program in {PROGRAMS} has {' or '.join(asked.names)} in its name")
+    if asked.write:
+        # Before hours of work, not after them.
+        written(asked.write.read_text(), {})
+    rows = []
+    for program in chosen:
+        found = run(program)
+        rows += found
+        if asked.write:
+            keep(asked.write.resolve(), program.name, found)
     under = sum(row[-1] != "ok" for row in rows)
     print(f"\n{datetime.date.today()}, {machine()}\n\n{table(rows)}\n")
     print(f"{len(rows) - under} of {len(rows)} figures reach their targets")

@@ -1,5 +1,7 @@
 #!/bin/sh
-# A run killed 1,000 times (WARMSTART_KILLS), a quarter of the times in the middle of a save: every run must end bitwise equal.
+# A1: runs killed 1,000 times (WARMSTART_KILLS), a third of the times in the middle of a save: every run must end bitwise equal.
 set -eu
 cd "$(dirname "$0")/../.."
-WARMSTART_KILLS="${WARMSTART_KILLS:-1000}" cargo test --release --quiet -p warmstart-engine --test training killed_again -- --nocapture
+. scripts/soak.d/build.sh
+export WARMSTART_KILLS="${WARMSTART_KILLS:-1000}"
+tests resume kills::

@@ -2,6 +2,7 @@
 # What `export` writes, loaded by timm from PyPI with the file's own lines: the logits of emoji98's 774 test images, against ours.
 set -eu
 cd "$(dirname "$0")/../.."
+. scripts/soak.d/build.sh
 WARMSTART_PYTHON="$(scripts/reference_python.sh)"
 export WARMSTART_PYTHON
-cargo test --release --quiet -p warmstart-engine --test exported timm_loads -- --ignored --nocapture
+tests exported timm_loads --ignored

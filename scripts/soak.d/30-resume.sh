@@ -1,8 +1,10 @@
 #!/bin/sh
-# Exact resume at length: the whole matrix, 125 signals, a kill of the whole worker at every call on its run, full disks, races.
+# A2 to A4 and A6 to A10: kills and errors at every call on a run, power losses, damage, the whole matrix, 200 races between workers, 125
+# signals, full disks, runs of earlier formats.
 set -eu
 cd "$(dirname "$0")/../.."
-WARMSTART_SIGNALS="${WARMSTART_SIGNALS:-25}" WARMSTART_CALLS="${WARMSTART_CALLS:-all}" \
-  cargo test --release --quiet -p warmstart-engine --test resume -- --nocapture --test-threads=1
-cargo test --release --quiet -p warmstart-schema --test killed killed_at -- --nocapture
-cargo test --release --quiet -p warmstart-schema --test checkpoint -- --nocapture
+. scripts/soak.d/build.sh
+export WARMSTART_SIGNALS="${WARMSTART_SIGNALS:-25}" WARMSTART_CALLS="${WARMSTART_CALLS:-all}" WARMSTART_RACES="${WARMSTART_RACES:-200}"
+tests checkpoint
+tests killed
+tests resume --skip kills:: --skip tiny::

@@ -1,6 +1,8 @@
 """The collector of the long tests' figures."""
+import json
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -23,6 +25,33 @@ class Figures(unittest.TestCase):
     def test_rows_are_in_order_of_their_numbers(self):
         rows = [(name, "", "", "", "ok") for name in ("B1", "A10", "A2")]
         self.assertEqual([line.split()[1] for line in soak.table(rows).splitlines()[2:]], ["A2", "A10", "B1"])
+
+    def test_figures_of_several_days_stand_in_one_document(self):
+        with tempfile.TemporaryDirectory() as folder:
+            document = pathlib.Path(folder) / "README.md"
+            document.write_text(f"# Before\n\n{soak.BEGIN}\nold\n{soak.END}\n\n# After\n")
+            first, second = [path.name for path in sorted(soak.PROGRAMS.iterdir())][:2]
+            kept = document.parent / soak.KEPT
+            kept.parent.mkdir()
+            kept.write_text(json.dumps({
+                first: {"date": "2026-01-02", "machine": "an abacus", "rows": [["A2", "calls", "7", "7", "ok"]]},
+                "gone.py": {"date": "2026-01-01", "machine": "none", "rows": [["Z9", "x", "1", "1", "ok"]]},
+            }))
+            soak.keep(document, second, [("A1", "kills | x", "1", "1", "UNDER")])
+            text = document.read_text()
+            self.assertTrue(text.startswith("# Before\n\n") and text.endswith("\n\n# After\n"), text)
+            self.assertIn(f"Measured on 2026-01-02 with an abacus: {first}.", text)
+            self.assertLess(text.index("| A1 | kills \\| x | 1 | 1 | UNDER |"), text.index("| A2 | calls | 7 | 7 | ok |"))
+            self.assertNotIn("Z9", text)
+            self.assertIn("| A12 |", text)
+            self.assertNotIn("old", text)
+            again = soak.written(text, json.loads(kept.read_text()))
+            self.assertEqual(again, text)
+
+    def test_a_document_without_its_markers_is_refused(self):
+        for text in ["", soak.BEGIN, f"{soak.END}\n{soak.BEGIN}"]:
+            with self.assertRaises(SystemExit):
+                soak.written(text, {})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-//! The dashboard's program links no libtorch.
+//! What the program is made of: no libtorch, `unsafe` in two places, nothing left in `/tmp`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::place::Place;
@@ -16,6 +18,74 @@ fn the_program_needs_no_libtorch() {
     for name in ["torch", "c10", "cuda", "stdc++"] {
         assert!(!libraries.contains(name), "{name}\n{libraries}");
     }
+    println!("FIGURE D8\tlibraries of libtorch that the dashboard's program links\t0\t0\tok");
+}
+
+/// Every Rust file below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+    entries.flat_map(of).filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+}
+
+#[test]
+fn unsafe_code_is_at_the_two_edges_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifests = ["Cargo.toml", "crates/schema/Cargo.toml", "crates/engine/Cargo.toml"].map(|path| root.join(path));
+    for manifest in manifests {
+        assert!(fs::read_to_string(&manifest).unwrap().contains("[lints]\nworkspace = true"), "{}", manifest.display());
+    }
+    assert!(fs::read_to_string(root.join("Cargo.toml")).unwrap().contains("unsafe_code = \"deny\""));
+    // The lint holds wherever it is not lifted, and it is lifted by its name.
+    let lint = ["unsafe", "code"].join("_");
+    let folders = ["src", "tests", "benches", "crates"].map(|folder| root.join(folder));
+    let lifted = folders.iter().flat_map(|folder| sources(folder));
+    let mut lifted: Vec<String> = lifted
+        .filter(|path| fs::read_to_string(path).unwrap().contains(&lint))
+        .map(|path| path.strip_prefix(root).unwrap().display().to_string())
+        .filter(|path| path != "tests/cli/install.rs")
+        .collect();
+    lifted.sort_unstable();
+    assert_eq!(lifted, ["crates/engine/src/ffi.rs", "crates/schema/src/launch.rs"]);
+    println!("FIGURE D8\tmodules with unsafe code: one a side of the two edges (libtorch's C++, the fork)\t2\t2\tok");
+}
+
+#[test]
+fn nothing_is_made_outside_the_folder_of_runs() {
+    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
+        return;
+    }
+    const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir";
+    let (place, elsewhere) = (Place::new(), tempfile::tempdir().unwrap());
+    let trace = elsewhere.path().join("trace");
+    let watched = |arguments: &[&str]| {
+        let command = place.command(arguments);
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "--seccomp-bpf", "-qq", "-A", "-e", CALLS, "-o"]).arg(&trace);
+        strace.arg(command.get_program()).args(command.get_args()).current_dir(place.folder.path());
+        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            strace.env(name, value);
+        }
+        crate::place::said(strace.env("TMPDIR", elsewhere.path()).stdin(std::process::Stdio::null()))
+    };
+    assert_eq!(watched(&["train", "lite0-freeze", "--quiet"]).code, 0);
+    assert_eq!(watched(&["compare"]).code, 0);
+    assert_eq!(watched(&["list"]).code, 0);
+    let text = fs::read_to_string(&trace).unwrap();
+    let root = place.checkpoints().display().to_string();
+    let is_making = |line: &&str| {
+        line.contains('(')
+            && !line.contains(" resumed>")
+            && !line.contains(" --- ")
+            && (!line.contains(" open") || ["O_CREAT", "O_WRONLY", "O_RDWR"].iter().any(|flag| line.contains(flag)))
+    };
+    let made: Vec<&str> = text.lines().filter(is_making).collect();
+    let outside: Vec<&&str> = made.iter().filter(|line| !line.contains(&root) && !line.contains("\"/dev/")).collect();
+    assert!(outside.is_empty() && made.len() > 20, "{outside:#?}");
+    let left: Vec<PathBuf> = fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [trace]);
+    println!("FIGURE D8\tfiles that the program makes outside the folder of runs, /tmp included\t0\t0\tok");
 }
 
 #[test]

@@ -41,8 +41,13 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let best = Best::of(folder)?;
     let file = place(output, &best)?;
     let labels = file.with_extension("labels.json");
+    let mut names = serde_json::to_vec_pretty(&best.classes)?;
+    names.push(b'\n');
+    // An export that was killed leaves the names, which are written first.
+    let is_file = labels.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    let has_labels = is_file && std::fs::read(&labels).is_ok_and(|found| found == names);
     for path in [&file, &labels] {
-        if path.symlink_metadata().is_ok() {
+        if path.symlink_metadata().is_ok() && !(has_labels && path == &labels) {
             return Err(Blame::input(
                 format!("{} is there already, and nothing is overwritten", shown(path)),
                 "move it away, or name another file with --output",
@@ -51,12 +56,14 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     }
     let load = python(&best, &file);
     let bytes = bytes(&best, &load)?;
-    let mut names = serde_json::to_vec_pretty(&best.classes)?;
-    names.push(b'\n');
-    write_new(&labels, &names)?;
+    if !has_labels {
+        write_new(&labels, &names)?;
+    }
     write_new(&file, &bytes).inspect_err(|_| {
         // Labels of nothing would be in the way of the next try; the first error is the one to report.
-        let _ = std::fs::remove_file(&labels);
+        if !has_labels {
+            let _ = std::fs::remove_file(&labels);
+        }
     })?;
     let state = &best.content.state;
     let sha256 = format!("{:x}", Sha256::digest(&bytes));

@@ -280,7 +280,7 @@ impl Trainer<'_> {
 
     /// Measures the best checkpoint on the test images, once. False when it was interrupted.
     fn test(&mut self) -> Result<bool> {
-        self.commit_best().context("saving the best checkpoint before the test")?;
+        self.settle()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, precision) = (self.batch_size(), self.precision());
         let Setup { model, test, reporter, interrupt, state, run, .. } = &mut self.setup;

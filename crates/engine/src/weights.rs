@@ -13,6 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, TensorSpec};
+use warmstart_schema::text;
 
 pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
 pub use stated::{Stated, stated};
@@ -125,7 +126,10 @@ fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &[&str], polic
         _ => format!("this file does not hold the tensors of {backbone}"),
     };
     let count = |what: &str, names: &[&str]| {
-        names.first().map(|first| format!("; {} {what}, first `{first}`", names.len())).unwrap_or_default()
+        names
+            .first()
+            .map(|first| format!("; {} {what}, first `{}`", names.len(), text::line(first, 120)))
+            .unwrap_or_default()
     };
     let (missing, extra) = (count("missing", &missing), count("unexpected", &extra));
     bail!("{problem}{missing}{extra}. Name the backbone that the file was made for, or another file")
@@ -144,7 +148,11 @@ fn check_entry(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
         "tensor `{name}`: expected F32, found {:?}; convert the file to float32 first",
         entry.dtype
     );
-    ensure!(entry.shape == expected, "tensor `{name}`: expected shape {expected:?}, found {:?}", entry.shape);
+    ensure!(
+        entry.shape == expected,
+        "tensor `{name}`: expected shape {expected:?}, found {}",
+        format::sides(&entry.shape)
+    );
     let finite = |number: &[u8]| number.try_into().is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite());
     if let Some(at) = entry.data.chunks_exact(4).position(|number| !finite(number)) {
         bail!("tensor `{name}`: number {at} is infinite or not a number; the file is damaged or its training diverged");

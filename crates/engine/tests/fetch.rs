@@ -4,10 +4,17 @@
 
 #[path = "fetch/archives.rs"]
 mod archives;
+#[path = "fetch/bombs.rs"]
+mod bombs;
 #[path = "fetch/downloads.rs"]
 mod downloads;
 #[path = "fetch/hub.rs"]
 mod hub;
+#[path = "fetch/killed.rs"]
+mod killed;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/pictures.rs"]
+mod pictures;
 #[path = "fetch/place.rs"]
 mod place;
 #[path = "fetch/server.rs"]

@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
 
-#[path = "training/kills.rs"]
-mod kills;
 #[path = "training/own_pictures.rs"]
 mod own_pictures;
 #[path = "support/pictures.rs"]

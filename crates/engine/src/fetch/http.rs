@@ -118,12 +118,7 @@ impl Client {
             if passing(&answer.headers) {
                 return Ok(answer);
             }
-            let next = join(&url, location)
-                .ok_or_else(|| Trouble::last(format!("{} redirects to an address that is none", shown(&url))))?;
-            if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                return Err(Trouble::last(format!("{} redirects to an unprotected address; refused", shown(&url))));
-            }
-            url = next;
+            url = redirected(&url, location)?;
         }
         Err(Trouble::last(format!("{} redirects more than {MAX_REDIRECTS} times", shown(&ask.url))))
     }
@@ -294,7 +289,17 @@ pub fn shown(url: &Uri) -> String {
     warmstart_schema::text::line(&format!("{}://{host}{port}{}", url.scheme_str().unwrap_or_default(), url.path()), 200)
 }
 
-/// Where a redirect leads.
+/// Where a redirect leads, unless that is nowhere, or out of what protects the exchange so far.
+fn redirected(from: &Uri, location: &str) -> Result<Uri, Trouble> {
+    let next = join(from, location)
+        .ok_or_else(|| Trouble::last(format!("{} redirects to an address that is none", shown(from))))?;
+    if from.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+        return Err(Trouble::last(format!("{} redirects to an unprotected address; refused", shown(from))));
+    }
+    Ok(next)
+}
+
+/// The address that a redirect names.
 fn join(base: &Uri, location: &str) -> Option<Uri> {
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
     let whole = if location.contains("://") {
@@ -334,6 +339,22 @@ mod tests {
         ] {
             assert_eq!(join(&base, location).map(|url| url.to_string()).as_deref(), expected, "{location}");
         }
+    }
+
+    #[test]
+    fn no_redirect_leads_from_a_protected_address_to_an_unprotected_one() {
+        let address = |url: &str| parse(url).unwrap();
+        let (hub, mirror) = (address("https://hub.example/a"), address("http://mirror.example/a"));
+        for location in ["http://hub.example/a", "http://other.example/b", "HTTP://hub.example/a"] {
+            let why = match redirected(&hub, location) {
+                Err(Trouble::Last { why }) => why,
+                other => panic!("{location}: {other:?}"),
+            };
+            assert!(why.contains("unprotected address"), "{why}");
+            assert!(redirected(&mirror, location).is_ok(), "{location}");
+        }
+        assert_eq!(redirected(&hub, "/b").unwrap(), address("https://hub.example/b"));
+        assert_eq!(redirected(&mirror, "https://hub.example/a").unwrap(), hub);
     }
 
     #[test]

@@ -59,13 +59,23 @@ impl Trainer<'_> {
         saved
     }
 
-    pub(super) fn commit_best(&mut self) -> Result<()> {
+    fn commit_best(&mut self) -> Result<()> {
         if let Some(content) = self.unsaved_best.take() {
             let saved = self.write(&content, true);
             if saved.is_err() {
                 self.unsaved_best = Some(content);
             }
             saved?;
+        }
+        Ok(())
+    }
+
+    /// At the end nothing may wait any more: what no disk has is no result.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.commit_best().context("saving the best checkpoint before the test")?;
+        if self.failed_saves > 0 {
+            self.failed_saves = MAX_FAILED_SAVES - 1;
+            self.save(false).context("saving the last checkpoint before the test")?;
         }
         Ok(())
     }

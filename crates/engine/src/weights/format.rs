@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+use warmstart_schema::text;
 
 use crate::model;
 
 /// ResNet-50's header takes 30 KB.
 const MAX_HEADER_BYTES: usize = 1 << 20;
 const METADATA: &str = "__metadata__";
+/// Characters of a tensor's name that are shown: a file may have any.
+const NAME: usize = 120;
 
 /// The format's number formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +104,7 @@ impl<'de> Deserialize<'de> for Header {
                 let (mut entries, mut names) = (Vec::new(), std::collections::HashSet::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if !names.insert(name.clone()) {
+                        let name = text::line(&name, NAME);
                         return Err(A::Error::custom(format_args!("tensor `{name}` is described twice")));
                     }
                     if name == METADATA {
@@ -124,25 +128,36 @@ pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
     let length = usize::try_from(u64::from_le_bytes(*length)).context(NOT)?;
     ensure!(length <= MAX_HEADER_BYTES, "{NOT}: its header would take {length} bytes, the limit is {MAX_HEADER_BYTES}");
     let (header, data) = rest.split_at_checked(length).context(NOT)?;
-    let Header(mut described) = serde_json::from_slice(header).context("the safetensors header is damaged")?;
+    // What serde quotes may be the whole header.
+    let damaged = |error: serde_json::Error| {
+        anyhow!("the safetensors header is damaged: {}", text::line(&error.to_string(), 300))
+    };
+    let Header(mut described) = serde_json::from_slice(header).map_err(damaged)?;
     described.sort_by_key(|(_, tensor)| tensor.data_offsets);
     let mut entries = Entries::new();
     let mut at = 0_u64;
     for (name, Described { dtype, shape, data_offsets: (begin, end) }) in described {
-        ensure!(begin == at, "tensor `{name}`: its bytes begin at {begin}, expected {at}: a gap or an overlap");
+        let shown = text::line(&name, NAME);
+        ensure!(begin == at, "tensor `{shown}`: its bytes begin at {begin}, expected {at}: a gap or an overlap");
         let numbers = shape.iter().try_fold(1_u64, |n, &side| n.checked_mul(u64::try_from(side).ok()?));
         let size = numbers.and_then(|n| n.checked_mul(dtype.bytes()));
         ensure!(
             size.is_some_and(|size| begin.checked_add(size) == Some(end)),
-            "tensor `{name}`: {dtype:?} {shape:?} does not take the bytes {begin} to {end}"
+            "tensor `{shown}`: {dtype:?} {} does not take the bytes {begin} to {end}",
+            sides(&shape)
         );
         let slice = data.get(usize::try_from(begin)?..usize::try_from(end)?);
-        let data = slice.with_context(|| format!("tensor `{name}` ends at byte {end} of {}: {NOT}", data.len()))?;
+        let data = slice.with_context(|| format!("tensor `{shown}` ends at byte {end} of {}: {NOT}", data.len()))?;
         at = end;
         entries.insert(name, Entry { dtype, shape, data });
     }
     ensure!(at == data.len() as u64, "{} bytes follow the last tensor: the file is damaged", data.len() as u64 - at);
     Ok(entries)
+}
+
+/// A shape for messages: a file may claim any number of sides.
+pub(super) fn sides(shape: &[i64]) -> String {
+    text::line(&format!("{shape:?}"), NAME)
 }
 
 /// The texts that a file says about itself, by their keys; of a damaged file, none.

@@ -7,8 +7,23 @@ use warmstart_engine::failure::Blame;
 
 use crate::place::{Place, entry, gzip, noise, published, read, sources, tiny};
 
+/// Entries that no archive of a dataset needs: kind, name, target of a link, and a word of what is said of them.
+pub const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
+    (EntryType::Regular, "../evil", None, "leads out of its folder"),
+    (EntryType::Regular, "tiny/../../evil", None, "leads out of its folder"),
+    (EntryType::Regular, "/tmp/evil", None, "leads out of its folder"),
+    (EntryType::Directory, "../evil", None, "leads out of its folder"),
+    (EntryType::Symlink, "tiny/train.bin", Some("/etc/passwd"), "Symlink"),
+    (EntryType::Symlink, "tiny", Some("/tmp"), "Symlink"),
+    (EntryType::Link, "tiny/test.bin", Some("/etc/passwd"), "Link"),
+    (EntryType::Char, "tiny/device", None, "Char"),
+    (EntryType::Block, "tiny/device", None, "Block"),
+    (EntryType::Fifo, "tiny/pipe", None, "Fifo"),
+    (EntryType::GNUSparse, "tiny/train.bin", None, ""),
+];
+
 /// Unpacks an archive whose hash is in order; whatever it is, nothing may be left of a refused one.
-fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
+pub fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
     let mut place = Place::new();
     let local = place.folder.path().join("tiny.tar.gz");
     std::fs::write(&local, archive).unwrap();
@@ -23,7 +38,7 @@ fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
 }
 
 /// The made-up dataset, with one more entry before its files.
-fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8> {
+pub fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     entry(&mut tar, kind, name, bytes, link);
     for (file, length, seed) in [("tiny/train.bin", 300_000, 1), ("tiny/test.bin", 70_000, 2)] {
@@ -34,19 +49,7 @@ fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8
 
 #[test]
 fn only_plain_entries_within_the_folder_are_believed() {
-    for (kind, name, link, sign) in [
-        (EntryType::Regular, "../evil", None, "leads out of its folder"),
-        (EntryType::Regular, "tiny/../../evil", None, "leads out of its folder"),
-        (EntryType::Regular, "/tmp/evil", None, "leads out of its folder"),
-        (EntryType::Directory, "../evil", None, "leads out of its folder"),
-        (EntryType::Symlink, "tiny/train.bin", Some("/etc/passwd"), "Symlink"),
-        (EntryType::Symlink, "tiny", Some("/tmp"), "Symlink"),
-        (EntryType::Link, "tiny/test.bin", Some("/etc/passwd"), "Link"),
-        (EntryType::Char, "tiny/device", None, "Char"),
-        (EntryType::Block, "tiny/device", None, "Block"),
-        (EntryType::Fifo, "tiny/pipe", None, "Fifo"),
-        (EntryType::GNUSparse, "tiny/train.bin", None, ""),
-    ] {
+    for (kind, name, link, sign) in HOSTILE {
         let error = unpack(&with(kind, name, b"", link)).unwrap_err();
         assert!(error.contains("the archive is refused") && error.contains(sign), "{name}: {error}");
     }

@@ -21,7 +21,7 @@ use crate::support::{self, events, finish, log, new_run, state, wait_for};
 const IMAGENET: [&str; 3] = ["model.backbone=efficientnet_b0", "model.weights=imagenet", "train.epochs=1"];
 
 /// Weights as the hub would have them: a whole backbone, from random numbers.
-fn backbone() -> Vec<u8> {
+pub fn backbone() -> Vec<u8> {
     let experiment = experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
     let model = Model::new(&initial::model_spec(&experiment, 10, 18), 1, tch::Device::Cpu).unwrap();
     let tensors = model.tensors().iter().filter(|named| !named.name.starts_with("head."));
@@ -52,14 +52,14 @@ fn worker(run: &RunDir, server: &Server) -> Command {
     command
 }
 
-fn online<'a>(command: &'a mut Command, server: &Server, folder: &Path) -> &'a mut Command {
+pub fn online<'a>(command: &'a mut Command, server: &Server, folder: &Path) -> &'a mut Command {
     command.env_remove("HF_HUB_OFFLINE").env("NO_PROXY", "127.0.0.1,localhost");
     command.env("HF_ENDPOINT", server.url()).env("WARMSTART_MIRROR", server.url());
     command.env("XDG_CACHE_HOME", folder.join("cache"))
 }
 
 /// All files below a run's cache that are more than locks.
-fn left(folder: &Path) -> Vec<std::path::PathBuf> {
+pub fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut left = Vec::new();
     let mut folders = vec![folder.join("cache")];
     while let Some(folder) = folders.pop() {

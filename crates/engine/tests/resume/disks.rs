@@ -1,10 +1,6 @@
-//! A3 on real disks: a file system that is full, a limit on the size of files. And A2 with the whole worker: killed at calls
-//! that touch its run. `WARMSTART_CALLS` says at how many (8; the soak test asks for all).
+//! A3 on real disks: a file system that is full, a limit on the size of files.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Command;
 
 use warmstart_schema::checkpoint;
@@ -14,12 +10,12 @@ use warmstart_schema::state::Outcome;
 use warmstart_schema::storage::Disk;
 
 use super::support::{command, finish, log, state};
-use super::tiny::{new_run, result, root};
+use super::tiny::{like, new_run, result};
 
-const SHORT: [&str; 2] = ["train.epochs=2", "train.early_stopping=null"];
+pub const SHORT: [&str; 2] = ["train.epochs=2", "train.early_stopping=null"];
 
 /// Nothing half-written lies under a name that a reader would take.
-fn assert_whole(run: &RunDir) {
+pub fn assert_whole(run: &RunDir) {
     for step in checkpoint::steps(&Disk, run).unwrap() {
         checkpoint::read(&Disk, &run.checkpoint(step)).unwrap();
     }
@@ -46,14 +42,8 @@ fn a_limit_on_the_size_of_files_ends_the_run_with_its_reason_and_loses_nothing()
     limited.args(["-c", "ulimit -f 2000; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_warmstart-worker"));
     let worker = command(&run);
     limited.args(worker.get_args());
-    for (name, value) in worker.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    let log_file = fs::File::create(run.worker_log()).unwrap();
-    let status = limited.stdout(log_file.try_clone().unwrap()).stderr(log_file).status().unwrap();
+    like(&mut limited, &worker, &run);
+    let status = limited.status().unwrap();
     assert_eq!(status.code(), Some(1), "{status:?}: {}", log(&run));
     assert_failed_for_the_disk(&run, &["checkpoint", "File too large"]);
     assert_whole(&run);
@@ -121,84 +111,4 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
     println!(
         "FIGURE A3\treal disk of 2 MB, full and nearly: reason told, nothing half-written, goes on with room\t3 of 3\tall\tok"
     );
-}
-
-/// Calls that change a file system. Writes come in numbers that depend on time; where a kill lands among them does not matter.
-const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir";
-
-/// The calls of a worker that touch its run: each by name and by its number among those of its name.
-fn calls(run: &RunDir, trace: &Path) -> Vec<(String, usize)> {
-    let status = traced(run, &[&format!("trace={CALLS}")], Some(trace)).status().unwrap();
-    assert!(status.success(), "{}", log(run));
-    let (text, path) = (fs::read_to_string(trace).unwrap(), run.path().to_str().unwrap().to_owned());
-    let mut numbers: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut points = Vec::new();
-    let mut main = None;
-    for line in text.lines() {
-        let Some((pid, rest)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = rest.trim_start().split_once('(') else { continue };
-        let main = main.get_or_insert_with(|| pid.to_owned());
-        let number = numbers.entry((pid.to_owned(), name.to_owned())).or_default();
-        *number += 1;
-        let changes = name != "openat" || arguments.contains("O_CREAT");
-        if pid == main && changes && arguments.contains(&path) {
-            points.push((name.to_owned(), *number));
-        }
-    }
-    points
-}
-
-/// The worker under strace with these expressions.
-fn traced(run: &RunDir, expressions: &[&str], output: Option<&Path>) -> Command {
-    let worker = command(run);
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-qq", "-o"]).arg(output.unwrap_or(Path::new("/dev/null")));
-    for expression in expressions {
-        strace.args(["-e", expression]);
-    }
-    strace.arg(env!("CARGO_BIN_EXE_warmstart-worker")).args(worker.get_args());
-    for (name, value) in worker.get_envs() {
-        match value {
-            Some(value) => strace.env(name, value),
-            None => strace.env_remove(name),
-        };
-    }
-    let log = fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
-    strace.stdout(log.try_clone().unwrap()).stderr(log);
-    strace
-}
-
-#[test]
-fn a_worker_killed_at_any_call_that_touches_its_run_goes_on_to_the_same_bits() {
-    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
-        return;
-    }
-    let root = root();
-    let whole = new_run(root.path(), &SHORT);
-    let points = calls(&whole, &root.path().join("trace"));
-    let expected = result(&whole).unwrap().last;
-    let wanted = std::env::var("WARMSTART_CALLS").map_or(8, |calls| calls.parse().unwrap_or(usize::MAX));
-    let every = points.len().div_ceil(wanted.max(1)).max(1);
-    let mut hit = 0;
-    // From the end, so that the run's last words are among few.
-    for (name, number) in points.iter().rev().step_by(every) {
-        let run = new_run(root.path(), &SHORT);
-        let inject = format!("inject={name}:signal=SIGKILL:when={number}");
-        let status = traced(&run, &[&format!("trace={name}"), &inject], None).status().unwrap();
-        let killed = status.signal() == Some(9) || status.code() == Some(137);
-        assert!(killed || status.success(), "{name} {number}: {status:?}: {}", log(&run));
-        hit += usize::from(killed);
-        assert_whole(&run);
-        assert!(finish(&run), "{name} {number}: {}", log(&run));
-        let last = result(&run).map(|result| result.last);
-        assert!(last.is_none_or(|last| last == expected), "{name} {number}: {}", log(&run));
-        fs::remove_dir_all(run.path()).unwrap();
-    }
-    println!(
-        "FIGURE A2\tkills of a whole worker at calls on its run, all taken up to the same bits (of {} calls)\t{hit}\t{}\tok",
-        points.len(),
-        wanted.min(60)
-    );
-    assert!(hit * 2 > points.len().min(wanted), "only {hit} kills hit");
 }

@@ -1,6 +1,7 @@
 //! The smallest training that has all there is: dropout, batch normalization, augmentation, accumulated gradients.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::RunState;
 use warmstart_schema::storage::Disk;
 
-use super::support::state;
+use super::support::{command, state};
 
 /// 20 training images in batches of 4, two to a step: three steps an epoch, the last of one batch. Patience ends it after three
 /// of four epochs, for nothing improves by 100.
@@ -30,6 +31,9 @@ train:
   optimizer: { name: adam, learning_rate: 0.01 }
   early_stopping: { monitor: val_loss, patience: 2, min_delta: 100 }
 ";
+
+/// Names the run that a process, which a test started, is to carry out.
+const RUN: &str = "WARMSTART_TINY_RUN";
 
 /// Seeds and threads belong to the process: one training at a time.
 static TRAINING: Mutex<()> = Mutex::new(());
@@ -53,6 +57,40 @@ pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
 /// Carries a run out in this process, telling every step.
 pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
     worker::run(run.path(), Manner { stop_after: None, progress_every: Duration::ZERO }, interrupt)
+}
+
+/// A process that carries a run out with one thread and tells every step, as the worker does not. It begins as the worker begins.
+pub fn teller(run: &RunDir) -> Command {
+    let worker = command(run);
+    let mut teller = Command::new(std::env::current_exe().unwrap());
+    teller.args(["--exact", "tiny::what_tells_every_step_ends_well", "--nocapture", "--test-threads=1"]);
+    like(&mut teller, &worker, run);
+    teller.env(RUN, run.path()).env("OMP_NUM_THREADS", "1");
+    teller
+}
+
+/// Gives a process a worker's environment, and the run's log.
+pub fn like(process: &mut Command, worker: &Command, run: &RunDir) {
+    for (name, value) in worker.get_envs() {
+        match value {
+            Some(value) => process.env(name, value),
+            None => process.env_remove(name),
+        };
+    }
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
+    process.stdin(std::process::Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+}
+
+#[test]
+fn what_tells_every_step_ends_well() {
+    if let Some(folder) = std::env::var_os(RUN) {
+        assert!(train(&RunDir::new(folder), &Interrupt::listen().unwrap()).unwrap());
+    }
+}
+
+/// A number from the environment, or what CI can afford.
+pub fn wanted(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |number| number.parse().unwrap_or(usize::MAX))
 }
 
 /// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.

@@ -16,8 +16,11 @@ use self::locate::{duplicate, locate, locate_keys, place_of};
 use super::{Experiment, validate};
 use crate::text;
 
-/// Larger files are not experiments.
-const MAX_BYTES: u64 = 1 << 20;
+/// Longer texts are not experiments.
+const MAX_BYTES: usize = 1 << 20;
+/// Characters of a line that are shown with a problem.
+const EXCERPT: usize = 160;
+const A_PAGE: &str = "an experiment file is a page of YAML";
 
 /// One thing wrong with an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,9 @@ impl Problem {
 
     fn at(mut self, at: Option<(usize, usize)>, source: &str) -> Self {
         self.at = at;
-        self.excerpt = at.and_then(|(line, _)| source.lines().nth(line - 1)).map(printable);
+        // Further to the right there is nothing to point at.
+        let shown = at.filter(|(_, column)| *column <= EXCERPT);
+        self.excerpt = shown.and_then(|(line, _)| source.lines().nth(line - 1)).map(printable);
         self
     }
 
@@ -93,7 +98,7 @@ impl std::error::Error for Problem {}
 
 /// Control characters would move the cursor of whoever reads the excerpt; each becomes a space so that columns stay true.
 fn printable(source: &str) -> String {
-    source.chars().take(160).map(|c| if text::line(&c.to_string(), 1).is_empty() { ' ' } else { c }).collect()
+    source.chars().take(EXCERPT).map(|c| if text::line(&c.to_string(), 1).is_empty() { ' ' } else { c }).collect()
 }
 
 /// Reads and parses a file.
@@ -105,12 +110,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
         Ok(meta) if !meta.is_file() => {
             return fail("is not a file; expected a YAML file".to_owned(), "name the file itself");
         }
-        Ok(meta) if meta.len() > MAX_BYTES => {
-            return fail(
-                format!("has {} bytes; expected at most {MAX_BYTES}", meta.len()),
-                "an experiment file is a page of YAML",
-            );
-        }
+        Ok(meta) if meta.len() > MAX_BYTES as u64 => return fail(too_long(meta.len()), A_PAGE),
         Ok(_) => {}
     }
     match std::fs::read(path) {
@@ -120,6 +120,10 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
         },
         Err(error) => fail(format!("cannot be read: {error}"), "check the path and its permissions"),
     }
+}
+
+fn too_long(bytes: impl fmt::Display) -> String {
+    format!("has {bytes} bytes; expected at most {MAX_BYTES}")
 }
 
 /// The problem of a file that is UTF-8 only up to here.
@@ -156,9 +160,17 @@ pub fn read_strict<T: DeserializeOwned>(source: &str, file: &str) -> Result<T, V
     read.map_err(|error| vec![explain(&error, source, file)])
 }
 
-/// What must not reach the YAML parser: characters that it refuses without a place, or counts as ends of lines where
-/// editors do not; and nesting, over which it takes minutes.
+/// What must not reach the YAML parser: texts of which it makes many times their length; characters that it refuses without a place,
+/// or counts as ends of lines where editors do not; and nesting, over which it takes minutes.
 fn unreadable(source: &str, file: &str) -> Option<Problem> {
+    if source.len() > MAX_BYTES {
+        let problem = Problem::new(file, too_long(source.len()));
+        return Some(
+            problem
+                .at(Some(place_of(source, source.floor_char_boundary(MAX_BYTES))), source)
+                .help(Some(A_PAGE.to_owned())),
+        );
+    }
     let is_break = |offset: usize| source[offset..].starts_with("\r\n");
     let is_odd = |(offset, c): &(usize, char)| match c {
         '\n' | '\t' => false,
@@ -171,8 +183,7 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
         return Some(problem.at(Some(place_of(source, offset)), source).help(Some("remove it".to_owned())));
     }
     let (offset, message) = excess(source)?;
-    let help = "an experiment file is a page of YAML".to_owned();
-    Some(Problem::new(file, message).at(Some(place_of(source, offset)), source).help(Some(help)))
+    Some(Problem::new(file, message).at(Some(place_of(source, offset)), source).help(Some(A_PAGE.to_owned())))
 }
 
 /// Parses with `field.path=value` changes applied to the YAML before it is understood, as `--set` gives them.
@@ -181,7 +192,11 @@ pub fn parse_with(source: &str, file: &str, overrides: &[String]) -> Result<Expe
     if overrides.is_empty() {
         return plain;
     }
-    let mut document: Value = match serde_yaml::from_str(source.strip_prefix('\u{feff}').unwrap_or(source)) {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    if plain.is_err() && unreadable(source, file).is_some() {
+        return plain;
+    }
+    let mut document: Value = match serde_yaml::from_str(source) {
         Ok(document) => document,
         Err(_) => return plain,
     };

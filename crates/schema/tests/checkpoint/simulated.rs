@@ -42,6 +42,8 @@ struct State {
     durable: Vec<Node>,
     pending: Vec<Pending>,
     calls: usize,
+    /// What was read, in that order.
+    reads: Vec<PathBuf>,
     syncs: Vec<String>,
     mark: usize,
 }
@@ -105,6 +107,12 @@ pub struct Fault {
 impl Fault {
     /// No error: a write changes what it is given.
     pub const SILENT: i32 = 0;
+    /// No error: a write takes half of what it is given.
+    pub const SHORT: i32 = -1;
+
+    fn hits(&self, call: usize) -> bool {
+        call == self.call || (self.persistent && call > self.call)
+    }
 }
 
 impl Simulated {
@@ -193,17 +201,19 @@ impl Simulated {
             state.calls
         };
         match self.fault.get() {
-            Some(fault) if fault.errno == Fault::SILENT => Ok(()),
-            Some(fault) if call == fault.call || (fault.persistent && call > fault.call) => {
-                Err(io::Error::from_raw_os_error(fault.errno))
-            }
+            Some(fault) if fault.errno > 0 && fault.hits(call) => Err(io::Error::from_raw_os_error(fault.errno)),
             _ => Ok(()),
         }
     }
 
-    /// Whether the call at hand writes something else than it was given, and says nothing.
-    fn lies(&self) -> bool {
-        self.fault.get().is_some_and(|fault| fault.errno == Fault::SILENT && fault.call == self.calls())
+    /// Whether the call at hand is to do this, which is no error.
+    fn does(&self, errno: i32) -> bool {
+        self.fault.get().is_some_and(|fault| fault.errno == errno && fault.hits(self.calls()))
+    }
+
+    /// How many files below a folder were read.
+    pub fn reads_below(&self, folder: &Path) -> usize {
+        self.state.borrow().reads.iter().filter(|path| path.starts_with(folder)).count()
     }
 
     fn changing(&self) -> io::Result<()> {
@@ -311,9 +321,14 @@ pub struct SimulatedFile {
 impl Write for SimulatedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let failed = self.disk.changing();
-        // A disk that fills up takes a part first.
-        let taken = if failed.is_err() { bytes.len() / 2 } else { bytes.len() };
-        let lies = self.disk.lies();
+        let (lies, is_short) = (self.disk.does(Fault::SILENT), self.disk.does(Fault::SHORT));
+        let taken = match &failed {
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            // A disk that fills up takes a part first.
+            Err(_) => bytes.len() / 2,
+            Ok(()) if is_short => bytes.len().div_ceil(2),
+            Ok(()) => bytes.len(),
+        };
         let mut state = self.disk.state.borrow_mut();
         let Node::File(content) = &mut state.live[self.inode] else { panic!("not a file") };
         content.extend_from_slice(&bytes[..taken]);
@@ -409,7 +424,9 @@ impl Storage for Simulated {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.call()?;
-        match &self.state.borrow().live[self.require(path)?] {
+        let inode = self.require(path)?;
+        self.state.borrow_mut().reads.push(path.to_path_buf());
+        match &self.state.borrow().live[inode] {
             Node::File(content) => Ok(content.clone()),
             Node::Folder(_) => Err(ErrorKind::IsADirectory.into()),
         }
