@@ -52,11 +52,11 @@ fn unsafe_code_is_at_the_two_edges_alone() {
 
 #[test]
 fn nothing_is_made_outside_the_folder_of_runs() {
+    const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir";
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
         return;
     }
-    const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir";
     let (place, elsewhere) = (Place::new(), tempfile::tempdir().unwrap());
     let trace = elsewhere.path().join("trace");
     let watched = |arguments: &[&str]| {

@@ -12,6 +12,8 @@ mod downloads;
 mod hub;
 #[path = "fetch/killed.rs"]
 mod killed;
+#[path = "support/memory.rs"]
+mod memory;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/pictures.rs"]
 mod pictures;

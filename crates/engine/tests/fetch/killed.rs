@@ -72,8 +72,10 @@ fn a_download_killed_again_and_again_is_taken_up_and_proven() {
         server.seen().iter().filter(|seen| seen.method == "GET").map(|seen| seen.from().unwrap_or(0)).collect();
     assert!(asked.is_sorted(), "what was here was fetched again: {asked:?}");
     let again = asked.iter().filter(|from| **from == 0).count();
+    let target = if std::env::var_os("WARMSTART_DOWNLOAD_KILLS").is_some() { 50 } else { 12 };
+    let verdict = if kills >= target { "ok" } else { "UNDER" };
     println!(
-        "FIGURE D7\tkills of a download of {:.0} MB, taken up each time ({again} began at 0), then proven\t{kills}\t50\tok",
+        "FIGURE D7\tkills of a download of {:.0} MB, taken up each time ({again} began at 0), then proven\t{kills}\t{target}\t{verdict}",
         size as f64 / 1e6
     );
 }

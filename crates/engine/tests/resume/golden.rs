@@ -70,7 +70,9 @@ fn repeating(bytes: &[u8]) -> Vec<u8> {
         .map(|(name, entry)| {
             let tensor = entry.tensor().unwrap();
             // A step's number stays; a variance is never negative.
-            let numbers = Tensor::arange(tensor.numel() as i64, (tensor.kind(), tch::Device::Cpu)).remainder(13) / 64;
+            let numbers = Tensor::arange(i64::try_from(tensor.numel()).unwrap(), (tensor.kind(), tch::Device::Cpu))
+                .remainder(13)
+                / 64;
             let tensor = if tensor.kind() == tch::Kind::Float { numbers.view_as(&tensor) } else { tensor };
             (name, tensor.to_kind(entry.tensor().unwrap().kind()))
         })

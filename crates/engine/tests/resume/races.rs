@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use warmstart_schema::event::Event;
 
 use super::support::{command, events, log};
-use super::tiny::{new_run, wanted};
+use super::tiny::{new_run, verdict, wanted};
 
 const RACES: usize = 200;
 
@@ -68,7 +68,8 @@ fn of_two_that_take_a_run_at_once_one_gets_it() {
             });
         }
     });
+    let asked = verdict("WARMSTART_RACES", whole, [4, 200]).replace('\t', ")\t");
     println!(
-        "FIGURE A8\traces of two for one run ({whole} between whole workers): one starts, the other says why not\t{RACES}\t200\tok"
+        "FIGURE A8\traces of two for one run (in brackets: between whole workers): one starts, the other says why not\t{RACES} ({whole})\t200 ({asked}"
     );
 }

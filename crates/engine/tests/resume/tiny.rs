@@ -93,6 +93,12 @@ pub fn wanted(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |number| number.parse().unwrap_or(usize::MAX))
 }
 
+/// The figure's target and verdict: what the soak test must reach where that is what runs, else what CI must.
+pub fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
+    let target = if std::env::var_os(name).is_some() { soak } else { ci };
+    format!("{target}\t{}", if reached >= target { "ok" } else { "UNDER" })
+}
+
 /// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.
 #[derive(Debug, PartialEq)]
 pub struct Result {

@@ -18,8 +18,9 @@ const MAX_FILE: u64 = 128 << 20;
 const MAX_SIDE: u32 = 30_000;
 /// More pixels are refused: every decoder thread may hold as many.
 const MAX_PIXELS: u64 = 100_000_000;
-/// Bytes that a decoder may take.
+/// Bytes that a decoder may take, and those of a PNG's colour profile.
 const MAX_MEMORY: u64 = 512 << 20;
+const MAX_PROFILE: u64 = 32 << 20;
 
 /// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row. The largest square around its centre is
 /// resized, which is to resize the shorter side and crop the longer one.
@@ -50,7 +51,8 @@ fn decode(bytes: &[u8], side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Res
         _ => bail!("is neither PNG, JPEG nor WebP"),
     }
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_MEMORY);
+    // For PNG's decoder that is what it may unpack beside the picture: a colour profile may claim gigabytes.
+    limits.max_alloc = Some(if reader.format() == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
