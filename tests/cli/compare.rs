@@ -125,7 +125,10 @@ fn markdown_keeps_its_columns() {
     }
     assert!(text.contains(r"=1+1 \| a\_b &amp; &lt;i\>") && text.contains("| published † |  |  | 808.67 |"), "{text}");
     assert!(text.contains(r"† published: the \| study") && text.contains("**0.4500**"), "{text}");
-    assert!(text.contains("| 0.0695 ‡ |") && text.contains("‡ surely a slip"), "the doubtful cell has its footnote: {text}");
+    assert!(
+        text.contains("| 0.0695 ‡ |") && text.contains("‡ surely a slip"),
+        "the doubtful cell has its footnote: {text}"
+    );
 }
 
 #[test]
@@ -166,7 +169,9 @@ fn html_shows_names_as_they_are() {
 fn the_terminals_table_marks_the_best_and_the_published() {
     let text = place().say(&["compare", "--all"]).out;
     assert!(
-        text.contains("0.4500*") && text.contains("published †") && text.contains(" † published: the | study\n ‡ surely")
+        text.contains("0.4500*")
+            && text.contains("published †")
+            && text.contains(" † published: the | study\n ‡ surely")
     );
     assert!(text.contains(" 0.0695‡ "), "digits stand below each other: {text}");
     let unfinished = text.lines().find(|line| line.contains("cccc")).unwrap();
