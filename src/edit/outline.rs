@@ -22,7 +22,7 @@ pub struct Field {
     pub is_required: bool,
 }
 
-/// Every field, sections in the order of a file.
+/// Every field that holds one value, and no list, sections in the order of a file.
 pub fn fields() -> Vec<Field> {
     let schema = json_schema();
     let mut fields = Vec::new();
@@ -41,6 +41,9 @@ fn collect(schema: &Value, object: &Value, above: &str, is_required: bool, field
         let is_required = is_required && required.contains(&name.as_str());
         if target.get("properties").is_some() {
             collect(schema, target, &path, is_required, fields);
+            continue;
+        }
+        if target.get("type").and_then(Value::as_str) == Some("array") {
             continue;
         }
         let about = [property, target].into_iter().find_map(|schema| schema.get("description")?.as_str());

@@ -26,7 +26,7 @@ fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str)
     let command = editor(folder, script);
     let all: Vec<(&str, &str)> = variables.iter().copied().chain([("EDITOR", &*command)]).collect();
     let mut pty = Pty::open(folder, 120, 30, &all);
-    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\r");
     pty.sees(&["experiment: 4-lite0"]);
     pty.press("e");
@@ -44,12 +44,12 @@ fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
     pty.sees(&["isig icanon echo"]);
     pty.resize(100, 30);
     pty.press("jq hello\r");
-    pty.sees(&["4-lite0-freeze.yaml is valid", "q quit"]);
+    pty.sees(&["4-lite0-freeze.yaml is valid", "? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
     assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "jq hello\n", "its keys are its own");
     assert!(fs::read_to_string(file(&folder)).unwrap().contains("epochs: 7"));
     let last = pty.screen().rows(0, 100).nth(29).unwrap();
-    assert!(last.contains("q quit"), "drawn at the new size");
+    assert!(last.contains("? help"), "drawn at the new size");
     pty.press("q");
     assert!(pty.ends().success());
     pty.is_restored();
@@ -71,7 +71,7 @@ fn an_interrupt_in_the_editor_is_not_the_dashboards() {
     let folder = scratch();
     let mut pty = editing(&folder, &[], "");
     pty.press("\x03");
-    pty.sees(&["the editor was ended by SIGINT", "q quit"]);
+    pty.sees(&["the editor was ended by SIGINT", "? help"]);
     pty.press("q");
     assert!(pty.ends().success());
     pty.is_restored();
@@ -88,7 +88,7 @@ fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
     });
     pty.signal_group("CONT");
     pty.press("again\r");
-    pty.sees(&["is valid", "q quit"]);
+    pty.sees(&["is valid", "? help"]);
     assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "again\n");
     pty.press("q");
     pty.ends();
@@ -99,9 +99,9 @@ fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
 fn an_editor_that_is_missing_is_named() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 120, 24, &[("VISUAL", "/nowhere/ed --wait")]);
-    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("e");
-    pty.sees(&["the editor `/nowhere/ed` cannot be started", "EDITOR or VISUAL", "q quit"]);
+    pty.sees(&["the editor `/nowhere/ed` cannot be started", "EDITOR or VISUAL", "? help"]);
     assert!(pty.screen().alternate_screen());
     pty.press("q");
     pty.ends();
@@ -112,7 +112,7 @@ fn an_editor_that_is_missing_is_named() {
 fn one_changed_field_becomes_a_file_that_is_selected() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 100, 30, &[]);
-    pty.sees(&["Lite0, freeze", "q quit"]);
+    pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\rC");
     pty.sees(&["change a field of Lite0, freeze"]);
     pty.press("learning_rate\r\x153e-4");
@@ -157,7 +157,7 @@ fn wrong_settings_are_told_and_the_defaults_used() {
     let folder = scratch();
     settings(&folder, "keys:\n  run.stpo: x\n");
     let mut pty = Pty::open(&folder, 200, 24, &[]);
-    pty.sees(&["the defaults are used:", "config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "q quit"]);
+    pty.sees(&["the defaults are used:", "config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "? help"]);
     pty.press("q");
     assert!(pty.ends().success());
 }
