@@ -85,6 +85,7 @@ reference:
   train_loss: 1.5
   val_loss: 1.5
   test_acc: 0.5
+  doubtful: [val_loss]
   note: none
 ";
 /// Of these any number that is finite and not negative makes sense.
