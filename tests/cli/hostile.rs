@@ -64,7 +64,6 @@ fn is_aligned(out: &str, title: &str) {
 }
 
 #[test]
-#[ignore = "its last mending has not been run yet"]
 fn lists_are_text_in_columns() {
     let strings = strings(how_many());
     // No terminal has so many rows as the parser is asked for in one go.
@@ -87,7 +86,6 @@ fn lists_are_text_in_columns() {
 }
 
 #[test]
-#[ignore = "its last mending has not been run yet"]
 fn every_format_of_the_comparison_holds_its_cells_together() {
     let strings = strings(how_many());
     for part in strings.chunks(1000) {

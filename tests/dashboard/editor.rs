@@ -141,7 +141,7 @@ fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered()
     let folder = scratch();
     settings(&folder, "keys: { quit: [Q, ctrl-c], filter: f }\ncolumns: [seed]\n");
     let mut pty = Pty::open(&folder, 80, 24, &[]);
-    pty.sees(&["seed", "Q quit"]);
+    pty.sees(&["seed", "? help"]);
     pty.press("f4-lite0\r");
     pty.sees(&["experiment: 4-lite0"]);
     pty.press("qv");

@@ -64,7 +64,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     Queue::new(&checkpoints).set_slots(4).unwrap();
     let ticks = [("STAND_IN", "ticks")];
     let mut pty = Pty::open(&folders, 100, 30, &ticks);
-    pty.sees(&["q quit", "Lite0, freeze"]);
+    pty.sees(&["? help", "Lite0, freeze"]);
     pty.press("ay");
     wait("four runs to train", || training(&pty) == 4);
     let runs: Vec<RunDir> = launched(&checkpoints).into_iter().filter(|run| state(run).attempt.is_some()).collect();
@@ -140,7 +140,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     let checkpoints = folders.path().join("checkpoints");
     let slow = [("STAND_IN", "slow")];
     let [mut one, mut other] = [(); 2].map(|()| Pty::open(&folders, 100, 30, &slow));
-    one.sees(&["q quit", "Lite0, freeze"]);
+    one.sees(&["? help", "Lite0, freeze"]);
     one.press("ay");
     other.sees(&["training", "queued"]);
     for pty in [&mut one, &mut other] {
@@ -209,7 +209,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     let folders = scratch();
     let checkpoints = folders.path().join("checkpoints");
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "fail")]);
-    pty.sees(&["q quit"]);
+    pty.sees(&["? help"]);
     pty.press("/original\r");
     pty.sees(&["experiment: original"]);
     pty.press("r");

@@ -14,7 +14,7 @@ fn lags(times: u32) -> Vec<Duration> {
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
     let _lock = run.lock().unwrap().unwrap();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["q quit"]);
+    pty.sees(&["? help"]);
     let mut log = fs::OpenOptions::new().append(true).open(run.events()).unwrap();
     let mut lags = Vec::new();
     for number in 0..times {

@@ -89,8 +89,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots
         _ => false,
     };
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
-    // The last word needs no space behind it.
-    while width(&shown) > usize::from(area.width) + 1 {
+    while width(&shown) > usize::from(area.width) {
         // The help has them all.
         let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
         let quit = shown.iter().position(is_quit);

@@ -140,7 +140,7 @@ fn as_read<T: serde::Serialize + serde::de::DeserializeOwned>(said: &T) -> T {
 }
 
 #[test]
-#[ignore = "its last mending has not been run yet"]
+#[ignore = "in an emulator without shaping a conjunct of Devanagari takes a column more than was drawn"]
 fn runs() {
     let strings = strings(TEXTS);
     let mut frames = 0;
@@ -174,7 +174,7 @@ fn runs() {
 }
 
 #[test]
-#[ignore = "its last mending has not been run yet"]
+#[ignore = "in an emulator without shaping a conjunct of Devanagari takes a column more than was drawn"]
 fn files() {
     let strings = strings(TEXTS);
     for first in (0..TEXTS).step_by(RUNS) {
@@ -202,7 +202,7 @@ fn files() {
 }
 
 #[test]
-#[ignore = "its last mending has not been run yet"]
+#[ignore = "in an emulator without shaping a conjunct of Devanagari takes a column more than was drawn"]
 fn what_workers_and_drivers_say() {
     let strings = strings(TEXTS);
     let mut line = Line::new(80, 24);

@@ -27,10 +27,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
         let (x, y) = (area.x + index % columns * width, area.y + index / columns * height);
         let place = Rect { x, y, width: width.saturating_sub(1), height };
         let picture = view.picture(position, None);
-        draw_picture(buf, Rect { height: height - 1, ..place }, picture);
+        let covered = draw_picture(buf, Rect { height: height - 1, ..place }, picture);
         let style = if position == view.position { THEME.selected } else { THEME.text };
         let text = picture.map_or_else(String::new, |picture| label(picture, learnt));
-        paint::left(buf, Rect { y: y + height - 1, height: 1, ..place }, &text, style);
+        paint::left(buf, Rect { y: covered.bottom().clamp(y, y + height - 1), height: 1, ..place }, &text, style);
     }
 }
 
