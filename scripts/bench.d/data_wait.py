@@ -2,8 +2,8 @@
 """Share of training time that steps wait for pictures to be decoded: a folder of 480 JPEGs of 500 pixels, Lite0 frozen at 224 pixels
 with augmentation, so that every epoch decodes all of it. Fails at 5 % or more.
 
-Needs Pillow to make the pictures: WARMSTART_PYTHON or this Python must have it. WARMSTART_BIN names another program than
-target/release/warmstart.
+Pillow makes the pictures: from WARMSTART_PYTHON or this Python, or brought from PyPI into target/pillow. WARMSTART_BIN names another
+program than target/release/warmstart.
 """
 import json
 import os
@@ -36,10 +36,22 @@ model: { backbone: tf_efficientnet_lite0, weights: imagenet, freeze: backbone, h
 train: { epochs: 2, batch_size: 32, optimizer: { name: adam, learning_rate: 1.0e-3 } }
 """
 
-if __name__ == "__main__":
+
+def with_pillow():
+    """A Python that can make pictures."""
     python = os.environ.get("WARMSTART_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import PIL"], capture_output=True).returncode:
-        sys.exit(f"error: {python} has no Pillow; set WARMSTART_PYTHON to one that has, or: {python} -m pip install pillow")
+    if subprocess.run([python, "-c", "import PIL"], capture_output=True).returncode == 0:
+        return python
+    place = ROOT / "target/pillow"
+    python = str(place / "bin/python")
+    if not os.path.exists(python):
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "pillow"], check=True)
+    return python
+
+
+if __name__ == "__main__":
+    python = with_pillow()
     environment = {**os.environ, "WARMSTART_WEIGHTS": str(ROOT / ".weights")}
     with tempfile.TemporaryDirectory() as place:
         sizes = [str(CLASSES), str(PICTURES), str(SIDE)]
