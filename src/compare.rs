@@ -22,11 +22,12 @@ mod value;
 
 pub use self::column::Column;
 pub use self::config::{differing as config_differing, fields as config_fields, value as config_value};
-pub use self::figures::{Figures, Metric};
+pub use self::figures::Figures;
 pub use self::gain::Gain;
 pub use self::options::{At, Baseline, Columns, Options, Selection};
 pub use self::table::{Cell, Kind, Row, Table, table};
 pub use self::value::{Value, thousands};
+pub use warmstart_schema::metric::Metric;
 
 use std::str::FromStr;
 

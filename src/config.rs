@@ -10,14 +10,11 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use warmstart_schema::experiment::{Problem, read_strict};
+use warmstart_schema::experiment::{Problem, read_strict, read_text};
 use warmstart_schema::text;
 
 pub use self::place::{config_file, state_file};
 use crate::dashboard;
-
-/// Larger files are no configuration.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// The dashboard's settings, every one with a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -212,24 +209,10 @@ pub fn load() -> Loaded {
 /// Reads a file; one that is not there says nothing, and every default holds.
 pub fn read(path: PathBuf) -> Loaded {
     let label = text::line(&path.display().to_string(), 300);
-    let problem = |message: String| Problem {
-        file: label.clone(),
-        at: None,
-        field: String::new(),
-        message,
-        help: Some("check the path and its permissions".to_owned()),
-        excerpt: None,
-    };
-    let text = match std::fs::metadata(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Loaded { path: Some(path), ..Loaded::default() };
-        }
-        Ok(meta) if meta.len() > MAX_BYTES => {
-            Err(problem(format!("has {} bytes; expected at most {MAX_BYTES}", meta.len())))
-        }
-        _ => std::fs::read_to_string(&path).map_err(|error| problem(format!("cannot be read: {error}"))),
-    };
-    let understood = text.map_err(|problem| vec![problem]).and_then(|text| parse(&text, &label));
+    if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Loaded { path: Some(path), ..Loaded::default() };
+    }
+    let understood = read_text(&path).and_then(|text| parse(&text, &label));
     let (config, problems) = match understood {
         Ok(config) => (config, Vec::new()),
         Err(problems) => (Config::default(), problems),

@@ -1,94 +1,10 @@
 //! The six figures of the study, of a run or as published.
 
-use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::{Reference, ReferenceFigure};
+use warmstart_schema::experiment::Reference;
+use warmstart_schema::metric::Metric;
 use warmstart_schema::state::RunState;
 
 use super::At;
-
-/// A measured figure, in the study's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Metric {
-    TrainTime,
-    TrainAcc,
-    ValAcc,
-    TrainLoss,
-    ValLoss,
-    TestAcc,
-}
-
-impl Metric {
-    pub const ALL: [Self; 6] =
-        [Self::TrainTime, Self::TrainAcc, Self::ValAcc, Self::TrainLoss, Self::ValLoss, Self::TestAcc];
-
-    /// Its name in JSON, CSV and experiment files.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::TrainTime => "train_time",
-            Self::TrainAcc => "train_acc",
-            Self::ValAcc => "val_acc",
-            Self::TrainLoss => "train_loss",
-            Self::ValLoss => "val_loss",
-            Self::TestAcc => "test_acc",
-        }
-    }
-
-    /// What a published row calls it.
-    pub fn of_reference(self) -> ReferenceFigure {
-        match self {
-            Self::TrainTime => ReferenceFigure::TrainTime,
-            Self::TrainAcc => ReferenceFigure::TrainAcc,
-            Self::ValAcc => ReferenceFigure::ValAcc,
-            Self::TrainLoss => ReferenceFigure::TrainLoss,
-            Self::ValLoss => ReferenceFigure::ValLoss,
-            Self::TestAcc => ReferenceFigure::TestAcc,
-        }
-    }
-
-    /// Its name on top of a column, with its unit.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::TrainTime => "train time (s)",
-            Self::TrainAcc => "train acc",
-            Self::ValAcc => "val acc",
-            Self::TrainLoss => "train loss",
-            Self::ValLoss => "val loss",
-            Self::TestAcc => "test acc",
-        }
-    }
-
-    pub fn higher_is_better(self) -> bool {
-        matches!(self, Self::TrainAcc | Self::ValAcc | Self::TestAcc)
-    }
-
-    /// A figure at the precision that the study reports it with.
-    pub fn format(self, figure: f64) -> String {
-        let decimals = if self == Self::TrainTime { 2 } else { 4 };
-        if figure.is_finite() { format!("{figure:.decimals$}") } else { figure.to_string() }
-    }
-
-    /// The difference of two figures, with its sign.
-    pub fn format_difference(self, difference: f64) -> String {
-        let sign = if difference >= 0.0 { "+" } else { "" };
-        format!("{sign}{}", self.format(difference))
-    }
-
-    /// The better of two figures.
-    pub fn better(self, a: f64, b: f64) -> f64 {
-        if self.higher_is_better() { a.max(b) } else { a.min(b) }
-    }
-
-    /// An epoch's figure; none for what is measured once in a run.
-    pub fn of_epoch(self, epoch: &Epoch) -> Option<f64> {
-        match self {
-            Self::TrainAcc => Some(epoch.train_acc),
-            Self::ValAcc => Some(epoch.val_acc),
-            Self::TrainLoss => Some(epoch.train_loss),
-            Self::ValLoss => Some(epoch.val_loss),
-            Self::TrainTime | Self::TestAcc => None,
-        }
-    }
-}
 
 /// Figures by [`Metric`]; what has not been measured is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -307,7 +307,7 @@ fn published(line: &Line, reference: &Reference, footnotes: &mut Vec<(String, St
         ..below(Kind::Published, line, "published", figures, columns)
     };
     for (cell, column) in row.cells.iter_mut().zip(columns) {
-        if matches!(column, Column::Metric(metric) if reference.doubtful.contains(&metric.of_reference())) {
+        if matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric)) {
             cell.mark.clone_from(&doubt);
         }
     }

@@ -1,6 +1,7 @@
 //! Every colour and every glyph. Screens draw in Unicode and in roles: what a thing is, not how it looks. A theme gives
 //! each role its colour, and what a terminal cannot show is translated here, once, after drawing.
 
+mod letters;
 mod palette;
 mod role;
 mod shades;
@@ -50,6 +51,8 @@ impl Look {
 
     /// Translates a finished frame into what the terminal can show.
     pub fn translate(self, buffer: &mut Buffer) {
+        letters::part(buffer);
+        letters::uncover(buffer);
         for cell in &mut buffer.content {
             if cell.symbol().len() > HEAVIEST {
                 cell.set_char(cell.symbol().chars().next().unwrap_or(' '));

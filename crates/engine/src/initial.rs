@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use warmstart_schema::catalog::{Places, Pretrained};
+use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
 use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::{EventReader, StartedFrom};
-use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
+use warmstart_schema::pictures::PictureFolder;
 use warmstart_schema::run::{self, RunDir, RunId};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
@@ -51,7 +52,7 @@ impl From<String> for Origin {
 /// Gives `model` the weights that the experiment starts from, and says where they came from.
 pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<Origin> {
     if let Some(init) = &experiment.init {
-        return from_run(model, &init.from, root);
+        return from_run(model, experiment, &init.from, root);
     }
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
@@ -108,7 +109,7 @@ pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &
 }
 
 /// Takes the best checkpoint of an experiment's newest finished run.
-fn from_run(model: &Model, stem: &str, root: &Path) -> Result<Origin> {
+fn from_run(model: &Model, experiment: &Experiment, stem: &str, root: &Path) -> Result<Origin> {
     let run = newest_finished(root, stem)?;
     let dir = RunDir::of(root, &run);
     let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
@@ -120,7 +121,28 @@ fn from_run(model: &Model, stem: &str, root: &Path) -> Result<Origin> {
     })?;
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
-    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt: None })
+    let doubt = other_split(&dir, &run, experiment);
+    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt })
+}
+
+/// That a run learnt from images which are not kept from this one's validation, where that is so.
+fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
+    let theirs = experiment::load(&dir.experiment_yaml(), &[]).ok()?;
+    let split = |experiment: &Experiment| (experiment.seed, Dataset { strict: false, ..experiment.dataset.clone() });
+    let is_same_data = theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
+    if !is_same_data || split(&theirs) == split(ours) {
+        return None;
+    }
+    let folder = ours.dataset.path.as_deref().filter(|_| ours.dataset.name == DatasetName::ImageFolder);
+    if folder.and_then(|path| PictureFolder::open(path).ok()).is_some_and(|folder| folder.validation.is_some()) {
+        return None;
+    }
+    Some(format!(
+        "run {run}, which this one starts from, split the same pictures another way: what it learnt from may be among the \
+         validation images here, whose figures then look better than they are; give both the same seed (there {}, here {}) \
+         and the same dataset",
+        theirs.seed, ours.seed
+    ))
 }
 
 fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {

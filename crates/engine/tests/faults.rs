@@ -299,7 +299,8 @@ fn a_loss_that_never_is_a_number_ends_the_run_whatever_the_policy() {
     let run = new_run(root.path(), &[&huge]).0;
     assert!(!finish(&run));
     let (kind, error, help) = failure(&run);
-    assert!(kind == Failure::NotANumber && help.contains("train.on_nan: skip"), "{error} / {help}");
+    assert!(kind == Failure::NotANumber && error.contains("NaN"), "{kind:?} {error}");
+    assert!(help.contains("learning_rate") && help.contains("train.on_nan: skip"), "{help}");
 
     let run = new_run(root.path(), &[&huge, "train.on_nan=skip", "train.batch_size=8"]).0;
     assert!(!finish(&run));

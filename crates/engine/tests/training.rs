@@ -13,11 +13,9 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use support::{events, finish, log, new_run, start, state, wait_for};
-use warmstart_engine::model::Model;
-use warmstart_engine::{initial, weights};
+use warmstart_engine::weights;
 use warmstart_schema::checkpoint;
 use warmstart_schema::event::{Epoch, Event, Failure};
-use warmstart_schema::experiment;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
 use warmstart_schema::storage::Disk;
@@ -162,6 +160,19 @@ fn fine_tuning_starts_from_the_best_checkpoint_with_statistics_at_rest() {
 }
 
 #[test]
+fn fine_tuning_on_another_split_than_its_bases_says_that_validation_flatters() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(finish(&new_run(root.path(), &["train.epochs=1"]).0));
+    let told = |changes: &[&str]| {
+        let run = new_run(root.path(), &[&["init={from: small}", "train.epochs=1"], changes].concat()).0;
+        assert!(finish(&run), "{}", log(&run));
+        let told = |event: &Event| matches!(event, Event::Note { text, .. } if text.contains("another way"));
+        events(&run).iter().filter(|record| told(&record.event)).count()
+    };
+    assert_eq!([told(&[]), told(&["seed=8"]), told(&["dataset.validation=0.2"])], [0, 1, 1]);
+}
+
+#[test]
 fn early_stopping_ends_a_run_that_does_not_improve() {
     let root = tempfile::tempdir().unwrap();
     let rule = "train.early_stopping={monitor: val_acc, patience: 2, min_delta: 1.0}";
@@ -279,26 +290,6 @@ fn bad_input_is_named_with_a_way_out() {
         assert!(error.contains(sign) && !help.is_empty(), "{change}: {error} / {help}");
         assert!(checkpoint::steps(&Disk, &run).unwrap().is_empty());
     }
-}
-
-#[test]
-fn a_loss_that_is_not_a_number_ends_the_run_with_advice() {
-    let root = tempfile::tempdir().unwrap();
-    let small = experiment::parse(support::SMALL, "small.yaml").unwrap();
-    let model = Model::new(&initial::model_spec(&small, 9, 5), 1, tch::Device::Cpu).unwrap();
-    // Finite weights whose products overflow.
-    let tensors: Vec<(String, tch::Tensor)> = model
-        .tensors()
-        .iter()
-        .map(|named| (named.name.clone(), named.tensor.detach().clamp(-1.0, 1.0) * 1e37))
-        .collect();
-    let path = root.path().join("huge.safetensors");
-    fs::write(&path, weights::write(&tensors).unwrap()).unwrap();
-    let run = new_run(root.path(), &[&format!("model.weights={}", path.display())]).0;
-    assert!(!finish(&run));
-    let (kind, error, help) = failure(&run);
-    assert_eq!(kind, Failure::NotANumber, "{error}");
-    assert!(error.contains("NaN") && help.contains("learning_rate"), "{error} / {help}");
 }
 
 #[test]

@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, OnNan, Weights};
-pub use self::parse::{Problem, load, parse, parse_with, read_strict};
+pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 use crate::architecture::Backbone;
 use crate::catalog::DatasetName;
+use crate::metric::Metric;
 
 /// One experiment, as its file says it with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -369,22 +370,10 @@ pub struct Reference {
     pub test_acc: Option<f64>,
     /// Figures that are printed so in the source and hardly can be right; every table marks them, and `note` says why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub doubtful: Vec<ReferenceFigure>,
+    pub doubtful: Vec<Metric>,
     /// What a reader should know about the figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-}
-
-/// One of the figures of a [`Reference`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReferenceFigure {
-    TrainTime,
-    TrainAcc,
-    ValAcc,
-    TrainLoss,
-    ValLoss,
-    TestAcc,
 }
 
 impl Experiment {

@@ -12,6 +12,7 @@ pub mod experiment;
 pub mod exported;
 pub mod launch;
 pub mod look;
+pub mod metric;
 pub mod pictures;
 pub mod policy;
 pub mod prediction;

@@ -19,7 +19,7 @@ pub fn line(text: &str, max_chars: usize) -> String {
             '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from('A') + u32::from(c) - 0x1_f1e6).unwrap_or(' '),
             c => c,
         };
-        if c == ' ' && (out.is_empty() || out.ends_with(' ')) || is_hidden(c) {
+        if c == ' ' && (out.is_empty() || out.ends_with(' ')) || is_hidden(c) || is_stray(c, out.chars().next_back()) {
             continue;
         }
         if c.width() == Some(0) {
@@ -90,6 +90,15 @@ impl<T: Foreign> Foreign for Vec<T> {
     }
 }
 
+/// Parts of a Hangul syllable that follow nothing they could join; they have no room of their own.
+fn is_stray(c: char, before: Option<char>) -> bool {
+    match c {
+        '\u{1160}'..='\u{11a7}' => !matches!(before, Some('\u{1100}'..='\u{115e}' | '\u{1161}'..='\u{11a7}')),
+        '\u{11a8}'..='\u{11ff}' => !matches!(before, Some('\u{1161}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}')),
+        _ => false,
+    }
+}
+
 /// Characters that draw nothing themselves but change what is drawn around them, or that only some terminals give room.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -117,6 +126,10 @@ mod tests {
     fn what_terminals_disagree_about_becomes_what_they_agree_about() {
         use unicode_width::UnicodeWidthStr;
         assert_eq!(line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80), "👍 DE ☎ 1 ab");
+        assert_eq!(
+            line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80),
+            "\u{1100} \u{1100}\u{1161}\u{11a8} "
+        );
         for text in ["👩\u{200d}👩\u{200d}👧", "👍🏽", "🇩🇪🇫🇷", "☎\u{fe0f}", "e\u{301}", "漢字", "क\u{94d}षि"]
         {
             let line = line(text, 80);

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
-use warmstart_schema::experiment::{Problem, load};
+use warmstart_schema::experiment::{Problem, load, read_text};
 
 use crate::dashboard::format;
 use crate::dashboard::message::{Message, Report};
 use crate::dashboard::terminal::Ended;
 
-/// Larger files are not experiments.
-const MAX_BYTES: u64 = 1 << 20;
 /// Names that are tried where one is taken.
 const NAMES: u32 = 100;
 
@@ -31,14 +29,7 @@ pub struct Writing {
 
 /// The text of an experiment file.
 pub fn read(path: &Path) -> Result<String, String> {
-    let read = || -> anyhow::Result<String> {
-        let size = fs::metadata(path)?.len();
-        if size > MAX_BYTES {
-            bail!("it has {size} bytes; expected at most {MAX_BYTES}");
-        }
-        Ok(fs::read_to_string(path)?)
-    };
-    read().map_err(|error| format!("{} cannot be read: {error}", format::path(path)))
+    read_text(path).map_err(|problems| problems.first().map_or(String::new(), format::problem))
 }
 
 pub fn write(writing: &Writing) -> Message {

@@ -20,7 +20,7 @@ use crate::text;
 const MAX_BYTES: usize = 1 << 20;
 /// Characters of a line that are shown with a problem.
 const EXCERPT: usize = 160;
-const A_PAGE: &str = "an experiment file is a page of YAML";
+const A_PAGE: &str = "such a file is a page of YAML";
 
 /// One thing wrong with an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,23 +103,28 @@ fn printable(source: &str) -> String {
 
 /// Reads and parses a file.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
-    let label = text::line(&path.display().to_string(), 300);
-    let fail = |message: String, help: &str| Err(vec![Problem::new(&label, message).help(Some(help.to_owned()))]);
-    match std::fs::metadata(path) {
-        Err(error) => return fail(format!("cannot be read: {error}"), "check the path and its permissions"),
-        Ok(meta) if !meta.is_file() => {
-            return fail("is not a file; expected a YAML file".to_owned(), "name the file itself");
-        }
-        Ok(meta) if meta.len() > MAX_BYTES as u64 => return fail(too_long(meta.len()), A_PAGE),
-        Ok(_) => {}
+    parse_with(&read_text(path)?, &label(path), overrides)
+}
+
+/// The text of a YAML file that a person wrote; what is no such file, or longer than one, is not read.
+pub fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
+    let fail = |message: String, help: &str| vec![Problem::new(&label(path), message).help(Some(help.to_owned()))];
+    let unreadable =
+        |error: std::io::Error| fail(format!("cannot be read: {error}"), "check the path and its permissions");
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(fail("is not a file; expected a YAML file".to_owned(), "name the file itself"));
     }
-    match std::fs::read(path) {
-        Ok(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => parse_with(text, &label, overrides),
-            Err(error) => Err(vec![not_utf8(&bytes[..error.valid_up_to()], &label)]),
-        },
-        Err(error) => fail(format!("cannot be read: {error}"), "check the path and its permissions"),
+    if meta.len() > MAX_BYTES as u64 {
+        return Err(fail(too_long(meta.len()), A_PAGE));
     }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let good = |error: &std::string::FromUtf8Error| error.utf8_error().valid_up_to();
+    String::from_utf8(bytes).map_err(|error| vec![not_utf8(&error.as_bytes()[..good(&error)], &label(path))])
+}
+
+fn label(path: &Path) -> String {
+    text::line(&path.display().to_string(), 300)
 }
 
 fn too_long(bytes: impl fmt::Display) -> String {

@@ -101,7 +101,10 @@ fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
                 Err(_) => state.damaged_lines += 1,
             }
         }
-        let _ = (state.best_epoch(), state.time_left(), state.train_time(), state.epochs_planned());
+        let _ = (state.time_left(), state.train_time(), state.epochs_planned());
+        // What is told is what was kept: the best epoch is one of those, and none is kept that no line told.
+        assert!(state.epochs.len() + state.damaged_lines <= 30);
+        assert!(state.best_epoch().is_none_or(|best| state.epochs.iter().any(|epoch| epoch.epoch == best.epoch)));
     }
 }
 

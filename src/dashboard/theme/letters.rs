@@ -1,0 +1,91 @@
+//! Letters that take more than one cell, or that some terminals join and others put side by side.
+
+use ratatui::buffer::Buffer;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Gives each letter of a cluster its own cells, with the marks that follow it. A terminal that does not join letters, as of
+/// Devanagari, puts them so; what replaces the cluster later would leave all but the first of them standing.
+pub fn part(buffer: &mut Buffer) {
+    for index in 0..buffer.content.len() {
+        let symbol = buffer.content[index].symbol();
+        if symbol.chars().nth(1).is_none() {
+            continue;
+        }
+        let mut letters: Vec<String> = Vec::new();
+        for c in symbol.chars() {
+            match letters.last_mut() {
+                Some(letter) if c.width().unwrap_or(0) == 0 => letter.push(c),
+                _ => letters.push(c.to_string()),
+            }
+        }
+        let (whole, style) = (symbol.width(), buffer.content[index].style());
+        let widths: Vec<usize> = letters.iter().map(|letter| letter.width().max(1)).collect();
+        // Only where they have as much room as the cluster has.
+        if letters.len() < 2 || widths.iter().sum::<usize>() != whole {
+            continue;
+        }
+        let mut at = index;
+        for (letter, width) in letters.iter().zip(widths) {
+            if let Some(cell) = buffer.content.get_mut(at) {
+                cell.set_symbol(letter).set_style(style);
+            }
+            at += width;
+        }
+    }
+}
+
+/// Takes away wide letters of which something covers the right half, as the border of a popup: what is sent would skip that
+/// something.
+pub fn uncover(buffer: &mut Buffer) {
+    let width = usize::from(buffer.area.width.max(1));
+    for index in 1..buffer.content.len() {
+        let is_covered = index % width != 0 && buffer.content[index].symbol() != " ";
+        let left = &mut buffer.content[index - 1];
+        if is_covered && left.symbol().len() > 1 && left.symbol().width() > 1 {
+            left.set_symbol(" ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::layout::Rect;
+    use ratatui::style::{Color, Style};
+
+    use super::*;
+
+    fn written(text: &str, width: u16) -> Buffer {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, 1));
+        buffer.set_string(0, 0, text, Style::new().fg(Color::Red));
+        buffer
+    }
+
+    fn symbols(buffer: &Buffer) -> Vec<&str> {
+        buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect()
+    }
+
+    #[test]
+    fn joined_letters_get_a_cell_each_and_all_else_stays() {
+        let mut buffer = written("a\u{915}\u{94d}\u{937}漢e\u{301}z", 7);
+        assert_ne!(symbols(&buffer)[1], "\u{915}\u{94d}", "they are joined to begin with");
+        part(&mut buffer);
+        assert_eq!(symbols(&buffer), ["a", "\u{915}\u{94d}", "\u{937}", "漢", " ", "e\u{301}", "z"]);
+        assert!(buffer.content[..4].iter().all(|cell| cell.fg == Color::Red));
+    }
+
+    #[test]
+    fn a_tower_of_marks_is_one_letter() {
+        let tower = format!("e{}", "\u{301}".repeat(9));
+        let mut buffer = written(&tower, 2);
+        part(&mut buffer);
+        assert_eq!(symbols(&buffer), [tower.as_str(), " "]);
+    }
+
+    #[test]
+    fn half_a_wide_letter_makes_room_for_what_covers_it() {
+        let mut buffer = written("漢字漢", 6);
+        buffer.content[3].set_symbol("│");
+        uncover(&mut buffer);
+        assert_eq!(symbols(&buffer), ["漢", " ", " ", "│", "漢", " "]);
+    }
+}
