@@ -7,28 +7,34 @@ use std::task::{Context, Poll};
 use crossterm::event::{Event, EventStream};
 use futures_util::Stream;
 
+use super::lost::Line;
+
 /// Where keys come from.
 pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
     /// Reads no key until it is polled again.
     fn pause(&mut self);
 }
 
-/// crossterm's stream, whose thread reads the terminal for as long as it lives.
+/// crossterm's stream, whose thread reads the terminal for as long as it lives. Ends when the terminal is gone: crossterm
+/// itself would read on for ever, and never come back.
 #[derive(Debug)]
-pub struct TerminalKeys(Option<EventStream>);
+pub struct TerminalKeys {
+    keys: Option<EventStream>,
+    line: Option<Line>,
+}
 
 impl TerminalKeys {
     pub fn new() -> Self {
-        Self(Some(EventStream::new()))
+        Self { keys: Some(EventStream::new()), line: Line::open() }
     }
 }
 
 impl Keyboard for TerminalKeys {
     fn pause(&mut self) {
-        self.0 = None;
+        self.keys = None;
         // A new one begins with the lock that the old one's thread reads under, so that thread has ended then; and it reads
         // nothing before it is polled.
-        self.0 = Some(EventStream::new());
+        self.keys = Some(EventStream::new());
     }
 }
 
@@ -36,7 +42,10 @@ impl Stream for TerminalKeys {
     type Item = io::Result<Event>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.0 {
+        if self.line.as_ref().is_some_and(Line::is_lost) {
+            return Poll::Ready(None);
+        }
+        match &mut self.keys {
             Some(keys) => Pin::new(keys).poll_next(context),
             None => Poll::Pending,
         }
