@@ -115,7 +115,9 @@ class Terminal:
 
     def __init__(self, folder, size, arguments, environment, program):
         self.socket = f"warmstart-screens-{os.getpid()}"
-        base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": ""}
+        # Neither somebody's settings nor what the program remembers of the last look shows in a picture.
+        base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "",
+                "XDG_CONFIG_HOME": str(folder / ".config"), "XDG_STATE_HOME": str(folder / ".state")}
         unset = ["-u", "COLORFGBG", "-u", "WARMSTART_THEME"] + ([] if "NO_COLOR" in environment else ["-u", "NO_COLOR"])
         command = ["env", *unset, *(f"{name}={value}" for name, value in (base | environment).items()), program, *arguments]
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-c", str(folder), *command)
@@ -213,7 +215,7 @@ def main():
     looks = [look for look in LOOKS if look in arguments.only] or list(LOOKS)
     missed = []
     for look in looks:
-        missed += draw(look, set(arguments.only) & names, arguments.out, str(arguments.program))
+        missed += draw(look, set(arguments.only) & names, arguments.out, str(arguments.program.resolve()))
         print(f"{look}: {arguments.out / look}", flush=True)
     for line in missed:
         print(f"error: {line}", file=sys.stderr)

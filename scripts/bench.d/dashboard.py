@@ -45,6 +45,8 @@ class Dashboard:
     """One dashboard in a pseudo-terminal of its own."""
 
     def __init__(self, folder, columns=80, rows=24, env=None, script=None):
+        # Neither somebody's settings nor what the last one remembered.
+        self.home = tempfile.TemporaryDirectory(prefix="warmstart-home-")
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.began = time.perf_counter()
@@ -53,7 +55,7 @@ class Dashboard:
             ["sh", "-c", script] if script else plain,
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True, cwd=ROOT,
             env={"TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": os.environ["PATH"],
-                 "HOME": os.environ.get("HOME", "/"), **(env or {})},
+                 "HOME": self.home.name, **(env or {})},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
 

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = pathlib.Path(os.environ.get("WARMSTART_PROGRAMS", ROOT / "target/release"))
+PROGRAMS = ROOT / "target" / os.environ.get("WARMSTART_PROFILE", "release")
 PROGRAM = PROGRAMS / "warmstart"
 STAND_IN = ROOT / "tests/data/worker.sh"
 LIVE = ROOT / "tests/data/runs/20261122-101500-0c21"
@@ -51,19 +51,15 @@ def waited(what, is_so, seconds=60.0):
 
 def cargo_tests():
     """A8, B1, B3, B4, B6, B8 at full length: the tests of CI with other numbers."""
-    cargo = os.environ.get("CARGO", "cargo").split()
-    profile = os.environ.get("WARMSTART_PROFILE", "--release").split()
+    release = [] if os.environ.get("WARMSTART_PROFILE") == "debug" else ["--release"]
     env = {**os.environ, "WARMSTART_RACES": "200", "WARMSTART_KILLS": "100", "WARMSTART_STRANGERS": "1000",
            "WARMSTART_CYCLES": "500", "WARMSTART_FAULTS": "all"}
-    for tests, name in [(["-p", "warmstart", "--test", "cli"], "of_two_resumes"),
-                        (["-p", "warmstart", "--test", "dashboard"], "no_worker_and_no_line"),
-                        (["-p", "warmstart", "--test", "dashboard"], "starts_and_ends"),
-                        (["-p", "warmstart-schema", "--test", "supervision"], ""),
-                        (["-p", "warmstart-engine", "--test", "faults"], "")]:
-        command = [*cargo, "test", *profile, "--quiet", *tests, name, "--", "--nocapture", "--test-threads=1"]
+    for tests, name in [("cli", "of_two_resumes"), ("dashboard", "no_worker_and_no_line"), ("dashboard", "starts_and_ends"),
+                        ("supervision", ""), ("faults", "")]:
+        command = ["cargo", "test", *release, "--quiet", "--workspace", "--test", tests, name, "--", "--nocapture", "--test-threads=1"]
         status = subprocess.run(command, cwd=ROOT, env=env).returncode
         if status:
-            figure("B", " ".join([*tests, name]).strip(), f"failed with status {status}", "status 0", False)
+            figure("B", f"{tests} {name}".strip(), f"failed with status {status}", "status 0", False)
 
 
 class Sshd:

@@ -3,7 +3,7 @@
 
     scripts/soak.d/50-terminal.py [PART ...]      all parts, or those named: %s
 
-The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_SOAK_PROFILE=dev takes those of the
+The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=dev takes those of the
 development build, WARMSTART_PROGRAM another dashboard. Standard library only; Linux.
 """
 import fcntl
@@ -37,7 +37,7 @@ def figure(name, what, value, target, good):
 
 def tests(name, *arguments, **variables):
     """Runs tests of the workspace that print figures themselves."""
-    profile = os.environ.get("WARMSTART_SOAK_PROFILE", "release")
+    profile = os.environ.get("WARMSTART_PROFILE", "release")
     command = ["cargo", "test", "--quiet", "--workspace", *(["--release"] if profile == "release" else []), *arguments, "--", name,
                "--nocapture"]
     ended = subprocess.run([*command, "--include-ignored"], cwd=ROOT, env={**os.environ, **variables})
@@ -281,7 +281,7 @@ def multiplexers(folder):
     """C8: within tmux and within GNU screen, what they show of it."""
     command = [str(bench.PROGRAM), "--experiments", str(ROOT / "experiments"), "--checkpoints", str(folder)]
     name = f"warmstart-soak-{os.getpid()}"
-    environment = {**os.environ, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    environment = {**os.environ, "LANG": "C.UTF-8", "TERM": "xterm-256color", "XDG_STATE_HOME": str(folder.parent / "state")}
     run = lambda *words: subprocess.run(words, env=environment, capture_output=True, text=True, errors="replace").stdout
     for program in ["tmux", "screen"]:
         if not shutil.which(program):
@@ -308,7 +308,7 @@ def multiplexers(folder):
         press("q")
         time.sleep(0.5)
         end()
-        figure("C8", program, "usable" if good else f"not usable", "usable", good)
+        figure("C8", program, "usable" if good else "not usable", "usable", good)
 
 
 PARTS = {
