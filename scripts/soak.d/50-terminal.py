@@ -3,7 +3,7 @@
 
     scripts/soak.d/50-terminal.py [PART ...]      all parts, or those named: %s
 
-The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=dev takes those of the
+The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=debug takes those of the
 development build, WARMSTART_PROGRAM another dashboard. Standard library only; Linux.
 """
 import fcntl

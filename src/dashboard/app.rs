@@ -112,6 +112,7 @@ where
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
         model.hazard = hazard;
+        model.size = terminal.size().unwrap_or(model.size);
         let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
         let keeper = Keeper::begin(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());

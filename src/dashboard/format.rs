@@ -15,7 +15,17 @@ pub fn figure(value: Option<f64>, decimals: usize) -> String {
 
 /// An accuracy or a loss.
 pub fn metric(value: Option<f64>) -> String {
-    figure(value, 4)
+    value.map_or_else(|| NOT_YET.to_owned(), |value| bounded(value, 4))
+}
+
+/// The norm of a gradient.
+pub fn norm(value: f64) -> String {
+    bounded(value, 3)
+}
+
+/// A figure that may run away: from 100,000 on as a power of ten, so that it stays in its place.
+fn bounded(value: f64, decimals: usize) -> String {
+    if value.is_finite() && value.abs() >= 1e5 { format!("{value:.3e}") } else { figure(Some(value), decimals) }
 }
 
 /// A count with its thousands marked.
@@ -114,5 +124,9 @@ mod tests {
         assert_eq!(metric(Some(0.5)), "0.5000");
         assert_eq!(metric(Some(f64::NAN)), "NaN");
         assert_eq!(metric(None), "–");
+        assert_eq!([99_999.0, 43_557_888_241_985_780_288.0, -1e5].map(|value| metric(Some(value))), [
+            "99999.0000", "4.356e19", "-1.000e5"
+        ]);
+        assert_eq!([2.7373, 17_457_053_488_381_952.0, f64::INFINITY].map(norm), ["2.737", "1.746e16", "inf"]);
     }
 }

@@ -15,9 +15,16 @@ pub struct Hit {
     pub letters: Vec<u32>,
 }
 
-/// The texts that have the letters of every word in order, the best first; without a word all, as they stand.
+/// The texts that have every word, or where none has, those that have the letters of every word in order; the best first.
+/// Without a word all, as they stand.
 pub fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
-    let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+    // Beside a text that has the letters together, one that has them here and there was hardly meant.
+    let whole = search_for(query, AtomKind::Substring, &texts);
+    if whole.is_empty() { search_for(query, AtomKind::Fuzzy, &texts) } else { whole }
+}
+
+fn search_for<'a>(query: &str, kind: AtomKind, texts: &impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
+    let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, kind);
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buffer = Vec::new();
     let mut scored = Vec::new();
@@ -54,6 +61,9 @@ mod tests {
         assert_eq!(found("smoo", &texts), ["another smoothing"]);
         assert_eq!(found("steps", &texts)[0], "train.schedule.step_epochs");
         assert!(found("xyz", &texts).is_empty());
+        let scattered = ["stop without saving", "s far away t and o then p", "restoration of a point"];
+        assert_eq!(found("stop", &scattered), ["stop without saving"], "the others have its letters in order");
+        assert_eq!(found("stoop", &scattered), ["restoration of a point"], "where no text has the word");
     }
 
     #[test]

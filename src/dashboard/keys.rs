@@ -7,6 +7,7 @@ mod table;
 use std::borrow::Cow;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::layout::Size;
 use tui_input::InputRequest;
 
 pub use self::rebound::KeyMistake;
@@ -129,7 +130,7 @@ impl Keymap {
     /// What a terminal event means here; nothing for keys without a meaning.
     pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
         match event {
-            Event::Resize(..) => Some(Message::Resized),
+            Event::Resize(width, height) => Some(Message::Resized(Size::new(*width, *height))),
             Event::Paste(text) if is_typing(context) => Some(Message::Paste(text.clone())),
             Event::Key(key) if key.kind != KeyEventKind::Release => self.of_key(context, *key),
             _ => None,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use ratatui::layout::Size;
 use tui_input::InputRequest;
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::prediction::Predictions;
@@ -26,7 +27,7 @@ pub enum Message {
     Paste(String),
     /// The mouse did something to what lies there.
     Pointed(Pointed),
-    Resized,
+    Resized(Size),
     /// The run folders changed, as seen at a time in seconds since the Unix epoch.
     Changes {
         now: f64,

@@ -17,13 +17,14 @@ pub mod told;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
-pub use self::dataset::{Album, COLUMNS as DATASET_COLUMNS, DatasetPane, DatasetView, Opened, PAGE as DATASET_PAGE};
+pub use self::dataset::{Album, DatasetPane, DatasetView, Grid, Opened};
 pub use self::difference::{Difference, DifferenceRow};
 pub use self::editor::{Destination, Draft, Editor, Focus, Source};
 pub use self::entry::{Entry, Kind, Place};
@@ -76,6 +77,8 @@ pub struct Model {
     /// Seconds since the Unix epoch, as of the newest message that tells.
     pub now: f64,
     pub look: Look,
+    /// The terminal's, in characters.
+    pub size: Size,
     /// How charts are smoothed until something else is chosen.
     pub detail: Detail,
     pub keys: Keymap,
@@ -232,6 +235,7 @@ impl Model {
             tickets: 0,
             now: 0.0,
             look,
+            size: Size::new(80, 24),
             detail: Detail::default(),
             keys: Keymap::default(),
             config: Config::default(),

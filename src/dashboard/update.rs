@@ -73,7 +73,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Leave => return vec![Effect::Leave],
         Message::Repaint => return vec![Effect::Repaint],
-        Message::Resized => {}
+        Message::Resized(size) => {
+            model.size = size;
+            return dataset::resized(model);
+        }
     }
     Vec::new()
 }

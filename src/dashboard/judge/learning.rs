@@ -162,9 +162,9 @@ pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let is_weighed = run.experiment.as_ref().is_some_and(|experiment| experiment.train.class_weights.is_some());
     (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
         let text = format!(
-            "classes are uneven: {} images of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \
+            "classes are uneven: {} of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \
              little of the rare ones",
-            small.images, small.name, large.images, large.name
+            plural(small.images as usize, "image"), small.name, large.images, large.name
         );
         alert(Level::Info, text)
     })?

@@ -3,18 +3,40 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ratatui::layout::Size;
 use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
 use warmstart_schema::run::RunId;
 use warmstart_schema::seed::SplitMix64;
 
-/// Pictures of a page: as many as can be told apart on 80×24 characters.
-pub const PAGE: u32 = COLUMNS * 2;
-/// Pictures beside each other on a page.
-pub const COLUMNS: u32 = 4;
+/// Characters that a picture of 32×32 pixels takes on a page with its label, pixel by pixel.
+const WHOLE: (u16, u16) = (33, 17);
+/// Rows of a terminal that are not the page's.
+const AROUND: u16 = 6;
 /// Epochs beside each other, the first of them the one chosen.
 const EPOCHS: u32 = 3;
 /// Pictures that are kept, so that going back shows them at once.
 const KEPT: usize = 256;
+
+/// How many pictures are on a page, beside and below each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    pub columns: u32,
+    pub rows: u32,
+}
+
+impl Grid {
+    /// As many as a terminal shows pixel by pixel, and never fewer than can be told apart on 80×24 characters; never more
+    /// than are asked for at once.
+    pub fn of(terminal: Size) -> Self {
+        let columns = (terminal.width / WHOLE.0).clamp(4, 10);
+        let rows = (terminal.height.saturating_sub(AROUND) / WHOLE.1).clamp(2, 6);
+        Self { columns: columns.into(), rows: rows.into() }
+    }
+
+    pub fn pictures(self) -> u32 {
+        self.columns * self.rows
+    }
+}
 
 /// Whose dataset it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +59,7 @@ pub struct DatasetView {
     pub state: Opened,
     pub part: Part,
     pub pane: DatasetPane,
+    pub grid: Grid,
     /// Of the picture, within its part.
     pub position: u32,
     /// Pictures also as training sees them up to this epoch, from 1.
@@ -72,7 +95,7 @@ pub enum DatasetPane {
 
 impl DatasetView {
     /// A view that nothing is known of yet; `seed` decides what is picked at random.
-    pub fn new(ticket: u64, label: String, run: Option<RunId>, seed: u64) -> Self {
+    pub fn new(ticket: u64, label: String, run: Option<RunId>, grid: Grid, seed: u64) -> Self {
         Self {
             ticket,
             label,
@@ -80,6 +103,7 @@ impl DatasetView {
             state: Opened::NotYet,
             part: Part::Train,
             pane: DatasetPane::One,
+            grid,
             position: 0,
             epoch: None,
             scrolled: 0,
@@ -107,7 +131,7 @@ impl DatasetView {
 
     /// The first position of the page that holds the chosen picture.
     pub fn page(&self) -> u32 {
-        self.position / PAGE * PAGE
+        self.position / self.grid.pictures() * self.grid.pictures()
     }
 
     /// The epochs that are shown beside the picture; none where it is not augmented.
@@ -173,7 +197,7 @@ impl DatasetView {
             }
             DatasetPane::Page => {
                 let first = self.page();
-                (first..first.saturating_add(PAGE).min(self.images())).map(as_it_is).collect()
+                (first..first.saturating_add(self.grid.pictures()).min(self.images())).map(as_it_is).collect()
             }
             DatasetPane::One | DatasetPane::Classes => Vec::new(),
         }

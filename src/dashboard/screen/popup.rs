@@ -45,13 +45,19 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Difference(difference) => return difference::draw(frame, area, difference),
         Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
         Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
-        Popup::Text { title, lines, down } => (title.as_str(), wrapped(lines, width), *down),
+        Popup::Text { title, lines, down } => (title.as_str(), read(lines, width), *down),
     };
     draw_box(frame, area, title, lines, down);
 }
 
 fn wrapped(lines: &[String], width: usize) -> Vec<Line<'static>> {
     lines.iter().flat_map(|line| paint::wrap(line, width)).map(Line::from).collect()
+}
+
+/// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
+fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
+    let line = |line: &String| if line.starts_with(' ') { vec![line.clone()] } else { paint::wrap(line, width) };
+    lines.iter().flat_map(line).map(Line::from).collect()
 }
 
 fn question(lines: &[String], nothing_follows: bool, width: usize) -> Vec<Line<'static>> {

@@ -2,6 +2,7 @@
 
 mod album;
 
+use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use warmstart_schema::look::{Answer, Ask, Part};
@@ -36,11 +37,32 @@ fn pixels(buffer: &Buffer) -> usize {
 #[test]
 fn every_view_is_drawn() {
     for (name, keys) in [("picture", ""), ("augmented", "aa"), ("page", "<tab><right>"), ("classes", "<tab><tab>o")] {
-        let model = looking(&format!("jjjjd{keys}"), &Album::typical());
+        let mut model = looking(&format!("jjjjd{keys}"), &Album::typical());
         for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+            tell(&mut model, &Event::Resize(width, height), &Album::typical());
             insta::assert_snapshot!(format!("dataset-{name}-{width}x{height}"), text(&drawn(&model, width, height)));
         }
     }
+}
+
+#[test]
+fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
+    let album = Album::typical();
+    let mut model = looking("jjjjd<tab><down><down><down><right>", &album);
+    let page = |model: &Model| match &model.open {
+        Screen::Dataset(view) => (view.position, view.page(), view.page() + view.grid.pictures()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(page(&model), (13, 8, 16), "four beside each other in two rows");
+    tell(&mut model, &Event::Resize(200, 60), &album);
+    assert_eq!(page(&model), (13, 0, 18), "six of 33 columns in three rows of 17");
+    let shown = text(&drawn(&model, 200, 60));
+    assert!(!shown.contains("loading"), "the rest was asked for: {shown}");
+    answering(&mut model, "<down>", &album);
+    assert_eq!(page(&model), (19, 18, 36));
+    tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &album);
+    let (_, first, end) = page(&model);
+    assert!((end - first) as usize <= warmstart_schema::look::MOST_PICTURES, "a question has no more");
 }
 
 #[test]

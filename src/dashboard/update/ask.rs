@@ -39,6 +39,10 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             Some(status) => Some(format!("nothing to resume: {} is {}", name(), status.as_str())),
             None => Some("nothing to resume: no run yet".to_owned()),
         },
+        Command::Yes => {
+            let asks_nothing = matches!(&model.popup, Some(Popup::Question { effects, .. }) if effects.is_empty());
+            asks_nothing.then(|| "there is nothing to say yes to; n goes back".to_owned())
+        }
         Command::Queue(change) => super::queue::refusal(model, change),
         Command::Export | Command::Compare => {
             model.runs.is_empty().then(|| "there is no run to compare yet; r launches one".to_owned())
@@ -137,6 +141,7 @@ pub fn launch_all(model: &mut Model) {
         .filter_map(|entry| entry.file)
         .collect();
     let first = match files.len() {
+        0 if entries.is_empty() => "There is nothing to launch among runs; v shows experiments.".to_owned(),
         0 => "There is nothing to launch.".to_owned(),
         number => format!("Launch {}, one run a device at a time?", plural(number, "experiment")),
     };

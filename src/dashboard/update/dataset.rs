@@ -8,8 +8,7 @@ use warmstart_schema::state::Status;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::{Command, Report};
 use crate::dashboard::model::{
-    Album, DATASET_COLUMNS, DATASET_PAGE, DatasetPane, DatasetView, Inquiry, Model, Opened, Popup, Prediction, Screen,
-    Seen,
+    Album, DatasetPane, DatasetView, Grid, Inquiry, Model, Opened, Popup, Prediction, Screen, Seen,
 };
 use crate::failure::Failure;
 use crate::look::Heard;
@@ -94,7 +93,7 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     let run = model.run().map(|run| run.id.clone());
     model.tickets += 1;
     let ticket = model.tickets;
-    super::show(model, Screen::Dataset(DatasetView::new(ticket, label, run, model.now.to_bits() ^ ticket)));
+    super::show(model, Screen::Dataset(DatasetView::new(ticket, label, run, Grid::of(model.size), model.now.to_bits() ^ ticket)));
     vec![Effect::Look { ticket, album }]
 }
 
@@ -131,8 +130,8 @@ pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
 
 fn step(view: &mut DatasetView, command: Command) {
     let (row, page) = match view.pane {
-        DatasetPane::One => (1, i64::from(DATASET_PAGE)),
-        DatasetPane::Page => (i64::from(DATASET_COLUMNS), i64::from(DATASET_PAGE)),
+        DatasetPane::One => (1, i64::from(view.grid.pictures())),
+        DatasetPane::Page => (i64::from(view.grid.columns), i64::from(view.grid.pictures())),
         DatasetPane::Classes => (1, 10),
     };
     let by = match command {
@@ -153,6 +152,15 @@ fn step(view: &mut DatasetView, command: Command) {
     } else {
         view.step(by);
     }
+}
+
+/// A page holds what fits into the terminal as it is now.
+pub fn resized(model: &mut Model) -> Vec<Effect> {
+    let grid = Grid::of(model.size);
+    if let Screen::Dataset(view) = &mut model.open {
+        view.grid = grid;
+    }
+    next_question(model)
 }
 
 fn next_question(model: &mut Model) -> Vec<Effect> {

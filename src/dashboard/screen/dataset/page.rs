@@ -10,20 +10,21 @@ use warmstart_schema::experiment::Labels;
 use warmstart_schema::look::Picture;
 
 use super::draw_picture;
-use crate::dashboard::model::{DATASET_COLUMNS, DATASET_PAGE, DatasetView};
+use crate::dashboard::model::DatasetView;
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
 
 pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
     let cells = |number: u32| u16::try_from(number).unwrap_or(1);
-    let (columns, rows) = (cells(DATASET_COLUMNS), cells(DATASET_PAGE / DATASET_COLUMNS));
+    let (columns, rows) = (cells(view.grid.columns), cells(view.grid.rows));
     let (width, height) = (area.width / columns, area.height / rows);
     if height < 2 {
         paint::left(buf, area, "a page of pictures needs more lines", THEME.muted);
         return;
     }
     let learnt = view.facts().map_or(Labels::Fine, |facts| facts.labels);
-    for (index, position) in (0..).zip(view.page()..view.page().saturating_add(DATASET_PAGE).min(view.images())) {
+    let end = view.page().saturating_add(view.grid.pictures()).min(view.images());
+    for (index, position) in (0..).zip(view.page()..end) {
         let (x, y) = (area.x + index % columns * width, area.y + index / columns * height);
         let place = Rect { x, y, width: width.saturating_sub(1), height };
         let picture = view.picture(position, None);

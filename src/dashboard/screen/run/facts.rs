@@ -14,7 +14,7 @@ use warmstart_schema::event::Epoch;
 
 use super::super::header::usage;
 use super::super::paint;
-use crate::dashboard::format::{NOT_YET, ago, duration, rate};
+use crate::dashboard::format::{NOT_YET, ago, duration, norm, rate};
 use crate::dashboard::model::Model;
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
@@ -98,7 +98,7 @@ fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
 
 fn gradient(run: &Run) -> Option<Fact> {
     let batch = run.state.batches.last().map(|progress| &progress.batch)?;
-    Some(("gradient norm", format!("{:.3}", batch.gradient_norm), THEME.text))
+    Some(("gradient norm", norm(batch.gradient_norm), THEME.text))
 }
 
 fn frozen(run: &Run) -> Option<Fact> {

@@ -163,10 +163,10 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
     };
     let mut lines = Vec::new();
     if normalizes(true) {
-        lines.push(("batch norm, frozen blocks: inference".to_owned(), THEME.muted));
+        lines.push(("batch norm, frozen: inference".to_owned(), THEME.muted));
     }
     if normalizes(false) {
-        lines.push((format!("batch norm, trained blocks: {trained}"), THEME.muted));
+        lines.push((format!("batch norm, trained: {trained}"), THEME.muted));
     }
     if lines.is_empty() {
         lines.push(("no batch norm in the backbone".to_owned(), THEME.muted));

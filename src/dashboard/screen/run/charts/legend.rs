@@ -13,7 +13,7 @@ use warmstart_schema::architecture::BlockCounts;
 
 use super::super::super::paint;
 use super::{Scene, leading, pen, place, under_cursor};
-use crate::dashboard::format::{NOT_YET, bytes, figure, metric, rate};
+use crate::dashboard::format::{NOT_YET, bytes, figure, metric, norm, rate};
 use crate::dashboard::model::{Along, Detail, Drawn, Line, Others, Quantity, Role};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
@@ -25,7 +25,7 @@ fn value(quantity: Quantity, value: Option<f64>) -> String {
         Quantity::Accuracy | Quantity::Loss => metric(Some(value)),
         Quantity::LearningRate => rate(value),
         Quantity::Throughput | Quantity::Usage => figure(Some(value), 0),
-        Quantity::GradientNorm => figure(Some(value), 3),
+        Quantity::GradientNorm => norm(value),
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, and it saturates")]
         Quantity::Memory => bytes(value as u64),
     }
