@@ -1,6 +1,7 @@
 //! Every screen and popup as it is drawn, compared with the screen itself. Colours are not in these pictures: see `styles`.
 
 use super::fixtures::{LIVE, empty, id, typical};
+use super::dataset::{Album, looking};
 use super::{drawn, press, text};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
@@ -54,8 +55,24 @@ fn the_comparison() {
 #[test]
 fn in_ascii() {
     let ascii = Look { ascii: true, theme: Theme::Dark, palette: Palette::True };
-    for (name, keys) in [("ascii-experiments", "jj"), ("ascii-run", "jj<enter>"), ("ascii-compare", "cj")] {
-        let model = Model { look: ascii, ..after(keys) };
+    for (name, keys) in [
+        ("ascii-experiments", "jj"),
+        ("ascii-run", "jj<enter>"),
+        ("ascii-compare", "cj"),
+        ("ascii-log", "jjjj<enter>l"),
+        ("ascii-machine", "M"),
+        ("ascii-help", "?"),
+        ("ascii-question", "jjs"),
+        ("ascii-export", "E"),
+        ("ascii-columns", "|"),
+        ("ascii-palette", ":stop"),
+        ("ascii-fields", "jjC"),
+        ("ascii-editor", "jjCbatch<enter>6"),
+        ("ascii-partners", "jjylite"),
+        ("ascii-difference", "jjjjyfine<enter>"),
+        ("ascii-extension", "ju3"),
+    ] {
+        let model = Model { look: ascii, ..looking(keys, &Album::typical()) };
         let picture = text(&drawn(&model, 80, 24));
         assert!(picture.is_ascii(), "{picture}");
         insta::assert_snapshot!(name, picture);

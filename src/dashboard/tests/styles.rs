@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
+use super::dataset::{Album, looking};
 use super::fixtures::typical;
 use super::{drawn, press, text};
 use crate::dashboard::theme::{Look, Palette, Theme};
@@ -37,12 +38,30 @@ fn the_selected_row_alone_is_reversed_in_every_theme() {
 }
 
 /// Some screens with all that stands in front of them.
-const KEYS: [&str; 11] =
-    ["jj", "jj<enter>", "jjjjj<enter>", "c", "?", "jjs", "E", "/x", ":stop", "jjylite", "jjjjyfine<enter>d"];
+const KEYS: [&str; 19] = [
+    "jj",
+    "jj<enter>",
+    "jjjjj<enter>",
+    "jjjj<enter>l",
+    "c",
+    "M",
+    "?",
+    "jjs",
+    "E",
+    "|",
+    "/x",
+    "/val_acc>x",
+    ":stop",
+    "jjC",
+    "jjCbatch<enter>6",
+    "jjCbatch<enter>x",
+    "jjylite",
+    "jjjjyfine<enter>d",
+    "ju3",
+];
 
 fn themed(theme: Theme, keys: &str) -> Buffer {
-    let mut model = typical();
-    press(&mut model, keys);
+    let mut model = looking(keys, &Album::typical());
     model.look.theme = theme;
     drawn(&model, 120, 40)
 }
