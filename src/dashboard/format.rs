@@ -124,9 +124,10 @@ mod tests {
         assert_eq!(metric(Some(0.5)), "0.5000");
         assert_eq!(metric(Some(f64::NAN)), "NaN");
         assert_eq!(metric(None), "–");
-        assert_eq!([99_999.0, 43_557_888_241_985_780_288.0, -1e5].map(|value| metric(Some(value))), [
-            "99999.0000", "4.356e19", "-1.000e5"
-        ]);
+        assert_eq!(
+            [99_999.0, 43_557_888_241_985_780_288.0, -1e5].map(|value| metric(Some(value))),
+            ["99999.0000", "4.356e19", "-1.000e5"]
+        );
         assert_eq!([2.7373, 17_457_053_488_381_952.0, f64::INFINITY].map(norm), ["2.737", "1.746e16", "inf"]);
     }
 }

@@ -40,7 +40,9 @@ impl Best {
 
 /// As the run wrote them down; runs of earlier versions did not.
 fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
-    if let Some(labels) = run.labels().context("reading labels.json")? {
+    if let Some(labels) =
+        run.labels().with_context(|| format!("reading {}", run.path().join("labels.json").display()))?
+    {
         // A folder may have been copied from anywhere.
         return Ok(labels.names.iter().map(|name| text::line(name, 80)).collect());
     }

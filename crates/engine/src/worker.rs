@@ -70,7 +70,7 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
         return Ok(true);
     }
     let info = RunInfo { worker: Some(Identity::current()), ..info };
-    run.write_info(&info).context("writing run.json")?;
+    run.write_info(&info).with_context(doing("writing", &run, "run.json"))?;
     let heartbeat = Heartbeat::start(&run);
     let succeeded = attempt(&run, &info, &before, manner, interrupt)?;
     drop(heartbeat);
@@ -87,10 +87,15 @@ fn has_monitor() -> bool {
     monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
 }
 
+/// What was done to a file of the run, for an error to tell.
+fn doing<'a>(what: &'a str, run: &'a RunDir, file: &'a str) -> impl FnOnce() -> String + 'a {
+    move || format!("{what} {}", run.path().join(file).display())
+}
+
 fn take(run: &RunDir) -> Result<Option<RunLock>> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
-        match run.lock().context("locking the run")? {
+        match run.lock().with_context(doing("locking", run, "run.lock"))? {
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
             other => return Ok(other),
         }
@@ -101,7 +106,7 @@ fn take(run: &RunDir) -> Result<Option<RunLock>> {
 fn history(run: &RunDir) -> Result<RunState> {
     let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
     loop {
-        let poll = reader.poll().context("reading events.jsonl")?;
+        let poll = reader.poll().with_context(doing("reading", run, "events.jsonl"))?;
         poll.records.into_iter().for_each(|record| state.apply(record));
         if !poll.more {
             return Ok(state);
@@ -116,7 +121,8 @@ fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, manner: Manner, inte
     let gpu = if let Device::Cuda(index) = device { u32::try_from(index).ok() } else { None };
     let usage = Usage::new(gpu, run.path().to_path_buf());
     let gpu_name = usage.gpu_name();
-    let mut reporter = Reporter::open(&run.events(), usage, manner.progress_every).context("opening events.jsonl")?;
+    let reporter = Reporter::open(&run.events(), usage, manner.progress_every);
+    let mut reporter = reporter.with_context(doing("opening", run, "events.jsonl"))?;
     let place = Place { device, reason, name: device_name(device, gpu_name) };
     let result = catch_unwind(AssertUnwindSafe(|| {
         prepare_and_train(run, info, before, place, manner.stop_after, &mut reporter, interrupt)
@@ -180,7 +186,7 @@ fn prepare_and_train(
     reporter: &mut Reporter,
     interrupt: &Interrupt,
 ) -> Result<(Ended, u64, f64)> {
-    checkpoint::remove_unfinished(&Disk, run).context("removing what an interrupted save left behind")?;
+    checkpoint::remove_unfinished(&Disk, run).with_context(doing("removing unfinished saves from", run, "ckpt"))?;
     let path = run.experiment_yaml();
     let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let experiment = experiment::load(&path, &[]).map_err(|problems| {
@@ -282,7 +288,8 @@ fn tell_dataset(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts)
 /// Keeps the class names for whoever reads the model's outputs. A resumed run must find the classes that it knows.
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
-    if let Some(before) = run.labels().context("reading labels.json")?.filter(|before| before.names != *names) {
+    let before = run.labels().with_context(doing("reading", run, "labels.json"))?;
+    if let Some(before) = before.filter(|before| before.names != *names) {
         let differs = |from: &[String], to: &[String]| {
             let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
             if missing.is_empty() { "none".to_owned() } else { listed(&missing) }
@@ -291,7 +298,7 @@ fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
         let error = format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
         return Err(Blame::input(error, "bring the folders back, or launch the experiment anew"));
     }
-    run.write_labels(&parts.labels).context("writing labels.json")
+    run.write_labels(&parts.labels).with_context(doing("writing", run, "labels.json"))
 }
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.

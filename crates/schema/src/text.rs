@@ -126,10 +126,7 @@ mod tests {
     fn what_terminals_disagree_about_becomes_what_they_agree_about() {
         use unicode_width::UnicodeWidthStr;
         assert_eq!(line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80), "👍 DE ☎ 1 ab");
-        assert_eq!(
-            line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80),
-            "\u{1100} \u{1100}\u{1161}\u{11a8}"
-        );
+        assert_eq!(line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80), "\u{1100} \u{1100}\u{1161}\u{11a8}");
         for text in ["👩\u{200d}👩\u{200d}👧", "👍🏽", "🇩🇪🇫🇷", "☎\u{fe0f}", "e\u{301}", "漢字", "क\u{94d}षि"]
         {
             let line = line(text, 80);

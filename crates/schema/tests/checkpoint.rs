@@ -207,6 +207,8 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
     assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
     // The next save finds a healthy disk, as the next attempt of the run would.
     checkpoint::remove_unfinished(&disk, &run).unwrap();
+    let left = disk.names(&run.checkpoints()).unwrap();
+    assert!(!left.iter().any(|name| name.starts_with('.')), "{case}: {left:?}");
     for save in &saves[acknowledged..=hit + 1] {
         checkpoint::save(&disk, &run, save, KEEP).unwrap();
     }

@@ -164,7 +164,10 @@ pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
         let text = format!(
             "classes are uneven: {} of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \
              little of the rare ones",
-            plural(small.images as usize, "image"), small.name, large.images, large.name
+            plural(small.images as usize, "image"),
+            small.name,
+            large.images,
+            large.name
         );
         alert(Level::Info, text)
     })?

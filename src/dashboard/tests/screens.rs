@@ -1,7 +1,7 @@
 //! Every screen and popup as it is drawn, compared with the screen itself. Colours are not in these pictures: see `styles`.
 
-use super::fixtures::{LIVE, empty, id, typical};
 use super::dataset::{Album, looking};
+use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;

@@ -93,7 +93,8 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     let run = model.run().map(|run| run.id.clone());
     model.tickets += 1;
     let ticket = model.tickets;
-    super::show(model, Screen::Dataset(DatasetView::new(ticket, label, run, Grid::of(model.size), model.now.to_bits() ^ ticket)));
+    let (grid, seed) = (Grid::of(model.size), model.now.to_bits() ^ ticket);
+    super::show(model, Screen::Dataset(DatasetView::new(ticket, label, run, grid, seed)));
     vec![Effect::Look { ticket, album }]
 }
 

@@ -248,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_a_full_disk_refused_is_written_with_the_next() {
+        let (_folder, path) = log();
+        let mut writer = EventWriter::open(&path).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let disk = std::mem::replace(&mut writer.file, full);
+        assert_eq!(writer.write(&phase()).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        writer.file = disk;
+        writer.write(&Event::Stopping).unwrap();
+        let records = EventReader::new(path).poll().unwrap().records;
+        let events: Vec<&Event> = records.iter().skip(1).map(|record| &record.event).collect();
+        assert_eq!(events, [&phase(), &Event::Stopping]);
+    }
+
+    #[test]
     fn a_replaced_log_is_read_anew() {
         let (_folder, path) = log();
         std::fs::write(&path, "{\"t\":1,\"event\":\"stopping\"}\n").unwrap();
