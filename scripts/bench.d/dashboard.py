@@ -3,7 +3,8 @@
 
     make build && scripts/bench.d/dashboard.py [--runs N]
 
-The runs are copies of the recorded ones in tests/data/runs. Standard library only; Linux.
+The runs are copies of the recorded ones in tests/data/runs; and there are four that workers train meanwhile. Standard library only;
+Linux.
 """
 import argparse
 import fcntl
@@ -25,6 +26,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / "target/release/warmstart"))
 RECORDED = ROOT / "tests/data/runs"
 FOOT = b"quit"
+# What four workers train while keys are pressed.
+TRAINING = """name: small
+dataset: { name: emoji98, validation: 0.3, labels: coarse }
+model: { backbone: tf_efficientnet_lite0, weights: random, head: { hidden: 16 } }
+train: { epochs: 1000, batch_size: 8, optimizer: { name: adam, learning_rate: 1.0e-3 } }
+"""
 
 
 def many_runs(folder, number):
@@ -156,16 +163,60 @@ def measure(runs, first_frame_ms, memory_mb):
     return good
 
 
+def warmstart(folder, *words):
+    """What the program says of a folder of runs."""
+    command = [PROGRAM, "--checkpoints", folder, *words]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def while_workers_train():
+    """Keys in the list and on an open run, while four workers have all cores."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, experiment = pathlib.Path(scratch) / "checkpoints", pathlib.Path(scratch) / "small.yaml"
+        experiment.write_text(TRAINING)
+        runs = []
+        try:
+            for _ in range(4):
+                runs += warmstart(folder, "train", experiment, "--slots", "4", "--device", "cpu", "--detach").split()
+            logs = [folder / run / "events.jsonl" for run in runs]
+            begun = lambda log: log.exists() and log.read_text().count('"event":"batch"') > 2
+            for _ in range(600):
+                if all(map(begun, logs)):
+                    break
+                time.sleep(0.1)
+            else:
+                raise SystemExit(f"error: four workers do not train within a minute: {runs}")
+            print("4 workers that train, 80×24")
+            dashboard = Dashboard(folder)
+            dashboard.until(FOOT)
+            dashboard.settle_for(2)
+            good = True
+            for place, keys, opens in [("the list", [b"j", b"k"], b"v"), ("a run's cursor", [b"\x1b[D", b"\x1b[C"], b"\r")]:
+                dashboard.press(opens)
+                took = sorted(dashboard.press(key)[0] * 1e3 for key in keys * 50)
+                good &= line(f"key to paint, median of 100, {place}", took[50], "ms", 16)
+                print(f"  {'p95':<46} {took[94]:>10.1f} ms")
+            dashboard.close()
+            return good
+        finally:
+            for run in runs:
+                warmstart(folder, "stop", run, "--now")
+            for _ in range(100):
+                if "training" not in warmstart(folder, "runs"):
+                    break
+                time.sleep(0.1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, help="measure with this many runs only")
     arguments = parser.parse_args()
     if not PROGRAM.exists():
         raise SystemExit(f"error: {PROGRAM} is missing. Build it with: make build")
-    cases = [(5, 50, 30), (1000, 300, 60), (10000, 300, 150)]
+    cases = [(5, 20, 30), (1000, 300, 60), (10000, 300, 150)]
     if arguments.runs:
-        cases = [(arguments.runs, 300, 150)]
-    return all([measure(*case) for case in cases])
+        return measure(arguments.runs, 300, 150)
+    return all([*(measure(*case) for case in cases), while_workers_train()])
 
 
 if __name__ == "__main__":

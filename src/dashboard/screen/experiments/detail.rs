@@ -102,21 +102,24 @@ fn draw_published(buf: &mut Buffer, row: Rect, entry: &Entry) -> Rect {
 }
 
 fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
+    const LABEL: &str = "val acc ";
     let rest = draw_published(buf, row, entry);
     if run.state.epochs.is_empty() {
         paint::left(buf, rest, "val acc  no epoch has ended yet", THEME.muted);
         return;
     }
     let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
-    let newest = accuracies.last().copied();
-    let mut spans = vec![
-        Span::styled("val acc ", THEME.label),
-        Span::styled(paint::sparkline(&accuracies, 24), THEME.validation),
-        Span::styled(format!(" {}", metric(newest)), THEME.text),
+    let newest = format!(" {}", metric(accuracies.last().copied()));
+    let best = run.state.best_epoch();
+    let best = best.map_or_else(String::new, |best| format!("  best {} at {}", metric(Some(best.val_acc)), best.epoch));
+    // The line gives way to the figures.
+    let room = usize::from(rest.width).saturating_sub(LABEL.len() + newest.len() + best.len());
+    let spans = vec![
+        Span::styled(LABEL, THEME.label),
+        Span::styled(paint::sparkline(&accuracies, room.clamp(4, 24)), THEME.validation),
+        Span::styled(newest, THEME.text),
+        Span::styled(best, THEME.muted),
     ];
-    if let Some(best) = run.state.best_epoch() {
-        spans.push(Span::styled(format!("  best {} at {}", metric(Some(best.val_acc)), best.epoch), THEME.muted));
-    }
     paint::left_line(buf, rest, &Line::from(spans));
 }
 

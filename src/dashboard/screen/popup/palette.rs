@@ -28,7 +28,7 @@ const KINDS: usize = 16;
 const PATHS: usize = 34;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
-    let width = u16::try_from(MOST + 4).unwrap_or(u16::MAX).min(area.width.saturating_sub(2));
+    let width = u16::try_from(MOST + 4).unwrap_or(u16::MAX).min(area.width);
     let [area] = area.layout(&Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center));
     let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
     let title = match &palette.purpose {
