@@ -2,7 +2,7 @@
 """Runs outlive what may happen to whoever looks at them: dashboards killed, an SSH connection dropped, numbers of processes given
 anew, hundreds of starts and ends, workers that hang, stall or lose their heartbeat.
 
-    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck; all of them without a name
+    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck, rebooted; all of them without a name
 
 WARMSTART_SOAK_MINUTES (default 10) says how long it watches for false alarms. The part `ssh` runs a real sshd on the loopback
 interface, with keys and settings of its own in a temporary folder; it installs nothing, and says what lacks. Standard library
@@ -223,7 +223,7 @@ def related(folder):
 class StandIn:
     """A run that this process holds: its lock, its heartbeat and its events are what the test says."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, boot=None):
         self.path = folder / name
         self.path.mkdir(parents=True)
         info = json.loads((LIVE / "run.json").read_text())
@@ -234,7 +234,7 @@ class StandIn:
         # Something that can be frozen without freezing this script.
         self.process = subprocess.Popen(["sleep", "100000"])
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = boot or pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self.step = 0
         self.tell("header", format=1, software="stand-in")
         self.tell("attempt", number=1, worker={"boot_id": boot, "pid": self.process.pid, "start_ticks": int(stat[19])},
@@ -319,7 +319,31 @@ def stuck_workers():
                 run.close()
 
 
-PARTS = {"cargo": cargo_tests, "ssh": ssh_connections, "stuck": stuck_workers}
+def rebooted():
+    """B7: the machine was started anew. Whoever has the workers' numbers now is left alone, and the runs can be taken up."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        runs = [StandIn(folder, f"2026112{n}-000000-{n:04x}", boot=f"{n}0000000-0000-0000-0000-000000000000") for n in range(5)]
+        try:
+            for run in runs:
+                run.lock.close()
+            for run in runs:
+                warmstart(folder, "stop", run.path.name, "--now")
+            lost = [row for row in warmstart(folder, "runs") if row["state"] == "lost"]
+            alive = [run for run in runs if run.process.poll() is None]
+            taken_up = [run for run in runs if subprocess.run(
+                [PROGRAM, "--checkpoints", folder, "resume", run.path.name, "--detach"], capture_output=True,
+                env={**os.environ, "WARMSTART_WORKER": str(STAND_IN)}).returncode == 0]
+            waited("every process to leave", lambda: not related(folder), 15)
+            said = f"{len(lost)} told as lost, {len(alive)} strangers alive, {len(taken_up)} taken up"
+            figure("B7", f"{len(runs)} runs of a boot before, whose numbers others have", said, f"{len(runs)} of each",
+                   len(lost) == len(alive) == len(taken_up) == len(runs))
+        finally:
+            for run in runs:
+                run.close()
+
+
+PARTS = {"cargo": cargo_tests, "ssh": ssh_connections, "stuck": stuck_workers, "rebooted": rebooted}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

@@ -311,7 +311,29 @@ def multiplexers(folder):
         figure("C8", program, "usable" if good else "not usable", "usable", good)
 
 
+# C3: the tests of each way out, by a part of their names.
+EXITS = {
+    "q": "it_opens_follows_the_size_and_quits", "an error on the way up": "an_error_on_the_way_up",
+    "a panic": "a_panic_on_any_thread", "SIGTERM": "case_1_terminate", "SIGHUP": "case_2_hangup", "SIGINT": "case_3_interrupt",
+    "SIGQUIT": "case_4_quit", "ctrl-z and fg": "ctrl_z_gives", "SIGSTOP and SIGCONT": "a_stop_from_outside",
+    "a full disk": "a_full_disk_is_told",
+}
+
+
+def exits():
+    """C3: modes, alternate screen, cursor, mouse and paste are as they were, by a terminal's own account."""
+    release = [] if os.environ.get("WARMSTART_PROFILE") == "debug" else ["--release"]
+    command = ["cargo", "test", *release, "--quiet", "--workspace", "--test", "dashboard", "--"]
+    ran = lambda name: re.search(r"ok\. [1-9]\d* passed", subprocess.run(
+        [*command, name], cwd=ROOT, capture_output=True, text=True, errors="replace").stdout)
+    restored = [way for way, name in EXITS.items() if ran(name)]
+    figure("C3", f"ways to leave that give the terminal back as it was: {', '.join(restored)}", len(restored), len(EXITS),
+           len(restored) == len(EXITS))
+
+
 PARTS = {
+    "exits": lambda folder, runs: exits(),
+    "random": lambda folder, runs: tests("fifty_thousand_events", "--lib"),
     "lost": lambda folder, runs: lost_terminals(folder),
     "odd": lambda folder, runs: odd_terminals(folder),
     "bytes": lambda folder, runs: (bytes_over_a_link(folder), silence()),

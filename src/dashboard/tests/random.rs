@@ -112,7 +112,7 @@ fn visible(buffer: &Buffer) -> Vec<(u16, u16, &str, Color, Color, Modifier)> {
     cells
 }
 
-fn storm(mut model: Model, album: &Album, seed: u64) {
+fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     // What the newest frame has for the mouse.
@@ -149,14 +149,17 @@ fn storm(mut model: Model, album: &Album, seed: u64) {
         }
     }
     assert!(is_first(&model), "{:?}", model.popup);
+    println!(
+        "FIGURE C2\trandom keys, pastes, clicks and windows with {name} data, the last screen as a fresh one\t{EVENTS}\t{EVENTS}\tok"
+    );
 }
 
 #[test]
 fn fifty_thousand_events_with_typical_data() {
-    storm(typical(), &Album::typical(), 7);
+    storm("typical", typical(), &Album::typical(), 7);
 }
 
 #[test]
 fn fifty_thousand_events_with_hostile_data() {
-    storm(hostile(), &Album::hostile(), 11);
+    storm("hostile", hostile(), &Album::hostile(), 11);
 }
