@@ -154,6 +154,11 @@ def measure(runs, first_frame_ms, memory_mb):
         keys = [dashboard.press(key) for key in [b"j", b"k"] * 20]
         good &= line("key to paint, median of 40", statistics.median(took for took, _ in keys) * 1e3, "ms", 16)
         good &= line("bytes a refresh, median of 40", statistics.median(size for _, size in keys), "B", 1024, 0)
+        good &= line("palette, key to paint", dashboard.press(b":")[0] * 1e3, "ms", 50)
+        letters = [dashboard.press(letter.encode())[0] for letter in "resnet"]
+        good &= line("palette, a letter to its paint, the slowest of 6", max(letters) * 1e3, "ms", 50)
+        dashboard.press(b"\x1b")
+        dashboard.settle()
         before = dashboard.cpu()
         silent = not dashboard.read(5)
         good &= line("CPU while nothing happens, over 5 s", (dashboard.cpu() - before) / 5 * 100, "%", 0.5)
