@@ -176,7 +176,7 @@ def warmstart(folder, *words):
 
 def while_workers_train():
     """Keys in the list and on an open run, while four workers have all cores."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         folder, experiment = pathlib.Path(scratch) / "checkpoints", pathlib.Path(scratch) / "small.yaml"
         experiment.write_text(TRAINING)
         runs = []
