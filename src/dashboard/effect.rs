@@ -234,7 +234,7 @@ fn perform(
             let text = experiments::read(&path);
             return Some(Message::ExperimentRead { path, text });
         }
-        Effect::WriteExperiment(writing) => return Some(experiments::write(&writing)),
+        Effect::WriteExperiment(writing) => return Some(experiments::write(&writing, folders, messages)),
         Effect::CompletePath(typed) => {
             let (longer, candidates) = paths::completed(&typed);
             return Some(Message::Completed { typed, longer, candidates });

@@ -20,6 +20,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
 use warmstart_schema::annotation::Annotation;
+use warmstart_schema::experiment::Problem;
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
@@ -255,8 +256,14 @@ impl Model {
         }
         self.config = config;
         if let Some(problem) = problems.first() {
-            let text = format!("the defaults are used: {}", crate::dashboard::format::problem(problem));
-            self.report = Some(Report { good: false, text });
+            // What is wrong stands first; there is little room, and the command tells the rest.
+            let (_, name) = problem.file.rsplit_once('/').unwrap_or(("", &problem.file));
+            let problem = Problem { file: name.to_owned(), ..problem.clone() };
+            let problem = crate::dashboard::format::problem(&problem);
+            let text = format!("{problem}; the defaults are used; `warmstart config check`");
+            let report = Report { good: false, text };
+            self.told.keep(report.clone());
+            self.report = Some(report);
         }
         self
     }

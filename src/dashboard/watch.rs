@@ -2,6 +2,7 @@
 
 mod catalogue;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use warmstart_schema::run::RunId;
 
 use self::catalogue::CatalogueWatch;
 use super::effect::Folders;
-use super::message::Message;
+use super::message::{Catalogue, Message};
 use crate::store::Watcher;
 
 /// Between two looks while something runs or waits, so that what a worker says is on the screen within a quarter of a second.
@@ -49,6 +50,11 @@ impl Demand {
     fn opened(&self) -> Vec<RunId> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Experiment files as they are now, and what this machine lacks for them.
+pub fn catalogue(folder: &Path) -> Option<Catalogue> {
+    CatalogueWatch::new(folder.to_path_buf()).poll()
 }
 
 /// Follows runs and experiment files until nobody listens any more; `wake` asks for a look at once.

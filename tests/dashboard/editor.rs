@@ -157,7 +157,10 @@ fn wrong_settings_are_told_and_the_defaults_used() {
     let folder = scratch();
     settings(&folder, "keys:\n  run.stpo: x\n");
     let mut pty = Pty::open(&folder, 200, 24, &[]);
-    pty.sees(&["the defaults are used:", "config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "? help"]);
+    pty.sees(&[" config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "the defaults are used", "? help"]);
+    pty.press("j!");
+    pty.sees(&["what happened", "config.yaml:2:13"]);
+    pty.press("\x1b");
     pty.press("q");
     assert!(pty.ends().success());
 }

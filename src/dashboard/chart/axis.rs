@@ -137,8 +137,8 @@ impl Axis {
 
     fn step(self, least: f64) -> f64 {
         match self.unit {
-            // Only within the first epoch is there anything between two epochs.
-            Unit::Whole if self.high > 1.0 => nice(least).max(1.0),
+            // Within an epoch, what lies between two of them is all that there is.
+            Unit::Whole if self.high - self.low > 1.0 => nice(least).max(1.0),
             Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
@@ -216,6 +216,9 @@ fn fits(step: f64, decimals: i32) -> bool {
 
 /// Numbers with more digits than an axis has room for are written with an exponent.
 fn number(value: f64, decimals: usize) -> String {
+    if value == 0.0 && decimals >= 5 {
+        return "0".to_owned();
+    }
     // Adding 0 turns -0 into 0.
     if value.abs() >= 1e5 || decimals >= 5 { format!("{value:.0e}") } else { format!("{:.decimals$}", value + 0.0) }
 }

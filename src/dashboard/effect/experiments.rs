@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
+use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::experiment::{Problem, load, read_text};
 
+use super::Folders;
 use crate::dashboard::format;
 use crate::dashboard::message::{Message, Report};
 use crate::dashboard::terminal::Ended;
+use crate::dashboard::watch;
 
 /// Names that are tried where one is taken.
 const NAMES: u32 = 100;
@@ -32,7 +35,16 @@ pub fn read(path: &Path) -> Result<String, String> {
     read_text(path).map_err(|problems| problems.first().map_or(String::new(), format::problem))
 }
 
-pub fn write(writing: &Writing) -> Message {
+/// Writes an experiment, and has it in the list when it is told of: the next key is meant for it.
+pub fn write(writing: &Writing, folders: &Folders, messages: &UnboundedSender<Message>) -> Message {
+    let written = written(writing);
+    if let Some(catalogue) = watch::catalogue(&folders.experiments) {
+        let _ = messages.send(Message::Experiments(catalogue));
+    }
+    written
+}
+
+fn written(writing: &Writing) -> Message {
     let written = match &writing.stem {
         Some(stem) => add(writing, stem),
         None => replace(writing),
@@ -151,7 +163,7 @@ mod tests {
     }
 
     fn written(writing: &Writing) -> (PathBuf, Report) {
-        match write(writing) {
+        match super::written(writing) {
             Message::ExperimentWritten { path, report } => (path, report),
             other => panic!("{other:?}"),
         }

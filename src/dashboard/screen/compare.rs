@@ -238,8 +238,8 @@ fn written(row: &Row, cell: &Cell) -> (String, Style) {
 fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Option<&Row>) {
     let mut spans = Vec::new();
     if hidden > 0 {
-        let what = if table.transposed { "more runs" } else { "more columns" };
-        spans.push(Span::styled(format!("→ {hidden} {what}   "), THEME.muted));
+        let what = if table.transposed { "more run" } else { "more column" };
+        spans.push(Span::styled(format!("→ {}   ", plural(hidden, what)), THEME.muted));
     }
     if table.has_best() {
         spans.push(Span::styled("▸ best of the runs that are done   ", THEME.muted));

@@ -26,7 +26,7 @@ use super::paint;
 use super::table::{self, Column};
 use crate::dashboard::format::{NOT_YET, duration, metric, path, rate};
 use crate::dashboard::judge;
-use crate::dashboard::model::{ColumnId, Entry, Kind, ListLine, Listing, Model, tags};
+use crate::dashboard::model::{ColumnId, Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
 use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
@@ -87,7 +87,10 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
             "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),
         ]
     } else {
-        vec![format!("Nothing fits \"{filter}\"."), "esc shows everything again.".to_owned()]
+        let has_mistake = matches!(model.filter(), Some(Filter::Typing(Typing { mistake: Some(_), .. })));
+        let first =
+            if has_mistake { "The filter has a mistake.".to_owned() } else { format!("Nothing fits \"{filter}\".") };
+        vec![first, "esc shows everything again.".to_owned()]
     };
     let width = usize::from(area.width.saturating_sub(6));
     let lines = lines.iter().flat_map(|line| paint::wrap(line, width));

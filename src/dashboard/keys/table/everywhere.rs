@@ -25,8 +25,14 @@ pub const OF_A_RUN: &[Binding] = &[
 
 pub const SORT: Binding = bind("sort", &[key('o')], "o", Command::Sort, "sort", "sort by the next column");
 pub const REVERSE: Binding = bind("reverse", &[key('O')], "O", Command::Reverse, "", "sort the other way round");
-pub const EXPORT: Binding =
-    bind("export", &[key('E')], "E", Command::Export, "export", "export the table: CSV, Markdown, LaTeX, JSON, HTML");
+pub const EXPORT: Binding = bind(
+    "export",
+    &[key('E')],
+    "E",
+    Command::Export,
+    "export",
+    "export the comparison: CSV, Markdown, LaTeX, JSON, HTML, text",
+);
 pub const COMPARE: Binding =
     bind("compare", &[key('c')], "c", Command::Compare, "compare", "compare all runs, or those that are marked");
 pub const MACHINE: Binding = bind(

@@ -76,7 +76,7 @@ fn curve(run: &Run, figure: Metric) -> Curve {
 }
 
 /// What is drawn, and each run's marker with its name, or with its figure under the cursor. What does not fit on a few lines
-/// is left out whole.
+/// is counted.
 fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Vec<Line<'static>> {
     let title = match figure {
         Metric::ValAcc => "validation accuracy by epoch",
@@ -90,7 +90,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
     }
     let most = if view.cursor.is_some() { LEGEND } else { 1 };
     // The selected run, which is drawn last, is named first.
-    for run in runs.iter().rev() {
+    for (named, run) in runs.iter().rev().enumerate() {
         let text = match view.cursor {
             Some(epoch) => {
                 let at = run.state.epochs.iter().find(|at| at.epoch == epoch);
@@ -101,10 +101,14 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
         let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
         let spans = [Span::styled(format!("  {mark} "), style), Span::styled(text, THEME.text)];
         let wide: usize = spans.iter().map(Span::width).sum();
-        if lines.last().is_some_and(|line| line.width() + wide > width) {
-            if lines.len() == most {
-                break;
-            }
+        let is_full = |reserved: usize| lines.last().is_some_and(|line| line.width() + wide + reserved > width);
+        let rest = runs.len() - named;
+        // Room for how many there are beside those named.
+        if lines.len() == most && is_full(if rest > 1 { "  +999".len() } else { 0 }) {
+            lines[most - 1].spans.push(Span::styled(format!("  +{rest}"), THEME.muted));
+            break;
+        }
+        if is_full(0) {
             lines.push(Line::default());
         }
         if let Some(line) = lines.last_mut() {

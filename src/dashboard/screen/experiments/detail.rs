@@ -111,7 +111,8 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
     let newest = format!(" {}", metric(accuracies.last().copied()));
     let best = run.state.best_epoch();
-    let best = best.map_or_else(String::new, |best| format!("  best {} at {}", metric(Some(best.val_acc)), best.epoch));
+    let best =
+        best.map_or_else(String::new, |best| format!("  {} at best epoch {}", metric(Some(best.val_acc)), best.epoch));
     // The line gives way to the figures.
     let room = usize::from(rest.width).saturating_sub(LABEL.len() + newest.len() + best.len());
     let spans = vec![

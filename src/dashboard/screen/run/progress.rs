@@ -53,7 +53,7 @@ fn result(run: &Run, with_best: bool) -> String {
     let best = state
         .best_epoch()
         .filter(|_| with_best)
-        .map(|epoch| format!("best val acc {} at epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
+        .map(|epoch| format!("val acc {} at best epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
     let test =
         state.test.as_ref().map(|test| format!("test acc {} with epoch {}", metric(Some(test.accuracy)), test.epoch));
     let early =
