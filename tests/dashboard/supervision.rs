@@ -282,6 +282,9 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         command.cwd(folders.path());
         command.env_remove("TMUX");
         command.env("TERM", "xterm-256color");
+        // Nobody's own settings, nor what they last chose on screen.
+        command.env("XDG_CONFIG_HOME", folders.path().join("config"));
+        command.env("XDG_STATE_HOME", folders.path().join("state"));
         command.env("WARMSTART_WORKER", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"));
         let mut program = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
