@@ -160,7 +160,8 @@ fn wrong_settings_are_told_and_the_defaults_used() {
     pty.sees(&[" config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "the defaults are used", "? help"]);
     pty.press("j!");
     pty.sees(&["what happened", "config.yaml:2:13"]);
-    pty.press("\x1b");
+    pty.press("q");
+    pty.sees(&["q quit"]);
     pty.press("q");
     assert!(pty.ends().success());
 }
