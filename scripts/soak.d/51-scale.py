@@ -33,10 +33,10 @@ def ten_thousand_runs():
         time.sleep(2)
         dashboard = bench.Dashboard(folder)
         dashboard.until(bench.FOOT)
-        # Keys are answered while it reads.
+        # Keys are answered while it reads: down and up, for one that changes nothing brings no frame.
         keys = []
         while time.perf_counter() - dashboard.began < 0.8:
-            keys.append(dashboard.press(b"j")[0] * 1e3)
+            keys.append(dashboard.press(b"jk"[len(keys) % 2:][:1])[0] * 1e3)
         dashboard.settle()
         cold = dashboard.cpu()
         figure("10,000 runs, the first time: CPU until all are read", f"{cold:.2f} s", "≤ 4 s", cold <= 4)
