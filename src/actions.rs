@@ -72,7 +72,7 @@ pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> 
         );
     };
     // A run that has its own checkpoint no longer needs the one of another experiment.
-    let init = run.experiment.as_ref().and_then(|experiment| experiment.init.as_ref());
+    let init = run.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
     let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
     let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
     let programs = programs()?;

@@ -8,7 +8,7 @@ use crate::store::Run;
 /// A run's counts as its worker told them, or as its experiment has them.
 pub fn of(run: &Run) -> Option<ParamCounts> {
     let told = run.state.model.as_ref().map(|model| model.counts.total);
-    told.or_else(|| run.experiment.as_ref().and_then(counts).map(|counts| counts.total))
+    told.or_else(|| run.experiment.as_deref().and_then(counts).map(|counts| counts.total))
 }
 
 /// Counts by block and in total, as the study and Keras report them; none where only the folder of pictures knows how many

@@ -62,7 +62,7 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
     let other = runs.all_of(stem).any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
     let from = |other: &Run| {
-        let init = other.experiment.as_ref().and_then(|experiment| experiment.init.as_ref());
+        let init = other.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
         other.state.checkpoint.is_none() && init.is_some_and(|init| init.from == stem)
     };
     let queued = runs.queue().waiting.iter().filter_map(|entry| runs.get(&entry.run));

@@ -140,7 +140,7 @@ fn check_column(column: &Column, runs: &Runs) -> anyhow::Result<()> {
     let Column::Config(name) = column else { return Ok(()) };
     let mut known: Vec<String> = runs
         .iter()
-        .filter_map(|run: &Run| run.experiment.as_ref())
+        .filter_map(|run: &Run| run.experiment.as_deref())
         .flat_map(config_fields)
         .map(|field| field.0)
         .collect();

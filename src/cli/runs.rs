@@ -72,7 +72,7 @@ fn describe(run: &Run) -> Listed<'_> {
     let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
     let (trouble, help) = run.trouble(now()).map(|trouble| (trouble.what, trouble.help)).unzip();
     let resumed = state.attempt.as_ref().filter(|attempt| attempt.resumed_from.is_some());
-    let planned = run.experiment.as_ref().map(|experiment| experiment.train.epochs);
+    let planned = run.experiment.as_deref().map(|experiment| experiment.train.epochs);
     Listed {
         run: run.id.as_str(),
         experiment: run.label(),

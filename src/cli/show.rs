@@ -47,7 +47,7 @@ pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 fn facts(run: &Run) -> Vec<(&'static str, String)> {
     let state = &run.state;
     let mut facts = vec![("run", run.id.to_string()), ("experiment", run.label().to_owned()), ("state", status(run))];
-    if let Some(question) = run.experiment.as_ref().and_then(|experiment| experiment.question.clone()) {
+    if let Some(question) = run.experiment.as_deref().and_then(|experiment| experiment.question.clone()) {
         facts.push(("question", question));
     }
     match &run.info {
@@ -183,7 +183,7 @@ fn as_json(run: &Run, log: &[String]) -> Value {
         "trouble": run.trouble(now()).map(|Trouble { what, help }| json!({ "what": what, "help": help })),
         "notes": notes(run),
         "log": log,
-        "settings": run.experiment,
+        "settings": run.experiment.as_deref(),
     })
 }
 

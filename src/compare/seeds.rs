@@ -14,7 +14,7 @@ pub fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     let mut by_experiment: HashMap<String, usize> = HashMap::new();
     for run in runs {
-        let key = run.experiment.as_ref().filter(|_| run.status() == Status::Finished).and_then(without_seed);
+        let key = run.experiment.as_deref().filter(|_| run.status() == Status::Finished).and_then(without_seed);
         match key.map(|key| *by_experiment.entry(key).or_insert(groups.len())) {
             Some(index) if index < groups.len() => groups[index].push(run),
             _ => groups.push(vec![run]),
@@ -30,7 +30,7 @@ fn without_seed(experiment: &Experiment) -> Option<String> {
 
 fn newest_of_each_seed(group: &mut Vec<&Run>) {
     let created = |run: &Run| (run.info.as_ref().ok().map(|info| info.created), run.id.clone());
-    let seed = |run: &Run| run.experiment.as_ref().map(|experiment| experiment.seed);
+    let seed = |run: &Run| run.experiment.as_deref().map(|experiment| experiment.seed);
     group.sort_by_key(|run| (seed(run), std::cmp::Reverse(created(run))));
     group.dedup_by_key(|run| seed(run));
 }

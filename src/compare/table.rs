@@ -154,7 +154,7 @@ impl<'a> Line<'a> {
         };
         // Taking ten thousand experiments apart for a table that shows none of it would be felt.
         let sorted = matches!(options.sort, Some(Column::Config(_)));
-        let config = match (&options.columns, runs[0].experiment.as_ref()) {
+        let config = match (&options.columns, runs[0].experiment.as_deref()) {
             (Columns::Standard, _) if !sorted => Vec::new(),
             (_, experiment) => experiment.map(config::fields).unwrap_or_default(),
         };
@@ -179,7 +179,7 @@ impl<'a> Line<'a> {
     }
 
     fn seeds(&self) -> Vec<u64> {
-        let seeds = self.runs.iter().filter_map(|run| run.experiment.as_ref()).map(|experiment| experiment.seed);
+        let seeds = self.runs.iter().filter_map(|run| run.experiment.as_deref()).map(|experiment| experiment.seed);
         if self.runs.len() > 1 { seeds.collect() } else { Vec::new() }
     }
 
@@ -226,7 +226,7 @@ impl<'a> Line<'a> {
 }
 
 fn reference(run: &Run) -> Option<&Reference> {
-    run.experiment.as_ref()?.reference.as_ref()
+    run.experiment.as_deref()?.reference.as_ref()
 }
 
 /// One run's figure, or the mean of several.

@@ -1,6 +1,6 @@
 //! What the machine is made of and what uses it. Read on a thread of its own: a GPU's driver may take a second to answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -53,8 +53,8 @@ pub struct Gpu {
 /// What a run's worker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Process {
-    /// Percent of one core.
-    pub cpu: f64,
+    /// Percent of one core; none at the first look, for use is a difference between two.
+    pub cpu: Option<f64>,
     /// Resident bytes.
     pub memory: u64,
     /// Bytes on all GPUs; none where no driver tells.
@@ -142,6 +142,7 @@ impl Reader {
         };
         if let Some(system) = &mut self.system {
             let pids: Vec<Pid> = alive.iter().map(|(_, pid)| *pid).collect();
+            let seen: HashSet<Pid> = pids.iter().copied().filter(|pid| system.process(*pid).is_some()).collect();
             let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
             system.refresh_cpu_usage();
             system.refresh_memory();
@@ -154,7 +155,8 @@ impl Reader {
             for (run, pid) in alive {
                 let Some(process) = system.process(pid) else { continue };
                 let gpu_memory = on_gpu.as_ref().map(|all| all.get(&pid.as_u32()).copied().unwrap_or_default());
-                let (cpu, memory) = (f64::from(process.cpu_usage()), process.memory());
+                let cpu = seen.contains(&pid).then(|| f64::from(process.cpu_usage()));
+                let memory = process.memory();
                 machine.processes.insert(run.clone(), Process { cpu, memory, gpu_memory });
             }
         }

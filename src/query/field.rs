@@ -242,7 +242,7 @@ impl<'a> Subject<'a> {
     /// The experiment as the run was launched with it, or as its file says it now.
     fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = || self.file.and_then(|file| file.loaded.as_ref().ok());
-        self.run.and_then(|run| run.experiment.as_ref()).or_else(of_file)
+        self.run.and_then(|run| run.experiment.as_deref()).or_else(of_file)
     }
 
     fn counts(&self) -> Option<warmstart_schema::architecture::ParamCounts> {

@@ -15,7 +15,7 @@ fn runs() -> Runs {
     .unwrap();
     let yaml = "name: x\ndataset: { name: cifar100 }\nmodel: { backbone: resnet50, freeze: backbone }\n\
         train: { epochs: 30, batch_size: 128, optimizer: { name: adam, learning_rate: 0.001 } }\n";
-    let experiment = warmstart_schema::experiment::parse(yaml, "x").ok();
+    let experiment = warmstart_schema::experiment::parse(yaml, "x").ok().map(std::sync::Arc::new);
     let epoch = |epoch: u32, val_acc: f64, best| {
         Event::Epoch(Epoch {
             epoch,

@@ -1,6 +1,7 @@
 //! All runs as their folders tell, by folding changes; no I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
@@ -12,13 +13,12 @@ use warmstart_schema::text;
 
 /// What a poll of the run folders found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a change is made once, moved once and gone")]
 pub enum Change {
     /// A run whose log was read to its end; its events come next.
     Added {
         id: RunId,
         info: Result<RunInfo, String>,
-        experiment: Option<Experiment>,
+        experiment: Option<Arc<Experiment>>,
     },
     /// `run.json` was written anew.
     Info {
@@ -45,7 +45,7 @@ pub enum Change {
     /// What a run is to do was changed.
     Experiment {
         id: RunId,
-        experiment: Option<Experiment>,
+        experiment: Option<Arc<Experiment>>,
     },
     Liveness {
         id: RunId,
@@ -98,7 +98,7 @@ pub struct Run {
     pub id: RunId,
     pub info: Result<RunInfo, String>,
     /// As it was frozen at launch, and changed since.
-    pub experiment: Option<Experiment>,
+    pub experiment: Option<Arc<Experiment>>,
     pub state: RunState,
     /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
     pub is_summary: bool,
@@ -306,7 +306,7 @@ impl Runs {
         self.problem.as_deref()
     }
 
-    fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Experiment>) {
+    fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Arc<Experiment>>) {
         self.forget(id);
         let run = Run {
             id: id.clone(),

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use warmstart_schema::event::now;
@@ -20,6 +21,8 @@ const FILE: &str = ".summaries";
 const MAX_BYTES: u64 = 1 << 30;
 /// Bytes of a block's length and checksum.
 const FRAME: usize = 8;
+/// Experiments of different content that are shared by the runs that have them.
+const MAX_SHARED: usize = 256;
 /// With fewer fresh runs and fewer bytes of their logs, reading them again is cheaper than writing all.
 const WORTH_RUNS: usize = 200;
 const WORTH_BYTES: u64 = 8 << 20;
@@ -41,7 +44,9 @@ pub struct Summary {
     pub info_stamp: Stamp,
     pub log_stamp: Stamp,
     pub info: Result<RunInfo, String>,
-    pub experiment: Option<Experiment>,
+    /// Kept in front of the rest, as bytes of its own.
+    #[serde(skip)]
+    pub experiment: Option<Arc<Experiment>>,
     pub state: RunState,
 }
 
@@ -53,6 +58,8 @@ pub struct Summaries {
     /// Where in `bytes` each run's block lies, frame included.
     blocks: HashMap<RunId, Range<usize>>,
     used: Vec<Range<usize>>,
+    /// By their bytes: most runs have the experiment of another, and reading it once will do.
+    experiments: HashMap<Vec<u8>, Option<Arc<Experiment>>>,
     fresh: Vec<u8>,
     fresh_runs: usize,
     fresh_logs: u64,
@@ -68,7 +75,7 @@ impl Summaries {
         let mut at = header().len();
         while let Some(block) = block(&bytes, at) {
             at = block.end;
-            if let Some((id, _)) = named(&bytes[block.clone()]) {
+            if let Some(Block { id, .. }) = parts(&bytes[block.clone()]) {
                 blocks.insert(id, block);
             }
         }
@@ -77,13 +84,15 @@ impl Summaries {
 
     /// What is kept of a run, if it was made from its files as they are.
     pub fn take(&mut self, id: &RunId, info: Stamp, log: Stamp) -> Option<Summary> {
-        let block = self.blocks.remove(id)?;
-        let summary: Summary = rmp_serde::from_slice(named(&self.bytes[block.clone()])?.1).ok()?;
-        let is_current = summary.info_stamp == info && summary.log_stamp == log && info.is_some();
-        is_current.then(|| {
-            self.used.push(block);
-            summary
-        })
+        let place = self.blocks.remove(id)?;
+        let block = parts(&self.bytes[place.clone()])?;
+        let summary: Summary = rmp_serde::from_slice(block.summary).ok()?;
+        if summary.info_stamp != info || summary.log_stamp != log || info.is_none() {
+            return None;
+        }
+        let experiment = shared(&mut self.experiments, block.experiment)?;
+        self.used.push(place);
+        Some(Summary { experiment, ..summary })
     }
 
     /// Keeps what was read of a run for the next time.
@@ -91,17 +100,8 @@ impl Summaries {
         if !self.is_settled(summary.info_stamp) || !self.is_settled(summary.log_stamp) {
             return;
         }
-        let begin = self.fresh.len();
-        self.fresh.extend([0; FRAME]);
-        self.fresh.push(id.as_str().len().try_into().unwrap_or(0));
-        self.fresh.extend(id.as_str().bytes());
-        let content = self.fresh.len() - id.as_str().len() - 1;
-        let length = |fresh: &[u8]| u32::try_from(fresh.len() - content);
-        let encoded = summary.serialize(&mut rmp_serde::Serializer::new(&mut self.fresh).with_struct_map());
-        let (Ok(()), Ok(length)) = (encoded, length(&self.fresh)) else { return self.fresh.truncate(begin) };
-        let sum = crc32fast::hash(&self.fresh[content..]);
-        self.fresh[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
-        self.fresh[begin + 4..content].copy_from_slice(&sum.to_le_bytes());
+        let Some(block) = encoded(id, summary) else { return };
+        self.fresh.extend(block);
         self.fresh_runs += 1;
         self.fresh_logs += summary.log_stamp.map_or(0, |stamp| stamp.5);
     }
@@ -140,11 +140,49 @@ impl Summaries {
     }
 }
 
-/// A block's run, and its summary's bytes.
-fn named(block: &[u8]) -> Option<(RunId, &[u8])> {
+/// What a block holds after its frame: the run's name, its experiment and the rest of its summary, the first two after their
+/// lengths.
+struct Block<'bytes> {
+    id: RunId,
+    experiment: &'bytes [u8],
+    summary: &'bytes [u8],
+}
+
+fn parts(block: &[u8]) -> Option<Block<'_>> {
     let (&length, rest) = block.get(FRAME..)?.split_first()?;
-    let (id, summary) = rest.split_at_checked(length.into())?;
-    Some((str::from_utf8(id).ok()?.parse().ok()?, summary))
+    let (id, rest) = rest.split_at_checked(length.into())?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (experiment, summary) = rest.split_at_checked(u32::from_le_bytes(*length).try_into().ok()?)?;
+    Some(Block { id: str::from_utf8(id).ok()?.parse().ok()?, experiment, summary })
+}
+
+/// A run's block, frame included; none for what is too long.
+fn encoded(id: &RunId, summary: &Summary) -> Option<Vec<u8>> {
+    let experiment = rmp_serde::to_vec_named(&summary.experiment.as_deref()).ok()?;
+    let mut content = vec![u8::try_from(id.as_str().len()).ok()?];
+    content.extend(id.as_str().bytes());
+    content.extend(u32::try_from(experiment.len()).ok()?.to_le_bytes());
+    content.extend(experiment);
+    rmp_serde::encode::write_named(&mut content, summary).ok()?;
+    let mut block = u32::try_from(content.len()).ok()?.to_le_bytes().to_vec();
+    block.extend(crc32fast::hash(&content).to_le_bytes());
+    block.append(&mut content);
+    Some(block)
+}
+
+/// The experiment of these bytes, which runs of the same bytes share; none for bytes that are not one.
+#[expect(clippy::option_option, reason = "a run whose experiment cannot be read has none")]
+fn shared(known: &mut HashMap<Vec<u8>, Option<Arc<Experiment>>>, bytes: &[u8]) -> Option<Option<Arc<Experiment>>> {
+    if let Some(experiment) = known.get(bytes) {
+        return Some(experiment.clone());
+    }
+    let experiment: Option<Experiment> = rmp_serde::from_slice(bytes).ok()?;
+    if known.len() >= MAX_SHARED {
+        known.clear();
+    }
+    let experiment = experiment.map(Arc::new);
+    known.insert(bytes.to_vec(), experiment.clone());
+    Some(experiment)
 }
 
 /// Names the program to the build: another one may understand the same log differently.

@@ -11,6 +11,7 @@ use signal_hook::flag;
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     requested: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
     /// How often it was looked at, and the look from which on the answer is yes.
     looks: Arc<AtomicU64>,
     at_look: Option<u64>,
@@ -21,10 +22,14 @@ impl Interrupt {
     /// ignored, because a run outlives the terminal that it was started from.
     pub fn listen() -> io::Result<Self> {
         let this = Self::default();
-        for signal in [SIGTERM, SIGINT] {
-            // Registered first, so that it sees the flag before this signal sets it.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&this.requested))?;
-            flag::register(signal, Arc::clone(&this.requested))?;
+        for (signal, own, other) in
+            [(SIGTERM, &this.requested, &this.interrupted), (SIGINT, &this.interrupted, &this.requested)]
+        {
+            // A flag each, and the other's looked at last: two threads may receive one each at the same time, and with one
+            // flag for both neither of them would see that it is the second.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(own))?;
+            flag::register(signal, Arc::clone(own))?;
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(other))?;
         }
         flag::register_conditional_shutdown(SIGQUIT, 128 + SIGQUIT, Arc::new(AtomicBool::new(true)))?;
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
@@ -45,7 +50,9 @@ impl Interrupt {
 
     pub fn is_requested(&self) -> bool {
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
-        self.requested.load(Ordering::Relaxed) || self.at_look.is_some_and(|at| look >= at)
+        self.requested.load(Ordering::Relaxed)
+            || self.interrupted.load(Ordering::Relaxed)
+            || self.at_look.is_some_and(|at| look >= at)
     }
 
     /// Asks, as a signal would.

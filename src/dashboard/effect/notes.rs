@@ -58,7 +58,7 @@ pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: 
             }
         }
     }
-    let said = format!("{} {}", plural(undo.len(), "run"), notation.past());
+    let said = format!("{} {}", named(undo.iter().map(|(id, _)| id)), notation.past());
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
@@ -76,8 +76,7 @@ pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Messa
         }
         changes.push(Change::Annotation { id: id.clone(), annotation: annotation.clone() });
     }
-    let text = format!("{} as before", plural(before.len(), "run"));
-    done(None, changes, Ok(text))
+    done(None, changes, Ok(format!("{} as before", named(before.iter().map(|(id, _)| id)))))
 }
 
 pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
@@ -96,7 +95,7 @@ pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
         }
     }
     let changes = trashed.iter().map(|one| Change::Removed { id: one.id.clone() }).collect();
-    let said = format!("{} deleted; U brings it back", plural(trashed.len(), "run"));
+    let said = format!("{} deleted; U brings it back", named(trashed.iter().map(|one| &one.id)));
     let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
@@ -106,7 +105,15 @@ pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Mess
         progress.at(done);
         trash::restore(root, one)
     });
-    done(None, Vec::new(), result.map(|()| format!("{} brought back", plural(trashed.len(), "run"))))
+    done(None, Vec::new(), result.map(|()| format!("{} brought back", named(trashed.iter().map(|one| &one.id)))))
+}
+
+/// One run by its name, several by how many they are.
+fn named<'a>(mut runs: impl ExactSizeIterator<Item = &'a RunId>) -> String {
+    match (runs.len(), runs.next()) {
+        (1, Some(id)) => id.to_string(),
+        (number, _) => plural(number, "run"),
+    }
 }
 
 fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>) -> Message {

@@ -101,13 +101,13 @@ pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
 pub fn stuck(run: &Run, _: f64) -> Option<Alert> {
     let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
     let since = last.epoch.saturating_sub(best.epoch);
-    let monitor = run.experiment.as_ref().map_or(Monitor::ValLoss, Experiment::monitor);
+    let monitor = run.experiment.as_deref().map_or(Monitor::ValLoss, Experiment::monitor);
     let (name, value) = match monitor {
         Monitor::ValLoss => ("loss", best.val_loss),
         Monitor::ValAcc => ("accuracy", best.val_acc),
     };
     let is_said = monitor == Monitor::ValLoss && overfits_since(run).is_some();
-    let patience = run.experiment.as_ref().and_then(|experiment| experiment.train.early_stopping.as_ref());
+    let patience = run.experiment.as_deref().and_then(|experiment| experiment.train.early_stopping.as_ref());
     let rule = match patience {
         Some(rule) => format!("; it stops after {}", rule.patience),
         None => "; s stops it, train.early_stopping would".to_owned(),
@@ -159,7 +159,7 @@ pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
 pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
-    let is_weighed = run.experiment.as_ref().is_some_and(|experiment| experiment.train.class_weights.is_some());
+    let is_weighed = run.experiment.as_deref().is_some_and(|experiment| experiment.train.class_weights.is_some());
     (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
         let text = format!(
             "classes are uneven: {} of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \

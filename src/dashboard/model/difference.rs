@@ -66,7 +66,7 @@ impl Model {
                 Target::Experiment(path) => {
                     files.find(|file| file.path == *path).and_then(|file| file.loaded.as_ref().ok())
                 }
-                Target::Run(id) => self.runs.get(id).and_then(|run| run.experiment.as_ref()),
+                Target::Run(id) => self.runs.get(id).and_then(|run| run.experiment.as_deref()),
                 Target::Action(_) | Target::Field(_) => None,
             };
             let experiment =

@@ -64,7 +64,7 @@ impl<'a> Entry<'a> {
     /// The experiment as its file says it now, or as it was when its run began.
     pub fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
-        let of_run = self.run.and_then(|run| run.experiment.as_ref());
+        let of_run = self.run.and_then(|run| run.experiment.as_deref());
         if self.kind == Kind::Experiment { of_file.or(of_run) } else { of_run.or(of_file) }
     }
 

@@ -18,6 +18,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::Status;
 use warmstart_schema::text;
@@ -102,16 +103,25 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
 
 /// Only the lines in view are made.
 fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, spots: &mut Spots) {
-    let [head, body] = area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
+    let head = paint::row(area, 0);
     let inner = Rect { x: head.x + 3, width: head.width.saturating_sub(4), ..head };
     let columns: Vec<Column> = list.columns.iter().map(|id| column(*id)).collect();
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
-    let title = match list.filter.text() {
-        "" => what.to_owned(),
-        filter => format!("{what}: {filter}"),
-    };
-    paint::left(buf, name, &title, THEME.label);
+    let filter = list.filter.text();
+    // A filter that is longer than names has a row of its own.
+    let is_long = !filter.is_empty() && what.len() + 2 + filter.width() > usize::from(name.width);
+    let title = if filter.is_empty() || is_long { what.to_owned() } else { format!("{what}: {filter}") };
+    let rest = paint::left(buf, name, &title, THEME.label);
+    let above = 1 + u16::from(is_long && !matches!(list.filter, Filter::Typing(_)));
+    if above > 1 {
+        paint::left(buf, Rect { x: inner.x, width: inner.width, ..paint::row(area, 1) }, filter, THEME.label);
+    }
+    let body = Rect { y: area.y + above.min(area.height), height: area.height.saturating_sub(above), ..area };
+    // Where its column had to go, the name's title says what rows are sorted by.
+    if let Some(id) = list.sort.filter(|id| places.iter().all(|place| list.columns[place.column] != *id)) {
+        paint::left(buf, rest, &format!(" {} {}", arrow(list, id), id.title()), THEME.accent);
+    }
     for place in &places {
         draw_title(buf, head, *place, &columns[place.column], list, list.columns[place.column]);
         spots.note(place.within(head), Spot::Title(place.column));
@@ -151,11 +161,15 @@ fn draw_title(buf: &mut Buffer, head: Rect, place: table::Place, column: &Column
         table::cell(buf, head, place, column, column.title, THEME.label);
         return;
     }
-    let arrow = if id.higher_first() == list.reversed { "▲" } else { "▼" };
     // The arrow stands in the gap before the column.
     let before = Rect { x: place.x.saturating_sub(1), width: 1, ..head };
-    paint::left(buf, before, arrow, THEME.accent);
+    paint::left(buf, before, arrow(list, id), THEME.accent);
     table::cell(buf, head, place, column, column.title, THEME.accent);
+}
+
+/// Which way the rows are sorted by this column.
+fn arrow(list: &Listing, id: ColumnId) -> &'static str {
+    if id.higher_first() == list.reversed { "▲" } else { "▼" }
 }
 
 /// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
@@ -200,10 +214,15 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     };
     let Some(run) = entry.run else { return };
     let away = if run.annotation.archived { " (away)" } else { "" };
-    let tags: String = run.annotation.tags.iter().map(|tag| format!(" #{tag}")).collect::<Vec<_>>().concat();
+    let tags = hash_tags(run);
     if rest.width > 1 && (!tags.is_empty() || !away.is_empty()) {
         paint::left(buf, rest, &format!("{away}{tags}"), THEME.muted);
     }
+}
+
+/// A run's tags, each with a space and a `#` before it.
+pub fn hash_tags(run: &Run) -> String {
+    run.annotation.tags.iter().flat_map(|tag| [" #", tag]).collect()
 }
 
 fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {

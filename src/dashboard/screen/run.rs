@@ -22,6 +22,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
 pub use self::log::height as log_height;
+use super::experiments::hash_tags;
 use super::paint;
 use crate::dashboard::judge;
 use crate::dashboard::model::{Model, Pane, RunView};
@@ -63,7 +64,11 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
     paint::right(buf, first, &state, style);
     let rest = paint::left(buf, Rect { width: first.width.saturating_sub(width), ..first }, run.label(), THEME.title);
     let rest = paint::left(buf, rest, " ▸ ", THEME.muted);
-    paint::left(buf, rest, run.id.as_str(), THEME.muted);
+    let rest = paint::left(buf, rest, run.id.as_str(), THEME.muted);
+    let rest = paint::left(buf, rest, &hash_tags(run), THEME.muted);
+    if !run.annotation.note.is_empty() && rest.width > 4 {
+        paint::left(buf, rest, &format!("  {}", run.annotation.note), THEME.text);
+    }
     let second = paint::row(area, 1);
     // The charts' titles say it too, where there is room.
     let place = charts::place(&view.charts).filter(|_| view.pane == Pane::Charts).unwrap_or_default();

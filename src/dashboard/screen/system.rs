@@ -170,7 +170,7 @@ fn draw_run(buf: &mut Buffer, row: Rect, name: Rect, places: &[Place], model: &M
     for place in places {
         let (text, style): (String, Style) = match COLUMNS[place.column].title {
             "slot" => (waiting.map_or_else(|| run.device().to_owned(), |(_, entry)| entry.slot.clone()), THEME.text),
-            "cpu" => shown(process.map(|process| format!("{:.0} %", process.cpu))),
+            "cpu" => shown(process.and_then(|process| process.cpu).map(|cpu| format!("{cpu:.0} %"))),
             "memory" => shown(process.map(|process| bytes(process.memory))),
             "on gpu" => shown(process.and_then(|process| process.gpu_memory).map(bytes)),
             _ => continue,

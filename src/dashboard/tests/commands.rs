@@ -1,5 +1,7 @@
 //! What keys ask for: which effects follow, after which questions, and why not.
 
+use std::sync::Arc;
+
 use warmstart_schema::experiment::{EarlyStopping, Monitor};
 use warmstart_schema::queue::{Content, Entry};
 use warmstart_schema::run::RunId;
@@ -144,7 +146,8 @@ fn a_run_that_stopped_early_goes_on_with_more_patience() {
     let mut model = typical();
     let run = model.runs.get(&id(DONE)).unwrap();
     let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
-    experiment.train.early_stopping = Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 4, min_delta: 0.0 });
+    Arc::make_mut(&mut experiment).train.early_stopping =
+        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 4, min_delta: 0.0 });
     state.outcome = Some(Outcome::Finished { stopped_early: true });
     let changes = vec![
         Change::Experiment { id: id(DONE), experiment: Some(experiment) },

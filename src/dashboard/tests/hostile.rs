@@ -1,5 +1,7 @@
 //! Data that somebody else wrote: names with every kind of character, figures that are no numbers, runs in odd states.
 
+use std::sync::Arc;
+
 use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{Batch, Epoch, Event, Level, Phase, Record, System};
 use warmstart_schema::experiment::Problem;
@@ -123,7 +125,7 @@ pub fn hostile() -> Model {
         });
         let info =
             if index % 7 == 6 { Err(NASTY[index % 8].to_owned()) } else { Ok(serde_json::from_value(info).unwrap()) };
-        let experiment = (index % 2 == 0).then(|| experiment.clone());
+        let experiment = (index % 2 == 0).then(|| Arc::new(experiment.clone()));
         changes.push(Change::Added { id: name.clone(), info, experiment });
         let records = story(index).into_iter().map(|event| Record { t: f64::NAN, event }).collect();
         changes.push(Change::Events { id: name.clone(), records, damaged: index, restarted: false });

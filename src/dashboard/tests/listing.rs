@@ -1,8 +1,9 @@
 //! The list of experiments and runs: order, columns, marks, notes, the trash; and that ten thousand runs cost a key nothing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use warmstart_schema::event::{Epoch, Event, Record};
+use warmstart_schema::event::{Checkpoint, Epoch, Event, Record};
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Liveness;
 
@@ -35,7 +36,8 @@ fn annotated(model: &mut Model, run: &str, change: impl FnOnce(&mut warmstart_sc
 fn many(count: u32) -> Model {
     let mut model = empty();
     let files = experiments(&data().join("experiments")).unwrap();
-    let good: Vec<_> = files.iter().filter_map(|file| Some((file.stem.clone(), file.loaded.clone().ok()?))).collect();
+    let good: Vec<_> =
+        files.iter().filter_map(|file| Some((file.stem.clone(), Arc::new(file.loaded.clone().ok()?)))).collect();
     let mut changes = Vec::new();
     for number in 0..count {
         let (stem, experiment) = &good[number as usize % good.len()];
@@ -59,7 +61,7 @@ fn many(count: u32) -> Model {
             data_wait: None,
         });
         let info = Ok(serde_json::from_value(info).unwrap());
-        changes.push(Change::Added { id: name.clone(), info, experiment: Some(experiment.clone()) });
+        changes.push(Change::Added { id: name.clone(), info, experiment: Some(Arc::clone(experiment)) });
         let records = vec![Record { t: 1.0, event: epoch }];
         changes.push(Change::Events { id: name.clone(), records, damaged: 0, restarted: false });
         changes.push(Change::Liveness { id: name, liveness: Liveness::Free });
@@ -138,8 +140,44 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     assert!(text(&drawn(&model, 120, 40)).contains("ResNet, original input #good"));
     press(&mut model, "n");
     assert!(text(&drawn(&model, 80, 24)).contains("as before"), "the note can be changed");
+    press(&mut model, "<esc>");
+    assert!(text(&drawn(&model, 80, 24)).contains("note as before"), "below the list");
+    press(&mut model, "l");
+    assert!(text(&drawn(&model, 120, 40)).contains(&format!("{DONE} #good  as before")), "above the run");
     press(&mut model, "<esc>/tag:good<enter>");
     assert_eq!(runs_of(&model), 1);
+}
+
+#[test]
+fn what_rows_are_filtered_and_sorted_by_is_said_where_it_has_no_room_of_its_own() {
+    let mut model = typical();
+    press(&mut model, "v/val_acc>0.2 test_acc>0.2 status:finished<enter>");
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains("val_acc>0.2 test_acc>0.2 status:finished"), "{picture}");
+    assert!(picture.contains("7f3a ResNet"), "the rows stand below it: {picture}");
+    press(&mut model, "<esc>oo");
+    let head = |width| text(&drawn(&model, width, 24)).lines().nth(2).unwrap().trim().to_owned();
+    assert!(head(70).starts_with("run ▲ px"), "{}", head(70));
+    assert!(head(120).starts_with("run  ") && head(120).contains("▲  px"), "{}", head(120));
+}
+
+#[test]
+fn a_checkpoint_within_an_epoch_is_told_as_such() {
+    let mut model = typical();
+    let facts = |model: &mut Model| {
+        press(model, "l");
+        let picture = text(&drawn(model, 120, 40));
+        press(model, "<esc>");
+        picture.lines().find_map(|line| line.split_once("checkpoint")).unwrap().1.trim().to_owned()
+    };
+    press(&mut model, "j");
+    assert_eq!(facts(&mut model), "epoch 10");
+    let saved = Checkpoint { step: 357, epoch: 10, best: false, bytes: 1, seconds: 0.1 };
+    let records = vec![Record { t: 1.0, event: Event::Checkpoint(saved) }];
+    let changes = vec![Change::Events { id: id(DONE), records, damaged: 0, restarted: false }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    assert_eq!(facts(&mut model), "step 357, in epoch 11");
 }
 
 fn runs_of(model: &Model) -> usize {
@@ -194,7 +232,7 @@ fn what_is_at_work_or_needed_is_not_deleted() {
         ..serde_json::from_value(serde_json::json!({ "run": "w", "stem": "5-lite0-finetune", "slot": "cpu" })).unwrap()
     };
     let yaml = std::fs::read_to_string(data().join("experiments/quickstart/5-lite0-finetune.yaml")).unwrap();
-    let experiment = warmstart_schema::experiment::parse(&yaml, "x").ok();
+    let experiment = warmstart_schema::experiment::parse(&yaml, "x").ok().map(Arc::new);
     let info = serde_json::json!({
         "format": 1, "id": "w", "experiment": "Heir", "group": "g", "stem": "5-lite0-finetune", "source": "s.yaml",
         "created": "2026-12-02T00:00:00Z", "device": "cpu",

@@ -17,7 +17,7 @@ use crate::store::Change;
 
 fn reading(gpus: Result<Vec<Gpu>, String>) -> Message {
     let gpu_memory = gpus.as_ref().ok().map(|_| 61_000_000_000);
-    let process = Process { cpu: 104.4, memory: 3_210_000_000, gpu_memory };
+    let process = Process { cpu: Some(104.4), memory: 3_210_000_000, gpu_memory };
     Message::Machine(Box::new(Machine {
         processor: "AMD EPYC 9B14".to_owned(),
         cores: 8,

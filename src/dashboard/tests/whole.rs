@@ -141,7 +141,7 @@ fn a_run_is_tagged_deleted_and_brought_back() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jt+keep<enter>");
-        user.sees(&["1 run tagged", "ResNet, original input #keep"]).await;
+        user.sees(&["20261122-100107-7f3a tagged", "ResNet, original input #keep"]).await;
         let run = RunDir::of(&user.folders.checkpoints, &id(DONE));
         assert!(run.annotation().unwrap().tags.contains("keep"));
         user.press("U");
@@ -149,10 +149,10 @@ fn a_run_is_tagged_deleted_and_brought_back() {
         user.press("D");
         user.sees(&["Delete ResNet, original input"]).await;
         user.press("y");
-        user.sees(&["1 run deleted", "never run"]).await;
+        user.sees(&["20261122-100107-7f3a deleted", "never run"]).await;
         assert!(!run.path().exists());
         user.press("U");
-        user.sees(&["1 run brought back", "0.2946"]).await;
+        user.sees(&["20261122-100107-7f3a brought back", "0.2946"]).await;
         assert!(run.events().exists());
     });
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use warmstart_schema::event::{Event, EventReader, Poll, Record};
@@ -297,11 +298,11 @@ fn vital_signs(state: &RunState) -> Vec<Record> {
 
 /// Experiments by their text: most runs share theirs with others.
 #[derive(Debug, Default)]
-pub struct Experiments(HashMap<Vec<u8>, Option<Experiment>>);
+pub struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
 
 impl Experiments {
     /// The experiment that a run was launched with; none when it cannot be read.
-    fn read(&mut self, dir: &RunDir) -> Option<Experiment> {
+    fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
         let path = dir.experiment_yaml();
         let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
         let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
@@ -309,6 +310,7 @@ impl Experiments {
             return experiment.clone();
         }
         let experiment = str::from_utf8(&bytes).ok().and_then(|text| experiment::parse(text, "experiment.yaml").ok());
+        let experiment = experiment.map(Arc::new);
         if self.0.len() >= MAX_KNOWN {
             self.0.clear();
         }

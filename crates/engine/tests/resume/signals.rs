@@ -91,7 +91,7 @@ fn asked_to_stop_it_saves_and_leaves_in_time() {
 #[test]
 fn asked_twice_it_leaves_at_once_and_goes_on_from_the_checkpoint_before() {
     let root = tempfile::tempdir().unwrap();
-    let run = new_run(root.path(), &["train.epochs=2", "train.early_stopping=null"]);
+    let run = new_run(root.path(), &["train.epochs=20", "train.early_stopping=null"]);
     let child = worker_in(&run, Phase::Saving);
     // Frozen in between, so that both are heard together.
     send(&child, Signal::SIGSTOP);

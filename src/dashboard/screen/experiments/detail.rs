@@ -44,7 +44,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         draw_problems(buf, area, problems);
         return;
     }
-    draw_question(buf, paint::row(text, 0), entry);
+    draw_purpose(buf, paint::row(text, 0), entry);
     let Some(run) = entry.run else {
         let below = Rect { y: text.y + 1.min(text.height), height: text.height.saturating_sub(1), ..text };
         draw_plans(buf, below, model, entry);
@@ -71,7 +71,8 @@ fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
     }
 }
 
-fn draw_question(buf: &mut Buffer, row: Rect, entry: &Entry) {
+/// What somebody noted of the run, or else the experiment's question; and how many parameters it trains.
+fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
     let counts = entry.counts().map(|counts| {
         let (trains, rests) = (counts.total.trainable, counts.total.non_trainable());
         Line::from(vec![
@@ -88,7 +89,14 @@ fn draw_question(buf: &mut Buffer, row: Rect, entry: &Entry) {
     if let Some(line) = &counts {
         paint::right_line(buf, row, line);
     }
-    paint::left(buf, Rect { width: row.width.saturating_sub(width), ..row }, &text, style);
+    let rest = Rect { width: row.width.saturating_sub(width), ..row };
+    match entry.run.map(|run| run.annotation.note.as_str()) {
+        None | Some("") => paint::left(buf, rest, &text, style),
+        Some(note) => {
+            let rest = paint::left(buf, rest, "note ", THEME.label);
+            paint::left(buf, rest, note, THEME.text)
+        }
+    };
 }
 
 /// The published figures at the right; returns what they leave free.

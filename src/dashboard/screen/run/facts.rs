@@ -53,7 +53,7 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     // While features are computed there is no rate yet.
     let at_work = run.state.batch.as_ref().map(|batch| batch.learning_rate).filter(|rate| rate.is_finite());
     let now = at_work.or(run.state.epochs.last().map(|epoch| epoch.learning_rate));
-    let schedule = run.experiment.as_ref().map_or("", |experiment| experiment.train.schedule.name.as_str());
+    let schedule = run.experiment.as_deref().map_or("", |experiment| experiment.train.schedule.name.as_str());
     let value = cursor.and_then(of_epoch).or(now).map_or_else(|| NOT_YET.to_owned(), rate);
     ("learning rate", format!("{value} {schedule}").trim_end().to_owned(), THEME.text)
 }
@@ -86,7 +86,13 @@ fn checkpoint(run: &Run, now: f64) -> Fact {
         return ("checkpoint", NOT_YET.to_owned(), THEME.muted);
     };
     let when = if run.status().is_live() { format!(", {}", ago((now - at).max(0.0))) } else { String::new() };
-    ("checkpoint", format!("epoch {}{when}", checkpoint.epoch), THEME.text)
+    let ends = |epoch: &Epoch| epoch.epoch == checkpoint.epoch && epoch.step == checkpoint.step;
+    let place = if run.state.epochs.iter().any(ends) {
+        format!("epoch {}", checkpoint.epoch)
+    } else {
+        format!("step {}, in epoch {}", checkpoint.step, checkpoint.epoch.saturating_add(1))
+    };
+    ("checkpoint", format!("{place}{when}"), THEME.text)
 }
 
 fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {

@@ -37,7 +37,7 @@ type Text = (String, Style);
 
 pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     let measured = run.state.model.as_ref().map(|facts| facts.counts.clone());
-    let Some(all) = measured.or_else(|| run.experiment.as_ref().and_then(counts)) else {
+    let Some(all) = measured.or_else(|| run.experiment.as_deref().and_then(counts)) else {
         paint::left(buf, area, "parameters: not known yet", THEME.muted);
         return;
     };
@@ -156,7 +156,7 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
         let backbone = all.blocks.iter().filter(|block| block.name != "head" && is_frozen(block) == frozen);
         backbone.map(|block| block.counts.statistics).sum::<u64>() > 0
     };
-    let mode = run.experiment.as_ref().map(|experiment| experiment.model.batch_norm);
+    let mode = run.experiment.as_deref().map(|experiment| experiment.model.batch_norm);
     let trained = match mode {
         Some(BatchNorm::Inference) => "inference",
         _ => "training",
