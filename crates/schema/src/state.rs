@@ -2,6 +2,8 @@
 
 mod timeline;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::timeline::{Moment, Progress, Row, Sample};
@@ -28,7 +30,9 @@ pub struct RunState {
     /// When this process began what it fetches now, and with how many bytes of it there.
     pub fetch_began: Option<(f64, u64)>,
     pub dataset: Option<DatasetFacts>,
-    pub model: Option<ModelFacts>,
+    /// Most runs share theirs with others; whoever keeps states keeps it once, apart from them.
+    #[serde(skip)]
+    pub model: Option<Arc<ModelFacts>>,
     /// The run that this one's weights come from.
     pub started_from: Option<StartedFrom>,
     /// Every finished epoch, in order. What a resume repeats stands here once.
@@ -203,7 +207,7 @@ impl RunState {
             Event::Model(facts) => {
                 let facts = facts.sanitized();
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
-                self.model = Some(facts);
+                self.model = Some(Arc::new(facts));
             }
             Event::Batch(batch) => self.progress(t, batch),
             Event::Skipped { step, .. } => self.skip(step),

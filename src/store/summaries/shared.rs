@@ -1,0 +1,77 @@
+//! What most runs have in common with others: experiments, and what their models are made of. Each is written once, read
+//! once, and then shared in memory.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::Serialize;
+use warmstart_schema::event::ModelFacts;
+use warmstart_schema::experiment::Experiment;
+
+#[derive(Debug, Default)]
+pub struct Shared {
+    bytes: HashMap<u32, Vec<u8>>,
+    numbers: HashMap<Vec<u8>, u32>,
+    /// Above all numbers so far.
+    next: u32,
+    /// Those that a run has which was used or added.
+    live: BTreeSet<u32>,
+    experiments: HashMap<u32, Arc<Experiment>>,
+    models: HashMap<u32, Arc<ModelFacts>>,
+}
+
+impl Shared {
+    /// Takes in what was written, by its numbers.
+    pub fn new(written: Vec<(u32, Vec<u8>)>) -> Self {
+        let numbers = written.iter().map(|(number, bytes)| (bytes.clone(), *number)).collect();
+        let next = written.iter().map(|(number, _)| number.saturating_add(1)).max().unwrap_or(0);
+        Self { bytes: written.into_iter().collect(), numbers, next, ..Self::default() }
+    }
+
+    /// None where the number stands for no experiment.
+    pub fn experiment(&mut self, number: u32) -> Option<Arc<Experiment>> {
+        read(&self.bytes, &mut self.live, &mut self.experiments, number)
+    }
+
+    /// None where the number stands for no model.
+    pub fn model(&mut self, number: u32) -> Option<Arc<ModelFacts>> {
+        read(&self.bytes, &mut self.live, &mut self.models, number)
+    }
+
+    /// The number of what a run has, for its block; none when it cannot be written.
+    #[expect(clippy::option_option, reason = "what is not there has no number, and can be written")]
+    pub fn number<T: Serialize>(&mut self, what: Option<&T>) -> Option<Option<u32>> {
+        let Some(what) = what else { return Some(None) };
+        let bytes = rmp_serde::to_vec_named(what).ok()?;
+        if let Some(number) = self.numbers.get(&bytes) {
+            self.live.insert(*number);
+            return Some(Some(*number));
+        }
+        let number = self.next;
+        self.next = number.checked_add(1)?;
+        self.numbers.insert(bytes.clone(), number);
+        self.bytes.insert(number, bytes);
+        self.live.insert(number);
+        Some(Some(number))
+    }
+
+    /// What is to be written.
+    pub fn live(&self) -> Vec<(u32, Vec<u8>)> {
+        self.live.iter().filter_map(|number| Some((*number, self.bytes.get(number)?.clone()))).collect()
+    }
+}
+
+fn read<T: for<'de> serde::Deserialize<'de>>(
+    bytes: &HashMap<u32, Vec<u8>>,
+    live: &mut BTreeSet<u32>,
+    known: &mut HashMap<u32, Arc<T>>,
+    number: u32,
+) -> Option<Arc<T>> {
+    if let Some(known) = known.get(&number) {
+        return Some(Arc::clone(known));
+    }
+    let read = Arc::new(rmp_serde::from_slice(bytes.get(&number)?).ok()?);
+    live.insert(number);
+    known.insert(number, Arc::clone(&read));
+    Some(read)
+}

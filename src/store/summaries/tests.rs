@@ -1,0 +1,116 @@
+use serde_json::{Value, json};
+use warmstart_schema::event::Record;
+use warmstart_schema::experiment::parse_with;
+
+use super::*;
+
+const EXPERIMENT: &str = "{ name: x, dataset: { name: emoji98 }, model: { backbone: resnet18 },
+  train: { epochs: 2, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } } }";
+
+/// Of a run of one of three sorts: with an experiment and a model that others have too, with neither, without epochs.
+fn summary(number: usize) -> Summary {
+    let epoch = |epoch: u32, wait: Option<f64>| {
+        json!({ "event": "epoch", "epoch": epoch, "step": epoch, "train_loss": "inf", "train_acc": 0.5, "val_loss": 0.1 + number as f64,
+            "val_acc": 0.5, "learning_rate": 0.1, "images_per_second": 7.0, "train_time": 3.5, "best": epoch == 1, "data_wait": wait })
+    };
+    let part = |name: &str| json!({ "name": name, "total": 9, "trainable": 4, "frozen": number % 2, "statistics": 1 });
+    let counts = json!({ "blocks": [part("stem"), part("head")], "total": part("all") });
+    let model = json!({ "event": "model", "backbone": "resnet18", "pixels": 32, "weights": "random", "counts": counts,
+        "cached_features": false });
+    let test = json!({ "event": "test", "epoch": 1, "loss": 0.25, "accuracy": 0.5 });
+    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model].into_iter().skip(if number % 3 == 2 { 2 } else { 0 });
+    let record = |(t, mut event): (u32, Value)| {
+        event["t"] = json!(t);
+        serde_json::from_value::<Record>(event).unwrap()
+    };
+    let mut state = RunState::fold((0..).zip(told).map(record));
+    assert_eq!((state.epochs.len(), state.model.is_some()), (if number % 3 == 2 { 0 } else { 2 }, true));
+    if number % 3 == 1 {
+        state.model = None;
+    }
+    let changes = [format!("seed={}", number % 2 + number / 1000)];
+    let experiment = (number % 3 != 1).then(|| parse_with(EXPERIMENT, "x", &changes).unwrap()).map(Arc::new);
+    Summary { info_stamp: Some((1, 2, 3, 4, 5, 6)), log_stamp: None, info: Err("torn".to_owned()), experiment, state }
+}
+
+fn id(number: usize) -> RunId {
+    format!("r{number}").parse().unwrap()
+}
+
+fn written(root: &Path, runs: usize) {
+    let mut summaries = Summaries::open(root);
+    (0..runs).for_each(|number| summaries.add(&id(number), &summary(number)));
+    summaries.close().unwrap();
+}
+
+fn take(summaries: &mut Summaries, number: usize) -> Option<Summary> {
+    let Summary { info_stamp, log_stamp, .. } = summary(0);
+    summaries.take(&id(number), info_stamp, log_stamp)
+}
+
+#[test]
+fn what_is_kept_comes_back_to_the_bit_for_the_same_files_alone() {
+    let root = tempfile::tempdir().unwrap();
+    written(root.path(), WORTH_RUNS);
+    let mut summaries = Summaries::open(root.path());
+    for number in [7, 6, 5] {
+        assert_eq!(take(&mut summaries, number), Some(summary(number)));
+    }
+    let [one, other] = [3, 9].map(|number| take(&mut summaries, number).unwrap());
+    assert!(Arc::ptr_eq(&one.experiment.unwrap(), &other.experiment.unwrap()), "one in memory");
+    let log = Some((0, 0, 0, 0, 0, 0));
+    assert_eq!(summaries.take(&id(8), summary(8).info_stamp, log), None);
+    assert_eq!(take(&mut summaries, WORTH_RUNS), None);
+}
+
+#[test]
+fn what_was_used_is_kept_when_others_join_and_what_is_gone_goes() {
+    let root = tempfile::tempdir().unwrap();
+    written(root.path(), WORTH_RUNS);
+    let mut summaries = Summaries::open(root.path());
+    assert!(take(&mut summaries, 7).is_some() && take(&mut summaries, 9).is_some());
+    (1000..1000 + WORTH_RUNS).for_each(|number| summaries.add(&id(number), &summary(number)));
+    summaries.close().unwrap();
+    let mut summaries = Summaries::open(root.path());
+    for number in [1199, 7, 1001, 9, 1000] {
+        assert_eq!(take(&mut summaries, number), Some(summary(number)));
+    }
+    assert!(take(&mut summaries, 8).is_none());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn few_short_logs_are_not_worth_a_file() {
+    let root = tempfile::tempdir().unwrap();
+    written(root.path(), WORTH_RUNS - 1);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn damage_anywhere_gives_nothing_that_was_not_written() {
+    let root = tempfile::tempdir().unwrap();
+    written(root.path(), WORTH_RUNS);
+    let path = root.path().join(FILE);
+    let whole = fs::read(&path).unwrap();
+    let all: Vec<Summary> = (0..WORTH_RUNS).map(summary).collect();
+    let all_as_written = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let mut summaries = Summaries::open(root.path());
+        (0..WORTH_RUNS).all(|number| take(&mut summaries, number).is_none_or(|kept| kept == all[number]))
+    };
+    // Nearly all of the index and of what is shared, and places all over the blocks.
+    for at in (0..8_000).step_by(151).chain((8_000..whole.len()).step_by(3_001)) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(all_as_written(&damaged), "byte {at}");
+        assert!(all_as_written(&whole[..at]), "cut at {at}");
+    }
+}
+
+#[test]
+fn what_has_just_changed_is_not_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let mut summaries = Summaries::open(root.path());
+    summaries.add(&id(1), &Summary { info_stamp: stamp(root.path()), ..summary(1) });
+    assert!(summaries.fresh.is_empty());
+}
