@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
 use warmstart_schema::experiment::Experiment;
@@ -133,7 +134,7 @@ impl Run {
 pub struct Runs {
     by_id: BTreeMap<RunId, Run>,
     /// Each experiment's runs in order of creation.
-    by_stem: HashMap<String, Vec<RunId>>,
+    by_stem: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
     /// Kept at each change, so that a frame need not look at ten thousand runs.
     by_state: ByState,
     queue: queue::Content,
@@ -266,7 +267,7 @@ impl Runs {
 
     /// The newest run of each experiment, and every run of which nothing can be read; in no order.
     pub fn latest(&self) -> impl Iterator<Item = &Run> {
-        let named = self.by_stem.values().filter_map(|ids| ids.last());
+        let named = self.by_stem.values().filter_map(|ids| ids.last()).map(|(_, id)| id);
         named.chain(&self.by_state.nameless).filter_map(|id| self.get(id))
     }
 
@@ -289,12 +290,12 @@ impl Runs {
 
     /// An experiment's newest run.
     pub fn latest_of(&self, stem: &str) -> Option<&Run> {
-        self.get(self.by_stem.get(stem)?.last()?)
+        self.get(&self.by_stem.get(stem)?.last()?.1)
     }
 
     /// An experiment's runs, oldest first.
     pub fn all_of(&self, stem: &str) -> impl DoubleEndedIterator<Item = &Run> {
-        self.by_stem.get(stem).into_iter().flatten().filter_map(|id| self.get(id))
+        self.by_stem.get(stem).into_iter().flatten().filter_map(|(_, id)| self.get(id))
     }
 
     pub fn queue(&self) -> &queue::Content {
@@ -323,18 +324,19 @@ impl Runs {
 
     /// Puts a run among its experiment's, in order of creation.
     fn index(&mut self, id: &RunId) {
-        let created = |id: &RunId| self.by_id.get(id).and_then(|run| run.info.as_ref().ok()).map(|info| info.created);
-        if let Some(stem) = self.by_id.get(id).and_then(Run::stem) {
-            let ids = self.by_stem.entry(stem.to_owned()).or_default();
-            let place = ids.partition_point(|other| (created(other), other) < (created(id), id));
-            ids.insert(place, id.clone());
+        if let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) {
+            let created = info.created;
+            match self.by_stem.get_mut(&info.stem) {
+                Some(ids) => ids.insert((created, id.clone())),
+                None => self.by_stem.entry(info.stem.clone()).or_default().insert((created, id.clone())),
+            };
         }
     }
 
     fn forget(&mut self, id: &RunId) {
-        let stem = self.by_id.get(id).and_then(Run::stem);
-        if let Some(ids) = stem.and_then(|stem| self.by_stem.get_mut(stem)) {
-            ids.retain(|other| other != id);
+        let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
+        if let Some((ids, info)) = info.and_then(|info| Some((self.by_stem.get_mut(&info.stem)?, info))) {
+            ids.remove(&(info.created, id.clone()));
         }
     }
 }
