@@ -21,8 +21,7 @@ use super::effect::Effect;
 use super::format::path;
 use super::machine::Machine;
 use super::message::{Command, Message, Report};
-use super::model::{ChartView, CompareView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
-use crate::compare::Selection;
+use super::model::{ChartView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
 
 pub use self::ask::refusal;
 
@@ -159,8 +158,7 @@ fn show_screen(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Dataset => return dataset::open(model),
         Command::Predict => return dataset::predict(model),
         Command::Compare => {
-            let mut view = CompareView::default();
-            view.options.selection = list::compared(model).map_or(Selection::All, Selection::Runs);
+            let view = model.next_comparison();
             show(model, Screen::Compare(view));
         }
         Command::System => {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::run::RunId;
 
-use super::{ListView, Model, Screen};
+use super::{Filter, ListView, Model, Screen};
 use crate::compare::{Baseline, Column, Kind, Metric, Options, Selection, Table, table};
 
 /// The compare screen.
@@ -116,7 +116,21 @@ impl Shown {
 impl Model {
     /// What the open comparison shows; what it would show from elsewhere.
     pub fn comparison_options(&self) -> Options {
-        if let Screen::Compare(view) = &self.open { view.options() } else { CompareView::default().options() }
+        if let Screen::Compare(view) = &self.open { view.options() } else { self.next_comparison().options() }
+    }
+
+    /// The comparison that the open screen leads to: from the list, of the marked runs where there are two or more, or of
+    /// those that its filter lets through; from anywhere else, of all.
+    pub fn next_comparison(&self) -> CompareView {
+        let mut view = CompareView::default();
+        if let Screen::Experiments(list) = &self.open {
+            if list.marked.len() > 1 {
+                view.options.selection = Selection::Runs(self.targets().iter().map(|run| run.id.clone()).collect());
+            } else if let Some(query) = list.filter.query().filter(|query| !query.source().is_empty()) {
+                view.list.filter = Filter::Set(query.clone());
+            }
+        }
+        view
     }
 
     /// The table of these options.

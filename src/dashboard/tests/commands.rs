@@ -108,6 +108,7 @@ fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_i
     assert!(labels(&model).is_empty() && matches!(model.filter(), Some(Filter::Typing(_))), "enter takes no mistake");
     press(&mut model, "<left><left><left>n<enter>");
     assert_eq!(labels(&model), ["ResNet, resized input"]);
+    press(&mut model, "<esc>");
     press(&mut model, "c/val_acc>25%<enter>");
     let Screen::Compare(view) = &model.open else { panic!() };
     let acc = |id| model.runs.get(id).and_then(|run| run.state.best_epoch()).map(|epoch| epoch.val_acc);

@@ -75,6 +75,28 @@ fn any_sequence_of_options_gives_what_the_command_line_prints() {
 }
 
 #[test]
+fn the_list_leads_to_a_comparison_of_what_is_marked_or_shown_in_it() {
+    let runs = |keys: &str| {
+        let mut model = recorded();
+        press(&mut model, "<esc>");
+        press(&mut model, keys);
+        // Written from the list, and from the comparison that it leads to.
+        let exported = press(&mut model, "E<enter>");
+        press(&mut model, "c");
+        assert_same(&mut model, 0);
+        let Effect::Export { text, .. } = &exported[0] else { panic!("{exported:?}") };
+        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+        assert_eq!(*text, render(view.shown.table(), Format::ALL[0], None), "{keys}");
+        view.shown.ids().len()
+    };
+    assert_eq!(runs(""), 5);
+    assert_eq!(runs("/lite0<enter>"), 3);
+    assert_eq!(runs("v*"), 5);
+    assert_eq!(runs("v j /lite0<enter>"), 2, "marks say more than the filter");
+    assert_eq!(runs("v /lite0<enter>"), 3, "one mark is none");
+}
+
+#[test]
 fn what_is_drawn_is_the_table() {
     for keys in ["", "d", "bb", "jp", "t", "D"] {
         let mut model = recorded();

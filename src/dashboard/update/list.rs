@@ -205,7 +205,7 @@ pub fn take_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, re
     model.report = Some(report);
 }
 
-/// The runs that a comparison opens with: the marked ones, where there are at least two.
+/// The marked runs, where there are at least two.
 pub fn compared(model: &Model) -> Option<Vec<RunId>> {
     let marked = ids(model);
     (marked.len() > 1).then_some(marked)

@@ -33,8 +33,14 @@ pub const EXPORT: Binding = bind(
     "export",
     "export the comparison: CSV, Markdown, LaTeX, JSON, HTML, text",
 );
-pub const COMPARE: Binding =
-    bind("compare", &[key('c')], "c", Command::Compare, "compare", "compare all runs, or those that are marked");
+pub const COMPARE: Binding = bind(
+    "compare",
+    &[key('c')],
+    "c",
+    Command::Compare,
+    "compare",
+    "compare the runs that are marked, or shown by a filter, or all",
+);
 pub const MACHINE: Binding = bind(
     "machine",
     &[key('M')],
