@@ -31,15 +31,20 @@ use crate::dashboard::update::list;
 /// Longer lines are wrapped: nobody reads across a wide screen.
 const MOST: usize = 90;
 
+/// Characters of a line in a popup, on a terminal of this width.
+pub fn width(terminal: u16) -> usize {
+    usize::from(terminal.saturating_sub(4)).min(MOST)
+}
+
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
-    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let width = width(area.width);
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
         Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
         Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
-        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath()), *down),
+        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath(), width), *down),
         Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
         Popup::Editor(editor) => return editor::draw(frame, area, editor),
         Popup::Difference(difference) => return difference::draw(frame, area, difference),

@@ -3,6 +3,7 @@
 use crate::compare::Format;
 use crate::dashboard::message::Command;
 use crate::dashboard::model::{COLUMNS, Model, Pane, Popup, Screen};
+use crate::dashboard::screen;
 
 /// Rows in a page: fixed, so that moving does not depend on what was drawn.
 const PAGE: isize = 10;
@@ -22,7 +23,7 @@ pub fn move_selection(model: &mut Model, command: Command) {
 
 /// Moves down by so many, or up.
 pub fn move_by(model: &mut Model, by: isize) {
-    let help_height = crate::dashboard::screen::help_height(&model.keys);
+    let help_height = screen::help_height(&model.keys, screen::popup_width(model.size.width));
     match &mut model.popup {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
         Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
