@@ -66,11 +66,16 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, sp
     }
 }
 
+/// Half of the body, and what a short table leaves free.
 fn chart_height(area: Rect, view: &CompareView) -> u16 {
+    let table = view.shown.table();
+    // With titles on two or three lines, and the lines around the table.
+    let lines = if view.options.transposed { table.columns.len() + 6 } else { table.rows.len() + 6 };
+    let free = area.height.saturating_sub(u16::try_from(lines).unwrap_or(u16::MAX));
     let is_asked_for = matches!(view.curves, Curves::Of(_)) || view.cursor.is_some();
     match view.curves {
         Curves::Hidden => 0,
-        _ if area.height >= ROOM_FOR_CHART || is_asked_for => (area.height / 2).min(20),
+        _ if area.height >= ROOM_FOR_CHART || is_asked_for => (area.height / 2).min(20).max(free),
         _ => 0,
     }
 }
