@@ -7,6 +7,7 @@ pub mod config;
 pub mod dashboard;
 pub mod edit;
 pub mod failure;
+mod files;
 pub mod login;
 pub mod look;
 mod monitor;

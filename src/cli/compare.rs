@@ -1,7 +1,6 @@
 //! `warmstart compare`
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,6 +12,7 @@ use warmstart_schema::text;
 use super::{Context, Exit, names, output, shown};
 use crate::compare::{At, Baseline, Column, Columns, Format, Options, Selection, Table, config_fields, render, table};
 use crate::failure::{Failure, Kind};
+use crate::files;
 use crate::store::{Run, Runs, experiments};
 
 /// Print the study's table: a row a run, the published row below its experiment
@@ -164,11 +164,11 @@ pub fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()>
         let path = std::path::absolute(path).with_context(cannot)?;
         return replace(&Disk, &path, content).with_context(cannot);
     }
-    match OpenOptions::new().write(true).create_new(true).open(path) {
+    match files::create(path, content) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let help = "name another file, or add --overwrite to replace it";
             Err(Failure::new(Kind::Input, format!("{} is there already", shown(path))).help(help).into())
         }
-        opened => opened.and_then(|mut file| file.write_all(content)).with_context(cannot),
+        written => written.with_context(cannot),
     }
 }

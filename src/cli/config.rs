@@ -1,16 +1,17 @@
 //! `warmstart config`
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use warmstart_schema::storage::{Disk, replace};
 
 use super::output::Problems;
 use super::{Context, Exit, output, shown};
 use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind};
+use crate::files;
 
 /// Show the dashboard's settings and where they come from
 #[derive(Debug, Args)]
@@ -92,14 +93,12 @@ fn init() -> anyhow::Result<Exit> {
 }
 
 fn write(path: &Path, text: &str, replaces: bool) -> anyhow::Result<()> {
-    let path: PathBuf = path.to_path_buf();
-    let opened = OpenOptions::new().write(true).create(true).create_new(!replaces).truncate(replaces).open(&path);
-    match opened {
+    let text = text.as_bytes();
+    match if replaces { replace(&Disk, path, text) } else { files::create(path, text) } {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let what = format!("{} is there already", shown(&path));
+            let what = format!("{} is there already", shown(path));
             Err(Failure::new(Kind::Input, what).help("`warmstart config check` says whether it is right").into())
         }
-        Err(error) => Err(error).with_context(|| format!("{} cannot be written", shown(&path))),
-        Ok(mut file) => file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", shown(&path))),
+        written => written.with_context(|| format!("{} cannot be written", shown(path))),
     }
 }

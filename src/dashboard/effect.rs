@@ -2,19 +2,17 @@
 //! slow disk never holds up a key.
 
 mod experiments;
+mod exports;
 mod notes;
 mod progress;
 mod queue;
 mod workers;
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::look::Ask;
 use warmstart_schema::run::RunId;
@@ -25,7 +23,6 @@ pub use self::notes::Notation;
 use self::progress::Progress;
 pub use self::queue::QueueChange;
 use self::workers::Workers;
-use super::chart::png;
 use super::machine::{Meter, Workers as TrainingWorkers};
 use super::memory::Memory;
 use super::message::{Message, Report};
@@ -174,70 +171,56 @@ fn perform(
     messages: &UnboundedSender<Message>,
 ) -> Option<Message> {
     let checkpoints = &folders.checkpoints;
-    let result = match effect {
-        Effect::Launch(file) => launch(checkpoints, &file),
-        Effect::Resume { run, changes } => {
-            actions::resume(checkpoints, &run, &changes).map(|()| format!("{} is taken up again", run.label()))
-        }
-        Effect::Stop { run, now } => actions::stop(checkpoints, &run, now).map(|stop| match stop {
-            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
-            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
-        }),
-        Effect::Queue(change) => match queue::change(checkpoints, &change) {
-            Ok(None) => return None,
-            Ok(Some(text)) => Ok(text),
-            Err(error) => Err(error),
-        },
-        Effect::Advance => match actions::advance(checkpoints).and_then(queue::all_started) {
-            Ok(()) => return None,
-            Err(error) => Err(error),
-        },
-        Effect::Export { text, extension } => export(&folders.exports, "compare", text.as_bytes(), extension)
-            .map(|path| format!("wrote {}", path.display())),
-        Effect::ExportCharts(svg) => export_charts(&folders.exports, &svg),
+    let progress = |what, runs| Progress::of(messages, what, runs);
+    match effect {
         Effect::ReadWorkerLog(id) => {
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
-            return Some(Message::WorkerLog { id, lines });
+            Some(Message::WorkerLog { id, lines })
         }
         Effect::Annotate { runs, notation } => {
-            let progress = Progress::of(messages, "noting", runs.len());
-            return Some(notes::annotate(checkpoints, &runs, &notation, progress));
+            Some(notes::annotate(checkpoints, &runs, &notation, progress("noting", runs.len())))
         }
-        Effect::Delete(runs) => {
-            return Some(notes::delete(checkpoints, &runs, Progress::of(messages, "deleting", runs.len())));
-        }
+        Effect::Delete(runs) => Some(notes::delete(checkpoints, &runs, progress("deleting", runs.len()))),
         Effect::TakeBack(Undo::Deleted(trashed)) => {
-            let progress = Progress::of(messages, "bringing back", trashed.len());
-            return Some(notes::restore(checkpoints, &trashed, progress));
+            Some(notes::restore(checkpoints, &trashed, progress("bringing back", trashed.len())))
         }
-        Effect::TakeBack(Undo::Annotated(before)) => return Some(notes::restore_annotations(checkpoints, &before)),
-        Effect::Look { ticket, album } => return workers.look(ticket, album),
+        Effect::TakeBack(Undo::Annotated(before)) => Some(notes::restore_annotations(checkpoints, &before)),
+        Effect::Look { ticket, album } => workers.look(ticket, album),
         Effect::AskLook(ask) => {
             workers.ask(&ask);
-            return None;
+            None
         }
         Effect::EndLook => {
             workers.end();
-            return None;
+            None
         }
         Effect::Predict { ticket, run, subject } => {
             workers.predict(ticket, &run, subject);
-            return None;
+            None
         }
-        Effect::Remember(memory) => {
-            // Whatever keeps it from the disk, the dashboard goes on.
-            let _ = folders.state.as_ref().map(|path| memory.write(path));
-            return None;
-        }
-        Effect::Edited { path, ended } => return Some(Message::Report(experiments::edited(&path, ended))),
+        Effect::Edited { path, ended } => Some(Message::Report(experiments::edited(&path, ended))),
         Effect::ReadExperiment(path) => {
             let text = experiments::read(&path);
-            return Some(Message::ExperimentRead { path, text });
+            Some(Message::ExperimentRead { path, text })
         }
-        Effect::WriteExperiment(writing) => return Some(experiments::write(&writing, folders, messages)),
+        Effect::WriteExperiment(writing) => Some(experiments::write(&writing, folders, messages)),
         Effect::CompletePath(typed) => {
             let (longer, candidates) = paths::completed(&typed);
-            return Some(Message::Completed { typed, longer, candidates });
+            Some(Message::Completed { typed, longer, candidates })
+        }
+        effect @ (Effect::Launch(_)
+        | Effect::Resume { .. }
+        | Effect::Stop { .. }
+        | Effect::Queue(_)
+        | Effect::Advance
+        | Effect::Export { .. }
+        | Effect::ExportCharts(_)
+        | Effect::Remember(_)) => {
+            let (good, said) = match carry_out(effect, folders) {
+                Ok(said) => (true, said?),
+                Err(error) => (false, format!("{error:#}")),
+            };
+            Some(Message::Report(Report { good, text: text::line(&said, 400) }))
         }
         // These are about the terminal, or have a thread of their own.
         Effect::ReadMachine(_)
@@ -246,45 +229,42 @@ fn perform(
         | Effect::Edit(_)
         | Effect::Suspend
         | Effect::Repaint
-        | Effect::Leave => return None,
+        | Effect::Leave => None,
+    }
+}
+
+/// What is told of in a sentence, or only when it fails.
+fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
+    let checkpoints = &folders.checkpoints;
+    let said = match effect {
+        Effect::Launch(file) => launch(checkpoints, &file)?,
+        Effect::Resume { run, changes } => {
+            actions::resume(checkpoints, &run, &changes)?;
+            format!("{} is taken up again", run.label())
+        }
+        Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
+            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
+            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
+        },
+        Effect::Queue(change) => return queue::change(checkpoints, &change),
+        Effect::Advance => {
+            actions::advance(checkpoints).and_then(queue::all_started)?;
+            return Ok(None);
+        }
+        Effect::Export { text, extension } => exports::comparison(&folders.exports, &text, extension)?,
+        Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
+        Effect::Remember(memory) => {
+            // Whatever keeps it from the disk, the dashboard goes on.
+            let _ = folders.state.as_ref().map(|path| memory.write(path));
+            return Ok(None);
+        }
+        _ => return Ok(None),
     };
-    let report = match result {
-        Ok(text) => Report { good: true, text },
-        Err(error) => Report { good: false, text: format!("{error:#}") },
-    };
-    Some(Message::Report(Report { text: text::line(&report.text, 400), ..report }))
+    Ok(Some(said))
 }
 
 fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
     let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
     let id = actions::launch(checkpoints, file, experiment, "auto")?;
     Ok(format!("{} launched as {id}", experiment.name))
-}
-
-/// Both under one name. The PNG comes first: where it cannot be drawn, nothing is written.
-fn export_charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
-    let picture = png::from_svg(svg)?;
-    let drawn = export(folder, "charts", svg.as_bytes(), "svg")?;
-    let beside = drawn.with_extension("png");
-    let written = File::create_new(&beside).and_then(|mut file| file.write_all(&picture));
-    written.with_context(|| format!("{} cannot be written", beside.display()))?;
-    Ok(format!("wrote {} and .png", drawn.display()))
-}
-
-/// Writes into a file that was not there before.
-fn export(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow::Result<PathBuf> {
-    let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
-    for attempt in 1..100 {
-        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
-        let path = folder.join(format!("{what}-{stamp}{suffix}.{extension}"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
-            Ok(mut file) => {
-                file.write_all(content).with_context(|| format!("{} cannot be written", path.display()))?;
-                return Ok(path);
-            }
-        }
-    }
-    anyhow::bail!("{} holds too many exports of this second", folder.display())
 }

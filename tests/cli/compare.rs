@@ -7,7 +7,7 @@ use warmstart_schema::architecture::{ModelCounts, ParamCounts};
 use warmstart_schema::event::{Epoch, Event, EventWriter, ModelFacts, StartedFrom, Test};
 use warmstart_schema::run::RunDir;
 
-use crate::place::Place;
+use crate::place::{Place, said};
 
 const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
 
@@ -251,6 +251,37 @@ fn a_file_that_is_there_is_replaced_only_when_that_was_asked_for() {
     );
     assert_eq!(place.say(&["compare", "--output", "table.md", "--overwrite"]).code, 0);
     assert!(fs::read_to_string(&file).unwrap().starts_with("| experiment |"));
+}
+
+/// A disk that takes only a part of a file, as a limit on the size of files makes one.
+#[test]
+fn a_file_that_cannot_be_written_whole_is_not_there() {
+    let place = place();
+    let files = || {
+        let names = fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let whole = place.say(&["compare", "--all", "--format", "html"]).out;
+    assert!(whole.len() > 2048, "{} bytes show nothing", whole.len());
+    let before = files();
+    for command in [
+        &["compare", "--all", "--output", "table.html"][..],
+        &["plot", "20260101-000000-aaaa", "--output", "charts.svg"],
+    ] {
+        let plain = place.command(command);
+        let mut limited = std::process::Command::new("sh");
+        limited
+            .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        limited
+            .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(place.folder.path());
+        let said = said(&mut limited);
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(said.err.contains("cannot be written") && said.err.contains("too large"), "{}", said.err);
+        assert_eq!(files(), before);
+    }
 }
 
 /// Reference: Python 3.11, `statistics.mean` and `statistics.stdev` of 0.40, 0.45, 0.47 and of 0.60, 0.55, 0.50.
