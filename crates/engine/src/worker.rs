@@ -1,5 +1,6 @@
 //! One run from its folder: take it, prepare, train, leave word, start the next in the queue.
 
+mod dataset;
 mod resume;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tch::{Device, Tensor};
+use tch::Device;
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::{DatasetName, Places};
 use warmstart_schema::change;
 use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums};
-use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Event, EventReader, Level, ModelFacts, Phase};
-use warmstart_schema::experiment::{self, ClassWeights, Experiment};
+use warmstart_schema::event::{Attempt, Event, EventReader, Level, ModelFacts, Phase};
+use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::launch::{self, Programs};
-use warmstart_schema::pictures::listed;
 use warmstart_schema::policy;
 use warmstart_schema::process::Identity;
 use warmstart_schema::pulse;
@@ -33,7 +33,7 @@ use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::{Optimizer, OptimizerSpec};
 use crate::report::{PROGRESS_EVERY, Reporter, log};
-use crate::train::{Ended, Examples, Setup, steps_per_epoch, train};
+use crate::train::{Ended, Examples, Setup, train};
 use crate::usage::{Usage, cpu_name};
 use crate::weights::{self, LoadPolicy};
 use crate::{ffi, prefetch};
@@ -177,6 +177,17 @@ pub fn device_id(device: Device) -> String {
     }
 }
 
+/// What the run is to do, and the file's bytes that say so.
+fn plan(run: &RunDir) -> Result<(Experiment, Vec<u8>)> {
+    let path = run.experiment_yaml();
+    let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let experiment = experiment::load(&path, &[]).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
+    })?;
+    Ok((experiment, yaml))
+}
+
 fn prepare_and_train(
     run: &RunDir,
     info: &RunInfo,
@@ -187,12 +198,7 @@ fn prepare_and_train(
     interrupt: &Interrupt,
 ) -> Result<(Ended, u64, f64)> {
     checkpoint::remove_unfinished(&Disk, run).with_context(doing("removing unfinished saves from", run, "ckpt"))?;
-    let path = run.experiment_yaml();
-    let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let experiment = experiment::load(&path, &[]).map_err(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
-    })?;
+    let (experiment, yaml) = plan(run)?;
     let (saved, skipped) = checkpoint::newest(&Disk, run)?;
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
@@ -221,11 +227,9 @@ fn prepare_and_train(
     reporter.phase(Phase::Loading);
 
     let parts = own.unwrap_or_else(load)?;
-    tell_data(reporter, run, &experiment, &parts)?;
+    dataset::tell(reporter, run, &experiment, &parts)?;
     let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, reporter)?;
-    let class_weights =
-        experiment.train.class_weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
-    let class_weights = class_weights.map(|weights| Tensor::f_from_slice(&weights)?.f_to_device(device)).transpose()?;
+    let class_weights = dataset::class_weights(&experiment, &parts, device)?;
     let epochs = experiment.train.epochs;
     let setup = Setup {
         experiment: &experiment,
@@ -243,62 +247,6 @@ fn prepare_and_train(
         interrupt,
     };
     train(setup).with_context(|| format!("run {}", info.id))
-}
-
-/// Tells what there is to learn from and what is odd about it, and keeps the classes' names.
-fn tell_data(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, parts: &Parts) -> Result<()> {
-    keep_labels(run, parts)?;
-    for note in &parts.notes {
-        reporter.note(Level::Warning, note);
-    }
-    if let Some(limit) = experiment.dataset.limit {
-        reporter.note(
-            Level::Warning,
-            format!("dataset.limit: only {limit} images are used, the figures compare with no other run's"),
-        );
-    }
-    tell_dataset(reporter, experiment, parts)
-}
-
-/// Tells what there is to learn from, unless it is too little.
-fn tell_dataset(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -> Result<()> {
-    let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
-    let steps = steps_per_epoch(train, batch_size, accumulate);
-    if steps == 0 || validation == 0 || test == 0 {
-        let error = format!("{train} training, {validation} validation and {test} test images are too few");
-        return Err(Blame::input(error, "change dataset.validation, or bring more images"));
-    }
-    let labels = &parts.labels;
-    let classes = labels.names.iter().zip(&labels.train_images);
-    let classes = classes.map(|(name, &images)| ClassFacts { name: name.clone(), images });
-    reporter.tell(&Event::Dataset(DatasetFacts {
-        name: experiment.dataset.name.as_str().to_owned(),
-        train: u32::try_from(train)?,
-        validation: u32::try_from(validation)?,
-        test: u32::try_from(test)?,
-        classes: u32::try_from(labels.names.len())?,
-        steps_per_epoch: u32::try_from(steps)?,
-        smallest: classes.clone().min_by_key(|class| class.images),
-        largest: classes.max_by_key(|class| class.images),
-    }));
-    Ok(())
-}
-
-/// Keeps the class names for whoever reads the model's outputs. A resumed run must find the classes that it knows.
-fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
-    let names = &parts.labels.names;
-    let before = run.labels().with_context(doing("reading", run, "labels.json"))?;
-    if let Some(before) = before.filter(|before| before.names != *names) {
-        let differs = |from: &[String], to: &[String]| {
-            let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
-            if missing.is_empty() { "none".to_owned() } else { listed(&missing) }
-        };
-        let (gone, new) = (differs(&before.names, names), differs(names, &before.names));
-        let error = format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
-        return Err(Blame::input(error, "bring the folders back, or launch the experiment anew"));
-    }
-    run.write_labels(&parts.labels).with_context(doing("writing", run, "labels.json"))
 }
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
