@@ -22,63 +22,44 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     let Screen::Run(view) = &mut model.open else { return Vec::new() };
     let Some(run) = model.runs.get(&view.id) else { return Vec::new() };
     let (charts, runs) = (&mut view.charts, &model.runs);
-    let said = match command {
-        ChartCommand::Cursor(by) => {
-            move_cursor(charts, runs, run, by);
-            silently(())
-        }
-        ChartCommand::ToFirst => {
-            jump(charts, runs, run);
-            silently(())
-        }
-        ChartCommand::ToNewest => {
-            let _: () = charts.cursor = None;
-            silently(())
-        }
-        ChartCommand::ZoomIn => zoom(charts, runs, run, 0.5),
-        ChartCommand::ZoomOut => zoom(charts, runs, run, 2.0),
-        ChartCommand::PanLeft => pan(charts, runs, run, -0.25),
-        ChartCommand::PanRight => pan(charts, runs, run, 0.25),
-        ChartCommand::HalfHeight => {
-            let _: () = charts.height = (charts.height + 1).min(FLATTEST);
-            silently(())
-        }
-        ChartCommand::DoubleHeight => {
-            let _: () = charts.height = charts.height.saturating_sub(1);
-            silently(())
-        }
-        ChartCommand::Whole => silently((charts.window, charts.height) = (None, 0)),
-        ChartCommand::Along => Some(turn(charts, run)),
+    // What shows by itself needs no words.
+    let mut said = None;
+    match command {
+        ChartCommand::Cursor(by) => move_cursor(charts, runs, run, by),
+        ChartCommand::ToFirst => jump(charts, runs, run),
+        ChartCommand::ToNewest => charts.cursor = None,
+        ChartCommand::ZoomIn => said = zoom(charts, runs, run, 0.5),
+        ChartCommand::ZoomOut => said = zoom(charts, runs, run, 2.0),
+        ChartCommand::PanLeft => said = pan(charts, runs, run, -0.25),
+        ChartCommand::PanRight => said = pan(charts, runs, run, 0.25),
+        ChartCommand::HalfHeight => charts.height = (charts.height + 1).min(FLATTEST),
+        ChartCommand::DoubleHeight => charts.height = charts.height.saturating_sub(1),
+        ChartCommand::Whole => (charts.window, charts.height) = (None, 0),
+        ChartCommand::Along => said = Some(turn(charts, run)),
         ChartCommand::LogX => {
             charts.log_x = !charts.log_x;
             charts.window = None;
-            Some(format!("from left to right: {}", kind(charts.log_x)))
+            said = Some(format!("from left to right: {}", kind(charts.log_x)));
         }
         ChartCommand::LogY => {
             charts.log_y = !charts.log_y;
-            Some(format!("from bottom to top: {}", kind(charts.log_y)))
+            said = Some(format!("from bottom to top: {}", kind(charts.log_y)));
         }
         ChartCommand::Smooth => {
             charts.detail = charts.detail.next();
             model.detail = charts.detail;
-            Some(if charts.detail == Detail::Epochs { "a figure an epoch" } else { charts.detail.name() }.to_owned())
+            let name = if charts.detail == Detail::Epochs { "a figure an epoch" } else { charts.detail.name() };
+            said = Some(name.to_owned());
         }
-        ChartCommand::Others => Some(next_others(charts, runs, run)),
-        ChartCommand::Next => {
-            let _: () = charts.alone = neighbour(charts.alone, true);
-            silently(())
-        }
-        ChartCommand::Previous => {
-            let _: () = charts.alone = neighbour(charts.alone, false);
-            silently(())
-        }
+        ChartCommand::Others => said = Some(next_others(charts, runs, run)),
+        ChartCommand::Next => charts.alone = neighbour(charts.alone, true),
+        ChartCommand::Previous => charts.alone = neighbour(charts.alone, false),
         ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
         ChartCommand::Alone(number) => {
             let chosen = usize::from(number).checked_sub(1).and_then(|index| Quantity::ALL.get(index)).copied();
-            let _: () = charts.alone = chosen.filter(|_| chosen != charts.alone);
-            silently(())
+            charts.alone = chosen.filter(|_| chosen != charts.alone);
         }
-    };
+    }
     if let Some(text) = said {
         model.report = Some(Report { good: true, text });
     }
@@ -97,11 +78,6 @@ fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
     };
     let drawn: Vec<Drawn> = charts.others(runs, run).into_iter().chain([Drawn::whole(run)]).collect();
     plot.svg(&drawn)
-}
-
-/// What shows by itself needs no words.
-fn silently(_done: ()) -> Option<String> {
-    None
 }
 
 fn kind(log: bool) -> &'static str {
