@@ -165,17 +165,22 @@ impl Chart<'_> {
     fn draw_dense(&self, canvas: &mut Canvas, curve: &Curve, pen: Pen, mark: Option<&'static str>) {
         let columns = canvas.columns();
         let right = (columns.max(2) - 1) as f64;
-        let mut previous: Option<(usize, f64)> = None;
+        let mut previous: Option<(usize, [f64; 3])> = None;
         for column in curve.columns(self.x, columns) {
             let [first, low, high, last] =
                 [column.first, column.low, column.high, column.last].map(|y| self.y.share(y));
             let x = column.index as f64 / right;
-            if let Some((index, y)) = previous.filter(|(_, y)| y.is_finite() && first.is_finite()) {
-                canvas.path([Some((index as f64 / right, y)), Some((x, first))], pen);
+            let before = previous.filter(|(_, [.., y])| y.is_finite() && first.is_finite());
+            if let Some((index, [least, most, y])) = before {
+                // Between neighbours that reach to each other's ends, the line lies within both.
+                let is_within = (least..=most).contains(&first) && (low..=high).contains(&y);
+                if index + 1 != column.index || !is_within {
+                    canvas.path([Some((index as f64 / right, y)), Some((x, first))], pen);
+                }
             }
             // A logarithm of what is not above 0 is no number: what is reaches to the foot.
             canvas.bar(column.index, if low.is_nan() && high.is_finite() { 0.0 } else { low }, high, pen);
-            previous = Some((column.index, last));
+            previous = Some((column.index, [low, high, last]));
             if let Some(mark) = mark.filter(|_| column.index % (MARK_EVERY * 2) == MARK_EVERY) {
                 canvas.mark((x, last), mark, pen.style);
             }

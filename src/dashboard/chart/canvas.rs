@@ -119,7 +119,9 @@ impl Canvas {
     fn dot(&self, (x, y): Point) -> (i32, i32) {
         let last = |cells: u16, per_cell: u16| f64::from(u32::from(cells) * u32::from(per_cell)) - 1.0;
         let (right, bottom) = (last(self.width, 2).max(0.0), last(self.height, 4).max(0.0));
-        ((x * right).round().clamp(0.0, right) as i32, ((1.0 - y) * bottom).round().clamp(0.0, bottom) as i32)
+        // Of what is not below 0, cutting off rounds, without the call that `round` is.
+        let nearest = |dot: f64, last: f64| (dot.clamp(0.0, last) + 0.5) as i32;
+        (nearest(x * right, right), nearest((1.0 - y) * bottom, bottom))
     }
 
     fn cell(&mut self, x: i32, y: i32) -> Option<&mut Dots> {

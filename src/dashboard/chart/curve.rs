@@ -157,22 +157,31 @@ impl Curve {
     /// The columns, of so many along the axis, that have a point with a finite y.
     pub fn columns(&self, axis: Axis, columns: usize) -> impl Iterator<Item = Column> {
         let (mut from, end) = self.stretch(axis.low, axis.high);
+        let mut width = 0;
         (0..columns).filter_map(move |index| {
             let border = axis.at((index + 1) as f64 / columns as f64);
-            let to = if index + 1 == columns { end } else { self.next_after(from, end, border) };
+            let to = if index + 1 == columns { end } else { self.next_after(from, end, from + width, border) };
             let start = std::mem::replace(&mut from, to);
+            width = to - start;
             self.column(index, start, to)
         })
     }
 
-    /// The first index from `from` on whose x is at or beyond the border. Looks ahead in growing steps: it is not far.
-    fn next_after(&self, from: usize, end: usize, border: f64) -> usize {
-        let (mut low, mut step) = (from, 8);
-        while low + step < end && self.xs[low + step] < border {
-            low += step;
+    /// The first index from `from` on whose x is at or beyond the border. Looks around a guess in growing steps: columns
+    /// have about as many points as the one before, and each place that is looked at has to come from memory.
+    fn next_after(&self, from: usize, end: usize, guess: usize, border: f64) -> usize {
+        let guess = guess.clamp(from, end);
+        let (mut low, mut high, mut step) = (guess, guess, 4);
+        while high < end && self.xs[high] < border {
+            low = high + 1;
+            high = (high + step).min(end);
             step *= 2;
         }
-        let high = (low + step + 1).min(end);
+        while low > from && self.xs[low - 1] >= border {
+            high = low - 1;
+            low = low.saturating_sub(step).max(from);
+            step *= 2;
+        }
         low + self.xs[low..high].partition_point(|x| *x < border)
     }
 
