@@ -128,6 +128,19 @@ def line(name, value, unit, target, digits=1):
     return value <= target
 
 
+def started_again(folder, times=5):
+    """A dashboard that has read all that was kept, and the CPU seconds that it takes: the median of so many starts."""
+    took = []
+    for left in reversed(range(times)):
+        dashboard = Dashboard(folder)
+        dashboard.until(FOOT)
+        dashboard.settle()
+        took.append(dashboard.cpu())
+        if left:
+            dashboard.close()
+    return dashboard, statistics.median(took)
+
+
 def measure(runs, first_frame_ms, memory_mb):
     good = True
     with tempfile.TemporaryDirectory() as scratch:
@@ -147,10 +160,8 @@ def measure(runs, first_frame_ms, memory_mb):
             starts.append(dashboard.until(FOOT) * 1e3)
             dashboard.close()
         good &= line("first frame, median of 20", statistics.median(starts), "ms", first_frame_ms)
-        dashboard = Dashboard(folder)
-        dashboard.until(FOOT)
-        dashboard.settle()
-        good &= line("CPU until all is read, again", dashboard.cpu(), "s", 0.3, 2)
+        dashboard, again = started_again(folder)
+        good &= line("CPU until all is read, again, median of 5", again, "s", 0.3, 2)
         keys = [dashboard.press(key) for key in [b"j", b"k"] * 20]
         good &= line("key to paint, median of 40", statistics.median(took for took, _ in keys) * 1e3, "ms", 16)
         good &= line("bytes a refresh, median of 40", statistics.median(size for _, size in keys), "B", 1024, 0)
