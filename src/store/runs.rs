@@ -100,7 +100,8 @@ pub struct Run {
     pub info: Result<RunInfo, String>,
     /// As it was frozen at launch, and changed since.
     pub experiment: Option<Arc<Experiment>>,
-    pub state: RunState,
+    /// In a place of its own: it is large, and runs are moved about.
+    pub state: Box<RunState>,
     /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
     pub is_summary: bool,
     pub liveness: Liveness,
@@ -206,7 +207,7 @@ impl Runs {
             Change::Events { id, records, damaged, restarted } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     if restarted {
-                        run.state = RunState::default();
+                        *run.state = RunState::default();
                     }
                     run.state.damaged_lines += damaged;
                     for record in records {
@@ -216,7 +217,7 @@ impl Runs {
             }
             Change::State { id, state, is_summary } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
-                    run.state = *state;
+                    run.state = state;
                     run.is_summary = is_summary;
                 }
             }
@@ -313,7 +314,7 @@ impl Runs {
             id: id.clone(),
             info,
             experiment,
-            state: RunState::default(),
+            state: Box::default(),
             is_summary: false,
             liveness: Liveness::Free,
             annotation: Annotation::default(),
@@ -398,6 +399,6 @@ mod tests {
         runs.apply(Change::Events { id: id.clone(), records: stopping(), damaged: 2, restarted: false });
         assert!(runs.get(&id).unwrap().state.stopping);
         runs.apply(Change::Events { id: id.clone(), records: Vec::new(), damaged: 0, restarted: true });
-        assert_eq!(runs.get(&id).unwrap().state, RunState::default());
+        assert_eq!(*runs.get(&id).unwrap().state, RunState::default());
     }
 }

@@ -152,7 +152,7 @@ fn a_run_that_stopped_early_goes_on_with_more_patience() {
     state.outcome = Some(Outcome::Finished { stopped_early: true });
     let changes = vec![
         Change::Experiment { id: id(DONE), experiment: Some(experiment) },
-        Change::State { id: id(DONE), state: Box::new(state), is_summary: false },
+        Change::State { id: id(DONE), state, is_summary: false },
     ];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });

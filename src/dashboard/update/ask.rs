@@ -246,7 +246,7 @@ fn without_points(run: &Run) -> Run {
         id: run.id.clone(),
         info: run.info.clone(),
         experiment: run.experiment.clone(),
-        state,
+        state: Box::new(state),
         is_summary: run.is_summary,
         liveness: run.liveness,
         annotation: run.annotation.clone(),

@@ -101,7 +101,7 @@ impl ColumnId {
             Self::ValLoss => Worth::figure(epoch.map(|epoch| epoch.val_loss)),
             Self::TrainLoss => Worth::figure(epoch.map(|epoch| epoch.train_loss)),
             Self::TestAcc => Worth::figure(state.and_then(|state| state.test.as_ref()).map(|test| test.accuracy)),
-            Self::Time => Worth::figure(state.and_then(warmstart_schema::state::RunState::train_time)),
+            Self::Time => Worth::figure(state.and_then(|state| state.train_time())),
             Self::LearningRate => Worth::figure(experiment.map(|experiment| experiment.train.optimizer.learning_rate)),
             Self::Seed => Worth::figure(experiment.map(|experiment| experiment.seed as f64)),
             Self::Device => Worth::text(run.map(Run::device)),
