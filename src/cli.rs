@@ -35,7 +35,6 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::output::ClosedPipe;
-pub use self::show::run_as_json;
 use crate::monitor;
 use crate::store::{Runs, Watcher};
 

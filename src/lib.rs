@@ -14,6 +14,7 @@ mod monitor;
 pub mod params;
 pub mod predict;
 pub mod query;
+mod run_json;
 pub mod store;
 pub mod trash;
 pub mod verify;

@@ -1,15 +1,13 @@
 //! `warmstart show`
 
-use std::path::Path;
-
 use clap::Args;
-use serde_json::{Value, json};
-use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, Event, Record, now};
-use warmstart_schema::state::{Liveness, Outcome, Status};
+use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, now};
+use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, names, output};
 use crate::compare::thousands;
 use crate::params;
+use crate::run_json::{self, LOG_LINES};
 use crate::store::{Run, Trouble, worker_log_tail};
 
 /// Show one run: how it stands, its epochs, its parameters, and the end of its log
@@ -19,14 +17,12 @@ pub struct Arguments {
     run: String,
 }
 
-const LOG_LINES: usize = 10;
-
 pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let log = worker_log_tail(&context.checkpoints, &run.id, LOG_LINES);
     if context.json {
-        output::answer_json(&as_json(run, &log))?;
+        output::answer_json(&run_json::with_log(run, &log))?;
         return Ok(Exit::Done);
     }
     let mut text: Vec<String> = facts(run).into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect();
@@ -34,7 +30,7 @@ pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         text.push(String::new());
         text.push(epochs(&run.state.epochs).trim_end().to_owned());
     }
-    for (title, lines) in [("notes", notes(run)), ("worker.log", log)] {
+    for (title, lines) in [("notes", run_json::notes(run)), ("worker.log", log)] {
         if !lines.is_empty() {
             text.push(format!("\n{title}"));
             text.extend(lines.iter().map(|line| format!("  {line}")));
@@ -142,55 +138,4 @@ fn epochs(epochs: &[Epoch]) -> String {
         ]
     };
     output::columns(header, epochs.iter().map(row).collect(), 0)
-}
-
-fn notes(run: &Run) -> Vec<String> {
-    run.state.notes.iter().map(|note| note.text.clone()).collect()
-}
-
-/// A run as `show --json` tells it.
-pub fn run_as_json(root: &Path, run: &Run) -> Value {
-    as_json(run, &worker_log_tail(root, &run.id, LOG_LINES))
-}
-
-fn as_json(run: &Run, log: &[String]) -> Value {
-    let state = &run.state;
-    // Through the events' own form, in which numbers that JSON cannot say are texts.
-    let event = |event: Event| serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags);
-    let params = params::of(run);
-    json!({
-        "run": run.id,
-        "experiment": run.label(),
-        "stem": run.stem(),
-        "state": run.status().as_str(),
-        "created": run.info.as_ref().ok().map(|info| info.created),
-        "attempt": state.attempt.clone().map(|attempt| event(Event::Attempt(attempt))),
-        "dataset": state.dataset.clone().map(|dataset| event(Event::Dataset(dataset))),
-        "epochs": state.epochs.iter().cloned().map(|epoch| event(Event::Epoch(epoch))).collect::<Vec<_>>(),
-        "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
-        "test": state.test.clone().map(|test| event(Event::Test(test))),
-        "train_time": state.train_time(),
-        "skipped_steps": state.skipped,
-        "heartbeat_stopped": run.liveness == Liveness::Pulseless,
-        "total_params": params.map(|params| params.total),
-        "trainable_params": params.map(|params| params.trainable),
-        "non_trainable_params": params.map(|params| params.non_trainable()),
-        "frozen_unchanged": state.frozen.as_ref().map(warmstart_schema::state::FrozenProof::unchanged),
-        "failure": match &state.outcome {
-            Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
-            _ => Value::Null,
-        },
-        "trouble": run.trouble(now()).map(|Trouble { what, help }| json!({ "what": what, "help": help })),
-        "notes": notes(run),
-        "log": log,
-        "settings": run.experiment.as_deref(),
-    })
-}
-
-fn without_tags(mut value: Value) -> Value {
-    if let Some(object) = value.as_object_mut() {
-        object.remove("t");
-        object.remove("event");
-    }
-    value
 }

@@ -16,7 +16,7 @@ use warmstart_schema::state::Outcome;
 
 use super::say;
 use crate::store::{Run, Runs, Watcher};
-use crate::{cli, config};
+use crate::{config, run_json};
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub fn send(root: &Path, id: &RunId) {
     }
     let Some(run) = runs.get(id) else { return };
     let Some(event) = event(run) else { return };
-    let mut json = cli::run_as_json(root, run);
+    let mut json = run_json::read(root, run);
     if let Some(object) = json.as_object_mut() {
         object.insert("event".to_owned(), Value::from(event));
     }

@@ -1,0 +1,66 @@
+//! A run as JSON: what `show --json` prints, and what the command for the end of a run gets.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use warmstart_schema::event::{Event, Record, now};
+use warmstart_schema::state::{Liveness, Outcome};
+
+use crate::params;
+use crate::store::{Run, Trouble, worker_log_tail};
+
+/// Lines of the worker's own output that are part of it.
+pub const LOG_LINES: usize = 10;
+
+/// Its notes, oldest first.
+pub fn notes(run: &Run) -> Vec<String> {
+    run.state.notes.iter().map(|note| note.text.clone()).collect()
+}
+
+/// A run with the end of its worker's log.
+pub fn read(root: &Path, run: &Run) -> Value {
+    with_log(run, &worker_log_tail(root, &run.id, LOG_LINES))
+}
+
+/// The same, with these lines as its log.
+pub fn with_log(run: &Run, log: &[String]) -> Value {
+    let state = &run.state;
+    // Through the events' own form, in which numbers that JSON cannot say are texts.
+    let event = |event: Event| serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags);
+    let params = params::of(run);
+    json!({
+        "run": run.id,
+        "experiment": run.label(),
+        "stem": run.stem(),
+        "state": run.status().as_str(),
+        "created": run.info.as_ref().ok().map(|info| info.created),
+        "attempt": state.attempt.clone().map(|attempt| event(Event::Attempt(attempt))),
+        "dataset": state.dataset.clone().map(|dataset| event(Event::Dataset(dataset))),
+        "epochs": state.epochs.iter().cloned().map(|epoch| event(Event::Epoch(epoch))).collect::<Vec<_>>(),
+        "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
+        "test": state.test.clone().map(|test| event(Event::Test(test))),
+        "train_time": state.train_time(),
+        "skipped_steps": state.skipped,
+        "heartbeat_stopped": run.liveness == Liveness::Pulseless,
+        "total_params": params.map(|params| params.total),
+        "trainable_params": params.map(|params| params.trainable),
+        "non_trainable_params": params.map(|params| params.non_trainable()),
+        "frozen_unchanged": state.frozen.as_ref().map(warmstart_schema::state::FrozenProof::unchanged),
+        "failure": match &state.outcome {
+            Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
+            _ => Value::Null,
+        },
+        "trouble": run.trouble(now()).map(|Trouble { what, help }| json!({ "what": what, "help": help })),
+        "notes": notes(run),
+        "log": log,
+        "settings": run.experiment.as_deref(),
+    })
+}
+
+fn without_tags(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.remove("t");
+        object.remove("event");
+    }
+    value
+}
