@@ -4,9 +4,12 @@
 mod app;
 mod chart;
 mod effect;
+mod executor;
+mod folders;
 mod format;
 mod fuzzy;
 mod judge;
+mod keeper;
 mod keys;
 mod machine;
 mod memory;
@@ -37,7 +40,7 @@ use warmstart_schema::look::Pixels;
 use crate::config::{self, Keys};
 
 use self::app::{App, Settings};
-use self::effect::Folders;
+use self::folders::Folders;
 pub use self::keys::KeyMistake;
 use self::message::{Command, Message};
 use self::terminal::{Session, TerminalKeys};

@@ -18,12 +18,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
-use super::effect::{Effect, Effects, Folders};
-use super::memory::{Keeper, Memory};
+use super::effect::{Effect, Ended};
+use super::executor::Effects;
+use super::folders::Folders;
+use super::keeper::Keeper;
+use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::Model;
 use super::mouse::Spots;
-use super::terminal::{Ended, Keyboard};
+use super::terminal::Keyboard;
 use super::theme::Look;
 use super::update::update;
 use super::watch::Demand;

@@ -1,42 +1,18 @@
-//! What `update` wants done, and the one place that does it. Effects run in order on a thread of their own, so that a
-//! slow disk never holds up a key.
+//! What `update` wants done, as data: the executor does it.
 
-mod experiments;
-mod exports;
-mod notes;
-mod progress;
-mod queue;
-mod workers;
+use std::path::PathBuf;
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use tokio::sync::mpsc::UnboundedSender;
+use nix::sys::signal::Signal;
+use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
 use warmstart_schema::look::Ask;
+use warmstart_schema::queue::Move;
 use warmstart_schema::run::RunId;
-use warmstart_schema::text;
 
-pub use self::experiments::Writing;
-pub use self::notes::Notation;
-use self::progress::Progress;
-pub use self::queue::QueueChange;
-use self::workers::Workers;
-use super::machine::{Meter, Workers as TrainingWorkers};
+use super::machine::Workers;
 use super::memory::Memory;
-use super::message::{Message, Report};
-use super::model::{Album, Undo};
-use super::paths;
-use super::terminal::Ended;
-use crate::actions;
 use crate::predict::Subject;
-use crate::store::{ExperimentFile, Run, worker_log_tail};
-
-/// Lines of a worker's own output that the log shows.
-const WORKER_LOG_LINES: usize = 500;
-/// How long leaving waits for what was asked before.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::store::{ExperimentFile, Run};
+use crate::trash::Trashed;
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "an effect is made once, moved once and gone")]
@@ -63,7 +39,7 @@ pub enum Effect {
     ExportCharts(String),
     ReadWorkerLog(RunId),
     /// Reads what the machine has and what these workers use of it.
-    ReadMachine(TrainingWorkers),
+    ReadMachine(Workers),
     /// Hands a text to the terminal's clipboard.
     Copy(String),
     /// Rings the terminal's bell and hands it a text to show.
@@ -109,162 +85,76 @@ pub enum Effect {
     Leave,
 }
 
-/// Where effects work.
-#[derive(Debug, Clone)]
-pub struct Folders {
-    pub experiments: PathBuf,
-    pub checkpoints: PathBuf,
-    /// Where exports are written.
-    pub exports: PathBuf,
-    /// The file that remembers what was chosen on screen.
-    pub state: Option<PathBuf>,
+/// Something that can be taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undo {
+    Deleted(Vec<Trashed>),
+    /// What was noted of these runs before.
+    Annotated(Vec<(RunId, Annotation)>),
 }
 
-/// Hands effects to their thread.
-#[derive(Debug)]
-pub struct Effects {
-    queue: Sender<Effect>,
-    thread: JoinHandle<()>,
+/// A change of what is noted of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notation {
+    Tags(Vec<TagChange>),
+    Note(String),
+    Archived(bool),
 }
 
-impl Effects {
-    /// Starts the thread; what comes of effects is sent as messages, and `done` is told after each.
-    pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
-        let (queue, effects): (_, Receiver<Effect>) = channel();
-        let thread = std::thread::spawn(move || {
-            // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
-            let _ = crate::trash::empty(&folders.checkpoints, crate::trash::KEPT);
-            let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
-            let mut workers = Workers::new(folders.checkpoints.clone(), messages.clone());
-            for effect in effects {
-                if let Effect::ReadMachine(training) = effect {
-                    meter.ask(training);
-                } else if let Some(message) = perform(effect, &folders, &mut workers, &messages) {
-                    // Nobody listens any more only while leaving.
-                    let _ = messages.send(message);
-                }
-                let _ = done.send(());
-            }
-        });
-        Self { queue, thread }
+impl Notation {
+    pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
+        match self {
+            Self::Tags(changes) => changes.iter().try_for_each(|change| annotation.change(change))?,
+            Self::Note(note) => annotation.set_note(note),
+            Self::Archived(archived) => annotation.archived = *archived,
+        }
+        Ok(())
     }
 
-    pub fn ask(&self, effect: Effect) {
-        // The thread ends only when `self` does.
-        let _ = self.queue.send(effect);
-    }
-
-    /// Lets what was asked for come to its end, but does not wait for a disk that hangs.
-    pub fn finish(self) {
-        drop(self.queue);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.thread.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+    pub fn past(&self) -> &'static str {
+        match self {
+            Self::Tags(_) => "tagged",
+            Self::Note(_) => "noted",
+            Self::Archived(true) => "put away; . shows what was put away, U brings it back",
+            Self::Archived(false) => "brought back",
         }
     }
 }
 
-fn perform(
-    effect: Effect,
-    folders: &Folders,
-    workers: &mut Workers,
-    messages: &UnboundedSender<Message>,
-) -> Option<Message> {
-    let checkpoints = &folders.checkpoints;
-    let progress = |what, runs| Progress::of(messages, what, runs);
-    match effect {
-        Effect::ReadWorkerLog(id) => {
-            let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
-            Some(Message::WorkerLog { id, lines })
-        }
-        Effect::Annotate { runs, notation } => {
-            Some(notes::annotate(checkpoints, &runs, &notation, progress("noting", runs.len())))
-        }
-        Effect::Delete(runs) => Some(notes::delete(checkpoints, &runs, progress("deleting", runs.len()))),
-        Effect::TakeBack(Undo::Deleted(trashed)) => {
-            Some(notes::restore(checkpoints, &trashed, progress("bringing back", trashed.len())))
-        }
-        Effect::TakeBack(Undo::Annotated(before)) => Some(notes::restore_annotations(checkpoints, &before)),
-        Effect::Look { ticket, album } => workers.look(ticket, album),
-        Effect::AskLook(ask) => {
-            workers.ask(&ask);
-            None
-        }
-        Effect::EndLook => {
-            workers.end();
-            None
-        }
-        Effect::Predict { ticket, run, subject } => {
-            workers.predict(ticket, &run, subject);
-            None
-        }
-        Effect::Edited { path, ended } => Some(Message::Report(experiments::edited(&path, ended))),
-        Effect::ReadExperiment(path) => {
-            let text = experiments::read(&path);
-            Some(Message::ExperimentRead { path, text })
-        }
-        Effect::WriteExperiment(writing) => Some(experiments::write(&writing, folders, messages)),
-        Effect::CompletePath(typed) => {
-            let (longer, candidates) = paths::completed(&typed);
-            Some(Message::Completed { typed, longer, candidates })
-        }
-        effect @ (Effect::Launch(_)
-        | Effect::Resume { .. }
-        | Effect::Stop { .. }
-        | Effect::Queue(_)
-        | Effect::Advance
-        | Effect::Export { .. }
-        | Effect::ExportCharts(_)
-        | Effect::Remember(_)) => {
-            let (good, said) = match carry_out(effect, folders) {
-                Ok(said) => (true, said?),
-                Err(error) => (false, format!("{error:#}")),
-            };
-            Some(Message::Report(Report { good, text: text::line(&said, 400) }))
-        }
-        // These are about the terminal, or have a thread of their own.
-        Effect::ReadMachine(_)
-        | Effect::Notice(_)
-        | Effect::Copy(_)
-        | Effect::Edit(_)
-        | Effect::Suspend
-        | Effect::Repaint
-        | Effect::Leave => None,
-    }
+/// A change of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueChange {
+    Move { run: RunId, to: Move },
+    Remove { run: RunId, label: String },
+    Pause,
+    GoOn,
+    Slots(u32),
 }
 
-/// What is told of in a sentence, or only when it fails.
-fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
-    let checkpoints = &folders.checkpoints;
-    let said = match effect {
-        Effect::Launch(file) => launch(checkpoints, &file)?,
-        Effect::Resume { run, changes } => {
-            actions::resume(checkpoints, &run, &changes)?;
-            format!("{} is taken up again", run.label())
-        }
-        Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
-            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
-            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
-        },
-        Effect::Queue(change) => return queue::change(checkpoints, &change),
-        Effect::Advance => {
-            actions::advance(checkpoints).and_then(queue::all_started)?;
-            return Ok(None);
-        }
-        Effect::Export { text, extension } => exports::comparison(&folders.exports, &text, extension)?,
-        Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
-        Effect::Remember(memory) => {
-            // Whatever keeps it from the disk, the dashboard goes on.
-            let _ = folders.state.as_ref().map(|path| memory.write(path));
-            return Ok(None);
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(said))
+/// What becomes of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writing {
+    /// The file that was read.
+    pub source: PathBuf,
+    /// What it said.
+    pub before: String,
+    pub text: String,
+    /// The stem of a new file beside it; none to replace what it said.
+    pub stem: Option<String>,
 }
 
-fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
-    let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
-    let id = actions::launch(checkpoints, file, experiment, "auto")?;
-    Ok(format!("{} launched as {id}", experiment.name))
+/// Whose dataset it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Album {
+    /// An experiment file's, as it is now.
+    File(PathBuf),
+    /// A run's, as it was when it was launched.
+    Run(RunId),
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Exited(i32),
+    Killed(Signal),
 }

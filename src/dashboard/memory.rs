@@ -8,10 +8,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{ColumnId, Detail, Model, Screen};
-
-/// Folders of experiments whose expanded rows are remembered.
-const FOLDERS: usize = 50;
 /// Larger files are not ours.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -20,17 +16,17 @@ const MAX_BYTES: u64 = 1 << 20;
 #[serde(default)]
 pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
-    columns: Option<Vec<String>>,
+    pub columns: Option<Vec<String>>,
     /// The column, with a dash for the other way round; empty for the order of the files.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sort: Option<String>,
+    pub sort: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    flat: Option<bool>,
+    pub flat: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    pub detail: Option<String>,
     /// By folder of experiments: files whose runs stand below them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    expanded: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    pub expanded: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Memory {
@@ -48,87 +44,5 @@ impl Memory {
         let mut aside = tempfile::NamedTempFile::new_in(folder)?;
         aside.write_all(&serde_json::to_vec_pretty(self)?)?;
         aside.persist(path).map(drop).map_err(|error| error.error)
-    }
-
-    /// Gives a dashboard that has just been opened what was chosen in the one before.
-    fn apply(&self, model: &mut Model, folder: &Path) {
-        if let Some(detail) = self.detail.as_deref().and_then(Detail::named) {
-            model.detail = detail;
-        }
-        let Screen::Experiments(list) = &mut model.open else { return };
-        // Columns that this version does not have are left out; none at all is no choice.
-        let known = |name: &&String| ColumnId::named(name).is_some();
-        let columns: Option<Vec<String>> =
-            self.columns.as_ref().map(|names| names.iter().filter(known).cloned().collect());
-        list.choose(columns.as_deref().filter(|names| !names.is_empty()), self.sort.as_deref());
-        list.flat = self.flat.unwrap_or(list.flat);
-        list.expanded.extend(self.expanded.get(folder).into_iter().flatten().cloned());
-    }
-
-    /// How things are on screen now, as if all of it had been chosen.
-    pub fn now(model: &Model, folder: &Path) -> Option<Self> {
-        let all = model.below.iter().chain([&model.open]);
-        let list = all.into_iter().find_map(|screen| match screen {
-            Screen::Experiments(list) => Some(list),
-            _ => None,
-        })?;
-        let sort = list.sort.map_or("", ColumnId::title);
-        let files = list.expanded.iter().cloned().collect();
-        Some(Self {
-            columns: Some(list.columns.iter().map(|column| column.title().to_owned()).collect()),
-            sort: Some(if list.reversed { format!("-{sort}") } else { sort.to_owned() }),
-            flat: Some(list.flat),
-            detail: Some(model.detail.key().to_owned()),
-            expanded: BTreeMap::from([(folder.to_path_buf(), files)]),
-        })
-    }
-}
-
-/// Follows what is worth remembering.
-#[derive(Debug)]
-pub struct Keeper {
-    /// The folder of experiments, whatever it was called from where.
-    folder: PathBuf,
-    /// How things were when last looked at.
-    seen: Option<Memory>,
-    kept: Memory,
-}
-
-impl Keeper {
-    /// Gives the model what was remembered, and follows it from there.
-    pub fn begin(model: &mut Model, kept: Memory) -> Self {
-        let folder = fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
-        kept.apply(model, &folder);
-        Self { seen: Memory::now(model, &folder), folder, kept }
-    }
-
-    /// What to write, where something was chosen since. What nobody chose stays as it was.
-    pub fn news(&mut self, model: &Model) -> Option<Memory> {
-        let now = Memory::now(model, &self.folder)?;
-        let before = self.seen.replace(now.clone())?;
-        if now == before {
-            return None;
-        }
-        let kept = &mut self.kept;
-        if now.columns != before.columns {
-            kept.columns = now.columns;
-        }
-        if now.sort != before.sort {
-            kept.sort = now.sort;
-        }
-        if now.flat != before.flat {
-            kept.flat = now.flat;
-        }
-        if now.detail != before.detail {
-            kept.detail = now.detail;
-        }
-        if now.expanded != before.expanded {
-            kept.expanded.extend(now.expanded);
-            kept.expanded.retain(|_, files| !files.is_empty());
-            while kept.expanded.len() > FOLDERS {
-                kept.expanded.pop_first();
-            }
-        }
-        Some(kept.clone())
     }
 }

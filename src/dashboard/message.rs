@@ -9,8 +9,8 @@ use warmstart_schema::catalog::Lack;
 use warmstart_schema::prediction::Predictions;
 use warmstart_schema::run::RunId;
 
+use super::effect::Undo;
 use super::machine::Machine;
-use super::model::Undo;
 use super::mouse::Pointed;
 use crate::failure::Failure;
 use crate::look::Heard;

@@ -19,13 +19,12 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
-use warmstart_schema::annotation::Annotation;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
-pub use self::dataset::{Album, DatasetPane, DatasetView, Grid, Opened};
+pub use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
 pub use self::difference::{Difference, DifferenceRow};
 pub use self::editor::{Destination, Draft, Editor, Focus, Source};
 pub use self::entry::{Entry, Kind, Place};
@@ -36,13 +35,13 @@ pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
 pub use self::system::SystemView;
 pub use self::told::Told;
+use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Catalogue, Doing, Report};
 use super::theme::Look;
 use crate::config::{Config, Loaded};
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
-use crate::trash::Trashed;
 
 /// All of it.
 #[derive(Debug)]
@@ -197,14 +196,6 @@ impl Filter {
     pub fn matches(&self, subject: &Subject) -> bool {
         self.query().is_none_or(|query| query.matches(subject))
     }
-}
-
-/// Something that can be taken back.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Undo {
-    Deleted(Vec<Trashed>),
-    /// What was noted of these runs before.
-    Annotated(Vec<(RunId, Annotation)>),
 }
 
 /// A text that is asked for.

@@ -13,7 +13,7 @@ use warmstart_schema::event::now;
 use warmstart_schema::run::RunId;
 
 use self::catalogue::CatalogueWatch;
-use super::effect::Folders;
+use super::folders::Folders;
 use super::message::{Catalogue, Message};
 use crate::store::Watcher;
 

@@ -1,7 +1,6 @@
 //! What the dataset screen shows, and what of it still has to be asked for.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use ratatui::layout::Size;
 use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
@@ -36,15 +35,6 @@ impl Grid {
     pub fn pictures(self) -> u32 {
         self.columns * self.rows
     }
-}
-
-/// Whose dataset it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Album {
-    /// An experiment file's, as it is now.
-    File(PathBuf),
-    /// A run's, as it was when it was launched.
-    Run(RunId),
 }
 
 /// The dataset screen.

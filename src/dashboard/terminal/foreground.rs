@@ -13,12 +13,7 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid, getsid, tcsetpgrp};
 
-/// How a program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Exited(i32),
-    Killed(Signal),
-}
+use crate::dashboard::effect::Ended;
 
 /// Runs it and waits for it. The terminal must be in the state that the shell left it in, and nobody may read its keys.
 pub fn run(command: &mut Command) -> io::Result<Ended> {

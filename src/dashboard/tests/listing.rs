@@ -9,9 +9,9 @@ use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
 use super::{drawn, press, text};
-use crate::dashboard::effect::{Effect, Notation};
+use crate::dashboard::effect::{Effect, Notation, Undo};
 use crate::dashboard::message::{Catalogue, Message, Report};
-use crate::dashboard::model::{Kind, Model, Popup, Screen, Undo};
+use crate::dashboard::model::{Kind, Model, Popup, Screen};
 use crate::dashboard::update::update;
 use crate::store::{Change, experiments};
 use crate::trash::Trashed;

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::fixtures::typical;
 use super::press;
-use crate::dashboard::memory::{Keeper, Memory};
+use crate::dashboard::keeper::{Keeper, now};
+use crate::dashboard::memory::Memory;
 use crate::dashboard::model::Model;
 
 fn screen(model: &Model) -> Memory {
-    Memory::now(model, Path::new("/e")).unwrap()
+    now(model, Path::new("/e")).unwrap()
 }
 
 /// A dashboard in which these keys were pressed, and what it leaves behind.

@@ -17,7 +17,7 @@ use super::fixtures::{DONE, LIVE, data, id};
 use super::{events, text};
 use crate::config::Loaded;
 use crate::dashboard::app::{App, Settings};
-use crate::dashboard::effect::Folders;
+use crate::dashboard::folders::Folders;
 use crate::dashboard::theme::{Look, Palette, Theme};
 
 /// How long a test waits for what it expects to see.

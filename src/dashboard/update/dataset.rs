@@ -5,10 +5,10 @@ use warmstart_schema::look::{Answer, Part};
 use warmstart_schema::prediction::Predictions;
 use warmstart_schema::state::Status;
 
-use crate::dashboard::effect::Effect;
+use crate::dashboard::effect::{Album, Effect};
 use crate::dashboard::message::{Command, Report};
 use crate::dashboard::model::{
-    Album, DatasetPane, DatasetView, Grid, Inquiry, Model, Opened, Popup, Prediction, Screen, Seen,
+    DatasetPane, DatasetView, Grid, Inquiry, Model, Opened, Popup, Prediction, Screen, Seen,
 };
 use crate::failure::Failure;
 use crate::look::Heard;

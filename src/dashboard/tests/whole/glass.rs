@@ -16,7 +16,8 @@ use ratatui::layout::{Position, Rect, Size};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::dashboard::app::Host;
-use crate::dashboard::terminal::{Ended, Keyboard};
+use crate::dashboard::effect::Ended;
+use crate::dashboard::terminal::Keyboard;
 
 /// What was drawn, to be looked at while the dashboard runs.
 #[derive(Debug, Clone)]

@@ -9,26 +9,14 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::experiment::{Problem, load, read_text};
 
-use super::Folders;
+use crate::dashboard::effect::{Ended, Writing};
+use crate::dashboard::folders::Folders;
 use crate::dashboard::format;
 use crate::dashboard::message::{Message, Report};
-use crate::dashboard::terminal::Ended;
 use crate::dashboard::watch;
 
 /// Names that are tried where one is taken.
 const NAMES: u32 = 100;
-
-/// What becomes of an experiment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Writing {
-    /// The file that was read.
-    pub source: PathBuf,
-    /// What it said.
-    pub before: String,
-    pub text: String,
-    /// The stem of a new file beside it; none to replace what it said.
-    pub stem: Option<String>,
-}
 
 /// The text of an experiment file.
 pub fn read(path: &Path) -> Result<String, String> {

@@ -8,8 +8,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::look::Ask;
 use warmstart_schema::run::{RunDir, RunId};
 
+use crate::dashboard::effect::Album;
 use crate::dashboard::message::Message;
-use crate::dashboard::model::Album;
 use crate::look::{Heard, Looker};
 use crate::predict::{self, Subject};
 

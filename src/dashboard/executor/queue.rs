@@ -3,21 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use warmstart_schema::queue::Move;
 use warmstart_schema::run::RunId;
 
 use crate::actions::waiting;
+use crate::dashboard::effect::QueueChange;
 use crate::dashboard::format::plural;
-
-/// A change of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueChange {
-    Move { run: RunId, to: Move },
-    Remove { run: RunId, label: String },
-    Pause,
-    GoOn,
-    Slots(u32),
-}
 
 /// Makes a change, and says what came of it; nothing where the screen shows it.
 pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {

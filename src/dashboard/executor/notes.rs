@@ -2,45 +2,17 @@
 
 use std::path::Path;
 
-use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
+use warmstart_schema::annotation::{Annotation, BadTag};
 use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 use super::Progress;
 use crate::actions;
+use crate::dashboard::effect::{Notation, Undo};
 use crate::dashboard::format::plural;
 use crate::dashboard::message::{Message, Report};
-use crate::dashboard::model::Undo;
 use crate::store::Change;
 use crate::trash::{self, Trashed};
-
-/// A change of what is noted of runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notation {
-    Tags(Vec<TagChange>),
-    Note(String),
-    Archived(bool),
-}
-
-impl Notation {
-    fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
-        match self {
-            Self::Tags(changes) => changes.iter().try_for_each(|change| annotation.change(change))?,
-            Self::Note(note) => annotation.set_note(note),
-            Self::Archived(archived) => annotation.archived = *archived,
-        }
-        Ok(())
-    }
-
-    fn past(&self) -> &'static str {
-        match self {
-            Self::Tags(_) => "tagged",
-            Self::Note(_) => "noted",
-            Self::Archived(true) => "put away; . shows what was put away, U brings it back",
-            Self::Archived(false) => "brought back",
-        }
-    }
-}
 
 pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: Progress) -> Message {
     let (mut undo, mut changes) = (Vec::new(), Vec::new());

@@ -1,0 +1,93 @@
+//! Follows what people choose on screen, so that the next dashboard begins with it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::memory::Memory;
+use super::model::{ColumnId, Detail, Model, Screen};
+
+/// Folders of experiments whose expanded rows are remembered.
+const FOLDERS: usize = 50;
+
+/// Follows what is worth remembering.
+#[derive(Debug)]
+pub struct Keeper {
+    /// The folder of experiments, whatever it was called from where.
+    folder: PathBuf,
+    /// How things were when last looked at.
+    seen: Option<Memory>,
+    kept: Memory,
+}
+
+impl Keeper {
+    /// Gives the model what was remembered, and follows it from there.
+    pub fn begin(model: &mut Model, kept: Memory) -> Self {
+        let folder = fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
+        apply(&kept, model, &folder);
+        Self { seen: now(model, &folder), folder, kept }
+    }
+
+    /// What to write, where something was chosen since. What nobody chose stays as it was.
+    pub fn news(&mut self, model: &Model) -> Option<Memory> {
+        let now = now(model, &self.folder)?;
+        let before = self.seen.replace(now.clone())?;
+        if now == before {
+            return None;
+        }
+        let kept = &mut self.kept;
+        if now.columns != before.columns {
+            kept.columns = now.columns;
+        }
+        if now.sort != before.sort {
+            kept.sort = now.sort;
+        }
+        if now.flat != before.flat {
+            kept.flat = now.flat;
+        }
+        if now.detail != before.detail {
+            kept.detail = now.detail;
+        }
+        if now.expanded != before.expanded {
+            kept.expanded.extend(now.expanded);
+            kept.expanded.retain(|_, files| !files.is_empty());
+            while kept.expanded.len() > FOLDERS {
+                kept.expanded.pop_first();
+            }
+        }
+        Some(kept.clone())
+    }
+}
+
+/// Gives a dashboard that has just been opened what was chosen in the one before.
+fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
+    if let Some(detail) = memory.detail.as_deref().and_then(Detail::named) {
+        model.detail = detail;
+    }
+    let Screen::Experiments(list) = &mut model.open else { return };
+    // Columns that this version does not have are left out; none at all is no choice.
+    let known = |name: &&String| ColumnId::named(name).is_some();
+    let columns: Option<Vec<String>> =
+        memory.columns.as_ref().map(|names| names.iter().filter(known).cloned().collect());
+    list.choose(columns.as_deref().filter(|names| !names.is_empty()), memory.sort.as_deref());
+    list.flat = memory.flat.unwrap_or(list.flat);
+    list.expanded.extend(memory.expanded.get(folder).into_iter().flatten().cloned());
+}
+
+/// How things are on screen now, as if all of it had been chosen.
+pub fn now(model: &Model, folder: &Path) -> Option<Memory> {
+    let all = model.below.iter().chain([&model.open]);
+    let list = all.into_iter().find_map(|screen| match screen {
+        Screen::Experiments(list) => Some(list),
+        _ => None,
+    })?;
+    let sort = list.sort.map_or("", ColumnId::title);
+    let files = list.expanded.iter().cloned().collect();
+    Some(Memory {
+        columns: Some(list.columns.iter().map(|column| column.title().to_owned()).collect()),
+        sort: Some(if list.reversed { format!("-{sort}") } else { sort.to_owned() }),
+        flat: Some(list.flat),
+        detail: Some(model.detail.key().to_owned()),
+        expanded: BTreeMap::from([(folder.to_path_buf(), files)]),
+    })
+}
