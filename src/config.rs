@@ -1,6 +1,7 @@
 //! What people choose once for every dashboard: `config.yaml` in the XDG place. Strict as experiments are: what is wrong is
 //! told with its place, and the defaults are used.
 
+mod keys;
 mod place;
 
 use std::collections::BTreeMap;
@@ -8,13 +9,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use warmstart_schema::experiment::{Problem, read_strict, read_text};
 use warmstart_schema::text;
 
+pub use self::keys::Keys;
 pub use self::place::{config_file, state_file};
-use crate::dashboard;
+use crate::dashboard::columns::{self, ColumnId};
+use crate::dashboard::keys::Keymap;
 
 /// The dashboard's settings, every one with a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -124,68 +127,6 @@ impl JsonSchema for Theme {
     }
 }
 
-/// One key or several; none takes the action's keys away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys(pub Vec<String>);
-
-impl Serialize for Keys {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0[..] {
-            [one] => serializer.serialize_str(one),
-            several => serializer.collect_seq(several),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeysVisitor;
-        impl<'de> Visitor<'de> for KeysVisitor {
-            type Value = Keys;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a key like `x`, `ctrl-x` or `enter`, or a list of keys")
-            }
-
-            fn visit_str<E: Error>(self, key: &str) -> Result<Keys, E> {
-                Ok(Keys(vec![key.to_owned()]))
-            }
-
-            /// `0` to `9` are keys too.
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Keys, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            /// `y` and `n` are texts to the parser, `true` would be a word.
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
-                let mut keys = Vec::new();
-                while let Some(key) = list.next_element::<Keys>()? {
-                    keys.extend(key.0);
-                }
-                Ok(Keys(keys))
-            }
-        }
-        deserializer.deserialize_any(KeysVisitor)
-    }
-}
-
-impl JsonSchema for Keys {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Keys".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A key like `x`, `ctrl-x`, `enter` or `f5`, or a list of keys; an empty list takes them away.",
-            "anyOf": [
-                { "type": "string" },
-                { "type": "integer", "minimum": 0, "maximum": 9 },
-                { "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] } }
-            ]
-        })
-    }
-}
-
 /// What was read, or what is used instead.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
@@ -234,13 +175,13 @@ pub fn parse(source: &str, file: &str) -> Result<Config, Vec<Problem>> {
     let named = config.columns.iter().flatten().map(|name| ("columns", name.as_str()));
     let sorted = config.sort.iter().map(|name| ("sort", name.strip_prefix('-').unwrap_or(name)));
     for (field, name) in named.chain(sorted) {
-        if !dashboard::column_names().any(|known| known == name) {
-            let known: Vec<&str> = dashboard::column_names().collect();
+        if !columns::names().any(|known| known == name) {
+            let known: Vec<&str> = columns::names().collect();
             let close = text::closest(name, known.iter().copied()).map(|close| format!("did you mean `{close}`?"));
             say(&[field], format!("expected one of {}, found `{name}`", known.join(", ")), close);
         }
     }
-    for mistake in dashboard::key_mistakes(&config.keys) {
+    for mistake in Keymap::rebound(&config.keys).err().into_iter().flatten() {
         say(&["keys", &mistake.action], mistake.message, mistake.help);
     }
     if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -253,7 +194,8 @@ pub fn json_schema() -> serde_json::Value {
 
 /// A file that says every default and changes nothing.
 pub fn sample() -> String {
-    let columns = dashboard::usual_columns().join(", ");
+    let columns: Vec<&str> = ColumnId::usual().into_iter().map(ColumnId::title).collect();
+    let columns = columns.join(", ");
     format!(
         "\
 # yaml-language-server: $schema=config.schema.json

@@ -3,14 +3,17 @@
 
 mod app;
 mod chart;
+pub mod columns;
 mod effect;
 mod executor;
 mod folders;
 mod format;
 mod fuzzy;
+mod help;
 mod judge;
 mod keeper;
-mod keys;
+pub mod keys;
+mod layout;
 mod machine;
 mod memory;
 mod message;
@@ -27,7 +30,6 @@ mod theme;
 mod update;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -37,11 +39,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::look::Pixels;
 
-use crate::config::{self, Keys};
+use crate::config;
 
 use self::app::{App, Settings};
 use self::folders::Folders;
-pub use self::keys::KeyMistake;
 use self::message::{Command, Message};
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
@@ -53,21 +54,6 @@ pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
 pub use self::theme::Theme;
-
-/// What the columns of the list of experiments are called.
-pub fn column_names() -> impl Iterator<Item = &'static str> {
-    model::COLUMNS.into_iter().map(|(_, name)| name)
-}
-
-/// Those that are shown until somebody chooses others.
-pub fn usual_columns() -> Vec<&'static str> {
-    model::ColumnId::usual().into_iter().map(model::ColumnId::title).collect()
-}
-
-/// What is wrong with other keys for actions.
-pub fn key_mistakes(chosen: &BTreeMap<String, Keys>) -> Vec<KeyMistake> {
-    keys::Keymap::rebound(chosen).err().unwrap_or_default()
-}
 
 /// What the command line says to the dashboard.
 #[derive(Debug, Clone)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::columns::ColumnId;
 use super::memory::Memory;
-use super::model::{ColumnId, Detail, Model, Screen};
+use super::model::{Detail, Model, Screen};
 
 /// Folders of experiments whose expanded rows are remembered.
 const FOLDERS: usize = 50;

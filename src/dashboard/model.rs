@@ -29,7 +29,7 @@ pub use self::difference::{Difference, DifferenceRow};
 pub use self::editor::{Destination, Draft, Editor, Focus, Source};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::extension::Extension;
-pub use self::listing::{COLUMNS, ColumnId, Line as ListLine, Listing, tags};
+pub use self::listing::{Line as ListLine, Listing, tags};
 pub use self::palette::{Candidate, Palette, Purpose, Target};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;
@@ -42,6 +42,9 @@ use super::theme::Look;
 use crate::config::{Config, Loaded};
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
+
+/// Epochs that a run's log goes back.
+pub const LOGGED_EPOCHS: usize = 1000;
 
 /// All of it.
 #[derive(Debug)]
@@ -323,7 +326,15 @@ impl Model {
 
     /// Lines in the open run's log.
     pub fn log_height(&self) -> usize {
-        self.run().map_or(0, |run| super::screen::log_height(self, run))
+        let height = |run: &Run| {
+            run.state.epochs.len().min(LOGGED_EPOCHS) + run.state.notes.len() + self.worker_lines(run).len()
+        };
+        self.run().map_or(0, height)
+    }
+
+    /// What is known of a worker's own output.
+    pub fn worker_lines(&self, run: &Run) -> &[String] {
+        self.worker_log.as_ref().filter(|(id, _)| *id == run.id).map_or(&[], |(_, lines)| lines)
     }
 
     /// Runs that a worker has or is about to have, oldest first.

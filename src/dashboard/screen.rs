@@ -18,10 +18,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Paragraph, Wrap};
 
-pub use self::help::height as help_height;
 pub use self::picture::printed;
-pub use self::popup::width as popup_width;
-pub use self::run::log_height;
 use super::format::plural;
 use super::model::{Model, Screen};
 use super::mouse::{Spot, Spots};

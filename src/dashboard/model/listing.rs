@@ -11,11 +11,12 @@ use warmstart_schema::run::RunId;
 
 use super::entry::{Entry, Kind, Place, WITHOUT_FILE};
 use super::{Filter, Model, Screen, Selection};
+use crate::dashboard::columns::ColumnId;
 use crate::query::{Query, Subject};
 use crate::store::Run;
 
 use self::columns::Worth;
-pub use self::columns::{COLUMNS, ColumnId, tags};
+pub use self::columns::tags;
 
 /// The group of a list of runs.
 const ALL_RUNS: &str = "all runs, the newest first";
@@ -284,7 +285,7 @@ impl Model {
     fn arrange(list: &Listing, runs: &mut [&Run]) {
         if let Some(column) = list.sort {
             sort(runs, column, list.reversed, |run| {
-                column.worth(&Entry { group: "", kind: Kind::Run, file: None, run: Some(run) })
+                columns::worth(column, &Entry { group: "", kind: Kind::Run, file: None, run: Some(run) })
             });
         } else if list.reversed {
             runs.reverse();
@@ -304,7 +305,7 @@ impl Model {
             let mut heads: Vec<(Key, Vec<&Run>)> =
                 (begin..begin + length).filter_map(|index| self.experiment(list, index)).collect();
             if let Some(column) = list.sort {
-                sort(&mut heads, column, list.reversed, |(key, _)| column.worth(&self.entry_of(key)));
+                sort(&mut heads, column, list.reversed, |(key, _)| columns::worth(column, &self.entry_of(key)));
             } else if list.reversed {
                 heads.reverse();
             }

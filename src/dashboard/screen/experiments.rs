@@ -25,9 +25,10 @@ use warmstart_schema::text;
 
 use super::paint;
 use super::table::{self, Column};
+use crate::dashboard::columns::ColumnId;
 use crate::dashboard::format::{NOT_YET, duration, metric, path, rate};
 use crate::dashboard::judge;
-use crate::dashboard::model::{ColumnId, Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
+use crate::dashboard::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
 use crate::dashboard::mouse::{Spot, Spots};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;

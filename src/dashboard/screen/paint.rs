@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
+pub use crate::dashboard::format::wrap;
 use crate::dashboard::theme::THEME;
 
 /// A line across the area's first row.
@@ -78,32 +79,6 @@ pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Styl
     );
 }
 
-/// Breaks a text at its spaces into lines of at most `width`; a longer word is broken anywhere. Indentation is kept.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
-    for word in text.split_inclusive(' ') {
-        if used > 0 && used + word.trim_end().width() > width {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or(0);
-            if used + wide > width {
-                if c == ' ' {
-                    continue;
-                }
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(c);
-            used += wide;
-        }
-    }
-    lines.push(line);
-    lines
-}
-
 /// A share of a row filled.
 pub fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
     if area.is_empty() {
@@ -149,14 +124,6 @@ fn step(share: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_wrapped_at_spaces_and_long_words_anywhere() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
-        assert_eq!(wrap("  in", 10), ["  in"]);
-        assert_eq!(wrap("", 10), [""]);
-    }
 
     #[test]
     fn cut_text_ends_with_an_ellipsis_and_wide_characters_are_never_halved() {

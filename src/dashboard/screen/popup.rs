@@ -23,22 +23,16 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{help, paint};
 use crate::compare::Format;
+use crate::dashboard::columns::{COLUMNS, ColumnId};
 use crate::dashboard::format::plural;
-use crate::dashboard::model::{Asked, COLUMNS, ColumnId, Model, Popup, Screen};
+use crate::dashboard::layout::popup_width;
+use crate::dashboard::model::{Asked, Model, Popup, Screen};
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::list;
 
-/// Longer lines are wrapped: nobody reads across a wide screen.
-const MOST: usize = 90;
-
-/// Characters of a line in a popup, on a terminal of this width.
-pub fn width(terminal: u16) -> usize {
-    usize::from(terminal.saturating_sub(4)).min(MOST)
-}
-
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
-    let width = width(area.width);
+    let width = popup_width(area.width);
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
         Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),

@@ -21,7 +21,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
-pub use self::log::height as log_height;
 use super::experiments::hash_tags;
 use super::paint;
 use crate::dashboard::judge;

@@ -4,10 +4,11 @@ use tui_input::Input;
 use warmstart_schema::annotation::{BadTag, TagChange};
 use warmstart_schema::run::RunId;
 
+use crate::dashboard::columns::COLUMNS;
 use crate::dashboard::effect::{Effect, Notation, Undo};
 use crate::dashboard::format::plural;
 use crate::dashboard::message::{Command, Report};
-use crate::dashboard::model::{Asked, COLUMNS, Kind, Listing, Model, Popup, Screen};
+use crate::dashboard::model::{Asked, Kind, Listing, Model, Popup, Screen};
 use crate::store::Change;
 use crate::trash;
 

@@ -1,9 +1,12 @@
 //! Moving within the open screen.
 
 use crate::compare::Format;
+use crate::dashboard::columns::COLUMNS;
+use crate::dashboard::help;
+use crate::dashboard::keys::Context;
+use crate::dashboard::layout::popup_width;
 use crate::dashboard::message::Command;
-use crate::dashboard::model::{COLUMNS, Model, Pane, Popup, Screen};
-use crate::dashboard::screen;
+use crate::dashboard::model::{Model, Pane, Popup, Screen};
 
 /// Rows in a page: fixed, so that moving does not depend on what was drawn.
 const PAGE: isize = 10;
@@ -23,7 +26,7 @@ pub fn move_selection(model: &mut Model, command: Command) {
 
 /// Moves down by so many, or up.
 pub fn move_by(model: &mut Model, by: isize) {
-    let help_height = screen::help_height(&model.keys, screen::popup_width(model.size.width));
+    let help_height = help::rows(&model.keys, Context::Experiments, popup_width(model.size.width)).len();
     match &mut model.popup {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
         Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),

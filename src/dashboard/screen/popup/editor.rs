@@ -14,8 +14,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{MOST, draw_box, inquiry};
+use super::{draw_box, inquiry};
 use crate::dashboard::format;
+use crate::dashboard::layout::popup_width;
 use crate::dashboard::model::{Destination, Draft, Editor, Focus};
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
@@ -24,7 +25,7 @@ use crate::dashboard::theme::THEME;
 const LABEL: usize = 7;
 
 pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
-    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let width = popup_width(area.width);
     let title = format!("{} of {}", editor.field.path, editor.source.experiment.name);
     let mut lines = vec![
         field("value", editor.focus == Focus::Value, &editor.value, width),

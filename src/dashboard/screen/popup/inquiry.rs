@@ -12,7 +12,8 @@ use ratatui::text::{Line, Span};
 use tui_input::Input;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{MOST, draw_box};
+use super::draw_box;
+use crate::dashboard::layout::popup_width;
 use crate::dashboard::model::Inquiry;
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
@@ -21,7 +22,7 @@ use crate::dashboard::theme::THEME;
 const LEAST: usize = 30;
 
 pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
-    let width = usize::from(area.width.saturating_sub(4)).min(MOST);
+    let width = popup_width(area.width);
     let (title, hints) = match prompt {
         Inquiry::Number { .. } => ("the number of an image", Vec::new()),
         Inquiry::File { candidates, .. } => {

@@ -15,7 +15,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 use unicode_width::UnicodeWidthStr;
 
-use super::{MOST, inquiry};
+use super::inquiry;
+use crate::dashboard::layout::popup_width;
 use crate::dashboard::model::{Candidate, Model, Palette, Purpose, Target};
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
@@ -28,7 +29,7 @@ const KINDS: usize = 16;
 const PATHS: usize = 34;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
-    let width = u16::try_from(MOST + 4).unwrap_or(u16::MAX).min(area.width);
+    let width = u16::try_from(popup_width(area.width) + 4).unwrap_or(u16::MAX).min(area.width);
     let [area] = area.layout(&Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center));
     let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
     let title = match &palette.purpose {

@@ -16,12 +16,10 @@ use warmstart_schema::state::Status;
 
 use super::super::paint;
 use crate::dashboard::format::metric;
-use crate::dashboard::model::Model;
+use crate::dashboard::model::{LOGGED_EPOCHS, Model};
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
-/// Epochs that the log goes back.
-const EPOCHS: usize = 1000;
 /// Characters of a line's first column.
 const STAMP: u16 = 10;
 
@@ -29,15 +27,6 @@ struct LogLine<'a> {
     stamp: String,
     text: Cow<'a, str>,
     style: Style,
-}
-
-/// How many lines the log has.
-pub fn height(model: &Model, run: &Run) -> usize {
-    run.state.epochs.len().min(EPOCHS) + run.state.notes.len() + worker_lines(model, run).len()
-}
-
-fn worker_lines<'a>(model: &'a Model, run: &Run) -> &'a [String] {
-    model.worker_log.as_ref().filter(|(id, _)| *id == run.id).map_or(&[], |(_, lines)| lines)
 }
 
 /// The last `most` epochs.
@@ -63,9 +52,9 @@ fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
 }
 
 fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
-    let printed = worker_lines(model, run).iter();
+    let printed = model.worker_lines(run).iter();
     let printed = printed.map(|line| LogLine { stamp: "worker".to_owned(), text: Cow::from(line), style: THEME.text });
-    epochs(run, EPOCHS).chain(notes(model, run)).chain(printed).collect()
+    epochs(run, LOGGED_EPOCHS).chain(notes(model, run)).chain(printed).collect()
 }
 
 /// All of the log, scrolled up by `up` lines from its end.

@@ -1,0 +1,50 @@
+//! Every key in words, from the one table of keys, as rows for a popup of some width.
+
+use super::format::wrap;
+use super::keys::{Binding, Context, Keymap};
+
+pub const SECTIONS: [(Context, &str); 11] = [
+    (Context::Experiments, "experiments"),
+    (Context::Run, "run"),
+    (Context::Log, "run: log"),
+    (Context::Compare, "compare"),
+    (Context::System, "machine"),
+    (Context::Dataset, "dataset"),
+    (Context::Palette, "while searching"),
+    (Context::Editor, "while changing a field"),
+    (Context::Filter, "while typing a filter"),
+    (Context::Inquiry, "while typing a number or a path"),
+    (Context::Export, "while choosing a format"),
+];
+
+/// Characters before what a key does: two of indentation, then its name.
+pub const NAME: usize = 13;
+
+/// A row of the help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// The title of a screen's keys.
+    Title(&'static str),
+    /// The key, on its first row, and a part of what it does.
+    Key {
+        label: String,
+        text: String,
+    },
+    Blank,
+}
+
+/// All rows, of at most `width` characters, beginning with the section of `context`.
+pub fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
+    let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS.into_iter().partition(|(section, _)| *section == context);
+    here.into_iter().chain(elsewhere).flat_map(|(section, title)| section_rows(keys, section, title, width)).collect()
+}
+
+fn section_rows(keys: &Keymap, context: Context, title: &'static str, width: usize) -> Vec<Row> {
+    let rows = |binding: &Binding| {
+        let labels = std::iter::once(binding.label.to_string()).chain(std::iter::repeat(String::new()));
+        let texts = wrap(binding.help, width.saturating_sub(NAME));
+        labels.zip(texts).map(|(label, text)| Row::Key { label, text }).collect::<Vec<_>>()
+    };
+    let keys = keys.bindings(context).iter().flat_map(rows);
+    std::iter::once(Row::Title(title)).chain(keys).chain([Row::Blank]).collect()
+}
