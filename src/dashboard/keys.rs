@@ -1,114 +1,16 @@
 //! The one table of keys: dispatch, the foot of the screen and the help all read it.
 
+mod binding;
 mod name;
 mod rebound;
 mod table;
-
-use std::borrow::Cow;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Size;
 use tui_input::InputRequest;
 
-pub use self::rebound::KeyMistake;
-use super::message::{Command, Message};
-
-/// Who gets the next key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Context {
-    Experiments,
-    Run,
-    Log,
-    Compare,
-    System,
-    Dataset,
-    /// A filter is being typed.
-    Filter,
-    /// A text is being typed into a prompt.
-    Prompt,
-    /// Columns are being chosen.
-    Columns,
-    /// A number or a path is being typed.
-    Inquiry,
-    /// A question waits for yes or no.
-    Question,
-    /// A format is being chosen.
-    Export,
-    /// Something is searched in the palette.
-    Palette,
-    /// A value of an experiment file is typed.
-    Editor,
-    /// Two experiments stand side by side.
-    Difference,
-    /// A text is being read: help, or a broken file's problems.
-    Reading,
-}
-
-impl Context {
-    pub const ALL: [Self; 16] = [
-        Self::Experiments,
-        Self::Run,
-        Self::Log,
-        Self::Compare,
-        Self::System,
-        Self::Dataset,
-        Self::Filter,
-        Self::Prompt,
-        Self::Columns,
-        Self::Inquiry,
-        Self::Question,
-        Self::Export,
-        Self::Palette,
-        Self::Editor,
-        Self::Difference,
-        Self::Reading,
-    ];
-}
-
-impl Context {
-    /// What a place is called where keys are chosen for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Experiments => "experiments",
-            Self::Run => "run",
-            Self::Log => "log",
-            Self::Compare => "compare",
-            Self::System => "machine",
-            Self::Dataset => "dataset",
-            Self::Filter => "filter",
-            Self::Prompt => "prompt",
-            Self::Columns => "columns",
-            Self::Inquiry => "inquiry",
-            Self::Question => "question",
-            Self::Export => "export",
-            Self::Palette => "palette",
-            Self::Editor => "editor",
-            Self::Difference => "difference",
-            Self::Reading => "reading",
-        }
-    }
-}
-
-/// A key, or a key with control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    Plain(KeyCode),
-    Control(char),
-}
-
-/// Keys that mean a command in a context.
-#[derive(Debug, Clone)]
-pub struct Binding {
-    /// What the action is called where keys are chosen for it; in one context all of that name do the same.
-    pub action: &'static str,
-    pub keys: Cow<'static, [Key]>,
-    /// The keys as they are called on screen, the usual one first.
-    pub label: Cow<'static, str>,
-    pub command: Command,
-    /// A word for the foot of the screen; empty for what only the help shows.
-    pub word: &'static str,
-    pub help: &'static str,
-}
+pub use self::binding::{Binding, Context, Key};
+use super::message::Message;
 
 /// What keys mean in every context.
 #[derive(Debug, Clone)]
@@ -131,7 +33,7 @@ impl Keymap {
     pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
         match event {
             Event::Resize(width, height) => Some(Message::Resized(Size::new(*width, *height))),
-            Event::Paste(text) if is_typing(context) => Some(Message::Paste(text.clone())),
+            Event::Paste(text) if context.is_typing() => Some(Message::Paste(text.clone())),
             Event::Key(key) if key.kind != KeyEventKind::Release => self.of_key(context, *key),
             _ => None,
         }
@@ -152,15 +54,11 @@ impl Keymap {
     }
 }
 
-fn is_typing(context: Context) -> bool {
-    matches!(context, Context::Filter | Context::Prompt | Context::Inquiry | Context::Palette | Context::Editor)
-}
-
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
         // A digit begins the number of a picture.
         (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => InputRequest::InsertChar(c),
-        _ if !is_typing(context) => return None,
+        _ if !context.is_typing() => return None,
         (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
         (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
         (KeyCode::Char('f'), true) => InputRequest::GoToNextWord,
@@ -178,7 +76,7 @@ fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
 
 fn edit_by_control(context: Context, c: char) -> Option<Message> {
     let request = match c {
-        _ if !is_typing(context) => return None,
+        _ if !context.is_typing() => return None,
         'a' => InputRequest::GoToStart,
         'e' => InputRequest::GoToEnd,
         'u' => InputRequest::DeleteLine,
@@ -192,6 +90,7 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::message::Command;
 
     #[test]
     fn no_key_means_two_things_in_one_context() {

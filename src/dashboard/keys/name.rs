@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crossterm::event::KeyCode;
 
-use super::Key;
+use super::binding::Key;
 
 /// Keys that are no characters, and the space, which nobody sees.
 const NAMED: [(KeyCode, &str); 16] = [

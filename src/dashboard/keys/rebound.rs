@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crossterm::event::KeyCode;
 use warmstart_schema::text::closest;
 
-use super::{Binding, Context, Key, Keymap, is_typing};
+use super::Keymap;
+use super::binding::{Binding, Context, Key};
 use crate::config::Keys;
 use crate::dashboard::message::Command;
 
@@ -89,7 +90,7 @@ impl Keymap {
             mistake(message, Some("a key is written `x`, `X`, `ctrl-x`, `enter`, `f5`".to_owned()))
         })?;
         if let Some(context) = context
-            && is_typing(context)
+            && context.is_typing()
             && keys.iter().any(|key| matches!(key, Key::Plain(KeyCode::Char(_))))
         {
             let message = format!("characters are text on `{}`; expected a key like `ctrl-x` or `f5`", context.name());
@@ -103,7 +104,7 @@ impl Keymap {
             if choice.context.is_some_and(|chosen| chosen != *context) {
                 continue;
             }
-            let is_text = |key: &&Key| is_typing(*context) && matches!(key, Key::Plain(KeyCode::Char(_)));
+            let is_text = |key: &&Key| context.is_typing() && matches!(key, Key::Plain(KeyCode::Char(_)));
             let keys: Vec<Key> = choice.keys.iter().filter(|key| !is_text(key)).copied().collect();
             // Where only characters were chosen and characters are text, the table's keys stay.
             if keys.is_empty() && !choice.keys.is_empty() {

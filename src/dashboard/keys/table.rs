@@ -8,12 +8,7 @@ mod machine;
 mod popups;
 mod run;
 
-use std::borrow::Cow;
-
-use crossterm::event::KeyCode;
-
-use super::{Binding, Context, Key};
-use crate::dashboard::message::Command;
+use super::binding::{Binding, Context};
 
 /// The keys of a context, in groups.
 pub fn of(context: Context) -> &'static [&'static [Binding]] {
@@ -35,29 +30,4 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Difference => popups::DIFFERENCE,
         Context::Reading => popups::READING,
     }
-}
-
-const fn key(c: char) -> Key {
-    Key::Plain(KeyCode::Char(c))
-}
-
-const fn code(code: KeyCode) -> Key {
-    Key::Plain(code)
-}
-
-const fn control(c: char) -> Key {
-    Key::Control(c)
-}
-
-/// The action's name, which keys, what they are called on screen, what they mean, their word at the foot (none: only in the
-/// help), and what the help says.
-const fn bind(
-    action: &'static str,
-    keys: &'static [Key],
-    label: &'static str,
-    command: Command,
-    word: &'static str,
-    help: &'static str,
-) -> Binding {
-    Binding { action, keys: Cow::Borrowed(keys), label: Cow::Borrowed(label), command, word, help }
 }

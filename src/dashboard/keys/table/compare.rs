@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT};
-use super::{bind, code, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, key};
 use crate::dashboard::message::{Command, Comparison};
 
 pub const BINDINGS: &[&[Binding]] = &[

@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{BACK, ENDS, FIRST, LAST, MOVES};
-use super::{bind, code, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, key};
 use crate::dashboard::message::Command;
 
 pub const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];

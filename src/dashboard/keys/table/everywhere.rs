@@ -2,8 +2,8 @@
 
 use crossterm::event::KeyCode;
 
-use super::{bind, code, control, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, control, key};
 use crate::dashboard::message::Command;
 
 pub const LAUNCH: Binding =

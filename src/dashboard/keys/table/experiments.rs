@@ -7,8 +7,8 @@ use super::everywhere::{
     SORT,
 };
 use super::machine::QUEUE_FROM_AFAR;
-use super::{bind, code, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, key};
 use crate::dashboard::message::Command;
 
 pub const BINDINGS: &[&[Binding]] = &[

@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{BACK, ENDS, FIRST, LAST, LAUNCH, MOVES, OF_A_RUN, OPEN_RUN};
-use super::{bind, code, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, key};
 use crate::dashboard::message::{Command, QueueCommand};
 
 pub const BINDINGS: &[&[Binding]] = &[&[OPEN_RUN, LAUNCH], OF_A_RUN, QUEUE, &[BACK], MOVES, &[FIRST, LAST], ENDS];

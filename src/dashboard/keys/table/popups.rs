@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
-use super::{bind, code, control, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, control, key};
 use crate::dashboard::message::{Command, Comparison};
 
 const ACCEPT: Binding = bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept");

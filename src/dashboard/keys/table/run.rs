@@ -5,8 +5,8 @@ use crossterm::event::KeyCode;
 use super::everywhere::{
     BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN,
 };
-use super::{bind, code, key};
-use crate::dashboard::keys::Binding;
+use crate::dashboard::keys::binding::Binding;
+use crate::dashboard::keys::binding::{bind, code, key};
 use crate::dashboard::message::{ChartCommand, Command};
 
 pub const BINDINGS: &[&[Binding]] = &[
