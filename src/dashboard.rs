@@ -10,6 +10,7 @@ mod folders;
 mod format;
 mod fuzzy;
 mod help;
+mod host;
 mod judge;
 mod keeper;
 pub mod keys;

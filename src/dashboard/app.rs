@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
@@ -18,9 +18,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
-use super::effect::{Effect, Ended};
+use super::effect::Effect;
 use super::executor::Effects;
 use super::folders::Folders;
+use super::host::Host;
 use super::keeper::Keeper;
 use super::memory::Memory;
 use super::message::{Message, Report};
@@ -41,22 +42,6 @@ const FIRST_LOOK: Duration = Duration::from_millis(25);
 const CLOCK: Duration = Duration::from_secs(1);
 /// Messages handled before the next frame, so that a flood of them cannot starve the screen.
 const DRAIN: usize = 1000;
-
-/// What the loop needs of the terminal beside drawing.
-pub trait Host {
-    /// Whether the terminal has taken the newest frame.
-    fn is_ready(&self) -> bool;
-    /// Ends when it has.
-    async fn ready(&self);
-    /// Hands the terminal back to the shell until it is given again; false where there is no shell.
-    fn suspend(&mut self) -> io::Result<bool>;
-    /// Opens a file in the user's editor and comes back when that ends. The error says why it did not open.
-    fn edit(&mut self, path: &Path) -> Result<Ended, String>;
-    /// Hands a text to the terminal's clipboard, after the frame on its way.
-    fn copy(&mut self, text: &str) -> io::Result<()>;
-    /// Rings the bell, and has the terminal show a text if it can, after the frame on its way.
-    fn notify(&mut self, text: &str) -> io::Result<()>;
-}
 
 /// Where things are, and what the terminal can show.
 #[derive(Debug)]

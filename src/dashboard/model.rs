@@ -324,6 +324,12 @@ impl Model {
         open.filter_map(|screen| if let Screen::Run(view) = screen { Some(view.id.clone()) } else { None }).collect()
     }
 
+    /// Opens a screen over the one that is open.
+    pub fn show(&mut self, screen: Screen) {
+        let under = std::mem::replace(&mut self.open, screen);
+        self.below.push(under);
+    }
+
     /// Lines in the open run's log.
     pub fn log_height(&self) -> usize {
         let height = |run: &Run| {

@@ -26,8 +26,8 @@ pub use self::frames::{Frames, QuietBackend};
 pub use self::keyboard::{Keyboard, TerminalKeys};
 pub use self::lost::watch as watch_for_loss;
 use self::notice::Between;
-use super::app::Host;
 use super::effect::Ended;
+use super::host::Host;
 
 /// Whether there is a terminal to draw on and to read keys from. One that calls itself dumb, or nothing at all, takes lines
 /// and no more: what is sent to it to place a text would stand there as text.

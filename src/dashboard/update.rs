@@ -9,19 +9,19 @@ mod editor;
 pub mod list;
 mod moves;
 mod news;
+mod opening;
 mod palette;
 mod pointed;
 mod queue;
 
 use tui_input::{Input, InputRequest};
-use warmstart_schema::run::RunId;
 use warmstart_schema::text;
 
 use super::effect::Effect;
 use super::format::path;
 use super::machine::Machine;
 use super::message::{Command, Message, Report};
-use super::model::{ChartView, Filter, Inquiry, Model, Pane, Popup, RunView, Screen, SystemView, Typing};
+use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
 
 pub use self::ask::refusal;
 
@@ -159,10 +159,10 @@ fn show_screen(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Predict => return dataset::predict(model),
         Command::Compare => {
             let view = model.next_comparison();
-            show(model, Screen::Compare(view));
+            model.show(Screen::Compare(view));
         }
         Command::System => {
-            show(model, Screen::System(SystemView::default()));
+            model.show(Screen::System(SystemView::default()));
             return model.read_machine();
         }
         Command::Log => {
@@ -204,12 +204,6 @@ fn is_of_dataset(command: Command) -> bool {
     moves || matches!(command, Open | Sort | View | Part | Number | Random | Augment | AsItIs)
 }
 
-/// Opens a screen over the one that is open.
-fn show(model: &mut Model, screen: Screen) {
-    let under = std::mem::replace(&mut model.open, screen);
-    model.below.push(under);
-}
-
 fn open(model: &mut Model) -> Vec<Effect> {
     let broken = model.selected_entry().and_then(|entry| {
         let file = entry.file?;
@@ -224,14 +218,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
     }
     let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
     let marked = model.targets().into_iter().map(|run| run.id.clone()).filter(|marked| *marked != id).collect();
-    vec![show_run(model, id, marked)]
-}
-
-/// Opens a run over what is open, beside others that were marked.
-fn show_run(model: &mut Model, id: RunId, marked: Vec<RunId>) -> Effect {
-    let charts = ChartView::with(model.detail).beside(marked);
-    show(model, Screen::Run(RunView { id: id.clone(), charts, pane: Pane::Charts }));
-    Effect::ReadWorkerLog(id)
+    vec![opening::show_run(model, id, marked)]
 }
 
 /// What there is to say of the selected experiment when it has no run to open.

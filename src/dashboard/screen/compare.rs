@@ -20,7 +20,6 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::experiments::mark_selected;
 use super::paint;
 use super::table::{self, Place};
 use crate::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
@@ -52,7 +51,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, sp
     spots.note(table, Spot::Scroll);
     let hidden = if shown.table().rows.is_empty() {
         let words = if view.list.filter.text().is_empty() { "No run yet." } else { "No run fits the filter." };
-        paint::left(buf, inset(paint::row(table, 1)), words, THEME.muted);
+        paint::left(buf, paint::inset(paint::row(table, 1)), words, THEME.muted);
         0
     } else if view.options.transposed {
         sides::draw(buf, table, view, row)
@@ -78,10 +77,6 @@ fn chart_height(area: Rect, view: &CompareView) -> u16 {
         _ if area.height >= ROOM_FOR_CHART || is_asked_for => (area.height / 2).min(20).max(free),
         _ => 0,
     }
-}
-
-fn inset(area: Rect) -> Rect {
-    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
 }
 
 /// What the table is, in words.
@@ -120,7 +115,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     if options.seeds {
         parts.push("mean ± standard deviation (n)".to_owned());
     }
-    paint::left(buf, inset(area), &parts.join(" · "), THEME.muted);
+    paint::left(buf, paint::inset(area), &parts.join(" · "), THEME.muted);
 }
 
 /// The columns that are drawn, by their place in the table: the name stands before them, the state is a glyph, and a run's
@@ -184,7 +179,7 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
             spots.note(line, Spot::Row(index));
         }
         if is_selected(row) {
-            mark_selected(buf, line);
+            paint::mark_selected(buf, line);
         }
     }
     kept.len() - places.len()
@@ -258,7 +253,7 @@ fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Op
         let notes: Vec<String> = notes.map(|(mark, text)| format!("{mark} {text}")).collect();
         spans.push(Span::styled(notes.join("   "), THEME.muted));
     }
-    paint::left_line(buf, inset(area), &Line::from(spans));
+    paint::left_line(buf, paint::inset(area), &Line::from(spans));
 }
 
 /// Where a cell of a column is drawn.

@@ -14,7 +14,6 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use warmstart_schema::look::{Facts, Part, Picture};
 
-use super::run::inset;
 use super::{paint, picture};
 use crate::dashboard::format::count;
 use crate::dashboard::model::{DatasetPane, DatasetView, Model, Opened};
@@ -22,7 +21,7 @@ use crate::dashboard::theme::THEME;
 
 pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
     let buf = frame.buffer_mut();
-    let [title, body] = inset(area).layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
+    let [title, body] = paint::inset(area).layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
     match &view.state {
         Opened::NotYet => {
             paint::left(buf, title, &view.label, THEME.title);

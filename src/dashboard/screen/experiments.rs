@@ -142,7 +142,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, spots:
                 draw_entry(buf, row, &grid, &entry, model, list);
                 spots.note(row, Spot::Row(*index));
                 if selected == *index {
-                    mark_selected(buf, row);
+                    paint::mark_selected(buf, row);
                 }
             }
         }
@@ -171,12 +171,6 @@ fn draw_title(buf: &mut Buffer, head: Rect, place: table::Place, column: &Column
 /// Which way the rows are sorted by this column.
 fn arrow(list: &Listing, id: ColumnId) -> &'static str {
     if id.higher_first() == list.reversed { "▲" } else { "▼" }
-}
-
-/// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
-pub fn mark_selected(buf: &mut Buffer, row: Rect) {
-    buf.set_style(Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, THEME.selected);
-    buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
 }
 
 fn draw_entry(buf: &mut Buffer, row: Rect, grid: &Grid, entry: &Entry, model: &Model, list: &Listing) {
@@ -215,15 +209,10 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     };
     let Some(run) = entry.run else { return };
     let away = if run.annotation.archived { " (away)" } else { "" };
-    let tags = hash_tags(run);
+    let tags = paint::hash_tags(run);
     if rest.width > 1 && (!tags.is_empty() || !away.is_empty()) {
         paint::left(buf, rest, &format!("{away}{tags}"), THEME.muted);
     }
-}
-
-/// A run's tags, each with a space and a `#` before it.
-pub fn hash_tags(run: &Run) -> String {
-    run.annotation.tags.iter().flat_map(|tag| [" #", tag]).collect()
 }
 
 fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {

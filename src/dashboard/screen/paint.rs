@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 pub use crate::dashboard::format::wrap;
 use crate::dashboard::theme::THEME;
+use crate::store::Run;
 
 /// A line across the area's first row.
 pub fn rule(buf: &mut Buffer, area: Rect) {
@@ -119,6 +120,22 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of eight steps")]
 fn step(share: f64) -> usize {
     (share * 7.0).round() as usize
+}
+
+/// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
+pub fn mark_selected(buf: &mut Buffer, row: Rect) {
+    buf.set_style(Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, THEME.selected);
+    buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
+}
+
+/// A run's tags, each with a space and a `#` before it.
+pub fn hash_tags(run: &Run) -> String {
+    run.annotation.tags.iter().flat_map(|tag| [" #", tag]).collect()
+}
+
+/// The area without its first and last column.
+pub fn inset(area: Rect) -> Rect {
+    Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
 }
 
 #[cfg(test)]

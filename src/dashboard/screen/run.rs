@@ -21,7 +21,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
-use super::experiments::hash_tags;
 use super::paint;
 use crate::dashboard::judge;
 use crate::dashboard::model::{Model, Pane, RunView};
@@ -47,7 +46,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, spots:
     match view.pane {
         Pane::Log { up } => {
             spots.note(body, Spot::Scroll);
-            log::draw(buf, inset(body), model, run, up);
+            log::draw(buf, paint::inset(body), model, run, up);
         }
         Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, spots),
         Pane::Charts => draw_narrow(buf, body, model, run, view, spots),
@@ -64,7 +63,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
     let rest = paint::left(buf, Rect { width: first.width.saturating_sub(width), ..first }, run.label(), THEME.title);
     let rest = paint::left(buf, rest, " ▸ ", THEME.muted);
     let rest = paint::left(buf, rest, run.id.as_str(), THEME.muted);
-    let rest = paint::left(buf, rest, &hash_tags(run), THEME.muted);
+    let rest = paint::left(buf, rest, &paint::hash_tags(run), THEME.muted);
     if !run.annotation.note.is_empty() && rest.width > 4 {
         paint::left(buf, rest, &format!("  {}", run.annotation.note), THEME.text);
     }
@@ -82,14 +81,14 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
         area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(log.min(1)), Constraint::Length(log)]));
     let [main, border, side] =
         upper.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(SIDE)]));
-    charts::draw(buf, inset(main), model, run, &view.charts, spots);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, spots);
     paint::divide(buf, border);
     let by_block = run.state.model.as_ref().map_or(0, |facts| facts.counts.blocks.len());
     let parameters = u16::try_from(by_block).unwrap_or(u16::MAX).saturating_add(parameters::REST);
     let parameters = parameters.min(side.height.saturating_sub(facts::HEIGHT));
     let [counts, facts] = side.layout(&Layout::vertical([Constraint::Length(parameters), Constraint::Fill(1)]));
-    parameters::draw(buf, inset(counts), run);
-    facts::draw(buf, inset(facts), model, run, view.charts.epoch(run));
+    parameters::draw(buf, paint::inset(counts), run);
+    facts::draw(buf, paint::inset(facts), model, run, view.charts.epoch(run));
     if log > 0 {
         paint::rule(buf, rule);
         draw_alerts_and_log(buf, lower, model, run);
@@ -110,14 +109,14 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, inset(main), model, run, &view.charts, spots);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, spots);
     if !strip.is_empty() {
         paint::rule(buf, rule);
         let [counts, border, facts] =
             strip.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Fill(1)]));
-        parameters::draw(buf, inset(counts), run);
+        parameters::draw(buf, paint::inset(counts), run);
         paint::divide(buf, border);
-        facts::draw(buf, inset(facts), model, run, view.charts.epoch(run));
+        facts::draw(buf, paint::inset(facts), model, run, view.charts.epoch(run));
     }
     if log.is_empty() {
         draw_first_alert(buf, area, model, run);
@@ -129,7 +128,7 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
 
 /// Alerts in full, as far as they fit, and the end of the log in what is left. With little room remarks stay away.
 fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
-    let area = inset(area);
+    let area = paint::inset(area);
     let mut y = 0;
     let is_low = area.height < 5;
     for alert in judge::alerts(run, model.now).into_iter().filter(|alert| !is_low || alert.level != Level::Info) {
@@ -147,12 +146,8 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
 /// On a low terminal the worst alert takes the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     if let Some(alert) = judge::alerts(run, model.now).first().filter(|alert| alert.level != Level::Info) {
-        let row = inset(paint::row(area, area.height.saturating_sub(1)));
+        let row = paint::inset(paint::row(area, area.height.saturating_sub(1)));
         ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buf);
         paint::left(buf, row, &format!("⚠ {}", alert.text), THEME.level(alert.level));
     }
-}
-
-pub fn inset(area: Rect) -> Rect {
-    Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
 }

@@ -16,9 +16,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::experiments::mark_selected;
+use super::paint;
 use super::table::{self, Column, Place};
-use super::{paint, run};
 use crate::dashboard::format::{NOT_YET, bytes};
 use crate::dashboard::machine::{Gpu, Machine};
 use crate::dashboard::model::{Model, SystemView};
@@ -51,8 +50,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, spo
     let [machine, rule, runs] =
         area.layout(&Layout::vertical([Constraint::Length(height), Constraint::Length(1), Constraint::Fill(1)]));
     match &view.machine {
-        Some(reading) => draw_machine(buf, run::inset(machine), reading),
-        None => drop(paint::left(buf, run::inset(machine), "looking at the machine …", THEME.muted)),
+        Some(reading) => draw_machine(buf, paint::inset(machine), reading),
+        None => drop(paint::left(buf, paint::inset(machine), "looking at the machine …", THEME.muted)),
     }
     paint::rule(buf, rule);
     spots.note(runs, Spot::Scroll);
@@ -140,7 +139,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, spo
         None => String::new(),
     };
     if ids.is_empty() {
-        paint::left(buf, run::inset(note), &of_queue, THEME.muted);
+        paint::left(buf, paint::inset(note), &of_queue, THEME.muted);
         let row = Rect { x: inner.x, width: inner.width, ..paint::row(body, 0) };
         paint::left(buf, row, "Nothing runs and nothing waits.", THEME.muted);
         return;
@@ -148,7 +147,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, spo
     let selected = view.selection.index(&ids);
     let chosen = selected.and_then(|index| queue.waiting.iter().find(|entry| entry.run == ids[index]));
     let said = chosen.filter(|_| queue.paused.is_none()).map(|entry| model.runs.waits_for(entry).sentence);
-    paint::left(buf, run::inset(note), &said.unwrap_or(of_queue), THEME.muted);
+    paint::left(buf, paint::inset(note), &said.unwrap_or(of_queue), THEME.muted);
     let offset = table::offset(selected.unwrap_or(0), ids.len(), usize::from(body.height));
     for ((index, id), y) in ids.iter().enumerate().skip(offset).zip(0..body.height) {
         let row = paint::row(body, y);
@@ -156,7 +155,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, spo
         draw_run(buf, row, Rect { y: row.y, height: row.height, ..name }, &places, model, view, run);
         spots.note(row, Spot::Row(index));
         if selected == Some(index) {
-            mark_selected(buf, row);
+            paint::mark_selected(buf, row);
         }
     }
 }

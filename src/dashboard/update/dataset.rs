@@ -94,7 +94,7 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     model.tickets += 1;
     let ticket = model.tickets;
     let (grid, seed) = (Grid::of(model.size), model.now.to_bits() ^ ticket);
-    super::show(model, Screen::Dataset(DatasetView::new(ticket, label, run, grid, seed)));
+    model.show(Screen::Dataset(DatasetView::new(ticket, label, run, grid, seed)));
     vec![Effect::Look { ticket, album }]
 }
 

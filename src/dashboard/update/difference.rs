@@ -19,7 +19,7 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
             view.options.selection = Selection::Runs(marked);
             view.options.columns = Columns::Config;
             view.options.transposed = true;
-            super::show(model, Screen::Compare(view));
+            model.show(Screen::Compare(view));
             return Vec::new();
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use warmstart_schema::run::RunId;
 
+use super::opening;
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::Report;
 use crate::dashboard::model::{Filter, Model, Palette, Place, Popup, Purpose, Screen, Target};
@@ -85,7 +86,7 @@ fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
         return Vec::new();
     }
     let mut effects = leave_dataset(model);
-    effects.push(super::show_run(model, id, Vec::new()));
+    effects.push(opening::show_run(model, id, Vec::new()));
     effects
 }
 

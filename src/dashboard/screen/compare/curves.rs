@@ -10,7 +10,6 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::super::run::inset;
 use super::paint;
 use crate::compare::{Metric, Row};
 use crate::dashboard::chart::{Axis, Chart, Curve, Series, Unit};
@@ -35,7 +34,7 @@ pub fn draw(
 ) {
     let Some(figure) = view.curves.metric() else { return };
     let runs = runs(model, view, selected);
-    let area = inset(area);
+    let area = paint::inset(area);
     let legend = legend(view, &runs, figure, usize::from(area.width));
     let height = u16::try_from(legend.len()).unwrap_or(1);
     let [title, plot] = area.layout(&Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]));

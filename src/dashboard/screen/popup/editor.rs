@@ -14,7 +14,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{draw_box, inquiry};
+use super::frame::draw_box;
+use super::inquiry;
 use crate::dashboard::format;
 use crate::dashboard::layout::popup_width;
 use crate::dashboard::model::{Destination, Draft, Editor, Focus};

@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 use tui_input::Input;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::draw_box;
+use super::frame::draw_box;
 use crate::dashboard::layout::popup_width;
 use crate::dashboard::model::Inquiry;
 use crate::dashboard::screen::paint;

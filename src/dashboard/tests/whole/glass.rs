@@ -15,8 +15,8 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Position, Rect, Size};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::dashboard::app::Host;
 use crate::dashboard::effect::Ended;
+use crate::dashboard::host::Host;
 use crate::dashboard::terminal::Keyboard;
 
 /// What was drawn, to be looked at while the dashboard runs.
