@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Finds circles among the modules of each crate: files that import each other in a loop.
 
-A name that a module hands on (`pub use`) counts for the file that defines it. Tests are left out. Exits with 1 where a circle has more than three
+A name that a module imports and hands on counts for the file that defines it. Tests are left out. Exits with 1 where a circle has more than three
 files, or crosses folders.
 
     python3 scripts/circles.py            # checks
@@ -20,6 +20,7 @@ def code_of(path):
     """The file without comments, strings and test modules."""
     text = path.read_text()
     text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', re.sub(r"//[^\n]*", "", text), flags=re.S)
+    text = re.sub(r"pub\(in [^)]*\)", "pub", text)
     return re.split(r"#\[cfg\(test\)\]\s*mod \w+ \{", text)[0]
 
 
@@ -83,12 +84,12 @@ class Crate:
 
     def reexports(self, module):
         names = {}
-        for tree in re.findall(r"^\s*pub(?:\([^)]*\))?\s+use\s+([^;]+);", self.code[module], re.M):
+        for tree in re.findall(r"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", self.code[module], re.M):
             for path in flattened(tree):
                 target = self.absolute(module, path)
-                if target:
-                    renamed = re.search(rf"\b{re.escape(path.split('::')[-1])}\s+as\s+(\w+)", tree)
-                    names[renamed[1] if renamed else target[-1]] = target
+                name = path.split("::")[-1]
+                renamed = re.search(rf"\b{re.escape(name)}\s+as\s+(\w+)", tree)
+                names[renamed[1] if renamed else name] = target
         return names
 
     def home(self, path, depth=0):
@@ -100,9 +101,11 @@ class Crate:
             module = module[:-1]
         rest = path[len(module):]
         if rest and depth < 8:
-            target = self.handed_on[module].get(rest[0])
-            if target:
-                return self.home(target + rest[1:], depth + 1)
+            names = self.handed_on[module]
+            if rest[0] in names:
+                # None: from another crate.
+                target = names[rest[0]]
+                return target and self.home(target + rest[1:], depth + 1)
         return module
 
     def arrows(self):
@@ -110,7 +113,7 @@ class Crate:
         for module, paths in self.uses.items():
             for path in paths:
                 home = self.home(path)
-                if home != module:
+                if home is not None and home != module:
                     found[module].setdefault(home, set()).add("::".join(path[len(home):]) or home[-1] if home else "::".join(path))
         return found
 

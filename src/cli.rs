@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod context;
 mod doctor;
 mod export;
 mod follow;
@@ -29,14 +30,13 @@ mod train;
 mod trash;
 mod verify_resume;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::context::{Color, Context, Exit, Globals, shown};
 use self::output::ClosedPipe;
 use crate::monitor;
-use crate::store::{Runs, Watcher};
 
 const AFTER_HELP: &str = "\
 Experiments are named by file, by the file's name without `.yaml`, or by its first letters where they are unique.
@@ -62,32 +62,6 @@ struct Cli {
     drawing: home::Drawing,
     #[command(subcommand)]
     verb: Option<Verb>,
-}
-
-#[derive(Debug, Clone, Args)]
-struct Globals {
-    /// Folder of experiment files [default: experiments]
-    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_EXPERIMENTS", hide_env_values = true)]
-    experiments: Option<PathBuf>,
-    /// Folder of runs [default: checkpoints]
-    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_CHECKPOINTS", hide_env_values = true)]
-    checkpoints: Option<PathBuf>,
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    json: bool,
-    /// No progress, only answers and errors
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    /// Colours in progress and errors
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    color: Color,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,27 +93,6 @@ enum Verb {
     Doctor,
     Completions(completions::Arguments),
     Config(config::Arguments),
-}
-
-/// What a script learns from the end of the program; documented under `--help`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exit {
-    Done = 0,
-    RunFailed = 1,
-    Input = 2,
-    NotFound = 3,
-    Worker = 4,
-    Interrupted = 130,
-}
-
-/// Where things are, and how to answer.
-#[derive(Debug, Clone)]
-struct Context {
-    experiments: PathBuf,
-    checkpoints: PathBuf,
-    json: bool,
-    quiet: bool,
-    color: bool,
 }
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
@@ -209,46 +162,4 @@ pub(crate) fn printed(words: &[String]) -> anyhow::Result<String> {
     let Some(Verb::Compare(arguments)) = cli.verb else { anyhow::bail!("{words:?} is another command") };
     let (table, format) = compare::answer(&Context::new(cli.globals), &arguments)?;
     Ok(crate::compare::render(&table, format, None))
-}
-
-impl Context {
-    fn new(globals: Globals) -> Self {
-        Self {
-            experiments: globals.experiments.unwrap_or_else(default_experiments),
-            checkpoints: globals.checkpoints.unwrap_or_else(|| PathBuf::from("checkpoints")),
-            json: globals.json,
-            quiet: globals.quiet,
-            color: output::use_color(globals.color),
-        }
-    }
-
-    /// Everything that is known of all runs at this moment.
-    fn runs(&self) -> (Watcher, Runs) {
-        let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
-        loop {
-            for change in watcher.poll() {
-                runs.apply(change);
-            }
-            if watcher.unread() == 0 {
-                break;
-            }
-        }
-        if let Some(problem) = runs.problem() {
-            output::warn(self, problem);
-        }
-        (watcher, runs)
-    }
-}
-
-/// The folder here, or the one that was installed with the program.
-fn default_experiments() -> PathBuf {
-    let here = PathBuf::from("experiments");
-    let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
-    let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/warmstart/experiments"));
-    if here.is_dir() { here } else { installed.filter(|path| path.is_dir()).unwrap_or(here) }
-}
-
-/// A path as it is shown.
-fn shown(path: &Path) -> String {
-    warmstart_schema::text::line(&path.display().to_string(), 300)
 }

@@ -1,0 +1,97 @@
+//! What every verb gets: where things are, how to answer, and the exit codes.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::output;
+use crate::store::{Runs, Watcher};
+
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Folder of experiment files [default: experiments]
+    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_EXPERIMENTS", hide_env_values = true)]
+    pub experiments: Option<PathBuf>,
+    /// Folder of runs [default: checkpoints]
+    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_CHECKPOINTS", hide_env_values = true)]
+    pub checkpoints: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress, only answers and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Colours in progress and errors
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What a script learns from the end of the program; documented under `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    RunFailed = 1,
+    Input = 2,
+    NotFound = 3,
+    Worker = 4,
+    Interrupted = 130,
+}
+
+/// Where things are, and how to answer.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub experiments: PathBuf,
+    pub checkpoints: PathBuf,
+    pub json: bool,
+    pub quiet: bool,
+    pub color: bool,
+}
+
+impl Context {
+    pub fn new(globals: Globals) -> Self {
+        Self {
+            experiments: globals.experiments.unwrap_or_else(default_experiments),
+            checkpoints: globals.checkpoints.unwrap_or_else(|| PathBuf::from("checkpoints")),
+            json: globals.json,
+            quiet: globals.quiet,
+            color: output::use_color(globals.color),
+        }
+    }
+
+    /// Everything that is known of all runs at this moment.
+    pub fn runs(&self) -> (Watcher, Runs) {
+        let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
+        loop {
+            for change in watcher.poll() {
+                runs.apply(change);
+            }
+            if watcher.unread() == 0 {
+                break;
+            }
+        }
+        if let Some(problem) = runs.problem() {
+            output::warn(self, problem);
+        }
+        (watcher, runs)
+    }
+}
+
+/// The folder here, or the one that was installed with the program.
+fn default_experiments() -> PathBuf {
+    let here = PathBuf::from("experiments");
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
+    let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/warmstart/experiments"));
+    if here.is_dir() { here } else { installed.filter(|path| path.is_dir()).unwrap_or(here) }
+}
+
+/// A path as it is shown.
+pub fn shown(path: &Path) -> String {
+    warmstart_schema::text::line(&path.display().to_string(), 300)
+}
