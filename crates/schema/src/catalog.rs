@@ -2,27 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::architecture::Backbone;
+pub use crate::dataset_name::DatasetName;
 use crate::experiment::{Dataset, Experiment, Labels, Weights};
 use crate::pictures::PictureFolder;
-
-/// A dataset known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DatasetName {
-    /// Embedded: 3,812 emoji of 32×32 pixels in 98 fine and 9 coarse classes.
-    Emoji98,
-    /// Krizhevsky 2009: 60,000 photographs of 32×32 pixels in 100 fine and 20 coarse classes.
-    Cifar100,
-    /// Krizhevsky 2009: 60,000 photographs of 32×32 pixels in 10 classes.
-    Cifar10,
-    /// A folder of one's own: `train/<class>/*.{png,jpg,jpeg,webp}`, with or without `val/` and `test/`; or `<class>/*`.
-    #[serde(rename = "image_folder")]
-    ImageFolder,
-}
 
 impl DatasetName {
     pub const ALL: [Self; 3] = [Self::Emoji98, Self::Cifar100, Self::Cifar10];

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
+
 use crate::exit::Exit;
+pub use crate::failure::Failure;
 use crate::process::Identity;
-use crate::run::RunId;
+use crate::run_id::RunId;
 use crate::text;
 
 /// Version of the event format; a reader refuses a newer one.
@@ -406,36 +408,6 @@ pub enum Level {
     Info,
     Warning,
     Error,
-}
-
-/// What kind of thing ended a run before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// The experiment, its data or its weights cannot be used.
-    Input,
-    /// The disk is full, or the folder cannot be written.
-    Disk,
-    OutOfMemory,
-    /// The machine's memory was full, and the kernel killed the worker.
-    KernelOutOfMemory,
-    /// The loss is not a number.
-    NotANumber,
-    /// A mistake of warmstart or of libtorch.
-    Internal,
-    /// The process ended by a fault of its own.
-    Crashed,
-    /// The process was ended from outside.
-    Killed,
-    /// The training program did not come up.
-    NotStarted,
-}
-
-impl Failure {
-    /// Whether the worker lived to say so itself.
-    pub fn is_told_by_worker(self) -> bool {
-        !matches!(self, Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted)
-    }
 }
 
 /// Numbers that JSON cannot say (NaN, infinities) travel as strings, so that a diverged run is shown as diverged.

@@ -6,8 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Failure;
-use crate::state::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// The end of a process that could not tell of it itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 use crate::architecture::Backbone;
-use crate::catalog::DatasetName;
+use crate::dataset_name::DatasetName;
 use crate::metric::Metric;
 
 /// One experiment, as its file says it with every default filled in.

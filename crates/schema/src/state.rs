@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::timeline::{Moment, Progress, Row, Sample};
 use crate::event::{
-    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Phase,
-    Record, StartedFrom, System, Test,
+    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level, ModelFacts, Phase, Record,
+    StartedFrom, System, Test,
 };
 use crate::exit::Exit;
+pub use crate::failure::Outcome;
 use crate::text;
 
 /// Notes kept; older ones are in the file.
@@ -89,14 +90,6 @@ pub struct Note {
     pub t: f64,
     pub level: Level,
     pub text: String,
-}
-
-/// How the newest attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    Finished { stopped_early: bool },
-    Stopped,
-    Failed { kind: Failure, error: String, help: String },
 }
 
 /// What is known of a run from outside its events.

@@ -1,6 +1,9 @@
 //! `ConvNeXt`-Tiny: depthwise 7×7 convolutions and dense layers, normalized by position instead of by batch.
 
-use super::{Architecture, Backbone, Block, Conv, Layer, LayerNorm, Mlp, Padding, Residual, Shortcut, TensorKind};
+use super::backbone::Backbone;
+use super::block::Architecture;
+use super::block::Block;
+use super::{Conv, Layer, LayerNorm, Mlp, Padding, Residual, Shortcut, TensorKind};
 
 const EPSILON: f64 = 1e-6;
 /// Width and number of blocks of each stage.

@@ -4,7 +4,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, HeadSpec, TensorSpec};
+use super::block::Architecture;
+use super::{HeadSpec, TensorSpec};
 
 /// How many numbers a part of a model holds, by what may move them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

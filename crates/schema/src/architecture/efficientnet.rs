@@ -1,7 +1,10 @@
 //! `EfficientNet`: inverted residuals with squeeze-and-excitation, scaled in width and depth; the Lite variant without.
 
+use super::backbone::Backbone;
+use super::block::Architecture;
+use super::block::Block;
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
-use super::{Activation, Architecture, Backbone, Block, Gate, Layer, Padding};
+use super::{Activation, Gate, Layer, Padding};
 
 /// What distinguishes the members of the family, apart from their size.
 #[derive(Debug)]

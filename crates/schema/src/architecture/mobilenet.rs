@@ -1,7 +1,10 @@
 //! `MobileNetV3`-Large: inverted residuals found by search, and a last convolution behind the pooling.
 
+use super::backbone::Backbone;
+use super::block::Architecture;
+use super::block::Block;
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
-use super::{Activation, Architecture, Backbone, Block, Conv, Gate, Layer, Padding, TensorKind};
+use super::{Activation, Conv, Gate, Layer, Padding, TensorKind};
 
 const STYLE: Style = Style { activation: Activation::HardSwish, padding: Padding::Symmetric, epsilon: 1e-5 };
 const STEM: i64 = 16;

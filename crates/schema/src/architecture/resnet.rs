@@ -1,6 +1,9 @@
 //! `ResNet` in its v1.5 form: the bottleneck strides in its 3×3 convolution.
 
-use super::{Activation, Architecture, Backbone, Block, ConvNorm, Layer, Padding, Residual, Shortcut};
+use super::backbone::Backbone;
+use super::block::Architecture;
+use super::block::Block;
+use super::{Activation, ConvNorm, Layer, Padding, Residual, Shortcut};
 
 /// `PyTorch`'s default for batch normalization.
 const EPSILON: f64 = 1e-5;

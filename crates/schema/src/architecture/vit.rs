@@ -1,12 +1,10 @@
 //! The vision transformer, small, on patches of 16 × 16 pixels.
 
-use super::{
-    Architecture, Attention, Backbone, Block, Conv, Layer, LayerNorm, Mlp, Padding, Patches, Residual, Shortcut,
-    TensorKind,
-};
+use super::backbone::{Backbone, VIT_PIXELS as PIXELS};
+use super::block::Architecture;
+use super::block::Block;
+use super::{Attention, Conv, Layer, LayerNorm, Mlp, Padding, Patches, Residual, Shortcut, TensorKind};
 
-/// Side of the image: there is one learnt position for each of its patches.
-pub(super) const PIXELS: u32 = 224;
 const PATCH: i64 = 16;
 const CHANNELS: i64 = 384;
 const HEADS: i64 = 6;
