@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use warmstart_schema::catalog::{DatasetName, Places};
+use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::pictures::{Class, PictureFolder, UNEVEN, listed};
+use warmstart_schema::places::Places;
 
 use super::output::Problems;
 use super::{Context, Exit, names, output, shown};

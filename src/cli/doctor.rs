@@ -6,7 +6,8 @@ use std::process::Command;
 use serde::Serialize;
 use serde_json::Value;
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
+use warmstart_schema::catalog::{DatasetName, Pretrained};
+use warmstart_schema::places::Places;
 use warmstart_schema::text;
 
 use super::{Context, Exit, output, shown};
@@ -119,7 +120,7 @@ fn checkpoints(root: &Path) -> Finding {
 
 fn weights() -> Finding {
     let places = Places::from_env();
-    let path = |backbone: Backbone| Pretrained::of(backbone).find(&places).ok();
+    let path = |backbone: Backbone| places.find_weights(&Pretrained::of(backbone)).ok();
     let all = Backbone::ALL.map(|backbone| (backbone.as_str(), path(backbone).map(|path| shown(&path))));
     let folders = places.weights.iter().chain([&places.hub]);
     whereabouts("weights", &all, folders, "fetched at launch, or by `warmstart prefetch --backbone NAME`", &places)
@@ -131,7 +132,7 @@ fn datasets() -> Finding {
         if name.archive().is_none() {
             return Some("built in".to_owned());
         }
-        let found = name.find(None, &places).ok().or_else(|| name.find_archive(None, &places));
+        let found = places.find_dataset(name, None).ok().or_else(|| places.find_archive(name, None));
         found.map(|path| shown(&path))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ratatui::layout::Size;
 use tui_input::InputRequest;
-use warmstart_schema::catalog::Lack;
+use warmstart_schema::places::Lack;
 use warmstart_schema::prediction::Predictions;
 use warmstart_schema::run::RunId;
 

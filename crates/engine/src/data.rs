@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use warmstart_schema::catalog::{DatasetName, Places};
+use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment;
+use warmstart_schema::places::Places;
 use warmstart_schema::text;
 
 pub use binary::{Layout, Pictures};
@@ -115,7 +116,7 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 
 /// The folder that holds the published binary files.
 fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    wanted.name.find(wanted.path.as_deref(), places).map_err(|looked| missing(wanted.name, &looked, places))
+    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| missing(wanted.name, &looked, places))
 }
 
 /// That a dataset is nowhere, and what to do where it cannot be fetched.

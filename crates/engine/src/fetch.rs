@@ -13,8 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use warmstart_schema::catalog::{DatasetName, Places, Pretrained, hugging_face_home};
+use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::Failure;
+use warmstart_schema::places::{Places, hugging_face_home};
 
 use self::download::{Proof, Wanted};
 use self::http::{Client, parse, shown};
@@ -137,7 +138,7 @@ impl Fetcher<'_> {
         let (Some((train, test)), Some(folder), Some(archive)) = (name.files(), name.folder(), name.archive()) else {
             return Ok(None);
         };
-        if let Ok(found) = name.find(path, self.places) {
+        if let Ok(found) = self.places.find_dataset(name, path) {
             return Ok(Some(found));
         }
         let files = train.iter().chain(test).map(|&file| (file.to_owned(), name.file_bytes(file))).collect();
@@ -149,7 +150,7 @@ impl Fetcher<'_> {
             bytes: archive.bytes,
             md5: archive.md5.to_owned(),
         };
-        if let Some(local) = name.find_archive(path, self.places) {
+        if let Some(local) = self.places.find_archive(name, path) {
             return self.unpack(&published, &local).map(Some);
         }
         if path.is_some() || self.places.offline {
@@ -161,7 +162,7 @@ impl Fetcher<'_> {
 
     /// The file of a backbone's pretrained weights, which is fetched if need be.
     pub fn weights(&mut self, pretrained: &Pretrained, judge: Judge) -> Result<Option<PathBuf>> {
-        if let Ok(found) = pretrained.find(self.places) {
+        if let Ok(found) = self.places.find_weights(pretrained) {
             return Ok(Some(found));
         }
         if self.places.offline {

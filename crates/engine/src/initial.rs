@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
+use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::{EventReader, StartedFrom};
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
 use warmstart_schema::pictures::PictureFolder;
+use warmstart_schema::places::Places;
 use warmstart_schema::run::{self, RunDir, RunId};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
@@ -62,7 +63,7 @@ pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
-            let path = pretrained.find(places).map_err(|looked| missing(&pretrained, &looked, places))?;
+            let path = places.find_weights(&pretrained).map_err(|looked| missing(&pretrained, &looked, places))?;
             let doubt = load_pretrained(model, &path)?;
             Ok(Origin { doubt, ..format!("ImageNet ({})", pretrained.hub).into() })
         }

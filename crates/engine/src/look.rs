@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::catalog::Places;
 use warmstart_schema::experiment::{self, ClassWeights, Experiment};
 use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
 };
+use warmstart_schema::places::Places;
 use warmstart_schema::seed::derive;
 use warmstart_schema::text;
 

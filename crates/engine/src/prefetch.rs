@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::catalog::{DatasetName, Places, Pretrained};
+use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::{Event, Fetch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::places::Places;
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::Blame;
@@ -132,7 +133,7 @@ pub fn run(names: &[&str]) -> ExitCode {
 fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
     let places = fetcher.places;
     if let Some(dataset) = DatasetName::ALL.into_iter().find(|dataset| dataset.as_str() == name) {
-        let before = dataset.find(None, places);
+        let before = places.find_dataset(dataset, None);
         if dataset.archive().is_none() {
             return Ok((PathBuf::from("built in"), false));
         }
@@ -144,7 +145,7 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
         Blame::input(format!("nothing that can be fetched is called `{name}`"), "name a dataset or a backbone")
     })?;
     let pretrained = Pretrained::of(backbone);
-    let before = pretrained.find(places);
+    let before = places.find_weights(&pretrained);
     let path = fetcher.weights(&pretrained, &|path| weights::check_pretrained(path, backbone))?;
     let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
     Ok((path.ok_or_else(|| initial::missing(&pretrained, looked, places))?, before.is_err()))

@@ -24,11 +24,11 @@ use warmstart_engine::initial::model_spec;
 use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
-use warmstart_schema::catalog::Places;
 use warmstart_schema::checkpoint::{Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Labels};
 use warmstart_schema::exported::{Answer, Exported};
+use warmstart_schema::places::Places;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::RunDir;
 

@@ -12,8 +12,9 @@ use warmstart_engine::model::{Mode, Model, ModelSpec};
 use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
 use warmstart_engine::train::evaluate::cross_entropy;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
-use warmstart_schema::catalog::{Places, Pretrained};
+use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::experiment::{self, Interpolation, Labels, OptimizerName};
+use warmstart_schema::places::Places;
 
 /// Only its dataset is used.
 const EXPERIMENT: &str = "

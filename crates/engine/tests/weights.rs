@@ -376,7 +376,7 @@ fn a_twin_is_known_by_what_is_said_of_it() {
     let bytes = weights::write(&tensors(&build(twin, 2))).unwrap();
     let load = |path: &std::path::Path| {
         fs::write(path, &bytes).unwrap();
-        let places = warmstart_schema::catalog::Places::from_env();
+        let places = warmstart_schema::places::Places::from_env();
         warmstart_engine::initial::load(&model, &experiment(path), folder.path(), &places)
     };
     let before = model.fingerprint().unwrap();

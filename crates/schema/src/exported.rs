@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Failure;
-use crate::run::RunId;
+use crate::run_id::RunId;
 
 /// The answer: the files that were written, or why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ pub mod launch;
 pub mod look;
 pub mod metric;
 pub mod pictures;
+pub mod places;
 pub mod policy;
 pub mod prediction;
 pub mod prefetch;

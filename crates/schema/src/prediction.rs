@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::look::Pixels;
-use crate::run::RunId;
+use crate::run_id::RunId;
 use crate::text;
 
 /// The answer: what a run says about pictures, or why it cannot.

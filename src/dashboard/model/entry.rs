@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use warmstart_schema::architecture::ModelCounts;
-use warmstart_schema::catalog::Lack;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::places::Lack;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 use warmstart_schema::text;

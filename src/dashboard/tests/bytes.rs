@@ -13,7 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use unicode_width::UnicodeWidthStr;
-use warmstart_schema::catalog::Lack;
+use warmstart_schema::places::Lack;
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 use warmstart_schema::queue::{Content, Entry};
 use warmstart_schema::run::RunId;

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{
     Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record,
     StartedFrom, System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
+use warmstart_schema::places::Lack;
 use warmstart_schema::process::Identity;
 use warmstart_schema::run::{RunDir, RunId, RunInfo};
 use warmstart_schema::state::Liveness;

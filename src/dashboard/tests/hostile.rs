@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use warmstart_schema::catalog::Lack;
 use warmstart_schema::event::{Batch, Epoch, Event, Level, Phase, Record, System};
 use warmstart_schema::experiment::Problem;
+use warmstart_schema::places::Lack;
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{data, empty, id};

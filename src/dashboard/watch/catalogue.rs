@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::catalog::{Lack, Places};
+use warmstart_schema::places::{Lack, Places};
 
 use crate::dashboard::message::Catalogue;
 use crate::store::{ExperimentFile, experiments};
