@@ -99,7 +99,7 @@ enum Verb {
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
-        return monitor::run(&worker, &folder);
+        return monitor::run(&worker, &folder, notify);
     }
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
@@ -116,6 +116,12 @@ pub fn main() -> ExitCode {
         Err(error) => output::explain(&context, &error),
     };
     ExitCode::from(exit as u8)
+}
+
+/// The command for the end of a run, from the environment or the settings.
+fn notify() -> Option<String> {
+    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| crate::config::load().config.notify);
+    chosen.filter(|command| !command.trim().is_empty())
 }
 
 fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> anyhow::Result<Exit> {

@@ -36,8 +36,8 @@ struct Monitor {
 }
 
 /// Starts `worker` on the run in `folder` and waits for its end; then does what is to be done. The worker's exit code, or 4
-/// where it could not be started.
-pub fn run(worker: &Path, folder: &Path) -> ExitCode {
+/// where it could not be started. `notify` names the command that gets the run at its end; the settings are read then.
+pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> ExitCode {
     let Some(monitor) = Monitor::new(worker, folder) else {
         say(&format!("{} is no run folder", folder.display()));
         return ExitCode::from(2);
@@ -45,7 +45,9 @@ pub fn run(worker: &Path, folder: &Path) -> ExitCode {
     let code = monitor.watch();
     monitor.run.release_reserve();
     monitor.start_next();
-    notice::send(&monitor.root, &monitor.id);
+    if let Some(command) = notify() {
+        notice::send(&monitor.root, &monitor.id, &command);
+    }
     code
 }
 

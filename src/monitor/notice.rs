@@ -15,16 +15,15 @@ use warmstart_schema::run::{RunDir, RunId};
 use warmstart_schema::state::Outcome;
 
 use super::say;
+use crate::run_json;
 use crate::store::{Run, Runs, Watcher};
-use crate::{config, run_json};
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs the user's command, if there is one and the run ended in a way that is worth a notice. Its failure is a note.
-pub fn send(root: &Path, id: &RunId) {
-    let Some(command) = command() else { return };
+/// Runs the user's command if the run ended in a way that is worth a notice. Its failure is a note.
+pub fn send(root: &Path, id: &RunId, command: &str) {
     let mut runs = Runs::default();
     for change in Watcher::of(root, id) {
         runs.apply(change);
@@ -35,16 +34,11 @@ pub fn send(root: &Path, id: &RunId) {
     if let Some(object) = json.as_object_mut() {
         object.insert("event".to_owned(), Value::from(event));
     }
-    if let Err(error) = call(&command, &json.to_string(), LIMIT) {
+    if let Err(error) = call(command, &json.to_string(), LIMIT) {
         let text = format!("the notice of the run's end failed: {error}");
         say(&text);
         note(&RunDir::of(root, id), text);
     }
-}
-
-fn command() -> Option<String> {
-    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| config::load().config.notify);
-    chosen.filter(|command| !command.trim().is_empty())
 }
 
 /// What is told; a run that was stopped by hand is no news to whoever did it.
