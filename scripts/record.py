@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records the dashboard at work, for the README: the quickstart, launched, watched and compared, on this machine.
 
-    scripts/record.py --program target/release/warmstart --out docs/quickstart.svg
+    scripts/record.py --program target/release/warmstart --out docs/book/src/images/quickstart.svg
 
 Real footage, in time lapse: the real program in tmux trains the real quickstart in a folder of its own, and every screen that
 differs from the one before is kept; while nothing is pressed, a stretch of time is shown in a fraction of it. Needs tmux and the

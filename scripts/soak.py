@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the long tests and prints all their figures in one table.
 
-    scripts/soak.py [--write README.md] [NAME ...]
+    scripts/soak.py [--write docs/book/src/reliability.md] [NAME ...]
 
 runs every program in scripts/soak.d, or those whose file names contain a NAME. A program says what it measured on stdout, one line a
 figure, fields parted by tabs:
@@ -25,8 +25,8 @@ import sys
 import time
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "soak.d"
-KEPT = "docs/soak.json"
-BEGIN, END = "<!-- soak: written by `make soak ARGS=\"--write README.md\"` -->", "<!-- /soak -->"
+KEPT = PROGRAMS.parents[1] / "docs/soak.json"
+BEGIN, END = "<!-- soak: written by `make soak ARGS=\"--write docs/book/src/reliability.md\"` -->", "<!-- /soak -->"
 # A test harness may have begun the line.
 FIGURE = re.compile(r"FIGURE ([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t(ok|UNDER)\s*$")
 # What no machine at hand could show.
@@ -98,16 +98,15 @@ def told(kept):
 
 
 def written(text, kept):
-    """A document's text with what is between its markers written anew."""
+    """A document's text with a new table between its markers."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise SystemExit(f"error: the file to write needs these two lines once each, in this order:\n{BEGIN}\n{END}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     return f"{before}{BEGIN}\n{told(kept)}\n{END}{after}"
 
 
-def keep(document, name, rows):
-    """Keeps the figures of a program, and writes the document anew."""
-    path = document.parent / KEPT
+def keep(document, name, rows, path=KEPT):
+    """Keeps the figures of a program, and writes the document's table from all that are kept."""
     kept = json.loads(path.read_text()) if path.exists() else {}
     # What was renamed or removed has no figures any more.
     kept = {other: entry for other, entry in kept.items() if (PROGRAMS / other).exists()}

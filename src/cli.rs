@@ -6,6 +6,7 @@ mod compare;
 mod completions;
 mod config;
 mod context;
+mod docs;
 mod doctor;
 mod export;
 mod follow;
@@ -93,6 +94,7 @@ enum Verb {
     Doctor,
     Completions(completions::Arguments),
     Config(config::Arguments),
+    Docs(docs::Arguments),
 }
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
         return monitor::run(&worker, &folder, notify);
     }
+    completions::answer_shell(Cli::command);
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
@@ -150,7 +153,8 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
         Some(Verb::VerifyResume(arguments)) => verify_resume::verify_resume(context, &arguments),
         Some(Verb::Config(arguments)) => config::config(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
-        Some(Verb::Completions(arguments)) => completions::completions(&arguments, Cli::command()),
+        Some(Verb::Completions(arguments)) => completions::completions(&arguments),
+        Some(Verb::Docs(arguments)) => docs::docs(&arguments, &Cli::command()),
     }
 }
 

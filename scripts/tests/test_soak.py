@@ -31,13 +31,12 @@ class Figures(unittest.TestCase):
             document = pathlib.Path(folder) / "README.md"
             document.write_text(f"# Before\n\n{soak.BEGIN}\nold\n{soak.END}\n\n# After\n")
             first, second = [path.name for path in sorted(soak.PROGRAMS.iterdir())][:2]
-            kept = document.parent / soak.KEPT
-            kept.parent.mkdir()
+            kept = document.parent / "soak.json"
             kept.write_text(json.dumps({
                 first: {"date": "2026-01-02", "machine": "an abacus", "rows": [["A2", "calls", "7", "7", "ok"]]},
                 "gone.py": {"date": "2026-01-01", "machine": "none", "rows": [["Z9", "x", "1", "1", "ok"]]},
             }))
-            soak.keep(document, second, [("A1", "kills | x", "1", "1", "UNDER")])
+            soak.keep(document, second, [("A1", "kills | x", "1", "1", "UNDER")], kept)
             text = document.read_text()
             self.assertTrue(text.startswith("# Before\n\n") and text.endswith("\n\n# After\n"), text)
             self.assertIn(f"Measured on 2026-01-02 with an abacus: {first}.", text)
@@ -47,6 +46,10 @@ class Figures(unittest.TestCase):
             self.assertNotIn("old", text)
             again = soak.written(text, json.loads(kept.read_text()))
             self.assertEqual(again, text)
+
+    def test_the_book_holds_what_is_kept(self):
+        text = (soak.KEPT.parent / "book/src/reliability.md").read_text()
+        self.assertEqual(soak.written(text, json.loads(soak.KEPT.read_text())), text)
 
     def test_a_document_without_its_markers_is_refused(self):
         for text in ["", soak.BEGIN, f"{soak.END}\n{soak.BEGIN}"]:

@@ -84,7 +84,7 @@ impl Context {
 }
 
 /// The folder here, or the one that was installed with the program.
-fn default_experiments() -> PathBuf {
+pub fn default_experiments() -> PathBuf {
     let here = PathBuf::from("experiments");
     let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
     let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/warmstart/experiments"));

@@ -54,6 +54,26 @@ impl Keymap {
     }
 }
 
+/// An action as the book lists it: its keys, the name that settings know it by, and what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documented {
+    pub keys: Vec<String>,
+    pub action: &'static str,
+    pub help: &'static str,
+}
+
+/// Every context by name, with its actions in the order of the help.
+pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
+    let keymap = Keymap::default();
+    let of = |binding: &Binding| Documented {
+        keys: binding.keys.iter().map(Key::to_string).collect(),
+        action: binding.action,
+        help: binding.help,
+    };
+    let all = |context: Context| keymap.bindings(context).iter().map(of).collect();
+    Context::ALL.into_iter().map(|context| (context.name(), all(context))).collect()
+}
+
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
         // A digit begins the number of a picture.
