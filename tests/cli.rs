@@ -5,6 +5,9 @@
 #[path = "cli/answers.rs"]
 mod answers;
 #[cfg(test)]
+#[path = "cli/book.rs"]
+mod book;
+#[cfg(test)]
 #[path = "cli/compare.rs"]
 mod compare;
 #[cfg(test)]

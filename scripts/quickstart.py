@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""The quickstart's figures: measured once, written wherever they are quoted.
+
+    scripts/quickstart.py measure --program target/release/warmstart    train the five experiments here, keep and write the figures
+    scripts/quickstart.py write                                         write what is kept
+    scripts/quickstart.py check                                         say which file quotes something else (exit code 1)
+
+What is kept is docs/quickstart.json. It is quoted by README.md and docs/book/src/quickstart.md, between two markers, and by the line
+`# Measured:` of each experiment in experiments/quickstart. Standard library only.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+KEPT = ROOT / "docs/quickstart.json"
+EXPERIMENTS = ROOT / "experiments/quickstart"
+DOCUMENTS = ("README.md", "docs/book/src/quickstart.md")
+BEGIN, END = "<!-- quickstart: written by scripts/quickstart.py -->", "<!-- /quickstart -->"
+# A column's key, its heading, how its figures are written, and which figure is the best.
+COLUMNS = (
+    ("train_time", "train time (s) ↓", "{:.2f}", min),
+    ("train_acc", "train acc ↑", "{:.4f}", max),
+    ("val_acc", "val acc ↑", "{:.4f}", max),
+    ("train_loss", "train loss ↓", "{:.4f}", min),
+    ("val_loss", "val loss ↓", "{:.4f}", min),
+    ("test_acc", "test acc ↑", "{:.4f}", max),
+    ("trainable", "trainable", "{:,}", None),
+)
+ORDER = ("1-lite0-original", "2-lite0-resized", "3-resnet18-scratch", "4-lite0-freeze", "5-lite0-finetune")
+
+
+def table(rows):
+    """The figures as a Markdown table, the best of each column in bold."""
+    lines = ["| experiment | " + " | ".join(heading for _, heading, _, _ in COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
+    for stem in ORDER:
+        cells = [rows[stem]["name"]]
+        for key, _, form, best in COLUMNS:
+            value = rows[stem][key]
+            text = form.format(value)
+            cells.append(f"**{text}**" if best and value == best(row[key] for row in rows.values()) else text)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def minutes(seconds):
+    seconds = round(seconds)
+    return f"{seconds // 60} min {seconds % 60:02} s"
+
+
+def points(rows, stem, over):
+    """What one gains over another on the test set, in points of a hundred."""
+    return f"{100 * (rows[stem]['test_acc'] - rows[over]['test_acc']):.1f} points"
+
+
+def section(kept):
+    """What stands between the markers of a document."""
+    rows = kept["rows"]
+    return f"""{table(rows)}
+
+Bold marks the best of a column. Measured on {kept["date"]} with {kept["machine"]}: {minutes(kept["seconds"])} for all five, with
+loading, validation and tests. No worker used more than {kept["memory"] / 1e9:.2f} GB of memory.
+
+On the test images, matching the input size to the backbone gains {points(rows, ORDER[1], ORDER[0])}. Fine-tuning gains
+{points(rows, ORDER[4], ORDER[3])} over the frozen backbone, which trained in {rows[ORDER[3]]["train_time"]:.0f} s."""
+
+
+def in_document(text, kept):
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise SystemExit(f"error: the file needs these two lines once each, in this order:\n{BEGIN}\n{END}")
+    return f"{text.split(BEGIN)[0]}{BEGIN}\n{section(kept)}\n{END}{text.split(END)[1]}"
+
+
+def in_experiment(text, stem, kept):
+    """An experiment file's text with its measured line; the lines of a comment that continue it go with it."""
+    row = kept["rows"][stem]
+    line = f"""# Measured:  test accuracy {row["test_acc"]:.4f} after {row["train_time"]:.0f} s of training
+#            ({kept["machine"]}, {kept["date"]}).
+"""
+    written, count = re.subn(r"# Measured:.*\n(?:#   +.*\n)*", lambda _: line, text, count=1)
+    if count != 1:
+        raise SystemExit(f"error: {stem}.yaml has no line that begins with `# Measured:`")
+    return written
+
+
+def quoting(kept):
+    """Every file that quotes the figures, and its text as it should be."""
+    for name in DOCUMENTS:
+        yield ROOT / name, in_document((ROOT / name).read_text(), kept)
+    for stem in ORDER:
+        path = EXPERIMENTS / f"{stem}.yaml"
+        yield path, in_experiment(path.read_text(), stem, kept)
+
+
+def machine():
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as cpuinfo:
+            model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), model)
+    except OSError:
+        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores of {model}, libtorch 2.13"
+
+
+class Peak(threading.Thread):
+    """The most memory that any one worker held, by a look each second."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.bytes, self.over = 0, threading.Event()
+
+    def run(self):
+        while not self.over.wait(1):
+            found = subprocess.run(["ps", "-eo", "rss=,args="], text=True, capture_output=True).stdout
+            for line in found.splitlines():
+                size, _, command = line.strip().partition(" ")
+                if command.strip().split(" ")[0].endswith("warmstart-worker"):
+                    self.bytes = max(self.bytes, 1024 * int(size))
+
+
+def measure(program):
+    files = [str(EXPERIMENTS / f"{stem}.yaml") for stem in ORDER]
+    with tempfile.TemporaryDirectory() as folder:
+        call = [str(program), "--checkpoints", folder]
+        peak, began = Peak(), time.monotonic()
+        peak.start()
+        subprocess.run([*call, "train", *files], check=True)
+        seconds = time.monotonic() - began
+        peak.over.set()
+        answer = lambda *words: json.loads(subprocess.run([*call, *words], check=True, text=True, capture_output=True).stdout)  # noqa: E731
+        stems = {run["run"]: run["stem"] for run in answer("runs", "--json")}
+        rows = {}
+        for row in answer("compare", "--format", "json"):
+            figures = {key: row["trainable_params" if key == "trainable" else key] for key, *_ in COLUMNS}
+            rows[stems[row["run"]]] = {"name": row["experiment"], **figures}
+    return {"date": str(datetime.date.today()), "machine": machine(), "seconds": round(seconds), "memory": peak.bytes,
+            "rows": {stem: rows[stem] for stem in ORDER}}
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("action", choices=("measure", "write", "check"))
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/warmstart")
+    asked = parser.parse_args(arguments)
+    if asked.action == "measure":
+        KEPT.write_text(json.dumps(measure(asked.program.resolve()), indent=1, ensure_ascii=False) + "\n")
+    different = [(path, text) for path, text in quoting(json.loads(KEPT.read_text())) if path.read_text() != text]
+    for path, text in different:
+        name = path.relative_to(ROOT)
+        if asked.action == "check":
+            print(f"{name} quotes other figures than {KEPT.relative_to(ROOT)}; `scripts/quickstart.py write` writes it")
+        else:
+            path.write_text(text)
+            print(f"wrote {name}")
+    return 1 if different and asked.action == "check" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The pages' links, the quickstart's figures wherever they are quoted, and the commands of README and book."""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import docs
+import quickstart
+
+
+class Links(unittest.TestCase):
+    def test_those_of_this_project_are_right(self):
+        docs.check_links()
+
+    def wrong(self, page, **others):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder).resolve()
+            for name, text in {"README.md": page, **others}.items():
+                path = root / name.replace("__", "/").replace("_md", ".md")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return list(docs.broken(root, sorted(root.rglob("*.md"))))
+
+    def test_a_file_or_heading_that_is_missing_is_named_with_its_line(self):
+        self.assertEqual(self.wrong("a\n\n[x](gone.md)"), ["README.md:3: there is no gone.md"])
+        self.assertEqual(self.wrong("![x](gone.svg)"), ["README.md:1: there is no gone.svg"])
+        self.assertEqual(self.wrong("# A `b` (c)\n[x](#a-b-c) [y](#d)"), ["README.md:2: README.md has no heading for #d"])
+        self.assertEqual(self.wrong("[x](other.md#one)", other_md="# Two"), ["README.md:1: other.md has no heading for #one"])
+        self.assertEqual(self.wrong("[x\ny](gone.md)"), ["README.md:1: there is no gone.md"])
+
+    def test_what_is_right_or_no_link_is_not_named(self):
+        self.assertEqual(self.wrong("[x](other.md#one-1) <https://a.b>", other_md="# One\n# One"), [])
+        self.assertEqual(self.wrong("```sh\n[x](gone.md)\n```\n`[y](gone.md)` [z](https://example.org/gone)"), [])
+
+    def test_a_page_of_the_book_links_only_into_the_book(self):
+        found = self.wrong("", docs__book__src__a_md="[x](../../../README.md)")
+        self.assertEqual(found, ["docs/book/src/a.md:1: ../../../README.md is outside the book"])
+
+
+class Figures(unittest.TestCase):
+    kept = json.loads(quickstart.KEPT.read_text())
+
+    def test_every_file_quotes_what_was_measured(self):
+        for path, text in quickstart.quoting(self.kept):
+            self.assertEqual(path.read_text(), text, f"{path}: `scripts/quickstart.py write` writes it")
+
+    def test_another_figure_reaches_every_file(self):
+        other = json.loads(json.dumps(self.kept))
+        other["rows"]["2-lite0-resized"]["test_acc"] = 0.98765
+        changed = {path.name for path, text in quickstart.quoting(other) if "0.987" in text and text != path.read_text()}
+        self.assertEqual(changed, {"README.md", "quickstart.md", "2-lite0-resized.yaml"})
+
+    def test_the_best_of_a_column_is_bold(self):
+        bold = [line.split("|")[1].strip() for line in quickstart.table(self.kept["rows"]).splitlines() if "**" in line]
+        self.assertIn("Lite0, freeze", bold)
+        self.assertEqual(quickstart.minutes(166), "2 min 46 s")
+
+    def test_an_experiment_keeps_all_but_its_measured_line(self):
+        text = "# Question:  why?\n# Measured:  old\n#            and older\nname: x\n"
+        kept = {"machine": "an abacus", "date": "2026-01-02", "rows": {"x": {"test_acc": 0.5, "train_time": 7.4}}}
+        self.assertEqual(quickstart.in_experiment(text, "x", kept),
+                         "# Question:  why?\n# Measured:  test accuracy 0.5000 after 7 s of training\n"
+                         "#            (an abacus, 2026-01-02).\nname: x\n")
+        with self.assertRaises(SystemExit):
+            quickstart.in_experiment("name: x\n", "x", kept)
+
+
+if __name__ == "__main__":
+    unittest.main()
