@@ -4,10 +4,13 @@ PYTHON ?= python3
 CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+# The build that packages are made of: release, or dev to try the packaging with what tests built.
+PROFILE ?= release
+BUILT = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup libtorch weights build test check bench soak screens install uninstall clean clean-all need-python need-cargo
+.PHONY: help run setup libtorch weights build test check docs bench soak screens quickstart install uninstall wheel dist release packaged clean clean-all need-python need-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +37,10 @@ check: setup need-cargo ## what CI runs: formatting, lints, all tests
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+docs: need-python need-cargo ## the book, its generated pages and its links: target/book/index.html
+	$(CARGO) run --quiet --bin warmstart -- docs --book docs/book/src
+	@$(PYTHON) scripts/docs.py build
+
 bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.d/*
 	@found=; \
 	if $(CARGO) metadata --no-deps --format-version 1 | grep -q '"kind":\["bench"\]'; \
@@ -42,17 +49,32 @@ bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.
 	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
 	test -n "$$found" || echo "there is no benchmark yet: neither a Rust one nor a program in scripts/bench.d/"
 
-soak: build weights ## long runs: every program in scripts/soak.d/*, their figures in one table (ARGS="--write README.md kills" keeps and chooses)
+soak: build weights ## long runs: scripts/soak.d/* (ARGS="kills" chooses, ARGS="--write docs/book/src/reliability.md" keeps the figures)
 	@$(PYTHON) scripts/soak.py $(ARGS)
 
 screens: build ## every screen of the dashboard as a picture, from recorded runs (ARGS="--only run dark-80x24" chooses)
 	@$(PYTHON) scripts/screens.py --program "$(TARGET)/release/warmstart" $(ARGS)
+
+quickstart: build weights ## measure the quickstart; write its figures into README, book and experiments
+	@$(PYTHON) scripts/quickstart.py measure --program "$(TARGET)/release/warmstart"
 
 install: build weights ## install below PREFIX=~/.local (DESTDIR is respected)
 	@$(PYTHON) scripts/install.py install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --target "$(TARGET)"
 
 uninstall: need-python ## remove what `make install` put below PREFIX
 	@$(PYTHON) scripts/install.py uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
+
+wheel: packaged ## a wheel for pip, without libtorch: target/dist/*.whl
+	@$(PYTHON) scripts/package.py wheel --target "$(TARGET)" --profile "$(BUILT)"
+
+dist: packaged ## an archive with libtorch, for machines without a network: target/dist/*.tar.gz
+	@$(PYTHON) scripts/package.py dist --target "$(TARGET)" --profile "$(BUILT)"
+
+release: packaged ## wheel, archive, notes, checksums and a tag of the committed version; publishes nothing
+	@$(PYTHON) scripts/package.py release --target "$(TARGET)" --profile "$(BUILT)"
+
+packaged: weights libtorch need-cargo
+	$(CARGO) build --profile $(PROFILE) --workspace
 
 clean: need-cargo ## remove what cargo built
 	$(CARGO) clean

@@ -6,6 +6,7 @@
     PREFIX/lib/warmstart/libtorch/                  libtorch's libraries
     PREFIX/lib/warmstart/installed.txt              every file put there, for uninstall
     PREFIX/share/warmstart/weights/, experiments/   the quickstart weights, the shipped experiments
+    PREFIX/share/man/, bash-completion/, zsh/, fish/ manuals and completions
 
 Files are replaced whole, so a dashboard or a worker that runs meanwhile is not disturbed. Uninstalling removes what was
 installed and folders left empty; files of your own in those folders stay.
@@ -14,7 +15,9 @@ installed and folders left empty; files of your own in those folders stay.
 import argparse
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from setup_libtorch import ROOT, Failure, copy_libs, run  # noqa: E402
@@ -37,24 +40,44 @@ def shipped(folder, endings):
                 yield os.path.relpath(os.path.join(at, name), folder)
 
 
-def install(root, prefix, target):
-    library, share = os.path.join(root, "lib", "warmstart"), os.path.join(root, "share", "warmstart")
-    plan = [
-        (os.path.join(target, "release", "warmstart"), os.path.join(root, "bin", "warmstart"), 0o755),
-        (os.path.join(target, "release", "warmstart-worker"), os.path.join(library, "warmstart-worker"), 0o755),
+def plan(root, target, profile="release"):
+    """(source, place below root, mode) of every file but libtorch, manuals and completions."""
+    library, data = os.path.join(root, "lib", "warmstart"), os.path.join(root, "share", "warmstart")
+    files = [
+        (os.path.join(target, profile, "warmstart"), os.path.join(root, "bin", "warmstart"), 0o755),
+        (os.path.join(target, profile, "warmstart-worker"), os.path.join(library, "warmstart-worker"), 0o755),
     ]
     for name in shipped(EXPERIMENTS, (".yaml", ".yml", ".json", ".md")):
-        plan.append((os.path.join(EXPERIMENTS, name), os.path.join(share, "experiments", name), 0o644))
+        files.append((os.path.join(EXPERIMENTS, name), os.path.join(data, "experiments", name), 0o644))
     for name in shipped(WEIGHTS, (".safetensors",)):
-        plan.append((os.path.join(WEIGHTS, name), os.path.join(share, "weights", name), 0o644))
-    for source, _, _ in plan:
+        files.append((os.path.join(WEIGHTS, name), os.path.join(data, "weights", name), 0o644))
+    for source, _, _ in files:
         if not os.path.exists(source):
-            raise Failure("%s is not built. `make install` builds it first." % os.path.relpath(source, ROOT))
+            raise Failure("%s is not built. `make build` builds it." % os.path.relpath(source, ROOT))
+    return files
+
+
+def share(root, target, profile="release"):
+    """Puts the manuals and completions there, as the program itself writes them; their paths."""
+    goal = os.path.join(root, "share")
+    with tempfile.TemporaryDirectory() as folder:
+        written = subprocess.run([os.path.join(target, profile, "warmstart"), "docs", "--share", folder])
+        if written.returncode != 0:
+            raise Failure("the program could not write its manuals and completions; what it says stands above")
+        names = list(shipped(folder, ""))
+        for name in names:
+            put(os.path.join(folder, name), os.path.join(goal, name), 0o644)
+    return [os.path.join(goal, name) for name in names]
+
+
+def install(root, prefix, target):
+    library = os.path.join(root, "lib", "warmstart")
+    files = plan(root, target)
     before = listed(root, library)
-    for source, goal, mode in plan:
+    for source, goal, mode in files:
         put(source, goal, mode)
     libtorch = os.path.join(library, "libtorch")
-    now = [goal for _, goal, _ in plan] + [os.path.join(libtorch, name) for name in copy_libs(libtorch)]
+    now = [goal for _, goal, _ in files] + share(root, target) + [os.path.join(libtorch, name) for name in copy_libs(libtorch)]
     remove(root, [path for path in before if path not in now])
     with open(os.path.join(library, "installed.txt"), "w", encoding="utf-8") as f:
         f.write("".join(os.path.relpath(path, root) + "\n" for path in now))

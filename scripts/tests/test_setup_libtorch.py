@@ -293,7 +293,8 @@ class WithWheels(unittest.TestCase):
         os.makedirs(release)
         for name in ("warmstart", "warmstart-worker"):
             with open(os.path.join(release, name), "w", encoding="utf-8") as f:
-                f.write(name)
+                f.write('#!/bin/sh\nmkdir -p "$3/man/man1" && echo manual >"$3/man/man1/warmstart.1"\n')
+            os.chmod(os.path.join(release, name), 0o755)
         os.makedirs(os.path.join(self.root, "experiments", "quickstart"))
         for name in ("a.yaml", "quickstart/b.yaml", "quickstart/notes.txt"):
             with open(os.path.join(self.root, "experiments", name), "w", encoding="utf-8") as f:
@@ -320,6 +321,7 @@ class WithWheels(unittest.TestCase):
             "lib/warmstart/libtorch/libgomp.so.1",
             "lib/warmstart/libtorch/libtorch_cpu.so",
             "lib/warmstart/warmstart-worker",
+            "share/man/man1/warmstart.1",
             "share/warmstart/experiments/a.yaml",
             "share/warmstart/experiments/quickstart/b.yaml",
         ]

@@ -1,0 +1,73 @@
+"""warmstart, installed by pip. The programs are native; this module finds libtorch for them and gives way to the dashboard."""
+
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAM = os.path.join(HERE, "tree", "bin", "warmstart")
+TORCH = "2.13"
+# What needs no training program. Everything else, and the dashboard itself, does.
+WITHOUT_TORCH = {"list", "models", "check", "params", "stop", "queue", "runs", "show", "tag", "note", "archive", "trash",
+                 "compare", "plot", "completions", "config", "doctor", "docs", "help"}
+WITH_VALUE = {"--experiments", "--checkpoints", "--color", "--theme"}
+
+
+def command(arguments):
+    """The command among the arguments; None for the dashboard, `help` where only help or the version is asked for."""
+    words = iter(arguments)
+    found = None
+    for word in words:
+        if word == "--":
+            break
+        if word in ("-h", "--help", "-V", "--version"):
+            return "help"
+        if word in WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-") and found is None:
+            found = word
+    return found
+
+
+def find_torch(path):
+    """The folder of the torch package on this search path, and its version."""
+    for place in path:
+        folder = os.path.join(place, "torch")
+        try:
+            with open(os.path.join(folder, "version.py"), encoding="utf-8") as file:
+                version = re.search(r"__version__ = ['\"]([^'\"]+)", file.read())
+        except OSError:
+            continue
+        if version and os.path.exists(os.path.join(folder, "lib", "libtorch_cpu.so")):
+            return folder, version.group(1)
+    return None, None
+
+
+def problem(version):
+    """What is wrong with the torch that was found; None if nothing is."""
+    if version is None:
+        found = "PyTorch is not installed"
+    elif not re.match(re.escape(TORCH) + r"(\D|$)", version):
+        found = "PyTorch %s is installed" % version
+    else:
+        return None
+    return (
+        "error: warmstart trains with the libtorch of PyTorch %s, but %s for %s\n"
+        "help: %s -m pip install 'torch==%s.*'" % (TORCH, found, sys.executable, sys.executable, TORCH)
+    )
+
+
+def main():
+    folder, version = find_torch(sys.path)
+    wrong = problem(version)
+    asked = command(sys.argv[1:])
+    if wrong and "WARMSTART_COMPLETE" not in os.environ and (asked == "doctor" or asked not in WITHOUT_TORCH):
+        sys.stderr.write(wrong + "\n")
+        if asked != "doctor":
+            raise SystemExit(4)
+    beside = os.path.join(os.path.dirname(HERE), "torch")
+    if folder and os.path.realpath(folder) != os.path.realpath(beside):
+        # The worker looks beside itself; this torch is in another folder of packages.
+        known = os.environ.get("LD_LIBRARY_PATH")
+        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([os.path.join(folder, "lib")] + ([known] if known else []))
+    os.execv(PROGRAM, [PROGRAM] + sys.argv[1:])

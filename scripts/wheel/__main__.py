@@ -1,0 +1,3 @@
+from warmstart import main
+
+main()
