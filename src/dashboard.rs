@@ -107,7 +107,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     };
     let farewell = runtime.block_on(async {
         let (session, terminal) = Session::begin(mouse).context("the terminal cannot be used")?;
-        let app = App::new(terminal, TerminalKeys::new(), session, settings);
+        let keys = TerminalKeys::new().context("no keys can be read")?;
+        let app = App::new(terminal, keys, session, settings);
         terminal::watch_for_loss(app.sender());
         watch_signals(&app.sender())?;
         app.run().await

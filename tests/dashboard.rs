@@ -8,6 +8,9 @@ mod editor;
 #[path = "dashboard/pty.rs"]
 mod pty;
 #[cfg(test)]
+#[path = "dashboard/spoken.rs"]
+mod spoken;
+#[cfg(test)]
 #[path = "dashboard/supervision.rs"]
 mod supervision;
 #[cfg(test)]

@@ -123,6 +123,9 @@ const POPUPS: [(&str, &str); 10] = [
     ("reading", "A text is read: help, messages, problems"),
 ];
 
+/// Keys have these meanings where nothing is drawn.
+const TOO_SMALL: (&str, &str) = ("small", "The terminal is smaller than 40×10 characters");
+
 fn keys() -> String {
     let all = documented();
     let of = |name: &str| all.iter().find(|(other, _)| *other == name).map_or(&[][..], |(_, actions)| &actions[..]);
@@ -137,6 +140,9 @@ fn keys() -> String {
             let _ = write!(text, "## {title}\n\nIn settings: `{context}`.\n\n{}\n", key_table(&own));
         }
     }
+    let (context, title) = TOO_SMALL;
+    let all: Vec<_> = of(context).iter().collect();
+    let _ = write!(text, "## {title}\n\nNothing is shown, so no other key acts.\n\n{}\n", key_table(&all));
     text
 }
 
@@ -379,7 +385,7 @@ mod tests {
 
     #[test]
     fn every_context_of_the_keys_has_a_heading() {
-        let known: Vec<&str> = SCREENS.iter().chain(&POPUPS).map(|(context, _)| *context).collect();
+        let known: Vec<&str> = SCREENS.iter().chain(&POPUPS).chain([&TOO_SMALL]).map(|(context, _)| *context).collect();
         for (context, _) in documented() {
             assert!(known.contains(&context), "{context}");
         }

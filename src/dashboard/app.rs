@@ -234,8 +234,7 @@ where
 
     async fn drain(&mut self, effects: &mut Vec<Effect>) {
         for _ in 0..DRAIN {
-            // Polled with this task's own waker: crossterm keeps the first one it sees, and one that wakes nobody would
-            // lose the next key.
+            // Polled with this task's own waker: one that wakes nobody would lose the next key.
             let event = poll_fn(|context| {
                 let event = self.input.poll_next_unpin(context);
                 Poll::Ready(if let Poll::Ready(event) = event { Some(event) } else { None })
@@ -260,9 +259,15 @@ where
 
     fn draw(&mut self) -> anyhow::Result<()> {
         let (model, spots) = (&self.model, &mut self.spots);
-        self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?;
+        let size = self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?.area.as_size();
         self.dirty = Dirty::No;
         self.drawn = Instant::now();
+        // Keys act on what is shown, though nobody has told of the new size yet.
+        if size != self.model.size {
+            for effect in update(&mut self.model, Message::Resized(size)) {
+                self.effects.ask(effect);
+            }
+        }
         Ok(())
     }
 
@@ -277,6 +282,7 @@ where
     }
 
     fn suspend(&mut self) -> anyhow::Result<()> {
+        self.input.pause();
         if self.host.suspend()? {
             self.terminal.clear()?;
         } else {

@@ -264,6 +264,9 @@ impl Model {
 
     /// Who gets the next key.
     pub fn context(&self) -> Context {
+        if !super::layout::fits(self.size) {
+            return Context::Small;
+        }
         match (&self.popup, &self.open) {
             (Some(Popup::Question { .. }), _) => Context::Question,
             (Some(Popup::Export { .. }), _) => Context::Export,

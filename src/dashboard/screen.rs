@@ -15,17 +15,17 @@ mod system;
 mod table;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::widgets::{Paragraph, Wrap};
 
 pub use self::picture::printed;
 use super::format::plural;
+use super::keys::Context;
+use super::layout::{LEAST, fits};
+use super::message::Command;
 use super::model::{Model, Screen};
 use super::mouse::{Spot, Spots};
 use super::theme::THEME;
-
-/// Below this nothing useful fits.
-const LEAST: (u16, u16) = (40, 10);
 
 /// Draws everything:
 /// ```text
@@ -44,8 +44,9 @@ pub fn draw(frame: &mut Frame, model: &Model) {
 pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
     let area = frame.area();
     let mut spots = Spots::default();
-    if area.width < LEAST.0 || area.height < LEAST.1 {
-        draw_too_small(frame, area);
+    let is_small = !fits(area.as_size());
+    if is_small {
+        draw_too_small(frame, area, model);
     } else {
         let rows = Layout::vertical([
             Constraint::Length(1),
@@ -78,9 +79,12 @@ pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
     spots
 }
 
-fn draw_too_small(frame: &mut Frame, area: Rect) {
-    let (width, height) = LEAST;
-    let text = format!("warmstart needs {width}×{height} characters; this terminal has {}×{}", area.width, area.height);
+fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
+    let Size { width, height } = LEAST;
+    let leave = model.keys.bindings(Context::Small).iter().find(|binding| binding.command == Command::Quit);
+    let leave = leave.map_or(String::new(), |binding| format!("; {} leaves", binding.label));
+    let text =
+        format!("warmstart needs {width}×{height} characters; this terminal has {}×{}{leave}", area.width, area.height);
     frame.render_widget(Paragraph::new(text).style(THEME.warning).wrap(Wrap { trim: true }), area);
 }
 

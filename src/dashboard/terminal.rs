@@ -1,5 +1,7 @@
 //! The real terminal: entering and leaving it, frames that never wait for it, and noticing that it is gone.
 
+mod crash;
+mod decoder;
 mod editor;
 mod foreground;
 mod frames;
@@ -55,6 +57,7 @@ impl Session {
             // Whichever thread it was: a dashboard without it would show what is not so.
             std::process::exit(101);
         }));
+        crash::watch();
         let frames = Frames::start();
         let terminal = Terminal::new(QuietBackend::new(frames.clone()))?;
         enter(mouse)?;
@@ -118,6 +121,7 @@ impl Host for Session {
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
+    crash::taking(&sequences(&LEAVING).map_err(io::Error::other)?);
     enable_raw_mode()?;
     send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])?;
     if mouse { send(&[&Mouse(true)]) } else { Ok(()) }
@@ -133,18 +137,26 @@ impl Command for Mouse {
     }
 }
 
+/// Gives the terminal back.
+const LEAVING: [&dyn AnsiCommand; 4] = [&Mouse(false), &DisableBracketedPaste, &LeaveAlternateScreen, &Show];
+
 /// What cannot be undone on a terminal that is gone needs no undoing.
 fn leave() {
-    let _ = send(&[&Mouse(false), &DisableBracketedPaste, &LeaveAlternateScreen, &Show]);
+    let _ = send(&LEAVING);
     let _ = disable_raw_mode();
+    crash::given_back();
 }
 
 fn send(commands: &[&dyn AnsiCommand]) -> io::Result<()> {
+    write_all(sequences(commands).map_err(io::Error::other)?.as_bytes())
+}
+
+fn sequences(commands: &[&dyn AnsiCommand]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for command in commands {
-        command.append(&mut text).map_err(io::Error::other)?;
+        command.append(&mut text)?;
     }
-    write_all(text.as_bytes())
+    Ok(text)
 }
 
 /// crossterm's commands as one list.

@@ -19,6 +19,7 @@ mod registry;
 mod screens;
 mod styles;
 mod telling;
+mod unseen;
 mod whole;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};

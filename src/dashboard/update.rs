@@ -19,6 +19,7 @@ use warmstart_schema::text;
 
 use super::effect::Effect;
 use super::format::path;
+use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Command, Message, Report};
 use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
@@ -37,6 +38,9 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
 }
 
 fn take(model: &mut Model, message: Message) -> Vec<Effect> {
+    if !fits(model.size) && acts_on_what_is_shown(&message) {
+        return Vec::new();
+    }
     match message {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
@@ -78,6 +82,15 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Whether somebody did this who must see what it is done to.
+fn acts_on_what_is_shown(message: &Message) -> bool {
+    match message {
+        Message::Command(command) => !matches!(command, Command::Quit | Command::Redraw | Command::Suspend),
+        Message::Edit(_) | Message::Paste(_) | Message::Pointed(_) => true,
+        _ => false,
+    }
 }
 
 fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {

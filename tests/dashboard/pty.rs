@@ -157,8 +157,13 @@ impl Pty {
     }
 
     pub fn press(&mut self, keys: &str) {
+        self.send(keys.as_bytes());
+    }
+
+    /// What a terminal sends that nobody typed.
+    pub fn send(&mut self, bytes: &[u8]) {
         let terminal = self.keys.as_mut().unwrap();
-        terminal.write_all(keys.as_bytes()).unwrap();
+        terminal.write_all(bytes).unwrap();
         terminal.flush().unwrap();
     }
 

@@ -35,10 +35,12 @@ pub enum Context {
     Difference,
     /// A text is being read: help, or a broken file's problems.
     Reading,
+    /// The terminal is too small to show anything.
+    Small,
 }
 
 impl Context {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Experiments,
         Self::Run,
         Self::Log,
@@ -55,6 +57,7 @@ impl Context {
         Self::Editor,
         Self::Difference,
         Self::Reading,
+        Self::Small,
     ];
 }
 
@@ -83,6 +86,7 @@ impl Context {
             Self::Editor => "editor",
             Self::Difference => "difference",
             Self::Reading => "reading",
+            Self::Small => "small",
         }
     }
 }

@@ -49,7 +49,8 @@ impl Keymap {
             mistakes.extend(keymap.collision(choice));
         }
         mistakes.dedup();
-        for (context, bindings) in &keymap.0 {
+        // A larger terminal brings the other keys back.
+        for (context, bindings) in keymap.0.iter().filter(|(context, _)| *context != Context::Small) {
             let leaves = |binding: &Binding| matches!(binding.command, Command::Back | Command::Quit);
             if let Some(choice) = choices.first()
                 && !bindings.iter().any(|binding| leaves(binding) && !binding.keys.is_empty())

@@ -29,5 +29,6 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Editor => popups::EDITOR,
         Context::Difference => popups::DIFFERENCE,
         Context::Reading => popups::READING,
+        Context::Small => popups::SMALL,
     }
 }

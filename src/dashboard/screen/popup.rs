@@ -25,7 +25,7 @@ use super::{help, paint};
 use crate::compare::Format;
 use crate::dashboard::columns::{COLUMNS, ColumnId};
 use crate::dashboard::format::plural;
-use crate::dashboard::layout::popup_width;
+use crate::dashboard::layout::{self, Question, popup_width, room};
 use crate::dashboard::model::{Asked, Model, Popup, Screen};
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::list;
@@ -33,24 +33,29 @@ use crate::dashboard::update::list;
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
     let width = popup_width(area.width);
+    // So far that this line is in view.
+    let to = |area: Rect, line: usize| (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)));
     let (title, lines, down) = match popup {
-        Popup::Question { lines, effects } => ("question", question(lines, effects.is_empty(), width), 0),
-        Popup::Export { chosen } => ("export the comparison as", formats(model, *chosen, width), 0),
-        Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), 0),
-        Popup::Columns { chosen } => ("columns", columns(model, *chosen), chosen.saturating_sub(8)),
-        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath(), width), *down),
+        Popup::Question { lines, effects } => {
+            let lines = question(lines, effects.is_empty(), width, area);
+            return draw_box(frame, room(area, lines.len()), "question", lines, None);
+        }
+        Popup::Export { chosen } => {
+            let lines = formats(model, *chosen, width);
+            let area = room(area, lines.len());
+            return draw_box(frame, area, "export the comparison as", lines, Some(to(area, *chosen)));
+        }
+        Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), None),
+        Popup::Columns { chosen } => ("columns", columns(model, *chosen), Some(to(area, *chosen))),
+        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath(), width), Some(*down)),
         Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
         Popup::Editor(editor) => return editor::draw(frame, area, editor),
         Popup::Difference(difference) => return difference::draw(frame, area, difference),
         Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
         Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
-        Popup::Text { title, lines, down } => (title.as_str(), read(lines, width), *down),
+        Popup::Text { title, lines, down } => (title.as_str(), read(lines, width), Some(*down)),
     };
     draw_box(frame, area, title, lines, down);
-}
-
-fn wrapped(lines: &[String], width: usize) -> Vec<Line<'static>> {
-    lines.iter().flat_map(|line| paint::wrap(line, width)).map(Line::from).collect()
 }
 
 /// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
@@ -59,13 +64,16 @@ fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
     lines.iter().flat_map(line).map(Line::from).collect()
 }
 
-fn question(lines: &[String], nothing_follows: bool, width: usize) -> Vec<Line<'static>> {
-    let mut text = wrapped(lines, width);
-    text.push(Line::default());
-    let answers: &[(&str, &str)] = if nothing_follows { &[("n", "back")] } else { &[("y", "yes"), ("n", "no")] };
-    let spans =
-        answers.iter().flat_map(|(key, word)| [Span::styled(*key, THEME.key), Span::raw(format!(" {word}   "))]);
-    text.push(Line::from(spans.collect::<Vec<_>>()));
+fn question(lines: &[String], nothing_follows: bool, width: usize, body: Rect) -> Vec<Line<'static>> {
+    let Question { text, has_answers } = layout::question(lines, width, body);
+    let mut text: Vec<Line> = text.into_iter().map(Line::from).collect();
+    if has_answers {
+        text.push(Line::default());
+        let answers: &[(&str, &str)] = if nothing_follows { &[("n", "back")] } else { &[("y", "yes"), ("n", "no")] };
+        let spans =
+            answers.iter().flat_map(|(key, word)| [Span::styled(*key, THEME.key), Span::raw(format!(" {word}   "))]);
+        text.push(Line::from(spans.collect::<Vec<_>>()));
+    }
     text
 }
 

@@ -1,13 +1,29 @@
-//! Keys from the terminal, which can be left alone while another program reads them.
+//! Keys from the terminal, which can be left alone while another program reads them. The bytes are read and understood here,
+//! by [`Decoder`], and not by crossterm: crossterm 0.29 waits for ever for the rest of some reports, and takes the letters of
+//! others for keys.
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Instant;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::Event;
 use futures_util::Stream;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::SigId;
+use signal_hook::consts::SIGWINCH;
+use signal_hook::low_level::{pipe, unregister};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::decoder::Decoder;
 use super::lost::Line;
+
+/// Bytes read at once.
+const CHUNK: usize = 1024;
 
 /// Where keys come from.
 pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
@@ -15,26 +31,33 @@ pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
     fn pause(&mut self);
 }
 
-/// crossterm's stream, whose thread reads the terminal for as long as it lives. Ends when the terminal is gone: crossterm
-/// itself would read on for ever, and never come back.
+/// The terminal's keys and its size, in the order in which they happen. Ends when the terminal is gone.
 #[derive(Debug)]
 pub struct TerminalKeys {
-    keys: Option<EventStream>,
-    line: Option<Line>,
+    sender: UnboundedSender<Heard>,
+    heard: UnboundedReceiver<Heard>,
+    /// Reads while there is one.
+    reader: Option<Reader>,
+}
+
+#[derive(Debug)]
+enum Heard {
+    Event(Event),
+    /// The terminal is gone.
+    Nothing,
 }
 
 impl TerminalKeys {
-    pub fn new() -> Self {
-        Self { keys: Some(EventStream::new()), line: Line::open() }
+    pub fn new() -> io::Result<Self> {
+        let (sender, heard) = unbounded_channel();
+        let reader = Some(Reader::start(sender.clone(), size())?);
+        Ok(Self { sender, heard, reader })
     }
 }
 
 impl Keyboard for TerminalKeys {
     fn pause(&mut self) {
-        self.keys = None;
-        // A new one begins with the lock that the old one's thread reads under, so that thread has ended then; and it reads
-        // nothing before it is polled.
-        self.keys = Some(EventStream::new());
+        self.reader = None;
     }
 }
 
@@ -42,12 +65,139 @@ impl Stream for TerminalKeys {
     type Item = io::Result<Event>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.line.as_ref().is_some_and(Line::is_lost) {
-            return Poll::Ready(None);
+        if self.reader.is_none() {
+            // Whatever the size was, it is told.
+            match Reader::start(self.sender.clone(), None) {
+                Ok(reader) => self.reader = Some(reader),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
-        match &mut self.keys {
-            Some(keys) => Pin::new(keys).poll_next(context),
-            None => Poll::Pending,
+        self.heard.poll_recv(context).map(|heard| match heard {
+            Some(Heard::Event(event)) => Some(Ok(event)),
+            Some(Heard::Nothing) | None => None,
+        })
+    }
+}
+
+/// The thread that reads; it has ended when this is dropped.
+#[derive(Debug)]
+struct Reader {
+    /// Closed, it ends the thread.
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+    resized: SigId,
+}
+
+impl Reader {
+    fn start(events: UnboundedSender<Heard>, known: Option<(u16, u16)>) -> io::Result<Self> {
+        let line = Line::open().ok_or(io::ErrorKind::NotFound)?;
+        let (stopped, stop) = io::pipe()?;
+        let (woken, wake) = UnixStream::pair()?;
+        woken.set_nonblocking(true)?;
+        let resized = pipe::register(SIGWINCH, wake)?;
+        let mut ears = Ears { line, stopped, woken, known, events };
+        let thread = std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
+            if ears.listen().is_none() {
+                // Nobody listens any more only while leaving.
+                let _ = ears.events.send(Heard::Nothing);
+            }
+        });
+        match thread {
+            Ok(thread) => Ok(Self { stop: Some(stop), thread: Some(thread), resized }),
+            Err(error) => {
+                unregister(resized);
+                Err(error)
+            }
         }
     }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        unregister(self.resized);
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has ended the program.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread listens to.
+struct Ears {
+    line: Line,
+    stopped: PipeReader,
+    /// Readable when the size may have changed.
+    woken: UnixStream,
+    /// The size that was told last.
+    known: Option<(u16, u16)>,
+    events: UnboundedSender<Heard>,
+}
+
+impl Ears {
+    /// Listens until it shall stop; nothing where the terminal is gone.
+    fn listen(&mut self) -> Option<()> {
+        let mut decoder = Decoder::default();
+        let mut bytes = [0; CHUNK];
+        self.tell(Vec::new(), size())?;
+        loop {
+            let mut watched = [
+                PollFd::new(self.line.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.stopped.as_fd(), PollFlags::empty()),
+                PollFd::new(self.woken.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut watched, patience(decoder.deadline())) {
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(_) => return None,
+            }
+            let [line, stopped, woken] = watched.map(|watched| watched.revents().unwrap_or(PollFlags::empty()));
+            if !stopped.is_empty() {
+                return Some(());
+            }
+            if !woken.is_empty() {
+                // How often it changed means nothing.
+                while matches!((&self.woken).read(&mut bytes), Ok(1..)) {}
+            }
+            // Before the keys are read: all that were pressed at the size before are among them.
+            let size = size();
+            let understood = if line.contains(PollFlags::POLLIN) {
+                match nix::unistd::read(&self.line, &mut bytes) {
+                    // Nothing is the end of a line elsewhere, and no end of the terminal.
+                    Ok(count) if count > 0 || !self.line.is_lost() => decoder.feed(&bytes[..count], Instant::now()),
+                    // Another program took the bytes.
+                    Err(Errno::EINTR | Errno::EAGAIN) => Vec::new(),
+                    Ok(_) | Err(_) => return None,
+                }
+            } else if line.is_empty() {
+                decoder.tick(Instant::now())
+            } else {
+                return None;
+            };
+            self.tell(understood, size)?;
+        }
+    }
+
+    /// Hands over events, and then the size where it changed: whoever pressed these keys saw the size before.
+    fn tell(&mut self, mut events: Vec<Event>, size: Option<(u16, u16)>) -> Option<()> {
+        if let Some((width, height)) = size.filter(|_| size != self.known) {
+            self.known = size;
+            events.push(Event::Resize(width, height));
+        }
+        for event in events {
+            self.events.send(Heard::Event(event)).ok()?;
+        }
+        Some(())
+    }
+}
+
+fn size() -> Option<(u16, u16)> {
+    crossterm::terminal::size().ok()
+}
+
+/// Until then, rounded up, for a look too early would be followed by many.
+fn patience(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    PollTimeout::try_from(left.as_millis().saturating_add(1)).unwrap_or(PollTimeout::MAX)
 }

@@ -1,12 +1,13 @@
-//! Noticing a lost terminal: crossterm 0.29 spins on one instead of saying so (crossterm issue 793), in whichever thread asks
-//! it for keys.
+//! The terminal that keys come from, and noticing that it is lost.
 
 use std::fs::File;
 use std::io::{IsTerminal, Stdin, stdin};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -18,18 +19,26 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// The terminal that keys come from.
 #[derive(Debug)]
 pub enum Line {
+    /// Opened once more, so that reading it without waiting changes it for nobody else.
+    Opened(File),
     Stdin(Stdin),
-    /// crossterm reads keys from the controlling terminal when standard input is something else.
-    Controlling(File),
 }
 
 impl Line {
-    /// None where there is no terminal.
+    /// Standard input's, or else the controlling terminal; none where there is none.
     pub fn open() -> Option<Self> {
-        if stdin().is_terminal() {
-            return Some(Self::Stdin(stdin()));
+        let is_stdin = stdin().is_terminal();
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let opened = File::options().read(true).custom_flags(flags.bits()).open(if is_stdin {
+            "/proc/self/fd/0"
+        } else {
+            "/dev/tty"
+        });
+        match opened {
+            Ok(terminal) => Some(Self::Opened(terminal)),
+            // Another user's, as after `su`.
+            Err(_) => is_stdin.then(|| Self::Stdin(stdin())),
         }
-        File::open("/dev/tty").ok().map(Self::Controlling)
     }
 
     /// Whether it has hung up.
@@ -63,7 +72,7 @@ impl AsFd for Line {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Stdin(stdin) => stdin.as_fd(),
-            Self::Controlling(terminal) => terminal.as_fd(),
+            Self::Opened(terminal) => terminal.as_fd(),
         }
     }
 }
@@ -75,7 +84,7 @@ pub fn watch(messages: UnboundedSender<Message>) {
             // Nobody listens any more only while leaving.
             let _ = messages.send(Message::Leave);
             std::thread::sleep(LEAVING);
-            // The loop asked crossterm for a key in the very moment that the terminal went, and will never come back.
+            // The loop waits for something that hangs with the terminal, and may never come back.
             std::process::exit(0);
         }
     });

@@ -5,7 +5,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, Mou
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::seed::SplitMix64;
@@ -15,6 +15,7 @@ use super::fixtures::typical;
 use super::hostile::{NASTY, hostile};
 use super::{drawn, press, text};
 use crate::dashboard::keys::Key;
+use crate::dashboard::message::Message;
 use crate::dashboard::model::Model;
 use crate::dashboard::mouse::Spots;
 use crate::dashboard::screen;
@@ -141,7 +142,8 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
             assert!(other.is_none(), "{other:?} after {number} events:\n{}", text(&fresh));
         }
     }
-    // However many screens lie above each other, each can be left.
+    // However many screens lie above each other, each can be left where it is seen.
+    drop(update(&mut model, Message::Resized(Size::new(80, 24))));
     let is_first = |model: &Model| model.popup.is_none() && model.below.is_empty();
     for _ in 0..EVENTS {
         if !is_first(&model) {

@@ -4,6 +4,7 @@ use warmstart_schema::state::Status;
 
 use crate::dashboard::effect::Effect;
 use crate::dashboard::format::plural;
+use crate::dashboard::layout::shows_whole_question;
 use crate::dashboard::message::Command;
 use crate::dashboard::model::{Entry, Extension, Filter, Inquiry, Kind, Model, Popup, Screen};
 use crate::store::{ExperimentFile, Run};
@@ -40,8 +41,11 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             None => Some("nothing to resume: no run yet".to_owned()),
         },
         Command::Yes => {
-            let asks_nothing = matches!(&model.popup, Some(Popup::Question { effects, .. }) if effects.is_empty());
-            asks_nothing.then(|| "there is nothing to say yes to; n goes back".to_owned())
+            let Some(Popup::Question { lines, effects }) = &model.popup else { return None };
+            if effects.is_empty() {
+                return Some("there is nothing to say yes to; n goes back".to_owned());
+            }
+            (!shows_whole_question(lines, model.size)).then(|| "the question is cut off; n goes back".to_owned())
         }
         Command::Queue(change) => super::queue::refusal(model, change),
         Command::Export | Command::Compare => {

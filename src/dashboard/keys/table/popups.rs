@@ -122,4 +122,7 @@ pub const DIFFERENCE: &[&[Binding]] = &[
     &[FIRST, LAST],
     ENDS,
 ];
+/// Whatever is open, it is hidden: only what hides nothing acts.
+pub const SMALL: &[&[Binding]] =
+    &[&[bind("quit", &[key('q'), control('c')], "q", Command::Quit, "quit", "leave"), REDRAW, SUSPEND]];
 pub const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

@@ -17,7 +17,7 @@ use ratatui::text::{Line, Span};
 use super::frame::draw_box;
 use super::inquiry;
 use crate::dashboard::format;
-use crate::dashboard::layout::popup_width;
+use crate::dashboard::layout::{popup_width, room};
 use crate::dashboard::model::{Destination, Draft, Editor, Focus};
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
@@ -58,7 +58,7 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     // The box keeps its size while problems come and go.
     lines.resize(lines.len().max(10), Line::default());
     lines.push(Line::raw(" ".repeat(width)));
-    draw_box(frame, area, &title, lines, 0);
+    draw_box(frame, room(area, lines.len()), &title, lines, None);
 }
 
 fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) -> Line<'static> {

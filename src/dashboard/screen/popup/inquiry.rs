@@ -34,7 +34,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     let is_mistaken = matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
     let style = if is_mistaken { THEME.warning } else { THEME.muted };
     lines.extend(hints.into_iter().map(|hint| Line::styled(hint, style)));
-    draw_box(frame, area, title, lines, 0);
+    draw_box(frame, area, title, lines, None);
 }
 
 /// What is typed with its cursor, the beginning left out where there is no room for all of it.

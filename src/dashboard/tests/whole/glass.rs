@@ -28,6 +28,11 @@ impl Glass {
         Self(Rc::new(RefCell::new(Buffer::empty(Rect::new(0, 0, width, height)))))
     }
 
+    /// Takes another size, of which nobody is told.
+    pub fn resize(&self, width: u16, height: u16) {
+        self.0.replace(Buffer::empty(Rect::new(0, 0, width, height)));
+    }
+
     pub fn buffer(&self) -> Buffer {
         self.0.borrow().clone()
     }

@@ -1,0 +1,420 @@
+//! Bytes of the terminal become keys. Terminals also send what nobody typed: answers to a question that another program
+//! asked, their size, their colours. All of that has the form of ECMA-48, so it is swallowed by its form, known or not.
+//!
+//! A sequence may come in pieces, and its end may never come. Bytes alone cannot tell a slow report from keys, so time
+//! decides; it comes as an argument, for tests.
+//!
+//! - `ESC` alone for [`ESCAPE`] is the Esc key. What follows within [`WARY`] in the form of a sequence is its rest: a person
+//!   who types `[` so soon after Esc waits for it until nothing more comes.
+//! - A control sequence ends with its last byte, however late. A report that was cut off takes one typed key with it.
+//! - A string (OSC, DCS, APC, PM, SOS, a paste) has no last byte that a person would type. After [`QUIET`] without a byte, one
+//!   key by itself is a key again, and the string is over. Ctrl-C is one at any time, except in a paste.
+
+mod meaning;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::mem::take;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+
+use self::text::{Step, Text};
+
+/// How long an `ESC` waits for what it begins.
+const ESCAPE: Duration = Duration::from_millis(50);
+/// How long after that the rest of a sequence is expected.
+const WARY: Duration = Duration::from_millis(1250);
+/// After so long without a byte, a string may be over without its end.
+const QUIET: Duration = Duration::from_millis(1250);
+/// After so long without a byte it is over, unless its end comes after all.
+const OVER: Duration = Duration::from_secs(5);
+/// A string that takes so long may be over too, for somebody keeps typing.
+const LONG: Duration = Duration::from_secs(10);
+/// What comes without such a gap comes together, as nobody types.
+const TOGETHER: Duration = Duration::from_millis(30);
+/// What comes sooner was hardly typed.
+const SWIFT: Duration = Duration::from_millis(150);
+/// Bytes that are kept of a control sequence; no key has as many.
+const KEPT: usize = 64;
+/// Bytes that may wait for a decision.
+const HELD: usize = 4096;
+
+/// Makes events of bytes.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    state: State,
+    events: Vec<Event>,
+    /// When the newest bytes came.
+    heard: Option<Instant>,
+}
+
+/// What the bytes so far have begun.
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Ground,
+    /// A character of several bytes.
+    Character(Character),
+    /// `ESC`, since then.
+    Escape(Instant),
+    /// An `ESC` became a key at this time; its sequence may yet follow.
+    Wary(Instant),
+    /// After such an `ESC`, a byte that may go on with it, until then.
+    Held(u8, Instant),
+    /// `ESC [`: parameters and what follows them.
+    Control(Vec<u8>),
+    /// `ESC [ [`: the Linux console's F1 to F5.
+    Console,
+    /// `ESC [ M`: a click, as three bytes of any value.
+    Click(Vec<u8>),
+    /// `ESC O`.
+    Single(Vec<u8>),
+    Text(Text),
+    /// Bytes that came after a long silence within a text: its rest, or keys.
+    Doubt(Doubt),
+}
+
+#[derive(Debug)]
+struct Character {
+    bytes: Vec<u8>,
+    length: usize,
+    alt: bool,
+}
+
+#[derive(Debug)]
+struct Doubt {
+    text: Text,
+    held: Vec<u8>,
+    silence: Duration,
+    until: Instant,
+}
+
+impl Decoder {
+    /// Takes in bytes that came at a time, and returns what they complete.
+    pub fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
+        self.begin_doubt(bytes, now);
+        self.heard = Some(now);
+        for (index, byte) in bytes.iter().enumerate() {
+            self.byte(*byte, &bytes[index + 1..], now);
+        }
+        self.settle_doubt();
+        take(&mut self.events)
+    }
+
+    /// When [`Decoder::tick`] has something to do unless bytes come before.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Escape(since) => Some(*since + ESCAPE),
+            State::Held(_, until) => Some(*until),
+            State::Doubt(doubt) => Some(doubt.until),
+            State::Text(text) if text.has_pasted() => self.heard.map(|heard| heard + OVER),
+            _ => None,
+        }
+    }
+
+    /// Decides what time decides. No byte may wait to be read: it would come too late.
+    pub fn tick(&mut self, now: Instant) -> Vec<Event> {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            match take(&mut self.state) {
+                State::Escape(_) => {
+                    self.press(KeyCode::Esc, KeyModifiers::NONE);
+                    self.state = State::Wary(now);
+                }
+                State::Held(byte, _) => self.character(char::from(byte), false),
+                State::Doubt(doubt) => self.decide(doubt, now),
+                State::Text(mut text) => {
+                    self.events.extend(text.pasted());
+                    self.state = State::Text(text);
+                }
+                other => self.state = other,
+            }
+        }
+        take(&mut self.events)
+    }
+
+    fn byte(&mut self, byte: u8, rest: &[u8], now: Instant) {
+        match take(&mut self.state) {
+            State::Ground => self.ground(byte, now),
+            State::Character(character) => self.continue_character(character, byte, now),
+            State::Escape(since) => self.escaped(byte, since, now),
+            State::Wary(since) => {
+                let is_soon = now.saturating_duration_since(since) < WARY && begins(byte);
+                if is_soon && rest.is_empty() {
+                    self.state = State::Held(byte, now + WARY);
+                } else if is_soon || is_rest(byte, rest) {
+                    self.escaped(byte, now, now);
+                } else {
+                    self.ground(byte, now);
+                }
+            }
+            State::Held(first, until) => {
+                let is_quick = until.saturating_duration_since(now) + SWIFT > WARY;
+                if goes_on(first, byte, is_quick) {
+                    self.escaped(first, now, now);
+                    self.byte(byte, rest, now);
+                } else {
+                    self.character(char::from(first), false);
+                    self.ground(byte, now);
+                }
+            }
+            State::Control(sequence) => self.control(sequence, byte, now),
+            State::Console => match byte {
+                b'A'..=b'E' => self.press(KeyCode::F(byte - b'A' + 1), KeyModifiers::NONE),
+                0x20..=0x7e => {}
+                _ => self.interrupted(State::Console, byte, now),
+            },
+            State::Click(mut bytes) => match byte {
+                0x20.. => {
+                    bytes.push(byte);
+                    if let [button, column, row] = bytes[..] {
+                        self.events.extend(meaning::click(button, column, row));
+                    } else {
+                        self.state = State::Click(bytes);
+                    }
+                }
+                _ => self.interrupted(State::Click(bytes), byte, now),
+            },
+            State::Single(mut sequence) => match byte {
+                b'0'..=b'?' => {
+                    keep(&mut sequence, byte);
+                    self.state = State::Single(sequence);
+                }
+                0x20..=0x7e => self.events.extend(meaning::single(&sequence, byte)),
+                _ => self.interrupted(State::Single(sequence), byte, now),
+            },
+            State::Text(text) => self.text(text, byte, now),
+            State::Doubt(mut doubt) => {
+                doubt.held.push(byte);
+                doubt.until = now + TOGETHER;
+                self.state = State::Doubt(doubt);
+            }
+        }
+    }
+
+    /// A byte that no sequence has a claim on.
+    fn ground(&mut self, byte: u8, now: Instant) {
+        match byte {
+            0x1b => self.state = State::Escape(now),
+            0x00..=0x7f => self.typed(byte, false),
+            0x80..=0x9f => self.eight_bit(byte, now),
+            _ => self.begin_character(byte, false),
+        }
+    }
+
+    fn begin_character(&mut self, first: u8, alt: bool) {
+        let length = text::length(first);
+        if length > 1 {
+            self.state = State::Character(Character { bytes: vec![first], length, alt });
+        }
+    }
+
+    fn continue_character(&mut self, mut character: Character, byte: u8, now: Instant) {
+        if !(0x80..=0xbf).contains(&byte) {
+            // What was begun is no character.
+            return self.ground(byte, now);
+        }
+        character.bytes.push(byte);
+        if character.bytes.len() < character.length {
+            self.state = State::Character(character);
+            return;
+        }
+        match std::str::from_utf8(&character.bytes).ok().and_then(|text| text.chars().next()) {
+            // The same control functions, as UTF-8 writes them.
+            Some('\u{80}'..='\u{9f}') => self.eight_bit(byte, now),
+            Some(c) => self.character(c, character.alt),
+            None => {}
+        }
+    }
+
+    /// A control function of one byte, which begins what `ESC` and a letter begin.
+    fn eight_bit(&mut self, byte: u8, now: Instant) {
+        if let Some(state) = begun(byte - 0x40, now) {
+            self.state = state;
+        }
+    }
+
+    /// What comes after an `ESC` of a time.
+    fn escaped(&mut self, byte: u8, since: Instant, now: Instant) {
+        match byte {
+            // Two presses: no report begins with two.
+            0x1b => {
+                self.press(KeyCode::Esc, KeyModifiers::NONE);
+                self.state = State::Escape(now);
+            }
+            // The end of a string that is over already.
+            b'\\' => {}
+            0x00..=0x7f => match begun(byte, since) {
+                Some(state) => self.state = state,
+                None => self.typed(byte, true),
+            },
+            0x80..=0x9f => {
+                self.press(KeyCode::Esc, KeyModifiers::NONE);
+                self.eight_bit(byte, now);
+            }
+            _ => self.begin_character(byte, true),
+        }
+    }
+
+    fn control(&mut self, mut sequence: Vec<u8>, byte: u8, now: Instant) {
+        match byte {
+            0x20..=0x3f => {
+                keep(&mut sequence, byte);
+                self.state = State::Control(sequence);
+            }
+            b'[' if sequence.is_empty() => self.state = State::Console,
+            b'M' if sequence.is_empty() => self.state = State::Click(Vec::new()),
+            b'~' if sequence == b"200" => self.state = State::Text(Text::paste(now)),
+            0x40..=0x7e => self.events.extend(meaning::control(&sequence, byte)),
+            _ => self.interrupted(State::Control(sequence), byte, now),
+        }
+    }
+
+    /// A byte that cannot be part of the sequence that is under way.
+    fn interrupted(&mut self, sequence: State, byte: u8, now: Instant) {
+        match byte {
+            // CAN and SUB end whatever was begun.
+            0x18 | 0x1a => {}
+            0x1b | 0x80.. => self.ground(byte, now),
+            // Typed meanwhile.
+            _ => {
+                self.typed(byte, false);
+                self.state = sequence;
+            }
+        }
+    }
+
+    fn text(&mut self, mut text: Text, byte: u8, now: Instant) {
+        match text.push(byte, now) {
+            Step::Within => self.state = State::Text(text),
+            Step::Typed => {
+                self.typed(byte, false);
+                self.state = State::Text(text);
+            }
+            Step::Ended => self.events.extend(text.pasted()),
+            Step::Escaped(since) => self.escaped(byte, since, now),
+            Step::Left => self.ground(byte, now),
+            Step::EightBit => self.eight_bit(byte, now),
+        }
+    }
+
+    /// Whether what comes now may be keys, though a text has not ended.
+    fn begin_doubt(&mut self, bytes: &[u8], now: Instant) {
+        let (State::Text(text), Some(heard), Some(first)) = (&self.state, self.heard, bytes.first()) else { return };
+        let silence = now.saturating_duration_since(heard);
+        let is_long = text.takes_long(now) && silence >= TOGETHER;
+        if (silence >= QUIET || is_long) && text.can_doubt(*first) {
+            let State::Text(text) = take(&mut self.state) else { return };
+            let until = now + TOGETHER;
+            self.state = State::Doubt(Doubt { text, held: Vec::new(), silence, until });
+        }
+    }
+
+    /// An end in sight leaves no doubt, and neither does more than anybody types.
+    fn settle_doubt(&mut self) {
+        let is_clear =
+            |doubt: &Doubt| doubt.held.len() > HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until);
+        if matches!(&self.state, State::Doubt(doubt) if is_clear(doubt))
+            && let State::Doubt(doubt) = take(&mut self.state)
+        {
+            self.resume(doubt);
+        }
+    }
+
+    fn decide(&mut self, mut doubt: Doubt, now: Instant) {
+        let mut alone = Self::default();
+        let mut events = alone.feed(&doubt.held, now);
+        events.extend(alone.tick(now + ESCAPE));
+        let is_one_key = matches!(events[..], [Event::Key(_)]) && matches!(alone.state, State::Ground | State::Wary(_));
+        if is_one_key || doubt.silence >= OVER {
+            self.events.extend(doubt.text.pasted());
+            self.events.append(&mut events);
+            self.state = alone.state;
+        } else {
+            self.resume(doubt);
+        }
+    }
+
+    /// What was held is part of the text.
+    fn resume(&mut self, doubt: Doubt) {
+        self.state = State::Text(doubt.text);
+        for (index, byte) in doubt.held.iter().enumerate() {
+            self.byte(*byte, &doubt.held[index + 1..], doubt.until);
+        }
+    }
+
+    /// A character or a control character, with `ESC` before it.
+    fn typed(&mut self, byte: u8, alt: bool) {
+        let (code, modifiers) = match byte {
+            b'\r' => (KeyCode::Enter, KeyModifiers::NONE),
+            b'\t' => (KeyCode::Tab, KeyModifiers::NONE),
+            0x7f => (KeyCode::Backspace, KeyModifiers::NONE),
+            0x00 => (KeyCode::Char(' '), KeyModifiers::CONTROL),
+            0x01..=0x1a => (KeyCode::Char(char::from(byte - 1 + b'a')), KeyModifiers::CONTROL),
+            0x1b => (KeyCode::Esc, KeyModifiers::NONE),
+            0x1c..=0x1f => (KeyCode::Char(char::from(byte - 0x1c + b'4')), KeyModifiers::CONTROL),
+            _ => return self.character(char::from(byte), alt),
+        };
+        self.press(code, modifiers | alted(alt));
+    }
+
+    fn character(&mut self, c: char, alt: bool) {
+        let shift = if c.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+        self.press(KeyCode::Char(c), shift | alted(alt));
+    }
+
+    fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) {
+        self.events.push(Event::Key(KeyEvent::new(code, modifiers)));
+    }
+}
+
+fn alted(alt: bool) -> KeyModifiers {
+    if alt { KeyModifiers::ALT } else { KeyModifiers::NONE }
+}
+
+fn keep(sequence: &mut Vec<u8>, byte: u8) {
+    // One that is longer means nothing; its end is waited for all the same.
+    if sequence.len() <= KEPT {
+        sequence.push(byte);
+    }
+}
+
+/// What `ESC` and this byte begin.
+fn begun(byte: u8, since: Instant) -> Option<State> {
+    match byte {
+        b'[' => Some(State::Control(Vec::new())),
+        b'O' => Some(State::Single(Vec::new())),
+        b']' | b'P' | b'_' | b'^' | b'X' => Some(State::Text(Text::string(since))),
+        _ => None,
+    }
+}
+
+/// Whether a byte after `ESC` begins more than a key with alt.
+fn begins(byte: u8) -> bool {
+    matches!(byte, b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')
+}
+
+/// Whether a byte that came by itself goes on with the one before. The same one twice is a key held down.
+fn goes_on(first: u8, byte: u8, is_quick: bool) -> bool {
+    match first {
+        b'[' | b'O' => (0x20..=0x7e).contains(&byte) && byte != first,
+        // P is a key of ours, and no answer has a letter next.
+        b'P' => matches!(byte, 0x20..=0x40) || is_quick && byte >= 0x20,
+        _ => matches!(byte, 0x20..=0x7e | 0x80..) && byte != first,
+    }
+}
+
+/// Whether bytes that came together can only be the rest of a report whose `ESC` came long before.
+fn is_rest(first: u8, rest: &[u8]) -> bool {
+    match first {
+        b'[' => {
+            let end = rest.iter().position(|byte| !(0x20..=0x3f).contains(byte));
+            end.is_some_and(|end| {
+                (0x40..=0x7e).contains(&rest[end]) && rest[..end].iter().any(|byte| matches!(byte, b';'..=b'?'))
+            })
+        }
+        b']' | b'P' | b'_' | b'^' | b'X' => rest.contains(&0x07) || rest.windows(2).any(|pair| pair == b"\x1b\\"),
+        _ => false,
+    }
+}

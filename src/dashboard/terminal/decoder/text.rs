@@ -1,0 +1,152 @@
+//! What has a beginning and an end and anything in between: a control string, or a paste.
+
+use std::time::Instant;
+
+use crossterm::event::Event;
+
+use super::{LONG, WARY};
+
+/// Ends a paste.
+const PASTED: &[u8] = b"\x1b[201~";
+/// Bytes of a paste that are kept; no field takes as many.
+const MOST: usize = 1 << 20;
+
+#[derive(Debug, Clone)]
+pub struct Text {
+    kind: Kind,
+    began: Instant,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Nobody reads what it says.
+    String {
+        /// An `ESC` came, with which either the string's end begins or another sequence.
+        escape: Option<Instant>,
+        /// The first byte of a character, and how many of its bytes are still to come.
+        character: (u8, usize),
+    },
+    Paste {
+        bytes: Vec<u8>,
+        /// How much of its end came.
+        matched: usize,
+    },
+}
+
+/// What a byte is to a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Within,
+    /// A key all the same.
+    Typed,
+    /// Its end.
+    Ended,
+    /// The text is over; an `ESC` came at this time, and this byte goes with it.
+    Escaped(Instant),
+    /// The text is over, and this byte is not part of it.
+    Left,
+    /// The text is over: this is a control function of its own.
+    EightBit,
+}
+
+impl Text {
+    /// OSC, DCS, APC, PM or SOS.
+    pub fn string(now: Instant) -> Self {
+        Self { kind: Kind::String { escape: None, character: (0, 0) }, began: now }
+    }
+
+    pub fn paste(now: Instant) -> Self {
+        Self { kind: Kind::Paste { bytes: Vec::new(), matched: 0 }, began: now }
+    }
+
+    /// Whether it takes longer than strings do. A paste may.
+    pub fn takes_long(&self, now: Instant) -> bool {
+        matches!(self.kind, Kind::String { .. }) && now.saturating_duration_since(self.began) >= LONG
+    }
+
+    pub fn push(&mut self, byte: u8, now: Instant) -> Step {
+        match &mut self.kind {
+            Kind::String { escape, character } => match escape.take() {
+                Some(_) if byte == b'\\' => Step::Ended,
+                Some(since) if now.saturating_duration_since(since) < WARY => Step::Escaped(since),
+                // Somebody pressed Esc, and the string is over for it.
+                Some(_) => Step::Left,
+                None => string(byte, escape, character, now),
+            },
+            Kind::Paste { bytes, matched } => {
+                // `ESC` is nowhere in it but at its beginning.
+                *matched = if byte == PASTED[*matched] { *matched + 1 } else { usize::from(byte == PASTED[0]) };
+                if bytes.len() < MOST {
+                    bytes.push(byte);
+                }
+                if *matched < PASTED.len() {
+                    return Step::Within;
+                }
+                if bytes.ends_with(PASTED) {
+                    bytes.truncate(bytes.len() - PASTED.len());
+                }
+                Step::Ended
+            }
+        }
+    }
+
+    /// Whether this byte, after a long silence, may be a key: its end has not begun, and a string ends with `ESC` anyway.
+    pub fn can_doubt(&self, byte: u8) -> bool {
+        match &self.kind {
+            Kind::String { escape, .. } => escape.is_none() && byte != 0x1b,
+            Kind::Paste { matched, .. } => *matched == 0,
+        }
+    }
+
+    /// Whether its end is among these bytes.
+    pub fn ends_within(mut self, bytes: &[u8], now: Instant) -> bool {
+        bytes.iter().any(|byte| self.push(*byte, now) == Step::Ended)
+    }
+
+    pub fn has_pasted(&self) -> bool {
+        matches!(&self.kind, Kind::Paste { bytes, matched: 0 } if !bytes.is_empty())
+    }
+
+    /// What was pasted so far, for whoever types.
+    pub fn pasted(&mut self) -> Option<Event> {
+        let Kind::Paste { bytes, .. } = &mut self.kind else { return None };
+        Some(Event::Paste(String::from_utf8_lossy(&std::mem::take(bytes)).into_owned()))
+    }
+}
+
+fn string(byte: u8, escape: &mut Option<Instant>, character: &mut (u8, usize), now: Instant) -> Step {
+    let (first, left) = *character;
+    if left > 0 && (0x80..=0xbf).contains(&byte) {
+        *character = (first, left - 1);
+        // A control function as UTF-8 writes it.
+        return match (first, byte) {
+            (0xc2, 0x9c) => Step::Ended,
+            (0xc2, 0x80..=0x9f) => Step::EightBit,
+            _ => Step::Within,
+        };
+    }
+    *character = (byte, length(byte).saturating_sub(1));
+    match byte {
+        // BEL, CAN, SUB, and ST in eight bits.
+        0x07 | 0x18 | 0x1a | 0x9c => Step::Ended,
+        // No string has one. Whoever waits for the keyboard presses it.
+        0x03 => Step::Typed,
+        0x1b => {
+            *escape = Some(now);
+            Step::Within
+        }
+        0x80..=0x9f => Step::EightBit,
+        _ => Step::Within,
+    }
+}
+
+/// The bytes of a character in UTF-8, by its first; 0 where none begins.
+pub fn length(first: u8) -> usize {
+    match first {
+        0x00..=0x7f => 1,
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => 0,
+    }
+}

@@ -1,0 +1,244 @@
+//! What the terminal says by itself, sent to the real program: no letter of it is a key, and keys go on working. And what
+//! comes of the terminal when a signal ends the program.
+
+use std::fs;
+use std::time::Duration;
+
+use rstest::rstest;
+
+use crate::pty::{Pty, scratch};
+
+/// Of each form one, with `r`, `y` and `D` in it, which launch, agree and delete.
+const REPORTS: [&[u8]; 12] = [
+    b"\x1b[?2026;2$y",
+    b"\x1b[20;2$r",
+    b"\x1b[12;40R",
+    b"\x1b[?62;4;22c",
+    b"\x1b]11;rgb:1e1e/rrrr/yyyy\x07",
+    b"\x1b]52;c;cnlyUg==\x1b\\",
+    b"\x1bP1$r0ry q\x1b\\",
+    b"\x1b_Gi=31;DyrD\x1b\\",
+    b"\x1b^Dy\x1b\\",
+    b"\x1bXry\x1b\\",
+    b"\x1bOr",
+    b"\x9b?2026;2$y",
+];
+
+/// The dashboard with a run selected that `r` would launch again and `D` `y` delete.
+fn open(folders: &tempfile::TempDir) -> Pty {
+    let mut pty = Pty::open(folders, 80, 24, &[("STAND_IN", "slow")]);
+    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.press("/4-lite0\r");
+    pty.sees(&["experiment: 4-lite0", "0.4884"]);
+    pty
+}
+
+fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> =
+        fs::read_dir(folders.path().join("checkpoints")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    names.retain(|name| name.to_string_lossy().starts_with("2026"));
+    names.sort();
+    names
+}
+
+/// Opens the run and comes back, by keys alone: whatever was begun before is over.
+fn keys_work(pty: &mut Pty) {
+    pty.press("l");
+    pty.sees(&["test acc", "353,634"]);
+    pty.press("h");
+    pty.sees(&["experiment: 4-lite0", "0.4884"]);
+}
+
+#[test]
+fn a_report_of_the_terminal_launches_nothing_and_keys_go_on_working() {
+    let folders = scratch();
+    let before = runs(&folders);
+    let mut pty = open(&folders);
+    for report in REPORTS {
+        pty.send(report);
+        keys_work(&mut pty);
+        pty.send(&[report, b"l"].concat());
+        pty.sees(&["test acc", "353,634"]);
+        pty.press("h");
+        pty.sees(&["experiment: 4-lite0", "0.4884"]);
+    }
+    assert_eq!(runs(&folders), before);
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+fn a_report_that_comes_in_pieces_launches_nothing() {
+    let folders = scratch();
+    let before = runs(&folders);
+    let mut pty = open(&folders);
+    for (report, pause) in REPORTS.into_iter().zip([10, 120, 70].into_iter().cycle()) {
+        for piece in report.chunks(1) {
+            pty.send(piece);
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        // An `ESC` alone for longer than a moment is the Esc key, which clears a filter.
+        pty.press("/\x154-lite0\r");
+        pty.sees(&["experiment: 4-lite0", "0.4884"]);
+        keys_work(&mut pty);
+    }
+    assert_eq!(runs(&folders), before);
+    pty.press("q");
+    assert!(pty.ends().success());
+}
+
+#[rstest]
+#[case::colour(b"\x1b]11;rgb:")]
+#[case::capability(b"\x1bP1+r")]
+#[case::picture(b"\x1b_Gi=1;")]
+#[case::paste(b"\x1b[200~ry")]
+#[case::report(b"\x1b[?2026;")]
+#[case::click(b"\x1b[<0;1")]
+fn what_never_ends_does_not_keep_the_keyboard(#[case] begun: &[u8]) {
+    let folders = scratch();
+    let before = runs(&folders);
+    let mut pty = open(&folders);
+    pty.send(begun);
+    std::thread::sleep(Duration::from_millis(1500));
+    // Of a report that was cut off, the first key is the rest.
+    pty.press("\x0c");
+    std::thread::sleep(Duration::from_millis(200));
+    pty.press("k");
+    std::thread::sleep(Duration::from_millis(200));
+    pty.press("/\x154-lite0\r");
+    pty.sees(&["experiment: 4-lite0", "0.4884"]);
+    keys_work(&mut pty);
+    assert_eq!(runs(&folders), before);
+    pty.send(begun);
+    std::thread::sleep(Duration::from_millis(1500));
+    pty.press("\x03");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[test]
+fn a_paste_is_text_where_text_is_typed_and_nothing_elsewhere() {
+    let folders = scratch();
+    let before = runs(&folders);
+    let mut pty = open(&folders);
+    pty.press("\x1b[200~rDyq\r\x1b[201~");
+    keys_work(&mut pty);
+    pty.press("\x1b");
+    pty.sees(&["ResNet, original input"]);
+    pty.press("/\x1b[200~4-lite0\x1b[201~\r");
+    pty.sees(&["experiment: 4-lite0"]);
+    assert_eq!(runs(&folders), before);
+    pty.press("q");
+    assert!(pty.ends().success());
+}
+
+#[test]
+fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
+    let folders = scratch();
+    let before = runs(&folders);
+    let mut pty = open(&folders);
+    for (width, height) in [(20, 5), (39, 24), (80, 9)] {
+        pty.resize(width, height);
+        pty.waits("the reason", |screen| screen.contents().replace(['\n', ' '], "").contains("needs40×10"));
+        for keys in ["D", "y", "r", "y", "a", "y", "s", "y", "u", "\r", "E\r", "n", "\x1b[<0;5;3M\x1b[<0;5;3m"] {
+            pty.press(keys);
+        }
+        pty.resize(80, 24);
+        pty.sees(&["experiment: 4-lite0", "0.4884", "? help"]);
+        keys_work(&mut pty);
+    }
+    assert_eq!(runs(&folders), before);
+    assert!(
+        !fs::read_dir(folders.path())
+            .unwrap()
+            .flatten()
+            .any(|entry| { entry.file_name().to_string_lossy().starts_with("compare-") })
+    );
+    pty.resize(20, 5);
+    pty.waits("the reason", |screen| screen.contents().replace(['\n', ' '], "").contains("needs40×10"));
+    pty.press("q");
+    assert!(pty.ends().success());
+    pty.is_restored();
+}
+
+#[rstest]
+fn a_signal_that_ends_it_at_once_gives_the_terminal_back_first(
+    #[values("SEGV", "ABRT", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU", "USR1", "ALRM", "IO")] signal: &str,
+) {
+    let folders = scratch();
+    let mut pty = Pty::open_script(&folders, "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"", true);
+    pty.sees(&["? help"]);
+    assert!(pty.screen().alternate_screen());
+    pty.signal(signal);
+    let name = if signal == "IO" { "ended with " } else { &format!("ended with {signal}") };
+    pty.sees(&[name]);
+    pty.ends();
+    pty.is_restored();
+}
+
+#[test]
+fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
+    let folders = scratch();
+    let mut pty = Pty::open_script(&folders, "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"", true);
+    pty.sees(&["? help"]);
+    let program = pty.program();
+    pty.press("\x1a");
+    pty.waits("the program to stop", |_| {
+        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+    });
+    pty.signal("SEGV");
+    pty.signal_group("CONT");
+    pty.sees(&["ended with SEGV"]);
+    pty.ends();
+    pty.is_restored();
+}
+
+#[rstest]
+#[case::a_stack_that_overflows("stand_in_that_overflows", "has overflowed its stack")]
+#[case::an_abort("stand_in_that_aborts", "")]
+fn a_fault_of_its_own_gives_the_terminal_back(#[case] stand_in: &str, #[case] said: &str) {
+    let folders = scratch();
+    let mut pty = Pty::open_test(&folders, &format!("spoken::{stand_in}"));
+    pty.sees(&["? help"]);
+    let status = pty.ends();
+    assert!(!status.success());
+    pty.is_restored();
+    pty.sees(&[said]);
+}
+
+#[test]
+#[ignore = "stands for the program in another test"]
+fn stand_in_that_overflows() {
+    #[expect(unconditional_recursion, reason = "this is what is tried")]
+    fn deeper(depth: u64) -> u64 {
+        std::hint::black_box(deeper(std::hint::black_box(depth + 1)) + depth)
+    }
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(1));
+        deeper(0)
+    });
+    run();
+}
+
+#[test]
+#[ignore = "stands for the program in another test"]
+fn stand_in_that_aborts() {
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(1));
+        std::process::abort();
+    });
+    run();
+}
+
+fn run() {
+    let options = warmstart::dashboard::Options {
+        experiments: "experiments".into(),
+        checkpoints: "checkpoints".into(),
+        ascii: false,
+        settings: warmstart::config::Loaded::default(),
+        mouse: true,
+        theme: None,
+    };
+    warmstart::dashboard::run(options).unwrap();
+}
