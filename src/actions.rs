@@ -125,12 +125,12 @@ fn taken(id: &RunId, what: &str) -> anyhow::Error {
 
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
     let help = match &error {
-        change::Error::Held => "a run has one worker at a time; stop it first",
-        change::Error::Fixed(_) => "train the experiment anew for anything else",
+        change::Error::Held => "a run has one worker at a time; stop it first".to_owned(),
+        change::Error::Fixed(_) => "train the experiment anew for anything else".to_owned(),
         change::Error::Io(_) | change::Error::Checkpoint(_) => {
             return anyhow::Error::new(error).context(format!("run {id}"));
         }
-        _ => "`warmstart show` says how far it is",
+        _ => format!("`warmstart show {id}` says how far it is"),
     };
     Failure::new(Kind::Input, format!("run {id} is not changed: {error}")).help(help).into()
 }

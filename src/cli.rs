@@ -67,10 +67,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the experiments and how their newest runs stand
-    List,
-    /// List the backbones with their parameters, their published weights and the size those are made for
-    Models,
+    List(list::Arguments),
+    Models(models::Arguments),
     Check(check::Arguments),
     Params(params::Arguments),
     Train(train::Arguments),
@@ -130,8 +128,8 @@ fn notify() -> Option<String> {
 fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> anyhow::Result<Exit> {
     match verb {
         None => home::open(context, drawing),
-        Some(Verb::List) => list::list(context),
-        Some(Verb::Models) => models::models(context),
+        Some(Verb::List(arguments)) => list::list(context, &arguments),
+        Some(Verb::Models(arguments)) => models::models(context, &arguments),
         Some(Verb::Check(arguments)) => check::check(context, &arguments),
         Some(Verb::Params(arguments)) => params::params(context, &arguments),
         Some(Verb::Train(arguments)) => train::train(context, &arguments),

@@ -36,7 +36,8 @@ pub use warmstart_schema::metric::Metric;
 pub fn render(table: &Table, format: Format, width: Option<usize>) -> String {
     match format {
         Format::Table => text::render(table, width),
-        Format::Csv => csv::render(table),
+        Format::Csv => csv::render(table, b','),
+        Format::Tsv => csv::render(table, b'\t'),
         Format::Md => markdown::render(table),
         Format::Latex => latex::render(table),
         Format::Json => json::render(table),

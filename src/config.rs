@@ -1,5 +1,5 @@
-//! What people choose once for every dashboard: `config.yaml` in the XDG place. Strict as experiments are: what is wrong is
-//! told with its place, and the defaults are used.
+//! What people choose once for every dashboard: `config.yaml` in the XDG place. A setting that is wrong is named with its place
+//! and left out; every other one holds.
 
 mod keys;
 mod place;
@@ -18,6 +18,7 @@ pub use self::keys::Keys;
 pub use self::place::{config_file, state_file};
 use crate::dashboard::columns::{self, ColumnId};
 use crate::dashboard::keys::Keymap;
+use crate::edit;
 
 /// The dashboard's settings, every one with a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,7 +136,7 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// Whether the file is there.
     pub is_there: bool,
-    /// What is wrong with it; then the defaults are used.
+    /// What is wrong with it; those settings are left out.
     pub problems: Vec<Problem>,
 }
 
@@ -153,38 +154,73 @@ pub fn read(path: PathBuf) -> Loaded {
     if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Loaded { path: Some(path), ..Loaded::default() };
     }
-    let understood = read_text(&path).and_then(|text| parse(&text, &label));
-    let (config, problems) = match understood {
-        Ok(config) => (config, Vec::new()),
+    let (config, problems) = match read_text(&path) {
+        Ok(text) => parse(&text, &label),
         Err(problems) => (Config::default(), problems),
     };
     Loaded { config, path: Some(path), is_there: true, problems }
 }
 
-/// Understands a file's text; `file` is what problems call it.
-pub fn parse(source: &str, file: &str) -> Result<Config, Vec<Problem>> {
-    let is_empty = source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if is_empty {
-        return Ok(Config::default());
-    }
-    let config: Config = read_strict(source, file)?;
+/// Understands a file's text; `file` is what problems call it. What is wrong is left out, and everything else holds.
+pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     let mut problems = Vec::new();
+    let mut rest = source.to_owned();
+    let mut config = loop {
+        let text = rest.trim_start_matches('\u{feff}');
+        let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        if is_empty {
+            break Config::default();
+        }
+        match read_strict(&rest, file) {
+            Ok(config) => break config,
+            Err(found) => {
+                let field = found.first().map_or(String::new(), |problem| problem.field.clone());
+                problems.extend(found);
+                match without(&rest, &field) {
+                    Some(shorter) => rest = shorter,
+                    None => return (Config::default(), problems),
+                }
+            }
+        }
+    };
     let mut say = |keys: &[&str], message: String, help: Option<String>| {
         problems.push(Problem::at_keys(source, file, keys, message, help));
     };
-    let named = config.columns.iter().flatten().map(|name| ("columns", name.as_str()));
-    let sorted = config.sort.iter().map(|name| ("sort", name.strip_prefix('-').unwrap_or(name)));
-    for (field, name) in named.chain(sorted) {
-        if !columns::names().any(|known| known == name) {
+    let mut is_known = |field: &str, name: &str| {
+        let is_known = ColumnId::named(name).is_some();
+        if !is_known {
             let known: Vec<&str> = columns::names().collect();
-            let close = text::closest(name, known.iter().copied()).map(|close| format!("did you mean `{close}`?"));
-            say(&[field], format!("expected one of {}, found `{name}`", known.join(", ")), close);
+            let help = match text::closest(name, known.iter().copied()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => format!("columns are {}", known.join(", ")),
+            };
+            say(&[field], format!("no column is called `{name}`"), Some(help));
+        }
+        is_known
+    };
+    if let Some(columns) = &mut config.columns {
+        columns.retain(|name| is_known("columns", name));
+    }
+    config.columns = config.columns.filter(|columns| !columns.is_empty());
+    config.sort = config.sort.filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
+    loop {
+        let mistakes = Keymap::rebound(&config.keys).err().unwrap_or_default();
+        let before = config.keys.len();
+        for mistake in mistakes {
+            config.keys.remove(&mistake.action);
+            say(&["keys", &mistake.action], mistake.message, mistake.help);
+        }
+        if config.keys.len() == before {
+            return (config, problems);
         }
     }
-    for mistake in Keymap::rebound(&config.keys).err().into_iter().flatten() {
-        say(&["keys", &mistake.action], mistake.message, mistake.help);
-    }
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// The text without a setting that is wrong; nothing where there is none to take out.
+fn without(source: &str, field: &str) -> Option<String> {
+    let (section, entry) = field.split_once('.').unwrap_or((field, ""));
+    let inner = edit::blanked(source, &[section, entry]).filter(|_| !entry.is_empty());
+    inner.or_else(|| edit::blanked(source, &[section]))
 }
 
 /// The JSON Schema of the file, for editors.

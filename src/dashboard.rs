@@ -48,6 +48,7 @@ use self::message::{Command, Message};
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
 use crate::login::Login;
+use crate::pasted::FolderOptions;
 
 pub use self::chart::png::from_svg as png;
 pub use self::model::{Along, Detail, Drawn, Quantity};
@@ -63,6 +64,8 @@ pub struct Options {
     pub experiments: PathBuf,
     /// The folder of runs.
     pub checkpoints: PathBuf,
+    /// What a command needs that is shown to be pasted.
+    pub folders: FolderOptions,
     /// Draw with ASCII alone.
     pub ascii: bool,
     /// The user's settings, or what is wrong with them.
@@ -95,6 +98,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     crossterm::style::force_color_output(look.has_colour());
     let settings = Settings {
         look,
+        pasted: options.folders,
         config: options.settings,
         zone: TimeZone::system(),
         hazard: Login::find().hazard(),

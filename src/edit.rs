@@ -5,7 +5,7 @@ mod tree;
 
 use serde_yaml::{Mapping, Value};
 
-pub use self::outline::{Field, fields};
+pub use self::outline::{Field, fields, setting, settings};
 use self::tree::{Entry, Map, Node, Tree};
 
 /// Puts a value in the place of a field's, or adds the field where it is absent. What is typed is taken as YAML; a `text`
@@ -42,6 +42,29 @@ pub fn remove(source: &str, path: &str) -> Result<String, String> {
     let edited = format!("{mark}{}{}", &body[..range.start], &body[range.end..]);
     verify(source, &edited, &keys, None)?;
     Ok(edited)
+}
+
+/// The text with spaces in the place of an entry, so that everything else stays where it is; of two entries of one name the
+/// later one. Nothing where there is no such entry.
+pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
+    let (mark, body) = without_mark(source);
+    let tree = Tree::of(body).ok()?;
+    let (last, above) = keys.split_last()?;
+    let mut map = tree.root();
+    for key in above {
+        let Node::Map(inner) = &map.entry(key)?.value else { return None };
+        map = inner;
+    }
+    let index = map.entries.iter().rposition(|entry| entry.key == *last)?;
+    let range = if map.is_flow {
+        flow_range(map, index)
+    } else {
+        let entry = &map.entries[index];
+        entry.key_at.start..line_end(body, entry.end())
+    };
+    let blank = |c: char| if c == '\n' || c == '\r' { c } else { ' ' };
+    let blanks: String = body[range.clone()].chars().map(blank).collect();
+    Some(format!("{mark}{}{blanks}{}", &body[..range.start], &body[range.end..]))
 }
 
 /// Some editors begin a file with a mark that is no part of its text.

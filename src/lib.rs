@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod cli;
+mod columns;
 pub mod compare;
 pub mod config;
 pub mod dashboard;
@@ -12,6 +13,7 @@ pub mod login;
 pub mod look;
 mod monitor;
 pub mod params;
+pub mod pasted;
 pub mod predict;
 pub mod query;
 mod run_json;

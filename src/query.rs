@@ -1,7 +1,8 @@
 //! The filter language: `status:running backbone:resnet* val_acc>0.6 -tag:old "two words"`. Terms stand side by side and
 //! must all hold; `-` before a term turns it round; a comma between values means either.
 //!
-//! A word alone is searched for in everything a row is called. `name:` and `note:` contain their value, other texts equal it,
+//! A word alone is searched for in everything a row is called; `#good` is the tag `good`. Every setting of an experiment is a
+//! field too, by its path or by the end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it,
 //! `*` and `?` stand for any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
 
 mod field;
@@ -35,6 +36,10 @@ enum Test {
     /// One of the field's texts fits one of the patterns.
     Text(Text, Vec<Pattern>),
     Number(Number, Comparison, f64),
+    /// A setting of the experiment, by its path, fits one of the patterns.
+    Setting(&'static str, Vec<Pattern>),
+    /// A setting that is a number.
+    Figure(&'static str, Comparison, f64),
     /// The time of creation in UTC, compared as far as the value goes: a day, or a part of one.
     Created(Comparison, String),
 }
@@ -135,6 +140,16 @@ impl Test {
             }),
             Self::Number(field, comparison, wanted) => {
                 field.of(subject).is_some_and(|value| comparison.holds(&value, wanted))
+            }
+            Self::Setting(path, patterns) => subject.setting(path).is_some_and(|value| {
+                // `0.10` is what a file may write for 0.1.
+                let number = value.parse::<f64>().ok();
+                let same = |pattern: &Pattern| pattern.literal().and_then(|text| text.parse().ok()) == number;
+                patterns.iter().any(|pattern| pattern.is(&value) || number.is_some() && same(pattern))
+            }),
+            Self::Figure(path, comparison, wanted) => {
+                let value = subject.setting(path).and_then(|value| value.parse::<f64>().ok());
+                value.is_some_and(|value| comparison.holds(&value, wanted))
             }
             Self::Created(comparison, wanted) => subject.created().is_some_and(|created| {
                 let part = created.get(..wanted.len()).unwrap_or(&created);

@@ -73,7 +73,8 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
 /// Moves a run to the trash, unless a worker has it or it waits for one.
 pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     let run = RunDir::of(root, id);
-    let refuse = |what: String| Failure::new(Kind::Input, what).help("stop it first; `warmstart stop` does");
+    let refuse =
+        |what: String| Failure::new(Kind::Input, what).help(format!("stop it first; `warmstart stop {id}` does"));
     let Content { waiting, active, .. } = Queue::new(root).content()?;
     if waiting.iter().any(|entry| entry.run == *id)
         || active.iter().any(|active| active.entry.run == *id && active.worker.is_alive())

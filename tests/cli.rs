@@ -11,6 +11,9 @@ mod book;
 #[path = "cli/compare.rs"]
 mod compare;
 #[cfg(test)]
+#[path = "cli/completions.rs"]
+mod completions;
+#[cfg(test)]
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]
@@ -43,3 +46,6 @@ mod texts;
 #[cfg(test)]
 #[path = "cli/training.rs"]
 mod training;
+#[cfg(test)]
+#[path = "cli/width.rs"]
+mod width;

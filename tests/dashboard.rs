@@ -433,6 +433,7 @@ fn stand_in_that_panics() {
         panic!("on purpose");
     });
     let options = warmstart::dashboard::Options {
+        folders: warmstart::pasted::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

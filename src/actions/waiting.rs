@@ -52,5 +52,5 @@ pub fn set_slots(root: &Path, slots: u32) -> anyhow::Result<Vec<(RunId, io::Erro
 
 fn not_waiting(run: &RunId) -> Failure {
     Failure::new(Kind::Input, format!("run {run} does not wait in the queue"))
-        .help("`warmstart queue` lists what does; `warmstart stop` stops a run that was started")
+        .help(format!("`warmstart queue` lists what does; `warmstart stop {run}` stops a run that was started"))
 }

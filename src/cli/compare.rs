@@ -1,6 +1,6 @@
 //! `warmstart compare`
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use warmstart_schema::text;
 
 use super::{Context, Exit, names, output, shown};
 use crate::compare::{At, Baseline, Column, Columns, Format, Options, Selection, Table, config_fields, render, table};
+use crate::edit;
 use crate::failure::{Failure, Kind};
 use crate::files;
 use crate::store::{Run, Runs, experiments};
@@ -72,11 +73,12 @@ pub struct Arguments {
 pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (table, format) = answer(context, arguments)?;
     if table.rows.is_empty() && format == Format::Table {
-        output::note(context, &format!("there is no such run in {} to compare", shown(&context.checkpoints)));
+        let (_, runs) = context.runs();
+        output::note(context, &names::no_run(context, &runs, &arguments.filter.query()?));
         return Ok(Exit::Done);
     }
     match &arguments.output {
-        None => output::answer(&render(&table, format, width()))?,
+        None => output::answer(&render(&table, format, output::width()))?,
         Some(path) => {
             write(path, render(&table, format, None).as_bytes(), arguments.overwrite)?;
             output::note(context, &format!("{} rows written to {}", table.rows.len(), shown(path)));
@@ -87,19 +89,27 @@ pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
 
 /// The table, and how it is to be written.
 pub fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
+    // A wrong name is refused before anything is read.
+    let format = format(context, arguments)?;
     let (_, runs) = context.runs();
     let options = options(arguments, &runs)?;
     // The files only give the order: runs can be compared where there are none.
     let files = experiments(&context.experiments).unwrap_or_default();
-    let by_name = arguments.output.as_deref().and_then(Format::of_file);
-    let default = if context.json { Format::Json } else { Format::Table };
-    Ok((table(&runs, &files, &options), arguments.format.or(by_name).unwrap_or(default)))
+    Ok((table(&runs, &files, &options), format))
 }
 
-/// Characters in a line of the terminal that the answer goes to, if it goes to one.
-fn width() -> Option<usize> {
-    let size = io::stdout().is_terminal().then(crossterm::terminal::size);
-    size?.ok().map(|(width, _)| width.into())
+/// The format that is asked for: by an option, by the name of the output file, or of the terminal.
+fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
+    let by_name = arguments.output.as_deref().map(|path| (path, Format::of_file(path)));
+    match (arguments.format, by_name) {
+        (Some(format), _) | (None, Some((_, Some(format)))) => Ok(format),
+        (None, _) if context.json => Ok(Format::Json),
+        (None, None) => Ok(Format::Table),
+        (None, Some((path, None))) => {
+            let what = format!("the name {} does not say a format", shown(path));
+            Err(Failure::new(Kind::Input, what).help(format!("name it {}, or add --format", Format::endings())))
+        }
+    }
 }
 
 /// What the arguments ask for, once names are runs and columns are known.
@@ -147,7 +157,7 @@ fn check_column(column: &Column, runs: &Runs) -> anyhow::Result<()> {
     known.extend(Column::own().iter().map(Column::key));
     known.sort_unstable();
     known.dedup();
-    if known.contains(name) {
+    if known.contains(name) || edit::settings().contains(name) {
         return Ok(());
     }
     let name = text::line(name, 80);

@@ -14,6 +14,8 @@ use warmstart_schema::{experiment, text};
 
 use super::context::default_experiments;
 use super::{Exit, output};
+use crate::compare::Column;
+use crate::edit;
 use crate::store::{Runs, Watcher, experiments};
 
 /// The variable by which a shell's script asks for completions.
@@ -57,6 +59,8 @@ fn with_values(argument: Arg) -> Arg {
     let id = argument.get_id().as_str().to_owned();
     match (id.as_str(), name.as_deref()) {
         ("dataset", _) => argument.add(ArgValueCompleter::new(of_list(datasets))),
+        ("sort" | "columns", _) => argument.add(ArgValueCompleter::new(columns)),
+        ("baseline", _) => argument.add(ArgValueCompleter::new(of_list(runs))),
         ("backbone", _) => argument.add(ArgValueCompleter::new(of_list(backbones))),
         (_, Some("RUN")) => argument.add(ArgValueCompleter::new(of_list(runs))),
         (_, Some("FIELD=VALUE")) => argument.add(ArgValueCompleter::new(of_list(fields))),
@@ -113,6 +117,15 @@ fn runs() -> Vec<CompletionCandidate> {
     let ids =
         runs.iter().rev().map(|run| candidate(run.id.as_str(), &format!("{}, {}", run.label(), run.status().as_str())));
     newest.chain(ids).enumerate().map(|(place, one)| one.display_order(Some(place))).collect()
+}
+
+/// The columns of the comparison; after a comma the next one.
+fn columns(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let text = typed.to_string_lossy();
+    let before = text.rfind(',').map_or("", |comma| &text[..=comma]);
+    let (own, fields) = (Column::own(), edit::settings());
+    let names = own.iter().map(Column::key).chain(fields.iter().cloned());
+    beginning_with(typed, names.map(|name| candidate(&format!("{before}{name}"), "")).collect())
 }
 
 fn backbones() -> Vec<CompletionCandidate> {

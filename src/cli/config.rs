@@ -58,7 +58,7 @@ fn show(context: &Context) -> anyhow::Result<Exit> {
         let state = match (loaded.is_there, loaded.problems.is_empty()) {
             (false, _) => "not there; `warmstart config init` writes it",
             (true, true) => "read",
-            (true, false) => "has mistakes; the defaults below are used",
+            (true, false) => "has mistakes, which are left out below",
         };
         let yaml = serde_yaml::to_string(&loaded.config).context("the settings cannot be written as YAML")?;
         output::answer(&format!("# {}: {state}\n{yaml}", shown(path)))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
+use crate::pasted::FolderOptions;
 use crate::store::{Runs, Watcher};
 
 #[derive(Debug, Clone, Args)]
@@ -49,6 +50,8 @@ pub enum Exit {
 pub struct Context {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
+    /// What a command needs that is shown to be pasted.
+    pub folders: FolderOptions,
     pub json: bool,
     pub quiet: bool,
     pub color: bool,
@@ -57,6 +60,7 @@ pub struct Context {
 impl Context {
     pub fn new(globals: Globals) -> Self {
         Self {
+            folders: FolderOptions::new(globals.experiments.as_deref(), globals.checkpoints.as_deref()),
             experiments: globals.experiments.unwrap_or_else(default_experiments),
             checkpoints: globals.checkpoints.unwrap_or_else(|| PathBuf::from("checkpoints")),
             json: globals.json,

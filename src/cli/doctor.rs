@@ -14,6 +14,9 @@ use super::{Context, Exit, output, shown};
 use crate::actions;
 use crate::store::experiments;
 
+/// Characters before what was found.
+const INDENT: usize = 22;
+
 /// One thing that was looked at.
 #[derive(Serialize)]
 struct Finding {
@@ -48,10 +51,13 @@ pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
         let report = worker.as_ref().ok();
         output::answer_json(&serde_json::json!({ "findings": findings, "worker": report }))?;
     } else {
+        let room = output::width().unwrap_or(100).saturating_sub(INDENT).max(20);
         let line = |finding: &Finding| {
             let mark = if finding.ok { "ok     " } else { "missing" };
-            let help = finding.help.as_ref().map(|help| format!("\n{:22}help: {help}", "")).unwrap_or_default();
-            format!("{mark}  {:<11}  {}{help}\n", finding.what, finding.found)
+            let help = finding.help.as_ref().map(|help| format!("help: {help}"));
+            let parts = finding.found.split("; ").map(str::to_owned).chain(help);
+            let lines: Vec<String> = parts.flat_map(|part| text::wrap(&part, room)).collect();
+            format!("{mark}  {:<11}  {}\n", finding.what, lines.join(&format!("\n{:INDENT$}", "")))
         };
         output::answer(&findings.iter().map(line).collect::<Vec<_>>().concat())?;
     }
@@ -120,42 +126,50 @@ fn checkpoints(root: &Path) -> Finding {
 
 fn weights() -> Finding {
     let places = Places::from_env();
-    let path = |backbone: Backbone| places.find_weights(&Pretrained::of(backbone)).ok();
-    let all = Backbone::ALL.map(|backbone| (backbone.as_str(), path(backbone).map(|path| shown(&path))));
-    let folders = places.weights.iter().chain([&places.hub]);
-    whereabouts("weights", &all, folders, "fetched at launch, or by `warmstart prefetch --backbone NAME`", &places)
+    let all = Backbone::ALL.map(|backbone| (backbone.as_str(), places.find_weights(&Pretrained::of(backbone)).ok()));
+    let folders: Vec<PathBuf> = places.weights.iter().chain([&places.hub]).cloned().collect();
+    whereabouts("weights", &all, &folders, "fetched at launch, or by `warmstart prefetch --backbone NAME`", &places)
 }
 
 fn datasets() -> Finding {
     let places = Places::from_env();
     let path = |name: DatasetName| {
         if name.archive().is_none() {
-            return Some("built in".to_owned());
+            return Some(PathBuf::from("built in"));
         }
-        let found = places.find_dataset(name, None).ok().or_else(|| places.find_archive(name, None));
-        found.map(|path| shown(&path))
+        places.find_dataset(name, None).ok().or_else(|| places.find_archive(name, None))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
     let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";
-    whereabouts("datasets", &all, places.datasets.iter(), help, &places)
+    whereabouts("datasets", &all, &places.datasets, help, &places)
 }
 
-/// What of all that runs may need is where, and where the rest was looked for.
-fn whereabouts<'a>(
+/// How much of all that runs may need is here, what lies in which folder, and where the rest was looked for.
+fn whereabouts(
     what: &'static str,
-    all: &[(&str, Option<String>)],
-    folders: impl Iterator<Item = &'a PathBuf>,
+    all: &[(&str, Option<PathBuf>)],
+    folders: &[PathBuf],
     help: &str,
     places: &Places,
 ) -> Finding {
-    let here = all.iter().filter_map(|(name, path)| Some(format!("{name}: {}", path.as_ref()?)));
+    let mut here: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, path) in all.iter().filter_map(|(name, path)| Some((*name, path.as_ref()?))) {
+        let folder = folders.iter().find(|folder| path.starts_with(folder)).map(PathBuf::as_path);
+        let folder = shown(folder.or_else(|| path.parent().filter(|path| *path != Path::new(""))).unwrap_or(path));
+        match here.iter_mut().find(|(other, _)| *other == folder) {
+            Some((_, names)) => names.push(name),
+            None => here.push((folder, vec![name])),
+        }
+    }
     let lacking: Vec<&str> = all.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
-    let mut parts: Vec<String> = here.collect();
+    let mut parts = vec![format!("{} of {} here", all.len() - lacking.len(), all.len())];
+    parts.extend(here.into_iter().map(|(folder, names)| format!("{folder}: {}", names.join(", "))));
     if lacking.is_empty() {
         return Finding::good(what, parts.join("; "));
     }
-    let looked = folders.map(|folder| shown(folder)).collect::<Vec<_>>().join(", ");
-    parts.push(format!("not here: {}; looked in {looked}", lacking.join(", ")));
+    let looked = folders.iter().map(|folder| shown(folder)).collect::<Vec<_>>().join(", ");
+    parts.push(format!("not here: {}", lacking.join(", ")));
+    parts.push(format!("looked in {looked}"));
     let help = if places.offline { "HF_HUB_OFFLINE is set: nothing is fetched; put them there" } else { help };
     // Not having what comes by itself is no fault.
     Finding { ok: !places.offline, help: Some(help.to_owned()), ..Finding::good(what, parts.join("; ")) }

@@ -167,7 +167,7 @@ impl Following<'_> {
         let format = if self.context.json { Format::Json } else { Format::Table };
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
         let options = Options { selection: Selection::Runs(ids), ..Options::default() };
-        output::answer(&render(&table(&self.runs, &[], &options), format, None))?;
+        output::answer(&render(&table(&self.runs, &[], &options), format, output::width()))?;
         let is_done = |run: &Run| run.status() == Status::Finished;
         let never_started =
             |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();

@@ -34,13 +34,14 @@ There is no terminal here that could show the dashboard. From a script:
 pub fn open(context: &Context, Drawing { ascii, no_mouse, no_bell, theme }: Drawing) -> anyhow::Result<Exit> {
     if !context.json && dashboard::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
+        let folders = context.folders.clone();
         let mut settings = config::load();
         settings.config.bell &= !no_bell;
-        let drawn = dashboard::Options { experiments, checkpoints, ascii, mouse: !no_mouse, theme, settings };
+        let drawn = dashboard::Options { experiments, checkpoints, folders, ascii, mouse: !no_mouse, theme, settings };
         dashboard::run(drawn)?;
         return Ok(Exit::Done);
     }
-    let exit = list::list(context)?;
+    let exit = list::list(context, &list::Arguments::default())?;
     if !context.json {
         output::note(context, GO_ON);
     }

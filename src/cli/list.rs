@@ -1,10 +1,19 @@
 //! `warmstart list`
 
+use clap::Args;
 use serde::Serialize;
 use warmstart_schema::experiment::Experiment;
 
 use super::{Context, Exit, output, shown};
+use crate::columns::Column;
 use crate::store::{ExperimentFile, Run, experiments};
+
+/// List the experiments and how their newest runs stand
+#[derive(Debug, Default, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    columns: output::ColumnsArgument,
+}
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -63,7 +72,7 @@ impl<'a> From<&'a Run> for Newest<'a> {
     }
 }
 
-pub fn list(context: &Context) -> anyhow::Result<Exit> {
+pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = experiments(&context.experiments)?;
     let (_, runs) = context.runs();
     let listed: Vec<Listed> = files.iter().map(|file| describe(file, runs.latest_of(&file.stem))).collect();
@@ -72,15 +81,35 @@ pub fn list(context: &Context) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if listed.is_empty() {
-        output::note(context, &format!("there is no experiment file in {}", shown(&context.experiments)));
+        let mut text = format!("there is no experiment file in {}", shown(&context.experiments));
+        if !runs.is_empty() {
+            text +=
+                &format!("; {} has {}: `warmstart runs` lists them", shown(&context.checkpoints), counted(runs.len()));
+        }
+        output::note(context, &text);
         return Ok(Exit::Done);
     }
-    let header = ["experiment", "name", "group", "backbone", "px", "state", "val acc", "test acc", "time"];
-    output::answer(&output::columns(header, listed.iter().map(row).collect(), 6))?;
+    let columns = [
+        Column::names("experiment"),
+        Column::words("name", 6),
+        Column::words("group", 8),
+        Column::words("backbone", 5),
+        Column::figures("px", 7),
+        Column::words("state", 1),
+        Column::figures("val acc", 2),
+        Column::figures("test acc", 3),
+        Column::figures("time", 4),
+    ];
+    output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
     for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {
         output::warn(context, &format!("{} is not valid; `warmstart check {0}` says why", broken.file));
     }
     Ok(Exit::Done)
+}
+
+/// `1 run`, `2 runs`
+pub fn counted(runs: usize) -> String {
+    format!("{runs} {}", if runs == 1 { "run" } else { "runs" })
 }
 
 fn describe<'a>(file: &'a ExperimentFile, newest: Option<&'a Run>) -> Listed<'a> {

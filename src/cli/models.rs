@@ -1,11 +1,20 @@
 //! `warmstart models`
 
+use clap::Args;
 use serde::Serialize;
 use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 
 use super::{Context, Exit, output};
+use crate::columns::Column;
 use crate::compare::thousands;
+
+/// List the backbones with their parameters, their published weights and the size those are made for
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    columns: output::ColumnsArgument,
+}
 
 #[derive(Serialize)]
 struct Model {
@@ -45,13 +54,21 @@ impl Model {
     }
 }
 
-pub fn models(context: &Context) -> anyhow::Result<Exit> {
+pub fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let models: Vec<Model> = Backbone::ALL.into_iter().map(Model::of).collect();
     if context.json {
         output::answer_json(&models)?;
     } else {
-        let header = ["backbone", "pretrained weights", "params", "statistics", "features", "blocks", "px"];
-        output::answer(&output::columns(header, models.iter().map(row).collect(), 2))?;
+        let columns = [
+            Column::names("backbone"),
+            Column::words("pretrained weights", 3),
+            Column::figures("params", 1),
+            Column::figures("statistics", 6),
+            Column::figures("features", 4),
+            Column::figures("blocks", 5),
+            Column::figures("px", 2),
+        ];
+        output::answer(&output::chosen(&columns, models.iter().map(row).collect(), &arguments.columns)?)?;
     }
     Ok(Exit::Done)
 }

@@ -26,6 +26,24 @@ impl FilterArgument {
     }
 }
 
+/// Why no run is listed: there is none, all are put away, or the filter lets none through.
+pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
+    let folder = shown(&context.checkpoints);
+    let away = runs.iter().filter(|run| run.annotation.archived).count();
+    let hidden = |text: String| format!("{text}; `warmstart runs --filter is:archived` lists what is put away");
+    match (runs.is_empty(), query.is_empty()) {
+        (true, _) if !context.checkpoints.exists() => {
+            format!("there is no run, and no folder {folder} yet; `warmstart train EXPERIMENT` makes one")
+        }
+        (true, _) => format!("there is no run in {folder}; `warmstart train EXPERIMENT` makes one"),
+        (false, true) => hidden(format!("all runs in {folder} are put away ({away})")),
+        (false, false) if away > 0 && !query.asks_for_archived() => {
+            hidden(format!("no run in {folder} fits the filter, {away} put away aside"))
+        }
+        (false, false) => format!("no run in {folder} fits the filter"),
+    }
+}
+
 /// An experiment by file, by file stem, or by the stem's unique beginning.
 pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow::Result<ExperimentFile> {
     let path = PathBuf::from(name);

@@ -4,12 +4,15 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context as _;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use clap::Args;
 use serde::Serialize;
+use warmstart_schema::event::Attempt;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::queue::Queue;
+use warmstart_schema::text;
 
 use super::{Color, Context, Exit};
+use crate::columns::{self, Column};
 use crate::failure::{Failure, Kind};
 use crate::login::Login;
 
@@ -55,7 +58,7 @@ pub fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn note(context: &Context, text: &str) {
     if !context.quiet {
         // There is no place left to say that stderr is gone.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", context.folders.in_commands(text));
     }
 }
 
@@ -117,7 +120,7 @@ pub fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
 
 fn complain(context: &Context, label: &str, color: &str, text: &str) {
     let label = if context.color { format!("\u{1b}[1;{color}m{label}:\u{1b}[0m") } else { format!("{label}:") };
-    let _ = writeln!(io::stderr().lock(), "{label} {text}");
+    let _ = writeln!(io::stderr().lock(), "{label} {}", context.folders.in_commands(text));
 }
 
 /// Whether progress and errors may be coloured.
@@ -134,16 +137,84 @@ pub fn is_interactive() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Rows in aligned columns; those from `numbers` on stand to the right.
-pub fn columns<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, numbers: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header).add_rows(rows);
-    for column in table.column_iter_mut().skip(numbers) {
-        column.set_cell_alignment(CellAlignment::Right);
+/// Characters in a line of the terminal that answers go to, if they go to one.
+pub fn width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(crossterm::terminal::size);
+    size?.ok().map(|(width, _)| width.into()).filter(|width| *width > 0)
+}
+
+/// Rows in aligned columns. On a terminal they are as wide as it is: columns go by their order, and a line says which.
+pub fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]>) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    written(columns, &rows, "widen the terminal")
+}
+
+/// Likewise of the columns that were asked for, or of all.
+pub fn chosen<const N: usize>(
+    columns: &[Column; N],
+    rows: Vec<[String; N]>,
+    asked: &ColumnsArgument,
+) -> anyhow::Result<String> {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    if asked.columns.is_empty() {
+        return Ok(written(columns, &rows, "widen the terminal, or choose with --columns"));
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
+    let places = asked.columns.iter().map(|name| place(columns, name)).collect::<Result<Vec<usize>, Failure>>()?;
+    let columns: Vec<Column> = places.iter().map(|place| columns[*place].clone()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| places.iter().map(|place| row[*place].clone()).collect()).collect();
+    Ok(written(&columns, &rows, "widen the terminal"))
+}
+
+fn written(columns: &[Column], rows: &[Vec<String>], remedy: &str) -> String {
+    let fitted = columns::fitted(columns, rows, width());
+    let note = columns::note(&fitted.hidden, remedy, width().map(|width| width - 1));
+    let lines = fitted.lines.into_iter().chain(note.into_iter().map(|line| format!(" {line}")));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Which columns to print.
+#[derive(Debug, Default, Args)]
+pub struct ColumnsArgument {
+    /// These columns, in this order; without it all that the terminal has room for
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    columns: Vec<String>,
+}
+
+/// The column of this name, `val acc` or `val_acc`.
+fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
+    let key = |name: &str| name.trim().replace([' ', '-'], "_").to_lowercase();
+    let keys: Vec<String> = columns.iter().map(|column| key(&column.title)).collect();
+    keys.iter().position(|known| *known == key(name)).ok_or_else(|| {
+        let name = text::line(name, 80);
+        let near = text::closest(&key(&name), keys.iter().map(String::as_str));
+        let help =
+            near.map_or_else(|| format!("known are {}", keys.join(", ")), |near| format!("did you mean `{near}`?"));
+        Failure::new(Kind::Input, format!("no column is called `{name}`")).help(help)
+    })
+}
+
+/// A name and its value, which goes on below itself where the terminal is narrow.
+pub fn field(name: &str, value: &str) -> String {
+    const NAME: usize = 12;
+    // Narrower than this nothing is read anyway.
+    let room = width().map_or(usize::MAX, |width| width.saturating_sub(NAME + 1).max(20));
+    let lines = value.lines().flat_map(|line| text::wrap(line, room));
+    let lines = lines.collect::<Vec<_>>().join(&format!("\n{:NAME$} ", ""));
+    format!("{name:<NAME$} {lines}")
+}
+
+/// What a run trains on, in a few words; `warmstart doctor` says why it is that one.
+pub fn device(attempt: &Attempt) -> String {
+    let Attempt { device, device_name, threads, .. } = attempt;
+    let name = text::line(device_name, 40);
+    if device == "cpu" {
+        format!("cpu, {threads} {}", if *threads == 1 { "thread" } else { "threads" })
+    } else if name.is_empty() {
+        text::line(device, 40)
+    } else {
+        format!("{} ({name})", text::line(device, 40))
+    }
 }
 
 /// A figure at the study's precision, or a dash.

@@ -7,9 +7,11 @@ use serde::Serialize;
 use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::pictures::{PictureFolder, Unusable};
+use warmstart_schema::text;
 
-use super::output::{Problems, columns};
+use super::output::Problems;
 use super::{Context, Exit, names, output};
+use crate::columns::Column;
 use crate::compare::thousands;
 use crate::failure::{Failure, Kind};
 use crate::params::counts_with;
@@ -55,8 +57,12 @@ pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
         })?;
     } else {
         let rows = blocks.chain([("total", &counts.total)]).map(|(name, counts)| row(name, counts)).collect();
-        let table = columns(["block", "total", "trainable", "frozen", "statistics", "non-trainable"], rows, 1);
-        output::answer(&format!("{}\n\n{table}\n{}", headline(&experiment, classes), summary(&counts.total)))?;
+        let figures = [("total", 1), ("trainable", 2), ("frozen", 4), ("statistics", 5), ("non-trainable", 3)];
+        let [total, trainable, frozen, statistics, rest] = figures.map(|(title, order)| Column::figures(title, order));
+        let columns = [Column::names("block"), total, trainable, frozen, statistics, rest];
+        let table = output::table(&columns, rows);
+        let headline = text::wrap(&headline(&experiment, classes), output::width().unwrap_or(usize::MAX)).join("\n");
+        output::answer(&format!("{headline}\n\n{table}\n{}", summary(&counts.total)))?;
     }
     Ok(Exit::Done)
 }

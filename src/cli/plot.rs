@@ -32,6 +32,9 @@ pub struct Arguments {
     /// How much of what happened within epochs
     #[arg(long, value_name = "HOW", default_value = "epochs")]
     detail: DetailArgument,
+    /// Every run from the beginning, also one that continues another of them; else it is drawn behind that one
+    #[arg(long)]
+    apart: bool,
     /// Logarithmic height
     #[arg(long)]
     log_y: bool,
@@ -83,7 +86,7 @@ pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let output = arguments.output.as_deref().map(|path| Ok::<_, anyhow::Error>((path, format(path)?))).transpose()?;
     let (_, runs) = context.runs();
     let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<anyhow::Result<Vec<&Run>>>()?;
-    let drawn: Vec<Drawn> = chosen.into_iter().map(Drawn::whole).collect();
+    let drawn = Drawn::continued(&chosen, arguments.along.into(), arguments.apart);
     let plot = Plot {
         quantities: arguments.figures.iter().map(|figures| figures.quantity()).collect(),
         along: arguments.along.into(),

@@ -93,7 +93,7 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(if status.success() && outcomes.iter().all(is_good) {
         Exit::Done
     } else if status.code() == Some(130) {
-        output::note(context, "stopped; `warmstart prefetch` goes on from here");
+        output::note(context, "stopped; the same command goes on from here");
         Exit::Interrupted
     } else if status.code() == Some(1) {
         Exit::RunFailed

@@ -202,10 +202,10 @@ fn say_line(run: &Run, event: &Event) {
 }
 
 fn started(attempt: &Attempt) -> String {
-    let Attempt { device, device_name, device_reason, .. } = attempt;
+    let device = output::device(attempt);
     let text = match attempt.resumed_from {
-        Some(step) => format!("resumed after step {step} on {device} ({device_name}; {device_reason})"),
-        None => format!("started on {device} ({device_name}; {device_reason})"),
+        Some(step) => format!("resumed after step {step} on {device}"),
+        None => format!("started on {device}"),
     };
     let exact = attempt.not_exact.iter().map(|why| format!("; not exact: {why}")).collect::<Vec<_>>().concat();
     warmstart_schema::text::line(&(text + &exact), 400)

@@ -9,6 +9,7 @@ use warmstart_schema::run::RunId;
 
 use super::{Context, Exit, names, output};
 use crate::actions::waiting;
+use crate::columns::Column;
 use crate::store::{Run, Runs};
 
 /// List the runs that wait, in their order, or change the order
@@ -94,7 +95,7 @@ pub fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     if context.json {
         output::answer_json(&said.0)?;
     } else {
-        output::answer(&(said.1 + "\n"))?;
+        output::answer(&(context.folders.in_commands(&said.1) + "\n"))?;
     }
     Ok(Exit::Done)
 }
@@ -144,7 +145,14 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     if rows.is_empty() {
         output::note(context, "nothing runs and nothing waits");
     } else {
-        output::answer(&output::columns(["place", "run", "experiment", "slot", "state"], rows, 5))?;
+        let columns = [
+            Column::words("place", 1),
+            Column::names("run"),
+            Column::words("experiment", 3),
+            Column::words("slot", 4),
+            Column::words("state", 2),
+        ];
+        output::answer(&output::table(&columns, rows))?;
     }
     if let Some(reason) = &queue.paused {
         output::note(context, &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"));

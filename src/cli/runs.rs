@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_schema::event::now;
 
-use super::{Context, Exit, names, output, shown};
+use super::{Context, Exit, names, output};
+use crate::columns::Column;
 use crate::query::Subject;
 use crate::store::Run;
 
@@ -13,6 +14,8 @@ use crate::store::Run;
 pub struct Arguments {
     #[command(flatten)]
     filter: names::FilterArgument,
+    #[command(flatten)]
+    columns: output::ColumnsArgument,
 }
 
 #[derive(Serialize)]
@@ -54,15 +57,20 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let listed: Vec<Listed> = newest_first.into_iter().map(describe).collect();
     if context.json {
         output::answer_json(&listed)?;
-    } else if listed.is_empty() && !runs.is_empty() {
-        output::note(context, &format!("no run in {} fits the filter", shown(&context.checkpoints)));
     } else if listed.is_empty() {
-        let text =
-            format!("there is no run in {}; `warmstart train EXPERIMENT` makes one", shown(&context.checkpoints));
-        output::note(context, &text);
+        output::note(context, &names::no_run(context, &runs, &query));
     } else {
-        let header = ["run", "experiment", "state", "device", "epoch", "val acc", "test acc", "time"];
-        output::answer(&output::columns(header, listed.iter().map(row).collect(), 4))?;
+        let columns = [
+            Column::names("run"),
+            Column::words("experiment", 1),
+            Column::words("state", 2),
+            Column::words("device", 7),
+            Column::figures("epoch", 6),
+            Column::figures("val acc", 3),
+            Column::figures("test acc", 4),
+            Column::figures("time", 5),
+        ];
+        output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
     }
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, now};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, names, output};
+use crate::columns::Column;
 use crate::compare::thousands;
 use crate::params;
 use crate::run_json::{self, LOG_LINES};
@@ -25,7 +26,7 @@ pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         output::answer_json(&run_json::with_log(run, &log))?;
         return Ok(Exit::Done);
     }
-    let mut text: Vec<String> = facts(run).into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect();
+    let mut text: Vec<String> = facts(run).into_iter().map(|(name, value)| output::field(name, &value)).collect();
     if !run.state.epochs.is_empty() {
         text.push(String::new());
         text.push(epochs(&run.state.epochs).trim_end().to_owned());
@@ -52,11 +53,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     }
     if let Some(attempt) = &state.attempt {
         facts.push(("attempt", attempt.number.to_string()));
-        let device = format!(
-            "{} ({}; {}), {} threads",
-            attempt.device, attempt.device_name, attempt.device_reason, attempt.threads
-        );
-        facts.push(("device", warmstart_schema::text::line(&device, 300)));
+        facts.push(("device", output::device(attempt)));
         facts.push(("exact", exactness(&attempt.not_exact)));
     }
     if let Some(dataset) = &state.dataset {
@@ -106,7 +103,7 @@ fn status(run: &Run) -> String {
         (_, Status::Queued(place)) => format!("queued, place {place}"),
         (Some(Outcome::Finished { stopped_early: true }), Status::Finished) => "done, stopped early".to_owned(),
         _ => match run.trouble(now()) {
-            Some(Trouble { what, help }) => format!("{what}\n{:12} help: {help}", ""),
+            Some(Trouble { what, help }) => format!("{what}\nhelp: {help}"),
             None => status.as_str().to_owned(),
         },
     }
@@ -120,8 +117,18 @@ fn exactness(not_exact: &[String]) -> String {
 }
 
 fn epochs(epochs: &[Epoch]) -> String {
-    let header =
-        ["epoch", "step", "train loss", "train acc", "val loss", "val acc", "rate", "img/s", "trained (s)", "best"];
+    let columns = [
+        Column::figures("epoch", 0),
+        Column::figures("step", 8),
+        Column::figures("train loss", 3),
+        Column::figures("train acc", 4),
+        Column::figures("val loss", 2),
+        Column::figures("val acc", 1),
+        Column::figures("rate", 6),
+        Column::figures("img/s", 9),
+        Column::figures("trained (s)", 7),
+        Column::figures("best", 5),
+    ];
     let row = |epoch: &Epoch| {
         let four = |figure: f64| format!("{figure:.4}");
         [
@@ -137,5 +144,5 @@ fn epochs(epochs: &[Epoch]) -> String {
             if epoch.best { "*".to_owned() } else { String::new() },
         ]
     };
-    output::columns(header, epochs.iter().map(row).collect(), 0)
+    output::table(&columns, epochs.iter().map(row).collect())
 }

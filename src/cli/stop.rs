@@ -25,11 +25,11 @@ pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         output::answer_json(&json!({ "run": run.id, "result": result }))?;
     } else {
         let said = match stop {
-            Stop::Unqueued => "taken out of the queue",
-            Stop::Asked if arguments.now => "leaves now, without saving",
-            Stop::Asked => "asked to save and leave; `warmstart resume` takes it up again",
+            Stop::Unqueued => "taken out of the queue".to_owned(),
+            Stop::Asked if arguments.now => "leaves now, without saving".to_owned(),
+            Stop::Asked => format!("asked to save and leave; `warmstart resume {}` goes on", run.id),
         };
-        output::answer(&format!("{}: {said}\n", run.id))?;
+        output::answer(&context.folders.in_commands(&format!("{}: {said}\n", run.id)))?;
     }
     Ok(Exit::Done)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use warmstart_schema::run::RunId;
 
 use super::{Context, Exit, names, output};
+use crate::columns::Column;
 use crate::failure::{Failure, Kind};
 use crate::trash::{self, Trashed};
 
@@ -79,7 +80,7 @@ fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
     }
     for id in &ids {
         trash::delete(&context.checkpoints, id)?;
-        say(context, id, "deleted; `warmstart trash restore` brings it back")?;
+        say(context, id, &format!("deleted; `warmstart trash restore {id}` brings it back"))?;
     }
     Ok(())
 }
@@ -88,7 +89,7 @@ fn say(context: &Context, id: &RunId, what: &str) -> anyhow::Result<()> {
     if context.json {
         output::answer_json(&json!({ "run": id, "result": what.split(';').next() }))
     } else {
-        output::answer(&format!("{id}: {what}\n"))
+        output::answer(&context.folders.in_commands(&format!("{id}: {what}\n")))
     }
 }
 
@@ -107,5 +108,5 @@ fn list(context: &Context) -> anyhow::Result<()> {
         return Ok(());
     }
     let rows = all.iter().map(|trashed| [trashed.id.to_string(), deleted(trashed)]).collect();
-    output::answer(&output::columns(["run", "deleted"], rows, 2))
+    output::answer(&output::table(&[Column::names("run"), Column::words("deleted", 1)], rows))
 }

@@ -13,6 +13,7 @@ use warmstart_schema::state::{Outcome, Status};
 use super::output::Problems;
 use super::{Context, Exit, follow, names, output};
 use crate::actions;
+use crate::columns::Column;
 use crate::failure::{Failure, Kind};
 use crate::verify::{self, Outcomes, Workplace};
 
@@ -140,8 +141,15 @@ fn conclude(
                 .collect::<Vec<_>>()
         };
         let rows = [row("straight", straight), row("split", split)].map(|row| row.try_into().unwrap_or_default());
-        let header = ["", "steps", "weights", "optimizer", "figures", "test loss"];
-        let table = output::columns(header, rows.into(), 6);
+        let columns = [
+            Column::names(""),
+            Column::words("steps", 1),
+            Column::words("weights", 2),
+            Column::words("optimizer", 3),
+            Column::words("figures", 4),
+            Column::words("test loss", 5),
+        ];
+        let table = output::table(&columns, rows.into());
         let Outcomes { device, threads, libtorch, .. } = split;
         let verdict = if equal { "equal" } else { "DIFFERENT" };
         let [first, second] = stops;

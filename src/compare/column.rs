@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::Metric;
+use crate::edit;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,23 +59,25 @@ impl Column {
         }
     }
 
-    /// How soon it goes where there is too little room: the largest first, 0 never.
+    /// How soon it goes where there is too little room: the largest first, 0 never. Where runs have the same name, the run's id
+    /// stays too.
     pub fn rank(&self) -> u8 {
         match self {
-            Self::Experiment | Self::Metric(Metric::TestAcc) => 0,
-            Self::Metric(Metric::ValAcc) => 1,
-            Self::Delta(Metric::TestAcc) => 2,
-            Self::Config(_) => 3,
-            Self::Delta(_) => 4,
-            Self::Metric(Metric::ValLoss) => 5,
-            Self::Metric(Metric::TrainTime) => 6,
-            Self::State => 7,
-            Self::Metric(Metric::TrainAcc) => 8,
-            Self::Metric(Metric::TrainLoss) => 9,
-            Self::Trainable => 10,
-            Self::Run => 11,
-            Self::Total => 12,
-            Self::NonTrainable => 13,
+            Self::Experiment => 0,
+            Self::Metric(Metric::TestAcc) => 1,
+            Self::Metric(Metric::ValAcc) => 2,
+            Self::Delta(Metric::TestAcc) => 3,
+            Self::Config(_) => 4,
+            Self::Delta(_) => 5,
+            Self::Metric(Metric::ValLoss) => 6,
+            Self::Metric(Metric::TrainTime) => 7,
+            Self::State => 8,
+            Self::Metric(Metric::TrainAcc) => 9,
+            Self::Metric(Metric::TrainLoss) => 10,
+            Self::Trainable => 11,
+            Self::Run => 12,
+            Self::Total => 13,
+            Self::NonTrainable => 14,
         }
     }
 }
@@ -94,9 +97,19 @@ fn config_title(path: &str) -> String {
 impl FromStr for Column {
     type Err = std::convert::Infallible;
 
-    /// What is none of the table's own columns is a field of the experiments.
+    /// What is none of the table's own columns, as it, the list or the filter calls them, is a field of the experiments.
     fn from_str(key: &str) -> Result<Self, Self::Err> {
-        let known = Self::own().into_iter().find(|column| column.key() == key);
-        Ok(known.unwrap_or_else(|| Self::Config(key.to_owned())))
+        let name = key.trim().to_lowercase().replace([' ', '-'], "_");
+        let name = match name.as_str() {
+            "name" => "experiment",
+            "status" => "state",
+            "time" => "train_time",
+            "params" | "total" => "total_params",
+            "trainable" => "trainable_params",
+            "non_trainable" => "non_trainable_params",
+            name => name,
+        };
+        let known = Self::own().into_iter().find(|column| column.key() == name);
+        Ok(known.unwrap_or_else(|| Self::Config(edit::setting(key).unwrap_or(key).to_owned())))
     }
 }

@@ -1,10 +1,10 @@
-//! Comma-separated values under the same names as in JSON. Published lines have `published` as state, and say whence; `gain`
+//! Values separated by commas or tabs under the same names as in JSON. Published lines have `published` as state, and say whence; `gain`
 //! stands in lines of differences to the run that `source` names. Where seeds are put together each figure is followed by its standard deviation and by how many there are.
 
 use super::value::Spread;
 use super::{Cell, Column, Kind, Row, Table, Value};
 
-pub fn render(table: &Table) -> String {
+pub fn render(table: &Table, delimiter: u8) -> String {
     let table = &with_run_first(table);
     let has_groups = table.measured().any(|row| row.runs.len() > 1);
     let mut records = vec![header(table, has_groups)];
@@ -13,7 +13,7 @@ pub fn render(table: &Table) -> String {
         let width = records[0].len();
         records = (0..width).map(|column| records.iter().map(|record| record[column].clone()).collect()).collect();
     }
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     // Writing to memory cannot fail.
     for record in &records {
         let _ = writer.write_record(record);
@@ -86,6 +86,6 @@ fn spread(cell: &Cell) -> [String; 2] {
 /// A spreadsheet takes a text that begins like a formula for one and runs it.
 fn guarded(text: &str) -> String {
     let is_number = text.parse::<f64>().is_ok();
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number;
     if is_formula { format!("'{text}") } else { text.to_owned() }
 }

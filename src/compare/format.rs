@@ -1,13 +1,13 @@
 //! What a table can be written as.
 
-use std::str::FromStr;
-
 /// What a table can be written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Aligned columns for a terminal; columns that do not fit it are left out
     Table,
     Csv,
+    /// Tab-separated values
+    Tsv,
     /// Markdown
     Md,
     /// A `tabular` for the package booktabs
@@ -19,13 +19,14 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Self; 6] = [Self::Csv, Self::Md, Self::Latex, Self::Json, Self::Html, Self::Table];
+    pub const ALL: [Self; 7] = [Self::Csv, Self::Md, Self::Latex, Self::Json, Self::Html, Self::Table, Self::Tsv];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "text",
             Self::Csv => "CSV",
+            Self::Tsv => "TSV",
             Self::Md => "Markdown",
             Self::Latex => "LaTeX",
             Self::Json => "JSON",
@@ -38,6 +39,7 @@ impl Format {
         match self {
             Self::Table => "table",
             Self::Csv => "csv",
+            Self::Tsv => "tsv",
             Self::Md => "md",
             Self::Latex => "latex",
             Self::Json => "json",
@@ -47,23 +49,30 @@ impl Format {
 
     /// The ending of its files.
     pub fn extension(self) -> &'static str {
+        self.extensions()[0]
+    }
+
+    /// Every ending that means it, the usual one first.
+    fn extensions(self) -> &'static [&'static str] {
         match self {
-            Self::Table => "txt",
-            Self::Latex => "tex",
-            other => other.key(),
+            Self::Table => &["txt", "text"],
+            Self::Csv => &["csv"],
+            Self::Tsv => &["tsv", "tab"],
+            Self::Md => &["md", "markdown"],
+            Self::Latex => &["tex", "latex"],
+            Self::Json => &["json"],
+            Self::Html => &["html", "htm"],
         }
     }
 
     /// The format that a file's name asks for.
     pub fn of_file(path: &std::path::Path) -> Option<Self> {
-        path.extension()?.to_str()?.parse().ok()
+        let ending = path.extension()?.to_str()?.to_lowercase();
+        Self::ALL.into_iter().find(|format| format.extensions().contains(&ending.as_str()))
     }
-}
 
-impl FromStr for Format {
-    type Err = ();
-
-    fn from_str(ending: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|format| format.extension() == ending).ok_or(())
+    /// The endings of all formats: `*.csv, *.tsv, …`.
+    pub fn endings() -> String {
+        Self::ALL.map(|format| format!("*.{}", format.extension())).join(", ")
     }
 }

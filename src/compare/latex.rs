@@ -1,13 +1,24 @@
-//! A `tabular` for the package booktabs; the best of a column in bold.
+//! A `tabular` for the package booktabs; the best of a column in bold. Every name compiles with pdfLaTeX, XeLaTeX and
+//! LuaLaTeX, whatever the document's font encoding is: accents are commands, and a character that pdfLaTeX has no glyph for
+//! stands there as its code point.
+
+use std::fmt::Write as _;
+
+use unicode_normalization::UnicodeNormalization;
 
 use super::Table;
 use super::grid::{Grid, Tile, decorated};
 
+/// The name of the command that sets what pdfLaTeX cannot.
+const OTHER: &str = "\\warmstartchar";
+const OTHER_DEFINED: &str = "\
+% pdfLaTeX prints what its fonts lack as a code point, XeLaTeX and LuaLaTeX as it is where their font has it.
+\\providecommand{\\warmstartchar}[2]{\\ifdefined\\Umathcode#2\\else(U+#1)\\fi}";
+
 pub fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let alignment: String = grid.is_figure.iter().map(|is_figure| if *is_figure { 'r' } else { 'l' }).collect();
-    let mut out = vec!["% \\usepackage{booktabs}".to_owned()];
-    out.push(format!("\\begin{{tabular}}{{{alignment}}}"));
+    let mut out = vec![format!("\\begin{{tabular}}{{{alignment}}}")];
     out.push("\\toprule".to_owned());
     for (index, tiles) in grid.rows.iter().enumerate() {
         if index == 1 {
@@ -24,7 +35,9 @@ pub fn render(table: &Table) -> String {
     let width = alignment.len();
     out.extend(notes.iter().map(|note| format!("\\multicolumn{{{width}}}{{l}}{{\\footnotesize {note}}} \\\\")));
     out.push("\\end{tabular}".to_owned());
-    out.join("\n") + "\n"
+    let uses_other = out.iter().any(|line| line.contains(OTHER));
+    let head = std::iter::once("% \\usepackage{booktabs}").chain(uses_other.then_some(OTHER_DEFINED));
+    head.map(str::to_owned).chain(out).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn cell(tile: &Tile) -> String {
@@ -46,20 +59,156 @@ fn raised(mark: &str) -> String {
 
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\textbackslash{}"),
-            '^' => out.push_str("\\textasciicircum{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '<' => out.push_str("\\textless{}"),
-            '>' => out.push_str("\\textgreater{}"),
-            '|' => out.push_str("\\textbar{}"),
-            '"' => out.push_str("\\textquotedbl{}"),
-            '±' => out.push_str("$\\pm$"),
-            'Δ' => out.push_str("$\\Delta$"),
-            '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
-            _ => out.push(c),
+    let mut before = None;
+    // Accents stand behind their letters.
+    let mut characters = text.nfd().peekable();
+    while let Some(c) = characters.next() {
+        let mut accents = Vec::new();
+        while let Some(accent) = characters.peek().and_then(|mark| accent(*mark)) {
+            accents.push(accent);
+            characters.next();
         }
+        // Two of these would become one other sign.
+        if before == Some(c) && "-',".contains(c) {
+            out.push_str("{}");
+        }
+        before = Some(c);
+        let mut base = String::new();
+        set(c, &mut base);
+        // The innermost accent is the first.
+        out.push_str(&accents.iter().fold(base, |base, accent| format!("\\{accent}{{{base}}}")));
     }
     out
+}
+
+/// The command of a combining accent that every encoding has.
+fn accent(mark: char) -> Option<&'static str> {
+    Some(match mark {
+        '\u{300}' => "`",
+        '\u{301}' => "'",
+        '\u{302}' => "^",
+        '\u{303}' => "~",
+        '\u{304}' => "=",
+        '\u{306}' => "u",
+        '\u{307}' => ".",
+        '\u{308}' => "\"",
+        '\u{30a}' => "r",
+        '\u{30b}' => "H",
+        '\u{30c}' => "v",
+        '\u{323}' => "d",
+        '\u{327}' => "c",
+        '\u{331}' => "b",
+        _ => return None,
+    })
+}
+
+/// One character as LaTeX sets it.
+fn set(c: char, out: &mut String) {
+    let command = match c {
+        '\\' => "\\textbackslash{}",
+        '^' => "\\textasciicircum{}",
+        '~' => "\\textasciitilde{}",
+        '<' => "\\textless{}",
+        '>' => "\\textgreater{}",
+        '|' => "\\textbar{}",
+        // A command of that name is not in every encoding, and babel may have a use for the character itself.
+        '"' => "\\symbol{34}",
+        '`' => "\\`{}",
+        // Behind `\\` and rules these two would be taken for an option.
+        '[' => "{[}",
+        '*' => "{*}",
+        'ß' => "\\ss{}",
+        'æ' => "\\ae{}",
+        'Æ' => "\\AE{}",
+        'œ' => "\\oe{}",
+        'Œ' => "\\OE{}",
+        'ø' => "\\o{}",
+        'Ø' => "\\O{}",
+        'ł' => "\\l{}",
+        'Ł' => "\\L{}",
+        'ı' => "\\i{}",
+        '–' => "--",
+        '—' => "---",
+        '‘' => "`{}",
+        '’' => "'{}",
+        '“' => "``{}",
+        '”' => "''{}",
+        '…' => "\\ldots{}",
+        '§' => "\\S{}",
+        '¶' => "\\P{}",
+        '©' => "\\copyright{}",
+        '£' => "\\pounds{}",
+        '±' => "$\\pm$",
+        '×' => "$\\times$",
+        '÷' => "$\\div$",
+        '·' => "$\\cdot$",
+        '°' => "$^{\\circ}$",
+        '²' => "$^{2}$",
+        '³' => "$^{3}$",
+        'µ' | 'μ' => "$\\mu$",
+        '∞' => "$\\infty$",
+        '≤' => "$\\leq$",
+        '≥' => "$\\geq$",
+        '≠' => "$\\neq$",
+        '≈' => "$\\approx$",
+        '←' => "$\\leftarrow$",
+        '→' => "$\\rightarrow$",
+        '↑' => "$\\uparrow$",
+        '↓' => "$\\downarrow$",
+        '†' => "$\\dagger$",
+        '‡' => "$\\ddagger$",
+        'α' => "$\\alpha$",
+        'β' => "$\\beta$",
+        'γ' => "$\\gamma$",
+        'δ' => "$\\delta$",
+        'ε' => "$\\epsilon$",
+        'η' => "$\\eta$",
+        'θ' => "$\\theta$",
+        'λ' => "$\\lambda$",
+        'π' => "$\\pi$",
+        'ρ' => "$\\rho$",
+        'σ' => "$\\sigma$",
+        'τ' => "$\\tau$",
+        'φ' => "$\\phi$",
+        'ω' => "$\\omega$",
+        'Δ' => "$\\Delta$",
+        'Σ' => "$\\Sigma$",
+        'Ω' => "$\\Omega$",
+        c if c.is_whitespace() => " ",
+        c if c.is_control() => "",
+        '{' | '}' | '$' | '&' | '#' | '_' | '%' => return out.extend(['\\', c]),
+        c if c.is_ascii() => return out.push(c),
+        c => {
+            // Writing into a text cannot fail.
+            let _ = write!(out, "{OTHER}{{{:04X}}}{{{c}}}", u32::from(c));
+            return;
+        }
+    };
+    out.push_str(command);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a real LaTeX takes them: `scripts/soak.d/40-latex.py` compiles all of these and more.
+    #[test]
+    fn no_name_is_taken_for_a_command() {
+        for (name, written) in [
+            ("[x", "{[}x"),
+            ("*", "{*}"),
+            ("\"", "\\symbol{34}"),
+            ("a--b '' ,,", "a-{}-b '{}' ,{},"),
+            ("?`", "?\\`{}"),
+            ("café", "caf\\'{e}"),
+            ("ő Łß", "\\H{o} \\L{}\\ss{}"),
+            ("e\u{301}\u{302}", "\\^{\\'{e}}"),
+            ("Δ≤μ", "$\\Delta$$\\leq$$\\mu$"),
+            ("漢", "\\warmstartchar{6F22}{漢}"),
+            ("\\\\[2pt]", "\\textbackslash{}\\textbackslash{}{[}2pt]"),
+            ("^^41", "\\textasciicircum{}\\textasciicircum{}41"),
+        ] {
+            assert_eq!(escape(name), written, "{name}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use warmstart_schema::run::RunId;
 
 use super::{Column, Format};
+use crate::pasted::FolderOptions;
 use crate::query::Query;
 
 /// Which runs, which figures, which columns, in which order.
@@ -97,13 +98,13 @@ pub enum Baseline {
 }
 
 impl Options {
-    /// The command that prints the same table.
-    pub fn command(&self, format: Format) -> String {
-        let mut command = "warmstart compare".to_owned();
+    /// The command that prints the same table, from the same folders.
+    pub fn command(&self, format: Format, folders: &FolderOptions) -> String {
+        let mut command = format!("warmstart compare{}", folders.of("compare"));
         let mut say = |words: &[&str]| {
             for word in words {
                 command.push(' ');
-                command.push_str(&quoted(word));
+                command.push_str(&shell_words::quote(word));
             }
         };
         match &self.selection {
@@ -148,16 +149,6 @@ impl Options {
     }
 }
 
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +157,7 @@ mod tests {
     fn a_shell_reads_every_filter_back() {
         for filter in ["plain", "two words", "it's", "$HOME `id` \\ *", "\"q r\"", "-x", "é漢", "val_acc>0.5"] {
             let options = Options { filter: Query::parse(filter).unwrap(), ..Options::default() };
-            let command = options.command(Format::Csv);
+            let command = options.command(Format::Csv, &FolderOptions::default());
             let said = command.replace("warmstart compare", "printf '%s\\n'");
             let output = std::process::Command::new("sh").args(["-c", &said]).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();

@@ -70,6 +70,12 @@ impl Table {
         self.rows.iter().filter(|row| row.kind == Kind::Measured)
     }
 
+    /// Whether two rows of runs are called the same, so that only the runs' ids tell them apart.
+    pub fn has_namesakes(&self) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        self.measured().any(|row| !seen.insert(row.experiment.as_str()))
+    }
+
     pub fn has_best(&self) -> bool {
         self.rows.iter().flat_map(|row| &row.cells).any(|cell| cell.best)
     }

@@ -1,56 +1,48 @@
-//! Aligned columns for a terminal. Where it is too narrow columns are left out, by their [`Column::rank`], and a line says
-//! which.
+//! Aligned columns for a terminal. Where it is too narrow names are cut and columns left out, by their [`Column::rank`], and a
+//! line says which. What tells the rows apart stays.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
-use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text::wrap;
 
 use super::grid::{self, Tile, decorated};
 use super::{Column, Table};
+use crate::columns::{self, Holds};
 
 pub fn render(table: &Table, width: Option<usize>) -> String {
-    let (table, left_out) = fitted(table, width);
-    let mut out = grid_lines(&table);
-    out.extend(table.footnotes.iter().map(|(mark, text)| format!(" {mark} {text}")));
-    if table.has_best() {
-        out.push(" * best of its column among runs that are done".to_owned());
-    }
-    if !left_out.is_empty() {
-        let names: Vec<String> = left_out.iter().map(Column::title).collect();
-        out.push(format!(" left out for want of room: {}", names.join(", ")));
-    }
-    out.join("\n") + "\n"
-}
-
-/// As many columns as there is room for, and those that there is none for. A transposed table leaves out none: its columns
-/// are what was asked for.
-fn fitted(table: &Table, width: Option<usize>) -> (Table, Vec<Column>) {
-    let (mut table, mut left_out) = (table.clone(), Vec::new());
-    let Some(width) = width.filter(|_| !table.transposed) else { return (table, left_out) };
-    let widest = |table: &Table| grid_lines(table).iter().map(|line| line.width()).max().unwrap_or(0);
-    while widest(&table) > width {
-        let ranks = table.columns.iter().map(Column::rank).enumerate();
-        let Some((index, _)) = ranks.filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank) else { break };
-        left_out.push(table.columns.remove(index));
-        for row in &mut table.rows {
-            row.cells.remove(index);
-        }
-    }
-    (table, left_out)
-}
-
-fn grid_lines(table: &Table) -> Vec<String> {
     let grid = grid::Grid::of(table);
-    let mut lines = Grid::new();
-    lines.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     let mut rows = grid.rows.iter().map(|tiles| {
         tiles.iter().zip(&grid.is_figure).map(|(tile, is_figure)| cell(tile, *is_figure)).collect::<Vec<_>>()
     });
-    lines.set_header(rows.next().unwrap_or_default());
-    for (column, _) in lines.column_iter_mut().zip(&grid.is_figure).filter(|(_, is_figure)| **is_figure) {
-        column.set_cell_alignment(CellAlignment::Right);
+    let titles = rows.next().unwrap_or_default();
+    let columns: Vec<columns::Column> =
+        titles.iter().enumerate().map(|(index, title)| described(table, &grid, index, title)).collect();
+    let fitted = columns::fitted(&columns, &rows.collect::<Vec<_>>(), width);
+    let mut below: Vec<String> = table.footnotes.iter().map(|(mark, text)| format!("{mark} {text}")).collect();
+    if table.has_best() {
+        below.push("* best of its column among runs that are done".to_owned());
     }
-    lines.add_rows(rows);
-    lines.lines().map(|line| line.trim_end().to_owned()).collect()
+    let hidden: Vec<String> = fitted.hidden.iter().map(|title| title.trim().to_owned()).collect();
+    let what = if table.transposed { "--format csv has all" } else { "widen the terminal, or choose with --columns" };
+    below.extend(columns::note(&hidden, what, None));
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(1).max(1));
+    let below = below.iter().flat_map(|line| wrap(line, room)).map(|line| format!(" {}", line.trim_end()));
+    fitted.lines.into_iter().chain(below).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// What a column of the grid holds, and how soon it goes. Turned, the runs are columns, and the last ones go first.
+fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> columns::Column {
+    if table.transposed {
+        let order = u8::try_from(index).unwrap_or(u8::MAX);
+        return columns::Column::new(title, if index == 0 { Holds::Names } else { Holds::Words }, order);
+    }
+    let (holds, order) = match &table.columns[index] {
+        Column::Experiment => (Holds::Words, 0),
+        // Several runs of one experiment are told apart by nothing else.
+        Column::Run if table.has_namesakes() => (Holds::Names, 0),
+        Column::Run => (Holds::Names, Column::Run.rank()),
+        column if grid.is_figure[index] => (Holds::Figures, column.rank()),
+        column => (Holds::Words, column.rank()),
+    };
+    columns::Column::new(title, holds, order)
 }
 
 /// Figures are followed by a star, a mark or a space, and so are their titles: their digits stand below each other.

@@ -3,13 +3,13 @@ use rstest::rstest;
 use super::*;
 
 fn mistake(source: &str) -> String {
-    let problems = parse(source, "config.yaml").unwrap_err();
+    let problems = parse(source, "config.yaml").1;
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
-    assert_eq!(parse(&sample(), "it").unwrap(), Config::default());
+    assert_eq!(parse(&sample(), "it"), (Config::default(), Vec::new()));
     // Comments that are sentences begin with a capital; settings do not.
     let is_setting = |line: &&str| {
         line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase() || c == ' '))
@@ -17,7 +17,8 @@ fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
     let settings = sample();
     let lines = settings.lines().filter(is_setting).filter(|line| !line.contains("yaml-language-server"));
     let used = lines.map(|line| format!("{}\n", &line[2..])).collect::<Vec<_>>().concat();
-    let config = parse(&used, "it").unwrap();
+    let (config, problems) = parse(&used, "it");
+    assert_eq!(problems, []);
     assert!(config.notify.is_some() && config.sort.as_deref() == Some("-val acc") && config.keys.len() == 2, "{used}");
     let changed = Config { notify: None, sort: None, columns: None, keys: BTreeMap::new(), ..config };
     assert_eq!(changed, Config::default(), "it shows defaults");
@@ -25,7 +26,7 @@ fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
 
 #[test]
 fn every_setting_is_understood() {
-    let config = parse("theme: 16\nascii: true\nmouse: false\nbell: false\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").unwrap();
+    let config = parse("theme: 16\nascii: true\nmouse: false\nbell: false\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").0;
     assert_eq!((config.theme, config.ascii, config.mouse, config.bell), (Theme::Sixteen, true, false, false));
     assert_eq!(config.columns.unwrap(), ["val acc", "note"]);
     assert_eq!(config.keys["quit"], Keys(vec!["Q".to_owned(), "ctrl-c".to_owned()]));
@@ -37,7 +38,7 @@ fn every_setting_is_understood() {
         ("\"16\"", Theme::Sixteen),
         ("mono", Theme::Mono),
     ] {
-        assert_eq!(parse(&format!("theme: {name}"), "it").unwrap().theme, theme);
+        assert_eq!(parse(&format!("theme: {name}"), "it").0.theme, theme);
     }
 }
 
@@ -47,10 +48,10 @@ fn every_setting_is_understood() {
 #[case::a_type("mouse: 3\n", "config.yaml:1:8: mouse: expected `true` or `false`, found `3`", "")]
 #[case::a_column(
     "columns: [val acc, tst acc]\n",
-    "config.yaml:1:10: columns: expected one of",
+    "config.yaml:1:10: columns: no column is called `tst acc`",
     "did you mean `test acc`?"
 )]
-#[case::a_sort("sort: -vall acc\n", "config.yaml:1:7: sort: expected one of", "did you mean `val acc`?")]
+#[case::a_sort("sort: -vall acc\n", "config.yaml:1:7: sort: no column is called `vall acc`", "did you mean `val acc`?")]
 #[case::an_action(
     "keys:\n  run.stpo: x\n",
     "config.yaml:2:13: keys.run.stpo: no action is called `stpo` on `run`",
@@ -69,6 +70,37 @@ fn what_is_wrong_is_told_with_its_place(#[case] source: &str, #[case] message: &
     assert!(told.contains(message) && told.contains(help), "{told}");
 }
 
+/// What is wrong, at which line, in a file that says `bell: false` and `mouse: false` besides: those hold whatever it is.
+#[rstest]
+#[case::an_unknown_key("bell: false\nthem: dark\nmouse: false\n", &[2])]
+#[case::one_over_lines("bell: false\nthemes:\n  - dark\n  - light\nmouse: false\n", &[2])]
+#[case::two_and_their_lines("them: dark\nbell: false\n\nnotifyy: |\n  a\n  b\nmouse: false\n", &[1, 4])]
+#[case::a_wrong_value("bell: false\ntheme: drak\nmouse: false\nascii: 3\n", &[2, 4])]
+#[case::in_braces("{ bell: false, them: dark, mouse: false }\n", &[1])]
+#[case::first_in_braces("{ them: dark, bell: false, mouse: false }\n", &[1])]
+#[case::a_key_of_an_action("bell: false\nmouse: false\nkeys:\n  run.stpo: x\n  run.stop: X\n", &[4])]
+#[case::a_key_that_is_none("bell: false\nmouse: false\nkeys:\n  run.stop: X\n  quit: { a: b }\n", &[5])]
+#[case::a_key_twice_used("bell: false\nmouse: false\nkeys:\n  quit: Q\n  run.stop: x\n", &[5])]
+#[case::a_column("bell: false\nmouse: false\ncolumns: [val acc, tst acc]\n", &[3])]
+#[case::said_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
+fn what_is_wrong_is_left_out_and_the_rest_holds(#[case] source: &str, #[case] lines: &[usize]) {
+    for source in [source.to_owned(), source.replace('\n', "\r\n"), format!("\u{feff}{source}")] {
+        let (config, problems) = parse(&source, "config.yaml");
+        let found: Vec<usize> = problems.iter().filter_map(|problem| Some(problem.at?.0)).collect();
+        assert_eq!(found, lines, "{problems:?}");
+        assert_eq!((config.bell, config.mouse, config.theme), (false, false, Theme::Auto), "{source}");
+        if source.contains("run.stop: X") {
+            assert_eq!(config.keys["run.stop"], Keys(vec!["X".to_owned()]), "{source}");
+        }
+        if source.contains("quit: Q") {
+            assert_eq!(config.keys.keys().collect::<Vec<_>>(), ["quit"], "{source}");
+        }
+        if source.contains("columns") {
+            assert_eq!(config.columns.as_deref(), Some(&["val acc".to_owned()][..]));
+        }
+    }
+}
+
 #[test]
 fn a_file_that_is_not_there_is_no_problem_and_a_wrong_one_gives_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,6 +110,9 @@ fn a_file_that_is_not_there_is_no_problem_and_a_wrong_one_gives_the_defaults() {
     std::fs::write(&path, "bell: true\nascii: perhaps\n").unwrap();
     let loaded = read(path.clone());
     assert!(loaded.is_there && loaded.problems.len() == 1 && loaded.config == Config::default());
+    std::fs::write(&path, "bell: [\n").unwrap();
+    let loaded = read(path.clone());
+    assert!(loaded.problems.len() == 1 && loaded.config == Config::default());
     std::fs::write(&path, b"\xff").unwrap();
     assert_eq!(read(path).problems.len(), 1);
 }

@@ -33,6 +33,7 @@ use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
 use crate::config::Loaded;
+use crate::pasted::FolderOptions;
 
 /// Between two frames that no key asked for: a slow link has no room for more than four a second.
 const FRAME: Duration = Duration::from_millis(250);
@@ -47,6 +48,8 @@ const DRAIN: usize = 1000;
 #[derive(Debug)]
 pub struct Settings {
     pub folders: Folders,
+    /// What a command needs that is shown to be pasted.
+    pub pasted: FolderOptions,
     pub look: Look,
     pub zone: TimeZone,
     /// The user's settings, or what is wrong with them.
@@ -96,10 +99,11 @@ where
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let demand = Arc::new(Demand::default());
-        let Settings { folders, look, zone, config, hazard } = settings;
+        let Settings { folders, pasted, look, zone, config, hazard } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
         model.hazard = hazard;
+        model.folders = pasted;
         model.size = terminal.size().unwrap_or(model.size);
         let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
         let keeper = Keeper::begin(&mut model, kept);

@@ -46,11 +46,22 @@ pub const COLUMNS: [(ColumnId, &str); 17] = [
 impl ColumnId {
     /// Those that are shown until somebody chooses others.
     pub fn usual() -> Vec<Self> {
-        COLUMNS[..7].iter().map(|(column, _)| *column).collect()
+        // Where there is no room for the time, the selected run's id above its detail has it.
+        COLUMNS[..7].iter().map(|(column, _)| *column).chain([Self::Created]).collect()
     }
 
-    /// The column of a name.
+    /// The column of a name: its own, or what the comparison, the filter or an experiment's file calls it.
     pub fn named(name: &str) -> Option<Self> {
+        let name = name.trim().to_lowercase().replace(['_', '-'], " ");
+        let name = match name.as_str() {
+            "status" => "state",
+            "train time" => "time",
+            "lr" | "learning rate" | "train.optimizer.learning rate" => "rate",
+            "model.backbone" => "backbone",
+            "input.resize" => "px",
+            "tag" => "tags",
+            name => name,
+        };
         COLUMNS.iter().find(|(_, title)| *title == name).map(|(column, _)| *column)
     }
 

@@ -38,6 +38,11 @@ pub enum Effect {
     /// Writes charts, given as SVG, as SVG and as PNG beside the exports.
     ExportCharts(String),
     ReadWorkerLog(RunId),
+    /// Writes a run's log into a new file beside the exports: this, and all that its worker printed.
+    SaveLog {
+        id: RunId,
+        text: String,
+    },
     /// Reads what the machine has and what these workers use of it.
     ReadMachine(Workers),
     /// Hands a text to the terminal's clipboard.

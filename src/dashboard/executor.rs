@@ -127,6 +127,7 @@ fn perform(
         | Effect::Advance
         | Effect::Export { .. }
         | Effect::ExportCharts(_)
+        | Effect::SaveLog { .. }
         | Effect::Remember(_)) => {
             let (good, said) = match carry_out(effect, folders) {
                 Ok(said) => (true, said?),
@@ -165,6 +166,7 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
         }
         Effect::Export { text, extension } => exports::comparison(&folders.exports, &text, extension)?,
         Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
+        Effect::SaveLog { id, text } => exports::log(&folders.exports, checkpoints, &id, &text)?,
         Effect::Remember(memory) => {
             // Whatever keeps it from the disk, the dashboard goes on.
             let _ = folders.state.as_ref().map(|path| memory.write(path));

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
@@ -105,43 +104,9 @@ pub fn plural(count: usize, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
-/// Breaks a text at its spaces into lines of at most `width`; a longer word is broken anywhere. Indentation is kept.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
-    for word in text.split_inclusive(' ') {
-        if used > 0 && used + word.trim_end().width() > width {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or(0);
-            if used + wide > width {
-                if c == ' ' {
-                    continue;
-                }
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(c);
-            used += wide;
-        }
-    }
-    lines.push(line);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_wrapped_at_spaces_and_long_words_anywhere() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
-        assert_eq!(wrap("  in", 10), ["  in"]);
-        assert_eq!(wrap("", 10), [""]);
-    }
 
     #[test]
     fn durations_grow_coarser() {

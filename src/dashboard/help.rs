@@ -1,7 +1,7 @@
 //! Every key in words, from the one table of keys, as rows for a popup of some width.
 
-use super::format::wrap;
 use super::keys::{Binding, Context, Keymap};
+use warmstart_schema::text::wrap;
 
 pub const SECTIONS: [(Context, &str); 11] = [
     (Context::Experiments, "experiments"),

@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Rect, Size};
 
-use super::format::wrap;
+use warmstart_schema::text::wrap;
 
 /// Below this nothing useful fits.
 pub const LEAST: Size = Size::new(40, 10);

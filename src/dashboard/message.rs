@@ -200,6 +200,12 @@ pub enum Command {
     AsItIs,
     Complete,
     Log,
+    /// Searches the log.
+    Find,
+    FindBefore,
+    FindAfter,
+    /// Writes the log into a file.
+    SaveLog,
     /// Shows or hides an experiment's runs.
     Expand,
     /// All runs, or experiments with their newest.

@@ -19,14 +19,13 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
-use warmstart_schema::experiment::Problem;
 use warmstart_schema::run::RunId;
 
 pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
 pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
 pub use self::difference::{Difference, DifferenceRow};
-pub use self::editor::{Destination, Draft, Editor, Focus, Source};
+pub use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::extension::Extension;
 pub use self::listing::{Line as ListLine, Listing, tags};
@@ -40,6 +39,7 @@ use super::keys::{Context, Keymap};
 use super::message::{Catalogue, Doing, Report};
 use super::theme::Look;
 use crate::config::{Config, Loaded};
+use crate::pasted::FolderOptions;
 use crate::query::{Mistake, Query, Subject};
 use crate::store::{Run, Runs};
 
@@ -90,6 +90,8 @@ pub struct Model {
     pub experiments: PathBuf,
     /// What would end runs together with this session, in words; told with the first launch.
     pub hazard: Option<String>,
+    /// What a command needs that is shown to be pasted.
+    pub folders: FolderOptions,
 }
 
 /// Whether the queue moves. A worker that ends starts the next run itself; one that was killed cannot.
@@ -133,6 +135,8 @@ pub struct RunView {
     pub id: RunId,
     pub charts: ChartView,
     pub pane: Pane,
+    /// What the log is searched for.
+    pub searched: Option<String>,
 }
 
 /// What a run's screen shows below its title.
@@ -236,6 +240,7 @@ impl Model {
             config: Config::default(),
             zone,
             experiments,
+            folders: FolderOptions::default(),
             hazard: None,
         }
     }
@@ -249,15 +254,13 @@ impl Model {
             list.choose(config.columns.as_deref(), config.sort.as_deref());
         }
         self.config = config;
-        if let Some(problem) = problems.first() {
-            // What is wrong stands first; there is little room, and the command tells the rest.
-            let (_, name) = problem.file.rsplit_once('/').unwrap_or(("", &problem.file));
-            let problem = Problem { file: name.to_owned(), ..problem.clone() };
-            let problem = crate::dashboard::format::problem(&problem);
-            let text = format!("{problem}; the defaults are used; `warmstart config check`");
-            let report = Report { good: false, text };
-            self.told.keep(report.clone());
-            self.report = Some(report);
+        for problem in &problems {
+            let whole = crate::dashboard::format::problem(problem);
+            self.told.keep(Report { good: false, text: format!("{whole}; this setting is left out") });
+        }
+        if let Some(first) = problems.first() {
+            let text = told::setting_left_out(first, problems.len() - 1);
+            self.report = Some(Report { good: false, text });
         }
         self
     }

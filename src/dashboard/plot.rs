@@ -2,6 +2,7 @@
 
 use super::chart::svg::{Panel, SvgSeries, picture};
 use super::chart::{Axis, Unit};
+use super::format::duration;
 use super::model::{Along, Detail, Drawn, Line, Quantity, Role, Times, lines};
 use crate::store::Run;
 
@@ -50,6 +51,10 @@ impl Plot {
                 let name = match alone {
                     Some(_) if line.name.is_empty() => quantity.name().to_owned(),
                     Some(_) => line.name.to_owned(),
+                    None if drawn.shift > 0.0 => {
+                        let after = places(self.along, drawn.shift);
+                        format!("{} {}, after {after}", drawn.run.label(), short(drawn.run))
+                    }
                     None => format!("{} {}", drawn.run.label(), short(drawn.run)),
                 };
                 let marked = line.role == Role::Validation;
@@ -109,6 +114,15 @@ impl Plot {
         let ends: Vec<f64> = ranges.flat_map(|(low, high)| [low, high]).collect();
         let axis = if self.log_y { Axis::around_log(ends) } else { Axis::around(ends) };
         if quantity == Quantity::Memory { axis.in_unit(Unit::Bytes) } else { axis }
+    }
+}
+
+/// A place along an axis in words.
+fn places(along: Along, at: f64) -> String {
+    match along {
+        Along::Epoch => format!("{at:.0} epochs"),
+        Along::Step => format!("{at:.0} steps"),
+        Along::Time | Along::Training => duration(at),
     }
 }
 

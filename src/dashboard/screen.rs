@@ -19,6 +19,7 @@ use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::widgets::{Paragraph, Wrap};
 
 pub use self::picture::printed;
+pub use self::run::{has, log_lines, whole_log};
 use super::format::plural;
 use super::keys::Context;
 use super::layout::{LEAST, fits};

@@ -80,6 +80,7 @@ fn events(keys: &str) -> Vec<Event> {
                 "pagedown" => (KeyCode::PageDown, KeyModifiers::NONE, end + 1),
                 "pgup" | "pageup" => (KeyCode::PageUp, KeyModifiers::NONE, end + 1),
                 "down" => (KeyCode::Down, KeyModifiers::NONE, end + 1),
+                "delete" => (KeyCode::Delete, KeyModifiers::NONE, end + 1),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE, end + 1),
                 "space" => (KeyCode::Char(' '), KeyModifiers::NONE, end + 1),
                 "ctrl-p" => (KeyCode::Char('p'), KeyModifiers::CONTROL, end + 1),

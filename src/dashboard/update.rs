@@ -7,6 +7,7 @@ mod dataset;
 mod difference;
 mod editor;
 pub mod list;
+mod log;
 mod moves;
 mod news;
 mod opening;
@@ -143,6 +144,9 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::StopNow => ask::stop(model, true),
         Command::Resume => return ask::resume(model),
         Command::Queue(change) => return queue::change(model, change),
+        Command::Find | Command::FindBefore | Command::FindAfter | Command::SaveLog => {
+            return log::run_command(model, command);
+        }
         _ if is_of_list(command) => return list::run_command(model, command),
         _ => return show_screen(model, command),
     }
@@ -255,6 +259,9 @@ fn back(model: &mut Model) -> Vec<Effect> {
     }
     if let Screen::Run(view) = &mut model.open {
         if view.pane != Pane::Charts {
+            if view.searched.take().is_some() {
+                return Vec::new();
+            }
             view.pane = Pane::Charts;
             return Vec::new();
         }
@@ -287,6 +294,10 @@ fn back(model: &mut Model) -> Vec<Effect> {
 fn accept(model: &mut Model) -> Vec<Effect> {
     if let Some(Popup::Inquiry(Inquiry::Extension(_))) = model.popup {
         return ask::extend(model);
+    }
+    if let Some(Popup::Inquiry(Inquiry::Search { .. })) = model.popup {
+        log::accept(model);
+        return Vec::new();
     }
     if let Some(Popup::Inquiry(_)) = model.popup {
         return dataset::accept(model);

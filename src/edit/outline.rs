@@ -1,5 +1,7 @@
 //! The fields that an experiment can have, from its schema.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 use warmstart_schema::experiment::json_schema;
 
@@ -29,6 +31,33 @@ pub fn fields() -> Vec<Field> {
     collect(&schema, &schema, "", true, &mut fields);
     fields.sort_by_key(|field| ORDER.iter().position(|section| field.path.split('.').next() == Some(section)));
     fields
+}
+
+/// The paths of the fields that make a run what it is, and not only describe it.
+static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let describes = |path: &str| ["name", "group", "question"].contains(&path) || path.starts_with("reference.");
+    fields().into_iter().map(|field| field.path).filter(|path| !describes(path)).collect()
+});
+
+/// All settings of experiments by their paths.
+pub fn settings() -> &'static [String] {
+    &SETTINGS
+}
+
+/// The path of the setting that is called so: by its path, or by an end of it that no other has, as `batch_size` or
+/// `optimizer.name`. Spaces and dashes may stand for underscores, and `lr` for the learning rate.
+pub fn setting(name: &str) -> Option<&'static str> {
+    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let name = match name.as_str() {
+        "lr" | "rate" => "learning_rate",
+        "px" => "input.resize",
+        name => name,
+    };
+    let ends_so = |path: &str| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let mut found = SETTINGS.iter().filter(|path| ends_so(path));
+    let exact = SETTINGS.iter().find(|path| *path == name);
+    let only = found.next().filter(|_| found.next().is_none());
+    exact.or(only).map(String::as_str)
 }
 
 fn collect(schema: &Value, object: &Value, above: &str, is_required: bool, fields: &mut Vec<Field>) {
@@ -84,6 +113,26 @@ fn takes_text(schema: &Value) -> bool {
 mod tests {
     use super::*;
     use warmstart_schema::experiment::parse;
+
+    #[test]
+    fn settings_are_known_by_their_path_and_by_any_end_that_is_theirs_alone() {
+        for (name, path) in [
+            ("train.batch_size", Some("train.batch_size")),
+            ("batch_size", Some("train.batch_size")),
+            ("Batch Size", Some("train.batch_size")),
+            ("lr", Some("train.optimizer.learning_rate")),
+            ("optimizer.name", Some("train.optimizer.name")),
+            ("dropout", Some("model.head.dropout")),
+            ("seed", Some("seed")),
+            // Of three names, and of a part of a word, nobody knows which.
+            ("name", None),
+            ("size", None),
+            ("reference.val_acc", None),
+            ("", None),
+        ] {
+            assert_eq!(setting(name), path, "{name}");
+        }
+    }
 
     #[test]
     fn every_field_that_an_experiment_writes_is_among_them() {

@@ -5,6 +5,7 @@ use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::Status;
 
+use crate::edit;
 use crate::params;
 use crate::store::{ExperimentFile, Run};
 
@@ -54,7 +55,7 @@ pub enum Number {
 }
 
 /// Every field by its name; a second name for one follows it.
-pub const TEXTS: [(&str, Text); 14] = [
+pub const TEXTS: [(&str, Text); 20] = [
     ("status", Text::Status),
     ("state", Text::Status),
     ("backbone", Text::Backbone),
@@ -69,8 +70,17 @@ pub const TEXTS: [(&str, Text); 14] = [
     ("optimizer", Text::Optimizer),
     ("note", Text::Note),
     ("is", Text::Is),
+    // As columns and files have them.
+    ("tags", Text::Tag),
+    ("experiment", Text::Name),
+    ("model.backbone", Text::Backbone),
+    ("model.weights", Text::Weights),
+    ("dataset.name", Text::Dataset),
+    ("train.optimizer.name", Text::Optimizer),
 ];
-pub const NUMBERS: [(&str, Number); 16] = [
+/// How many of them are named where all are.
+pub const MAIN_TEXTS: usize = 14;
+pub const NUMBERS: [(&str, Number); 22] = [
     ("val_acc", Number::ValAcc),
     ("train_acc", Number::TrainAcc),
     ("test_acc", Number::TestAcc),
@@ -87,7 +97,14 @@ pub const NUMBERS: [(&str, Number); 16] = [
     ("batch_size", Number::BatchSize),
     ("trainable", Number::Trainable),
     ("params", Number::Params),
+    ("trainable_params", Number::Trainable),
+    ("total_params", Number::Params),
+    ("rate", Number::LearningRate),
+    ("train.epochs", Number::Epochs),
+    ("train.batch_size", Number::BatchSize),
+    ("train.optimizer.learning_rate", Number::LearningRate),
 ];
+pub const MAIN_NUMBERS: usize = 16;
 pub const CREATED: &str = "created";
 
 /// What `status:` can be, beside the names of states: all that run, and an experiment's own two.
@@ -243,6 +260,12 @@ impl<'a> Subject<'a> {
     fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = || self.file.and_then(|file| file.loaded.as_ref().ok());
         self.run.and_then(|run| run.experiment.as_deref()).or_else(of_file)
+    }
+
+    /// What the experiment says of a setting, its defaults included.
+    pub fn setting(&self, path: &str) -> Option<String> {
+        let yaml = serde_yaml::to_value(self.experiment()?).ok()?;
+        edit::scalar_at(&yaml, path)
     }
 
     fn counts(&self) -> Option<warmstart_schema::architecture::ParamCounts> {

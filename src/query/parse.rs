@@ -2,9 +2,10 @@
 
 use warmstart_schema::text::closest;
 
-use super::field::{CREATED, NUMBERS, Number, TEXTS, Text};
+use super::field::{CREATED, MAIN_NUMBERS, MAIN_TEXTS, NUMBERS, Number, TEXTS, Text};
 use super::pattern::Pattern;
 use super::{Comparison, Mistake, Term, Test};
+use crate::edit;
 
 /// A character, where it stands, and whether in quotes.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,10 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
         return mistake(token[0].at, "nothing follows this -", Some(help));
     };
     let test = match operator(rest) {
+        // As tags are shown.
+        None if matches!(rest, [Character { c: '#', quoted: false, .. }, _, ..]) => {
+            Test::Text(Text::Tag, vec![pattern(&rest[1..])])
+        }
         None => Test::Word(pattern(rest)),
         Some((0, length, _)) => {
             let sign: String = rest[..length].iter().map(|character| character.c).collect();
@@ -92,7 +97,9 @@ fn pattern(characters: &[Character]) -> Pattern {
 }
 
 fn fields() -> String {
-    format!("fields: {}", names().collect::<Vec<_>>().join(", "))
+    let main = TEXTS[..MAIN_TEXTS].iter().map(|(name, _)| *name);
+    let main = main.chain(NUMBERS[..MAIN_NUMBERS].iter().map(|(name, _)| *name)).chain([CREATED]);
+    format!("fields: {}, and every setting such as train.precision", main.collect::<Vec<_>>().join(", "))
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -116,8 +123,12 @@ fn test(
         return Ok(Test::Created(comparison.unwrap_or(Comparison::Equal), day(value, end)?));
     }
     let Some((_, text)) = TEXTS.iter().find(|(name, _)| *name == field) else {
+        if let Some(path) = edit::setting(field) {
+            return setting(field, path, comparison, value, end);
+        }
         // Of two names of one field the first.
-        let help = match closest(field, names().filter(|name| *name != "state")) {
+        let known = names().filter(|name| *name != "state").chain(edit::settings().iter().map(String::as_str));
+        let help = match closest(field, known) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("{}; in \"quotes\" it is searched for as it stands", fields()),
         };
@@ -135,6 +146,32 @@ fn test(
         end = value.last().map_or(end, |last| last.at + 2);
     }
     Ok(Test::Text(*text, patterns))
+}
+
+/// The test of a setting: figures are compared, texts are what they must be.
+fn setting(
+    field: &str,
+    path: &'static str,
+    comparison: Option<Comparison>,
+    value: &[Character],
+    end: usize,
+) -> Result<Test, Mistake> {
+    let text: String = value.iter().map(|character| character.c).collect();
+    let figure = text.parse::<f64>().ok().filter(|figure| figure.is_finite());
+    match (value.first(), comparison) {
+        (None, _) => mistake(end, format!("expected a value after {field}"), None),
+        (Some(_), None | Some(Comparison::Equal)) => {
+            let values = value.split(|character| character.c == ',' && !character.quoted);
+            Ok(Test::Setting(path, values.filter(|value| !value.is_empty()).map(pattern).collect()))
+        }
+        (Some(first), Some(comparison)) => match figure {
+            Some(figure) => Ok(Test::Figure(path, comparison, figure)),
+            None => {
+                let help = format!("write {field}:…, or -{field}:… for what it must not be");
+                mistake(first.at, format!("`{}` is not a number", shown(&text)), Some(help))
+            }
+        },
+    }
 }
 
 /// One of a text field's values; of those that a field can have, if it has only some.

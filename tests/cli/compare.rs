@@ -12,7 +12,7 @@ use crate::place::{Place, said};
 const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
 
 /// Two runs of one experiment and one of another that has a published row and a hostile name.
-fn place() -> Place {
+pub fn place() -> Place {
     let place = Place::new();
     run(&place, "20260101-000000-aaaa", "plain", "Plain", [0.40, 0.60], true);
     run(&place, "20260102-000000-bbbb", "plain", "Plain", [0.45, f64::NAN], true);
@@ -137,7 +137,7 @@ fn latex_keeps_its_columns() {
     for line in text.lines().filter(|line| line.ends_with("\\\\") && !line.contains("multicolumn")) {
         assert_eq!(line.replace("\\&", "").matches('&').count(), 11, "{line}");
     }
-    let name = r"=1+1 \textbar{} a\_b \& \textless{}i\textgreater{}\textquotedbl{}c\textquotedbl{}\textless{}/i\textgreater{} \textbackslash{}d \{e\} \$f\$ \%g \#h \textasciicircum{}i \textasciitilde{}j";
+    let name = r"=1+1 \textbar{} a\_b \& \textless{}i\textgreater{}\symbol{34}c\symbol{34}\textless{}/i\textgreater{} \textbackslash{}d \{e\} \$f\$ \%g \#h \textasciicircum{}i \textasciitilde{}j {*}k{*} \`{}l\`{}";
     assert!(text.contains(name), "{text}");
     assert!(text.contains(r"published$^{\dagger}$") && text.contains(r"\toprule"), "{text}");
     assert!(text.contains(r"& 0.0695$^{\ddagger}$ &"), "{text}");
@@ -229,12 +229,57 @@ fn json_says_over_which_run_it_gained() {
 #[case("table.md", "| experiment |")]
 #[case("table.tex", "\\toprule")]
 #[case("table.json", "[")]
+#[case("table.markdown", "| experiment |")]
+#[case("TABLE.MD", "| experiment |")]
+#[case("table.tsv", "run\texperiment\tstate\t")]
+#[case("table.htm", "<!DOCTYPE html>")]
+#[case("table.txt", "experiment")]
 fn a_file_gets_the_format_of_its_name(#[case] name: &str, #[case] text: &str) {
     let place = place();
     let said = place.say(&["compare", "--output", name]);
     assert_eq!((said.code, said.out.as_str()), (0, ""));
     assert!(fs::read_to_string(place.folder.path().join(name)).unwrap().contains(text));
     assert_eq!(place.say(&["compare", "--output", "nowhere/table.md"]).code, 1);
+}
+
+#[rstest]
+#[case("table.xlsx", "*.csv, *.md, *.tex, *.json, *.html, *.txt, *.tsv")]
+#[case("table.docx", "--format")]
+#[case("table", "*.csv")]
+#[case("table.csv.gz", "*.csv")]
+#[case(".csv", "*.csv")]
+fn a_name_that_says_no_format_is_refused_with_the_formats(#[case] name: &str, #[case] help: &str) {
+    let place = place();
+    let refused = place.say(&["compare", "--output", name]);
+    assert!(refused.code == 2 && refused.err.contains(name) && refused.err.contains(help), "{}", refused.err);
+    assert!(!place.folder.path().join(name).exists());
+    assert_eq!(place.say(&["compare", "--output", name, "--format", "csv"]).code, 0);
+}
+
+#[test]
+fn columns_are_known_by_the_names_of_the_list_and_of_the_filter_too() {
+    let place = place();
+    let header = |columns: &str| {
+        let said = place.say(&["compare", "evil", "--columns", columns, "--format", "csv"]);
+        said.out.lines().next().unwrap_or(&said.err).to_owned()
+    };
+    assert_eq!(
+        header("batch_size,lr,val acc,time,status,name,params"),
+        "train.batch_size,train.optimizer.learning_rate,val_acc,train_time,state,experiment,total_params,source,note"
+    );
+    let sorted = place.say(&["compare", "--all", "--sort", "batch size", "--format", "csv"]);
+    assert_eq!(sorted.code, 0, "{}", sorted.err);
+    let filtered = place.say(&["runs", "--json", "--filter", "train.batch_size:8 train.epochs:2 -dropout>0.5"]).json();
+    assert_eq!(filtered.as_array().unwrap().len(), 4);
+}
+
+/// Values keep their columns, and a tab or a line's end in one breaks neither rows nor cells.
+#[test]
+fn tabs_part_columns_too() {
+    let text = place().say(&["compare", "--format", "tsv"]).out;
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(text.as_bytes());
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert!(records.iter().any(|record| record[1].starts_with("'=1+1")), "{text}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn is_markdown(out: &str) {
 
 /// No command that is not one of ours, no character of TeX's own that is not escaped, as many cells in each row.
 fn is_latex(out: &str) {
-    const OURS: [&str; 16] = [
+    const OURS: [&str; 18] = [
         "textbackslash",
         "textasciicircum",
         "textasciitilde",
@@ -154,6 +154,60 @@ fn is_latex(out: &str) {
         "S",
         "P",
         "pm",
+        "symbol",
+        "warmstartchar",
+    ];
+    // Letters, signs and accents that have commands.
+    const SIGNS: &[&str] = &[
+        "Delta",
+        "u",
+        "r",
+        "H",
+        "v",
+        "d",
+        "c",
+        "b",
+        "ss",
+        "ae",
+        "AE",
+        "oe",
+        "OE",
+        "o",
+        "O",
+        "l",
+        "L",
+        "i",
+        "ldots",
+        "copyright",
+        "pounds",
+        "times",
+        "div",
+        "cdot",
+        "circ",
+        "mu",
+        "infty",
+        "leq",
+        "geq",
+        "neq",
+        "approx",
+        "leftarrow",
+        "rightarrow",
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "eta",
+        "theta",
+        "lambda",
+        "pi",
+        "rho",
+        "sigma",
+        "tau",
+        "phi",
+        "omega",
+        "Sigma",
+        "Omega",
     ];
     let body = out.split("\\toprule").nth(1).unwrap().split("\\bottomrule").next().unwrap();
     let mut cells = None;
@@ -167,11 +221,12 @@ fn is_latex(out: &str) {
                     let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
                     if end == 0 {
                         let escaped = rest.chars().next().unwrap();
-                        assert!("{}$&#_%".contains(escaped), "\\{escaped} in {row}");
+                        // The last ones are accents.
+                        assert!("{}$&#_%`'^~=.\"".contains(escaped), "\\{escaped} in {row}");
                         rest = &rest[escaped.len_utf8()..];
                     } else {
                         assert!(
-                            OURS.contains(&&rest[..end]) || rest.starts_with("Delta"),
+                            OURS.contains(&&rest[..end]) || SIGNS.contains(&&rest[..end]),
                             "\\{} in {row}",
                             &rest[..end]
                         );

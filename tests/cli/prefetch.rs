@@ -95,8 +95,8 @@ fn doctor_says_what_is_where_and_what_may_be_fetched() {
     let json = doctor("0");
     let (datasets, weights) = (finding(&json, "datasets"), finding(&json, "weights"));
     let found = datasets["found"].as_str().unwrap();
-    assert!(found.contains("emoji98: built in") && found.contains("data/cifar-100-binary"), "{found}");
-    assert!(found.contains("not here: cifar10; looked in"), "{found}");
+    assert!(found.contains("built in: emoji98") && found.contains("/data: cifar100"), "{found}");
+    assert!(found.contains("2 of 3 here; "), "{found}");
     assert!(weights["found"].as_str().unwrap().contains("/hub"), "{weights}");
     assert!(datasets["ok"] == true && datasets["help"].as_str().unwrap().contains("warmstart prefetch"), "{datasets}");
     let datasets = finding(&doctor("1"), "datasets");

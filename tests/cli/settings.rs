@@ -40,6 +40,11 @@ fn mistakes_are_told_with_their_place_and_an_exit_code() {
             said.err
         );
     }
+    // What is right holds.
+    assert!(place.say(&["config"]).out.contains("bell: true\n"));
+    place.write("config/warmstart/config.yaml", "bell: false\nthem: dark\n");
+    let said = place.say(&["config", "--json"]).json();
+    assert_eq!((&said["config"]["bell"], &said["config"]["theme"]), (&false.into(), &"auto".into()));
     // Nothing else minds.
     assert_eq!(place.say(&["list"]).code, 0);
 }

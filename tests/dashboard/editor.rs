@@ -114,7 +114,7 @@ fn one_changed_field_becomes_a_file_that_is_selected() {
     let mut pty = Pty::open(&folder, 100, 30, &[]);
     pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\rC");
-    pty.sees(&["change a field of Lite0, freeze"]);
+    pty.sees(&["duplicate with one field changed: Lite0, freeze"]);
     pty.press("learning_rate\r\x153e-4");
     pty.sees(&["4-lite0-freeze-lr-3e-4", "→ 3e-4", "Lite0, freeze, lr 3e-4"]);
     pty.press("\r");
@@ -153,15 +153,15 @@ fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered()
 }
 
 #[test]
-fn wrong_settings_are_told_and_the_defaults_used() {
+fn a_wrong_setting_is_told_and_every_other_one_holds() {
     let folder = scratch();
-    settings(&folder, "keys:\n  run.stpo: x\n");
-    let mut pty = Pty::open(&folder, 200, 24, &[]);
-    pty.sees(&[" config.yaml:2:13: keys.run.stpo", "did you mean `stop`?", "the defaults are used", "? help"]);
+    settings(&folder, "keys:\n  run.stpo: x\n  quit: Q\n");
+    let mut pty = Pty::open(&folder, 80, 24, &[]);
+    pty.sees(&[" keys.run.stpo: no action is called `stpo` on `run` (config.yaml:2; ! for all)", "? help", "Q quit"]);
     pty.press("j!");
-    pty.sees(&["what happened", "config.yaml:2:13"]);
+    pty.sees(&["config.yaml:2:13", "did you mean `stop`?", "left out"]);
     pty.press("q");
-    pty.sees(&["q quit"]);
-    pty.press("q");
+    pty.sees(&["Q quit"]);
+    pty.press("Q");
     assert!(pty.ends().success());
 }

@@ -233,6 +233,7 @@ fn stand_in_that_aborts() {
 
 fn run() {
     let options = warmstart::dashboard::Options {
+        folders: warmstart::pasted::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

@@ -1,7 +1,7 @@
 //! Text from outside (experiment names, log lines, class names, paths) is made harmless here, once, where it enters.
 
 use serde::{Deserialize, Deserializer};
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Combining marks kept after one base character; more only serve to overflow a terminal cell.
 const MARKS_PER_CHARACTER: usize = 3;
@@ -39,6 +39,126 @@ pub fn line(text: &str, max_chars: usize) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Breaks a text at its spaces into lines of at most `width` columns; a longer word is broken anywhere. Indentation is kept.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    for word in text.split_inclusive(' ') {
+        if used > 0 && used + word.trim_end().width() > width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for c in word.chars() {
+            let wide = c.width().unwrap_or(0);
+            if used + wide > width {
+                if c == ' ' {
+                    continue;
+                }
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(c);
+            used += wide;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+/// The text in at most `columns` columns: where it is longer, `…` stands for its middle, so that both ends tell it apart.
+pub fn middle(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let end = behind(text, room / 2);
+    let mut begin = String::new();
+    for c in text.chars() {
+        if begin.width() + c.width().unwrap_or(0) > room - end.width() {
+            break;
+        }
+        begin.push(c);
+    }
+    // What draws nothing itself would join with the sign between.
+    let is_loose = |c: char| c == ' ' || c.width().unwrap_or(0) == 0;
+    format!("{}…{}", begin.trim_end_matches(is_loose), end.trim_start_matches(is_loose))
+}
+
+/// The end of a text in at most so many columns.
+fn behind(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    let fits = |(_, c): &(usize, char)| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    };
+    let at = text.char_indices().rev().take_while(fits).last().map_or(text.len(), |(at, _)| at);
+    &text[at..]
+}
+
+/// A message for a line of so many columns. Where it is longer its paths give way, the longest first: folders go before a
+/// file's name is cut, so that what happened stays in sight. A message may still be too long after that.
+pub fn fitted(message: &str, columns: usize) -> String {
+    /// A path is worth no less than this.
+    const LEAST: usize = 16;
+    let mut fitted = message.to_owned();
+    let steps: [fn(&str) -> String; 4] =
+        [with_parent, without_folders, |path| middle(path, 2 * LEAST), |path| middle(path, LEAST)];
+    for shorten in steps {
+        while fitted.width() > columns {
+            let long = paths(&fitted).into_iter().filter_map(|range| {
+                let short = shorten(&fitted[range.clone()]);
+                let width = fitted[range.clone()].width();
+                (width > LEAST && short.width() < width).then_some((width, range, short))
+            });
+            let Some((_, range, short)) = long.max_by_key(|(width, ..)| *width) else { break };
+            fitted.replace_range(range, &short);
+        }
+    }
+    fitted
+}
+
+/// `…/folder/file`
+fn with_parent(path: &str) -> String {
+    let mut parts = path.rsplitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), Some(folder), Some(_)) => format!("…/{folder}/{name}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// `…/file`
+fn without_folders(path: &str) -> String {
+    path.rsplit_once('/').map_or_else(|| path.to_owned(), |(_, name)| format!("…/{name}"))
+}
+
+/// Where paths stand in a message, without a place in the file and punctuation. Folders may have spaces in their names: what
+/// follows a folder after a space, or a word, and has a slash itself belongs to its path.
+fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
+    let is_apart = |c: char| c == ' ' || "`\"'()[]{}<>,;".contains(c);
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut from = 0;
+    for token in message.split_inclusive(is_apart) {
+        let start = from;
+        from += token.len();
+        let word = token.trim_end_matches(is_apart);
+        let Some(slash) = word.rfind('/') else { continue };
+        // `file.yaml:3:5:`
+        let end = start + word[slash..].find(':').map_or(word.len(), |colon| slash + colon);
+        match found.last_mut() {
+            Some(last) if goes_on(&message[last.clone()], &message[last.end..start], word) => last.end = end,
+            _ => found.push(start..end),
+        }
+    }
+    found
+}
+
+/// Whether a word with a slash goes on with the path before it.
+fn goes_on(path: &str, between: &str, word: &str) -> bool {
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let is_plain = between.chars().all(|c| c == ' ' || c.is_alphanumeric()) && between.split_whitespace().count() <= 1;
+    path.starts_with(['/', '~', '.', '…']) && !is_file && is_plain && word.starts_with(char::is_alphabetic)
 }
 
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.
@@ -124,7 +244,6 @@ mod tests {
 
     #[test]
     fn what_terminals_disagree_about_becomes_what_they_agree_about() {
-        use unicode_width::UnicodeWidthStr;
         assert_eq!(line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80), "👍 DE ☎ 1 ab");
         assert_eq!(line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80), "\u{1100} \u{1100}\u{1161}\u{11a8}");
         for text in ["👩\u{200d}👩\u{200d}👧", "👍🏽", "🇩🇪🇫🇷", "☎\u{fe0f}", "e\u{301}", "漢字", "क\u{94d}षि"]
@@ -143,6 +262,44 @@ mod tests {
     fn a_tower_of_combining_marks_is_cut() {
         let tower = format!("e{}", "\u{301}".repeat(100_000));
         assert_eq!(line(&tower, 80).chars().count(), 1 + MARKS_PER_CHARACTER);
+    }
+
+    #[test]
+    fn text_is_wrapped_at_spaces_and_long_words_anywhere() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("  in", 10), ["  in"]);
+        assert_eq!(wrap("", 10), [""]);
+    }
+
+    #[test]
+    fn a_text_that_is_cut_in_its_middle_keeps_both_ends() {
+        assert_eq!(middle("20260101-000000-aaaa", 11), "20260…-aaaa");
+        assert_eq!(middle("漢字漢字漢字", 6), "漢…字");
+        assert_eq!(middle("abc", 3), "abc");
+        assert_eq!((middle("abc", 1), middle("abc", 0)), ("…".to_owned(), String::new()));
+        for columns in 0..20 {
+            assert!(middle("a漢b字c漢d字e\u{301}f", columns).width() <= columns);
+        }
+    }
+
+    #[test]
+    fn paths_give_way_before_the_cause_does() {
+        let deep = "/home/someone/very/deep/folder/of/folders/experiments/mine.yaml";
+        let message = format!("{deep}:3:5: train.epochs: expected a whole number, found `x`");
+        assert_eq!(fitted(&message, 200), message);
+        assert_eq!(
+            fitted(&message, 80),
+            "…/experiments/mine.yaml:3:5: train.epochs: expected a whole number, found `x`"
+        );
+        assert_eq!(fitted(&message, 70), "…/mine.yaml:3:5: train.epochs: expected a whole number, found `x`");
+        // In the middle, in quotes, twice, with spaces, without a folder.
+        assert_eq!(fitted(&format!("cannot copy `{deep}` to /x/y"), 30), "cannot copy `…/mine.yaml` to /x/y");
+        let spaced = "/media/My Pictures of/all years/2025/part one/list.csv cannot be read: permission denied";
+        assert_eq!(fitted(spaced, 60), "…/part one/list.csv cannot be read: permission denied");
+        let long = format!("/data/{}.safetensors: not found", "x".repeat(100));
+        assert!(fitted(&long, 60).width() <= 60 && fitted(&long, 60).ends_with(".safetensors: not found"));
+        assert_eq!(fitted("12/30 epochs at 100 img/s and no path", 10), "12/30 epochs at 100 img/s and no path");
     }
 
     #[test]

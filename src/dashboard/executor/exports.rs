@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use warmstart_schema::run::{RunDir, RunId};
+use warmstart_schema::text;
 
 use crate::dashboard::chart::png;
 use crate::files;
@@ -20,6 +22,20 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     let beside = drawn.with_extension("png");
     files::create(&beside, &picture).with_context(|| format!("{} cannot be written", beside.display()))?;
     Ok(format!("wrote {} and .png", drawn.display()))
+}
+
+/// A run's log: a text, and below it all that its worker printed.
+pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow::Result<String> {
+    let path = RunDir::of(checkpoints, id).worker_log();
+    let printed = match std::fs::read(&path) {
+        Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    // A terminal that shows the file shall do nothing else.
+    let lines: String = printed.lines().map(|line| format!("worker    {}\n", text::line(line, 10_000))).collect();
+    let path = written(folder, &format!("log-{id}"), format!("{told}{lines}").as_bytes(), "txt")?;
+    Ok(format!("wrote {}", path.display()))
 }
 
 /// Writes into a file that was not there before.

@@ -3,6 +3,8 @@
 mod curves;
 mod times;
 
+use std::collections::HashSet;
+
 use warmstart_schema::run::RunId;
 
 pub use self::curves::{Curves, Line, Role, lines};
@@ -227,6 +229,12 @@ impl<'a> Drawn<'a> {
     pub fn whole(run: &'a Run) -> Self {
         Self { run, rank: 0, shift: 0.0, until: None }
     }
+
+    /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
+    pub fn continued(runs: &[&'a Run], along: Along, apart: bool) -> Vec<Self> {
+        let find = |id: &RunId| runs.iter().copied().find(|run| run.id == *id).filter(|_| !apart);
+        runs.iter().map(|run| Self { shift: begins(run, &find, along), ..Self::whole(run) }).collect()
+    }
 }
 
 impl ChartView {
@@ -264,6 +272,14 @@ impl ChartView {
             }
             Others::Marked => self.marked.iter().filter_map(|id| runs.get(id)).map(Drawn::whole).collect(),
         };
+        // What continues one of the others, or what they continue, lies behind it.
+        if self.others != Others::Stage {
+            let drawn: HashSet<&RunId> = others.iter().map(|other| &other.run.id).chain([&run.id]).collect();
+            let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
+            let own = begins(run, &find, self.along);
+            let shifts: Vec<f64> = others.iter().map(|other| begins(other.run, &find, self.along) - own).collect();
+            others.iter_mut().zip(shifts).for_each(|(other, shift)| other.shift = shift);
+        }
         if !others.is_empty() {
             for (rank, any) in runs.iter().enumerate() {
                 others.iter_mut().filter(|other| other.run.id == any.id).for_each(|other| other.rank = rank);
@@ -275,9 +291,7 @@ impl ChartView {
     /// The stage before, so moved that its checkpoint lies where this run begins.
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
-        let times = Times::of(&stage.state, self.along);
-        let epoch = stage.state.epochs.iter().find(|epoch| epoch.step == step);
-        let end = epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch));
+        let end = end_of(stage, step, self.along);
         Some(Drawn { shift: -end, until: Some(step), ..Drawn::whole(stage) })
     }
 
@@ -287,7 +301,7 @@ impl ChartView {
         let own = Times::of(&run.state, self.along).extent(run, by_epoch);
         let (low, high) = self.others(runs, run).iter().fold(own, |(low, high), other| {
             let extent = Times::of(&other.run.state, self.along).extent(other.run, by_epoch);
-            let end = if other.until.is_some() { 0.0 } else { extent.1 };
+            let end = if other.until.is_some() { 0.0 } else { extent.1 + other.shift };
             (low.min(extent.0 + other.shift), high.max(end))
         });
         let low = if self.log_x && low <= 0.0 { high / 1000.0 } else { low };
@@ -317,6 +331,28 @@ impl ChartView {
         let distance = |epoch: &&warmstart_schema::event::Epoch| (epoch.step as f64 - step).abs();
         epochs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|epoch| epoch.epoch)
     }
+}
+
+/// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
+/// lies. `drawn` finds the runs that are.
+pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: Along) -> f64 {
+    /// Files may say that two runs started from each other.
+    const STAGES: usize = 32;
+    let (mut at, mut run) = (0.0, run);
+    for _ in 0..STAGES {
+        let Some(from) = &run.state.started_from else { break };
+        let Some(origin) = drawn(&from.run) else { break };
+        at += end_of(origin, from.step, along);
+        run = origin;
+    }
+    at
+}
+
+/// Where a checkpoint of a run lies.
+fn end_of(run: &Run, step: u64, along: Along) -> f64 {
+    let times = Times::of(&run.state, along);
+    let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
+    epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
 }
 
 /// The run whose checkpoint a run started from, while it is here, and that checkpoint's step.

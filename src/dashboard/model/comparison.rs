@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::run::RunId;
 
+use super::charts::{Along, begins};
 use super::{Filter, ListView, Model, Screen};
-use crate::compare::{Baseline, Column, Kind, Metric, Options, Selection, Table, table};
+use crate::compare::{Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table};
+use crate::dashboard::columns::COLUMNS;
+use crate::edit;
 
 /// The compare screen.
 #[derive(Debug)]
@@ -41,6 +44,31 @@ impl CompareView {
     pub fn options(&self) -> Options {
         let filter = self.list.filter.query().cloned().unwrap_or_default();
         Options { filter, ..self.options.clone() }
+    }
+}
+
+impl CompareView {
+    /// The columns that the table can have, beside the names of the runs: its own, then the settings of experiments.
+    fn choices() -> Vec<Column> {
+        let own = Column::own().into_iter().filter(|column| *column != Column::Experiment);
+        own.chain(edit::settings().iter().cloned().map(Column::Config)).collect()
+    }
+
+    /// Shows a column of the choices, or hides it. Columns stand in the order of the choices.
+    pub fn toggle(&mut self, chosen: usize) {
+        let choices = Self::choices();
+        let Some(column) = choices.get(chosen) else { return };
+        let mut columns = self.shown.table().columns.clone();
+        if columns.contains(column) {
+            columns.retain(|other| other != column);
+            self.options.sort = self.options.sort.take().filter(|sort| sort != column);
+        } else {
+            let order = |column: &Column| choices.iter().position(|choice| choice == column);
+            let place = columns.iter().position(|other| order(other) > order(column)).unwrap_or(columns.len());
+            columns.insert(place, column.clone());
+        }
+        self.options.columns = Columns::Named(columns);
+        self.scrolled = 0;
     }
 }
 
@@ -83,6 +111,8 @@ pub struct Shown {
     /// Of each run shown: how many are older, which gives it its marker and colour.
     ranks: HashMap<RunId, usize>,
     widths: Vec<u16>,
+    /// Of each run that continues another one that is shown too: after how many epochs.
+    after: HashMap<RunId, u32>,
     made_from: Option<(u64, Vec<String>, Options)>,
 }
 
@@ -101,6 +131,11 @@ impl Shown {
         self.ranks.get(id).copied()
     }
 
+    /// After how many epochs of the runs that it continues a run begins, where those are shown too; else 0.
+    pub fn after(&self, id: &RunId) -> u32 {
+        self.after.get(id).copied().unwrap_or_default()
+    }
+
     /// Characters of a column's widest cell.
     pub fn width(&self, column: usize) -> u16 {
         self.widths.get(column).copied().unwrap_or_default()
@@ -114,6 +149,24 @@ impl Shown {
 }
 
 impl Model {
+    /// The columns that the open screen can have, and whether they are shown.
+    pub fn column_choices(&self) -> Vec<(String, bool)> {
+        match &self.open {
+            Screen::Experiments(list) => {
+                COLUMNS.iter().map(|(column, title)| ((*title).to_owned(), list.columns.contains(column))).collect()
+            }
+            Screen::Compare(view) => {
+                let shown = &view.shown.table().columns;
+                let choice = |column: &Column| match column {
+                    Column::Config(path) => (path.clone(), shown.contains(column)),
+                    column => (column.title(), shown.contains(column)),
+                };
+                CompareView::choices().iter().map(choice).collect()
+            }
+            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => Vec::new(),
+        }
+    }
+
     /// What the open comparison shows; what it would show from elsewhere.
     pub fn comparison_options(&self) -> Options {
         if let Screen::Compare(view) = &self.open { view.options() } else { self.next_comparison().options() }
@@ -159,8 +212,15 @@ impl Model {
             all.map(|(rank, run)| (run.id.clone(), rank)).collect()
         };
         let widths = (0..table.columns.len()).map(|column| width(&table, column)).collect();
+        let find = |id: &RunId| self.runs.get(id).filter(|_| drawn.contains(id));
+        let continued = drawn.iter().filter_map(|id| self.runs.get(id)).map(|run| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "epochs, and it saturates")]
+            let epochs = begins(run, &find, Along::Epoch).round() as u32;
+            (run.id.clone(), epochs)
+        });
+        let after = continued.filter(|(_, epochs)| *epochs > 0).collect();
         if let Screen::Compare(view) = &mut self.open {
-            view.shown = Shown { table, ids, ranks, widths, made_from };
+            view.shown = Shown { table, ids, ranks, widths, after, made_from };
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Editor {
     /// What the field says now: its default where the file leaves it out.
     pub before: Option<String>,
     pub value: Input,
+    /// Whether a key has acted on the value that stood there.
+    pub entry: ValueEntry,
     /// The stem of the new file.
     pub stem: Input,
     /// Whether somebody wrote it, or it follows the value.
@@ -37,6 +39,14 @@ pub struct Editor {
     pub target: Destination,
     pub focus: Focus,
     pub draft: Result<Draft, Vec<String>>,
+}
+
+/// What the next key does to a value that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueEntry {
+    /// A character takes its place, and a deletion all of it; moving the cursor changes it from there.
+    Replaces,
+    Edits,
 }
 
 /// Where the change goes.
@@ -108,6 +118,7 @@ impl Editor {
             field,
             before,
             value,
+            entry: ValueEntry::Replaces,
             stem: Input::default(),
             stem_is_own: false,
             target,
@@ -121,13 +132,25 @@ impl Editor {
     /// Takes in a key that was typed.
     pub fn handle(&mut self, request: InputRequest) {
         match self.focus {
-            Focus::Value => self.value.handle(request),
+            Focus::Value => self.edit_value(request),
             Focus::Stem => {
                 self.stem_is_own = true;
-                self.stem.handle(request)
+                self.stem.handle(request);
             }
-        };
+        }
         self.refresh();
+    }
+
+    fn edit_value(&mut self, request: InputRequest) {
+        let replaces = std::mem::replace(&mut self.entry, ValueEntry::Edits) == ValueEntry::Replaces;
+        let takes_all = matches!(
+            request,
+            InputRequest::InsertChar(_) | InputRequest::DeletePrevChar | InputRequest::DeleteNextChar
+        );
+        if replaces && takes_all {
+            self.value = Input::default();
+        }
+        self.value.handle(request);
     }
 
     /// A file of its own, or the file itself.

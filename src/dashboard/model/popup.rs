@@ -54,6 +54,8 @@ pub enum Inquiry {
     Number { input: Input },
     /// The path of a picture, and how it could go on.
     File { run: RunId, input: Input, candidates: Vec<String> },
+    /// What the log is searched for.
+    Search { input: Input },
     /// How far a run that is done shall go on.
     Extension(Extension),
 }
@@ -61,13 +63,19 @@ pub enum Inquiry {
 impl Inquiry {
     pub fn input(&self) -> &Input {
         match self {
-            Self::Number { input } | Self::File { input, .. } | Self::Extension(Extension { input, .. }) => input,
+            Self::Number { input }
+            | Self::Search { input }
+            | Self::File { input, .. }
+            | Self::Extension(Extension { input, .. }) => input,
         }
     }
 
     pub fn input_mut(&mut self) -> &mut Input {
         match self {
-            Self::Number { input } | Self::File { input, .. } | Self::Extension(Extension { input, .. }) => input,
+            Self::Number { input }
+            | Self::Search { input }
+            | Self::File { input, .. }
+            | Self::Extension(Extension { input, .. }) => input,
         }
     }
 }

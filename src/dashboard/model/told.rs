@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use unicode_width::UnicodeWidthStr;
+use warmstart_schema::experiment::Problem;
+use warmstart_schema::text;
+
 use super::Model;
 use crate::dashboard::message::Report;
 
@@ -54,6 +58,24 @@ impl Told {
     }
 }
 
+/// A wrong setting for one line of a usual terminal: the cause first, where it is last. `!` shows all of it.
+pub fn setting_left_out(problem: &Problem, others: usize) -> String {
+    const ROOM: usize = 78;
+    let name = problem.file.rsplit('/').next().unwrap_or_default();
+    let line = problem.at.map_or(String::new(), |(line, _)| format!(":{line}"));
+    let more = if others > 0 { format!(", {others} more") } else { String::new() };
+    let tail = format!(" ({name}{line}{more}; ! for all)");
+    let field = if problem.field.is_empty() { String::new() } else { format!("{}: ", problem.field) };
+    let cause = format!("{field}{}", problem.message);
+    // What was expected instead may be a long list.
+    let brief = cause.split("; expected").next().unwrap_or_default().to_owned();
+    let helped = problem.help.as_ref().map(|help| format!("{brief}; {help}"));
+    let room = ROOM.saturating_sub(tail.width());
+    let all = [helped, Some(cause), Some(brief.clone())].into_iter().flatten();
+    let cause = all.into_iter().find(|cause| cause.width() <= room).unwrap_or_else(|| text::middle(&brief, room));
+    format!("{cause}{tail}")
+}
+
 impl Model {
     /// Sees what an update did to the status line: something new is kept, and its time begins when the clock is read.
     pub fn notice_report(&mut self, before: Option<&Report>) {
@@ -61,6 +83,9 @@ impl Model {
             return;
         }
         self.told.fades = None;
+        if let Some(report) = &mut self.report {
+            report.text = self.folders.in_commands(&report.text);
+        }
         if let Some(report) = self.report.clone() {
             self.told.keep(report);
         }

@@ -19,6 +19,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::paint;
 use super::table::{self, Place};
@@ -170,7 +171,8 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
     let offset = table::offset(selected_line, table.rows.len(), usize::from(body.height));
     for (row, y) in table.rows[offset..].iter().zip(0..body.height) {
         let line = paint::row(body, y);
-        draw_name(buf, line, Rect { y: line.y, height: line.height, ..name }, shown, row);
+        let has_id = places.iter().any(|place| table.columns[kept[place.column]] == Column::Run);
+        draw_name(buf, line, Rect { y: line.y, height: line.height, ..name }, shown, row, has_id);
         for place in &places {
             let (text, style) = written(row, &row.cells[kept[place.column]]);
             table::cell(buf, line, *place, &columns[place.column], &text, style);
@@ -194,7 +196,7 @@ fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
     table::Column { title: "", width, is_figure: *column != Column::Run, order }
 }
 
-fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row) {
+fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row, has_id: bool) {
     if row.kind != Kind::Measured {
         let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
         paint::left(buf, inner, &label(row), THEME.muted);
@@ -205,7 +207,13 @@ fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row)
     if let Some((marker, style)) = marker(shown, row) {
         paint::left(buf, Rect { x: line.x + 3, width: 1, ..line }, marker, style);
     }
-    paint::left(buf, name, &row.experiment, THEME.text);
+    // The end of its id tells apart what has the same name, where the id has no column.
+    let id = row.runs.first().filter(|_| row.runs.len() == 1 && !has_id);
+    let id = id.map_or_else(String::new, |id| format!(" {}", id.as_str().rsplit('-').next().unwrap_or_default()));
+    let wide = u16::try_from(id.width()).unwrap_or(0);
+    let room = Rect { width: name.width.saturating_sub(wide), ..name };
+    let rest = paint::left(buf, room, &row.experiment, THEME.text);
+    paint::left(buf, Rect { width: name.right().saturating_sub(rest.x), ..rest }, &id, THEME.muted);
 }
 
 /// What a row is called.

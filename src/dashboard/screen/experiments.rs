@@ -18,6 +18,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
+use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::Status;
@@ -26,7 +27,7 @@ use warmstart_schema::text;
 use super::paint;
 use super::table::{self, Column};
 use crate::dashboard::columns::ColumnId;
-use crate::dashboard::format::{NOT_YET, duration, metric, path, rate};
+use crate::dashboard::format::{NOT_YET, duration, metric, path, plural, rate};
 use crate::dashboard::judge;
 use crate::dashboard::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
 use crate::dashboard::mouse::{Spot, Spots};
@@ -48,7 +49,7 @@ fn column(id: ColumnId) -> Column {
         ColumnId::LearningRate => (8, true, 5),
         ColumnId::Seed => (6, true, 5),
         ColumnId::Device => (7, false, 6),
-        ColumnId::Created => (16, false, 5),
+        ColumnId::Created => (16, false, 7),
         ColumnId::Run => (20, false, 6),
         ColumnId::Tags => (16, false, 4),
         ColumnId::Note => (24, false, 6),
@@ -67,39 +68,75 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, spots:
         Constraint::Length(wanted),
     ]));
     if list.is_empty() {
-        draw_nothing(frame.buffer_mut(), table, model);
+        draw_nothing(frame.buffer_mut(), table, model, list);
         return;
     }
     spots.note(table, Spot::Scroll);
     draw_list(frame.buffer_mut(), table, model, list, spots);
     if let Some(entry) = model.selected_entry().filter(|_| !foot.is_empty()) {
         paint::rule(frame.buffer_mut(), rule);
+        if let Some(run) = entry.run {
+            let id = Line::styled(format!(" {} ", run.id), THEME.muted);
+            paint::right_line(frame.buffer_mut(), Rect { width: rule.width.saturating_sub(1), ..rule }, &id);
+        }
         detail::draw(frame.buffer_mut(), foot, model, &entry);
     }
 }
 
-fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model) {
-    let filter = model.filter().map_or("", super::super::model::Filter::text);
-    let lines = if model.catalogue.is_none() {
-        vec!["Reading the experiments …".to_owned()]
-    } else if filter.is_empty() {
-        let folder = path(&model.experiments);
-        vec![
-            format!("There is no experiment in {folder} yet."),
-            "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),
-        ]
-    } else {
-        let has_mistake = matches!(model.filter(), Some(Filter::Typing(Typing { mistake: Some(_), .. })));
-        let first =
-            if has_mistake { "The filter has a mistake.".to_owned() } else { format!("Nothing fits \"{filter}\".") };
-        vec![first, "esc shows everything again.".to_owned()]
-    };
+fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
     let width = usize::from(area.width.saturating_sub(6));
+    let lines = why_nothing(model, list);
     let lines = lines.iter().flat_map(|line| paint::wrap(line, width));
     for (line, y) in lines.zip(1..) {
         let row = paint::row(area, y);
         paint::left(buf, Rect { x: row.x + 3, width: row.width.saturating_sub(3), ..row }, &line, THEME.muted);
     }
+}
+
+/// Why the list has no row, and what to do.
+fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
+    let Some(catalogue) = &model.catalogue else { return vec!["Reading the experiments …".to_owned()] };
+    let filter = list.filter.text();
+    if matches!(list.filter, Filter::Typing(Typing { mistake: Some(_), .. })) {
+        return vec!["The filter has a mistake.".to_owned(), "esc shows everything again.".to_owned()];
+    }
+    let runs = plural(model.runs.len(), "run");
+    let away = model.runs.iter().filter(|run| run.annotation.archived).count();
+    let hides_away = !list.archived && away > 0;
+    if !filter.is_empty() {
+        let mut lines = vec![format!("Nothing fits \"{filter}\".")];
+        lines.extend(hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))));
+        lines.push("esc shows everything again.".to_owned());
+        return lines;
+    }
+    let folder = path(&model.experiments);
+    let experiments = plural(catalogue.files.len(), "experiment");
+    match (list.flat, model.runs.is_empty()) {
+        (true, true) if catalogue.files.is_empty() => {
+            vec![
+                "No run yet, and no experiment to run.".to_owned(),
+                format!("Each *.yaml in {folder} is an experiment."),
+            ]
+        }
+        (true, true) => vec![format!("No run yet. v shows the {experiments}; r there launches one.")],
+        (true, false) => vec![format!("All of the {runs} are put away. . shows them, v shows the experiments.")],
+        (false, _) => {
+            let mut lines = match &catalogue.error {
+                Some(error) => vec![format!("No experiment can be read: {error}")],
+                None => vec![
+                    format!("There is no experiment in {folder} yet."),
+                    "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),
+                ],
+            };
+            lines.extend(hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))));
+            lines
+        }
+    }
+}
+
+/// `1 run is`, `2 runs are`
+fn count_are(runs: usize) -> String {
+    format!("{} {}", plural(runs, "run"), if runs == 1 { "is" } else { "are" })
 }
 
 /// Only the lines in view are made.
@@ -186,7 +223,7 @@ fn draw_entry(buf: &mut Buffer, row: Rect, grid: &Grid, entry: &Entry, model: &M
         paint::left(buf, name, &label, THEME.text);
         let problem = problems.first().map_or_else(String::new, super::experiments::detail::short_problem);
         let x = grid.places.first().map_or(name.right(), |place| place.x);
-        paint::left(buf, Rect { x, width: row.right().saturating_sub(x + 1), ..row }, &problem, THEME.error);
+        paint::message(buf, Rect { x, width: row.right().saturating_sub(x + 1), ..row }, &problem, THEME.error);
         return;
     }
     draw_name(buf, name, entry);

@@ -33,8 +33,10 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     }
     let problem = model.catalogue.as_ref().and_then(|catalogue| catalogue.error.as_deref()).or(model.runs.problem());
     match (&model.report, problem) {
-        (Some(report), _) => paint::left(buf, area, &report.text, if report.good { THEME.text } else { THEME.warning }),
-        (None, Some(problem)) => paint::left(buf, area, problem, THEME.error),
+        (Some(report), _) => {
+            paint::message(buf, area, &report.text, if report.good { THEME.text } else { THEME.warning })
+        }
+        (None, Some(problem)) => paint::message(buf, area, problem, THEME.error),
         (None, None) => paint::left(buf, area, &summary(model), THEME.muted),
     };
 }

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
+pub use warmstart_schema::text::wrap;
 
-pub use crate::dashboard::format::wrap;
 use crate::dashboard::theme::THEME;
 use crate::store::Run;
 
@@ -37,6 +38,11 @@ pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
         buf.set_stringn(x, y, "…", 1, style).0
     };
     Rect { x: end, width: area.right().saturating_sub(end), ..area }
+}
+
+/// A message at the left of the area's first row: where it is too long, its paths give way before its cause does.
+pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
+    left(buf, area, &text::fitted(text, usize::from(area.width)), style)
 }
 
 /// Text at the right of the area's first row.

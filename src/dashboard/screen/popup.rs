@@ -23,10 +23,9 @@ use tui_input::Input;
 use self::frame::draw_box;
 use super::{help, paint};
 use crate::compare::Format;
-use crate::dashboard::columns::{COLUMNS, ColumnId};
 use crate::dashboard::format::plural;
 use crate::dashboard::layout::{self, Question, popup_width, room};
-use crate::dashboard::model::{Asked, Model, Popup, Screen};
+use crate::dashboard::model::{Asked, Model, Popup};
 use crate::dashboard::theme::THEME;
 use crate::dashboard::update::list;
 
@@ -87,7 +86,7 @@ fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     };
     let mut lines: Vec<Line> = Format::ALL.into_iter().enumerate().map(row).collect();
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
-    let command = model.comparison_options().command(format);
+    let command = model.comparison_options().command(format, &model.folders);
     lines.extend([Line::default(), Line::styled("the same on the command line:", THEME.label)]);
     lines.extend(paint::wrap(&command, width).into_iter().map(|line| Line::styled(line, THEME.text)));
     lines
@@ -132,11 +131,10 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
 }
 
 fn columns(model: &Model, chosen: usize) -> Vec<Line<'static>> {
-    let Screen::Experiments(list) = &model.open else { return Vec::new() };
-    let row = |(index, (column, title)): (usize, &(ColumnId, &'static str))| {
-        let mark = if list.columns.contains(column) { "x" } else { " " };
+    let row = |(index, (title, is_shown)): (usize, (String, bool))| {
+        let mark = if is_shown { "x" } else { " " };
         let style = if index == chosen { THEME.selected } else { THEME.text };
         Line::styled(format!("[{mark}] {title:<12}"), style)
     };
-    COLUMNS.iter().enumerate().map(row).collect()
+    model.column_choices().into_iter().enumerate().map(row).collect()
 }

@@ -21,6 +21,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
+pub use self::log::{has, texts as log_lines, whole as whole_log};
 use super::paint;
 use crate::dashboard::judge;
 use crate::dashboard::model::{Model, Pane, RunView};
@@ -46,7 +47,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, spots:
     match view.pane {
         Pane::Log { up } => {
             spots.note(body, Spot::Scroll);
-            log::draw(buf, paint::inset(body), model, run, up);
+            log::draw(buf, paint::inset(body), model, run, up, view.searched.as_deref());
         }
         Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, spots),
         Pane::Charts => draw_narrow(buf, body, model, run, view, spots),
@@ -148,6 +149,6 @@ fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     if let Some(alert) = judge::alerts(run, model.now).first().filter(|alert| alert.level != Level::Info) {
         let row = paint::inset(paint::row(area, area.height.saturating_sub(1)));
         ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buf);
-        paint::left(buf, row, &format!("⚠ {}", alert.text), THEME.level(alert.level));
+        paint::message(buf, row, &format!("⚠ {}", alert.text), THEME.level(alert.level));
     }
 }

@@ -160,7 +160,7 @@ fn runs() {
         press(&mut model, "<esc>");
         for (number, name) in names.iter().enumerate() {
             let pane = if number.is_multiple_of(3) { Pane::Log { up: 0 } } else { Pane::Charts };
-            model.open = Screen::Run(RunView { id: name.clone(), charts: ChartView::default(), pane });
+            model.open = Screen::Run(RunView { id: name.clone(), charts: ChartView::default(), pane, searched: None });
             let lines = worker_log_tail(&runs, name, 10);
             update(&mut model, Message::WorkerLog { id: name.clone(), lines });
             line.draw(&model);

@@ -25,6 +25,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::Advance => "advance".to_owned(),
         Effect::Export { extension, .. } => format!("export {extension}"),
         Effect::ExportCharts(_) => "export charts".to_owned(),
+        Effect::SaveLog { id, .. } => format!("save log {id}"),
         Effect::ReadWorkerLog(id) => format!("read {id}"),
         Effect::ReadMachine(workers) => format!("read the machine and {} workers", workers.len()),
         Effect::Copy(text) => format!("copy {text}"),

@@ -8,7 +8,7 @@ use super::{drawn, press, text};
 use crate::cli::printed;
 use crate::compare::{Column, Format, Metric, render};
 use crate::dashboard::effect::Effect;
-use crate::dashboard::message::Message;
+use crate::dashboard::message::{Message, Report};
 use crate::dashboard::model::{Model, Screen};
 use crate::dashboard::update::update;
 use crate::store::Change;
@@ -61,6 +61,39 @@ fn every_option_gives_what_the_command_line_prints_in_every_format() {
             assert_same(&mut model, format);
         }
     }
+}
+
+#[test]
+fn the_command_names_the_folders_in_use_for_a_shell() {
+    let mut model = recorded();
+    let folders = |experiments: &str, checkpoints: &str| {
+        let [experiments, checkpoints] = [experiments, checkpoints].map(std::path::Path::new);
+        crate::pasted::FolderOptions::new(Some(experiments), Some(checkpoints))
+    };
+    model.folders = folders("my files", "/data/it's/runs");
+    assert!(
+        text(&drawn(
+            &{
+                press(&mut model, "E");
+                model
+            },
+            200,
+            60
+        ))
+        .contains("--experiments 'my files'")
+    );
+    let mut model = recorded();
+    model.folders = folders("experiments", "/data/my runs");
+    let command = press(&mut model, "Ec");
+    let Effect::Copy(command) = &command[0] else { panic!("{command:?}") };
+    let words = shell_words::split(command).unwrap();
+    assert_eq!(words[..4], ["warmstart", "compare", "--checkpoints", "/data/my runs"]);
+    assert!(!command.contains("--experiments"), "{command}");
+    // What the status line tells to paste has them too.
+    let told = Report { good: false, text: "saved; `warmstart resume x1` goes on".to_owned() };
+    update(&mut model, Message::Report(told));
+    let report = &model.report.as_ref().unwrap().text;
+    assert_eq!(report, "saved; `warmstart resume --checkpoints '/data/my runs' x1` goes on");
 }
 
 #[test]
@@ -148,12 +181,13 @@ fn the_cursor_reads_every_run_at_one_epoch() {
     let legend = picture.lines().find(|line| line.contains("at epoch 3")).unwrap();
     let mut figures: Vec<&str> = legend.split_whitespace().filter(|word| word.starts_with("0.")).collect();
     figures.sort_unstable();
-    let mut expected: Vec<String> = model
-        .runs
-        .iter()
+    // The one that continues another has not begun there.
+    let from_the_start = model.runs.iter().filter(|run| run.state.started_from.is_none());
+    let mut expected: Vec<String> = from_the_start
         .map(|run| format!("{:.4}", run.state.epochs.iter().find(|epoch| epoch.epoch == 3).unwrap().val_acc))
         .collect();
     expected.sort();
+    assert_eq!(expected.len(), 4);
     assert_eq!(figures, expected, "{legend}");
     press(&mut model, "v");
     assert!(text(&drawn(&model, 120, 40)).contains("validation loss by epoch"));
@@ -176,4 +210,50 @@ fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
     assert!(press(&mut model, "Y").is_empty());
     let said = &model.report.as_ref().unwrap().text;
     assert!(said.contains("E writes a file"), "{said}");
+}
+
+#[test]
+fn columns_are_chosen_and_runs_are_told_apart_at_80_columns() {
+    let mut model = recorded();
+    let shown = text(&drawn(&model, 80, 24));
+    for id in ["7f3a", "0c21", "a9e0", "4b12", "e77d"] {
+        assert!(shown.contains(id), "{id}: {shown}");
+    }
+    press(&mut model, "|");
+    assert!(text(&drawn(&model, 80, 24)).contains("[x] state"));
+    // The second choice is the state; then a setting, which the end of the list has.
+    press(&mut model, "j<space>");
+    assert_same_after(&mut model, |columns| !columns.contains(&Column::State));
+    press(&mut model, "|G<space>");
+    assert_same_after(&mut model, |columns| {
+        matches!(columns.last(), Some(Column::Config(_)))
+            || columns.iter().any(|column| matches!(column, Column::Config(_)))
+    });
+}
+
+fn assert_same_after(model: &mut Model, holds: fn(&[Column]) -> bool) {
+    press(model, "<esc>");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    assert!(holds(&view.shown.table().columns), "{:?}", view.shown.table().columns);
+    assert_same(model, 0);
+}
+
+#[test]
+fn a_curve_that_continues_another_run_begins_where_its_checkpoint_lies() {
+    let model = recorded();
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    // The recorded fine-tuning started from the frozen run's best checkpoint.
+    let tuned = model.runs.iter().find(|run| run.state.started_from.is_some()).expect("one of them continues another");
+    let from = tuned.state.started_from.as_ref().unwrap();
+    let origin = model.runs.get(&from.run).unwrap();
+    let epoch = origin.state.epochs.iter().find(|epoch| epoch.step == from.step).unwrap().epoch;
+    assert_eq!(view.shown.after(&tuned.id), epoch);
+    assert_eq!(view.shown.after(&origin.id), 0);
+    let shown = text(&drawn(&model, 200, 60));
+    assert!(shown.contains(&format!("{} after {epoch}", tuned.label())), "{shown}");
+    // Without the other run it stands by itself.
+    let mut alone = recorded();
+    press(&mut alone, &format!("/{}<enter>", tuned.id));
+    let Screen::Compare(view) = &alone.open else { panic!("the comparison is open") };
+    assert_eq!(view.shown.after(&tuned.id), 0);
 }

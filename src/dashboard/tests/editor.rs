@@ -69,6 +69,23 @@ fn one_field_becomes_a_file_of_its_own_with_a_name_of_its_own() {
 }
 
 #[test]
+fn typing_replaces_the_value_that_is_there_and_moving_the_cursor_edits_it() {
+    let value = |keys: &str| editor(&after(&format!("jjjjClearning_rate<enter>{keys}"))).value.value().to_owned();
+    assert_eq!(value(""), "0.001");
+    assert_eq!(value("1e-3"), "1e-3");
+    assert_eq!(value("<end>5"), "0.0015");
+    assert_eq!(value("<left>2"), "0.0021");
+    assert_eq!(value("<home><delete>1"), "1.001");
+    assert_eq!(value("<backspace>"), "");
+    assert_eq!(value("<delete>7"), "7");
+    assert_eq!(value("3<backspace>"), "");
+    let mut model = after("jjjjClearning_rate<enter>");
+    update(&mut model, Message::Paste("2e-4".to_owned()));
+    assert_eq!(editor(&model).value.value(), "2e-4");
+    assert_eq!(written("jjjjClearning_rate<enter>3e-4<enter>").stem.as_deref(), Some("4-lite0-freeze-lr-3e-4"));
+}
+
+#[test]
 fn in_place_the_name_stays() {
     let writing = written(&format!("jjjjCepochs<enter><tab>{CLEAR}5<enter>"));
     assert_eq!((writing.stem, writing.text), (None, writing.before.replace("epochs: 20", "epochs: 5")));

@@ -299,3 +299,41 @@ fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     let first: RunId = id(runs(&model)[0]);
     assert!(model.runs.get(&first).unwrap().state.epochs[0].val_acc > 0.9);
 }
+
+#[test]
+fn an_empty_list_says_what_is_so() {
+    use crate::dashboard::message::Catalogue;
+    let nothing = |keys: &str| {
+        let mut model = typical();
+        model.runs = crate::store::Runs::default();
+        press(&mut model, keys);
+        text(&drawn(&model, 80, 24))
+    };
+    let shown = nothing("v");
+    assert!(
+        shown.contains("No run yet. v shows the 7 experiments") && !shown.contains("There is no experiment"),
+        "{shown}"
+    );
+    let mut model = super::fixtures::empty();
+    let error = Some("experiments cannot be read: permission denied".to_owned());
+    update(&mut model, Message::Experiments(Catalogue { error, ..Catalogue::default() }));
+    let shown = text(&drawn(&model, 80, 24));
+    assert!(shown.contains("No experiment can be read: experiments cannot be read"), "{shown}");
+    update(&mut model, Message::Experiments(Catalogue::default()));
+    assert!(text(&drawn(&model, 80, 24)).contains("There is no experiment in experiments yet."));
+    press(&mut model, "v");
+    assert!(text(&drawn(&model, 80, 24)).contains("No run yet, and no experiment to run."));
+    let mut model = typical();
+    press(&mut model, "v/nothing like this<enter>");
+    assert!(text(&drawn(&model, 80, 24)).contains("Nothing fits \"nothing like this\"."));
+}
+
+#[test]
+fn the_list_shows_run_and_time_at_80_columns_and_tags_are_found_as_they_are_shown() {
+    let mut model = typical();
+    press(&mut model, "jj");
+    let shown = text(&drawn(&model, 80, 24));
+    let rule = shown.lines().find(|line| line.contains("── 2026")).unwrap_or_else(|| panic!("{shown}"));
+    let run = model.run().unwrap();
+    assert!(rule.contains(run.id.as_str()), "{rule}");
+}

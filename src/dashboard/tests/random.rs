@@ -120,6 +120,8 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
     let mut spots = Spots::default();
     for number in 0..EVENTS {
         let event = hand.event(&model);
+        // A window that changes twice before a frame moves cells about which no terminal would.
+        let is_resized = matches!(event, Event::Resize(..));
         if let Event::Resize(width, height) = event {
             terminal.backend_mut().resize(width, height);
         }
@@ -132,7 +134,7 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
             event => tell(&mut model, &event, album),
         }
         let is_compared = number % 1000 == 999 || number == EVENTS - 1;
-        if number.is_multiple_of(32) || is_compared {
+        if number.is_multiple_of(32) || is_compared || is_resized {
             terminal.draw(|frame| spots = screen::draw_and_note(frame, &model)).unwrap();
         }
         if is_compared {

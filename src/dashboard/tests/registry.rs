@@ -73,6 +73,7 @@ places!(POPUPS, popup, Popup, {
         let candidates = NASTY.map(str::to_owned).to_vec();
         update(model, Message::Completed { typed: "a".to_owned(), longer: "ab".to_owned(), candidates });
     },
+    "a search": Popup::Inquiry(Inquiry::Search { .. }) => |model, album| answering(model, "jjjjj<enter>l/loss", album),
     "more epochs": Popup::Inquiry(Inquiry::Extension(_)) => |model, album| answering(model, "ju20", album),
     "palette": Popup::Palette(_) => |model, album| answering(model, ":st<down>", album),
     "editor": Popup::Editor(_) => |model, album| answering(model, "jjjjClearning_rate<enter>5", album),

@@ -3,8 +3,8 @@
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};
 use crate::dashboard::message::{Doing, Message, Report};
-use crate::dashboard::model::Model;
 use crate::dashboard::model::told::STAYS;
+use crate::dashboard::model::{Model, Popup};
 use crate::dashboard::update::update;
 use crate::store::Change;
 
@@ -98,4 +98,66 @@ fn what_takes_long_shows_its_share_and_what_is_left() {
     assert!(line.contains("deleting 1200 runs ━") && line.contains("25 %") && line.contains("15s left"), "{line}");
     update(&mut model, Message::Doing(None));
     assert!(!status(&model).contains("deleting"));
+}
+
+#[test]
+fn the_cause_of_an_error_is_in_the_line_however_long_its_path() {
+    for (words, cause) in [
+        (
+            format!("{}/run.json cannot be written: no space left on device", "/scratch/somebody/of/many".repeat(6)),
+            "no space left",
+        ),
+        (format!("cannot read `/home/{}/x.yaml`: permission denied", "deep/".repeat(60)), "permission denied"),
+        (format!("{}.safetensors: is not there", "/data/w".repeat(40)), "is not there"),
+    ] {
+        let mut model = typical();
+        tell(&mut model, false, &words);
+        assert!(status(&model).contains(cause), "{}", status(&model));
+        press(&mut model, "!");
+        let Some(Popup::Text { lines, .. }) = &model.popup else { panic!("{:?}", model.popup) };
+        assert!(lines.iter().any(|line| line.ends_with(&words)), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_told_in_the_width_of_a_terminal_and_wholly_on_demand() {
+    for (source, cause) in [
+        ("bell: false\nthem: dark\n", "them: unknown field"),
+        ("columns: [nonsense]\n", "no column is called `nonsense`"),
+        ("keys: { run.stop: x }\nthem: a\nmouse: 3\n", "them: unknown field"),
+    ] {
+        let file = "/home/somebody/with/a/long/path/to/.config/warmstart/config.yaml";
+        let (config, problems) = crate::config::parse(source, file);
+        let count = problems.len();
+        let loaded = crate::config::Loaded { config, path: Some(file.into()), is_there: true, problems };
+        let mut model = typical().with_config(loaded);
+        let line = status(&model);
+        assert!(line.contains(cause) && line.contains("config.yaml:") && line.contains("! for all"), "{line}");
+        assert!(!line.contains('…'), "{line}");
+        press(&mut model, "!");
+        let Some(Popup::Text { lines, .. }) = &model.popup else { panic!("{:?}", model.popup) };
+        assert_eq!(lines.iter().filter(|line| line.ends_with("left out")).count(), count, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_log_is_searched_upwards_and_saved() {
+    let mut model = typical();
+    press(&mut model, "jjjjj<enter>l/LOSS<enter>");
+    let at = |model: &Model| model.report.as_ref().unwrap().text.clone();
+    let first = at(&model);
+    assert!(first.starts_with("\"LOSS\": line "), "{first}");
+    press(&mut model, "n");
+    assert_ne!(at(&model), first);
+    press(&mut model, "N");
+    assert_eq!(at(&model), first, "and back");
+    press(&mut model, "/no such words<enter>");
+    assert!(at(&model).contains("is not in the log"));
+    let saved = press(&mut model, "w");
+    let [crate::dashboard::effect::Effect::SaveLog { text: whole, id }] = &saved[..] else { panic!("{saved:?}") };
+    assert!(whole.contains(id.as_str()) && whole.contains("epoch 1") && whole.contains("val loss"), "{whole}");
+    // The first way back ends the search, the second leaves the log.
+    press(&mut model, "<esc>");
+    press(&mut model, "n");
+    assert!(at(&model).contains("nothing is searched for"), "{}", at(&model));
 }

@@ -92,6 +92,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let farewell = runtime.block_on(async {
         let settings = Settings {
+            pasted: crate::pasted::FolderOptions::default(),
             folders,
             look: Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
             zone: TimeZone::UTC,

@@ -48,6 +48,9 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             (!shows_whole_question(lines, model.size)).then(|| "the question is cut off; n goes back".to_owned())
         }
         Command::Queue(change) => super::queue::refusal(model, change),
+        Command::Find | Command::FindBefore | Command::FindAfter | Command::SaveLog => {
+            super::log::refusal(model, command)
+        }
         Command::Export | Command::Compare => {
             model.runs.is_empty().then(|| "there is no run to compare yet; r launches one".to_owned())
         }

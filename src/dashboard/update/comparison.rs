@@ -129,8 +129,12 @@ pub fn move_right(view: &mut CompareView, by: isize) {
 
 fn move_cursor(model: &mut Model, after: bool) {
     let Screen::Compare(view) = &model.open else { return };
-    let epochs = view.shown.ids().iter().filter_map(|id| model.runs.get(id)).flat_map(|run| &run.state.epochs);
-    let Some((first, last)) = epochs.map(|epoch| epoch.epoch).fold(None, |reach: Option<(u32, u32)>, epoch| {
+    let runs = view.shown.ids().iter().filter_map(|id| model.runs.get(id));
+    let epochs = runs.flat_map(|run| {
+        let after = view.shown.after(&run.id);
+        run.state.epochs.iter().map(move |epoch| epoch.epoch.saturating_add(after))
+    });
+    let Some((first, last)) = epochs.fold(None, |reach: Option<(u32, u32)>, epoch| {
         Some(reach.map_or((epoch, epoch), |(first, last)| (first.min(epoch), last.max(epoch))))
     }) else {
         return;
@@ -172,7 +176,7 @@ fn copy(model: &mut Model) -> Vec<Effect> {
 
 fn copy_command(model: &mut Model) -> Vec<Effect> {
     let format = chosen(model);
-    let command = model.comparison_options().command(format);
+    let command = model.comparison_options().command(format, &model.folders);
     hand_over(model, command, "the command")
 }
 

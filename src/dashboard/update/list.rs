@@ -150,8 +150,11 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
         Some(Popup::Columns { chosen }) => Some(*chosen),
         _ => None,
     };
-    if let Some((column, _)) = chosen.and_then(|chosen| COLUMNS.get(chosen)) {
-        list(model)?.toggle(*column);
+    if let Some(chosen) = chosen {
+        match &mut model.open {
+            Screen::Compare(view) => view.toggle(chosen),
+            _ => list(model)?.toggle(COLUMNS.get(chosen)?.0),
+        }
         return Some(Vec::new());
     }
     let Some(Popup::Prompt { asked, runs, input }) = &model.popup else { return None };

@@ -1,7 +1,6 @@
 //! Moving within the open screen.
 
 use crate::compare::Format;
-use crate::dashboard::columns::COLUMNS;
 use crate::dashboard::help;
 use crate::dashboard::keys::Context;
 use crate::dashboard::layout::popup_width;
@@ -27,11 +26,12 @@ pub fn move_selection(model: &mut Model, command: Command) {
 /// Moves down by so many, or up.
 pub fn move_by(model: &mut Model, by: isize) {
     let help_height = help::rows(&model.keys, Context::Experiments, popup_width(model.size.width)).len();
+    let columns = if matches!(model.popup, Some(Popup::Columns { .. })) { model.column_choices().len() } else { 0 };
     match &mut model.popup {
         Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
         Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
-        Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(COLUMNS.len() - 1),
+        Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(columns.saturating_sub(1)),
         Some(Popup::Difference(difference)) => {
             difference.down = scrolled(difference.down, by, difference.shown().count());
         }

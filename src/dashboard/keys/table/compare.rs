@@ -77,6 +77,7 @@ const TABLE: &[Binding] = &[
         "",
         "which runs: all, or of each experiment the newest that is done",
     ),
+    bind("columns", &[key('|')], "|", Command::Columns, "columns", "choose the columns: figures, run, settings"),
     bind("hide", &[key('x')], "x", Command::Comparison(Comparison::Hide), "", "leave out the column sorted by"),
     bind(
         "chart",

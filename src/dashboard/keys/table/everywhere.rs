@@ -31,7 +31,7 @@ pub const EXPORT: Binding = bind(
     "E",
     Command::Export,
     "export",
-    "export the comparison: CSV, Markdown, LaTeX, JSON, HTML, text",
+    "export the comparison: CSV, TSV, Markdown, LaTeX, JSON, HTML, text",
 );
 pub const COMPARE: Binding = bind(
     "compare",
@@ -65,7 +65,7 @@ pub const OF_A_FILE: &[Binding] = &[
         "C",
         Command::Change,
         "duplicate",
-        "a new experiment with one field changed, or a change of the file itself",
+        "duplicate the experiment with one field changed, or change the file itself",
     ),
     bind("edit", &[key('e')], "e", Command::Edit, "edit", "open the experiment's file in $VISUAL or $EDITOR"),
     bind(

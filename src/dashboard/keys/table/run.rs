@@ -23,7 +23,14 @@ pub const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// Its log is a list of lines.
-pub const LOG: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS];
+pub const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
+
+const SEARCH: &[Binding] = &[
+    bind("search", &[key('/')], "/", Command::Find, "search", "search the log, from its end upwards"),
+    bind("older-match", &[key('n')], "n", Command::FindBefore, "older", "the line before that has it"),
+    bind("newer-match", &[key('N')], "N", Command::FindAfter, "", "the line after that has it"),
+    bind("save-log", &[key('w')], "w", Command::SaveLog, "save", "write the whole log into a file here"),
+];
 
 const CHARTS: &[Binding] = &[
     bind(

@@ -41,7 +41,7 @@ pub fn draw(
     for (line, y) in legend.iter().zip(0..) {
         paint::left_line(buf, paint::row(title, y), line);
     }
-    let curves: Vec<Curve> = runs.iter().map(|run| curve(run, figure)).collect();
+    let curves: Vec<Curve> = runs.iter().map(|run| curve(run, figure, view.shown.after(&run.id))).collect();
     let series: Vec<Series> = runs
         .iter()
         .zip(&curves)
@@ -69,9 +69,11 @@ fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec
     others.take(left).chain(own).filter_map(|id| model.runs.get(id)).collect()
 }
 
-fn curve(run: &Run, figure: Metric) -> Curve {
+/// By epochs; what continues another run begins where that one ended.
+fn curve(run: &Run, figure: Metric, after: u32) -> Curve {
     let epochs = run.state.epochs.iter();
-    Curve::new(epochs.filter_map(|epoch| Some((f64::from(epoch.epoch), figure.of_epoch(epoch)?))))
+    let place = |epoch: u32| f64::from(epoch.saturating_add(after));
+    Curve::new(epochs.filter_map(|epoch| Some((place(epoch.epoch), figure.of_epoch(epoch)?))))
 }
 
 /// What is drawn, and each run's marker with its name, or with its figure under the cursor. What does not fit on a few lines
@@ -92,10 +94,14 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
     for (named, run) in runs.iter().rev().enumerate() {
         let text = match view.cursor {
             Some(epoch) => {
-                let at = run.state.epochs.iter().find(|at| at.epoch == epoch);
+                let after = view.shown.after(&run.id);
+                let at = run.state.epochs.iter().find(|at| at.epoch.saturating_add(after) == epoch);
                 metric(at.and_then(|at| figure.of_epoch(at)))
             }
-            None => run.label().to_owned(),
+            None => match view.shown.after(&run.id) {
+                0 => run.label().to_owned(),
+                epochs => format!("{} after {epochs}", run.label()),
+            },
         };
         let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
         let spans = [Span::styled(format!("  {mark} "), style), Span::styled(text, THEME.text)];

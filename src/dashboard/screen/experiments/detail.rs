@@ -67,7 +67,7 @@ pub fn short_problem(problem: &Problem) -> String {
 fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
     let lines = problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
     for (line, y) in lines.zip(0..area.height) {
-        paint::left(buf, paint::row(area, y), &line, if y == 0 { THEME.error } else { THEME.text });
+        paint::message(buf, paint::row(area, y), &line, if y == 0 { THEME.error } else { THEME.text });
     }
 }
 
@@ -136,7 +136,7 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     let obstacles = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
     for (text, y) in obstacles.iter().zip(0..) {
-        paint::left(buf, paint::row(area, y), text, THEME.warning);
+        paint::message(buf, paint::row(area, y), text, THEME.warning);
     }
     if !obstacles.is_empty() {
         return;
@@ -158,7 +158,7 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
     let alert = judge::alerts(run, model.now).into_iter().next();
     match (run.status(), alert) {
         (_, Some(alert)) if alert.level == Level::Error => {
-            paint::left(buf, row, &alert.text, THEME.level(alert.level));
+            paint::message(buf, row, &alert.text, THEME.level(alert.level));
         }
         (Status::Active(_) | Status::Stopping, _) => progress::draw(buf, row, run),
         (Status::Queued(place), _) => {
@@ -173,7 +173,7 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
             paint::left(buf, row, "stopped; u resumes it where it stopped", THEME.muted);
         }
         (status, Some(alert)) if alert.level == Level::Warning || status.is_stuck() => {
-            paint::left(buf, row, &alert.text, THEME.level(alert.level));
+            paint::message(buf, row, &alert.text, THEME.level(alert.level));
         }
         _ => {
             progress::draw_result(buf, row, run);

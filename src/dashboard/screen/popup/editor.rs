@@ -1,5 +1,5 @@
 //! ```text
-//! ┌ train.optimizer.learning_rate of EffNet, freeze ───────┐
+//! ┌ duplicate with another …learning_rate: EffNet, freeze ─┐
 //! │ value  3e-4                                            │
 //! │ file   experiments/4-effnet-freeze-lr-3e-4.yaml        │
 //! │                                                        │
@@ -18,7 +18,7 @@ use super::frame::draw_box;
 use super::inquiry;
 use crate::dashboard::format;
 use crate::dashboard::layout::{popup_width, room};
-use crate::dashboard::model::{Destination, Draft, Editor, Focus};
+use crate::dashboard::model::{Destination, Draft, Editor, Focus, ValueEntry};
 use crate::dashboard::screen::paint;
 use crate::dashboard::theme::THEME;
 
@@ -27,9 +27,13 @@ const LABEL: usize = 7;
 
 pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     let width = popup_width(area.width);
-    let title = format!("{} of {}", editor.field.path, editor.source.experiment.name);
+    let (path, name) = (&editor.field.path, &editor.source.experiment.name);
+    let title = match editor.target {
+        Destination::NewFile => format!("duplicate with another {path}: {name}"),
+        Destination::SameFile => format!("change {path} of {name}"),
+    };
     let mut lines = vec![
-        field("value", editor.focus == Focus::Value, &editor.value, width),
+        value(editor, width),
         match editor.target {
             Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
             Destination::SameFile => Line::from(vec![
@@ -59,6 +63,16 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     lines.resize(lines.len().max(10), Line::default());
     lines.push(Line::raw(" ".repeat(width)));
     draw_box(frame, room(area, lines.len()), &title, lines, None);
+}
+
+/// The value; marked as a whole while the next character takes its place.
+fn value(editor: &Editor, width: usize) -> Line<'static> {
+    let is_marked = editor.entry == ValueEntry::Replaces && editor.focus == Focus::Value;
+    if !is_marked || editor.value.value().is_empty() {
+        return field("value", editor.focus == Focus::Value, &editor.value, width);
+    }
+    let shown = warmstart_schema::text::middle(editor.value.value(), width.saturating_sub(LABEL));
+    Line::from(vec![Span::styled(format!("{:<LABEL$}", "value"), THEME.label), Span::styled(shown, THEME.selected)])
 }
 
 fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) -> Line<'static> {

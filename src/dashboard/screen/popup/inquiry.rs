@@ -25,6 +25,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     let width = popup_width(area.width);
     let (title, hints) = match prompt {
         Inquiry::Number { .. } => ("the number of an image", Vec::new()),
+        Inquiry::Search { .. } => ("search the log", Vec::new()),
         Inquiry::File { candidates, .. } => {
             ("which picture? a PNG, JPEG or WebP", paint::wrap(&candidates.join("  "), width))
         }

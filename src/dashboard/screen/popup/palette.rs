@@ -35,7 +35,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
     let title = match &palette.purpose {
         Purpose::Run => " do or go to ".to_owned(),
         Purpose::CompareWith(one) => format!(" compare {} with ", model.name_of(one)),
-        Purpose::Field(source) => format!(" change a field of {} ", source.experiment.name),
+        Purpose::Field(source) => format!(" duplicate with one field changed: {} ", source.experiment.name),
     };
     let count = format!(" {} of {} ", palette.hits().len(), palette.len());
     let block = Block::bordered()

@@ -29,6 +29,12 @@ struct LogLine<'a> {
     style: Style,
 }
 
+impl LogLine<'_> {
+    fn written(&self) -> String {
+        format!("{:<width$}{}", self.stamp, self.text, width = usize::from(STAMP))
+    }
+}
+
 /// The last `most` epochs.
 fn epochs(run: &Run, most: usize) -> impl Iterator<Item = LogLine<'_>> {
     let epochs = &run.state.epochs;
@@ -57,9 +63,32 @@ fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
     epochs(run, LOGGED_EPOCHS).chain(notes(model, run)).chain(printed).collect()
 }
 
-/// All of the log, scrolled up by `up` lines from its end.
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, up: usize) {
-    let lines = lines(model, run);
+/// Whether a line has what is searched for; case does not matter.
+pub fn has(line: &str, wanted: &str) -> bool {
+    line.to_lowercase().contains(&wanted.to_lowercase())
+}
+
+/// The lines of the log as texts.
+pub fn texts(model: &Model, run: &Run) -> Vec<String> {
+    lines(model, run).iter().map(LogLine::written).collect()
+}
+
+/// What a file of the log holds, but for what the worker printed: its title, every epoch and every note.
+pub fn whole(model: &Model, run: &Run) -> String {
+    let lines = epochs(run, usize::MAX).chain(notes(model, run));
+    let lines: String = lines.map(|line| format!("{}\n", line.written())).collect();
+    format!("{} {}\n{lines}", run.label(), run.id)
+}
+
+/// All of the log, scrolled up by `up` lines from its end; what is searched for stands out.
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, up: usize, searched: Option<&str>) {
+    let mut lines = lines(model, run);
+    let last = lines.len().saturating_sub(1).saturating_sub(up);
+    if let Some(wanted) = searched {
+        for (index, line) in lines.iter_mut().enumerate().filter(|(_, line)| has(&line.written(), wanted)) {
+            line.style = if index == last { THEME.selected } else { THEME.accent };
+        }
+    }
     let height = usize::from(area.height);
     let first = lines.len().saturating_sub(height).saturating_sub(up);
     draw_lines(buf, area, &lines[first..]);
@@ -85,7 +114,7 @@ fn draw_lines(buf: &mut Buffer, area: Rect, lines: &[LogLine]) {
     for (line, y) in lines.iter().zip(0..area.height) {
         let row = paint::row(area, y);
         paint::left(buf, Rect { width: STAMP.min(row.width), ..row }, &line.stamp, THEME.muted);
-        paint::left(buf, shifted(row, STAMP), &line.text, line.style);
+        paint::message(buf, shifted(row, STAMP), &line.text, line.style);
     }
 }
 

@@ -1,0 +1,192 @@
+//! Tables that fit a width: what is needed least is left out first, then long texts are cut in their middle. What tells rows
+//! apart stays to the end. What is left out is named below the table.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
+
+/// Characters between two columns.
+const GAP: usize = 2;
+/// A text that is cut keeps at least so many characters, unless nothing is left to leave out.
+const LEAST: usize = 16;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// They stand at the right, and are never cut.
+    Figures,
+    /// They are cut before a column is left out.
+    Words,
+    /// What tells rows apart: cut only where nothing else is left to give way.
+    Names,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub title: String,
+    pub holds: Holds,
+    /// Of two columns the one with the larger number is left out first; 0 stays.
+    pub order: u8,
+}
+
+impl Column {
+    pub fn new(title: &str, holds: Holds, order: u8) -> Self {
+        Self { title: title.to_owned(), holds, order }
+    }
+
+    pub fn names(title: &str) -> Self {
+        Self::new(title, Holds::Names, 0)
+    }
+
+    pub fn words(title: &str, order: u8) -> Self {
+        Self::new(title, Holds::Words, order)
+    }
+
+    pub fn figures(title: &str, order: u8) -> Self {
+        Self::new(title, Holds::Figures, order)
+    }
+}
+
+/// A table's lines, and the titles of the columns that are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitted {
+    pub lines: Vec<String>,
+    pub hidden: Vec<String>,
+}
+
+/// The table's titles and rows in lines of at most `room` characters; all of it where there is no such limit.
+pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Fitted {
+    let cells = |index: usize| rows.iter().map(move |row| row.get(index).map_or("", String::as_str));
+    let title = |index: usize| columns[index].title.as_str();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|index| cells(index).chain([title(index)]).map(UnicodeWidthStr::width).max().unwrap_or(0))
+        .collect();
+    let kept = kept(columns, &widths, room);
+    let hidden = (0..columns.len()).filter(|index| kept.iter().all(|(other, _)| other != index));
+    let hidden = hidden.map(|index| columns[index].title.clone()).collect();
+    let line = |cell: &dyn Fn(usize) -> String| {
+        kept.iter().map(|(index, width)| text::middle(&cell(*index), *width)).collect::<Vec<_>>()
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(line(&|index| title(index).to_owned()));
+    table.add_rows(rows.iter().map(|row| line(&|index| row.get(index).cloned().unwrap_or_default())));
+    for (column, (index, _)) in table.column_iter_mut().zip(&kept) {
+        if columns[*index].holds == Holds::Figures {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    Fitted { lines: table.lines().map(|line| line.trim_end().to_owned()).collect(), hidden }
+}
+
+/// The columns that stay, each with its width.
+fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize, usize)> {
+    let mut kept: Vec<(usize, usize)> = widths.iter().copied().enumerate().collect();
+    let Some(room) = room else { return kept };
+    // A space stands before the first column, none behind the last.
+    let total = |kept: &[(usize, usize)]| kept.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(1);
+    let holds = |index: usize| columns[index].holds;
+    let spare = |kept: &[(usize, usize)]| -> usize {
+        let words = kept.iter().filter(|(index, _)| holds(*index) == Holds::Words);
+        words.map(|(_, width)| width.saturating_sub(LEAST)).sum()
+    };
+    while total(&kept) > room + spare(&kept) {
+        // Of equals the last one.
+        let Some(place) = (0..kept.len()).max_by_key(|place| columns[kept[*place].0].order) else { break };
+        if columns[kept[place].0].order == 0 {
+            break;
+        }
+        kept.remove(place);
+    }
+    let words = |least: usize| move |holds: Holds| if holds == Holds::Words { least } else { usize::MAX };
+    let steps: [&dyn Fn(Holds) -> usize; 4] =
+        [&words(LEAST), &words(4), &|holds| if holds == Holds::Names { 1 } else { usize::MAX }, &|_| 1];
+    for least in steps {
+        cut(&mut kept, room, &total, &|index| least(holds(index)));
+    }
+    kept
+}
+
+/// Makes the widest narrower until all fit, down to the least that each may have.
+fn cut(
+    kept: &mut [(usize, usize)],
+    room: usize,
+    total: &dyn Fn(&[(usize, usize)]) -> usize,
+    least: &dyn Fn(usize) -> usize,
+) {
+    while total(kept) > room {
+        let wide = kept.iter_mut().filter(|(index, width)| *width > least(*index)).max_by_key(|(_, width)| *width);
+        let Some((_, width)) = wide else { break };
+        *width -= 1;
+    }
+}
+
+/// A line that says what is left out, in lines of at most `room` characters; none where nothing is.
+pub fn note(hidden: &[String], remedy: &str, room: Option<usize>) -> Vec<String> {
+    if hidden.is_empty() {
+        return Vec::new();
+    }
+    let note = format!("hidden: {}; {remedy}", hidden.join(", "));
+    match room {
+        None => vec![note],
+        Some(room) => text::wrap(&note, room).into_iter().map(|line| line.trim_end().to_owned()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|cell| (*cell).to_owned()).collect()
+    }
+
+    fn table(room: Option<usize>) -> Fitted {
+        let columns = [
+            Column::names("run"),
+            Column::words("experiment", 1),
+            Column::words("device", 3),
+            Column::figures("val acc", 2),
+        ];
+        let rows = [
+            row(&["20260101-000000-aaaa", "A name of more than thirty characters", "cuda:0", "0.5000"]),
+            row(&["20260101-000000-bbbb", "漢字漢字漢字漢字漢字漢字漢字漢字漢字", "cpu", "0.4000"]),
+        ];
+        fitted(&columns, &rows, room)
+    }
+
+    #[test]
+    fn no_line_is_longer_than_there_is_room_for_whatever_room_there_is() {
+        for room in 1..100 {
+            let fitted = table(Some(room));
+            for line in &fitted.lines {
+                assert!(line.width() <= room.max(2), "{room}: {line:?}");
+            }
+        }
+        assert_eq!((table(None).hidden.len(), table(Some(200)).hidden.len()), (0, 0));
+        assert_eq!(table(None).lines, table(Some(200)).lines);
+    }
+
+    #[test]
+    fn long_names_are_cut_before_columns_go_and_what_tells_rows_apart_stays() {
+        // 20 + 16 + 6 + 7 and the gaps are 56.
+        let whole = table(Some(56));
+        assert!(whole.hidden.is_empty() && whole.lines[1].contains('…'), "{whole:?}");
+        assert_eq!(table(Some(55)).hidden, ["device"]);
+        assert_eq!(table(Some(46)).hidden, ["device", "val acc"]);
+        let narrow = table(Some(22));
+        assert_eq!(narrow.hidden, ["experiment", "device", "val acc"]);
+        assert_eq!(narrow.lines[1..], [" 20260101-000000-aaaa", " 20260101-000000-bbbb"]);
+        // Even cut, they are not the same.
+        let tiny = table(Some(10));
+        assert_ne!(tiny.lines[1], tiny.lines[2]);
+    }
+
+    #[test]
+    fn what_is_hidden_is_said_in_lines_that_fit() {
+        assert_eq!(note(&[], "widen the terminal", Some(10)), Vec::<String>::new());
+        let lines = note(&["group".to_owned(), "val acc".to_owned()], "widen the terminal", Some(30));
+        assert_eq!(lines, ["hidden: group, val acc; widen", "the terminal"]);
+    }
+}

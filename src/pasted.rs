@@ -1,0 +1,97 @@
+//! Commands that are shown to be pasted: they name the folders in use, unless those are the usual ones.
+
+use std::path::Path;
+
+/// The options that a command needs to find the same experiments and runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FolderOptions {
+    /// The path as a shell reads it back; none where it is the usual one.
+    experiments: Option<String>,
+    checkpoints: Option<String>,
+}
+
+/// Commands that read experiments, runs, or both.
+const OF_EXPERIMENTS: &[&str] = &["list", "check", "params", "train", "compare", "look", "prefetch", "verify-resume"];
+const OF_RUNS: &[&str] = &[
+    "list",
+    "train",
+    "resume",
+    "stop",
+    "queue",
+    "runs",
+    "show",
+    "tag",
+    "note",
+    "archive",
+    "trash",
+    "compare",
+    "plot",
+    "look",
+    "predict",
+    "export",
+    "verify-resume",
+];
+
+impl FolderOptions {
+    /// What was chosen, by an option or by the environment.
+    pub fn new(experiments: Option<&Path>, checkpoints: Option<&Path>) -> Self {
+        let word = |path: Option<&Path>, usual: &str| {
+            let path = path.filter(|path| *path != Path::new(usual))?;
+            Some(shell_words::quote(&path.display().to_string()).into_owned())
+        };
+        Self { experiments: word(experiments, "experiments"), checkpoints: word(checkpoints, "checkpoints") }
+    }
+
+    /// The options that this command needs, each with a space before it.
+    pub fn of(&self, verb: &str) -> String {
+        let option = |name: &str, word: &Option<String>, verbs: &[&str]| {
+            let word = word.as_ref().filter(|_| verbs.contains(&verb));
+            word.map(|word| format!(" --{name} {word}")).unwrap_or_default()
+        };
+        option("experiments", &self.experiments, OF_EXPERIMENTS) + &option("checkpoints", &self.checkpoints, OF_RUNS)
+    }
+
+    /// A text with these options in every command that it quotes in backticks.
+    pub fn in_commands(&self, text: &str) -> String {
+        const COMMAND: &str = "`warmstart ";
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(COMMAND) {
+            let (before, behind) = rest.split_at(at + COMMAND.len());
+            let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(behind.len());
+            let (verb, behind) = behind.split_at(end);
+            out.extend([before, verb, &self.of(verb)]);
+            rest = behind;
+        }
+        out + rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_get_the_folders_they_need_and_no_others() {
+        let folders = FolderOptions::new(Some(Path::new("my files")), Some(Path::new("/data/it's")));
+        let text = folders
+            .in_commands("stopped; `warmstart resume x1` goes on, `warmstart doctor` says more, `warmstart list`");
+        let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` goes on, `warmstart doctor` says more, \
+                        `warmstart list --experiments 'my files' --checkpoints '/data/it'\\''s'`";
+        assert_eq!(text, expected);
+        let usual = FolderOptions::new(Some(Path::new("experiments")), Some(Path::new("checkpoints")));
+        assert_eq!(usual, FolderOptions::new(None, None));
+        for text in ["", "`warmstart resume x`", "`warmstart ", "warmstart resume x", "`warmstart` é"] {
+            assert_eq!(usual.in_commands(text), text);
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_every_folder_back() {
+        for folder in ["plain", "two words", "it's", "$HOME `id` \\ *", "\"q\"", "-x", "é漢", "a\nb", "~/x"] {
+            let options = FolderOptions::new(None, Some(Path::new(folder))).of("resume");
+            let output = std::process::Command::new("sh").args(["-c", &format!("printf '%s|'{options}")]).output();
+            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), format!("--checkpoints|{folder}|"));
+        }
+    }
+}
