@@ -3,8 +3,8 @@
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
+use ratatui::backend::{Backend, TestBackend};
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Rect, Size};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
@@ -113,6 +113,22 @@ fn visible(buffer: &Buffer) -> Vec<(u16, u16, &str, Color, Color, Modifier)> {
     cells
 }
 
+/// A terminal that writes a wide character leaves nothing of what was behind it; the test's backend would keep it.
+fn blank_behind_wide(backend: &mut TestBackend) {
+    let Rect { width, height, .. } = backend.buffer().area;
+    let mut behind = Vec::new();
+    for y in 0..height {
+        let mut x = 0;
+        while x < width {
+            let covers = u16::try_from(backend.buffer()[(x, y)].symbol().width()).unwrap().max(1);
+            behind.extend((x + 1..(x + covers).min(width)).map(|x| (x, y)));
+            x += covers;
+        }
+    }
+    let blank = Cell::EMPTY;
+    backend.draw(behind.into_iter().map(|(x, y)| (x, y, &blank))).unwrap();
+}
+
 fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
@@ -136,6 +152,7 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
         let is_compared = number % 1000 == 999 || number == EVENTS - 1;
         if number.is_multiple_of(32) || is_compared || is_resized {
             terminal.draw(|frame| spots = screen::draw_and_note(frame, &model)).unwrap();
+            blank_behind_wide(terminal.backend_mut());
         }
         if is_compared {
             let now = terminal.backend().buffer();
