@@ -46,7 +46,8 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "trainable_params": params.map(|params| params.trainable),
         "non_trainable_params": params.map(|params| params.non_trainable()),
         "frozen_unchanged": state.frozen.as_ref().map(warmstart_schema::state::FrozenProof::unchanged),
-        "failure": match &state.outcome {
+        "weights": state.weights,
+        "failure": match state.setback.as_ref().or(state.outcome.as_ref()) {
             Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
             _ => Value::Null,
         },

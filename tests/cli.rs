@@ -14,6 +14,9 @@ mod compare;
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]
+#[path = "cli/identity.rs"]
+mod identity;
+#[cfg(test)]
 #[path = "cli/install.rs"]
 mod install;
 #[cfg(test)]

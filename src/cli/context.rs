@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use crate::store::{Runs, Watcher};
+use crate::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
@@ -68,6 +68,8 @@ impl Context {
     /// Everything that is known of all runs at this moment.
     pub fn runs(&self) -> (Watcher, Runs) {
         let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
+        // Without them runs are known by the files that they tell of.
+        runs.know(&experiments(&self.experiments).unwrap_or_default());
         loop {
             for change in watcher.poll() {
                 runs.apply(change);

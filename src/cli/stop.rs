@@ -21,11 +21,19 @@ pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let run = names::run(&runs, &arguments.run)?;
     let stop = actions::stop(&context.checkpoints, run, arguments.now)?;
     if context.json {
-        let result = if stop == Stop::Asked { "asked" } else { "unqueued" };
+        let result = match stop {
+            Stop::Unqueued => "unqueued",
+            Stop::Asked => "asked",
+            Stop::Continued => "continued",
+        };
         output::answer_json(&json!({ "run": run.id, "result": result }))?;
     } else {
         let said = match stop {
             Stop::Unqueued => "taken out of the queue",
+            Stop::Continued if arguments.now => {
+                "was suspended (SIGSTOP): it is let go on (SIGCONT), and leaves without saving"
+            }
+            Stop::Continued => "was suspended (SIGSTOP): it is let go on (SIGCONT), to save and leave",
             Stop::Asked if arguments.now => "leaves now, without saving",
             Stop::Asked => "asked to save and leave; `warmstart resume` takes it up again",
         };

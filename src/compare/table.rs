@@ -1,5 +1,8 @@
 //! The table as a value: made by one pure function of runs and options.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::run::RunId;
@@ -9,7 +12,7 @@ use super::value::Spread;
 use super::{At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds};
 use crate::params;
 use crate::query::Subject;
-use crate::store::{ExperimentFile, Run, Runs};
+use crate::store::{ExperimentFile, Home, Run, Runs};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 
@@ -114,7 +117,9 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         }
         table.rows.extend(line.gain.as_ref().map(|gain| gained(line, gain, &table.columns)));
         let next = lines.get(index + 1);
-        let same_below = next.is_some_and(|next| next.stem() == line.stem() && next.reference() == line.reference());
+        let same_below = next.is_some_and(|next| {
+            runs.home(next.runs[0]) == runs.home(line.runs[0]) && next.reference() == line.reference()
+        });
         if let Some(reference) = line.reference().filter(|_| !same_below) {
             let row = published(line, reference, &mut table.footnotes, &table.columns);
             table.rows.push(row);
@@ -132,16 +137,22 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
     };
     chosen.retain(|run| options.filter.matches(&Subject::of_run(run)));
     if !matches!(options.selection, Selection::Runs(_)) {
-        let place = |run: &Run| files.iter().position(|file| Some(file.stem.as_str()) == run.stem());
-        chosen.sort_by_cached_key(|run| (place(run).unwrap_or(usize::MAX), run.stem().unwrap_or_default().to_owned()));
+        let places: HashMap<&Path, usize> =
+            files.iter().zip(0..).map(|(file, place)| (file.place.as_path(), place)).collect();
+        let place = |run: &Run| match runs.home(run) {
+            Some(Home::File(path)) => places.get(path.as_path()).copied().unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        chosen
+            .sort_by_cached_key(|run| (place(run), run.stem().unwrap_or_default().to_owned(), runs.home(run).cloned()));
     }
     chosen
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {
-    let Some(stem) = run.stem() else { return true };
-    let done = runs.all_of(stem).rfind(|run| run.status() == Status::Finished);
-    done.or_else(|| runs.latest_of(stem)).is_some_and(|newest| newest.id == run.id)
+    let Some(home) = runs.home(run) else { return true };
+    let done = runs.all_of(home).rfind(|run| run.status() == Status::Finished);
+    done.or_else(|| runs.latest_of(home)).is_some_and(|newest| newest.id == run.id)
 }
 
 impl<'a> Line<'a> {
@@ -168,10 +179,6 @@ impl<'a> Line<'a> {
             gain: if let [run] = runs[..] { Gain::of(all, run, options.figures) } else { None },
             runs,
         }
-    }
-
-    fn stem(&self) -> Option<&str> {
-        self.runs[0].stem()
     }
 
     fn reference(&self) -> Option<&'a Reference> {

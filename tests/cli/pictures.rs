@@ -12,7 +12,7 @@ fn the_folder_says_how_many_classes_there_are() {
     let said = place.say(&["params", &file]);
     assert_eq!(said.code, 3);
     assert!(said.err.contains("pictures cannot be read") && said.err.contains("train/<class>"), "{}", said.err);
-    assert!(place.say(&["check", &file]).out.contains("not here yet: data: the folder pictures"));
+    assert!(place.say(&["check", &file]).out.contains("not here yet: data: the folder /"));
     for class in ["ape", "bee", "cow\u{1b}[31m"] {
         place.write(&format!("pictures/train/{class}/1.png"), "");
     }

@@ -132,6 +132,7 @@ while [ $epoch -le 3 ]; do
   [ -n "$stopping" ] && { say '"stopping"'; leave; }
   step=$((step + 10))
   say "\"epoch\",\"epoch\":$epoch,\"step\":$step,\"train_loss\":1.0,\"train_acc\":0.5,\"val_loss\":1.$((5 - epoch)),\"val_acc\":0.4$epoch,\"learning_rate\":0.001,\"images_per_second\":100,\"train_time\":$epoch.5,\"best\":true"
+  for folder in "$run/ckpt" "$run/ckpt/step-$(printf %08d $step)"; do [ -d "$folder" ] || mkdir "$folder"; done
   say "\"checkpoint\",\"step\":$step,\"epoch\":$epoch,\"best\":true,\"bytes\":1000,\"seconds\":0.1"
   epoch=$((epoch + 1))
 done

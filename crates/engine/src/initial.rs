@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use warmstart_schema::catalog::{DatasetName, Pretrained};
+use warmstart_schema::change;
 use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::{EventReader, StartedFrom};
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
-use warmstart_schema::pictures::PictureFolder;
+use warmstart_schema::pictures::{PictureFolder, listed};
 use warmstart_schema::places::Places;
-use warmstart_schema::run::{self, RunDir, RunId};
+use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
 
@@ -52,8 +53,19 @@ impl From<String> for Origin {
 
 /// Gives `model` the weights that the experiment starts from, and says where they came from.
 pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<Origin> {
+    load_after(model, experiment, root, None, places)
+}
+
+/// Likewise, where `init: {from: …}` meant the experiment of this file when the run was launched.
+pub fn load_after(
+    model: &Model,
+    experiment: &Experiment,
+    root: &Path,
+    init_file: Option<&Path>,
+    places: &Places,
+) -> Result<Origin> {
     if let Some(init) = &experiment.init {
-        return from_run(model, experiment, &init.from, root);
+        return from_run(model, experiment, (&init.from, init_file), root);
     }
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
@@ -110,8 +122,13 @@ pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &
 }
 
 /// Takes the best checkpoint of an experiment's newest finished run.
-fn from_run(model: &Model, experiment: &Experiment, stem: &str, root: &Path) -> Result<Origin> {
-    let run = newest_finished(root, stem)?;
+fn from_run(
+    model: &Model,
+    experiment: &Experiment,
+    (stem, file): (&str, Option<&Path>),
+    root: &Path,
+) -> Result<Origin> {
+    let run = newest_finished(root, stem, file)?;
     let dir = RunDir::of(root, &run);
     let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
@@ -146,24 +163,60 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
     ))
 }
 
-fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {
-    let is_finished = |dir: &RunDir| {
-        let mut reader = EventReader::new(dir.events());
-        let mut state = RunState::default();
-        while let Ok(poll) = reader.poll() {
-            poll.records.into_iter().for_each(|record| state.apply(record));
-            if !poll.more {
-                break;
-            }
-        }
-        matches!(state.outcome, Some(Outcome::Finished { .. }))
-    };
+fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
     let runs = run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
-    let matching = runs.into_iter().rev().filter(|id| RunDir::of(root, id).info().is_ok_and(|info| info.stem == stem));
-    matching.into_iter().find(|id| is_finished(&RunDir::of(root, id))).ok_or_else(|| {
+    let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
+    let stem = file.map_or_else(|| run::source_stem(from), run::stem);
+    let now = file.and_then(|file| std::fs::read(file).ok()).map(|text| change::fingerprint(&text));
+    for id in runs.into_iter().rev() {
+        let dir = RunDir::of(root, &id);
+        match dir.info().and_then(|info| Ok((is_of(&info, &stem, file, now.as_deref()) && is_finished(&dir)?, info))) {
+            Ok((true, info)) => found.push(RunInfo { id, ..info }),
+            Ok((false, _)) => {}
+            Err(error) => unreadable.push(format!("{id}: {error}")),
+        }
+    }
+    let mut files: Vec<String> =
+        found.iter().filter_map(|info| info.file.as_ref()).map(|file| file.display().to_string()).collect();
+    files.sort_unstable();
+    files.dedup();
+    if files.len() > 1 {
+        return Err(Blame::input(
+            format!("init.from: `{from}` could be more than one experiment: {}", files.join(", ")),
+            "give its path in init.from, and launch the experiment again",
+        ));
+    }
+    found.into_iter().next().map(|info| info.id).ok_or_else(|| {
+        let named = file.map_or_else(|| from.to_owned(), |file| file.display().to_string());
+        let left_out = match &unreadable[..] {
+            [] => String::new(),
+            some => format!(" that can be read ({})", listed(some)),
+        };
         Blame::input(
-            format!("init.from: there is no finished run of `{stem}` in {}", root.display()),
+            format!("init.from: there is no finished run of `{named}` in {}{left_out}", root.display()),
             format!("launch {stem} first and let it finish; in the queue this run waits for it"),
         )
     })
+}
+
+/// Whether a run is of the experiment that `init.from` means: by its file, or by its text where its file is gone; a run of an
+/// earlier version, which tells neither, by the file's stem.
+fn is_of(info: &RunInfo, stem: &str, file: Option<&Path>, text: Option<&str>) -> bool {
+    match (&info.file, file) {
+        (Some(theirs), Some(file)) => {
+            theirs == file || (text.is_some() && info.sha256.as_deref() == text && !theirs.exists())
+        }
+        _ => info.stem == stem,
+    }
+}
+
+fn is_finished(dir: &RunDir) -> std::io::Result<bool> {
+    let (mut reader, mut state) = (EventReader::new(dir.events()), RunState::default());
+    loop {
+        let poll = reader.poll()?;
+        poll.records.into_iter().for_each(|record| state.apply(record));
+        if !poll.more {
+            return Ok(matches!(state.outcome, Some(Outcome::Finished { .. })));
+        }
+    }
 }

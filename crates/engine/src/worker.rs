@@ -2,6 +2,7 @@
 
 mod dataset;
 mod resume;
+mod weights_file;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -18,7 +19,7 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::launch::{self, Programs};
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
-use warmstart_schema::process::Identity;
+use warmstart_schema::process::{Identity, host};
 use warmstart_schema::pulse;
 use warmstart_schema::queue::Queue;
 use warmstart_schema::run::{RunDir, RunInfo, RunLock};
@@ -200,7 +201,7 @@ fn prepare_and_train(
 ) -> Result<(Ended, u64, f64)> {
     checkpoint::remove_unfinished(&Disk, run).with_context(doing("removing unfinished saves from", run, "ckpt"))?;
     let (experiment, yaml) = plan(run)?;
-    let (saved, skipped) = checkpoint::newest(&Disk, run)?;
+    let (saved, skipped) = resume::saved(run, before)?;
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;
@@ -215,6 +216,7 @@ fn prepare_and_train(
         experiment: change::fingerprint(&yaml),
         pictures: own.iter().flatten().map(|parts| parts.fingerprint.clone()).collect(),
     };
+    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
     let saved = saved.map(|content| resume::taken_up(content, before, &machine, &experiment));
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
     for text in skipped {
@@ -227,11 +229,18 @@ fn prepare_and_train(
     }
     reporter.phase(Phase::Loading);
 
-    let parts = own.unwrap_or_else(load)?;
+    let parts = own.unwrap_or_else(load).map_err(|error| resume::where_pictures_are(error, before))?;
+    if moved {
+        return Err(resume::not_these(&experiment));
+    }
     dataset::tell(reporter, run, &experiment, &parts)?;
-    let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, reporter)?;
+    let begins = Begins { init_file: info.init_file.as_deref(), before };
+    let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, &begins, reporter)?;
     let class_weights = dataset::class_weights(&experiment, &parts, device)?;
     let epochs = experiment.train.epochs;
+    if before.starts_over {
+        resume::put_aside(run, reporter)?;
+    }
     let setup = Setup {
         experiment: &experiment,
         run,
@@ -247,7 +256,13 @@ fn prepare_and_train(
         reporter,
         interrupt,
     };
-    train(setup).with_context(|| format!("run {}", info.id))
+    train(setup)
+}
+
+/// Where a run's first weights come from, beside its experiment.
+struct Begins<'a> {
+    init_file: Option<&'a Path>,
+    before: &'a RunState,
 }
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
@@ -266,11 +281,10 @@ fn tell_attempt(
     saved: Option<&Content>,
     epochs: u32,
 ) {
-    let host = nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned());
     reporter.tell(&Event::Attempt(Attempt {
         number: before.attempt.as_ref().map_or(1, |attempt| attempt.number + 1),
         worker: Identity::current(),
-        host,
+        host: host(),
         device: machine.device.clone(),
         device_name: place.name,
         device_reason: place.reason,
@@ -287,6 +301,7 @@ fn tell_attempt(
 }
 
 /// Model and optimizer as the checkpoint has them, or at their beginning.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and it is called once")]
 fn model(
     run: &RunDir,
     experiment: &Experiment,
@@ -294,6 +309,7 @@ fn model(
     device: Device,
     machine: Machine,
     saved: Option<Content>,
+    begins: &Begins,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
     let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
@@ -316,8 +332,9 @@ fn model(
         (state, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
-        (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
+        (fresh(machine), initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?)
     };
+    weights_file::tell(run, experiment, origin.run.as_ref(), state.step > 0, begins.before, reporter);
     if let Some(doubt) = &origin.doubt {
         reporter.note(Level::Warning, doubt);
     }

@@ -80,6 +80,8 @@ pub enum Event {
     Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
+    /// The file that the first weights were read from.
+    Weights(WeightsFacts),
     /// Progress within an epoch, a few times a second at most.
     Batch(Batch),
     /// A step was left out, because its loss or its gradients were not finite numbers.
@@ -116,6 +118,12 @@ pub enum Event {
     },
     /// What the run is to do was changed while it rested.
     Changed(Changed),
+    /// The next attempt is to start over from the beginning.
+    StartOver,
+    /// An attempt that starts over has put the earlier checkpoints aside.
+    PutAside {
+        folder: String,
+    },
     /// A stop was asked for and is being carried out.
     Stopping,
     Stopped {
@@ -295,6 +303,21 @@ impl ModelFacts {
     #[must_use]
     pub fn sanitized(self) -> Self {
         Self { backbone: text::line(&self.backbone, 80), weights: text::line(&self.weights, 300), ..self }
+    }
+}
+
+/// A file of weights, known again by its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsFacts {
+    pub file: String,
+    pub sha256: String,
+}
+
+impl WeightsFacts {
+    /// As it may be shown: a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(self) -> Self {
+        Self { file: text::line(&self.file, 300), sha256: text::line(&self.sha256, 64) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod parse;
+mod place;
 mod validate;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
+pub use self::place::whole;
 use crate::architecture::Backbone;
 use crate::dataset_name::DatasetName;
 use crate::metric::Metric;

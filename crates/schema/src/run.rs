@@ -43,6 +43,18 @@ pub struct RunInfo {
     /// The file that it was launched from, as given.
     pub source: PathBuf,
     pub created: Timestamp,
+    /// That file's whole path, links followed; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// SHA-256 of that file's text at launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The whole path of the file that `init: {from: …}` meant at launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_file: Option<PathBuf>,
+    /// The folder that it was launched in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
     /// The device asked for: `auto`, `cpu` or `cuda:N`.
     pub device: String,
     /// The worker that has, or last had, the run.
@@ -95,20 +107,25 @@ impl RunDir {
 
     /// Makes the folder of a new run, all of it or nothing.
     pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
+        Self::create_after(root, launch, None)
+    }
+
+    /// Likewise, of an experiment whose `init: {from: …}` means this file.
+    pub fn create_after(root: &Path, launch: &Launch, init_file: Option<&Path>) -> io::Result<(Self, RunInfo)> {
         // Two runs of one second may draw the same name.
         let is_taken =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty);
-        let mut created = Self::create_as(root, launch, RunId::generate());
+        let mut created = Self::create_as(root, launch, init_file, RunId::generate());
         for _ in 0..NAMES {
             match &created {
-                Err(error) if is_taken(error) => created = Self::create_as(root, launch, RunId::generate()),
+                Err(error) if is_taken(error) => created = Self::create_as(root, launch, init_file, RunId::generate()),
                 _ => break,
             }
         }
         created
     }
 
-    fn create_as(root: &Path, launch: &Launch, id: RunId) -> io::Result<(Self, RunInfo)> {
+    fn create_as(root: &Path, launch: &Launch, init_file: Option<&Path>, id: RunId) -> io::Result<(Self, RunInfo)> {
         let info = RunInfo {
             format: FORMAT,
             id,
@@ -116,6 +133,11 @@ impl RunDir {
             group: launch.experiment.group.clone(),
             stem: stem(launch.source),
             source: launch.source.to_path_buf(),
+            // What has no text on this disk any more is known by its stem alone.
+            file: fs::canonicalize(launch.source).ok(),
+            sha256: fs::read(launch.source).ok().map(|text| crate::change::fingerprint(&text)),
+            init_file: init_file.map(Path::to_path_buf),
+            cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),
             device: launch.device.to_owned(),
             worker: None,
@@ -126,7 +148,7 @@ impl RunDir {
         let run = Self::new(root.join(info.id.as_str()));
         let written = Self::new(&aside)
             .write_info(&info)
-            .and_then(|()| resolved(launch.experiment)?.to_yaml().map_err(io::Error::other))
+            .and_then(|()| launch.experiment.clone().placed()?.to_yaml().map_err(io::Error::other))
             .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
@@ -165,14 +187,24 @@ impl RunDir {
     }
 
     pub fn info(&self) -> io::Result<RunInfo> {
-        let info: RunInfo = read_json(&Disk, &self.path.join("run.json"))?;
-        if info.format > FORMAT {
-            let message = format!(
-                "run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart",
-                info.format
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        /// What every version of the file has.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
         }
+        let path = self.path.join("run.json");
+        let bytes = Disk.read(&path)?;
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+        // A newer format need not have the fields of this one.
+        if let Ok(Head { format }) = serde_json::from_slice(&bytes)
+            && format > FORMAT
+        {
+            let message =
+                format!("run.json has format {format}; this version knows up to {FORMAT}: use a newer warmstart");
+            return Err(invalid(message));
+        }
+        let info: RunInfo =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
@@ -270,29 +302,142 @@ impl RunDir {
     }
 }
 
-/// The experiment as it means the same from any folder.
-fn resolved(experiment: &Experiment) -> io::Result<Experiment> {
-    let mut experiment = experiment.clone();
-    experiment.dataset.path = experiment.dataset.path.map(std::path::absolute).transpose()?;
-    Ok(experiment)
+/// What lies in a folder of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// All runs, oldest first.
+    pub ids: Vec<RunId>,
+    /// Folders that are none, by name, each with the reason.
+    pub passed_over: Vec<(String, NoRun)>,
+}
+
+/// Why a folder is no run that can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRun {
+    /// It has no `run.json`.
+    NoInfo,
+    /// It is one, but its name can be no run's.
+    Name,
+    /// It is a link to a run that is here already.
+    Twice,
+    /// It is a link that leads nowhere.
+    Dangling,
+}
+
+impl Survey {
+    /// What was passed over, in a sentence; none where nothing was.
+    pub fn sentence(&self, root: &Path) -> Option<String> {
+        let group = |why: NoRun, words: &str| {
+            let names: Vec<String> =
+                self.passed_over.iter().filter(|(_, is)| *is == why).map(|(name, _)| text::line(name, 60)).collect();
+            (!names.is_empty()).then(|| format!("{} {words}", crate::pictures::listed(&names)))
+        };
+        let groups: Vec<String> = [
+            group(NoRun::NoInfo, "(no run.json)"),
+            group(NoRun::Name, "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)"),
+            group(NoRun::Twice, "(a link to a run that is shown already)"),
+            group(NoRun::Dangling, "(a link that leads nowhere)"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let (count, root) = (self.passed_over.len(), text::line(&root.display().to_string(), 200));
+        let are = if count == 1 { "folder is left out" } else { "folders are left out" };
+        (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
+    }
 }
 
 /// The ids of all runs below `root`, oldest first; a folder that is not there holds none.
 pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
+    survey(root, |_| false).map(|survey| survey.ids)
+}
+
+/// All runs below `root`, and what beside them is no run. A folder with a `run.json` is one, and so is one that may not be looked
+/// into. Links are followed. Of a run that is `known` only the name is looked at.
+pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey> {
     let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Survey::default()),
         other => other?,
     };
-    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let mut ids: Vec<RunId> =
-        entries.flatten().filter(is_folder).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    ids.sort_unstable();
-    Ok(ids)
+    let (mut survey, mut links) = (Survey::default(), Vec::new());
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || !(kind.is_dir() || kind.is_symlink()) {
+            continue;
+        }
+        let id: Option<RunId> = name.to_str().and_then(|name| name.parse().ok());
+        if kind.is_symlink() {
+            links.push((entry.path(), id));
+            continue;
+        }
+        match id {
+            Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
+            id => survey.passed_over.extend(no_run(&entry.path(), id.is_some())),
+        }
+    }
+    survey.follow(root, links);
+    survey.ids.sort_unstable();
+    survey.passed_over.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(survey)
+}
+
+impl Survey {
+    /// Takes in the runs that links lead to, each once.
+    fn follow(&mut self, root: &Path, mut links: Vec<(PathBuf, Option<RunId>)>) {
+        links.sort_unstable();
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        let mut seen: Vec<PathBuf> = Vec::new();
+        for (link, id) in links {
+            let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Ok(target) = fs::canonicalize(&link) else {
+                self.passed_over.push((name, NoRun::Dangling));
+                continue;
+            };
+            if !target.is_dir() {
+                continue;
+            }
+            let is_here = target.parent() == Some(root.as_path())
+                && target
+                    .file_name()
+                    .and_then(|name| name.to_str()?.parse().ok())
+                    .is_some_and(|id| self.ids.contains(&id));
+            match id {
+                Some(_) if is_here || seen.contains(&target) => self.passed_over.push((name, NoRun::Twice)),
+                Some(id) if has_info(&target) => {
+                    seen.push(target);
+                    self.ids.push(id);
+                }
+                id => self.passed_over.extend(no_run(&link, id.is_some())),
+            }
+        }
+    }
+}
+
+/// Why a folder is no run; none where it belongs to something else that is understood, or is empty.
+fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
+    let name = folder.file_name()?.to_string_lossy().into_owned();
+    Some((name, if !is_name && has_info(folder) { NoRun::Name } else { NoRun::NoInfo }))
+}
+
+/// Whether a folder has a `run.json`, or may have one: not even its names may be looked at.
+fn has_info(folder: &Path) -> bool {
+    match fs::symlink_metadata(folder.join("run.json")) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
 }
 
 /// What an experiment is called by its file.
 pub fn stem(source: &Path) -> String {
     text::line(&source.file_stem().unwrap_or_default().to_string_lossy(), 80)
+}
+
+/// What an experiment is called by its path or name, as `init: {from: …}` says it.
+pub fn source_stem(from: &str) -> String {
+    let name = from.rsplit('/').next().unwrap_or(from);
+    let name = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")).unwrap_or(name);
+    text::line(name, 80)
 }
 
 fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io::Result<()> {

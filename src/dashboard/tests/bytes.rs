@@ -224,8 +224,14 @@ fn what_workers_and_drivers_say() {
             processes: HashMap::new(),
         };
         update(&mut model, Message::Machine(Box::new(machine)));
-        let entry =
-            |name: &String| Entry { run: id(DONE), stem: name.clone(), slot: name.clone(), after: Some(name.clone()) };
+        let entry = |name: &String| Entry {
+            run: id(DONE),
+            stem: name.clone(),
+            slot: name.clone(),
+            after: Some(name.clone()),
+            file: None,
+            after_file: None,
+        };
         let content = Content {
             waiting: names.iter().map(entry).collect(),
             paused: Some(names[1].clone()),

@@ -164,3 +164,42 @@ fn a_folder_that_cannot_be_used_or_changed_is_explained() {
     assert!(!finish(&run));
     assert!(failure(&run).1.contains("gone: green; new: grass"), "{:?}", failure(&run));
 }
+
+#[test]
+fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_place() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, moved, others) = (root.path().join("data"), root.path().join("moved"), root.path().join("others"));
+    folder(&data, &[""]);
+    folder(&others, &[""]);
+    fs::copy(others.join("red/00.png"), others.join("red/99.png")).unwrap();
+    let run = run_on(root.path(), &data, &["train.epochs=2", "train.schedule.name=constant"]);
+    assert!(finish(&run), "{}", log(&run));
+    let earned = state(&run);
+    fs::rename(&data, &moved).unwrap();
+
+    let change = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+        warmstart_schema::change::change(&run, &changes, false).unwrap();
+    };
+    let setback = || {
+        assert!(!finish(&run));
+        let state = state(&run);
+        assert_eq!((&state.test, &state.epochs, &state.outcome), (&earned.test, &earned.epochs, &earned.outcome));
+        match state.setback {
+            Some(Outcome::Failed { error, help, .. }) => (error, help),
+            other => panic!("{other:?}"),
+        }
+    };
+    change(&["train.epochs=3"]);
+    let (error, help) = setback();
+    assert!(error.contains("data") && help.contains("--set dataset.path="), "{error}; {help}");
+    let not_exact = state(&run).attempt.unwrap().not_exact;
+    assert!(not_exact.is_empty(), "of pictures that are not there nothing can be said: {not_exact:?}");
+    change(&[&format!("dataset.path={}", others.display())]);
+    assert!(setback().0.contains("not those that the run began with"));
+    change(&[&format!("dataset.path={}", moved.display())]);
+    assert!(finish(&run), "{}", log(&run));
+    let state = state(&run);
+    assert_eq!(state.epochs.len(), 3);
+    assert!(state.setback.is_none() && state.attempt.unwrap().not_exact.is_empty());
+}
