@@ -76,6 +76,9 @@ fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<(&'static
     if let Some(dataset) = &state.dataset {
         facts.push(("images", images(dataset)));
     }
+    if let Some(preparation) = state.model.as_ref().and_then(|model| model.preparation.as_ref()) {
+        facts.push(("input", warmstart_schema::text::line(&preparation.to_string(), 300)));
+    }
     if let Some(share) = state.epochs.last().and_then(|epoch| epoch.data_wait) {
         facts.push(("data wait", format!("{:.1} % of the last epoch's training time", share * 100.0)));
     }

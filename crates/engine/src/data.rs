@@ -14,11 +14,10 @@ use serde::Deserialize;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment;
 use warmstart_schema::places::Places;
-use warmstart_schema::text;
 
 pub use binary::{Layout, Pictures};
 pub use memory::{Features, OnDevice};
-pub use parts::{Part, Parts, balanced_weights, parts};
+pub use parts::{Part, Parts, balanced_weights, parts, prepared_parts};
 pub use source::{Batch, Batches, Described, Input, Source};
 
 use crate::failure::Blame;
@@ -105,7 +104,7 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
     let read = |files: &[&str], classes: u8| {
         let text = files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default();
         let names: Vec<String> =
-            text.lines().map(|name| text::line(name, 80)).filter(|name| !name.is_empty()).collect();
+            text.lines().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         if names.len() == usize::from(classes) { names } else { Vec::new() }
     };
     [

@@ -1,8 +1,9 @@
 //! A model's first weights: pretrained, random, a file's, or another run's best.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::change;
 use warmstart_schema::checkpoint::{self, MODEL};
@@ -10,17 +11,22 @@ use warmstart_schema::event::{EventReader, StartedFrom};
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
 use warmstart_schema::pictures::{PictureFolder, listed};
 use warmstart_schema::places::Places;
+use warmstart_schema::preparation::{Preparation, Stated};
 use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
 
 use crate::failure::Blame;
 use crate::model::{Model, ModelSpec};
-use crate::weights::{self, LoadPolicy, Stated, load_bytes};
+use crate::weights::{self, LoadPolicy, SaidOf, load_bytes};
+
+/// What to build for an experiment whose weights say nothing of themselves.
+pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
+    prepared_spec(experiment, &Preparation::new(experiment, &Stated::default()), classes, blocks)
+}
 
 /// What to build for an experiment.
-pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
-    let pretrained = Pretrained::of(experiment.model.backbone);
+pub fn prepared_spec(experiment: &Experiment, preparation: &Preparation, classes: usize, blocks: usize) -> ModelSpec {
     let size = |side: u32| i64::from(side);
     ModelSpec {
         backbone: experiment.model.backbone,
@@ -30,10 +36,117 @@ pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> Mod
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
         norm_inference: experiment.model.batch_norm == warmstart_schema::experiment::BatchNorm::Inference,
         input_size: experiment.input.resize.map(size),
-        interpolation: experiment.input.interpolation,
-        mean: pretrained.mean,
-        std: pretrained.std,
+        interpolation: preparation.interpolation,
+        mean: preparation.mean,
+        std: preparation.std,
     }
+}
+
+/// The file that an experiment's first weights come from, where they come from a file and it is there.
+fn file(experiment: &Experiment, places: &Places) -> Option<PathBuf> {
+    match (&experiment.init, &experiment.model.weights) {
+        (None, Weights::File(path)) => Some(path.clone()),
+        (None, Weights::Imagenet) => places.find_weights(&Pretrained::of(experiment.model.backbone)).ok(),
+        _ => None,
+    }
+}
+
+/// What is done to pictures in a new run: what the experiment says, else what its weights say, else what is known of the backbone.
+pub fn preparation(experiment: &Experiment, places: &Places) -> Preparation {
+    let stated = file(experiment, places).map(|path| weights::stated_preparation(&path, experiment.model.backbone));
+    Preparation::new(experiment, &stated.unwrap_or_default())
+}
+
+/// Likewise, where it may start from the best checkpoint of another run below `root`, which keeps what it learnt with.
+pub fn preparation_below(
+    experiment: &Experiment,
+    root: &Path,
+    init_file: Option<&Path>,
+    places: &Places,
+) -> Preparation {
+    let theirs = || {
+        let run = newest_finished(root, &experiment.init.as_ref()?.from, init_file).ok()?;
+        let dir = RunDir::of(root, &run);
+        let content = checkpoint::best(&Disk, &dir).ok()??;
+        let earlier = || experiment::load(&dir.experiment_yaml(), &[]).ok().map(|theirs| Preparation::earlier(&theirs));
+        let theirs = content.state.preparation.or_else(earlier)?;
+        // Its pictures may have had another size; what its weights expect of channels stays.
+        Some(Stated {
+            by: format!("run {run}: {}", theirs.by),
+            mean: Some(theirs.mean),
+            std: Some(theirs.std),
+            ..Stated::default()
+        })
+    };
+    theirs().map_or_else(|| preparation(experiment, places), |stated| Preparation::new(experiment, &stated))
+}
+
+/// What a launch makes of an experiment's weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// They fit; `notes` say what is done to make them fit, or why they may not be what they seem.
+    Fit { notes: Vec<String> },
+    /// They are not on this machine, and a launch fetches them.
+    Fetched(String),
+    /// A launch fails.
+    Fails { error: String, help: String },
+    /// There is no file: they are random, or another run's.
+    NoFile,
+}
+
+/// Looks at the weights that a launch would load as the launch does, to the last number.
+pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
+    let failed = |error: anyhow::Error| {
+        let Blame { error, help, .. } = Blame::of(&error);
+        Verdict::Fails { error, help }
+    };
+    let backbone = experiment.model.backbone;
+    match (&experiment.init, &experiment.model.weights) {
+        (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
+        (None, Weights::File(path)) => judge(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+        (None, Weights::Imagenet) => {
+            let pretrained = Pretrained::of(backbone);
+            match places.find_weights(&pretrained) {
+                Ok(path) => judge(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+                Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
+                Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
+            }
+        }
+    }
+}
+
+/// Whether a file's tensors can become a backbone's, and what is to be said of it.
+fn judge(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
+    let judged = || {
+        let bytes = weights::read(path)?;
+        let doubt = doubt(path, &bytes, backbone)?;
+        let fitted = weights::fitted(&bytes, backbone).with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(fitted.notes.into_iter().chain(doubt).collect())
+    };
+    judged().map_err(unusable)
+}
+
+fn unusable(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Blame>() {
+        return error;
+    }
+    Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
+}
+
+/// An error where the file says that it is of another backbone; a doubt where only its name does.
+fn doubt(path: &Path, bytes: &[u8], backbone: Backbone) -> Result<Option<String>> {
+    let said = weights::stated(path, bytes);
+    if let Some(SaidOf::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
+        bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
+    }
+    let other = said.map(SaidOf::backbone).filter(|&found| found != backbone);
+    Ok(other.map(|found| {
+        format!(
+            "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
+             name that backbone: padding and normalization differ",
+            path.display()
+        )
+    }))
 }
 
 /// Where a model's first weights came from.
@@ -43,11 +156,13 @@ pub struct Origin {
     pub run: Option<StartedFrom>,
     /// Why they may not be what they seem.
     pub doubt: Option<String>,
+    /// What was done to make them fit.
+    pub notes: Vec<String>,
 }
 
 impl From<String> for Origin {
     fn from(words: String) -> Self {
-        Self { words, run: None, doubt: None }
+        Self { words, run: None, doubt: None, notes: Vec::new() }
     }
 }
 
@@ -70,40 +185,27 @@ pub fn load_after(
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
         Weights::File(path) => {
-            let doubt = load_pretrained(model, path)?;
-            Ok(Origin { doubt, ..path.display().to_string().into() })
+            let (doubt, notes) = load_pretrained(model, path)?;
+            Ok(Origin { doubt, notes, ..path.display().to_string().into() })
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
             let path = places.find_weights(&pretrained).map_err(|looked| missing(&pretrained, &looked, places))?;
-            let doubt = load_pretrained(model, &path)?;
-            Ok(Origin { doubt, ..format!("ImageNet ({})", pretrained.hub).into() })
+            let (doubt, notes) = load_pretrained(model, &path)?;
+            Ok(Origin { doubt, notes, ..format!("ImageNet ({})", pretrained.hub).into() })
         }
     }
 }
 
-/// Loads the backbone, unless the file says that it is another's; says where only its name does.
-fn load_pretrained(model: &Model, path: &Path) -> Result<Option<String>> {
-    let backbone = model.spec().backbone;
+/// Loads the backbone, unless the file says that it is another's; says where only its name does, and what was done to its tensors.
+fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<String>)> {
     let load = || {
         let bytes = weights::read(path)?;
-        let said = weights::stated(path, &bytes);
-        if let Some(Stated::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
-            bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
-        }
-        load_bytes(model, &bytes, LoadPolicy::Pretrained).with_context(|| format!("cannot load {}", path.display()))?;
-        let other = said.map(Stated::backbone).filter(|&found| found != backbone);
-        Ok(other.map(|found| {
-            format!(
-                "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
-                 name that backbone: padding and normalization differ",
-                path.display()
-            )
-        }))
+        let doubt = doubt(path, &bytes, model.spec().backbone)?;
+        let notes = weights::load_fitted(model, &bytes).with_context(|| format!("cannot load {}", path.display()))?;
+        Ok((doubt, notes))
     };
-    load().map_err(|error: anyhow::Error| {
-        Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
-    })
+    load().map_err(unusable)
 }
 
 /// That pretrained weights are nowhere, and what to do where they cannot be fetched.
@@ -140,7 +242,7 @@ fn from_run(
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
     let doubt = other_split(&dir, &run, experiment);
-    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt })
+    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt, notes: Vec::new() })
 }
 
 /// That a run learnt from images which are not kept from this one's validation, where that is so.

@@ -12,12 +12,14 @@ use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
 };
 use warmstart_schema::places::Places;
+use warmstart_schema::preparation::Preparation;
 use warmstart_schema::seed::derive;
 use warmstart_schema::text;
 
 use crate::augment::augment_alone;
-use crate::data::{self, Input, Parts, balanced_weights, parts};
+use crate::data::{self, Input, Parts, balanced_weights, prepared_parts};
 use crate::failure::Blame;
+use crate::initial;
 use crate::train::place_in_epoch;
 
 /// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
@@ -59,10 +61,16 @@ pub struct Album {
 
 impl Album {
     /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
-    pub fn open(mut experiment: Experiment) -> Result<Self> {
+    pub fn open(experiment: Experiment) -> Result<Self> {
+        let preparation = initial::preparation(&experiment, &Places::from_env());
+        Self::open_prepared(experiment, &preparation)
+    }
+
+    /// Likewise, the pictures prepared as a run prepared them.
+    pub fn open_prepared(mut experiment: Experiment, preparation: &Preparation) -> Result<Self> {
         // Here a picture that cannot be read hides no other.
         experiment.dataset.strict = false;
-        let parts = parts(&experiment, &Places::from_env(), Device::Cpu)?;
+        let parts = prepared_parts(&experiment, preparation, &Places::from_env(), Device::Cpu)?;
         Ok(Self { experiment, parts, unreadable: BTreeMap::new() })
     }
 

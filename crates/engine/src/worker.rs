@@ -19,6 +19,7 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::launch::{self, Programs};
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
+use warmstart_schema::preparation::Preparation;
 use warmstart_schema::process::{Identity, host};
 use warmstart_schema::pulse;
 use warmstart_schema::queue::Queue;
@@ -205,9 +206,15 @@ fn prepare_and_train(
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;
-    let load = || data::parts(&experiment, &Places::from_env(), device);
+    let root = run.path().parent().unwrap_or(Path::new("."));
+    let prepare = || initial::preparation_below(&experiment, root, info.init_file.as_deref(), &Places::from_env());
+    // A run keeps what it began with; one of an earlier version, what that did.
+    let begun = saved.as_ref().map(|content| content.state.preparation.clone());
+    let begun = begun.map(|kept| kept.unwrap_or_else(|| Preparation::earlier(&experiment)));
+    let preparation = begun.clone().unwrap_or_else(prepare);
+    let load = |preparation: &Preparation| data::prepared_parts(&experiment, preparation, &Places::from_env(), device);
     // An exact resume depends on what lies in a folder of pictures; nothing of that is ever fetched.
-    let own = (experiment.dataset.name == DatasetName::ImageFolder).then(load);
+    let own = (experiment.dataset.name == DatasetName::ImageFolder).then(|| load(&preparation));
     let machine = Machine {
         device: device_id(device),
         device_name: place.name.clone(),
@@ -229,13 +236,18 @@ fn prepare_and_train(
     }
     reporter.phase(Phase::Loading);
 
-    let parts = own.unwrap_or_else(load).map_err(|error| resume::where_pictures_are(error, before))?;
+    // Weights that were fetched just now may say more than was known.
+    let now = begun.unwrap_or_else(prepare);
+    let own = own.filter(|_| now == preparation);
+    let preparation = now;
+    let parts = own.unwrap_or_else(|| load(&preparation)).map_err(|error| resume::where_pictures_are(error, before))?;
     if moved {
         return Err(resume::not_these(&experiment));
     }
     dataset::tell(reporter, run, &experiment, &parts)?;
     let begins = Begins { init_file: info.init_file.as_deref(), before };
-    let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, &begins, reporter)?;
+    let (model, optimizer, state) =
+        model(run, &experiment, &preparation, &parts, device, machine, saved, &begins, reporter)?;
     let class_weights = dataset::class_weights(&experiment, &parts, device)?;
     let epochs = experiment.train.epochs;
     if before.starts_over {
@@ -305,6 +317,7 @@ fn tell_attempt(
 fn model(
     run: &RunDir,
     experiment: &Experiment,
+    preparation: &Preparation,
     parts: &Parts,
     device: Device,
     machine: Machine,
@@ -313,7 +326,7 @@ fn model(
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
     let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
-    let spec = initial::model_spec(experiment, parts.labels.names.len(), blocks);
+    let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, device)?;
     let train = &experiment.train.optimizer;
     let optimizer =
@@ -332,9 +345,13 @@ fn model(
         (state, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
-        (fresh(machine), initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?)
+        let begun = State { preparation: Some(preparation.clone()), ..fresh(machine) };
+        (begun, initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?)
     };
     weights_file::tell(run, experiment, origin.run.as_ref(), state.step > 0, begins.before, reporter);
+    for note in &origin.notes {
+        reporter.note(Level::Info, note);
+    }
     if let Some(doubt) = &origin.doubt {
         reporter.note(Level::Warning, doubt);
     }
@@ -343,11 +360,12 @@ fn model(
         HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
     reporter.tell(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
-        pixels: experiment.pixels(),
+        pixels: preparation.side,
         weights: origin.words,
         started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
         cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+        preparation: Some(preparation.clone()),
     }));
     Ok((model, optimizer, state))
 }
@@ -366,6 +384,7 @@ fn fresh(machine: Machine) -> State {
         train_time: 0.0,
         machine,
         skipped: Skipped::default(),
+        preparation: None,
     }
 }
 

@@ -375,6 +375,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         machine: Machine::default(),
         not_exact: Vec::new(),
         skipped: Skipped::default(),
+        preparation: None,
     };
     let state = checkpoint::newest(&Disk, run).unwrap().0.map_or(fresh, |saved| {
         weights::load_bytes(&model, &saved.model, LoadPolicy::Exact).unwrap();

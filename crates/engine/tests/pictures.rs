@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use fast_image_resize::Resizer;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
-use pictures::{broken, encoded, folder, formula};
+use pictures::{broken, crc32, encoded, folder, formula};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+use warmstart_engine::data::folder::decode::Framing;
 use warmstart_engine::data::folder::{Decoding, Folder, Listing, decode};
 use warmstart_engine::data::{Batch, Input, Source};
+use warmstart_schema::experiment::Interpolation;
 use warmstart_schema::pictures::PictureFolder;
+use warmstart_schema::preparation::Order;
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("reference/pictures.json")).unwrap()
@@ -163,4 +166,45 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
     assert_eq!((after.size(), after.kind()), (vec![66, 3, 12, 12], Kind::Float));
     assert_eq!(before, after);
     assert!(after.max().double_value(&[]) <= 1.0 && after.max().double_value(&[]) > 0.5);
+}
+
+/// The formula's picture as timm's transform prepares it: shorter side resized, centre cut out, whatever its shape and how its camera
+/// was held.
+#[test]
+fn pictures_are_framed_as_timms_transform_frames_them() {
+    let table = reference();
+    let folder = tempfile::tempdir().unwrap();
+    for case in table["framed"].as_array().unwrap() {
+        let number = |name: &str| u32::try_from(case[name].as_u64().unwrap()).unwrap();
+        let framing = Framing {
+            side: number("side"),
+            interpolation: Interpolation::named(case["interpolation"].as_str().unwrap()).unwrap(),
+            crop_pct: case["crop_pct"].as_f64().unwrap(),
+            order: Order::ResizeFirst,
+        };
+        let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
+        let path = folder.path().join("picture.png");
+        let mut png = encoded(formula(number("width"), number("height")), ImageFormat::Png);
+        let orientation = u8::try_from(number("orientation")).unwrap();
+        if orientation != 1 {
+            // An `eXIf` chunk after the header.
+            let exif =
+                [b"eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0, 0]]
+                    .concat();
+            let length = u32::try_from(exif.len() - 4).unwrap();
+            let chunk = [&length.to_be_bytes()[..], &exif, &crc32(&exif).to_be_bytes()].concat();
+            png.splice(33..33, chunk);
+        }
+        fs::write(&path, png).unwrap();
+        let mut out = vec![0; expected.len()];
+        decode::read(&path, framing, &mut Resizer::new(), &mut out).unwrap();
+        let (width, height) = (number("width"), number("height"));
+        // Of 255, by which the two round apart on their way.
+        let most = match framing.interpolation {
+            Interpolation::Nearest => 0,
+            Interpolation::Bilinear => 2,
+            Interpolation::Bicubic => 3,
+        };
+        assert!(furthest(&out, &expected) <= most, "{width}×{height} {framing:?}: {}", furthest(&out, &expected));
+    }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::policy::{Plateau, Progress};
+use crate::preparation::Preparation;
 use crate::run::{Names, RunDir};
 use crate::storage::{Durable, Storage};
 
@@ -52,6 +53,9 @@ pub struct State {
     pub not_exact: Vec<String>,
     #[serde(default)]
     pub skipped: Skipped,
+    /// What is done to pictures; absent in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
 }
 
 /// Steps whose loss or gradients were not finite numbers, and which were left out.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
-
 use crate::exit::Exit;
 pub use crate::failure::Failure;
+use crate::preparation::Preparation;
 use crate::process::Identity;
 use crate::run_id::RunId;
 use crate::text;
@@ -296,6 +296,9 @@ pub struct ModelFacts {
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
+    /// What is done to pictures; earlier versions did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
 }
 
 impl ModelFacts {

@@ -84,15 +84,18 @@ pub enum Labels {
 }
 
 /// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
-/// they are decoded, shorter side first (bilinear, antialiased), then cropped to the centre.
+/// they are decoded, shorter side first (antialiased), then cropped to the centre.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get 224.
+    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get what a file of
+    /// weights says of itself, else 224.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
-    #[serde(default)]
-    pub interpolation: Interpolation,
+    /// How pictures are resized. Left out, it is what a file of weights says of itself, else `nearest`, and `bilinear` for an
+    /// `image_folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +104,23 @@ pub enum Interpolation {
     #[default]
     Nearest,
     Bilinear,
+    /// Catmull and Rom's, as Pillow's; antialiased.
+    Bicubic,
+}
+
+impl Interpolation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+        }
+    }
+
+    /// The one of that name in timm's words.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Nearest, Self::Bilinear, Self::Bicubic].into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 /// Random changes of training images, drawn anew each epoch.

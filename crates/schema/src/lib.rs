@@ -20,6 +20,7 @@ pub mod places;
 pub mod policy;
 pub mod prediction;
 pub mod prefetch;
+pub mod preparation;
 pub mod process;
 pub mod pulse;
 pub mod queue;

@@ -39,6 +39,11 @@ pub struct Class {
 }
 
 impl Class {
+    /// Its name as the folder has it, for machines; of a name that is no text, what it is called on screens.
+    pub fn exact(&self) -> String {
+        self.folder.to_str().map_or_else(|| self.name.clone(), str::to_owned)
+    }
+
     /// How many pictures of it a part's folder holds, by their names; none where it cannot be read.
     pub fn pictures(&self, part: &Path) -> usize {
         let entries = fs::read_dir(part.join(&self.folder)).into_iter().flatten().flatten();

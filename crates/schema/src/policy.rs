@@ -8,7 +8,8 @@ use crate::seed::{SplitMix64, derive};
 /// The least improvement that ends the wait of the plateau schedule, as a share of the best figure; `PyTorch`'s.
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
-/// The learning rate of step `step` (counted from 0): linear warm-up, then the schedule. Cosine follows Loshchilov &
+/// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch` whether or not all of them were taken: linear
+/// warm-up, then the schedule. Cosine follows Loshchilov &
 /// Hutter 2017 without restarts, down to 0 at the end. `plateau` is where that schedule stands; the others ignore it.
 pub fn learning_rate(
     schedule: &Schedule,

@@ -72,9 +72,17 @@ pub struct Names {
 /// `labels.json`: the classes in the order of the model's outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
+    /// Exactly as their folders or their publisher call them: not for screens.
     pub names: Vec<String>,
     /// Training images of each.
     pub train_images: Vec<u32>,
+}
+
+impl Labels {
+    /// The names as they may be shown, told apart.
+    pub fn shown(&self) -> Vec<String> {
+        text::distinct(self.names.iter().map(String::as_str), 80)
+    }
 }
 
 /// What a new run starts from.

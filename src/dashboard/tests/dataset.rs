@@ -224,7 +224,7 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
 }
 
 fn prediction(pixels: bool) -> Predictions {
-    let class = |(name, probability): (&str, f64)| ClassProbability { name: name.to_owned(), probability };
+    let class = |(name, probability): (&str, f64)| ClassProbability { name: name.to_owned(), probability, label: None };
     let classes = [
         ("lion", 0.625),
         ("tiger", 0.25),

@@ -157,6 +157,7 @@ impl Story {
             started_from: experiment.init.as_ref().map(|_| StartedFrom { run: id(RESUMED), step: 578 }),
             counts: counts(experiment).unwrap(),
             cached_features: false,
+            preparation: None,
         };
         self.say(0.3, Event::Model(facts));
     }

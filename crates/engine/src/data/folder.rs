@@ -19,6 +19,7 @@ use tch::Device;
 use warmstart_schema::pictures::{Class, is_picture};
 use warmstart_schema::text;
 
+use self::decode::Framing;
 use self::stream::Stream;
 use super::{Batches, Described, Source};
 
@@ -90,19 +91,19 @@ impl Listing {
 #[derive(Debug, Clone)]
 pub struct Decoding {
     pool: Arc<ThreadPool>,
-    /// Side length in pixels.
-    side: u32,
+    framing: Framing,
     /// Whether a picture that cannot be read is an error.
     strict: bool,
 }
 
 impl Decoding {
     /// With a thread a core, or as many as said.
-    pub fn new(side: u32, strict: bool, threads: Option<usize>) -> Result<Self> {
+    pub fn new(framing: impl Into<Framing>, strict: bool, threads: Option<usize>) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = threads.unwrap_or(cores.min(MAX_DECODERS));
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("decoder {index}"));
-        Ok(Self { pool: Arc::new(pool.build().context("starting the decoder threads")?), side, strict })
+        let pool = Arc::new(pool.build().context("starting the decoder threads")?);
+        Ok(Self { pool, framing: framing.into(), strict })
     }
 }
 

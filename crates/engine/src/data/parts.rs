@@ -8,9 +8,10 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_schema::experiment::{Experiment, Labels};
-use warmstart_schema::pictures::{PictureFolder, listed};
+use warmstart_schema::pictures::{Class, PictureFolder, listed};
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
+use warmstart_schema::preparation::{Preparation, Stated};
 use warmstart_schema::run;
 use warmstart_schema::seed::{SplitMix64, derive};
 
@@ -45,9 +46,19 @@ pub struct Part {
 
 /// The parts of the dataset that an experiment names, fixed by its seed.
 pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result<Parts> {
+    prepared_parts(experiment, &Preparation::new(experiment, &Stated::default()), places, device)
+}
+
+/// Likewise, their pictures prepared as the weights ask for.
+pub fn prepared_parts(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    places: &Places,
+    device: Device,
+) -> Result<Parts> {
     match load(&experiment.dataset, places)? {
         Some(dataset) => published(experiment, dataset, device),
-        None => own(experiment, device),
+        None => own(experiment, preparation, device),
     }
 }
 
@@ -73,7 +84,7 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
     })
 }
 
-fn own(experiment: &Experiment, device: Device) -> Result<Parts> {
+fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Result<Parts> {
     let wanted = &experiment.dataset;
     let root = wanted.path.as_deref().unwrap_or(Path::new(""));
     let folder = PictureFolder::open(root).map_err(|unusable| Blame::input(unusable.error, unusable.help))?;
@@ -100,7 +111,7 @@ fn own(experiment: &Experiment, device: Device) -> Result<Parts> {
         None => members,
     };
     let rest = limited(rest, "limit");
-    let decoding = Decoding::new(experiment.pixels(), wanted.strict, None)?;
+    let decoding = Decoding::new(preparation, wanted.strict, None)?;
     let source = |listing| -> Rc<dyn Source> { Rc::new(Folder::new(listing, decoding.clone(), device)) };
     let train_source = source(Arc::clone(&train));
     let other = |listing: Option<Arc<Listing>>| listing.map_or_else(|| Rc::clone(&train_source), source);
@@ -110,8 +121,11 @@ fn own(experiment: &Experiment, device: Device) -> Result<Parts> {
     Ok(Parts {
         validation: Part { source: other(validation), members: limited(validation_members, "limit validation") },
         test: Part { source: other(test), members: limited(test_members, "limit test") },
-        names: [names.clone(), Vec::new()],
-        labels: run::Labels { train_images: images(&labels, &rest, names.len()), names },
+        names: [names, Vec::new()],
+        labels: run::Labels {
+            train_images: images(&labels, &rest, folder.classes.len()),
+            names: folder.classes.iter().map(Class::exact).collect(),
+        },
         train: Part { source: train_source, members: rest },
         fingerprint: format!("{:x}", hash.finalize()),
         notes: empty.into_iter().collect(),

@@ -38,8 +38,8 @@ fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -
         return Err(Blame::input(error, "change dataset.validation, or bring more images"));
     }
     let labels = &parts.labels;
-    let classes = labels.names.iter().zip(&labels.train_images);
-    let classes = classes.map(|(name, &images)| ClassFacts { name: name.clone(), images });
+    let classes = labels.shown().into_iter().zip(&labels.train_images);
+    let classes = classes.map(|(name, &images)| ClassFacts { name, images });
     reporter.tell(&Event::Dataset(DatasetFacts {
         name: experiment.dataset.name.as_str().to_owned(),
         train: u32::try_from(train)?,
@@ -57,7 +57,9 @@ fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
     let before = run.labels().with_context(doing("reading", run, "labels.json"))?;
-    if let Some(before) = before.filter(|before| before.names != *names) {
+    // Earlier versions kept the names that screens show.
+    let shown = parts.labels.shown();
+    if let Some(before) = before.filter(|before| before.names != *names && before.names != shown) {
         let differs = |from: &[String], to: &[String]| {
             let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
             if missing.is_empty() { "none".to_owned() } else { listed(&missing) }

@@ -203,3 +203,104 @@ fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_pl
     assert_eq!(state.epochs.len(), 3);
     assert!(state.setback.is_none() && state.attempt.unwrap().not_exact.is_empty());
 }
+
+#[test]
+fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &["train", "val", "test"]);
+    let base = new_run(root.path(), &["train.epochs=1"]).0;
+    assert!(finish(&base), "{}", log(&base));
+    let tensors = last(&base).model;
+    let weights = root.path().join("base.safetensors");
+    fs::write(&weights, tensors).unwrap();
+    let say = |mean: f32, side: u32| {
+        let facts = serde_json::json!({"architecture": "resnet18", "pretrained_cfg": {"mean": [mean, 0.4, 0.5],
+            "std": [0.2, 0.2, 0.2], "interpolation": "bicubic", "crop_pct": 0.9, "input_size": [3, side, side]}});
+        fs::write(root.path().join("config.json"), facts.to_string()).unwrap();
+    };
+    say(0.25, 40);
+    let from = format!("model.weights={}", weights.display());
+    let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
+    let changes = [dataset.as_str(), &from, "train.batch_size=8", "train.epochs=2"];
+    let straight = new_run(root.path(), &changes).0;
+    assert!(finish(&straight), "{}", log(&straight));
+    let kept = last(&straight).state.preparation.unwrap();
+    assert_eq!((kept.mean, kept.side, kept.crop_pct), ([0.25, 0.4, 0.5], 40, 0.9));
+    let told = state(&straight).model.unwrap();
+    assert_eq!((told.pixels, told.preparation.as_ref()), (40, Some(&kept)));
+    assert!(kept.to_string().contains("bicubic") && kept.to_string().contains("config.json"), "{kept}");
+
+    // Another normalization is another training.
+    say(0.75, 40);
+    let other = new_run(root.path(), &changes).0;
+    assert!(finish(&other), "{}", log(&other));
+    assert_ne!(figures(&other)[0].2, figures(&straight)[0].2);
+    // An explicit size comes first.
+    let sized = new_run(
+        root.path(),
+        &[&changes[..], &["input={resize: 32, interpolation: bilinear}", "train.epochs=1"]].concat(),
+    )
+    .0;
+    assert!(finish(&sized), "{}", log(&sized));
+    let kept = last(&sized).state.preparation.unwrap();
+    assert_eq!((kept.side, kept.interpolation.as_str(), kept.mean[0]), (32, "bilinear", 0.75));
+
+    // What is said of the file later changes no run that has begun.
+    say(0.25, 40);
+    let stopped = new_run(root.path(), &changes).0;
+    let mut child = start(&stopped);
+    wait_for(&stopped, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    say(0.75, 64);
+    assert!(finish(&stopped), "{}", log(&stopped));
+    assert_eq!((last(&stopped), figures(&stopped)), (last(&straight), figures(&straight)));
+    // And a run that starts from it normalizes as its base learnt.
+    let tuned =
+        new_run(root.path(), &[dataset.as_str(), "init={from: small}", "train.batch_size=8", "train.epochs=1"]).0;
+    assert!(finish(&tuned), "{}", log(&tuned));
+    assert_eq!(last(&tuned).state.preparation.unwrap().mean, [0.25, 0.4, 0.5]);
+}
+
+#[test]
+fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &[""]);
+    let names = ["two  spaces", "two spaces", "\u{1f1e9}\u{1f1ea}"];
+    for (from, to) in ["blue ones", "green", "red"].iter().zip(names) {
+        fs::rename(data.join(from), data.join(to)).unwrap();
+    }
+    let run = run_on(root.path(), &data, &["train.epochs=1"]);
+    assert!(finish(&run), "{}", log(&run));
+    let labels: serde_json::Value = serde_json::from_slice(&fs::read(run.path().join("labels.json")).unwrap()).unwrap();
+    assert_eq!(labels["names"], serde_json::json!(names));
+    let place = tempfile::tempdir().unwrap();
+    let mut export = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+    assert!(export.arg("export").arg(run.path()).current_dir(place.path()).status().unwrap().success());
+    let ends = |ending: &str| {
+        let files = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
+        let file = files.into_iter().find(|path| path.to_string_lossy().ends_with(ending)).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&fs::read(file).unwrap()).unwrap()
+    };
+    assert_eq!((&ends(".labels.json"), &ends(".config.json")["label_names"]), (&labels["names"], &labels["names"]));
+    let picture = root.path().join("a  picture.png");
+    image::RgbImage::from_pixel(40, 40, image::Rgb([200, 30, 30])).save(&picture).unwrap();
+    let answer = predictions(&run, std::slice::from_ref(&picture));
+    assert_eq!(answer.images[0].image, picture.to_str().unwrap());
+    let mut found: Vec<(String, String)> =
+        answer.images[0].classes.iter().map(|class| (class.name.clone(), class.shown())).collect();
+    found.sort_unstable();
+    let shown = ["two spaces", "two spaces (2)", "DE"];
+    assert_eq!(
+        found,
+        names.iter().zip(shown).map(|(name, shown)| ((*name).to_owned(), shown.to_owned())).collect::<Vec<_>>()
+    );
+
+    // A run of an earlier version kept the names of the screens, and goes on.
+    let mut older = run.labels().unwrap().unwrap();
+    older.names = shown.map(str::to_owned).to_vec();
+    run.write_labels(&older).unwrap();
+    assert!(finish(&run), "{}", log(&run));
+}

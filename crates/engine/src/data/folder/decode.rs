@@ -11,6 +11,8 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use warmstart_schema::experiment::Interpolation;
+use warmstart_schema::preparation::{Order, Preparation};
 
 /// Larger files are not read.
 const MAX_FILE: u64 = 128 << 20;
@@ -22,11 +24,36 @@ const MAX_PIXELS: u64 = 100_000_000;
 const MAX_MEMORY: u64 = 512 << 20;
 const MAX_PROFILE: u64 = 32 << 20;
 
-/// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row. The largest square around its centre is
-/// resized, which is to resize the shorter side and crop the longer one.
-pub fn read(path: &Path, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+/// How a picture becomes a square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Framing {
+    /// Side length in pixels.
+    pub side: u32,
+    pub interpolation: Interpolation,
+    /// Share of the shorter side that is kept.
+    pub crop_pct: f64,
+    pub order: Order,
+}
+
+impl From<&Preparation> for Framing {
+    fn from(preparation: &Preparation) -> Self {
+        let Preparation { side, interpolation, crop_pct, order, .. } = *preparation;
+        Self { side, interpolation, crop_pct, order }
+    }
+}
+
+/// The largest centred square, bilinear.
+impl From<u32> for Framing {
+    fn from(side: u32) -> Self {
+        Self { side, interpolation: Interpolation::Bilinear, crop_pct: 1.0, order: Order::CropFirst }
+    }
+}
+
+/// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row.
+pub fn read(path: &Path, framing: impl Into<Framing>, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+    let framing = framing.into();
     // A decoder that panics has met a picture that it does not understand.
-    catch_unwind(AssertUnwindSafe(|| decode(&bytes(path)?, side, resizer, out))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| decode(&bytes(path)?, framing, resizer, out))).unwrap_or_else(|_| {
         *resizer = Resizer::new();
         Err(anyhow!("the decoder panicked"))
     })
@@ -43,7 +70,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8], side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+fn decode(bytes: &[u8], framing: Framing, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("cannot be read")?;
     match reader.format() {
         Some(ImageFormat::Jpeg) => ensure!(is_whole_jpeg(bytes), "is a JPEG that breaks off"),
@@ -61,8 +88,8 @@ fn decode(bytes: &[u8], side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Res
     // Of broken metadata nothing follows for the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = opaque(DynamicImage::from_decoder(decoder)?);
-    resize(&picture, side, resizer, out)?;
-    turn(orientation, side, out)
+    resize(&picture, framing, orientation, resizer, out)?;
+    turn(orientation, framing.side, out)
 }
 
 /// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.
@@ -98,12 +125,58 @@ fn opaque(picture: DynamicImage) -> RgbImage {
     })
 }
 
-fn resize(picture: &RgbImage, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+fn resize(
+    picture: &RgbImage,
+    framing: Framing,
+    orientation: Orientation,
+    resizer: &mut Resizer,
+    out: &mut [u8],
+) -> Result<()> {
+    let Framing { side, interpolation, order, .. } = framing;
     let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)?;
     let mut to = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
-    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
-    let options = ResizeOptions::new().resize_alg(filter).fit_into_destination(None);
+    let options = ResizeOptions::new().resize_alg(match interpolation {
+        Interpolation::Nearest => ResizeAlg::Nearest,
+        Interpolation::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Interpolation::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+    });
+    let options = match order {
+        Order::CropFirst => options.fit_into_destination(None),
+        Order::ResizeFirst => {
+            let [left, top, width, height] = cut(picture.dimensions(), framing, orientation);
+            options.crop(left, top, width, height)
+        }
+    };
     Ok(resizer.resize(&from, &mut to, &options)?)
+}
+
+/// Where in the picture, in its own pixels, the square lies that torchvision's `Resize` and `CenterCrop` keep: left, top, width,
+/// height. Only the square is resized, with the pixels around it under the filter.
+fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) -> [f64; 4] {
+    let Framing { side, crop_pct, .. } = framing;
+    let (shorter, longer) = (u64::from(width.min(height)), u64::from(width.max(height)));
+    // The whole sides that torchvision resizes to; the longer one is cut off, not rounded.
+    let to = (f64::from(side) / crop_pct).floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive whole number of pixels")]
+    let long = (to as u64 * longer / shorter.max(1)) as f64;
+    let (mirrors_x, mirrors_y) = match orientation {
+        Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
+        Orientation::FlipHorizontal | Orientation::Rotate270 => (true, false),
+        Orientation::FlipVertical | Orientation::Rotate90 => (false, true),
+        Orientation::Rotate180 | Orientation::Rotate270FlipH => (true, true),
+    };
+    let along = |pixels: u32, mirrors: bool| {
+        let resized = if u64::from(pixels) == shorter { to } else { long };
+        let excess = resized - f64::from(side);
+        // As Python rounds. Turning comes later here, so that the odd pixel lies on the side that it will be turned from.
+        let begin = (excess / 2.0).round_ties_even();
+        let begin = if mirrors { excess - begin } else { begin };
+        let scale = f64::from(pixels) / resized;
+        let begin = begin * scale;
+        (begin, (f64::from(side) * scale).min(f64::from(pixels) - begin))
+    };
+    let ((left, across), (top, down)) = (along(width, mirrors_x), along(height, mirrors_y));
+    [left, top, across, down]
 }
 
 /// Turns what was resized: a square is turned at little cost.

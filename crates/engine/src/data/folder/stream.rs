@@ -11,6 +11,7 @@ use fast_image_resize::Resizer;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::decode::Framing;
 use super::{Decoding, Listing, Unreadable, decode, describe};
 use crate::data::{Batch, Input};
 use crate::failure::Blame;
@@ -52,7 +53,7 @@ impl Stream {
         let stream = Self {
             decoded,
             listing: Arc::clone(&listing),
-            side: i64::from(decoding.side),
+            side: i64::from(decoding.framing.side),
             strict: decoding.strict,
             device,
             unreadable,
@@ -96,19 +97,19 @@ impl Iterator for Stream {
 /// Makes batches until all are made or nobody takes them any more.
 fn feed(listing: &Listing, decoding: &Decoding, order: &[u32], size: usize, batches: &SyncSender<Decoded>) {
     for members in order.chunks(size) {
-        if batches.send(decoding.pool.install(|| decoded(listing, decoding.side, members))).is_err() {
+        if batches.send(decoding.pool.install(|| decoded(listing, decoding.framing, members))).is_err() {
             return;
         }
     }
 }
 
-fn decoded(listing: &Listing, side: u32, members: &[u32]) -> Decoded {
-    let picture_bytes = CHANNELS * side as usize * side as usize;
+fn decoded(listing: &Listing, framing: Framing, members: &[u32]) -> Decoded {
+    let picture_bytes = CHANNELS * framing.side as usize * framing.side as usize;
     let mut pixels = vec![0; members.len() * picture_bytes];
     let results: Vec<Result<()>> = pixels
         .par_chunks_mut(picture_bytes)
         .zip(members)
-        .map_init(Resizer::new, |resizer, (out, &picture)| decode::read(&listing.path(picture), side, resizer, out))
+        .map_init(Resizer::new, |resizer, (out, &picture)| decode::read(&listing.path(picture), framing, resizer, out))
         .collect();
     let (mut kept, mut failed) = (Vec::with_capacity(members.len()), Vec::new());
     for (index, (&picture, result)) in members.iter().zip(results).enumerate() {
