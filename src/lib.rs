@@ -13,6 +13,7 @@ pub mod look;
 mod monitor;
 pub mod params;
 pub mod predict;
+mod probe;
 pub mod query;
 mod run_json;
 pub mod store;

@@ -121,12 +121,12 @@ fn sources_first(context: &Context, mut files: Vec<(ExperimentFile, Experiment)>
 }
 
 /// An experiment that starts from another one's checkpoint needs a run of that which is done, or is to come before.
-fn ensure_source<'a>(
+pub(super) fn ensure_source<'a>(
     experiment: &Experiment,
     source: Option<&Path>,
     mut before: impl Iterator<Item = &'a ExperimentFile>,
     runs: &Runs,
-) -> anyhow::Result<()> {
+) -> Result<(), Failure> {
     let (Some(init), Some(source)) = (&experiment.init, source) else { return Ok(()) };
     let is_usable = |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
     let home = Home::File(source.to_path_buf());
@@ -136,7 +136,7 @@ fn ensure_source<'a>(
     let from = &init.from;
     let what =
         format!("{} starts from the best checkpoint of `{from}`, which has no run that is done", experiment.name);
-    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")).into())
+    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")))
 }
 
 /// Says where the disk will not hold what a run saves; refuses what cannot save even once.

@@ -21,6 +21,9 @@ struct Object<'a> {
     total_params: Option<u64>,
     trainable_params: Option<u64>,
     non_trainable_params: Option<u64>,
+    /// What identifies the images of the test: figures of two that differ do not compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_set: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,7 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
         total_params: row.params.map(|params| params.total),
         trainable_params: row.params.map(|params| params.trainable),
         non_trainable_params: row.params.map(|params| params.non_trainable()),
+        test_set: row.test_set.as_deref(),
         reference: row.reference.as_ref(),
         gain: row.gain.as_ref().map(Difference::from),
         delta: cells()

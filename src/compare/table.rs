@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use warmstart_schema::architecture::ParamCounts;
+use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
@@ -55,6 +56,8 @@ pub struct Row {
     /// All figures, whatever columns there are.
     pub figures: [Value; 6],
     pub params: Option<ParamCounts>,
+    /// What identifies the images that it was tested on, where that is known: two that differ do not compare.
+    pub test_set: Option<String>,
 }
 
 /// A cell.
@@ -125,8 +128,28 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
             table.rows.push(row);
         }
     }
+    mark_other_tests(&mut table, &lines);
     mark_best(&mut table);
     table
+}
+
+/// Marks runs whose test pictures are others than those of the first run; where that is not known, nothing is said.
+fn mark_other_tests(table: &mut Table, lines: &[Line]) {
+    let mut known = lines.iter().filter_map(|line| Some((line.test_set()?, line)));
+    let Some((first, of)) = known.next() else { return };
+    let text = format!(
+        "measured on other test images than {} ({}): test figures do not compare",
+        of.runs[0].label(),
+        of.runs[0].id
+    );
+    let others: Vec<&RunId> = known.filter(|(set, _)| *set != first).map(|(_, line)| &line.runs[0].id).collect();
+    if others.is_empty() {
+        return;
+    }
+    let mark = footnote(&mut table.footnotes, text);
+    let is_other =
+        |row: &&mut Row| row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run));
+    table.rows.iter_mut().filter(is_other).for_each(|row| row.mark = Some(mark.clone()));
 }
 
 fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Vec<&'a Run> {
@@ -185,6 +208,11 @@ impl<'a> Line<'a> {
         reference(self.runs[0])
     }
 
+    /// What identifies the images that it was tested on.
+    fn test_set(&self) -> Option<String> {
+        test_set(self.runs[0])
+    }
+
     fn seeds(&self) -> Vec<u64> {
         let seeds = self.runs.iter().filter_map(|run| run.experiment.as_deref()).map(|experiment| experiment.seed);
         if self.runs.len() > 1 { seeds.collect() } else { Vec::new() }
@@ -225,10 +253,21 @@ impl<'a> Line<'a> {
             reference: self.reference().cloned(),
             gain: self.gain.clone(),
             mark: None,
+            test_set: self.test_set(),
             cells: columns.iter().map(|column| Cell { value: self.value(column), best: false, mark: None }).collect(),
             figures: self.figures.clone(),
             params: self.params,
         }
+    }
+}
+
+/// The hash of a folder's test pictures, or the name of a published dataset and how much of it is used.
+fn test_set(run: &Run) -> Option<String> {
+    let dataset = run.state.dataset.as_ref()?;
+    match &dataset.sets {
+        Some(sets) => Some(sets.test.clone()),
+        None if dataset.name == DatasetName::ImageFolder.as_str() => None,
+        None => Some(format!("{} {}", dataset.name, dataset.test)),
     }
 }
 
@@ -350,6 +389,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         cells,
         figures,
         params: None,
+        test_set: None,
     }
 }
 

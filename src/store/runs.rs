@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{Dataset, Experiment};
 use warmstart_schema::queue;
 use warmstart_schema::run::{RunId, RunInfo};
 use warmstart_schema::state::{Liveness, RunState, Status};
@@ -134,9 +134,13 @@ impl Run {
     pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
         let Ok(info) = &self.info else { return false };
         let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else { return false };
-        // A comment more changes nothing that a run does.
+        // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
+        let told = |experiment: &Experiment| {
+            let dataset = Dataset { split: None, ..experiment.dataset.clone() };
+            Experiment { dataset, ..experiment.clone() }
+        };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
-            (Ok(now), Some(then)) => now == then,
+            (Ok(now), Some(then)) => told(now) == told(then),
             _ => false,
         };
         then != now && !is_same()

@@ -124,8 +124,7 @@ fn a_run_whose_checkpoints_are_gone_starts_over_only_where_that_is_asked_for() {
     let run = place.stopped();
     let ckpt = run.join("ckpt");
     let log = fs::read(run.join("events.jsonl")).unwrap();
-    type Damage<'a> = &'a dyn Fn();
-    let damages: [(&str, Damage); 4] = [
+    let damages: [(&str, &dyn Fn()); 4] = [
         ("is not there", &|| fs::remove_dir_all(&ckpt).unwrap()),
         ("holds none", &|| fs::create_dir(&ckpt).unwrap()),
         ("is not there", &|| {
@@ -284,4 +283,26 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
     let _ = Command::new("kill").args(["-KILL", &info["worker"]["pid"].to_string()]).status();
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(said.err.contains("is gone: its folder was removed"), "{}", said.err);
+}
+
+#[test]
+fn a_finished_run_that_cannot_be_extended_stays_done_and_says_so() {
+    let place = Place::new();
+    place.write("mine/a.yaml", &yaml("A", "0.1", ""));
+    let run = place.train("a");
+    let said = place.in_mode("fail", &["resume", "a", "--set", "train.epochs=5"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("attempt 2 failed before it had anything new: no weights"), "{}", said.err);
+    let runs = place.runs();
+    assert_eq!((runs[0]["state"].as_str(), runs[0]["test_acc"].as_f64()), (Some("done"), Some(0.4321)));
+    assert!(runs[0]["trouble"].as_str().unwrap().contains("attempt 2 failed"), "{runs:?}");
+    let shown = place.with(&["show", &run, "--json"]).json();
+    assert_eq!(
+        (shown["failure"]["error"].as_str(), shown["test"]["accuracy"].as_f64()),
+        (Some("no weights"), Some(0.4321))
+    );
+    assert_eq!(place.with(&["compare", "--json"]).json()[0]["test_acc"].as_f64(), Some(0.4321));
+    // What it was to do can be tried again.
+    assert_eq!(place.with(&["resume", "a", "--quiet"]).code, 0);
+    assert!(place.runs()[0]["trouble"].is_null());
 }

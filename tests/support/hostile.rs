@@ -190,6 +190,7 @@ fn events(texts: Texts) -> Vec<Event> {
             steps_per_epoch: 3,
             smallest: class(20),
             largest: class(21),
+            sets: None,
         }),
         Event::Model(ModelFacts { backbone: texts.of(22), weights: texts.of(23), ..model.unwrap() }),
         Event::Note { level: Level::Warning, text: texts.of(24) },

@@ -31,7 +31,7 @@ impl Best {
     pub fn of(folder: &Path) -> Result<Self> {
         let run = RunDir::new(folder);
         let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
-        let experiment = experiment::load(&run.experiment_yaml(), &[]).map_err(|problems| {
+        let experiment = experiment::load_frozen(&run.experiment_yaml()).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Blame::input(texts.join("\n"), "the run was made by another version; use that one")
         })?;

@@ -2,9 +2,11 @@
 
 mod binary;
 pub mod folder;
+mod inspect;
 mod memory;
 mod parts;
 mod source;
+mod verdict;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,9 +18,11 @@ use warmstart_schema::experiment;
 use warmstart_schema::places::Places;
 
 pub use binary::{Layout, Pictures};
+pub use inspect::{Inspected, Unread, inspect};
 pub use memory::{Features, OnDevice};
-pub use parts::{Part, Parts, balanced_weights, parts, prepared_parts};
+pub use parts::{Own, Part, Parts, balanced_weights, parts, prepared_parts};
 pub use source::{Batch, Batches, Described, Input, Source};
+pub use verdict::{refusal, verdict};
 
 use crate::failure::Blame;
 
@@ -172,6 +176,7 @@ mod tests {
             test: None,
             limit: None,
             path: None,
+            split: None,
             strict: false,
         };
         let blame = Blame::of(&load(&wanted, &places).unwrap_err());

@@ -247,14 +247,22 @@ fn from_run(
 
 /// That a run learnt from images which are not kept from this one's validation, where that is so.
 fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
-    let theirs = experiment::load(&dir.experiment_yaml(), &[]).ok()?;
+    let theirs = experiment::load_frozen(&dir.experiment_yaml()).ok()?;
+    // Where each picture is known, the worker counts them.
+    let is_own = ours.dataset.name == DatasetName::ImageFolder;
+    if is_own && dir.pictures().is_ok_and(|pictures| pictures.is_some()) {
+        return None;
+    }
     let split = |experiment: &Experiment| (experiment.seed, Dataset { strict: false, ..experiment.dataset.clone() });
     let is_same_data = theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
     if !is_same_data || split(&theirs) == split(ours) {
         return None;
     }
-    let folder = ours.dataset.path.as_deref().filter(|_| ours.dataset.name == DatasetName::ImageFolder);
-    if folder.and_then(|path| PictureFolder::open(path).ok()).is_some_and(|folder| folder.validation.is_some()) {
+    let folder = ours.dataset.path.as_deref().filter(|_| is_own);
+    if folder
+        .and_then(|path| PictureFolder::open(path, ours.dataset.split_rule()).ok())
+        .is_some_and(|folder| folder.validation.is_some())
+    {
         return None;
     }
     Some(format!(

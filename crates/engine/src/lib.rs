@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod backbone;
 pub mod best;
+pub mod check;
 pub mod data;
 pub mod device;
 pub mod doctor;

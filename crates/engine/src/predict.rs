@@ -87,7 +87,7 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
 /// A picture of the run's dataset as `[1, 3, H, W]` in 0..1.
 fn of_dataset(experiment: &Experiment, preparation: &Preparation, part: &str, number: &str) -> Result<Tensor> {
     let part = Part::ALL.into_iter().find(|known| known.as_str() == part).context("there is no such part")?;
-    let mut album = Album::open_prepared(experiment.clone(), preparation)?;
+    let mut album = Album::listed(experiment.clone(), preparation)?;
     let (part, position) = album.find(part, number.parse().context("expected the number of a picture")?)?;
     album.image(part, position)
 }

@@ -21,7 +21,6 @@ use warmstart_schema::seed;
 use warmstart_schema::storage::Disk;
 
 pub(crate) use self::batches::autocast;
-use self::batches::none_readable;
 pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, evaluation_progress};
 use self::evaluate::evaluate;
@@ -182,7 +181,7 @@ impl Trainer<'_> {
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
             let skipped = self.setup.state.skipped.in_a_row > 0;
-            return Err(if skipped { self.not_a_number(f64::NAN) } else { none_readable(self.setup.train.len()) });
+            return Err(if skipped { self.not_a_number(f64::NAN) } else { self.setup.train.none_readable() });
         }
         let Some(validation) = self.validate(epoch)? else { return Ok(false) };
         self.tell_unreadable();

@@ -17,6 +17,7 @@ use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums}
 use warmstart_schema::event::{Attempt, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::launch::{self, Programs};
+use warmstart_schema::look::Part;
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
@@ -184,7 +185,7 @@ pub fn device_id(device: Device) -> String {
 fn plan(run: &RunDir) -> Result<(Experiment, Vec<u8>)> {
     let path = run.experiment_yaml();
     let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let experiment = experiment::load(&path, &[]).map_err(|problems| {
+    let experiment = experiment::load_frozen(&path).map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
     })?;
@@ -244,7 +245,12 @@ fn prepare_and_train(
     if moved {
         return Err(resume::not_these(&experiment));
     }
-    dataset::tell(reporter, run, &experiment, &parts)?;
+    let at = saved.as_ref().map_or((0, 0), |content| (content.state.epoch, content.state.step));
+    let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
+        reporter.tell(&Event::Stopping);
+        return Ok((Ended::Stopped, at.1, saved.map_or(0.0, |content| content.state.train_time)));
+    };
+    let parts = dataset::tell(reporter, run, &experiment, known)?;
     let begins = Begins { init_file: info.init_file.as_deref(), before };
     let (model, optimizer, state) =
         model(run, &experiment, &preparation, &parts, device, machine, saved, &begins, reporter)?;
@@ -258,9 +264,9 @@ fn prepare_and_train(
         run,
         model,
         optimizer,
-        train: Examples::new(parts.train),
-        validation: Examples::new(parts.validation),
-        test: Examples::new(parts.test),
+        train: Examples::new(Part::Train, parts.train),
+        validation: Examples::new(Part::Validation, parts.validation),
+        test: Examples::new(Part::Test, parts.test),
         class_weights,
         state,
         epochs,
@@ -346,7 +352,11 @@ fn model(
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
         let begun = State { preparation: Some(preparation.clone()), ..fresh(machine) };
-        (begun, initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?)
+        let origin = initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?;
+        if let Some(from) = &origin.run {
+            dataset::tell_leak(reporter, root, from, parts);
+        }
+        (begun, origin)
     };
     weights_file::tell(run, experiment, origin.run.as_ref(), state.step > 0, begins.before, reporter);
     for note in &origin.notes {

@@ -25,6 +25,7 @@ use warmstart_schema::architecture::{Backbone, HeadSpec};
 use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::{Epoch, EventReader};
 use warmstart_schema::experiment::{self, Experiment, Interpolation, OptimizerName};
+use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::RunState;
@@ -144,7 +145,7 @@ fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, sto
     let few = Rc::new(Formula::new(16, 0));
     let part = |source: &Rc<Formula>, images: u32| {
         let source: Rc<dyn Source> = Rc::<Formula>::clone(source);
-        Examples::new(Part { source, members: (0..images).collect() })
+        Examples::new(look::Part::Train, Part { source, members: (0..images).collect() })
     };
     let mut counts = vec![0; classes];
     (0..images).for_each(|image| counts[usize::try_from(label(image)).unwrap()] += 1);

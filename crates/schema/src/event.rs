@@ -264,6 +264,17 @@ pub struct DatasetFacts {
     pub smallest: Option<ClassFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest: Option<ClassFacts>,
+    /// What identifies the pictures of each part, where they come from a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sets: Option<SetFacts>,
+}
+
+/// SHA-256 over classes and bytes of the pictures of each part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetFacts {
+    pub train: String,
+    pub validation: String,
+    pub test: String,
 }
 
 impl DatasetFacts {
@@ -272,7 +283,13 @@ impl DatasetFacts {
     pub fn sanitized(self) -> Self {
         let class = |class: ClassFacts| ClassFacts { name: text::line(&class.name, 80), ..class };
         let (smallest, largest) = (self.smallest.map(class), self.largest.map(class));
-        Self { name: text::line(&self.name, 80), smallest, largest, ..self }
+        let hash = |hash: String| text::line(&hash, 64);
+        let sets = self.sets.map(|SetFacts { train, validation, test }| SetFacts {
+            train: hash(train),
+            validation: hash(validation),
+            test: hash(test),
+        });
+        Self { name: text::line(&self.name, 80), smallest, largest, sets, ..self }
     }
 }
 

@@ -5,7 +5,7 @@ mod parse;
 mod place;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -53,7 +53,8 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
     pub name: DatasetName,
-    /// Share of the training images that become validation, stratified by class and fixed by the seed.
+    /// Share of the training images that become validation, stratified by class and fixed by the seed. Of an `image_folder`
+    /// about that share.
     #[serde(default = "default_validation")]
     pub validation: f64,
     #[serde(default)]
@@ -69,9 +70,31 @@ pub struct Dataset {
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// How an `image_folder` without `val/` or `test/` is split (`by_name` when left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRule>,
     /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+}
+
+impl Dataset {
+    /// How a folder of pictures is listed and split.
+    pub fn split_rule(&self) -> SplitRule {
+        self.split.unwrap_or_default()
+    }
+}
+
+/// How the pictures of a folder are parted where it has no parts of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitRule {
+    /// Each by its own name and the seed: it keeps its part when others come or go, and the shares hold approximately.
+    #[default]
+    ByName,
+    /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
+    /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
+    ByOrder,
 }
 
 /// Which of a picture's two labels is learnt.
@@ -414,10 +437,28 @@ impl Experiment {
         self.dataset.name.classes(self.dataset.labels)
     }
 
+    /// The experiment as the folder of a run keeps it: with the rule of its split, which a later version may choose otherwise.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        if self.dataset.name == DatasetName::ImageFolder {
+            self.dataset.split = Some(self.dataset.split_rule());
+        }
+        self
+    }
+
     /// The experiment as YAML, every default written out.
     pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
         serde_yaml::to_string(self)
     }
+}
+
+/// Reads the experiment of a run. What its file leaves out means what it meant when the run began.
+pub fn load_frozen(path: &Path) -> Result<Experiment, Vec<Problem>> {
+    let mut experiment = load(path, &[])?;
+    if experiment.dataset.name == DatasetName::ImageFolder {
+        experiment.dataset.split.get_or_insert(SplitRule::ByOrder);
+    }
+    Ok(experiment)
 }
 
 fn default_group() -> String {

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod experiment;
 pub mod exported;
 pub mod failure;
+pub mod finding;
 pub mod launch;
 pub mod look;
 pub mod metric;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::annotation::Annotation;
 use crate::experiment::Experiment;
+use crate::pictures::Sets;
 use crate::process::Identity;
 pub use crate::run_id::{BadRunId, RunId};
 use crate::storage::{Disk, Storage, replace};
@@ -23,6 +24,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// Room for the last word, and where it is kept until then.
 const RESERVED: usize = 16 << 10;
 const RESERVE: &str = ".reserve";
+
+const PICTURES: &str = "pictures.json";
 
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -156,7 +159,7 @@ impl RunDir {
         let run = Self::new(root.join(info.id.as_str()));
         let written = Self::new(&aside)
             .write_info(&info)
-            .and_then(|()| launch.experiment.clone().placed()?.to_yaml().map_err(io::Error::other))
+            .and_then(|()| launch.experiment.clone().placed()?.frozen().to_yaml().map_err(io::Error::other))
             .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
@@ -245,6 +248,20 @@ impl RunDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The pictures that the run learns from and is measured on; none where it has none of its own, or is of an earlier version.
+    pub fn pictures(&self) -> io::Result<Option<Sets>> {
+        match read_json(&Disk, &self.path.join(PICTURES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    pub fn write_pictures(&self, sets: &Sets) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(sets)?;
+        bytes.push(b'\n');
+        replace(&Disk, &self.path.join(PICTURES), &bytes)
     }
 
     /// What people have noted of the run; nothing where they have not.

@@ -147,6 +147,7 @@ impl Story {
                 steps_per_epoch: self.steps,
                 smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9 }),
                 largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217 }),
+                sets: None,
             }),
         );
         let experiment = &self.experiment;

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use warmstart_schema::checkpoint::Sums;
 use warmstart_schema::experiment::Precision;
 
-use super::batches::{Examples, autocast, none_readable};
+use super::batches::{Examples, autocast};
 use crate::data::Batch;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
@@ -70,7 +70,7 @@ pub fn evaluate(
         each(&|| read(&sums, images), examples.len().min(number * batch_size))?;
     }
     if images == 0 {
-        return Err(none_readable(examples.len()));
+        return Err(examples.none_readable());
     }
     read(&sums, images).map(Some)
 }

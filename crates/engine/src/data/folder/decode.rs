@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fast_image_resize::images::{Image, ImageRef};
@@ -12,16 +13,21 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use warmstart_schema::experiment::Interpolation;
+use warmstart_schema::pictures::Content;
 use warmstart_schema::preparation::{Order, Preparation};
 
 /// Larger files are not read.
-const MAX_FILE: u64 = 128 << 20;
+const MAX_FILE: u64 = 512 << 20;
+/// From so many bytes on, one file is read at a time.
+const LARGE_FILE: u64 = 64 << 20;
 /// Longer sides are refused: such a picture is a mistake or a trap.
 const MAX_SIDE: u32 = 30_000;
-/// More pixels are refused: every decoder thread may hold as many.
-const MAX_PIXELS: u64 = 100_000_000;
+/// More pixels are refused. The largest cameras of phones have 200 million.
+const MAX_PIXELS: u64 = 200_000_000;
+/// From so many on, one picture is decoded at a time: every decoder thread may hold as many.
+const LARGE_PIXELS: u64 = 50_000_000;
 /// Bytes that a decoder may take, and those of a PNG's colour profile.
-const MAX_MEMORY: u64 = 512 << 20;
+const MAX_MEMORY: u64 = 1 << 30;
 const MAX_PROFILE: u64 = 32 << 20;
 
 /// How a picture becomes a square.
@@ -49,47 +55,132 @@ impl From<u32> for Framing {
     }
 }
 
+/// Held while a large picture is decoded.
+static LARGE: Mutex<()> = Mutex::new(());
+
+type Alone = MutexGuard<'static, ()>;
+
+fn alone() -> Alone {
+    // One that panicked while it held this left nothing half done.
+    LARGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row.
 pub fn read(path: &Path, framing: impl Into<Framing>, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
     let framing = framing.into();
-    // A decoder that panics has met a picture that it does not understand.
-    catch_unwind(AssertUnwindSafe(|| decode(&bytes(path)?, framing, resizer, out))).unwrap_or_else(|_| {
+    let result = guarded(|| {
+        let (bytes, alone) = bytes(path)?;
+        opened(&bytes, alone, |picture, orientation| {
+            resize(picture, framing, orientation, resizer, out)?;
+            turn(orientation, framing.side, out)
+        })
+    });
+    result.unwrap_or_else(|| {
         *resizer = Resizer::new();
         Err(anyhow!("the decoder panicked"))
     })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>> {
+/// Decodes the picture at `path` and says what identifies its bytes; an error is the one that [`read`] would give.
+pub fn try_out(path: &Path) -> Result<Content> {
+    let result = guarded(|| {
+        let (bytes, alone) = bytes(path)?;
+        opened(&bytes, alone, |_, _| Ok(()))?;
+        Ok(Content::of(&bytes))
+    });
+    result.unwrap_or_else(|| Err(anyhow!("the decoder panicked")))
+}
+
+/// A decoder that panics has met a picture that it does not understand.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
+    let meta = fs::metadata(path).context("cannot be found")?;
     // To open a pipe would wait for its writer.
-    ensure!(fs::metadata(path).context("cannot be found")?.is_file(), "is not a file");
+    ensure!(meta.is_file(), "is not a file");
+    ensure!(meta.len() <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
+    let alone = (meta.len() > LARGE_FILE).then(alone);
     let mut bytes = Vec::new();
     let file = fs::File::open(path).context("cannot be opened")?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot be read")?;
     ensure!(!bytes.is_empty(), "is empty");
     ensure!(bytes.len() as u64 <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
-    Ok(bytes)
+    Ok((bytes, alone))
 }
 
-fn decode(bytes: &[u8], framing: Framing, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+/// Decodes a picture for `work`, with how its camera was held.
+fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orientation) -> Result<()>) -> Result<()> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("cannot be read")?;
-    match reader.format() {
+    let format = reader.format();
+    match format {
         Some(ImageFormat::Jpeg) => ensure!(is_whole_jpeg(bytes), "is a JPEG that breaks off"),
-        Some(ImageFormat::Png | ImageFormat::WebP) => {}
-        _ => bail!("is neither PNG, JPEG nor WebP"),
+        Some(
+            ImageFormat::Png
+            | ImageFormat::WebP
+            | ImageFormat::Bmp
+            | ImageFormat::Gif
+            | ImageFormat::Tiff
+            | ImageFormat::Pnm,
+        ) => {}
+        _ => bail!("{}", what_it_is(bytes)),
     }
     let mut limits = Limits::no_limits();
     // For PNG's decoder that is what it may unpack beside the picture: a colour profile may claim gigabytes.
-    limits.max_alloc = Some(if reader.format() == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
+    limits.max_alloc = Some(if format == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
-    let is_sane = width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS;
-    ensure!(is_sane && decoder.total_bytes() <= MAX_MEMORY, "has {width}×{height} pixels, which is too many");
+    let pixels = u64::from(width) * u64::from(height);
+    ensure!(
+        pixels <= MAX_PIXELS,
+        "has {width}×{height} pixels, {:.0} million; up to {} million are read",
+        pixels as f64 / 1e6,
+        MAX_PIXELS / 1_000_000
+    );
+    ensure!(width.max(height) <= MAX_SIDE, "has {width}×{height} pixels; sides of up to {MAX_SIDE} pixels are read");
+    ensure!(
+        decoder.total_bytes() <= MAX_MEMORY,
+        "takes {} MB once it is unpacked; up to {} MB are read",
+        decoder.total_bytes() >> 20,
+        MAX_MEMORY >> 20
+    );
+    let _alone = held.or_else(|| (pixels > LARGE_PIXELS).then(alone));
     // Of broken metadata nothing follows for the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = opaque(DynamicImage::from_decoder(decoder)?);
-    resize(&picture, framing, orientation, resizer, out)?;
-    turn(orientation, framing.side, out)
+    work(&picture, orientation)
+}
+
+/// What a file is that is no picture of a kind that is read, by how it begins.
+fn what_it_is(bytes: &[u8]) -> String {
+    let read = "what is read: PNG, JPEG, WebP, BMP, TIFF, GIF, PNM";
+    let brand = bytes.get(4..12).and_then(|brand| brand.strip_prefix(b"ftyp"));
+    let begins = |sign: &[u8]| bytes.starts_with(sign);
+    let text = bytes.trim_ascii_start();
+    let kind = match brand {
+        Some(b"avif" | b"avis") => "an AVIF picture: convert it to JPEG or PNG",
+        Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => {
+            "a HEIC picture: convert it to JPEG or PNG"
+        }
+        Some(_) => "a film",
+        None if begins(b"version https://git-lfs") => "a pointer of Git LFS, not the picture: `git lfs pull` brings it",
+        None if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") => "a JPEG XL picture: convert it to JPEG or PNG",
+        None if begins(b"\0\0\0\x0cjP  ") || begins(b"\xff\x4f\xff\x51") => {
+            "a JPEG 2000 picture: convert it to JPEG or PNG"
+        }
+        None if begins(b"8BPS") => "a Photoshop file: convert it to JPEG or PNG",
+        None if begins(b"%PDF") => "a PDF",
+        None if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => "an SVG or XML text",
+        None if text.get(..14).is_some_and(|text| text.eq_ignore_ascii_case(b"<!doctype html"))
+            || text.get(..5).is_some_and(|text| text.eq_ignore_ascii_case(b"<html")) =>
+        {
+            "a web page, not a picture"
+        }
+        None => return format!("is no picture of a kind that is read; {read}"),
+    };
+    format!("is {kind}; {read}")
 }
 
 /// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.

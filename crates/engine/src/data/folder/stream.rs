@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::decode::Framing;
-use super::{Decoding, Listing, Unreadable, decode, describe};
+use super::{Decoding, Listing, Unreadable, decode};
 use crate::data::{Batch, Input};
 use crate::failure::Blame;
 
@@ -70,7 +70,7 @@ impl Stream {
         let waited = Some(waiting.elapsed());
         for (picture, why) in failed {
             if self.strict {
-                let error = format!("a picture cannot be read: {}", describe(&self.listing, picture, &why));
+                let error = format!("a picture cannot be read: {}", self.listing.describe(picture, &why));
                 return Err(Blame::input(error, "mend or remove it, or leave dataset.strict out"));
             }
             self.unreadable.borrow_mut().add(&self.listing, picture, &why);
