@@ -102,7 +102,7 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
     let is_group = row.runs.len() > 1;
     Object {
         run: row.runs.first().filter(|_| !is_group).map(warmstart_schema::run::RunId::as_str),
-        experiment: &row.experiment,
+        experiment: &row.exact,
         state: row.status.map_or("", warmstart_schema::state::Status::as_str),
         figures: Measured::of(&row.figures, figure),
         total_params: row.params.map(|params| params.total),

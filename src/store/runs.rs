@@ -125,6 +125,12 @@ impl Run {
         self.info.as_ref().map_or(self.id.as_str(), |info| &info.experiment)
     }
 
+    /// The same for machines: exactly as the experiment's file says it.
+    pub fn exact_label(&self) -> &str {
+        let exact = self.info.as_ref().ok().and_then(|info| info.exact.as_deref());
+        exact.unwrap_or_else(|| self.label())
+    }
+
     /// The experiment's file stem.
     pub fn stem(&self) -> Option<&str> {
         self.info.as_ref().ok().map(|info| info.stem.as_str())

@@ -12,6 +12,7 @@ use warmstart_schema::look::Part;
 use warmstart_schema::places::Places;
 
 use crate::data::{self, Parts};
+use crate::edition;
 use crate::failure::Blame;
 use crate::initial::{self, Verdict};
 
@@ -44,6 +45,12 @@ pub fn check(experiment: &Experiment, places: &Places) -> Checked {
 fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
     let is_own = wanted.name == DatasetName::ImageFolder;
+    if let Some(error) = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path))
+        && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err()
+    {
+        let Blame { error, help, .. } = Blame::of(&error);
+        return (vec![Finding::error("dataset.path", error, help)], None);
+    }
     if !is_own && wanted.name.archive().is_some() && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err() {
         return (Vec::new(), None);
     }

@@ -24,6 +24,7 @@ pub use parts::{Own, Part, Parts, balanced_weights, parts, prepared_parts};
 pub use source::{Batch, Batches, Described, Input, Source};
 pub use verdict::{refusal, verdict};
 
+use crate::edition;
 use crate::failure::Blame;
 
 /// `make_emoji98.py` writes it: 3,038 training records, then 774 test records, in CIFAR-100's layout.
@@ -119,7 +120,10 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 
 /// The folder that holds the published binary files.
 fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| missing(wanted.name, &looked, places))
+    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| {
+        let other = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path));
+        other.unwrap_or_else(|| missing(wanted.name, &looked, places))
+    })
 }
 
 /// That a dataset is nowhere, and what to do where it cannot be fetched.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod data;
 pub mod device;
 pub mod doctor;
+mod edition;
 pub mod export;
 pub mod failure;
 pub mod fetch;

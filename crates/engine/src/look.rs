@@ -117,7 +117,7 @@ impl Album {
         Facts {
             dataset: self.experiment.dataset.name.as_str().to_owned(),
             labels: self.experiment.dataset.labels,
-            classes: learnt.names.clone(),
+            classes: learnt.shown(),
             train: self.part_facts(Part::Train),
             validation: self.part_facts(Part::Validation),
             test: self.part_facts(Part::Test),
@@ -229,8 +229,11 @@ impl Album {
         let about = source.described(number);
         let label = |class: Option<u32>, names: &[String]| {
             class.map(|number| {
-                let name = names.get(number as usize).cloned();
-                Label { number, name: name.unwrap_or_else(|| format!("class {number}")) }
+                let name = names.get(number as usize).cloned().unwrap_or_else(|| format!("class {number}"));
+                let folder = self.parts.labels.names.get(number as usize).filter(|_| self.parts.own.is_some());
+                let exact = folder.unwrap_or(&name).clone();
+                let shown = text::line(&name, 80);
+                Label { number, exact: (exact != shown).then_some(exact), name: shown }
             })
         };
         let [fine, coarse] = &self.parts.names;

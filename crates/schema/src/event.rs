@@ -296,8 +296,12 @@ impl DatasetFacts {
 /// A class and its training images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassFacts {
+    /// As it may be shown.
     pub name: String,
     pub images: u32,
+    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

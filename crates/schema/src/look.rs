@@ -155,6 +155,9 @@ pub struct Label {
     pub number: u32,
     #[serde(deserialize_with = "text::read")]
     pub name: String,
+    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
 }
 
 /// A square of RGB bytes, row by row; in JSON as base64.

@@ -40,6 +40,9 @@ pub struct RunInfo {
     pub id: RunId,
     /// The experiment's name, as a label.
     pub experiment: String,
+    /// That name to the last character, where the label is not that: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
     pub group: String,
     /// The experiment's file without folder and `.yaml`: what `init: {from: …}` and the command line name it by.
     pub stem: String,
@@ -137,7 +140,9 @@ impl RunDir {
     }
 
     fn create_as(root: &Path, launch: &Launch, init_file: Option<&Path>, id: RunId) -> io::Result<(Self, RunInfo)> {
+        let text = fs::read(launch.source).ok();
         let info = RunInfo {
+            exact: text.as_deref().and_then(|text| exact_name(text, &launch.experiment.name)),
             format: FORMAT,
             id,
             experiment: launch.experiment.name.clone(),
@@ -146,7 +151,7 @@ impl RunDir {
             source: launch.source.to_path_buf(),
             // What has no text on this disk any more is known by its stem alone.
             file: fs::canonicalize(launch.source).ok(),
-            sha256: fs::read(launch.source).ok().map(|text| crate::change::fingerprint(&text)),
+            sha256: text.as_deref().map(crate::change::fingerprint),
             init_file: init_file.map(Path::to_path_buf),
             cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),
@@ -219,6 +224,7 @@ impl RunDir {
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
+            exact: info.exact.filter(|exact| is_one_line(exact)),
             group: text::line(&info.group, 40),
             stem: text::line(&info.stem, 80),
             device: text::line(&info.device, 40),
@@ -325,6 +331,21 @@ impl RunDir {
         File::open(self.path.join("run.lock"))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
+}
+
+/// The name in an experiment's file, where its label is made of it and is not the same.
+fn exact_name(yaml: &[u8], label: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let Named { name } = serde_yaml::from_slice(yaml).ok()?;
+    (name != label && is_one_line(&name) && text::line(&name, 80) == label).then_some(name)
+}
+
+/// Whether a name is short and without control characters, so that a cell of a table can hold it as it is.
+fn is_one_line(name: &str) -> bool {
+    name.len() <= 1000 && !name.chars().any(char::is_control)
 }
 
 /// What lies in a folder of runs.

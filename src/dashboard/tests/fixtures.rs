@@ -145,8 +145,8 @@ impl Story {
                 test: 774,
                 classes: 98,
                 steps_per_epoch: self.steps,
-                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9 }),
-                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217 }),
+                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9, exact: None }),
+                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217, exact: None }),
                 sets: None,
             }),
         );
@@ -253,6 +253,7 @@ impl Story {
             format: 1,
             id: id(name),
             experiment: self.experiment.name.clone(),
+            exact: None,
             group: self.experiment.group.clone(),
             stem: stem.to_owned(),
             source: format!("experiments/quickstart/{stem}.yaml").into(),

@@ -140,8 +140,12 @@ fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts, s
     let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
     let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
     let labels = &parts.labels;
-    let classes = labels.shown().into_iter().zip(&labels.train_images);
-    let classes = classes.map(|(name, &images)| ClassFacts { name, images });
+    let classes = labels.shown().into_iter().zip(labels.names.iter().zip(&labels.train_images));
+    let classes = classes.map(|(name, (exact, &images))| ClassFacts {
+        exact: (*exact != name).then(|| exact.clone()),
+        name,
+        images,
+    });
     reporter.tell(&Event::Dataset(DatasetFacts {
         name: experiment.dataset.name.as_str().to_owned(),
         train: u32::try_from(train)?,

@@ -75,7 +75,7 @@ impl Album {
 
     fn label(&self, position: u32) -> Label {
         let number = position % u32::try_from(self.names.len()).unwrap();
-        Label { number, name: self.names[number as usize].clone() }
+        Label { number, name: self.names[number as usize].clone(), exact: None }
     }
 }
 
