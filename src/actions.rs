@@ -8,20 +8,33 @@ use std::{fs, io, thread};
 
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
+use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::change;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::checkpoint;
+use warmstart_schema::experiment::{Experiment, Init, Optimizer, OptimizerName};
 use warmstart_schema::launch::Programs;
 use warmstart_schema::process::{Identity, Request};
 use warmstart_schema::queue::{self, Entry, Push, Queue};
-use warmstart_schema::run::{Launch, RunDir, RunId};
+use warmstart_schema::run::{Launch, RunDir, RunId, source_stem};
 use warmstart_schema::state::Status;
+use warmstart_schema::storage::{Disk, Storage as _};
 
 use crate::failure::{Failure, Kind};
+use crate::params;
 use crate::store::{ExperimentFile, Run};
 
 /// How long a resume waits for the process that has seen the run's end, and how often it looks.
 const LEAVING: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How a run is taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// From its last checkpoint, or from the beginning where it has never saved.
+    Checkpoint,
+    /// From the beginning, whatever it has; that is kept.
+    Start,
+}
 
 /// What became of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +43,25 @@ pub enum Stop {
     Unqueued,
     /// Its worker was asked; it says itself when it has saved.
     Asked,
+    /// Likewise, and it was suspended: it was let go on, or it would never hear of it.
+    Continued,
 }
 
 /// Makes a run of an experiment, and starts it or lets it wait for its turn.
-pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, device: &str) -> anyhow::Result<RunId> {
+pub fn launch(
+    root: &Path,
+    file: &ExperimentFile,
+    experiment: &Experiment,
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<RunId> {
     let programs = programs()?;
     let launch = Launch { experiment, source: &file.path, device };
-    let (run, info) = RunDir::create(root, &launch).map_err(|error| unwritable(root, &error))?;
-    let after = experiment.init.as_ref().map(|init| init.from.clone());
-    let entry = Entry { run: info.id.clone(), stem: info.stem, slot: queue::slot(device), after };
+    let (run, info) = RunDir::create_after(root, &launch, init_file).map_err(|error| unwritable(root, &error))?;
+    let after = experiment.init.as_ref().map(|init| source_name(init, init_file));
+    let slot = queue::slot(device);
+    let after_file = info.init_file.clone();
+    let entry = Entry { run: info.id.clone(), stem: info.stem, slot, after, file: info.file, after_file };
     // Nobody else knows of a run that has just been made.
     let pushed = Queue::new(root).push(entry).map_err(|error| unwritable(root, &error).into());
     pushed.and_then(|_| begin(root, &info.id, &programs)).inspect_err(|_| discard_if_never_started(&run))?;
@@ -48,14 +71,26 @@ pub fn launch(root: &Path, file: &ExperimentFile, experiment: &Experiment, devic
 /// Takes a run up again from its last checkpoint, after it was changed by `FIELD=VALUE`s. One that is done goes on where they
 /// give it something to do.
 pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> {
+    resume_from(root, run, changes, From::Checkpoint)
+}
+
+/// Likewise, from its last checkpoint or from the beginning.
+pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
     let id = &run.id;
     let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
+    if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
+        return refuse(format!("run {id} runs on {host}: stop it there"), "a run has one worker at a time");
+    }
     match run.status() {
-        Status::Finished if changes.is_empty() && !run.state.awaits_change => {
+        Status::Finished if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint => {
             return refuse(
                 format!("run {id} is done; there is nothing to resume"),
-                "give it more epochs with --set train.epochs=N, or train the experiment anew",
+                "give it more epochs with --set train.epochs=N, or train the experiment once more",
             );
+        }
+        Status::Unreadable => {
+            let (what, help) = run.trouble(0.0).map(|trouble| (trouble.what, trouble.help)).unwrap_or_default();
+            return refuse(format!("run {id} {what}"), &help);
         }
         Status::Queued(place) => {
             return refuse(format!("run {id} already waits at place {place}"), "it starts when its turn comes");
@@ -65,16 +100,23 @@ pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> 
         }
         _ => {}
     }
-    let Ok(info) = &run.info else {
-        return refuse(
-            format!("run {id} cannot be resumed: its run.json cannot be read"),
-            "restore the file, or train anew",
-        );
+    let info = match &run.info {
+        Ok(info) => info,
+        Err(error) => {
+            let help = "restore run.json, or train the experiment once more; nothing of the run was changed";
+            return refuse(format!("run {id} cannot be resumed: {error}"), help);
+        }
     };
+    if from == From::Checkpoint && !run.state.starts_over {
+        ensure_checkpoints(&RunDir::of(root, id), run)?;
+    }
     // A run that has its own checkpoint no longer needs the one of another experiment.
     let init = run.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
-    let after = init.filter(|_| run.state.checkpoint.is_none()).map(|init| init.from.clone());
-    let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot: queue::slot(&info.device), after };
+    let begins = run.state.checkpoint.is_none() || run.state.starts_over || from == From::Start;
+    let after = init.filter(|_| begins).map(|init| source_name(init, info.init_file.as_deref()));
+    let slot = queue::slot(&info.device);
+    let after_file = info.init_file.clone().filter(|_| after.is_some());
+    let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot, after, file: info.file.clone(), after_file };
     let programs = programs()?;
     let dir = RunDir::of(root, id);
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
@@ -87,10 +129,55 @@ pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> 
         if !changes.is_empty() {
             change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
         }
+        if from == From::Start && !run.state.starts_over {
+            change::start_over(&dir).map_err(|error| not_changed(id, error))?;
+        }
         Ok(())
     };
     take_up(root, &entry, run.state.last_event.filter(|_| run.state.outcome.is_some()), ready)?;
     begin(root, id, &programs)
+}
+
+/// Refuses to go on where the checkpoints are gone that a run has made: from the beginning it goes only where that was asked for.
+fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
+    let id = &run.id;
+    let steps = checkpoint::steps(&Disk, dir).map_err(|error| {
+        Failure::new(
+            Kind::Disk,
+            format!("the checkpoints of run {id} cannot be read: {error}: {}", dir.checkpoints().display()),
+        )
+        .help("mend their permissions, or the disk; nothing of the run was changed")
+    })?;
+    if !steps.is_empty() {
+        return Ok(());
+    }
+    let named = match dir.names(&Disk) {
+        Ok(names) => names.last.map(|step| ("names.json knows", step)),
+        Err(error) => {
+            let what = format!("run {id} has no checkpoint, and its names.json cannot be read: {error}");
+            return Err(Failure::new(Kind::Input, what).help(FROM_START).into());
+        }
+    };
+    let logged = run.state.checkpoint.as_ref().map(|(_, checkpoint)| ("its log knows", checkpoint.step));
+    match named.or(logged) {
+        Some((told, step)) => {
+            let gone = checkpoint::gone(&Disk, dir, told, step);
+            Err(Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}")).help(FROM_START).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a resume was refused because the run's checkpoints are gone.
+pub fn is_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
+}
+
+const FROM_START: &str = "bring them back; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
+
+/// The stem of the experiment that a run starts from, by which the queue knows it.
+fn source_name(init: &Init, file: Option<&Path>) -> String {
+    file.map_or_else(|| source_stem(&init.from), warmstart_schema::run::stem)
 }
 
 /// Puts a run that is over into the queue, as soon as what was started for it has left.
@@ -135,10 +222,56 @@ fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
     Failure::new(Kind::Input, format!("run {id} is not changed: {error}")).help(help).into()
 }
 
+/// Whether the disk holds what a run saves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    Enough,
+    /// For one checkpoint, but not for all that it keeps.
+    Scarce(String),
+    /// Not even for one.
+    None(String),
+}
+
+/// Compares the free room below `root` with what a run of the experiment saves. Where neither can be told, it is enough.
+pub fn room(root: &Path, experiment: &Experiment) -> Room {
+    // A folder of pictures alone knows how many classes there are; they make little of a model.
+    let counts = params::counts_with(experiment, experiment.classes().unwrap_or(1)).total;
+    let there = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let Ok(free) = Disk.free(there) else { return Room::Enough };
+    let one = checkpoint_bytes(&counts, &experiment.train.optimizer);
+    // The newest, the best, and the one that is written before an older one goes.
+    let all = one * (u64::from(experiment.train.checkpoint.keep) + 2);
+    let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
+    let (needs, has) = (megabytes(one + checkpoint::HEADROOM), megabytes(free));
+    let root = root.display();
+    if free < one + checkpoint::HEADROOM {
+        Room::None(format!("the disk will not hold its first checkpoint: that needs {needs}, {has} are free in {root}"))
+    } else if free < all + checkpoint::HEADROOM {
+        let all = megabytes(all + checkpoint::HEADROOM);
+        Room::Scarce(format!(
+            "the disk may not hold its checkpoints: those that it keeps need {all}, {has} are free in {root}"
+        ))
+    } else {
+        Room::Enough
+    }
+}
+
+/// Bytes of a checkpoint: float32 weights, and what the optimizer remembers of each trainable one.
+fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
+    let moments = match optimizer.name {
+        OptimizerName::Sgd if optimizer.momentum == 0.0 => 0,
+        OptimizerName::Sgd | OptimizerName::Rmsprop => 1,
+        OptimizerName::Adam | OptimizerName::Adamw => 2,
+    };
+    4 * (counts.total + moments * counts.trainable)
+}
+
 /// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).
 pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     let id = &run.id;
     let queue = Queue::new(root);
+    let is_suspended = run.status() == Status::Suspended;
     if queue.remove(id).map_err(|error| unwritable(root, &error))? {
         discard_if_never_started(&RunDir::of(root, id));
         return Ok(Stop::Unqueued);
@@ -149,8 +282,15 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
         if ask(&worker, request).with_context(|| format!("the worker of run {id} cannot be asked to stop"))? {
-            return Ok(Stop::Asked);
+            return Ok(if is_suspended { Stop::Continued } else { Stop::Asked });
         }
+    }
+    if let Some(host) = run.elsewhere() {
+        let what = format!("run {id} runs on {host}: stop it there");
+        return Err(Failure::new(Kind::Input, what).help(format!("on {host}: `warmstart stop {id}`")).into());
+    }
+    if let Some(trouble) = run.trouble(0.0).filter(|_| run.status() == Status::Unreadable) {
+        return Err(Failure::new(Kind::Input, format!("run {id} {}", trouble.what)).help(trouble.help).into());
     }
     let what = format!("run {id} is not running (it is {})", run.status().as_str());
     Err(Failure::new(Kind::Input, what).help("only a running or waiting run can be stopped").into())

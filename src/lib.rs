@@ -15,6 +15,7 @@ mod monitor;
 pub mod params;
 pub mod pasted;
 pub mod predict;
+mod probe;
 pub mod query;
 mod run_json;
 pub mod store;

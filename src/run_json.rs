@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use warmstart_schema::event::{Event, Record, now};
+use warmstart_schema::event::{ClassFacts, DatasetFacts, Event, Record, now};
 use warmstart_schema::state::{Liveness, Outcome};
 
 use crate::params;
@@ -30,12 +30,12 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
     let params = params::of(run);
     json!({
         "run": run.id,
-        "experiment": run.label(),
+        "experiment": run.exact_label(),
         "stem": run.stem(),
         "state": run.status().as_str(),
         "created": run.info.as_ref().ok().map(|info| info.created),
         "attempt": state.attempt.clone().map(|attempt| event(Event::Attempt(attempt))),
-        "dataset": state.dataset.clone().map(|dataset| event(Event::Dataset(dataset))),
+        "dataset": state.dataset.clone().map(|dataset| event(Event::Dataset(exact(dataset)))),
         "epochs": state.epochs.iter().cloned().map(|epoch| event(Event::Epoch(epoch))).collect::<Vec<_>>(),
         "checkpoint": state.checkpoint.clone().map(|(_, checkpoint)| event(Event::Checkpoint(checkpoint))),
         "test": state.test.clone().map(|test| event(Event::Test(test))),
@@ -46,7 +46,8 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "trainable_params": params.map(|params| params.trainable),
         "non_trainable_params": params.map(|params| params.non_trainable()),
         "frozen_unchanged": state.frozen.as_ref().map(warmstart_schema::state::FrozenProof::unchanged),
-        "failure": match &state.outcome {
+        "weights": state.weights,
+        "failure": match state.setback.as_ref().or(state.outcome.as_ref()) {
             Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
             _ => Value::Null,
         },
@@ -55,6 +56,14 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "log": log,
         "settings": run.experiment.as_deref(),
     })
+}
+
+/// Its classes named as their folders are.
+fn exact(dataset: DatasetFacts) -> DatasetFacts {
+    let named =
+        |class: ClassFacts| ClassFacts { name: class.exact.unwrap_or(class.name), images: class.images, exact: None };
+    let (smallest, largest) = (dataset.smallest.map(named), dataset.largest.map(named));
+    DatasetFacts { smallest, largest, ..dataset }
 }
 
 fn without_tags(mut value: Value) -> Value {

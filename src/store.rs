@@ -1,6 +1,7 @@
 //! What there is on disk: experiment files, and runs followed by polling. Everything but [`Watcher`] is free of I/O.
 
 mod experiments;
+mod lineage;
 mod log_tail;
 mod runs;
 mod summaries;
@@ -8,7 +9,8 @@ mod trouble;
 mod waiting;
 mod watch;
 
-pub use self::experiments::{ExperimentFile, experiments};
+pub use self::experiments::{ExperimentFile, experiments, source};
+pub use self::lineage::Home;
 pub use self::log_tail::worker_log_tail;
 pub use self::runs::{Change, Run, Runs};
 pub use self::trouble::Trouble;

@@ -6,11 +6,11 @@ use std::{fs, io};
 
 use anyhow::Context as _;
 use warmstart_schema::queue::{Content, Queue};
-use warmstart_schema::run::{RunDir, RunId};
+use warmstart_schema::run::{RunDir, RunId, source_stem};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
-use crate::store::{Run, Runs};
+use crate::store::{Home, Run, Runs};
 
 /// How long a deleted run can be brought back.
 pub const KEPT: Duration = Duration::from_hours(168);
@@ -50,7 +50,11 @@ pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<String> {
 
 fn at_work(run: &Run) -> Option<String> {
     let (label, id) = (run.label(), &run.id);
+    if let Some(host) = run.elsewhere() {
+        return Some(format!("{label} ({id}) is {}; stop it first, on {host}, where it runs", run.status().as_str()));
+    }
     match run.status() {
+        Status::Unreadable => run.trouble(0.0).map(|trouble| format!("{label} ({id}) {}", trouble.what)),
         Status::Queued(_) => Some(format!("{label} ({id}) waits in the queue; take it out first, with s")),
         status if status.is_live() => Some(format!("{label} ({id}) is {}; stop it first, with s", status.as_str())),
         _ => None,
@@ -60,10 +64,15 @@ fn at_work(run: &Run) -> Option<String> {
 /// A run without a checkpoint of its own that is to start from this one, where no other run of its experiment would do.
 fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
-    let other = runs.all_of(stem).any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
+    let other = runs.all_like(run).any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
     let from = |other: &Run| {
         let init = other.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
-        other.state.checkpoint.is_none() && init.is_some_and(|init| init.from == stem)
+        let file = other.info.as_ref().ok().and_then(|info| info.init_file.clone());
+        let is_this = match (file, runs.home(run)) {
+            (Some(file), Some(Home::File(home))) => file == *home,
+            _ => init.is_some_and(|init| source_stem(&init.from) == stem),
+        };
+        other.state.checkpoint.is_none() && init.is_some() && is_this
     };
     let queued = runs.queue().waiting.iter().filter_map(|entry| runs.get(&entry.run));
     let heir = runs.live().chain(queued).find(|other| from(other)).filter(|_| !other)?;
@@ -73,6 +82,15 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
 /// Moves a run to the trash, unless a worker has it or it waits for one.
 pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     let run = RunDir::of(root, id);
+    // What is no run is left as it is: not even a lock is put into it.
+    if let Err(error) = fs::symlink_metadata(run.path().join("run.json")) {
+        let what = if error.kind() == io::ErrorKind::NotFound {
+            format!("{} is no run: it has no run.json", run.path().display())
+        } else {
+            format!("run {id} cannot be read: {error}")
+        };
+        return Err(Failure::new(Kind::Input, what).help("it is left as it is").into());
+    }
     let refuse =
         |what: String| Failure::new(Kind::Input, what).help(format!("stop it first; `warmstart stop {id}` does"));
     let Content { waiting, active, .. } = Queue::new(root).content()?;
@@ -139,6 +157,7 @@ mod tests {
             let dir = root.path().join(id);
             fs::create_dir(&dir).unwrap();
             fs::write(dir.join("events.jsonl"), id).unwrap();
+            fs::write(dir.join("run.json"), "{}").unwrap();
         }
         root
     }
@@ -156,6 +175,16 @@ mod tests {
         restore(root.path(), &trashed).unwrap();
         assert_eq!(fs::read_to_string(root.path().join("a/events.jsonl")).unwrap(), "a");
         assert!(list(root.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("exports")).unwrap();
+        let error = delete(root.path(), &"exports".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("is no run: it has no run.json"), "{error}");
+        assert_eq!(fs::read_dir(root.path().join("exports")).unwrap().count(), 0, "no lock is left in it");
+        assert!(!root.path().join(".trash").exists());
     }
 
     #[test]

@@ -17,6 +17,9 @@ mod completions;
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]
+#[path = "cli/identity.rs"]
+mod identity;
+#[cfg(test)]
 #[path = "cli/install.rs"]
 mod install;
 #[cfg(test)]

@@ -1,21 +1,25 @@
 //! `warmstart check`
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{Experiment, Problem};
-use warmstart_schema::pictures::{Class, PictureFolder, UNEVEN, listed};
+use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
+use warmstart_schema::pictures::{UNEVEN, listed};
 use warmstart_schema::places::Places;
+use warmstart_schema::text;
 
 use super::output::Problems;
+use super::train::ensure_source;
 use super::{Context, Exit, names, output, shown};
 use crate::compare::thousands;
+use crate::failure::Failure;
+use crate::probe;
 use crate::store::{ExperimentFile, experiments};
 
-/// Check experiment files; every problem of every file is shown
+/// Check experiments: their files, and everything that a launch would find out. Every problem of every file is shown
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Files or names of experiments; all of the folder when left out
@@ -24,14 +28,18 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Checked<'a> {
+struct Answer<'a> {
     file: String,
     ok: bool,
-    problems: Vec<Found<'a>>,
+    problems: Vec<Told<'a>>,
+    /// What does not stand in a launch's way.
+    notes: Vec<&'a Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pictures: Option<&'a Counts>,
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct Told<'a> {
     line: Option<usize>,
     column: Option<usize>,
     field: &'a str,
@@ -39,10 +47,25 @@ struct Found<'a> {
     help: Option<&'a str>,
 }
 
-impl<'a> From<&'a Problem> for Found<'a> {
+impl<'a> From<&'a Problem> for Told<'a> {
     fn from(problem: &'a Problem) -> Self {
         let (line, column) = problem.at.unzip();
         Self { line, column, field: &problem.field, message: &problem.message, help: problem.help.as_deref() }
+    }
+}
+
+/// A file with all that is known of it.
+struct Judged {
+    file: ExperimentFile,
+    problems: Vec<Problem>,
+    checked: Checked,
+    /// Whether everything was looked at, or its problems are known without that.
+    is_whole: bool,
+}
+
+impl Judged {
+    fn notes(&self) -> impl Iterator<Item = &Finding> {
+        self.checked.findings.iter().filter(|finding| finding.severity != Severity::Error)
     }
 }
 
@@ -53,49 +76,116 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         arguments.files.iter().map(|name| names::experiment(context, name, &[])).collect::<anyhow::Result<_>>()?
     };
     names::check_sources(context, &mut files);
-    let problems: Vec<Problem> = files.iter().flat_map(problems).cloned().collect();
+    let (judged, trouble) = judge(context, files);
+    let problems: Vec<Problem> = judged.iter().flat_map(|one| &one.problems).cloned().collect();
     if context.json {
-        output::answer_json(&files.iter().map(checked).collect::<Vec<_>>())?;
-        return Ok(if problems.is_empty() { Exit::Done } else { Exit::Input });
+        output::answer_json(&judged.iter().map(answer).collect::<Vec<_>>())?;
+    } else {
+        output::answer(&judged.iter().filter_map(good).collect::<String>())?;
     }
-    let places = Places::from_env();
-    let good = |file: &ExperimentFile| {
-        let experiment = file.loaded.as_ref().ok()?;
-        let missing = places.missing(experiment).into_iter().map(|lack| format!("  not here yet: {}\n", lack.text));
-        let missing = missing.collect::<Vec<_>>().concat();
-        let classes = own_classes(experiment).unwrap_or_default();
-        Some(format!("{}: ok: {}\n{classes}{missing}", shown(&file.path), experiment.name))
-    };
-    output::answer(&files.iter().filter_map(good).collect::<String>())?;
-    if problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(problems).into()) }
+    match trouble {
+        Some(trouble) if problems.is_empty() => Err(trouble.into()),
+        _ if problems.is_empty() => Ok(Exit::Done),
+        _ if context.json => Ok(Exit::Input),
+        _ => Err(Problems(problems).into()),
+    }
 }
 
-/// What a folder of one's own pictures holds: parts, classes, and how uneven they are. Pictures are counted, not opened.
-fn own_classes(experiment: &Experiment) -> Option<String> {
-    let path = experiment.dataset.path.as_ref().filter(|_| experiment.dataset.name == DatasetName::ImageFolder)?;
-    let folder = PictureFolder::open(path).ok()?;
-    let count = |part: &Path| folder.classes.iter().map(|class| class.pictures(part)).sum::<usize>();
-    let part = |name: &str, own: Option<&PathBuf>| match own {
-        Some(own) => format!("{name} {}", thousands(count(own) as u64)),
-        None => format!("{name} split off from them"),
+/// What the files say, what is here of what they need, and what the training program finds out; and why it finds out nothing.
+fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<Failure>) {
+    let has_source = |file: &ExperimentFile| file.loaded.as_ref().is_ok_and(|experiment| experiment.init.is_some());
+    let runs = files.iter().any(has_source).then(|| context.runs().1);
+    let source = |file: &ExperimentFile| {
+        let (Some(runs), Ok(experiment)) = (&runs, &file.loaded) else { return None };
+        let source = names::source(context, file).ok().flatten();
+        ensure_source(experiment, source.as_deref(), files.iter(), runs).err()
     };
-    let counts: Vec<usize> = folder.classes.iter().map(|class| class.pictures(&folder.train)).collect();
-    let named = |(class, count): (&Class, &usize)| format!("{} {}", class.name, thousands(*count as u64));
-    let names: Vec<String> = folder.classes.iter().zip(&counts).map(named).collect();
-    let most = folder.classes.iter().zip(&counts).rev().max_by_key(|(_, count)| **count)?;
-    let fewest = folder.classes.iter().zip(&counts).min_by_key(|(_, count)| **count)?;
-    let ratio = *most.1 as f64 / (*fewest.1).max(1) as f64;
+    let sources: Vec<Option<Failure>> = files.iter().map(source).collect();
+    let good: Vec<&ExperimentFile> = files.iter().filter(|file| file.loaded.is_ok()).collect();
+    let (answers, trouble) = match probe::ask(&good.iter().map(|file| file.path.as_path()).collect::<Vec<_>>()) {
+        Ok(answers) => (answers, None),
+        Err(trouble) => (Vec::new(), Some(trouble)),
+    };
+    let (mut answers, places) = (answers.into_iter(), Places::from_env());
+    let judged = files
+        .into_iter()
+        .zip(sources)
+        .map(|(file, source)| {
+            let mut checked = Checked::default();
+            let problems = match &file.loaded {
+                Err(problems) => problems.clone(),
+                Ok(experiment) => {
+                    checked = answers.next().unwrap_or_default();
+                    lacks(experiment, &places, &mut checked.findings);
+                    if let Some(Failure { what, help, .. }) = source {
+                        checked.findings.push(Finding::error("init.from", what, help.unwrap_or_default()));
+                    }
+                    let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
+                    errors.map(|error| Problem::in_file(&file.path, &error.field, &error.text, &error.help)).collect()
+                }
+            };
+            let is_whole = trouble.is_none() || !problems.is_empty();
+            Judged { file, problems, checked, is_whole }
+        })
+        .collect();
+    (judged, trouble)
+}
+
+/// What is not on this machine: fetched at launch, or in its way. What a probe has said is not said twice.
+fn lacks(experiment: &Experiment, places: &Places, findings: &mut Vec<Finding>) {
+    for lack in places.missing(experiment) {
+        let is_data = lack.text.starts_with("data:");
+        let field = if is_data { "dataset" } else { "model.weights" };
+        let is_own = is_data && experiment.dataset.name == DatasetName::ImageFolder;
+        let is_told = findings.iter().any(|one| match one.severity {
+            Severity::Error => one.field.starts_with(field),
+            _ => lack.is_fetched && !is_data && one.field == field,
+        });
+        if lack.is_fetched && !is_told {
+            findings.push(Finding::note(field, format!("not here yet: {}", lack.text)));
+        } else if !is_told {
+            let field = if is_own { "dataset.path" } else { field };
+            findings.push(Finding::error(field, format!("not here: {}", lack.text), "a launch would end with this"));
+        }
+    }
+}
+
+/// What is said of a file that can be launched.
+fn good(judged: &Judged) -> Option<String> {
+    let experiment = judged.file.loaded.as_ref().ok().filter(|_| judged.problems.is_empty() && judged.is_whole)?;
+    let mut out = format!("{}: ok: {}\n", shown(&judged.file.path), experiment.name);
+    out += &judged.checked.pictures.as_ref().and_then(|counts| pictures(experiment, counts)).unwrap_or_default();
+    for note in judged.notes() {
+        let label = if note.severity == Severity::Warning { "warning: " } else { "" };
+        let help = if note.help.is_empty() { String::new() } else { format!("; {}", note.help) };
+        let _ = writeln!(out, "  {label}{}{help}", note.text);
+    }
+    Some(out)
+}
+
+/// What a folder of one's own pictures holds: parts, classes, and how uneven they are. Only what can be read counts.
+fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
+    let all = |part: &[u64]| thousands(part.iter().sum());
+    let split = |own: bool| if own { "" } else { " (split off)" };
+    let shown = text::distinct(counts.classes.iter().map(String::as_str), 80);
+    let named = |class: usize| format!("{} {}", shown[class], thousands(counts.train[class]));
+    let classes = 0..shown.len().min(counts.train.len());
+    let names: Vec<String> = classes.clone().map(named).collect();
+    let most = classes.clone().rev().max_by_key(|class| counts.train[*class])?;
+    let fewest = classes.min_by_key(|class| counts.train[*class])?;
+    let ratio = counts.train[most] as f64 / counts.train[fewest].max(1) as f64;
     let mut out = format!(
-        "  pictures: training {}, {}, {}\n  {} classes: {}\n",
-        thousands(counts.iter().sum::<usize>() as u64),
-        part("validation", folder.validation.as_ref()),
-        part("test", folder.test.as_ref()),
+        "  pictures: training {}, validation {}{}, test {}{}\n  {} classes: {}\n",
+        all(&counts.train),
+        all(&counts.validation),
+        split(counts.own_validation),
+        all(&counts.test),
+        split(counts.own_test),
         names.len(),
         listed(&names)
     );
     if ratio > 1.0 {
-        let (most, fewest) = (named(most), named(fewest));
-        let _ = writeln!(out, "  imbalance {ratio:.1} to 1: {most}, {fewest}");
+        let _ = writeln!(out, "  imbalance {ratio:.1} to 1: {}, {}", named(most), named(fewest));
     }
     if ratio >= UNEVEN && experiment.train.class_weights.is_none() {
         out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";
@@ -103,11 +193,12 @@ fn own_classes(experiment: &Experiment) -> Option<String> {
     Some(out)
 }
 
-fn problems(file: &ExperimentFile) -> &[Problem] {
-    file.loaded.as_ref().err().map_or(&[], Vec::as_slice)
-}
-
-fn checked(file: &ExperimentFile) -> Checked<'_> {
-    let problems: Vec<Found> = problems(file).iter().map(Found::from).collect();
-    Checked { file: shown(&file.path), ok: problems.is_empty(), problems }
+fn answer(judged: &Judged) -> Answer<'_> {
+    Answer {
+        file: shown(&judged.file.path),
+        ok: judged.problems.is_empty() && judged.is_whole,
+        problems: judged.problems.iter().map(Told::from).collect(),
+        notes: judged.notes().collect(),
+        pictures: judged.checked.pictures.as_ref(),
+    }
 }

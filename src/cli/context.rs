@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::output;
 use crate::pasted::FolderOptions;
-use crate::store::{Runs, Watcher};
+use crate::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
@@ -72,6 +72,8 @@ impl Context {
     /// Everything that is known of all runs at this moment.
     pub fn runs(&self) -> (Watcher, Runs) {
         let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
+        // Without them runs are known by the files that they tell of.
+        runs.know(&experiments(&self.experiments).unwrap_or_default());
         loop {
             for change in watcher.poll() {
                 runs.apply(change);

@@ -168,7 +168,18 @@ impl Following<'_> {
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
         let options = Options { selection: Selection::Runs(ids), ..Options::default() };
         output::answer(&render(&table(&self.runs, &[], &options), format, output::width()))?;
-        let is_done = |run: &Run| run.status() == Status::Finished;
+        let gone = self.followed.iter().filter(|id| self.runs.get(id).is_none());
+        for id in gone.clone() {
+            let root = super::shown(&self.context.checkpoints);
+            let what = format!("run {id} is gone: its folder was removed from {root} while it was followed");
+            self.complain(&what, &[], "what it had learnt is lost with it; its worker ends by itself");
+        }
+        let has_gone = gone.count() > 0;
+        let is_done = |run: &Run| run.status() == Status::Finished && run.state.setback.is_none();
+        let has_failed = |run: &Run| {
+            let failed = matches!(run.state.setback, Some(Outcome::Failed { .. }));
+            failed || matches!(run.status(), Status::Failed | Status::Lost | Status::Unreadable)
+        };
         let never_started =
             |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();
         Ok(if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
@@ -177,7 +188,7 @@ impl Following<'_> {
             Exit::Interrupted
         } else if left.iter().any(|run| never_started(run)) {
             Exit::Worker
-        } else if left.iter().any(|run| matches!(run.status(), Status::Failed | Status::Lost)) {
+        } else if has_gone || left.iter().any(|run| has_failed(run)) {
             Exit::RunFailed
         } else {
             // Stopped by someone else.
@@ -197,10 +208,10 @@ impl Following<'_> {
                     help,
                 );
             }
-            Status::Failed | Status::Lost => {
+            Status::Failed | Status::Lost | Status::Unreadable | Status::Finished => {
                 let Some(Trouble { what, help }) = run.trouble(now()) else { return };
-                let by_worker =
-                    matches!(&run.state.outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
+                let outcome = run.state.setback.as_ref().or(run.state.outcome.as_ref());
+                let by_worker = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
                 let log = worker_log_tail(&self.context.checkpoints, id, if by_worker { 0 } else { LOG_LINES });
                 let resume = if by_worker { String::new() } else { format!(" (`warmstart resume {id}`)") };
                 self.complain(&format!("run {id} {what}"), &log, &(help + &resume));

@@ -6,7 +6,7 @@ use warmstart_schema::experiment::Experiment;
 
 use super::{Context, Exit, output, shown};
 use crate::columns::Column;
-use crate::store::{ExperimentFile, Run, experiments};
+use crate::store::{ExperimentFile, Home, Run, Runs, experiments};
 
 /// List the experiments and how their newest runs stand
 #[derive(Debug, Default, Args)]
@@ -17,8 +17,10 @@ pub struct Arguments {
 
 #[derive(Serialize)]
 struct Listed<'a> {
-    experiment: &'a str,
+    experiment: String,
     file: String,
+    /// Whether the file says something else than when its newest run was launched.
+    changed: Option<bool>,
     #[serde(flatten)]
     facts: Option<Facts<'a>>,
     problems: Vec<String>,
@@ -75,7 +77,7 @@ impl<'a> From<&'a Run> for Newest<'a> {
 pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = experiments(&context.experiments)?;
     let (_, runs) = context.runs();
-    let listed: Vec<Listed> = files.iter().map(|file| describe(file, runs.latest_of(&file.stem))).collect();
+    let listed: Vec<Listed> = files.iter().map(|file| describe(file, &files, runs.latest_of(&file.home()))).collect();
     if context.json {
         output::answer_json(&listed)?;
         return Ok(Exit::Done);
@@ -101,6 +103,15 @@ pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Column::figures("time", 4),
     ];
     output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
+    let changed: Vec<&str> =
+        listed.iter().filter(|listed| listed.changed == Some(true)).map(|listed| listed.experiment.as_str()).collect();
+    if !changed.is_empty() {
+        output::note(context, &format!("changed since the run that is shown: {}", changed.join(", ")));
+    }
+    say_of_orphans(context, &files, &runs);
+    if let Some(text) = runs.passed_over() {
+        output::note(context, text);
+    }
     for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {
         output::warn(context, &format!("{} is not valid; `warmstart check {0}` says why", broken.file));
     }
@@ -112,10 +123,26 @@ pub fn counted(runs: usize) -> String {
     format!("{runs} {}", if runs == 1 { "run" } else { "runs" })
 }
 
-fn describe<'a>(file: &'a ExperimentFile, newest: Option<&'a Run>) -> Listed<'a> {
+/// Says how many runs are of files that are not here.
+fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
+    let is_gone = |home: &&Home| !files.iter().any(|file| file.home() == **home);
+    let mut gone: Vec<String> = runs.homes().filter(is_gone).map(Home::shown).collect();
+    gone.sort_unstable();
+    let count: usize = runs.homes().filter(is_gone).map(|home| runs.all_of(home).count()).sum();
+    if count > 0 {
+        let (are, listed) = (if count == 1 { "run is" } else { "runs are" }, warmstart_schema::pictures::listed(&gone));
+        output::note(
+            context,
+            &format!("{count} {are} of files that are not here ({listed}): `warmstart runs` lists them"),
+        );
+    }
+}
+
+fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], newest: Option<&'a Run>) -> Listed<'a> {
     let problems = file.loaded.as_ref().err().into_iter().flatten();
     Listed {
-        experiment: &file.stem,
+        experiment: file.handle(files),
+        changed: newest.map(|run| run.is_changed_since(file)),
         file: shown(&file.path),
         facts: file.loaded.as_ref().ok().map(Facts::from),
         problems: problems.map(ToString::to_string).collect(),
@@ -128,7 +155,7 @@ fn row(listed: &Listed) -> [String; 9] {
     let newest = listed.newest.as_ref();
     let state = if listed.facts.is_none() { "not valid" } else { newest.map_or("never run", |newest| newest.state) };
     [
-        listed.experiment.to_owned(),
+        listed.experiment.clone(),
         fact(|facts| facts.name.to_owned()),
         fact(|facts| facts.group.to_owned()),
         fact(|facts| facts.backbone.to_owned()),

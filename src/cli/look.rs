@@ -67,8 +67,11 @@ pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let Answer::Pictures { pictures, .. } = album.ask(&Ask::Pictures { part, wanted })? else {
         return Err(unexpected().into());
     };
-    let picture = pictures.into_iter().next().ok_or_else(unexpected)?;
+    let mut picture = pictures.into_iter().next().ok_or_else(unexpected)?;
     if context.json {
+        for label in [&mut picture.fine, &mut picture.coarse].into_iter().flatten() {
+            label.name = label.exact.take().unwrap_or_else(|| std::mem::take(&mut label.name));
+        }
         output::answer_json(&serde_json::json!({ "part": part, "picture": picture }))?;
     } else {
         output::answer(&shown(context, &facts, part, &picture))?;
@@ -135,7 +138,7 @@ fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> Str
     let drawn = drawn.map(|pixels| dashboard::printed(pixels, context.color)).unwrap_or_default();
     let seen = picture.wanted.epoch.map(|epoch| format!(", as epoch {epoch} sees it")).unwrap_or_default();
     let label = |kind: &str, label: &Option<Label>| {
-        label.as_ref().map(|Label { number, name }| format!("{kind} {number} {name}\n")).unwrap_or_default()
+        label.as_ref().map(|Label { number, name, .. }| format!("{kind} {number} {name}\n")).unwrap_or_default()
     };
     let kind = if picture.coarse.is_some() { "subcategory" } else { "category" };
     let file = picture.file.as_ref().map(|file| format!("{file}\n")).unwrap_or_default();

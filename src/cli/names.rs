@@ -1,6 +1,6 @@
 //! Which experiment or run an argument names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use warmstart_schema::experiment::Problem;
@@ -9,7 +9,7 @@ use warmstart_schema::text;
 use super::{Context, shown};
 use crate::failure::{Failure, Kind};
 use crate::query::Query;
-use crate::store::{ExperimentFile, Run, Runs, experiments};
+use crate::store::{self, ExperimentFile, Home, Run, Runs, experiments};
 
 /// Which runs are meant, by what they are like.
 #[derive(Debug, Args)]
@@ -49,6 +49,9 @@ pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow
     let path = PathBuf::from(name);
     let looks_like_path = name.contains('/') || path.extension().is_some_and(|end| end == "yaml" || end == "yml");
     if path.is_file() || looks_like_path {
+        if let Some(path) = below(context, name).filter(|_| !path.exists()) {
+            return Ok(ExperimentFile::load(path, overrides));
+        }
         if !path.exists() {
             let help = "name an existing file, or one of those that `warmstart list` shows";
             return Err(Failure::new(Kind::NotFound, format!("there is no file {}", shown(&path))).help(help).into());
@@ -56,35 +59,60 @@ pub fn experiment(context: &Context, name: &str, overrides: &[String]) -> anyhow
         return Ok(ExperimentFile::load(path, overrides));
     }
     let files = experiments(&context.experiments)?;
-    let stems: Vec<&str> = files.iter().map(|file| file.stem.as_str()).collect();
+    let mut stems: Vec<&str> = files.iter().map(|file| file.stem.as_str()).collect();
+    stems.sort_unstable();
+    stems.dedup();
     let stem = unique(name, &stems).map_err(|found| refuse("experiment", name, &found, &stems))?;
-    let path = files.iter().find(|file| file.stem == stem).map(|file| file.path.clone()).unwrap_or_default();
-    Ok(ExperimentFile::load(path, overrides))
+    let called: Vec<&ExperimentFile> = files.iter().filter(|file| file.stem == stem).collect();
+    match called[..] {
+        [one] => Ok(ExperimentFile::load(one.path.clone(), overrides)),
+        ref several => Err(several_files("experiment", name, several.iter().map(|file| shown(&file.path))).into()),
+    }
 }
 
-/// Refuses those of the files that start from an experiment which is nowhere.
+/// The file that an experiment's `init: {from: …}` means.
+pub fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
+    let files = experiments(&context.experiments).unwrap_or_default();
+    store::source(&context.experiments, &files, file)
+        .map_err(|(what, help)| Failure::new(Kind::Input, format!("init.from: {what}")).help(help).into())
+}
+
+/// A file below the folder of experiments, by its path from there without `.yaml` or with it.
+fn below(context: &Context, name: &str) -> Option<PathBuf> {
+    let paths = ["", ".yaml", ".yml"].map(|end| context.experiments.join(format!("{name}{end}")));
+    paths.into_iter().find(|path| path.is_file())
+}
+
+/// Refuses those of the files that start from an experiment which is nowhere, or which their name leaves open.
 pub fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
-    let others = experiments(&context.experiments).unwrap_or_default();
-    let known: Vec<String> = others.iter().chain(&*files).map(|file| file.stem.clone()).collect();
+    let mut known = experiments(&context.experiments).unwrap_or_default();
+    let places: Vec<PathBuf> = known.iter().map(|file| file.place.clone()).collect();
+    known.extend(files.iter().filter(|file| !places.contains(&file.place)).cloned());
     for file in files {
-        let from = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref()).map(|init| &init.from);
-        if let Some(from) = from.filter(|from| !known.contains(from)) {
-            let near = text::closest(from, known.iter().map(String::as_str));
-            let help =
-                near.map_or_else(|| "`warmstart list` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
-            let message = format!("no experiment is called `{}`", text::line(from, 80));
+        if let Err((message, help)) = store::source(&context.experiments, &known, file) {
             file.loaded = Err(vec![Problem::in_file(&file.path, "init.from", message, help)]);
         }
     }
 }
 
-/// A run by id, by the id's unique beginning, or by an experiment's file stem: its newest run.
+/// A run by id, by the id's unique beginning, or by an experiment, whose newest run is meant: by its file or its file's stem.
 pub fn run<'a>(runs: &'a Runs, name: &str) -> anyhow::Result<&'a Run> {
-    let mut stems: Vec<&str> = runs.iter().filter_map(Run::stem).collect();
+    let mut stems: Vec<String> = runs.homes().map(Home::stem).collect();
     stems.sort_unstable();
     stems.dedup();
-    if let Some(run) = unique(name, &stems).ok().and_then(|stem| runs.latest_of(stem)) {
-        return Ok(run);
+    let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+    let named: Vec<&Home> = match unique(name, &stems) {
+        Ok(stem) => runs.homes().filter(|home| home.stem() == stem).collect(),
+        Err(_) => of_path(runs, name),
+    };
+    match named[..] {
+        [] => {}
+        [home] => {
+            if let Some(run) = runs.latest_of(home) {
+                return Ok(run);
+            }
+        }
+        ref several => return Err(several_files("experiment", name, several.iter().map(|home| home.shown())).into()),
     }
     let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let found = unique(name, &ids).and_then(|id| id.parse().map_err(|_| Vec::new()));
@@ -93,6 +121,25 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> anyhow::Result<&'a Run> {
     }
     let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
     Err(refuse("run", name, &found.err().unwrap_or_default(), &known).into())
+}
+
+/// The experiments that a path names: the file itself, or else what ends so.
+fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
+    let path = Path::new(name);
+    if !name.contains('/') && path.extension().is_none() {
+        return Vec::new();
+    }
+    let place = std::fs::canonicalize(path).ok();
+    let exact: Vec<&Home> =
+        runs.homes().filter(|home| matches!(home, Home::File(file) if Some(file) == place.as_ref())).collect();
+    if exact.is_empty() { runs.homes().filter(|home| home.ends_with(path)).collect() } else { exact }
+}
+
+fn several_files(kind: &str, name: &str, files: impl Iterator<Item = String>) -> Failure {
+    let mut files: Vec<String> = files.collect();
+    files.sort_unstable();
+    let what = format!("`{}` could be more than one {kind}: {}", text::line(name, 80), files.join(", "));
+    Failure::new(Kind::Input, what).help("give the path of its file, or the id of a run")
 }
 
 /// The one that is called so or begins so; otherwise all that begin so. A number before the name, which only puts files in

@@ -89,7 +89,7 @@ fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
     }
     let path = experiment.dataset.path.as_deref().unwrap_or(Path::new(""));
     let unusable = |unusable: Unusable| Failure::new(Kind::NotFound, unusable.error).help(unusable.help);
-    let folder = PictureFolder::open(path).map_err(unusable)?;
+    let folder = PictureFolder::open(path, experiment.dataset.split_rule()).map_err(unusable)?;
     Ok(u32::try_from(folder.classes.len())?)
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted};
 use warmstart_schema::run::RunDir;
+use warmstart_schema::text;
 
 use super::ask::{ask, refused};
 use super::{Context, Exit, names, output};
@@ -38,7 +39,7 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
         output::answer(&predictions.images.iter().filter_map(lines).collect::<String>())?;
         for Predicted { image, error, .. } in &predictions.images {
             if let Some(error) = error {
-                output::error(context, &format!("{image}: {error}"));
+                output::error(context, &format!("{}: {error}", text::line(image, 300)));
             }
         }
     }
@@ -49,8 +50,8 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
 /// A picture and its classes; nothing of one that could not be read.
 fn lines(predicted: &Predicted) -> Option<String> {
     let class = |(rank, class): (usize, &ClassProbability)| {
-        format!("  {rank}  {:>6.2} %  {}\n", class.probability * 100.0, class.name)
+        format!("  {rank}  {:>6.2} %  {}\n", class.probability * 100.0, class.shown())
     };
     let classes: Vec<String> = (1..).zip(&predicted.classes).map(class).collect();
-    predicted.error.is_none().then(|| format!("{}\n{}", predicted.image, classes.concat()))
+    predicted.error.is_none().then(|| format!("{}\n{}", text::line(&predicted.image, 300), classes.concat()))
 }

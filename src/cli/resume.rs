@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, follow, names, output};
-use crate::actions;
+use crate::actions::{self, From};
 
 /// Take a stopped, failed or lost run up again from its last checkpoint, and follow it
 ///
@@ -13,10 +13,13 @@ use crate::actions;
 pub struct Arguments {
     /// Id or experiment of a run
     run: String,
-    /// Change it first: train.epochs, `train.optimizer.learning_rate`, `train.early_stopping.patience`, train.checkpoint.keep
-    /// or `train.checkpoint.every_minutes`. The change is recorded
+    /// Change it first: train.epochs, `train.optimizer.learning_rate`, `train.early_stopping.patience`, train.checkpoint.keep,
+    /// `train.checkpoint.every_minutes`, or dataset.path where its pictures have moved. The change is recorded
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
+    /// Start over from the beginning. Its checkpoints are put aside, and its results stay until there are new ones
+    #[arg(long)]
+    from_start: bool,
     /// Only start it
     #[arg(long)]
     detach: bool,
@@ -27,7 +30,8 @@ pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
-    actions::resume(&context.checkpoints, run, &arguments.set)?;
+    let from = if arguments.from_start { From::Start } else { From::Checkpoint };
+    actions::resume_from(&context.checkpoints, run, &arguments.set, from)?;
     output::warn_of_session(context);
     output::warn_if_paused(context);
     if let Some(signals) = signals {

@@ -7,7 +7,7 @@ use warmstart_schema::event::now;
 use super::{Context, Exit, names, output};
 use crate::columns::Column;
 use crate::query::Subject;
-use crate::store::Run;
+use crate::store::{Home, Run, Runs};
 
 /// List all runs, the newest first
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ struct Listed<'a> {
     run: &'a str,
     experiment: &'a str,
     stem: Option<&'a str>,
+    /// The file of the experiment that it is of.
+    file: Option<String>,
     state: &'static str,
     queue_position: Option<usize>,
     created: Option<String>,
@@ -54,7 +56,7 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         .collect();
     // Ids tell the second, not more.
     newest_first.sort_by_key(|run| std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id)));
-    let listed: Vec<Listed> = newest_first.into_iter().map(describe).collect();
+    let listed: Vec<Listed> = newest_first.into_iter().map(|run| describe(&runs, run)).collect();
     if context.json {
         output::answer_json(&listed)?;
     } else if listed.is_empty() {
@@ -72,10 +74,13 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         ];
         output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
     }
+    if let Some(text) = runs.passed_over() {
+        output::note(context, text);
+    }
     Ok(Exit::Done)
 }
 
-fn describe(run: &Run) -> Listed<'_> {
+fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
     let (state, info) = (&run.state, run.info.as_ref().ok());
     let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
     let (trouble, help) = run.trouble(now()).map(|trouble| (trouble.what, trouble.help)).unzip();
@@ -85,6 +90,7 @@ fn describe(run: &Run) -> Listed<'_> {
         run: run.id.as_str(),
         experiment: run.label(),
         stem: run.stem(),
+        file: runs.home(run).and_then(|home| if let Home::File(_) = home { Some(home.shown()) } else { None }),
         state: run.status().as_str(),
         queue_position: match run.status() {
             warmstart_schema::state::Status::Queued(place) => Some(place),

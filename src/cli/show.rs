@@ -9,7 +9,7 @@ use crate::columns::Column;
 use crate::compare::thousands;
 use crate::params;
 use crate::run_json::{self, LOG_LINES};
-use crate::store::{Run, Trouble, worker_log_tail};
+use crate::store::{ExperimentFile, Home, Run, Runs, Trouble, experiments, worker_log_tail};
 
 /// Show one run: how it stands, its epochs, its parameters, and the end of its log
 #[derive(Debug, Args)]
@@ -21,12 +21,15 @@ pub struct Arguments {
 pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
+    let files = experiments(&context.experiments).unwrap_or_default();
+    let file = runs.file_of(run, &files);
     let log = worker_log_tail(&context.checkpoints, &run.id, LOG_LINES);
     if context.json {
         output::answer_json(&run_json::with_log(run, &log))?;
         return Ok(Exit::Done);
     }
-    let mut text: Vec<String> = facts(run).into_iter().map(|(name, value)| output::field(name, &value)).collect();
+    let mut text: Vec<String> =
+        facts(run, &runs, file).into_iter().map(|(name, value)| output::field(name, &value)).collect();
     if !run.state.epochs.is_empty() {
         text.push(String::new());
         text.push(epochs(&run.state.epochs).trim_end().to_owned());
@@ -41,9 +44,20 @@ pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn facts(run: &Run) -> Vec<(&'static str, String)> {
+/// The file that a run is of, and how that stands to it by now.
+fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<String> {
+    let home = runs.home(run).filter(|home| matches!(home, Home::File(_)))?.shown();
+    Some(match file {
+        None => format!("{home}, which is not among the experiments here"),
+        Some(file) if run.is_changed_since(file) => format!("{home}, changed since this run"),
+        Some(_) => home,
+    })
+}
+
+fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<(&'static str, String)> {
     let state = &run.state;
     let mut facts = vec![("run", run.id.to_string()), ("experiment", run.label().to_owned()), ("state", status(run))];
+    facts.extend(of_file(run, runs, file).map(|file| ("file", file)));
     if let Some(question) = run.experiment.as_deref().and_then(|experiment| experiment.question.clone()) {
         facts.push(("question", question));
     }
@@ -59,8 +73,14 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(dataset) = &state.dataset {
         facts.push(("images", images(dataset)));
     }
+    if let Some(preparation) = state.model.as_ref().and_then(|model| model.preparation.as_ref()) {
+        facts.push(("input", warmstart_schema::text::line(&preparation.to_string(), 300)));
+    }
     if let Some(share) = state.epochs.last().and_then(|epoch| epoch.data_wait) {
         facts.push(("data wait", format!("{:.1} % of the last epoch's training time", share * 100.0)));
+    }
+    if let Some(weights) = &state.weights {
+        facts.push(("weights", format!("{}, SHA-256 {}", weights.file, weights.sha256)));
     }
     if let Some(time) = state.train_time() {
         facts.push(("trained", format!("{time:.2} s")));
@@ -101,7 +121,9 @@ fn status(run: &Run) -> String {
     let status = run.status();
     match (&run.state.outcome, status) {
         (_, Status::Queued(place)) => format!("queued, place {place}"),
-        (Some(Outcome::Finished { stopped_early: true }), Status::Finished) => "done, stopped early".to_owned(),
+        (Some(Outcome::Finished { stopped_early: true }), Status::Finished) if run.state.setback.is_none() => {
+            "done, stopped early".to_owned()
+        }
         _ => match run.trouble(now()) {
             Some(Trouble { what, help }) => format!("{what}\nhelp: {help}"),
             None => status.as_str().to_owned(),

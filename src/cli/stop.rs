@@ -21,13 +21,21 @@ pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let run = names::run(&runs, &arguments.run)?;
     let stop = actions::stop(&context.checkpoints, run, arguments.now)?;
     if context.json {
-        let result = if stop == Stop::Asked { "asked" } else { "unqueued" };
+        let result = match stop {
+            Stop::Unqueued => "unqueued",
+            Stop::Asked => "asked",
+            Stop::Continued => "continued",
+        };
         output::answer_json(&json!({ "run": run.id, "result": result }))?;
     } else {
         let said = match stop {
             Stop::Unqueued => "taken out of the queue".to_owned(),
+            Stop::Continued if arguments.now => {
+                "was suspended (SIGSTOP): it is let go on (SIGCONT), and leaves without saving".to_owned()
+            }
+            Stop::Continued => "was suspended (SIGSTOP): it is let go on (SIGCONT), to save and leave".to_owned(),
             Stop::Asked if arguments.now => "leaves now, without saving".to_owned(),
-            Stop::Asked => format!("asked to save and leave; `warmstart resume {}` goes on", run.id),
+            Stop::Asked => format!("asked to save and leave; `warmstart resume {}` resumes it", run.id),
         };
         output::answer(&context.folders.in_commands(&format!("{}: {said}\n", run.id)))?;
     }

@@ -1,5 +1,7 @@
 //! `warmstart train`
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 use warmstart_schema::experiment::{Experiment, Problem};
@@ -8,9 +10,9 @@ use warmstart_schema::state::Status;
 
 use super::output::Problems;
 use super::{Context, Exit, follow, names, output};
-use crate::actions;
+use crate::actions::{self, Room};
 use crate::failure::{Failure, Kind};
-use crate::store::{ExperimentFile, Runs};
+use crate::store::{ExperimentFile, Home, Runs};
 
 /// Train experiments, one after the other on each device, and follow them
 ///
@@ -44,8 +46,12 @@ struct Launched<'a> {
 pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
-    for (index, (_, experiment)) in files.iter().enumerate() {
-        ensure_source(experiment, files[..index].iter().map(|(file, _)| file.stem.as_str()), &runs)?;
+    let sources = files.iter().map(|(file, _)| names::source(context, file)).collect::<anyhow::Result<Vec<_>>>()?;
+    for (index, ((_, experiment), source)) in files.iter().zip(&sources).enumerate() {
+        ensure_source(experiment, source.as_deref(), files[..index].iter().map(|(file, _)| file), &runs)?;
+    }
+    for (file, experiment) in &files {
+        ensure_room(context, file, experiment)?;
     }
     actions::worker()?;
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
@@ -54,8 +60,8 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let mut launched = Vec::new();
     let mut stuck = None;
-    for (file, experiment) in &files {
-        match actions::launch(&context.checkpoints, file, experiment, &arguments.device) {
+    for ((file, experiment), source) in files.iter().zip(&sources) {
+        match actions::launch(&context.checkpoints, file, experiment, source.as_deref(), &arguments.device) {
             Ok(run) => launched.push(run),
             Err(error) if launched.is_empty() => return Err(error),
             Err(error) => {
@@ -96,16 +102,16 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(Experim
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(sources_first(good)) } else { Err(Problems(problems).into()) }
+    if problems.is_empty() { Ok(sources_first(context, good)) } else { Err(Problems(problems).into()) }
 }
 
 /// What another one starts from is launched before it, or that one would not wait; otherwise the order stays.
-fn sources_first(mut files: Vec<(ExperimentFile, Experiment)>) -> Vec<(ExperimentFile, Experiment)> {
+fn sources_first(context: &Context, mut files: Vec<(ExperimentFile, Experiment)>) -> Vec<(ExperimentFile, Experiment)> {
     let mut ordered = Vec::with_capacity(files.len());
     while !files.is_empty() {
-        let is_free = |(file, experiment): &(ExperimentFile, Experiment)| {
-            let from = experiment.init.as_ref().map(|init| &init.from);
-            !files.iter().any(|(other, _)| other.stem != file.stem && Some(&other.stem) == from)
+        let is_free = |(file, _): &(ExperimentFile, Experiment)| {
+            let from = names::source(context, file).ok().flatten();
+            !files.iter().any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
         };
         // Where each waits for another, somebody has to begin.
         let next = files.iter().position(is_free).unwrap_or(0);
@@ -115,20 +121,36 @@ fn sources_first(mut files: Vec<(ExperimentFile, Experiment)>) -> Vec<(Experimen
 }
 
 /// An experiment that starts from another one's checkpoint needs a run of that which is done, or is to come before.
-fn ensure_source<'a>(
+pub(super) fn ensure_source<'a>(
     experiment: &Experiment,
-    mut before: impl Iterator<Item = &'a str>,
+    source: Option<&Path>,
+    mut before: impl Iterator<Item = &'a ExperimentFile>,
     runs: &Runs,
-) -> anyhow::Result<()> {
-    let Some(init) = &experiment.init else { return Ok(()) };
+) -> Result<(), Failure> {
+    let (Some(init), Some(source)) = (&experiment.init, source) else { return Ok(()) };
     let is_usable = |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
-    if before.any(|stem| stem == init.from) || runs.all_of(&init.from).any(|run| is_usable(run.status())) {
+    let home = Home::File(source.to_path_buf());
+    if before.any(|file| file.place == source) || runs.all_of(&home).any(|run| is_usable(run.status())) {
         return Ok(());
     }
     let from = &init.from;
     let what =
         format!("{} starts from the best checkpoint of `{from}`, which has no run that is done", experiment.name);
-    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")).into())
+    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")))
+}
+
+/// Says where the disk will not hold what a run saves; refuses what cannot save even once.
+fn ensure_room(context: &Context, file: &ExperimentFile, experiment: &Experiment) -> anyhow::Result<()> {
+    match actions::room(&context.checkpoints, experiment) {
+        Room::Enough => Ok(()),
+        Room::Scarce(what) => {
+            output::warn(context, &format!("{}: {what}", file.label()));
+            Ok(())
+        }
+        Room::None(what) => Err(Failure::new(Kind::Disk, format!("{}: {what}", file.label()))
+            .help("make room, or name a folder on another disk with --checkpoints")
+            .into()),
+    }
 }
 
 pub fn device(text: &str) -> Result<String, String> {

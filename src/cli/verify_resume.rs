@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use signal_hook::iterator::Signals;
-use warmstart_schema::experiment::Experiment;
 use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::{Outcome, Status};
 
@@ -15,6 +14,7 @@ use super::{Context, Exit, follow, names, output};
 use crate::actions;
 use crate::columns::Column;
 use crate::failure::{Failure, Kind};
+use crate::store::{ExperimentFile, Home};
 use crate::verify::{self, Outcomes, Workplace};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -52,7 +52,7 @@ pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result
     let experiment = file.loaded.clone().map_err(Problems)?;
     let mut signals = follow::listen()?;
     let place = Workplace::new(&context.checkpoints, actions::worker()?)?;
-    bring_source(context, &experiment, &place)?;
+    bring_source(context, &file, &place)?;
     let launch = Launch { experiment: &experiment, source: &file.path, device: &arguments.device };
 
     output::note(context, &format!("{}: straight through, {} epochs", file.label(), arguments.epochs));
@@ -81,10 +81,11 @@ pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result
 }
 
 /// A run of what the experiment starts from must be where both runs look for it.
-fn bring_source(context: &Context, experiment: &Experiment, place: &Workplace) -> anyhow::Result<()> {
-    let Some(init) = &experiment.init else { return Ok(()) };
+fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> anyhow::Result<()> {
+    let Ok(experiment) = &file.loaded else { return Ok(()) };
+    let (Some(init), Some(source)) = (&experiment.init, names::source(context, file)?) else { return Ok(()) };
     let (_, runs) = context.runs();
-    let Some(run) = runs.all_of(&init.from).rev().find(|run| run.status() == Status::Finished) else {
+    let Some(run) = runs.all_of(&Home::File(source)).rev().find(|run| run.status() == Status::Finished) else {
         let what = format!("{} starts from `{}`, which has no run that is done", experiment.name, init.from);
         return Err(Failure::new(Kind::NotFound, what).help(format!("train `{}` first", init.from)).into());
     };

@@ -51,7 +51,7 @@ fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
     let mut record = Vec::new();
     for (cell, column) in row.cells.iter().zip(&table.columns) {
         record.push(match column {
-            Column::Experiment if word.is_some() => guarded(&row.experiment),
+            Column::Experiment => guarded(&row.exact),
             Column::State if word.is_some() => word.unwrap_or_default().to_owned(),
             _ => plain(&cell.value),
         });

@@ -21,6 +21,9 @@ struct Object<'a> {
     total_params: Option<u64>,
     trainable_params: Option<u64>,
     non_trainable_params: Option<u64>,
+    /// What identifies the images of the test: figures of two that differ do not compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_set: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,12 +102,13 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
     let is_group = row.runs.len() > 1;
     Object {
         run: row.runs.first().filter(|_| !is_group).map(warmstart_schema::run::RunId::as_str),
-        experiment: &row.experiment,
+        experiment: &row.exact,
         state: row.status.map_or("", warmstart_schema::state::Status::as_str),
         figures: Measured::of(&row.figures, figure),
         total_params: row.params.map(|params| params.total),
         trainable_params: row.params.map(|params| params.trainable),
         non_trainable_params: row.params.map(|params| params.non_trainable()),
+        test_set: row.test_set.as_deref(),
         reference: row.reference.as_ref(),
         gain: row.gain.as_ref().map(Difference::from),
         delta: cells()

@@ -1,6 +1,10 @@
 //! The table as a value: made by one pure function of runs and options.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use warmstart_schema::architecture::ParamCounts;
+use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
@@ -9,7 +13,7 @@ use super::value::Spread;
 use super::{At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds};
 use crate::params;
 use crate::query::Subject;
-use crate::store::{ExperimentFile, Run, Runs};
+use crate::store::{ExperimentFile, Home, Run, Runs};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 
@@ -42,6 +46,8 @@ pub struct Row {
     pub runs: Vec<RunId>,
     pub seeds: Vec<u64>,
     pub experiment: String,
+    /// The same for machines.
+    pub exact: String,
     pub status: Option<Status>,
     pub reference: Option<Reference>,
     pub gain: Option<Gain>,
@@ -52,6 +58,8 @@ pub struct Row {
     /// All figures, whatever columns there are.
     pub figures: [Value; 6],
     pub params: Option<ParamCounts>,
+    /// What identifies the images that it was tested on, where that is known: two that differ do not compare.
+    pub test_set: Option<String>,
 }
 
 /// A cell.
@@ -120,14 +128,36 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         }
         table.rows.extend(line.gain.as_ref().map(|gain| gained(line, gain, &table.columns)));
         let next = lines.get(index + 1);
-        let same_below = next.is_some_and(|next| next.stem() == line.stem() && next.reference() == line.reference());
+        let same_below = next.is_some_and(|next| {
+            runs.home(next.runs[0]) == runs.home(line.runs[0]) && next.reference() == line.reference()
+        });
         if let Some(reference) = line.reference().filter(|_| !same_below) {
             let row = published(line, reference, &mut table.footnotes, &table.columns);
             table.rows.push(row);
         }
     }
+    mark_other_tests(&mut table, &lines);
     mark_best(&mut table);
     table
+}
+
+/// Marks runs whose test pictures are others than those of the first run; where that is not known, nothing is said.
+fn mark_other_tests(table: &mut Table, lines: &[Line]) {
+    let mut known = lines.iter().filter_map(|line| Some((line.test_set()?, line)));
+    let Some((first, of)) = known.next() else { return };
+    let text = format!(
+        "measured on other test images than {} ({}): test figures do not compare",
+        of.runs[0].label(),
+        of.runs[0].id
+    );
+    let others: Vec<&RunId> = known.filter(|(set, _)| *set != first).map(|(_, line)| &line.runs[0].id).collect();
+    if others.is_empty() {
+        return;
+    }
+    let mark = footnote(&mut table.footnotes, text);
+    let is_other =
+        |row: &&mut Row| row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run));
+    table.rows.iter_mut().filter(is_other).for_each(|row| row.mark = Some(mark.clone()));
 }
 
 fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Vec<&'a Run> {
@@ -138,16 +168,22 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
     };
     chosen.retain(|run| options.filter.matches(&Subject::of_run(run)));
     if !matches!(options.selection, Selection::Runs(_)) {
-        let place = |run: &Run| files.iter().position(|file| Some(file.stem.as_str()) == run.stem());
-        chosen.sort_by_cached_key(|run| (place(run).unwrap_or(usize::MAX), run.stem().unwrap_or_default().to_owned()));
+        let places: HashMap<&Path, usize> =
+            files.iter().zip(0..).map(|(file, place)| (file.place.as_path(), place)).collect();
+        let place = |run: &Run| match runs.home(run) {
+            Some(Home::File(path)) => places.get(path.as_path()).copied().unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        chosen
+            .sort_by_cached_key(|run| (place(run), run.stem().unwrap_or_default().to_owned(), runs.home(run).cloned()));
     }
     chosen
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {
-    let Some(stem) = run.stem() else { return true };
-    let done = runs.all_of(stem).rfind(|run| run.status() == Status::Finished);
-    done.or_else(|| runs.latest_of(stem)).is_some_and(|newest| newest.id == run.id)
+    let Some(home) = runs.home(run) else { return true };
+    let done = runs.all_of(home).rfind(|run| run.status() == Status::Finished);
+    done.or_else(|| runs.latest_of(home)).is_some_and(|newest| newest.id == run.id)
 }
 
 impl<'a> Line<'a> {
@@ -176,12 +212,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn stem(&self) -> Option<&str> {
-        self.runs[0].stem()
-    }
-
     fn reference(&self) -> Option<&'a Reference> {
         reference(self.runs[0])
+    }
+
+    /// What identifies the images that it was tested on.
+    fn test_set(&self) -> Option<String> {
+        test_set(self.runs[0])
     }
 
     fn seeds(&self) -> Vec<u64> {
@@ -220,14 +257,26 @@ impl<'a> Line<'a> {
             runs: self.runs.iter().map(|run| run.id.clone()).collect(),
             seeds: self.seeds(),
             experiment: self.runs[0].label().to_owned(),
+            exact: self.runs[0].exact_label().to_owned(),
             status: Some(self.runs[0].status()),
             reference: self.reference().cloned(),
             gain: self.gain.clone(),
             mark: None,
+            test_set: self.test_set(),
             cells: columns.iter().map(|column| Cell { value: self.value(column), best: false, mark: None }).collect(),
             figures: self.figures.clone(),
             params: self.params,
         }
+    }
+}
+
+/// The hash of a folder's test pictures, or the name of a published dataset and how much of it is used.
+fn test_set(run: &Run) -> Option<String> {
+    let dataset = run.state.dataset.as_ref()?;
+    match &dataset.sets {
+        Some(sets) => Some(sets.test.clone()),
+        None if dataset.name == DatasetName::ImageFolder.as_str() => None,
+        None => Some(format!("{} {}", dataset.name, dataset.test)),
     }
 }
 
@@ -342,6 +391,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         runs: Vec::new(),
         seeds: Vec::new(),
         experiment: line.runs[0].label().to_owned(),
+        exact: line.runs[0].exact_label().to_owned(),
         status: None,
         reference: None,
         gain: None,
@@ -349,6 +399,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         cells,
         figures,
         params: None,
+        test_set: None,
     }
 }
 

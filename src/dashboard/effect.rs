@@ -23,6 +23,8 @@ pub enum Effect {
         run: Box<Run>,
         changes: Vec<String>,
     },
+    /// Takes a run up from the beginning; what it has is kept.
+    StartOver(Box<Run>),
     Queue(QueueChange),
     Stop {
         run: Box<Run>,

@@ -9,7 +9,6 @@ mod progress;
 mod queue;
 mod workers;
 
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,7 +24,8 @@ use super::folders::Folders;
 use super::message::{Message, Report};
 use super::paths;
 use crate::actions;
-use crate::store::{ExperimentFile, worker_log_tail};
+use crate::failure::Failure;
+use crate::store::{self, ExperimentFile, worker_log_tail};
 
 /// Lines of a worker's own output that the log shows.
 const WORKER_LOG_LINES: usize = 500;
@@ -120,8 +120,20 @@ fn perform(
             let (longer, candidates) = paths::completed(&typed);
             Some(Message::Completed { typed, longer, candidates })
         }
+        Effect::Resume { run, changes } => {
+            let report = |good, said: &str| Message::Report(Report { good, text: text::line(said, 400) });
+            Some(match actions::resume(checkpoints, &run, &changes) {
+                Ok(()) => report(true, &format!("{} is taken up again", run.label())),
+                Err(error) if actions::is_gone(&error) => {
+                    let why =
+                        error.downcast::<Failure>().map_or_else(|error| error.to_string(), |failure| failure.what);
+                    Message::Gone { run, why }
+                }
+                Err(error) => report(false, &format!("{error:#}")),
+            })
+        }
         effect @ (Effect::Launch(_)
-        | Effect::Resume { .. }
+        | Effect::StartOver(_)
         | Effect::Stop { .. }
         | Effect::Queue(_)
         | Effect::Advance
@@ -150,13 +162,14 @@ fn perform(
 fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
     let checkpoints = &folders.checkpoints;
     let said = match effect {
-        Effect::Launch(file) => launch(checkpoints, &file)?,
-        Effect::Resume { run, changes } => {
-            actions::resume(checkpoints, &run, &changes)?;
-            format!("{} is taken up again", run.label())
+        Effect::Launch(file) => launch(folders, &file)?,
+        Effect::StartOver(run) => {
+            actions::resume_from(checkpoints, &run, &[], actions::From::Start)?;
+            format!("{} starts over from the beginning", run.label())
         }
         Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
+            actions::Stop::Continued => format!("{} was suspended: it is let go on, to stop", run.label()),
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         },
         Effect::Queue(change) => return queue::change(checkpoints, &change),
@@ -177,8 +190,16 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
     Ok(Some(said))
 }
 
-fn launch(checkpoints: &Path, file: &ExperimentFile) -> anyhow::Result<String> {
+fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
     let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
-    let id = actions::launch(checkpoints, file, experiment, "auto")?;
-    Ok(format!("{} launched as {id}", experiment.name))
+    let files = store::experiments(&folders.experiments).unwrap_or_default();
+    let source = store::source(&folders.experiments, &files, file);
+    let source = source.map_err(|(what, help)| anyhow::anyhow!("{what}; {help}"))?;
+    let warning = match actions::room(&folders.checkpoints, experiment) {
+        actions::Room::Enough => String::new(),
+        actions::Room::Scarce(what) => format!("; {what}"),
+        actions::Room::None(what) => anyhow::bail!("{} is not launched: {what}", experiment.name),
+    };
+    let id = actions::launch(&folders.checkpoints, file, experiment, source.as_deref(), "auto")?;
+    Ok(format!("{} launched as {id}{warning}", experiment.name))
 }

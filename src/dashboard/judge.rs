@@ -18,12 +18,13 @@ pub struct Alert {
     pub text: String,
 }
 
+/// What may be said of a run at a time.
+type Rule = fn(&Run, f64) -> Option<Alert>;
+
 /// All that is to be said of a run at a time, the worst first.
 pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
-    let rules = [
-        unreadable,
-        trouble,
-        moved_though_frozen,
+    let first: [Rule; 3] = [unreadable, trouble, moved_though_frozen];
+    let of_learning: [Rule; 7] = [
         learning::not_a_number,
         learning::skipped,
         learning::diverges,
@@ -31,6 +32,8 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         learning::learns_nothing,
         learning::overfits,
         learning::stuck,
+    ];
+    let rest: [Rule; 7] = [
         machine::pulseless,
         machine::nearly_full,
         machine::unsaved,
@@ -39,7 +42,13 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         not_exact,
         learning::uneven,
     ];
-    let mut alerts: Vec<Alert> = rules.iter().filter_map(|rule| rule(run, now)).collect();
+    // What is shown until an attempt from the beginning has an epoch is not how that one learns.
+    let is_later = run.state.attempt.as_ref().is_some_and(|attempt| attempt.number > 1);
+    let is_earlier =
+        run.status().is_live() && is_later && run.state.begins.as_ref().is_some_and(|begins| begins.step == 0);
+    let of_learning = if is_earlier { &[][..] } else { &of_learning[..] };
+    let rules = first.iter().chain(of_learning).chain(&rest);
+    let mut alerts: Vec<Alert> = rules.filter_map(|rule| rule(run, now)).collect();
     alerts.sort_by_key(|alert| match alert.level {
         Level::Error => 0,
         Level::Warning => 1,

@@ -14,7 +14,7 @@ use super::machine::Machine;
 use super::mouse::Pointed;
 use crate::failure::Failure;
 use crate::look::Heard;
-use crate::store::{Change, ExperimentFile};
+use crate::store::{Change, ExperimentFile, Run};
 
 /// Something happened.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ pub enum Message {
     },
     /// The experiment files as they are now, and what this machine lacks for each.
     Experiments(Catalogue),
+    /// A run could not be resumed, because its checkpoints are gone: why.
+    Gone {
+        run: Box<Run>,
+        why: String,
+    },
     /// The last lines of a worker's own output.
     WorkerLog {
         id: RunId,

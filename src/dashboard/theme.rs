@@ -136,6 +136,7 @@ mod tests {
             Some(Status::Stalled),
             Some(Status::Failed),
             Some(Status::Lost),
+            Some(Status::Unreadable),
         ];
         let shapes: Vec<&str> = states.iter().map(|status| THEME.status(*status).0).collect();
         let mut plain: Vec<char> =

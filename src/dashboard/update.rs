@@ -55,6 +55,13 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.take_catalogue(catalogue);
             palette::select_awaited(model);
         }
+        Message::Gone { run, why } => {
+            let lines = vec![
+                text::line(&why, 400),
+                format!("Start {} over from the beginning? Its results stay until there are new ones.", run.label()),
+            ];
+            model.popup = Some(Popup::Question { lines, effects: vec![Effect::StartOver(run)] });
+        }
         Message::ExperimentRead { path, text } => editor::read(model, path, text),
         Message::ExperimentWritten { path, report } => {
             model.awaited = report.good.then_some(path);

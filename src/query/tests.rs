@@ -149,7 +149,7 @@ fn what_holds_and_what_does_not() {
 fn an_experiment_without_a_run_never_ran_and_has_no_figures() {
     let yaml = "name: Plain\ndataset: { name: cifar10 }\nmodel: { backbone: efficientnet_b0 }\n\
         train: { epochs: 3, batch_size: 8, optimizer: { name: sgd, learning_rate: 0.1 } }\n";
-    let file = |loaded| crate::store::ExperimentFile { path: "a.yaml".into(), stem: "a".to_owned(), loaded };
+    let file = |loaded| crate::store::ExperimentFile::new("a.yaml".into(), loaded);
     let good = file(warmstart_schema::experiment::parse(yaml, "a.yaml"));
     let bad = file(warmstart_schema::experiment::parse("name: [", "a.yaml"));
     let holds =

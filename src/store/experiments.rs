@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use warmstart_schema::experiment::{self, Experiment, Problem};
-use warmstart_schema::{run, text};
+use warmstart_schema::{change, run, text};
 
+use super::Home;
 use crate::failure::{Failure, Kind};
 
 /// The group that stands first: what the tool grew out of.
@@ -19,13 +20,41 @@ pub struct ExperimentFile {
     /// The file's name without `.yaml`: what the command line and `init: {from: …}` call it.
     pub stem: String,
     pub loaded: Result<Experiment, Vec<Problem>>,
+    /// Its whole path, links followed: what its runs know it by.
+    pub place: PathBuf,
+    /// SHA-256 of its text; none where it cannot be read.
+    pub sha256: Option<String>,
 }
 
 impl ExperimentFile {
     /// Reads one file; what is wrong with it is part of the result.
     pub fn load(path: PathBuf, overrides: &[String]) -> Self {
         let loaded = experiment::load(&path, overrides);
-        Self { stem: run::stem(&path), loaded, path }
+        Self::new(path, loaded)
+    }
+
+    /// A file and what it was understood as.
+    pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
+        let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        // What is no file of text has no hash, however long it is.
+        let is_small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let sha256 = is_small.then(|| fs::read(&path).ok()).flatten().map(|text| change::fingerprint(&text));
+        Self { stem: run::stem(&path), loaded, path, place, sha256 }
+    }
+
+    /// What its runs are of.
+    pub fn home(&self) -> Home {
+        Home::File(self.place.clone())
+    }
+
+    /// What it is called among these files: its stem; with the folder that it lies in where another file has the same one.
+    pub fn handle(&self, files: &[Self]) -> String {
+        let is_shared = files.iter().any(|other| other.stem == self.stem && other.place != self.place);
+        let folder = self.place.parent().and_then(Path::file_name).filter(|_| is_shared);
+        match folder {
+            Some(folder) => format!("{}/{}", text::line(&folder.to_string_lossy(), 40), self.stem),
+            None => self.stem.clone(),
+        }
     }
 
     /// The experiment's name, or the file's where it has none.
@@ -56,6 +85,52 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
         key(a).cmp(&key(b)).then_with(|| a.cmp(b)).then_with(|| first.path.cmp(&second.path))
     });
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The file that an experiment's `init: {from: …}` means, if it has one: by a path from its own folder or from `dir`, with or
+/// without `.yaml`; by a name, where one file has it. The error says what is wrong, and what helps.
+pub fn source(
+    dir: &Path,
+    files: &[ExperimentFile],
+    file: &ExperimentFile,
+) -> Result<Option<PathBuf>, (String, String)> {
+    let Some(init) = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref()) else { return Ok(None) };
+    let from = Path::new(&init.from);
+    let known = || files.iter().chain(std::iter::once(file));
+    let is_path = init.from.contains('/') || is_yaml(from);
+    let mut found: Vec<&Path> = if is_path {
+        let folders = [file.path.parent().unwrap_or(Path::new("")), dir];
+        let named = folders
+            .iter()
+            .flat_map(|folder| ["", ".yaml", ".yml"].map(|end| folder.join(format!("{}{end}", init.from))));
+        let Some(place) = named.filter(|path| path.is_file()).find_map(|path| fs::canonicalize(path).ok()) else {
+            let what = format!("there is no experiment file {}", text::line(&init.from, 200));
+            return Err((
+                what,
+                "a path is taken from the experiment's own folder, or from the folder of experiments".to_owned(),
+            ));
+        };
+        return Ok(Some(place));
+    } else {
+        known().filter(|other| other.stem == init.from).map(|other| other.place.as_path()).collect()
+    };
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [one] => Ok(Some(one.to_path_buf())),
+        [] => {
+            let near = text::closest(&init.from, known().map(|other| other.stem.as_str()));
+            let help =
+                near.map_or_else(|| "`warmstart list` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
+            Err((format!("no experiment is called `{}`", text::line(&init.from, 80)), help))
+        }
+        ref several => {
+            let named: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            let what =
+                format!("`{}` could be more than one experiment: {}", text::line(&init.from, 80), named.join(", "));
+            Err((what, "write its path from the folder of experiments, as sub/name.yaml".to_owned()))
+        }
+    }
 }
 
 /// A broken file's group is that of the first file beside it that can be read.
@@ -96,7 +171,7 @@ fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {
         help: Some("check its permissions".to_owned()),
         excerpt: None,
     };
-    ExperimentFile { stem: run::stem(&path), path, loaded: Err(vec![problem]) }
+    ExperimentFile::new(path, Err(vec![problem]))
 }
 
 #[cfg(test)]

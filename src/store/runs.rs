@@ -6,11 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{Dataset, Experiment};
 use warmstart_schema::queue;
 use warmstart_schema::run::{RunId, RunInfo};
 use warmstart_schema::state::{Liveness, RunState, Status};
 use warmstart_schema::text;
+
+use super::lineage::Lineage;
+use super::{ExperimentFile, Home};
 
 /// What a poll of the run folders found.
 #[derive(Debug)]
@@ -65,6 +68,10 @@ pub enum Change {
     Problem {
         text: String,
     },
+    /// What lies among the runs and is none.
+    PassedOver {
+        text: String,
+    },
 }
 
 impl Change {
@@ -80,7 +87,7 @@ impl Change {
             | Self::Liveness { id, .. }
             | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
-            Self::Queue(_) | Self::Problem { .. } => None,
+            Self::Queue(_) | Self::Problem { .. } | Self::PassedOver { .. } => None,
         }
     }
 }
@@ -118,9 +125,31 @@ impl Run {
         self.info.as_ref().map_or(self.id.as_str(), |info| &info.experiment)
     }
 
+    /// The same for machines: exactly as the experiment's file says it.
+    pub fn exact_label(&self) -> &str {
+        let exact = self.info.as_ref().ok().and_then(|info| info.exact.as_deref());
+        exact.unwrap_or_else(|| self.label())
+    }
+
     /// The experiment's file stem.
     pub fn stem(&self) -> Option<&str> {
         self.info.as_ref().ok().map(|info| info.stem.as_str())
+    }
+
+    /// Whether the file that it was launched from says something else by now.
+    pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
+        let Ok(info) = &self.info else { return false };
+        let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else { return false };
+        // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
+        let told = |experiment: &Experiment| {
+            let dataset = Dataset { split: None, ..experiment.dataset.clone() };
+            Experiment { dataset, ..experiment.clone() }
+        };
+        let is_same = || match (&file.loaded, self.experiment.as_deref()) {
+            (Ok(now), Some(then)) => told(now) == told(then),
+            _ => false,
+        };
+        then != now && !is_same()
     }
 
     /// The device it runs on, or the one asked for before a worker has chosen.
@@ -135,11 +164,14 @@ impl Run {
 pub struct Runs {
     by_id: BTreeMap<RunId, Run>,
     /// Each experiment's runs in order of creation.
-    by_stem: HashMap<String, BTreeSet<(Timestamp, RunId)>>,
+    by_home: HashMap<Home, BTreeSet<(Timestamp, RunId)>>,
+    homes: HashMap<RunId, Home>,
+    lineage: Lineage,
     /// Kept at each change, so that a frame need not look at ten thousand runs.
     by_state: ByState,
     queue: queue::Content,
     problem: Option<String>,
+    passed_over: Option<String>,
     revision: u64,
 }
 
@@ -247,6 +279,9 @@ impl Runs {
                 self.by_id.remove(&id);
             }
             Change::Queue(queue) => self.queue = sanitized(queue),
+            Change::PassedOver { text } => {
+                self.passed_over = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
+            }
             Change::Problem { text } => self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty()),
         }
     }
@@ -268,7 +303,7 @@ impl Runs {
 
     /// The newest run of each experiment, and every run of which nothing can be read; in no order.
     pub fn latest(&self) -> impl Iterator<Item = &Run> {
-        let named = self.by_stem.values().filter_map(|ids| ids.last()).map(|(_, id)| id);
+        let named = self.by_home.values().filter_map(|ids| ids.last()).map(|(_, id)| id);
         named.chain(&self.by_state.nameless).filter_map(|id| self.get(id))
     }
 
@@ -289,14 +324,52 @@ impl Runs {
         self.by_id.get(id)
     }
 
+    /// Takes the experiment files that are here: runs belong to them.
+    pub fn know(&mut self, files: &[ExperimentFile]) {
+        if !self.lineage.know(files) {
+            return;
+        }
+        self.revision += 1;
+        for id in self.by_id.keys().cloned().collect::<Vec<_>>() {
+            self.settle(&id);
+        }
+    }
+
+    /// What a run is of; none where its `run.json` cannot be read.
+    pub fn home(&self, run: &Run) -> Option<&Home> {
+        self.homes.get(&run.id)
+    }
+
+    /// Every experiment that has runs.
+    pub fn homes(&self) -> impl Iterator<Item = &Home> {
+        self.by_home.keys()
+    }
+
     /// An experiment's newest run.
-    pub fn latest_of(&self, stem: &str) -> Option<&Run> {
-        self.get(&self.by_stem.get(stem)?.last()?.1)
+    pub fn latest_of(&self, home: &Home) -> Option<&Run> {
+        self.get(&self.by_home.get(home)?.last()?.1)
     }
 
     /// An experiment's runs, oldest first.
-    pub fn all_of(&self, stem: &str) -> impl DoubleEndedIterator<Item = &Run> {
-        self.by_stem.get(stem).into_iter().flatten().filter_map(|(_, id)| self.get(id))
+    pub fn all_of(&self, home: &Home) -> impl DoubleEndedIterator<Item = &Run> {
+        self.by_home.get(home).into_iter().flatten().filter_map(|(_, id)| self.get(id))
+    }
+
+    /// All runs of the experiment that a run is of, itself among them, oldest first.
+    pub fn all_like(&self, run: &Run) -> impl DoubleEndedIterator<Item = &Run> {
+        self.home(run).into_iter().flat_map(|home| self.all_of(home))
+    }
+
+    /// The runs of every experiment that `init: {from: …}` may mean, oldest first within each.
+    pub fn all_named(&self, from: &str) -> impl Iterator<Item = &Run> {
+        let name = warmstart_schema::run::source_stem(from);
+        self.by_home.keys().filter(move |home| home.stem() == name).flat_map(|home| self.all_of(home))
+    }
+
+    /// The file that a run is of, among these.
+    pub fn file_of<'a>(&self, run: &Run, files: &'a [ExperimentFile]) -> Option<&'a ExperimentFile> {
+        let Home::File(path) = self.home(run)? else { return None };
+        files.iter().find(|file| file.place == *path)
     }
 
     pub fn queue(&self) -> &queue::Content {
@@ -306,6 +379,11 @@ impl Runs {
     /// What beside the runs cannot be read, in words.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+
+    /// What lies among the runs and is none, in words.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
     }
 
     fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Arc<Experiment>>) {
@@ -325,19 +403,43 @@ impl Runs {
 
     /// Puts a run among its experiment's, in order of creation.
     fn index(&mut self, id: &RunId) {
-        if let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) {
-            let created = info.created;
-            match self.by_stem.get_mut(&info.stem) {
-                Some(ids) => ids.insert((created, id.clone())),
-                None => self.by_stem.entry(info.stem.clone()).or_default().insert((created, id.clone())),
-            };
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let others = self.lineage.add(id, info);
+        self.settle(id);
+        for other in others {
+            self.settle(&other);
+        }
+    }
+
+    /// Moves a run to where it belongs.
+    fn settle(&mut self, id: &RunId) {
+        self.unsettle(id);
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let home = self.lineage.home(info);
+        let entry = (info.created, id.clone());
+        match self.by_home.get_mut(&home) {
+            Some(ids) => ids.insert(entry),
+            None => self.by_home.entry(home.clone()).or_default().insert(entry),
+        };
+        self.homes.insert(id.clone(), home);
+    }
+
+    fn unsettle(&mut self, id: &RunId) {
+        let Some(home) = self.homes.remove(id) else { return };
+        let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
+        if let Some((ids, info)) = self.by_home.get_mut(&home).zip(info) {
+            ids.remove(&(info.created, id.clone()));
+            if ids.is_empty() {
+                self.by_home.remove(&home);
+            }
         }
     }
 
     fn forget(&mut self, id: &RunId) {
-        let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
-        if let Some((ids, info)) = info.and_then(|info| Some((self.by_stem.get_mut(&info.stem)?, info))) {
-            ids.remove(&(info.created, id.clone()));
+        self.unsettle(id);
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        for other in self.lineage.remove(id, info) {
+            self.settle(&other);
         }
     }
 }
@@ -364,11 +466,87 @@ mod tests {
         runs.apply(added("b", "2026-01-02T00:00:00Z"));
         runs.apply(added("a", "2026-01-03T00:00:00Z"));
         runs.apply(added("z", "2026-01-01T00:00:00Z"));
-        assert_eq!(runs.latest_of("s").unwrap().id.as_str(), "a");
+        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "a");
         runs.apply(Change::Removed { id: "a".parse().unwrap() });
-        assert_eq!(runs.latest_of("s").unwrap().id.as_str(), "b");
-        assert_eq!(runs.all_of("s").count(), 2);
-        assert!(runs.latest_of("other").is_none());
+        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "b");
+        assert_eq!(runs.all_of(&Home::Stem("s".to_owned())).count(), 2);
+        assert!(runs.latest_of(&Home::Stem("other".to_owned())).is_none());
+    }
+
+    fn of_file(id: &str, file: Option<&str>, text: &str, source: &str) -> Change {
+        let stem = warmstart_schema::run::stem(source.as_ref());
+        let info = RunInfo {
+            stem,
+            source: source.into(),
+            file: file.map(Into::into),
+            sha256: file.map(|_| text.to_owned()),
+            ..info(id, "2026-01-02T00:00:00Z")
+        };
+        Change::Added { id: id.parse().unwrap(), info: Ok(info), experiment: None }
+    }
+
+    fn file(path: &str, text: &str) -> ExperimentFile {
+        let file = ExperimentFile::new(path.into(), Err(Vec::new()));
+        ExperimentFile { sha256: Some(text.to_owned()), ..file }
+    }
+
+    fn homes(runs: &Runs, path: &str) -> String {
+        let ids: Vec<&str> = runs.all_of(&Home::File(path.into())).map(|run| run.id.as_str()).collect();
+        ids.join(" ")
+    }
+
+    #[test]
+    fn a_run_is_of_its_file_and_not_of_one_that_is_called_the_same() {
+        let mut runs = Runs::default();
+        runs.know(&[file("/p/quick.yaml", "one"), file("/p/sub/quick.yaml", "two")]);
+        runs.apply(of_file("a", Some("/p/quick.yaml"), "one", "quick.yaml"));
+        runs.apply(of_file("b", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
+        // Edited since, and of earlier versions: one that tells which it was, one that does not.
+        runs.apply(of_file("c", Some("/p/quick.yaml"), "older", "quick.yaml"));
+        runs.apply(of_file("d", None, "", "sub/quick.yaml"));
+        runs.apply(of_file("e", None, "", "quick.yaml"));
+        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d".into()));
+        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1, "nobody knows of which it is");
+        // Their neighbour goes: what it earned is not the other's, but what tells no file can mean only that one.
+        runs.know(&[file("/p/sub/quick.yaml", "two")]);
+        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d e".into()));
+    }
+
+    #[test]
+    fn runs_follow_a_file_that_is_renamed_and_stay_when_it_is_gone() {
+        let mut runs = Runs::default();
+        runs.know(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
+        runs.apply(of_file("a", Some("/p/a.yaml"), "text", "a.yaml"));
+        for (files, home) in [
+            (vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")], "/p/b.yaml"),
+            // Moved with its project, and there twice: the one that kept its name.
+            (vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")], "/q/a.yaml"),
+            // Renamed and edited, or one of two: not to be told.
+            (vec![file("/p/b.yaml", "new")], "/p/a.yaml"),
+            (vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")], "/p/a.yaml"),
+            // Its path again, edited.
+            (vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")], "/p/a.yaml"),
+            (Vec::new(), "/p/a.yaml"),
+        ] {
+            runs.know(&files);
+            assert_eq!(homes(&runs, home), "a", "{files:?}");
+            assert_eq!(runs.homes().count(), 1);
+        }
+        runs.apply(Change::Removed { id: "a".parse().unwrap() });
+        assert_eq!(runs.homes().count(), 0);
+    }
+
+    #[test]
+    fn runs_of_earlier_versions_belong_to_the_only_file_of_their_name() {
+        let mut runs = Runs::default();
+        runs.apply(of_file("old", None, "", "experiments/quick.yaml"));
+        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1);
+        runs.apply(of_file("new", Some("/p/quick.yaml"), "one", "quick.yaml"));
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
+        runs.apply(of_file("other", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new", "now it may be of either");
+        runs.apply(Change::Removed { id: "other".parse().unwrap() });
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
     }
 
     #[test]

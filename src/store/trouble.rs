@@ -20,6 +20,8 @@ impl Run {
                 (format!("failed: {error}"), help.clone())
             }
             Status::Lost => self.lost(),
+            Status::Unreadable => self.unreadable(),
+            Status::Finished => self.setback()?,
             Status::Stalled => {
                 let what = format!(
                     "stalled: {}, though its worker is alive ({})",
@@ -39,6 +41,40 @@ impl Run {
             _ => return None,
         };
         Some(Trouble { what, help })
+    }
+
+    fn unreadable(&self) -> (String, String) {
+        let why = self.info.as_ref().err().map_or("its log may not be opened", String::as_str);
+        let help = if why.contains("denied") {
+            "it is another user's, or its permissions keep you out: ask its owner, or look with `ls -ld`"
+        } else {
+            "look at the disk that it lies on; nothing of it was changed"
+        };
+        (format!("cannot be read: {why}"), help.to_owned())
+    }
+
+    /// The newest attempt came to nothing, and what was earned before it stays.
+    fn setback(&self) -> Option<(String, String)> {
+        let number = self.state.attempt.as_ref().map_or(1, |attempt| attempt.number);
+        match self.state.setback.as_ref()? {
+            Outcome::Failed { error, help, .. } => {
+                Some((format!("done, but attempt {number} failed before it had anything new: {error}"), help.clone()))
+            }
+            _ => Some((
+                format!("done, but attempt {number} was stopped before it had anything new"),
+                "resuming carries out what it was to do".to_owned(),
+            )),
+        }
+    }
+
+    /// The machine on which another one's worker has the run, or had it when it was last heard of; none where that is this one.
+    pub fn elsewhere(&self) -> Option<String> {
+        let attempt = self.state.attempt.as_ref()?;
+        let is_theirs = !attempt.host.is_empty() && attempt.host != warmstart_schema::process::host();
+        let is_open =
+            self.status().is_live() || (self.status() == Status::Lost && self.liveness == Liveness::Elsewhere);
+        // A machine may have been renamed; a container has a name and numbers of its own on the same one.
+        (is_theirs && is_open && !attempt.worker.is_alive()).then(|| attempt.host.clone())
     }
 
     fn lost(&self) -> (String, String) {

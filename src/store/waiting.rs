@@ -3,7 +3,7 @@
 use warmstart_schema::queue::Entry;
 use warmstart_schema::run::RunId;
 
-use super::{Run, Runs};
+use super::{Home, Run, Runs};
 
 /// In a word, and in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +24,11 @@ impl Runs {
         let source = entry
             .after
             .as_ref()
-            .filter(|stem| active().chain(&queue.waiting).any(|other| other.stem == **stem && other.run != entry.run));
+            .filter(|_| active().chain(&queue.waiting).any(|other| entry.comes_after(other) && other.run != entry.run));
         if let Some(stem) = source {
-            let label = self.latest_of(stem).map_or(stem.as_str(), Run::label);
+            let file = entry.after_file.clone().map(Home::File);
+            let run = file.map_or_else(|| self.all_named(stem).last(), |home| self.latest_of(&home));
+            let label = run.map_or(stem.as_str(), Run::label);
             return says("its base", format!("It starts from {label}, which has not ended."));
         }
         let label = |run: &RunId, stem: &str| self.get(run).map_or(stem, Run::label).to_owned();

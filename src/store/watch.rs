@@ -41,6 +41,7 @@ pub struct Watcher {
     summaries: Option<Summaries>,
     queue: queue::Content,
     problems: [String; 2],
+    passed_over: String,
     listed: Option<(Stamp, Instant)>,
     /// Where the next turn of runs at rest begins.
     resting: Option<RunId>,
@@ -60,6 +61,7 @@ impl Watcher {
             summaries: Some(Summaries::open(root)),
             queue: queue::Content::default(),
             problems: <[String; 2]>::default(),
+            passed_over: String::new(),
             listed: None,
             resting: None,
             experiments: Experiments::default(),
@@ -127,11 +129,17 @@ impl Watcher {
         if self.listed.is_some_and(|(then, at)| then == now && at.elapsed() < LISTING) {
             return;
         }
-        let ids = match run::list(&self.root) {
-            Ok(ids) => ids,
+        let survey = match run::survey(&self.root, |id| self.runs.contains_key(id)) {
+            Ok(survey) => survey,
             Err(error) => return self.report(1, format!("{}: {error}", self.root.display()), changes),
         };
         self.report(1, String::new(), changes);
+        let passed_over = survey.sentence(&self.root).unwrap_or_default();
+        if passed_over != self.passed_over {
+            self.passed_over.clone_from(&passed_over);
+            changes.push(Change::PassedOver { text: passed_over });
+        }
+        let ids = survey.ids;
         // Clocks of file systems tick in milliseconds: a folder that has just changed may change again within a tick.
         let is_settled = now.is_some_and(|(_, changed, ..)| event::now() - changed as f64 > 1.5);
         self.listed = is_settled.then(|| (now, Instant::now()));

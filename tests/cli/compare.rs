@@ -191,6 +191,7 @@ fn fine_tuned(place: &Place) {
             started_from,
             counts: ModelCounts { blocks: Vec::new(), total: ParamCounts::default() },
             cached_features: false,
+            preparation: None,
         })
     };
     // A resumed attempt no longer knows.

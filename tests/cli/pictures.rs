@@ -12,14 +12,16 @@ fn the_folder_says_how_many_classes_there_are() {
     let said = place.say(&["params", &file]);
     assert_eq!(said.code, 3);
     assert!(said.err.contains("pictures cannot be read") && said.err.contains("train/<class>"), "{}", said.err);
-    assert!(place.say(&["check", &file]).out.contains("not here yet: data: the folder pictures"));
+    let checked = place.say(&["check", &file]);
+    assert_eq!(checked.code, 2);
+    assert!(
+        checked.err.contains("dataset.path: not here: data: the folder pictures cannot be read"),
+        "{}",
+        checked.err
+    );
     for class in ["ape", "bee", "cow\u{1b}[31m"] {
         place.write(&format!("pictures/train/{class}/1.png"), "");
     }
-    let checked = place.say(&["check", &file]);
-    let classes = "  pictures: training 3, validation split off from them, test split off from them\n  \
-        3 classes: ape 1, bee 1, cow[31m 1\n";
-    assert!(checked.out.ends_with(classes), "{}", checked.out);
     let said = place.say(&["params", &file]);
     assert!(said.out.starts_with("Mine: resnet18 at 224 px, 3 classes\n"), "{}", said.out);
     // The head's last layer has a weight for each of 256 hidden units and a bias, for each class.
@@ -30,24 +32,102 @@ fn the_folder_says_how_many_classes_there_are() {
     assert_eq!(trainable(&place) - three, 257);
 }
 
+/// What the stand-in worker is to find out.
+fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::Said {
+    crate::place::said(place.command(&[&["check"], arguments].concat()).env("STAND_IN_CHECK", answer))
+}
+
 #[test]
 fn check_counts_the_pictures_of_each_part_and_tells_uneven_classes() {
     let place = Place::new();
-    let file = place.write("mine.yaml", OWN);
-    for number in 0..20 {
-        place.write(&format!("pictures/train/bee/{number}.png"), "");
+    for class in ["ape", "bee"] {
+        place.write(&format!("pictures/train/{class}/1.png"), "");
     }
-    place.write("pictures/train/ape/1.jpg", "");
-    place.write("pictures/train/ape/notes.txt", "no picture");
-    place.write("pictures/val/bee/1.webp", "");
-    let checked = place.say(&["check", &file]);
-    let expected = "  pictures: training 21, validation 1, test split off from them\n  2 classes: ape 1, bee 20\n  \
+    let file = place.write("mine.yaml", OWN);
+    let answer = r#"{"findings":[{"severity":"warning","field":"dataset","text":"2 pictures in old/ are not used"},
+        {"severity":"note","field":"dataset","text":"other files: 1 .txt"}],
+        "pictures":{"classes":["ape","bee"],"train":[1,20],"validation":[0,1],"test":[1,4],"own_validation":true,"own_test":false,
+        "unreadable":0}}"#
+        .replace('\n', " ");
+    let checked = check_with(&place, &answer, &[&file]);
+    let expected = "  pictures: training 21, validation 1, test 5 (split off)\n  2 classes: ape 1, bee 20\n  \
         imbalance 20.0 to 1: bee 20, ape 1\n  \
-        `train.class_weights: balanced` makes up for classes that are so uneven\n";
-    assert!(checked.out.ends_with(expected), "{}", checked.out);
+        `train.class_weights: balanced` makes up for classes that are so uneven\n  \
+        warning: 2 pictures in old/ are not used\n  other files: 1 .txt\n";
+    assert!(checked.code == 0 && checked.out.ends_with(expected), "{}", checked.out);
     let weighed = OWN.replace("optimizer", "class_weights: balanced, optimizer");
-    let checked = place.say(&["check", &place.write("weighed.yaml", &weighed)]);
-    assert!(checked.out.ends_with("imbalance 20.0 to 1: bee 20, ape 1\n"), "{}", checked.out);
+    let checked = check_with(&place, &answer, &[&place.write("weighed.yaml", &weighed)]);
+    assert!(checked.out.contains("imbalance 20.0 to 1: bee 20, ape 1\n  warning"), "{}", checked.out);
+    let json = check_with(&place, &answer, &[&file, "--json"]).json();
+    assert_eq!((&json[0]["ok"], &json[0]["pictures"]["train"][1]), (&true.into(), &20.into()));
+    assert_eq!(json[0]["notes"][0]["text"], "2 pictures in old/ are not used");
+}
+
+#[test]
+fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() {
+    let place = Place::new();
+    for class in ["ape", "bee"] {
+        place.write(&format!("pictures/train/{class}/1.png"), "");
+    }
+    let file = place.write("mine.yaml", OWN);
+    let answer =
+        r#"{"findings":[{"severity":"error","field":"dataset","text":"none of 4 can be read","help":"mend"}]}"#;
+    let checked = check_with(&place, answer, &[&file]);
+    assert_eq!((checked.code, checked.out.as_str()), (2, ""));
+    assert!(checked.err.contains("mine.yaml:2:") && checked.err.contains("none of 4 can be read"), "{}", checked.err);
+    let json = check_with(&place, answer, &[&file, "--json"]);
+    assert_eq!((json.code, &json.json()[0]["ok"]), (2, &false.into()));
+    assert_eq!(json.json()[0]["problems"][0]["message"], "none of 4 can be read");
+
+    let mute = place.say_with("no-libtorch", &["check", &file]);
+    assert_eq!((mute.code, mute.out.as_str()), (4, ""));
+    assert!(mute.err.contains("only the files were checked") && mute.err.contains("libtorch_cpu.so"), "{}", mute.err);
+    let json = place.say_with("no-libtorch", &["check", &file, "--json"]);
+    assert_eq!((json.code, &json.json()[0]["ok"]), (4, &false.into()));
+    // What is fetched at launch is no failure.
+    let lacking = OWN.replace("image_folder, path: pictures", "cifar100");
+    let checked = crate::place::said(
+        place
+            .command(&["check", &place.write("lacking.yaml", &lacking)])
+            .env("WARMSTART_DATA", place.folder.path())
+            .env("XDG_CACHE_HOME", place.folder.path())
+            .env_remove("HF_HUB_OFFLINE"),
+    );
+    assert!(checked.code == 0 && checked.out.contains("  not here yet: data: cifar100 is fetched"), "{}", checked.out);
+}
+
+#[test]
+fn runs_that_were_tested_on_other_pictures_are_marked() {
+    let place = Place::new();
+    for _ in 0..3 {
+        assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
+    }
+    let mut ids: Vec<String> = place.runs().iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect();
+    ids.sort_unstable();
+    let tested_on = |id: &str, name: &str, sets: &str| {
+        let log = place.checkpoints().join(id).join("events.jsonl");
+        let text = std::fs::read_to_string(&log).unwrap();
+        let facts = format!(r#""name":"{name}"{sets},"train""#);
+        std::fs::write(&log, text.replace(r#""name":"emoji98","train""#, &facts)).unwrap();
+    };
+    let sets = |test: &str| format!(r#","sets":{{"train":"t","validation":"v","test":"{test}"}}"#);
+    tested_on(&ids[0], "image_folder", &sets("aa"));
+    tested_on(&ids[1], "image_folder", &sets("bb"));
+    // Of an earlier version nobody knows.
+    tested_on(&ids[2], "image_folder", "");
+    let said = place.say(&["compare", "--all", "--format", "md"]).out;
+    let note = format!("measured on other test images than Lite0, freeze ({})", ids[0]);
+    assert!(said.contains(&note), "{said}");
+    let marked: Vec<&str> = said.lines().filter(|line| line.starts_with('|') && line.contains('†')).collect();
+    assert!(marked.len() == 1 && marked[0].contains(&ids[1]), "{said}");
+    let json = place.say(&["compare", "--all", "--json"]).json();
+    let of = |id: &str| json.as_array().unwrap().iter().find(|row| row["run"] == id).unwrap()["test_set"].clone();
+    assert_eq!([of(&ids[0]), of(&ids[1]), of(&ids[2])], ["aa".into(), "bb".into(), serde_json::Value::Null]);
+    // The same pictures compare.
+    let log = place.checkpoints().join(&ids[1]).join("events.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap().replace(r#""test":"bb""#, r#""test":"aa""#);
+    std::fs::write(&log, text).unwrap();
+    assert!(!place.say(&["compare", "--all", "--format", "md"]).out.contains("other test images"));
 }
 
 #[test]

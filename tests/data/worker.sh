@@ -22,6 +22,12 @@ if [ "$1" = prefetch ]; then
   done
   exit $code
 fi
+if [ "$1" = check ]; then
+  shift
+  [ "${STAND_IN:-}" = no-libtorch ] && { echo "error while loading shared libraries: libtorch_cpu.so" >&2; exit 127; }
+  for file; do echo "${STAND_IN_CHECK:-{\"findings\":[]\}}"; done
+  exit 0
+fi
 run=$2
 mode=${STAND_IN:-finish}
 case $mode in # slow for one experiment alone
@@ -103,6 +109,22 @@ stopping=
 trap 'stopping=1' TERM
 trap 'exit 131' QUIT
 
+# A whole checkpoint, of tensors that nobody reads.
+save() {
+  local folder name files=
+  folder=$run/ckpt/step-$(printf %08d $step)
+  [ -d "$run/ckpt" ] || mkdir "$run/ckpt"
+  [ -d "$folder" ] || mkdir "$folder"
+  echo model >"$folder/model.safetensors"
+  echo optimizer >"$folder/optimizer.safetensors"
+  echo '{"step":'$step',"epoch":'$epoch',"batch":0,"sums":{"loss":0,"correct":0,"images":0},"progress":{"best":null,"mark":null,"waited":0},"best_step":'$step',"stopped_early":false,"train_time":1.5,"machine":{"device":"cpu","device_name":"stand-in","threads":2,"libtorch":"2.13","experiment":"x"}}' >"$folder/state.json"
+  for name in model.safetensors optimizer.safetensors state.json; do
+    read -r hash _ < <(sha256sum "$folder/$name")
+    files+=",\"$name\":{\"bytes\":$(wc -c <"$folder/$name"),\"sha256\":\"$hash\"}"
+  done
+  echo "{\"format\":1,\"step\":$step,\"files\":{${files#,}}}" >"$folder/manifest.json"
+}
+
 number=1; step=0; epoch=1
 if [ -s "$run/events.jsonl" ]; then
   number=2; step=10; epoch=2
@@ -132,6 +154,7 @@ while [ $epoch -le 3 ]; do
   [ -n "$stopping" ] && { say '"stopping"'; leave; }
   step=$((step + 10))
   say "\"epoch\",\"epoch\":$epoch,\"step\":$step,\"train_loss\":1.0,\"train_acc\":0.5,\"val_loss\":1.$((5 - epoch)),\"val_acc\":0.4$epoch,\"learning_rate\":0.001,\"images_per_second\":100,\"train_time\":$epoch.5,\"best\":true"
+  save
   say "\"checkpoint\",\"step\":$step,\"epoch\":$epoch,\"best\":true,\"bytes\":1000,\"seconds\":0.1"
   epoch=$((epoch + 1))
 done

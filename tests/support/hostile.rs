@@ -159,7 +159,7 @@ pub fn write_run(folder: &Path, name: &str, texts: Texts) {
 
 fn events(texts: Texts) -> Vec<Event> {
     let number = texts.number;
-    let class = |field: usize| Some(ClassFacts { name: texts.of(field), images: 9 });
+    let class = |field: usize| Some(ClassFacts { name: texts.of(field), images: 9, exact: None });
     let recorded = include_str!("../data/runs/20261122-100107-7f3a/events.jsonl").lines();
     let mut records = recorded.map(|line| serde_json::from_str::<Record>(line).unwrap().event);
     let model = records.find_map(|event| if let Event::Model(facts) = event { Some(facts) } else { None });
@@ -190,6 +190,7 @@ fn events(texts: Texts) -> Vec<Event> {
             steps_per_epoch: 3,
             smallest: class(20),
             largest: class(21),
+            sets: None,
         }),
         Event::Model(ModelFacts { backbone: texts.of(22), weights: texts.of(23), ..model.unwrap() }),
         Event::Note { level: Level::Warning, text: texts.of(24) },

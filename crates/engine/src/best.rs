@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use warmstart_schema::checkpoint::{self, Content};
 use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::preparation::Preparation;
 use warmstart_schema::run::{RunDir, RunInfo};
 use warmstart_schema::storage::Disk;
-use warmstart_schema::text;
 
 use crate::failure::Blame;
 
@@ -22,11 +22,16 @@ pub struct Best {
 }
 
 impl Best {
+    /// What was done to the pictures that it learnt from.
+    pub fn preparation(&self) -> Preparation {
+        self.content.state.preparation.clone().unwrap_or_else(|| Preparation::earlier(&self.experiment))
+    }
+
     /// Of the run in `folder`; a run that has saved nothing yet is refused.
     pub fn of(folder: &Path) -> Result<Self> {
         let run = RunDir::new(folder);
         let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
-        let experiment = experiment::load(&run.experiment_yaml(), &[]).map_err(|problems| {
+        let experiment = experiment::load_frozen(&run.experiment_yaml()).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Blame::input(texts.join("\n"), "the run was made by another version; use that one")
         })?;
@@ -43,8 +48,7 @@ fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
     if let Some(labels) =
         run.labels().with_context(|| format!("reading {}", run.path().join("labels.json").display()))?
     {
-        // A folder may have been copied from anywhere.
-        return Ok(labels.names.iter().map(|name| text::line(name, 80)).collect());
+        return Ok(labels.names);
     }
     let classes = experiment.classes().context("the run has no labels.json, which names its classes")?;
     Ok((0..classes).map(|class| format!("class {class}")).collect())

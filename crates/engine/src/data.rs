@@ -2,9 +2,11 @@
 
 mod binary;
 pub mod folder;
+mod inspect;
 mod memory;
 mod parts;
 mod source;
+mod verdict;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,13 +16,15 @@ use serde::Deserialize;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment;
 use warmstart_schema::places::Places;
-use warmstart_schema::text;
 
 pub use binary::{Layout, Pictures};
+pub use inspect::{Inspected, Unread, inspect};
 pub use memory::{Features, OnDevice};
-pub use parts::{Part, Parts, balanced_weights, parts};
+pub use parts::{Own, Part, Parts, balanced_weights, parts, prepared_parts};
 pub use source::{Batch, Batches, Described, Input, Source};
+pub use verdict::{refusal, verdict};
 
+use crate::edition;
 use crate::failure::Blame;
 
 /// `make_emoji98.py` writes it: 3,038 training records, then 774 test records, in CIFAR-100's layout.
@@ -105,7 +109,7 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
     let read = |files: &[&str], classes: u8| {
         let text = files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default();
         let names: Vec<String> =
-            text.lines().map(|name| text::line(name, 80)).filter(|name| !name.is_empty()).collect();
+            text.lines().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         if names.len() == usize::from(classes) { names } else { Vec::new() }
     };
     [
@@ -116,7 +120,10 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 
 /// The folder that holds the published binary files.
 fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| missing(wanted.name, &looked, places))
+    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| {
+        let other = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path));
+        other.unwrap_or_else(|| missing(wanted.name, &looked, places))
+    })
 }
 
 /// That a dataset is nowhere, and what to do where it cannot be fetched.
@@ -173,6 +180,7 @@ mod tests {
             test: None,
             limit: None,
             path: None,
+            split: None,
             strict: false,
         };
         let blame = Blame::of(&load(&wanted, &places).unwrap_err());

@@ -1,4 +1,4 @@
-//! A run's best checkpoint as a safetensors file that timm loads by name, with the class names beside it. The file says about
+//! A run's best checkpoint as a safetensors file that timm loads by name, with the class names and timm's configuration beside it. The file says about
 //! itself what a reader needs: backbone, normalization, size, and the lines of Python that load it.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use warmstart_schema::architecture::{Architecture, HeadSpec, TensorSpec};
@@ -15,11 +16,11 @@ use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{Experiment, Interpolation};
 use warmstart_schema::exported::{Answer, Exported};
+use warmstart_schema::preparation::{Order, Preparation};
 use warmstart_schema::text;
 
 use crate::best::Best;
 use crate::failure::Blame;
-use crate::initial::model_spec;
 use crate::weights;
 
 const EXTENSION: &str = "safetensors";
@@ -41,13 +42,16 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let best = Best::of(folder)?;
     let file = place(output, &best)?;
     let labels = file.with_extension("labels.json");
-    let mut names = serde_json::to_vec_pretty(&best.classes)?;
-    names.push(b'\n');
-    // An export that was killed leaves the names, which are written first.
-    let is_file = labels.symlink_metadata().is_ok_and(|meta| meta.is_file());
-    let has_labels = is_file && std::fs::read(&labels).is_ok_and(|found| found == names);
-    for path in [&file, &labels] {
-        if path.symlink_metadata().is_ok() && !(has_labels && path == &labels) {
+    let config_file = config_beside(&file);
+    // An export that was killed leaves what is written first.
+    let beside = [(&labels, json_lines(&best.classes)?), (&config_file, json_lines(&config(&best))?)];
+    let is_there = beside.each_ref().map(|(path, text)| {
+        let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        is_file && std::fs::read(path).is_ok_and(|found| found == *text)
+    });
+    let taken = beside.iter().zip(is_there).filter(|(_, is_there)| !is_there).map(|((path, _), _)| *path);
+    for path in std::iter::once(&file).chain(taken) {
+        if path.symlink_metadata().is_ok() {
             return Err(Blame::input(
                 format!("{} is there already, and nothing is overwritten", shown(path)),
                 "move it away, or name another file with --output",
@@ -56,13 +60,18 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     }
     let load = python(&best, &file);
     let bytes = bytes(&best, &load)?;
-    if !has_labels {
-        write_new(&labels, &names)?;
-    }
-    write_new(&file, &bytes).inspect_err(|_| {
+    let mut fresh: Vec<&Path> = Vec::new();
+    let mut write = || {
+        for ((path, text), _) in beside.iter().zip(is_there).filter(|(_, is_there)| !is_there) {
+            write_new(path, text)?;
+            fresh.push(path);
+        }
+        write_new(&file, &bytes)
+    };
+    write().inspect_err(|_| {
         // Labels of nothing would be in the way of the next try; the first error is the one to report.
-        if !has_labels {
-            let _ = std::fs::remove_file(&labels);
+        for path in &fresh {
+            let _ = std::fs::remove_file(path);
         }
     })?;
     let state = &best.content.state;
@@ -73,10 +82,26 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
         step: state.step,
         file,
         labels,
+        config: Some(config_file),
         bytes: bytes.len() as u64,
         sha256,
         load,
     })
+}
+
+fn json_lines(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Where the configuration lies: beside `model.safetensors` where the hub has it, else under the file's own name.
+fn config_beside(file: &Path) -> PathBuf {
+    if file.file_name().is_some_and(|name| name == "model.safetensors") {
+        file.with_file_name("config.json")
+    } else {
+        file.with_extension("config.json")
+    }
 }
 
 /// The file to write. timm takes any other ending for a pickle.
@@ -119,41 +144,108 @@ pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
 /// What the file says about itself; where timm has a name for a thing it is that one. safetensors knows nothing but texts.
 fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
     let Best { info, experiment, content, .. } = best;
-    let spec = model_spec(experiment, head.classes, 0);
-    let side = experiment.pixels();
-    let interpolation = match spec.interpolation {
-        Interpolation::Nearest => "nearest",
-        Interpolation::Bilinear => "bilinear",
-    };
-    [
+    let backbone = experiment.model.backbone;
+    let preparation = best.preparation();
+    let Preparation { side, mean, std, crop_pct, interpolation, .. } = &preparation;
+    let mut facts: BTreeMap<String, String> = [
         ("software", concat!("warmstart ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("run", info.id.to_string()),
         ("experiment", info.experiment.clone()),
         ("dataset", experiment.dataset.name.as_str().to_owned()),
         ("epoch", content.state.epoch.to_string()),
         ("step", content.state.step.to_string()),
-        ("architecture", spec.backbone.to_string()),
+        ("architecture", backbone.to_string()),
         ("num_classes", head.classes.to_string()),
         ("num_features", head.features.to_string()),
-        ("classifier", spec.backbone.classifier().to_owned()),
+        ("classifier", backbone.classifier().to_owned()),
         ("head", sequential(head)),
-        ("mean", format!("{:?}", spec.mean)),
-        ("std", format!("{:?}", spec.std)),
+        ("mean", format!("{mean:?}")),
+        ("std", format!("{std:?}")),
         ("input_size", format!("[3, {side}, {side}]")),
-        ("picture_size", picture_side(experiment).to_string()),
-        ("interpolation", interpolation.to_owned()),
-        ("crop_pct", "1.0".to_owned()),
+        ("picture_size", picture_side(experiment, &preparation).to_string()),
+        ("interpolation", interpolation.as_str().to_owned()),
+        ("crop_pct", format!("{crop_pct:?}")),
+        ("crop_mode", "center".to_owned()),
+        ("antialias", is_antialiased(experiment, &preparation).to_string()),
+        ("exif", "transposed".to_owned()),
+        ("background", "white".to_owned()),
         ("load", load.to_owned()),
     ]
     .map(|(key, text)| (key.to_owned(), text))
-    .into()
+    .into();
+    if let Some(note) = beyond_timm(experiment, &preparation) {
+        facts.insert("preparation".to_owned(), note.to_owned());
+    }
+    facts
+}
+
+/// The same as timm's `config.json`, for its `resolve_data_config` and whoever reads those.
+pub fn config(best: &Best) -> Value {
+    let head = head(best);
+    let Preparation { side, mean, std, crop_pct, interpolation, .. } = best.preparation();
+    let backbone = best.experiment.model.backbone;
+    // A float32 in decimal, not the float64 next to it.
+    let decimal = |values: [f32; 3]| values.map(|value| value.to_string().parse::<f64>().unwrap_or_default());
+    json!({
+        "architecture": backbone.as_str(),
+        "num_classes": head.classes,
+        "num_features": head.features,
+        "label_names": best.classes,
+        "pretrained_cfg": {
+            "input_size": [3, side, side],
+            "fixed_input_size": backbone.fixed_pixels().is_some(),
+            "interpolation": interpolation.as_str(),
+            "crop_pct": crop_pct,
+            "crop_mode": "center",
+            "mean": decimal(mean),
+            "std": decimal(std),
+            "num_classes": head.classes,
+            "classifier": backbone.classifier(),
+        },
+        "warmstart": {
+            "antialias": is_antialiased(&best.experiment, &best.preparation()),
+            "exif": "transposed",
+            "background": "white",
+            "picture_size": picture_side(&best.experiment, &best.preparation()),
+            "preparation": beyond_timm(&best.experiment, &best.preparation()),
+        },
+    })
 }
 
 /// Side in pixels that a picture has before the model resizes it: that of a published dataset, else the input's.
-fn picture_side(experiment: &Experiment) -> u32 {
+fn picture_side(experiment: &Experiment, preparation: &Preparation) -> u32 {
     match experiment.dataset.name {
-        DatasetName::ImageFolder => experiment.pixels(),
+        DatasetName::ImageFolder => preparation.side,
         published => published.pixels(),
+    }
+}
+
+fn is_antialiased(experiment: &Experiment, preparation: &Preparation) -> bool {
+    let own = experiment.dataset.name == DatasetName::ImageFolder;
+    match preparation.interpolation {
+        Interpolation::Nearest => false,
+        Interpolation::Bilinear => own,
+        Interpolation::Bicubic => true,
+    }
+}
+
+/// How pictures are prepared where timm's transform alone, made of the other facts, would prepare them otherwise.
+fn beyond_timm(experiment: &Experiment, preparation: &Preparation) -> Option<&'static str> {
+    let (from, to) = (picture_side(experiment, preparation), preparation.side);
+    if experiment.dataset.name == DatasetName::ImageFolder {
+        return match preparation.order {
+            Order::ResizeFirst => None,
+            Order::CropFirst => Some(
+                "the largest centred square is cut out before it is resized; of pictures that are not square, timm's transform \
+                 keeps up to half a pixel more to one side. The lines in `load` do it exactly",
+            ),
+        };
+    }
+    match preparation.interpolation {
+        Interpolation::Nearest if to % from != 0 => Some(
+            "resized by torch.nn.functional.interpolate, which takes other pixels than Pillow does. The lines in `load` do it exactly",
+        ),
+        _ => None,
     }
 }
 
@@ -176,20 +268,70 @@ fn sequential(head: &HeadSpec) -> String {
     )
 }
 
-/// Lines of Python that load `file` into timm's model, every tensor by its name.
+/// Lines of Python that load `file` into timm's model, every tensor by its name, and prepare a picture as training did.
 fn python(best: &Best, file: &Path) -> String {
     let backbone = best.experiment.model.backbone;
-    let name = text::line(&file.file_name().unwrap_or_default().to_string_lossy(), 300);
-    // A name in JSON is one in Python.
-    let name = serde_json::Value::from(name);
+    let name = python_text(&file.file_name().unwrap_or_default().to_string_lossy());
     format!(
-        "import timm; from torch import nn; from safetensors.torch import load_file\n\
+        "import timm, torch; from torch import nn; from safetensors.torch import load_file\n\
+         from PIL import Image, ImageOps; from torchvision.transforms import functional as F\n\
          model = timm.create_model(\"{backbone}\", num_classes=0)\n\
          model.{} = {}\n\
-         model.load_state_dict(load_file({name})); model.eval()\n",
+         model.load_state_dict(load_file({name})); model.eval()\n\
+         {}\
+         def picture(path):\n\
+         \x20   image = ImageOps.exif_transpose(Image.open(path))\n\
+         \x20   if image.mode in (\"LA\", \"PA\", \"RGBA\", \"La\", \"RGBa\") or \"transparency\" in image.info:\n\
+         \x20       image = image.convert(\"RGBA\")\n\
+         \x20       image = Image.alpha_composite(Image.new(\"RGBA\", image.size, \"white\"), image)\n\
+         \x20   return prepare(image.convert(\"RGB\"))\n\
+         # model(picture(\"any.jpg\").unsqueeze(0)).softmax(-1)\n",
         backbone.classifier(),
-        sequential(&head(best))
+        sequential(&head(best)),
+        prepare(best),
     )
+}
+
+/// A text in Python's words, exactly, and harmless on a screen.
+fn python_text(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        ' '..='~' => c.to_string(),
+        c => format!("\\U{:08x}", u32::from(c)),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+}
+
+/// Lines of Python that define `prepare`, from an RGB image to a tensor.
+fn prepare(best: &Best) -> String {
+    let (experiment, preparation) = (&best.experiment, best.preparation());
+    let Preparation { side, interpolation, crop_pct, order, mean, std, .. } = &preparation;
+    let interpolation = interpolation.as_str();
+    let own = experiment.dataset.name == DatasetName::ImageFolder;
+    if own && *order == Order::ResizeFirst {
+        return format!(
+            "prepare = timm.data.create_transform(input_size=(3, {side}, {side}), is_training=False, \
+             interpolation=\"{interpolation}\", crop_pct={crop_pct:?}, crop_mode=\"center\", mean={mean:?}, std={std:?})\n"
+        );
+    }
+    let picture_side = picture_side(experiment, &preparation);
+    let mut lines = format!(
+        "def prepare(image):\n\
+         \x20   (w, h), s = image.size, min(image.size)\n\
+         \x20   box = ((w - s) / 2, (h - s) / 2, (w + s) / 2, (h + s) / 2)\n\
+         \x20   image = image.resize(({picture_side}, {picture_side}), Image.BILINEAR, box=box)\n\
+         \x20   x = F.normalize(F.to_tensor(image), {mean:?}, {std:?})\n"
+    );
+    if *side == picture_side {
+        return lines + "    return x\n";
+    }
+    let how = match preparation.interpolation {
+        Interpolation::Nearest => "mode=\"nearest\"",
+        Interpolation::Bilinear => "mode=\"bilinear\"",
+        Interpolation::Bicubic => "mode=\"bicubic\", antialias=True",
+    };
+    lines.push_str(&format!("    return nn.functional.interpolate(x[None], ({side}, {side}), {how})[0]\n"));
+    lines
 }
 
 /// Writes a file that was not there before: aside, synced, and put into its place as a whole.

@@ -20,10 +20,9 @@ use warmstart_schema::places::{Places, hugging_face_home};
 use self::download::{Proof, Wanted};
 use self::http::{Client, parse, shown};
 pub use self::http::{Patience, Token};
+use crate::edition::{self, PUBLISHER};
 use crate::failure::Blame;
 
-/// Where both CIFARs are published.
-const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
 const HUB: &str = "https://huggingface.co";
 
 /// Who sees what happens, and may end it.
@@ -150,6 +149,9 @@ impl Fetcher<'_> {
             bytes: archive.bytes,
             md5: archive.md5.to_owned(),
         };
+        if let Some(error) = path.and_then(|path| edition::refused(name, path)) {
+            return Err(error);
+        }
         if let Some(local) = self.places.find_archive(name, path) {
             return self.unpack(&published, &local).map(Some);
         }

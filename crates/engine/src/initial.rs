@@ -1,25 +1,32 @@
 //! A model's first weights: pretrained, random, a file's, or another run's best.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
+use warmstart_schema::change;
 use warmstart_schema::checkpoint::{self, MODEL};
 use warmstart_schema::event::{EventReader, StartedFrom};
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
-use warmstart_schema::pictures::PictureFolder;
+use warmstart_schema::pictures::{PictureFolder, listed};
 use warmstart_schema::places::Places;
-use warmstart_schema::run::{self, RunDir, RunId};
+use warmstart_schema::preparation::{Preparation, Stated};
+use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
 use warmstart_schema::state::{Outcome, RunState};
 use warmstart_schema::storage::Disk;
 
 use crate::failure::Blame;
 use crate::model::{Model, ModelSpec};
-use crate::weights::{self, LoadPolicy, Stated, load_bytes};
+use crate::weights::{self, LoadPolicy, SaidOf, load_bytes};
+
+/// What to build for an experiment whose weights say nothing of themselves.
+pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
+    prepared_spec(experiment, &Preparation::new(experiment, &Stated::default()), classes, blocks)
+}
 
 /// What to build for an experiment.
-pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
-    let pretrained = Pretrained::of(experiment.model.backbone);
+pub fn prepared_spec(experiment: &Experiment, preparation: &Preparation, classes: usize, blocks: usize) -> ModelSpec {
     let size = |side: u32| i64::from(side);
     ModelSpec {
         backbone: experiment.model.backbone,
@@ -29,10 +36,117 @@ pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> Mod
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
         norm_inference: experiment.model.batch_norm == warmstart_schema::experiment::BatchNorm::Inference,
         input_size: experiment.input.resize.map(size),
-        interpolation: experiment.input.interpolation,
-        mean: pretrained.mean,
-        std: pretrained.std,
+        interpolation: preparation.interpolation,
+        mean: preparation.mean,
+        std: preparation.std,
     }
+}
+
+/// The file that an experiment's first weights come from, where they come from a file and it is there.
+fn file(experiment: &Experiment, places: &Places) -> Option<PathBuf> {
+    match (&experiment.init, &experiment.model.weights) {
+        (None, Weights::File(path)) => Some(path.clone()),
+        (None, Weights::Imagenet) => places.find_weights(&Pretrained::of(experiment.model.backbone)).ok(),
+        _ => None,
+    }
+}
+
+/// What is done to pictures in a new run: what the experiment says, else what its weights say, else what is known of the backbone.
+pub fn preparation(experiment: &Experiment, places: &Places) -> Preparation {
+    let stated = file(experiment, places).map(|path| weights::stated_preparation(&path, experiment.model.backbone));
+    Preparation::new(experiment, &stated.unwrap_or_default())
+}
+
+/// Likewise, where it may start from the best checkpoint of another run below `root`, which keeps what it learnt with.
+pub fn preparation_below(
+    experiment: &Experiment,
+    root: &Path,
+    init_file: Option<&Path>,
+    places: &Places,
+) -> Preparation {
+    let theirs = || {
+        let run = newest_finished(root, &experiment.init.as_ref()?.from, init_file).ok()?;
+        let dir = RunDir::of(root, &run);
+        let content = checkpoint::best(&Disk, &dir).ok()??;
+        let earlier = || experiment::load(&dir.experiment_yaml(), &[]).ok().map(|theirs| Preparation::earlier(&theirs));
+        let theirs = content.state.preparation.or_else(earlier)?;
+        // Its pictures may have had another size; what its weights expect of channels stays.
+        Some(Stated {
+            by: format!("run {run}: {}", theirs.by),
+            mean: Some(theirs.mean),
+            std: Some(theirs.std),
+            ..Stated::default()
+        })
+    };
+    theirs().map_or_else(|| preparation(experiment, places), |stated| Preparation::new(experiment, &stated))
+}
+
+/// What a launch makes of an experiment's weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// They fit; `notes` say what is done to make them fit, or why they may not be what they seem.
+    Fit { notes: Vec<String> },
+    /// They are not on this machine, and a launch fetches them.
+    Fetched(String),
+    /// A launch fails.
+    Fails { error: String, help: String },
+    /// There is no file: they are random, or another run's.
+    NoFile,
+}
+
+/// Looks at the weights that a launch would load as the launch does, to the last number.
+pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
+    let failed = |error: anyhow::Error| {
+        let Blame { error, help, .. } = Blame::of(&error);
+        Verdict::Fails { error, help }
+    };
+    let backbone = experiment.model.backbone;
+    match (&experiment.init, &experiment.model.weights) {
+        (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
+        (None, Weights::File(path)) => judge(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+        (None, Weights::Imagenet) => {
+            let pretrained = Pretrained::of(backbone);
+            match places.find_weights(&pretrained) {
+                Ok(path) => judge(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+                Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
+                Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
+            }
+        }
+    }
+}
+
+/// Whether a file's tensors can become a backbone's, and what is to be said of it.
+fn judge(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
+    let judged = || {
+        let bytes = weights::read(path)?;
+        let doubt = doubt(path, &bytes, backbone)?;
+        let fitted = weights::fitted(&bytes, backbone).with_context(|| format!("cannot load {}", path.display()))?;
+        Ok(fitted.notes.into_iter().chain(doubt).collect())
+    };
+    judged().map_err(unusable)
+}
+
+fn unusable(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Blame>() {
+        return error;
+    }
+    Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
+}
+
+/// An error where the file says that it is of another backbone; a doubt where only its name does.
+fn doubt(path: &Path, bytes: &[u8], backbone: Backbone) -> Result<Option<String>> {
+    let said = weights::stated(path, bytes);
+    if let Some(SaidOf::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
+        bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
+    }
+    let other = said.map(SaidOf::backbone).filter(|&found| found != backbone);
+    Ok(other.map(|found| {
+        format!(
+            "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
+             name that backbone: padding and normalization differ",
+            path.display()
+        )
+    }))
 }
 
 /// Where a model's first weights came from.
@@ -42,56 +156,56 @@ pub struct Origin {
     pub run: Option<StartedFrom>,
     /// Why they may not be what they seem.
     pub doubt: Option<String>,
+    /// What was done to make them fit.
+    pub notes: Vec<String>,
 }
 
 impl From<String> for Origin {
     fn from(words: String) -> Self {
-        Self { words, run: None, doubt: None }
+        Self { words, run: None, doubt: None, notes: Vec::new() }
     }
 }
 
 /// Gives `model` the weights that the experiment starts from, and says where they came from.
 pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<Origin> {
+    load_after(model, experiment, root, None, places)
+}
+
+/// Likewise, where `init: {from: …}` meant the experiment of this file when the run was launched.
+pub fn load_after(
+    model: &Model,
+    experiment: &Experiment,
+    root: &Path,
+    init_file: Option<&Path>,
+    places: &Places,
+) -> Result<Origin> {
     if let Some(init) = &experiment.init {
-        return from_run(model, experiment, &init.from, root);
+        return from_run(model, experiment, (&init.from, init_file), root);
     }
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
         Weights::File(path) => {
-            let doubt = load_pretrained(model, path)?;
-            Ok(Origin { doubt, ..path.display().to_string().into() })
+            let (doubt, notes) = load_pretrained(model, path)?;
+            Ok(Origin { doubt, notes, ..path.display().to_string().into() })
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
             let path = places.find_weights(&pretrained).map_err(|looked| missing(&pretrained, &looked, places))?;
-            let doubt = load_pretrained(model, &path)?;
-            Ok(Origin { doubt, ..format!("ImageNet ({})", pretrained.hub).into() })
+            let (doubt, notes) = load_pretrained(model, &path)?;
+            Ok(Origin { doubt, notes, ..format!("ImageNet ({})", pretrained.hub).into() })
         }
     }
 }
 
-/// Loads the backbone, unless the file says that it is another's; says where only its name does.
-fn load_pretrained(model: &Model, path: &Path) -> Result<Option<String>> {
-    let backbone = model.spec().backbone;
+/// Loads the backbone, unless the file says that it is another's; says where only its name does, and what was done to its tensors.
+fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<String>)> {
     let load = || {
         let bytes = weights::read(path)?;
-        let said = weights::stated(path, &bytes);
-        if let Some(Stated::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
-            bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
-        }
-        load_bytes(model, &bytes, LoadPolicy::Pretrained).with_context(|| format!("cannot load {}", path.display()))?;
-        let other = said.map(Stated::backbone).filter(|&found| found != backbone);
-        Ok(other.map(|found| {
-            format!(
-                "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
-                 name that backbone: padding and normalization differ",
-                path.display()
-            )
-        }))
+        let doubt = doubt(path, &bytes, model.spec().backbone)?;
+        let notes = weights::load_fitted(model, &bytes).with_context(|| format!("cannot load {}", path.display()))?;
+        Ok((doubt, notes))
     };
-    load().map_err(|error: anyhow::Error| {
-        Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
-    })
+    load().map_err(unusable)
 }
 
 /// That pretrained weights are nowhere, and what to do where they cannot be fetched.
@@ -110,8 +224,13 @@ pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &
 }
 
 /// Takes the best checkpoint of an experiment's newest finished run.
-fn from_run(model: &Model, experiment: &Experiment, stem: &str, root: &Path) -> Result<Origin> {
-    let run = newest_finished(root, stem)?;
+fn from_run(
+    model: &Model,
+    experiment: &Experiment,
+    (stem, file): (&str, Option<&Path>),
+    root: &Path,
+) -> Result<Origin> {
+    let run = newest_finished(root, stem, file)?;
     let dir = RunDir::of(root, &run);
     let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
@@ -123,19 +242,27 @@ fn from_run(model: &Model, experiment: &Experiment, stem: &str, root: &Path) -> 
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
     let doubt = other_split(&dir, &run, experiment);
-    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt })
+    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt, notes: Vec::new() })
 }
 
 /// That a run learnt from images which are not kept from this one's validation, where that is so.
 fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
-    let theirs = experiment::load(&dir.experiment_yaml(), &[]).ok()?;
+    let theirs = experiment::load_frozen(&dir.experiment_yaml()).ok()?;
+    // Where each picture is known, the worker counts them.
+    let is_own = ours.dataset.name == DatasetName::ImageFolder;
+    if is_own && dir.pictures().is_ok_and(|pictures| pictures.is_some()) {
+        return None;
+    }
     let split = |experiment: &Experiment| (experiment.seed, Dataset { strict: false, ..experiment.dataset.clone() });
     let is_same_data = theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
     if !is_same_data || split(&theirs) == split(ours) {
         return None;
     }
-    let folder = ours.dataset.path.as_deref().filter(|_| ours.dataset.name == DatasetName::ImageFolder);
-    if folder.and_then(|path| PictureFolder::open(path).ok()).is_some_and(|folder| folder.validation.is_some()) {
+    let folder = ours.dataset.path.as_deref().filter(|_| is_own);
+    if folder
+        .and_then(|path| PictureFolder::open(path, ours.dataset.split_rule()).ok())
+        .is_some_and(|folder| folder.validation.is_some())
+    {
         return None;
     }
     Some(format!(
@@ -146,24 +273,60 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
     ))
 }
 
-fn newest_finished(root: &Path, stem: &str) -> Result<RunId> {
-    let is_finished = |dir: &RunDir| {
-        let mut reader = EventReader::new(dir.events());
-        let mut state = RunState::default();
-        while let Ok(poll) = reader.poll() {
-            poll.records.into_iter().for_each(|record| state.apply(record));
-            if !poll.more {
-                break;
-            }
-        }
-        matches!(state.outcome, Some(Outcome::Finished { .. }))
-    };
+fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
     let runs = run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
-    let matching = runs.into_iter().rev().filter(|id| RunDir::of(root, id).info().is_ok_and(|info| info.stem == stem));
-    matching.into_iter().find(|id| is_finished(&RunDir::of(root, id))).ok_or_else(|| {
+    let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
+    let stem = file.map_or_else(|| run::source_stem(from), run::stem);
+    let now = file.and_then(|file| std::fs::read(file).ok()).map(|text| change::fingerprint(&text));
+    for id in runs.into_iter().rev() {
+        let dir = RunDir::of(root, &id);
+        match dir.info().and_then(|info| Ok((is_of(&info, &stem, file, now.as_deref()) && is_finished(&dir)?, info))) {
+            Ok((true, info)) => found.push(RunInfo { id, ..info }),
+            Ok((false, _)) => {}
+            Err(error) => unreadable.push(format!("{id}: {error}")),
+        }
+    }
+    let mut files: Vec<String> =
+        found.iter().filter_map(|info| info.file.as_ref()).map(|file| file.display().to_string()).collect();
+    files.sort_unstable();
+    files.dedup();
+    if files.len() > 1 {
+        return Err(Blame::input(
+            format!("init.from: `{from}` could be more than one experiment: {}", files.join(", ")),
+            "give its path in init.from, and launch the experiment again",
+        ));
+    }
+    found.into_iter().next().map(|info| info.id).ok_or_else(|| {
+        let named = file.map_or_else(|| from.to_owned(), |file| file.display().to_string());
+        let left_out = match &unreadable[..] {
+            [] => String::new(),
+            some => format!(" that can be read ({})", listed(some)),
+        };
         Blame::input(
-            format!("init.from: there is no finished run of `{stem}` in {}", root.display()),
+            format!("init.from: there is no finished run of `{named}` in {}{left_out}", root.display()),
             format!("launch {stem} first and let it finish; in the queue this run waits for it"),
         )
     })
+}
+
+/// Whether a run is of the experiment that `init.from` means: by its file, or by its text where its file is gone; a run of an
+/// earlier version, which tells neither, by the file's stem.
+fn is_of(info: &RunInfo, stem: &str, file: Option<&Path>, text: Option<&str>) -> bool {
+    match (&info.file, file) {
+        (Some(theirs), Some(file)) => {
+            theirs == file || (text.is_some() && info.sha256.as_deref() == text && !theirs.exists())
+        }
+        _ => info.stem == stem,
+    }
+}
+
+fn is_finished(dir: &RunDir) -> std::io::Result<bool> {
+    let (mut reader, mut state) = (EventReader::new(dir.events()), RunState::default());
+    loop {
+        let poll = reader.poll()?;
+        poll.records.into_iter().for_each(|record| state.apply(record));
+        if !poll.more {
+            return Ok(matches!(state.outcome, Some(Outcome::Finished { .. })));
+        }
+    }
 }

@@ -3,9 +3,11 @@
 pub mod augment;
 pub mod backbone;
 pub mod best;
+pub mod check;
 pub mod data;
 pub mod device;
 pub mod doctor;
+mod edition;
 pub mod export;
 pub mod failure;
 pub mod fetch;

@@ -4,20 +4,25 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::experiment::{self, ClassWeights, Experiment};
+use warmstart_schema::experiment::{self, ClassWeights, Experiment, SplitRule};
 use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
 };
+use warmstart_schema::pictures::Sets;
 use warmstart_schema::places::Places;
+use warmstart_schema::preparation::Preparation;
+use warmstart_schema::run::RunDir;
 use warmstart_schema::seed::derive;
 use warmstart_schema::text;
 
 use crate::augment::augment_alone;
-use crate::data::{self, Input, Parts, balanced_weights, parts};
+use crate::data::{self, Input, Parts, balanced_weights, prepared_parts};
 use crate::failure::Blame;
+use crate::initial;
 use crate::train::place_in_epoch;
 
 /// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
@@ -26,11 +31,16 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
         let line = serde_json::to_string(answer)? + "\n";
         answers.write_all(line.as_bytes()).and_then(|()| answers.flush()).context("answering")
     };
-    let experiment = experiment::load(file, &[]).map_err(|problems| {
+    // A run's file lies in its folder, and says what it meant when the run began.
+    let is_runs = file.with_file_name("run.json").is_file();
+    let loaded = if is_runs { experiment::load_frozen(file) } else { experiment::load(file, &[]) };
+    let experiment = loaded.map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Blame::input(texts.join("\n"), "`warmstart check` shows what is wrong with it")
     });
-    let mut album = match experiment.and_then(Album::open) {
+    let known = is_runs.then(|| file.parent().map(RunDir::new)).flatten();
+    let known = known.and_then(|run| run.pictures().ok().flatten());
+    let mut album = match experiment.and_then(|experiment| Album::open(experiment, known.as_ref())) {
         Ok(album) => album,
         Err(error) => {
             let Blame { error, help, .. } = Blame::of(&error);
@@ -53,17 +63,50 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
 pub struct Album {
     experiment: Experiment,
     parts: Parts,
+    /// How many pictures of each part training uses; others follow them, so that they are seen to be unreadable.
+    used: [usize; 3],
+    notes: Vec<String>,
     /// Why pictures could not be read: sources tell it only once.
     unreadable: BTreeMap<(Part, u32), String>,
 }
 
+/// Longer nobody waits for the pictures to be read before they are shown.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 impl Album {
     /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
-    pub fn open(mut experiment: Experiment) -> Result<Self> {
+    /// Its pictures are read once, where that does not take long, so that the counts are of what can be read.
+    pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
+        let preparation = initial::preparation(&experiment, &Places::from_env());
+        let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());
+        let Some(own) = &album.parts.own else { return Ok(album) };
+        let is_by_name = own.rule == SplitRule::ByName;
+        let Self { experiment, parts, .. } = album;
+        let Some(mut parts) = data::inspect(parts, known, |_, _| started.elapsed() < PATIENCE)? else {
+            let mut album = Self::listed(experiment, &preparation)?;
+            album.notes.push(
+                "pictures are counted by their names: reading all takes longer, `warmstart check` does".to_owned(),
+            );
+            return Ok(album);
+        };
+        let notes = data::verdict(&experiment, &parts).into_iter().map(|finding| finding.text).collect();
+        let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+        if let Some(own) = parts.own.as_ref().filter(|_| is_by_name) {
+            let left_out = |part: Part| own.inspected(part).unreadable.iter().map(|one| one.member);
+            parts.train.members.extend(left_out(Part::Train));
+            parts.validation.members.extend(left_out(Part::Validation));
+            parts.test.members.extend(left_out(Part::Test));
+        }
+        Ok(Self { experiment, parts, used, notes, unreadable: BTreeMap::new() })
+    }
+
+    /// The same by names alone, the pictures prepared as said: a picture's number says which it is.
+    pub fn listed(mut experiment: Experiment, preparation: &Preparation) -> Result<Self> {
         // Here a picture that cannot be read hides no other.
         experiment.dataset.strict = false;
-        let parts = parts(&experiment, &Places::from_env(), Device::Cpu)?;
-        Ok(Self { experiment, parts, unreadable: BTreeMap::new() })
+        let parts = prepared_parts(&experiment, preparation, &Places::from_env(), Device::Cpu)?;
+        let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+        Ok(Self { experiment, parts, used, notes: Vec::new(), unreadable: BTreeMap::new() })
     }
 
     /// What there is to see.
@@ -74,11 +117,12 @@ impl Album {
         Facts {
             dataset: self.experiment.dataset.name.as_str().to_owned(),
             labels: self.experiment.dataset.labels,
-            classes: learnt.names.clone(),
+            classes: learnt.shown(),
             train: self.part_facts(Part::Train),
             validation: self.part_facts(Part::Validation),
             test: self.part_facts(Part::Test),
             augment: self.experiment.augment.clone(),
+            notes: self.notes.clone(),
             class_weights: weights,
         }
     }
@@ -86,8 +130,10 @@ impl Album {
     fn part_facts(&self, part: Part) -> PartFacts {
         let data::Part { source, members } = self.part(part);
         let mut by_class = vec![0; self.parts.labels.names.len()];
-        let classes =
-            members.iter().filter_map(|&member| source.described(member).label(self.experiment.dataset.labels));
+        let classes = members
+            .iter()
+            .take(self.used[part as usize])
+            .filter_map(|&member| source.described(member).label(self.experiment.dataset.labels));
         classes.for_each(|class| by_class[class as usize] += 1);
         PartFacts { images: u32::try_from(members.len()).unwrap_or(u32::MAX), by_class }
     }
@@ -183,8 +229,11 @@ impl Album {
         let about = source.described(number);
         let label = |class: Option<u32>, names: &[String]| {
             class.map(|number| {
-                let name = names.get(number as usize).cloned();
-                Label { number, name: name.unwrap_or_else(|| format!("class {number}")) }
+                let name = names.get(number as usize).cloned().unwrap_or_else(|| format!("class {number}"));
+                let folder = self.parts.labels.names.get(number as usize).filter(|_| self.parts.own.is_some());
+                let exact = folder.unwrap_or(&name).clone();
+                let shown = text::line(&name, 80);
+                Label { number, exact: (exact != shown).then_some(exact), name: shown }
             })
         };
         let [fine, coarse] = &self.parts.names;
@@ -218,7 +267,7 @@ impl Album {
         ensure!(part == Part::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
         let Experiment { seed, augment, .. } = &self.experiment;
-        let images = self.part(part).members.len();
+        let images = self.used[part as usize];
         let place = place_in_epoch(&self.experiment, epoch, position, images);
         let seen = |(batch, row)| augment_alone(image, augment, derive(*seed, "augment", u64::from(epoch), batch), row);
         place.map(seen).transpose()

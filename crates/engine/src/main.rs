@@ -11,12 +11,12 @@ use serde::Serialize;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
 use warmstart_engine::worker::{self, Manner};
-use warmstart_engine::{doctor, export, look, predict, prefetch, report::log};
+use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log};
 
 const USAGE: &str =
     "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | export RUN_FOLDER [FILE] | prefetch NAME... |
            predict [--pixels] RUN_FOLDER IMAGE... | predict --of-dataset RUN_FOLDER PART NUMBER |
-           look EXPERIMENT_FILE | doctor | --version
+           look EXPERIMENT_FILE | check EXPERIMENT_FILE... | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
@@ -51,6 +51,16 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ("check", files) => {
+            let files: Vec<&Path> = files.iter().map(Path::new).collect();
+            match check::serve(&files, std::io::stdout().lock()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    log::line(&format!("failed: {error:#}"));
+                    ExitCode::FAILURE
+                }
+            }
+        }
         ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
         ("export", [folder, file]) => tell(&export::export(Path::new(folder), Some(Path::new(file)))),
         ("doctor", []) => say(&doctor::report().to_string()),

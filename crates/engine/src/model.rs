@@ -173,6 +173,8 @@ impl Model {
                 x = match self.spec.interpolation {
                     Interpolation::Nearest => x.f_upsample_nearest2d([side, side], None, None)?,
                     Interpolation::Bilinear => x.f_upsample_bilinear2d([side, side], false, None, None)?,
+                    // The antialiased one has Pillow's coefficients, the other has its own.
+                    Interpolation::Bicubic => x.f_internal_upsample_bicubic2d_aa([side, side], false, None, None)?,
                 };
             }
             ffi::channels_last(&x)

@@ -103,6 +103,16 @@ impl Optimizer {
         self.params.iter_mut().for_each(Tensor::zero_grad);
     }
 
+    /// Multiplies every gradient by a scalar on the parameters' device.
+    pub fn scale_gradients(&self, factor: &Tensor) -> Result<()> {
+        tch::no_grad(|| {
+            for mut gradient in self.params.iter().map(Tensor::grad).filter(Tensor::defined) {
+                let _ = gradient.f_mul_(factor)?;
+            }
+            Ok(())
+        })
+    }
+
     /// L2 norm over all gradients; where it exceeds `clip`, they are scaled down to it first (Pascanu et al. 2013).
     /// The norm returned is that before clipping.
     pub fn gradient_norm(&self, clip: Option<f64>) -> Result<f64> {

@@ -11,12 +11,13 @@ use warmstart_schema::checkpoint::Content;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::look::Part;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predictions};
+use warmstart_schema::preparation::Preparation;
 use warmstart_schema::text;
 
 use crate::best::Best;
-use crate::data::folder::decode;
+use crate::data::folder::decode::{self, Framing};
 use crate::failure::Blame;
-use crate::initial::model_spec;
+use crate::initial::prepared_spec;
 use crate::look::{self, Album};
 use crate::model::{Mode, Model};
 use crate::train::autocast;
@@ -49,12 +50,15 @@ pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
 }
 
 fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predictions> {
-    let Best { info, experiment, classes, content } = Best::of(folder)?;
-    let model = model(&experiment, classes.len(), &content)?;
+    let best = Best::of(folder)?;
+    let preparation = best.preparation();
+    let Best { info, experiment, classes, content } = best;
+    let model = model(&experiment, &preparation, classes.len(), &content)?;
+    let shown = text::distinct(classes.iter().map(String::as_str), 80);
     let predicted = |image: String, pixels: Result<Tensor>| {
         let seen = pixels.and_then(|pixels| {
             let kept = with_pixels.then(|| look::pixels(&pixels)).transpose()?;
-            Ok((top(&model, &experiment, &pixels, &classes)?, kept))
+            Ok((top(&model, &experiment, &pixels, (&classes, &shown))?, kept))
         });
         match seen {
             Ok((classes, pixels)) => Predicted { image, classes, error: None, pixels },
@@ -68,46 +72,57 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
         Subject::Files(files) => {
             let mut resizer = Resizer::new();
             let mut of_file = |file: &PathBuf| {
-                let image = text::line(&file.display().to_string(), 300);
-                predicted(image, decoded(&experiment, file, &mut resizer))
+                let image = file.display().to_string();
+                predicted(image, decoded(&experiment, &preparation, file, &mut resizer))
             };
             files.iter().map(&mut of_file).collect()
         }
         Subject::OfDataset { part, number } => {
-            vec![predicted(format!("{part} {number}"), of_dataset(&experiment, part, number))]
+            vec![predicted(format!("{part} {number}"), of_dataset(&experiment, &preparation, part, number))]
         }
     };
     Ok(Predictions { run: info.id, epoch: content.state.epoch, step: content.state.step, images })
 }
 
 /// A picture of the run's dataset as `[1, 3, H, W]` in 0..1.
-fn of_dataset(experiment: &Experiment, part: &str, number: &str) -> Result<Tensor> {
+fn of_dataset(experiment: &Experiment, preparation: &Preparation, part: &str, number: &str) -> Result<Tensor> {
     let part = Part::ALL.into_iter().find(|known| known.as_str() == part).context("there is no such part")?;
-    let mut album = Album::open(experiment.clone())?;
+    let mut album = Album::listed(experiment.clone(), preparation)?;
     let (part, position) = album.find(part, number.parse().context("expected the number of a picture")?)?;
     album.image(part, position)
 }
 
-fn model(experiment: &Experiment, classes: usize, content: &Content) -> Result<Model> {
+fn model(experiment: &Experiment, preparation: &Preparation, classes: usize, content: &Content) -> Result<Model> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
-    let model = Model::new(&model_spec(experiment, classes, blocks), experiment.seed, Device::Cpu)?;
+    let spec = prepared_spec(experiment, preparation, classes, blocks);
+    let model = Model::new(&spec, experiment.seed, Device::Cpu)?;
     weights::load_bytes(&model, &content.model, LoadPolicy::Exact).context("loading the checkpoint's model")?;
     Ok(model)
 }
 
 /// A picture from its file as `[1, 3, H, W]` in 0..1.
-fn decoded(experiment: &Experiment, picture: &Path, resizer: &mut Resizer) -> Result<Tensor> {
+fn decoded(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    picture: &Path,
+    resizer: &mut Resizer,
+) -> Result<Tensor> {
     // Small pictures of a published dataset grow within the model, and so do others that are shown to it.
     let name = experiment.dataset.name;
-    let side = if name == DatasetName::ImageFolder { experiment.pixels() } else { name.pixels() };
-    let mut pixels = vec![0; 3 * side as usize * side as usize];
-    decode::read(picture, side, resizer, &mut pixels)?;
-    let side = i64::from(side);
+    let framing = if name == DatasetName::ImageFolder { preparation.into() } else { Framing::from(name.pixels()) };
+    let mut pixels = vec![0; 3 * framing.side as usize * framing.side as usize];
+    decode::read(picture, framing, resizer, &mut pixels)?;
+    let side = i64::from(framing.side);
     let bytes = Tensor::f_from_data_size(&pixels, &[1, side, side, 3], Kind::Uint8)?;
     Ok(bytes.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?)
 }
 
-fn top(model: &Model, experiment: &Experiment, image: &Tensor, classes: &[String]) -> Result<Vec<ClassProbability>> {
+fn top(
+    model: &Model,
+    experiment: &Experiment,
+    image: &Tensor,
+    (classes, shown): (&[String], &[String]),
+) -> Result<Vec<ClassProbability>> {
     let logits = {
         let _autocast = autocast(experiment.train.precision, model)?;
         model.forward(image, Mode::Eval)?
@@ -117,8 +132,9 @@ fn top(model: &Model, experiment: &Experiment, image: &Tensor, classes: &[String
     let (probabilities, numbers) =
         (Vec::<f64>::try_from(probabilities.f_view([-1])?)?, Vec::<i64>::try_from(numbers.f_view([-1])?)?);
     let named = |(probability, number): (f64, i64)| {
-        let name = usize::try_from(number).ok().and_then(|number| classes.get(number)).cloned().unwrap_or_default();
-        ClassProbability { name, probability }
+        let of = |names: &[String]| usize::try_from(number).ok().and_then(|number| names.get(number)).cloned();
+        let name = of(classes).unwrap_or_default();
+        ClassProbability { label: of(shown).filter(|shown| *shown != name), name, probability }
     };
     Ok(probabilities.into_iter().zip(numbers).map(named).collect())
 }

@@ -21,11 +21,11 @@ use warmstart_schema::seed;
 use warmstart_schema::storage::Disk;
 
 pub(crate) use self::batches::autocast;
-use self::batches::none_readable;
 pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
+use self::step::Waiting;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -67,8 +67,7 @@ struct Trainer<'a> {
     setup: Setup<'a>,
     /// Unweighted loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
     sums: Tensor,
-    /// Batches whose gradients wait for the optimizer's step.
-    accumulated: u32,
+    waiting: Waiting,
     guard: Guard,
     last_save: Instant,
     failed_saves: u32,
@@ -84,7 +83,7 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let mut trainer = Trainer {
         setup,
         sums,
-        accumulated: 0,
+        waiting: Waiting::default(),
         guard: Guard::default(),
         last_save: Instant::now(),
         failed_saves: 0,
@@ -128,12 +127,21 @@ impl Trainer<'_> {
         self.setup.experiment.train.accumulate as usize
     }
 
-    /// The learning rate of a step, counted from 0.
-    fn learning_rate(&self, step: u64) -> f64 {
+    fn steps_per_epoch(&self) -> u64 {
+        steps_per_epoch(self.setup.train.len(), self.batch_size(), self.accumulate()) as u64
+    }
+
+    /// Where in the plan of the run the step of the batch with this index is, in steps from 0. A batch of which too little can
+    /// be read makes no step, but an epoch stays an epoch, and its batches stay where they are in it.
+    fn position(&self, index: usize) -> u64 {
+        u64::from(self.setup.state.epoch) * self.steps_per_epoch() + (index / self.accumulate()) as u64
+    }
+
+    /// The learning rate at a position of the plan.
+    fn learning_rate(&self, position: u64) -> f64 {
         let (setup, train) = (&self.setup, &self.setup.experiment.train);
-        let steps = steps_per_epoch(setup.train.len(), self.batch_size(), self.accumulate()) as u64;
-        let base = train.optimizer.learning_rate;
-        policy::learning_rate(&train.schedule, base, step, steps, setup.epochs, setup.state.plateau)
+        let (base, steps) = (train.optimizer.learning_rate, self.steps_per_epoch());
+        policy::learning_rate(&train.schedule, base, position, steps, setup.epochs, setup.state.plateau)
     }
 
     fn is_asked_to_stop(&self) -> bool {
@@ -173,7 +181,7 @@ impl Trainer<'_> {
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
             let skipped = self.setup.state.skipped.in_a_row > 0;
-            return Err(if skipped { self.not_a_number(f64::NAN) } else { none_readable(self.setup.train.len()) });
+            return Err(if skipped { self.not_a_number(f64::NAN) } else { self.setup.train.none_readable() });
         }
         let Some(validation) = self.validate(epoch)? else { return Ok(false) };
         self.tell_unreadable();
@@ -227,7 +235,7 @@ impl Trainer<'_> {
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
         // Before the plateau schedule hears the figure: the rate of the epoch's last step.
-        let learning_rate = self.learning_rate(self.setup.state.step.saturating_sub(1));
+        let learning_rate = self.learning_rate(self.position(self.batches_per_epoch().saturating_sub(1)));
         let setup = &mut self.setup;
         let (monitor, train) = (setup.experiment.monitor(), &setup.experiment.train);
         let figure = match monitor {

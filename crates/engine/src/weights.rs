@@ -3,20 +3,21 @@
 //! process when the disk is full.
 
 mod format;
+mod kind;
 mod stated;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, TensorSpec};
 use warmstart_schema::text;
 
 pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
-pub use stated::{Stated, stated};
+pub use stated::{SaidOf, stated, stated_preparation};
 
 use crate::model::{Model, NamedTensor};
 
@@ -40,29 +41,160 @@ pub fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> Result<()> {
     load_bytes(model, &read(path)?, policy).with_context(|| format!("cannot load {}", path.display()))
 }
 
-/// The bytes of a safetensors file; other formats are refused by name.
+/// The bytes of a safetensors file; other formats are refused by what is in them, else by their ending.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if ["pt", "pth", "ot", "bin", "ckpt", "pkl"].contains(&extension) {
-        bail!(
+    let is_pickle = ["pt", "pth", "ot", "bin", "ckpt", "pkl"].contains(&extension);
+    let pickle = || {
+        anyhow!(
             "{} is not loaded: a `.{extension}` file is a pickle, and opening a pickle runs whatever code is in it. \
              Convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
              \"weights.safetensors\")`, then name that file",
             path.display()
-        );
-    }
+        )
+    };
     let context = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(context)?;
+    let file = match File::open(path) {
+        Err(_) if is_pickle => return Err(pickle()),
+        opened => opened.with_context(context)?,
+    };
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).with_context(context)?;
     ensure!(bytes.len() as u64 <= MAX_FILE_BYTES, "{} is larger than {MAX_FILE_BYTES} bytes", path.display());
-    Ok(bytes)
+    kind::refuse_others(path, &bytes)?;
+    if is_pickle && parse(&bytes).is_err() { Err(pickle()) } else { Ok(bytes) }
+}
+
+/// A backbone's tensors in a file, under the backbone's own names.
+#[derive(Debug)]
+pub struct Fitted<'a> {
+    pub entries: Entries<'a>,
+    /// What is done to make them fit.
+    pub notes: Vec<String>,
+}
+
+/// What training wraps around a model leaves before the names of its tensors, a dot after each, in any order.
+const WRAPPERS: [&str; 8] = ["module", "model", "_orig_mod", "backbone", "encoder", "net", "network", "state_dict"];
+
+/// The tensors of a whole backbone in the bytes of a safetensors file: checked for name, shape and kind, and every number finite.
+/// Prefixes that wrappers leave are taken off.
+pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
+    let architecture = Architecture::new(backbone);
+    let described: Vec<&TensorSpec> = architecture.tensors().collect();
+    let names: Vec<&str> = described.iter().map(|tensor| tensor.name.as_str()).collect();
+    let (entries, mut notes) = unwrapped(parse(bytes)?, &names)?;
+    check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
+    let mut kinds = BTreeSet::new();
+    for tensor in described {
+        let entry = &entries[tensor.name.as_str()];
+        check_shape(&tensor.name, &tensor.shape, entry)?;
+        drop(float32(&tensor.name, entry)?);
+        if let Some(words) = float_words(entry.dtype).filter(|_| entry.dtype != Dtype::F32) {
+            kinds.insert(words);
+        }
+    }
+    if !kinds.is_empty() {
+        let kinds: Vec<&str> = kinds.into_iter().collect();
+        notes.push(format!("the weights are {}; they are used as float32", kinds.join(" and ")));
+    }
+    Ok(Fitted { entries, notes })
+}
+
+/// Takes off what wrappers leave before the names of the tensors that are wanted. What lies outside of it is left aside.
+fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, Vec<String>)> {
+    let is_whole = |prefix: &str| wanted.iter().all(|name| entries.contains_key(&format!("{prefix}{name}")));
+    let Some(&first) = wanted.first() else { return Ok((entries, Vec::new())) };
+    let is_wrapping = |prefix: &str| {
+        prefix.strip_suffix('.').is_some_and(|words| words.split('.').all(|word| WRAPPERS.contains(&word)))
+    };
+    let prefixes: Vec<String> = entries
+        .keys()
+        .filter_map(|name| name.strip_suffix(first))
+        .filter(|prefix| is_wrapping(prefix))
+        .map(str::to_owned)
+        .collect();
+    let whole: Vec<&String> = prefixes.iter().filter(|prefix| is_whole(prefix)).collect();
+    let prefix = match (&prefixes[..], &whole[..]) {
+        _ if is_whole("") => return Ok((entries, Vec::new())),
+        (_, [one]) => (*one).clone(),
+        // Something is missing, and is told under the names that are wanted.
+        ([one], []) => one.clone(),
+        (_, []) => return Ok((entries, Vec::new())),
+        (_, [one, other, ..]) => {
+            bail!("the file holds the backbone twice, below `{one}` and below `{other}`; keep one of them")
+        }
+    };
+    let (mut inside, mut outside) = (Entries::new(), Vec::new());
+    for (name, entry) in entries {
+        match name.strip_prefix(&prefix) {
+            Some(rest) => {
+                inside.insert(rest.to_owned(), entry);
+            }
+            None => outside.push(name),
+        }
+    }
+    let mut notes = vec![format!("the names of the weights begin with `{prefix}`, which is taken off")];
+    if let Some(first) = outside.first() {
+        let (count, first) = (outside.len(), text::line(first, 120));
+        notes.push(format!("tensors outside of `{prefix}` are left aside: {count}, first `{first}`"));
+    }
+    Ok((inside, notes))
+}
+
+fn float_words(dtype: Dtype) -> Option<&'static str> {
+    match dtype {
+        Dtype::F16 => Some("float16"),
+        Dtype::Bf16 => Some("bfloat16"),
+        Dtype::F32 => Some("float32"),
+        Dtype::F64 => Some("float64"),
+        _ => None,
+    }
+}
+
+/// An entry's numbers as float32 on the CPU, all of them finite.
+fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
+    let kind = match entry.dtype {
+        Dtype::F16 => Kind::Half,
+        Dtype::Bf16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        other => bail!("tensor `{name}`: expected numbers with a point (F16, BF16, F32 or F64), found {other:?}"),
+    };
+    if entry.dtype == Dtype::F32 {
+        check_finite(name, entry)?;
+    }
+    let tensor = Tensor::f_from_data_size(entry.data, &entry.shape, kind)?.f_to_kind(Kind::Float)?;
+    if entry.dtype != Dtype::F32 {
+        let finite = i64::try_from(&tensor.f_isfinite()?.f_all()?)?;
+        ensure!(
+            finite == 1,
+            "tensor `{name}`: a number is infinite or not a number as float32; the file is damaged or its training diverged"
+        );
+    }
+    Ok(tensor)
+}
+
+/// Loads a backbone from the bytes of a safetensors file into `model`, whose head stays; on error the model is as it was. Says
+/// what was done to make it fit.
+pub fn load_fitted(model: &Model, bytes: &[u8]) -> Result<Vec<String>> {
+    let Fitted { entries, notes } = fitted(bytes, model.spec().backbone)?;
+    let wanted = model.tensors().iter().filter(|tensor| LoadPolicy::Pretrained.wants(&tensor.name));
+    tch::no_grad(|| {
+        for target in wanted {
+            let fresh = float32(&target.name, &entries[target.name.as_str()])?;
+            target.tensor.shallow_clone().f_copy_(&fresh)?;
+        }
+        Ok(notes)
+    })
 }
 
 /// Loads the bytes of a safetensors file into `model`; on error the model is as it was.
 pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()> {
+    if policy == LoadPolicy::Pretrained {
+        return load_fitted(model, bytes).map(drop);
+    }
     let entries = parse(bytes)?;
-    let wanted: Vec<&NamedTensor> = model.tensors().iter().filter(|t| policy.wants(&t.name)).collect();
+    let wanted: Vec<&NamedTensor> = model.tensors().iter().collect();
     let names: Vec<&str> = wanted.iter().map(|t| t.name.as_str()).collect();
     check_names(model.spec().backbone, &entries, &names, policy)?;
     let mut fresh = Vec::with_capacity(wanted.len());
@@ -80,14 +212,9 @@ pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()>
     })
 }
 
-/// Whether `path` is a safetensors file that holds a whole backbone, and nothing that is not a finite float32.
+/// Whether `path` is a safetensors file that holds a whole backbone, and nothing of it that is not a finite number.
 pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
-    let bytes = read(path)?;
-    let entries = parse(&bytes)?;
-    let architecture = Architecture::new(backbone);
-    let names: Vec<&str> = architecture.tensors().map(|t| t.name.as_str()).collect();
-    check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
-    architecture.tensors().try_for_each(|t| check_entry(&t.name, &t.shape, &entries[t.name.as_str()]))
+    fitted(&read(path)?, backbone).map(drop)
 }
 
 /// The tensors of a checkpoint, which must be exactly the described ones.
@@ -135,11 +262,22 @@ fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &[&str], polic
     bail!("{problem}{missing}{extra}. Name the backbone that the file was made for, or another file")
 }
 
-/// The backbone whose tensors the file has, by name and shape.
+/// The backbone whose tensors the file has, by name and shape, whatever wraps them.
 fn guess(entries: &Entries<'_>) -> Option<Backbone> {
-    Backbone::ALL.into_iter().find(|&backbone| {
-        Architecture::new(backbone).tensors().all(|t| entries.get(&t.name).is_some_and(|e| e.shape == t.shape))
-    })
+    let bare = |name: &str| {
+        let wrapped = name.split_inclusive('.').take_while(|word| WRAPPERS.contains(&word.trim_end_matches('.')));
+        name[wrapped.map(str::len).sum()..].to_owned()
+    };
+    let shapes: BTreeMap<String, &[i64]> = entries.iter().map(|(name, entry)| (bare(name), &*entry.shape)).collect();
+    let holds = |architecture: &Architecture| {
+        architecture.tensors().all(|t| shapes.get(&t.name).is_some_and(|shape| *shape == t.shape))
+    };
+    let found = Backbone::ALL.into_iter().map(|backbone| (backbone, Architecture::new(backbone)));
+    // A larger one may hold all tensors of a smaller one.
+    found
+        .filter(|(_, found)| holds(found))
+        .max_by_key(|(_, found)| found.tensors().count())
+        .map(|(backbone, _)| backbone)
 }
 
 fn check_entry(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
@@ -148,11 +286,20 @@ fn check_entry(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
         "tensor `{name}`: expected F32, found {:?}; convert the file to float32 first",
         entry.dtype
     );
+    check_shape(name, expected, entry)?;
+    check_finite(name, entry)
+}
+
+fn check_shape(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
     ensure!(
         entry.shape == expected,
         "tensor `{name}`: expected shape {expected:?}, found {}",
         format::sides(&entry.shape)
     );
+    Ok(())
+}
+
+fn check_finite(name: &str, entry: &Entry<'_>) -> Result<()> {
     let finite = |number: &[u8]| number.try_into().is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite());
     if let Some(at) = entry.data.chunks_exact(4).position(|number| !finite(number)) {
         bail!("tensor `{name}`: number {at} is infinite or not a number; the file is damaged or its training diverged");

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod resume;
+mod weights_file;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,9 +17,11 @@ use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums}
 use warmstart_schema::event::{Attempt, Event, EventReader, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::launch::{self, Programs};
+use warmstart_schema::look::Part;
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
-use warmstart_schema::process::Identity;
+use warmstart_schema::preparation::Preparation;
+use warmstart_schema::process::{Identity, host};
 use warmstart_schema::pulse;
 use warmstart_schema::queue::Queue;
 use warmstart_schema::run::{RunDir, RunInfo, RunLock};
@@ -182,7 +185,7 @@ pub fn device_id(device: Device) -> String {
 fn plan(run: &RunDir) -> Result<(Experiment, Vec<u8>)> {
     let path = run.experiment_yaml();
     let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let experiment = experiment::load(&path, &[]).map_err(|problems| {
+    let experiment = experiment::load_frozen(&path).map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
     })?;
@@ -200,13 +203,19 @@ fn prepare_and_train(
 ) -> Result<(Ended, u64, f64)> {
     checkpoint::remove_unfinished(&Disk, run).with_context(doing("removing unfinished saves from", run, "ckpt"))?;
     let (experiment, yaml) = plan(run)?;
-    let (saved, skipped) = checkpoint::newest(&Disk, run)?;
+    let (saved, skipped) = resume::saved(run, before)?;
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;
-    let load = || data::parts(&experiment, &Places::from_env(), device);
+    let root = run.path().parent().unwrap_or(Path::new("."));
+    let prepare = || initial::preparation_below(&experiment, root, info.init_file.as_deref(), &Places::from_env());
+    // A run keeps what it began with; one of an earlier version, what that did.
+    let begun = saved.as_ref().map(|content| content.state.preparation.clone());
+    let begun = begun.map(|kept| kept.unwrap_or_else(|| Preparation::earlier(&experiment)));
+    let preparation = begun.clone().unwrap_or_else(prepare);
+    let load = |preparation: &Preparation| data::prepared_parts(&experiment, preparation, &Places::from_env(), device);
     // An exact resume depends on what lies in a folder of pictures; nothing of that is ever fetched.
-    let own = (experiment.dataset.name == DatasetName::ImageFolder).then(load);
+    let own = (experiment.dataset.name == DatasetName::ImageFolder).then(|| load(&preparation));
     let machine = Machine {
         device: device_id(device),
         device_name: place.name.clone(),
@@ -215,6 +224,7 @@ fn prepare_and_train(
         experiment: change::fingerprint(&yaml),
         pictures: own.iter().flatten().map(|parts| parts.fingerprint.clone()).collect(),
     };
+    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
     let saved = saved.map(|content| resume::taken_up(content, before, &machine, &experiment));
     tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
     for text in skipped {
@@ -227,19 +237,36 @@ fn prepare_and_train(
     }
     reporter.phase(Phase::Loading);
 
-    let parts = own.unwrap_or_else(load)?;
-    dataset::tell(reporter, run, &experiment, &parts)?;
-    let (model, optimizer, state) = model(run, &experiment, &parts, device, machine, saved, reporter)?;
+    // Weights that were fetched just now may say more than was known.
+    let now = begun.unwrap_or_else(prepare);
+    let own = own.filter(|_| now == preparation);
+    let preparation = now;
+    let parts = own.unwrap_or_else(|| load(&preparation)).map_err(|error| resume::where_pictures_are(error, before))?;
+    if moved {
+        return Err(resume::not_these(&experiment));
+    }
+    let at = saved.as_ref().map_or((0, 0), |content| (content.state.epoch, content.state.step));
+    let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
+        reporter.tell(&Event::Stopping);
+        return Ok((Ended::Stopped, at.1, saved.map_or(0.0, |content| content.state.train_time)));
+    };
+    let parts = dataset::tell(reporter, run, &experiment, known)?;
+    let begins = Begins { init_file: info.init_file.as_deref(), before };
+    let (model, optimizer, state) =
+        model(run, &experiment, &preparation, &parts, device, machine, saved, &begins, reporter)?;
     let class_weights = dataset::class_weights(&experiment, &parts, device)?;
     let epochs = experiment.train.epochs;
+    if before.starts_over {
+        resume::put_aside(run, reporter)?;
+    }
     let setup = Setup {
         experiment: &experiment,
         run,
         model,
         optimizer,
-        train: Examples::new(parts.train),
-        validation: Examples::new(parts.validation),
-        test: Examples::new(parts.test),
+        train: Examples::new(Part::Train, parts.train),
+        validation: Examples::new(Part::Validation, parts.validation),
+        test: Examples::new(Part::Test, parts.test),
         class_weights,
         state,
         epochs,
@@ -247,7 +274,13 @@ fn prepare_and_train(
         reporter,
         interrupt,
     };
-    train(setup).with_context(|| format!("run {}", info.id))
+    train(setup)
+}
+
+/// Where a run's first weights come from, beside its experiment.
+struct Begins<'a> {
+    init_file: Option<&'a Path>,
+    before: &'a RunState,
 }
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
@@ -266,11 +299,10 @@ fn tell_attempt(
     saved: Option<&Content>,
     epochs: u32,
 ) {
-    let host = nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned());
     reporter.tell(&Event::Attempt(Attempt {
         number: before.attempt.as_ref().map_or(1, |attempt| attempt.number + 1),
         worker: Identity::current(),
-        host,
+        host: host(),
         device: machine.device.clone(),
         device_name: place.name,
         device_reason: place.reason,
@@ -287,17 +319,20 @@ fn tell_attempt(
 }
 
 /// Model and optimizer as the checkpoint has them, or at their beginning.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and it is called once")]
 fn model(
     run: &RunDir,
     experiment: &Experiment,
+    preparation: &Preparation,
     parts: &Parts,
     device: Device,
     machine: Machine,
     saved: Option<Content>,
+    begins: &Begins,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
     let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
-    let spec = initial::model_spec(experiment, parts.labels.names.len(), blocks);
+    let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, device)?;
     let train = &experiment.train.optimizer;
     let optimizer =
@@ -316,8 +351,17 @@ fn model(
         (state, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
-        (fresh(machine), initial::load(&model, experiment, root, &Places::from_env())?)
+        let begun = State { preparation: Some(preparation.clone()), ..fresh(machine) };
+        let origin = initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?;
+        if let Some(from) = &origin.run {
+            dataset::tell_leak(reporter, root, from, parts);
+        }
+        (begun, origin)
     };
+    weights_file::tell(run, experiment, origin.run.as_ref(), state.step > 0, begins.before, reporter);
+    for note in &origin.notes {
+        reporter.note(Level::Info, note);
+    }
     if let Some(doubt) = &origin.doubt {
         reporter.note(Level::Warning, doubt);
     }
@@ -326,11 +370,12 @@ fn model(
         HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
     reporter.tell(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
-        pixels: experiment.pixels(),
+        pixels: preparation.side,
         weights: origin.words,
         started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
         cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+        preparation: Some(preparation.clone()),
     }));
     Ok((model, optimizer, state))
 }
@@ -349,6 +394,7 @@ fn fresh(machine: Machine) -> State {
         train_time: 0.0,
         machine,
         skipped: Skipped::default(),
+        preparation: None,
     }
 }
 

@@ -4,6 +4,9 @@
 
 #[path = "support/formula.rs"]
 mod formula;
+#[expect(dead_code, reason = "only whole pictures are made here")]
+#[path = "support/pictures.rs"]
+mod pictures;
 #[expect(dead_code, reason = "runs are only made and finished here")]
 mod support;
 
@@ -26,10 +29,11 @@ use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::checkpoint::{Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::Failure;
-use warmstart_schema::experiment::{self, Experiment, Labels};
+use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
 use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::places::Places;
 use warmstart_schema::policy::{Plateau, Progress};
+use warmstart_schema::preparation::{Preparation, Stated};
 use warmstart_schema::run::RunDir;
 
 /// A model as the table describes it, its weights made of the formula under the exported names.
@@ -68,6 +72,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
         plateau: Plateau::default(),
         not_exact: Vec::new(),
         skipped: Skipped::default(),
+        preparation: None,
     };
     let content = Content { state, model: weights::write(&tensors).unwrap(), optimizer: Vec::new() };
     let info = json!({
@@ -137,6 +142,88 @@ fn what_is_exported_has_timms_names_and_timms_logits(#[case] index: usize) {
     }
 }
 
+/// What is written of a run's pictures, in the header and in the configuration that timm reads.
+#[test]
+fn an_export_says_what_was_done_to_pictures() {
+    let table: Value = serde_json::from_str(include_str!("reference/exported.json")).unwrap();
+    let (_, mut best) = best(&table["cases"][0], &table["hidden"]);
+    let mut said = |dataset: &str, input: &str, preparation: Option<Stated>| {
+        let yaml = format!(
+            "name: x\ndataset: {dataset}\n{input}model: {{ backbone: resnet18, weights: random, head: {{ hidden: {}, dropout: 0.5 }} }}\n\
+             train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n",
+            table["hidden"]
+        );
+        best.experiment = experiment::parse(&yaml, "x.yaml").unwrap();
+        best.content.state.preparation = preparation.map(|stated| Preparation::new(&best.experiment, &stated));
+        let bytes = export::bytes(&best, "load").unwrap();
+        let mut header = weights::metadata(&bytes);
+        let config = export::config(&best);
+        // Both say the same.
+        for key in ["input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"] {
+            let in_header = serde_json::from_str(&header[key]).unwrap_or_else(|_| Value::from(header[key].as_str()));
+            let numbers = |value: &Value| serde_json::from_value::<Vec<f32>>(value.clone());
+            match (numbers(&in_header), numbers(&config["pretrained_cfg"][key])) {
+                (Ok(one), Ok(other)) => assert_eq!(one, other, "{key}"),
+                _ => assert_eq!(in_header, config["pretrained_cfg"][key], "{key}"),
+            }
+        }
+        let mut take = |key: &str| header.remove(key).unwrap_or_default();
+        ["input_size", "picture_size", "interpolation", "antialias", "crop_pct", "mean", "preparation"].map(&mut take)
+    };
+    let own = "{ name: image_folder, path: pictures }";
+    let stated = || Stated {
+        mean: Some([0.5; 3]),
+        std: Some([0.5; 3]),
+        interpolation: Some(Interpolation::Bicubic),
+        crop_pct: Some(0.875),
+        side: Some(192),
+        by: "its header".to_owned(),
+    };
+    let imagenet = "[0.485, 0.456, 0.406]";
+    let expected = |facts: [&str; 6]| facts.map(str::to_owned);
+    let mut check = |dataset: &str, input: &str, preparation, facts: [&str; 6], note: &str| {
+        let [size, picture, interpolation, antialias, crop, mean, beyond] = said(dataset, input, preparation);
+        assert_eq!([size, picture, interpolation, antialias, crop, mean], expected(facts), "{dataset} {input}");
+        assert!(beyond.contains(note) && beyond.is_empty() == note.is_empty(), "{dataset} {input}: {beyond}");
+    };
+    let usual = || Some(Stated::default());
+    check(own, "", usual(), ["[3, 224, 224]", "224", "bilinear", "true", "1.0", imagenet], "");
+    check(own, "input: { resize: 32 }\n", usual(), ["[3, 32, 32]", "32", "bilinear", "true", "1.0", imagenet], "");
+    check(
+        own,
+        "input: { interpolation: nearest }\n",
+        usual(),
+        ["[3, 224, 224]", "224", "nearest", "false", "1.0", imagenet],
+        "",
+    );
+    check(own, "", Some(stated()), ["[3, 192, 192]", "192", "bicubic", "true", "0.875", "[0.5, 0.5, 0.5]"], "");
+    // A run of an earlier version cut the square out first, whatever its file says of interpolation.
+    check(
+        own,
+        "input: { interpolation: nearest }\n",
+        None,
+        ["[3, 224, 224]", "224", "bilinear", "true", "1.0", imagenet],
+        "cut out before",
+    );
+    let emoji = "{ name: emoji98 }";
+    check(emoji, "", usual(), ["[3, 32, 32]", "32", "nearest", "false", "1.0", imagenet], "");
+    check(emoji, "input: { resize: 96 }\n", usual(), ["[3, 96, 96]", "32", "nearest", "false", "1.0", imagenet], "");
+    check(
+        emoji,
+        "input: { resize: 100 }\n",
+        usual(),
+        ["[3, 100, 100]", "32", "nearest", "false", "1.0", imagenet],
+        "other pixels than Pillow",
+    );
+    check(
+        emoji,
+        "input: { resize: 64, interpolation: bilinear }\n",
+        usual(),
+        ["[3, 64, 64]", "32", "bilinear", "false", "1.0", imagenet],
+        "",
+    );
+}
+
 fn export(run: &RunDir, arguments: &[&Path], folder: &Path) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
     answer(command.arg("export").arg(run.path()).args(arguments).current_dir(folder))
@@ -173,7 +260,7 @@ fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
     let Answer::Exported(done) = export(&run, &[], place.path()) else { panic!("not exported") };
     let Exported { file, labels, load, epoch, .. } = &done;
     assert!(file.to_str().unwrap().ends_with(&format!("my_study-{}.safetensors", info.id)), "{file:?}");
-    assert_eq!((names(place.path()).len(), *epoch), (2, 1), "inside the folder that it was told in");
+    assert_eq!((names(place.path()).len(), *epoch), (3, 1), "inside the folder that it was told in");
     let bytes = fs::read(place.path().join(file)).unwrap();
     assert_eq!(bytes.len() as u64, done.bytes);
     assert!(load.contains("timm.create_model(\"resnet18\", num_classes=0)") && load.contains(file.to_str().unwrap()));
@@ -199,7 +286,7 @@ fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
     command.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_warmstart-worker"), "export"]).arg(run.path());
     let full = answer(command.arg("other.safetensors").current_dir(place.path()));
     assert!(matches!(refused(&full), (Failure::Disk, error, _) if error.contains("cannot be written")), "{full:?}");
-    assert_eq!(names(place.path()).len(), 2, "nothing is left behind: {:?}", names(place.path()));
+    assert_eq!(names(place.path()).len(), 3, "nothing is left behind: {:?}", names(place.path()));
 }
 
 #[test]
@@ -233,5 +320,80 @@ fn timm_loads_an_export_and_says_the_same() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/exported.py");
     let python = std::env::var_os("WARMSTART_PYTHON").unwrap_or_else(|| "python3".into());
     let status = Command::new(python).arg(script).arg(root.path().join(exported.file)).arg(ours).status().unwrap();
+    assert!(status.success());
+}
+
+/// Pictures of many shapes in one colour a class, with noise: large, small, lying, standing, half transparent, turned by EXIF.
+fn shapes(root: &Path) {
+    let sizes = [(200, 200), (233, 90), (61, 150), (17, 23), (40, 40), (97, 41)];
+    for part in ["train", "val", "test"] {
+        for (class, hue) in [("red", 0), ("green", 1), ("blue", 2)] {
+            let folder = root.join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for index in 0..12_u32 {
+                let (width, height) = sizes[index as usize % sizes.len()];
+                let mut picture = pictures::formula(width + index / 6, height);
+                for pixel in picture.pixels_mut() {
+                    pixel[hue] = pixel[hue] / 2 + 128;
+                }
+                let path = folder.join(format!("{index:02}.png"));
+                if index % 4 == 3 {
+                    let mut see_through = image::DynamicImage::from(picture).into_rgba8();
+                    see_through.pixels_mut().for_each(|pixel| pixel[3] = pixel[0].saturating_add(60));
+                    see_through.save(path).unwrap();
+                } else {
+                    picture.save(path).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[rstest]
+#[case::as_it_comes("", "")]
+#[case::small("input.resize=32", "")]
+#[case::nearest("input={resize: 40, interpolation: nearest}", "")]
+#[case::as_the_weights_say(
+    "",
+    r#"{"pretrained_cfg": {"input_size": [3, 96, 96], "interpolation": "bicubic", "crop_pct": 0.875,
+    "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}}"#
+)]
+#[ignore = "needs timm: scripts/soak.d/30-export.sh brings it"]
+fn timm_loads_pictures_as_training_did(#[case] input: &str, #[case] config: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    shapes(&data);
+    let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
+    let mut changes =
+        vec![dataset, "augment={}".to_owned(), "train.batch_size=8".to_owned(), "train.epochs=3".to_owned()];
+    changes.extend((!input.is_empty()).then(|| input.to_owned()));
+    if !config.is_empty() {
+        let weights = root.path().join("base.safetensors");
+        let model =
+            Model::new(&model_spec(&experiment::parse(support::SMALL, "x").unwrap(), 3, 5), 3, Device::Cpu).unwrap();
+        let tensors: Vec<(String, Tensor)> =
+            model.tensors().iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
+        fs::write(&weights, weights::write(&tensors).unwrap()).unwrap();
+        fs::write(root.path().join("base.config.json"), config).unwrap();
+        changes.push(format!("model.weights={}", weights.display()));
+    }
+    let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+    let run = new_run(root.path(), &changes).0;
+    assert!(finish(&run), "{}", log(&run));
+    let Answer::Exported(exported) = export(&run, &[], root.path()) else { panic!("not exported") };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+    command.arg("predict").arg(run.path());
+    for class in ["red", "green", "blue"] {
+        let mut files: Vec<_> =
+            fs::read_dir(data.join("test").join(class)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort_unstable();
+        command.args(files);
+    }
+    let ours = root.path().join("predictions.json");
+    fs::write(&ours, command.output().unwrap().stdout).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/exported.py");
+    let python = std::env::var_os("WARMSTART_PYTHON").unwrap_or_else(|| "python3".into());
+    let file = root.path().join(exported.file);
+    let status = Command::new(python).arg(script).arg("--pictures").args([file, ours]).status().unwrap();
     assert!(status.success());
 }

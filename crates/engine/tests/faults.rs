@@ -28,6 +28,7 @@ use warmstart_schema::checkpoint::{self, Machine, Skipped, State, Sums};
 use warmstart_schema::event::{Event, Failure};
 use warmstart_schema::experiment;
 use warmstart_schema::launch::MONITOR;
+use warmstart_schema::look;
 use warmstart_schema::places::Places;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::run::RunDir;
@@ -375,6 +376,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         machine: Machine::default(),
         not_exact: Vec::new(),
         skipped: Skipped::default(),
+        preparation: None,
     };
     let state = checkpoint::newest(&Disk, run).unwrap().0.map_or(fresh, |saved| {
         weights::load_bytes(&model, &saved.model, LoadPolicy::Exact).unwrap();
@@ -391,9 +393,9 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         run,
         model,
         optimizer,
-        train: Examples::new(Part { source: Rc::new(poisoned), members }),
-        validation: Examples::new(parts.validation),
-        test: Examples::new(parts.test),
+        train: Examples::new(look::Part::Train, Part { source: Rc::new(poisoned), members }),
+        validation: Examples::new(look::Part::Validation, parts.validation),
+        test: Examples::new(look::Part::Test, parts.test),
         class_weights: None,
         state,
         epochs: experiment.train.epochs,

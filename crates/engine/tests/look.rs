@@ -137,7 +137,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
     let text = yaml("{ name: emoji98, limit: 200 }", "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n");
     let experiment = parse(&text, "x").unwrap();
     let parts = data::parts(&experiment, &Places::from_env(), Device::Cpu).unwrap();
-    let train = Examples::new(parts.train);
+    let train = Examples::new(Part::Train, parts.train);
     let images = u32::try_from(train.len()).unwrap();
     let (_, answers) = asked(&text, &shown(Part::Train, 0..images, Some(2)));
     let pictures = all_pictures(answers);

@@ -2,6 +2,8 @@
 //! decoders.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
 
+#[path = "support/memory.rs"]
+mod memory;
 #[path = "support/pictures.rs"]
 mod pictures;
 
@@ -11,13 +13,19 @@ use std::sync::Arc;
 
 use fast_image_resize::Resizer;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
-use pictures::{broken, encoded, folder, formula};
+use pictures::{broken, crc32, encoded, folder, formula};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
+use warmstart_engine::check::check;
+use warmstart_engine::data::folder::decode::Framing;
 use warmstart_engine::data::folder::{Decoding, Folder, Listing, decode};
 use warmstart_engine::data::{Batch, Input, Source};
+use warmstart_schema::experiment::{self, Interpolation, SplitRule};
+use warmstart_schema::finding::{Checked, Severity};
 use warmstart_schema::pictures::PictureFolder;
+use warmstart_schema::places::Places;
+use warmstart_schema::preparation::Order;
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("reference/pictures.json")).unwrap()
@@ -52,6 +60,50 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
             assert!(furthest(&found, &expected) <= 1, "{width}×{height} {format:?}");
         }
     }
+}
+
+#[test]
+fn every_kind_of_file_is_read_as_pillow_does_whatever_it_is_called() {
+    let table: Value = serde_json::from_str(include_str!("reference/formats.json")).unwrap();
+    let cases = table["cases"].as_array().unwrap();
+    assert!(cases.len() >= 16);
+    for case in cases {
+        let hex = case["file"].as_str().unwrap();
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
+        // `decoded` writes it into a file without an ending.
+        let found = decoded(&bytes, 8).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
+        let most = if case["name"] == "photo.jfif" { 2 } else { 0 };
+        assert!(furthest(&found, &expected) <= most, "{}\n{found:?}\n{expected:?}", case["name"]);
+    }
+}
+
+#[test]
+fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
+    if !memory::is_alone("a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..3).map(|number| place.path().join(format!("{number}.png"))).collect();
+    let large = GrayImage::from_fn(12_000, 9_000, |x, _| image::Luma([if x < 6_000 { 30 } else { 220 }]));
+    large.save(&paths[0]).unwrap();
+    drop(large);
+    paths[1..].iter().for_each(|path| {
+        fs::copy(&paths[0], path).unwrap();
+    });
+    // Grey pixels and their RGB are four bytes each; several decoders at once hold no more.
+    let (results, grown) = memory::grown(|| {
+        std::thread::scope(|scope| {
+            let all: Vec<_> = paths.iter().map(|path| scope.spawn(|| read(path, 8))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        })
+    });
+    for result in results {
+        let pixels = result.unwrap();
+        assert_eq!((pixels[0], pixels[21]), (30, 220));
+    }
+    assert!(grown < 108_000_000 * 5, "{} MB", grown >> 20);
 }
 
 /// The same JPEG with an EXIF orientation.
@@ -115,6 +167,8 @@ fn what_is_broken_is_refused_by_its_reason() {
     let pipe = place.path().join("pipe.png");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(read(&pipe, 8).unwrap_err(), "is not a file");
+    let large = decoded(&pictures::claiming(20_000, 15_000), 8).unwrap_err();
+    assert_eq!(large, "has 20000×15000 pixels, 300 million; up to 200 million are read");
     // What only follows a JPEG does not break it.
     let jpeg = encoded(formula(20, 20), ImageFormat::Jpeg);
     assert_eq!(decoded(&[&jpeg[..], b"trailer \xff\xda"].concat(), 8), decoded(&jpeg, 8));
@@ -122,8 +176,8 @@ fn what_is_broken_is_refused_by_its_reason() {
 
 /// The batches of a whole folder in an odd order.
 fn batches(root: &Path, threads: usize) -> (Vec<Batch>, Vec<String>, Vec<u32>) {
-    let classes = PictureFolder::open(root).unwrap().classes;
-    let listing = Arc::new(Listing::new(root, &classes, &mut Sha256::new()).unwrap());
+    let files = PictureFolder::open(root, SplitRule::ByName).unwrap().list().unwrap().train;
+    let listing = Arc::new(Listing::new(root, files, &mut Sha256::new()));
     let count = u32::try_from(listing.labels().len()).unwrap();
     let order: Vec<u32> = (0..count).rev().chain(0..3).collect();
     let source = Folder::new(Arc::clone(&listing), Decoding::new(12, false, Some(threads)).unwrap(), Device::Cpu);
@@ -148,7 +202,7 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
     let (one, unreadable, labels) = batches(place.path(), 1);
     let (many, _, _) = batches(place.path(), 5);
     assert_eq!(unreadable.len(), broken().len(), "{unreadable:?}");
-    assert!(unreadable.iter().any(|text| text.contains("green/text.png: is neither")), "{unreadable:?}");
+    assert!(unreadable.iter().any(|text| text.contains("green/text.png: is no picture")), "{unreadable:?}");
     assert_eq!(one.len(), (63 + broken().len() + 3).div_ceil(7));
     let mut pixels = Vec::new();
     for (one, many) in one.iter().zip(&many) {
@@ -163,4 +217,118 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
     assert_eq!((after.size(), after.kind()), (vec![66, 3, 12, 12], Kind::Float));
     assert_eq!(before, after);
     assert!(after.max().double_value(&[]) <= 1.0 && after.max().double_value(&[]) > 0.5);
+}
+
+/// The formula's picture as timm's transform prepares it: shorter side resized, centre cut out, whatever its shape and how its camera
+/// was held.
+#[test]
+fn pictures_are_framed_as_timms_transform_frames_them() {
+    let table = reference();
+    let folder = tempfile::tempdir().unwrap();
+    for case in table["framed"].as_array().unwrap() {
+        let number = |name: &str| u32::try_from(case[name].as_u64().unwrap()).unwrap();
+        let framing = Framing {
+            side: number("side"),
+            interpolation: Interpolation::named(case["interpolation"].as_str().unwrap()).unwrap(),
+            crop_pct: case["crop_pct"].as_f64().unwrap(),
+            order: Order::ResizeFirst,
+        };
+        let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
+        let path = folder.path().join("picture.png");
+        let mut png = encoded(formula(number("width"), number("height")), ImageFormat::Png);
+        let orientation = u8::try_from(number("orientation")).unwrap();
+        if orientation != 1 {
+            // An `eXIf` chunk after the header.
+            let exif =
+                [b"eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0, 0]]
+                    .concat();
+            let length = u32::try_from(exif.len() - 4).unwrap();
+            let chunk = [&length.to_be_bytes()[..], &exif, &crc32(&exif).to_be_bytes()].concat();
+            png.splice(33..33, chunk);
+        }
+        fs::write(&path, png).unwrap();
+        let mut out = vec![0; expected.len()];
+        decode::read(&path, framing, &mut Resizer::new(), &mut out).unwrap();
+        let (width, height) = (number("width"), number("height"));
+        // Of 255, by which the two round apart on their way.
+        let most = match framing.interpolation {
+            Interpolation::Nearest => 0,
+            Interpolation::Bilinear => 2,
+            Interpolation::Bicubic => 3,
+        };
+        assert!(furthest(&out, &expected) <= most, "{width}×{height} {framing:?}: {}", furthest(&out, &expected));
+    }
+}
+
+/// What `check` says of an experiment on a folder.
+fn checked(root: &Path, dataset: &str) -> Checked {
+    let yaml = format!(
+        "name: x\nseed: 7\ndataset: {{ name: image_folder, path: {}{dataset} }}\nmodel: {{ backbone: resnet18, weights: random }}\n\
+         train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n",
+        root.display()
+    );
+    check(&experiment::parse(&yaml, "x.yaml").unwrap(), &Places::from_env())
+}
+
+fn errors(checked: &Checked) -> Vec<&str> {
+    let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    errors.map(|finding| finding.text.as_str()).collect()
+}
+
+fn small(path: &Path, shade: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    RgbImage::from_pixel(9, 9, Rgb([shade, 7, 7])).save(path).unwrap();
+}
+
+#[test]
+fn check_fails_on_what_a_launch_fails_on() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path();
+    assert!(errors(&checked(&root.join("none"), ""))[0].contains("none cannot be read"));
+    for number in 0..3_u8 {
+        for (class, shade) in [("cat", number), ("dog", number + 100)] {
+            for (part, more) in [("train", 0), ("val", 10), ("test", 20)] {
+                small(&root.join(format!("{part}/{class}/{number}.png")), shade + more);
+            }
+        }
+    }
+    let good = checked(root, "");
+    assert_eq!(good.findings, []);
+    let counts = good.pictures.unwrap();
+    assert_eq!((counts.train, counts.validation, counts.test), (vec![3, 3], vec![3, 3], vec![3, 3]));
+    assert!(counts.own_validation && counts.own_test && counts.unreadable == 0);
+
+    small(&root.join("val/wolf/1.png"), 1);
+    assert!(errors(&checked(root, ""))[0].contains("val holds classes that training pictures lack: wolf"));
+    fs::remove_dir_all(root.join("val/wolf")).unwrap();
+    fs::write(root.join("val/cat/9.jpg"), "no picture").unwrap();
+    let one = checked(root, "");
+    assert!(errors(&one).is_empty() && one.pictures.unwrap().unreadable == 1, "{:?}", one.findings);
+    assert!(errors(&checked(root, ", strict: true"))[0].starts_with("1 picture cannot be read: "));
+    for number in 0..3 {
+        fs::write(root.join(format!("train/dog/{number}.png")), "").unwrap();
+    }
+    let one_class = checked(root, "");
+    assert_eq!(errors(&one_class), ["only class cat has training pictures that can be read"]);
+}
+
+#[test]
+fn check_tells_copies_and_parts_that_stay_empty() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path();
+    for (number, class) in [(0, "cat"), (1, "cat"), (0, "dog"), (2, "dog")] {
+        small(&root.join(format!("train/{class}/{number}.png")), number);
+        small(&root.join(format!("val/{class}/1{number}.png")), number + 10);
+    }
+    small(&root.join("val/dog/deep/other-name.png"), 2);
+    let found = checked(root, ", test: 0.000001");
+    assert!(errors(&found)[0].starts_with("no picture falls into the test part"), "{:?}", found.findings);
+    let texts: Vec<&str> = found.findings.iter().map(|finding| finding.text.as_str()).collect();
+    let copy = "1 validation picture is an exact copy of training pictures, so that its figures may look better than they are: \
+        dog/deep/other-name.png = dog/2.png";
+    assert!(texts.contains(&copy), "{texts:?}");
+    assert!(
+        texts.contains(&"2 pictures lie in two classes: dog/0.png = cat/0.png, dog/10.png = cat/10.png"),
+        "{texts:?}"
+    );
 }

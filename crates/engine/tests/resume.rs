@@ -11,6 +11,8 @@ mod changed;
 mod disks;
 #[path = "resume/golden.rs"]
 mod golden;
+#[path = "resume/gone.rs"]
+mod gone;
 #[path = "resume/kills.rs"]
 mod kills;
 #[path = "resume/matrix.rs"]

@@ -1,5 +1,5 @@
 //! Only a file that fits the model to the last byte changes it.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
 
 #[path = "support/memory.rs"]
 mod memory;
@@ -341,21 +341,21 @@ fn a_damaged_file_leaves_the_model_bit_for_bit() {
 
 #[test]
 fn a_twin_is_known_by_what_is_said_of_it() {
-    use weights::{Stated, stated};
+    use weights::{SaidOf, stated};
     let folder = tempfile::tempdir().unwrap();
     let (twin, own) = (Backbone::TfEfficientnetB0, Backbone::EfficientnetB0);
     let about = |name: &str| BTreeMap::from([("architecture".to_owned(), name.to_owned())]);
     let plain = weights::write(&[]).unwrap();
     let header = weights::write_entries(&about("tf_efficientnet_b0.ns_jft_in1k"), &[]).unwrap();
     let file = folder.path().join("efficientnet_b0.safetensors");
-    assert_eq!(stated(&file, &header), Some(Stated::Surely(twin, "its header")), "before the file's name");
-    assert_eq!(stated(&file, &plain), Some(Stated::Perhaps(own)));
+    assert_eq!(stated(&file, &header), Some(SaidOf::Surely(twin, "its header")), "before the file's name");
+    assert_eq!(stated(&file, &plain), Some(SaidOf::Perhaps(own)));
     assert_eq!(stated(&folder.path().join("mine.safetensors"), &plain), None);
     let cached = folder.path().join("models--timm--tf_efficientnet_b0.ns_jft_in1k/snapshots/abc/model.safetensors");
-    assert_eq!(stated(&cached, &plain), Some(Stated::Perhaps(twin)));
+    assert_eq!(stated(&cached, &plain), Some(SaidOf::Perhaps(twin)));
     let beside = folder.path().join("model.safetensors");
     for (config, expected) in [
-        ("{\"architecture\": \"tf_efficientnet_b0\"}", Some(Stated::Surely(twin, "the config.json beside it"))),
+        ("{\"architecture\": \"tf_efficientnet_b0\"}", Some(SaidOf::Surely(twin, "the config.json beside it"))),
         ("{\"architecture\": \"something_else\"}", None),
         ("{", None),
     ] {
@@ -390,4 +390,238 @@ fn a_twin_is_known_by_what_is_said_of_it() {
     let doubt = load(&folder.path().join("tf_efficientnet_b0.safetensors")).unwrap().doubt.unwrap();
     assert!(doubt.contains("is called after tf_efficientnet_b0"), "{doubt}");
     assert_eq!(load(&folder.path().join("mine.safetensors")).unwrap().doubt, None);
+}
+
+/// The backbone's tensors as a file in another number format.
+fn in_format(model: &Model, kind: Kind, dtype: weights::Dtype, prefix: &str) -> Vec<u8> {
+    let data: Vec<(String, Vec<i64>, Vec<u8>)> = tensors(model)
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("head."))
+        .map(|(name, tensor)| {
+            let bytes = warmstart_engine::model::bytes(&tensor.to_kind(kind)).unwrap();
+            (format!("{prefix}{name}"), tensor.size(), bytes)
+        })
+        .collect();
+    let entries: Vec<weights::Entry<'_>> =
+        data.iter().map(|(_, shape, data)| weights::Entry { dtype, shape: shape.clone(), data }).collect();
+    let named: Vec<(String, &weights::Entry<'_>)> = data.iter().map(|(name, ..)| name.clone()).zip(&entries).collect();
+    weights::write_entries(&BTreeMap::new(), &named).unwrap()
+}
+
+#[track_caller]
+fn same_backbone(found: &Model, expected: impl Fn(&Tensor) -> Tensor, from: &Model) {
+    for (found, from) in found.tensors().iter().zip(from.tensors()).filter(|(one, _)| !one.name.starts_with("head.")) {
+        assert_eq!(found.tensor.detach(), expected(&from.tensor.detach()), "{}", found.name);
+    }
+}
+
+#[test]
+fn what_wrappers_leave_before_names_is_taken_off_and_said() {
+    let from = build(Backbone::Resnet18, 1);
+    for prefix in
+        ["module.", "model.", "_orig_mod.", "backbone.", "module._orig_mod.", "_orig_mod.module.", "model.backbone."]
+    {
+        let to = build(Backbone::Resnet18, 2);
+        let bytes = in_format(&from, Kind::Float, weights::Dtype::F32, prefix);
+        let notes = weights::load_fitted(&to, &bytes).unwrap();
+        same_backbone(&to, Tensor::shallow_clone, &from);
+        assert!(notes.len() == 1 && notes[0].contains(&format!("`{prefix}`")), "{notes:?}");
+    }
+    let plain: Named = tensors(&from).into_iter().filter(|(name, _)| !name.starts_with("head.")).collect();
+    let wrapped = |prefix: &str| {
+        plain.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone())).collect::<Named>()
+    };
+    let to = build(Backbone::Resnet18, 2);
+    // A head beside the wrapped backbone, and whatever else was trained with it, is left aside.
+    let mut with_head = wrapped("backbone.");
+    with_head.push(("projector.weight".to_owned(), Tensor::zeros([2, 2], (Kind::Float, Device::Cpu))));
+    let notes = weights::load_fitted(&to, &weights::write(&with_head).unwrap()).unwrap();
+    assert!(notes.iter().any(|note| note.contains("left aside: 1, first `projector.weight`")), "{notes:?}");
+    // Two of them: which one is meant?
+    let both = weights::write(&wrapped("model.").into_iter().chain(wrapped("module.")).collect::<Named>()).unwrap();
+    refuse(&to, &both, LoadPolicy::Pretrained, &["twice", "`model.`", "`module.`"]);
+    // What is missing is told, and whose file it is.
+    refuse(&to, &weights::write(&wrapped("module.")[1..]).unwrap(), LoadPolicy::Pretrained, &["missing"]);
+    let other = in_format(&build(Backbone::Resnet34, 1), Kind::Float, weights::Dtype::F32, "module.");
+    refuse(&to, &other, LoadPolicy::Pretrained, &["this file holds resnet34, the experiment says resnet18"]);
+    // A checkpoint is what it is.
+    assert!(weights::load_bytes(&to, &weights::write(&wrapped("module.")).unwrap(), LoadPolicy::Exact).is_err());
+}
+
+#[test]
+fn other_kinds_of_floats_become_float32_and_it_is_said() {
+    let from = build(Backbone::Resnet18, 1);
+    for (kind, dtype, words) in [
+        (Kind::Half, weights::Dtype::F16, "float16"),
+        (Kind::BFloat16, weights::Dtype::Bf16, "bfloat16"),
+        (Kind::Double, weights::Dtype::F64, "float64"),
+    ] {
+        let to = build(Backbone::Resnet18, 2);
+        let notes = weights::load_fitted(&to, &in_format(&from, kind, dtype, "module.")).unwrap();
+        same_backbone(&to, |tensor| tensor.to_kind(kind).to_kind(Kind::Float), &from);
+        assert!(notes.len() == 2 && notes[1].contains(words) && notes[1].contains("float32"), "{notes:?}");
+    }
+    // 1 as an integer is no weight, and what float32 cannot hold is no number.
+    let to = build(Backbone::Resnet18, 2);
+    refuse(&to, &in_format(&from, Kind::Int64, weights::Dtype::I64, ""), LoadPolicy::Pretrained, &["found I64"]);
+    let huge = replaced(&from, "layer4.1.bn2.weight", Tensor::full([512], 1e300, (Kind::Double, Device::Cpu)));
+    let huge: Vec<(String, Vec<i64>, Vec<u8>)> = huge
+        .into_iter()
+        .map(|(name, tensor)| {
+            (name, tensor.size(), warmstart_engine::model::bytes(&tensor.to_kind(Kind::Double)).unwrap())
+        })
+        .collect();
+    let entries: Vec<weights::Entry<'_>> = huge
+        .iter()
+        .map(|(_, shape, data)| weights::Entry { dtype: weights::Dtype::F64, shape: shape.clone(), data })
+        .collect();
+    let named: Vec<_> = huge.iter().map(|(name, ..)| name.clone()).zip(&entries).collect();
+    let huge = weights::write_entries(&BTreeMap::new(), &named).unwrap();
+    refuse(&to, &huge, LoadPolicy::Pretrained, &["layer4.1.bn2.weight", "infinite"]);
+}
+
+#[test]
+fn a_look_ahead_says_what_the_launch_would_say() {
+    use warmstart_engine::initial::{Verdict, load, verdict};
+    let folder = tempfile::tempdir().unwrap();
+    let places = |offline| {
+        let at = |name: &str| folder.path().join(name);
+        warmstart_schema::places::Places {
+            weights: vec![at("weights")],
+            datasets: Vec::new(),
+            downloads: at("data"),
+            hub: at("hub"),
+            offline,
+        }
+    };
+    let experiment = |weights: &str| {
+        let yaml = format!(
+            "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18, weights: {weights} }}\n\
+             train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+        );
+        warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap()
+    };
+    let model = build(Backbone::Resnet18, 1);
+    let good = in_format(&model, Kind::Float, weights::Dtype::F32, "");
+    let other = in_format(&build(Backbone::Resnet34, 1), Kind::Float, weights::Dtype::F32, "");
+    let half = in_format(&model, Kind::Half, weights::Dtype::F16, "_orig_mod.");
+    let mut flipped = good.clone();
+    let last = flipped.len() - 1;
+    flipped[last - 1..].copy_from_slice(&[0x80, 0x7f]);
+    // The sign of what is said: of an error, or of a note where it fits.
+    let cases: [(&str, &[u8], Result<&str, &str>); 11] = [
+        ("good.safetensors", &good, Ok("")),
+        ("half.safetensors", &half, Ok("float16")),
+        ("other.safetensors", &other, Err("holds resnet34")),
+        ("cut.safetensors", &good[..good.len() - 100], Err("cut short")),
+        ("cut-in-header.safetensors", &good[..1000], Err("cut short")),
+        ("nothing.safetensors", b"", Err("is empty")),
+        ("infinite.safetensors", &flipped, Err("infinite")),
+        (
+            "pointer.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
+            Err("Git LFS pointer"),
+        ),
+        ("page.safetensors", b"<!DOCTYPE html><html></html>", Err("web page")),
+        ("pickle.safetensors", b"PK\x03\x04\x00\x00archive/data.pkl", Err("pickle")),
+        ("old.safetensors", b"\x80\x02}q\x00.", Err("pickle")),
+    ];
+    for (name, bytes, expected) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let experiment = experiment(&path.display().to_string());
+        let said = verdict(&experiment, &places(true));
+        let launched = load(&model, &experiment, folder.path(), &places(true));
+        match (expected, said, launched) {
+            (Ok(sign), Verdict::Fit { notes }, Ok(origin)) => {
+                assert!(notes == origin.notes && notes.concat().contains(sign), "{name}: {notes:?}");
+            }
+            (Err(sign), Verdict::Fails { error, help }, Err(launched)) => {
+                let blame = warmstart_engine::failure::Blame::of(&launched);
+                assert_eq!((&error, &help), (&blame.error, &blame.help), "{name}");
+                assert!(error.contains(sign) && !help.is_empty(), "{name}: {error} / {help}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let none = experiment(&folder.path().join("none.safetensors").display().to_string());
+    assert!(
+        matches!(verdict(&none, &places(false)), Verdict::Fails { error, .. } if error.contains("none.safetensors"))
+    );
+    // What is fetched, and what cannot be.
+    let published = experiment("imagenet");
+    assert!(
+        matches!(verdict(&published, &places(false)), Verdict::Fetched(text) if text.contains("timm/resnet18.a1_in1k"))
+    );
+    assert!(
+        matches!(verdict(&published, &places(true)), Verdict::Fails { help, .. } if help.contains("HF_HUB_OFFLINE"))
+    );
+    assert_eq!(verdict(&experiment("random"), &places(true)), Verdict::NoFile);
+}
+
+#[test]
+fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
+    use warmstart_schema::preparation::Stated;
+    let folder = tempfile::tempdir().unwrap();
+    let own = Backbone::TfEfficientnetB0;
+    let said = |path: &std::path::Path| weights::stated_preparation(path, own);
+    let write = |name: &str, about: &[(&str, &str)]| {
+        let path = folder.path().join(name);
+        let about = about.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        fs::write(&path, weights::write_entries(&about, &[]).unwrap()).unwrap();
+        path
+    };
+    let config = |name: &str, text: &Value| fs::write(folder.path().join(name), text.to_string()).unwrap();
+    let plain = write("mine.safetensors", &[]);
+    assert_eq!(said(&plain), Stated::default());
+
+    // As timm writes it for `tf_efficientnet_b0.ap_in1k`.
+    let ap = json!({"architecture": "tf_efficientnet_b0", "num_classes": 1000, "pretrained_cfg": {
+        "tag": "ap_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
+        "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}});
+    config("config.json", &ap);
+    let expected = Stated {
+        mean: Some([0.5; 3]),
+        std: Some([0.5; 3]),
+        interpolation: Some(Interpolation::Bicubic),
+        crop_pct: Some(0.875),
+        side: Some(224),
+        by: "the config.json beside it".to_owned(),
+    };
+    assert_eq!(said(&plain), expected);
+    assert_eq!(said(&write("tf_efficientnet_b0.ap_in1k.safetensors", &[])), expected);
+    // It may be another file's.
+    assert_eq!(said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])), Stated::default());
+    assert_eq!(weights::stated_preparation(&plain, Backbone::Resnet18), Stated::default());
+    // The file's own come first: its header, then the configuration of its name.
+    config(
+        "mine.config.json",
+        &json!({"pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "crop_mode": "squash", "crop_pct": 0.5}}),
+    );
+    let by_name = said(&plain);
+    assert_eq!((by_name.mean, by_name.std, by_name.crop_pct), (Some([0.1, 0.2, 0.3]), None, None));
+    let header = write(
+        "mine.safetensors",
+        &[
+            ("mean", "[0.25, 0.5, 0.75]"),
+            ("interpolation", "bilinear"),
+            ("crop_pct", "1.0"),
+            ("input_size", "[3, 96, 96]"),
+        ],
+    );
+    let header = said(&header);
+    assert_eq!((header.mean, header.side, header.by.as_str()), (Some([0.25, 0.5, 0.75]), Some(96), "its header"));
+    assert_eq!(header.interpolation, Some(Interpolation::Bilinear));
+    // What cannot be so is not taken, and older files have it all at the top.
+    let odd = write("odd.safetensors", &[]);
+    config(
+        "odd.config.json",
+        &json!({"mean": [0.5, 0.5, 0.5], "std": [0, 1, 1], "crop_pct": "x", "input_size": [1, 28, 28],
+        "interpolation": "lanczos"}),
+    );
+    let odd = said(&odd);
+    assert_eq!(
+        (odd.mean, odd.std, odd.crop_pct, odd.side, odd.interpolation),
+        (Some([0.5; 3]), None, None, None, None)
+    );
 }

@@ -10,8 +10,10 @@ use crate::experiment::{self, Experiment, Problem, ScheduleName};
 use crate::run::RunDir;
 use crate::storage::{Disk, replace};
 
-/// What may change once a run has begun: neither its data, its model nor what its optimizer remembers.
-pub const FIELDS: [&str; 6] = [
+/// What may change once a run has begun: neither its data, its model nor what its optimizer remembers. Its pictures may have
+/// moved; whether they are the same, the worker sees.
+pub const FIELDS: [&str; 7] = [
+    "dataset.path",
     "train.epochs",
     "train.optimizer.learning_rate",
     "train.early_stopping.patience",
@@ -35,7 +37,7 @@ pub enum Error {
     NothingLeft { epochs: u32, stopped_early: bool },
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
-    #[error("changing the run")]
+    #[error("changing the run: {0}")]
     Io(#[from] io::Error),
 }
 
@@ -79,6 +81,14 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     log.write(&Event::Changed(Changed { step, fields: fields.clone(), from, to: fingerprint(yaml.as_bytes()) }))?;
     log.sync()?;
     Ok(fields)
+}
+
+/// Has the next attempt of a run that no worker has start over from the beginning. What was earned stays until then.
+pub fn start_over(run: &RunDir) -> Result<(), Error> {
+    let _lock = run.lock()?.ok_or(Error::Held)?;
+    let mut log = EventWriter::open(&run.events())?;
+    log.write(&Event::StartOver)?;
+    Ok(log.sync()?)
 }
 
 fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Change> {

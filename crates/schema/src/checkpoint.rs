@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::policy::{Plateau, Progress};
+use crate::preparation::Preparation;
 use crate::run::{Names, RunDir};
 use crate::storage::{Durable, Storage};
 
@@ -52,6 +53,9 @@ pub struct State {
     pub not_exact: Vec<String>,
     #[serde(default)]
     pub skipped: Skipped,
+    /// What is done to pictures; absent in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
 }
 
 /// Steps whose loss or gradients were not finite numbers, and which were left out.
@@ -113,7 +117,8 @@ impl Machine {
         compare("the device's model", &other.device_name, &self.device_name);
         compare("the number of threads", &other.threads.to_string(), &self.threads.to_string());
         compare("libtorch", &other.libtorch, &self.libtorch);
-        if other.pictures != self.pictures {
+        // Where the pictures could not be listed, nothing can be said of them.
+        if other.pictures != self.pictures && !self.pictures.is_empty() {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }
         reasons
@@ -163,6 +168,8 @@ pub enum Error {
     Format { path: PathBuf, found: u32 },
     #[error("none of the {} checkpoints of this run can be read: {}", reasons.len(), reasons.join("; "))]
     None { reasons: Vec<String> },
+    #[error("the run's checkpoints are gone: {told} of step {step}, and {} {found}", path.display())]
+    Gone { told: &'static str, step: u64, path: PathBuf, found: &'static str },
 }
 
 /// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones but the `keep` newest and
@@ -266,7 +273,8 @@ pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
 }
 
 /// The newest checkpoint that is whole, and why newer ones were passed over; none of a run that has not saved yet. Where
-/// none is whole, or the reason is not in the checkpoint, that is an error: to begin anew would lose the run.
+/// none is whole, where `names.json` knows of one that is not there, or where the reason is not in the checkpoint, that is an
+/// error: to begin from zero would lose the run.
 pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, Vec<String>), Error> {
     let unlisted = |source| Error::Io { doing: "listing", path: run.checkpoints(), source };
     let mut reasons = Vec::new();
@@ -280,7 +288,42 @@ pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, 
             Err(error) => return Err(error),
         }
     }
-    if reasons.is_empty() { Ok((None, reasons)) } else { Err(Error::None { reasons }) }
+    if !reasons.is_empty() {
+        return Err(Error::None { reasons });
+    }
+    let unread = |source| Error::Io { doing: "reading names.json beside", path: run.checkpoints(), source };
+    match run.names(storage).map_err(unread)?.last {
+        Some(step) => Err(gone(storage, run, "names.json knows", step)),
+        None => Ok((None, reasons)),
+    }
+}
+
+/// That a checkpoint is gone of which something still tells.
+pub fn gone(storage: &impl Storage, run: &RunDir, told: &'static str, step: u64) -> Error {
+    let path = run.checkpoints();
+    let found = if storage.exists(&path) { "holds none" } else { "is not there" };
+    Error::Gone { told, step, path, found }
+}
+
+/// Puts all checkpoints of a run aside, for one that starts over; nothing is removed. Returns the folder's name, none where
+/// there was no checkpoint. Only for the holder of the run's lock.
+pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<String>> {
+    // First, so that it never names what is not there.
+    match storage.remove_file(&run.path().join("names.json")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if !storage.exists(&run.checkpoints()) {
+        // A link that leads nowhere would be in the way of new ones.
+        let _ = storage.remove_file(&run.checkpoints());
+        return Ok(None);
+    }
+    let free = (1_u32..).map(|number| format!("ckpt.before-{number}"));
+    let name = free.into_iter().find(|name| !storage.exists(&run.path().join(name)));
+    let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
+    storage.rename(&run.checkpoints(), &run.path().join(&name))?;
+    storage.sync_dir(run.path())?;
+    Ok(Some(name))
 }
 
 /// The best checkpoint, as the newest one names it; none of a run that has not saved yet.

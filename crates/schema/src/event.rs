@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
-
 use crate::exit::Exit;
 pub use crate::failure::Failure;
+use crate::preparation::Preparation;
 use crate::process::Identity;
 use crate::run_id::RunId;
 use crate::text;
@@ -80,6 +80,8 @@ pub enum Event {
     Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
+    /// The file that the first weights were read from.
+    Weights(WeightsFacts),
     /// Progress within an epoch, a few times a second at most.
     Batch(Batch),
     /// A step was left out, because its loss or its gradients were not finite numbers.
@@ -116,6 +118,12 @@ pub enum Event {
     },
     /// What the run is to do was changed while it rested.
     Changed(Changed),
+    /// The next attempt is to start over from the beginning.
+    StartOver,
+    /// An attempt that starts over has put the earlier checkpoints aside.
+    PutAside {
+        folder: String,
+    },
     /// A stop was asked for and is being carried out.
     Stopping,
     Stopped {
@@ -256,6 +264,17 @@ pub struct DatasetFacts {
     pub smallest: Option<ClassFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest: Option<ClassFacts>,
+    /// What identifies the pictures of each part, where they come from a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sets: Option<SetFacts>,
+}
+
+/// SHA-256 over classes and bytes of the pictures of each part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetFacts {
+    pub train: String,
+    pub validation: String,
+    pub test: String,
 }
 
 impl DatasetFacts {
@@ -264,15 +283,25 @@ impl DatasetFacts {
     pub fn sanitized(self) -> Self {
         let class = |class: ClassFacts| ClassFacts { name: text::line(&class.name, 80), ..class };
         let (smallest, largest) = (self.smallest.map(class), self.largest.map(class));
-        Self { name: text::line(&self.name, 80), smallest, largest, ..self }
+        let hash = |hash: String| text::line(&hash, 64);
+        let sets = self.sets.map(|SetFacts { train, validation, test }| SetFacts {
+            train: hash(train),
+            validation: hash(validation),
+            test: hash(test),
+        });
+        Self { name: text::line(&self.name, 80), smallest, largest, sets, ..self }
     }
 }
 
 /// A class and its training images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassFacts {
+    /// As it may be shown.
     pub name: String,
     pub images: u32,
+    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -288,6 +317,9 @@ pub struct ModelFacts {
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
+    /// What is done to pictures; earlier versions did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
 }
 
 impl ModelFacts {
@@ -295,6 +327,21 @@ impl ModelFacts {
     #[must_use]
     pub fn sanitized(self) -> Self {
         Self { backbone: text::line(&self.backbone, 80), weights: text::line(&self.weights, 300), ..self }
+    }
+}
+
+/// A file of weights, known again by its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsFacts {
+    pub file: String,
+    pub sha256: String,
+}
+
+impl WeightsFacts {
+    /// As it may be shown: a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(self) -> Self {
+        Self { file: text::line(&self.file, 300), sha256: text::line(&self.sha256, 64) }
     }
 }
 

@@ -2,9 +2,10 @@
 
 mod fields;
 mod parse;
+mod place;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
+pub use self::place::whole;
 use crate::architecture::Backbone;
 use crate::dataset_name::DatasetName;
 use crate::metric::Metric;
@@ -51,7 +53,8 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
     pub name: DatasetName,
-    /// Share of the training images that become validation, stratified by class and fixed by the seed.
+    /// Share of the training images that become validation, stratified by class and fixed by the seed. Of an `image_folder`
+    /// about that share.
     #[serde(default = "default_validation")]
     pub validation: f64,
     #[serde(default)]
@@ -67,9 +70,31 @@ pub struct Dataset {
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// How an `image_folder` without `val/` or `test/` is split (`by_name` when left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRule>,
     /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+}
+
+impl Dataset {
+    /// How a folder of pictures is listed and split.
+    pub fn split_rule(&self) -> SplitRule {
+        self.split.unwrap_or_default()
+    }
+}
+
+/// How the pictures of a folder are parted where it has no parts of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitRule {
+    /// Each by its own name and the seed: it keeps its part when others come or go, and the shares hold approximately.
+    #[default]
+    ByName,
+    /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
+    /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
+    ByOrder,
 }
 
 /// Which of a picture's two labels is learnt.
@@ -82,15 +107,18 @@ pub enum Labels {
 }
 
 /// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
-/// they are decoded, shorter side first (bilinear, antialiased), then cropped to the centre.
+/// they are decoded, shorter side first (antialiased), then cropped to the centre.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get 224.
+    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get what a file of
+    /// weights says of itself, else 224.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
-    #[serde(default)]
-    pub interpolation: Interpolation,
+    /// How pictures are resized. Left out, it is what a file of weights says of itself, else `nearest`, and `bilinear` for an
+    /// `image_folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +127,23 @@ pub enum Interpolation {
     #[default]
     Nearest,
     Bilinear,
+    /// Catmull and Rom's, as Pillow's; antialiased.
+    Bicubic,
+}
+
+impl Interpolation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+        }
+    }
+
+    /// The one of that name in timm's words.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Nearest, Self::Bilinear, Self::Bicubic].into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 /// Random changes of training images, drawn anew each epoch.
@@ -392,10 +437,28 @@ impl Experiment {
         self.dataset.name.classes(self.dataset.labels)
     }
 
+    /// The experiment as the folder of a run keeps it: with the rule of its split, which a later version may choose otherwise.
+    #[must_use]
+    pub fn frozen(mut self) -> Self {
+        if self.dataset.name == DatasetName::ImageFolder {
+            self.dataset.split = Some(self.dataset.split_rule());
+        }
+        self
+    }
+
     /// The experiment as YAML, every default written out.
     pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
         serde_yaml::to_string(self)
     }
+}
+
+/// Reads the experiment of a run. What its file leaves out means what it meant when the run began.
+pub fn load_frozen(path: &Path) -> Result<Experiment, Vec<Problem>> {
+    let mut experiment = load(path, &[])?;
+    if experiment.dataset.name == DatasetName::ImageFolder {
+        experiment.dataset.split.get_or_insert(SplitRule::ByOrder);
+    }
+    Ok(experiment)
 }
 
 fn default_group() -> String {

@@ -26,6 +26,9 @@ pub struct Exported {
     pub file: PathBuf,
     /// The class names in the order of the outputs, a JSON list.
     pub labels: PathBuf,
+    /// What is done to pictures, as timm's `config.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
     pub bytes: u64,
     /// SHA-256 of `file`, in hexadecimal.
     pub sha256: String,

@@ -63,14 +63,21 @@ fn program_folder() -> PathBuf {
 /// where there is none.
 pub fn spawn(programs: &Programs, run: &RunDir) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.worker_log())?;
+    let run = RunDir::new(std::path::absolute(run.path())?);
+    let program = std::path::absolute(&programs.worker)?;
     let mut command = match &programs.monitor {
         Some(monitor) => {
-            let mut command = Command::new(monitor);
-            command.arg(MONITOR).arg(&programs.worker).arg(run.path());
+            let mut command = Command::new(std::path::absolute(monitor)?);
+            command.arg(MONITOR).arg(&program).arg(run.path());
             command
         }
-        None => worker(&programs.worker, run),
+        None => worker(&program, &run),
     };
+    // Whoever starts it may be elsewhere than who launched it, and what lies beside an experiment is found from there.
+    let launched_in = run.info().ok().and_then(|info| info.cwd);
+    if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
+        command.current_dir(folder);
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
     unsafe {

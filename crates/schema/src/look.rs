@@ -103,6 +103,9 @@ pub struct Facts {
     pub validation: PartFacts,
     pub test: PartFacts,
     pub augment: Augment,
+    /// What is odd about it, and what is left out.
+    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What an image of each class weighs in training, where not all weigh the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
@@ -120,8 +123,9 @@ impl Facts {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartFacts {
+    /// Those that cannot be read among them, the last ones.
     pub images: u32,
-    /// How many are of each class.
+    /// How many are of each class; of a folder, of those that can be read.
     pub by_class: Vec<u32>,
 }
 
@@ -151,6 +155,9 @@ pub struct Label {
     pub number: u32,
     #[serde(deserialize_with = "text::read")]
     pub name: String,
+    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
 }
 
 /// A square of RGB bytes, row by row; in JSON as base64.

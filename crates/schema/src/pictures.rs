@@ -1,16 +1,28 @@
 //! Folders of one's own pictures: where their parts lie and which classes they hold, without opening a picture.
 
-use std::collections::BTreeSet;
+mod by_order;
+mod layout;
+mod sets;
+mod unused;
+mod walk;
+
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization;
+
+pub use self::sets::{Content, Kept, Leak, Moves, Sets};
+pub use self::unused::Unused;
+use crate::experiment::SplitRule;
 use crate::text;
 
 /// How picture files end; what is in them is judged by their content.
-const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+pub const ENDINGS: [&str; 15] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm", "pbm", "pnm"];
+/// The same for people.
+pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
 /// From so many times as many pictures in the largest class as in the smallest on, rare classes are easily never predicted.
 pub const UNEVEN: f64 = 20.0;
 /// Names of a list that an error shows.
@@ -19,15 +31,27 @@ const SHOWN: usize = 5;
 /// A folder with `train/<class>/` and maybe `val/<class>/` and `test/<class>/`, or with `<class>/` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureFolder {
-    /// The folder that holds the classes' folders with training pictures.
-    pub train: PathBuf,
-    /// Likewise; where it is missing, validation pictures are split off from training.
-    pub validation: Option<PathBuf>,
-    pub test: Option<PathBuf>,
+    /// The folder that was named.
+    pub root: PathBuf,
+    pub train: PartFolder,
+    /// Where it is missing, validation pictures are split off from training.
+    pub validation: Option<PartFolder>,
+    pub test: Option<PartFolder>,
     /// In the byte order of their folders' names.
     pub classes: Vec<Class>,
     /// Folders among the classes' that hold no picture, as text.
     pub empty: Vec<String>,
+    /// What is not as its reader may think, a sentence each.
+    pub remarks: Vec<String>,
+    rule: SplitRule,
+}
+
+/// A folder that holds folders of classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartFolder {
+    pub path: PathBuf,
+    /// Its folders of each class. Two spellings of one name are one class.
+    folders: Vec<(u32, OsString)>,
 }
 
 /// A class: a folder that holds pictures of it.
@@ -39,11 +63,30 @@ pub struct Class {
 }
 
 impl Class {
-    /// How many pictures of it a part's folder holds, by their names; none where it cannot be read.
-    pub fn pictures(&self, part: &Path) -> usize {
-        let entries = fs::read_dir(part.join(&self.folder)).into_iter().flatten().flatten();
-        entries.filter(|entry| is_picture(&entry.file_name())).count()
+    /// Its name as the folder has it, for machines; of a name that is no text, what it is called on screens.
+    pub fn exact(&self) -> String {
+        self.folder.to_str().map_or_else(|| self.name.clone(), str::to_owned)
     }
+}
+
+/// A picture file, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub class: u32,
+    /// Below the folder of its part.
+    pub path: PathBuf,
+    /// The same as text in one spelling (NFC): what the picture is known by, wherever the folder lies.
+    pub name: String,
+}
+
+/// Every picture of a folder: class by class, within a class by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    pub train: Vec<Listed>,
+    pub validation: Option<Vec<Listed>>,
+    pub test: Option<Vec<Listed>>,
+    /// What else lies below the folder.
+    pub unused: Unused,
 }
 
 /// Why a folder cannot be trained on, and what to do about it.
@@ -62,45 +105,58 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl PictureFolder {
-    /// Looks at folders and names alone, and of each class only for its first picture.
-    pub fn open(root: &Path) -> Result<Self, Unusable> {
-        let inner = root.join("train");
-        let has_parts = inner.is_dir();
-        let train = if has_parts { inner } else { root.to_path_buf() };
-        let (full, empty) = class_folders(&train)?;
-        if full.len() < 2 {
-            let found = if full.is_empty() { "no folder".to_owned() } else { "only one folder".to_owned() };
-            return Err(Unusable {
-                error: format!("expected a folder with pictures for each class in {}, found {found}", shown(&train)),
-                help: "put two classes or more there, as train/<class>/*.jpg or <class>/*.jpg (png, jpg, jpeg, webp)"
-                    .to_owned(),
-            });
+    /// Looks at folders and names alone, and of each class only for its first picture. A run that splits by order reads its
+    /// folder as the version did that began it.
+    pub fn open(root: &Path, rule: SplitRule) -> Result<Self, Unusable> {
+        match rule {
+            SplitRule::ByName => layout::open(root),
+            SplitRule::ByOrder => by_order::open(root),
         }
-        let part = |name: &str| if has_parts { Self::part(&root.join(name), &full) } else { Ok(None) };
-        Ok(Self { validation: part("val")?, test: part("test")?, train, classes: named(full), empty })
     }
 
-    /// A part that may be missing; its classes must be known.
-    fn part(folder: &Path, known: &[OsString]) -> Result<Option<PathBuf>, Unusable> {
-        if !folder.is_dir() {
-            return Ok(None);
-        }
-        let (full, _) = class_folders(folder)?;
-        let strange: Vec<String> = full.iter().filter(|name| !known.contains(name)).map(|name| label(name)).collect();
-        if strange.is_empty() {
-            return Ok(Some(folder.to_path_buf()).filter(|_| !full.is_empty()));
-        }
-        Err(Unusable {
-            error: format!("{} holds classes that training pictures lack: {}", shown(folder), listed(&strange)),
-            help: "add them to train/, or remove them".to_owned(),
+    /// Every picture by name, and what is not used.
+    pub fn list(&self) -> Result<Listing, Unusable> {
+        let list = |part: &PartFolder| match self.rule {
+            SplitRule::ByName => part.list(),
+            SplitRule::ByOrder => by_order::list(part),
+        };
+        Ok(Listing {
+            train: list(&self.train)?,
+            validation: self.validation.as_ref().map(list).transpose()?,
+            test: self.test.as_ref().map(list).transpose()?,
+            unused: match self.rule {
+                SplitRule::ByName => unused::below(self)?,
+                SplitRule::ByOrder => Unused::default(),
+            },
         })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &PartFolder> {
+        [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten()
+    }
+}
+
+impl PartFolder {
+    fn list(&self) -> Result<Vec<Listed>, Unusable> {
+        let mut all = Vec::new();
+        for (class, folder) in &self.folders {
+            let files = walk::files(&self.path, Path::new(folder)).map_err(|error| error.unusable())?;
+            let pictures = files.into_iter().filter(|path| path.file_name().is_some_and(is_picture));
+            all.extend(pictures.map(|path| Listed { class: *class, name: spelled(path.as_os_str()), path }));
+        }
+        all.sort_by(|a, b| (a.class, &a.name, &a.path).cmp(&(b.class, &b.name, &b.path)));
+        Ok(all)
     }
 }
 
 /// Whether a file's name is a picture's. Hidden files are none: some systems leave them beside pictures, with their endings.
 pub fn is_picture(name: &OsStr) -> bool {
-    let ending = Path::new(name).extension().map(OsStr::to_ascii_lowercase);
-    !is_hidden(name) && ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+    !is_hidden(name) && ending(name).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// A file's ending in small letters, without its dot.
+fn ending(name: &OsStr) -> Option<String> {
+    Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
 /// Some of many names.
@@ -114,36 +170,14 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// Folders that hold a picture, and the labels of those that hold none, both in byte order.
-fn class_folders(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), Unusable> {
-    let unreadable = |path: &Path, error: &io::Error| Unusable {
-        error: format!("the folder {} cannot be read: {error}", shown(path)),
-        help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg".to_owned(),
-    };
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
-        let entry = entry.map_err(|error| unreadable(folder, &error))?;
-        // Links are followed, one that leads to itself is no folder.
-        if !is_hidden(&entry.file_name()) && entry.path().is_dir() {
-            names.insert(entry.file_name());
-        }
-    }
-    let (mut full, mut empty) = (Vec::new(), Vec::new());
-    for name in names {
-        let class = folder.join(&name);
-        let mut entries = fs::read_dir(&class).map_err(|error| unreadable(&class, &error))?.flatten();
-        if entries.any(|entry| is_picture(&entry.file_name())) {
-            full.push(name);
-        } else {
-            empty.push(label(&name));
-        }
-    }
-    Ok((full, empty))
+/// A name in the one spelling that all of its spellings share.
+fn spelled(name: &OsStr) -> String {
+    name.to_string_lossy().nfc().collect()
 }
 
 /// Classes by name; where two names look the same once they are made harmless, the later ones get a number.
 fn named(folders: Vec<OsString>) -> Vec<Class> {
-    let mut taken = BTreeSet::new();
+    let mut taken = std::collections::BTreeSet::new();
     let mut class = |folder: OsString| {
         let name = label(&folder);
         let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
@@ -162,72 +196,18 @@ fn shown(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    fn touch(root: &Path, files: &[&str]) {
-        for file in files {
-            let path = root.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-    }
-
-    fn names(folder: &PictureFolder) -> Vec<&str> {
-        folder.classes.iter().map(|class| class.name.as_str()).collect()
-    }
-
-    #[test]
-    fn parts_are_found_and_classes_stand_in_byte_order() {
-        let root = tempfile::tempdir().unwrap();
-        touch(
-            root.path(),
-            &["train/b/1.JPG", "train/a/1.webp", "train/Z/1.png", "train/empty/notes.txt", "val/a/1.png"],
-        );
-        touch(root.path(), &["train/.cache/1.png", "train/hidden/._1.png", "test/loose.png"]);
-        let folder = PictureFolder::open(root.path()).unwrap();
-        assert_eq!(names(&folder), ["Z", "a", "b"]);
-        assert_eq!(folder.empty, ["empty", "hidden"]);
-        assert_eq!((folder.train, folder.validation), (root.path().join("train"), Some(root.path().join("val"))));
-        // Loose pictures have no class: they are no test set.
-        assert_eq!(folder.test, None);
-    }
-
-    #[test]
-    fn classes_may_lie_in_the_folder_itself() {
-        let root = tempfile::tempdir().unwrap();
-        touch(root.path(), &["cat/1.png", "dog/1.jpeg", "val/readme"]);
-        let folder = PictureFolder::open(root.path()).unwrap();
-        assert_eq!((names(&folder), &folder.train), (vec!["cat", "dog"], &root.path().to_path_buf()));
-    }
-
-    #[test]
-    fn hostile_names_become_harmless_and_stay_apart() {
-        let root = tempfile::tempdir().unwrap();
-        touch(root.path(), &["a\u{202e}b/1.png", "a\u{200b}b/1.png", "\u{1b}[31mred/1.png", "\u{feff}/1.png"]);
-        let raw = root.path().join(OsStr::from_bytes(b"\xff\xfe"));
-        fs::create_dir(&raw).unwrap();
-        touch(&raw, &["1.png"]);
-        std::os::unix::fs::symlink(".", root.path().join("loop")).unwrap();
-        std::os::unix::fs::symlink("itself", root.path().join("itself")).unwrap();
-        let folder = PictureFolder::open(root.path()).unwrap();
-        assert_eq!(names(&folder), ["[31mred", "ab", "ab (2)", "?", "\u{fffd}\u{fffd}"]);
-        assert_eq!(folder.empty, ["loop"]);
-    }
-
-    #[test]
-    fn what_cannot_be_trained_on_says_what_was_expected() {
-        let root = tempfile::tempdir().unwrap();
-        let error = PictureFolder::open(&root.path().join("none")).unwrap_err().to_string();
-        assert!(error.contains("none cannot be read") && error.contains("train/<class>"), "{error}");
-        touch(root.path(), &["train/a/1.png"]);
-        let error = PictureFolder::open(root.path()).unwrap_err().to_string();
-        assert!(error.contains("only one folder"), "{error}");
-        touch(root.path(), &["train/b/1.png", "val/c/1.png", "val/a/1.png"]);
-        let error = PictureFolder::open(root.path()).unwrap_err().to_string();
-        assert!(error.contains("val holds classes that training pictures lack: c;"), "{error}");
-    }
+/// How many of something, `12 pictures` or `1 picture`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
+
+/// Names with how many there are of each, `12 .heic, 3 .avif`, the most first.
+fn tally(counts: &BTreeMap<String, usize>) -> String {
+    let mut all: Vec<(&String, &usize)> = counts.iter().collect();
+    all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let texts: Vec<String> = all.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    listed(&texts)
+}
+
+#[cfg(test)]
+mod tests;

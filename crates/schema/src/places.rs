@@ -100,7 +100,7 @@ impl Places {
 
     fn missing_data(&self, dataset: &Dataset) -> Option<Lack> {
         if let (DatasetName::ImageFolder, Some(path)) = (dataset.name, &dataset.path) {
-            let unusable = PictureFolder::open(path).err()?;
+            let unusable = PictureFolder::open(path, dataset.split_rule()).err()?;
             return Some(Lack { text: format!("data: {unusable}"), is_fetched: false });
         }
         let archive = dataset.name.archive()?;

@@ -1,6 +1,7 @@
 //! Decisions without deeds: which learning rate, whether an epoch is the best, whether to go on, which images validate.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::experiment::{EarlyStopping, Monitor, Schedule, ScheduleName};
 use crate::seed::{SplitMix64, derive};
@@ -8,7 +9,8 @@ use crate::seed::{SplitMix64, derive};
 /// The least improvement that ends the wait of the plateau schedule, as a share of the best figure; `PyTorch`'s.
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
-/// The learning rate of step `step` (counted from 0): linear warm-up, then the schedule. Cosine follows Loshchilov &
+/// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch` whether or not all of them were taken: linear
+/// warm-up, then the schedule. Cosine follows Loshchilov &
 /// Hutter 2017 without restarts, down to 0 at the end. `plateau` is where that schedule stands; the others ignore it.
 pub fn learning_rate(
     schedule: &Schedule,
@@ -149,6 +151,18 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     split
 }
 
+/// Where something called `name` stands between 0 and 1: even over many names, the same for a name whatever else there is.
+/// Each purpose has a place of its own.
+pub fn place_of(name: &str, purpose: &str, seed: u64) -> f64 {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update((purpose.len() as u64).to_le_bytes());
+    hash.update(purpose);
+    hash.update(name);
+    let first = hash.finalize()[..8].iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
+    (first >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is no larger than it")]
 fn whole(share: f64) -> usize {
     share as usize
@@ -160,6 +174,18 @@ mod tests {
 
     fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
         Schedule { name, warmup_epochs, step_epochs: Some(2), gamma: Some(0.5), patience: Some(1) }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "the same bits on every machine are what is wanted")]
+    fn a_name_stands_where_its_hash_says_whatever_else_there_is() {
+        // From Python's hashlib: SHA-256 of seed, length of the purpose, purpose and name; its first 53 bits.
+        assert_eq!(place_of("cat/0.jpg", "test", 42), 0.3142559763580347);
+        assert_eq!(place_of("cat/0.jpg", "validation", 42), 0.7050067978971118);
+        assert_eq!(place_of("café/deep/1.png", "test", 0), 0.10004844148014569);
+        let below = (0..10_000).filter(|number| place_of(&format!("cat/{number}.jpg"), "test", 42) < 0.2).count();
+        // Three standard deviations around 2000.
+        assert!((1880..=2120).contains(&below), "{below}");
     }
 
     #[test]

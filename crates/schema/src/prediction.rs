@@ -32,8 +32,7 @@ pub struct Predictions {
 /// One picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
-    /// Its path, as text; or its part and number in the run's dataset.
-    #[serde(deserialize_with = "text::read")]
+    /// Its path, as text, exactly; or its part and number in the run's dataset.
     pub image: String,
     /// The most probable classes, the best first; none of a picture that cannot be read.
     pub classes: Vec<ClassProbability>,
@@ -47,7 +46,17 @@ pub struct Predicted {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassProbability {
-    #[serde(deserialize_with = "text::read")]
+    /// Exactly as its folder or its publisher calls it.
     pub name: String,
     pub probability: f64,
+    /// What it is called on screens, where that is something else.
+    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl ClassProbability {
+    /// What it is called on screens.
+    pub fn shown(&self) -> String {
+        self.label.clone().unwrap_or_else(|| text::line(&self.name, 80))
+    }
 }

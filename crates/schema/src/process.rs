@@ -48,17 +48,22 @@ impl Identity {
     }
 
     /// Sends a request to this very process: it is pinned first, then looked at once more, so that no other process is
-    /// ever signalled. False when it is gone.
+    /// ever signalled. One that is suspended is let go on, or it would never hear of it. False when it is gone.
     pub fn ask(&self, request: Request) -> std::io::Result<bool> {
-        let signal = match request {
+        let request = match request {
             Request::Stop => rustix::process::Signal::TERM,
             Request::StopNow => rustix::process::Signal::QUIT,
         };
         let Some(pid) = self.raw_pid() else { return Ok(false) };
-        match send(pid, signal, || self.is_alive()) {
+        let signal = |signal| match send(pid, signal, || self.is_alive()) {
             Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
-            other => other.map_err(Into::into),
+            other => other.map_err(std::io::Error::from),
+        };
+        let is_asked = signal(request)?;
+        if is_asked && self.is_suspended() {
+            signal(rustix::process::Signal::CONT)?;
         }
+        Ok(is_asked)
     }
 
     fn raw_pid(&self) -> Option<rustix::process::Pid> {
@@ -90,6 +95,11 @@ fn send(
         return Ok(false);
     }
     rustix::process::kill_process(pid, signal).map(|()| true)
+}
+
+/// What this machine is called in its network; empty where it has no name.
+pub fn host() -> String {
+    nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Of the running kernel: another one after every start of the machine. Empty where there is no `/proc`.

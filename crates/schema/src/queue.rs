@@ -25,11 +25,20 @@ pub struct Entry {
     /// The experiment whose runs must have ended before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The experiment's whole path, and that of the one whose runs must have ended before; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_file: Option<PathBuf>,
 }
 
 impl Entry {
-    fn comes_after(&self, other: &Self) -> bool {
-        self.after.as_ref() == Some(&other.stem)
+    /// Whether the other one's end is waited for: files of one stem are told apart where both are known.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        match (&self.after_file, &other.file) {
+            (Some(after), Some(file)) => after == file,
+            _ => self.after.as_ref() == Some(&other.stem),
+        }
     }
 }
 

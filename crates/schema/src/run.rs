@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::annotation::Annotation;
 use crate::experiment::Experiment;
+use crate::pictures::Sets;
 use crate::process::Identity;
 pub use crate::run_id::{BadRunId, RunId};
 use crate::storage::{Disk, Storage, replace};
@@ -23,6 +24,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// Room for the last word, and where it is kept until then.
 const RESERVED: usize = 16 << 10;
 const RESERVE: &str = ".reserve";
+
+const PICTURES: &str = "pictures.json";
 
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -37,12 +40,27 @@ pub struct RunInfo {
     pub id: RunId,
     /// The experiment's name, as a label.
     pub experiment: String,
+    /// That name to the last character, where the label is not that: for machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
     pub group: String,
     /// The experiment's file without folder and `.yaml`: what `init: {from: …}` and the command line name it by.
     pub stem: String,
     /// The file that it was launched from, as given.
     pub source: PathBuf,
     pub created: Timestamp,
+    /// That file's whole path, links followed; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// SHA-256 of that file's text at launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The whole path of the file that `init: {from: …}` meant at launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_file: Option<PathBuf>,
+    /// The folder that it was launched in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
     /// The device asked for: `auto`, `cpu` or `cuda:N`.
     pub device: String,
     /// The worker that has, or last had, the run.
@@ -60,9 +78,17 @@ pub struct Names {
 /// `labels.json`: the classes in the order of the model's outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
+    /// Exactly as their folders or their publisher call them: not for screens.
     pub names: Vec<String>,
     /// Training images of each.
     pub train_images: Vec<u32>,
+}
+
+impl Labels {
+    /// The names as they may be shown, told apart.
+    pub fn shown(&self) -> Vec<String> {
+        text::distinct(self.names.iter().map(String::as_str), 80)
+    }
 }
 
 /// What a new run starts from.
@@ -95,27 +121,39 @@ impl RunDir {
 
     /// Makes the folder of a new run, all of it or nothing.
     pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
+        Self::create_after(root, launch, None)
+    }
+
+    /// Likewise, of an experiment whose `init: {from: …}` means this file.
+    pub fn create_after(root: &Path, launch: &Launch, init_file: Option<&Path>) -> io::Result<(Self, RunInfo)> {
         // Two runs of one second may draw the same name.
         let is_taken =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty);
-        let mut created = Self::create_as(root, launch, RunId::generate());
+        let mut created = Self::create_as(root, launch, init_file, RunId::generate());
         for _ in 0..NAMES {
             match &created {
-                Err(error) if is_taken(error) => created = Self::create_as(root, launch, RunId::generate()),
+                Err(error) if is_taken(error) => created = Self::create_as(root, launch, init_file, RunId::generate()),
                 _ => break,
             }
         }
         created
     }
 
-    fn create_as(root: &Path, launch: &Launch, id: RunId) -> io::Result<(Self, RunInfo)> {
+    fn create_as(root: &Path, launch: &Launch, init_file: Option<&Path>, id: RunId) -> io::Result<(Self, RunInfo)> {
+        let text = fs::read(launch.source).ok();
         let info = RunInfo {
+            exact: text.as_deref().and_then(|text| exact_name(text, &launch.experiment.name)),
             format: FORMAT,
             id,
             experiment: launch.experiment.name.clone(),
             group: launch.experiment.group.clone(),
             stem: stem(launch.source),
             source: launch.source.to_path_buf(),
+            // What has no text on this disk any more is known by its stem alone.
+            file: fs::canonicalize(launch.source).ok(),
+            sha256: text.as_deref().map(crate::change::fingerprint),
+            init_file: init_file.map(Path::to_path_buf),
+            cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),
             device: launch.device.to_owned(),
             worker: None,
@@ -126,7 +164,7 @@ impl RunDir {
         let run = Self::new(root.join(info.id.as_str()));
         let written = Self::new(&aside)
             .write_info(&info)
-            .and_then(|()| resolved(launch.experiment)?.to_yaml().map_err(io::Error::other))
+            .and_then(|()| launch.experiment.clone().placed()?.frozen().to_yaml().map_err(io::Error::other))
             .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
@@ -165,17 +203,28 @@ impl RunDir {
     }
 
     pub fn info(&self) -> io::Result<RunInfo> {
-        let info: RunInfo = read_json(&Disk, &self.path.join("run.json"))?;
-        if info.format > FORMAT {
-            let message = format!(
-                "run.json has format {}; this version knows up to {FORMAT}: use a newer warmstart",
-                info.format
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        /// What every version of the file has.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
         }
+        let path = self.path.join("run.json");
+        let bytes = Disk.read(&path)?;
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+        // A newer format need not have the fields of this one.
+        if let Ok(Head { format }) = serde_json::from_slice(&bytes)
+            && format > FORMAT
+        {
+            let message =
+                format!("run.json has format {format}; this version knows up to {FORMAT}: use a newer warmstart");
+            return Err(invalid(message));
+        }
+        let info: RunInfo =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
+            exact: info.exact.filter(|exact| is_one_line(exact)),
             group: text::line(&info.group, 40),
             stem: text::line(&info.stem, 80),
             device: text::line(&info.device, 40),
@@ -205,6 +254,20 @@ impl RunDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The pictures that the run learns from and is measured on; none where it has none of its own, or is of an earlier version.
+    pub fn pictures(&self) -> io::Result<Option<Sets>> {
+        match read_json(&Disk, &self.path.join(PICTURES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    pub fn write_pictures(&self, sets: &Sets) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(sets)?;
+        bytes.push(b'\n');
+        replace(&Disk, &self.path.join(PICTURES), &bytes)
     }
 
     /// What people have noted of the run; nothing where they have not.
@@ -270,29 +333,157 @@ impl RunDir {
     }
 }
 
-/// The experiment as it means the same from any folder.
-fn resolved(experiment: &Experiment) -> io::Result<Experiment> {
-    let mut experiment = experiment.clone();
-    experiment.dataset.path = experiment.dataset.path.map(std::path::absolute).transpose()?;
-    Ok(experiment)
+/// The name in an experiment's file, where its label is made of it and is not the same.
+fn exact_name(yaml: &[u8], label: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let Named { name } = serde_yaml::from_slice(yaml).ok()?;
+    (name != label && is_one_line(&name) && text::line(&name, 80) == label).then_some(name)
+}
+
+/// Whether a name is short and without control characters, so that a cell of a table can hold it as it is.
+fn is_one_line(name: &str) -> bool {
+    name.len() <= 1000 && !name.chars().any(char::is_control)
+}
+
+/// What lies in a folder of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// All runs, oldest first.
+    pub ids: Vec<RunId>,
+    /// Folders that are none, by name, each with the reason.
+    pub passed_over: Vec<(String, NoRun)>,
+}
+
+/// Why a folder is no run that can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRun {
+    /// It has no `run.json`.
+    NoInfo,
+    /// It is one, but its name can be no run's.
+    Name,
+    /// It is a link to a run that is here already.
+    Twice,
+    /// It is a link that leads nowhere.
+    Dangling,
+}
+
+impl Survey {
+    /// What was passed over, in a sentence; none where nothing was.
+    pub fn sentence(&self, root: &Path) -> Option<String> {
+        let group = |why: NoRun, words: &str| {
+            let names: Vec<String> =
+                self.passed_over.iter().filter(|(_, is)| *is == why).map(|(name, _)| text::line(name, 60)).collect();
+            (!names.is_empty()).then(|| format!("{} {words}", crate::pictures::listed(&names)))
+        };
+        let groups: Vec<String> = [
+            group(NoRun::NoInfo, "(no run.json)"),
+            group(NoRun::Name, "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)"),
+            group(NoRun::Twice, "(a link to a run that is shown already)"),
+            group(NoRun::Dangling, "(a link that leads nowhere)"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let (count, root) = (self.passed_over.len(), text::line(&root.display().to_string(), 200));
+        let are = if count == 1 { "folder is left out" } else { "folders are left out" };
+        (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
+    }
 }
 
 /// The ids of all runs below `root`, oldest first; a folder that is not there holds none.
 pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
+    survey(root, |_| false).map(|survey| survey.ids)
+}
+
+/// All runs below `root`, and what beside them is no run. A folder with a `run.json` is one, and so is one that may not be looked
+/// into. Links are followed. Of a run that is `known` only the name is looked at.
+pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey> {
     let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Survey::default()),
         other => other?,
     };
-    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-    let mut ids: Vec<RunId> =
-        entries.flatten().filter(is_folder).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    ids.sort_unstable();
-    Ok(ids)
+    let (mut survey, mut links) = (Survey::default(), Vec::new());
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || !(kind.is_dir() || kind.is_symlink()) {
+            continue;
+        }
+        let id: Option<RunId> = name.to_str().and_then(|name| name.parse().ok());
+        if kind.is_symlink() {
+            links.push((entry.path(), id));
+            continue;
+        }
+        match id {
+            Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
+            id => survey.passed_over.extend(no_run(&entry.path(), id.is_some())),
+        }
+    }
+    survey.follow(root, links);
+    survey.ids.sort_unstable();
+    survey.passed_over.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(survey)
+}
+
+impl Survey {
+    /// Takes in the runs that links lead to, each once.
+    fn follow(&mut self, root: &Path, mut links: Vec<(PathBuf, Option<RunId>)>) {
+        links.sort_unstable();
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        let mut seen: Vec<PathBuf> = Vec::new();
+        for (link, id) in links {
+            let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Ok(target) = fs::canonicalize(&link) else {
+                self.passed_over.push((name, NoRun::Dangling));
+                continue;
+            };
+            if !target.is_dir() {
+                continue;
+            }
+            let is_here = target.parent() == Some(root.as_path())
+                && target
+                    .file_name()
+                    .and_then(|name| name.to_str()?.parse().ok())
+                    .is_some_and(|id| self.ids.contains(&id));
+            match id {
+                Some(_) if is_here || seen.contains(&target) => self.passed_over.push((name, NoRun::Twice)),
+                Some(id) if has_info(&target) => {
+                    seen.push(target);
+                    self.ids.push(id);
+                }
+                id => self.passed_over.extend(no_run(&link, id.is_some())),
+            }
+        }
+    }
+}
+
+/// Why a folder is no run; none where it belongs to something else that is understood, or is empty.
+fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
+    let name = folder.file_name()?.to_string_lossy().into_owned();
+    Some((name, if !is_name && has_info(folder) { NoRun::Name } else { NoRun::NoInfo }))
+}
+
+/// Whether a folder has a `run.json`, or may have one: not even its names may be looked at.
+fn has_info(folder: &Path) -> bool {
+    match fs::symlink_metadata(folder.join("run.json")) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
 }
 
 /// What an experiment is called by its file.
 pub fn stem(source: &Path) -> String {
     text::line(&source.file_stem().unwrap_or_default().to_string_lossy(), 80)
+}
+
+/// What an experiment is called by its path or name, as `init: {from: …}` says it.
+pub fn source_stem(from: &str) -> String {
+    let name = from.rsplit('/').next().unwrap_or(from);
+    let name = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")).unwrap_or(name);
+    text::line(name, 80)
 }
 
 fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io::Result<()> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::timeline::{Moment, Progress, Row, Sample};
 use crate::event::{
     Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level, ModelFacts, Phase, Record,
-    StartedFrom, System, Test,
+    StartedFrom, System, Test, WeightsFacts,
 };
 use crate::exit::Exit;
 pub use crate::failure::Outcome;
@@ -34,6 +34,9 @@ pub struct RunState {
     /// Most runs share theirs with others; whoever keeps states keeps it once, apart from them.
     #[serde(skip)]
     pub model: Option<Arc<ModelFacts>>,
+    /// The file that the first weights were read from.
+    #[serde(default)]
+    pub weights: Option<WeightsFacts>,
     /// The run that this one's weights come from.
     pub started_from: Option<StartedFrom>,
     /// Every finished epoch, in order. What a resume repeats stands here once.
@@ -59,6 +62,15 @@ pub struct RunState {
     /// Whether something was changed that no attempt has taken up yet.
     pub awaits_change: bool,
     pub outcome: Option<Outcome>,
+    /// How the newest attempt ended, where it came to nothing new: what was earned before it stays, its end included.
+    #[serde(default)]
+    pub setback: Option<Outcome>,
+    /// While the newest attempt has nothing new: the step that it begins at, and the end that was earned before.
+    #[serde(default)]
+    pub begins: Option<Begins>,
+    /// It was asked to start over, and no attempt has put its checkpoints aside yet.
+    #[serde(default)]
+    pub starts_over: bool,
     /// A stop was asked for.
     pub stopping: bool,
     /// First steps (each after the one that its checkpoint holds) of resumed attempts, for marks on charts.
@@ -68,6 +80,17 @@ pub struct RunState {
     pub last_event: Option<f64>,
     /// Lines of the log that were no events.
     pub damaged_lines: usize,
+}
+
+/// An attempt that has nothing new yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begins {
+    /// Step of the checkpoint that it continues from; 0 where it starts from the beginning.
+    pub step: u64,
+    /// Whether it has trained: what an earlier attempt told of later steps is void.
+    pub trains: bool,
+    /// How the run had ended before.
+    pub earned: Option<Outcome>,
 }
 
 /// The hashes of all frozen tensors, before and after training.
@@ -115,6 +138,8 @@ pub enum Liveness {
     Rebooted,
     /// No worker has it here; it was another machine's.
     Elsewhere,
+    /// Its folder may not be looked into: whether a worker has it cannot be told.
+    Unknown,
 }
 
 impl Liveness {
@@ -123,9 +148,9 @@ impl Liveness {
         matches!(self, Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended)
     }
 
-    /// Whether no worker has the run, or is about to, or shall have it.
+    /// Whether no worker is known to have the run, or to be about to, or shall have it.
     pub fn is_free(self) -> bool {
-        matches!(self, Self::Free | Self::Rebooted | Self::Elsewhere)
+        matches!(self, Self::Free | Self::Rebooted | Self::Elsewhere | Self::Unknown)
     }
 }
 
@@ -147,6 +172,8 @@ pub enum Status {
     Failed,
     /// Nobody knows how its worker ended: the machine went down, or it was another machine's.
     Lost,
+    /// Its folder cannot be read, so that nothing is known of it.
+    Unreadable,
 }
 
 impl Status {
@@ -178,6 +205,7 @@ impl Status {
             Self::Finished => "done",
             Self::Failed => "failed",
             Self::Lost => "lost",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -191,6 +219,9 @@ impl RunState {
         match event {
             Event::Attempt(attempt) => self.begin(attempt.sanitized()),
             Event::Phase { phase } => {
+                if phase == Phase::Training {
+                    self.takes_over();
+                }
                 self.phase = phase;
                 self.batch = None;
                 self.fetch = None;
@@ -202,14 +233,19 @@ impl RunState {
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
                 self.model = Some(Arc::new(facts));
             }
+            Event::Weights(facts) => self.weights = Some(facts.sanitized()),
             Event::Batch(batch) => self.progress(t, batch),
             Event::Skipped { step, .. } => self.skip(step),
             Event::Epoch(epoch) => {
+                self.brings_new(epoch.step);
                 self.epochs.retain(|other| other.epoch < epoch.epoch);
                 self.passes(epoch.step, t, true);
                 self.epochs.push(epoch);
             }
-            Event::Checkpoint(checkpoint) => self.checkpoint = Some((t, checkpoint)),
+            Event::Checkpoint(checkpoint) => {
+                self.brings_new(checkpoint.step);
+                self.checkpoint = Some((t, checkpoint));
+            }
             Event::CheckpointFailed { error } => {
                 self.note(t, Level::Error, &format!("checkpoint not saved: {error}; training goes on"));
             }
@@ -221,6 +257,18 @@ impl RunState {
             Event::Test(test) => self.test = Some(test),
             Event::Note { level, text } => self.note(t, level, &text),
             Event::Changed(changed) => self.change(t, changed),
+            Event::StartOver => {
+                self.note(
+                    t,
+                    Level::Info,
+                    "is to start over from the beginning; earlier results stay until there are new ones",
+                );
+                (self.starts_over, self.awaits_change) = (true, true);
+            }
+            Event::PutAside { folder } => {
+                self.note(t, Level::Info, &format!("starts over; the earlier checkpoints are in {folder}"));
+                (self.starts_over, self.checkpoint) = (false, None);
+            }
             Event::Stopping => self.stopping = true,
             Event::Stopped { .. } => self.end(Outcome::Stopped),
             Event::Finished { stopped_early, .. } => self.end(Outcome::Finished { stopped_early }),
@@ -268,6 +316,7 @@ impl RunState {
             (Liveness::Held | Liveness::Pulseless, None) => Status::Active(self.phase),
             (_, Some(Outcome::Stopped)) => Status::Stopped,
             (_, Some(Outcome::Failed { .. })) => Status::Failed,
+            (Liveness::Unknown, None) => Status::Unreadable,
             (_, None) => Status::Lost,
         }
     }
@@ -322,26 +371,45 @@ impl RunState {
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        let step = attempt.resumed_from.unwrap_or(0);
-        // What an earlier attempt did after its last checkpoint happens again.
-        self.epochs.retain(|epoch| epoch.step <= step);
+        // One that ended without a word and without anything new leaves what was earned before it.
+        let earned = self.outcome.take().or_else(|| self.begins.take().and_then(|begins| begins.earned));
+        self.begins = Some(Begins { step: attempt.resumed_from.unwrap_or(0), trains: false, earned });
+        self.batch = None;
+        self.fetch = None;
+        self.setback = None;
+        self.awaits_change = false;
+        self.stopping = false;
+        self.phase = Phase::Loading;
+        self.attempt = Some(attempt);
+    }
+
+    /// The newest attempt trains: what an earlier one did after its last checkpoint happens again.
+    fn takes_over(&mut self) {
+        let Some(begins) = self.begins.as_mut().filter(|begins| !begins.trains) else { return };
+        begins.trains = true;
+        let step = begins.step;
+        // Where all starts over, what was measured stays until an epoch takes its place.
+        if step > 0 {
+            self.epochs.retain(|epoch| epoch.step <= step);
+        }
         self.batches.retain(|progress| progress.batch.step <= step);
         self.moments.retain(|moment| moment.step <= step);
         self.samples.retain(|sample| sample.step <= step);
         self.skipped.retain(|skipped| *skipped <= step);
         self.resumes.retain(|mark| *mark <= step);
-        if attempt.number > 1 {
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.number > 1) {
             self.resumes.push(step);
         }
-        self.batch = None;
-        self.fetch = None;
-        self.outcome = None;
-        self.awaits_change = false;
-        self.stopping = false;
-        self.test = None;
-        self.frozen = None;
-        self.phase = Phase::Loading;
-        self.attempt = Some(attempt);
+    }
+
+    /// An epoch or a checkpoint of this step is there: with a later one than it began with, the newest attempt's results count.
+    fn brings_new(&mut self, step: u64) {
+        if self.begins.as_ref().is_some_and(|begins| step > begins.step) {
+            self.takes_over();
+            self.begins = None;
+            self.test = None;
+            self.frozen = None;
+        }
     }
 
     fn change(&mut self, t: f64, changed: Changed) {
@@ -360,6 +428,7 @@ impl RunState {
 
     fn progress(&mut self, t: f64, batch: Batch) {
         if self.phase == Phase::Training {
+            self.takes_over();
             self.passes(batch.step, t, false);
             self.trains(batch.clone());
         }
@@ -367,6 +436,7 @@ impl RunState {
     }
 
     fn skip(&mut self, step: u64) {
+        self.takes_over();
         if self.skipped.len() == MAX_SKIPPED {
             self.skipped.remove(0);
         }
@@ -397,7 +467,21 @@ impl RunState {
     }
 
     fn end(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
+        let begins = self.begins.take();
+        // A worker that did not come up has not even begun an attempt.
+        let earned = begins.and_then(|begins| begins.earned).or_else(|| self.outcome.take());
+        let stays = |earned: &Outcome| {
+            matches!(earned, Outcome::Finished { .. }) && !matches!(outcome, Outcome::Finished { .. })
+        };
+        if let Some(earned) = earned.filter(stays) {
+            self.outcome = Some(earned);
+            self.setback = Some(outcome);
+            // What it was to do is still to be done.
+            self.awaits_change = true;
+        } else {
+            self.outcome = Some(outcome);
+            self.setback = None;
+        }
         self.stopping = false;
         self.batch = None;
         self.fetch = None;

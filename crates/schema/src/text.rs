@@ -1,5 +1,7 @@
 //! Text from outside (experiment names, log lines, class names, paths) is made harmless here, once, where it enters.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -161,6 +163,21 @@ fn goes_on(path: &str, between: &str, word: &str) -> bool {
     path.starts_with(['/', '~', '.', '…']) && !is_file && is_plain && word.starts_with(char::is_alphabetic)
 }
 
+/// Names as they may be shown, each other than the ones before: where two look the same once they are made harmless, the later ones
+/// get a number.
+pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let mut shown = |name: &str| {
+        let name = match line(name, max_chars) {
+            empty if empty.is_empty() => "?".to_owned(),
+            name => name,
+        };
+        let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
+        std::iter::once(name.clone()).chain(numbered).find(|name| taken.insert(name.clone())).unwrap_or_default()
+    };
+    names.into_iter().map(&mut shown).collect()
+}
+
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = words.into_iter().map(|word| (edit_distance(word, found), word)).filter(|(distance, _)| *distance <= 2);
@@ -307,6 +324,12 @@ mod tests {
         assert_eq!(edit_distance("epochs", "epoch"), 1);
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(edit_distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_told_apart() {
+        let names = ["two  spaces", "two spaces", "\u{1f1e9}\u{1f1ea}", "DE", "\u{feff}", "\u{200b}"];
+        assert_eq!(distinct(names, 80), ["two spaces", "two spaces (2)", "DE", "DE (2)", "?", "? (2)"]);
     }
 
     #[test]

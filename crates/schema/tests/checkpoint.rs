@@ -40,6 +40,7 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             machine: Machine { threads: 2, ..Machine::default() },
             not_exact: Vec::new(),
             skipped: Skipped::default(),
+            preparation: None,
         },
         model: bytes(3),
         optimizer: bytes(5),

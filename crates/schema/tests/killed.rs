@@ -43,6 +43,7 @@ fn content(step: u64) -> Content {
             machine: Machine::default(),
             not_exact: Vec::new(),
             skipped: Skipped::default(),
+            preparation: None,
         },
         model: bytes(3),
         optimizer: bytes(5),

@@ -97,7 +97,14 @@ fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behi
         (memory, fs::read_dir("/proc/self/fd").unwrap().count())
     };
     let cycle = || {
-        let entry = Entry { run: "a".parse().unwrap(), stem: "a".to_owned(), slot: "cpu".to_owned(), after: None };
+        let entry = Entry {
+            run: "a".parse().unwrap(),
+            stem: "a".to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
         assert_eq!(queue.push(entry).unwrap(), Push::Queued);
         let advance = queue.advance(&programs, None).unwrap();
         assert!(advance.failed.is_empty() && advance.started.len() == 1);

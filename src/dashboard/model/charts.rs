@@ -266,10 +266,7 @@ impl ChartView {
         let mut others: Vec<Drawn> = match self.others {
             Others::None => Vec::new(),
             Others::Stage => self.stage(runs, run).into_iter().collect(),
-            Others::Experiment => {
-                let all = run.stem().into_iter().flat_map(|stem| runs.all_of(stem));
-                all.filter(|other| other.id != run.id).map(Drawn::whole).collect()
-            }
+            Others::Experiment => runs.all_like(run).filter(|other| other.id != run.id).map(Drawn::whole).collect(),
             Others::Marked => self.marked.iter().filter_map(|id| runs.get(id)).map(Drawn::whole).collect(),
         };
         // What continues one of the others, or what they continue, lies behind it.

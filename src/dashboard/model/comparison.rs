@@ -196,7 +196,7 @@ impl Model {
     pub fn refresh_comparison(&mut self) {
         let Screen::Compare(view) = &self.open else { return };
         let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let stems = files.iter().map(|file| file.stem.clone()).collect();
+        let stems = files.iter().map(|file| file.path.display().to_string()).collect();
         let made_from = Some((self.runs.revision(), stems, view.options()));
         if view.shown.made_from == made_from {
             return;

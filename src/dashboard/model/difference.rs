@@ -1,5 +1,7 @@
 //! Two experiments side by side, every default filled in.
 
+use std::borrow::Cow;
+
 use super::Model;
 use super::palette::Target;
 use crate::compare::{config_differing, config_fields, config_value};
@@ -71,7 +73,12 @@ impl Model {
             };
             let experiment =
                 experiment.ok_or_else(|| format!("the experiment of {} cannot be read", self.name_of(target)));
-            experiment.map(config_fields)
+            // A file may leave out the rule of its split; a run of it does not.
+            let experiment = experiment.map(|experiment| match target {
+                Target::Experiment(_) => Cow::Owned(experiment.clone().frozen()),
+                _ => Cow::Borrowed(experiment),
+            });
+            experiment.map(|experiment| config_fields(&experiment))
         };
         let sides = [fields(one)?, fields(other)?];
         Ok(Difference::new([one, other].map(|target| self.name_of(target)), [&sides[0], &sides[1]]))

@@ -98,6 +98,7 @@ impl Model {
         };
         self.groups = files.iter().map(group).collect();
         self.catalogue_revision += 1;
+        self.runs.know(&catalogue.files);
         self.catalogue = Some(catalogue);
     }
 

@@ -13,7 +13,7 @@ use super::entry::{Entry, Kind, Place, WITHOUT_FILE};
 use super::{Filter, Model, Screen, Selection};
 use crate::dashboard::columns::ColumnId;
 use crate::query::{Query, Subject};
-use crate::store::Run;
+use crate::store::{ExperimentFile, Home, Run};
 
 use self::columns::Worth;
 pub use self::columns::tags;
@@ -263,8 +263,8 @@ impl Model {
     /// All runs together.
     fn flat(&self, list: &Listing) -> Vec<Key> {
         let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let by_stem: HashMap<&str, usize> =
-            files.iter().enumerate().map(|(index, file)| (file.stem.as_str(), index)).collect();
+        let by_home: HashMap<Home, usize> =
+            files.iter().enumerate().map(|(index, file)| (file.home(), index)).collect();
         let group = Group::Text(if list.sort.is_none() && !list.reversed { ALL_RUNS } else { SORTED_RUNS });
         let fits = |run: &&Run| list.may_show(run) && list.filter.matches(&Subject::of_run(run));
         let mut runs: Vec<&Run> = self.runs.iter().rev().filter(fits).collect();
@@ -275,7 +275,7 @@ impl Model {
         let key = |run: &Run| Key {
             group,
             kind: Kind::Run,
-            file: run.stem().and_then(|stem| by_stem.get(stem).copied()),
+            file: self.runs.home(run).and_then(|home| by_home.get(home).copied()),
             run: Some(run.id.clone()),
         };
         runs.into_iter().map(key).collect()
@@ -316,8 +316,8 @@ impl Model {
             }
             begin += length.max(1);
         }
-        let stems: HashSet<&str> = files.iter().map(|file| file.stem.as_str()).collect();
-        let gone = self.runs.latest().filter(|run| run.stem().is_none_or(|stem| !stems.contains(stem)));
+        let homes: HashSet<Home> = files.iter().map(ExperimentFile::home).collect();
+        let gone = self.runs.latest().filter(|run| self.runs.home(run).is_none_or(|home| !homes.contains(home)));
         let fits = |run: &&Run| {
             let subject = Subject { file: None, run: Some(run), group: WITHOUT_FILE };
             list.may_show(run) && list.filter.matches(&subject)
@@ -336,7 +336,8 @@ impl Model {
         let file = self.catalogue.as_ref()?.files.get(index)?;
         let group = self.groups.get(index).map_or("", String::as_str);
         let subject = |run| Subject { file: Some(file), run, group };
-        let mut visible = self.runs.all_of(&file.stem).rev().filter(|run| list.may_show(run)).peekable();
+        let home = file.home();
+        let mut visible = self.runs.all_of(&home).rev().filter(|run| list.may_show(run)).peekable();
         let newest = visible.peek().copied();
         let fits = list.filter.matches(&subject(newest));
         let is_expanded = list.expanded.contains(&file.path);

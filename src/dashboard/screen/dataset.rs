@@ -35,6 +35,7 @@ pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
         }
         Opened::Yes(facts) => {
             draw_title(buf, title, view, facts);
+            let body = draw_notes(buf, body, view, facts);
             match view.pane {
                 DatasetPane::Classes => classes::draw(buf, body, view, facts),
                 _ if view.images() == 0 => {
@@ -46,6 +47,23 @@ pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
             }
         }
     }
+}
+
+/// What is odd about the pictures and what is left out: all of it above the classes, elsewhere the first of it. Returns the rest.
+fn draw_notes(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) -> Rect {
+    let notes = &facts.notes;
+    let lines: Vec<String> = match (view.pane, &notes[..]) {
+        (_, []) => return area,
+        (DatasetPane::Classes, _) => notes.iter().flat_map(|note| paint::wrap(note, usize::from(area.width))).collect(),
+        (_, [one]) => vec![one.clone()],
+        (_, [first, rest @ ..]) => vec![format!("{} more above the classes · {first}", rest.len())],
+    };
+    // Half of the screen stays what it is for.
+    let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height / 2);
+    for (line, y) in lines.iter().zip(0..rows) {
+        paint::left(buf, paint::row(area, y), line, THEME.warning);
+    }
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
 fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {

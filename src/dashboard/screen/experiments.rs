@@ -315,7 +315,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             }
             status.as_str().to_owned()
         }
-        None if entry.file.is_some_and(|file| model.runs.latest_of(&file.stem).is_some()) => {
+        None if entry.file.is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) => {
             return ("put away".to_owned(), THEME.muted);
         }
         None => {

@@ -224,8 +224,14 @@ fn what_workers_and_drivers_say() {
             processes: HashMap::new(),
         };
         update(&mut model, Message::Machine(Box::new(machine)));
-        let entry =
-            |name: &String| Entry { run: id(DONE), stem: name.clone(), slot: name.clone(), after: Some(name.clone()) };
+        let entry = |name: &String| Entry {
+            run: id(DONE),
+            stem: name.clone(),
+            slot: name.clone(),
+            after: Some(name.clone()),
+            file: None,
+            after_file: None,
+        };
         let content = Content {
             waiting: names.iter().map(entry).collect(),
             paused: Some(names[1].clone()),
@@ -253,7 +259,7 @@ fn what_workers_and_drivers_say() {
         let Some(Effect::Predict { ticket, .. }) = press(&mut model, "<enter>").pop() else {
             panic!("{:?}", model.popup)
         };
-        let class = |name: &String| ClassProbability { name: name.clone(), probability: 0.2 };
+        let class = |name: &String| ClassProbability { name: name.clone(), probability: 0.2, label: None };
         let error = (number % 4 == 3).then(|| names[1].clone());
         let image =
             Predicted { image: names[0].clone(), classes: names.iter().map(class).collect(), error, pixels: None };

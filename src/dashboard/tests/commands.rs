@@ -18,6 +18,7 @@ use crate::store::Change;
 fn names(effects: &[Effect]) -> Vec<String> {
     let name = |effect: &Effect| match effect {
         Effect::Launch(file) => format!("launch {}", file.stem),
+        Effect::StartOver(run) => format!("start over {}", run.id),
         Effect::Resume { run, changes } => format!("resume {} {}", run.id, changes.join(" ")).trim_end().to_owned(),
         Effect::Queue(change) => format!("queue {change:?}"),
         Effect::Notice(text) => format!("notice {text}"),
@@ -258,7 +259,14 @@ fn the_end_of_a_run_is_told_in_words() {
 #[test]
 fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_nothing() {
     let waiting = || {
-        let entry = Entry { run: id(DONE), stem: "x".to_owned(), slot: "cpu".to_owned(), after: None };
+        let entry = Entry {
+            run: id(DONE),
+            stem: "x".to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
         Change::Queue(Content { waiting: vec![entry], ..Content::default() })
     };
     let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };

@@ -46,6 +46,19 @@ fn every_view_is_drawn() {
 }
 
 #[test]
+fn what_is_left_out_is_said_above_every_view() {
+    let mut album = Album::typical();
+    album.facts.notes = vec!["2 pictures in old/ are not used".to_owned(), "left out 3 pictures".to_owned()];
+    for keys in ["", "<tab>"] {
+        let shown = screen(&looking(&format!("jjjjd{keys}"), &album));
+        assert!(shown.contains("1 more above the classes · 2 pictures in old/ are not used"), "{shown}");
+    }
+    let shown = screen(&looking("jjjjd<tab><tab>", &album));
+    assert!(shown.contains("2 pictures in old/ are not used") && shown.contains("left out 3 pictures"), "{shown}");
+    assert!(shown.contains("tiger"), "{shown}");
+}
+
+#[test]
 fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
     let album = Album::typical();
     let mut model = looking("jjjjd<tab><down><down><down><right>", &album);
@@ -224,7 +237,7 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
 }
 
 fn prediction(pixels: bool) -> Predictions {
-    let class = |(name, probability): (&str, f64)| ClassProbability { name: name.to_owned(), probability };
+    let class = |(name, probability): (&str, f64)| ClassProbability { name: name.to_owned(), probability, label: None };
     let classes = [
         ("lion", 0.625),
         ("tiger", 0.25),

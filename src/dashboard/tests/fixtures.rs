@@ -145,8 +145,9 @@ impl Story {
                 test: 774,
                 classes: 98,
                 steps_per_epoch: self.steps,
-                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9 }),
-                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217 }),
+                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9, exact: None }),
+                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217, exact: None }),
+                sets: None,
             }),
         );
         let experiment = &self.experiment;
@@ -157,6 +158,7 @@ impl Story {
             started_from: experiment.init.as_ref().map(|_| StartedFrom { run: id(RESUMED), step: 578 }),
             counts: counts(experiment).unwrap(),
             cached_features: false,
+            preparation: None,
         };
         self.say(0.3, Event::Model(facts));
     }
@@ -251,9 +253,14 @@ impl Story {
             format: 1,
             id: id(name),
             experiment: self.experiment.name.clone(),
+            exact: None,
             group: self.experiment.group.clone(),
             stem: stem.to_owned(),
             source: format!("experiments/quickstart/{stem}.yaml").into(),
+            file: None,
+            sha256: None,
+            init_file: None,
+            cwd: None,
             created: jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.records[0].t)).unwrap(),
             device: "auto".to_owned(),
             worker: None,

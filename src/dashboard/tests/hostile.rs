@@ -104,7 +104,7 @@ pub fn hostile() -> Model {
         named.group = NASTY[index / 3].to_owned();
         named.question = Some(text.repeat(5));
         let loaded = if index % 3 == 2 { Err(vec![problem(text)]) } else { Ok(named) };
-        ExperimentFile { path: format!("{index}{text}.yaml").into(), stem: format!("s{index}"), loaded }
+        ExperimentFile::new(format!("{index}{text}.yaml").into(), loaded)
     };
     let files: Vec<ExperimentFile> = NASTY.iter().enumerate().map(file).collect();
     let missing = files

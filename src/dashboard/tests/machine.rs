@@ -48,6 +48,8 @@ fn busy() -> Model {
         stem: stem.to_owned(),
         slot: slot.to_owned(),
         after: after.map(str::to_owned),
+        file: None,
+        after_file: None,
     };
     let worker = model.runs.get(&id(LIVE)).unwrap().state.attempt.as_ref().unwrap().worker.clone();
     let active = Active { entry: entry(LIVE, "2-resnet-resized", "cpu", None), worker, since: 0 };

@@ -90,7 +90,7 @@ places!(POPUPS, popup, Popup, {
 fn foretell(model: &mut Model, album: &Album, error: Option<String>) {
     answering(model, "jjd", album);
     let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else { return };
-    let class = |name: &&str| ClassProbability { name: (*name).to_owned(), probability: f64::NAN };
+    let class = |name: &&str| ClassProbability { name: (*name).to_owned(), probability: f64::NAN, label: None };
     let pixels = picture(Part::Train, 0, None).pixels;
     let image = Predicted { image: NASTY[2].to_owned(), classes: NASTY.iter().map(class).collect(), error, pixels };
     let predictions = Predictions { run: id(DONE), epoch: u32::MAX, step: u64::MAX, images: vec![image] };

@@ -131,6 +131,7 @@ impl Roles {
             Some(Status::Finished) => ("●", self.good),
             Some(Status::Failed) => ("✗", self.error),
             Some(Status::Lost) => ("!", self.error),
+            Some(Status::Unreadable) => ("◇", self.warning),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What starts and stops runs: refused with a reason, asked about where something could be lost or surprise, or done.
 
+use warmstart_schema::run::source_stem;
 use warmstart_schema::state::Status;
 
 use crate::dashboard::effect::Effect;
@@ -37,6 +38,9 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
             Some(Status::Finished) => model.run().and_then(|run| Extension::of(run).err()),
             Some(status) if status.is_resumable() => None,
             Some(Status::Queued(_)) if model.live().next().is_none() => None,
+            Some(Status::Unreadable) => {
+                model.run().and_then(|run| run.trouble(model.now)).map(|trouble| format!("{} {}", name(), trouble.what))
+            }
             Some(status) => Some(format!("nothing to resume: {} is {}", name(), status.as_str())),
             None => Some("nothing to resume: no run yet".to_owned()),
         },
@@ -95,12 +99,10 @@ pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
             None => Err("nothing is selected".to_owned()),
         },
         Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
-            let stem = model.run().and_then(Run::stem).ok_or("this run's experiment is not known")?;
+            let run = model.run().ok_or("this run's experiment is not known")?;
+            let stem = run.stem().ok_or("this run's experiment is not known")?;
             let files = model.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-            files
-                .iter()
-                .find(|file| file.stem == stem)
-                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
+            model.runs.file_of(run, files).ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
         }
     }
 }
@@ -109,7 +111,7 @@ pub fn launch(model: &mut Model) -> Vec<Effect> {
     let hazard = model.hazard.take();
     let Ok(file) = launchable(model) else { return Vec::new() };
     let (label, obstacles) = (file.label().to_owned(), model.obstacles(file));
-    let busy = model.runs.latest_of(&file.stem).map(Run::status).filter(|status| is_busy(*status));
+    let busy = model.runs.latest_of(&file.home()).map(Run::status).filter(|status| is_busy(*status));
     let effects = vec![Effect::Launch(file.clone())];
     let mut lines = Vec::new();
     if let Some(status) = busy {
@@ -173,7 +175,9 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
     while !files.is_empty() {
         let waits = |file: &ExperimentFile| {
             let from = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref());
-            from.is_some_and(|init| files.iter().any(|other| other.stem == init.from && other.stem != file.stem))
+            from.is_some_and(|init| {
+                files.iter().any(|other| other.stem == source_stem(&init.from) && other.place != file.place)
+            })
         };
         // A circle has no first one: then the order is as good as any.
         let next = files.iter().position(|file| !waits(file)).unwrap_or(0);
@@ -246,6 +250,7 @@ fn without_points(run: &Run) -> Run {
         phase: run.state.phase,
         stopping: run.state.stopping,
         awaits_change: run.state.awaits_change,
+        starts_over: run.state.starts_over,
         last_event: run.state.last_event,
         ..Default::default()
     };

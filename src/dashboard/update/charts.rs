@@ -222,7 +222,7 @@ fn turn(charts: &mut ChartView, run: &Run) -> String {
 }
 
 fn next_others(charts: &mut ChartView, runs: &Runs, run: &Run) -> String {
-    let siblings = run.stem().map_or(0, |stem| runs.all_of(stem).count()).saturating_sub(1);
+    let siblings = runs.all_like(run).count().saturating_sub(1);
     let stage = stage_of(runs, run);
     charts.window = None;
     charts.others = match charts.others {

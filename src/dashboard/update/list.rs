@@ -59,7 +59,7 @@ fn list(model: &mut Model) -> Option<&mut Listing> {
 fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     let entry = model.selected_entry().filter(|entry| entry.kind != Kind::Run);
     let file = entry.as_ref().and_then(|entry| entry.file).ok_or("v shows experiments, each with its runs")?;
-    if model.runs.latest_of(&file.stem).is_none() {
+    if model.runs.latest_of(&file.home()).is_none() {
         return Err(format!("{} has no run yet", file.label()));
     }
     Ok(file.path.clone())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use warmstart_schema::run::RunId;
 use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::text;
 
 use crate::dashboard::effect::Effect;
 use crate::dashboard::format::metric;
@@ -25,10 +26,19 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
         };
         before.extend(changes.iter().filter_map(Change::run).filter_map(known));
     }
+    let passed_over = changes.iter().rev().find_map(|change| match change {
+        Change::PassedOver { text } if !text.is_empty() => Some(text::line(text, 500)),
+        _ => None,
+    });
     for change in changes {
         model.runs.apply(change);
     }
     model.runs_read = true;
+    if let Some(text) = passed_over {
+        // Said once; it stands among what was told.
+        let report = Report { good: true, text };
+        if model.report.is_none() { model.report = Some(report) } else { model.told.keep(report) }
+    }
     // A trouble is what is shown of several.
     let mut news: Vec<News> = before.iter().filter_map(|(id, old)| news(model.runs.get(id)?, old, now)).collect();
     news.sort_by_key(|news| !news.report.good);
@@ -106,6 +116,7 @@ pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
 fn sentence(run: &Run, now: f64) -> Option<Report> {
     let label = run.label();
     let (good, text) = match run.status() {
+        Status::Finished if run.state.setback.is_some() => (false, format!("{label}: {}", run.trouble(now)?.what)),
         Status::Finished => {
             let test = run.state.test.as_ref().map(|test| test.accuracy);
             (true, format!("{label} is done: test accuracy {}", metric(test)))
@@ -122,7 +133,7 @@ fn sentence(run: &Run, now: f64) -> Option<Report> {
         Status::Stopped => (true, format!("{label} stopped; u resumes it")),
         Status::Stopping => (true, format!("{label} is stopping")),
         Status::Starting => (true, format!("{label} is starting")),
-        Status::Queued(_) | Status::Active(_) => return None,
+        Status::Queued(_) | Status::Active(_) | Status::Unreadable => return None,
     };
     Some(Report { good, text })
 }

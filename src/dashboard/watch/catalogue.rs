@@ -116,7 +116,7 @@ mod tests {
         let yaml = "name: x\ndataset: { name: cifar100, path: /nowhere }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
         let loaded = warmstart_schema::experiment::parse(yaml, "x.yaml");
-        let file = ExperimentFile { path: "x.yaml".into(), stem: "x".to_owned(), loaded };
+        let file = ExperimentFile::new("x.yaml".into(), loaded);
         let missing = missing(&[file]);
         let lack = Lack { text: "data: cifar100 is not in /nowhere".to_owned(), is_fetched: false };
         assert_eq!(missing[Path::new("x.yaml")], [lack]);

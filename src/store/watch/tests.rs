@@ -51,7 +51,14 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(root.path(), "a", &[]);
     let queue = Queue::new(root.path());
-    let entry = Entry { run: "a".parse().unwrap(), stem: "s".to_owned(), slot: "cpu".to_owned(), after: None };
+    let entry = Entry {
+        run: "a".parse().unwrap(),
+        stem: "s".to_owned(),
+        slot: "cpu".to_owned(),
+        after: None,
+        file: None,
+        after_file: None,
+    };
     assert_eq!(queue.push(entry.clone()).unwrap(), Push::Queued);
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
     poll(&mut watcher, &mut runs);
@@ -98,7 +105,14 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
     }
     // The queue still says of all three that they were started; this process, which has their number, is a stranger.
     let active = ["a", "b", "c"].map(|id| {
-        let entry = Entry { run: id.parse().unwrap(), stem: id.to_owned(), slot: "cpu".to_owned(), after: None };
+        let entry = Entry {
+            run: id.parse().unwrap(),
+            stem: id.to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
         let worker =
             if id == "c" { Identity { start_ticks: me.start_ticks + 1, ..me.clone() } } else { before.clone() };
         Active { entry, worker, since: 1 }

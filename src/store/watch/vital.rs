@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use warmstart_schema::event::{self, Event, Record};
-use warmstart_schema::process::{Identity, boot_id};
+use warmstart_schema::process::{Identity, boot_id, host};
 use warmstart_schema::pulse::Pulse;
 use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Liveness;
@@ -17,9 +17,7 @@ pub struct Here {
 
 impl Here {
     pub fn find() -> Self {
-        let host =
-            nix::unistd::gethostname().map_or_else(|_| String::new(), |host| host.to_string_lossy().into_owned());
-        Self { boot_id: boot_id(), host }
+        Self { boot_id: boot_id(), host: host() }
     }
 }
 
@@ -33,6 +31,10 @@ pub enum Mention {
     /// It was started, and what was started is gone.
     Ended,
 }
+
+/// Seconds without a heartbeat after which a run of another machine counts as gone: locks do not reach across all network file
+/// systems, and clocks differ.
+const BEATS: f64 = 60.0;
 
 /// Where the newest attempt is, or was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,6 +97,7 @@ impl Vital {
             // Who holds it still is on its way out.
             Some(Mention::Started(_)) if self.has_ended_since(mention) => Liveness::Free,
             _ if dir.is_held() => self.held(dir),
+            _ if self.origin == Origin::Elsewhere && self.beats(dir) => self.held(dir),
             Some(Mention::Started(_)) => Liveness::Started,
             _ if self.pulse.ended().is_some() => Liveness::Free,
             _ => match self.origin {
@@ -103,6 +106,11 @@ impl Vital {
                 Origin::Elsewhere => Liveness::Elsewhere,
             },
         }
+    }
+
+    /// Whether the worker of another machine has just shown that it is alive.
+    fn beats(&mut self, dir: &RunDir) -> bool {
+        self.worker.is_some() && self.touched(dir).is_some_and(|ago| ago < BEATS)
     }
 
     /// Whether the run's last word is newer than its start.

@@ -19,6 +19,13 @@ use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 /// Texts of experiments that are remembered.
 const MAX_KNOWN: usize = 256;
 
+/// Whether the log could be read the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Granted,
+    Denied,
+}
+
 #[derive(Debug)]
 pub struct Watched {
     dir: RunDir,
@@ -38,6 +45,7 @@ pub struct Watched {
     reading: Option<Box<Reading>>,
     /// What was kept of it, instead of reading.
     kept: Option<Box<Summary>>,
+    access: Access,
 }
 
 impl Watched {
@@ -56,6 +64,7 @@ impl Watched {
             is_summary: false,
             reading: None,
             kept: None,
+            access: Access::Granted,
         }
     }
 
@@ -108,7 +117,7 @@ impl Watched {
             }
         } else if log_changed || self.awake {
             // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
-            let poll = self.reader.poll().unwrap_or_default();
+            let poll = self.next();
             more = poll.more;
             let Poll { records, damaged, restarted, .. } = poll;
             self.vital.read(&records, restarted, here);
@@ -123,6 +132,7 @@ impl Watched {
             // Its last word was read just now: whoever has it is on its way out.
             liveness = Liveness::Free;
         }
+        let liveness = self.known(liveness);
         if liveness != self.liveness {
             self.liveness = liveness;
             changes.push(Change::Liveness { id: id.clone(), liveness });
@@ -166,8 +176,21 @@ impl Watched {
             self.reading = Some(Box::default());
         }
         let is_read = self.read(here);
-        self.liveness = self.vital.look(&self.dir, mentioned);
+        let liveness = self.vital.look(&self.dir, mentioned);
+        self.liveness = self.known(liveness);
         is_read
+    }
+
+    /// What can be told of a run without its log: that a worker has it, or nothing.
+    fn known(&self, liveness: Liveness) -> Liveness {
+        if self.access == Access::Denied && liveness.is_free() { Liveness::Unknown } else { liveness }
+    }
+
+    /// What was appended to the log; nothing where it cannot be read.
+    fn next(&mut self) -> Poll {
+        let poll = self.reader.poll();
+        self.access = if poll.is_ok() { Access::Granted } else { Access::Denied };
+        poll.unwrap_or_default()
     }
 
     /// Makes known what the first look found.
@@ -195,7 +218,10 @@ impl Watched {
             let mut state = *reading.fold();
             state.summarize();
             let mut summary = Summary { info_stamp: self.info, log_stamp: self.log, info, experiment, state };
-            if is_same && let Some(keep) = keep {
+            if is_same
+                && self.access == Access::Granted
+                && let Some(keep) = keep
+            {
                 keep.add(id, &summary);
             }
             let (info, experiment) = (summary.info, summary.experiment.take());
@@ -224,13 +250,17 @@ impl Watched {
 
     /// False when there is more to read after the time of one poll.
     fn read(&mut self, here: &Here) -> bool {
-        let Some(reading) = &mut self.reading else { return true };
+        if self.reading.is_none() {
+            return true;
+        }
         let deadline = Instant::now() + READING;
         loop {
-            let poll = self.reader.poll().unwrap_or_default();
+            let poll = self.next();
             let more = poll.more;
             self.vital.read_first(&poll.records, poll.restarted, here);
-            reading.take(poll);
+            if let Some(reading) = &mut self.reading {
+                reading.take(poll);
+            }
             if !more {
                 return true;
             }

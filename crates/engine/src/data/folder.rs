@@ -5,9 +5,9 @@ mod stream;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,59 +16,64 @@ use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 use tch::Device;
-use warmstart_schema::pictures::{Class, is_picture};
+use warmstart_schema::pictures::Listed;
 use warmstart_schema::text;
 
+use self::decode::Framing;
 use self::stream::Stream;
 use super::{Batches, Described, Source};
 
 /// Decoding more pictures than this at once helps no more, and each may take hundreds of megabytes.
 const MAX_DECODERS: usize = 32;
 
-/// The pictures of one part of a dataset: class by class, within a class by name, both in byte order.
+/// The pictures of one part of a dataset: class by class, within a class by name.
 #[derive(Debug)]
 pub struct Listing {
     root: PathBuf,
-    classes: Vec<OsString>,
-    files: Vec<File>,
+    files: Vec<Listed>,
+    stamps: Vec<Stamp>,
 }
 
-#[derive(Debug)]
-struct File {
-    class: u32,
-    name: OsString,
+/// What of a file tells that it was written since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub bytes: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub changed: i64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Self {
+        // What a link leads to; a link that leads nowhere is found out when it is read.
+        fs::metadata(path).map_or(Self { bytes: 0, changed: 0 }, |meta| Self {
+            bytes: meta.len(),
+            changed: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
+        })
+    }
 }
 
 impl Listing {
-    /// Lists `root/<class>/*`; also hashes names and sizes into `fingerprint`. A class that is not there has no pictures.
-    pub fn new(root: &Path, classes: &[Class], fingerprint: &mut Sha256) -> Result<Self> {
-        let mut files = Vec::new();
-        for (number, class) in (0_u32..).zip(classes) {
-            let folder = root.join(&class.folder);
-            if !folder.is_dir() {
-                continue;
-            }
-            let context = || format!("listing {}", folder.display());
-            let mut found = Vec::new();
-            for entry in fs::read_dir(&folder).with_context(context)? {
-                let entry = entry.with_context(context)?;
-                if is_picture(&entry.file_name()) {
-                    // What a link leads to; a link that leads nowhere is found out when it is read.
-                    let bytes = fs::metadata(entry.path()).map_or(0, |meta| meta.len());
-                    found.push((entry.file_name(), bytes));
-                }
-            }
-            found.sort_unstable();
-            for (name, bytes) in found {
-                fingerprint.update(number.to_le_bytes());
-                fingerprint.update((name.len() as u64).to_le_bytes());
-                fingerprint.update(name.as_bytes());
-                fingerprint.update(bytes.to_le_bytes());
-                files.push(File { class: number, name });
-            }
+    /// Of the files that were found in `root`; also hashes names and sizes into `fingerprint`.
+    pub fn new(root: &Path, files: Vec<Listed>, fingerprint: &mut Sha256) -> Self {
+        let stamps: Vec<Stamp> = files.iter().map(|file| Stamp::of(&root.join(&file.path))).collect();
+        for (file, stamp) in files.iter().zip(&stamps) {
+            // Without the folder of its class.
+            let name: PathBuf = file.path.components().skip(1).collect();
+            let name = name.as_os_str();
+            fingerprint.update(file.class.to_le_bytes());
+            fingerprint.update((name.len() as u64).to_le_bytes());
+            fingerprint.update(name.as_bytes());
+            fingerprint.update(stamp.bytes.to_le_bytes());
         }
-        let classes = classes.iter().map(|class| class.folder.clone()).collect();
-        Ok(Self { root: root.to_path_buf(), classes, files })
+        Self { root: root.to_path_buf(), files, stamps }
+    }
+
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     /// The class of every picture.
@@ -77,32 +82,45 @@ impl Listing {
     }
 
     pub fn path(&self, picture: u32) -> PathBuf {
-        let File { class, name } = &self.files[picture as usize];
-        self.root.join(&self.classes[*class as usize]).join(name)
+        self.root.join(&self.files[picture as usize].path)
+    }
+
+    /// What a picture is known by wherever the folder lies.
+    pub fn name(&self, picture: u32) -> &str {
+        &self.files[picture as usize].name
+    }
+
+    pub fn stamp(&self, picture: u32) -> Stamp {
+        self.stamps[picture as usize]
     }
 
     fn class(&self, picture: u32) -> u32 {
         self.files[picture as usize].class
+    }
+
+    /// A picture and why it cannot be read.
+    pub fn describe(&self, picture: u32, why: &str) -> String {
+        format!("{}: {}", text::line(&self.path(picture).display().to_string(), 300), text::line(why, 200))
     }
 }
 
 /// How pictures are decoded, the same for all parts of a dataset.
 #[derive(Debug, Clone)]
 pub struct Decoding {
-    pool: Arc<ThreadPool>,
-    /// Side length in pixels.
-    side: u32,
+    pub(super) pool: Arc<ThreadPool>,
+    framing: Framing,
     /// Whether a picture that cannot be read is an error.
     strict: bool,
 }
 
 impl Decoding {
     /// With a thread a core, or as many as said.
-    pub fn new(side: u32, strict: bool, threads: Option<usize>) -> Result<Self> {
+    pub fn new(framing: impl Into<Framing>, strict: bool, threads: Option<usize>) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = threads.unwrap_or(cores.min(MAX_DECODERS));
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("decoder {index}"));
-        Ok(Self { pool: Arc::new(pool.build().context("starting the decoder threads")?), side, strict })
+        let pool = Arc::new(pool.build().context("starting the decoder threads")?);
+        Ok(Self { pool, framing: framing.into(), strict })
     }
 }
 
@@ -147,11 +165,7 @@ struct Unreadable {
 impl Unreadable {
     fn add(&mut self, listing: &Listing, picture: u32, why: &str) {
         if self.known.insert(picture) {
-            self.fresh.push(describe(listing, picture, why));
+            self.fresh.push(listing.describe(picture, why));
         }
     }
-}
-
-fn describe(listing: &Listing, picture: u32, why: &str) -> String {
-    format!("{}: {}", text::line(&listing.path(picture).display().to_string(), 300), text::line(why, 200))
 }

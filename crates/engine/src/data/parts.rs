@@ -7,19 +7,22 @@ use std::sync::Arc;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tch::Device;
-use warmstart_schema::experiment::{Experiment, Labels};
-use warmstart_schema::pictures::{PictureFolder, listed};
+use warmstart_schema::experiment::{Experiment, Labels, SplitRule};
+use warmstart_schema::look::Part as Which;
+use warmstart_schema::pictures::{Class, PartFolder, PictureFolder, Unusable, Unused};
 use warmstart_schema::places::Places;
 use warmstart_schema::policy;
+use warmstart_schema::preparation::{Preparation, Stated};
 use warmstart_schema::run;
 use warmstart_schema::seed::{SplitMix64, derive};
 
 use super::folder::{Decoding, Folder, Listing};
+use super::inspect::Inspected;
 use super::{Dataset, OnDevice, Source, load};
 use crate::failure::Blame;
 
 /// Share of a folder's pictures that become the test set where it has none.
-const TEST: f64 = 0.2;
+pub(super) const TEST: f64 = 0.2;
 
 /// What a run learns from and is measured on.
 #[derive(Debug)]
@@ -32,8 +35,39 @@ pub struct Parts {
     pub names: [Vec<String>; 2],
     /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets, which are the same everywhere.
     pub fingerprint: String,
-    /// What a user should know of them.
-    pub notes: Vec<String>,
+    /// What is known of a folder of pictures, where it is one.
+    pub own: Option<Own>,
+}
+
+/// A folder of pictures as it was listed, and as it was found once its pictures were read.
+#[derive(Debug)]
+pub struct Own {
+    pub rule: SplitRule,
+    pub folder: PictureFolder,
+    pub unused: Unused,
+    pub(super) decoding: Decoding,
+    listings: [Arc<Listing>; 3],
+    /// Empty where they were not read.
+    inspected: [Inspected; 3],
+}
+
+impl Own {
+    pub(super) fn listing(&self, which: Which) -> &Arc<Listing> {
+        &self.listings[which as usize]
+    }
+
+    pub fn inspected(&self, which: Which) -> &Inspected {
+        &self.inspected[which as usize]
+    }
+
+    pub(super) fn set_inspected(&mut self, which: Which, found: Inspected) {
+        self.inspected[which as usize] = found;
+    }
+
+    /// Whether its pictures were read, and what cannot be is left out.
+    pub fn is_inspected(&self) -> bool {
+        self.inspected.iter().any(|part| !part.listed.is_empty())
+    }
 }
 
 /// Some pictures of a source.
@@ -45,9 +79,19 @@ pub struct Part {
 
 /// The parts of the dataset that an experiment names, fixed by its seed.
 pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result<Parts> {
+    prepared_parts(experiment, &Preparation::new(experiment, &Stated::default()), places, device)
+}
+
+/// Likewise, their pictures prepared as the weights ask for.
+pub fn prepared_parts(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    places: &Places,
+    device: Device,
+) -> Result<Parts> {
     match load(&experiment.dataset, places)? {
         Some(dataset) => published(experiment, dataset, device),
-        None => own(experiment, device),
+        None => own(experiment, preparation, device),
     }
 }
 
@@ -69,53 +113,108 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
         validation: Part { source: train, members: split.validation },
         test: Part { source: tests, members: test },
         fingerprint: String::new(),
-        notes: Vec::new(),
+        own: None,
     })
 }
 
-fn own(experiment: &Experiment, device: Device) -> Result<Parts> {
+fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Result<Parts> {
     let wanted = &experiment.dataset;
     let root = wanted.path.as_deref().unwrap_or(Path::new(""));
-    let folder = PictureFolder::open(root).map_err(|unusable| Blame::input(unusable.error, unusable.help))?;
+    let rule = wanted.split_rule();
+    let refused = |unusable: Unusable| Blame::input(unusable.error, unusable.help);
+    let folder = PictureFolder::open(root, rule).map_err(refused)?;
+    let found = folder.list().map_err(refused)?;
     let mut hash = Sha256::new();
-    let mut list = |root: &Path| Listing::new(root, &folder.classes, &mut hash).map(Arc::new);
-    let train = list(&folder.train)?;
-    let validation = folder.validation.as_deref().map(&mut list).transpose()?;
-    let test = folder.test.as_deref().map(&mut list).transpose()?;
+    let mut list = |part: &PartFolder, files| Arc::new(Listing::new(&part.path, files, &mut hash));
+    let train = list(&folder.train, found.train);
+    let validation = folder.validation.as_ref().zip(found.validation).map(|(part, files)| list(part, files));
+    let test = folder.test.as_ref().zip(found.test).map(|(part, files)| list(part, files));
 
-    let labels = train.labels();
-    let everything = |labels: &[u32]| Ok::<Vec<u32>, anyhow::Error>((0..u32::try_from(labels.len())?).collect());
+    let everything = |listing: &Listing| Ok::<Vec<u32>, anyhow::Error>((0..u32::try_from(listing.len())?).collect());
+    let split = Splitting { rule, listing: &train, seed: experiment.seed };
     let (rest, test_members) = match &test {
-        Some(test) => (everything(&labels)?, everything(&test.labels())?),
-        None => {
-            part(&labels, &everything(&labels)?, wanted.test.unwrap_or(TEST), derive(experiment.seed, "test", 0, 0))
-        }
+        Some(test) => (everything(&train)?, everything(test)?),
+        None => split.part(everything(&train)?, Which::Test, wanted.test.unwrap_or(TEST)),
     };
     let (rest, validation_members) = match &validation {
-        Some(validation) => (rest, everything(&validation.labels())?),
-        None => part(&labels, &rest, wanted.validation, experiment.seed),
+        Some(validation) => (rest, everything(validation)?),
+        None => split.part(rest, Which::Validation, wanted.validation),
     };
-    let limited = |members: Vec<u32>, purpose: &str| match wanted.limit {
-        Some(limit) => some(members, limit as usize, derive(experiment.seed, purpose, 0, 0)),
-        None => members,
-    };
-    let rest = limited(rest, "limit");
-    let decoding = Decoding::new(experiment.pixels(), wanted.strict, None)?;
+    let decoding = Decoding::new(preparation, wanted.strict, None)?;
     let source = |listing| -> Rc<dyn Source> { Rc::new(Folder::new(listing, decoding.clone(), device)) };
     let train_source = source(Arc::clone(&train));
-    let other = |listing: Option<Arc<Listing>>| listing.map_or_else(|| Rc::clone(&train_source), source);
+    let other = |listing: &Option<Arc<Listing>>| {
+        listing.as_ref().map_or_else(|| Rc::clone(&train_source), |listing| source(Arc::clone(listing)))
+    };
+    let sources = [other(&validation), other(&test)];
+    let listings = [Arc::clone(&train), validation.unwrap_or(Arc::clone(&train)), test.unwrap_or(Arc::clone(&train))];
+    let limited = |members: Vec<u32>, which: Which| {
+        let Some(limit) = wanted.limit else { return members };
+        let purpose = match which {
+            Which::Train => "limit",
+            Which::Validation => "limit validation",
+            Which::Test => "limit test",
+        };
+        match rule {
+            SplitRule::ByOrder => some(members, limit as usize, derive(experiment.seed, purpose, 0, 0)),
+            SplitRule::ByName => first(members, limit as usize, &listings[which as usize], purpose, experiment.seed),
+        }
+    };
+    let rest = limited(rest, Which::Train);
+    let [validation_source, test_source] = sources;
     let names: Vec<String> = folder.classes.iter().map(|class| class.name.clone()).collect();
-    let empty = (!folder.empty.is_empty())
-        .then(|| format!("folders without pictures are no classes: {}", listed(&folder.empty)));
     Ok(Parts {
-        validation: Part { source: other(validation), members: limited(validation_members, "limit validation") },
-        test: Part { source: other(test), members: limited(test_members, "limit test") },
-        names: [names.clone(), Vec::new()],
-        labels: run::Labels { train_images: images(&labels, &rest, names.len()), names },
+        validation: Part { source: validation_source, members: limited(validation_members, Which::Validation) },
+        test: Part { source: test_source, members: limited(test_members, Which::Test) },
+        labels: run::Labels {
+            train_images: images(&train.labels(), &rest, names.len()),
+            names: folder.classes.iter().map(Class::exact).collect(),
+        },
+        names: [names, Vec::new()],
         train: Part { source: train_source, members: rest },
         fingerprint: format!("{:x}", hash.finalize()),
-        notes: empty.into_iter().collect(),
+        own: Some(Own {
+            rule,
+            folder,
+            unused: found.unused,
+            decoding,
+            listings,
+            inspected: <[Inspected; 3]>::default(),
+        }),
     })
+}
+
+/// How pictures are split off from training.
+struct Splitting<'a> {
+    rule: SplitRule,
+    listing: &'a Listing,
+    seed: u64,
+}
+
+impl Splitting<'_> {
+    /// What stays of the members, and about `share` of them.
+    fn part(&self, members: Vec<u32>, which: Which, share: f64) -> (Vec<u32>, Vec<u32>) {
+        match (self.rule, which) {
+            (SplitRule::ByOrder, Which::Test) => {
+                part(&self.listing.labels(), &members, share, derive(self.seed, "test", 0, 0))
+            }
+            (SplitRule::ByOrder, _) => part(&self.listing.labels(), &members, share, self.seed),
+            (SplitRule::ByName, which) => {
+                let stays =
+                    |member: &u32| policy::place_of(self.listing.name(*member), which.as_str(), self.seed) >= share;
+                members.into_iter().partition(stays)
+            }
+        }
+    }
+}
+
+/// So many of the members, drawn by their names, in their order: another picture takes the place of one at most.
+fn first(mut members: Vec<u32>, limit: usize, listing: &Listing, purpose: &str, seed: u64) -> Vec<u32> {
+    let place = |member: &u32| policy::place_of(listing.name(*member), purpose, seed);
+    members.sort_by_cached_key(|member| place(member).to_bits());
+    members.truncate(limit);
+    members.sort_unstable();
+    members
 }
 
 /// Splits some of the pictures by class: what stays, and `share` of them.
@@ -135,7 +234,7 @@ fn some(mut members: Vec<u32>, limit: usize, seed: u64) -> Vec<u32> {
 }
 
 /// How many of the members are of each class.
-fn images(labels: &[u32], members: &[u32], classes: usize) -> Vec<u32> {
+pub(super) fn images(labels: &[u32], members: &[u32], classes: usize) -> Vec<u32> {
     let mut counts = vec![0; classes];
     for &member in members {
         counts[labels[member as usize] as usize] += 1;

@@ -10,7 +10,7 @@ use ureq::http::{HeaderMap, Uri};
 use warmstart_schema::catalog::Pretrained;
 
 use super::download::{Proof, Wanted, refused, rest};
-use super::http::{Ask, Client, Token, parse, shown, text_of};
+use super::http::{Answer, Ask, Client, Token, parse, shown, text_of};
 use super::{Fetcher, Judge, Trouble, Watch, lock};
 
 const FILE: &str = "model.safetensors";
@@ -134,9 +134,7 @@ fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> 
     if answer.status != 200 {
         let trouble = refused(&answer, &shown(url));
         return Err(match trouble {
-            Trouble::Last { why } if matches!(answer.status, 401 | 403) => {
-                Trouble::last(format!("{why}: the repository is private, or does not exist"))
-            }
+            Trouble::Last { .. } if matches!(answer.status, 401 | 403) => denied(client, url, token, watch, &answer),
             other => other,
         });
     }
@@ -147,6 +145,47 @@ fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> 
         ))
     })?;
     check(stated, url)
+}
+
+/// That the hub lets nobody in, or not us: with its reason, and what to do.
+fn denied(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch, answer: &Answer) -> Trouble {
+    let said = answer.header("x-error-message").or_else(|| body_error(client, url, token, watch));
+    let code = answer.header("x-error-code");
+    // `…/OWNER/NAME/resolve/main/FILE`
+    let shown = shown(url);
+    let page = shown.split_once("/resolve/").map_or(shown.as_str(), |(page, _)| page);
+    let why = said.as_deref().map(|said| format!(": {}", said.trim_end_matches('.'))).unwrap_or_default();
+    let about = said.as_deref().unwrap_or_default().to_lowercase();
+    let is_gated = code.as_deref() == Some("GatedRepo") || about.contains("gated") || about.contains("restricted");
+    let what_to_do = match (is_gated, token.is_some()) {
+        (true, true) => format!("accept its conditions at {page} with the account of HF_TOKEN"),
+        (true, false) => format!("accept its conditions at {page}, then set HF_TOKEN to a token of that account"),
+        (false, true) => {
+            "the repository is private, or does not exist; HF_TOKEN must be of an account that may read it".to_owned()
+        }
+        (false, false) => "the repository is private, or does not exist; HF_TOKEN opens a private one".to_owned(),
+    };
+    Trouble::last(format!("{shown} answers {}{why}; {what_to_do}", answer.status))
+}
+
+/// The reason in the body of an answer, which only a request for the whole has: `{"error": …}`.
+fn body_error(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> Option<String> {
+    const MOST: usize = 16 << 10;
+    let ask = Ask { url: url.clone(), head_only: false, headers: Vec::new(), token };
+    let mut answer = client.send(&ask, watch, |_| false).ok()?;
+    if answer.status < 400 {
+        return None;
+    }
+    let mut body = Vec::new();
+    while let Ok(Some(bytes)) = answer.next(watch) {
+        body.extend(bytes);
+        if body.len() > MOST {
+            return None;
+        }
+    }
+    let error = serde_json::from_slice::<serde_json::Value>(&body).ok()?;
+    let error = error.get("error").or_else(|| error.get("message"))?.as_str()?;
+    Some(warmstart_schema::text::line(error, 200)).filter(|error| !error.is_empty())
 }
 
 /// What the headers say; of a redirect, only what it says of the file that it leads to.

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use warmstart_schema::experiment::{Experiment, Precision};
+use warmstart_schema::look::Part as Which;
+use warmstart_schema::pictures::listed;
 use warmstart_schema::seed::epoch_order;
 
 use crate::data::{Batches, Features, Input, Part, Source};
 use crate::failure::Blame;
 use crate::ffi::Autocast;
 use crate::model::Model;
+use crate::report::log;
 
 /// Batches in an epoch over `images`: the last one may be smaller, but a single image makes none, because batch normalization
 /// has no variance of one.
@@ -39,6 +42,7 @@ pub fn place_in_epoch(experiment: &Experiment, epoch: u32, position: u32, images
 /// The training, validation or test images of a run.
 #[derive(Debug)]
 pub struct Examples {
+    part: Which,
     pictures: Rc<dyn Source>,
     /// In the pictures' place, once [`Self::keep_features`] computed them.
     features: Option<Features>,
@@ -47,8 +51,8 @@ pub struct Examples {
 }
 
 impl Examples {
-    pub fn new(Part { source, members }: Part) -> Self {
-        Self { pictures: source, features: None, members }
+    pub fn new(part: Which, Part { source, members }: Part) -> Self {
+        Self { part, pictures: source, features: None, members }
     }
 
     fn source(&self) -> &dyn Source {
@@ -79,6 +83,18 @@ impl Examples {
         self.pictures.unreadable()
     }
 
+    /// That nothing of the part could be read, with the files and the reasons.
+    pub fn none_readable(&self) -> anyhow::Error {
+        let (count, part, found) = (self.len(), self.part.adjective(), self.unreadable());
+        found.iter().for_each(|picture| log::line(&format!("left out: {picture}")));
+        // Where several attempts to read them were made, their names were told before.
+        let names = if found.is_empty() { "worker.log names them".to_owned() } else { listed(&found) };
+        Blame::input(
+            format!("none of the {count} {part} images could be read: {names}"),
+            "replace or convert them; look at one of them with another program",
+        )
+    }
+
     /// Computes the features of all examples once, in order; a frozen backbone gives the same ones each time, so they take the
     /// pictures' place. `each` hears how many are done and says whether to go on. Returns how long the model waited for
     /// pictures; `None` when it did not go on.
@@ -106,20 +122,12 @@ impl Examples {
             }
         }
         if features.is_empty() {
-            return Err(none_readable(self.len()));
+            return Err(self.none_readable());
         }
         self.features = Some(Features::new(&features, &labels)?);
         self.members = (0..members).collect();
         Ok(Some(waited))
     }
-}
-
-/// What is said where nothing is left to learn from or to measure.
-pub fn none_readable(images: usize) -> anyhow::Error {
-    Blame::input(
-        format!("none of {images} images could be read"),
-        "the notes name them; look at one of them with another program",
-    )
 }
 
 /// Lower precision for as long as the guard lives, where the experiment asks for it.

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use warmstart_schema::checkpoint::Sums;
 use warmstart_schema::experiment::Precision;
 
-use super::batches::{Examples, autocast, none_readable};
+use super::batches::{Examples, autocast};
 use crate::data::Batch;
 use crate::interrupt::Interrupt;
 use crate::model::{Mode, Model};
@@ -18,12 +18,21 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     Ok((log_probabilities * one_hot).f_sum(Kind::Float)?.f_neg()?.f_div_scalar(labels.size1()? as f64)?)
 }
 
-/// Cross-entropy in which an image weighs as its class does in `weights` `[C]`: the weighted mean, as in `PyTorch`.
-pub fn weighted_cross_entropy(logits: &Tensor, labels: &Tensor, weights: &Tensor) -> Result<Tensor> {
+/// A cross-entropy in which an image weighs as its class does: `sum` over `weight` is the weighted mean, as in `PyTorch`.
+#[derive(Debug)]
+pub struct Weighted {
+    /// Of loss times weight, a scalar.
+    pub sum: Tensor,
+    /// Of the weights, a scalar that no gradient flows through.
+    pub weight: Tensor,
+}
+
+/// The cross-entropy of logits `[n, C]` whose images weigh as their classes do in `weights` `[C]`.
+pub fn weighted_cross_entropy(logits: &Tensor, labels: &Tensor, weights: &Tensor) -> Result<Weighted> {
     let one_hot = labels.f_one_hot(logits.size2()?.1)?.f_to_kind(Kind::Float)?;
     let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
-    let weighted = (log_probabilities * one_hot).f_mul(weights)?.f_sum(Kind::Float)?.f_neg()?;
-    Ok(weighted.f_div(&weights.f_index_select(0, labels)?.f_sum(Kind::Float)?)?)
+    let sum = (log_probabilities * one_hot).f_mul(weights)?.f_sum(Kind::Float)?.f_neg()?;
+    Ok(Weighted { sum, weight: weights.f_index_select(0, labels)?.f_sum(Kind::Float)? })
 }
 
 /// Sum of the losses and number of right answers of a batch, float64 `[2]`, unrecorded.
@@ -61,7 +70,7 @@ pub fn evaluate(
         each(&|| read(&sums, images), examples.len().min(number * batch_size))?;
     }
     if images == 0 {
-        return Err(none_readable(examples.len()));
+        return Err(examples.none_readable());
     }
     read(&sums, images).map(Some)
 }
@@ -91,8 +100,9 @@ mod tests {
         assert_eq!(weights, floats(&case["weights"]));
         let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
         let logits = matrix(&case["logits"]).set_requires_grad(true);
-        let loss =
+        let Weighted { sum, weight } =
             weighted_cross_entropy(&logits, &Tensor::from_slice(&labels), &Tensor::from_slice(&weights)).unwrap();
+        let loss = sum / weight;
         loss.backward();
         assert!((loss.double_value(&[]) - case["loss"].as_f64().unwrap()).abs() < 1e-6);
         assert!(logits.grad().allclose(&matrix(&case["gradient"]), 1e-5, 1e-7, false), "{}", logits.grad());

@@ -19,6 +19,8 @@ pub(super) struct Guard {
     spoilt: Option<f64>,
     /// What normalization knew before the step, beside where it keeps it: a forward pass has written to it already.
     statistics: Vec<(Tensor, Tensor)>,
+    /// What the epoch had summed before the step: its tensor, and of how many images.
+    sums: Option<(Tensor, u32)>,
 }
 
 impl Guard {
@@ -40,6 +42,7 @@ impl Trainer<'_> {
             let moving = self.setup.model.tensors().iter().filter(|named| named.kind.is_statistic() && !named.frozen);
             let kept = moving.map(|named| Ok((named.tensor.shallow_clone(), named.tensor.f_detach_copy()?)));
             self.guard.statistics = kept.collect::<Result<_>>()?;
+            self.guard.sums = Some((self.sums.shallow_clone(), self.setup.state.sums.images));
         }
         Ok(())
     }
@@ -65,6 +68,9 @@ impl Trainer<'_> {
             Ok(())
         })?;
         let state = &mut self.setup.state;
+        if let Some((sums, images)) = self.guard.sums.take() {
+            (self.sums, state.sums.images) = (sums, images);
+        }
         state.step += 1;
         state.skipped.steps += 1;
         state.skipped.in_a_row += 1;

@@ -1,13 +1,13 @@
 //! One batch forward and back, and the optimizer's step once enough of them have left their gradients.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tch::Tensor;
 use warmstart_schema::event::Batch;
 use warmstart_schema::seed;
 
 use super::batches::autocast;
 use super::clock::Clock;
-use super::evaluate::{batch_sums, cross_entropy, weighted_cross_entropy};
+use super::evaluate::{Weighted, batch_sums, cross_entropy, weighted_cross_entropy};
 use super::{Trainer, count};
 use crate::augment::augment;
 use crate::data::{self, Input};
@@ -16,8 +16,8 @@ use crate::model::Mode;
 /// A batch's part in the optimizer's step that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
-    /// Its images among those of the step.
-    share: f64,
+    /// The images that the step is planned with.
+    images: usize,
     /// Its place among the batches of the step, from 0.
     place: usize,
     is_last: bool,
@@ -29,9 +29,19 @@ impl Part {
         let place = index % accumulate;
         let (first, after) = (index - place, batches.min(index - place + accumulate));
         let up_to = |batch: usize| images.min(batches * batch_size).min(batch * batch_size);
-        let share = (up_to(index + 1) - up_to(index)) as f64 / (up_to(after) - up_to(first)).max(1) as f64;
-        Self { share, place, is_last: index + 1 == after }
+        Self { images: up_to(after) - up_to(first), place, is_last: index + 1 == after }
     }
+}
+
+/// What has left its gradients for the step that comes next.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    batches: u32,
+    images: usize,
+    /// What these images weigh together, a float32 scalar on the device; none where all weigh the same.
+    weight: Option<Tensor>,
+    /// A batch of which only one picture could be read: it joins the next one of the step.
+    alone: Option<data::Batch>,
 }
 
 impl Trainer<'_> {
@@ -44,28 +54,39 @@ impl Trainer<'_> {
         if let Some(waited) = batch.waited {
             *clock.waited.get_or_insert_default() += waited;
         }
+        let batch = match self.waiting.alone.take() {
+            Some(alone) => joined(alone, batch)?,
+            None => batch,
+        };
         // Where most of a batch cannot be read there may be nothing left to learn from.
-        if batch.members.len() >= 2 {
-            clock.images += batch.members.len();
-            self.leave_gradients(epoch, batch, part)?;
+        match batch.members.len() {
+            0 => {}
+            1 if part.is_last => {}
+            1 => self.waiting.alone = Some(batch),
+            images => {
+                clock.images += images;
+                self.leave_gradients(epoch, index, batch, part)?;
+            }
         }
-        if part.is_last && self.accumulated > 0 {
-            self.accumulated = 0;
-            self.step(epoch, clock)?;
+        if part.is_last {
+            let waiting = std::mem::take(&mut self.waiting);
+            if waiting.batches > 0 {
+                self.step(epoch, index, &waiting, part, clock)?;
+            }
         }
         Ok(())
     }
 
     /// Adds a batch's gradients to those that wait.
-    fn leave_gradients(&mut self, epoch: u32, batch: data::Batch, part: Part) -> Result<()> {
-        let (accumulate, precision) = (self.accumulate() as u64, self.precision());
-        if self.accumulated == 0 {
+    fn leave_gradients(&mut self, epoch: u32, index: usize, batch: data::Batch, part: Part) -> Result<()> {
+        let precision = self.precision();
+        let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
+        if self.waiting.batches == 0 {
             self.setup.optimizer.zero_grad();
             self.begin_step()?;
         }
         let setup = &mut self.setup;
         let data::Batch { input, labels, members, .. } = batch;
-        let moment = setup.state.step * accumulate + part.place as u64;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
         let input = match input {
             Input::Images(images) => Input::Images(augment(&images, &setup.experiment.augment, draw("augment"))?),
@@ -77,23 +98,55 @@ impl Trainer<'_> {
             let logits = input.forward(&setup.model, Mode::Train)?;
             (cross_entropy(&logits, &labels)?, logits)
         };
+        // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were
+        // read, so each batch has the share that is planned, and the step makes up the difference.
+        let share = members.len() as f64 / part.images.max(1) as f64;
         let minimized = match &setup.class_weights {
-            Some(weights) => weighted_cross_entropy(&logits, &labels, weights)?,
-            None => loss.shallow_clone(),
+            Some(weights) => {
+                let Weighted { sum, weight } = weighted_cross_entropy(&logits, &labels, weights)?;
+                if setup.experiment.train.accumulate == 1 {
+                    sum.f_div(&weight)?
+                } else {
+                    self.waiting.weight = Some(match &self.waiting.weight {
+                        Some(before) => before.f_add(&weight)?,
+                        None => weight,
+                    });
+                    sum.f_div_scalar(part.images.max(1) as f64)?
+                }
+            }
+            None if setup.experiment.train.accumulate == 1 => loss.shallow_clone(),
+            None => scaled(&loss, share)?,
         };
-        self.accumulated += 1;
+        self.waiting.batches += 1;
+        self.waiting.images += members.len();
         if self.is_spoilt_by(&minimized)? {
             return Ok(());
         }
-        scaled(minimized, part.share)?.f_backward()?;
+        minimized.f_backward()?;
         self.setup.state.sums.images += count(members.len());
         self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
         Ok(())
     }
 
+    /// Makes the gradients that wait those of the mean over all images that entered, each weighing as it does.
+    fn normalize(&self, waiting: &Waiting, part: Part) -> Result<()> {
+        let optimizer = &self.setup.optimizer;
+        match &waiting.weight {
+            Some(weight) => optimizer.scale_gradients(&weight.f_reciprocal()?.f_mul_scalar(part.images as f64)?),
+            None if self.accumulate() > 1 && waiting.images != part.images => {
+                let factor = Tensor::from(part.images as f64 / waiting.images as f64);
+                optimizer.scale_gradients(&factor.f_to_device(self.setup.model.device())?)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// One optimizer step on the gradients that wait.
-    fn step(&mut self, epoch: u32, clock: &Clock) -> Result<()> {
-        let rate = self.learning_rate(self.setup.state.step);
+    fn step(&mut self, epoch: u32, index: usize, waiting: &Waiting, part: Part, clock: &Clock) -> Result<()> {
+        let rate = self.learning_rate(self.position(index));
+        if !self.guard.is_spoilt() {
+            self.normalize(waiting, part)?;
+        }
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_due();
@@ -129,8 +182,23 @@ impl Trainer<'_> {
 }
 
 /// The loss of a batch, as much of it as the batch has in its step; untouched where it is the only one.
-fn scaled(loss: Tensor, share: f64) -> Result<Tensor> {
-    if (share - 1.0).abs() < f64::EPSILON { Ok(loss) } else { Ok(loss.f_mul_scalar(share)?) }
+fn scaled(loss: &Tensor, share: f64) -> Result<Tensor> {
+    if (share - 1.0).abs() < f64::EPSILON { Ok(loss.shallow_clone()) } else { Ok(loss.f_mul_scalar(share)?) }
+}
+
+/// Two batches as one.
+fn joined(first: data::Batch, second: data::Batch) -> Result<data::Batch> {
+    let input = match (first.input, second.input) {
+        (Input::Images(first), Input::Images(second)) => Input::Images(Tensor::f_cat(&[first, second], 0)?),
+        (Input::Features(first), Input::Features(second)) => Input::Features(Tensor::f_cat(&[first, second], 0)?),
+        _ => bail!("pictures and features make no batch together"),
+    };
+    Ok(data::Batch {
+        input,
+        labels: Tensor::f_cat(&[first.labels, second.labels], 0)?,
+        members: [first.members, second.members].concat(),
+        waited: second.waited,
+    })
 }
 
 #[cfg(test)]
@@ -138,15 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_of_a_step_weigh_as_their_images_do() {
+    fn a_step_is_planned_with_the_images_of_its_batches() {
         // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has the last batch alone.
         let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
-        let part = |share, place, is_last| Part { share, place, is_last };
-        assert_eq!(parts, [part(0.5, 0, false), part(0.5, 1, true), part(1.0, 0, true)]);
-        // Of three batches in one step each image has a tenth.
-        let shares: Vec<f64> = (0..3).map(|index| Part::of(index, 10, 4, 3, 3).share).collect();
-        assert_eq!(shares, [0.4, 0.4, 0.2]);
+        let part = |images, place, is_last| Part { images, place, is_last };
+        assert_eq!(parts, [part(8, 0, false), part(8, 1, true), part(2, 0, true)]);
+        assert_eq!([0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images), [10; 3]);
         // A single left-over image belongs to no batch.
-        assert_eq!(Part::of(1, 9, 4, 2, 2), part(0.5, 1, true));
+        assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
     }
 }

@@ -1,10 +1,16 @@
 //! Which backbone a weights file says it is of. Its tensors cannot always tell: a `tf_` backbone and its plain twin have the same
-//! names and shapes, and differ by padding and the epsilon of their normalization.
+//! names and shapes, and differ by padding and the epsilon of their normalization. And what it says of the pictures that it was
+//! trained on.
 
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use warmstart_schema::architecture::Backbone;
+use warmstart_schema::experiment::Interpolation;
+use warmstart_schema::preparation::Stated;
 
 use super::metadata;
 
@@ -13,14 +19,14 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// What is said, and by what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stated {
+pub enum SaidOf {
     /// The file's own header, or the hub's `config.json` beside it: to be believed.
     Surely(Backbone, &'static str),
     /// Its name, which anybody may have chosen.
     Perhaps(Backbone),
 }
 
-impl Stated {
+impl SaidOf {
     pub fn backbone(self) -> Backbone {
         match self {
             Self::Surely(backbone, _) | Self::Perhaps(backbone) => backbone,
@@ -29,11 +35,11 @@ impl Stated {
 }
 
 /// What the file at `path`, which holds `bytes`, says.
-pub fn stated(path: &Path, bytes: &[u8]) -> Option<Stated> {
+pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
     let own = || metadata(bytes).get("architecture").and_then(|name| known(name));
-    let own = || own().map(|backbone| Stated::Surely(backbone, "its header"));
-    let beside = || config(path).map(|backbone| Stated::Surely(backbone, "the config.json beside it"));
-    own().or_else(beside).or_else(|| named(path).map(Stated::Perhaps))
+    let own = || own().map(|backbone| SaidOf::Surely(backbone, "its header"));
+    let beside = || config(path).map(|backbone| SaidOf::Surely(backbone, "the config.json beside it"));
+    own().or_else(beside).or_else(|| named(path).map(SaidOf::Perhaps))
 }
 
 /// timm's name, with or without the tag that follows a dot.
@@ -41,17 +47,115 @@ fn known(name: &str) -> Option<Backbone> {
     name.split('.').next()?.parse().ok()
 }
 
-/// The configuration that the hub keeps with a repository's `model.safetensors`.
+/// The backbone that the hub's configuration beside `model.safetensors` names.
 fn config(path: &Path) -> Option<Backbone> {
-    #[derive(Deserialize)]
-    struct Config {
-        architecture: String,
+    let (config, place) = configuration(path).into_iter().next()?;
+    config.architecture.as_deref().filter(|_| place.is_its_own(path)).and_then(known)
+}
+
+/// A configuration as the hub keeps it: timm's own facts below `pretrained_cfg`, in older ones at the top.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    architecture: Option<String>,
+    #[serde(default)]
+    pretrained_cfg: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Config {
+    fn fact(&self, key: &str) -> Option<&Value> {
+        self.pretrained_cfg.as_ref().and_then(|facts| facts.get(key)).or_else(|| self.rest.get(key))
     }
-    let config =
-        path.file_name().filter(|name| *name == "model.safetensors").map(|_| path.with_file_name("config.json"))?;
-    let is_small = std::fs::metadata(&config).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_CONFIG_BYTES);
-    let text = is_small.then(|| std::fs::read(&config).ok()).flatten()?;
-    known(&serde_json::from_slice::<Config>(&text).ok()?.architecture)
+}
+
+/// Where a configuration lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// It has the file's name, as `export` writes it.
+    SameName,
+    /// `config.json`, which may belong to another file of the folder.
+    Folder,
+}
+
+impl Beside {
+    fn is_its_own(self, path: &Path) -> bool {
+        self == Self::SameName || path.file_name().is_some_and(|name| name == "model.safetensors")
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::SameName => "the configuration of its name beside it",
+            Self::Folder => "the config.json beside it",
+        }
+    }
+}
+
+/// The configurations that lie beside a file.
+fn configuration(path: &Path) -> Vec<(Config, Beside)> {
+    let read = |path: &Path| {
+        let is_small = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_CONFIG_BYTES);
+        let text = is_small.then(|| std::fs::read(path).ok()).flatten()?;
+        serde_json::from_slice::<Config>(&text).ok()
+    };
+    [(path.with_extension("config.json"), Beside::SameName), (path.with_file_name("config.json"), Beside::Folder)]
+        .into_iter()
+        .filter_map(|(path, place)| Some((read(&path)?, place)))
+        .collect()
+}
+
+/// What the file at `path` says of the pictures that its backbone was trained on: its header first, then a configuration beside it.
+pub fn stated_preparation(path: &Path, backbone: Backbone) -> Stated {
+    let header = header(path);
+    // Safetensors knows nothing but texts.
+    let in_header = |key: &str| header.get(key).and_then(|text| serde_json::from_str(text).ok());
+    let plain = |key: &str| header.get(key).map(|text| Value::from(text.as_str()));
+    let own = gathered("its header", |key| in_header(key).or_else(|| plain(key)));
+    if own != (Stated { by: own.by.clone(), ..Stated::default() }) {
+        return own;
+    }
+    let is_of = |config: &Config, place: Beside| {
+        let found = config.architecture.as_deref().and_then(known);
+        let tag = config.fact("tag").and_then(Value::as_str);
+        let own_tag = path.file_stem().and_then(|stem| stem.to_str()?.split_once('.')).map(|(_, tag)| tag);
+        let is_other_tag = tag.zip(own_tag).is_some_and(|(theirs, own)| !theirs.is_empty() && theirs != own);
+        match config.architecture {
+            Some(_) => found == Some(backbone) && (place.is_its_own(path) || !is_other_tag),
+            None => place.is_its_own(path) || !is_other_tag,
+        }
+    };
+    let config = configuration(path).into_iter().find(|(config, place)| is_of(config, *place));
+    config.map(|(config, place)| gathered(place.words(), |key| config.fact(key).cloned())).unwrap_or_default()
+}
+
+/// What timm's keys say, as far as it can be so.
+fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> Stated {
+    let numbers = |key: &str| fact(key).and_then(|value| serde_json::from_value::<[f32; 3]>(value).ok());
+    let sides = fact("input_size").and_then(|value| serde_json::from_value::<[u32; 3]>(value).ok());
+    let is_centre = fact("crop_mode").is_none_or(|mode| mode == "center");
+    Stated {
+        mean: numbers("mean"),
+        std: numbers("std"),
+        interpolation: fact("interpolation").and_then(|name| Interpolation::named(name.as_str()?)),
+        crop_pct: fact("crop_pct").and_then(|share| share.as_f64()).filter(|_| is_centre),
+        side: sides.filter(|[channels, height, width]| *channels == 3 && height == width).map(|sides| sides[1]),
+        by: by.to_owned(),
+    }
+    .sound()
+}
+
+/// The texts of a file's header, without its tensors.
+fn header(path: &Path) -> BTreeMap<String, String> {
+    let read = || {
+        let mut file = std::fs::File::open(path).ok()?;
+        let mut bytes = vec![0; 8];
+        file.read_exact(&mut bytes).ok()?;
+        let length = u64::from_le_bytes(bytes[..8].try_into().ok()?);
+        file.take(length.min(MAX_CONFIG_BYTES)).read_to_end(&mut bytes).ok()?;
+        Some(metadata(&bytes))
+    };
+    read().unwrap_or_default()
 }
 
 /// The file is called after a backbone, or lies in the hub's cache of a repository that is.

@@ -1,54 +1,165 @@
 //! What a run learns from: told, its classes kept, and weighed where that was asked for.
 
+use std::path::Path;
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 use tch::{Device, Tensor};
-use warmstart_schema::event::{ClassFacts, DatasetFacts, Event, Level};
+use warmstart_schema::event::{Batch, ClassFacts, DatasetFacts, Event, Level, SetFacts, StartedFrom};
 use warmstart_schema::experiment::{ClassWeights, Experiment};
-use warmstart_schema::pictures::listed;
+use warmstart_schema::finding::Severity;
+use warmstart_schema::look::Part;
+use warmstart_schema::pictures::{Moves, Sets, listed};
 use warmstart_schema::run::RunDir;
 
 use super::doing;
-use crate::data::{self, Parts};
+use crate::data::{self, Own, Parts};
 use crate::failure::Blame;
-use crate::report::Reporter;
+use crate::interrupt::Interrupt;
+use crate::report::{Reporter, log};
 use crate::train::steps_per_epoch;
 
-/// Tells what there is to learn from and what is odd about it, and keeps the classes' names.
-pub fn tell(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, parts: &Parts) -> Result<()> {
-    keep_labels(run, parts)?;
-    for note in &parts.notes {
-        reporter.note(Level::Warning, note);
-    }
-    if let Some(limit) = experiment.dataset.limit {
-        reporter.note(
-            Level::Warning,
-            format!("dataset.limit: only {limit} images are used, the figures compare with no other run's"),
-        );
-    }
-    tell_facts(reporter, experiment, parts)
+/// The parts, once their pictures were read, and the pictures of an earlier attempt.
+#[derive(Debug)]
+pub struct Known {
+    parts: Parts,
+    before: Option<Sets>,
 }
 
-/// Tells what there is to learn from, unless it is too little.
-fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -> Result<()> {
+/// Reads every picture once, so that what cannot be read counts nowhere; `None` when it was interrupted.
+pub fn read(
+    reporter: &mut Reporter,
+    run: &RunDir,
+    parts: Parts,
+    (epoch, step): (u32, u64),
+    interrupt: &Interrupt,
+) -> Result<Option<Known>> {
+    let before = run.pictures().unwrap_or_else(|error| {
+        reporter.note(Level::Warning, format!("what pictures earlier attempts had is not known: {error}"));
+        None
+    });
+    let started = Instant::now();
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let parts = data::inspect(parts, before.as_ref(), |done, total| {
+        if reporter.is_due() {
+            reporter.progress(Batch {
+                epoch,
+                step,
+                batch: number(done),
+                batches: number(total),
+                loss: f64::NAN,
+                accuracy: f64::NAN,
+                learning_rate: f64::NAN,
+                images_per_second: done as f64 / started.elapsed().as_secs_f64().max(1e-9),
+                gradient_norm: f64::NAN,
+            });
+        }
+        !interrupt.is_requested()
+    })?;
+    Ok(parts.map(|parts| Known { parts, before }))
+}
+
+/// Tells what there is to learn from and what is odd about it, unless it cannot be trained on; keeps the classes' names and the
+/// pictures.
+pub fn tell(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, known: Known) -> Result<Parts> {
+    let Known { parts, before } = known;
+    let findings = data::verdict(experiment, &parts);
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Warning) {
+        reporter.note(Level::Warning, &finding.text);
+    }
+    if let Some(own) = &parts.own {
+        for one in Part::ALL.iter().flat_map(|part| &own.inspected(*part).unreadable) {
+            log::line(&format!("left out: {}", one.text));
+        }
+    }
+    if let Some(error) = data::refusal(&findings) {
+        return Err(error);
+    }
+    keep_labels(run, &parts)?;
+    let sets = parts.own.as_ref().map(Own::sets);
+    if let Some(sets) = &sets {
+        for text in before.map(|before| moved(&sets.since(&before))).unwrap_or_default() {
+            reporter.note(Level::Warning, text);
+        }
+        run.write_pictures(sets).with_context(doing("writing", run, "pictures.json"))?;
+    }
+    tell_facts(reporter, experiment, &parts, sets.as_ref())?;
+    Ok(parts)
+}
+
+/// What became of the pictures since the last attempt, in sentences.
+fn moved(moves: &Moves) -> Vec<String> {
+    if moves.is_none() {
+        return Vec::new();
+    }
+    let changes = [(&moves.added, "added"), (&moves.removed, "removed"), (&moves.replaced, "replaced")];
+    let told: Vec<String> = changes
+        .into_iter()
+        .filter(|(names, _)| !names.is_empty())
+        .map(|(names, how)| format!("{} {how} ({})", names.len(), listed(names)))
+        .collect();
+    let crossed = if moves.crossed.is_empty() {
+        "none of the others has changed between training, validation and test".to_owned()
+    } else {
+        format!(
+            "{} that were learnt from are now measured on, or the other way round, so that figures before and after do not \
+             compare: {}",
+            moves.crossed.len(),
+            listed(&moves.crossed)
+        )
+    };
+    let told =
+        if told.is_empty() { "pictures have moved".to_owned() } else { format!("pictures: {}", told.join(", ")) };
+    vec![format!("since the last attempt, {told}; {crossed}")]
+}
+
+/// Says how many of the pictures that this run is measured on the run that it starts from has learnt from.
+pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
+    let Some(ours) = parts.own.as_ref().map(Own::sets) else { return };
+    let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else { return };
+    let leak = ours.learnt_by(&theirs);
+    let parts = [(leak.validation, ours.validation.len(), "validation"), (leak.test, ours.test.len(), "test")];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _, _)| *count > 0)
+        .map(|(count, all, part)| format!("{count} of the {all} {part} pictures"))
+        .collect();
+    if !told.is_empty() {
+        let text = format!(
+            "run {}, which this one starts from, has learnt from {}: their figures look better than they are; give both the same \
+             seed, shares and pictures",
+            from.run,
+            told.join(" and ")
+        );
+        reporter.note(Level::Warning, text);
+    }
+}
+
+/// Tells what there is to learn from.
+fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts, sets: Option<&Sets>) -> Result<()> {
     let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
     let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
-    let steps = steps_per_epoch(train, batch_size, accumulate);
-    if steps == 0 || validation == 0 || test == 0 {
-        let error = format!("{train} training, {validation} validation and {test} test images are too few");
-        return Err(Blame::input(error, "change dataset.validation, or bring more images"));
-    }
     let labels = &parts.labels;
-    let classes = labels.names.iter().zip(&labels.train_images);
-    let classes = classes.map(|(name, &images)| ClassFacts { name: name.clone(), images });
+    let classes = labels.shown().into_iter().zip(labels.names.iter().zip(&labels.train_images));
+    let classes = classes.map(|(name, (exact, &images))| ClassFacts {
+        exact: (*exact != name).then(|| exact.clone()),
+        name,
+        images,
+    });
     reporter.tell(&Event::Dataset(DatasetFacts {
         name: experiment.dataset.name.as_str().to_owned(),
         train: u32::try_from(train)?,
         validation: u32::try_from(validation)?,
         test: u32::try_from(test)?,
         classes: u32::try_from(labels.names.len())?,
-        steps_per_epoch: u32::try_from(steps)?,
+        steps_per_epoch: u32::try_from(steps_per_epoch(train, batch_size, accumulate))?,
         smallest: classes.clone().min_by_key(|class| class.images),
         largest: classes.max_by_key(|class| class.images),
+        sets: sets.map(|sets| SetFacts {
+            train: sets.fingerprint(Part::Train),
+            validation: sets.fingerprint(Part::Validation),
+            test: sets.fingerprint(Part::Test),
+        }),
     }));
     Ok(())
 }
@@ -57,7 +168,9 @@ fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts) -
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
     let before = run.labels().with_context(doing("reading", run, "labels.json"))?;
-    if let Some(before) = before.filter(|before| before.names != *names) {
+    // Earlier versions kept the names that screens show.
+    let shown = parts.labels.shown();
+    if let Some(before) = before.filter(|before| before.names != *names && before.names != shown) {
         let differs = |from: &[String], to: &[String]| {
             let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
             if missing.is_empty() { "none".to_owned() } else { listed(&missing) }

@@ -1,9 +1,80 @@
 //! Taking a run up again: how far that is exact, and what a change of its experiment means for where it stands.
 
+use anyhow::{Context, Result};
 use warmstart_schema::change;
-use warmstart_schema::checkpoint::{Content, Machine, State};
+use warmstart_schema::checkpoint::{self, Content, Machine, State};
+use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::run::RunDir;
 use warmstart_schema::state::{Outcome, RunState};
+use warmstart_schema::storage::Disk;
+
+use super::doing;
+use crate::failure::Blame;
+use crate::report::Reporter;
+
+/// What to do where a run's checkpoints cannot be had.
+const GONE: &str = "bring them back, or start over with `warmstart resume RUN --from-start`, which keeps what is there";
+
+/// The checkpoint to go on from, and why newer ones were passed over. None of a run that has never saved, or that was asked to
+/// start over; that one is not there which its log knows of is an error.
+pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<String>)> {
+    if before.starts_over {
+        return Ok((None, Vec::new()));
+    }
+    let found = checkpoint::newest(&Disk, run).and_then(|(saved, skipped)| match (&saved, &before.checkpoint) {
+        (None, Some((_, known))) => Err(checkpoint::gone(&Disk, run, "its log knows", known.step)),
+        _ => Ok((saved, skipped)),
+    });
+    found.map_err(|error| match error {
+        checkpoint::Error::Gone { .. } | checkpoint::Error::None { .. } => Blame::input(error.to_string(), GONE),
+        other => other.into(),
+    })
+}
+
+/// Puts the earlier checkpoints aside, now that there is nothing left that could keep a new beginning from training.
+pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
+    let folder = checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
+    let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
+    reporter.tell(&Event::PutAside { folder });
+    Ok(())
+}
+
+/// Whether the run was given another folder of pictures since its checkpoint, and that holds others.
+pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Machine) -> bool {
+    let Some(Content { state, .. }) = saved else { return false };
+    let is_moved = before
+        .changes
+        .iter()
+        .filter(|changed| changed.step >= state.step)
+        .any(|changed| changed.fields.iter().any(|change| change.field == "dataset.path"));
+    is_moved && !machine.pictures.is_empty() && machine.pictures != state.machine.pictures
+}
+
+/// That the folder which a run was given holds other pictures.
+pub fn not_these(experiment: &Experiment) -> anyhow::Error {
+    let path = experiment.dataset.path.as_deref().unwrap_or(std::path::Path::new("")).display().to_string();
+    Blame::input(
+        format!("the pictures are not those that the run began with, by their names and sizes: {path}"),
+        "name the folder that they were moved to with `warmstart resume RUN --set dataset.path=FOLDER`; for other pictures, train a new run",
+    )
+}
+
+/// Of a run that has trained, that its pictures may only have moved.
+pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
+    match error.downcast::<Blame>() {
+        Ok(blame) if before.checkpoint.is_some() => Blame {
+            help: format!(
+                "bring the pictures back, or say where they are: `warmstart resume RUN --set dataset.path=FOLDER`; {}",
+                blame.help
+            ),
+            ..blame
+        }
+        .into(),
+        Ok(blame) => blame.into(),
+        Err(error) => error,
+    }
+}
 
 /// A checkpoint under this attempt's machine and experiment, with the reasons why what comes of it may differ from an unbroken
 /// run that was planned so from its start.

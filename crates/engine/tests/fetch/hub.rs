@@ -193,3 +193,55 @@ fn offline_nobody_is_asked() {
     let dataset = place.fetcher(&sources).dataset(warmstart_schema::catalog::DatasetName::Cifar100, None);
     assert_eq!((dataset.unwrap(), server.seen().len()), (None, 0));
 }
+
+#[rstest]
+#[case::gated(
+    401,
+    Some("GatedRepo"),
+    "Access to model someone/model is restricted. You must have access to it",
+    None,
+    "accept its conditions at",
+    "then set HF_TOKEN"
+)]
+#[case::gated_with_a_token(
+    403,
+    Some("GatedRepo"),
+    "Access to model someone/model is restricted",
+    Some("hf_secret"),
+    "accept its conditions at",
+    "with the account of HF_TOKEN"
+)]
+#[case::not_there(
+    401,
+    Some("RepoNotFound"),
+    "Repository not found",
+    None,
+    "Repository not found",
+    "private, or does not exist"
+)]
+#[case::in_the_body(403, None, "Your quota is used up", None, "Your quota is used up", "HF_TOKEN")]
+fn the_hubs_reason_for_a_refusal_is_told_with_what_to_do(
+    #[case] status: u16,
+    #[case] code: Option<&'static str>,
+    #[case] reason: &'static str,
+    #[case] token: Option<&str>,
+    #[case] first: &str,
+    #[case] second: &str,
+) {
+    let server = Server::new(move |_, _| match code {
+        Some(code) => Reply::new(status, "").with("x-error-code", code).with("x-error-message", reason),
+        None => Reply::new(status, serde_json::json!({ "error": reason }).to_string()),
+    });
+    let mut place = Place::new();
+    let sources = Sources { token: token.map(str::to_owned), ..sources(&server.url()) };
+    let Blame { error, .. } = Blame::of(&fetch(&mut place, &sources).unwrap_err());
+    assert!(error.contains(reason) && error.contains(first) && error.contains(second), "{error}");
+    assert!(error.contains(&status.to_string()) && !error.contains("hf_secret"), "{error}");
+    if first.starts_with("accept") {
+        assert!(
+            error.contains(&format!("{}/{REPO}", server.url()))
+                && !error.contains(&format!("conditions at {}/{REPO}/resolve", server.url())),
+            "{error}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 pip install torch==2.13.0 timm==1.0.31 numpy safetensors
 python exported.py FILE.safetensors LOGITS.json    runs the file's own lines of Python and compares with warmstart's logits
+python exported.py --pictures FILE.safetensors PREDICTIONS.json    likewise with pictures and what `predict` says of them
 python exported.py                                 writes exported.json
 
 FILE is of a run on emoji98, LOGITS.json what warmstart says of its test images, [N, 98]. exported.json: logits of the first test
@@ -16,6 +17,7 @@ import sys
 import timm
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors import safe_open
 from torch import nn
 
@@ -23,6 +25,8 @@ import formula
 from losses import emoji98
 
 TRAIN, CLASSES, HIDDEN, IMAGES, TOLERANCE = 3038, 98, 16, 2, 1e-4
+# Of a probability, where a channel of a pixel may differ by 1 of 255.
+PICTURES = 0.02
 CASES = [
     ("resnet18", "fc", None),
     ("efficientnet_b0", "classifier", 64),
@@ -89,7 +93,47 @@ def golden(backbone, classifier, resize):
     return {**facts, "logits": [[float(f"{v:.7g}") for v in row] for row in logits.tolist()]}
 
 
+def pictures(file, predictions):
+    """The file's own lines, and timm's transform made of header and of config.json, on pictures from their files."""
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    os.chdir(file.parent)
+    names = {}
+    exec(about["load"], names)
+    config = json.loads(file.with_suffix(".config.json").read_text())
+    classes = json.loads(file.with_suffix(".labels.json").read_text())
+    assert config["label_names"] == classes
+    said = [
+        {key: json.loads(about[key]) for key in ("input_size", "mean", "std", "crop_pct")}
+        | {"interpolation": about["interpolation"], "crop_mode": about["crop_mode"]},
+        config["pretrained_cfg"],
+    ]
+    transforms = [timm.data.create_transform(**timm.data.resolve_data_config({}, pretrained_cfg=facts)) for facts in said]
+    images = json.loads(predictions.read_text())["images"]
+    right, furthest, by_timm = 0, 0.0, [0.0, 0.0]
+    for image in images:
+        ours = {row["name"]: row["probability"] for row in image["classes"]}
+        ours = torch.tensor([ours[name] for name in classes])
+        with torch.inference_mode():
+            theirs = names["model"](names["picture"](image["image"])[None]).softmax(-1)[0].double()
+            opened = Image.open(image["image"])
+            for place, transform in enumerate(transforms):
+                # timm's transform has no word for what shows through: only opaque pictures are its own.
+                if opened.mode == "RGB" and "preparation" not in about:
+                    alone = names["model"](transform(opened)[None]).softmax(-1)[0].double()
+                    by_timm[place] = max(by_timm[place], (alone - ours).abs().max().item())
+        right += int(theirs.argmax() == ours.argmax())
+        furthest = max(furthest, (theirs - ours).abs().max().item())
+    verdict = "ok" if right == len(images) and max(furthest, *by_timm) < PICTURES else "UNDER"
+    what = f"pictures as the export says: {'×'.join(map(str, said[0]['input_size'][1:]))}, {about['interpolation']}, crop_pct {about['crop_pct']}"
+    how = f"{right} of {len(images)} alike, probabilities within {furthest:.1e}, timm's transform within {max(by_timm):.1e}"
+    print(f"FIGURE E1\t{what}\t{how}\t{PICTURES}\t{verdict}")
+    return verdict == "ok"
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--pictures"]:
+        sys.exit(not pictures(*(pathlib.Path(name).resolve() for name in sys.argv[2:])))
     if len(sys.argv) == 3:
         sys.exit(not compare(*(pathlib.Path(name).resolve() for name in sys.argv[1:])))
     facts = {"torch": torch.__version__, "timm": timm.__version__, "hidden": HIDDEN}

@@ -1,6 +1,6 @@
-"""Writes pictures.json beside this file: what Pillow makes of pictures, and PyTorch's weighted cross-entropy.
+"""Writes pictures.json beside this file: what Pillow and timm's transforms make of pictures, and PyTorch's weighted cross-entropy.
 
-pip install torch==2.13.0 numpy pillow        python pictures.py
+pip install torch==2.13.0 timm==1.0.31 numpy pillow        python pictures.py
 
 Pictures follow a formula that the test repeats, so only what Pillow makes of them is stored. The CMYK JPEG is stored whole,
 because the test cannot write one.
@@ -11,6 +11,7 @@ import pathlib
 
 import torch
 from PIL import Image
+from timm.data import create_transform
 
 SIDE = 16
 
@@ -31,6 +32,28 @@ def resized(image):
     left, top = (width - short) / 2, (height - short) / 2
     box = (left, top, left + short, top + short)
     return list(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box).tobytes())
+
+
+def framed(width, height, side, crop_pct, interpolation, orientation):
+    """As timm's transform prepares it, once it is turned as its camera was held."""
+    turn = {6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}.get(orientation)
+    image = formula(width, height)
+    image = image.transpose(turn) if turn is not None else image
+    prepare = create_transform(
+        input_size=(3, side, side), is_training=False, interpolation=interpolation, crop_pct=crop_pct, crop_mode="center",
+        mean=(0, 0, 0), std=(1, 1, 1),
+    )
+    pixels = (prepare(image) * 255).round().byte().permute(1, 2, 0).flatten().tolist()
+    return {"width": width, "height": height, "side": side, "crop_pct": crop_pct, "interpolation": interpolation,
+            "orientation": orientation, "pixels": pixels}
+
+
+FRAMED = [
+    (60, 40, 16, 1.0, "bilinear", 1), (41, 97, 16, 1.0, "bilinear", 1), (97, 41, 16, 0.875, "bilinear", 1),
+    (200, 200, 32, 1.0, "bilinear", 1), (9, 7, 16, 1.0, "bilinear", 1), (120, 50, 12, 0.9, "bicubic", 1),
+    (11, 23, 20, 0.875, "bicubic", 1), (53, 31, 14, 1.0, "nearest", 1), (7, 5, 12, 0.8, "nearest", 1),
+    (97, 42, 15, 0.875, "bilinear", 6), (97, 42, 15, 0.875, "bilinear", 8), (42, 97, 15, 1.0, "bicubic", 3), (300, 4, 8, 1.0, "bilinear", 1),
+]
 
 
 def cmyk():
@@ -66,6 +89,7 @@ sizes = [(50, 37), (37, 50), (16, 16), (9, 7), (200, 17), (64, 64)]
 result = {
     "side": SIDE,
     "resized": [{"width": w, "height": h, "pixels": resized(formula(w, h))} for w, h in sizes],
+    "framed": [framed(*case) for case in FRAMED],
     "cmyk": cmyk(),
     "weighted": weighted(),
 }

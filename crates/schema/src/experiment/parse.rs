@@ -101,9 +101,27 @@ fn printable(source: &str) -> String {
     source.chars().take(EXCERPT).map(|c| if text::line(&c.to_string(), 1).is_empty() { ' ' } else { c }).collect()
 }
 
-/// Reads and parses a file.
+/// Reads and parses a file, and makes its paths whole.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
-    parse_with(&read_text(path)?, &label(path), overrides)
+    let source = read_text(path)?;
+    let experiment = parse_with(&source, &label(path), overrides)?;
+    let problem = |field: &str, message: String, help: &str| {
+        vec![
+            Problem::new(&label(path), message)
+                .field(field)
+                .at(locate(&source, field), &source)
+                .help(Some(help.to_owned())),
+        ]
+    };
+    for (field, named) in experiment.paths() {
+        if let Some(name) = super::place::variable(named).filter(|_| !named.exists()) {
+            let message = format!("${name} is not replaced in the path {}", named.display());
+            return Err(problem(field, text::line(&message, 300), "write ~ for your home, or the whole path"));
+        }
+    }
+    experiment
+        .placed()
+        .map_err(|error| problem("", format!("its paths have no place: {error}"), "start in a folder that is there"))
 }
 
 /// The text of a YAML file that a person wrote; what is no such file, or longer than one, is not read.

@@ -106,7 +106,11 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
         validate_folder(dataset, findings);
         return;
     }
-    let alien = [("dataset.test", dataset.test.is_some()), ("dataset.strict", dataset.strict)];
+    let alien = [
+        ("dataset.test", dataset.test.is_some()),
+        ("dataset.split", dataset.split.is_some()),
+        ("dataset.strict", dataset.strict),
+    ];
     for (field, _) in alien.into_iter().filter(|(_, present)| *present) {
         findings.push(Finding::new(field, "it only with `name: image_folder`", "it here").help("remove the line"));
     }

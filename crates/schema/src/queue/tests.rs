@@ -3,7 +3,14 @@
 use super::*;
 
 fn entry(run: &str, slot: &str, after: Option<&str>) -> Entry {
-    Entry { run: run.parse().unwrap(), stem: run.to_owned(), slot: slot.to_owned(), after: after.map(str::to_owned) }
+    Entry {
+        run: run.parse().unwrap(),
+        stem: run.to_owned(),
+        slot: slot.to_owned(),
+        after: after.map(str::to_owned),
+        file: None,
+        after_file: None,
+    }
 }
 
 fn names(entries: &[Entry]) -> Vec<&str> {

@@ -165,11 +165,59 @@ fn no_call_leads_out_of_the_folder_of_runs() {
 }
 
 #[test]
-fn a_link_in_the_folder_of_runs_is_no_run() {
+fn links_to_runs_are_followed_once_and_what_is_passed_over_is_said() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    fs::write(elsewhere.path().join("run.json"), "{}").unwrap();
-    symlink(elsewhere.path(), root.path().join("20260101-000000-0000")).unwrap();
-    fs::create_dir(root.path().join("20260101-000000-0001")).unwrap();
-    let ids: Vec<String> = run::list(root.path()).unwrap().into_iter().map(String::from).collect();
-    assert_eq!(ids, ["20260101-000000-0001"]);
+    let run = |folder: &Path| {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("run.json"), "{}").unwrap();
+    };
+    let here = |name: &str| root.path().join(name);
+    run(&here("20260101-000000-0001"));
+    run(&elsewhere.path().join("x"));
+    symlink(elsewhere.path().join("x"), here("20260101-000000-0000")).unwrap();
+    // The same run again, by another link, by a link to its neighbour, and by one to that link.
+    symlink(elsewhere.path().join("x"), here("again")).unwrap();
+    symlink("20260101-000000-0001", here("neighbour")).unwrap();
+    symlink("20260101-000000-0000", here("link-to-link")).unwrap();
+    symlink("nowhere", here("dangling")).unwrap();
+    symlink("loop", here("loop")).unwrap();
+    for copy in ["20260101-000000-0001 (copy)", "20260101_copy", "Copy"] {
+        run(&here(copy));
+    }
+    for other in ["exports", "my notes"] {
+        fs::create_dir(here(other)).unwrap();
+    }
+    fs::create_dir(here(".trash")).unwrap();
+    fs::write(here("queue.json"), "{}").unwrap();
+    let survey = run::survey(root.path(), |_| false).unwrap();
+    let ids: Vec<&str> = survey.ids.iter().map(run::RunId::as_str).collect();
+    assert_eq!(ids, ["20260101-000000-0000", "20260101-000000-0001"]);
+    let said = survey.sentence(root.path()).unwrap();
+    assert!(said.starts_with("10 folders are left out"), "{said}");
+    for part in [
+        "exports, my notes (no run.json)",
+        "20260101_copy, Copy (a run",
+        "again, link-to-link, neighbour (a link to a run",
+        "dangling, loop (a link that leads nowhere)",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
+
+#[test]
+fn a_run_that_is_damaged_or_too_new_says_which() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run::RunDir::new(root.path());
+    for (text, said) in [
+        ("{\"format\": 9, \"later\": true}", "format 9; this version knows up to 1: use a newer warmstart"),
+        ("{\"format\": 1", "run.json is damaged"),
+        ("", "run.json is damaged"),
+    ] {
+        fs::write(root.path().join("run.json"), text).unwrap();
+        let error = dir.info().unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    fs::remove_file(root.path().join("run.json")).unwrap();
+    fs::create_dir(root.path().join("run.json")).unwrap();
+    assert!(dir.info().is_err());
 }

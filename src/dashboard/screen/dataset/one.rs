@@ -54,7 +54,7 @@ fn first_share(area: Rect) -> Rect {
 fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
     let mut spans = vec![Span::styled(format!("image number {}", picture.number), THEME.title)];
     let mut add = |kind: &str, label: &Option<Label>| {
-        if let Some(Label { number, name }) = label {
+        if let Some(Label { number, name, .. }) = label {
             spans.push(Span::styled(format!("   {kind} {number} "), THEME.label));
             spans.push(Span::styled(name.clone(), THEME.text));
         }

@@ -86,6 +86,12 @@ fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
     let question = entry.experiment().and_then(|experiment| experiment.question.as_deref());
     let source = entry.file.map(|file| path(&file.path)).unwrap_or_default();
     let (text, style) = question.map_or((source, THEME.muted), |question| (question.to_owned(), THEME.text));
+    let is_changed = entry.file.zip(entry.run).is_some_and(|(file, run)| run.is_changed_since(file));
+    let (text, style) = if is_changed {
+        (format!("changed since this run, y shows how · {text}"), THEME.warning)
+    } else {
+        (text, style)
+    };
     if let Some(line) = &counts {
         paint::right_line(buf, row, line);
     }
@@ -142,7 +148,7 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         return;
     }
     let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
-        Some(init) if model.runs.all_of(&init.from).any(|run| run.status() == Status::Finished) => {
+        Some(init) if model.runs.all_named(&init.from).any(|run| run.status() == Status::Finished) => {
             format!("never run; starts from the best weights of {}; r launches it", init.from)
         }
         Some(init) => format!("never run; needs a finished run of {}", init.from),

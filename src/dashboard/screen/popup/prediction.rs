@@ -69,11 +69,12 @@ fn draw_classes(buf: &mut Buffer, area: Rect, classes: &[ClassProbability], trut
     let name = area.width.saturating_sub(FIGURE) / 2;
     for (class, y) in classes.iter().zip(0..area.height) {
         let row = paint::row(area, y);
-        let is_true = truth == Some(class.name.as_str());
+        let shown = class.shown();
+        let is_true = truth == Some(shown.as_str());
         let style = if is_true { THEME.good } else { THEME.text };
         paint::left(buf, Rect { width: 1.min(row.width), ..row }, if is_true { "●" } else { " " }, style);
         let after_mark = 2.min(name);
-        paint::left(buf, Rect { x: row.x + after_mark, width: name - after_mark, ..row }, &class.name, style);
+        paint::left(buf, Rect { x: row.x + after_mark, width: name - after_mark, ..row }, &shown, style);
         let bar = row.width.saturating_sub(name + 1 + FIGURE);
         paint::bar(
             buf,

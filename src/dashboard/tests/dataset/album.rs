@@ -30,6 +30,7 @@ impl Album {
     pub fn hostile() -> Self {
         let mut album = Self::of(NASTY.map(str::to_owned).to_vec(), [u32::MAX, 0, 1], &[0, u32::MAX, 1]);
         album.facts.dataset = NASTY[1].to_owned();
+        album.facts.notes = NASTY.map(str::to_owned).to_vec();
         album
     }
 
@@ -48,6 +49,7 @@ impl Album {
             validation: part(images[1]),
             test: part(images[2]),
             augment: Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 },
+            notes: Vec::new(),
             class_weights: None,
         };
         Self { facts, names }
@@ -73,7 +75,7 @@ impl Album {
 
     fn label(&self, position: u32) -> Label {
         let number = position % u32::try_from(self.names.len()).unwrap();
-        Label { number, name: self.names[number as usize].clone() }
+        Label { number, name: self.names[number as usize].clone(), exact: None }
     }
 }
 

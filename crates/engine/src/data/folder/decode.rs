@@ -5,64 +5,182 @@ use std::fs;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use warmstart_schema::experiment::Interpolation;
+use warmstart_schema::pictures::Content;
+use warmstart_schema::preparation::{Order, Preparation};
 
 /// Larger files are not read.
-const MAX_FILE: u64 = 128 << 20;
+const MAX_FILE: u64 = 512 << 20;
+/// From so many bytes on, one file is read at a time.
+const LARGE_FILE: u64 = 64 << 20;
 /// Longer sides are refused: such a picture is a mistake or a trap.
 const MAX_SIDE: u32 = 30_000;
-/// More pixels are refused: every decoder thread may hold as many.
-const MAX_PIXELS: u64 = 100_000_000;
+/// More pixels are refused. The largest cameras of phones have 200 million.
+const MAX_PIXELS: u64 = 200_000_000;
+/// From so many on, one picture is decoded at a time: every decoder thread may hold as many.
+const LARGE_PIXELS: u64 = 50_000_000;
 /// Bytes that a decoder may take, and those of a PNG's colour profile.
-const MAX_MEMORY: u64 = 512 << 20;
+const MAX_MEMORY: u64 = 1 << 30;
 const MAX_PROFILE: u64 = 32 << 20;
 
-/// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row. The largest square around its centre is
-/// resized, which is to resize the shorter side and crop the longer one.
-pub fn read(path: &Path, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
-    // A decoder that panics has met a picture that it does not understand.
-    catch_unwind(AssertUnwindSafe(|| decode(&bytes(path)?, side, resizer, out))).unwrap_or_else(|_| {
+/// How a picture becomes a square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Framing {
+    /// Side length in pixels.
+    pub side: u32,
+    pub interpolation: Interpolation,
+    /// Share of the shorter side that is kept.
+    pub crop_pct: f64,
+    pub order: Order,
+}
+
+impl From<&Preparation> for Framing {
+    fn from(preparation: &Preparation) -> Self {
+        let Preparation { side, interpolation, crop_pct, order, .. } = *preparation;
+        Self { side, interpolation, crop_pct, order }
+    }
+}
+
+/// The largest centred square, bilinear.
+impl From<u32> for Framing {
+    fn from(side: u32) -> Self {
+        Self { side, interpolation: Interpolation::Bilinear, crop_pct: 1.0, order: Order::CropFirst }
+    }
+}
+
+/// Held while a large picture is decoded.
+static LARGE: Mutex<()> = Mutex::new(());
+
+type Alone = MutexGuard<'static, ()>;
+
+fn alone() -> Alone {
+    // One that panicked while it held this left nothing half done.
+    LARGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row.
+pub fn read(path: &Path, framing: impl Into<Framing>, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+    let framing = framing.into();
+    let result = guarded(|| {
+        let (bytes, alone) = bytes(path)?;
+        opened(&bytes, alone, |picture, orientation| {
+            resize(picture, framing, orientation, resizer, out)?;
+            turn(orientation, framing.side, out)
+        })
+    });
+    result.unwrap_or_else(|| {
         *resizer = Resizer::new();
         Err(anyhow!("the decoder panicked"))
     })
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>> {
+/// Decodes the picture at `path` and says what identifies its bytes; an error is the one that [`read`] would give.
+pub fn try_out(path: &Path) -> Result<Content> {
+    let result = guarded(|| {
+        let (bytes, alone) = bytes(path)?;
+        opened(&bytes, alone, |_, _| Ok(()))?;
+        Ok(Content::of(&bytes))
+    });
+    result.unwrap_or_else(|| Err(anyhow!("the decoder panicked")))
+}
+
+/// A decoder that panics has met a picture that it does not understand.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
+    let meta = fs::metadata(path).context("cannot be found")?;
     // To open a pipe would wait for its writer.
-    ensure!(fs::metadata(path).context("cannot be found")?.is_file(), "is not a file");
+    ensure!(meta.is_file(), "is not a file");
+    ensure!(meta.len() <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
+    let alone = (meta.len() > LARGE_FILE).then(alone);
     let mut bytes = Vec::new();
     let file = fs::File::open(path).context("cannot be opened")?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot be read")?;
     ensure!(!bytes.is_empty(), "is empty");
     ensure!(bytes.len() as u64 <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
-    Ok(bytes)
+    Ok((bytes, alone))
 }
 
-fn decode(bytes: &[u8], side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+/// Decodes a picture for `work`, with how its camera was held.
+fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orientation) -> Result<()>) -> Result<()> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("cannot be read")?;
-    match reader.format() {
+    let format = reader.format();
+    match format {
         Some(ImageFormat::Jpeg) => ensure!(is_whole_jpeg(bytes), "is a JPEG that breaks off"),
-        Some(ImageFormat::Png | ImageFormat::WebP) => {}
-        _ => bail!("is neither PNG, JPEG nor WebP"),
+        Some(
+            ImageFormat::Png
+            | ImageFormat::WebP
+            | ImageFormat::Bmp
+            | ImageFormat::Gif
+            | ImageFormat::Tiff
+            | ImageFormat::Pnm,
+        ) => {}
+        _ => bail!("{}", what_it_is(bytes)),
     }
     let mut limits = Limits::no_limits();
     // For PNG's decoder that is what it may unpack beside the picture: a colour profile may claim gigabytes.
-    limits.max_alloc = Some(if reader.format() == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
+    limits.max_alloc = Some(if format == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
-    let is_sane = width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS;
-    ensure!(is_sane && decoder.total_bytes() <= MAX_MEMORY, "has {width}×{height} pixels, which is too many");
+    let pixels = u64::from(width) * u64::from(height);
+    ensure!(
+        pixels <= MAX_PIXELS,
+        "has {width}×{height} pixels, {:.0} million; up to {} million are read",
+        pixels as f64 / 1e6,
+        MAX_PIXELS / 1_000_000
+    );
+    ensure!(width.max(height) <= MAX_SIDE, "has {width}×{height} pixels; sides of up to {MAX_SIDE} pixels are read");
+    ensure!(
+        decoder.total_bytes() <= MAX_MEMORY,
+        "takes {} MB once it is unpacked; up to {} MB are read",
+        decoder.total_bytes() >> 20,
+        MAX_MEMORY >> 20
+    );
+    let _alone = held.or_else(|| (pixels > LARGE_PIXELS).then(alone));
     // Of broken metadata nothing follows for the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = opaque(DynamicImage::from_decoder(decoder)?);
-    resize(&picture, side, resizer, out)?;
-    turn(orientation, side, out)
+    work(&picture, orientation)
+}
+
+/// What a file is that is no picture of a kind that is read, by how it begins.
+fn what_it_is(bytes: &[u8]) -> String {
+    let read = "what is read: PNG, JPEG, WebP, BMP, TIFF, GIF, PNM";
+    let brand = bytes.get(4..12).and_then(|brand| brand.strip_prefix(b"ftyp"));
+    let begins = |sign: &[u8]| bytes.starts_with(sign);
+    let text = bytes.trim_ascii_start();
+    let kind = match brand {
+        Some(b"avif" | b"avis") => "an AVIF picture: convert it to JPEG or PNG",
+        Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => {
+            "a HEIC picture: convert it to JPEG or PNG"
+        }
+        Some(_) => "a film",
+        None if begins(b"version https://git-lfs") => "a pointer of Git LFS, not the picture: `git lfs pull` brings it",
+        None if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") => "a JPEG XL picture: convert it to JPEG or PNG",
+        None if begins(b"\0\0\0\x0cjP  ") || begins(b"\xff\x4f\xff\x51") => {
+            "a JPEG 2000 picture: convert it to JPEG or PNG"
+        }
+        None if begins(b"8BPS") => "a Photoshop file: convert it to JPEG or PNG",
+        None if begins(b"%PDF") => "a PDF",
+        None if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => "an SVG or XML text",
+        None if text.get(..14).is_some_and(|text| text.eq_ignore_ascii_case(b"<!doctype html"))
+            || text.get(..5).is_some_and(|text| text.eq_ignore_ascii_case(b"<html")) =>
+        {
+            "a web page, not a picture"
+        }
+        None => return format!("is no picture of a kind that is read; {read}"),
+    };
+    format!("is {kind}; {read}")
 }
 
 /// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.
@@ -98,12 +216,58 @@ fn opaque(picture: DynamicImage) -> RgbImage {
     })
 }
 
-fn resize(picture: &RgbImage, side: u32, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+fn resize(
+    picture: &RgbImage,
+    framing: Framing,
+    orientation: Orientation,
+    resizer: &mut Resizer,
+    out: &mut [u8],
+) -> Result<()> {
+    let Framing { side, interpolation, order, .. } = framing;
     let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)?;
     let mut to = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
-    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
-    let options = ResizeOptions::new().resize_alg(filter).fit_into_destination(None);
+    let options = ResizeOptions::new().resize_alg(match interpolation {
+        Interpolation::Nearest => ResizeAlg::Nearest,
+        Interpolation::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Interpolation::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+    });
+    let options = match order {
+        Order::CropFirst => options.fit_into_destination(None),
+        Order::ResizeFirst => {
+            let [left, top, width, height] = cut(picture.dimensions(), framing, orientation);
+            options.crop(left, top, width, height)
+        }
+    };
     Ok(resizer.resize(&from, &mut to, &options)?)
+}
+
+/// Where in the picture, in its own pixels, the square lies that torchvision's `Resize` and `CenterCrop` keep: left, top, width,
+/// height. Only the square is resized, with the pixels around it under the filter.
+fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) -> [f64; 4] {
+    let Framing { side, crop_pct, .. } = framing;
+    let (shorter, longer) = (u64::from(width.min(height)), u64::from(width.max(height)));
+    // The whole sides that torchvision resizes to; the longer one is cut off, not rounded.
+    let to = (f64::from(side) / crop_pct).floor();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive whole number of pixels")]
+    let long = (to as u64 * longer / shorter.max(1)) as f64;
+    let (mirrors_x, mirrors_y) = match orientation {
+        Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
+        Orientation::FlipHorizontal | Orientation::Rotate270 => (true, false),
+        Orientation::FlipVertical | Orientation::Rotate90 => (false, true),
+        Orientation::Rotate180 | Orientation::Rotate270FlipH => (true, true),
+    };
+    let along = |pixels: u32, mirrors: bool| {
+        let resized = if u64::from(pixels) == shorter { to } else { long };
+        let excess = resized - f64::from(side);
+        // As Python rounds. Turning comes later here, so that the odd pixel lies on the side that it will be turned from.
+        let begin = (excess / 2.0).round_ties_even();
+        let begin = if mirrors { excess - begin } else { begin };
+        let scale = f64::from(pixels) / resized;
+        let begin = begin * scale;
+        (begin, (f64::from(side) * scale).min(f64::from(pixels) - begin))
+    };
+    let ((left, across), (top, down)) = (along(width, mirrors_x), along(height, mirrors_y));
+    [left, top, across, down]
 }
 
 /// Turns what was resized: a square is turned at little cost.

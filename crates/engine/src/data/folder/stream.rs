@@ -11,7 +11,8 @@ use fast_image_resize::Resizer;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::{Decoding, Listing, Unreadable, decode, describe};
+use super::decode::Framing;
+use super::{Decoding, Listing, Unreadable, decode};
 use crate::data::{Batch, Input};
 use crate::failure::Blame;
 
@@ -52,7 +53,7 @@ impl Stream {
         let stream = Self {
             decoded,
             listing: Arc::clone(&listing),
-            side: i64::from(decoding.side),
+            side: i64::from(decoding.framing.side),
             strict: decoding.strict,
             device,
             unreadable,
@@ -69,7 +70,7 @@ impl Stream {
         let waited = Some(waiting.elapsed());
         for (picture, why) in failed {
             if self.strict {
-                let error = format!("a picture cannot be read: {}", describe(&self.listing, picture, &why));
+                let error = format!("a picture cannot be read: {}", self.listing.describe(picture, &why));
                 return Err(Blame::input(error, "mend or remove it, or leave dataset.strict out"));
             }
             self.unreadable.borrow_mut().add(&self.listing, picture, &why);
@@ -96,19 +97,19 @@ impl Iterator for Stream {
 /// Makes batches until all are made or nobody takes them any more.
 fn feed(listing: &Listing, decoding: &Decoding, order: &[u32], size: usize, batches: &SyncSender<Decoded>) {
     for members in order.chunks(size) {
-        if batches.send(decoding.pool.install(|| decoded(listing, decoding.side, members))).is_err() {
+        if batches.send(decoding.pool.install(|| decoded(listing, decoding.framing, members))).is_err() {
             return;
         }
     }
 }
 
-fn decoded(listing: &Listing, side: u32, members: &[u32]) -> Decoded {
-    let picture_bytes = CHANNELS * side as usize * side as usize;
+fn decoded(listing: &Listing, framing: Framing, members: &[u32]) -> Decoded {
+    let picture_bytes = CHANNELS * framing.side as usize * framing.side as usize;
     let mut pixels = vec![0; members.len() * picture_bytes];
     let results: Vec<Result<()>> = pixels
         .par_chunks_mut(picture_bytes)
         .zip(members)
-        .map_init(Resizer::new, |resizer, (out, &picture)| decode::read(&listing.path(picture), side, resizer, out))
+        .map_init(Resizer::new, |resizer, (out, &picture)| decode::read(&listing.path(picture), framing, resizer, out))
         .collect();
     let (mut kept, mut failed) = (Vec::with_capacity(members.len()), Vec::new());
     for (index, (&picture, result)) in members.iter().zip(results).enumerate() {

@@ -1,0 +1,95 @@
+//! `warmstart-worker check`: what a launch would find out about experiments, without launching them.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tch::Device;
+use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
+use warmstart_schema::look::Part;
+use warmstart_schema::places::Places;
+
+use crate::data::{self, Parts};
+use crate::edition;
+use crate::failure::Blame;
+use crate::initial::{self, Verdict};
+
+/// Says of each experiment file what a launch would meet, a JSON line each.
+pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
+    for file in files {
+        let checked = match experiment::load(file, &[]) {
+            Ok(experiment) => check(&experiment, &Places::from_env()),
+            // Whoever asks has read the file and told its problems.
+            Err(problems) => Checked {
+                findings: problems.iter().map(|problem| Finding::error("", problem.to_string(), "")).collect(),
+                pictures: None,
+            },
+        };
+        let line = serde_json::to_string(&checked)? + "\n";
+        answers.write_all(line.as_bytes()).and_then(|()| answers.flush()).context("answering")?;
+    }
+    Ok(())
+}
+
+/// What all probes find out; errors first.
+pub fn check(experiment: &Experiment, places: &Places) -> Checked {
+    let (mut findings, pictures) = dataset(experiment, places);
+    findings.extend(weights(experiment, places));
+    findings.sort_by_key(|finding| finding.severity);
+    Checked { findings, pictures }
+}
+
+/// Every picture is read, as a launch does. What is still to be fetched is nobody's mistake.
+fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Counts>) {
+    let wanted = &experiment.dataset;
+    let is_own = wanted.name == DatasetName::ImageFolder;
+    if let Some(error) = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path))
+        && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err()
+    {
+        let Blame { error, help, .. } = Blame::of(&error);
+        return (vec![Finding::error("dataset.path", error, help)], None);
+    }
+    if !is_own && wanted.name.archive().is_some() && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err() {
+        return (Vec::new(), None);
+    }
+    let read = || {
+        let parts = data::parts(experiment, places, Device::Cpu)?;
+        data::inspect(parts, None, |_, _| true)?.context("reading the pictures was broken off")
+    };
+    match read() {
+        Ok(parts) => (data::verdict(experiment, &parts), counts(&parts)),
+        Err(error) => {
+            let Blame { error, help, .. } = Blame::of(&error);
+            let field = if is_own { "dataset.path" } else { "dataset" };
+            (vec![Finding { severity: Severity::Error, field: field.to_owned(), text: error, help }], None)
+        }
+    }
+}
+
+/// The weights are read as a launch reads them, to the last number.
+fn weights(experiment: &Experiment, places: &Places) -> Vec<Finding> {
+    const FIELD: &str = "model.weights";
+    match initial::verdict(experiment, places) {
+        Verdict::Fit { notes } => notes.into_iter().map(|note| Finding::note(FIELD, note)).collect(),
+        Verdict::Fetched(text) => vec![Finding::note(FIELD, text)],
+        Verdict::Fails { error, help } => vec![Finding::error(FIELD, error, help)],
+        Verdict::NoFile => Vec::new(),
+    }
+}
+
+fn counts(parts: &Parts) -> Option<Counts> {
+    let own = parts.own.as_ref()?;
+    let read = |part: Part| own.inspected(part).read.iter().map(|count| u64::from(*count)).collect();
+    let unreadable: usize = Part::ALL.iter().map(|part| own.inspected(*part).unreadable.len()).sum();
+    Some(Counts {
+        classes: parts.labels.names.clone(),
+        train: read(Part::Train),
+        validation: read(Part::Validation),
+        test: read(Part::Test),
+        own_validation: own.folder.validation.is_some(),
+        own_test: own.folder.test.is_some(),
+        unreadable: unreadable as u64,
+    })
+}

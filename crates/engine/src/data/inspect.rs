@@ -1,0 +1,128 @@
+//! Reading every picture of a run once before it begins: what cannot be read is left out of all counts, plans and weights, and
+//! what can is known by its content.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use rayon::prelude::*;
+use warmstart_schema::experiment::SplitRule;
+use warmstart_schema::look::Part as Which;
+use warmstart_schema::pictures::{Content, Kept, Sets};
+
+use super::folder::{Decoding, Listing, decode};
+use super::parts::{Own, Part, Parts, images};
+
+/// Pictures between two words on how far it is.
+const STRIDE: usize = 256;
+
+/// What reading the pictures of a part has brought.
+#[derive(Debug, Default)]
+pub struct Inspected {
+    /// Those that can be read.
+    pub kept: Vec<Kept>,
+    /// Those that cannot, each with its file and the reason.
+    pub unreadable: Vec<Unread>,
+    /// How many of each class there are by name.
+    pub listed: Vec<u32>,
+    /// How many of each class can be read.
+    pub read: Vec<u32>,
+}
+
+/// A picture that cannot be read.
+#[derive(Debug)]
+pub struct Unread {
+    pub member: u32,
+    pub class: u32,
+    pub text: String,
+}
+
+/// Reads the pictures of all parts and leaves out those that cannot be read. What an earlier attempt could read and nobody wrote
+/// to since is not read again. `each` hears how many of how many are done, and says whether to go on; `None` where it did not.
+pub fn inspect(
+    mut parts: Parts,
+    before: Option<&Sets>,
+    mut each: impl FnMut(usize, usize) -> bool,
+) -> Result<Option<Parts>> {
+    let Some(mut own) = parts.own.take() else { return Ok(Some(parts)) };
+    let total = parts.train.members.len() + parts.validation.members.len() + parts.test.members.len();
+    let mut done = 0;
+    let classes = parts.labels.names.len();
+    for which in Which::ALL {
+        let listing = Arc::clone(own.listing(which));
+        let known = before.map(|sets| known(sets, which)).unwrap_or_default();
+        let part = part_mut(&mut parts, which);
+        let mut found = Inspected::default();
+        let labels = listing.labels();
+        found.listed = images(&labels, &part.members, classes);
+        let mut members = Vec::with_capacity(part.members.len());
+        for some in part.members.chunks(STRIDE) {
+            for (member, result) in read(&own.decoding, &listing, some, &known) {
+                match result {
+                    Ok(kept) => {
+                        members.push(member);
+                        found.kept.push(kept);
+                    }
+                    Err(why) => {
+                        let text = listing.describe(member, &why);
+                        found.unreadable.push(Unread { member, class: labels[member as usize], text });
+                    }
+                }
+            }
+            done += some.len();
+            if !each(done, total) {
+                return Ok(None);
+            }
+        }
+        found.read = images(&labels, &members, classes);
+        // A run of an earlier version has planned with them, and finds them out while it trains.
+        if own.rule == SplitRule::ByName {
+            part.members = members;
+        }
+        own.set_inspected(which, found);
+    }
+    if own.rule == SplitRule::ByName {
+        parts.labels.train_images.clone_from(&own.inspected(Which::Train).read);
+    }
+    parts.own = Some(own);
+    Ok(Some(parts))
+}
+
+fn part_mut(parts: &mut Parts, which: Which) -> &mut Part {
+    match which {
+        Which::Train => &mut parts.train,
+        Which::Validation => &mut parts.validation,
+        Which::Test => &mut parts.test,
+    }
+}
+
+fn known(sets: &Sets, which: Which) -> HashMap<&str, &Kept> {
+    sets.part(which).iter().map(|kept| (kept.name.as_str(), kept)).collect()
+}
+
+fn read(
+    decoding: &Decoding,
+    listing: &Listing,
+    members: &[u32],
+    known: &HashMap<&str, &Kept>,
+) -> Vec<(u32, Result<Kept, String>)> {
+    let one = |&member: &u32| {
+        let (name, stamp) = (listing.name(member), listing.stamp(member));
+        let same = known.get(name).filter(|kept| (kept.bytes, kept.changed) == (stamp.bytes, stamp.changed));
+        let content: Result<Content, String> = match same {
+            Some(kept) => Ok(kept.content.clone()),
+            None => decode::try_out(&listing.path(member)).map_err(|error| format!("{error:#}")),
+        };
+        let kept = |content| Kept { name: name.to_owned(), content, bytes: stamp.bytes, changed: stamp.changed };
+        (member, content.map(kept))
+    };
+    decoding.pool.install(|| members.par_iter().map(one).collect())
+}
+
+impl Own {
+    /// What the pictures are, once they were read.
+    pub fn sets(&self) -> Sets {
+        let [train, validation, test] = Which::ALL.map(|which| self.inspected(which).kept.clone());
+        Sets { split: self.rule, train, validation, test }
+    }
+}

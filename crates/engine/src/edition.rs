@@ -1,0 +1,131 @@
+//! The editions of CIFAR that are not read: its publisher offers the same pictures as Python's pickles and for MATLAB, too.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+use warmstart_schema::catalog::DatasetName;
+
+use crate::failure::Blame;
+
+/// Where both CIFARs are published.
+pub const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
+/// Files and folders at the beginning of an archive that are looked at.
+const ENTRIES: usize = 12;
+/// Bytes of an archive that are unpacked for that, at most.
+const LOOKED_AT: u64 = 512 << 20;
+
+/// That `path` holds a dataset in an edition that is not read, and which file to get instead; none of anything else.
+pub fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
+    let archive = name.archive()?;
+    let what = if path.is_dir() { of_folder(path) } else { of_file(path) }?;
+    Some(Blame::input(
+        format!("{} is not read from {what}: {}", name.as_str(), path.display()),
+        format!(
+            "get {file} from {PUBLISHER}/{file} and name it as dataset.path; or leave dataset.path out to have it fetched",
+            file = archive.file
+        ),
+    ))
+}
+
+const PICKLES: &str = "Python's pickles, which run whatever code is in them";
+const MATLAB: &str = "MATLAB's files";
+
+fn of_name(name: &str) -> Option<&'static str> {
+    match name {
+        "cifar-100-python" | "cifar-10-batches-py" => Some(PICKLES),
+        "cifar-100-matlab" | "cifar-10-batches-mat" => Some(MATLAB),
+        _ => None,
+    }
+}
+
+fn of_folder(path: &Path) -> Option<&'static str> {
+    let inner = ["cifar-100-python", "cifar-10-batches-py", "cifar-100-matlab", "cifar-10-batches-mat"];
+    let files = ["train", "meta", "data_batch_1", "batches.meta"].map(|file| path.join(file));
+    if files.iter().any(|file| is_pickle(file)) {
+        return Some(PICKLES);
+    }
+    if ["train.mat", "data_batch_1.mat"].iter().any(|file| path.join(file).is_file()) {
+        return Some(MATLAB);
+    }
+    inner.into_iter().find(|folder| path.join(folder).is_dir()).and_then(of_name)
+}
+
+fn of_file(path: &Path) -> Option<&'static str> {
+    if is_pickle(path) {
+        return Some(PICKLES);
+    }
+    let mut archive = tar::Archive::new(GzDecoder::new(File::open(path).ok()?).take(LOOKED_AT));
+    archive.entries().ok()?.take(ENTRIES).map_while(Result::ok).find_map(|entry| {
+        let path = entry.path().ok()?;
+        path.iter().find(|part| *part != ".").and_then(|folder| of_name(folder.to_str()?))
+    })
+}
+
+/// Whether a file begins as a pickle of protocol 2 to 5 does.
+fn is_pickle(path: &Path) -> bool {
+    let mut begin = [0; 2];
+    let mut read = || File::open(path)?.read_exact(&mut begin);
+    path.is_file() && read().is_ok() && matches!(begin, [0x80, 2..=5])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn archive(path: &Path, files: &[&str]) {
+        let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::fast()));
+        for file in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(3);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, file, &b"\x80\x02}"[..]).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+    }
+
+    #[test]
+    fn other_editions_are_named_with_the_file_to_get_instead() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path();
+        let said = |name: DatasetName, path: &Path| {
+            refused(name, path).map(|error| {
+                let Blame { error, help, .. } = Blame::of(&error);
+                (error, help)
+            })
+        };
+        let python = root.join("mine.tgz");
+        archive(&python, &["cifar-100-python/file.txt~", "cifar-100-python/train", "cifar-100-python/meta"]);
+        let (error, help) = said(DatasetName::Cifar100, &python).unwrap();
+        assert!(error.contains("Python's pickles") && error.ends_with("mine.tgz"), "{error}");
+        assert!(help.contains("get cifar-100-binary.tar.gz from https://"), "{help}");
+        let matlab = root.join("matlab.tar.gz");
+        archive(&matlab, &["./cifar-10-batches-mat/data_batch_1.mat"]);
+        let (error, help) = said(DatasetName::Cifar10, &matlab).unwrap();
+        assert!(error.contains("MATLAB") && help.contains("cifar-10-binary.tar.gz"), "{error}; {help}");
+
+        let folder = root.join("cifar-100-python");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("train"), b"\x80\x02}q\x01").unwrap();
+        for path in [folder.as_path(), root, &folder.join("train")] {
+            assert!(said(DatasetName::Cifar100, path).unwrap().0.contains("Python's pickles"), "{path:?}");
+        }
+        // What is read, what is something else, and what is not there.
+        let binary = root.join("binary.tgz");
+        archive(&binary, &["cifar-100-binary/train.bin"]);
+        let text = root.join("text");
+        fs::write(&text, "no archive").unwrap();
+        let empty = root.join("empty");
+        fs::create_dir(&empty).unwrap();
+        for path in [&binary, &text, &empty, &root.join("none")] {
+            assert_eq!(said(DatasetName::Cifar100, path), None, "{path:?}");
+        }
+        assert_eq!(said(DatasetName::ImageFolder, &folder), None);
+    }
+}

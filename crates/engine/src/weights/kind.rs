@@ -1,0 +1,117 @@
+//! What a file is that is no safetensors file: named, with the file to get instead.
+
+use std::path::Path;
+
+use anyhow::Result;
+use warmstart_schema::text;
+
+use crate::failure::Blame;
+
+const WHOLE: &str = "get the file itself";
+
+/// An error where the bytes at `path` are known to be something else; its ending may be anything.
+pub fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
+    let Some((is, help)) = other(bytes) else { return Ok(()) };
+    Err(Blame::input(format!("{is}: {}", text::line(&path.display().to_string(), 300)), help))
+}
+
+/// What the bytes are, and what to do.
+fn other(bytes: &[u8]) -> Option<(String, String)> {
+    let begins = |magic: &[u8]| bytes.starts_with(magic);
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]);
+    let start = start.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let convert = "convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
+                   \"weights.safetensors\")`, then name that file; or get model.safetensors from where it came from";
+    let said = |is: &str, help: &str| Some((is.to_owned(), help.to_owned()));
+    if bytes.is_empty() {
+        return said("the file of weights is empty", &format!("{WHOLE} again: its download or copy did not succeed"));
+    }
+    if begins(b"version https://git-lfs.github.com/spec/") {
+        let size = start.lines().find_map(|line| line.strip_prefix("size ")?.trim().parse::<u64>().ok());
+        let size = size.map(|size| format!(" of {size} bytes")).unwrap_or_default();
+        return Some((
+            format!("the file of weights is a Git LFS pointer, not the file{size} that it stands for"),
+            "run `git lfs pull` in its repository, or download the file itself (on the hub: /resolve/main/…, not /raw/main/…)"
+                .to_owned(),
+        ));
+    }
+    if ["<!doctype html", "<html", "<head", "<?xml"].iter().any(|tag| start.starts_with(tag)) {
+        return said(
+            "the file of weights is a web page (HTML), saved under its name",
+            &format!("{WHOLE}: on the hub /resolve/main/model.safetensors, not /blob/main/…; a login may be needed"),
+        );
+    }
+    // A safetensors file may begin so too: with a length of 123, and zeros.
+    if start.starts_with('{') && !bytes[..bytes.len().min(8)].contains(&0) {
+        return said(
+            "the file of weights is JSON text: an index, a configuration or a server's error",
+            &format!("{WHOLE}, model.safetensors"),
+        );
+    }
+    if begins(b"PK\x03\x04") {
+        let holds_arrays = bytes.windows(4).take(512).any(|name| name == b".npy");
+        let is = if holds_arrays {
+            "the file of weights is a NumPy archive (.npz)"
+        } else {
+            "the file of weights is a PyTorch checkpoint, which is a pickle in a zip archive, and opening a pickle runs whatever \
+             code is in it"
+        };
+        return said(is, convert);
+    }
+    if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) {
+        return said(
+            "the file of weights is a Python pickle, and opening a pickle runs whatever code is in it",
+            convert,
+        );
+    }
+    if begins(b"\x89HDF\r\n\x1a\n") {
+        return said(
+            "the file of weights is HDF5, as Keras writes it",
+            "get the PyTorch weights of the backbone as safetensors",
+        );
+    }
+    if begins(b"GGUF") {
+        return said(
+            "the file of weights is GGUF, of a language model",
+            "get the weights of the backbone as safetensors",
+        );
+    }
+    if begins(b"\x1f\x8b") || begins(b"BZh") || begins(b"\xfd7zXZ\0") || begins(b"\x28\xb5\x2f\xfd") {
+        return said("the file of weights is compressed", "unpack it, and name the .safetensors file in it");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_weights_is_named_with_the_file_to_get() {
+        for (bytes, is, help) in [
+            (&b""[..], "is empty", "again"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46807446\n",
+                "Git LFS pointer, not the file of 46807446 bytes",
+                "git lfs pull",
+            ),
+            (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "web page (HTML)", "/resolve/main/"),
+            (b"<html lang=en>", "web page (HTML)", "login"),
+            (b"{\"error\":\"Entry not found\"}", "JSON", "model.safetensors"),
+            (b"PK\x03\x04\0\0archive/data.pkl", "PyTorch checkpoint, which is a pickle", "save_file"),
+            (b"PK\x03\x04\0\0conv1.npy", "NumPy", "save_file"),
+            (b"\x80\x02}q\0", "Python pickle", "save_file"),
+            (b"\x80\x05\x95\0", "Python pickle", "save_file"),
+            (b"\x89HDF\r\n\x1a\n\0", "HDF5", "safetensors"),
+            (b"\x1f\x8b\x08\0", "compressed", "unpack"),
+        ] {
+            let (found, advice) = other(bytes).unwrap();
+            assert!(found.contains(is) && advice.contains(help), "{found} / {advice}");
+        }
+        // A header of 64 or of 123 bytes: `@` and `{` come first.
+        for length in [64_u64, 123] {
+            let bytes = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
+            assert!(other(&bytes).is_none(), "{length}");
+        }
+    }
+}

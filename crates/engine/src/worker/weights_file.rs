@@ -1,0 +1,67 @@
+//! Which file a run's first weights came from, by its content: a name may mean another file tomorrow.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use warmstart_schema::catalog::Pretrained;
+use warmstart_schema::checkpoint::MODEL;
+use warmstart_schema::event::{Event, Level, StartedFrom, WeightsFacts};
+use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::places::Places;
+use warmstart_schema::run::RunDir;
+use warmstart_schema::state::RunState;
+
+use crate::report::Reporter;
+
+/// Tells what file an attempt began from; of one that goes on from its checkpoint, where that file is another one by now.
+pub fn tell(
+    run: &RunDir,
+    experiment: &Experiment,
+    started_from: Option<&StartedFrom>,
+    is_resumed: bool,
+    before: &RunState,
+    reporter: &mut Reporter,
+) {
+    let Some(path) = path(run, experiment, started_from) else { return };
+    // What cannot be read now is no other file.
+    let Ok(sha256) = sha256(&path) else { return };
+    let facts = WeightsFacts { file: path.display().to_string(), sha256 };
+    let differs = before.weights.as_ref().filter(|before| before.sha256 != facts.sha256);
+    if let Some(then) = differs {
+        let (file, now, then) = (&facts.file, short(&facts.sha256), short(&then.sha256));
+        let what =
+            format!("the weights are not those that the run began with: {file} has SHA-256 {now}, then it was {then}");
+        if is_resumed {
+            reporter
+                .note(Level::Info, format!("{what}; it continues from its checkpoint, which keeps the earlier ones"));
+        } else {
+            reporter.note(Level::Warning, format!("{what}; it begins with the file as it is now"));
+        }
+    }
+    if !is_resumed {
+        reporter.tell(&Event::Weights(facts));
+    }
+}
+
+fn path(run: &RunDir, experiment: &Experiment, started_from: Option<&StartedFrom>) -> Option<PathBuf> {
+    if let Some(StartedFrom { run: other, step }) = started_from {
+        let root = run.path().parent().unwrap_or(Path::new("."));
+        return Some(RunDir::of(root, other).checkpoint(*step).join(MODEL));
+    }
+    match (&experiment.init, &experiment.model.weights) {
+        (Some(_), _) | (None, Weights::Random) => None,
+        (None, Weights::File(path)) => Some(path.clone()),
+        (None, Weights::Imagenet) => Places::from_env().find_weights(&Pretrained::of(experiment.model.backbone)).ok(),
+    }
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
+    io::copy(&mut file, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}

@@ -1,0 +1,129 @@
+"""Writes steps.json beside this file: the study's head after a few epochs in which batches share steps, classes weigh differently and
+pictures are missing, as plain PyTorch trains it.
+
+pip install torch==2.13.0 numpy        python steps.py
+
+Features and weights come from the formula; the order of an epoch is warmstart's own (crates/schema/src/seed.rs), repeated here.
+The loss of a step is CrossEntropyLoss(weight, reduction="mean") over all of its images; its batches, which normalize each by itself,
+are put through the head one by one.
+"""
+import json
+import pathlib
+
+import torch
+from torch import nn
+
+from formula import MASK, stream, value
+
+FEATURES, HIDDEN, CLASSES = 512, 8, 3
+SEED = 11
+
+
+def mix(z):
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def derive(seed, purpose, epoch, step):
+    name = 0xCBF29CE484222325
+    for byte in purpose.encode():
+        name = ((name ^ byte) * 0x100000001B3) & MASK
+    hash = mix(seed)
+    for part in (name, epoch, step):
+        rotated = ((hash << 23) | (hash >> 41)) & MASK
+        hash = mix(rotated ^ mix((part + hash) & MASK))
+    return hash
+
+
+def order(epoch, count):
+    state, items = derive(SEED, "shuffle", epoch, 0), list(range(count))
+    for i in range(count - 1, 0, -1):
+        bound = i + 1
+        while True:
+            state = (state + 0x9E3779B97F4A7C15) & MASK
+            product = mix(state) * bound
+            if (product & MASK) >= ((1 << 64) - bound) % bound:
+                break
+        j = product >> 64
+        items[i], items[j] = items[j], items[i]
+    return items
+
+
+def label(image):
+    """Class 0 is common, 1 less so, 2 rare."""
+    return 2 if image % 16 == 0 else 1 if image % 4 == 1 else 0
+
+
+def head():
+    model = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.BatchNorm1d(HIDDEN), nn.Linear(HIDDEN, CLASSES))
+    with torch.no_grad():
+        for name, module in (("fc1", model[0]), ("bn", model[2]), ("fc2", model[3])):
+            for key, tensor in module.state_dict().items():
+                if key != "num_batches_tracked":
+                    tensor.copy_(value(f"head.{name}.{key}", tuple(tensor.shape)))
+    return model.train()
+
+
+def case(images, batch_size, accumulate, epochs, weighted, missing):
+    """`missing`: pictures that cannot be read, by the rule number % missing == 2; none where it is 0."""
+    readable = [image for image in range(images) if not missing or image % missing != 2]
+    features = stream("features", (images, FEATURES)).float()
+    labels = torch.tensor([label(image) for image in range(images)])
+    weights = None
+    if weighted:
+        counts = torch.bincount(labels, minlength=CLASSES)
+        weights = counts.sum() / (CLASSES * counts)
+    model = head()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    told, steps = [], 0
+    for epoch in range(1, epochs + 1):
+        visited = order(epoch, images)
+        batches = [visited[at:at + batch_size] for at in range(0, images, batch_size)]
+        batches = [batch for batch in batches if len(batch) > 1]
+        rate, loss_sum, seen = optimizer.param_groups[0]["lr"], 0.0, 0
+        for first in range(0, len(batches), accumulate):
+            logits, known, alone = [], [], []
+            for batch in batches[first:first + accumulate]:
+                # Of one picture there is no variance: it joins the next batch of the step.
+                members = alone + [image for image in batch if image in readable]
+                alone = members if len(members) == 1 else []
+                if len(members) > 1:
+                    logits.append(model(features[members]))
+                    known.append(labels[members])
+            if not logits:
+                continue
+            logits, known = torch.cat(logits), torch.cat(known)
+            loss_sum += nn.functional.cross_entropy(logits, known, reduction="sum").item()
+            seen += len(known)
+            optimizer.zero_grad()
+            nn.CrossEntropyLoss(weight=weights)(logits, known).backward()
+            optimizer.step()
+            steps += 1
+        schedule.step()
+        told.append({"rate": rate, "loss": loss_sum / seen, "images": seen, "steps": steps})
+    tensors = {}
+    for name, module in (("fc1", model[0]), ("bn", model[2]), ("fc2", model[3])):
+        for key in ("bias", "running_mean", "weight"):
+            if key in module.state_dict() and (name, key) != ("fc1", "weight"):
+                tensors[f"head.{name}.{key}"] = module.state_dict()[key].flatten().tolist()
+    return {"images": images, "batch_size": batch_size, "accumulate": accumulate, "epochs": epochs, "weighted": weighted,
+            "missing": missing, "told": told, "tensors": tensors}
+
+
+CASES = [
+    # One step an epoch, in one batch and in many.
+    case(64, 64, 1, 2, True, 0), case(64, 16, 4, 2, True, 0), case(64, 2, 32, 2, True, 0),
+    # The last step of an epoch has fewer batches, the last of which is short.
+    case(70, 8, 3, 3, True, 0), case(70, 8, 3, 3, False, 0),
+    # A third of the pictures, and half of them, cannot be read.
+    case(70, 8, 3, 3, True, 3), case(70, 8, 3, 3, False, 3), case(64, 2, 16, 3, True, 4), case(60, 8, 1, 3, True, 3),
+    # Batches of two lose one picture here and both there, so that whole steps are left out: an epoch stays an epoch.
+    case(24, 2, 1, 4, False, 3),
+]
+path = pathlib.Path(__file__).with_name("steps.json")
+path.write_text(json.dumps({"seed": SEED, "hidden": HIDDEN, "classes": CLASSES, "cases": CASES}) + "\n")
+print(f"{len(CASES)} cases, {path.stat().st_size} bytes, torch {torch.__version__}")
+for found in CASES:
+    print({key: found[key] for key in ("images", "batch_size", "accumulate", "weighted", "missing")}, found["told"][-1])

@@ -1,0 +1,98 @@
+//! What the paths of an experiment mean: made whole once, where its file is read, so that they mean the same from any folder.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Experiment, Weights};
+
+impl Experiment {
+    /// The experiment with whole paths: `~` is the user's home, and the rest is relative to the current folder.
+    pub fn placed(mut self) -> io::Result<Self> {
+        self.dataset.path = self.dataset.path.map(|path| whole(&path)).transpose()?;
+        if let Weights::File(path) = &mut self.model.weights {
+            *path = whole(path)?;
+        }
+        Ok(self)
+    }
+
+    /// Its paths, by the fields that hold them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let weights = match &self.model.weights {
+            Weights::File(path) => Some(("model.weights", path.as_path())),
+            _ => None,
+        };
+        self.dataset.path.as_deref().map(|path| ("dataset.path", path)).into_iter().chain(weights)
+    }
+}
+
+/// A path as it is from any folder; an empty one stays so, for it names nothing.
+pub fn whole(path: &Path) -> io::Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Ok(path.to_path_buf());
+    }
+    std::path::absolute(at_home(path))
+}
+
+/// A path with the home that `~` or `~name` stands for; as it is where nobody has such a home, or where it is a folder's name.
+fn at_home(path: &Path) -> PathBuf {
+    let mut parts = path.components();
+    let Some(Component::Normal(first)) = parts.next() else { return path.to_path_buf() };
+    let Some(name) = first.to_str().and_then(|first| first.strip_prefix('~')) else { return path.to_path_buf() };
+    let home = if name.is_empty() { own_home() } else { home_of(name) };
+    home.map_or_else(|| path.to_path_buf(), |home| home.join(parts.as_path()))
+}
+
+fn own_home() -> Option<PathBuf> {
+    let said = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    said.or_else(|| nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir))
+}
+
+fn home_of(name: &str) -> Option<PathBuf> {
+    nix::unistd::User::from_name(name).ok().flatten().map(|user| user.dir)
+}
+
+/// The first variable of the environment that a path names as a shell would: `$HOME` or `${HOME}`.
+pub(super) fn variable(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    text.match_indices('$').find_map(|(at, _)| {
+        let rest = &text[at + 1..];
+        let name = rest.strip_prefix('{').unwrap_or(rest);
+        let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let name = &name[..length];
+        (!name.is_empty() && std::env::var_os(name).is_some()).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_made_whole_once_and_stays_so() {
+        let home = own_home().unwrap();
+        let here = std::env::current_dir().unwrap();
+        for (written, meant) in [
+            ("~", home.clone()),
+            ("~/pictures", home.join("pictures")),
+            ("pictures/cats", here.join("pictures/cats")),
+            ("./~/pictures", here.join("~/pictures")),
+            ("/data/~", "/data/~".into()),
+            ("~nobody-is-called-so/x", here.join("~nobody-is-called-so/x")),
+            ("~root/x", nix::unistd::User::from_name("root").unwrap().unwrap().dir.join("x")),
+        ] {
+            let once = whole(Path::new(written)).unwrap();
+            assert_eq!(once, meant, "{written}");
+            assert_eq!(whole(&once).unwrap(), once, "{written}");
+        }
+        assert_eq!(whole(Path::new("")).unwrap(), Path::new(""));
+    }
+
+    #[test]
+    fn a_variable_is_found_where_a_shell_would_find_it() {
+        for (path, name) in
+            [("$HOME/x", Some("HOME")), ("/a/${HOME}/x", Some("HOME")), ("a$b/x", None), ("/a/$/x", None)]
+        {
+            assert_eq!(variable(Path::new(path)).as_deref(), name, "{path}");
+        }
+    }
+}

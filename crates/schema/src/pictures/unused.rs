@@ -1,0 +1,128 @@
+//! What lies below a folder of pictures and is not used: counted, and said.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::{
+    PartFolder, PictureFolder, READ, Unusable, counted, ending, is_picture, label, listed, shown, tally, walk,
+};
+
+/// Endings of pictures, films and packed files: most probably they were meant to be used.
+const MEANT: [&str; 48] = [
+    "3fr", "3gp", "7z", "arw", "avi", "avif", "avifs", "bz2", "cr2", "cr3", "dcm", "dds", "dng", "eps", "exr", "gz",
+    "hdr", "heic", "heics", "heif", "ico", "j2k", "jp2", "jpx", "jxl", "jxr", "mkv", "mov", "mp4", "nef", "npy", "orf",
+    "pcx", "pdf", "psd", "qoi", "raf", "rar", "raw", "rw2", "svg", "svgz", "tar", "tga", "tgz", "webm", "xcf", "zip",
+];
+
+/// Files that are no pictures of any part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unused {
+    /// Pictures that could be read, by the folder that they lie in, as text: none of it is of a part or a class.
+    pub pictures: BTreeMap<String, usize>,
+    /// What is not read, by its ending.
+    pub others: BTreeMap<String, usize>,
+    /// Files in the folders of classes that have no ending.
+    pub without_ending: usize,
+    /// Files that nobody takes for pictures, by their endings.
+    pub plain: BTreeMap<String, usize>,
+    /// Folders of no part that cannot be read, as text.
+    pub closed: Vec<String>,
+}
+
+impl Unused {
+    /// What a user should know of it, a sentence each.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .pictures
+            .iter()
+            .map(|(place, &count)| {
+                let (are, they) = if count == 1 { ("is", "it belongs") } else { ("are", "they belong") };
+                format!("{} in {place} {are} not used: {they} to no class", counted(count, "picture"))
+            })
+            .collect();
+        if !self.others.is_empty() {
+            let count: usize = self.others.values().sum();
+            let are = if count == 1 { "file is" } else { "files are" };
+            all.push(format!(
+                "{count} {are} not used, for their kind is not read: {} (read are {READ})",
+                tally(&self.others)
+            ));
+        }
+        if self.without_ending > 0 {
+            let text = counted(self.without_ending, "file");
+            let are = if self.without_ending == 1 { "is" } else { "are" };
+            all.push(format!("{text} without an ending {are} not used: pictures are known by {READ}"));
+        }
+        if !self.closed.is_empty() {
+            all.push(format!("what lies in {} cannot be read", listed(&self.closed)));
+        }
+        all
+    }
+
+    /// Files that nobody takes for pictures, in a sentence.
+    pub fn plain(&self) -> Option<String> {
+        (!self.plain.is_empty()).then(|| format!("other files: {}", tally(&self.plain)))
+    }
+
+    fn add(&mut self, path: &Path, place: impl Fn() -> String, in_class: bool) {
+        let Some(name) = path.file_name() else { return };
+        if is_picture(name) {
+            *self.pictures.entry(place()).or_default() += 1;
+            return;
+        }
+        match ending(name) {
+            Some(ending) if MEANT.contains(&ending.as_str()) => {
+                *self.others.entry(format!(".{ending}")).or_default() += 1
+            }
+            // Windows leaves these.
+            Some(ending) if ending == "db" || ending == "ini" => {}
+            Some(ending) => *self.plain.entry(format!(".{}", label(OsStr::new(&ending)))).or_default() += 1,
+            None if in_class => self.without_ending += 1,
+            None => *self.plain.entry("without an ending".to_owned()).or_default() += 1,
+        }
+    }
+}
+
+/// What lies below the folder and belongs to no class of a part, or is no picture.
+pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
+    let mut unused = Unused::default();
+    let classes = |part: &PartFolder| part.folders.iter().map(|(_, name)| part.path.join(name)).collect::<Vec<_>>();
+    let used: HashSet<PathBuf> = folder.parts().flat_map(classes).collect();
+    for part in folder.parts() {
+        for (_, class) in &part.folders {
+            for path in walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)? {
+                if !path.file_name().is_some_and(is_picture) {
+                    unused.add(&path, String::new, true);
+                }
+            }
+        }
+    }
+    let parts: Vec<&Path> = folder.parts().map(|part| part.path.as_path()).collect();
+    let passed_over = |path: &Path| used.contains(&folder.root.join(path));
+    let (paths, closed) = walk::files_but(&folder.root, &passed_over);
+    unused.closed = closed.iter().map(|path| shown(path)).collect();
+    for path in paths {
+        let place = || {
+            let holder = path.parent().unwrap_or(Path::new(""));
+            let is_part = holder.as_os_str().is_empty() || parts.contains(&folder.root.join(holder).as_path());
+            // Deep folders are told by the first one that belongs to nothing.
+            let top = if is_part { holder.to_path_buf() } else { top(&folder.root, holder, &parts) };
+            if top.as_os_str().is_empty() { "dataset.path itself".to_owned() } else { format!("{}/", shown(&top)) }
+        };
+        unused.add(&path, place, false);
+    }
+    Ok(unused)
+}
+
+/// The first folder on the way down that is no part.
+fn top(root: &Path, holder: &Path, parts: &[&Path]) -> PathBuf {
+    let mut top = PathBuf::new();
+    for name in holder.components() {
+        top.push(name);
+        if !parts.contains(&root.join(&top).as_path()) {
+            break;
+        }
+    }
+    top
+}

@@ -1,0 +1,139 @@
+//! Every file below a folder, at any depth. Links are followed as torchvision's `ImageFolder` does; a folder that is reached twice
+//! is entered once, so that a link to what holds it ends.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Unusable, is_hidden, is_picture, shown};
+
+/// A folder that cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl Unreadable {
+    pub(super) fn unusable(self) -> Unusable {
+        Unusable {
+            error: format!("the folder {} cannot be read: {}", shown(&self.path), self.error),
+            help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg".to_owned(),
+        }
+    }
+}
+
+/// What a folder holds itself, in byte order; hidden names are left out.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub folders: Vec<OsString>,
+    pub files: Vec<OsString>,
+}
+
+impl Entries {
+    pub fn has_pictures(&self) -> bool {
+        self.files.iter().any(|name| is_picture(name))
+    }
+}
+
+pub(super) fn entries(folder: &Path) -> Result<Entries, Unreadable> {
+    let unreadable = |error| Unreadable { path: folder.to_path_buf(), error };
+    let mut found = Entries::default();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        if is_hidden(&name) {
+            continue;
+        }
+        let is_folder = match entry.file_type() {
+            Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+            // A link that leads nowhere, or to itself, is a file that cannot be read.
+            _ => entry.path().is_dir(),
+        };
+        if is_folder { found.folders.push(name) } else { found.files.push(name) }
+    }
+    found.folders.sort_unstable();
+    found.files.sort_unstable();
+    Ok(found)
+}
+
+type Identity = (u64, u64);
+
+fn identity(folder: &Path) -> Option<Identity> {
+    fs::metadata(folder).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// The files below `root/within`, by their paths below `root`.
+pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let mut all = Vec::new();
+    let each = |path: PathBuf| {
+        all.push(path);
+        ControlFlow::Continue(())
+    };
+    let _ = visit(root, within, |_| false, each, Err)?;
+    Ok(all)
+}
+
+/// The files below `root` without those of folders that are to be passed over, and the folders that cannot be read.
+pub(super) fn files_but(root: &Path, passed_over: impl Fn(&Path) -> bool) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut all, mut closed) = (Vec::new(), Vec::new());
+    let each = |path: PathBuf| {
+        all.push(path);
+        ControlFlow::Continue(())
+    };
+    let unreadable = |error: Unreadable| {
+        closed.push(error.path);
+        Ok(())
+    };
+    // Nothing of this can fail.
+    let _ = visit(root, Path::new(""), passed_over, each, unreadable);
+    (all, closed)
+}
+
+/// Whether a picture lies below `root/within`, at any depth.
+pub(super) fn has_picture(root: &Path, within: &Path) -> Result<bool, Unreadable> {
+    let each = |path: PathBuf| match path.file_name() {
+        Some(name) if is_picture(name) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    Ok(visit(root, within, |_| false, each, Err)?.is_break())
+}
+
+fn visit(
+    root: &Path,
+    within: &Path,
+    passed_over: impl Fn(&Path) -> bool,
+    mut each: impl FnMut(PathBuf) -> ControlFlow<()>,
+    mut unreadable: impl FnMut(Unreadable) -> Result<(), Unreadable>,
+) -> Result<ControlFlow<()>, Unreadable> {
+    let mut seen: HashSet<Identity> = HashSet::new();
+    if !within.as_os_str().is_empty() {
+        // What leads back to the root or above it would hold every other class.
+        seen.extend(fs::canonicalize(root).iter().flat_map(|root| root.ancestors()).filter_map(identity));
+    }
+    let mut waiting = vec![within.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        let place = root.join(&folder);
+        if passed_over(&folder) || identity(&place).is_some_and(|identity| !seen.insert(identity)) {
+            continue;
+        }
+        let entries = match entries(&place) {
+            Ok(entries) => entries,
+            Err(error) => {
+                unreadable(error)?;
+                continue;
+            }
+        };
+        for name in entries.files {
+            if each(folder.join(name)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        waiting.extend(entries.folders.into_iter().rev().map(|name| folder.join(name)));
+    }
+    Ok(ControlFlow::Continue(()))
+}

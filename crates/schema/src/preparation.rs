@@ -1,0 +1,201 @@
+//! What is done to a picture before the backbone sees it: what the experiment says, else what the weights say of themselves.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{DatasetName, Pretrained};
+use crate::experiment::{Experiment, Interpolation};
+use crate::text;
+
+/// Sides that a file of weights may ask for.
+const SIDES: std::ops::RangeInclusive<u32> = 32..=1024;
+
+/// Part of every checkpoint, so that a run keeps what it began with. Checkpoints of earlier versions have none: [`Self::earlier`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Side in pixels of what the backbone sees.
+    pub side: u32,
+    pub interpolation: Interpolation,
+    /// Share of the resized picture's shorter side that is kept, around the centre.
+    pub crop_pct: f64,
+    pub order: Order,
+    /// Of each channel of pixels in 0..1.
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    /// Who says so of mean and deviation.
+    #[serde(deserialize_with = "text::read")]
+    pub by: String,
+}
+
+/// What comes first. Of a square picture that is kept whole both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The largest centred square is cut out, then resized.
+    CropFirst,
+    /// The shorter side is resized, then the centre cut out, on whole pixels: as torchvision and timm do.
+    ResizeFirst,
+}
+
+/// What a file of weights says of the pictures that it was trained on; what it does not say is absent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stated {
+    pub mean: Option<[f32; 3]>,
+    pub std: Option<[f32; 3]>,
+    pub interpolation: Option<Interpolation>,
+    pub crop_pct: Option<f64>,
+    pub side: Option<u32>,
+    /// Where it says so.
+    pub by: String,
+}
+
+impl Stated {
+    /// Without what cannot be so.
+    #[must_use]
+    pub fn sound(self) -> Self {
+        let is_good = |values: &[f32; 3]| values.iter().all(|value| value.is_finite());
+        Self {
+            mean: self.mean.filter(is_good),
+            std: self.std.filter(|std| is_good(std) && std.iter().all(|&value| value > 0.0)),
+            crop_pct: self.crop_pct.filter(|share| (0.1..=1.0).contains(share)),
+            side: self.side.filter(|side| SIDES.contains(side)),
+            ..self
+        }
+    }
+}
+
+impl From<&Preparation> for Stated {
+    fn from(preparation: &Preparation) -> Self {
+        Self {
+            mean: Some(preparation.mean),
+            std: Some(preparation.std),
+            interpolation: Some(preparation.interpolation),
+            crop_pct: Some(preparation.crop_pct),
+            side: Some(preparation.side),
+            by: preparation.by.clone(),
+        }
+    }
+}
+
+impl Preparation {
+    /// For a new run. What the experiment says comes first, then what its weights say, then what is known of the backbone.
+    pub fn new(experiment: &Experiment, stated: &Stated) -> Self {
+        let usual = Self::earlier(experiment);
+        let own = experiment.dataset.name == DatasetName::ImageFolder;
+        let input = &experiment.input;
+        let fixed = experiment.model.backbone.fixed_pixels();
+        // Small pictures of a published dataset keep their size unless the experiment says otherwise.
+        let side = stated.side.filter(|_| own && fixed.is_none());
+        let is_resized = own || input.resize.is_some();
+        let says_so = stated.mean.is_some() || stated.std.is_some();
+        Self {
+            side: input.resize.or(side).unwrap_or(usual.side),
+            interpolation: input
+                .interpolation
+                .or(stated.interpolation.filter(|_| is_resized))
+                .unwrap_or(usual.interpolation),
+            crop_pct: stated.crop_pct.filter(|_| own).unwrap_or(usual.crop_pct),
+            order: Order::ResizeFirst,
+            mean: stated.mean.unwrap_or(usual.mean),
+            std: stated.std.unwrap_or(usual.std),
+            by: if says_so { stated.by.clone() } else { usual.by },
+        }
+    }
+
+    /// What earlier versions did, and what is done where nobody says anything.
+    pub fn earlier(experiment: &Experiment) -> Self {
+        let known = Pretrained::of(experiment.model.backbone);
+        let own = experiment.dataset.name == DatasetName::ImageFolder;
+        Self {
+            side: experiment.pixels(),
+            interpolation: if own {
+                Interpolation::Bilinear
+            } else {
+                experiment.input.interpolation.unwrap_or_default()
+            },
+            crop_pct: 1.0,
+            order: Order::CropFirst,
+            mean: known.mean,
+            std: known.std,
+            by: format!("warmstart's table for {}", known.hub),
+        }
+    }
+}
+
+impl fmt::Display for Preparation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { side, crop_pct, mean, std, by, .. } = self;
+        let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(", ");
+        write!(f, "{side}×{side}, {}", self.interpolation.as_str())?;
+        if *crop_pct < 1.0 {
+            write!(f, ", crop_pct {crop_pct}")?;
+        }
+        write!(f, "; mean {}, std {} ({by})", list(mean), list(std))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::parse;
+
+    fn experiment(dataset: &str, input: &str) -> Experiment {
+        let yaml = format!(
+            "name: x\ndataset: {dataset}\n{input}model: {{ backbone: tf_efficientnet_lite0, weights: imagenet }}\n\
+             train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+        );
+        parse(&yaml, "x.yaml").unwrap()
+    }
+
+    fn stated() -> Stated {
+        Stated {
+            mean: Some([0.485, 0.456, 0.406]),
+            std: Some([0.229, 0.224, 0.225]),
+            interpolation: Some(Interpolation::Bicubic),
+            crop_pct: Some(0.875),
+            side: Some(240),
+            by: "config.json".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_experiment_comes_before_the_weights_and_these_before_the_table() {
+        let own = "{ name: image_folder, path: pictures }";
+        let facts = |dataset, input, stated: &Stated| {
+            let Preparation { side, interpolation, crop_pct, mean, .. } =
+                Preparation::new(&experiment(dataset, input), stated);
+            (side, interpolation, crop_pct, mean[0])
+        };
+        assert_eq!(facts(own, "", &stated()), (240, Interpolation::Bicubic, 0.875, 0.485));
+        assert_eq!(facts(own, "", &Stated::default()), (224, Interpolation::Bilinear, 1.0, 0.5));
+        let said = "input: { resize: 96, interpolation: nearest }\n";
+        assert_eq!(facts(own, said, &stated()), (96, Interpolation::Nearest, 0.875, 0.485));
+        // A published dataset's pictures keep their size, and are resized whole.
+        let emoji = "{ name: emoji98 }";
+        assert_eq!(facts(emoji, "", &stated()), (32, Interpolation::Nearest, 1.0, 0.485));
+        assert_eq!(facts(emoji, "input: { resize: 96 }\n", &stated()), (96, Interpolation::Bicubic, 1.0, 0.485));
+        assert_eq!(facts(emoji, "input: { resize: 96 }\n", &Stated::default()), (96, Interpolation::Nearest, 1.0, 0.5));
+    }
+
+    #[test]
+    fn what_cannot_be_so_counts_as_not_said() {
+        let wrong = Stated {
+            mean: Some([f32::NAN; 3]),
+            std: Some([0.0, 1.0, 1.0]),
+            interpolation: None,
+            crop_pct: Some(7.0),
+            side: Some(1_000_000),
+            by: String::new(),
+        };
+        assert_eq!(wrong.sound(), Stated::default());
+        assert_eq!(stated().sound(), stated());
+    }
+
+    #[test]
+    fn it_is_read_back_as_it_was_written() {
+        let preparation = Preparation::new(&experiment("{ name: emoji98 }", ""), &stated());
+        let json = serde_json::to_string(&preparation).unwrap();
+        assert_eq!(serde_json::from_str::<Preparation>(&json).unwrap(), preparation);
+    }
+}
