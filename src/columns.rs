@@ -84,8 +84,6 @@ pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> 
 fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize, usize)> {
     let mut kept: Vec<(usize, usize)> = widths.iter().copied().enumerate().collect();
     let Some(room) = room else { return kept };
-    // A space stands before the first column, none behind the last.
-    let total = |kept: &[(usize, usize)]| kept.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(1);
     let holds = |index: usize| columns[index].holds;
     let spare = |kept: &[(usize, usize)]| -> usize {
         let words = kept.iter().filter(|(index, _)| holds(*index) == Holds::Words);
@@ -99,22 +97,26 @@ fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize
         }
         kept.remove(place);
     }
-    let words = |least: usize| move |holds: Holds| if holds == Holds::Words { least } else { usize::MAX };
-    let steps: [&dyn Fn(Holds) -> usize; 4] =
-        [&words(LEAST), &words(4), &|holds| if holds == Holds::Names { 1 } else { usize::MAX }, &|_| 1];
-    for least in steps {
-        cut(&mut kept, room, &total, &|index| least(holds(index)));
+    // Words first, then names, figures last.
+    for (cut_names, cut_figures, least) in [(false, false, LEAST), (false, false, 4), (true, false, 1), (true, true, 1)]
+    {
+        cut(&mut kept, room, &|index| match holds(index) {
+            Holds::Words => least,
+            Holds::Names if cut_names => least,
+            Holds::Figures if cut_figures => least,
+            Holds::Names | Holds::Figures => usize::MAX,
+        });
     }
     kept
 }
 
+/// Characters of a line. A space stands before the first column, none behind the last.
+fn total(kept: &[(usize, usize)]) -> usize {
+    kept.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(1)
+}
+
 /// Makes the widest narrower until all fit, down to the least that each may have.
-fn cut(
-    kept: &mut [(usize, usize)],
-    room: usize,
-    total: &dyn Fn(&[(usize, usize)]) -> usize,
-    least: &dyn Fn(usize) -> usize,
-) {
+fn cut(kept: &mut [(usize, usize)], room: usize, least: &dyn Fn(usize) -> usize) {
     while total(kept) > room {
         let wide = kept.iter_mut().filter(|(index, width)| *width > least(*index)).max_by_key(|(_, width)| *width);
         let Some((_, width)) = wide else { break };

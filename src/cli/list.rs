@@ -85,8 +85,8 @@ pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     if listed.is_empty() {
         let mut text = format!("there is no experiment file in {}", shown(&context.experiments));
         if !runs.is_empty() {
-            text +=
-                &format!("; {} has {}: `warmstart runs` lists them", shown(&context.checkpoints), counted(runs.len()));
+            let (folder, runs) = (shown(&context.checkpoints), counted(runs.len()));
+            text = format!("{text}; {folder} has {runs}: `warmstart runs` lists them");
         }
         output::note(context, &text);
         return Ok(Exit::Done);

@@ -13,6 +13,7 @@ use crate::store::Run;
 ///
 /// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]

@@ -164,13 +164,13 @@ fn setting(
             let values = value.split(|character| character.c == ',' && !character.quoted);
             Ok(Test::Setting(path, values.filter(|value| !value.is_empty()).map(pattern).collect()))
         }
-        (Some(first), Some(comparison)) => match figure {
-            Some(figure) => Ok(Test::Figure(path, comparison, figure)),
-            None => {
+        (Some(first), Some(comparison)) => {
+            let Some(figure) = figure else {
                 let help = format!("write {field}:…, or -{field}:… for what it must not be");
-                mistake(first.at, format!("`{}` is not a number", shown(&text)), Some(help))
-            }
-        },
+                return mistake(first.at, format!("`{}` is not a number", shown(&text)), Some(help));
+            };
+            Ok(Test::Figure(path, comparison, figure))
+        }
     }
 }
 

@@ -33,7 +33,8 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
         Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
     };
     // A terminal that shows the file shall do nothing else.
-    let lines: String = printed.lines().map(|line| format!("worker    {}\n", text::line(line, 10_000))).collect();
+    let lines = printed.lines().map(|line| format!("worker    {}\n", text::line(line, 10_000))).collect::<Vec<_>>();
+    let lines = lines.concat();
     let path = written(folder, &format!("log-{id}"), format!("{told}{lines}").as_bytes(), "txt")?;
     Ok(format!("wrote {}", path.display()))
 }

@@ -76,7 +76,7 @@ pub fn texts(model: &Model, run: &Run) -> Vec<String> {
 /// What a file of the log holds, but for what the worker printed: its title, every epoch and every note.
 pub fn whole(model: &Model, run: &Run) -> String {
     let lines = epochs(run, usize::MAX).chain(notes(model, run));
-    let lines: String = lines.map(|line| format!("{}\n", line.written())).collect();
+    let lines = lines.map(|line| line.written() + "\n").collect::<Vec<_>>().concat();
     format!("{} {}\n{lines}", run.label(), run.id)
 }
 
