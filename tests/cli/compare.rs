@@ -21,6 +21,31 @@ pub fn place() -> Place {
     place
 }
 
+#[test]
+fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
+    let place = Place::new();
+    let yaml = fs::read_to_string("experiments/quickstart/4-lite0-freeze.yaml").unwrap();
+    let names = ["Two  spaces", "Two spaces", "\u{1f1e9}\u{1f1ea} \u{2764}\u{fe0f}", "a\u{1b}[31mred"];
+    for (number, name) in names.iter().enumerate() {
+        let line = format!("name: {}", serde_json::to_string(name).unwrap());
+        let text: Vec<&str> = yaml.lines().map(|old| if old.starts_with("name: ") { &line } else { old }).collect();
+        let file = place.write(&format!("names/{number}.yaml"), &text.join("\n"));
+        assert_eq!(place.say(&["train", &file, "--quiet"]).code, 0);
+    }
+    // No cell holds a control character, whoever reads it.
+    let exact = [names[0], names[1], names[2], "a[31mred"];
+    let json = place.say(&["compare", "--json"]).json();
+    let mut found: Vec<&str> = json.as_array().unwrap().iter().map(|row| row["experiment"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, exact.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    let csv = place.say(&["compare", "--format", "csv"]).out;
+    assert!(exact.iter().all(|name| csv.contains(&format!(",{name},"))), "{csv}");
+    let text = place.say(&["compare"]).out;
+    assert!(text.contains("Two spaces") && text.contains("DE") && !text.contains("Two  spaces "), "{text}");
+    let shown = place.say(&["show", "0", "--json"]).json();
+    assert_eq!(shown["experiment"], names[0]);
+}
+
 /// A run of two epochs, the first of them the better one.
 fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], done: bool) {
     let dir = RunDir::new(place.checkpoints().join(id));

@@ -139,7 +139,7 @@ pub fn write_run(folder: &Path, name: &str, texts: Texts) {
     let folder = folder.join(name);
     fs::create_dir_all(&folder).unwrap();
     let info = serde_json::json!({
-        "format": 1, "id": name, "experiment": texts.of(0), "group": texts.of(1), "stem": texts.of(2), "source": texts.of(3),
+        "format": 1, "id": name, "experiment": texts.of(0), "exact": texts.of(0), "group": texts.of(1), "stem": texts.of(2), "source": texts.of(3),
         "created": "2026-01-02T00:00:00Z", "device": texts.of(4),
     });
     // Some cannot be read at all.
@@ -159,7 +159,7 @@ pub fn write_run(folder: &Path, name: &str, texts: Texts) {
 
 fn events(texts: Texts) -> Vec<Event> {
     let number = texts.number;
-    let class = |field: usize| Some(ClassFacts { name: texts.of(field), images: 9, exact: None });
+    let class = |field: usize| Some(ClassFacts { name: texts.of(field), images: 9, exact: Some(texts.of(field)) });
     let recorded = include_str!("../data/runs/20261122-100107-7f3a/events.jsonl").lines();
     let mut records = recorded.map(|line| serde_json::from_str::<Record>(line).unwrap().event);
     let model = records.find_map(|event| if let Event::Model(facts) = event { Some(facts) } else { None });

@@ -482,7 +482,9 @@ fn other_kinds_of_floats_become_float32_and_it_is_said() {
 
 #[test]
 fn a_look_ahead_says_what_the_launch_would_say() {
+    use warmstart_engine::check::check;
     use warmstart_engine::initial::{Verdict, load, verdict};
+    use warmstart_schema::finding::Finding;
     let folder = tempfile::tempdir().unwrap();
     let places = |offline| {
         let at = |name: &str| folder.path().join(name);
@@ -508,6 +510,10 @@ fn a_look_ahead_says_what_the_launch_would_say() {
     let mut flipped = good.clone();
     let last = flipped.len() - 1;
     flipped[last - 1..].copy_from_slice(&[0x80, 0x7f]);
+    let of_weights = |experiment: &_, offline| -> Vec<Finding> {
+        let findings = check(experiment, &places(offline)).findings;
+        findings.into_iter().filter(|finding| finding.field == "model.weights").collect()
+    };
     // The sign of what is said: of an error, or of a note where it fits.
     let cases: [(&str, &[u8], Result<&str, &str>); 11] = [
         ("good.safetensors", &good, Ok("")),
@@ -535,8 +541,11 @@ fn a_look_ahead_says_what_the_launch_would_say() {
         match (expected, said, launched) {
             (Ok(sign), Verdict::Fit { notes }, Ok(origin)) => {
                 assert!(notes == origin.notes && notes.concat().contains(sign), "{name}: {notes:?}");
+                let told: Vec<Finding> = notes.iter().map(|note| Finding::note("model.weights", note)).collect();
+                assert_eq!(of_weights(&experiment, true), told, "{name}");
             }
             (Err(sign), Verdict::Fails { error, help }, Err(launched)) => {
+                assert_eq!(of_weights(&experiment, true), [Finding::error("model.weights", &error, &help)], "{name}");
                 let blame = warmstart_engine::failure::Blame::of(&launched);
                 assert_eq!((&error, &help), (&blame.error, &blame.help), "{name}");
                 assert!(error.contains(sign) && !help.is_empty(), "{name}: {error} / {help}");
@@ -556,7 +565,10 @@ fn a_look_ahead_says_what_the_launch_would_say() {
     assert!(
         matches!(verdict(&published, &places(true)), Verdict::Fails { help, .. } if help.contains("HF_HUB_OFFLINE"))
     );
+    let fetched = of_weights(&published, false);
+    assert!(fetched.len() == 1 && fetched[0].severity == warmstart_schema::finding::Severity::Note, "{fetched:?}");
     assert_eq!(verdict(&experiment("random"), &places(true)), Verdict::NoFile);
+    assert_eq!(of_weights(&experiment("random"), true), []);
 }
 
 #[test]

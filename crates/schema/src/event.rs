@@ -281,7 +281,11 @@ impl DatasetFacts {
     /// As it may be shown: a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
-        let class = |class: ClassFacts| ClassFacts { name: text::line(&class.name, 80), ..class };
+        let class = |class: ClassFacts| ClassFacts {
+            name: text::line(&class.name, 80),
+            exact: class.exact.filter(|exact| text::is_cell(exact)),
+            ..class
+        };
         let (smallest, largest) = (self.smallest.map(class), self.largest.map(class));
         let hash = |hash: String| text::line(&hash, 64);
         let sets = self.sets.map(|SetFacts { train, validation, test }| SetFacts {

@@ -224,7 +224,7 @@ impl RunDir {
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
-            exact: info.exact.filter(|exact| is_one_line(exact)),
+            exact: info.exact.filter(|exact| text::is_cell(exact)),
             group: text::line(&info.group, 40),
             stem: text::line(&info.stem, 80),
             device: text::line(&info.device, 40),
@@ -340,12 +340,7 @@ fn exact_name(yaml: &[u8], label: &str) -> Option<String> {
         name: String,
     }
     let Named { name } = serde_yaml::from_slice(yaml).ok()?;
-    (name != label && is_one_line(&name) && text::line(&name, 80) == label).then_some(name)
-}
-
-/// Whether a name is short and without control characters, so that a cell of a table can hold it as it is.
-fn is_one_line(name: &str) -> bool {
-    name.len() <= 1000 && !name.chars().any(char::is_control)
+    (name != label && text::is_cell(&name) && text::line(&name, 80) == label).then_some(name)
 }
 
 /// What lies in a folder of runs.

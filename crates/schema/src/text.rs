@@ -178,6 +178,11 @@ pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) 
     names.into_iter().map(&mut shown).collect()
 }
 
+/// Whether a name is short and without control characters, so that a cell of a table can hold it as it is.
+pub fn is_cell(name: &str) -> bool {
+    name.len() <= 1000 && !name.chars().any(char::is_control)
+}
+
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = words.into_iter().map(|word| (edit_distance(word, found), word)).filter(|(distance, _)| *distance <= 2);

@@ -283,6 +283,10 @@ fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
     assert!(finish(&run), "{}", log(&run));
     let labels: serde_json::Value = serde_json::from_slice(&fs::read(run.path().join("labels.json")).unwrap()).unwrap();
     assert_eq!(labels["names"], serde_json::json!(names));
+    let told = state(&run).dataset.unwrap();
+    let ends = [told.smallest.unwrap(), told.largest.unwrap()].map(|class| (class.name, class.exact));
+    let ends = ends.each_ref().map(|(name, exact)| (name.as_str(), exact.as_deref()));
+    assert_eq!(ends, [("two spaces (2)", Some(names[1])), ("DE", Some(names[2]))]);
     let place = tempfile::tempdir().unwrap();
     let mut export = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
     assert!(export.arg("export").arg(run.path()).current_dir(place.path()).status().unwrap().success());

@@ -19,6 +19,7 @@ dataset:
   test: 0.2
   strict: true
   limit: 100
+  split: by_name
 input:
   resize: 96
   interpolation: nearest
