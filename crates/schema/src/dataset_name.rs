@@ -13,7 +13,7 @@ pub enum DatasetName {
     Cifar100,
     /// Krizhevsky 2009: 60,000 photographs of 32×32 pixels in 10 classes.
     Cifar10,
-    /// A folder of one's own: `train/<class>/*.{png,jpg,jpeg,webp}`, with or without `val/` and `test/`; or `<class>/*`.
+    /// A folder of one's own: `train/<class>/…`, with or without `val/` and `test/`; or `<class>/…`.
     #[serde(rename = "image_folder")]
     ImageFolder,
 }
