@@ -25,14 +25,14 @@ pub fn place() -> Place {
 fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
     let place = Place::new();
     let yaml = fs::read_to_string("experiments/quickstart/4-lite0-freeze.yaml").unwrap();
-    let names = ["Two  spaces", "Two spaces", "\u{1f1e9}\u{1f1ea} \u{2764}\u{fe0f}", "a\u{1b}[31mred"];
+    let names = ["Two  spaces", "Two spaces", "\u{1f1e9}\u{1f1ea}", "a\u{1b}[31mred"];
     for (number, name) in names.iter().enumerate() {
         let line = format!("name: {}", serde_json::to_string(name).unwrap());
         let text: Vec<&str> = yaml.lines().map(|old| if old.starts_with("name: ") { &line } else { old }).collect();
         let file = place.write(&format!("names/{number}.yaml"), &text.join("\n"));
         assert_eq!(place.say(&["train", &file, "--quiet"]).code, 0);
     }
-    // No cell holds a control character, whoever reads it.
+    // No cell holds a character that controls or hides, whoever reads it.
     let exact = [names[0], names[1], names[2], "a[31mred"];
     let json = place.say(&["compare", "--json"]).json();
     let mut found: Vec<&str> = json.as_array().unwrap().iter().map(|row| row["experiment"].as_str().unwrap()).collect();

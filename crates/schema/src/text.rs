@@ -178,9 +178,9 @@ pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) 
     names.into_iter().map(&mut shown).collect()
 }
 
-/// Whether a name is short and without control characters, so that a cell of a table can hold it as it is.
+/// Whether a name is short and has no character that controls or hides, so that a cell of a table can hold it as it is.
 pub fn is_cell(name: &str) -> bool {
-    name.len() <= 1000 && !name.chars().any(char::is_control)
+    name.len() <= 1000 && !name.chars().any(|c| c.is_control() || is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.
