@@ -315,7 +315,7 @@ fn prepare(best: &Best) -> String {
         );
     }
     let picture_side = picture_side(experiment, &preparation);
-    let mut lines = format!(
+    let lines = format!(
         "def prepare(image):\n\
          \x20   (w, h), s = image.size, min(image.size)\n\
          \x20   box = ((w - s) / 2, (h - s) / 2, (w + s) / 2, (h + s) / 2)\n\
@@ -330,8 +330,7 @@ fn prepare(best: &Best) -> String {
         Interpolation::Bilinear => "mode=\"bilinear\"",
         Interpolation::Bicubic => "mode=\"bicubic\", antialias=True",
     };
-    lines.push_str(&format!("    return nn.functional.interpolate(x[None], ({side}, {side}), {how})[0]\n"));
-    lines
+    lines + &format!("    return nn.functional.interpolate(x[None], ({side}, {side}), {how})[0]\n")
 }
 
 /// Writes a file that was not there before: aside, synced, and put into its place as a whole.

@@ -50,7 +50,7 @@ impl Formula {
 }
 
 fn label(image: u32) -> i64 {
-    if image % 16 == 0 { 2 } else { i64::from(image % 4 == 1) }
+    if image.is_multiple_of(16) { 2 } else { i64::from(image % 4 == 1) }
 }
 
 impl Source for Formula {

@@ -1,5 +1,5 @@
 //! Only a file that fits the model to the last byte changes it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 #[path = "support/memory.rs"]
 mod memory;
@@ -480,6 +480,14 @@ fn other_kinds_of_floats_become_float32_and_it_is_said() {
     refuse(&to, &huge, LoadPolicy::Pretrained, &["layer4.1.bn2.weight", "infinite"]);
 }
 
+fn starting_from(weights: &str) -> warmstart_schema::experiment::Experiment {
+    let yaml = format!(
+        "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18, weights: {weights} }}\n\
+         train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+    );
+    warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap()
+}
+
 #[test]
 fn a_look_ahead_says_what_the_launch_would_say() {
     use warmstart_engine::check::check;
@@ -496,13 +504,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
             offline,
         }
     };
-    let experiment = |weights: &str| {
-        let yaml = format!(
-            "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18, weights: {weights} }}\n\
-             train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
-        );
-        warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap()
-    };
+    let experiment = starting_from;
     let model = build(Backbone::Resnet18, 1);
     let good = in_format(&model, Kind::Float, weights::Dtype::F32, "");
     let other = in_format(&build(Backbone::Resnet34, 1), Kind::Float, weights::Dtype::F32, "");

@@ -140,7 +140,7 @@ impl PartFolder {
     fn list(&self) -> Result<Vec<Listed>, Unusable> {
         let mut all = Vec::new();
         for (class, folder) in &self.folders {
-            let files = walk::files(&self.path, Path::new(folder)).map_err(|error| error.unusable())?;
+            let files = walk::files(&self.path, Path::new(folder)).map_err(walk::Unreadable::unusable)?;
             let pictures = files.into_iter().filter(|path| path.file_name().is_some_and(is_picture));
             all.extend(pictures.map(|path| Listed { class: *class, name: spelled(path.as_os_str()), path }));
         }

@@ -180,7 +180,7 @@ pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) 
 
 /// Whether a name is short and has no character that controls or hides, so that a cell of a table can hold it as it is.
 pub fn is_cell(name: &str) -> bool {
-    name.len() <= 1000 && !name.chars().any(|c| c.is_control() || is_hidden(c) || (c.is_whitespace() && c != ' '))
+    name.len() <= 1000 && !name.chars().any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.

@@ -86,7 +86,9 @@ impl Examples {
     /// That nothing of the part could be read, with the files and the reasons.
     pub fn none_readable(&self) -> anyhow::Error {
         let (count, part, found) = (self.len(), self.part.adjective(), self.unreadable());
-        found.iter().for_each(|picture| log::line(&format!("left out: {picture}")));
+        for picture in &found {
+            log::line(&format!("left out: {picture}"));
+        }
         // Where several attempts to read them were made, their names were told before.
         let names = if found.is_empty() { "worker.log names them".to_owned() } else { listed(&found) };
         Blame::input(

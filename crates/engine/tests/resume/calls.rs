@@ -267,8 +267,8 @@ fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for
     };
     let whole = root.path().join("whole");
     let points = calls(&export(&whole), &run, &whole, &root.path().join("trace"));
-    const FILES: [&str; 3] = ["x.safetensors", "x.labels.json", "x.config.json"];
-    let read = |folder: &Path| FILES.map(|name| fs::read(folder.join(name)).unwrap());
+    let files = ["x.safetensors", "x.labels.json", "x.config.json"];
+    let read = |folder: &Path| files.map(|name| fs::read(folder.join(name)).unwrap());
     let expected = read(&whole);
     assert!(points.len() >= 8, "{points:?}");
     let tried = points.len();
@@ -279,7 +279,7 @@ fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for
         let status = traced(&export(&folder), &run, &expressions, Path::new("/dev/null")).status().unwrap();
         assert!(was_killed(status), "{name} {number}: {status:?}");
         for path in visible(&folder) {
-            let known = FILES.iter().position(|file| path.ends_with(file)).unwrap();
+            let known = files.iter().position(|file| path.ends_with(file)).unwrap();
             assert!(fs::read(&path).unwrap() == expected[known], "{name} {number}: {}", path.display());
         }
         // What is there is not overwritten, and need not be.

@@ -267,7 +267,7 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
     let tuned =
         new_run(root.path(), &[dataset.as_str(), "init={from: small}", "train.batch_size=8", "train.epochs=1"]).0;
     assert!(finish(&tuned), "{}", log(&tuned));
-    assert_eq!(last(&tuned).state.preparation.unwrap().mean, [0.25, 0.4, 0.5]);
+    assert_eq!(last(&tuned).state.preparation.unwrap().mean.map(f32::to_bits), [0.25_f32, 0.4, 0.5].map(f32::to_bits));
 }
 
 #[test]
@@ -324,7 +324,8 @@ fn parts_of(run: &RunDir) -> [Vec<String>; 3] {
 
 fn add(data: &Path, class: &str, name: &str, shade: u8) {
     fs::create_dir_all(data.join(class)).unwrap();
-    let picture = image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([shade, (x * 6) as u8, (y * 6) as u8 ^ shade]));
+    let byte = |at: u32| u8::try_from(at * 6).unwrap();
+    let picture = image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([shade, byte(x), byte(y) ^ shade]));
     picture.save(data.join(class).join(name)).unwrap();
 }
 

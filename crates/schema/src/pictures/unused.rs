@@ -73,7 +73,7 @@ impl Unused {
         }
         match ending(name) {
             Some(ending) if MEANT.contains(&ending.as_str()) => {
-                *self.others.entry(format!(".{ending}")).or_default() += 1
+                *self.others.entry(format!(".{ending}")).or_default() += 1;
             }
             // Windows leaves these.
             Some(ending) if ending == "db" || ending == "ini" => {}
@@ -100,7 +100,7 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     }
     let parts: Vec<&Path> = folder.parts().map(|part| part.path.as_path()).collect();
     let passed_over = |path: &Path| used.contains(&folder.root.join(path));
-    let (paths, closed) = walk::files_but(&folder.root, &passed_over);
+    let (paths, closed) = walk::files_but(&folder.root, passed_over);
     unused.closed = closed.iter().map(|path| shown(path)).collect();
     for path in paths {
         let place = || {
