@@ -14,8 +14,14 @@ use crate::store::{self, ExperimentFile, Home, Run, Runs, experiments};
 /// Which runs are meant, by what they are like.
 #[derive(Debug, Args)]
 pub struct FilterArgument {
-    /// Only runs that fit, for example 'status:done backbone:resnet* `val_acc>0.6` -tag:old "two words"'
-    #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true,
+        help = "Only runs that fit, for example 'status:done backbone:resnet* val_acc>0.6 -tag:old \"two words\"'"
+    )]
     filter: String,
 }
 

@@ -19,7 +19,7 @@ use crate::failure::Kind;
 pub struct Arguments {
     /// Id or experiment of a run
     run: String,
-    /// Picture files: PNG, JPEG or WebP of any size
+    /// Picture files: PNG, JPEG, WebP, BMP, TIFF, GIF or PNM
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 }

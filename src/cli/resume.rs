@@ -13,8 +13,9 @@ use crate::actions::{self, From};
 pub struct Arguments {
     /// Id or experiment of a run
     run: String,
-    /// Change it first: train.epochs, `train.optimizer.learning_rate`, `train.early_stopping.patience`, train.checkpoint.keep,
-    /// `train.checkpoint.every_minutes`, or dataset.path where its pictures have moved. The change is recorded
+    /// Change it first: `train.epochs`, `train.optimizer.learning_rate`, `train.early_stopping.patience`,
+    /// `train.checkpoint.keep`, `train.checkpoint.every_minutes`, or `dataset.path` where its pictures have moved. The
+    /// change is recorded
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// Start over from the beginning. Its checkpoints are put aside, and its results stay until there are new ones

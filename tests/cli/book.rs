@@ -13,7 +13,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
     ("python3 -m venv warmstart-env", "scripts/soak.d/61-packages.py installs the wheel into a fresh environment"),
     (". warmstart-env/bin/activate", "scripts/soak.d/61-packages.py"),
     ("pip install warmstart-", "scripts/soak.d/61-packages.py: it needs the wheel and PyPI"),
-    ("pip install torch==2.13.* --index-url", "needs PyTorch's own package index"),
+    ("pip install 'torch==2.13.*' --index-url", "needs PyTorch's own package index"),
     ("tar -xf warmstart-", "scripts/soak.d/61-packages.py: it needs the archive"),
     ("warmstart-0.1.0-linux-x86_64/bin/warmstart", "scripts/soak.d/61-packages.py"),
     ("warmstart verify-resume", "needs the real worker: scripts/soak.d/30-verify.py"),
