@@ -27,7 +27,7 @@ use crate::store::{ExperimentFile, Run};
 const LEAVING: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// How a run is taken up again.
+/// How a run is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
     /// From its last checkpoint, or from the beginning where it has never saved.

@@ -123,7 +123,7 @@ fn perform(
         Effect::Resume { run, changes } => {
             let report = |good, said: &str| Message::Report(Report { good, text: text::line(said, 400) });
             Some(match actions::resume(checkpoints, &run, &changes) {
-                Ok(()) => report(true, &format!("{} is taken up again", run.label())),
+                Ok(()) => report(true, &format!("{} resumes", run.label())),
                 Err(error) if actions::is_gone(&error) => {
                     let why =
                         error.downcast::<Failure>().map_or_else(|error| error.to_string(), |failure| failure.what);

@@ -111,7 +111,7 @@ pub const CREATED: &str = "created";
 const RUNNING: &str = "running";
 const NEVER: &str = "never";
 const BROKEN: &str = "broken";
-const STATES: [&str; 17] = [
+const STATES: [&str; 21] = [
     RUNNING,
     "queued",
     "starting",
@@ -121,12 +121,16 @@ const STATES: [&str; 17] = [
     "validating",
     "saving",
     "testing",
+    "stalled",
+    "hung",
+    "suspended",
     "stopping",
     "stopped",
     "done",
     "finished",
     "failed",
     "lost",
+    "unreadable",
     NEVER,
     BROKEN,
 ];
@@ -282,3 +286,32 @@ impl<'a> Subject<'a> {
 
 /// A unit's name, and what makes its figures those that are compared.
 pub type Unit = (&'static str, fn(f64) -> f64);
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::event::Phase;
+
+    use super::*;
+
+    #[test]
+    fn every_state_that_a_run_can_have_can_be_filtered_by() {
+        let phases =
+            [Phase::Fetching, Phase::Loading, Phase::Training, Phase::Validating, Phase::Saving, Phase::Testing];
+        let others = [
+            Status::Queued(1),
+            Status::Starting,
+            Status::Stalled,
+            Status::Hung,
+            Status::Suspended,
+            Status::Stopping,
+            Status::Stopped,
+            Status::Finished,
+            Status::Failed,
+            Status::Lost,
+            Status::Unreadable,
+        ];
+        for status in phases.map(Status::Active).into_iter().chain(others) {
+            assert!(STATES.contains(&status.as_str()), "{}", status.as_str());
+        }
+    }
+}

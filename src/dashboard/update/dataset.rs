@@ -59,7 +59,7 @@ fn no_oracle(model: &Model) -> Option<String> {
         Some(run) if run.state.checkpoint.is_none() => {
             let when = match run.status() {
                 status if status.is_live() || matches!(status, Status::Queued(_)) => "let it train for an epoch",
-                _ => "u takes it up again",
+                _ => "u resumes it",
             };
             Some(format!("{} has no checkpoint yet: {when}", run.label()))
         }

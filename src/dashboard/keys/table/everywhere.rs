@@ -13,14 +13,7 @@ pub const LAUNCH: Binding =
 pub const OF_A_RUN: &[Binding] = &[
     bind("stop", &[key('s')], "s", Command::Stop, "stop", "stop the run and keep what it has learnt (asks)"),
     bind("stop-now", &[key('S')], "S", Command::StopNow, "", "stop the run without saving (asks)"),
-    bind(
-        "resume",
-        &[key('u')],
-        "u",
-        Command::Resume,
-        "resume",
-        "take a run up again; give one that is done more epochs",
-    ),
+    bind("resume", &[key('u')], "u", Command::Resume, "resume", "resume a run; give a finished one more epochs"),
 ];
 
 pub const SORT: Binding = bind("sort", &[key('o')], "o", Command::Sort, "sort", "sort by the next column");

@@ -26,9 +26,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     let (title, hints) = match prompt {
         Inquiry::Number { .. } => ("the number of an image", Vec::new()),
         Inquiry::Search { .. } => ("search the log", Vec::new()),
-        Inquiry::File { candidates, .. } => {
-            ("which picture? a PNG, JPEG or WebP", paint::wrap(&candidates.join("  "), width))
-        }
+        Inquiry::File { candidates, .. } => ("which picture? its path", paint::wrap(&candidates.join("  "), width)),
         Inquiry::Extension(extension) => (extension.question(), paint::wrap(&extension.answer(), width)),
     };
     let mut lines = vec![typed(prompt.input(), width)];
