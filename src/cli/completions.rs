@@ -30,17 +30,24 @@ pub struct Arguments {
 }
 
 pub fn completions(arguments: &Arguments) -> anyhow::Result<Exit> {
-    output::answer(&script(arguments.shell)?)?;
+    output::answer(&script(arguments.shell, &own_name())?)?;
     Ok(Exit::Done)
 }
 
-/// The script that a shell reads at its start.
-pub fn script(shell: Shell) -> anyhow::Result<String> {
+/// What starts this program: its name where the shell looked it up, or else its path.
+fn own_name() -> String {
+    let name = PathBuf::from(std::env::args_os().next().unwrap_or_else(|| "warmstart".into()));
+    let path = if name.components().count() > 1 { std::path::absolute(&name).unwrap_or(name) } else { name };
+    path.to_string_lossy().into_owned()
+}
+
+/// The script that a shell reads at its start; it asks `program`.
+pub fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
     let name = shell.to_string();
     let shells = Shells::builtins();
     let completer = shells.completer(&name).with_context(|| format!("there are no completions for {name}"))?;
     let mut script = Vec::new();
-    completer.write_registration(ASKS, "warmstart", "warmstart", "warmstart", &mut script)?;
+    completer.write_registration(ASKS, "warmstart", "warmstart", program, &mut script)?;
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
@@ -60,9 +67,8 @@ fn with_values(argument: Arg) -> Arg {
     match (id.as_str(), name.as_deref()) {
         ("dataset", _) => argument.add(ArgValueCompleter::new(of_list(datasets))),
         ("sort" | "columns", _) => argument.add(ArgValueCompleter::new(columns)),
-        ("baseline", _) => argument.add(ArgValueCompleter::new(of_list(runs))),
         ("backbone", _) => argument.add(ArgValueCompleter::new(of_list(backbones))),
-        (_, Some("RUN")) => argument.add(ArgValueCompleter::new(of_list(runs))),
+        ("baseline", _) | (_, Some("RUN")) => argument.add(ArgValueCompleter::new(of_list(runs))),
         (_, Some("FIELD=VALUE")) => argument.add(ArgValueCompleter::new(of_list(fields))),
         // `check` calls experiments FILE; elsewhere a FILE is one to write.
         (_, Some("EXPERIMENT")) | ("files", Some("FILE")) => argument.add(ArgValueCompleter::new(Experiments)),
@@ -116,7 +122,7 @@ fn runs() -> Vec<CompletionCandidate> {
     let newest = stems.into_iter().map(|stem| candidate(stem, "its newest run"));
     let ids =
         runs.iter().rev().map(|run| candidate(run.id.as_str(), &format!("{}, {}", run.label(), run.status().as_str())));
-    newest.chain(ids).enumerate().map(|(place, one)| one.display_order(Some(place))).collect()
+    ids.chain(newest).enumerate().map(|(place, one)| one.display_order(Some(place))).collect()
 }
 
 /// The columns of the comparison; after a comma the next one.

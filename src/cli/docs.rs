@@ -53,7 +53,7 @@ fn share(folder: &Path, command: &Command) -> anyhow::Result<()> {
     for (shell, path) in scripts {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        fs::write(path, completions::script(shell)?)?;
+        fs::write(path, completions::script(shell, "warmstart")?)?;
     }
     let manuals = folder.join("man/man1");
     fs::create_dir_all(&manuals)?;

@@ -58,7 +58,9 @@ pub fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn note(context: &Context, text: &str) {
     if !context.quiet {
         // There is no place left to say that stderr is gone.
-        let _ = writeln!(io::stderr().lock(), "{}", context.folders.in_commands(text));
+        let said = context.folders.in_commands(text);
+        let lines = width().map_or_else(|| vec![said.clone()], |width| text::wrap(&said, width));
+        let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
     }
 }
 

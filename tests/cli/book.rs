@@ -174,7 +174,7 @@ fn completions_know_experiments_runs_backbones_and_fields() {
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let id = place.runs()[0]["run"].as_str().unwrap().to_owned();
     assert_eq!(completed(&place, &["train", "5-"]), ["5-effnet-finetune", "5-lite0-finetune"]);
-    assert_eq!(completed(&place, &["show", ""])[..2], ["4-lite0-freeze".to_owned(), id.clone()]);
+    assert_eq!(completed(&place, &["show", ""])[..2], [id.clone(), "4-lite0-freeze".to_owned()]);
     assert_eq!(completed(&place, &["compare", "--baseline", &id[..8]]), [id.as_str()]);
     assert_eq!(completed(&place, &["trash", "put", &id[..4]]), [id.as_str()]);
     assert_eq!(completed(&place, &["prefetch", "--backbone", "convnext"]), ["convnext_tiny"]);

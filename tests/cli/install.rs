@@ -29,7 +29,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn unsafe_code_is_at_the_two_edges_alone() {
+fn unsafe_code_is_at_the_edges_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifests = ["Cargo.toml", "crates/schema/Cargo.toml", "crates/engine/Cargo.toml"].map(|path| root.join(path));
     for manifest in manifests {
@@ -46,8 +46,8 @@ fn unsafe_code_is_at_the_two_edges_alone() {
         .filter(|path| path != "tests/cli/install.rs")
         .collect();
     lifted.sort_unstable();
-    assert_eq!(lifted, ["crates/engine/src/ffi.rs", "crates/schema/src/launch.rs"]);
-    println!("FIGURE D8\tmodules with unsafe code: one a side of the two edges (libtorch's C++, the fork)\t2\t2\tok");
+    assert_eq!(lifted, ["crates/engine/src/ffi.rs", "crates/schema/src/launch.rs", "src/dashboard/terminal/crash.rs"]);
+    println!("FIGURE D8\tmodules with unsafe code: libtorch's C++, the fork, the handler of fatal signals\t3\t3\tok");
 }
 
 #[test]
