@@ -47,10 +47,10 @@ def empty_root(root, program):
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(os.path.realpath(folder / name), goal)
                 goal.chmod(0o755)
-    for name in ("proc", "dev", "tmp", "work"):
+    for name in ("proc", "dev", "tmp", "runs"):
         (root / name).mkdir()
     (root / "tmp").chmod(0o1777)
-    (root / "work").chmod(0o777)
+    (root / "runs").chmod(0o777)
 
 
 def in_root(root, *command):
@@ -81,7 +81,7 @@ def archive():
         for place in ("opt/" + name, "moved"):
             if place == "moved":
                 os.rename(root / "opt" / name, root / place)
-            said = in_root(root, f"/{place}/bin/warmstart", "--checkpoints", f"/work/{place.replace('/', '-')}", "train", "lite0-freeze",
+            said = in_root(root, f"/{place}/bin/warmstart", "--checkpoints", f"/runs/{place.replace('/', '-')}", "train", "lite0-freeze",
                            "--set", "train.epochs=2", "--json", "--quiet")
             print(said.stdout + said.stderr, file=sys.stderr)
             shown.append(said.returncode)

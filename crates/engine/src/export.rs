@@ -179,7 +179,7 @@ fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
     facts
 }
 
-/// The same as timm's `config.json`, for its `resolve_data_config` and whoever reads those.
+/// The same in the form of timm's `config.json`, which `resolve_data_config` reads.
 pub fn config(best: &Best) -> Value {
     let head = head(best);
     let Preparation { side, mean, std, crop_pct, interpolation, .. } = best.preparation();

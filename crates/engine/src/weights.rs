@@ -117,7 +117,7 @@ fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, 
     let prefix = match (&prefixes[..], &whole[..]) {
         _ if is_whole("") => return Ok((entries, Vec::new())),
         (_, [one]) => (*one).clone(),
-        // Something is missing, and is told under the names that are wanted.
+        // Something is missing: report it under the names that the model expects.
         ([one], []) => one.clone(),
         (_, []) => return Ok((entries, Vec::new())),
         (_, [one, other, ..]) => {

@@ -14,7 +14,7 @@ use warmstart_schema::state::RunState;
 
 use crate::report::Reporter;
 
-/// Tells what file an attempt began from; of one that goes on from its checkpoint, where that file is another one by now.
+/// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
 pub fn tell(
     run: &RunDir,
     experiment: &Experiment,
