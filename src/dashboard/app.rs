@@ -23,6 +23,7 @@ use super::executor::Effects;
 use super::folders::Folders;
 use super::host::Host;
 use super::keeper::Keeper;
+use super::layout::fits;
 use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::Model;
@@ -266,8 +267,9 @@ where
         let size = self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?.area.as_size();
         self.dirty = Dirty::No;
         self.drawn = Instant::now();
-        // Keys act on what is shown, though nobody has told of the new size yet.
-        if size != self.model.size {
+        // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
+        // waits for that event: keys pressed while it was too small come before it.
+        if size != self.model.size && (fits(self.model.size) || !fits(size)) {
             for effect in update(&mut self.model, Message::Resized(size)) {
                 self.effects.ask(effect);
             }

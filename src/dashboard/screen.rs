@@ -45,7 +45,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
 pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
     let area = frame.area();
     let mut spots = Spots::default();
-    let is_small = !fits(area.as_size());
+    let is_small = !fits(area.as_size()) || !fits(model.size);
     if is_small {
         draw_too_small(frame, area, model);
     } else {

@@ -172,6 +172,11 @@ impl Pty {
         self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
     }
 
+    /// Clears the emulator's screen, of which the program knows nothing.
+    pub fn forgets(&self) {
+        self.output.lock().unwrap().parser.process(b"\x1b[2J");
+    }
+
     pub fn screen(&self) -> vt100::Screen {
         self.output.lock().unwrap().parser.screen().clone()
     }

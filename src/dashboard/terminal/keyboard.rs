@@ -156,8 +156,10 @@ impl Ears {
                 return Some(());
             }
             if !woken.is_empty() {
-                // How often it changed means nothing.
+                // How often it changed means nothing. Even if the size is the old one again, the dashboard may have drawn
+                // at another one in between.
                 while matches!((&self.woken).read(&mut bytes), Ok(1..)) {}
+                self.known = None;
             }
             // Before the keys are read: all that were pressed at the size before are among them.
             let size = size();

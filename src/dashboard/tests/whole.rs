@@ -178,6 +178,25 @@ fn keys_act_on_what_was_drawn_whoever_has_told_of_the_size() {
 }
 
 #[test]
+fn a_terminal_that_grows_refuses_the_keys_pressed_before_its_resize_event() {
+    use_it(async |user| {
+        user.sees(&["quickstart", "5 runs"]).await;
+        user.press("jj");
+        user.glass.resize(20, 5);
+        user.press("k");
+        user.sees(&["40×10 characters"]).await;
+        user.glass.resize(100, 30);
+        user.press("Dy");
+        user.keys.send(Event::Resize(100, 30)).unwrap();
+        user.press("?");
+        user.sees(&["launch the experiment"]).await;
+        user.press("q");
+        user.sees(&["ResNet, original input", "5 runs"]).await;
+        assert!(RunDir::of(&user.folders.checkpoints, &id(DONE)).events().exists());
+    });
+}
+
+#[test]
 fn help_names_every_key_and_closes() {
     use_it(async |user| {
         user.sees(&["quickstart"]).await;
