@@ -121,10 +121,12 @@ impl Host for Session {
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
-    crash::taking(&sequences(&LEAVING).map_err(io::Error::other)?);
-    enable_raw_mode()?;
-    send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])?;
-    if mouse { send(&[&Mouse(true)]) } else { Ok(()) }
+    let leaving = sequences(&LEAVING).map_err(io::Error::other)?;
+    crash::taking(&leaving, || {
+        enable_raw_mode()?;
+        send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])?;
+        if mouse { send(&[&Mouse(true)]) } else { Ok(()) }
+    })
 }
 
 /// Clicks and the wheel, without movements: those are many, and nothing follows from them. Pressed with SGR's coordinates,

@@ -6,11 +6,11 @@ use std::io::{IsTerminal, stdin};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, signal};
 use nix::sys::termios::tcgetattr;
 
 /// Those that end a program, but for the ones that the dashboard takes as messages.
@@ -44,6 +44,10 @@ struct Taken {
 
 /// Nothing while the terminal is the shell's or an editor's.
 static TAKEN: AtomicPtr<Taken> = AtomicPtr::new(ptr::null_mut());
+/// Whether a thread is taking the terminal.
+static TAKES: AtomicBool = AtomicBool::new(false);
+/// Whether such a signal came.
+static ENDS: AtomicBool = AtomicBool::new(false);
 /// What the signals did before: Rust names the thread whose stack overflows.
 static BEFORE: OnceLock<Vec<(Signal, SigAction)>> = OnceLock::new();
 
@@ -65,8 +69,29 @@ pub fn watch() {
     });
 }
 
-/// Before the terminal is taken: how it is now, and what will give it back.
-pub fn taking(sequences: &str) {
+/// Takes the terminal with `take`; from then on `sequences` and the modes of now give it back. A signal on another thread
+/// waits for `take`, and no terminal is taken once such a signal came.
+pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
+    let deadly: SigSet = DEADLY.into_iter().collect();
+    let before = deadly.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    TAKES.store(true, Ordering::SeqCst);
+    if ENDS.load(Ordering::SeqCst) {
+        TAKES.store(false, Ordering::SeqCst);
+        loop {
+            std::thread::park();
+        }
+    }
+    remember(sequences);
+    let taken = take();
+    TAKES.store(false, Ordering::SeqCst);
+    if let Ok(before) = before {
+        // A mask that the system gave can be set.
+        let _ = before.thread_set_mask();
+    }
+    taken
+}
+
+fn remember(sequences: &str) {
     let stdin = stdin();
     // Where keys come from is what is set to raw mode.
     let terminal = if stdin.is_terminal() { stdin.as_raw_fd() } else { libc::STDOUT_FILENO };
@@ -86,6 +111,14 @@ pub fn given_back() {
 }
 
 extern "C" fn end(number: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    ENDS.store(true, Ordering::SeqCst);
+    for _ in 0..PATIENCE {
+        if !TAKES.load(Ordering::SeqCst) {
+            break;
+        }
+        // Waits a millisecond, by a call that a signal handler may make.
+        let _ = poll(&mut [], 1_u16);
+    }
     let taken = TAKEN.swap(ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: what was stored there is never freed.
     if let Some(taken) = unsafe { taken.as_ref() } {
