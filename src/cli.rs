@@ -8,13 +8,13 @@ mod config;
 mod context;
 mod docs;
 mod doctor;
+mod experiment;
 mod export;
 mod follow;
 mod home;
 mod list;
 mod look;
 mod models;
-mod names;
 mod output;
 mod params;
 mod plot;
@@ -161,13 +161,4 @@ fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is no error here either.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { Exit::Input } else { Exit::Done } as u8)
-}
-
-/// What `compare` with these words prints where stdout is no terminal.
-#[cfg(test)]
-pub(crate) fn printed(words: &[String]) -> anyhow::Result<String> {
-    let cli = Cli::try_parse_from(std::iter::once("warmstart").chain(words.iter().map(String::as_str)))?;
-    let Some(Verb::Compare(arguments)) = cli.verb else { anyhow::bail!("{words:?} is another command") };
-    let (table, format) = compare::answer(&Context::new(cli.globals), &arguments)?;
-    Ok(crate::compare::render(&table, format, None))
 }

@@ -4,6 +4,7 @@
 //! One function makes it of runs and [`Options`]; the dashboard and `warmstart compare` both call it, so that what is on
 //! screen is what is exported.
 
+mod arguments;
 mod column;
 mod config;
 mod csv;
@@ -21,6 +22,7 @@ mod table;
 mod text;
 mod value;
 
+pub use self::arguments::ShownArguments;
 pub use self::column::Column;
 pub use self::config::{differing as config_differing, fields as config_fields, value as config_value};
 pub use self::figures::Figures;

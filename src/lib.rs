@@ -12,6 +12,7 @@ mod files;
 pub mod login;
 pub mod look;
 mod monitor;
+pub mod names;
 pub mod params;
 pub mod pasted;
 pub mod predict;

@@ -6,6 +6,7 @@
 //! `*` and `?` stand for any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
 
 mod field;
+mod filter;
 mod parse;
 mod pattern;
 
@@ -13,6 +14,7 @@ use std::fmt;
 
 pub use self::field::Subject;
 use self::field::{Number, Text};
+pub use self::filter::FilterOption;
 use self::pattern::Pattern;
 use crate::failure::{Failure, Kind};
 

@@ -13,7 +13,7 @@ use warmstart_schema::text;
 
 use super::output::Problems;
 use super::train::ensure_source;
-use super::{Context, Exit, names, output, shown};
+use super::{Context, Exit, experiment, output, shown};
 use crate::compare::thousands;
 use crate::failure::Failure;
 use crate::probe;
@@ -73,9 +73,9 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut files: Vec<ExperimentFile> = if arguments.files.is_empty() {
         experiments(&context.experiments)?
     } else {
-        arguments.files.iter().map(|name| names::experiment(context, name, &[])).collect::<anyhow::Result<_>>()?
+        arguments.files.iter().map(|name| experiment::named(context, name, &[])).collect::<anyhow::Result<_>>()?
     };
-    names::check_sources(context, &mut files);
+    experiment::check_sources(context, &mut files);
     let (judged, trouble) = judge(context, files);
     let problems: Vec<Problem> = judged.iter().flat_map(|one| &one.problems).cloned().collect();
     if context.json {
@@ -97,7 +97,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
     let runs = files.iter().any(has_source).then(|| context.runs().1);
     let source = |file: &ExperimentFile| {
         let (Some(runs), Ok(experiment)) = (&runs, &file.loaded) else { return None };
-        let source = names::source(context, file).ok().flatten();
+        let source = experiment::source(context, file).ok().flatten();
         ensure_source(experiment, source.as_deref(), files.iter(), runs).err()
     };
     let sources: Vec<Option<Failure>> = files.iter().map(source).collect();

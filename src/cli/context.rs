@@ -71,17 +71,8 @@ impl Context {
 
     /// Everything that is known of all runs at this moment.
     pub fn runs(&self) -> (Watcher, Runs) {
-        let (mut watcher, mut runs) = (Watcher::new(&self.checkpoints), Runs::default());
-        // Without them runs are known by the files that they tell of.
-        runs.know(&experiments(&self.experiments).unwrap_or_default());
-        loop {
-            for change in watcher.poll() {
-                runs.apply(change);
-            }
-            if watcher.unread() == 0 {
-                break;
-            }
-        }
+        // Without the files, runs are known by the names that they recorded.
+        let (watcher, runs) = Watcher::read_all(&self.checkpoints, &experiments(&self.experiments).unwrap_or_default());
         if let Some(problem) = runs.problem() {
             output::warn(self, problem);
         }

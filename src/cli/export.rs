@@ -9,9 +9,10 @@ use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::run::RunDir;
 
 use super::ask::{ask, refused};
-use super::{Context, Exit, names, output, shown};
+use super::{Context, Exit, output, shown};
 use crate::compare::thousands;
 use crate::failure::Kind;
+use crate::names;
 
 /// Write a run's best checkpoint as one safetensors file that timm loads by name, and its class names beside it
 ///

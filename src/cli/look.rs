@@ -10,7 +10,7 @@ use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::text;
 
 use super::output::Problems;
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, experiment, output};
 use crate::dashboard;
 use crate::failure::{Failure, Kind};
 use crate::look::{Heard, Looker};
@@ -54,7 +54,7 @@ impl From<PartName> for Part {
 }
 
 pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let file = names::experiment(context, &arguments.experiment, &[])?;
+    let file = experiment::named(context, &arguments.experiment, &[])?;
     if let Err(problems) = file.loaded {
         return Err(Problems(problems).into());
     }

@@ -10,7 +10,7 @@ use warmstart_schema::pictures::{PictureFolder, Unusable};
 use warmstart_schema::text;
 
 use super::output::Problems;
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, experiment, output};
 use crate::columns::Column;
 use crate::compare::thousands;
 use crate::failure::{Failure, Kind};
@@ -43,7 +43,7 @@ struct Block<'a> {
 }
 
 pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let file = names::experiment(context, &arguments.experiment, &arguments.set)?;
+    let file = experiment::named(context, &arguments.experiment, &arguments.set)?;
     let experiment = file.loaded.map_err(Problems)?;
     let classes = classes(&experiment)?;
     let counts = counts_with(&experiment, classes);

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Exit, compare, names, output, shown};
+use super::{Context, Exit, compare, output, shown};
 use crate::dashboard::{self, Along, Detail, Drawn, Plot, Quantity};
 use crate::failure::{Failure, Kind};
+use crate::names;
 use crate::store::Run;
 
 /// Draw charts of runs into an SVG or PNG file
@@ -86,7 +87,7 @@ enum DetailArgument {
 pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let output = arguments.output.as_deref().map(|path| Ok::<_, anyhow::Error>((path, format(path)?))).transpose()?;
     let (_, runs) = context.runs();
-    let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<anyhow::Result<Vec<&Run>>>()?;
+    let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<Result<Vec<&Run>, _>>()?;
     let drawn = Drawn::continued(&chosen, arguments.along.into(), arguments.apart);
     let plot = Plot {
         quantities: arguments.figures.iter().map(|figures| figures.quantity()).collect(),

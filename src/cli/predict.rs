@@ -9,8 +9,9 @@ use warmstart_schema::run::RunDir;
 use warmstart_schema::text;
 
 use super::ask::{ask, refused};
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::failure::Kind;
+use crate::names;
 
 /// Say what a run's best checkpoint sees in pictures: the five most probable classes of each
 ///

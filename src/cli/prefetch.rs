@@ -22,7 +22,7 @@ use warmstart_schema::text;
 
 use super::output::Problems;
 use super::progress::{Tenths, sizes};
-use super::{Context, Exit, follow, names, output};
+use super::{Context, Exit, experiment, follow, output};
 use crate::actions;
 use crate::store::{ExperimentFile, experiments};
 
@@ -110,7 +110,7 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
     let files: Vec<ExperimentFile> = if arguments.names.is_empty() && !has_wish {
         experiments(&context.experiments)?
     } else {
-        arguments.names.iter().map(|name| names::experiment(context, name, &[])).collect::<anyhow::Result<_>>()?
+        arguments.names.iter().map(|name| experiment::named(context, name, &[])).collect::<anyhow::Result<_>>()?
     };
     let problems: Vec<Problem> =
         files.iter().filter_map(|file| file.loaded.as_ref().err()).flatten().cloned().collect();

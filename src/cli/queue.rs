@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use warmstart_schema::queue::Move;
 use warmstart_schema::run::RunId;
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::actions::waiting;
 use crate::columns::Column;
+use crate::names;
 use crate::store::{Run, Runs};
 
 /// List the runs that wait, in their order, or change the order

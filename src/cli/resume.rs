@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, follow, names, output};
+use super::{Context, Exit, follow, output};
 use crate::actions::{self, From};
+use crate::names;
 
 /// Take a stopped, failed or lost run up again from its last checkpoint, and follow it
 ///

@@ -4,16 +4,16 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_schema::event::now;
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output, shown};
 use crate::columns::Column;
-use crate::query::Subject;
+use crate::query::{FilterOption, Query, Subject};
 use crate::store::{Home, Run, Runs};
 
 /// List all runs, the newest first
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    filter: names::FilterArgument,
+    filter: FilterOption,
     #[command(flatten)]
     columns: output::ColumnsArgument,
 }
@@ -60,7 +60,7 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     if context.json {
         output::answer_json(&listed)?;
     } else if listed.is_empty() {
-        output::note(context, &names::no_run(context, &runs, &query));
+        output::note(context, &no_run(context, &runs, &query));
     } else {
         let columns = [
             Column::names("run"),
@@ -130,4 +130,22 @@ fn row(listed: &Listed) -> [String; 8] {
         output::figure(listed.test_acc),
         listed.train_time.map_or_else(|| "–".to_owned(), output::duration),
     ]
+}
+
+/// Why no run is listed: there is none, all are put away, or the filter lets none through.
+pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
+    let folder = shown(&context.checkpoints);
+    let away = runs.iter().filter(|run| run.annotation.archived).count();
+    let hidden = |text: String| format!("{text}; `warmstart runs --filter is:archived` lists what is put away");
+    match (runs.is_empty(), query.is_empty()) {
+        (true, _) if !context.checkpoints.exists() => {
+            format!("there is no run, and no folder {folder} yet; `warmstart train EXPERIMENT` makes one")
+        }
+        (true, _) => format!("there is no run in {folder}; `warmstart train EXPERIMENT` makes one"),
+        (false, true) => hidden(format!("all runs in {folder} are put away ({away})")),
+        (false, false) if away > 0 && !query.asks_for_archived() => {
+            hidden(format!("no run in {folder} fits the filter, {away} put away aside"))
+        }
+        (false, false) => format!("no run in {folder} fits the filter"),
+    }
 }

@@ -4,9 +4,10 @@ use clap::Args;
 use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, now};
 use warmstart_schema::state::{Outcome, Status};
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::columns::Column;
 use crate::compare::thousands;
+use crate::names;
 use crate::params;
 use crate::run_json::{self, LOG_LINES};
 use crate::store::{ExperimentFile, Home, Run, Runs, Trouble, experiments, worker_log_tail};

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::actions::{self, Stop};
+use crate::names;
 
 /// Ask a run to save and leave, or take it out of the queue
 #[derive(Debug, Args)]

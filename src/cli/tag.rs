@@ -4,9 +4,10 @@ use clap::Args;
 use serde_json::json;
 use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::actions;
 use crate::failure::{Failure, Kind};
+use crate::names;
 
 /// Add tags to a run, or take them off; without changes, print them
 #[derive(Debug, Args)]

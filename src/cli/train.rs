@@ -9,7 +9,7 @@ use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 
 use super::output::Problems;
-use super::{Context, Exit, follow, names, output};
+use super::{Context, Exit, experiment, follow, output};
 use crate::actions::{self, Room};
 use crate::failure::{Failure, Kind};
 use crate::store::{ExperimentFile, Home, Runs};
@@ -46,7 +46,8 @@ struct Launched<'a> {
 pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
-    let sources = files.iter().map(|(file, _)| names::source(context, file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let sources =
+        files.iter().map(|(file, _)| experiment::source(context, file)).collect::<anyhow::Result<Vec<_>>>()?;
     for (index, ((_, experiment), source)) in files.iter().zip(&sources).enumerate() {
         ensure_source(experiment, source.as_deref(), files[..index].iter().map(|(file, _)| file), &runs)?;
     }
@@ -89,9 +90,9 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// All experiments, or every problem of every file before anything starts.
 fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
-    let named = arguments.names.iter().map(|name| names::experiment(context, name, &arguments.set));
+    let named = arguments.names.iter().map(|name| experiment::named(context, name, &arguments.set));
     let mut files: Vec<ExperimentFile> = named.collect::<anyhow::Result<_>>()?;
-    names::check_sources(context, &mut files);
+    experiment::check_sources(context, &mut files);
     let mut good = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     for file in files {
@@ -110,7 +111,7 @@ fn sources_first(context: &Context, mut files: Vec<(ExperimentFile, Experiment)>
     let mut ordered = Vec::with_capacity(files.len());
     while !files.is_empty() {
         let is_free = |(file, _): &(ExperimentFile, Experiment)| {
-            let from = names::source(context, file).ok().flatten();
+            let from = experiment::source(context, file).ok().flatten();
             !files.iter().any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
         };
         // Where each waits for another, somebody has to begin.

@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use warmstart_schema::run::RunId;
 
-use super::{Context, Exit, names, output};
+use super::{Context, Exit, output};
 use crate::columns::Column;
 use crate::failure::{Failure, Kind};
+use crate::names;
 use crate::trash::{self, Trashed};
 
 /// Delete runs so that they can be brought back, bring them back, or remove them for good

@@ -10,7 +10,7 @@ use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::output::Problems;
-use super::{Context, Exit, follow, names, output};
+use super::{Context, Exit, experiment, follow, output};
 use crate::actions;
 use crate::columns::Column;
 use crate::failure::{Failure, Kind};
@@ -48,7 +48,7 @@ struct Interrupted;
 pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut changes = vec![format!("train.epochs={}", arguments.epochs), format!("dataset.limit={}", arguments.limit)];
     changes.extend_from_slice(&arguments.set);
-    let file = names::experiment(context, &arguments.name, &changes)?;
+    let file = experiment::named(context, &arguments.name, &changes)?;
     let experiment = file.loaded.clone().map_err(Problems)?;
     let mut signals = follow::listen()?;
     let place = Workplace::new(&context.checkpoints, actions::worker()?)?;
@@ -83,7 +83,7 @@ pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result
 /// A run of what the experiment starts from must be where both runs look for it.
 fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> anyhow::Result<()> {
     let Ok(experiment) = &file.loaded else { return Ok(()) };
-    let (Some(init), Some(source)) = (&experiment.init, names::source(context, file)?) else { return Ok(()) };
+    let (Some(init), Some(source)) = (&experiment.init, experiment::source(context, file)?) else { return Ok(()) };
     let (_, runs) = context.runs();
     let Some(run) = runs.all_of(&Home::File(source)).rev().find(|run| run.status() == Status::Finished) else {
         let what = format!("{} starts from `{}`, which has no run that is done", experiment.name, init.from);

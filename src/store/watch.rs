@@ -14,8 +14,8 @@ use warmstart_schema::run::{self, RunDir, RunId};
 
 use self::vital::{Here, Mention};
 use self::watched::{Experiments, Watched};
-use super::Change;
 use super::summaries::{Stamp, Summaries, stamp};
+use super::{Change, ExperimentFile, Runs};
 
 /// Runs at rest that one poll looks at; the others have their turn in the next ones.
 const RESTING_PER_POLL: usize = 100;
@@ -66,6 +66,20 @@ impl Watcher {
             resting: None,
             experiments: Experiments::default(),
             here: Here::find(),
+        }
+    }
+
+    /// Reads all runs to the end of their logs. `files` are the experiments they may belong to.
+    pub fn read_all(root: &Path, files: &[ExperimentFile]) -> (Self, Runs) {
+        let (mut watcher, mut runs) = (Self::new(root), Runs::default());
+        runs.know(files);
+        loop {
+            for change in watcher.poll() {
+                runs.apply(change);
+            }
+            if watcher.unread() == 0 {
+                return (watcher, runs);
+            }
         }
     }
 

@@ -3,15 +3,16 @@
 use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::state::Liveness;
 
+use clap::Parser as _;
+
 use super::fixtures::{LIVE, data, id, typical};
 use super::{drawn, press, text};
-use crate::cli::printed;
-use crate::compare::{Column, Format, Metric, render};
+use crate::compare::{Column, Format, Metric, ShownArguments, render, table};
 use crate::dashboard::effect::Effect;
 use crate::dashboard::message::{Message, Report};
 use crate::dashboard::model::{Model, Screen};
 use crate::dashboard::update::update;
-use crate::store::Change;
+use crate::store::{Change, Watcher, experiments};
 
 /// The recorded runs as their folders tell: no worker has any of them.
 fn recorded() -> Model {
@@ -23,15 +24,27 @@ fn recorded() -> Model {
     model
 }
 
+/// A comparison as the command line takes it.
+#[derive(clap::Parser)]
+#[command(no_binary_name = true)]
+struct Asked {
+    #[command(flatten)]
+    shown: ShownArguments,
+    #[arg(long)]
+    format: Option<Format>,
+}
+
 /// What the command line prints for a command that the dashboard shows, read as a shell reads it.
 fn printed_by(command: &str) -> String {
     let words = command.replacen("warmstart", "printf '%s\\0'", 1);
     let output = std::process::Command::new("sh").args(["-c", &words]).output().unwrap();
     let words = String::from_utf8(output.stdout).unwrap();
-    let folders = ["--experiments", "experiments", "--checkpoints", "runs"]
-        .map(|word| if word.starts_with('-') { word.to_owned() } else { data().join(word).display().to_string() });
-    let words: Vec<String> = words.split_terminator('\0').map(str::to_owned).chain(folders).collect();
-    printed(&words).unwrap_or_else(|error| panic!("{command}: {error}"))
+    let asked = Asked::try_parse_from(words.split_terminator('\0').skip(1))
+        .unwrap_or_else(|error| panic!("{command}: {error}"));
+    let files = experiments(&data().join("experiments")).unwrap();
+    let (_, runs) = Watcher::read_all(&data().join("runs"), &files);
+    let options = asked.shown.options(&runs).unwrap_or_else(|error| panic!("{command}: {error}"));
+    render(&table(&runs, &files, &options), asked.format.unwrap_or(Format::Table), None)
 }
 
 /// Presses the keys that export in a format and copy the command, and expects both to say the same.

@@ -1,0 +1,118 @@
+//! Which run a name means, and how a name is refused.
+
+use std::path::Path;
+
+use warmstart_schema::text;
+
+use crate::failure::{Failure, Kind};
+use crate::store::{Home, Run, Runs};
+
+/// A run by id, by the id's unique beginning, or by an experiment, whose newest run is meant: by its file or its file's stem.
+pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
+    let mut stems: Vec<String> = runs.homes().map(Home::stem).collect();
+    stems.sort_unstable();
+    stems.dedup();
+    let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+    let named: Vec<&Home> = match unique(name, &stems) {
+        Ok(stem) => runs.homes().filter(|home| home.stem() == stem).collect(),
+        Err(_) => of_path(runs, name),
+    };
+    match named[..] {
+        [] => {}
+        [home] => {
+            if let Some(run) = runs.latest_of(home) {
+                return Ok(run);
+            }
+        }
+        ref several => return Err(several_files("experiment", name, several.iter().map(|home| home.shown()))),
+    }
+    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+    let found = unique(name, &ids).and_then(|id| id.parse().map_err(|_| Vec::new()));
+    if let Some(run) = found.as_ref().ok().and_then(|id| runs.get(id)) {
+        return Ok(run);
+    }
+    let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
+    Err(refuse("run", name, &found.err().unwrap_or_default(), &known))
+}
+
+/// The experiments that a path names: the file itself, or else what ends so.
+fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
+    let path = Path::new(name);
+    if !name.contains('/') && path.extension().is_none() {
+        return Vec::new();
+    }
+    let place = std::fs::canonicalize(path).ok();
+    let exact: Vec<&Home> =
+        runs.homes().filter(|home| matches!(home, Home::File(file) if Some(file) == place.as_ref())).collect();
+    if exact.is_empty() { runs.homes().filter(|home| home.ends_with(path)).collect() } else { exact }
+}
+
+/// Why a name that belongs to several files is refused.
+pub fn several_files(kind: &str, name: &str, files: impl Iterator<Item = String>) -> Failure {
+    let mut files: Vec<String> = files.collect();
+    files.sort_unstable();
+    let what = format!("`{}` could be more than one {kind}: {}", text::line(name, 80), files.join(", "));
+    Failure::new(Kind::Input, what).help("give the path of its file, or the id of a run")
+}
+
+/// The one that is called so or begins so; otherwise all that begin so. A number before the name, which only puts files in
+/// order, may be left out.
+pub fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>> {
+    if let Some(exact) = known.iter().find(|known| **known == name) {
+        return Ok(exact);
+    }
+    let all = |fits: &dyn Fn(&str) -> bool| -> Vec<&'a str> {
+        known.iter().copied().filter(|known| !name.is_empty() && (fits(known) || fits(unnumbered(known)))).collect()
+    };
+    if let [one] = all(&|known| known == name)[..] {
+        return Ok(one);
+    }
+    let begin = all(&|known| known.starts_with(name));
+    if let [one] = begin[..] { Ok(one) } else { Err(begin) }
+}
+
+/// `freeze` of `4-freeze`.
+fn unnumbered(stem: &str) -> &str {
+    stem.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('-').unwrap_or(stem)
+}
+
+/// Why a name is refused that nothing has, or that could be several: `found` are those that begin with it.
+pub fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure {
+    const SHOWN: usize = 10;
+    let name = text::line(name, 80);
+    if !found.is_empty() {
+        let more = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
+        let listed = found.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let what = format!("`{name}` could be more than one {kind}: {listed}{more}");
+        return Failure::new(Kind::Input, what).help("write more of the name");
+    }
+    let list = if kind == "run" { "runs" } else { "list" };
+    let unnumbered = known.iter().map(|known| unnumbered(known));
+    let near = text::closest(&name, known.iter().copied().chain(unnumbered));
+    let help = near.map_or_else(|| format!("`warmstart {list}` shows all"), |near| format!("did you mean `{near}`?"));
+    Failure::new(Kind::NotFound, format!("no {kind} is called `{name}`")).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_exact_before_it_is_a_beginning() {
+        let known = ["lite0", "lite0-freeze", "resnet"];
+        let numbered = ["3-lite0", "4-lite0-freeze", "5-lite0-frozen"];
+        assert_eq!(unique("lite0", &numbered), Ok("3-lite0"));
+        assert_eq!(unique("lite0-freeze", &numbered), Ok("4-lite0-freeze"));
+        assert_eq!(unique("lite0-fr", &numbered), Err(vec!["4-lite0-freeze", "5-lite0-frozen"]));
+        assert_eq!(unique("lite0", &known), Ok("lite0"));
+        assert_eq!(unique("res", &known), Ok("resnet"));
+        assert_eq!(unique("lite", &known), Err(vec!["lite0", "lite0-freeze"]));
+        assert_eq!(unique("", &known), Err(vec![]));
+    }
+
+    #[test]
+    fn a_mistyped_name_meets_a_suggestion() {
+        let error = refuse("experiment", "resnte", &[], &["resnet", "lite0"]).to_string();
+        assert_eq!(error, "no experiment is called `resnte`; did you mean `resnet`?");
+    }
+}
