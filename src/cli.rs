@@ -37,7 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::{Color, Context, Exit, Globals, shown};
 use self::output::ClosedPipe;
-use crate::monitor;
+use warmstart_runs::monitor;
 
 const AFTER_HELP: &str = "\
 Experiments are named by file, by the file's name without `.yaml`, or by its first letters where they are unique.
@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
 
 /// The command for the end of a run, from the environment or the settings.
 fn notify() -> Option<String> {
-    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| crate::config::load().config.notify);
+    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| warmstart_tui::config::load().config.notify);
     chosen.filter(|command| !command.trim().is_empty())
 }
 

@@ -1,7 +1,10 @@
-//! `warmstart`: a terminal dashboard for transfer-learning experiments.
+//! `warmstart`: a terminal dashboard for transfer-learning experiments, and its command line. Nothing here links
+//! libtorch: training happens in `warmstart-worker`.
+
+mod cli;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    warmstart::cli::main()
+    cli::main()
 }

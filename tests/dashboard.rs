@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use pty::{Pty, children, is_alive, scratch};
 use rstest::rstest;
-use warmstart_schema::run::RunDir;
+use warmstart_runs::run::RunDir;
 
 #[test]
 fn it_opens_follows_the_size_and_quits() {
@@ -432,14 +432,14 @@ fn stand_in_that_panics() {
         std::thread::sleep(Duration::from_secs(1));
         panic!("on purpose");
     });
-    let options = warmstart::dashboard::Options {
-        folders: warmstart::pasted::FolderOptions::default(),
+    let options = warmstart_tui::Options {
+        folders: warmstart_runs::pasted::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,
-        settings: warmstart::config::Loaded::default(),
+        settings: warmstart_tui::config::Loaded::default(),
         mouse: true,
         theme: None,
     };
-    warmstart::dashboard::run(options).unwrap();
+    warmstart_tui::run(options).unwrap();
 }

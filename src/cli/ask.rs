@@ -6,8 +6,8 @@ use std::process::Command;
 use serde::de::DeserializeOwned;
 use warmstart_schema::text;
 
-use crate::actions;
-use crate::failure::{Failure, Kind};
+use warmstart_runs::actions;
+use warmstart_runs::failure::{Failure, Kind};
 
 /// Starts the worker with these arguments and waits for its answer.
 pub fn ask<T: DeserializeOwned>(arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> anyhow::Result<T> {

@@ -4,20 +4,20 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
+use warmstart_runs::pictures::{UNEVEN, listed};
+use warmstart_runs::places::Places;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
-use warmstart_schema::pictures::{UNEVEN, listed};
-use warmstart_schema::places::Places;
 use warmstart_schema::text;
 
 use super::output::Problems;
 use super::train::ensure_source;
 use super::{Context, Exit, experiment, output, shown};
-use crate::compare::thousands;
-use crate::failure::Failure;
-use crate::probe;
-use crate::store::{ExperimentFile, experiments};
+use warmstart_report::compare::thousands;
+use warmstart_runs::failure::Failure;
+use warmstart_runs::probe;
+use warmstart_runs::store::{ExperimentFile, experiments};
 
 /// Check experiments: their files, and everything that a launch would find out. Every problem of every file is shown
 #[derive(Debug, Args)]

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use warmstart_schema::storage::{Disk, replace};
+use warmstart_runs::storage::{Disk, replace};
 
 use super::{Context, Exit, output, shown};
-use crate::compare::{Format, ShownArguments, Table, render, table};
-use crate::failure::{Failure, Kind};
-use crate::files;
-use crate::store::experiments;
+use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::files;
+use warmstart_runs::store::experiments;
 
 /// Print the study's table: a row a run, the published row below its experiment
 ///

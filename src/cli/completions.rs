@@ -14,9 +14,9 @@ use warmstart_schema::{experiment, text};
 
 use super::context::default_experiments;
 use super::{Exit, output};
-use crate::compare::Column;
-use crate::edit;
-use crate::store::{Runs, Watcher, experiments};
+use warmstart_report::compare::Column;
+use warmstart_report::edit;
+use warmstart_runs::store::{Runs, Watcher, experiments};
 
 /// The variable by which a shell's script asks for completions.
 const ASKS: &str = "WARMSTART_COMPLETE";

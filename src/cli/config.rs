@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use warmstart_schema::storage::{Disk, replace};
+use warmstart_runs::storage::{Disk, replace};
 
 use super::output::Problems;
 use super::{Context, Exit, output, shown};
-use crate::config::{self, Loaded};
-use crate::failure::{Failure, Kind};
-use crate::files;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::files;
+use warmstart_tui::config::{self, Loaded};
 
 /// Show the dashboard's settings and where they come from
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use crate::pasted::FolderOptions;
-use crate::store::{Runs, Watcher, experiments};
+use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
 pub struct Globals {

@@ -12,8 +12,8 @@ use serde_json::Value;
 use warmstart_schema::experiment;
 
 use super::{Exit, completions};
-use crate::config;
-use crate::dashboard::keys::{Documented, documented};
+use warmstart_tui::config;
+use warmstart_tui::keys::{Documented, documented};
 
 /// Write the generated parts of the book, man pages and completion scripts
 #[derive(Debug, Args)]

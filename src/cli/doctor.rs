@@ -5,14 +5,14 @@ use std::process::Command;
 
 use serde::Serialize;
 use serde_json::Value;
+use warmstart_runs::places::Places;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
-use warmstart_schema::places::Places;
 use warmstart_schema::text;
 
 use super::{Context, Exit, output, shown};
-use crate::actions;
-use crate::store::experiments;
+use warmstart_runs::actions;
+use warmstart_runs::store::experiments;
 
 /// Characters before what was found.
 const INDENT: usize = 22;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use warmstart_schema::experiment::Problem;
 
 use super::{Context, shown};
-use crate::failure::{Failure, Kind};
-use crate::names::{refuse, several_files, unique};
-use crate::store::{self, ExperimentFile, experiments};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::names::{refuse, several_files, unique};
+use warmstart_runs::store::{self, ExperimentFile, experiments};
 
 /// An experiment by file, by file stem, or by the stem's unique beginning.
 pub fn named(context: &Context, name: &str, overrides: &[String]) -> anyhow::Result<ExperimentFile> {

@@ -4,15 +4,15 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::Args;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::event;
 use warmstart_schema::exported::{Answer, Exported};
-use warmstart_schema::run::RunDir;
 
 use super::ask::{ask, refused};
 use super::{Context, Exit, output, shown};
-use crate::compare::thousands;
-use crate::failure::Kind;
-use crate::names;
+use warmstart_report::compare::thousands;
+use warmstart_runs::failure::Kind;
+use warmstart_runs::names;
 
 /// Write a run's best checkpoint as one safetensors file that timm loads by name, and its class names beside it
 ///

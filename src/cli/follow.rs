@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use warmstart_schema::event::EventReader;
+use warmstart_runs::event_log::EventReader;
+use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::event::now;
-use warmstart_schema::run::{RunDir, RunId};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::progress::Progress;
 use super::{Context, Exit, output};
-use crate::actions;
-use crate::compare::{Format, Options, Selection, render, table};
-use crate::store::{Change, Run, Runs, Trouble, Watcher, worker_log_tail};
+use warmstart_report::compare::{Format, Options, Selection, render, table};
+use warmstart_runs::actions;
+use warmstart_runs::store::{Change, Run, Runs, Trouble, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
 /// How often waiting runs are helped along, in case a worker died without starting the next one.

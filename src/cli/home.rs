@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{Context, Exit, list, output};
-use crate::config;
-use crate::dashboard::{self, Theme};
+use warmstart_tui::Theme;
+use warmstart_tui::config;
 
 /// How the dashboard shows itself.
 #[derive(Debug, Clone, Copy, Args)]
@@ -32,13 +32,14 @@ There is no terminal here that could show the dashboard. From a script:
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
 pub fn open(context: &Context, Drawing { ascii, no_mouse, no_bell, theme }: Drawing) -> anyhow::Result<Exit> {
-    if !context.json && dashboard::has_terminal() {
+    if !context.json && warmstart_tui::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
         let folders = context.folders.clone();
         let mut settings = config::load();
         settings.config.bell &= !no_bell;
-        let drawn = dashboard::Options { experiments, checkpoints, folders, ascii, mouse: !no_mouse, theme, settings };
-        dashboard::run(drawn)?;
+        let drawn =
+            warmstart_tui::Options { experiments, checkpoints, folders, ascii, mouse: !no_mouse, theme, settings };
+        warmstart_tui::run(drawn)?;
         return Ok(Exit::Done);
     }
     let exit = list::list(context, &list::Arguments::default())?;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use warmstart_schema::experiment::Experiment;
 
 use super::{Context, Exit, output, shown};
-use crate::columns::Column;
-use crate::store::{ExperimentFile, Home, Run, Runs, experiments};
+use warmstart_report::fit::Column;
+use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
 
 /// List the experiments and how their newest runs stand
 #[derive(Debug, Default, Args)]
@@ -130,7 +130,7 @@ fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
     gone.sort_unstable();
     let count: usize = runs.homes().filter(is_gone).map(|home| runs.all_of(home).count()).sum();
     if count > 0 {
-        let (are, listed) = (if count == 1 { "run is" } else { "runs are" }, warmstart_schema::pictures::listed(&gone));
+        let (are, listed) = (if count == 1 { "run is" } else { "runs are" }, warmstart_runs::pictures::listed(&gone));
         output::note(
             context,
             &format!("{count} {are} of files that are not here ({listed}): `warmstart runs` lists them"),

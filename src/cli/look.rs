@@ -11,9 +11,8 @@ use warmstart_schema::text;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, output};
-use crate::dashboard;
-use crate::failure::{Failure, Kind};
-use crate::look::{Heard, Looker};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::look::{Heard, Looker};
 
 /// Show a picture of an experiment's dataset with its labels
 ///
@@ -135,7 +134,7 @@ fn unexpected() -> Failure {
 /// The picture, where there is a terminal to see it on, and what it is.
 fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> String {
     let drawn = picture.pixels.as_ref().filter(|_| std::io::stdout().is_terminal());
-    let drawn = drawn.map(|pixels| dashboard::printed(pixels, context.color)).unwrap_or_default();
+    let drawn = drawn.map(|pixels| warmstart_tui::printed(pixels, context.color)).unwrap_or_default();
     let seen = picture.wanted.epoch.map(|epoch| format!(", as epoch {epoch} sees it")).unwrap_or_default();
     let label = |kind: &str, label: &Option<Label>| {
         label.as_ref().map(|Label { number, name, .. }| format!("{kind} {number} {name}\n")).unwrap_or_default()

@@ -6,8 +6,8 @@ use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 
 use super::{Context, Exit, output};
-use crate::columns::Column;
-use crate::compare::thousands;
+use warmstart_report::compare::thousands;
+use warmstart_report::fit::Column;
 
 /// List the backbones with their parameters, their published weights and the size those are made for
 #[derive(Debug, Args)]

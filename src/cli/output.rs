@@ -6,15 +6,15 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use warmstart_runs::queue::Queue;
 use warmstart_schema::event::Attempt;
 use warmstart_schema::experiment::Problem;
-use warmstart_schema::queue::Queue;
 use warmstart_schema::text;
 
 use super::{Color, Context, Exit};
-use crate::columns::{self, Column};
-use crate::failure::{Failure, Kind};
-use crate::login::Login;
+use warmstart_report::fit::{self, Column};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::login::Login;
 
 /// Whoever read the answer has gone.
 #[derive(Debug)]
@@ -169,8 +169,8 @@ pub fn chosen<const N: usize>(
 }
 
 fn written(columns: &[Column], rows: &[Vec<String>], remedy: &str) -> String {
-    let fitted = columns::fitted(columns, rows, width());
-    let note = columns::note(&fitted.hidden, remedy, width().map(|width| width - 1));
+    let fitted = fit::fitted(columns, rows, width());
+    let note = fit::note(&fitted.hidden, remedy, width().map(|width| width - 1));
     let lines = fitted.lines.into_iter().chain(note.into_iter().map(|line| format!(" {line}")));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }

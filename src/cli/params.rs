@@ -4,17 +4,17 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
+use warmstart_runs::pictures::{PictureFolder, Unusable};
 use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::experiment::Experiment;
-use warmstart_schema::pictures::{PictureFolder, Unusable};
 use warmstart_schema::text;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, output};
-use crate::columns::Column;
-use crate::compare::thousands;
-use crate::failure::{Failure, Kind};
-use crate::params::counts_with;
+use warmstart_report::compare::thousands;
+use warmstart_report::fit::Column;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::params::counts_with;
 
 /// Count the parameters of an experiment's model, by block
 #[derive(Debug, Args)]

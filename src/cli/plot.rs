@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Context, Exit, compare, output, shown};
-use crate::dashboard::{self, Along, Detail, Drawn, Plot, Quantity};
-use crate::failure::{Failure, Kind};
-use crate::names;
-use crate::store::Run;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::names;
+use warmstart_runs::store::Run;
+use warmstart_tui::{Along, Detail, Drawn, Plot, Quantity};
 
 /// Draw charts of runs into an SVG or PNG file
 ///
@@ -103,7 +103,7 @@ pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Some((path, format)) => {
             let content = match format {
                 Format::Svg => svg.into_bytes(),
-                Format::Png => dashboard::png(&svg)?,
+                Format::Png => warmstart_tui::png(&svg)?,
             };
             compare::write(path, &content, arguments.overwrite)?;
             output::note(context, &format!("charts written to {}", shown(path)));

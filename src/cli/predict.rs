@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::Args;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted};
-use warmstart_schema::run::RunDir;
 use warmstart_schema::text;
 
 use super::ask::{ask, refused};
 use super::{Context, Exit, output};
-use crate::failure::Kind;
-use crate::names;
+use warmstart_runs::failure::Kind;
+use warmstart_runs::names;
 
 /// Say what a run's best checkpoint sees in pictures: the five most probable classes of each
 ///

@@ -23,8 +23,8 @@ use warmstart_schema::text;
 use super::output::Problems;
 use super::progress::{Tenths, sizes};
 use super::{Context, Exit, experiment, follow, output};
-use crate::actions;
-use crate::store::{ExperimentFile, experiments};
+use warmstart_runs::actions;
+use warmstart_runs::store::{ExperimentFile, experiments};
 
 const ENVIRONMENT: &str = "\
 Environment:

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+use warmstart_runs::run::RunId;
 use warmstart_schema::event::{Attempt, Epoch, Event, Fetch, Level, Phase, Record};
-use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 
 use super::{Context, output};
-use crate::store::Run;
+use warmstart_runs::store::Run;
 
 pub enum Progress {
     Quiet,

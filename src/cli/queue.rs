@@ -4,14 +4,14 @@ use std::io;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use warmstart_schema::queue::Move;
-use warmstart_schema::run::RunId;
+use warmstart_runs::queue::Move;
+use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
-use crate::actions::waiting;
-use crate::columns::Column;
-use crate::names;
-use crate::store::{Run, Runs};
+use warmstart_report::fit::Column;
+use warmstart_runs::actions::waiting;
+use warmstart_runs::names;
+use warmstart_runs::store::{Run, Runs};
 
 /// List the runs that wait, in their order, or change the order
 ///

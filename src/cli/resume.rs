@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, follow, output};
-use crate::actions::{self, From};
-use crate::names;
+use warmstart_runs::actions::{self, From};
+use warmstart_runs::names;
 
 /// Take a stopped, failed or lost run up again from its last checkpoint, and follow it
 ///

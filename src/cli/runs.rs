@@ -5,9 +5,9 @@ use serde::Serialize;
 use warmstart_schema::event::now;
 
 use super::{Context, Exit, output, shown};
-use crate::columns::Column;
-use crate::query::{FilterOption, Query, Subject};
-use crate::store::{Home, Run, Runs};
+use warmstart_report::fit::Column;
+use warmstart_report::query::{FilterOption, Query, Subject};
+use warmstart_runs::store::{Home, Run, Runs};
 
 /// List all runs, the newest first
 #[derive(Debug, Args)]

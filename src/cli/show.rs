@@ -5,12 +5,12 @@ use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, now};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, output};
-use crate::columns::Column;
-use crate::compare::thousands;
-use crate::names;
-use crate::params;
-use crate::run_json::{self, LOG_LINES};
-use crate::store::{ExperimentFile, Home, Run, Runs, Trouble, experiments, worker_log_tail};
+use warmstart_report::compare::thousands;
+use warmstart_report::fit::Column;
+use warmstart_runs::names;
+use warmstart_runs::params;
+use warmstart_runs::run_json::{self, LOG_LINES};
+use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, Trouble, experiments, worker_log_tail};
 
 /// Show one run: how it stands, its epochs, its parameters, and the end of its log
 #[derive(Debug, Args)]

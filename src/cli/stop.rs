@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, output};
-use crate::actions::{self, Stop};
-use crate::names;
+use warmstart_runs::actions::{self, Stop};
+use warmstart_runs::names;
 
 /// Ask a run to save and leave, or take it out of the queue
 #[derive(Debug, Args)]

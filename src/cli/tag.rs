@@ -5,9 +5,9 @@ use serde_json::json;
 use warmstart_schema::annotation::{Annotation, BadTag, TagChange};
 
 use super::{Context, Exit, output};
-use crate::actions;
-use crate::failure::{Failure, Kind};
-use crate::names;
+use warmstart_runs::actions;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::names;
 
 /// Add tags to a run, or take them off; without changes, print them
 #[derive(Debug, Args)]

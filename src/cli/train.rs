@@ -4,15 +4,15 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
+use warmstart_runs::run::RunId;
 use warmstart_schema::experiment::{Experiment, Problem};
-use warmstart_schema::run::RunId;
 use warmstart_schema::state::Status;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
-use crate::actions::{self, Room};
-use crate::failure::{Failure, Kind};
-use crate::store::{ExperimentFile, Home, Runs};
+use warmstart_runs::actions::{self, Room};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::store::{ExperimentFile, Home, Runs};
 
 /// Train experiments, one after the other on each device, and follow them
 ///

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use warmstart_schema::run::RunId;
+use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
-use crate::columns::Column;
-use crate::failure::{Failure, Kind};
-use crate::names;
-use crate::trash::{self, Trashed};
+use warmstart_report::fit::Column;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::names;
+use warmstart_runs::trash::{self, Trashed};
 
 /// Delete runs so that they can be brought back, bring them back, or remove them for good
 ///

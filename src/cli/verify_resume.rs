@@ -6,16 +6,16 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use signal_hook::iterator::Signals;
-use warmstart_schema::run::{Launch, RunDir};
+use warmstart_runs::run::{Launch, RunDir};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
-use crate::actions;
-use crate::columns::Column;
-use crate::failure::{Failure, Kind};
-use crate::store::{ExperimentFile, Home};
-use crate::verify::{self, Outcomes, Workplace};
+use warmstart_report::fit::Column;
+use warmstart_runs::actions;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::store::{ExperimentFile, Home};
+use warmstart_runs::verify::{self, Outcomes, Workplace};
 
 const POLL: Duration = Duration::from_millis(50);
 const FINISHED: Outcome = Outcome::Finished { stopped_early: false };

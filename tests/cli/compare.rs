@@ -3,9 +3,10 @@
 use std::fs;
 
 use rstest::rstest;
+use warmstart_runs::event_log::EventWriter;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::architecture::{ModelCounts, ParamCounts};
-use warmstart_schema::event::{Epoch, Event, EventWriter, ModelFacts, StartedFrom, Test};
-use warmstart_schema::run::RunDir;
+use warmstart_schema::event::{Epoch, Event, ModelFacts, StartedFrom, Test};
 
 use crate::place::{Place, said};
 

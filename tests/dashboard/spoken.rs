@@ -245,14 +245,14 @@ fn stand_in_that_aborts() {
 }
 
 fn run() {
-    let options = warmstart::dashboard::Options {
-        folders: warmstart::pasted::FolderOptions::default(),
+    let options = warmstart_tui::Options {
+        folders: warmstart_runs::pasted::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,
-        settings: warmstart::config::Loaded::default(),
+        settings: warmstart_tui::config::Loaded::default(),
         mouse: true,
         theme: None,
     };
-    warmstart::dashboard::run(options).unwrap();
+    warmstart_tui::run(options).unwrap();
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use warmstart_schema::event::{Event, EventReader};
-use warmstart_schema::queue::{Content, Queue};
-use warmstart_schema::run::{self, RunDir};
+use warmstart_runs::event_log::EventReader;
+use warmstart_runs::process::ProcessControl;
+use warmstart_runs::queue::{Content, Queue};
+use warmstart_runs::run::{self, RunDir};
+use warmstart_schema::event::Event;
 use warmstart_schema::state::{Outcome, RunState};
 
 use crate::pty::{Pty, scratch};
@@ -105,7 +107,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     for run in &runs {
         let worker = run.info().unwrap().worker.unwrap();
-        assert!(worker.ask(warmstart_schema::process::Request::Stop).unwrap());
+        assert!(worker.ask(warmstart_runs::process::Request::Stop).unwrap());
         wait("the run to stop", || state(run).outcome == Some(Outcome::Stopped));
         let (steps, printed) = told(run);
         let all: Vec<u64> = (1..=steps.len() as u64).collect();
@@ -180,7 +182,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     assert_eq!(stored(), [&before[0], &before[1], &before[3]].map(Clone::clone));
     // Paused, the end of the run at work starts nothing.
     let running = launched(&checkpoints).into_iter().find(|run| state(run).attempt.is_some()).unwrap();
-    assert!(running.info().unwrap().worker.unwrap().ask(warmstart_schema::process::Request::Stop).unwrap());
+    assert!(running.info().unwrap().worker.unwrap().ask(warmstart_runs::process::Request::Stop).unwrap());
     wait("it to stop", || state(&running).outcome == Some(Outcome::Stopped));
     wait("every process to leave", || processes(&checkpoints).is_empty());
     assert_eq!(stored().len(), 3);
@@ -192,7 +194,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
     wait("it to take its run", || state(&next).attempt.is_some());
     wait("it to stop", || {
-        let _ = next.info().unwrap().worker.unwrap().ask(warmstart_schema::process::Request::Stop);
+        let _ = next.info().unwrap().worker.unwrap().ask(warmstart_runs::process::Request::Stop);
         state(&next).outcome == Some(Outcome::Stopped)
     });
     for mut pty in [one, other] {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use warmstart_schema::run::RunDir;
+use warmstart_runs::run::RunDir;
 
 use crate::pty::{Pty, scratch};
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use unicode_width::UnicodeWidthChar;
+use warmstart_runs::process::Identity;
 use warmstart_schema::event::{
     Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Record,
 };
-use warmstart_schema::process::Identity;
 use warmstart_schema::seed::SplitMix64;
 
 /// What a text may be made of.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use warmstart_schema::checkpoint::{self, Content};
+use warmstart_runs::checkpoint::{self, Content};
+use warmstart_runs::run::{RunDir, RunInfo};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::preparation::Preparation;
-use warmstart_schema::run::{RunDir, RunInfo};
-use warmstart_schema::storage::Disk;
 
 use crate::failure::Blame;
 

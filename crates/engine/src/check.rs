@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tch::Device;
+use warmstart_runs::places::Places;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
 use warmstart_schema::look::Part;
-use warmstart_schema::places::Places;
 
 use crate::data::{self, Parts};
 use crate::edition;

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use warmstart_runs::places::Places;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment;
-use warmstart_schema::places::Places;
 
 pub use binary::{Layout, Pictures};
 pub use inspect::{Inspected, Unread, inspect};

@@ -13,9 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use warmstart_runs::places::{Places, hugging_face_home};
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::Failure;
-use warmstart_schema::places::{Places, hugging_face_home};
 
 use self::download::{Proof, Wanted};
 use self::http::{Client, parse, shown};

@@ -4,8 +4,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use warmstart_schema::pulse;
-use warmstart_schema::run::RunDir;
+use warmstart_runs::pulse;
+use warmstart_runs::run::RunDir;
 
 /// Touches `run.lock` until it is dropped.
 #[derive(Debug)]

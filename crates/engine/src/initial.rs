@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use warmstart_runs::change;
+use warmstart_runs::checkpoint::{self, MODEL};
+use warmstart_runs::event_log::EventReader;
+use warmstart_runs::pictures::{PictureFolder, listed};
+use warmstart_runs::places::Places;
+use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
-use warmstart_schema::change;
-use warmstart_schema::checkpoint::{self, MODEL};
-use warmstart_schema::event::{EventReader, StartedFrom};
+use warmstart_schema::event::StartedFrom;
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
-use warmstart_schema::pictures::{PictureFolder, listed};
-use warmstart_schema::places::Places;
 use warmstart_schema::preparation::{Preparation, Stated};
-use warmstart_schema::run::{self, RunDir, RunId, RunInfo};
 use warmstart_schema::state::{Outcome, RunState};
-use warmstart_schema::storage::Disk;
 
 use crate::failure::Blame;
 use crate::model::{Model, ModelSpec};

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
+use warmstart_runs::pictures::Sets;
+use warmstart_runs::places::Places;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::experiment::{self, ClassWeights, Experiment, SplitRule};
 use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
 };
-use warmstart_schema::pictures::Sets;
-use warmstart_schema::places::Places;
 use warmstart_schema::preparation::Preparation;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::seed::derive;
 use warmstart_schema::text;
 

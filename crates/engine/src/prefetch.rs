@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use warmstart_runs::places::Places;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::{Event, Fetch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Weights};
-use warmstart_schema::places::Places;
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::Blame;

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use warmstart_schema::event::{Batch, Event, EventWriter, Level, Phase};
+use warmstart_runs::event_log::EventWriter;
+use warmstart_schema::event::{Batch, Event, Level, Phase};
 
 use crate::usage::Usage;
 

@@ -12,13 +12,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
-use warmstart_schema::checkpoint::{self, Content, State, Sums};
+use warmstart_runs::checkpoint::{self, Content, State, Sums};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Test};
 use warmstart_schema::experiment::{Experiment, Monitor, Precision};
 use warmstart_schema::policy;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::seed;
-use warmstart_schema::storage::Disk;
 
 pub(crate) use self::batches::autocast;
 pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use nvml_wrapper::Nvml;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate};
+use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::event::System;
-use warmstart_schema::storage::{Disk, Storage};
 
 /// Reads use of CPU, memory and GPU; what cannot be read is left out.
 #[derive(Debug)]

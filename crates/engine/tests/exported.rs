@@ -26,15 +26,15 @@ use warmstart_engine::export;
 use warmstart_engine::initial::model_spec;
 use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::weights::{self, LoadPolicy};
+use warmstart_runs::checkpoint::{Content, Machine, Skipped, State, Sums};
+use warmstart_runs::places::Places;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
-use warmstart_schema::checkpoint::{Content, Machine, Skipped, State, Sums};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
 use warmstart_schema::exported::{Answer, Exported};
-use warmstart_schema::places::Places;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::{Preparation, Stated};
-use warmstart_schema::run::RunDir;
 
 /// A model as the table describes it, its weights made of the formula under the exported names.
 fn best(case: &Value, hidden: &Value) -> (Model, Best) {

@@ -24,16 +24,17 @@ use warmstart_engine::report::Reporter;
 use warmstart_engine::train::{Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_schema::checkpoint::{self, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Machine, Skipped, State, Sums};
+use warmstart_runs::launch::MONITOR;
+use warmstart_runs::places::Places;
+use warmstart_runs::process::ProcessControl;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, Failure};
 use warmstart_schema::experiment;
-use warmstart_schema::launch::MONITOR;
 use warmstart_schema::look;
-use warmstart_schema::places::Places;
 use warmstart_schema::policy::{Plateau, Progress};
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 /// Two steps an epoch of a small network, and more epochs than faults.
 const SHORT: [&str; 3] = [
@@ -211,7 +212,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         assert!(finish(&run), "{}", log(&run));
     }
     // That the program is missing would meet every other run too: none of them is used up for nothing.
-    let queue = warmstart_schema::queue::Queue::new(root.path()).content().unwrap();
+    let queue = warmstart_runs::queue::Queue::new(root.path()).content().unwrap();
     assert!(queue.paused.unwrap().contains("nowhere cannot be started"));
     println!("FIGURE B6\ta worker that is missing, lacks a library, or ends without a word\t3 of 3\t3\tok");
 }

@@ -15,9 +15,9 @@ use warmstart_engine::augment::augment;
 use warmstart_engine::data::{self, Input};
 use warmstart_engine::look::{pixels, serve};
 use warmstart_engine::train::Examples;
+use warmstart_runs::places::Places;
 use warmstart_schema::experiment::parse;
 use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
-use warmstart_schema::places::Places;
 use warmstart_schema::seed::{derive, epoch_order};
 
 const RECORD: usize = 3074;

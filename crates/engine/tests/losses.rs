@@ -11,10 +11,10 @@ use warmstart_engine::data::{self, OnDevice, Source};
 use warmstart_engine::model::{Mode, Model, ModelSpec};
 use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
 use warmstart_engine::train::evaluate::cross_entropy;
+use warmstart_runs::places::Places;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::experiment::{self, Interpolation, Labels, OptimizerName};
-use warmstart_schema::places::Places;
 
 /// Only its dataset is used.
 const EXPERIMENT: &str = "

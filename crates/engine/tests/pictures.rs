@@ -21,10 +21,10 @@ use warmstart_engine::check::check;
 use warmstart_engine::data::folder::decode::Framing;
 use warmstart_engine::data::folder::{Decoding, Folder, Listing, decode};
 use warmstart_engine::data::{Batch, Input, Source};
+use warmstart_runs::pictures::PictureFolder;
+use warmstart_runs::places::Places;
 use warmstart_schema::experiment::{self, Interpolation, SplitRule};
 use warmstart_schema::finding::{Checked, Severity};
-use warmstart_schema::pictures::PictureFolder;
-use warmstart_schema::places::Places;
 use warmstart_schema::preparation::Order;
 
 fn reference() -> Value {

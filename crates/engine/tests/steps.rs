@@ -21,15 +21,16 @@ use warmstart_engine::report::Reporter;
 use warmstart_engine::train::{Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
+use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::event_log::EventReader;
+use warmstart_runs::run::{Launch, RunDir};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Backbone, HeadSpec};
-use warmstart_schema::checkpoint::{self, Content, Machine, Skipped, State, Sums};
-use warmstart_schema::event::{Epoch, EventReader};
+use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, OptimizerName};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
-use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::RunState;
-use warmstart_schema::storage::Disk;
 
 const FEATURES: i64 = 512;
 

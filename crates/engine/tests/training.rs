@@ -14,11 +14,11 @@ use std::fs;
 
 use support::{events, finish, log, new_run, start, state, wait_for};
 use warmstart_engine::weights;
-use warmstart_schema::checkpoint;
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Failure};
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 /// The newest checkpoint, without what measures time.
 fn last(run: &RunDir) -> checkpoint::Content {

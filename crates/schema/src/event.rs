@@ -1,17 +1,14 @@
 //! What a worker says while it runs: one JSON object a line in `events.jsonl`, append-only, the first line a header.
 
-mod log;
-
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::log::{EventReader, EventWriter, Poll};
 use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
+use crate::identity::Identity;
 use crate::preparation::Preparation;
-use crate::process::Identity;
 use crate::run_id::RunId;
 use crate::text;
 

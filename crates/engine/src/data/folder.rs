@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 use tch::Device;
-use warmstart_schema::pictures::Listed;
+use warmstart_runs::pictures::Listed;
 use warmstart_schema::text;
 
 use self::decode::Framing;

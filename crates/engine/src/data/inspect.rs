@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use rayon::prelude::*;
+use warmstart_runs::pictures::{Content, Kept, Sets};
 use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Part as Which;
-use warmstart_schema::pictures::{Content, Kept, Sets};
 
 use super::folder::{Decoding, Listing, decode};
 use super::parts::{Own, Part, Parts, images};

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tch::Device;
+use warmstart_runs::pictures::{Class, PartFolder, PictureFolder, Unusable, Unused};
+use warmstart_runs::places::Places;
+use warmstart_runs::run;
 use warmstart_schema::experiment::{Experiment, Labels, SplitRule};
 use warmstart_schema::look::Part as Which;
-use warmstart_schema::pictures::{Class, PartFolder, PictureFolder, Unusable, Unused};
-use warmstart_schema::places::Places;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::{Preparation, Stated};
-use warmstart_schema::run;
 use warmstart_schema::seed::{SplitMix64, derive};
 
 use super::folder::{Decoding, Folder, Listing};

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use warmstart_runs::pictures::{Content, listed};
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::finding::{Finding, Severity};
 use warmstart_schema::look::Part as Which;
-use warmstart_schema::pictures::{Content, listed};
 
 use super::inspect::{Inspected, Unread};
 use super::parts::{Own, Parts, TEST};

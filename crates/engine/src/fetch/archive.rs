@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
-use warmstart_schema::storage::{Disk, Storage};
+use warmstart_runs::storage::{Disk, Storage};
 
 use super::{Published, Trouble, Watch};
 

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
+use warmstart_runs::pictures::listed;
 use warmstart_schema::experiment::{Experiment, Precision};
 use warmstart_schema::look::Part as Which;
-use warmstart_schema::pictures::listed;
 use warmstart_schema::seed::epoch_order;
 
 use crate::data::{Batches, Features, Input, Part, Source};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use warmstart_schema::checkpoint::Sums;
+use warmstart_runs::checkpoint::Sums;
 use warmstart_schema::event::Batch;
 
 use super::count;

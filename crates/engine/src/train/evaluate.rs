@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use tch::{Kind, Tensor};
-use warmstart_schema::checkpoint::Sums;
+use warmstart_runs::checkpoint::Sums;
 use warmstart_schema::experiment::Precision;
 
 use super::batches::{Examples, autocast};

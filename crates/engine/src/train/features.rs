@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use warmstart_runs::pictures::listed;
 use warmstart_schema::event::{Batch, Level};
-use warmstart_schema::pictures::listed;
 
 use super::{Setup, Trainer, count};
 use crate::report::log;

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
-use warmstart_schema::checkpoint::{self, Content, State};
+use warmstart_runs::checkpoint::{self, Content, State};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Checkpoint, Event, Phase};
-use warmstart_schema::storage::Disk;
 
 use super::{Ended, Trainer};
 use crate::weights;

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::{Device, Tensor};
+use warmstart_runs::pictures::{Moves, Sets, listed};
+use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{Batch, ClassFacts, DatasetFacts, Event, Level, SetFacts, StartedFrom};
 use warmstart_schema::experiment::{ClassWeights, Experiment};
 use warmstart_schema::finding::Severity;
 use warmstart_schema::look::Part;
-use warmstart_schema::pictures::{Moves, Sets, listed};
-use warmstart_schema::run::RunDir;
 
 use super::doing;
 use crate::data::{self, Own, Parts};

@@ -1,13 +1,13 @@
 //! Taking a run up again: how far that is exact, and what a change of its experiment means for where it stands.
 
 use anyhow::{Context, Result};
-use warmstart_schema::change;
-use warmstart_schema::checkpoint::{self, Content, Machine, State};
+use warmstart_runs::change;
+use warmstart_runs::checkpoint::{self, Content, Machine, State};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Experiment;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::{Outcome, RunState};
-use warmstart_schema::storage::Disk;
 
 use super::doing;
 use crate::failure::Blame;

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use warmstart_runs::checkpoint::MODEL;
+use warmstart_runs::places::Places;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::catalog::Pretrained;
-use warmstart_schema::checkpoint::MODEL;
 use warmstart_schema::event::{Event, Level, StartedFrom, WeightsFacts};
 use warmstart_schema::experiment::{Experiment, Weights};
-use warmstart_schema::places::Places;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::RunState;
 
 use crate::report::Reporter;

@@ -8,8 +8,8 @@ use image::{ImageFormat, RgbImage};
 use tar::EntryType;
 use warmstart_engine::data::folder::decode;
 use warmstart_engine::data::{self, Layout};
+use warmstart_runs::places::Places;
 use warmstart_schema::experiment;
-use warmstart_schema::places::Places;
 
 use crate::archives::{HOSTILE, unpack, with};
 use crate::memory;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use tempfile::TempDir;
 use warmstart_engine::fetch::{Fetcher, Patience, Published, Sources, Watch};
-use warmstart_schema::places::Places;
+use warmstart_runs::places::Places;
 
 pub struct Place {
     pub folder: TempDir,

@@ -9,10 +9,10 @@ use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use warmstart_engine::model::Model;
 use warmstart_engine::{initial, weights};
+use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{Event, Failure, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::prefetch::Report;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
 
 use crate::server::{Reply, Seen, Server};

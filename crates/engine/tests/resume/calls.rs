@@ -9,11 +9,11 @@ use std::process::{Command, ExitStatus};
 use std::sync::Mutex;
 use std::thread;
 
-use warmstart_schema::checkpoint;
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Event;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 use super::disks::{SHORT, assert_whole};
 use super::support::{command, events, finish, log, state};

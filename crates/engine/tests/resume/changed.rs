@@ -1,8 +1,8 @@
 //! Runs that are taken up under another plan: more epochs, another rate.
 
 use warmstart_engine::interrupt::Interrupt;
-use warmstart_schema::change;
-use warmstart_schema::run::RunDir;
+use warmstart_runs::change;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::state::Outcome;
 
 use super::support::{log, state};

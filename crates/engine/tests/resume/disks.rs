@@ -3,11 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use warmstart_schema::checkpoint;
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Failure;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 use super::support::{command, finish, log, state};
 use super::tiny::{like, new_run, result};

@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::weights;
-use warmstart_schema::checkpoint;
-use warmstart_schema::run::{self, RunDir};
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::{self, RunDir};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 use super::support::{events, log, state};
 use super::tiny::{alone, new_run, root, train};

@@ -3,8 +3,8 @@
 use std::fs;
 
 use warmstart_engine::interrupt::Interrupt;
-use warmstart_schema::change;
-use warmstart_schema::run::RunDir;
+use warmstart_runs::change;
+use warmstart_runs::run::RunDir;
 use warmstart_schema::state::Outcome;
 
 use super::support::{log, state};

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{Event, Phase};
-use warmstart_schema::run::RunDir;
 use warmstart_schema::seed::SplitMix64;
 
 use super::support::{events, log, state};

@@ -6,11 +6,11 @@ use std::path::Path;
 use tch::Tensor;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::weights;
-use warmstart_schema::checkpoint::{self, Content, State, Sums};
+use warmstart_runs::checkpoint::{self, Content, State, Sums};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::DatasetFacts;
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 use super::support::{log, state};
 use super::tiny::{Result, alone, new_run, result, root, train};

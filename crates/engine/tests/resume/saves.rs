@@ -3,11 +3,11 @@
 use std::fs;
 
 use warmstart_engine::interrupt::Interrupt;
-use warmstart_schema::checkpoint;
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Saving;
-use warmstart_schema::run::RunDir;
-use warmstart_schema::storage::Disk;
 
 use super::support::{events, log};
 use super::tiny::{alone, new_run, result, root, train};

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use warmstart_schema::checkpoint;
+use warmstart_runs::checkpoint;
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, Phase};
-use warmstart_schema::run::RunDir;
 use warmstart_schema::state::Outcome;
-use warmstart_schema::storage::Disk;
 
 use super::support::{events, finish, log, start, state, wait_for};
 use super::tiny::new_run;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::worker::{self, Manner};
-use warmstart_schema::checkpoint::{self, Content};
+use warmstart_runs::checkpoint::{self, Content};
+use warmstart_runs::run::{Launch, RunDir};
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Batch, Epoch};
 use warmstart_schema::experiment;
-use warmstart_schema::run::{Launch, RunDir};
 use warmstart_schema::state::RunState;
-use warmstart_schema::storage::Disk;
 
 use super::support::{command, state};
 

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use warmstart_schema::event::{Event, EventReader, Record};
+use warmstart_runs::event_log::EventReader;
+use warmstart_runs::run::{Launch, RunDir, RunInfo};
+use warmstart_schema::event::{Event, Record};
 use warmstart_schema::experiment;
-use warmstart_schema::run::{Launch, RunDir, RunInfo};
 use warmstart_schema::state::RunState;
 
 /// Longer than any of these runs takes on a slow machine.

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use tch::Device;
 use warmstart_engine::data;
+use warmstart_runs::places::Places;
 use warmstart_schema::experiment;
-use warmstart_schema::places::Places;
 use warmstart_schema::prediction::{Answer, Predictions};
 
 use super::pictures::{broken, folder};
@@ -186,7 +186,7 @@ fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_pl
 
     let change = |changes: &[&str]| {
         let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
-        warmstart_schema::change::change(&run, &changes, false).unwrap();
+        warmstart_runs::change::change(&run, &changes, false).unwrap();
     };
     let setback = || {
         assert!(!finish(&run));
@@ -356,7 +356,7 @@ fn pictures_that_come_and_go_move_no_other_and_a_resume_says_which() {
     }
     fs::remove_file(data.join("dog/020.png")).unwrap();
     let changed = ["train.epochs=2".to_owned()];
-    warmstart_schema::change::change(&run, &changed, true).unwrap();
+    warmstart_runs::change::change(&run, &changed, true).unwrap();
     assert!(finish(&run), "{}", log(&run));
     let after = parts_of(&run);
     for (then, now) in before.iter().zip(&after) {

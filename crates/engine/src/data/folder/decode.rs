@@ -12,8 +12,8 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use warmstart_runs::pictures::Content;
 use warmstart_schema::experiment::Interpolation;
-use warmstart_schema::pictures::Content;
 use warmstart_schema::preparation::{Order, Preparation};
 
 /// Larger files are not read.

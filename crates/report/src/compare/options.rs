@@ -1,0 +1,167 @@
+//! What a table shows, and the command line that shows the same.
+
+use warmstart_runs::run::RunId;
+
+use super::{Column, Format};
+use crate::query::Query;
+use warmstart_runs::pasted::FolderOptions;
+
+/// Which runs, which figures, which columns, in which order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Options {
+    pub selection: Selection,
+    /// Only runs that fit.
+    pub filter: Query,
+    /// None for the order of the experiments' files.
+    pub sort: Option<Column>,
+    pub reversed: bool,
+    pub figures: At,
+    pub columns: Columns,
+    pub baseline: Baseline,
+    /// Runs whose experiments differ only in their seed as one row.
+    pub seeds: bool,
+    pub transposed: bool,
+}
+
+/// Which runs a table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Selection {
+    /// One of each experiment: the newest that is done, or the newest where none is.
+    #[default]
+    Newest,
+    All,
+    /// These, in this order.
+    Runs(Vec<RunId>),
+}
+
+/// Which epoch's accuracies and losses are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum At {
+    /// Those of the best epoch, whose checkpoint was measured on the test images
+    #[default]
+    BestEpoch,
+    /// Those of the last epoch
+    Last,
+    /// The best of each figure, whichever epoch it is of
+    Best,
+}
+
+impl At {
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::BestEpoch => "best-epoch",
+            Self::Last => "last",
+            Self::Best => "best",
+        }
+    }
+
+    /// What the figures are, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::BestEpoch => "at the best epoch",
+            Self::Last => "of the last epoch",
+            Self::Best => "best of all epochs",
+        }
+    }
+
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::BestEpoch => Self::Last,
+            Self::Last => Self::Best,
+            Self::Best => Self::BestEpoch,
+        }
+    }
+}
+
+/// Which columns a table has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Columns {
+    /// The study's.
+    #[default]
+    Standard,
+    /// Of the study's and the experiments' fields those in which the shown runs differ.
+    Differing,
+    /// The experiments' fields in which the shown runs differ, and no figures.
+    Config,
+    Named(Vec<Column>),
+}
+
+/// What differences are taken to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Baseline {
+    #[default]
+    None,
+    /// Each run's own published figures.
+    Published,
+    Run(RunId),
+}
+
+impl Options {
+    /// The command that prints the same table, from the same folders.
+    pub fn command(&self, format: Format, folders: &FolderOptions) -> String {
+        let mut command = format!("warmstart compare{}", folders.of("compare"));
+        let mut say = |words: &[&str]| {
+            for word in words {
+                command.push(' ');
+                command.push_str(&shell_words::quote(word));
+            }
+        };
+        match &self.selection {
+            Selection::Newest => {}
+            Selection::All => say(&["--all"]),
+            Selection::Runs(ids) => ids.iter().for_each(|id| say(&[id.as_str()])),
+        }
+        if !self.filter.is_empty() {
+            // One word, so that a filter may begin with a dash.
+            say(&[&format!("--filter={}", self.filter.source())]);
+        }
+        if let Some(sort) = &self.sort {
+            say(&["--sort", &sort.key()]);
+        }
+        if self.reversed {
+            say(&["--reverse"]);
+        }
+        if self.figures != At::default() {
+            say(&["--figures", self.figures.key()]);
+        }
+        match &self.columns {
+            Columns::Standard => {}
+            Columns::Differing => say(&["--differing"]),
+            Columns::Config => say(&["--config"]),
+            Columns::Named(columns) => {
+                say(&["--columns", &columns.iter().map(Column::key).collect::<Vec<_>>().join(",")]);
+            }
+        }
+        match &self.baseline {
+            Baseline::None => {}
+            Baseline::Published => say(&["--baseline", "published"]),
+            Baseline::Run(id) => say(&["--baseline", id.as_str()]),
+        }
+        if self.seeds {
+            say(&["--seeds"]);
+        }
+        if self.transposed {
+            say(&["--transpose"]);
+        }
+        say(&["--format", format.key()]);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_every_filter_back() {
+        for filter in ["plain", "two words", "it's", "$HOME `id` \\ *", "\"q r\"", "-x", "é漢", "val_acc>0.5"] {
+            let options = Options { filter: Query::parse(filter).unwrap(), ..Options::default() };
+            let command = options.command(Format::Csv, &FolderOptions::default());
+            let said = command.replace("warmstart compare", "printf '%s\\n'");
+            let output = std::process::Command::new("sh").args(["-c", &said]).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(text, format!("--filter={filter}\n--format\ncsv\n"), "{command}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! The table as a value: made by one pure function of runs and options.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use warmstart_runs::run::RunId;
+use warmstart_schema::architecture::ParamCounts;
+use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::experiment::Reference;
+use warmstart_schema::state::Status;
+
+use super::value::Spread;
+use super::{At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds};
+use crate::query::Subject;
+use warmstart_runs::params;
+use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
+
+const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
+
+/// Rows under the same columns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    /// Mark and text.
+    pub footnotes: Vec<(String, String)>,
+    pub transposed: bool,
+    pub figures: At,
+}
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A run, or runs that differ in their seed alone.
+    Measured,
+    /// Differences to the run that the one above started from.
+    Gain,
+    Published,
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub kind: Kind,
+    /// Whose figures they are: one run, several where seeds are put together, none of rows that belong to the one above.
+    pub runs: Vec<RunId>,
+    pub seeds: Vec<u64>,
+    pub experiment: String,
+    /// The same for machines.
+    pub exact: String,
+    pub status: Option<Status>,
+    pub reference: Option<Reference>,
+    pub gain: Option<Gain>,
+    /// Of its footnote.
+    pub mark: Option<String>,
+    /// One for each column.
+    pub cells: Vec<Cell>,
+    /// All figures, whatever columns there are.
+    pub figures: [Value; 6],
+    pub params: Option<ParamCounts>,
+    /// What identifies the images that it was tested on, where that is known: two that differ do not compare.
+    pub test_set: Option<String>,
+}
+
+/// A cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    pub value: Value,
+    /// The best of its column among runs that are done.
+    pub best: bool,
+    /// Of the footnote that says why a published figure is doubtful.
+    pub mark: Option<String>,
+}
+
+impl Table {
+    /// Runs, or groups of them; published rows do not count.
+    pub fn measured(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.kind == Kind::Measured)
+    }
+
+    /// Whether two rows of runs are called the same, so that only the runs' ids tell them apart.
+    pub fn has_namesakes(&self) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        self.measured().any(|row| !seen.insert(row.experiment.as_str()))
+    }
+
+    pub fn has_best(&self) -> bool {
+        self.rows.iter().flat_map(|row| &row.cells).any(|cell| cell.best)
+    }
+}
+
+/// One run or several seeds, before there are columns.
+struct Line<'a> {
+    runs: Vec<&'a Run>,
+    figures: [Value; 6],
+    params: Option<ParamCounts>,
+    /// What its figures are compared with.
+    baseline: Figures,
+    /// Filled only where columns ask for it.
+    config: Vec<(String, String)>,
+    gain: Option<Gain>,
+}
+
+/// The table that the options ask for. Runs stand in the order of their experiments' files, those without a file last,
+/// unless the options name or sort them.
+pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
+    let chosen = chosen(runs, files, options);
+    let groups = if options.seeds { seeds::group(chosen) } else { chosen.into_iter().map(|run| vec![run]).collect() };
+    let mut lines: Vec<Line> = groups.into_iter().map(|group| Line::of(runs, group, options)).collect();
+    if let Some(sort) = &options.sort {
+        lines.sort_by(|a, b| a.value(sort).order(&b.value(sort), options.reversed));
+    } else if options.reversed {
+        lines.reverse();
+    }
+    let columns = columns(&lines, options);
+    let mut table = Table {
+        columns,
+        rows: Vec::new(),
+        footnotes: Vec::new(),
+        transposed: options.transposed,
+        figures: options.figures,
+    };
+    for (index, line) in lines.iter().enumerate() {
+        table.rows.push(line.row(&table.columns));
+        // Fields of experiments have no differences, and published figures no experiment.
+        if options.columns == Columns::Config {
+            continue;
+        }
+        table.rows.extend(line.gain.as_ref().map(|gain| gained(line, gain, &table.columns)));
+        let next = lines.get(index + 1);
+        let same_below = next.is_some_and(|next| {
+            runs.home(next.runs[0]) == runs.home(line.runs[0]) && next.reference() == line.reference()
+        });
+        if let Some(reference) = line.reference().filter(|_| !same_below) {
+            let row = published(line, reference, &mut table.footnotes, &table.columns);
+            table.rows.push(row);
+        }
+    }
+    mark_other_tests(&mut table, &lines);
+    mark_best(&mut table);
+    table
+}
+
+/// Marks runs whose test pictures are others than those of the first run; where that is not known, nothing is said.
+fn mark_other_tests(table: &mut Table, lines: &[Line]) {
+    let mut known = lines.iter().filter_map(|line| Some((line.test_set()?, line)));
+    let Some((first, of)) = known.next() else { return };
+    let text = format!(
+        "measured on other test images than {} ({}): test figures do not compare",
+        of.runs[0].label(),
+        of.runs[0].id
+    );
+    let others: Vec<&RunId> = known.filter(|(set, _)| *set != first).map(|(_, line)| &line.runs[0].id).collect();
+    if others.is_empty() {
+        return;
+    }
+    let mark = footnote(&mut table.footnotes, text);
+    let is_other =
+        |row: &&mut Row| row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run));
+    table.rows.iter_mut().filter(is_other).for_each(|row| row.mark = Some(mark.clone()));
+}
+
+fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Vec<&'a Run> {
+    let mut chosen: Vec<&Run> = match &options.selection {
+        Selection::Runs(ids) => ids.iter().filter_map(|id| runs.get(id)).collect(),
+        Selection::All => runs.iter().collect(),
+        Selection::Newest => runs.iter().filter(|run| is_newest(runs, run)).collect(),
+    };
+    chosen.retain(|run| options.filter.matches(&Subject::of_run(run)));
+    if !matches!(options.selection, Selection::Runs(_)) {
+        let places: HashMap<&Path, usize> =
+            files.iter().zip(0..).map(|(file, place)| (file.place.as_path(), place)).collect();
+        let place = |run: &Run| match runs.home(run) {
+            Some(Home::File(path)) => places.get(path.as_path()).copied().unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        chosen
+            .sort_by_cached_key(|run| (place(run), run.stem().unwrap_or_default().to_owned(), runs.home(run).cloned()));
+    }
+    chosen
+}
+
+fn is_newest(runs: &Runs, run: &Run) -> bool {
+    let Some(home) = runs.home(run) else { return true };
+    let done = runs.all_of(home).rfind(|run| run.status() == Status::Finished);
+    done.or_else(|| runs.latest_of(home)).is_some_and(|newest| newest.id == run.id)
+}
+
+impl<'a> Line<'a> {
+    fn of(all: &Runs, runs: Vec<&'a Run>, options: &Options) -> Self {
+        let measured: Vec<Figures> = runs.iter().map(|run| Figures::of(&run.state, options.figures)).collect();
+        let baseline = match &options.baseline {
+            Baseline::None => Figures::default(),
+            Baseline::Published => reference(runs[0]).map(Figures::published).unwrap_or_default(),
+            Baseline::Run(id) => all.get(id).map(|run| Figures::of(&run.state, options.figures)).unwrap_or_default(),
+        };
+        // Taking ten thousand experiments apart for a table that shows none of it would be felt.
+        let sorted = matches!(options.sort, Some(Column::Config(_)));
+        let config = match (&options.columns, runs[0].experiment.as_deref()) {
+            (Columns::Standard, _) if !sorted => Vec::new(),
+            (_, experiment) => experiment.map(config::fields).unwrap_or_default(),
+        };
+        let config =
+            if runs.len() > 1 { config.into_iter().filter(|(path, _)| path != "seed").collect() } else { config };
+        Self {
+            figures: Metric::ALL.map(|metric| combined(metric, &measured)),
+            params: params::of(runs[0]),
+            baseline,
+            config,
+            gain: if let [run] = runs[..] { Gain::of(all, run, options.figures) } else { None },
+            runs,
+        }
+    }
+
+    fn reference(&self) -> Option<&'a Reference> {
+        reference(self.runs[0])
+    }
+
+    /// What identifies the images that it was tested on.
+    fn test_set(&self) -> Option<String> {
+        test_set(self.runs[0])
+    }
+
+    fn seeds(&self) -> Vec<u64> {
+        let seeds = self.runs.iter().filter_map(|run| run.experiment.as_deref()).map(|experiment| experiment.seed);
+        if self.runs.len() > 1 { seeds.collect() } else { Vec::new() }
+    }
+
+    fn value(&self, column: &Column) -> Value {
+        let count =
+            |of: fn(&ParamCounts) -> u64| self.params.as_ref().map_or(Value::Absent, |params| Value::Count(of(params)));
+        match column {
+            Column::Experiment => Value::text(self.runs[0].label()),
+            Column::Run if self.runs.len() > 1 => {
+                let seeds: Vec<String> = self.seeds().iter().map(u64::to_string).collect();
+                Value::text(format!("seeds {}", seeds.join(", ")))
+            }
+            Column::Run => Value::text(self.runs[0].id.to_string()),
+            Column::State => Value::text(self.runs[0].status().as_str()),
+            Column::Metric(metric) => self.figures[*metric as usize].clone(),
+            Column::Delta(metric) => Value::difference(*metric, self.difference(*metric)),
+            Column::Total => count(|params| params.total),
+            Column::Trainable => count(|params| params.trainable),
+            Column::NonTrainable => count(ParamCounts::non_trainable),
+            Column::Config(path) => config::value(&self.config, path).map_or(Value::Absent, Value::text),
+        }
+    }
+
+    fn difference(&self, metric: Metric) -> Option<f64> {
+        let Value::Figure { figure, .. } = self.figures[metric as usize] else { return None };
+        Some(figure - self.baseline.get(metric)?)
+    }
+
+    fn row(&self, columns: &[Column]) -> Row {
+        Row {
+            kind: Kind::Measured,
+            runs: self.runs.iter().map(|run| run.id.clone()).collect(),
+            seeds: self.seeds(),
+            experiment: self.runs[0].label().to_owned(),
+            exact: self.runs[0].exact_label().to_owned(),
+            status: Some(self.runs[0].status()),
+            reference: self.reference().cloned(),
+            gain: self.gain.clone(),
+            mark: None,
+            test_set: self.test_set(),
+            cells: columns.iter().map(|column| Cell { value: self.value(column), best: false, mark: None }).collect(),
+            figures: self.figures.clone(),
+            params: self.params,
+        }
+    }
+}
+
+/// The hash of a folder's test pictures, or the name of a published dataset and how much of it is used.
+fn test_set(run: &Run) -> Option<String> {
+    let dataset = run.state.dataset.as_ref()?;
+    match &dataset.sets {
+        Some(sets) => Some(sets.test.clone()),
+        None if dataset.name == DatasetName::ImageFolder.as_str() => None,
+        None => Some(format!("{} {}", dataset.name, dataset.test)),
+    }
+}
+
+fn reference(run: &Run) -> Option<&Reference> {
+    run.experiment.as_deref()?.reference.as_ref()
+}
+
+/// One run's figure, or the mean of several.
+fn combined(metric: Metric, measured: &[Figures]) -> Value {
+    if let [one] = measured {
+        return Value::figure(metric, one.get(metric));
+    }
+    let figures: Vec<f64> = measured.iter().filter_map(|figures| figures.get(metric)).collect();
+    seeds::mean(&figures).map_or(Value::Absent, |(figure, spread): (f64, Spread)| Value::Figure {
+        metric,
+        figure,
+        spread: Some(spread),
+    })
+}
+
+fn columns(lines: &[Line], options: &Options) -> Vec<Column> {
+    let fields = || {
+        let all: Vec<&[(String, String)]> = lines.iter().map(|line| line.config.as_slice()).collect();
+        config::differing(&all).into_iter().map(Column::Config).collect::<Vec<_>>()
+    };
+    match &options.columns {
+        Columns::Standard => standard(options, Vec::new()),
+        Columns::Named(columns) => columns.clone(),
+        Columns::Config => [Column::Experiment, Column::Run].into_iter().chain(fields()).collect(),
+        Columns::Differing => {
+            let mut columns = standard(options, fields());
+            let differs = |column: &Column| {
+                let mut values = lines.iter().map(|line| line.value(column).shown());
+                let first = values.next();
+                values.any(|value| Some(value) != first)
+            };
+            columns.retain(|column| lines.len() < 2 || *column == Column::Experiment || differs(column));
+            columns
+        }
+    }
+}
+
+fn standard(options: &Options, fields: Vec<Column>) -> Vec<Column> {
+    let deltas: &[Metric] = match options.baseline {
+        Baseline::None => &[],
+        Baseline::Published => &[Metric::TestAcc],
+        // A run that is not done has no test accuracy yet.
+        Baseline::Run(_) => &[Metric::ValAcc, Metric::TestAcc],
+    };
+    let mut columns = vec![Column::Experiment, Column::Run, Column::State];
+    columns.extend(Metric::ALL.map(Column::Metric));
+    columns.extend(deltas.iter().copied().map(Column::Delta));
+    columns.extend(fields);
+    columns.extend([Column::Total, Column::Trainable, Column::NonTrainable]);
+    columns
+}
+
+/// The mark of a footnote; each text has one.
+fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
+    if let Some((mark, _)) = footnotes.iter().find(|(_, known)| *known == text) {
+        return mark.clone();
+    }
+    let number = footnotes.len();
+    let mark = MARKS.get(number).map_or_else(|| format!("†{}", number + 1), |mark| (*mark).to_owned());
+    footnotes.push((mark.clone(), text));
+    mark
+}
+
+/// The published figures, with a footnote for their source and one for what is doubtful.
+fn published(line: &Line, reference: &Reference, footnotes: &mut Vec<(String, String)>, columns: &[Column]) -> Row {
+    let figures = Figures::published(reference);
+    let figures = Metric::ALL.map(|metric| Value::figure(metric, figures.get(metric)));
+    let source = format!("published: {}", reference.source);
+    let mark = match &reference.note {
+        Some(note) if reference.doubtful.is_empty() => footnote(footnotes, format!("{source}; {note}")),
+        _ => footnote(footnotes, source),
+    };
+    let doubt = reference.note.clone().filter(|_| !reference.doubtful.is_empty());
+    let doubt = doubt.map(|note| footnote(footnotes, note));
+    let mut row = Row {
+        reference: Some(reference.clone()),
+        mark: Some(mark),
+        ..below(Kind::Published, line, "published", figures, columns)
+    };
+    for (cell, column) in row.cells.iter_mut().zip(columns) {
+        if matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric)) {
+            cell.mark.clone_from(&doubt);
+        }
+    }
+    row
+}
+
+fn gained(line: &Line, gain: &Gain, columns: &[Column]) -> Row {
+    let figures = Metric::ALL.map(|metric| match metric {
+        Metric::TrainTime => Value::Absent,
+        _ => Value::difference(metric, gain.figures.get(metric)),
+    });
+    Row { gain: Some(gain.clone()), ..below(Kind::Gain, line, &gain.title(), figures, columns) }
+}
+
+/// A row that belongs to the measured one above it.
+fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[Column]) -> Row {
+    let value = |column: &Column| match column {
+        Column::Experiment => Value::text(title),
+        Column::Metric(metric) => figures[*metric as usize].clone(),
+        Column::Total | Column::Trainable | Column::NonTrainable => Value::Absent,
+        Column::Run | Column::State | Column::Delta(_) | Column::Config(_) => Value::Blank,
+    };
+    let cells = columns.iter().map(|column| Cell { value: value(column), best: false, mark: None }).collect();
+    Row {
+        kind,
+        runs: Vec::new(),
+        seeds: Vec::new(),
+        experiment: line.runs[0].label().to_owned(),
+        exact: line.runs[0].exact_label().to_owned(),
+        status: None,
+        reference: None,
+        gain: None,
+        mark: None,
+        cells,
+        figures,
+        params: None,
+        test_set: None,
+    }
+}
+
+/// Marks the best figure of each column among the runs that are done, where there are at least two to choose from.
+fn mark_best(table: &mut Table) {
+    for (index, column) in table.columns.iter().enumerate() {
+        let Column::Metric(metric) = column else { continue };
+        let figure = |row: &Row| match &row.cells[index].value {
+            Value::Figure { figure, .. } if figure.is_finite() && row.status == Some(Status::Finished) => Some(*figure),
+            _ => None,
+        };
+        let figures: Vec<f64> = table.rows.iter().filter_map(figure).collect();
+        let best = figures.iter().copied().reduce(|a, b| metric.better(a, b)).filter(|_| figures.len() > 1);
+        for row in &mut table.rows {
+            let is_best = best.is_some() && figure(row) == best;
+            row.cells[index].best = is_best;
+        }
+    }
+}

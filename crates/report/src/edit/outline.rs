@@ -1,0 +1,153 @@
+//! The fields that an experiment can have, from its schema.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use warmstart_schema::experiment::json_schema;
+
+/// Sections as files have them; the schema's own order is that of the alphabet.
+const ORDER: [&str; 11] =
+    ["name", "group", "question", "seed", "dataset", "input", "augment", "model", "init", "train", "reference"];
+
+/// A field with one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its dotted path.
+    pub path: String,
+    /// What it is, in a sentence.
+    pub about: String,
+    /// The words that it takes, where they are few.
+    pub words: Vec<String>,
+    /// Whether it takes any text.
+    pub is_text: bool,
+    /// Whether a file must say it.
+    pub is_required: bool,
+}
+
+/// Every field that holds one value, and no list, sections in the order of a file.
+pub fn fields() -> Vec<Field> {
+    let schema = json_schema();
+    let mut fields = Vec::new();
+    collect(&schema, &schema, "", true, &mut fields);
+    fields.sort_by_key(|field| ORDER.iter().position(|section| field.path.split('.').next() == Some(section)));
+    fields
+}
+
+/// The paths of the fields that make a run what it is, and not only describe it.
+static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let describes = |path: &str| ["name", "group", "question"].contains(&path) || path.starts_with("reference.");
+    fields().into_iter().map(|field| field.path).filter(|path| !describes(path)).collect()
+});
+
+/// All settings of experiments by their paths.
+pub fn settings() -> &'static [String] {
+    &SETTINGS
+}
+
+/// The path of the setting that is called so: by its path, or by an end of it that no other has, as `batch_size` or
+/// `optimizer.name`. Spaces and dashes may stand for underscores, and `lr` for the learning rate.
+pub fn setting(name: &str) -> Option<&'static str> {
+    let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+    let name = match name.as_str() {
+        "lr" | "rate" => "learning_rate",
+        "px" => "input.resize",
+        name => name,
+    };
+    let ends_so = |path: &str| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let mut found = SETTINGS.iter().filter(|path| ends_so(path));
+    let exact = SETTINGS.iter().find(|path| *path == name);
+    let only = found.next().filter(|_| found.next().is_none());
+    exact.or(only).map(String::as_str)
+}
+
+fn collect(schema: &Value, object: &Value, above: &str, is_required: bool, fields: &mut Vec<Field>) {
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
+    let required: Vec<&str> =
+        object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, property) in properties {
+        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        let target = resolved(schema, property);
+        let is_required = is_required && required.contains(&name.as_str());
+        if target.get("properties").is_some() {
+            collect(schema, target, &path, is_required, fields);
+            continue;
+        }
+        if target.get("type").and_then(Value::as_str) == Some("array") {
+            continue;
+        }
+        let about = [property, target].into_iter().find_map(|schema| schema.get("description")?.as_str());
+        let words = words(target);
+        let is_text = words.is_empty() && takes_text(target);
+        let about = about.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        fields.push(Field { path, about, words, is_text, is_required });
+    }
+}
+
+/// What a property refers to, whether or not it may be left out.
+fn resolved<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
+    let choices = property.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let reference = std::iter::once(property).chain(choices).find_map(|choice| choice.get("$ref")?.as_str());
+    let name = reference.and_then(|reference| reference.strip_prefix("#/$defs/"));
+    name.and_then(|name| schema.get("$defs")?.get(name)).unwrap_or(property)
+}
+
+fn words(schema: &Value) -> Vec<String> {
+    let choices = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
+    let all = std::iter::once(schema).chain(choices("oneOf")).chain(choices("anyOf"));
+    let words = all.flat_map(|choice| {
+        let listed = choice.get("enum").and_then(Value::as_array).into_iter().flatten();
+        listed.chain(choice.get("const")).filter_map(Value::as_str).map(str::to_owned)
+    });
+    words.collect()
+}
+
+fn takes_text(schema: &Value) -> bool {
+    match schema.get("type") {
+        Some(Value::String(kind)) => kind == "string",
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use warmstart_schema::experiment::parse;
+
+    #[test]
+    fn settings_are_known_by_their_path_and_by_any_end_that_is_theirs_alone() {
+        for (name, path) in [
+            ("train.batch_size", Some("train.batch_size")),
+            ("batch_size", Some("train.batch_size")),
+            ("Batch Size", Some("train.batch_size")),
+            ("lr", Some("train.optimizer.learning_rate")),
+            ("optimizer.name", Some("train.optimizer.name")),
+            ("dropout", Some("model.head.dropout")),
+            ("seed", Some("seed")),
+            // Of three names, and of a part of a word, nobody knows which.
+            ("name", None),
+            ("size", None),
+            ("reference.val_acc", None),
+            ("", None),
+        ] {
+            assert_eq!(setting(name), path, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_field_that_an_experiment_writes_is_among_them() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments/4-effnet-freeze.yaml");
+        let experiment = parse(&std::fs::read_to_string(file).unwrap(), "it").unwrap();
+        let all = fields();
+        for (path, _) in crate::compare::config_fields(&experiment) {
+            assert!(all.iter().any(|field| field.path == path), "{path}");
+        }
+        let field = |path: &str| all.iter().find(|field| field.path == path).unwrap();
+        assert!(field("name").is_text && field("name").is_required);
+        assert!(field("train.optimizer.name").words.contains(&"adam".to_owned()));
+        assert!(field("train.optimizer.learning_rate").is_required);
+        assert!(!field("train.early_stopping.patience").is_required && !field("input.resize").is_text);
+        assert!(field("model.freeze").words == ["none", "backbone"] && !field("model.freeze").is_text);
+        assert!(field("dataset.path").is_text && field("init.from").is_text);
+    }
+}

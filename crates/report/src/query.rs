@@ -1,0 +1,165 @@
+//! The filter language: `status:running backbone:resnet* val_acc>0.6 -tag:old "two words"`. Terms stand side by side and
+//! must all hold; `-` before a term turns it round; a comma between values means either.
+//!
+//! A word alone is searched for in everything a row is called; `#good` is the tag `good`. Every setting of an experiment is a
+//! field too, by its path or by the end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it,
+//! `*` and `?` stand for any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
+
+mod field;
+mod filter;
+mod parse;
+mod pattern;
+
+use std::fmt;
+
+pub use self::field::Subject;
+use self::field::{Number, Text};
+pub use self::filter::FilterOption;
+use self::pattern::Pattern;
+use warmstart_runs::failure::{Failure, Kind};
+
+/// What rows must be like.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Query {
+    source: String,
+    terms: Vec<Term>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Test {
+    /// Something that the row is called contains it.
+    Word(Pattern),
+    /// One of the field's texts fits one of the patterns.
+    Text(Text, Vec<Pattern>),
+    Number(Number, Comparison, f64),
+    /// A setting of the experiment, by its path, fits one of the patterns.
+    Setting(&'static str, Vec<Pattern>),
+    /// A setting that is a number.
+    Figure(&'static str, Comparison, f64),
+    /// The time of creation in UTC, compared as far as the value goes: a day, or a part of one.
+    Created(Comparison, String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Equal,
+    Unequal,
+}
+
+impl Comparison {
+    fn holds<T: PartialOrd + ?Sized>(self, a: &T, b: &T) -> bool {
+        match self {
+            Self::Less => a < b,
+            Self::AtMost => a <= b,
+            Self::More => a > b,
+            Self::AtLeast => a >= b,
+            Self::Equal => a == b,
+            Self::Unequal => a != b,
+        }
+    }
+}
+
+/// What is wrong with a query, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Characters before it.
+    pub at: usize,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, "; {help}"))
+    }
+}
+
+impl Mistake {
+    /// The mistake as the command line tells it: the place, the query with a mark below it, and what to do.
+    pub fn explain(&self, source: &str) -> Failure {
+        let source = warmstart_schema::text::line(source, 300);
+        let what = format!(
+            "the filter cannot be understood at character {}: {}\n  {source}\n  {:>column$}",
+            self.at + 1,
+            self.message,
+            '^',
+            column = self.at + 1
+        );
+        let failure = Failure::new(Kind::Input, what);
+        match &self.help {
+            Some(help) => failure.help(help.clone()),
+            None => failure,
+        }
+    }
+}
+
+impl Query {
+    /// Understands a query, or says what is wrong with it and where.
+    pub fn parse(source: &str) -> Result<Self, Mistake> {
+        Ok(Self { source: source.to_owned(), terms: parse::terms(source)? })
+    }
+
+    /// The query as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether all terms hold.
+    pub fn matches(&self, subject: &Subject) -> bool {
+        self.terms.iter().all(|term| term.test.holds(subject) != term.negated)
+    }
+
+    /// Whether it speaks of archived runs, which are otherwise hidden.
+    pub fn asks_for_archived(&self) -> bool {
+        self.terms.iter().any(|term| matches!(&term.test, Test::Text(Text::Is, _)))
+    }
+}
+
+impl Test {
+    fn holds(&self, subject: &Subject) -> bool {
+        match self {
+            Self::Word(pattern) => {
+                Text::NAMES.iter().any(|field| field.any(subject, &mut |text| pattern.is_within(text)))
+            }
+            Self::Text(field, patterns) => field.any(subject, &mut |text| {
+                patterns.iter().any(|pattern| if field.is_prose() { pattern.is_within(text) } else { pattern.is(text) })
+            }),
+            Self::Number(field, comparison, wanted) => {
+                field.of(subject).is_some_and(|value| comparison.holds(&value, wanted))
+            }
+            Self::Setting(path, patterns) => subject.setting(path).is_some_and(|value| {
+                // `0.10` is what a file may write for 0.1.
+                let number = value.parse::<f64>().ok();
+                let same = |pattern: &Pattern| pattern.literal().and_then(|text| text.parse().ok()) == number;
+                patterns.iter().any(|pattern| pattern.is(&value) || number.is_some() && same(pattern))
+            }),
+            Self::Figure(path, comparison, wanted) => {
+                let value = subject.setting(path).and_then(|value| value.parse::<f64>().ok());
+                value.is_some_and(|value| comparison.holds(&value, wanted))
+            }
+            Self::Created(comparison, wanted) => subject.created().is_some_and(|created| {
+                let part = created.get(..wanted.len()).unwrap_or(&created);
+                comparison.holds(part, wanted.as_str())
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+use warmstart_runs::run::RunInfo;
+use warmstart_schema::event::{Epoch, Event, Phase, Record, Test as Measured};
+use warmstart_schema::state::Liveness;
+
+use super::*;
+use warmstart_runs::store::{Change, Run, Runs};
+
+/// A run of `ResNet50` at 32 pixels, named "Two words", tagged and noted, trained and tested.
+fn runs() -> Runs {
+    let id: warmstart_runs::run::RunId = "20261122-100107-7f3a".parse().unwrap();
+    let info: RunInfo = serde_json::from_value(serde_json::json!({
+        "format": 1, "id": id, "experiment": "Two words", "group": "study", "stem": "1-resnet", "source": "s.yaml",
+        "created": "2026-11-22T10:01:07Z", "device": "cuda:1",
+    }))
+    .unwrap();
+    let yaml = "name: x\ndataset: { name: cifar100 }\nmodel: { backbone: resnet50, freeze: backbone }\n\
+        train: { epochs: 30, batch_size: 128, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    let experiment = warmstart_schema::experiment::parse(yaml, "x").ok().map(std::sync::Arc::new);
+    let epoch = |epoch: u32, val_acc: f64, best| {
+        Event::Epoch(Epoch {
+            epoch,
+            step: u64::from(epoch),
+            train_loss: 0.5,
+            train_acc: 0.9,
+            val_loss: f64::NAN,
+            val_acc,
+            learning_rate: 0.001,
+            images_per_second: 1.0,
+            train_time: 150.0 * f64::from(epoch),
+            best,
+            data_wait: None,
+        })
+    };
+    let events = [
+        Event::Phase { phase: Phase::Training },
+        epoch(1, 0.7, true),
+        epoch(2, 0.6, false),
+        Event::Test(Measured { epoch: 1, loss: 1.0, accuracy: 0.65 }),
+        Event::Finished { train_time: 300.0, stopped_early: false },
+    ];
+    let mut annotation = warmstart_schema::annotation::Annotation::default();
+    annotation.tags.insert("paper".to_owned());
+    annotation.set_note("looks right, run again");
+    let records = events.into_iter().map(|event| Record { t: 1.0, event }).collect();
+    let mut runs = Runs::default();
+    for change in [
+        Change::Added { id: id.clone(), info: Ok(info), experiment },
+        Change::Events { id: id.clone(), records, damaged: 0, restarted: false },
+        Change::Liveness { id: id.clone(), liveness: Liveness::Free },
+        Change::Annotation { id, annotation },
+    ] {
+        runs.apply(change);
+    }
+    runs
+}
+
+fn holds(query: &str) -> bool {
+    let runs = runs();
+    let run: &Run = runs.iter().next().unwrap();
+    Query::parse(query).unwrap_or_else(|mistake| panic!("{query}: {mistake}")).matches(&Subject::of_run(run))
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_holds_and_what_does_not() {
+    for (query, expected) in [
+        ("", true),
+        ("   ", true),
+        ("two", true),
+        ("TWO WORDS", true),
+        ("\"two words\"", true),
+        ("\"words two\"", false),
+        ("words two", true),
+        ("paper", true),
+        ("7f3a", true),
+        ("tw*ds", true),
+        ("nothing", false),
+        ("-nothing", true),
+        ("-two", false),
+        ("-\"two words\"", false),
+        ("status:done", true),
+        ("status:finished", true),
+        ("state:running", false),
+        ("-status:running", true),
+        ("status:failed,done", true),
+        ("backbone:resnet*", true),
+        ("backbone:resnet50", true),
+        ("backbone:resnet18", false),
+        ("backbone:RESNET??", true),
+        ("group:study", true),
+        ("group:stud", false),
+        ("tag:paper", true),
+        ("tag:pap", false),
+        ("tag:pap*", true),
+        ("-tag:*", false),
+        ("name:words", true),
+        ("name:\"two words\"", true),
+        ("name=two", true),
+        ("note:again", true),
+        ("file:1-resnet", true),
+        ("run:20261122*", true),
+        ("device:cuda:1", true),
+        ("dataset:cifar100 weights:imagenet optimizer:adam", true),
+        ("is:frozen", true),
+        ("is:archived", false),
+        ("is:resumed,tagged", true),
+        ("val_acc>0.6", true),
+        ("val_acc>70%", false),
+        ("val_acc>=70%", true),
+        ("VAL_ACC=0.7", true),
+        ("val_acc:0.7", true),
+        ("val_acc!=0.7", false),
+        ("test_acc<0.65", false),
+        ("test_acc<=0.65", true),
+        ("time=5m", true),
+        ("train_time<4m", false),
+        ("val_loss<9", false),
+        ("val_loss>=9", false),
+        ("-val_loss<9", true),
+        ("epoch=2 epochs=30 px=32 seed=42 lr=1e-3 batch_size=128", true),
+        ("params>20M trainable<1M", true),
+        ("#paper", true),
+        ("#pap", false),
+        ("#pap*", true),
+        ("-#paper", false),
+        ("-#old", true),
+        ("\"#paper\"", false),
+        ("tags:paper experiment:two", true),
+        ("train.epochs:30 train.batch_size=128 train.optimizer.learning_rate<0.01", true),
+        ("train.epochs:20", false),
+        ("rate=1e-3 total_params>20M", true),
+        ("model.freeze:backbone freeze:back* -freeze:none", true),
+        ("model.head.dropout>=0 dropout<1", true),
+        ("train.precision:float32,bfloat16 optimizer.name:adam", true),
+        ("weight_decay:0.0 weight_decay=0 weight_decay!=1", true),
+        ("init.from:*", false),
+        ("created>2026-11", false),
+        ("created>=2026-11", true),
+        ("created:2026-11-22", true),
+        ("created<2026-11-23", true),
+        ("created>2026-11-22T10:01:06Z", true),
+        ("status:done backbone:resnet* val_acc>0.6 tag:paper group:study -junk \"two words\"", true),
+        ("status:done backbone:resnet* val_acc>0.6 tag:paper group:study words", true),
+    ] {
+        assert_eq!(holds(query), expected, "{query}");
+    }
+}
+
+#[test]
+fn an_experiment_without_a_run_never_ran_and_has_no_figures() {
+    let yaml = "name: Plain\ndataset: { name: cifar10 }\nmodel: { backbone: efficientnet_b0 }\n\
+        train: { epochs: 3, batch_size: 8, optimizer: { name: sgd, learning_rate: 0.1 } }\n";
+    let file = |loaded| warmstart_runs::store::ExperimentFile::new("a.yaml".into(), loaded);
+    let good = file(warmstart_schema::experiment::parse(yaml, "a.yaml"));
+    let bad = file(warmstart_schema::experiment::parse("name: [", "a.yaml"));
+    let holds =
+        |query: &str, file| Query::parse(query).unwrap().matches(&Subject { file: Some(file), run: None, group: "g" });
+    assert!(holds("status:never backbone:eff* epochs=3 plain", &good) && !holds("val_acc>=0", &good));
+    assert!(holds("status:broken", &bad) && !holds("status:never", &bad) && !holds("epochs>0", &bad));
+}
+
+#[test]
+fn every_mistake_has_a_place_and_a_next_step() {
+    for (query, at, message, help) in [
+        ("a vall_acc>1", 2, "no field is called `vall_acc`", "did you mean val_acc?"),
+        ("zzz:1", 0, "no field is called `zzz`", "fields: status, state, backbone"),
+        ("train.epohcs:20", 0, "no field is called `train.epohcs`", "did you mean train.epochs?"),
+        ("dropout>high", 8, "`high` is not a number", "-dropout:"),
+        ("dropout:", 8, "expected a value after dropout", ""),
+        ("status:runing", 7, "no state is called `runing`", "did you mean running?"),
+        ("status:", 7, "expected a value after status:", "one of running, queued"),
+        ("status:done,", 12, "expected a value after status:", "one of running"),
+        ("backbone:vgg*", 9, "no backbone is called `vgg*`", "one of resnet18"),
+        ("val_acc>", 8, "expected a number after val_acc", "a number, or one with %"),
+        ("x -val_acc>abc", 11, "`abc` is not a number", "expected a number, or one with %"),
+        ("val_acc>inf", 8, "`inf` is not a number", "expected"),
+        ("seed>5k", 5, "`5k` is not a number", "expected a number"),
+        ("status>done", 6, "status is a text; > compares figures", "write status:…, or -status:…"),
+        ("tag!=x", 3, "tag is a text; != compares figures", "-tag:"),
+        (">5", 0, "expected a field before >", "fields: "),
+        ("-", 0, "nothing follows this -", "right behind it"),
+        ("a - b", 2, "nothing follows this -", "right behind it"),
+        ("name:\"two", 5, "this quotation mark has no partner", "end the text"),
+        ("created>yesterday", 8, "`YESTERDAY` is not a day", "such as 2026-11-22"),
+        ("created:", 8, "expected a day after created", "2026-11"),
+        ("ä \u{1b}[31m:x", 2, "no field is called `[31m`", "quotes"),
+    ] {
+        let mistake = Query::parse(query).unwrap_err();
+        assert_eq!((mistake.at, mistake.message.as_str()), (at, message), "{query}");
+        assert!(mistake.help.as_deref().unwrap_or("").contains(help), "{query}: {mistake}");
+    }
+}
+
+#[test]
+fn signs_in_quotes_are_text() {
+    assert!(!holds("\"a:b\"") && !holds("\"val_acc>2\"") && !holds("\"-two\""));
+    assert_eq!(Query::parse("a\"b").unwrap_err().at, 1);
+}
+
+#[test]
+fn no_text_brings_the_parser_down_and_places_are_within_it() {
+    let mut random = warmstart_schema::seed::SplitMix64::new(11);
+    let pieces =
+        ["status", ":", "\"", "-", " ", "*", "?", ",", ">", "=", "<", "!", "0.5", "é", "漢", "val_acc", "%", "x"];
+    for _ in 0..20_000 {
+        let length = random.below(9);
+        let pick = |random: &mut warmstart_schema::seed::SplitMix64| {
+            pieces[usize::try_from(random.below(pieces.len() as u64)).unwrap()]
+        };
+        let query: String = (0..length).map(|_| pick(&mut random)).collect();
+        if let Err(mistake) = Query::parse(&query) {
+            assert!(mistake.at <= query.chars().count(), "{query}");
+            assert!(!mistake.message.is_empty());
+        }
+    }
+}

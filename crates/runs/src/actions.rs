@@ -1,0 +1,379 @@
+//! What a user can have done to runs: launch, resume, stop. Dashboard and command line call the same functions.
+
+pub mod waiting;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use crate::change;
+use crate::checkpoint;
+use crate::launch::Programs;
+use crate::process::{Identity, ProcessControl, Request};
+use crate::queue::{self, Entry, Push, Queue};
+use crate::run::{Launch, RunDir, RunId, source_stem};
+use crate::storage::{Disk, Storage as _};
+use anyhow::Context;
+use warmstart_schema::annotation::Annotation;
+use warmstart_schema::architecture::ParamCounts;
+use warmstart_schema::experiment::{Experiment, Init, Optimizer, OptimizerName};
+use warmstart_schema::state::Status;
+
+use crate::failure::{Failure, Kind};
+use crate::params;
+use crate::store::{ExperimentFile, Run};
+
+/// How long a resume waits for the process that has seen the run's end, and how often it looks.
+const LEAVING: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How a run is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// From its last checkpoint, or from the beginning where it has never saved.
+    Checkpoint,
+    /// From the beginning, whatever it has; that is kept.
+    Start,
+}
+
+/// What became of a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It only waited: it is out of the queue, and its folder gone if it had never started.
+    Unqueued,
+    /// Its worker was asked; it says itself when it has saved.
+    Asked,
+    /// Likewise, and it was suspended: it was let go on, or it would never hear of it.
+    Continued,
+}
+
+/// Makes a run of an experiment, and starts it or lets it wait for its turn.
+pub fn launch(
+    root: &Path,
+    file: &ExperimentFile,
+    experiment: &Experiment,
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<RunId> {
+    let programs = programs()?;
+    let launch = Launch { experiment, source: &file.path, device };
+    let (run, info) = RunDir::create_after(root, &launch, init_file).map_err(|error| unwritable(root, &error))?;
+    let after = experiment.init.as_ref().map(|init| source_name(init, init_file));
+    let slot = queue::slot(device);
+    let after_file = info.init_file.clone();
+    let entry = Entry { run: info.id.clone(), stem: info.stem, slot, after, file: info.file, after_file };
+    // Nobody else knows of a run that has just been made.
+    let pushed = Queue::new(root).push(entry).map_err(|error| unwritable(root, &error).into());
+    pushed.and_then(|_| begin(root, &info.id, &programs)).inspect_err(|_| discard_if_never_started(&run))?;
+    Ok(info.id)
+}
+
+/// Takes a run up again from its last checkpoint, after it was changed by `FIELD=VALUE`s. One that is done goes on where they
+/// give it something to do.
+pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> {
+    resume_from(root, run, changes, From::Checkpoint)
+}
+
+/// Likewise, from its last checkpoint or from the beginning.
+pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
+    let id = &run.id;
+    let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
+    if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
+        return refuse(format!("run {id} runs on {host}: stop it there"), "a run has one worker at a time");
+    }
+    match run.status() {
+        Status::Finished if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint => {
+            return refuse(
+                format!("run {id} is done; there is nothing to resume"),
+                "give it more epochs with --set train.epochs=N, or train the experiment once more",
+            );
+        }
+        Status::Unreadable => {
+            let (what, help) = run.trouble(0.0).map(|trouble| (trouble.what, trouble.help)).unwrap_or_default();
+            return refuse(format!("run {id} {what}"), &help);
+        }
+        Status::Queued(place) => {
+            return refuse(format!("run {id} already waits at place {place}"), "it starts when its turn comes");
+        }
+        status if status.is_live() => {
+            return refuse(format!("run {id} is {}", status.as_str()), "a run has one worker at a time");
+        }
+        _ => {}
+    }
+    let info = match &run.info {
+        Ok(info) => info,
+        Err(error) => {
+            let help = "restore run.json, or train the experiment once more; nothing of the run was changed";
+            return refuse(format!("run {id} cannot be resumed: {error}"), help);
+        }
+    };
+    if from == From::Checkpoint && !run.state.starts_over {
+        ensure_checkpoints(&RunDir::of(root, id), run)?;
+    }
+    // A run that has its own checkpoint no longer needs the one of another experiment.
+    let init = run.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
+    let begins = run.state.checkpoint.is_none() || run.state.starts_over || from == From::Start;
+    let after = init.filter(|_| begins).map(|init| source_name(init, info.init_file.as_deref()));
+    let slot = queue::slot(&info.device);
+    let after_file = info.init_file.clone().filter(|_| after.is_some());
+    let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot, after, file: info.file.clone(), after_file };
+    let programs = programs()?;
+    let dir = RunDir::of(root, id);
+    let is_done = run.status() == Status::Finished && !run.state.awaits_change;
+    // While the queue is locked: nobody takes the run up, or changes it, in between.
+    let ready = || {
+        // A worker writes itself into run.json when it takes a run: another one has had it since it was looked at.
+        if dir.info().is_ok_and(|now| now.worker != info.worker) {
+            return Err(taken(id, "was taken up by another process in this moment"));
+        }
+        if !changes.is_empty() {
+            change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
+        }
+        if from == From::Start && !run.state.starts_over {
+            change::start_over(&dir).map_err(|error| not_changed(id, error))?;
+        }
+        Ok(())
+    };
+    take_up(root, &entry, run.state.last_event.filter(|_| run.state.outcome.is_some()), ready)?;
+    begin(root, id, &programs)
+}
+
+/// Refuses to go on where the checkpoints are gone that a run has made: from the beginning it goes only where that was asked for.
+fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
+    let id = &run.id;
+    let steps = checkpoint::steps(&Disk, dir).map_err(|error| {
+        Failure::new(
+            Kind::Disk,
+            format!("the checkpoints of run {id} cannot be read: {error}: {}", dir.checkpoints().display()),
+        )
+        .help("mend their permissions, or the disk; nothing of the run was changed")
+    })?;
+    if !steps.is_empty() {
+        return Ok(());
+    }
+    let named = match dir.names(&Disk) {
+        Ok(names) => names.last.map(|step| ("names.json knows", step)),
+        Err(error) => {
+            let what = format!("run {id} has no checkpoint, and its names.json cannot be read: {error}");
+            return Err(Failure::new(Kind::Input, what).help(FROM_START).into());
+        }
+    };
+    let logged = run.state.checkpoint.as_ref().map(|(_, checkpoint)| ("its log knows", checkpoint.step));
+    match named.or(logged) {
+        Some((told, step)) => {
+            let gone = checkpoint::gone(&Disk, dir, told, step);
+            Err(Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}")).help(FROM_START).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a resume was refused because the run's checkpoints are gone.
+pub fn is_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
+}
+
+const FROM_START: &str = "bring them back; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
+
+/// The stem of the experiment that a run starts from, by which the queue knows it.
+fn source_name(init: &Init, file: Option<&Path>) -> String {
+    file.map_or_else(|| source_stem(&init.from), crate::run::stem)
+}
+
+/// Puts a run that is over into the queue, as soon as what was started for it has left.
+fn take_up(
+    root: &Path,
+    entry: &Entry,
+    last_word: Option<f64>,
+    ready: impl Fn() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (queue, deadline) = (Queue::new(root), Instant::now() + LEAVING);
+    loop {
+        let pushed = queue.push_again(entry.clone(), last_word, &ready).map_err(|error: anyhow::Error| {
+            // What it says of the run stays as it is; what the disk says gets a next step.
+            error.downcast::<io::Error>().map_or_else(|error| error, |error| unwritable(root, &error).into())
+        })?;
+        match pushed {
+            Push::Queued => return Ok(()),
+            Push::Leaving if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
+            Push::Leaving => {
+                let what = format!("run {} has ended, but its last process is still there", entry.run);
+                return Err(Failure::new(Kind::Input, what).help("try again in a moment").into());
+            }
+            Push::Started => return Err(taken(&entry.run, "was taken up by another process in this moment")),
+            Push::Waits(place) => return Err(taken(&entry.run, &format!("already waits at place {place}"))),
+        }
+    }
+}
+
+fn taken(id: &RunId, what: &str) -> anyhow::Error {
+    Failure::new(Kind::Input, format!("run {id} {what}")).help("a run has one worker at a time").into()
+}
+
+fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
+    let help = match &error {
+        change::Error::Held => "a run has one worker at a time; stop it first".to_owned(),
+        change::Error::Fixed(_) => "train the experiment anew for anything else".to_owned(),
+        change::Error::Io(_) | change::Error::Checkpoint(_) => {
+            return anyhow::Error::new(error).context(format!("run {id}"));
+        }
+        _ => format!("`warmstart show {id}` says how far it is"),
+    };
+    Failure::new(Kind::Input, format!("run {id} is not changed: {error}")).help(help).into()
+}
+
+/// Whether the disk holds what a run saves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Room {
+    Enough,
+    /// For one checkpoint, but not for all that it keeps.
+    Scarce(String),
+    /// Not even for one.
+    None(String),
+}
+
+/// Compares the free room below `root` with what a run of the experiment saves. Where neither can be told, it is enough.
+pub fn room(root: &Path, experiment: &Experiment) -> Room {
+    // A folder of pictures alone knows how many classes there are; they make little of a model.
+    let counts = params::counts_with(experiment, experiment.classes().unwrap_or(1)).total;
+    let there = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let Ok(free) = Disk.free(there) else { return Room::Enough };
+    let one = checkpoint_bytes(&counts, &experiment.train.optimizer);
+    // The newest, the best, and the one that is written before an older one goes.
+    let all = one * (u64::from(experiment.train.checkpoint.keep) + 2);
+    let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
+    let (needs, has) = (megabytes(one + checkpoint::HEADROOM), megabytes(free));
+    let root = root.display();
+    if free < one + checkpoint::HEADROOM {
+        Room::None(format!("the disk will not hold its first checkpoint: that needs {needs}, {has} are free in {root}"))
+    } else if free < all + checkpoint::HEADROOM {
+        let all = megabytes(all + checkpoint::HEADROOM);
+        Room::Scarce(format!(
+            "the disk may not hold its checkpoints: those that it keeps need {all}, {has} are free in {root}"
+        ))
+    } else {
+        Room::Enough
+    }
+}
+
+/// Bytes of a checkpoint: float32 weights, and what the optimizer remembers of each trainable one.
+fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
+    let moments = match optimizer.name {
+        OptimizerName::Sgd if optimizer.momentum == 0.0 => 0,
+        OptimizerName::Sgd | OptimizerName::Rmsprop => 1,
+        OptimizerName::Adam | OptimizerName::Adamw => 2,
+    };
+    4 * (counts.total + moments * counts.trainable)
+}
+
+/// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).
+pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
+    let id = &run.id;
+    let queue = Queue::new(root);
+    let is_suspended = run.status() == Status::Suspended;
+    if queue.remove(id).map_err(|error| unwritable(root, &error))? {
+        discard_if_never_started(&RunDir::of(root, id));
+        return Ok(Stop::Unqueued);
+    }
+    let active = queue.content()?.active.into_iter().find(|active| active.entry.run == *id).map(|active| active.worker);
+    // Fresher than what the last poll saw: a worker writes itself into run.json when it takes the run.
+    let written = RunDir::of(root, id).info().ok().and_then(|info| info.worker);
+    let request = if now { Request::StopNow } else { Request::Stop };
+    for worker in active.into_iter().chain(written) {
+        if ask(&worker, request).with_context(|| format!("the worker of run {id} cannot be asked to stop"))? {
+            return Ok(if is_suspended { Stop::Continued } else { Stop::Asked });
+        }
+    }
+    if let Some(host) = run.elsewhere() {
+        let what = format!("run {id} runs on {host}: stop it there");
+        return Err(Failure::new(Kind::Input, what).help(format!("on {host}: `warmstart stop {id}`")).into());
+    }
+    if let Some(trouble) = run.trouble(0.0).filter(|_| run.status() == Status::Unreadable) {
+        return Err(Failure::new(Kind::Input, format!("run {id} {}", trouble.what)).help(trouble.help).into());
+    }
+    let what = format!("run {id} is not running (it is {})", run.status().as_str());
+    Err(Failure::new(Kind::Input, what).help("only a running or waiting run can be stopped").into())
+}
+
+/// Starts what can start, after a worker died without doing so itself. Says what could not be started.
+pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+    start(root, &programs()?)
+}
+
+/// The worker's program.
+pub fn worker() -> Result<PathBuf, Failure> {
+    programs().map(|programs| programs.worker)
+}
+
+fn programs() -> Result<Programs, Failure> {
+    Programs::find().map_err(|looked| {
+        let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+        Failure::new(
+            Kind::Worker,
+            format!("the training program warmstart-worker is not there; looked at {}", looked.join(", ")),
+        )
+        .help("`make build` builds it; or set WARMSTART_WORKER to its path")
+    })
+}
+
+fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
+    if worker.is_alive() { worker.ask(request) } else { Ok(false) }
+}
+
+/// Starts what can start, `id` among it unless something is in its way.
+fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
+    let failed = start(root, programs)?;
+    match failed.into_iter().find(|(run, _)| run == id) {
+        Some((_, error)) => Err(does_not_start(&programs.worker, &error).into()),
+        None => Ok(()),
+    }
+}
+
+fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+    let advance = Queue::new(root).advance(programs, None).map_err(|error| unwritable(root, &error))?;
+    for (_, mut child) in advance.started {
+        // A child that nobody waits for stays as a zombie; how it ended is in its log.
+        thread::spawn(move || drop(child.wait()));
+    }
+    Ok(advance.failed)
+}
+
+fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::Worker, format!("the training program {} does not start: {error}", worker.display()))
+        .help("`make build` builds it anew; `warmstart doctor` says more")
+}
+
+fn unwritable(root: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::Disk, format!("the checkpoints folder {} cannot be used: {error}", root.display()))
+        .help("make room or mend its permissions, or name another with --checkpoints")
+}
+
+/// A run that no worker ever saw holds nothing that its experiment file does not say.
+fn discard_if_never_started(run: &RunDir) {
+    let is_empty = |path: PathBuf| fs::metadata(path).map_or(true, |meta| meta.len() == 0);
+    if is_empty(run.events()) && is_empty(run.worker_log()) {
+        // What cannot be removed stays as a run that never ran, and can be resumed.
+        let _ = fs::remove_dir_all(run.path());
+    }
+}
+
+/// Changes what is noted of a run; what else is noted stays. Returns what was noted before, and what is now.
+pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
+    root: &Path,
+    id: &RunId,
+    change: impl FnOnce(&mut Annotation) -> Result<(), E>,
+) -> anyhow::Result<(Annotation, Annotation)> {
+    let run = RunDir::of(root, id);
+    let path = run.annotation_json();
+    let before = run.annotation().with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut after = before.clone();
+    change(&mut after)?;
+    if after != before {
+        run.write_annotation(&after).map_err(|error| {
+            Failure::new(Kind::Disk, format!("{} cannot be written: {error}", path.display()))
+                .help("make room or mend its permissions")
+        })?;
+    }
+    Ok((before, after))
+}

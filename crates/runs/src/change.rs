@@ -1,0 +1,222 @@
+//! Changing what a run at rest is to do: more epochs, another learning rate. Done under the run's lock, and told in its log.
+
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint;
+use crate::event_log::EventWriter;
+use crate::run::RunDir;
+use crate::storage::{Disk, replace};
+use warmstart_schema::event::{Change, Changed, Event};
+use warmstart_schema::experiment::{self, Experiment, Problem, ScheduleName};
+
+/// What may change once a run has begun: neither its data, its model nor what its optimizer remembers. Its pictures may have
+/// moved; whether they are the same, the worker sees.
+pub const FIELDS: [&str; 7] = [
+    "dataset.path",
+    "train.epochs",
+    "train.optimizer.learning_rate",
+    "train.early_stopping.patience",
+    "train.checkpoint.every_minutes",
+    "train.checkpoint.keep",
+    "train.on_nan",
+];
+
+/// Why a run was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{0}` cannot change once a run has begun; what can: {fields}", fields = FIELDS.join(", "))]
+    Fixed(String),
+    #[error("a worker has the run")]
+    Held,
+    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+    Experiment(Vec<Problem>),
+    #[error("train.epochs: expected {least} or more, for so many have begun; found {found}")]
+    TooFew { least: u32, found: u32 },
+    #[error("the run is done, and nothing of this makes it go on: expected train.epochs above {epochs}{}", if *.stopped_early { ", or more train.early_stopping.patience" } else { "" })]
+    NothingLeft { epochs: u32, stopped_early: bool },
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    #[error("changing the run: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What identifies an experiment's text.
+pub fn fingerprint(yaml: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(yaml))
+}
+
+/// Applies `FIELD=VALUE`s to a run that no worker has, and tells them in its log. Returns what changed; nothing where all was so
+/// already. Of a run that is done, only what makes it go on. On an error nothing has changed.
+pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Change>, Error> {
+    let field = |change: &String| change.split('=').next().unwrap_or_default().trim().to_owned();
+    if let Some(fixed) = changes.iter().map(field).find(|field| !FIELDS.contains(&field.as_str())) {
+        return Err(Error::Fixed(warmstart_schema::text::line(&fixed, 80)));
+    }
+    let _lock = run.lock()?.ok_or(Error::Held)?;
+    let path = run.experiment_yaml();
+    let from = fingerprint(&std::fs::read(&path)?);
+    let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
+    let after = experiment::load(&path, changes).map_err(Error::Experiment)?;
+    let fields: Vec<Change> = FIELDS.iter().filter_map(|field| differs(field, &before, &after)).collect();
+    if fields.is_empty() {
+        return Ok(fields);
+    }
+    let state = checkpoint::newest(&Disk, run)?.0.map(|content| content.state);
+    let begun = state.as_ref().map_or(0, |state| state.epoch + u32::from(state.batch > 0));
+    let least = begun.max(1);
+    if after.train.epochs < least {
+        return Err(Error::TooFew { least, found: after.train.epochs });
+    }
+    if is_done && let Some(state) = &state {
+        let stopped_early = state.progress.has_stopped(after.train.early_stopping.as_ref());
+        if stopped_early || state.epoch >= after.train.epochs {
+            return Err(Error::NothingLeft { epochs: state.epoch, stopped_early });
+        }
+    }
+    let yaml = after.to_yaml().map_err(io::Error::other)?;
+    let step = state.map_or(0, |state| state.step);
+    let mut log = EventWriter::open(&run.events())?;
+    replace(&Disk, &path, yaml.as_bytes())?;
+    log.write(&Event::Changed(Changed { step, fields: fields.clone(), from, to: fingerprint(yaml.as_bytes()) }))?;
+    log.sync()?;
+    Ok(fields)
+}
+
+/// Has the next attempt of a run that no worker has start over from the beginning. What was earned stays until then.
+pub fn start_over(run: &RunDir) -> Result<(), Error> {
+    let _lock = run.lock()?.ok_or(Error::Held)?;
+    let mut log = EventWriter::open(&run.events())?;
+    log.write(&Event::StartOver)?;
+    Ok(log.sync()?)
+}
+
+fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Change> {
+    let value = |experiment: &Experiment| {
+        let whole = serde_json::to_value(experiment).unwrap_or_default();
+        let found = whole.pointer(&format!("/{}", field.replace('.', "/"))).cloned();
+        found.map_or_else(|| "none".to_owned(), |value| value.to_string())
+    };
+    let (from, to) = (value(before), value(after));
+    (from != to).then(|| Change { field: field.to_owned(), from, to })
+}
+
+/// Why a run that is now of `experiment` and of the fingerprint `now` may differ from one that was planned so from its start,
+/// when its checkpoint, of the step `saved`, belongs to the fingerprint `then`. Empty where it does not differ.
+pub fn consequences(
+    changes: &[Changed],
+    (saved, then): (u64, &str),
+    now: &str,
+    experiment: &Experiment,
+) -> Vec<String> {
+    let (mut at, mut reasons) = (then, Vec::new());
+    for changed in changes.iter().filter(|changed| changed.step >= saved) {
+        if changed.from == at && at != now {
+            at = &changed.to;
+            reasons.extend(changed.fields.iter().filter_map(|change| consequence(change, changed.step, experiment)));
+        }
+    }
+    // Whoever edits the file by hand tells no log.
+    if at == now { reasons } else { vec!["the experiment was changed".to_owned()] }
+}
+
+fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<String> {
+    let Change { field, from, to } = change;
+    let lowered = || from.parse::<u32>().ok().is_none_or(|from| to.parse().is_ok_and(|to: u32| to < from));
+    let why = match field.as_str() {
+        "train.epochs" if experiment.train.schedule.name == ScheduleName::Cosine => {
+            ", and the cosine schedule follows it"
+        }
+        "train.optimizer.learning_rate" => "",
+        "train.on_nan" if to.contains("stop") || to == "none" => {
+            ", and a step that was left out would have ended training"
+        }
+        "train.early_stopping.patience" if lowered() => ", and might have ended training before",
+        _ => return None,
+    };
+    (step > 0).then(|| format!("{field} was {from} until step {step}, is {to}{why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Launch;
+    use warmstart_schema::state::RunState;
+
+    const YAML: &str = "
+name: small
+dataset: { name: emoji98 }
+model: { backbone: resnet18, weights: random }
+train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 }, schedule: { name: cosine } }
+";
+
+    fn run(root: &std::path::Path) -> RunDir {
+        let experiment = experiment::parse(YAML, "small.yaml").unwrap();
+        let launch = Launch { experiment: &experiment, source: "small.yaml".as_ref(), device: "cpu" };
+        RunDir::create(root, &launch).unwrap().0
+    }
+
+    fn texts(changes: &[&str]) -> Vec<String> {
+        changes.iter().map(|&change| change.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_changed_is_in_the_file_and_in_the_log() {
+        let root = tempfile::tempdir().unwrap();
+        let run = run(root.path());
+        let made = change(&run, &texts(&["train.epochs=20", "train.checkpoint.keep=2"]), false).unwrap();
+        assert_eq!(made, [Change { field: "train.epochs".into(), from: "10".into(), to: "20".into() }]);
+        assert_eq!(experiment::load(&run.experiment_yaml(), &[]).unwrap().train.epochs, 20);
+        let records = crate::event_log::EventReader::new(run.events()).poll().unwrap().records;
+        let state = RunState::fold(records);
+        assert_eq!(state.changes[0].fields, made);
+        assert_eq!(state.notes[0].text, "train.epochs was changed from 10 to 20 at step 0");
+        assert!(change(&run, &texts(&["train.epochs=20"]), false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_change_is_refused_and_nothing_changes() {
+        let root = tempfile::tempdir().unwrap();
+        let run = run(root.path());
+        let before = std::fs::read(run.experiment_yaml()).unwrap();
+        for (wrong, sign) in [
+            ("train.batch_size=64", "`train.batch_size` cannot change"),
+            ("train.epochs=x", "expected a whole number"),
+            ("train.epochs=0", "expected a whole number from 1"),
+        ] {
+            let error =
+                change(&run, &texts(&["train.optimizer.learning_rate=0.1", wrong]), false).unwrap_err().to_string();
+            assert!(error.contains(sign), "{error}");
+        }
+        let lock = run.lock().unwrap();
+        assert!(matches!(change(&run, &texts(&["train.epochs=20"]), false), Err(Error::Held)));
+        drop(lock);
+        assert_eq!(std::fs::read(run.experiment_yaml()).unwrap(), before);
+        assert!(!run.events().exists());
+    }
+
+    #[test]
+    fn a_change_matters_where_an_unbroken_run_would_have_gone_another_way() {
+        let cosine = experiment::parse(YAML, "small.yaml").unwrap();
+        let constant = experiment::parse_with(YAML, "small.yaml", &texts(&["train.schedule.name=constant"])).unwrap();
+        let changed = |field: &str, step, (from, to): (&str, &str), (before, after): (&str, &str)| Changed {
+            step,
+            fields: vec![Change { field: field.into(), from: from.into(), to: to.into() }],
+            from: before.into(),
+            to: after.into(),
+        };
+        let longer = [changed("train.epochs", 50, ("10", "20"), ("a", "b"))];
+        let reasons = consequences(&longer, (50, "a"), "b", &cosine);
+        assert_eq!(reasons, ["train.epochs was 10 until step 50, is 20, and the cosine schedule follows it"]);
+        assert!(consequences(&longer, (50, "a"), "b", &constant).is_empty());
+        assert_eq!(consequences(&longer, (50, "a"), "c", &constant), ["the experiment was changed"]);
+        let patience = |from, to| [changed("train.early_stopping.patience", 50, (from, to), ("a", "b"))];
+        assert!(consequences(&patience("3", "5"), (50, "a"), "b", &cosine).is_empty());
+        assert_eq!(consequences(&patience("5", "3"), (50, "a"), "b", &cosine).len(), 1);
+        let rate = [longer[0].clone(), changed("train.optimizer.learning_rate", 60, ("0.1", "0.2"), ("b", "c"))];
+        assert_eq!(consequences(&rate, (50, "a"), "c", &constant).len(), 1);
+        // What was changed and changed back before it ever trained so has no consequence that is not told.
+        assert!(consequences(&rate[..1], (60, "b"), "b", &cosine).is_empty());
+    }
+}

@@ -1,0 +1,367 @@
+//! Checkpoints: each a new folder, written aside, synced, hashed, renamed, read back. Reading takes the newest that is whole.
+//! Only bytes: what the tensors in them mean is the engine's.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::run::{Names, RunDir};
+use crate::storage::{Durable, Storage};
+use warmstart_schema::policy::{Plateau, Progress};
+use warmstart_schema::preparation::Preparation;
+
+/// Version of the checkpoint's files; a reader refuses another.
+const FORMAT: u32 = 1;
+const MANIFEST: &str = "manifest.json";
+/// The model's tensors.
+pub const MODEL: &str = "model.safetensors";
+/// The optimizer's tensors.
+pub const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+/// A disk that cannot give back what was written.
+const EIO: i32 = 5;
+/// Room that must stay free on the disk after a save.
+pub const HEADROOM: u64 = 64 << 20;
+
+/// Where training stands, apart from tensors. With the seed it decides everything that follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Epochs finished, validation included.
+    pub epoch: u32,
+    /// Batches done of the epoch after that.
+    pub batch: u32,
+    /// Sums over those batches.
+    pub sums: Sums,
+    pub progress: Progress,
+    #[serde(default)]
+    pub plateau: Plateau,
+    /// Step of the best checkpoint, while it exists.
+    pub best_step: Option<u64>,
+    /// Whether early stopping has spoken.
+    pub stopped_early: bool,
+    /// Seconds spent training.
+    pub train_time: f64,
+    /// What a bitwise equal continuation depends on.
+    pub machine: Machine,
+    /// Why what led here may differ from an unbroken run, by all attempts that it went through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_exact: Vec<String>,
+    #[serde(default)]
+    pub skipped: Skipped,
+    /// What is done to pictures; absent in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
+}
+
+/// Steps whose loss or gradients were not finite numbers, and which were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Of the whole run; they count as done.
+    pub steps: u64,
+    /// Up to the last step.
+    pub in_a_row: u32,
+}
+
+/// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sums {
+    /// Of the loss of every image.
+    pub loss: f64,
+    /// Images whose class was right.
+    pub correct: f64,
+    pub images: u32,
+}
+
+impl Sums {
+    /// Mean loss.
+    pub fn mean_loss(self) -> f64 {
+        self.loss / f64::from(self.images.max(1))
+    }
+
+    /// Share of right answers.
+    pub fn accuracy(self) -> f64 {
+        self.correct / f64::from(self.images.max(1))
+    }
+}
+
+/// What results depend on beside the experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Machine {
+    pub device: String,
+    pub device_name: String,
+    pub threads: u32,
+    pub libtorch: String,
+    /// SHA-256 of the resolved experiment.
+    pub experiment: String,
+    /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets.
+    #[serde(default)]
+    pub pictures: String,
+}
+
+impl Machine {
+    /// Why a continuation under `self` may differ from one under `other`, in words; empty when it cannot. What follows from another
+    /// experiment is for [`crate::change::consequences`] to say.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mut compare = |what: &str, then: &str, now: &str| {
+            if then != now {
+                reasons.push(format!("{what} was {then}, is {now}"));
+            }
+        };
+        compare("the device", &other.device, &self.device);
+        compare("the device's model", &other.device_name, &self.device_name);
+        compare("the number of threads", &other.threads.to_string(), &self.threads.to_string());
+        compare("libtorch", &other.libtorch, &self.libtorch);
+        // Where the pictures could not be listed, nothing can be said of them.
+        if other.pictures != self.pictures && !self.pictures.is_empty() {
+            reasons.push("pictures were added, removed or replaced".to_owned());
+        }
+        reasons
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    step: u64,
+    files: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Entry {
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: format!("{:x}", Sha256::digest(bytes)) }
+    }
+}
+
+/// A checkpoint's content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    pub state: State,
+    /// The model's tensors as a safetensors file.
+    pub model: Vec<u8>,
+    /// The optimizer's tensors likewise.
+    pub optimizer: Vec<u8>,
+}
+
+/// Why a checkpoint could not be saved or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{doing} checkpoint {}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("checkpoint {} is damaged: {what}", path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error(
+        "checkpoint {} has format {found}; this version reads format {FORMAT}: use the version that wrote it",
+        path.display()
+    )]
+    Format { path: PathBuf, found: u32 },
+    #[error("none of the {} checkpoints of this run can be read: {}", reasons.len(), reasons.join("; "))]
+    None { reasons: Vec<String> },
+    #[error("the run's checkpoints are gone: {told} of step {step}, and {} {found}", path.display())]
+    Gone { told: &'static str, step: u64, path: PathBuf, found: &'static str },
+}
+
+/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones but the `keep` newest and
+/// the best of each. Returns its bytes. On an error nothing unfinished of it remains and the older ones do.
+pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize) -> Result<u64, Error> {
+    let step = content.state.step;
+    let target = run.checkpoint(step);
+    let failed = |source| Error::Io { doing: "saving", path: target.clone(), source };
+    let folder = run.checkpoints();
+    if !storage.exists(&folder) {
+        storage.create_dir(&folder).map_err(failed)?;
+    }
+    // Whoever made the folder may have died before its name was durable.
+    storage.sync_dir(run.path()).map_err(failed)?;
+    let files = files(content).map_err(failed)?;
+    let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    check_room(storage, &folder, bytes).map_err(failed)?;
+    let aside = folder.join(format!(".step-{step:08}.new"));
+    // A resumed run passes the same steps again: what it finds here is damaged, or was saved before the epoch's end.
+    let replaces = storage.exists(&target);
+    let written = write_folder(storage, &aside, &files);
+    let committed = written.map_err(failed).and_then(|()| {
+        if replaces { storage.exchange(&aside, &target) } else { storage.rename(&aside, &target) }.map_err(failed)?;
+        let is_there = storage.sync_dir(&folder).map_err(failed).and_then(|()| read(storage, &target).map(drop));
+        is_there.inspect_err(|_| {
+            // Under its final name there is a checkpoint that was acknowledged, or none.
+            let _ = if replaces { storage.exchange(&aside, &target) } else { storage.remove_dir(&target) };
+        })
+    });
+    if storage.exists(&aside) {
+        // An error led here, and it is the one to report; or this is what the exchange replaced.
+        let _ = storage.remove_dir(&aside);
+    }
+    committed?;
+    let names = Names { last: Some(step), best: content.state.best_step };
+    run.write_names(storage, names).map_err(failed)?;
+    // What cannot be removed now is tried again after the next save.
+    let _ = remove_old(storage, run, names, keep);
+    Ok(bytes)
+}
+
+fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let state = serde_json::to_vec_pretty(&content.state)?;
+    let payload = [(MODEL, content.model.as_slice()), (OPTIMIZER, &content.optimizer), (STATE, &state)];
+    let listed = payload.iter().map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes))).collect();
+    let manifest = Manifest { format: FORMAT, step: content.state.step, files: listed };
+    let mut files: Vec<_> = payload.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect();
+    files.push((MANIFEST, serde_json::to_vec_pretty(&manifest)?));
+    Ok(files)
+}
+
+fn write_folder(storage: &impl Storage, folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
+    if storage.exists(folder) {
+        storage.remove_dir(folder)?;
+    }
+    storage.create_dir(folder)?;
+    for (name, bytes) in files {
+        let mut file = storage.create(&folder.join(name))?;
+        file.write_all(bytes)?;
+        file.sync()?;
+    }
+    storage.sync_dir(folder)
+}
+
+fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<()> {
+    let free = storage.free(folder)?;
+    if free < bytes + HEADROOM {
+        let message = format!("{} MB free on the disk, {} MB needed", free >> 20, (bytes + HEADROOM) >> 20);
+        return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+    }
+    Ok(())
+}
+
+/// Removes all checkpoints but the newest ones and the best of each: should the newest turn out damaged, the one before
+/// it must still find its own best.
+fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
+    let steps = steps(storage, run)?;
+    let (old, kept) = steps.split_at(steps.len().saturating_sub(keep));
+    let best_of = |step: &u64| -> Option<u64> {
+        let state = storage.read(&run.checkpoint(*step).join(STATE)).ok()?;
+        serde_json::from_slice::<State>(&state).ok()?.best_step
+    };
+    let needed: Vec<u64> = kept.iter().filter_map(best_of).chain(names.best).collect();
+    old.iter().filter(|step| !needed.contains(step)).try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
+}
+
+/// Removes what an interrupted save left behind. Only for the holder of the run's lock.
+pub fn remove_unfinished(storage: &impl Storage, run: &RunDir) -> io::Result<()> {
+    let folder = run.checkpoints();
+    let names = storage.names(&folder)?;
+    let mut asides = names.iter().filter(|name| name.starts_with(".step-"));
+    asides.try_for_each(|name| storage.remove_dir(&folder.join(name)))
+}
+
+/// Steps of all checkpoints, ascending.
+pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
+    let names = storage.names(&run.checkpoints())?;
+    let mut steps: Vec<u64> = names.iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// The newest checkpoint that is whole, and why newer ones were passed over; none of a run that has not saved yet. Where
+/// none is whole, where `names.json` knows of one that is not there, or where the reason is not in the checkpoint, that is an
+/// error: to begin from zero would lose the run.
+pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, Vec<String>), Error> {
+    let unlisted = |source| Error::Io { doing: "listing", path: run.checkpoints(), source };
+    let mut reasons = Vec::new();
+    for step in steps(storage, run).map_err(unlisted)?.into_iter().rev() {
+        match read(storage, &run.checkpoint(step)) {
+            Ok(content) => return Ok((Some(content), reasons)),
+            Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => reasons.push(error.to_string()),
+            Err(Error::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
+                reasons.push(format!("checkpoint {step} cannot be read: {source}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !reasons.is_empty() {
+        return Err(Error::None { reasons });
+    }
+    let unread = |source| Error::Io { doing: "reading names.json beside", path: run.checkpoints(), source };
+    match run.names(storage).map_err(unread)?.last {
+        Some(step) => Err(gone(storage, run, "names.json knows", step)),
+        None => Ok((None, reasons)),
+    }
+}
+
+/// That a checkpoint is gone of which something still tells.
+pub fn gone(storage: &impl Storage, run: &RunDir, told: &'static str, step: u64) -> Error {
+    let path = run.checkpoints();
+    let found = if storage.exists(&path) { "holds none" } else { "is not there" };
+    Error::Gone { told, step, path, found }
+}
+
+/// Puts all checkpoints of a run aside, for one that starts over; nothing is removed. Returns the folder's name, none where
+/// there was no checkpoint. Only for the holder of the run's lock.
+pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<String>> {
+    // First, so that it never names what is not there.
+    match storage.remove_file(&run.path().join("names.json")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if !storage.exists(&run.checkpoints()) {
+        // A link that leads nowhere would be in the way of new ones.
+        let _ = storage.remove_file(&run.checkpoints());
+        return Ok(None);
+    }
+    let free = (1_u32..).map(|number| format!("ckpt.before-{number}"));
+    let name = free.into_iter().find(|name| !storage.exists(&run.path().join(name)));
+    let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
+    storage.rename(&run.checkpoints(), &run.path().join(&name))?;
+    storage.sync_dir(run.path())?;
+    Ok(Some(name))
+}
+
+/// The best checkpoint, as the newest one names it; none of a run that has not saved yet.
+pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
+    let (newest, _) = newest(storage, run)?;
+    match newest.as_ref().and_then(|newest| newest.state.best_step.filter(|step| *step != newest.state.step)) {
+        Some(step) => read(storage, &run.checkpoint(step)).map(Some),
+        None => Ok(newest),
+    }
+}
+
+/// Reads a checkpoint and checks every byte of it against its manifest.
+pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
+    let damaged = |what: String| Error::Damaged { path: folder.to_path_buf(), what };
+    let bytes = |name: &str| match storage.read(&folder.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && storage.exists(folder) => {
+            Err(damaged(format!("{name} is missing")))
+        }
+        other => other.map_err(|source| Error::Io { doing: "reading", path: folder.to_path_buf(), source }),
+    };
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes(MANIFEST)?).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(Error::Format { path: folder.to_path_buf(), found: manifest.format });
+    }
+    let file = |name: &str| {
+        let expected = manifest.files.get(name).ok_or_else(|| damaged(format!("{MANIFEST} does not list {name}")))?;
+        let bytes = bytes(name)?;
+        let found = Entry::of(&bytes);
+        if found == *expected {
+            Ok(bytes)
+        } else {
+            Err(damaged(format!("{name} is not what was saved: {found:?} instead of {expected:?}")))
+        }
+    };
+    let state: State = serde_json::from_slice(&file(STATE)?).map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    if state.step != manifest.step || folder.file_name() != Some(format!("step-{:08}", state.step).as_ref()) {
+        return Err(damaged("folder, state and manifest are not of one step".to_owned()));
+    }
+    Ok(Content { state, model: file(MODEL)?, optimizer: file(OPTIMIZER)? })
+}

@@ -1,0 +1,291 @@
+//! Writing and following `events.jsonl`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use memchr::memchr;
+
+use warmstart_schema::event::{Event, FORMAT, Record, now};
+
+/// A line longer than this is damage, not an event.
+const MAX_LINE: usize = 1 << 20;
+/// Bytes read in one poll, so that a long log never blocks its reader for long.
+const POLL_BYTES: usize = 4 << 20;
+/// Unwritten lines kept while the disk is full.
+const MAX_BACKLOG: usize = 4 << 20;
+
+/// Appends events, one write a line. A line that cannot be written (a full disk) waits for the next one.
+#[derive(Debug)]
+pub struct EventWriter {
+    file: File,
+    backlog: Vec<u8>,
+}
+
+impl EventWriter {
+    /// Opens a log to append to it, and begins a new one with its header. A line torn by an earlier crash is closed, so that it
+    /// damages no other.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let len = file.metadata()?.len();
+        let mut writer = Self { file: file.try_clone()?, backlog: Vec::new() };
+        if len == 0 {
+            let software = concat!("warmstart ", env!("CARGO_PKG_VERSION")).to_owned();
+            writer.write(&Event::Header { format: FORMAT, software })?;
+        } else {
+            let mut last = [0_u8];
+            file.seek(SeekFrom::Start(len - 1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                writer.backlog.push(b'\n');
+            }
+        }
+        Ok(writer)
+    }
+
+    /// Appends one event. On an error the line is kept and tried again with the next one.
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
+        let record = Record { t: now(), event: event.clone() };
+        if self.backlog.len() < MAX_BACKLOG {
+            serde_json::to_writer(&mut self.backlog, &record)?;
+            self.backlog.push(b'\n');
+        }
+        self.flush()
+    }
+
+    /// Writes what an earlier error held back.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.backlog.is_empty() {
+            match self.file.write(&self.backlog) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => drop(self.backlog.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was written survive a power loss.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Follows a log by polling (inotify is silent on network file systems), giving each whole line once.
+#[derive(Debug)]
+pub struct EventReader {
+    path: PathBuf,
+    inode: u64,
+    offset: u64,
+    partial: Vec<u8>,
+    /// The rest of a line that is too long is skipped.
+    skipping: bool,
+}
+
+/// What a poll found.
+#[derive(Debug, Default)]
+pub struct Poll {
+    pub records: Vec<Record>,
+    /// Lines that were no events.
+    pub damaged: usize,
+    /// The file was replaced or cut short: what was read before is void.
+    pub restarted: bool,
+    /// More is there already: poll again.
+    pub more: bool,
+}
+
+impl EventReader {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, inode: 0, offset: 0, partial: Vec::new(), skipping: false }
+    }
+
+    /// Reads what was appended since the last poll; a log that does not exist yet is empty.
+    pub fn poll(&mut self) -> io::Result<Poll> {
+        let mut poll = Poll::default();
+        let meta = match std::fs::metadata(&self.path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(poll),
+            Err(error) => return Err(error),
+        };
+        if meta.ino() != self.inode || meta.len() < self.offset {
+            poll.restarted = self.offset > 0;
+            *self = Self { inode: meta.ino(), ..Self::new(std::mem::take(&mut self.path)) };
+        }
+        if meta.len() == self.offset {
+            return Ok(poll);
+        }
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let start = self.partial.len();
+        let read = file.take(POLL_BYTES as u64).read_to_end(&mut self.partial)?;
+        self.offset += read as u64;
+        poll.more = self.offset < meta.len();
+        self.take_lines(start, &mut poll);
+        Ok(poll)
+    }
+
+    fn take_lines(&mut self, mut searched: usize, poll: &mut Poll) {
+        let mut begin = 0;
+        while let Some(length) = memchr(b'\n', &self.partial[searched..]) {
+            let end = searched + length;
+            let line = &self.partial[begin..end];
+            if std::mem::take(&mut self.skipping) || line.len() > MAX_LINE {
+                poll.damaged += 1;
+            } else if !line.iter().all(u8::is_ascii_whitespace) {
+                match Record::parse(line) {
+                    Ok(record) => poll.records.push(record),
+                    Err(_) => poll.damaged += 1,
+                }
+            }
+            begin = end + 1;
+            searched = begin;
+        }
+        self.partial.drain(..begin);
+        if self.partial.is_empty() {
+            // Of ten thousand logs at rest, each would keep room for its whole text.
+            self.partial = Vec::new();
+        }
+        if self.partial.len() > MAX_LINE {
+            self.partial.clear();
+            self.skipping = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use warmstart_schema::event::Phase;
+
+    fn phase() -> Event {
+        Event::Phase { phase: Phase::Training }
+    }
+
+    fn log() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        (folder, path)
+    }
+
+    #[test]
+    fn a_log_begins_with_its_format() {
+        let (_folder, path) = log();
+        EventWriter::open(&path).unwrap().write(&phase()).unwrap();
+        let records = EventReader::new(path).poll().unwrap().records;
+        assert!(matches!(records[0].event, Event::Header { format: FORMAT, .. }));
+        assert_eq!(records[1].event, phase());
+        assert_eq!(records.len(), 2);
+    }
+
+    #[test]
+    fn a_log_cut_at_any_byte_loses_at_most_the_cut_line() {
+        let (_folder, path) = log();
+        let mut writer = EventWriter::open(&path).unwrap();
+        writer.write(&phase()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 1..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            EventWriter::open(&path).unwrap().write(&phase()).unwrap();
+            let poll = EventReader::new(path.clone()).poll().unwrap();
+            let lines = whole[..cut].split(|&byte| byte == b'\n').count() - 1;
+            assert_eq!(poll.records.last().unwrap().event, phase(), "cut at {cut}");
+            assert!(poll.records.len() > lines && poll.damaged <= 1, "cut at {cut}: {poll:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_gives_each_line_once_and_waits_for_a_torn_one() {
+        let (_folder, path) = log();
+        std::fs::write(&path, "{\"t\":1,\"event\":\"stopping\"}\n{\"t\":2,\"ev").unwrap();
+        let mut reader = EventReader::new(path.clone());
+        assert_eq!(reader.poll().unwrap().records.len(), 1);
+        assert_eq!(reader.poll().unwrap().records.len(), 0);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"ent\":\"stopping\"}\n").unwrap();
+        assert_eq!(reader.poll().unwrap().records, [Record { t: 2.0, event: Event::Stopping }]);
+    }
+
+    #[test]
+    fn garbage_and_endless_lines_are_counted_and_passed_over() {
+        let (_folder, path) = log();
+        let mut bytes = b"\xff\xfe binary \x00\n{\"t\":1}\n".to_vec();
+        bytes.extend(std::iter::repeat_n(b'x', MAX_LINE + POLL_BYTES));
+        bytes.extend(b"\n{\"t\":3,\"event\":\"stopping\"}\r\n");
+        std::fs::write(&path, bytes).unwrap();
+        let (mut reader, mut records, mut damaged) = (EventReader::new(path), Vec::new(), 0);
+        loop {
+            let poll = reader.poll().unwrap();
+            records.extend(poll.records);
+            damaged += poll.damaged;
+            if !poll.more {
+                break;
+            }
+        }
+        assert_eq!((records.len(), damaged), (1, 3));
+    }
+
+    #[test]
+    fn a_line_means_the_same_however_it_is_read() {
+        let kinds = ["stopping", "batch", "nonsense", "st\\u006fpping", "", "Batch"];
+        let batch = r#""epoch":1,"step":2,"batch":3,"batches":4,"loss":0.1,"accuracy":"NaN","learning_rate":1e-3,"images_per_second":9,"gradient_norm":1"#;
+        for kind in kinds {
+            for t in ["1", "1.5e3", "0.30000000000000004", "inf", "+1", "\"1\"", "01", "-0"] {
+                for line in [
+                    format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}}}"),
+                    format!("{{\"event\":\"{kind}\",{batch},\"t\":{t}}}"),
+                    format!("{{ \"t\" : {t} , \"event\" : \"{kind}\",{batch}}}"),
+                    format!("{{\"t\":{t},\"event\":\"{kind}\"}}"),
+                    format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}"),
+                ] {
+                    let general: Result<Record, _> = serde_json::from_str(&line);
+                    let shown = |read: Result<Record, serde_json::Error>| format!("{:?}", read.ok());
+                    assert_eq!(shown(Record::parse(line.as_bytes())), shown(general), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_refused_is_written_with_the_next() {
+        let (_folder, path) = log();
+        let mut writer = EventWriter::open(&path).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let disk = std::mem::replace(&mut writer.file, full);
+        assert_eq!(writer.write(&phase()).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        writer.file = disk;
+        writer.write(&Event::Stopping).unwrap();
+        let records = EventReader::new(path).poll().unwrap().records;
+        let events: Vec<&Event> = records.iter().skip(1).map(|record| &record.event).collect();
+        assert_eq!(events, [&phase(), &Event::Stopping]);
+    }
+
+    #[test]
+    fn a_replaced_log_is_read_anew() {
+        let (_folder, path) = log();
+        std::fs::write(&path, "{\"t\":1,\"event\":\"stopping\"}\n").unwrap();
+        let mut reader = EventReader::new(path.clone());
+        reader.poll().unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(reader.poll().unwrap().restarted);
+    }
+
+    #[test]
+    fn numbers_that_json_cannot_say_survive() {
+        let test = |loss| Event::Test(warmstart_schema::event::Test { epoch: 1, loss, accuracy: 0.5 });
+        for loss in [f64::INFINITY, f64::NEG_INFINITY, 1.0, 0.1 + 0.2] {
+            let json = serde_json::to_string(&test(loss)).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), test(loss), "{json}");
+        }
+        let json = serde_json::to_string(&test(f64::NAN)).unwrap();
+        let Event::Test(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+        assert!(read.loss.is_nan());
+    }
+
+    #[test]
+    fn an_event_of_a_later_version_is_skipped_not_damage() {
+        let record: Record = serde_json::from_str("{\"t\":1,\"event\":\"teleported\",\"to\":3}").unwrap();
+        assert_eq!(record.event, Event::Unknown);
+    }
+}

@@ -1,0 +1,29 @@
+//! Everything about run folders: locks and checkpoints, the queue, workers and their monitors, watching, the trash, and
+//! what lies on disk for runs. Neither terminals nor tensors.
+
+pub mod actions;
+pub mod change;
+pub mod checkpoint;
+pub mod event_log;
+pub mod failure;
+pub mod files;
+pub mod launch;
+pub mod login;
+pub mod look;
+pub mod monitor;
+pub mod names;
+pub mod params;
+pub mod pasted;
+pub mod pictures;
+pub mod places;
+pub mod predict;
+pub mod probe;
+pub mod process;
+pub mod pulse;
+pub mod queue;
+pub mod run;
+pub mod run_json;
+pub mod storage;
+pub mod store;
+pub mod trash;
+pub mod verify;

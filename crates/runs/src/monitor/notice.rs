@@ -1,0 +1,118 @@
+//! Telling whoever wants to know that a run ended: a command of the user's gets the run as JSON on its standard input.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::event_log::EventWriter;
+use crate::run::{RunDir, RunId};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+use warmstart_schema::event::{Event, Level};
+use warmstart_schema::state::Outcome;
+
+use super::say;
+use crate::run_json;
+use crate::store::{Run, Runs, Watcher};
+
+/// How long the command may take.
+const LIMIT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs the user's command if the run ended in a way that is worth a notice. Its failure is a note.
+pub fn send(root: &Path, id: &RunId, command: &str) {
+    let mut runs = Runs::default();
+    for change in Watcher::of(root, id) {
+        runs.apply(change);
+    }
+    let Some(run) = runs.get(id) else { return };
+    let Some(event) = event(run) else { return };
+    let mut json = run_json::read(root, run);
+    if let Some(object) = json.as_object_mut() {
+        object.insert("event".to_owned(), Value::from(event));
+    }
+    if let Err(error) = call(command, &json.to_string(), LIMIT) {
+        let text = format!("the notice of the run's end failed: {error}");
+        say(&text);
+        note(&RunDir::of(root, id), text);
+    }
+}
+
+/// What is told; a run that was stopped by hand is no news to whoever did it.
+fn event(run: &Run) -> Option<&'static str> {
+    use warmstart_schema::event::Failure::NotANumber;
+    match &run.state.outcome {
+        Some(Outcome::Finished { .. }) => Some("finished"),
+        Some(Outcome::Failed { kind: NotANumber, .. }) => Some("not_a_number"),
+        Some(Outcome::Failed { .. }) => Some("failed"),
+        Some(Outcome::Stopped) => None,
+        None => Some("lost"),
+    }
+}
+
+/// Runs a shell command with a text on its standard input, in a process group of its own, for so long at most.
+fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("`{command}` does not start: {error}"))?;
+    let stdin = child.stdin.take();
+    let input = input.to_owned();
+    // On a thread: a command that does not read must not hold this up.
+    thread::spawn(move || {
+        // One that reads only a part of it, or nothing, is none the worse.
+        let _ = stdin.map(|mut stdin| writeln!(stdin, "{input}"));
+    });
+    let deadline = Instant::now() + limit;
+    let status: ExitStatus = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Ok(None) => {
+                let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+                // It may end in this very moment; then there is nothing to kill.
+                let _ = killpg(group, Signal::SIGKILL);
+                let _ = child.wait();
+                return Err(format!("`{command}` took longer than {} s and was killed", limit.as_secs()));
+            }
+            Err(error) => return Err(format!("`{command}` cannot be waited for: {error}")),
+        }
+    };
+    if status.success() { Ok(()) } else { Err(format!("`{command}` ended with {status}")) }
+}
+
+/// Notes something in the run, unless a worker has taken it up again.
+fn note(run: &RunDir, text: String) {
+    let noted = run.lock().and_then(|lock| match lock {
+        Some(_lock) => EventWriter::open(&run.events())?.write(&Event::Note { level: Level::Warning, text }),
+        None => Ok(()),
+    });
+    if let Err(error) = noted {
+        say(&format!("that could not be noted in the run: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_gets_the_text_and_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("got");
+        call(&format!("cat > '{}'", file.display()), "{\"a\":1}", LIMIT).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"a\":1}\n");
+        // One that reads nothing is not waited for, however long the text is.
+        call("exit 0", &"x".repeat(1 << 20), LIMIT).unwrap();
+        assert!(call("exit 3", "", LIMIT).unwrap_err().contains("exit status: 3"));
+        let began = Instant::now();
+        let error = call("sleep 60 & sleep 60", "", Duration::from_millis(100)).unwrap_err();
+        assert!(error.contains("was killed") && began.elapsed() < Duration::from_secs(10), "{error}");
+    }
+}

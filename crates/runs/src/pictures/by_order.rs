@@ -1,0 +1,118 @@
+//! A folder as versions read it that split by order: for the runs that they began, which must find the pictures that they know.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Class, Listed, PartFolder, PictureFolder, Unusable, is_hidden, label, listed, named, shown, spelled};
+use warmstart_schema::experiment::SplitRule;
+
+const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+
+pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
+    let inner = root.join("train");
+    let has_parts = inner.is_dir();
+    let train = if has_parts { inner } else { root.to_path_buf() };
+    let (full, empty) = class_folders(&train)?;
+    if full.len() < 2 {
+        let found = if full.is_empty() { "no folder".to_owned() } else { "only one folder".to_owned() };
+        return Err(Unusable {
+            error: format!("expected a folder with pictures for each class in {}, found {found}", shown(&train)),
+            help: "put two classes or more there, as train/<class>/*.jpg or <class>/*.jpg (png, jpg, jpeg, webp)"
+                .to_owned(),
+        });
+    }
+    let classes = named(full);
+    let part = |name: &str| if has_parts { part(root.join(name), &classes) } else { Ok(None) };
+    Ok(PictureFolder {
+        root: root.to_path_buf(),
+        validation: part("val")?,
+        test: part("test")?,
+        train: of_classes(train, &classes),
+        classes,
+        empty,
+        remarks: Vec::new(),
+        rule: SplitRule::ByOrder,
+    })
+}
+
+fn of_classes(path: PathBuf, classes: &[Class]) -> PartFolder {
+    let folders = (0_u32..).zip(classes).map(|(number, class)| (number, class.folder.clone())).collect();
+    PartFolder { path, folders }
+}
+
+/// A part that may be missing; its classes must be known.
+fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let (full, _) = class_folders(&path)?;
+    let is_strange = |name: &&OsString| !classes.iter().any(|class| class.folder == **name);
+    let strange: Vec<String> = full.iter().filter(is_strange).map(|name| label(name)).collect();
+    if strange.is_empty() {
+        return Ok((!full.is_empty()).then(|| of_classes(path, classes)));
+    }
+    Err(Unusable {
+        error: format!("{} holds classes that training pictures lack: {}", shown(&path), listed(&strange)),
+        help: "add them to train/, or remove them".to_owned(),
+    })
+}
+
+/// `path/<class>/*`, not deeper. A class that is not there has no pictures.
+pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
+    let mut all = Vec::new();
+    for (class, name) in &part.folders {
+        let folder = part.path.join(name);
+        if !folder.is_dir() {
+            continue;
+        }
+        let mut names: Vec<OsString> = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
+            names.push(entry.map_err(|error| unreadable(&folder, &error))?.file_name());
+        }
+        names.retain(|name| is_picture(name));
+        names.sort_unstable();
+        let listed = names.into_iter().map(|file| {
+            let path = Path::new(name).join(file);
+            Listed { class: *class, name: spelled(path.as_os_str()), path }
+        });
+        all.extend(listed);
+    }
+    Ok(all)
+}
+
+fn is_picture(name: &OsStr) -> bool {
+    let ending = Path::new(name).extension().map(OsStr::to_ascii_lowercase);
+    !is_hidden(name) && ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Unusable {
+    Unusable {
+        error: format!("the folder {} cannot be read: {error}", shown(path)),
+        help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg".to_owned(),
+    }
+}
+
+/// Folders that hold a picture, and the labels of those that hold none, both in byte order.
+fn class_folders(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), Unusable> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
+        if !is_hidden(&entry.file_name()) && entry.path().is_dir() {
+            names.insert(entry.file_name());
+        }
+    }
+    let (mut full, mut empty) = (Vec::new(), Vec::new());
+    for name in names {
+        let class = folder.join(&name);
+        let mut entries = fs::read_dir(&class).map_err(|error| unreadable(&class, &error))?.flatten();
+        if entries.any(|entry| is_picture(&entry.file_name())) {
+            full.push(name);
+        } else {
+            empty.push(label(&name));
+        }
+    }
+    Ok((full, empty))
+}

@@ -1,0 +1,278 @@
+//! Which folder is which: parts by the names that people give them, everything else by where it lies.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::walk::{self, Entries};
+use super::{PartFolder, PictureFolder, READ, Unusable, label, listed, named, shown, spelled};
+use warmstart_schema::experiment::SplitRule;
+use warmstart_schema::look::Part;
+use warmstart_schema::text;
+
+/// What folders of a part are called, in small letters.
+fn part_of(name: &OsStr) -> Option<Part> {
+    match spelled(name).to_lowercase().as_str() {
+        "train" | "training" => Some(Part::Train),
+        "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Part::Validation),
+        "test" | "testing" => Some(Part::Test),
+        _ => None,
+    }
+}
+
+/// A folder that may be a part.
+struct Inside {
+    name: OsString,
+    /// Whether it holds pictures itself.
+    is_loose: bool,
+    /// Its folders that hold pictures, and those that hold none.
+    classes: Vec<OsString>,
+    empty: Vec<OsString>,
+}
+
+impl Inside {
+    fn look(root: &Path, name: &OsStr) -> Result<Self, Unusable> {
+        let path = root.join(name);
+        let entries = walk::entries(&path).map_err(walk::Unreadable::unusable)?;
+        let is_loose = entries.has_pictures();
+        let (classes, empty) = parted(&path, entries)?;
+        Ok(Self { name: name.to_owned(), is_loose, classes, empty })
+    }
+
+    fn is(&self, part: Part) -> bool {
+        part_of(&self.name) == Some(part)
+    }
+}
+
+/// Folders that hold pictures at any depth, and those that hold none.
+fn parted(root: &Path, entries: Entries) -> Result<(Vec<OsString>, Vec<OsString>), Unusable> {
+    let (mut full, mut empty) = (Vec::new(), Vec::new());
+    for name in entries.folders {
+        let has = walk::has_picture(root, Path::new(&name)).map_err(walk::Unreadable::unusable)?;
+        if has { full.push(name) } else { empty.push(name) }
+    }
+    Ok((full, empty))
+}
+
+pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
+    let entries = walk::entries(root).map_err(|error| missing(root, error.unusable()))?;
+    let (mut others, mut empty, mut parts, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for name in &entries.folders {
+        if part_of(name).is_some() {
+            parts.push(Inside::look(root, name)?);
+            continue;
+        }
+        match walk::has_picture(root, Path::new(name)) {
+            Ok(true) => others.push(name.clone()),
+            Ok(false) => empty.push(name.clone()),
+            Err(error) => closed.push(error.unusable()),
+        }
+    }
+    let train: Vec<&Inside> =
+        parts.iter().filter(|inside| inside.is(Part::Train) && !inside.classes.is_empty()).collect();
+    let Some(train) = one(root, "training", &train)? else { return flat(root, others, &empty, &parts, closed) };
+    // A class that is called so has pictures of its own, and other classes beside it.
+    if train.is_loose && train.classes.len() < 2 && !others.is_empty() && !is_confirmed(train, &parts) {
+        return flat(root, others, &empty, &parts, closed);
+    }
+    let path = root.join(&train.name);
+    let classes = classes(&path, train.classes.clone())?;
+    let part = |part: Part| {
+        let found: Vec<&Inside> = parts.iter().filter(|inside| inside.is(part) && !inside.classes.is_empty()).collect();
+        part_folder(root, &found, part, &classes)
+    };
+    let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
+    Ok(whole(root, path, classes, [validation, test], &train.empty, Vec::new()))
+}
+
+/// Whether another part has a class of this one's.
+fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
+    let known: Vec<String> = train.classes.iter().map(|name| spelled(name)).collect();
+    let others = parts.iter().filter(|inside| !inside.is(Part::Train));
+    others.flat_map(|inside| &inside.classes).any(|name| known.contains(&spelled(name)))
+}
+
+/// Classes in the folder itself.
+fn flat(
+    root: &Path,
+    mut own: Vec<OsString>,
+    empty: &[OsString],
+    parts: &[Inside],
+    closed: Vec<Unusable>,
+) -> Result<PictureFolder, Unusable> {
+    // It may be a class.
+    if let Some(closed) = closed.into_iter().next() {
+        return Err(closed);
+    }
+    let known: Vec<String> = own.iter().map(|name| spelled(name)).collect();
+    // A part's folders are called as the classes are.
+    let is_part =
+        |inside: &&Inside| !inside.is(Part::Train) && inside.classes.iter().any(|name| known.contains(&spelled(name)));
+    let named_so: Vec<&Inside> =
+        parts.iter().filter(|inside| !is_part(inside) && (inside.is_loose || !inside.classes.is_empty())).collect();
+    if own.is_empty() && !named_so.is_empty() {
+        let loose: Vec<String> = named_so.iter().map(|inside| format!("{}/", label(&inside.name))).collect();
+        return Err(Unusable {
+            error: format!(
+                "expected a folder with pictures for each class in {}, found no folder; {} {} pictures of no class",
+                shown(&root.join(&named_so[0].name)),
+                listed(&loose),
+                if loose.len() == 1 { "holds" } else { "hold" }
+            ),
+            help: help(),
+        });
+    }
+    let remarks = named_so
+        .iter()
+        .map(|inside| {
+            let name = label(&inside.name);
+            format!("{name}/ is taken for a class that is called so, for it lies beside other classes and holds pictures itself")
+        })
+        .collect();
+    own.extend(named_so.iter().map(|inside| inside.name.clone()));
+    own.sort_unstable();
+    let classes = classes(root, own)?;
+    let part = |part: Part| {
+        let found: Vec<&Inside> = parts.iter().filter(|inside| is_part(inside) && inside.is(part)).collect();
+        part_folder(root, &found, part, &classes)
+    };
+    let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
+    Ok(whole(root, root.to_path_buf(), classes, [validation, test], empty, remarks))
+}
+
+/// Classes with the folders of each: several where one name is spelled in several ways.
+type Classes = Vec<(String, Vec<OsString>)>;
+
+fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
+    let mut all: Classes = Vec::new();
+    for folder in folders {
+        let key = spelled(&folder);
+        // What is no text is known by its bytes alone.
+        let same = all.iter_mut().find(|(known, folders)| *known == key && folders[0].to_str().is_some());
+        match same.filter(|_| folder.to_str().is_some()) {
+            Some((_, folders)) => folders.push(folder),
+            None => all.push((key, vec![folder])),
+        }
+    }
+    if all.len() >= 2 {
+        return Ok(all);
+    }
+    let found = if all.is_empty() { "no folder" } else { "only one folder" };
+    Err(Unusable {
+        error: format!("expected a folder with pictures for each class in {}, found {found}", shown(place)),
+        help: all.first().and_then(|(_, folders)| one_deeper(&place.join(&folders[0]))).unwrap_or_else(help),
+    })
+}
+
+fn help() -> String {
+    format!("put two classes or more there, as train/<class>/*.jpg or <class>/*.jpg ({READ})")
+}
+
+/// Where the classes lie one folder deeper than was said.
+fn one_deeper(folder: &Path) -> Option<String> {
+    let (full, _) = parted(folder, walk::entries(folder).ok()?).ok()?;
+    (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Part::Train)))
+        .then(|| format!("its classes may lie one folder deeper: try dataset.path: {}", shown(folder)))
+}
+
+/// The only one of several folders that can be meant.
+fn one<'a>(root: &Path, what: &str, found: &[&'a Inside]) -> Result<Option<&'a Inside>, Unusable> {
+    match found {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => {
+            let names: Vec<String> = several.iter().map(|inside| format!("{}/", label(&inside.name))).collect();
+            Err(Unusable {
+                error: format!("{} hold {what} pictures in {}", names.join(" and "), shown(root)),
+                help: "keep one of them, or put their pictures together".to_owned(),
+            })
+        }
+    }
+}
+
+/// A part that may be missing; its classes must be known.
+fn part_folder(root: &Path, found: &[&Inside], part: Part, classes: &Classes) -> Result<Option<PartFolder>, Unusable> {
+    let Some(inside) = one(root, part.adjective(), found)? else { return Ok(None) };
+    let path = root.join(&inside.name);
+    let (mut folders, mut strange) = (Vec::new(), Vec::new());
+    for name in &inside.classes {
+        let same = |(key, theirs): &(String, Vec<OsString>)| theirs.contains(name) || *key == spelled(name);
+        match (0_u32..).zip(classes).find(|(_, class)| same(class)) {
+            Some((class, _)) => folders.push((class, name.clone())),
+            None => strange.push(name),
+        }
+    }
+    if strange.is_empty() {
+        return Ok(Some(PartFolder { path, folders }));
+    }
+    let names: Vec<String> = strange.iter().map(|name| label(name)).collect();
+    Err(Unusable {
+        error: format!("{} holds classes that training pictures lack: {}", shown(&path), listed(&names)),
+        help: strange
+            .first()
+            .and_then(|name| other_case(name, classes))
+            .unwrap_or_else(|| "add them to the training pictures, or remove them".to_owned()),
+    })
+}
+
+/// A class that is called the same but for capitals.
+fn other_case(name: &OsStr, classes: &Classes) -> Option<String> {
+    let small = spelled(name).to_lowercase();
+    let (_, folders) = classes.iter().find(|(key, _)| key.to_lowercase() == small)?;
+    Some(format!("training pictures have {}: rename one of the two, capitals included", label(&folders[0])))
+}
+
+fn whole(
+    root: &Path,
+    path: std::path::PathBuf,
+    classes: Classes,
+    [validation, test]: [Option<PartFolder>; 2],
+    empty: &[OsString],
+    mut remarks: Vec<String>,
+) -> PictureFolder {
+    for (key, folders) in classes.iter().filter(|(_, folders)| folders.len() > 1) {
+        remarks.push(format!(
+            "{} folders are called {}, spelled in Unicode in different ways: they are one class",
+            folders.len(),
+            text::line(key, 80)
+        ));
+    }
+    let numbered = (0_u32..).zip(&classes);
+    let folders =
+        numbered.flat_map(|(class, (_, folders))| folders.iter().map(move |name| (class, name.clone()))).collect();
+    let firsts = classes.into_iter().filter_map(|(_, folders)| folders.into_iter().next()).collect();
+    PictureFolder {
+        root: root.to_path_buf(),
+        train: PartFolder { path, folders },
+        validation,
+        test,
+        classes: named(firsts),
+        empty: empty.iter().map(|name| label(name)).collect(),
+        remarks,
+        rule: SplitRule::ByName,
+    }
+}
+
+/// That a folder is not there, with what may have been meant.
+fn missing(root: &Path, unusable: Unusable) -> Unusable {
+    if root.exists() {
+        return unusable;
+    }
+    // The first part of the path that is not there.
+    let Some(lost) = root.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).last() else {
+        return unusable;
+    };
+    let (Some(name), parent) = (lost.file_name(), lost.parent().unwrap_or(Path::new(""))) else { return unusable };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let Ok(beside) = walk::entries(parent) else { return unusable };
+    let wanted = spelled(name).to_lowercase();
+    let names: BTreeMap<String, String> =
+        beside.folders.iter().map(|name| (spelled(name).to_lowercase(), label(name))).collect();
+    let near = text::closest(&wanted, names.keys().map(String::as_str)).and_then(|near| names.get(near));
+    match near {
+        Some(near) => {
+            Unusable { help: format!("did you mean {}? {}", shown(&parent.join(near)), unusable.help), ..unusable }
+        }
+        None => unusable,
+    }
+}

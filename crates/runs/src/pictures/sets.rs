@@ -1,0 +1,130 @@
+//! The pictures of a run by their parts, as its folder keeps them: what it learnt from and was measured on, so that another set
+//! is told from the same one wherever it lies.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use warmstart_schema::experiment::SplitRule;
+use warmstart_schema::look::Part;
+
+/// What identifies a picture's bytes: half of their SHA-256, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Content(String);
+
+impl Content {
+    pub fn of(bytes: &[u8]) -> Self {
+        let hash = format!("{:x}", Sha256::digest(bytes));
+        Self(hash[..32].to_owned())
+    }
+}
+
+/// A picture that could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Below the folder of its part, its class first.
+    pub name: String,
+    pub content: Content,
+    /// Its file's size and time of change, in nanoseconds, when it was read.
+    pub bytes: u64,
+    pub changed: i64,
+}
+
+/// `pictures.json`: the pictures of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sets {
+    pub split: SplitRule,
+    pub train: Vec<Kept>,
+    pub validation: Vec<Kept>,
+    pub test: Vec<Kept>,
+}
+
+/// What became of the pictures since an earlier attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moves {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    /// Other pictures under a known name.
+    pub replaced: Vec<String>,
+    /// Once learnt from, now measured on, or the other way round.
+    pub crossed: Vec<String>,
+}
+
+/// How many of a run's pictures another one had learnt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leak {
+    pub validation: usize,
+    pub test: usize,
+}
+
+impl Sets {
+    pub fn part(&self, part: Part) -> &[Kept] {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// SHA-256 over class and bytes of every picture of a part, whatever the files are called and wherever they lie.
+    pub fn fingerprint(&self, part: Part) -> String {
+        let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
+        let mut all: Vec<(String, &str)> =
+            self.part(part).iter().map(|kept| (class(&kept.name), kept.content.0.as_str())).collect();
+        all.sort_unstable();
+        let mut hash = Sha256::new();
+        for (class, content) in all {
+            hash.update((class.len() as u64).to_le_bytes());
+            hash.update(class);
+            hash.update(content);
+        }
+        format!("{:x}", hash.finalize())
+    }
+
+    /// What is other than it was.
+    pub fn since(&self, before: &Self) -> Moves {
+        let by_name = |sets: &Self| -> BTreeMap<(String, Part), Content> {
+            let of =
+                |part: Part| sets.part(part).iter().map(move |kept| ((kept.name.clone(), part), kept.content.clone()));
+            Part::ALL.into_iter().flat_map(of).collect()
+        };
+        let (now, then) = (by_name(self), by_name(before));
+        // On which sides of the line between learning and measuring the same bytes were, under whatever name.
+        let mut sides: HashMap<&Content, [bool; 2]> = HashMap::new();
+        for ((_, part), content) in &then {
+            sides.entry(content).or_default()[usize::from(*part == Part::Train)] = true;
+        }
+        let has_crossed = |part: Part, content: &Content| {
+            let is_train = usize::from(part == Part::Train);
+            sides.get(content).is_some_and(|were| were[1 - is_train] && !were[is_train])
+        };
+        let mut moves = Moves::default();
+        for ((name, part), content) in &now {
+            match then.get(&(name.clone(), *part)) {
+                None => moves.added.push(name.clone()),
+                Some(before) if before != content => moves.replaced.push(name.clone()),
+                Some(_) => {}
+            }
+            if has_crossed(*part, content) {
+                moves.crossed.push(name.clone());
+            }
+        }
+        moves.removed = then.into_keys().filter(|key| !now.contains_key(key)).map(|(name, _)| name).collect();
+        moves
+    }
+
+    /// How many of this run's validation and test pictures are among those that another one learnt from.
+    pub fn learnt_by(&self, other: &Self) -> Leak {
+        let theirs: HashSet<&Content> = other.train.iter().map(|kept| &kept.content).collect();
+        let count = |part: &[Kept]| part.iter().filter(|kept| theirs.contains(&kept.content)).count();
+        Leak { validation: count(&self.validation), test: count(&self.test) }
+    }
+}
+
+impl Moves {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,299 @@
+//! The order of runs, kept in a file under a lock so that it outlives every dashboard: whoever adds a run, and every
+//! worker that ends, starts what can start. A device takes one run at a time, or as many as it was told to.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::launch::{self, Programs};
+use crate::process::{Identity, ProcessControl};
+use crate::run::{RunDir, RunId};
+use crate::storage::{Disk, replace};
+use warmstart_schema::text;
+
+/// A run that waits or was started from the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub run: RunId,
+    /// The experiment's file stem.
+    pub stem: String,
+    /// `cpu` or `cuda:N`: what it occupies.
+    pub slot: String,
+    /// The experiment whose runs must have ended before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The experiment's whole path, and that of the one whose runs must have ended before; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_file: Option<PathBuf>,
+}
+
+impl Entry {
+    /// Whether the other one's end is waited for: files of one stem are told apart where both are known.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        match (&self.after_file, &other.file) {
+            (Some(after), Some(file)) => after == file,
+            _ => self.after.as_ref() == Some(&other.stem),
+        }
+    }
+}
+
+/// A worker that was started and may still run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Active {
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// The process that was started: its monitor.
+    pub worker: Identity,
+    /// When it was started, in milliseconds since the Unix epoch; 0 in files of earlier versions.
+    #[serde(default)]
+    pub since: u64,
+}
+
+/// The queue's content at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub waiting: Vec<Entry>,
+    pub active: Vec<Active>,
+    /// Why nothing is started until the queue goes on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
+    /// Runs that a device takes at a time.
+    #[serde(default = "one")]
+    pub slots: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), active: Vec::new(), paused: None, slots: one() }
+    }
+}
+
+/// Where a waiting run is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    Up,
+    Down,
+    First,
+    /// To this place, from 1; past the last one is the last.
+    To(usize),
+}
+
+/// What became of a run that was to be put into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a run that is not put into the queue does not start"]
+pub enum Push {
+    /// It stands at the end.
+    Queued,
+    /// It waits already, at this place, from 1.
+    Waits(usize),
+    /// It was started already.
+    Started,
+    /// It has ended, but what was started for it has not left yet; it will at any moment.
+    Leaving,
+}
+
+impl Content {
+    /// Position of a waiting run, from 1.
+    pub fn position(&self, run: &RunId) -> Option<usize> {
+        self.waiting.iter().position(|entry| entry.run == *run).map(|index| index + 1)
+    }
+
+    /// Takes out what can start now, in order: its device has room, and what it comes after has ended.
+    fn take_startable(&mut self) -> Vec<Entry> {
+        let mut startable: Vec<Entry> = Vec::new();
+        if self.paused.is_some() {
+            return startable;
+        }
+        let mut waiting: Vec<Entry> = Vec::new();
+        let all = std::mem::take(&mut self.waiting);
+        for entry in &all {
+            let running = || self.active.iter().map(|active| &active.entry).chain(&startable);
+            let taken = running().filter(|other| other.slot == entry.slot).count();
+            let blocked = taken >= self.slots.max(1) as usize
+                || running().any(|other| entry.comes_after(other))
+                // Two that wait for each other would wait for ever.
+                || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
+            if blocked { waiting.push(entry.clone()) } else { startable.push(entry.clone()) }
+        }
+        self.waiting = waiting;
+        startable
+    }
+
+    /// Moves a waiting run; false when it does not wait.
+    fn shift(&mut self, run: &RunId, to: Move) -> bool {
+        let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else { return false };
+        let to = match to {
+            Move::Up => from.saturating_sub(1),
+            Move::Down => (from + 1).min(self.waiting.len() - 1),
+            Move::First => 0,
+            Move::To(place) => place.saturating_sub(1).min(self.waiting.len() - 1),
+        };
+        let entry = self.waiting.remove(from);
+        self.waiting.insert(to, entry);
+        true
+    }
+}
+
+/// The queue of the runs below one folder.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    root: PathBuf,
+}
+
+/// What starting the next runs came to.
+#[derive(Debug, Default)]
+pub struct Advance {
+    /// Started workers; whoever holds them must wait for them, or they remain as zombies.
+    pub started: Vec<(RunId, std::process::Child)>,
+    pub failed: Vec<(RunId, io::Error)>,
+}
+
+impl Queue {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// What waits and what was started, without waiting for the lock: the file is replaced as a whole.
+    pub fn content(&self) -> io::Result<Content> {
+        match fs::read(self.file()) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let message =
+                    format!("{}: {error}; remove the file to start with an empty queue", self.file().display());
+                io::Error::new(io::ErrorKind::InvalidData, message)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a run at the end; one that waits or was started stays where it is.
+    pub fn push(&self, entry: Entry) -> io::Result<Push> {
+        self.push_again(entry, None, || Ok(()))
+    }
+
+    /// Puts a run at the end once more, whose last word was said at `last_word`, in seconds since the Unix epoch. `ready` is
+    /// called before that, while nobody else can put the run there or start it; where it fails, the run stays out.
+    pub fn push_again<E: From<io::Error>>(
+        &self,
+        entry: Entry,
+        last_word: Option<f64>,
+        ready: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Push, E> {
+        self.change(|content| {
+            if let Some(place) = content.position(&entry.run) {
+                return Ok(Push::Waits(place));
+            }
+            let started = content.active.iter().find(|active| active.entry.run == entry.run && self.is_running(active));
+            if let Some(started) = started {
+                let is_over = last_word.is_some_and(|at| started.since as f64 <= at * 1000.0);
+                return Ok(if is_over { Push::Leaving } else { Push::Started });
+            }
+            ready()?;
+            content.waiting.push(entry);
+            Ok(Push::Queued)
+        })?
+    }
+
+    /// Takes a waiting run out; false when it does not wait.
+    pub fn remove(&self, run: &RunId) -> io::Result<bool> {
+        self.change(|content| {
+            let before = content.waiting.len();
+            content.waiting.retain(|entry| entry.run != *run);
+            content.waiting.len() < before
+        })
+    }
+
+    /// Moves a waiting run; false when it does not wait.
+    pub fn shift(&self, run: &RunId, to: Move) -> io::Result<bool> {
+        self.change(|content| content.shift(run, to))
+    }
+
+    /// Starts nothing more until [`Self::unpause`]; what runs goes on.
+    pub fn pause(&self, reason: &str) -> io::Result<()> {
+        self.change(|content| content.paused = Some(text::line(reason, 200)))
+    }
+
+    pub fn unpause(&self) -> io::Result<()> {
+        self.change(|content| content.paused = None)
+    }
+
+    /// How many runs a device takes at a time, from 1.
+    pub fn set_slots(&self, slots: u32) -> io::Result<()> {
+        self.change(|content| content.slots = slots.max(1))
+    }
+
+    /// Starts every run that can start now. `leaving` is the run whose worker has ended or is about to, and no longer counts.
+    pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
+        self.change(|content| {
+            let mut advance = Advance::default();
+            content.active.retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
+            for entry in content.take_startable() {
+                match launch::spawn(programs, &RunDir::of(&self.root, &entry.run)) {
+                    Ok(child) => {
+                        let worker = Identity::of(child.id());
+                        advance.started.push((entry.run.clone(), child));
+                        content.active.push(Active { entry, worker, since: milliseconds() });
+                    }
+                    Err(error) => advance.failed.push((entry.run, error)),
+                }
+            }
+            advance
+        })
+    }
+
+    /// Whether a started run still occupies its device: a worker may outlive its monitor.
+    fn is_running(&self, active: &Active) -> bool {
+        active.worker.is_alive() || RunDir::of(&self.root, &active.entry.run).is_held()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.root.join("queue.json")
+    }
+
+    /// Reads, changes and replaces the file under the queue's lock.
+    fn change<T>(&self, change: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
+        fs::create_dir_all(&self.root)?;
+        let lock: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.root.join("queue.lock"))?;
+        lock.lock()?;
+        let before = self.content()?;
+        let mut content = before.clone();
+        let result = change(&mut content);
+        if content != before {
+            replace(&Disk, &self.file(), &serde_json::to_vec_pretty(&content)?)?;
+        }
+        Ok(result)
+    }
+}
+
+fn milliseconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a run on the device asked for occupies.
+pub fn slot(device: &str) -> String {
+    let has_gpu = || Path::new("/dev/nvidia0").exists();
+    match device {
+        "auto" if has_gpu() => "cuda:0".to_owned(),
+        "auto" => "cpu".to_owned(),
+        "cuda" => "cuda:0".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! The experiment files of a folder.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::{change, run};
+use warmstart_schema::experiment::{self, Experiment, Problem};
+use warmstart_schema::text;
+
+use super::Home;
+use crate::failure::{Failure, Kind};
+
+/// The group that stands first: what the tool grew out of.
+const FIRST_GROUP: &str = "study";
+
+/// An experiment file, understood or not.
+#[derive(Debug, Clone)]
+pub struct ExperimentFile {
+    pub path: PathBuf,
+    /// The file's name without `.yaml`: what the command line and `init: {from: …}` call it.
+    pub stem: String,
+    pub loaded: Result<Experiment, Vec<Problem>>,
+    /// Its whole path, links followed: what its runs know it by.
+    pub place: PathBuf,
+    /// SHA-256 of its text; none where it cannot be read.
+    pub sha256: Option<String>,
+}
+
+impl ExperimentFile {
+    /// Reads one file; what is wrong with it is part of the result.
+    pub fn load(path: PathBuf, overrides: &[String]) -> Self {
+        let loaded = experiment::load(&path, overrides);
+        Self::new(path, loaded)
+    }
+
+    /// A file and what it was understood as.
+    pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
+        let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        // What is no file of text has no hash, however long it is.
+        let is_small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let sha256 = is_small.then(|| fs::read(&path).ok()).flatten().map(|text| change::fingerprint(&text));
+        Self { stem: run::stem(&path), loaded, path, place, sha256 }
+    }
+
+    /// What its runs are of.
+    pub fn home(&self) -> Home {
+        Home::File(self.place.clone())
+    }
+
+    /// What it is called among these files: its stem; with the folder that it lies in where another file has the same one.
+    pub fn handle(&self, files: &[Self]) -> String {
+        let is_shared = files.iter().any(|other| other.stem == self.stem && other.place != self.place);
+        let folder = self.place.parent().and_then(Path::file_name).filter(|_| is_shared);
+        match folder {
+            Some(folder) => format!("{}/{}", text::line(&folder.to_string_lossy(), 40), self.stem),
+            None => self.stem.clone(),
+        }
+    }
+
+    /// The experiment's name, or the file's where it has none.
+    pub fn label(&self) -> &str {
+        self.loaded.as_ref().map_or(&self.stem, |experiment| &experiment.name)
+    }
+}
+
+/// Every `*.yaml` of a folder and of the folders in it: the study's group first, then the others by name, within a group
+/// by file. A broken file stands with its neighbours and hides none of them.
+pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
+    let mut files = Vec::new();
+    for path in entries(dir).map_err(|error| unreadable(dir, &error))? {
+        if is_yaml(&path) {
+            files.push(ExperimentFile::load(path, &[]));
+        } else if path.is_dir() {
+            match entries(&path) {
+                Ok(inner) => files
+                    .extend(inner.into_iter().filter(|path| is_yaml(path)).map(|path| ExperimentFile::load(path, &[]))),
+                Err(error) => files.push(broken(path, &error)),
+            }
+        }
+    }
+    let groups: Vec<String> = files.iter().map(|file| group(file, &files)).collect();
+    let mut keyed: Vec<_> = groups.into_iter().zip(files).collect();
+    keyed.sort_by(|(a, first), (b, second)| {
+        let key = |group: &str| Reverse(group == FIRST_GROUP);
+        key(a).cmp(&key(b)).then_with(|| a.cmp(b)).then_with(|| first.path.cmp(&second.path))
+    });
+    Ok(keyed.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The file that an experiment's `init: {from: …}` means, if it has one: by a path from its own folder or from `dir`, with or
+/// without `.yaml`; by a name, where one file has it. The error says what is wrong, and what helps.
+pub fn source(
+    dir: &Path,
+    files: &[ExperimentFile],
+    file: &ExperimentFile,
+) -> Result<Option<PathBuf>, (String, String)> {
+    let Some(init) = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref()) else { return Ok(None) };
+    let from = Path::new(&init.from);
+    let known = || files.iter().chain(std::iter::once(file));
+    let is_path = init.from.contains('/') || is_yaml(from);
+    let mut found: Vec<&Path> = if is_path {
+        let folders = [file.path.parent().unwrap_or(Path::new("")), dir];
+        let named = folders
+            .iter()
+            .flat_map(|folder| ["", ".yaml", ".yml"].map(|end| folder.join(format!("{}{end}", init.from))));
+        let Some(place) = named.filter(|path| path.is_file()).find_map(|path| fs::canonicalize(path).ok()) else {
+            let what = format!("there is no experiment file {}", text::line(&init.from, 200));
+            return Err((
+                what,
+                "a path is taken from the experiment's own folder, or from the folder of experiments".to_owned(),
+            ));
+        };
+        return Ok(Some(place));
+    } else {
+        known().filter(|other| other.stem == init.from).map(|other| other.place.as_path()).collect()
+    };
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [one] => Ok(Some(one.to_path_buf())),
+        [] => {
+            let near = text::closest(&init.from, known().map(|other| other.stem.as_str()));
+            let help =
+                near.map_or_else(|| "`warmstart list` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
+            Err((format!("no experiment is called `{}`", text::line(&init.from, 80)), help))
+        }
+        ref several => {
+            let named: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+            let what =
+                format!("`{}` could be more than one experiment: {}", text::line(&init.from, 80), named.join(", "));
+            Err((what, "write its path from the folder of experiments, as sub/name.yaml".to_owned()))
+        }
+    }
+}
+
+/// A broken file's group is that of the first file beside it that can be read.
+fn group(file: &ExperimentFile, all: &[ExperimentFile]) -> String {
+    let beside = || {
+        all.iter()
+            .filter(|other| other.path.parent() == file.path.parent())
+            .find_map(|other| other.loaded.as_ref().ok())
+    };
+    file.loaded.as_ref().ok().or_else(beside).map_or_else(String::new, |experiment| experiment.group.clone())
+}
+
+fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    paths.retain(|path| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")));
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+fn unreadable(dir: &Path, error: &io::Error) -> Failure {
+    let what =
+        format!("the experiments folder {} cannot be read: {error}", text::line(&dir.display().to_string(), 300));
+    Failure::new(Kind::NotFound, what)
+        .help("name another one with --experiments DIR, or start in the folder that has `experiments/`")
+}
+
+fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {
+    let problem = Problem {
+        file: text::line(&path.display().to_string(), 300),
+        at: None,
+        field: String::new(),
+        message: format!("cannot be read: {error}"),
+        help: Some("check its permissions".to_owned()),
+        excerpt: None,
+    };
+    ExperimentFile::new(path, Err(vec![problem]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "dataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+        train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+
+    #[test]
+    fn the_study_stands_first_and_a_broken_file_hides_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir(folder.path().join("quick")).unwrap();
+        write("b.yaml", &format!("name: b\ngroup: study\n{MINIMAL}"));
+        write("a.yaml", "name: [");
+        write("notes.txt", "");
+        write(".hidden.yaml", "");
+        write("quick/c.yaml", &format!("name: c\ngroup: alpha\n{MINIMAL}"));
+        let files = experiments(folder.path()).unwrap();
+        let stems: Vec<&str> = files.iter().map(|file| file.stem.as_str()).collect();
+        assert_eq!(stems, ["a", "b", "c"]);
+        assert!(files[0].loaded.is_err() && files[1].loaded.is_ok());
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = experiments(Path::new("/nowhere/at/all")).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all") && error.contains("--experiments"), "{error}");
+    }
+}

@@ -1,0 +1,582 @@
+//! All runs as their folders tell, by folding changes; no I/O.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::queue;
+use crate::run::{RunId, RunInfo};
+use jiff::Timestamp;
+use warmstart_schema::annotation::Annotation;
+use warmstart_schema::event::Record;
+use warmstart_schema::experiment::{Dataset, Experiment};
+use warmstart_schema::state::{Liveness, RunState, Status};
+use warmstart_schema::text;
+
+use super::lineage::Lineage;
+use super::{ExperimentFile, Home};
+
+/// What a poll of the run folders found.
+#[derive(Debug)]
+pub enum Change {
+    /// A run whose log was read to its end; its events come next.
+    Added {
+        id: RunId,
+        info: Result<RunInfo, String>,
+        experiment: Option<Arc<Experiment>>,
+    },
+    /// `run.json` was written anew.
+    Info {
+        id: RunId,
+        info: Result<RunInfo, String>,
+    },
+    /// Lines were appended; `restarted` when the log was replaced and what was read before is void.
+    Events {
+        id: RunId,
+        records: Vec<Record>,
+        damaged: usize,
+        restarted: bool,
+    },
+    /// All that the log tells so far, instead of its events; a summary lacks the progress within epochs.
+    State {
+        id: RunId,
+        state: Box<RunState>,
+        is_summary: bool,
+    },
+    /// Nobody looks closely at a run at rest any more: its progress within epochs goes.
+    Summarized {
+        id: RunId,
+    },
+    /// What a run is to do was changed.
+    Experiment {
+        id: RunId,
+        experiment: Option<Arc<Experiment>>,
+    },
+    Liveness {
+        id: RunId,
+        liveness: Liveness,
+    },
+    /// What people have noted of a run.
+    Annotation {
+        id: RunId,
+        annotation: Annotation,
+    },
+    Removed {
+        id: RunId,
+    },
+    Queue(queue::Content),
+    /// Something beside the runs cannot be read.
+    Problem {
+        text: String,
+    },
+    /// What lies among the runs and is none.
+    PassedOver {
+        text: String,
+    },
+}
+
+impl Change {
+    /// The run that changes.
+    pub fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Added { id, .. }
+            | Self::Info { id, .. }
+            | Self::Events { id, .. }
+            | Self::State { id, .. }
+            | Self::Summarized { id }
+            | Self::Experiment { id, .. }
+            | Self::Liveness { id, .. }
+            | Self::Annotation { id, .. }
+            | Self::Removed { id } => Some(id),
+            Self::Queue(_) | Self::Problem { .. } | Self::PassedOver { .. } => None,
+        }
+    }
+}
+
+/// How many runs are in what kind of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub live: usize,
+    pub queued: usize,
+    pub failed_or_lost: usize,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: RunId,
+    pub info: Result<RunInfo, String>,
+    /// As it was frozen at launch, and changed since.
+    pub experiment: Option<Arc<Experiment>>,
+    /// In a place of its own: it is large, and runs are moved about.
+    pub state: Box<RunState>,
+    /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
+    pub is_summary: bool,
+    pub liveness: Liveness,
+    pub annotation: Annotation,
+}
+
+impl Run {
+    pub fn status(&self) -> Status {
+        self.state.status(self.liveness)
+    }
+
+    /// The experiment's name, or the run's own where that cannot be read.
+    pub fn label(&self) -> &str {
+        self.info.as_ref().map_or(self.id.as_str(), |info| &info.experiment)
+    }
+
+    /// The same for machines: exactly as the experiment's file says it.
+    pub fn exact_label(&self) -> &str {
+        let exact = self.info.as_ref().ok().and_then(|info| info.exact.as_deref());
+        exact.unwrap_or_else(|| self.label())
+    }
+
+    /// The experiment's file stem.
+    pub fn stem(&self) -> Option<&str> {
+        self.info.as_ref().ok().map(|info| info.stem.as_str())
+    }
+
+    /// Whether the file that it was launched from says something else by now.
+    pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
+        let Ok(info) = &self.info else { return false };
+        let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else { return false };
+        // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
+        let told = |experiment: &Experiment| {
+            let dataset = Dataset { split: None, ..experiment.dataset.clone() };
+            Experiment { dataset, ..experiment.clone() }
+        };
+        let is_same = || match (&file.loaded, self.experiment.as_deref()) {
+            (Ok(now), Some(then)) => told(now) == told(then),
+            _ => false,
+        };
+        then != now && !is_same()
+    }
+
+    /// The device it runs on, or the one asked for before a worker has chosen.
+    pub fn device(&self) -> &str {
+        let chosen = self.state.attempt.as_ref().map(|attempt| attempt.device.as_str());
+        chosen.or_else(|| self.info.as_ref().ok().map(|info| info.device.as_str())).unwrap_or("")
+    }
+}
+
+/// All runs below one folder.
+#[derive(Debug, Default)]
+pub struct Runs {
+    by_id: BTreeMap<RunId, Run>,
+    /// Each experiment's runs in order of creation.
+    by_home: HashMap<Home, BTreeSet<(Timestamp, RunId)>>,
+    homes: HashMap<RunId, Home>,
+    lineage: Lineage,
+    /// Kept at each change, so that a frame need not look at ten thousand runs.
+    by_state: ByState,
+    queue: queue::Content,
+    problem: Option<String>,
+    passed_over: Option<String>,
+    revision: u64,
+}
+
+/// The runs whose state a screen asks for as such.
+#[derive(Debug, Default)]
+struct ByState {
+    live: BTreeSet<RunId>,
+    queued: BTreeSet<RunId>,
+    failed_or_lost: BTreeSet<RunId>,
+    /// Runs whose `run.json` cannot be read.
+    nameless: BTreeSet<RunId>,
+}
+
+impl ByState {
+    fn file(&mut self, id: &RunId, run: Option<&Run>) {
+        let status = run.map(Run::status);
+        let is_failed = matches!(status, Some(Status::Failed | Status::Lost));
+        for (set, belongs) in [
+            (&mut self.live, status.is_some_and(Status::is_live)),
+            (&mut self.queued, matches!(status, Some(Status::Queued(_)))),
+            (&mut self.failed_or_lost, is_failed),
+            (&mut self.nameless, run.is_some_and(|run| run.info.is_err())),
+        ] {
+            if belongs {
+                set.insert(id.clone());
+            } else {
+                set.remove(id);
+            }
+        }
+    }
+}
+
+/// The queue as it may be shown: its file may have been written by anybody.
+fn sanitized(mut queue: queue::Content) -> queue::Content {
+    let active = queue.active.iter_mut().map(|active| &mut active.entry);
+    for entry in queue.waiting.iter_mut().chain(active) {
+        (entry.stem, entry.slot) = (text::line(&entry.stem, 80), text::line(&entry.slot, 40));
+        entry.after = entry.after.take().map(|after| text::line(&after, 80));
+    }
+    queue.paused = queue.paused.take().map(|reason| text::line(&reason, 200));
+    queue
+}
+
+impl Runs {
+    /// Takes in a change; one of a run that is not known is of no consequence.
+    pub fn apply(&mut self, change: Change) {
+        self.revision += 1;
+        let id = change.run().cloned();
+        self.take(change);
+        if let Some(id) = id {
+            self.by_state.file(&id, self.by_id.get(&id));
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Added { id, info, experiment } => self.add(&id, info, experiment),
+            Change::Info { id, info } => {
+                self.forget(&id);
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.info = info;
+                    self.index(&id);
+                }
+            }
+            Change::Events { id, records, damaged, restarted } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    if restarted {
+                        *run.state = RunState::default();
+                    }
+                    run.state.damaged_lines += damaged;
+                    for record in records {
+                        run.state.apply(record);
+                    }
+                }
+            }
+            Change::State { id, state, is_summary } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.state = state;
+                    run.is_summary = is_summary;
+                }
+            }
+            Change::Summarized { id } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.state.summarize();
+                    run.is_summary = true;
+                }
+            }
+            Change::Experiment { id, experiment } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.experiment = experiment;
+                }
+            }
+            Change::Liveness { id, liveness } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.liveness = liveness;
+                }
+            }
+            Change::Annotation { id, annotation } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.annotation = annotation;
+                }
+            }
+            Change::Removed { id } => {
+                self.forget(&id);
+                self.by_id.remove(&id);
+            }
+            Change::Queue(queue) => self.queue = sanitized(queue),
+            Change::PassedOver { text } => {
+                self.passed_over = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
+            }
+            Change::Problem { text } => self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// Grows with every change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub fn tally(&self) -> Tally {
+        let ByState { live, queued, failed_or_lost, .. } = &self.by_state;
+        Tally { live: live.len(), queued: queued.len(), failed_or_lost: failed_or_lost.len() }
+    }
+
+    /// Runs that a worker has or is about to have, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = &Run> {
+        self.by_state.live.iter().filter_map(|id| self.get(id))
+    }
+
+    /// The newest run of each experiment, and every run of which nothing can be read; in no order.
+    pub fn latest(&self) -> impl Iterator<Item = &Run> {
+        let named = self.by_home.values().filter_map(|ids| ids.last()).map(|(_, id)| id);
+        named.chain(&self.by_state.nameless).filter_map(|id| self.get(id))
+    }
+
+    /// Every run, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.by_id.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub fn get(&self, id: &RunId) -> Option<&Run> {
+        self.by_id.get(id)
+    }
+
+    /// Takes the experiment files that are here: runs belong to them.
+    pub fn know(&mut self, files: &[ExperimentFile]) {
+        if !self.lineage.know(files) {
+            return;
+        }
+        self.revision += 1;
+        for id in self.by_id.keys().cloned().collect::<Vec<_>>() {
+            self.settle(&id);
+        }
+    }
+
+    /// What a run is of; none where its `run.json` cannot be read.
+    pub fn home(&self, run: &Run) -> Option<&Home> {
+        self.homes.get(&run.id)
+    }
+
+    /// Every experiment that has runs.
+    pub fn homes(&self) -> impl Iterator<Item = &Home> {
+        self.by_home.keys()
+    }
+
+    /// An experiment's newest run.
+    pub fn latest_of(&self, home: &Home) -> Option<&Run> {
+        self.get(&self.by_home.get(home)?.last()?.1)
+    }
+
+    /// An experiment's runs, oldest first.
+    pub fn all_of(&self, home: &Home) -> impl DoubleEndedIterator<Item = &Run> {
+        self.by_home.get(home).into_iter().flatten().filter_map(|(_, id)| self.get(id))
+    }
+
+    /// All runs of the experiment that a run is of, itself among them, oldest first.
+    pub fn all_like(&self, run: &Run) -> impl DoubleEndedIterator<Item = &Run> {
+        self.home(run).into_iter().flat_map(|home| self.all_of(home))
+    }
+
+    /// The runs of every experiment that `init: {from: …}` may mean, oldest first within each.
+    pub fn all_named(&self, from: &str) -> impl Iterator<Item = &Run> {
+        let name = crate::run::source_stem(from);
+        self.by_home.keys().filter(move |home| home.stem() == name).flat_map(|home| self.all_of(home))
+    }
+
+    /// The file that a run is of, among these.
+    pub fn file_of<'a>(&self, run: &Run, files: &'a [ExperimentFile]) -> Option<&'a ExperimentFile> {
+        let Home::File(path) = self.home(run)? else { return None };
+        files.iter().find(|file| file.place == *path)
+    }
+
+    pub fn queue(&self) -> &queue::Content {
+        &self.queue
+    }
+
+    /// What beside the runs cannot be read, in words.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// What lies among the runs and is none, in words.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
+    }
+
+    fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Arc<Experiment>>) {
+        self.forget(id);
+        let run = Run {
+            id: id.clone(),
+            info,
+            experiment,
+            state: Box::default(),
+            is_summary: false,
+            liveness: Liveness::Free,
+            annotation: Annotation::default(),
+        };
+        self.by_id.insert(id.clone(), run);
+        self.index(id);
+    }
+
+    /// Puts a run among its experiment's, in order of creation.
+    fn index(&mut self, id: &RunId) {
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let others = self.lineage.add(id, info);
+        self.settle(id);
+        for other in others {
+            self.settle(&other);
+        }
+    }
+
+    /// Moves a run to where it belongs.
+    fn settle(&mut self, id: &RunId) {
+        self.unsettle(id);
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let home = self.lineage.home(info);
+        let entry = (info.created, id.clone());
+        match self.by_home.get_mut(&home) {
+            Some(ids) => ids.insert(entry),
+            None => self.by_home.entry(home.clone()).or_default().insert(entry),
+        };
+        self.homes.insert(id.clone(), home);
+    }
+
+    fn unsettle(&mut self, id: &RunId) {
+        let Some(home) = self.homes.remove(id) else { return };
+        let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
+        if let Some((ids, info)) = self.by_home.get_mut(&home).zip(info) {
+            ids.remove(&(info.created, id.clone()));
+            if ids.is_empty() {
+                self.by_home.remove(&home);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: &RunId) {
+        self.unsettle(id);
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        for other in self.lineage.remove(id, info) {
+            self.settle(&other);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(id: &str, created: &str) -> RunInfo {
+        serde_json::from_value(serde_json::json!({
+            "format": 1, "id": id, "experiment": "Name", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": created, "device": "auto",
+        }))
+        .unwrap()
+    }
+
+    fn added(id: &str, created: &str) -> Change {
+        Change::Added { id: id.parse().unwrap(), info: Ok(info(id, created)), experiment: None }
+    }
+
+    #[test]
+    fn the_newest_run_is_by_creation_not_by_arrival_or_name() {
+        let mut runs = Runs::default();
+        runs.apply(added("b", "2026-01-02T00:00:00Z"));
+        runs.apply(added("a", "2026-01-03T00:00:00Z"));
+        runs.apply(added("z", "2026-01-01T00:00:00Z"));
+        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "a");
+        runs.apply(Change::Removed { id: "a".parse().unwrap() });
+        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "b");
+        assert_eq!(runs.all_of(&Home::Stem("s".to_owned())).count(), 2);
+        assert!(runs.latest_of(&Home::Stem("other".to_owned())).is_none());
+    }
+
+    fn of_file(id: &str, file: Option<&str>, text: &str, source: &str) -> Change {
+        let stem = crate::run::stem(source.as_ref());
+        let info = RunInfo {
+            stem,
+            source: source.into(),
+            file: file.map(Into::into),
+            sha256: file.map(|_| text.to_owned()),
+            ..info(id, "2026-01-02T00:00:00Z")
+        };
+        Change::Added { id: id.parse().unwrap(), info: Ok(info), experiment: None }
+    }
+
+    fn file(path: &str, text: &str) -> ExperimentFile {
+        let file = ExperimentFile::new(path.into(), Err(Vec::new()));
+        ExperimentFile { sha256: Some(text.to_owned()), ..file }
+    }
+
+    fn homes(runs: &Runs, path: &str) -> String {
+        let ids: Vec<&str> = runs.all_of(&Home::File(path.into())).map(|run| run.id.as_str()).collect();
+        ids.join(" ")
+    }
+
+    #[test]
+    fn a_run_is_of_its_file_and_not_of_one_that_is_called_the_same() {
+        let mut runs = Runs::default();
+        runs.know(&[file("/p/quick.yaml", "one"), file("/p/sub/quick.yaml", "two")]);
+        runs.apply(of_file("a", Some("/p/quick.yaml"), "one", "quick.yaml"));
+        runs.apply(of_file("b", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
+        // Edited since, and of earlier versions: one that tells which it was, one that does not.
+        runs.apply(of_file("c", Some("/p/quick.yaml"), "older", "quick.yaml"));
+        runs.apply(of_file("d", None, "", "sub/quick.yaml"));
+        runs.apply(of_file("e", None, "", "quick.yaml"));
+        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d".into()));
+        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1, "nobody knows of which it is");
+        // Their neighbour goes: what it earned is not the other's, but what tells no file can mean only that one.
+        runs.know(&[file("/p/sub/quick.yaml", "two")]);
+        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d e".into()));
+    }
+
+    #[test]
+    fn runs_follow_a_file_that_is_renamed_and_stay_when_it_is_gone() {
+        let mut runs = Runs::default();
+        runs.know(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
+        runs.apply(of_file("a", Some("/p/a.yaml"), "text", "a.yaml"));
+        for (files, home) in [
+            (vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")], "/p/b.yaml"),
+            // Moved with its project, and there twice: the one that kept its name.
+            (vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")], "/q/a.yaml"),
+            // Renamed and edited, or one of two: not to be told.
+            (vec![file("/p/b.yaml", "new")], "/p/a.yaml"),
+            (vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")], "/p/a.yaml"),
+            // Its path again, edited.
+            (vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")], "/p/a.yaml"),
+            (Vec::new(), "/p/a.yaml"),
+        ] {
+            runs.know(&files);
+            assert_eq!(homes(&runs, home), "a", "{files:?}");
+            assert_eq!(runs.homes().count(), 1);
+        }
+        runs.apply(Change::Removed { id: "a".parse().unwrap() });
+        assert_eq!(runs.homes().count(), 0);
+    }
+
+    #[test]
+    fn runs_of_earlier_versions_belong_to_the_only_file_of_their_name() {
+        let mut runs = Runs::default();
+        runs.apply(of_file("old", None, "", "experiments/quick.yaml"));
+        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1);
+        runs.apply(of_file("new", Some("/p/quick.yaml"), "one", "quick.yaml"));
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
+        runs.apply(of_file("other", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new", "now it may be of either");
+        runs.apply(Change::Removed { id: "other".parse().unwrap() });
+        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
+    }
+
+    #[test]
+    fn runs_are_counted_by_their_state_whatever_came_before() {
+        let mut runs = Runs::default();
+        let id: RunId = "a".parse().unwrap();
+        let liveness = |liveness| Change::Liveness { id: "a".parse().unwrap(), liveness };
+        let mut after = |change| {
+            runs.apply(change);
+            let live: Vec<&str> = runs.live().map(|run| run.id.as_str()).collect();
+            let nameless = runs.latest().filter(|run| run.info.is_err()).count();
+            (runs.tally(), live.len(), nameless)
+        };
+        let tally = |live, queued, failed_or_lost| Tally { live, queued, failed_or_lost };
+        assert_eq!(after(added("a", "2026-01-02T00:00:00Z")), (tally(0, 0, 1), 0, 0));
+        assert_eq!(after(liveness(Liveness::Queued(1))), (tally(0, 1, 0), 0, 0));
+        assert_eq!(after(liveness(Liveness::Held)), (tally(1, 0, 0), 1, 0));
+        assert_eq!(after(Change::Info { id: id.clone(), info: Err("torn".to_owned()) }), (tally(1, 0, 0), 1, 1));
+        assert_eq!(after(Change::Removed { id }), (tally(0, 0, 0), 0, 0));
+    }
+
+    #[test]
+    fn a_replaced_log_starts_the_fold_anew() {
+        let mut runs = Runs::default();
+        runs.apply(added("a", "2026-01-02T00:00:00Z"));
+        let stopping = || vec![serde_json::from_str("{\"t\":1,\"event\":\"stopping\"}").unwrap()];
+        let id: RunId = "a".parse().unwrap();
+        runs.apply(Change::Events { id: id.clone(), records: stopping(), damaged: 2, restarted: false });
+        assert!(runs.get(&id).unwrap().state.stopping);
+        runs.apply(Change::Events { id: id.clone(), records: Vec::new(), damaged: 0, restarted: true });
+        assert_eq!(*runs.get(&id).unwrap().state, RunState::default());
+    }
+}

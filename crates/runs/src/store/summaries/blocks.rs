@@ -1,0 +1,135 @@
+//! The file: a header, an index with its checksum, what runs share, then a block for each run. Blocks are read one by one
+//! through a window, for memory for all of them at once costs more time than reading them.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::run::RunId;
+use serde::{Deserialize, Serialize};
+
+/// A file larger than this is not read.
+const MAX_BYTES: u64 = 1 << 30;
+/// Bytes read at once: blocks are asked for in about the order in which they lie.
+const WINDOW: u64 = 256 << 10;
+/// Bytes of the index's length and checksum.
+const FRAME: u64 = 8;
+
+/// Where bytes lie after the index, and their checksum.
+#[derive(Debug, Clone, Copy)]
+pub struct Block {
+    begin: u64,
+    pub length: u32,
+    sum: u32,
+}
+
+impl Block {
+    /// Of bytes that are to lie there; none for more than a block may have.
+    pub fn of(bytes: &[u8], begin: u64) -> Option<Self> {
+        Some(Self { begin, length: bytes.len().try_into().ok()?, sum: crc32fast::hash(bytes) })
+    }
+}
+
+/// What the file holds, in the order of its bytes.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Numbers that blocks name, and what they stand for.
+    pub shared: Vec<(u32, Vec<u8>)>,
+    pub runs: Vec<(RunId, Block)>,
+}
+
+/// The index as it is written: lengths and checksums.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    shared: Vec<(u32, u32, u32)>,
+    runs: Vec<(String, u32, u32)>,
+}
+
+impl Index {
+    /// All that lies before the runs' blocks.
+    pub fn encode(&self, header: &str) -> io::Result<Vec<u8>> {
+        let shared = self.shared.iter().filter_map(|(number, bytes)| {
+            let Block { length, sum, .. } = Block::of(bytes, 0)?;
+            Some((*number, length, sum))
+        });
+        let runs = self.runs.iter().map(|(id, block)| (id.to_string(), block.length, block.sum));
+        let index = Written { shared: shared.collect(), runs: runs.collect() };
+        let index = rmp_serde::to_vec(&index).map_err(io::Error::other)?;
+        let length = u32::try_from(index.len()).map_err(io::Error::other)?;
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(crc32fast::hash(&index).to_le_bytes());
+        bytes.extend(index);
+        self.shared.iter().for_each(|(_, shared)| bytes.extend(shared));
+        Ok(bytes)
+    }
+}
+
+/// The file that was there.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    file: Option<File>,
+    length: u64,
+    /// Where the index ends.
+    begin: u64,
+    window: Vec<u8>,
+    /// Where the window lies in the file.
+    at: u64,
+}
+
+impl Blocks {
+    /// Opens a file and reads its index; none for one that does not begin with `header`, is damaged there, or too large.
+    pub fn open(path: &Path, header: &str) -> Option<(Self, Index)> {
+        let file = File::open(path).ok()?;
+        let meta = file.metadata().ok()?;
+        if !meta.is_file() || meta.len() > MAX_BYTES {
+            return None;
+        }
+        let mut blocks = Self { file: Some(file), length: meta.len(), ..Self::default() };
+        let frame = header.len() as u64;
+        if blocks.bytes(0, frame)? != header.as_bytes() {
+            return None;
+        }
+        let (length, sum) = blocks.bytes(frame, FRAME)?.split_at(4);
+        let [length, sum] = [length, sum].map(|word| word.first_chunk().map(|word| u32::from_le_bytes(*word)));
+        let index = Block { begin: frame + FRAME, length: length?, sum: sum? };
+        let written: Written = rmp_serde::from_slice(blocks.read(index)?).ok()?;
+        blocks.begin = index.begin + u64::from(index.length);
+        let mut end = 0_u64;
+        let mut place = |length: u32, sum: u32| {
+            let begin = end;
+            end = end.checked_add(u64::from(length))?;
+            Some(Block { begin, length, sum })
+        };
+        let shared: Option<Vec<(u32, Block)>> =
+            written.shared.iter().map(|(number, length, sum)| Some((*number, place(*length, *sum)?))).collect();
+        let runs: Option<Vec<(RunId, Block)>> =
+            written.runs.iter().map(|(id, length, sum)| Some((id.parse().ok()?, place(*length, *sum)?))).collect();
+        let read = |(number, block)| Some((number, blocks.read(block)?.to_vec()));
+        let shared = shared?.into_iter().filter_map(read).collect();
+        Some((blocks, Index { shared, runs: runs? }))
+    }
+
+    /// A block's bytes; none where they are not what was written.
+    pub fn read(&mut self, block: Block) -> Option<&[u8]> {
+        let begin = self.begin.checked_add(block.begin)?;
+        self.bytes(begin, block.length.into()).filter(|bytes| crc32fast::hash(bytes) == block.sum)
+    }
+
+    fn bytes(&mut self, begin: u64, length: u64) -> Option<&[u8]> {
+        let end = begin.checked_add(length).filter(|end| *end <= self.length)?;
+        if begin < self.at || end > self.at + self.window.len() as u64 {
+            let size = length.max(WINDOW).min(self.length - begin);
+            self.window.resize(size.try_into().ok()?, 0);
+            let is_read = self.file.as_ref()?.read_exact_at(&mut self.window, begin).is_ok();
+            self.at = begin;
+            if !is_read {
+                self.window.clear();
+                return None;
+            }
+        }
+        let offset = usize::try_from(begin - self.at).ok()?;
+        self.window.get(offset..)?.get(..length.try_into().ok()?)
+    }
+}

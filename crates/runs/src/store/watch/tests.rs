@@ -1,0 +1,274 @@
+//! Runs followed in folders that change.
+
+use std::fs;
+
+use crate::event_log::EventWriter;
+use crate::process::{Identity, ProcessControl};
+use crate::queue::{Active, Entry, Push};
+use warmstart_schema::event::{Event, Phase};
+use warmstart_schema::state::{Liveness, Status};
+
+use super::*;
+use crate::store::Runs;
+
+fn run(root: &Path, id: &str, events: &[Event]) -> RunDir {
+    let dir = RunDir::of(root, &id.parse().unwrap());
+    fs::create_dir_all(dir.path()).unwrap();
+    let info = serde_json::json!({
+        "format": 1, "id": id, "experiment": id, "group": "g", "stem": "s", "source": "s.yaml",
+        "created": "2026-01-01T00:00:00Z", "device": "cpu",
+    });
+    dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+    append(&dir, events);
+    dir
+}
+
+fn append(dir: &RunDir, events: &[Event]) {
+    let mut log = EventWriter::open(&dir.events()).unwrap();
+    for event in events {
+        log.write(event).unwrap();
+    }
+}
+
+fn finished() -> Event {
+    Event::Finished { train_time: 1.0, stopped_early: false }
+}
+
+fn poll(watcher: &mut Watcher, runs: &mut Runs) -> usize {
+    let changes = watcher.poll();
+    let count = changes.len();
+    for change in changes {
+        runs.apply(change);
+    }
+    count
+}
+
+fn status(runs: &Runs, id: &str) -> Status {
+    runs.get(&id.parse().unwrap()).unwrap().status()
+}
+
+#[test]
+fn a_run_is_followed_from_the_queue_to_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[]);
+    let queue = Queue::new(root.path());
+    let entry = Entry {
+        run: "a".parse().unwrap(),
+        stem: "s".to_owned(),
+        slot: "cpu".to_owned(),
+        after: None,
+        file: None,
+        after_file: None,
+    };
+    assert_eq!(queue.push(entry.clone()).unwrap(), Push::Queued);
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Queued(1));
+    let active = Active { entry, worker: Identity::current(), since: 0 };
+    let content = queue::Content { active: vec![active], ..queue::Content::default() };
+    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Starting);
+    let lock = dir.lock().unwrap().unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    append(&dir, &[finished()]);
+    fs::write(root.path().join("queue.json"), "{\"waiting\":[],\"active\":[]}").unwrap();
+    drop(lock);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
+}
+
+/// A worker's first word, of a process that need not be there.
+fn attempt(worker: Identity, host: &str) -> Event {
+    let worker = serde_json::to_value(worker).unwrap();
+    let record = serde_json::json!({
+        "t": event::now(), "event": "attempt", "number": 1, "worker": worker, "host": host, "device": "cpu", "device_name": "d",
+        "device_reason": "r", "threads": 2, "libtorch": "2.13.0", "epochs": 3, "resumed_from": null, "heartbeat": 10,
+    });
+    serde_json::from_value::<warmstart_schema::event::Record>(record).unwrap().event
+}
+
+#[test]
+fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let here = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+    let me = Identity::current();
+    let before = Identity { boot_id: "another boot".to_owned(), ..me.clone() };
+    for (id, worker, host) in [
+        ("a", before.clone(), here.as_str()),
+        ("b", before.clone(), "another-host"),
+        ("c", Identity { start_ticks: me.start_ticks + 1, ..me.clone() }, here.as_str()),
+    ] {
+        run(root.path(), id, &[attempt(worker, host)]);
+    }
+    // The queue still says of all three that they were started; this process, which has their number, is a stranger.
+    let active = ["a", "b", "c"].map(|id| {
+        let entry = Entry {
+            run: id.parse().unwrap(),
+            stem: id.to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
+        let worker =
+            if id == "c" { Identity { start_ticks: me.start_ticks + 1, ..me.clone() } } else { before.clone() };
+        Active { entry, worker, since: 1 }
+    });
+    let content = queue::Content { active: active.to_vec(), ..queue::Content::default() };
+    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    let (_, runs, _) = read(root.path());
+    for (id, what) in
+        [("a", "the machine went down while it ran"), ("b", "another-host"), ("c", "ended without a word")]
+    {
+        assert_eq!(status(&runs, id), Status::Lost, "{id}");
+        assert!(status(&runs, id).is_resumable());
+        let trouble = runs.get(&id.parse().unwrap()).unwrap().trouble(event::now()).unwrap();
+        assert!(trouble.what.contains(what) && trouble.help.contains("resuming"), "{id}: {trouble:?}");
+        for worker in [&before, &content.active[2].worker] {
+            assert!(!worker.ask(crate::process::Request::Stop).unwrap(), "nobody is signalled");
+        }
+    }
+}
+
+#[test]
+fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[attempt(Identity::current(), "h"), Event::Phase { phase: Phase::Training }]);
+    let lock = dir.lock().unwrap().unwrap();
+    dir.touch().unwrap();
+    let (mut watcher, mut runs, _) = read(root.path());
+    let look = |watcher: &mut Watcher, runs: &mut Runs| {
+        poll(watcher, runs);
+        let run = runs.get(&"a".parse().unwrap()).unwrap();
+        (run.liveness, run.status())
+    };
+    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Held, Status::Active(Phase::Training)));
+    // Its last touch is three intervals and a second old, though it has just said something.
+    let file = fs::File::open(dir.path().join("run.lock")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31)).unwrap();
+    // As a dashboard that opens now would see it.
+    let (mut watcher, mut runs, _) = read(root.path());
+    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Pulseless, Status::Active(Phase::Training)));
+    dir.touch().unwrap();
+    assert_eq!(look(&mut watcher, &mut runs).0, Liveness::Held);
+    drop(lock);
+    assert_eq!(look(&mut watcher, &mut runs).1, Status::Lost);
+}
+
+#[test]
+fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    for _ in 0..3 {
+        poll(&mut watcher, &mut runs);
+    }
+    let lock = dir.lock().unwrap();
+    append(&dir, &[Event::Stopping]);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    drop(lock);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Free);
+    fs::remove_dir_all(dir.path()).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert!(runs.is_empty());
+}
+
+#[test]
+fn many_runs_at_rest_take_turns() {
+    let root = tempfile::tempdir().unwrap();
+    let ids: Vec<String> = (0..RESTING_PER_POLL + 10).map(|index| format!("r{index:05}")).collect();
+    for id in &ids {
+        run(root.path(), id, &[]);
+    }
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    while runs.len() < ids.len() {
+        poll(&mut watcher, &mut runs);
+    }
+    append(&RunDir::new(root.path().join(ids.last().unwrap())), &[finished()]);
+    append(&RunDir::new(root.path().join(&ids[0])), &[finished()]);
+    for _ in 0..3 {
+        poll(&mut watcher, &mut runs);
+    }
+    assert_eq!(status(&runs, &ids[0]), Status::Finished);
+    assert_eq!(status(&runs, ids.last().unwrap()), Status::Finished);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once_and_hides_no_run() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    fs::write(dir.path().join("run.json"), "{").unwrap();
+    fs::write(root.path().join("queue.json"), "not json").unwrap();
+    let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
+    poll(&mut watcher, &mut runs);
+    assert!(runs.problem().unwrap().contains("queue.json"), "{:?}", runs.problem());
+    assert!(runs.get(&"a".parse().unwrap()).unwrap().info.is_err());
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
+    fs::remove_file(root.path().join("queue.json")).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(runs.problem(), None);
+}
+
+/// All runs, and how many of them have only a summary.
+fn read(root: &Path) -> (Watcher, Runs, usize) {
+    let (mut watcher, mut runs) = (Watcher::new(root), Runs::default());
+    while poll(&mut watcher, &mut runs) > 0 || watcher.unread() > 0 {}
+    let summaries = runs.iter().filter(|run| run.is_summary).count();
+    (watcher, runs, summaries)
+}
+
+#[test]
+fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
+    for number in 0..250 {
+        let recorded = fs::read_dir(&data).unwrap().flatten().nth(number % 5).unwrap().path();
+        let dir = root.path().join(format!("r{number:03}"));
+        fs::create_dir(&dir).unwrap();
+        for name in ["run.json", "experiment.yaml", "events.jsonl"] {
+            fs::copy(recorded.join(name), dir.join(name)).unwrap();
+        }
+    }
+    let (mut watcher, mut first) = (Watcher::new(root.path()), Runs::default());
+    // The copies have just been made.
+    watcher.summaries.as_mut().unwrap().settle();
+    while poll(&mut watcher, &mut first) > 0 || watcher.unread() > 0 {}
+    fs::remove_file(root.path().join("r003/experiment.yaml")).unwrap();
+    append(&RunDir::new(root.path().join("r007")), &[Event::Stopping]);
+    let (_, second, summaries) = read(root.path());
+    assert_eq!((second.len(), summaries), (250, 250));
+    for (before, after) in first.iter().zip(second.iter()) {
+        if before.id.as_str() == "r007" {
+            assert!(after.state.stopping && !before.state.stopping);
+        } else {
+            assert_eq!(format!("{before:?}"), format!("{after:?}"));
+            // The frozen experiment is not asked for again: it came with the summary.
+            assert!(after.experiment.is_some());
+        }
+    }
+}
+
+#[test]
+fn the_log_of_a_run_that_is_opened_is_read_whole_until_it_is_closed() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
+    let (mut watcher, mut runs, summaries) = read(&data);
+    assert_eq!(summaries, runs.len());
+    let id = runs.iter().next().unwrap().id.clone();
+    let batches = |runs: &Runs| runs.get(&id).unwrap().state.batches.len();
+    assert_eq!(batches(&runs), 1);
+    watcher.want([id.clone()]);
+    poll(&mut watcher, &mut runs);
+    assert!(batches(&runs) > 50 && !runs.get(&id).unwrap().is_summary);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
+    watcher.want([]);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(batches(&runs), 1);
+    assert_eq!(poll(&mut watcher, &mut runs), 0);
+}

@@ -1,0 +1,355 @@
+//! One run's folder, followed.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::event_log::{EventReader, Poll};
+use crate::run::{RunDir, RunId, RunInfo};
+use warmstart_schema::event::{Event, Record};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::state::{Liveness, Outcome, RunState};
+
+use super::READING;
+use super::vital::{Here, Mention, Vital};
+use crate::store::Change;
+use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
+
+/// Texts of experiments that are remembered.
+const MAX_KNOWN: usize = 256;
+
+/// Whether the log could be read the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Granted,
+    Denied,
+}
+
+#[derive(Debug)]
+pub struct Watched {
+    dir: RunDir,
+    reader: EventReader,
+    info: Stamp,
+    annotation: Stamp,
+    log: Stamp,
+    vital: Vital,
+    liveness: Liveness,
+    /// Its log was read to its end, and it was made known.
+    announced: bool,
+    /// To be looked at in every poll: a worker has it or may take it, or something just changed.
+    awake: bool,
+    /// What others know of it lacks the progress within epochs.
+    is_summary: bool,
+    /// What was read of a log that is read from its beginning.
+    reading: Option<Box<Reading>>,
+    /// What was kept of it, instead of reading.
+    kept: Option<Box<Summary>>,
+    access: Access,
+}
+
+impl Watched {
+    pub fn new(dir: RunDir) -> Self {
+        let reader = EventReader::new(dir.events());
+        Self {
+            dir,
+            reader,
+            info: None,
+            annotation: None,
+            log: None,
+            vital: Vital::default(),
+            liveness: Liveness::Free,
+            announced: false,
+            awake: false,
+            is_summary: false,
+            reading: None,
+            kept: None,
+            access: Access::Granted,
+        }
+    }
+
+    pub fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    pub fn is_awake(&self) -> bool {
+        self.awake
+    }
+
+    pub fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Looks at a run that is known to others; `wanted` when its whole log is.
+    pub fn poll(
+        &mut self,
+        id: &RunId,
+        mentioned: Option<Mention>,
+        wanted: bool,
+        here: &Here,
+        changes: &mut Vec<Change>,
+    ) {
+        let (info, log) = self.stamps();
+        let (info_changed, log_changed) = (info != self.info, log != self.log);
+        let changed = info_changed || log_changed;
+        // Looked at before the log is read: a worker that has gone has said its last word by then.
+        let mut liveness = self.vital.look(&self.dir, mentioned);
+        (self.info, self.log) = (info, log);
+        if info_changed {
+            changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
+        }
+        self.poll_annotation(id, changes);
+        if self.is_summary && self.reading.is_none() && (log_changed || wanted) {
+            self.reader = EventReader::new(self.dir.events());
+            self.vital = Vital::default();
+            self.reading = Some(Box::default());
+        }
+        let mut more = false;
+        if self.reading.is_some() {
+            more = !self.read(here);
+            if !more && let Some(reading) = self.reading.take() {
+                self.is_summary = false;
+                let state = reading.fold();
+                if !state.changes.is_empty() {
+                    self.read_plan(id, changes);
+                }
+                changes.push(Change::State { id: id.clone(), state, is_summary: false });
+            }
+        } else if log_changed || self.awake {
+            // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
+            let poll = self.next();
+            more = poll.more;
+            let Poll { records, damaged, restarted, .. } = poll;
+            self.vital.read(&records, restarted, here);
+            if records.iter().any(|record| matches!(record.event, Event::Changed(_))) {
+                self.read_plan(id, changes);
+            }
+            if !records.is_empty() || damaged > 0 || restarted {
+                changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
+            }
+        }
+        if self.vital.has_ended_since(mentioned) {
+            // Its last word was read just now: whoever has it is on its way out.
+            liveness = Liveness::Free;
+        }
+        let liveness = self.known(liveness);
+        if liveness != self.liveness {
+            self.liveness = liveness;
+            changes.push(Change::Liveness { id: id.clone(), liveness });
+        }
+        self.awake = changed || more || !self.liveness.is_free();
+        if !self.awake && !wanted && !self.is_summary {
+            self.is_summary = true;
+            changes.push(Change::Summarized { id: id.clone() });
+        }
+    }
+
+    /// What the run is to do was changed, and is told anew.
+    fn read_plan(&self, id: &RunId, changes: &mut Vec<Change>) {
+        let experiment = Experiments::default().read(&self.dir);
+        changes.push(Change::Experiment { id: id.clone(), experiment });
+    }
+
+    /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
+    pub fn first_look(
+        &mut self,
+        id: &RunId,
+        mentioned: Option<Mention>,
+        kept: Option<&mut Summaries>,
+        here: &Here,
+    ) -> bool {
+        if self.reading.is_none() {
+            (self.info, self.log) = self.stamps();
+            let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
+            if let Some(kept) = kept.filter(|_| mentioned.is_none()) {
+                self.vital.read_first(&vital_signs(&kept.state), false, here);
+                // Nobody takes up what is finished; of any other run only the lock tells.
+                let is_finished =
+                    matches!(kept.state.outcome, Some(Outcome::Finished { .. })) && !kept.state.awaits_change;
+                self.liveness = if is_finished { Liveness::Free } else { self.vital.look(&self.dir, None) };
+                if self.liveness.is_free() {
+                    self.kept = Some(Box::new(kept));
+                    return true;
+                }
+                self.vital = Vital::default();
+            }
+            self.reading = Some(Box::default());
+        }
+        let is_read = self.read(here);
+        let liveness = self.vital.look(&self.dir, mentioned);
+        self.liveness = self.known(liveness);
+        is_read
+    }
+
+    /// What can be told of a run without its log: that a worker has it, or nothing.
+    fn known(&self, liveness: Liveness) -> Liveness {
+        if self.access == Access::Denied && liveness.is_free() { Liveness::Unknown } else { liveness }
+    }
+
+    /// What was appended to the log; nothing where it cannot be read.
+    fn next(&mut self) -> Poll {
+        let poll = self.reader.poll();
+        self.access = if poll.is_ok() { Access::Granted } else { Access::Denied };
+        poll.unwrap_or_default()
+    }
+
+    /// Makes known what the first look found.
+    pub fn announce(
+        &mut self,
+        id: &RunId,
+        experiments: &mut Experiments,
+        keep: Option<&mut Summaries>,
+        changes: &mut Vec<Change>,
+    ) {
+        self.announced = true;
+        if let Some(kept) = self.kept.take() {
+            self.is_summary = true;
+            let Summary { info, experiment, state, .. } = *kept;
+            changes.push(Change::Added { id: id.clone(), info, experiment });
+            changes.push(Change::State { id: id.clone(), state: Box::new(state), is_summary: true });
+            changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+            return self.poll_annotation(id, changes);
+        }
+        let (info, experiment) = (read_info(&self.dir), experiments.read(&self.dir));
+        let reading = *self.reading.take().unwrap_or_default();
+        let is_same = self.stamps() == (self.info, self.log);
+        if self.liveness.is_free() {
+            self.is_summary = true;
+            let mut state = *reading.fold();
+            state.summarize();
+            let mut summary = Summary { info_stamp: self.info, log_stamp: self.log, info, experiment, state };
+            if is_same
+                && self.access == Access::Granted
+                && let Some(keep) = keep
+            {
+                keep.add(id, &summary);
+            }
+            let (info, experiment) = (summary.info, summary.experiment.take());
+            changes.push(Change::Added { id: id.clone(), info, experiment });
+            changes.push(Change::State { id: id.clone(), state: Box::new(summary.state), is_summary: true });
+        } else {
+            changes.push(Change::Added { id: id.clone(), info, experiment });
+            changes.push(reading.told(id));
+        }
+        changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+        self.poll_annotation(id, changes);
+        // Its log may have grown since it was read.
+        self.awake = !is_same || !self.liveness.is_free();
+    }
+
+    /// One that cannot be read stands as it stood.
+    fn poll_annotation(&mut self, id: &RunId, changes: &mut Vec<Change>) {
+        let now = stamp(&self.dir.annotation_json());
+        if now != self.annotation {
+            self.annotation = now;
+            if let Ok(annotation) = self.dir.annotation() {
+                changes.push(Change::Annotation { id: id.clone(), annotation });
+            }
+        }
+    }
+
+    /// False when there is more to read after the time of one poll.
+    fn read(&mut self, here: &Here) -> bool {
+        if self.reading.is_none() {
+            return true;
+        }
+        let deadline = Instant::now() + READING;
+        loop {
+            let poll = self.next();
+            let more = poll.more;
+            self.vital.read_first(&poll.records, poll.restarted, here);
+            if let Some(reading) = &mut self.reading {
+                reading.take(poll);
+            }
+            if !more {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+        }
+    }
+
+    fn stamps(&self) -> (Stamp, Stamp) {
+        (stamp(&self.info_path()), stamp(&self.dir.events()))
+    }
+
+    fn info_path(&self) -> PathBuf {
+        self.dir.path().join("run.json")
+    }
+}
+
+/// A log on the way to being read: the state after all but the newest events.
+#[derive(Debug, Default)]
+struct Reading {
+    state: RunState,
+    newest: Vec<Record>,
+    /// Whether anything is in `state`.
+    is_folded: bool,
+}
+
+impl Reading {
+    fn take(&mut self, poll: Poll) {
+        if poll.restarted {
+            *self = Self::default();
+        }
+        self.state.damaged_lines += poll.damaged;
+        if !self.newest.is_empty() {
+            self.is_folded = true;
+            self.newest.drain(..).for_each(|record| self.state.apply(record));
+        }
+        self.newest = poll.records;
+    }
+
+    fn fold(self) -> Box<RunState> {
+        let mut state = self.state;
+        self.newest.into_iter().for_each(|record| state.apply(record));
+        Box::new(state)
+    }
+
+    /// A short log's events one by one, for whoever tells them; a long one's state.
+    fn told(self, id: &RunId) -> Change {
+        if self.is_folded {
+            return Change::State { id: id.clone(), state: self.fold(), is_summary: false };
+        }
+        let damaged = self.state.damaged_lines;
+        Change::Events { id: id.clone(), records: self.newest, damaged, restarted: false }
+    }
+}
+
+/// Of what is kept, what tells whose the run is and whether it is over.
+fn vital_signs(state: &RunState) -> Vec<Record> {
+    let at = |t: Option<f64>, event| Record { t: t.unwrap_or_default(), event };
+    let attempt = state.attempt.clone().map(|attempt| at(state.first_event, Event::Attempt(attempt)));
+    let train_time = state.train_time().unwrap_or_default();
+    let end = state.outcome.as_ref().map(|_| at(state.last_event, Event::Stopped { step: 0, train_time }));
+    attempt.into_iter().chain(end).collect()
+}
+
+/// Experiments by their text: most runs share theirs with others.
+#[derive(Debug, Default)]
+pub struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
+
+impl Experiments {
+    /// The experiment that a run was launched with; none when it cannot be read.
+    fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
+        let path = dir.experiment_yaml();
+        let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
+        if let Some(experiment) = self.0.get(&bytes) {
+            return experiment.clone();
+        }
+        let experiment = str::from_utf8(&bytes).ok().and_then(|text| experiment::parse(text, "experiment.yaml").ok());
+        let experiment = experiment.map(Arc::new);
+        if self.0.len() >= MAX_KNOWN {
+            self.0.clear();
+        }
+        self.0.insert(bytes, experiment.clone());
+        experiment
+    }
+}
+
+fn read_info(dir: &RunDir) -> Result<RunInfo, String> {
+    dir.info().map_err(|error| warmstart_schema::text::line(&error.to_string(), 300))
+}

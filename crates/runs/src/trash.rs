@@ -1,0 +1,216 @@
+//! Runs that were deleted: their folders wait in `checkpoints/.trash/` until they are brought back, or until their time is up.
+
+use crate::process::ProcessControl;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use crate::queue::{Content, Queue};
+use crate::run::{RunDir, RunId, source_stem};
+use anyhow::Context as _;
+use warmstart_schema::state::Status;
+
+use crate::failure::{Failure, Kind};
+use crate::store::{Home, Run, Runs};
+
+/// How long a deleted run can be brought back.
+pub const KEPT: Duration = Duration::from_hours(168);
+
+/// A deleted run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trashed {
+    pub id: RunId,
+    /// Seconds since the Unix epoch.
+    pub deleted: u64,
+}
+
+impl Trashed {
+    /// The time stands in the folder's name, so that moving it there is all there is to do.
+    fn folder(&self, root: &Path) -> PathBuf {
+        folder(root).join(format!("{}-{}", self.deleted, self.id))
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let (deleted, id) = name.split_once('-')?;
+        Some(Self { id: id.parse().ok()?, deleted: deleted.parse().ok()? })
+    }
+}
+
+fn folder(root: &Path) -> PathBuf {
+    root.join(".trash")
+}
+
+fn now() -> u64 {
+    jiff::Timestamp::now().as_second().unsigned_abs()
+}
+
+/// Why these runs cannot be deleted now, in words: one is at work, or a waiting run starts from it.
+pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<String> {
+    ids.iter().filter_map(|id| runs.get(id)).find_map(|run| at_work(run).or_else(|| needed(runs, run, ids)))
+}
+
+fn at_work(run: &Run) -> Option<String> {
+    let (label, id) = (run.label(), &run.id);
+    if let Some(host) = run.elsewhere() {
+        return Some(format!("{label} ({id}) is {}; stop it first, on {host}, where it runs", run.status().as_str()));
+    }
+    match run.status() {
+        Status::Unreadable => run.trouble(0.0).map(|trouble| format!("{label} ({id}) {}", trouble.what)),
+        Status::Queued(_) => Some(format!("{label} ({id}) waits in the queue; take it out first, with s")),
+        status if status.is_live() => Some(format!("{label} ({id}) is {}; stop it first, with s", status.as_str())),
+        _ => None,
+    }
+}
+
+/// A run without a checkpoint of its own that is to start from this one, where no other run of its experiment would do.
+fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
+    let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
+    let other = runs.all_like(run).any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
+    let from = |other: &Run| {
+        let init = other.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
+        let file = other.info.as_ref().ok().and_then(|info| info.init_file.clone());
+        let is_this = match (file, runs.home(run)) {
+            (Some(file), Some(Home::File(home))) => file == *home,
+            _ => init.is_some_and(|init| source_stem(&init.from) == stem),
+        };
+        other.state.checkpoint.is_none() && init.is_some() && is_this
+    };
+    let queued = runs.queue().waiting.iter().filter_map(|entry| runs.get(&entry.run));
+    let heir = runs.live().chain(queued).find(|other| from(other)).filter(|_| !other)?;
+    Some(format!("{} ({}) is to start from {} ({}), its only finished run", heir.label(), heir.id, run.label(), run.id))
+}
+
+/// Moves a run to the trash, unless a worker has it or it waits for one.
+pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
+    let run = RunDir::of(root, id);
+    // What is no run is left as it is: not even a lock is put into it.
+    if let Err(error) = fs::symlink_metadata(run.path().join("run.json")) {
+        let what = if error.kind() == io::ErrorKind::NotFound {
+            format!("{} is no run: it has no run.json", run.path().display())
+        } else {
+            format!("run {id} cannot be read: {error}")
+        };
+        return Err(Failure::new(Kind::Input, what).help("it is left as it is").into());
+    }
+    let refuse =
+        |what: String| Failure::new(Kind::Input, what).help(format!("stop it first; `warmstart stop {id}` does"));
+    let Content { waiting, active, .. } = Queue::new(root).content()?;
+    if waiting.iter().any(|entry| entry.run == *id)
+        || active.iter().any(|active| active.entry.run == *id && active.worker.is_alive())
+    {
+        return Err(refuse(format!("run {id} is in the queue and cannot be deleted")).into());
+    }
+    let moving = || format!("run {id} cannot be moved to {}", folder(root).display());
+    // Held while the folder moves, so that no worker can take the run meanwhile.
+    let Some(_lock) = run.lock().with_context(moving)? else {
+        return Err(refuse(format!("run {id} has a worker and cannot be deleted")).into());
+    };
+    fs::create_dir_all(folder(root)).with_context(moving)?;
+    let trashed = Trashed { id: id.clone(), deleted: now() };
+    fs::rename(run.path(), trashed.folder(root)).with_context(moving)?;
+    Ok(trashed)
+}
+
+/// Brings a deleted run back to where it was.
+pub fn restore(root: &Path, trashed: &Trashed) -> anyhow::Result<()> {
+    let target = RunDir::of(root, &trashed.id);
+    if target.path().exists() {
+        let what = format!("run {} is there already and is not replaced", trashed.id);
+        return Err(Failure::new(Kind::Input, what).help("delete that one first").into());
+    }
+    let from = trashed.folder(root);
+    fs::rename(&from, target.path()).with_context(|| format!("{} cannot be brought back", from.display()))
+}
+
+/// What is in the trash, the newest first.
+pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
+    let entries = match fs::read_dir(folder(root)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut all: Vec<Trashed> =
+        entries.flatten().filter_map(|entry| Trashed::parse(entry.file_name().to_str()?)).collect();
+    all.sort_by(|a, b| (b.deleted, &b.id).cmp(&(a.deleted, &a.id)));
+    Ok(all)
+}
+
+/// Removes for good what was deleted at least so long ago; returns how many runs that were.
+pub fn empty(root: &Path, at_least: Duration) -> anyhow::Result<usize> {
+    let trash = folder(root);
+    let all = list(root).with_context(|| format!("{} cannot be read", trash.display()))?;
+    let old = all.into_iter().filter(|trashed| now().saturating_sub(trashed.deleted) >= at_least.as_secs());
+    let mut removed = 0;
+    for trashed in old {
+        let path = trashed.folder(root);
+        fs::remove_dir_all(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(ids: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for id in ids {
+            let dir = root.path().join(id);
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("events.jsonl"), id).unwrap();
+            fs::write(dir.join("run.json"), "{}").unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_deleted_run_comes_back_as_it_was_and_never_over_another() {
+        let root = root(&["a"]);
+        let trashed = delete(root.path(), &"a".parse().unwrap()).unwrap();
+        assert!(!root.path().join("a").exists());
+        assert!(crate::run::list(root.path()).unwrap().is_empty(), "the trash is no run");
+        assert_eq!(list(root.path()).unwrap(), std::slice::from_ref(&trashed));
+        fs::create_dir(root.path().join("a")).unwrap();
+        assert!(restore(root.path(), &trashed).unwrap_err().to_string().contains("is there already"));
+        fs::remove_dir(root.path().join("a")).unwrap();
+        restore(root.path(), &trashed).unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("a/events.jsonl")).unwrap(), "a");
+        assert!(list(root.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("exports")).unwrap();
+        let error = delete(root.path(), &"exports".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("is no run: it has no run.json"), "{error}");
+        assert_eq!(fs::read_dir(root.path().join("exports")).unwrap().count(), 0, "no lock is left in it");
+        assert!(!root.path().join(".trash").exists());
+    }
+
+    #[test]
+    fn a_run_with_a_worker_stays() {
+        let root = root(&["a"]);
+        let lock = RunDir::new(root.path().join("a")).lock().unwrap().unwrap();
+        let error = delete(root.path(), &"a".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("has a worker"), "{error}");
+        assert!(root.path().join("a/events.jsonl").exists());
+        drop(lock);
+        delete(root.path(), &"a".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn only_what_is_old_enough_is_removed_for_good() {
+        let root = root(&["a", "b"]);
+        for id in ["a", "b"] {
+            delete(root.path(), &id.parse().unwrap()).unwrap();
+        }
+        let old = list(root.path()).unwrap().into_iter().find(|trashed| trashed.id.as_str() == "a").unwrap();
+        let older = Trashed { deleted: old.deleted - KEPT.as_secs(), ..old.clone() };
+        fs::rename(old.folder(root.path()), older.folder(root.path())).unwrap();
+        assert_eq!(empty(root.path(), KEPT).unwrap(), 1);
+        assert_eq!(list(root.path()).unwrap().len(), 1);
+        assert_eq!(empty(root.path(), Duration::ZERO).unwrap(), 1);
+        assert_eq!(empty(root.path(), Duration::ZERO).unwrap(), 0);
+    }
+}

@@ -1,0 +1,175 @@
+//! Proving an exact resume: the same experiment trained straight, and stopped and taken up again twice, compared bit for bit.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+
+use crate::change::fingerprint;
+use crate::checkpoint;
+use crate::event_log::EventReader;
+use crate::launch;
+use crate::run::{Launch, RunDir};
+use crate::storage::Disk;
+use anyhow::Context;
+use serde::Serialize;
+use tempfile::TempDir;
+use warmstart_schema::event::Epoch;
+use warmstart_schema::state::{Outcome, RunState};
+
+use crate::failure::{Failure, Kind};
+
+/// Where the two runs are; it goes when this does.
+#[derive(Debug)]
+pub struct Workplace {
+    folder: TempDir,
+    worker: PathBuf,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcomes {
+    /// SHA-256 of the last checkpoint's weights, and of its optimizer's state.
+    pub weights: String,
+    pub optimizer: String,
+    /// SHA-256 over every epoch's figures, the test's, and where training stands; not over what measures time.
+    pub figures: String,
+    pub steps: u64,
+    pub test_loss: Option<f64>,
+    /// Where its bits come from.
+    pub device: String,
+    pub threads: u32,
+    pub libtorch: String,
+    pub not_exact: Vec<String>,
+}
+
+impl Outcomes {
+    /// Whether two runs ended with the same bits.
+    pub fn equals(&self, other: &Self) -> bool {
+        (&self.weights, &self.optimizer, &self.figures) == (&other.weights, &other.optimizer, &other.figures)
+    }
+}
+
+impl Workplace {
+    /// A folder among the runs that no list shows.
+    pub fn new(checkpoints: &Path, worker: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(checkpoints)?;
+        let folder = tempfile::Builder::new().prefix(".verify-resume-").tempdir_in(checkpoints)?;
+        Ok(Self { folder, worker })
+    }
+
+    /// Brings a run that the experiment starts from.
+    pub fn bring(&self, run: &Path) -> io::Result<()> {
+        copy(run, &self.folder.path().join(run.file_name().unwrap_or_default()))
+    }
+
+    pub fn new_run(&self, launch: &Launch) -> io::Result<RunDir> {
+        Ok(RunDir::create(self.folder.path(), launch)?.0)
+    }
+
+    /// Starts a worker on a run, which saves and leaves after that many steps. Out of the reach of the terminal's signals: whoever
+    /// has the child ends it.
+    pub fn start(&self, run: &RunDir, stop_after: Option<u64>) -> anyhow::Result<Child> {
+        let log = OpenOptions::new().append(true).create(true).open(run.worker_log())?;
+        let mut command = launch::worker(&self.worker, run);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        if let Some(step) = stop_after {
+            command.args(["--stop-after", &step.to_string()]);
+        }
+        command.spawn().map_err(|error| {
+            let what = format!("the training program {} does not start: {error}", self.worker.display());
+            Failure::new(Kind::Worker, what).help("`warmstart doctor` says more").into()
+        })
+    }
+}
+
+/// How a worker left its run; an error where it failed or ended otherwise than asked.
+pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
+    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
+    loop {
+        let poll = reader.poll().context("reading events.jsonl")?;
+        poll.records.into_iter().for_each(|record| state.apply(record));
+        if !poll.more {
+            break;
+        }
+    }
+    let is_wanted = match (&state.outcome, wanted) {
+        (Some(Outcome::Finished { .. }), Outcome::Finished { .. }) => true,
+        (Some(found), wanted) => found == wanted,
+        (None, _) => false,
+    };
+    if is_wanted {
+        return Ok(state);
+    }
+    let (what, help) = match state.outcome {
+        Some(Outcome::Failed { error, help, .. }) => (format!("the run failed: {error}"), help),
+        other => (
+            format!("the worker ended with {status}, its run {other:?}"),
+            "train the experiment to see what is wrong".to_owned(),
+        ),
+    };
+    Err(Failure::new(Kind::Disk, what).help(help).into())
+}
+
+/// What a finished run amounts to.
+pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
+    let content = checkpoint::newest(&Disk, run)?.0.context("the run has no checkpoint")?;
+    let mut stands = content.state;
+    stands.train_time = 0.0;
+    let attempt = state.attempt.as_ref().context("no worker took the run")?;
+    let epoch = |epoch: &Epoch| {
+        [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate].map(f64::to_bits)
+    };
+    let test = state.test.as_ref().map(|test| [test.loss, test.accuracy].map(f64::to_bits));
+    let figures = (state.epochs.iter().map(epoch).collect::<Vec<_>>(), test, &stands);
+    Ok(Outcomes {
+        weights: fingerprint(&content.model),
+        optimizer: fingerprint(&content.optimizer),
+        figures: fingerprint(&serde_json::to_vec(&figures)?),
+        steps: stands.step,
+        test_loss: state.test.as_ref().map(|test| test.loss),
+        device: attempt.device.clone(),
+        threads: attempt.threads,
+        libtorch: attempt.libtorch.clone(),
+        not_exact: attempt.not_exact.clone(),
+    })
+}
+
+/// After which steps a run of so many is stopped: at about a third and two thirds, not at an epoch's end where there is another
+/// place. `None` where there is no room for two stops.
+pub fn stops(steps: u64, per_epoch: u64) -> Option<[u64; 2]> {
+    let place = |about: u64| if per_epoch > 1 && about.is_multiple_of(per_epoch) { about + 1 } else { about };
+    let first = place((steps / 3).max(1));
+    let second = place((2 * steps / 3).max(first + 1));
+    (second < steps).then_some([first, second])
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()? {
+            kind if kind.is_dir() => copy(&entry.path(), &target)?,
+            kind if kind.is_file() => drop(fs::copy(entry.path(), target)?),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_stopped_twice_within_epochs() {
+        assert_eq!(stops(10, 5), Some([3, 6]));
+        assert_eq!(stops(6, 3), Some([2, 4]));
+        assert_eq!(stops(3, 3), Some([1, 2]));
+        assert_eq!(stops(9, 3), Some([4, 7]));
+        assert_eq!(stops(2, 1), None);
+        assert_eq!(stops(0, 0), None);
+    }
+}

@@ -1,0 +1,359 @@
+//! That a checkpoint, once acknowledged, is never lost: power loss at every change, an error at every call, every byte flipped,
+//! every length cut. What the writer does for it is taken away piece by piece, and each time something must go wrong.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+
+#[path = "checkpoint/simulated.rs"]
+mod simulated;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use simulated::{Fault, Simulated, Watcher};
+use warmstart_runs::checkpoint::{self, Content, Error, Machine, Skipped, State, Sums};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::{Disk, Storage};
+use warmstart_schema::policy::{Plateau, Progress};
+
+const RUN: &str = "/run";
+/// The default of `train.checkpoint.keep`.
+const KEEP: usize = 2;
+
+/// What a run saves at a step: `batch` tells two saves at one step apart.
+fn content(step: u64, batch: u32, best_step: u64) -> Content {
+    let bytes =
+        |salt: u64| (0..40).map(|i| u8::try_from((step * 7 + u64::from(batch) + salt * i) % 251).unwrap()).collect();
+    Content {
+        state: State {
+            step,
+            epoch: u32::try_from(step / 5).unwrap(),
+            batch,
+            sums: Sums { loss: 1.25, correct: 3.0, images: batch },
+            progress: Progress::default(),
+            plateau: Plateau::default(),
+            best_step: Some(best_step),
+            stopped_early: false,
+            train_time: 2.5,
+            machine: Machine { threads: 2, ..Machine::default() },
+            not_exact: Vec::new(),
+            skipped: Skipped::default(),
+            preparation: None,
+        },
+        model: bytes(3),
+        optimizer: bytes(5),
+    }
+}
+
+/// A run's saves: the best changes, old ones go, one is saved in the middle of an evaluation and again after it.
+fn story() -> Vec<Content> {
+    [(5, 0, 5), (10, 0, 5), (15, 0, 15), (20, 0, 15), (25, 0, 15), (30, 5, 15), (30, 0, 30), (35, 0, 30), (40, 0, 40)]
+        .map(|(step, batch, best)| content(step, batch, best))
+        .into()
+}
+
+/// What is wrong with a disk on which the first `acknowledged` saves were acknowledged and the next may be under way.
+fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<String> {
+    let run = RunDir::new(RUN);
+    let found = match checkpoint::newest(disk, &run) {
+        Ok((found, _)) => found,
+        Err(error) => return Some(error.to_string()),
+    };
+    let under_way = saves.get(acknowledged);
+    let last = acknowledged.checked_sub(1).map(|index| &saves[index]);
+    if found.as_ref() != last && (found.is_none() || found.as_ref() != under_way) {
+        return Some(format!(
+            "found {:?} instead of {:?}",
+            found.map(|found| found.state.step),
+            last.map(|last| last.state.step)
+        ));
+    }
+    let named = match run.names(disk) {
+        Ok(names) => names,
+        Err(error) => return Some(format!("names.json: {error}")),
+    };
+    let expected = [last, under_way].map(|save| save.map(|save| save.state.step));
+    if !expected.contains(&named.last) {
+        return Some(format!("names.json names {:?} instead of one of {expected:?}", named.last));
+    }
+    let best = found.as_ref().and_then(|found| found.state.best_step);
+    for step in [named.last, named.best, best].into_iter().flatten() {
+        if let Err(error) = checkpoint::read(disk, &run.checkpoint(step)) {
+            return Some(format!("named, but: {error}"));
+        }
+    }
+    let newer = checkpoint::steps(disk, &run)
+        .unwrap()
+        .into_iter()
+        .filter(|step| last.is_none_or(|last| *step > last.state.step));
+    newer
+        .into_iter()
+        .find_map(|step| checkpoint::read(disk, &run.checkpoint(step)).err())
+        .map(|error| error.to_string())
+}
+
+/// Plays the story and looks at what power losses before each change would leave. Returns how many were looked at, and the first
+/// that was wrong.
+fn power_losses(disk: Simulated) -> (usize, Option<String>) {
+    let saves = Rc::new(story());
+    let (images, acknowledged) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let first_wrong = Rc::new(RefCell::new(None));
+    let mut disk = disk;
+    disk.watcher = Some(Watcher({
+        let (saves, images, acknowledged, first_wrong) =
+            (Rc::clone(&saves), Rc::clone(&images), Rc::clone(&acknowledged), Rc::clone(&first_wrong));
+        Rc::new(move |disk: &Simulated| {
+            if first_wrong.borrow().is_some() {
+                return;
+            }
+            for (subset, torn) in
+                subsets(disk.pending()).into_iter().flat_map(|subset| [0, 1].map(|torn| (subset, torn)))
+            {
+                let after = disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
+                images.set(images.get() + 1);
+                if let Some(what) = wrong(&after, &saves, acknowledged.get()) {
+                    *first_wrong.borrow_mut() = Some(format!("after {} saves: {what}", acknowledged.get()));
+                    return;
+                }
+            }
+        })
+    }));
+    let run = RunDir::new(RUN);
+    for save in saves.iter() {
+        disk.mark();
+        checkpoint::save(&disk, &run, save, KEEP).unwrap();
+        acknowledged.set(acknowledged.get() + 1);
+    }
+    let found = first_wrong.borrow().clone();
+    (images.get(), found)
+}
+
+/// Which of the pending changes get through: all ways of up to seven, and as many ways of more.
+fn subsets(pending: usize) -> Vec<u64> {
+    if pending <= 7 {
+        return (0..1 << pending).collect();
+    }
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let drawn = std::iter::repeat_with(|| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    });
+    [0, u64::MAX].into_iter().chain(drawn.take(126)).collect()
+}
+
+#[test]
+fn no_power_loss_takes_what_was_acknowledged() {
+    let (images, wrong) = power_losses(Simulated::new(Path::new(RUN)));
+    assert_eq!(wrong, None);
+    println!("FIGURE A4\tdisks after a power loss from which what was acknowledged loads\t{images}\t10,000\tok");
+    assert!(images >= 10_000, "{images}");
+}
+
+#[test]
+fn every_sync_is_needed() {
+    let healthy = Simulated::new(Path::new(RUN));
+    power_losses(healthy.clone());
+    let syncs = healthy.syncs();
+    // Four files and the folder of a checkpoint, the folder of all, the run's for two reasons, names.json.
+    assert_eq!(syncs.len(), 9, "{syncs:#?}");
+    for sync in syncs {
+        let forgetful = Simulated::new(Path::new(RUN)).that_forgets(sync.clone());
+        assert!(power_losses(forgetful).1.is_some(), "nothing is lost without the sync of {sync}");
+    }
+}
+
+#[test]
+fn the_rename_is_needed() {
+    let direct = Simulated::new(Path::new(RUN)).without_rename();
+    assert!(power_losses(direct).1.is_some());
+}
+
+/// `ENOSPC`, `EIO`, `EDQUOT`, `EROFS`, `EACCES`, `EMFILE`.
+const ERRORS: [i32; 6] = [28, 5, 122, 30, 13, 24];
+/// `EINTR`, which is no error of a disk.
+const EINTR: i32 = 4;
+
+/// A disk after the first `saves` of the story.
+fn disk_after(saves: &[Content]) -> Simulated {
+    let disk = Simulated::new(Path::new(RUN));
+    for save in saves {
+        checkpoint::save(&disk, &RunDir::new(RUN), save, KEEP).unwrap();
+    }
+    disk
+}
+
+/// What came of a save one call of which, or all from that one on, did something else; false when there were not as many calls.
+fn with_fault(hit: usize, fault: Fault) -> bool {
+    let (run, saves) = (RunDir::new(RUN), story());
+    let disk = disk_after(&saves[..hit]);
+    disk.fail(Some(fault));
+    let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
+    let reached = disk.calls() >= fault.call;
+    disk.fail(None);
+    let acknowledged = hit + usize::from(saved.is_ok());
+    let case = format!("{fault:?} of save {hit}: {saved:?}");
+    assert_eq!(wrong(&disk, &saves, acknowledged), None, "{case}");
+    if let Err(Error::Io { source, path, .. }) = &saved {
+        assert!(source.raw_os_error() == Some(fault.errno) && path.starts_with(RUN), "{case}");
+    }
+    if saved.is_err() && !fault.persistent {
+        let names = disk.names(&run.checkpoints()).unwrap();
+        assert!(!names.iter().any(|name| name.starts_with('.')), "{case}: {names:?}");
+    }
+    // To write less is allowed.
+    assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
+    // The next save finds a healthy disk, as the next attempt of the run would.
+    checkpoint::remove_unfinished(&disk, &run).unwrap();
+    let left = disk.names(&run.checkpoints()).unwrap();
+    assert!(!left.iter().any(|name| name.starts_with('.')), "{case}: {left:?}");
+    for save in &saves[acknowledged..=hit + 1] {
+        checkpoint::save(&disk, &run, save, KEEP).unwrap();
+    }
+    assert_eq!(wrong(&disk, &saves, hit + 2), None, "{case}");
+    reached
+}
+
+#[test]
+fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
+    let both = |errno| [(errno, false), (errno, true)];
+    let kinds: Vec<(i32, bool)> =
+        ERRORS.into_iter().chain([Fault::SHORT]).flat_map(both).chain([(EINTR, false)]).collect();
+    let mut tried = 0;
+    for &(errno, persistent) in &kinds {
+        for hit in [0, 3, 6] {
+            // A save has fewer calls than that.
+            tried += (1..1000).take_while(|&call| with_fault(hit, Fault { call, errno, persistent })).count();
+        }
+    }
+    println!(
+        "FIGURE A3\tcalls of a save that fail (ENOSPC, EIO, EDQUOT, EROFS, EACCES, EMFILE, EINTR) or write less, once and for good: no more is lost than that save\t{tried}\tall\tok"
+    );
+    assert!(tried > 1000, "{tried}");
+}
+
+#[test]
+fn an_older_checkpoint_goes_only_when_the_new_one_is_durable_and_was_read_back() {
+    let (run, saves) = (RunDir::new(RUN), story());
+    let mut disk = disk_after(&saves[..3]);
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    disk.watcher = Some(Watcher({
+        let (seen, run) = (Rc::clone(&seen), run.clone());
+        Rc::new(move |disk: &Simulated| {
+            let (old, new) = (run.checkpoint(5), run.checkpoint(20));
+            let is_durable = checkpoint::read(&disk.after_power_loss(|_| false, 0), &new).is_ok();
+            let is_whole =
+                ["manifest.json", "state.json", checkpoint::MODEL].iter().all(|file| disk.exists(&old.join(file)));
+            seen.borrow_mut().push((is_whole, is_durable, disk.reads_below(&new)));
+        })
+    }));
+    checkpoint::save(&disk, &run, &saves[3], KEEP).unwrap();
+    // The first was the best of the second until now; the third is the best of all that stay.
+    assert_eq!(checkpoint::steps(&disk, &run).unwrap(), [15, 20]);
+    let seen = seen.borrow();
+    let removal = seen.iter().rposition(|(is_whole, ..)| *is_whole).unwrap();
+    let (_, is_durable, reads) = seen[removal];
+    // Manifest, state, model, optimizer.
+    assert!(is_durable && reads >= 4, "{seen:?}");
+    assert!(!seen[0].1 && seen.len() > removal + 1, "{seen:?}");
+}
+
+#[test]
+fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_before() {
+    let (run, saves) = (RunDir::new(RUN), story());
+    let mut noticed = 0;
+    // A new checkpoint, and one that takes the place of another at the same step.
+    for (hit, call) in [1, 6].into_iter().flat_map(|hit| (1..60).map(move |call| (hit, call))) {
+        let disk = Simulated::new(Path::new(RUN));
+        for save in &saves[..hit] {
+            checkpoint::save(&disk, &run, save, KEEP).unwrap();
+        }
+        disk.fail(Some(Fault { call, errno: Fault::SILENT, persistent: false }));
+        let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
+        disk.fail(None);
+        noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
+        // names.json is written last: it is derived, and named so when it cannot be read.
+        let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
+        let is_fine = wrong.as_ref().is_none_or(|wrong| wrong.starts_with("names.json"));
+        assert!(is_fine, "save {hit}, call {call}: {wrong:?}, {saved:?}");
+    }
+    assert_eq!(noticed, 8, "each file of both checkpoints");
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    let [older, newer] = [content(5, 0, 5), content(10, 0, 5)];
+    for save in [&older, &newer] {
+        checkpoint::save(&Disk, &run, save, KEEP).unwrap();
+    }
+    let files: BTreeMap<_, _> = fs::read_dir(run.checkpoint(10))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    assert_eq!(files.len(), 4);
+    let falls_back = |what: &str| {
+        let (found, skipped) = checkpoint::newest(&Disk, &run).unwrap();
+        // White space in the manifest carries nothing: what it says is still what was saved.
+        if found.as_ref() != Some(&newer) || !what.starts_with("manifest") {
+            assert_eq!(found.as_ref(), Some(&older), "{what}");
+            assert!(skipped.len() == 1 && skipped[0].contains("step-00000010"), "{what}: {skipped:?}");
+        }
+    };
+    for (path, bytes) in &files {
+        let name = path.file_name().unwrap().to_string_lossy();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(path, changed).unwrap();
+            falls_back(&format!("{name}, byte {at} flipped"));
+            fs::write(path, &bytes[..at]).unwrap();
+            falls_back(&format!("{name}, cut to {at} bytes"));
+        }
+        fs::remove_file(path).unwrap();
+        falls_back(&format!("{name} is gone"));
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(checkpoint::newest(&Disk, &run).unwrap(), (Some(newer), Vec::new()));
+    let bytes: usize = files.values().map(Vec::len).sum();
+    println!("FIGURE A6\tflipped bytes and cut lengths noticed, the checkpoint before taken\t{}\tall\tok", 2 * bytes);
+}
+
+#[test]
+fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    assert_eq!(checkpoint::newest(&Disk, &run).unwrap(), (None, Vec::new()));
+    for step in [5, 10] {
+        checkpoint::save(&Disk, &run, &content(step, 0, step), KEEP).unwrap();
+        fs::write(run.checkpoint(step).join(checkpoint::MODEL), b"").unwrap();
+    }
+    let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
+    assert!(error.starts_with("none of the 2 checkpoints") && error.contains("model.safetensors"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_another_version_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
+    let manifest = run.checkpoint(5).join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap().replace("\"format\": 1", "\"format\": 7");
+    fs::write(&manifest, text).unwrap();
+    let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
+    assert!(error.contains("format 7") && error.contains("format 1"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_under_another_steps_name_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
+    fs::rename(run.checkpoint(5), run.checkpoint(6)).unwrap();
+    assert!(matches!(checkpoint::read(&Disk, &run.checkpoint(6)), Err(Error::Damaged { .. })));
+}

@@ -1,0 +1,452 @@
+//! A file system in memory that knows what a power loss would leave of it.
+//!
+//! Every change is pending until it is synced: a file's content until the file is, a name until its folder is. A power loss
+//! keeps what was synced and any part of what was pending.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use warmstart_runs::storage::{Durable, Storage};
+
+type Inode = usize;
+
+#[derive(Debug, Clone)]
+enum Node {
+    File(Vec<u8>),
+    Folder(BTreeMap<String, Inode>),
+}
+
+/// What has not been synced, in the order in which it was done.
+#[derive(Debug, Clone)]
+enum Pending {
+    /// A file's whole content.
+    Content(Inode, Vec<u8>),
+    /// Names of one folder, set or removed at once.
+    Names(Inode, Vec<(String, Option<Inode>)>),
+}
+
+impl Pending {
+    fn inode(&self) -> Inode {
+        match self {
+            Self::Content(inode, _) | Self::Names(inode, _) => *inode,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: Vec<Node>,
+    durable: Vec<Node>,
+    pending: Vec<Pending>,
+    calls: usize,
+    /// What was read, in that order.
+    reads: Vec<PathBuf>,
+    syncs: Vec<String>,
+    mark: usize,
+}
+
+impl State {
+    /// Pending changes of what no power loss can bring back.
+    fn forget_what_is_gone(&mut self) {
+        let mut reachable: Vec<bool> = vec![false; self.live.len()];
+        let mut visit = vec![0];
+        for change in &self.pending {
+            if let Pending::Names(_, names) = change {
+                visit.extend(names.iter().filter_map(|(_, entry)| *entry));
+            }
+        }
+        while let Some(inode) = visit.pop() {
+            if std::mem::replace(&mut reachable[inode], true) {
+                continue;
+            }
+            for node in [&self.live[inode], &self.durable[inode]] {
+                if let Node::Folder(folder) = node {
+                    visit.extend(folder.values());
+                }
+            }
+        }
+        self.pending.retain(|change| reachable[change.inode()]);
+    }
+}
+
+/// The simulated disk; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Simulated {
+    state: Rc<RefCell<State>>,
+    /// The call that fails, how, and whether all after it do.
+    fault: Rc<Cell<Option<Fault>>>,
+    /// The sync that is left out, by what it syncs.
+    forgotten: Option<String>,
+    /// Writes land under their final name at once, as they would without the rename.
+    without_rename: bool,
+    /// Called before each change, so that a test can look at what a power loss would leave there.
+    pub watcher: Option<Watcher>,
+}
+
+/// Told of every change that is about to happen.
+#[derive(Clone)]
+pub struct Watcher(pub Rc<dyn Fn(&Simulated)>);
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
+/// Which call fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub call: usize,
+    pub errno: i32,
+    pub persistent: bool,
+}
+
+impl Fault {
+    /// No error: a write changes what it is given.
+    pub const SILENT: i32 = 0;
+    /// No error: a write takes half of what it is given.
+    pub const SHORT: i32 = -1;
+
+    fn hits(&self, call: usize) -> bool {
+        call == self.call || (self.persistent && call > self.call)
+    }
+}
+
+impl Simulated {
+    /// An empty disk with a folder at `root`.
+    pub fn new(root: &Path) -> Self {
+        let disk = Self::default();
+        {
+            let mut state = disk.state.borrow_mut();
+            state.live.push(Node::Folder(BTreeMap::new()));
+            state.durable.push(Node::Folder(BTreeMap::new()));
+        }
+        for ancestor in root.ancestors().collect::<Vec<_>>().into_iter().rev().filter(|path| path.parent().is_some()) {
+            disk.create_dir(ancestor).unwrap();
+        }
+        let mut state = disk.state.borrow_mut();
+        let live = state.live.clone();
+        state.durable = live;
+        state.pending.clear();
+        state.calls = 0;
+        drop(state);
+        disk
+    }
+
+    pub fn that_forgets(self, sync: String) -> Self {
+        Self { forgotten: Some(sync), ..self }
+    }
+
+    pub fn without_rename(self) -> Self {
+        Self { without_rename: true, ..self }
+    }
+
+    pub fn fail(&self, fault: Option<Fault>) {
+        self.fault.set(fault);
+        self.state.borrow_mut().calls = 0;
+    }
+
+    /// Calls since the fault was set.
+    pub fn calls(&self) -> usize {
+        self.state.borrow().calls
+    }
+
+    /// Everything that was synced so far, each thing once.
+    pub fn syncs(&self) -> Vec<String> {
+        let mut syncs = self.state.borrow().syncs.clone();
+        syncs.sort();
+        syncs.dedup();
+        syncs
+    }
+
+    /// Changes that a power loss could take back.
+    pub fn pending(&self) -> usize {
+        self.state.borrow().pending.len()
+    }
+
+    /// The disk after a power loss that let the pending changes `kept` through; content that is lost is cut to `torn`
+    /// of 2 halves.
+    pub fn after_power_loss(&self, kept: impl Fn(usize) -> bool, torn: usize) -> Self {
+        let state = self.state.borrow();
+        let mut nodes = state.durable.clone();
+        for (index, change) in state.pending.iter().enumerate() {
+            match change {
+                Pending::Content(inode, bytes) if kept(index) => nodes[*inode] = Node::File(bytes.clone()),
+                Pending::Content(inode, bytes) => {
+                    nodes[*inode] = Node::File(bytes[..bytes.len() * torn / 2].to_vec());
+                }
+                Pending::Names(inode, names) if kept(index) => {
+                    let Node::Folder(folder) = &mut nodes[*inode] else { panic!("names in a file") };
+                    for (name, entry) in names {
+                        match entry {
+                            Some(entry) => folder.insert(name.clone(), *entry),
+                            None => folder.remove(name),
+                        };
+                    }
+                }
+                Pending::Names(..) => {}
+            }
+        }
+        let state = State { live: nodes.clone(), durable: nodes, ..State::default() };
+        Self { state: Rc::new(RefCell::new(state)), ..Self::default() }
+    }
+
+    fn call(&self) -> io::Result<()> {
+        let call = {
+            let mut state = self.state.borrow_mut();
+            state.calls += 1;
+            state.calls
+        };
+        match self.fault.get() {
+            Some(fault) if fault.errno > 0 && fault.hits(call) => Err(io::Error::from_raw_os_error(fault.errno)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the call at hand is to do this, which is no error.
+    fn does(&self, errno: i32) -> bool {
+        self.fault.get().is_some_and(|fault| fault.errno == errno && fault.hits(self.calls()))
+    }
+
+    /// How many files below a folder were read.
+    pub fn reads_below(&self, folder: &Path) -> usize {
+        self.state.borrow().reads.iter().filter(|path| path.starts_with(folder)).count()
+    }
+
+    fn changing(&self) -> io::Result<()> {
+        if let Some(watcher) = &self.watcher {
+            (watcher.0)(self);
+        }
+        self.call()
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        let text = path.to_str().unwrap();
+        if self.without_rename { text.replace("/.step-", "/step-").replace(".new", "").into() } else { text.into() }
+    }
+
+    fn find(&self, path: &Path) -> Option<Inode> {
+        let path = self.real(path);
+        let state = self.state.borrow();
+        let mut inode = 0;
+        for part in path.components().skip(1) {
+            let Node::Folder(folder) = &state.live[inode] else { return None };
+            inode = *folder.get(part.as_os_str().to_str()?)?;
+        }
+        Some(inode)
+    }
+
+    fn require(&self, path: &Path) -> io::Result<Inode> {
+        self.find(path).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn place(&self, path: &Path) -> io::Result<(Inode, String)> {
+        let path = self.real(path);
+        let folder = self.require(path.parent().unwrap())?;
+        Ok((folder, path.file_name().unwrap().to_str().unwrap().to_owned()))
+    }
+
+    fn add(&self, path: &Path, node: Node) -> io::Result<Inode> {
+        let (folder, name) = self.place(path)?;
+        let inode = {
+            let mut state = self.state.borrow_mut();
+            state.durable.push(match node {
+                Node::File(_) => Node::File(Vec::new()),
+                Node::Folder(_) => Node::Folder(BTreeMap::new()),
+            });
+            state.live.push(node);
+            state.live.len() - 1
+        };
+        self.set_names(folder, vec![(name, Some(inode))]);
+        Ok(inode)
+    }
+
+    fn set_names(&self, folder: Inode, names: Vec<(String, Option<Inode>)>) {
+        let mut state = self.state.borrow_mut();
+        let Node::Folder(entries) = &mut state.live[folder] else { panic!("names in a file") };
+        for (name, entry) in &names {
+            match entry {
+                Some(entry) => entries.insert(name.clone(), *entry),
+                None => entries.remove(name),
+            };
+        }
+        state.pending.push(Pending::Names(folder, names));
+    }
+
+    /// Makes what is pending of one file or folder durable, unless this sync is the one that is left out.
+    fn synced(&self, inode: Inode, what: &str) {
+        let mut state = self.state.borrow_mut();
+        let earlier = state.syncs[state.mark..].iter().filter(|sync| sync.starts_with(&format!("{what} ("))).count();
+        let what = format!("{what} ({})", earlier + 1);
+        state.syncs.push(what.clone());
+        if self.forgotten.as_ref() == Some(&what) {
+            return;
+        }
+        state.durable[inode] = state.live[inode].clone();
+        state.pending.retain(|change| change.inode() != inode);
+        state.forget_what_is_gone();
+    }
+
+    /// Syncs are numbered from here on anew.
+    pub fn mark(&self) {
+        let mut state = self.state.borrow_mut();
+        state.mark = state.syncs.len();
+    }
+}
+
+/// A path with its numbers left out, so that the same place has the same name at every step.
+fn shape(path: &Path) -> String {
+    let mut shape = String::new();
+    for c in path.to_str().unwrap().chars() {
+        match (c.is_ascii_digit(), shape.ends_with('#')) {
+            (true, true) => {}
+            (true, false) => shape.push('#'),
+            (false, _) => shape.push(c),
+        }
+    }
+    shape
+}
+
+/// An open file of the simulated disk.
+#[derive(Debug)]
+pub struct SimulatedFile {
+    disk: Simulated,
+    inode: Inode,
+    path: PathBuf,
+}
+
+impl Write for SimulatedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let failed = self.disk.changing();
+        let (lies, is_short) = (self.disk.does(Fault::SILENT), self.disk.does(Fault::SHORT));
+        let taken = match &failed {
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            // A disk that fills up takes a part first.
+            Err(_) => bytes.len() / 2,
+            Ok(()) if is_short => bytes.len().div_ceil(2),
+            Ok(()) => bytes.len(),
+        };
+        let mut state = self.disk.state.borrow_mut();
+        let Node::File(content) = &mut state.live[self.inode] else { panic!("not a file") };
+        content.extend_from_slice(&bytes[..taken]);
+        if lies {
+            content[0] ^= 1;
+        }
+        let content = content.clone();
+        state.pending.push(Pending::Content(self.inode, content));
+        failed.map(|()| taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Durable for SimulatedFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.changing()?;
+        self.disk.synced(self.inode, &format!("content of {}", shape(&self.path)));
+        Ok(())
+    }
+}
+
+impl Storage for Simulated {
+    type File = SimulatedFile;
+
+    fn create(&self, path: &Path) -> io::Result<SimulatedFile> {
+        self.changing()?;
+        let inode = match self.find(path) {
+            Some(inode) => {
+                let mut state = self.state.borrow_mut();
+                state.live[inode] = Node::File(Vec::new());
+                state.pending.push(Pending::Content(inode, Vec::new()));
+                inode
+            }
+            None => self.add(path, Node::File(Vec::new()))?,
+        };
+        Ok(SimulatedFile { disk: self.clone(), inode, path: path.to_path_buf() })
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.changing()?;
+        if self.find(path).is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        self.add(path, Node::Folder(BTreeMap::new())).map(drop)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.changing()?;
+        let inode = self.require(path)?;
+        self.synced(inode, &format!("names in {}", shape(path)));
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.changing()?;
+        let (folder, old) = self.place(from)?;
+        let (same, new) = self.place(to)?;
+        assert_eq!(folder, same, "only within one folder is a rename one change");
+        let inode = self.require(from)?;
+        if old != new {
+            self.set_names(folder, vec![(old, None), (new, Some(inode))]);
+        }
+        Ok(())
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        self.changing()?;
+        let ((folder, first), (_, second)) = (self.place(one)?, self.place(other)?);
+        let names = vec![(first, Some(self.require(other)?)), (second, Some(self.require(one)?))];
+        self.set_names(folder, names);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.changing()?;
+        self.require(path)?;
+        let (folder, name) = self.place(path)?;
+        self.set_names(folder, vec![(name, None)]);
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        for name in self.names(path)? {
+            let inner = path.join(name);
+            let is_folder = matches!(self.state.borrow().live[self.require(&inner)?], Node::Folder(_));
+            if is_folder { self.remove_dir(&inner)? } else { self.remove_file(&inner)? }
+        }
+        self.remove_file(path)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.call()?;
+        let inode = self.require(path)?;
+        self.state.borrow_mut().reads.push(path.to_path_buf());
+        match &self.state.borrow().live[inode] {
+            Node::File(content) => Ok(content.clone()),
+            Node::Folder(_) => Err(ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    fn names(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.call()?;
+        let Some(inode) = self.find(path) else { return Ok(Vec::new()) };
+        match &self.state.borrow().live[inode] {
+            Node::File(_) => Err(ErrorKind::NotADirectory.into()),
+            Node::Folder(folder) => Ok(folder.keys().cloned().collect()),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.find(path).is_some()
+    }
+
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        self.call()?;
+        Ok(1 << 40)
+    }
+}

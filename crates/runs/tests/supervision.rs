@@ -1,0 +1,128 @@
+//! B3 and B4 below everything else: a number that was given to another process is no worker, and starts and ends leave nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use warmstart_runs::launch::Programs;
+use warmstart_runs::process::{Identity, ProcessControl, Request};
+use warmstart_runs::queue::{Entry, Push, Queue};
+use warmstart_runs::run::RunDir;
+
+/// How often, in the process that has a namespace of its own.
+const INSIDE: &str = "WARMSTART_STRANGERS_INSIDE";
+/// The clock by which the kernel tells one process's start from another's.
+const TICK: Duration = Duration::from_millis(10);
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("60").spawn().unwrap()
+}
+
+/// A process that has been given the number of one that is gone.
+fn stranger(number: u32) -> Child {
+    loop {
+        fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).unwrap();
+        let mut child = sleeper();
+        if child.id() == number {
+            return child;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn meet_strangers(trials: usize) {
+    for _ in 0..trials {
+        let mut worker = sleeper();
+        let identity = Identity::of(worker.id());
+        assert!(identity.is_alive());
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        std::thread::sleep(TICK);
+        let mut stranger = stranger(worker.id());
+        assert!(!identity.is_alive() && !identity.is_suspended());
+        for request in [Request::Stop, Request::StopNow] {
+            assert!(!identity.ask(request).unwrap());
+        }
+        std::thread::yield_now();
+        assert!(stranger.try_wait().unwrap().is_none(), "a stranger was signalled");
+        // The question itself works: it ends the process that it is meant for.
+        assert!(Identity::of(stranger.id()).ask(Request::Stop).unwrap());
+        assert!(!stranger.wait().unwrap().success());
+    }
+}
+
+/// B3: `WARMSTART_STRANGERS` says how often a worker's number is given to somebody else (50; the soak test asks for 1,000).
+#[test]
+fn no_stranger_under_a_workers_number_is_ever_signalled() {
+    if let Ok(trials) = std::env::var(INSIDE) {
+        return meet_strangers(trials.parse().unwrap());
+    }
+    let trials = std::env::var("WARMSTART_STRANGERS").unwrap_or_else(|_| "50".to_owned());
+    let unshare = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--mount-proc"]);
+        unshare
+    };
+    let test = "test -w /proc/sys/kernel/ns_last_pid && echo 100 > /proc/sys/kernel/ns_last_pid";
+    if !unshare().args(["sh", "-c", test]).status().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no process numbers can be given anew here (unshare --pid, as root)");
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "no_stranger_under_a_workers_number_is_ever_signalled", "--nocapture"];
+    let output = unshare().arg(program).args(arguments).env(INSIDE, &trials).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    println!(
+        "FIGURE B3\ta worker's number given to another process: 0 signals to it, 0 times taken for the worker\t{trials}\t1000\t{}",
+        if trials.parse::<usize>().unwrap() >= 1000 { "ok" } else { "UNDER" }
+    );
+}
+
+#[test]
+fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
+    const CYCLES: usize = 500;
+    let root = tempfile::tempdir().unwrap();
+    let queue = Queue::new(root.path());
+    let programs = Programs { worker: PathBuf::from("/bin/true"), monitor: None };
+    let run = "a".parse().unwrap();
+    fs::create_dir(RunDir::of(root.path(), &run).path()).unwrap();
+    let used = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory: u64 = memory.trim().trim_end_matches(" kB").parse().unwrap();
+        (memory, fs::read_dir("/proc/self/fd").unwrap().count())
+    };
+    let cycle = || {
+        let entry = Entry {
+            run: "a".parse().unwrap(),
+            stem: "a".to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
+        assert_eq!(queue.push(entry).unwrap(), Push::Queued);
+        let advance = queue.advance(&programs, None).unwrap();
+        assert!(advance.failed.is_empty() && advance.started.len() == 1);
+        for (_, mut child) in advance.started {
+            assert!(child.wait().unwrap().success());
+        }
+    };
+    (0..20).for_each(|_| cycle());
+    let (memory, descriptors) = used();
+    (0..CYCLES).for_each(|_| cycle());
+    let (memory_after, descriptors_after) = used();
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect::<String>();
+    assert!(children.trim().is_empty(), "left: {children}");
+    assert_eq!(descriptors, descriptors_after);
+    let grown = (memory_after as f64 - memory as f64) / 1024.0;
+    assert!(grown < 5.0, "{memory} kB became {memory_after} kB");
+    println!(
+        "FIGURE B4\tstarts and ends of the queue alone: 0 zombies, {descriptors_after} descriptors as before, memory\t{grown:+.1} MB\t< 5 MB after {CYCLES}\tok"
+    );
+}

@@ -1,0 +1,143 @@
+//! How long a frame of a run's charts takes at 200×60, with twenty runs of 100,000 points under one cursor. Prints each
+//! figure beside its target, and fails where one is missed.
+//!
+//! ```sh
+//! cargo bench --bench frame
+//! ```
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints what it measured")]
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::KeyCode;
+use warmstart_runs::store::Change;
+use warmstart_schema::event::{Batch, Epoch, Event, Phase, Record, System};
+use warmstart_schema::state::Liveness;
+use warmstart_tui::Still;
+
+const RUNS: u32 = 20;
+const POINTS: u32 = 100_000;
+const EPOCHS: u32 = 100;
+/// Frames that a figure is the median of.
+const FRAMES: usize = 101;
+/// What the median of frames may take.
+const TARGET: Duration = Duration::from_millis(4);
+
+/// Losses that fall with noise over every point.
+fn events(seed: u32) -> Vec<Record> {
+    let mut noise = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut random = move || {
+        noise ^= noise << 13;
+        noise ^= noise >> 17;
+        noise ^= noise << 5;
+        f64::from(noise) / f64::from(u32::MAX)
+    };
+    let mut records = vec![Record { t: 0.0, event: Event::Phase { phase: Phase::Training } }];
+    let batches = POINTS / EPOCHS;
+    for epoch in 1..=EPOCHS {
+        let loss = 4.0 * (-f64::from(epoch) / 30.0).exp() + 0.3;
+        for batch in 1..=batches {
+            let step = u64::from((epoch - 1) * batches + batch);
+            let event = Batch {
+                epoch,
+                step,
+                batch,
+                batches,
+                loss: loss + random(),
+                accuracy: 1.0 - loss / 5.0 + 0.1 * random(),
+                learning_rate: 0.1 * (1.0 - f64::from(epoch) / f64::from(EPOCHS)),
+                images_per_second: 500.0 + 50.0 * random(),
+                gradient_norm: 1.0 + random(),
+            };
+            records.push(Record { t: step as f64 * 0.5, event: Event::Batch(event) });
+        }
+        let (step, t) = (u64::from(epoch * batches), f64::from(epoch * batches) * 0.5);
+        let system = System { cpu: Some(90.0 * random()), gpu: Some(99.0), ..System::default() };
+        records.push(Record { t, event: Event::System(system) });
+        let event = Epoch {
+            epoch,
+            step,
+            train_loss: loss,
+            train_acc: 1.0 - loss / 5.0,
+            val_loss: loss + 0.2 * random(),
+            val_acc: 1.0 - loss / 5.0 - 0.1 * random(),
+            learning_rate: 0.1,
+            images_per_second: 500.0,
+            train_time: t,
+            best: true,
+            data_wait: None,
+        };
+        records.push(Record { t, event: Event::Epoch(event) });
+    }
+    records
+}
+
+/// All runs of one experiment, the newest open, all drawn.
+fn dashboard() -> Still {
+    let mut still = Still::new(200, 60).unwrap();
+    for number in 0..RUNS {
+        let id: warmstart_runs::run::RunId = format!("20261122-1000{number:02}-{number:04x}").parse().unwrap();
+        let info = serde_json::from_value(serde_json::json!({
+            "format": 1, "id": id, "experiment": "Bench", "group": "g", "stem": "bench", "source": "bench.yaml",
+            "created": format!("2026-01-02T00:00:{number:02}Z"), "device": "auto",
+        }));
+        let changes = vec![
+            Change::Added { id: id.clone(), info: Ok(info.unwrap()), experiment: None },
+            Change::Events { id: id.clone(), records: events(number + 1), damaged: 0, restarted: false },
+            Change::Liveness { id, liveness: Liveness::Held },
+        ];
+        still.tell(1e5, changes);
+    }
+    still.press(KeyCode::Enter);
+    still.press(KeyCode::Char('o'));
+    still
+}
+
+/// The median of frames, each after `between`.
+fn median(still: &mut Still, mut between: impl FnMut(&mut Still)) -> Duration {
+    let mut times: Vec<Duration> = (0..FRAMES)
+        .map(|_| {
+            between(still);
+            let began = Instant::now();
+            still.draw().unwrap();
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[FRAMES / 2]
+}
+
+fn main() {
+    let mut still = dashboard();
+    let mut missed = false;
+    let mut print = |what: &str, took: Duration| {
+        let verdict = if took <= TARGET { "holds" } else { "MISSED" };
+        missed |= took > TARGET;
+        println!(
+            "{what:<66} {:>7.2} ms  target {:>4.0} ms  {verdict}",
+            took.as_secs_f64() * 1e3,
+            TARGET.as_secs_f64() * 1e3
+        );
+    };
+    let first = Instant::now();
+    still.draw().unwrap();
+    let first = first.elapsed();
+    assert!(still.text().contains("gradient norm") && still.text().contains("0013"), "{}", still.text());
+    print("frame, seven charts by epoch", median(&mut still, |_| ()));
+    let pan = |still: &mut Still| still.press(KeyCode::Char('>'));
+    still.press(KeyCode::Char('m'));
+    still.draw().unwrap();
+    print("frame, seven charts, every point", median(&mut still, |_| ()));
+    still.press(KeyCode::Char('m'));
+    still.draw().unwrap();
+    print("frame, smoothed over faint points", median(&mut still, |_| ()));
+    still.press(KeyCode::Char('+'));
+    print("frame, zoomed, another stretch each time", median(&mut still, pan));
+    still.press(KeyCode::Char('0'));
+    still.press(KeyCode::Char('2'));
+    print("frame, one chart alone, smoothed", median(&mut still, |_| ()));
+    println!("{:<66} {:>7.2} ms  (once; no target)", "first frame, which makes the curves", first.as_secs_f64() * 1e3);
+    if missed {
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,301 @@
+//! The loop: wait, handle, act, draw. It is generic over the terminal and over the stream of keys, so that tests run all
+//! of it without either.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
+use std::time::Duration;
+
+use crossterm::event::Event;
+use futures_util::StreamExt;
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::Backend;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use warmstart_schema::event::now;
+
+use super::effect::Effect;
+use super::executor::Effects;
+use super::folders::Folders;
+use super::host::Host;
+use super::keeper::Keeper;
+use super::layout::fits;
+use super::memory::Memory;
+use super::message::{Message, Report};
+use super::model::Model;
+use super::mouse::Spots;
+use super::terminal::Keyboard;
+use super::theme::Look;
+use super::update::update;
+use super::watch::Demand;
+use super::{screen, watch};
+use crate::config::Loaded;
+use warmstart_runs::pasted::FolderOptions;
+
+/// Between two frames that no key asked for: a slow link has no room for more than four a second.
+const FRAME: Duration = Duration::from_millis(250);
+/// How long the first frame waits for what there is to show.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+/// Between two looks at the clock while something runs.
+const CLOCK: Duration = Duration::from_secs(1);
+/// Messages handled before the next frame, so that a flood of them cannot starve the screen.
+const DRAIN: usize = 1000;
+
+/// Where things are, and what the terminal can show.
+#[derive(Debug)]
+pub struct Settings {
+    pub folders: Folders,
+    /// What a command needs that is shown to be pasted.
+    pub pasted: FolderOptions,
+    pub look: Look,
+    pub zone: TimeZone,
+    /// The user's settings, or what is wrong with them.
+    pub config: Loaded,
+    /// What would end runs together with this session, in words.
+    pub hazard: Option<String>,
+}
+
+/// What must be drawn, and how soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dirty {
+    No,
+    /// Data changed: with the next frame.
+    Data,
+    /// A key was pressed: at once.
+    Now,
+}
+
+/// The dashboard at work.
+#[derive(Debug)]
+pub struct App<B: Backend, I, H> {
+    terminal: Terminal<B>,
+    input: I,
+    host: H,
+    model: Model,
+    messages: UnboundedReceiver<Message>,
+    sender: UnboundedSender<Message>,
+    effects: Effects,
+    /// What the watcher should look at, and how often.
+    demand: Arc<Demand>,
+    /// Asks the watcher to look at once; dropped, it ends.
+    wake: Sender<()>,
+    dirty: Dirty,
+    drawn: Instant,
+    keeper: Keeper,
+    /// What the mouse can act on, as the newest frame shows it.
+    spots: Spots,
+}
+
+impl<B, I, H> App<B, I, H>
+where
+    B: Backend<Error: Send + Sync + 'static>,
+    I: Keyboard,
+    H: Host,
+{
+    pub fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
+        let (sender, messages) = unbounded_channel();
+        let (wake, woken) = channel();
+        let demand = Arc::new(Demand::default());
+        let Settings { folders, pasted, look, zone, config, hazard } = settings;
+        watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
+        let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
+        model.hazard = hazard;
+        model.folders = pasted;
+        model.size = terminal.size().unwrap_or(model.size);
+        let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
+        let keeper = Keeper::begin(&mut model, kept);
+        let effects = Effects::start(folders, sender.clone(), wake.clone());
+        Self {
+            terminal,
+            input,
+            host,
+            model,
+            messages,
+            sender,
+            effects,
+            demand,
+            wake,
+            dirty: Dirty::Now,
+            drawn: Instant::now(),
+            keeper,
+            spots: Spots::default(),
+        }
+    }
+
+    /// For whoever else has something to say: signals, the watch over the terminal.
+    pub fn sender(&self) -> UnboundedSender<Message> {
+        self.sender.clone()
+    }
+
+    /// Runs until the user or the system asks to leave; returns what goes on without the dashboard, in words.
+    pub async fn run(mut self) -> anyhow::Result<Option<String>> {
+        self.first_look().await;
+        self.draw()?;
+        loop {
+            // ===== Wait: until something happens, so that nothing costs nothing. =====
+            let message = self.wait().await;
+            // ===== Handle: this and all that is there already, before one drawing. =====
+            let mut effects = Vec::new();
+            if let Some(message) = message {
+                self.handle(message, &mut effects);
+            }
+            self.drain(&mut effects).await;
+            self.tell_watcher();
+            if let Some(memory) = self.keeper.news(&self.model) {
+                effects.insert(0, Effect::Remember(Box::new(memory)));
+            }
+            // ===== Act: what concerns the terminal here, all else on its own thread. =====
+            for effect in effects {
+                match effect {
+                    Effect::Leave => {
+                        self.effects.finish();
+                        return Ok(screen::farewell(&self.model));
+                    }
+                    Effect::Repaint => self.terminal.clear()?,
+                    Effect::Suspend => self.suspend()?,
+                    Effect::Edit(path) => self.edit(path)?,
+                    Effect::Copy(text) => self.host.copy(&text)?,
+                    Effect::Notice(text) => self.host.notify(&text)?,
+                    effect => self.effects.ask(effect),
+                }
+            }
+            // ===== Draw: once; for a key at once, for data with the next frame, and never before the terminal has taken
+            // the frame before. =====
+            let is_due = self.dirty == Dirty::Now || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
+            if is_due && self.host.is_ready() {
+                self.draw()?;
+            }
+        }
+    }
+
+    /// Gives the disk a moment, so that the first frame need not be an empty one.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + FIRST_LOOK;
+        while self.model.catalogue.is_none() || !self.model.runs_read {
+            let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else { return };
+            // What the first messages may ask for can wait: nothing was open yet.
+            drop(update(&mut self.model, message));
+        }
+        self.tell_watcher();
+    }
+
+    fn tell_watcher(&self) {
+        self.demand.set_live(self.model.is_anything_live());
+        if self.demand.set_opened(self.model.opened_runs()) {
+            // The watcher ends only when `self` does.
+            let _ = self.wake.send(());
+        }
+    }
+
+    /// The next thing that happens; `None` when it is only time to draw.
+    async fn wait(&mut self) -> Option<Message> {
+        let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
+        let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
+        let is_live = self.demand.is_live();
+        let fades = self.model.fades().map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
+        tokio::select! {
+            biased;
+            event = self.input.next() => self.understand(event),
+            message = self.messages.recv() => message,
+            () = self.host.ready(), if waits_for_terminal => None,
+            () = sleep_until(self.drawn + FRAME), if waits_for_frame => None,
+            () = tokio::time::sleep(fades.unwrap_or_default()), if fades.is_some() => Some(Message::Clock(now())),
+            () = tokio::time::sleep(CLOCK), if is_live => Some(Message::Clock(now())),
+        }
+    }
+
+    /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
+    fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
+        let Some(Ok(event)) = event else { return Some(Message::Leave) };
+        let message = match event {
+            Event::Mouse(event) => self.spots.message(event),
+            event => self.model.keys.message(self.model.context(), &event),
+        };
+        if message.is_some() {
+            self.dirty = Dirty::Now;
+        }
+        message
+    }
+
+    fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
+        let urgency =
+            if matches!(message, Message::Changes { .. } | Message::Clock(_) | Message::Machine(_) | Message::Doing(_))
+            {
+                Dirty::Data
+            } else {
+                Dirty::Now
+            };
+        self.dirty = self.dirty.max(urgency);
+        effects.extend(update(&mut self.model, message));
+        // What was told just now is timed from now on, though no clock runs.
+        if self.model.wants_clock() {
+            effects.extend(update(&mut self.model, Message::Clock(now())));
+        }
+    }
+
+    async fn drain(&mut self, effects: &mut Vec<Effect>) {
+        for _ in 0..DRAIN {
+            // Polled with this task's own waker: one that wakes nobody would lose the next key.
+            let event = poll_fn(|context| {
+                let event = self.input.poll_next_unpin(context);
+                Poll::Ready(if let Poll::Ready(event) = event { Some(event) } else { None })
+            });
+            let message = match event.await {
+                // What this key means depends on what the one before it did.
+                Some(event) => self.understand(event),
+                None => match self.messages.try_recv() {
+                    Ok(message) => Some(message),
+                    Err(_) => return,
+                },
+            };
+            if let Some(message) = message {
+                let ends = matches!(message, Message::Leave);
+                self.handle(message, effects);
+                if ends {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        let (model, spots) = (&self.model, &mut self.spots);
+        let size = self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?.area.as_size();
+        self.dirty = Dirty::No;
+        self.drawn = Instant::now();
+        // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
+        // waits for that event: keys pressed while it was too small come before it.
+        if size != self.model.size && (fits(self.model.size) || !fits(size)) {
+            for effect in update(&mut self.model, Message::Resized(size)) {
+                self.effects.ask(effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a file in the user's editor; what came of it is told when the file was read again.
+    fn edit(&mut self, path: PathBuf) -> anyhow::Result<()> {
+        self.input.pause();
+        let ended = self.host.edit(&path);
+        self.terminal.clear()?;
+        self.dirty = Dirty::Now;
+        self.effects.ask(Effect::Edited { path, ended });
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> anyhow::Result<()> {
+        self.input.pause();
+        if self.host.suspend()? {
+            self.terminal.clear()?;
+        } else {
+            let text = "there is no shell to go back to; q leaves".to_owned();
+            drop(update(&mut self.model, Message::Report(Report { good: false, text })));
+        }
+        self.dirty = Dirty::Now;
+        Ok(())
+    }
+}

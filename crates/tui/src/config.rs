@@ -1,0 +1,269 @@
+//! What people choose once for every dashboard: `config.yaml` in the XDG place. A setting that is wrong is named with its place
+//! and left out; every other one holds.
+
+mod keys;
+mod place;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use warmstart_schema::experiment::{Problem, read_strict, read_text};
+use warmstart_schema::text;
+
+pub use self::keys::Keys;
+pub use self::place::{config_file, state_file};
+use crate::columns::{self, ColumnId};
+use crate::keys::Keymap;
+use warmstart_report::edit;
+
+/// The dashboard's settings, every one with a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Colours: `auto` asks the terminal and `NO_COLOR`, `dark` and `light` are made for such backgrounds, `16` uses the
+    /// terminal's own sixteen, `mono` none.
+    pub theme: Theme,
+    /// Draw with ASCII characters alone, as `--ascii` does.
+    pub ascii: bool,
+    /// Take clicks and the wheel. While it does, most terminals select text only with shift held.
+    pub mouse: bool,
+    /// Ring the terminal's bell, and have it show a message (OSC 9), when a run ends; `--no-bell` wins.
+    pub bell: bool,
+    /// A shell command that is run when a run ends, with the run as JSON on its standard input; `WARMSTART_NOTIFY` wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
+    /// The columns of the list of experiments, until others are chosen on screen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The column that the list is sorted by, until another is chosen on screen; with a dash in front the other way round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    /// Other keys for actions: `stop: X` on every screen, `run.stop: X` on one. The names stand in the palette (`:`).
+    pub keys: BTreeMap<String, Keys>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            theme: Theme::Auto,
+            ascii: false,
+            mouse: true,
+            bell: true,
+            notify: None,
+            columns: None,
+            sort: None,
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+/// Which colours are drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theme {
+    #[default]
+    Auto,
+    Dark,
+    Light,
+    /// The terminal's own sixteen colours.
+    Sixteen,
+    /// No colour.
+    Mono,
+}
+
+impl Theme {
+    const NAMES: [(Self, &str); 5] = [
+        (Self::Auto, "auto"),
+        (Self::Dark, "dark"),
+        (Self::Light, "light"),
+        (Self::Sixteen, "16"),
+        (Self::Mono, "mono"),
+    ];
+
+    /// The name as the file has it.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(theme, _)| *theme == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl Serialize for Theme {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if *self == Self::Sixteen { serializer.serialize_u8(16) } else { serializer.serialize_str(self.as_str()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Theme {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ThemeVisitor;
+        impl Visitor<'_> for ThemeVisitor {
+            type Value = Theme;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`auto`, `dark`, `light`, `16` or `mono`")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Theme, E> {
+                let found = Theme::NAMES.iter().find(|(_, other)| *other == name).map(|(theme, _)| *theme);
+                found.ok_or_else(|| E::unknown_variant(name, &["auto", "dark", "light", "16", "mono"]))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Theme, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+        deserializer.deserialize_any(ThemeVisitor)
+    }
+}
+
+impl JsonSchema for Theme {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Theme".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["auto", "dark", "light", 16, "mono"] })
+    }
+}
+
+/// What was read, or what is used instead.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    pub config: Config,
+    /// Where it is or would be; none where there is no home.
+    pub path: Option<PathBuf>,
+    /// Whether the file is there.
+    pub is_there: bool,
+    /// What is wrong with it; those settings are left out.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads the user's file.
+pub fn load() -> Loaded {
+    match config_file() {
+        Some(path) => read(path),
+        None => Loaded::default(),
+    }
+}
+
+/// Reads a file; one that is not there says nothing, and every default holds.
+pub fn read(path: PathBuf) -> Loaded {
+    let label = text::line(&path.display().to_string(), 300);
+    if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Loaded { path: Some(path), ..Loaded::default() };
+    }
+    let (config, problems) = match read_text(&path) {
+        Ok(text) => parse(&text, &label),
+        Err(problems) => (Config::default(), problems),
+    };
+    Loaded { config, path: Some(path), is_there: true, problems }
+}
+
+/// Understands a file's text; `file` is what problems call it. What is wrong is left out, and everything else holds.
+pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut rest = source.to_owned();
+    let mut config = loop {
+        let text = rest.trim_start_matches('\u{feff}');
+        let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        if is_empty {
+            break Config::default();
+        }
+        match read_strict(&rest, file) {
+            Ok(config) => break config,
+            Err(found) => {
+                let field = found.first().map_or(String::new(), |problem| problem.field.clone());
+                problems.extend(found);
+                match without(&rest, &field) {
+                    Some(shorter) => rest = shorter,
+                    None => return (Config::default(), problems),
+                }
+            }
+        }
+    };
+    let mut say = |keys: &[&str], message: String, help: Option<String>| {
+        problems.push(Problem::at_keys(source, file, keys, message, help));
+    };
+    let mut is_known = |field: &str, name: &str| {
+        let is_known = ColumnId::named(name).is_some();
+        if !is_known {
+            let known: Vec<&str> = columns::names().collect();
+            let help = match text::closest(name, known.iter().copied()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => format!("columns are {}", known.join(", ")),
+            };
+            say(&[field], format!("no column is called `{name}`"), Some(help));
+        }
+        is_known
+    };
+    if let Some(columns) = &mut config.columns {
+        columns.retain(|name| is_known("columns", name));
+    }
+    config.columns = config.columns.filter(|columns| !columns.is_empty());
+    config.sort = config.sort.filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
+    loop {
+        let mistakes = Keymap::rebound(&config.keys).err().unwrap_or_default();
+        let before = config.keys.len();
+        for mistake in mistakes {
+            config.keys.remove(&mistake.action);
+            say(&["keys", &mistake.action], mistake.message, mistake.help);
+        }
+        if config.keys.len() == before {
+            return (config, problems);
+        }
+    }
+}
+
+/// The text without a setting that is wrong; nothing where there is none to take out.
+fn without(source: &str, field: &str) -> Option<String> {
+    let (section, entry) = field.split_once('.').unwrap_or((field, ""));
+    let inner = edit::blanked(source, &[section, entry]).filter(|_| !entry.is_empty());
+    inner.or_else(|| edit::blanked(source, &[section]))
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+/// A file that says every default and changes nothing.
+pub fn sample() -> String {
+    let columns: Vec<&str> = ColumnId::usual().into_iter().map(ColumnId::title).collect();
+    let columns = columns.join(", ");
+    format!(
+        "\
+# yaml-language-server: $schema=config.schema.json
+# Settings of warmstart's dashboard. Every line below shows a default; take away its # to change it.
+# `warmstart config check` says whether the file is right, `warmstart config` what holds.
+
+# Colours: auto (asks the terminal and NO_COLOR), dark, light, 16 (the terminal's own) or mono (none).
+# theme: auto
+
+# Draw with ASCII characters alone.
+# ascii: false
+
+# Take clicks and the wheel.
+# mouse: true
+
+# Ring the terminal's bell, and have it show a message, when a run ends. --no-bell wins.
+# bell: true
+
+# A shell command that is run when a run ends; it gets the run as JSON on its standard input. WARMSTART_NOTIFY wins.
+# notify: jq -r .event | mail -s warmstart me
+
+# The list of experiments, until something else is chosen on screen. A dash sorts the other way round.
+# columns: [{columns}]
+# sort: -val acc
+
+# Other keys: on every screen, or on one. The palette (:) names the actions.
+# keys:
+#   quit: [Q, ctrl-c]
+#   run.stop: X
+"
+    )
+}
+
+#[cfg(test)]
+mod tests;

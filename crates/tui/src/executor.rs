@@ -1,0 +1,205 @@
+//! The one place that does what `update` wants done. Effects run in order on a thread of their own, so that a
+//! slow disk never holds up a key.
+
+mod experiments;
+mod exports;
+mod meter;
+mod notes;
+mod progress;
+mod queue;
+mod workers;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_schema::text;
+
+use self::meter::Meter;
+use self::progress::Progress;
+use self::workers::Workers;
+use super::effect::{Effect, Undo};
+use super::folders::Folders;
+use super::message::{Message, Report};
+use super::paths;
+use warmstart_runs::actions;
+use warmstart_runs::failure::Failure;
+use warmstart_runs::store::{self, ExperimentFile, worker_log_tail};
+
+/// Lines of a worker's own output that the log shows.
+const WORKER_LOG_LINES: usize = 500;
+/// How long leaving waits for what was asked before.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Hands effects to their thread.
+#[derive(Debug)]
+pub struct Effects {
+    queue: Sender<Effect>,
+    thread: JoinHandle<()>,
+}
+
+impl Effects {
+    /// Starts the thread; what comes of effects is sent as messages, and `done` is told after each.
+    pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
+        let (queue, effects): (_, Receiver<Effect>) = channel();
+        let thread = std::thread::spawn(move || {
+            // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
+            let _ = warmstart_runs::trash::empty(&folders.checkpoints, warmstart_runs::trash::KEPT);
+            let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
+            let mut workers = Workers::new(folders.checkpoints.clone(), messages.clone());
+            for effect in effects {
+                if let Effect::ReadMachine(training) = effect {
+                    meter.ask(training);
+                } else if let Some(message) = perform(effect, &folders, &mut workers, &messages) {
+                    // Nobody listens any more only while leaving.
+                    let _ = messages.send(message);
+                }
+                let _ = done.send(());
+            }
+        });
+        Self { queue, thread }
+    }
+
+    pub fn ask(&self, effect: Effect) {
+        // The thread ends only when `self` does.
+        let _ = self.queue.send(effect);
+    }
+
+    /// Lets what was asked for come to its end, but does not wait for a disk that hangs.
+    pub fn finish(self) {
+        drop(self.queue);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn perform(
+    effect: Effect,
+    folders: &Folders,
+    workers: &mut Workers,
+    messages: &UnboundedSender<Message>,
+) -> Option<Message> {
+    let checkpoints = &folders.checkpoints;
+    let progress = |what, runs| Progress::of(messages, what, runs);
+    match effect {
+        Effect::ReadWorkerLog(id) => {
+            let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
+            Some(Message::WorkerLog { id, lines })
+        }
+        Effect::Annotate { runs, notation } => {
+            Some(notes::annotate(checkpoints, &runs, &notation, progress("noting", runs.len())))
+        }
+        Effect::Delete(runs) => Some(notes::delete(checkpoints, &runs, progress("deleting", runs.len()))),
+        Effect::TakeBack(Undo::Deleted(trashed)) => {
+            Some(notes::restore(checkpoints, &trashed, progress("bringing back", trashed.len())))
+        }
+        Effect::TakeBack(Undo::Annotated(before)) => Some(notes::restore_annotations(checkpoints, &before)),
+        Effect::Look { ticket, album } => workers.look(ticket, album),
+        Effect::AskLook(ask) => {
+            workers.ask(&ask);
+            None
+        }
+        Effect::EndLook => {
+            workers.end();
+            None
+        }
+        Effect::Predict { ticket, run, subject } => {
+            workers.predict(ticket, &run, subject);
+            None
+        }
+        Effect::Edited { path, ended } => Some(Message::Report(experiments::edited(&path, ended))),
+        Effect::ReadExperiment(path) => {
+            let text = experiments::read(&path);
+            Some(Message::ExperimentRead { path, text })
+        }
+        Effect::WriteExperiment(writing) => Some(experiments::write(&writing, folders, messages)),
+        Effect::CompletePath(typed) => {
+            let (longer, candidates) = paths::completed(&typed);
+            Some(Message::Completed { typed, longer, candidates })
+        }
+        Effect::Resume { run, changes } => {
+            let report = |good, said: &str| Message::Report(Report { good, text: text::line(said, 400) });
+            Some(match actions::resume(checkpoints, &run, &changes) {
+                Ok(()) => report(true, &format!("{} resumes", run.label())),
+                Err(error) if actions::is_gone(&error) => {
+                    let why =
+                        error.downcast::<Failure>().map_or_else(|error| error.to_string(), |failure| failure.what);
+                    Message::Gone { run, why }
+                }
+                Err(error) => report(false, &format!("{error:#}")),
+            })
+        }
+        effect @ (Effect::Launch(_)
+        | Effect::StartOver(_)
+        | Effect::Stop { .. }
+        | Effect::Queue(_)
+        | Effect::Advance
+        | Effect::Export { .. }
+        | Effect::ExportCharts(_)
+        | Effect::SaveLog { .. }
+        | Effect::Remember(_)) => {
+            let (good, said) = match carry_out(effect, folders) {
+                Ok(said) => (true, said?),
+                Err(error) => (false, format!("{error:#}")),
+            };
+            Some(Message::Report(Report { good, text: text::line(&said, 400) }))
+        }
+        // These are about the terminal, or have a thread of their own.
+        Effect::ReadMachine(_)
+        | Effect::Notice(_)
+        | Effect::Copy(_)
+        | Effect::Edit(_)
+        | Effect::Suspend
+        | Effect::Repaint
+        | Effect::Leave => None,
+    }
+}
+
+/// What is told of in a sentence, or only when it fails.
+fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
+    let checkpoints = &folders.checkpoints;
+    let said = match effect {
+        Effect::Launch(file) => launch(folders, &file)?,
+        Effect::StartOver(run) => {
+            actions::resume_from(checkpoints, &run, &[], actions::From::Start)?;
+            format!("{} starts over from the beginning", run.label())
+        }
+        Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
+            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
+            actions::Stop::Continued => format!("{} was suspended: it is let go on, to stop", run.label()),
+            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
+        },
+        Effect::Queue(change) => return queue::change(checkpoints, &change),
+        Effect::Advance => {
+            actions::advance(checkpoints).and_then(queue::all_started)?;
+            return Ok(None);
+        }
+        Effect::Export { text, extension } => exports::comparison(&folders.exports, &text, extension)?,
+        Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
+        Effect::SaveLog { id, text } => exports::log(&folders.exports, checkpoints, &id, &text)?,
+        Effect::Remember(memory) => {
+            // Whatever keeps it from the disk, the dashboard goes on.
+            let _ = folders.state.as_ref().map(|path| memory.write(path));
+            return Ok(None);
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(said))
+}
+
+fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
+    let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
+    let files = store::experiments(&folders.experiments).unwrap_or_default();
+    let source = store::source(&folders.experiments, &files, file);
+    let source = source.map_err(|(what, help)| anyhow::anyhow!("{what}; {help}"))?;
+    let warning = match actions::room(&folders.checkpoints, experiment) {
+        actions::Room::Enough => String::new(),
+        actions::Room::Scarce(what) => format!("; {what}"),
+        actions::Room::None(what) => anyhow::bail!("{} is not launched: {what}", experiment.name),
+    };
+    let id = actions::launch(&folders.checkpoints, file, experiment, source.as_deref(), "auto")?;
+    Ok(format!("{} launched as {id}{warning}", experiment.name))
+}

@@ -1,0 +1,201 @@
+//! Experiment files are read and written: whole or not at all, and never over something that nobody has seen.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_schema::experiment::{Problem, load, read_text};
+
+use crate::effect::{Ended, Writing};
+use crate::folders::Folders;
+use crate::format;
+use crate::message::{Message, Report};
+use crate::watch;
+
+/// Names that are tried where one is taken.
+const NAMES: u32 = 100;
+
+/// The text of an experiment file.
+pub fn read(path: &Path) -> Result<String, String> {
+    read_text(path).map_err(|problems| problems.first().map_or(String::new(), format::problem))
+}
+
+/// Writes an experiment, and has it in the list when it is told of: the next key is meant for it.
+pub fn write(writing: &Writing, folders: &Folders, messages: &UnboundedSender<Message>) -> Message {
+    let written = written(writing);
+    if let Some(catalogue) = watch::catalogue(&folders.experiments) {
+        let _ = messages.send(Message::Experiments(catalogue));
+    }
+    written
+}
+
+fn written(writing: &Writing) -> Message {
+    let written = match &writing.stem {
+        Some(stem) => add(writing, stem),
+        None => replace(writing),
+    };
+    match written {
+        Ok(path) => {
+            let text = match &writing.stem {
+                Some(_) => format!("wrote {}; r launches it", format::path(&path)),
+                None => format!("changed {}; runs keep the experiment that they began with", format::path(&path)),
+            };
+            Message::ExperimentWritten { path, report: Report { good: true, text } }
+        }
+        Err(error) => Message::ExperimentWritten {
+            path: writing.source.clone(),
+            report: Report { good: false, text: format!("{error:#}") },
+        },
+    }
+}
+
+/// What is said of a file that was open in an editor: how that ended, if it did not well, and whether the file is valid.
+pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
+    let ended = match ended {
+        Err(text) => return Report { good: false, text },
+        Ok(Ended::Exited(0)) => None,
+        Ok(Ended::Exited(code)) => Some(format!("the editor ended with exit code {code}")),
+        Ok(Ended::Killed(signal)) => Some(format!("the editor was ended by {signal}")),
+    };
+    // Its folder would take the line's room from what is wrong.
+    let name = format::path(Path::new(path.file_name().unwrap_or_default()));
+    let (is_valid, file) = match load(path, &[]) {
+        Ok(_) => (true, format!("{name} is valid")),
+        Err(problems) => {
+            let more = problems.len().saturating_sub(1);
+            let more = if more > 0 { format!(", and {}", format::plural(more, "more problem")) } else { String::new() };
+            let first = problems.into_iter().next().map(|problem| Problem { file: name, ..problem });
+            (false, first.as_ref().map_or(String::new(), format::problem) + &more)
+        }
+    };
+    let good = is_valid && ended.is_none();
+    Report { good, text: ended.into_iter().chain([file]).collect::<Vec<_>>().join("; ") }
+}
+
+/// A new file beside the other; of a name that is taken the next.
+fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
+    let folder = writing.source.parent().unwrap_or(Path::new(""));
+    let mut aside = aside(folder, &writing.source, &writing.text)?;
+    for number in 1..=NAMES {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{stem}{suffix}.yaml"));
+        match aside.persist_noclobber(&path) {
+            Ok(_) => {
+                sync(folder);
+                return Ok(path);
+            }
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => aside = error.file,
+            Err(error) => {
+                return Err(error.error).with_context(|| format!("{} cannot be written", format::path(&path)));
+            }
+        }
+    }
+    bail!("{}/{stem}.yaml and {NAMES} names like it are taken", format::path(folder))
+}
+
+/// In the place of what was read, if it still says that.
+fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
+    let shown = format::path(&writing.source);
+    // A link stays one: what it leads to is replaced.
+    let path = fs::canonicalize(&writing.source).with_context(|| format!("{shown} cannot be found"))?;
+    let now = fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read"))?;
+    if now != writing.before {
+        bail!("{shown} was changed by somebody else meanwhile; look at it and try again");
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let aside = aside(folder, &path, &writing.text)?;
+    aside.persist(&path).map_err(|error| error.error).with_context(|| format!("{shown} cannot be replaced"))?;
+    sync(folder);
+    Ok(writing.source.clone())
+}
+
+/// The text on the disk under a name that no list shows, as readable as the file that it is made of.
+fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
+    let write = || -> std::io::Result<NamedTempFile> {
+        let permissions: Permissions = fs::metadata(like)?.permissions();
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut file = tempfile::Builder::new().prefix(".").suffix(".new").tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().set_permissions(permissions)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    write().with_context(|| format!("nothing can be written into {}", format::path(folder)))
+}
+
+/// The name too shall survive a power loss; a folder that cannot be synced holds the file all the same.
+fn sync(folder: &Path) {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        fs::write(&path, "name: a\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        (folder, path)
+    }
+
+    fn writing(source: &Path, stem: Option<&str>) -> Writing {
+        let (before, text) = ("name: a\n".to_owned(), "name: b\n".to_owned());
+        Writing { source: source.to_path_buf(), before, text, stem: stem.map(str::to_owned) }
+    }
+
+    fn written(writing: &Writing) -> (PathBuf, Report) {
+        match super::written(writing) {
+            Message::ExperimentWritten { path, report } => (path, report),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_file_never_takes_the_place_of_another() {
+        let (folder, source) = folder();
+        for name in ["b.yaml", "b-2.yaml", "b-3.yaml"] {
+            let (path, report) = written(&writing(&source, Some("b")));
+            assert!(report.good && path == folder.path().join(name), "{path:?} {report:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "name: b\n");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        }
+        assert_eq!(fs::read_to_string(&source).unwrap(), "name: a\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is left aside");
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_meanwhile_is_kept() {
+        let (_folder, source) = folder();
+        fs::write(&source, "name: c\n").unwrap();
+        let (_, report) = written(&writing(&source, None));
+        assert!(!report.good && report.text.contains("somebody else"), "{report:?}");
+        assert_eq!(fs::read_to_string(&source).unwrap(), "name: c\n");
+    }
+
+    #[test]
+    fn a_change_in_place_goes_through_a_link() {
+        let (folder, source) = folder();
+        let link = folder.path().join("link.yaml");
+        symlink(&source, &link).unwrap();
+        assert!(written(&writing(&link, None)).1.good);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&source).unwrap(), "name: b\n");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_said_and_leaves_nothing() {
+        let (folder, source) = folder();
+        let (_, report) = written(&writing(&source, Some("no/such")));
+        assert!(!report.good && report.text.contains("cannot be written"), "{report:?}");
+        let (_, report) = written(&writing(Path::new("/nowhere/a.yaml"), None));
+        assert!(!report.good && report.text.contains("/nowhere/a.yaml"), "{report:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads what the machine has and what uses it, on a thread of its own: a GPU's driver may take a second to answer.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+use warmstart_runs::process::ProcessControl;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::error::NvmlError;
+use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind};
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_runs::run::RunId;
+use warmstart_schema::text;
+
+use crate::machine::{Gpu, Machine, Process, Workers};
+use crate::message::Message;
+
+/// Between two readings.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread that reads, started by the first question.
+#[derive(Debug)]
+pub struct Meter {
+    questions: Option<Sender<Workers>>,
+    folder: PathBuf,
+    messages: UnboundedSender<Message>,
+}
+
+impl Meter {
+    /// Reads the disk of `folder`; readings are sent as messages.
+    pub fn new(folder: PathBuf, messages: UnboundedSender<Message>) -> Self {
+        Self { questions: None, folder, messages }
+    }
+
+    /// Asks for a reading, which comes a second after the one before at the earliest.
+    pub fn ask(&mut self, workers: Workers) {
+        let questions = self.questions.get_or_insert_with(|| {
+            let (questions, received) = channel();
+            let (folder, messages) = (self.folder.clone(), self.messages.clone());
+            std::thread::spawn(move || answer(&received, folder, &messages));
+            questions
+        });
+        // The thread ends only when nobody listens to it.
+        let _ = questions.send(workers);
+    }
+}
+
+fn answer(questions: &Receiver<Workers>, folder: PathBuf, messages: &UnboundedSender<Message>) {
+    let mut reader = Reader::new(folder);
+    let mut read: Option<Instant> = None;
+    while let Ok(workers) = questions.recv() {
+        if let Some(read) = read {
+            std::thread::sleep(PAUSE.saturating_sub(read.elapsed()));
+        }
+        let machine = reader.read(&workers);
+        read = Some(Instant::now());
+        if messages.send(Message::Machine(Box::new(machine))).is_err() {
+            return;
+        }
+    }
+}
+
+struct Reader {
+    folder: PathBuf,
+    system: Option<sysinfo::System>,
+    nvml: Result<Nvml, String>,
+}
+
+impl Reader {
+    fn new(folder: PathBuf) -> Self {
+        let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
+        let system = sysinfo::System::new_with_specifics(kind).ok();
+        let nvml = Nvml::init().map_err(|error| match error {
+            NvmlError::LibloadingError(_) => "none: there is no NVIDIA driver here".to_owned(),
+            error => text::line(&format!("the NVIDIA driver does not answer: {error}"), 200),
+        });
+        // Use is a difference between two looks.
+        std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
+        Self { folder, system, nvml }
+    }
+
+    fn read(&mut self, workers: &Workers) -> Machine {
+        let alive: Vec<(&RunId, Pid)> = workers
+            .iter()
+            .filter(|(_, worker)| worker.is_alive())
+            .map(|(run, worker)| (run, Pid::from_u32(worker.pid)))
+            .collect();
+        let mut machine = Machine {
+            disk: disk(&self.folder),
+            gpus: self.nvml.as_ref().map(gpus).map_err(Clone::clone),
+            processor: String::new(),
+            cores: 0,
+            cpu: None,
+            memory: None,
+            processes: HashMap::new(),
+        };
+        if let Some(system) = &mut self.system {
+            let pids: Vec<Pid> = alive.iter().map(|(_, pid)| *pid).collect();
+            let seen: HashSet<Pid> = pids.iter().copied().filter(|pid| system.process(*pid).is_some()).collect();
+            let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+            system.refresh_cpu_usage();
+            system.refresh_memory();
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
+            machine.processor = system.cpus().first().map(|cpu| text::line(cpu.brand().trim(), 80)).unwrap_or_default();
+            machine.cores = system.cpus().len();
+            machine.cpu = Some(f64::from(system.global_cpu_usage()));
+            machine.memory = Some((system.used_memory(), system.total_memory()));
+            let on_gpu = self.nvml.as_ref().ok().map(gpu_memory);
+            for (run, pid) in alive {
+                let Some(process) = system.process(pid) else { continue };
+                let gpu_memory = on_gpu.as_ref().map(|all| all.get(&pid.as_u32()).copied().unwrap_or_default());
+                let cpu = seen.contains(&pid).then(|| f64::from(process.cpu_usage()));
+                let memory = process.memory();
+                machine.processes.insert(run.clone(), Process { cpu, memory, gpu_memory });
+            }
+        }
+        machine
+    }
+}
+
+fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
+    let stat = nix::sys::statvfs::statvfs(folder).ok()?;
+    let [all, free, size] = [stat.blocks(), stat.blocks_available(), stat.fragment_size()].map(u64::from);
+    let all = all.saturating_mul(size);
+    Some((all.saturating_sub(free.saturating_mul(size)), all))
+}
+
+fn gpus(nvml: &Nvml) -> Vec<Gpu> {
+    let devices = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
+    devices
+        .map(|device| {
+            let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
+            let limit = device.enforced_power_limit().ok().map(watts);
+            Gpu {
+                name: text::line(&device.name().unwrap_or_default(), 80),
+                busy: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
+                memory: device.memory_info().ok().map(|memory| (memory.used, memory.total)),
+                temperature: device.temperature(TemperatureSensor::Gpu).ok(),
+                power: device.power_usage().ok().map(|power| (watts(power), limit)),
+            }
+        })
+        .collect()
+}
+
+/// Bytes on all GPUs by process.
+fn gpu_memory(nvml: &Nvml) -> HashMap<u32, u64> {
+    let mut all = HashMap::new();
+    let devices = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
+    for process in devices.flat_map(|device| device.running_compute_processes().unwrap_or_default()) {
+        if let UsedGpuMemory::Used(bytes) = process.used_gpu_memory {
+            *all.entry(process.pid).or_default() += bytes;
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_runs::process::Identity;
+
+    use super::*;
+
+    #[test]
+    fn this_process_and_this_machine_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
+        let run: RunId = "20261122-100107-7f3a".parse().unwrap();
+        let mut gone = Identity::current();
+        gone.start_ticks += 1;
+        let mut meter = Meter::new(folder.path().to_path_buf(), sender);
+        let begin = Instant::now();
+        for _ in 0..2 {
+            meter
+                .ask(vec![(run.clone(), Identity::current()), ("20261122-101500-0c21".parse().unwrap(), gone.clone())]);
+        }
+        let mut read = || match messages.blocking_recv() {
+            Some(Message::Machine(machine)) => machine,
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (read(), read());
+        assert!(begin.elapsed() >= PAUSE, "no more than one reading a second");
+        for machine in [first, second] {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            let kilobytes: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+            let memory = machine.processes[&run].memory as f64 / 1024.0;
+            assert!(memory > kilobytes / 2.0 && memory < kilobytes * 2.0, "{memory} {kilobytes}");
+            assert_eq!(machine.processes.len(), 1, "a process with another start is another one");
+            let total = std::fs::read_to_string("/proc/meminfo").unwrap();
+            let total: u64 = total.split_whitespace().nth(1).unwrap().parse().unwrap();
+            assert_eq!(machine.memory.unwrap().1, total * 1024);
+            let (used, all) = machine.disk.unwrap();
+            assert!(used <= all && all > 0 && machine.cores > 0);
+            assert!(
+                machine.gpus.as_ref().is_ok_and(|gpus| gpus.len() < 100)
+                    || machine.gpus.unwrap_err().contains("NVIDIA")
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Telling how far a long effect is: rarely, and nothing of one that is over before anybody could read it.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::message::{Doing, Message};
+
+/// Between two tellings, and before the first.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// How far an effect is. Dropped, it says that it is over.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    messages: &'a UnboundedSender<Message>,
+    what: &'static str,
+    total: usize,
+    began: Instant,
+    told: Instant,
+    is_shown: bool,
+}
+
+impl<'a> Progress<'a> {
+    /// `what` is being done to so many.
+    pub fn of(messages: &'a UnboundedSender<Message>, what: &'static str, total: usize) -> Self {
+        let now = Instant::now();
+        Self { messages, what, total, began: now, told: now, is_shown: false }
+    }
+
+    pub fn at(&mut self, done: usize) {
+        if self.told.elapsed() < EVERY {
+            return;
+        }
+        self.told = Instant::now();
+        self.is_shown = true;
+        let seconds = self.began.elapsed().as_secs_f64();
+        let doing = Doing { what: self.what, done, total: self.total, seconds };
+        // Nobody listens any more only while leaving.
+        let _ = self.messages.send(Message::Doing(Some(doing)));
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if self.is_shown {
+            let _ = self.messages.send(Message::Doing(None));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_at_once_is_not_told_and_what_takes_long_is_ended() {
+        let (messages, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let mut short = Progress::of(&messages, "deleting", 3);
+        (1..=3).for_each(|done| short.at(done));
+        drop(short);
+        assert!(told.try_recv().is_err());
+
+        let mut long = Progress::of(&messages, "deleting", 3);
+        long.told = Instant::now().checked_sub(EVERY).unwrap();
+        long.at(1);
+        long.at(2);
+        drop(long);
+        let Ok(Message::Doing(Some(doing))) = told.try_recv() else { panic!("nothing told") };
+        assert_eq!((doing.what, doing.done, doing.total), ("deleting", 1, 3));
+        assert!(matches!(told.try_recv(), Ok(Message::Doing(None))));
+        assert!(told.try_recv().is_err());
+    }
+}

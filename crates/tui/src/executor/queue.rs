@@ -1,0 +1,44 @@
+//! What is done to the queue.
+
+use std::io;
+use std::path::Path;
+
+use warmstart_runs::run::RunId;
+
+use crate::effect::QueueChange;
+use crate::format::plural;
+use warmstart_runs::actions::waiting;
+
+/// Makes a change, and says what came of it; nothing where the screen shows it.
+pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {
+    Ok(Some(match change {
+        QueueChange::Move { run, to } => {
+            waiting::shift(checkpoints, run, *to)?;
+            return Ok(None);
+        }
+        QueueChange::Remove { run, label } => {
+            waiting::remove(checkpoints, run)?;
+            format!("{label} is out of the queue")
+        }
+        QueueChange::Pause => {
+            waiting::pause(checkpoints)?;
+            "the queue is paused; what runs goes on, and P lets the queue go on".to_owned()
+        }
+        QueueChange::GoOn => {
+            all_started(waiting::go_on(checkpoints)?)?;
+            "the queue goes on".to_owned()
+        }
+        QueueChange::Slots(slots) => {
+            all_started(waiting::set_slots(checkpoints, *slots)?)?;
+            format!("a device takes {} at a time", plural(usize::try_from(*slots).unwrap_or(usize::MAX), "run"))
+        }
+    }))
+}
+
+/// The first run that does not start, as an error.
+pub fn all_started(failed: Vec<(RunId, io::Error)>) -> anyhow::Result<()> {
+    match failed.into_iter().next() {
+        Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),
+        None => Ok(()),
+    }
+}

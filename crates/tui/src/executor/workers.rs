@@ -1,0 +1,67 @@
+//! Workers that answer the dashboard itself: one that shows a dataset for as long as somebody looks, and one for each
+//! prediction.
+
+use std::path::PathBuf;
+use std::thread;
+
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_runs::run::{RunDir, RunId};
+use warmstart_schema::look::Ask;
+
+use crate::effect::Album;
+use crate::message::Message;
+use warmstart_runs::look::{Heard, Looker};
+use warmstart_runs::predict::{self, Subject};
+
+/// What it takes to ask them. Dropped, it ends the one that shows a dataset.
+#[derive(Debug)]
+pub struct Workers {
+    checkpoints: PathBuf,
+    messages: UnboundedSender<Message>,
+    looker: Option<Looker>,
+}
+
+impl Workers {
+    pub fn new(checkpoints: PathBuf, messages: UnboundedSender<Message>) -> Self {
+        Self { checkpoints, messages, looker: None }
+    }
+
+    /// Shows another dataset. What the worker says comes as messages; so does that it does not start.
+    pub fn look(&mut self, ticket: u64, album: Album) -> Option<Message> {
+        self.looker = None;
+        let file = match album {
+            Album::File(path) => path,
+            Album::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
+        };
+        let messages = self.messages.clone();
+        let hear = move |heard| messages.send(Message::Look { ticket, heard }).is_ok();
+        match Looker::start(&file, hear) {
+            Ok(looker) => {
+                self.looker = Some(looker);
+                None
+            }
+            Err(failure) => Some(Message::Look { ticket, heard: Heard::Ended(failure) }),
+        }
+    }
+
+    pub fn ask(&mut self, ask: &Ask) {
+        if let Some(looker) = &mut self.looker {
+            // A worker that takes no more questions has ended, and that is told.
+            let _ = looker.ask(ask);
+        }
+    }
+
+    pub fn end(&mut self) {
+        self.looker = None;
+    }
+
+    /// Asks a run on a thread of its own: reading its checkpoint takes a while.
+    pub fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
+        let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
+        thread::spawn(move || {
+            let result = predict::ask(run.path(), &subject);
+            // Nobody listens any more only while leaving.
+            let _ = messages.send(Message::Predicted { ticket, result });
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! Judgements on a run, in sentences: what is wrong with it, or seems so, and what to do.
+
+mod learning;
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use warmstart_schema::event::Level;
+use warmstart_schema::state::Status;
+
+use super::format::plural;
+use warmstart_runs::store::{Run, Trouble};
+
+/// A sentence and how much it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    pub level: Level,
+    pub text: String,
+}
+
+/// What may be said of a run at a time.
+type Rule = fn(&Run, f64) -> Option<Alert>;
+
+/// All that is to be said of a run at a time, the worst first.
+pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
+    let first: [Rule; 3] = [unreadable, trouble, moved_though_frozen];
+    let of_learning: [Rule; 7] = [
+        learning::not_a_number,
+        learning::skipped,
+        learning::diverges,
+        learning::guesses,
+        learning::learns_nothing,
+        learning::overfits,
+        learning::stuck,
+    ];
+    let rest: [Rule; 7] = [
+        machine::pulseless,
+        machine::nearly_full,
+        machine::unsaved,
+        machine::idle,
+        damaged,
+        not_exact,
+        learning::uneven,
+    ];
+    // What is shown until an attempt from the beginning has an epoch is not how that one learns.
+    let is_later = run.state.attempt.as_ref().is_some_and(|attempt| attempt.number > 1);
+    let is_earlier =
+        run.status().is_live() && is_later && run.state.begins.as_ref().is_some_and(|begins| begins.step == 0);
+    let of_learning = if is_earlier { &[][..] } else { &of_learning[..] };
+    let rules = first.iter().chain(of_learning).chain(&rest);
+    let mut alerts: Vec<Alert> = rules.filter_map(|rule| rule(run, now)).collect();
+    alerts.sort_by_key(|alert| match alert.level {
+        Level::Error => 0,
+        Level::Warning => 1,
+        Level::Info => 2,
+    });
+    alerts
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what every rule returns")]
+fn alert(level: Level, text: String) -> Option<Alert> {
+    Some(Alert { level, text })
+}
+
+fn unreadable(run: &Run, _: f64) -> Option<Alert> {
+    let error = run.info.as_ref().err()?;
+    alert(Level::Error, format!("run.json cannot be read: {error}"))
+}
+
+fn trouble(run: &Run, now: f64) -> Option<Alert> {
+    let Trouble { what, help } = run.trouble(now)?;
+    let level = if run.status().is_stuck() { Level::Warning } else { Level::Error };
+    let help = if help.is_empty() { String::new() } else { format!("; {help}") };
+    let keys = if run.status() == Status::Lost { "; u resumes it, l shows what the worker printed last" } else { "" };
+    alert(level, format!("{what}{help}{keys}"))
+}
+
+fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
+    let proof = run.state.frozen.as_ref().filter(|proof| !proof.unchanged())?;
+    alert(
+        Level::Error,
+        format!("something in the {} frozen tensors moved during training: do not trust this run", proof.tensors),
+    )
+}
+
+fn not_exact(run: &Run, _: f64) -> Option<Alert> {
+    let reasons = &run.state.attempt.as_ref()?.not_exact;
+    (!reasons.is_empty()).then(|| {
+        let reasons = warmstart_schema::text::line(&reasons.join("; "), 300);
+        alert(Level::Info, format!("resumed, but not exactly: {reasons}"))
+    })?
+}
+
+fn damaged(run: &Run, _: f64) -> Option<Alert> {
+    let lines = run.state.damaged_lines;
+    (lines > 0).then(|| alert(Level::Warning, format!("{} of the event log cannot be read", plural(lines, "line"))))?
+}

@@ -1,0 +1,174 @@
+//! Whether a run learns, and learns what it is meant to.
+
+use warmstart_runs::pictures::UNEVEN;
+use warmstart_schema::event::{Epoch, Level, Phase};
+use warmstart_schema::experiment::{Experiment, Monitor};
+use warmstart_schema::state::Status;
+
+use super::{Alert, alert};
+use crate::format::{figure, plural};
+use warmstart_runs::store::Run;
+
+/// Epochs without improvement that are worth a word.
+const STUCK: u32 = 3;
+/// Epochs that validation must have been worse for before it is no accident, and by how much of the best loss.
+const OVERFIT: (usize, f64) = (3, 0.02);
+/// A training loss this many times its least one has left the way down.
+const DIVERGES: f64 = 1.5;
+/// Epochs after which guessing is no longer an early stage of learning.
+const GUESSES: usize = 3;
+
+fn epochs(count: u32) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), "epoch")
+}
+
+pub fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
+    // What ended the run says it already.
+    if run.status() == Status::Failed {
+        return None;
+    }
+    // Only training has a loss: while features are computed there is none.
+    let trains = run.status() == Status::Active(Phase::Training);
+    let batch = run.state.batch.as_ref().filter(|batch| trains && !batch.loss.is_finite());
+    let of_batch = batch.map(|batch| batch.epoch);
+    let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
+    let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
+    alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))
+}
+
+/// Steps that were left out because their loss or gradients were no numbers.
+pub fn skipped(run: &Run, _: f64) -> Option<Alert> {
+    let last = run.state.skipped.last()?;
+    let steps = plural(run.state.skipped.len(), "step");
+    let text = format!(
+        "loss or gradients of {steps} were not finite numbers, the last at step {last}; left out, as train.on_nan says: lower \
+         train.optimizer.learning_rate"
+    );
+    alert(Level::Warning, text)
+}
+
+/// The least figure of all epochs, and where it is.
+fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
+    let finite = epochs.iter().map(of).enumerate().filter(|(_, figure)| figure.is_finite());
+    finite.min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Training loss that grows again, as of a learning rate that is too high.
+pub fn diverges(run: &Run, _: f64) -> Option<Alert> {
+    let all = &run.state.epochs;
+    let (at, lowest) = least(all, |epoch| epoch.train_loss)?;
+    let last = all.last()?.train_loss;
+    let grows = last.is_finite() && last > lowest * DIVERGES && all.len() - at > 2 && lowest > 0.0;
+    (run.status().is_live() && grows).then(|| {
+        let (lowest, last) = (figure(Some(lowest), 4), figure(Some(last), 4));
+        let since = all[at].epoch + 1;
+        let text = format!(
+            "training loss grows since epoch {since} ({lowest} to {last}): lower train.optimizer.learning_rate, or add \
+             warm-up epochs"
+        );
+        alert(Level::Warning, text)
+    })?
+}
+
+/// The epoch from which validation loss rises while training loss falls.
+pub fn overfits_since(run: &Run) -> Option<u32> {
+    let all = &run.state.epochs;
+    let (at, best) = least(all, |epoch| epoch.val_loss)?;
+    let after = &all[at + 1..];
+    let (long, worse) = OVERFIT;
+    if after.len() < long {
+        return None;
+    }
+    let recent = &after[after.len() - long..];
+    let is_worse = recent.iter().all(|epoch| epoch.val_loss > best * (1.0 + worse));
+    let still_learns = after.last()?.train_loss < all[at].train_loss;
+    (is_worse && still_learns).then(|| all[at].epoch + 1)
+}
+
+pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
+    let since = overfits_since(run)?;
+    let best = since.saturating_sub(1);
+    let what = format!("overfitting since epoch {since}: validation loss rises while training loss falls");
+    if run.status().is_live() {
+        let help = "s stops here; next time more augmentation, dropout or weight decay, or early stopping";
+        return alert(Level::Warning, format!("{what}; best at epoch {best}. {help}"));
+    }
+    let kept = "The best checkpoint is from before; fewer epochs, or more augmentation, would save the time";
+    alert(Level::Info, format!("{what}. {kept}"))
+}
+
+/// Nothing gained for some epochs; overfitting is a better word where it fits.
+pub fn stuck(run: &Run, _: f64) -> Option<Alert> {
+    let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
+    let since = last.epoch.saturating_sub(best.epoch);
+    let monitor = run.experiment.as_deref().map_or(Monitor::ValLoss, Experiment::monitor);
+    let (name, value) = match monitor {
+        Monitor::ValLoss => ("loss", best.val_loss),
+        Monitor::ValAcc => ("accuracy", best.val_acc),
+    };
+    let is_said = monitor == Monitor::ValLoss && overfits_since(run).is_some();
+    let patience = run.experiment.as_deref().and_then(|experiment| experiment.train.early_stopping.as_ref());
+    let rule = match patience {
+        Some(rule) => format!("; it stops after {}", rule.patience),
+        None => "; s stops it, train.early_stopping would".to_owned(),
+    };
+    (run.status().is_live() && since >= STUCK && !is_said).then(|| {
+        let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
+        alert(Level::Warning, format!("validation {name} has not improved for {} ({best}){rule}", epochs(since)))
+    })?
+}
+
+/// Accuracies that guessing would have, within three standard deviations.
+pub fn guesses(run: &Run, _: f64) -> Option<Alert> {
+    let (all, dataset) = (&run.state.epochs, run.state.dataset.as_ref()?);
+    if all.len() < GUESSES || dataset.classes < 2 {
+        return None;
+    }
+    let chance = 1.0 / f64::from(dataset.classes);
+    let spread = |images: u32| 3.0 * (chance * (1.0 - chance) / f64::from(images.max(1))).sqrt();
+    let guessed = all.iter().all(|epoch| {
+        epoch.train_acc <= chance + spread(dataset.train) && epoch.val_acc <= chance + spread(dataset.validation)
+    });
+    let last = all.last()?;
+    guessed.then(|| {
+        let text = format!(
+            "accuracy {} is what guessing among {} classes gives, after {}: check labels, learning rate and input size; a \
+             frozen base needs pretrained weights",
+            figure(Some(last.val_acc), 4),
+            dataset.classes,
+            epochs(last.epoch)
+        );
+        alert(Level::Warning, text)
+    })?
+}
+
+/// A rate that has come down to nothing before the last epoch.
+pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
+    let (all, planned) = (&run.state.epochs, run.state.epochs_planned()?);
+    let idle = all.iter().rev().take_while(|epoch| epoch.learning_rate == 0.0).count();
+    let since = all.get(all.len() - idle)?.epoch;
+    let is_early = all.last()?.epoch < planned;
+    (run.status().is_live() && is_early).then(|| {
+        let text = format!(
+            "the learning rate is 0 since epoch {since}: nothing is learnt; s stops it, look at train.schedule"
+        );
+        alert(Level::Warning, text)
+    })?
+}
+
+pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
+    let dataset = run.state.dataset.as_ref()?;
+    let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
+    let is_weighed = run.experiment.as_deref().is_some_and(|experiment| experiment.train.class_weights.is_some());
+    (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
+        let text = format!(
+            "classes are uneven: {} of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \
+             little of the rare ones",
+            plural(small.images as usize, "image"),
+            small.name,
+            large.images,
+            large.name
+        );
+        alert(Level::Info, text)
+    })?
+}

@@ -1,0 +1,199 @@
+//! Each rule on runs that it is about, and on those that are nearly so.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use warmstart_schema::event::{Level, Record};
+
+use super::alerts;
+use crate::message::Message;
+use crate::model::Model;
+use crate::tests::fixtures::{LIVE, id, typical};
+use crate::update::update;
+use warmstart_runs::store::Change;
+
+/// An epoch's training loss, validation loss, and accuracy in both.
+type Figures = (f64, f64, f64);
+
+const BEGAN: f64 = 1000.0;
+
+/// A run that trains: ten epochs of ten steps planned, a minute each, of 4 classes with 400 images; the newest event last.
+fn story(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
+    let mut events = vec![
+        json!({"event": "attempt", "number": 1, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
+            "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
+            "resumed_from": null}),
+        json!({"event": "dataset", "name": "n", "train": 400, "validation": 400, "test": 0, "classes": 4,
+            "steps_per_epoch": 10, "smallest": {"name": "rare", "images": 100}, "largest": {"name": "many", "images": 100}}),
+        json!({"event": "phase", "phase": "training"}),
+    ];
+    let mut best = f64::INFINITY;
+    for (number, (train_loss, val_loss, accuracy)) in (1..).zip(epochs) {
+        events.push(json!({"event": "batch", "epoch": number, "step": number * 10, "batch": 10, "batches": 10,
+            "loss": train_loss, "accuracy": accuracy, "learning_rate": 0.1, "images_per_second": 9.0, "gradient_norm": 1.0}));
+        events.push(json!({"event": "epoch", "epoch": number, "step": number * 10, "train_loss": train_loss,
+            "train_acc": accuracy, "val_loss": val_loss, "val_acc": accuracy, "learning_rate": 0.1,
+            "images_per_second": 9.0, "train_time": f64::from(number) * 60.0, "best": *val_loss < best}));
+        best = best.min(*val_loss);
+    }
+    events.extend_from_slice(more);
+    for (at, event) in events.iter_mut().enumerate() {
+        if event.get("t").is_none() {
+            event["t"] = json!(BEGAN + at as f64);
+        }
+    }
+    events
+}
+
+fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<(Level, String)> {
+    let mut model = typical();
+    let records: Vec<Record> = events.into_iter().map(|event| serde_json::from_value(event).unwrap()).collect();
+    let now = records.last().unwrap().t + after;
+    let change_of_log = Change::Events { id: id(LIVE), records, damaged: 0, restarted: true };
+    update(&mut model, Message::Changes { now, changes: vec![change_of_log] });
+    change(&mut model);
+    alerts(model.runs.get(&id(LIVE)).unwrap(), now).into_iter().map(|alert| (alert.level, alert.text)).collect()
+}
+
+fn texts(epochs: &[Figures], more: &[Value]) -> Vec<String> {
+    said(story(epochs, more), 1.0, |_| ()).into_iter().map(|(_, text)| text).collect()
+}
+
+const WELL: [Figures; 4] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.2, 1.6, 0.65), (1.0, 1.5, 0.7)];
+const OVERFIT: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.2, 1.9, 0.6), (1.0, 2.0, 0.6), (0.8, 2.2, 0.6)];
+/// Validation gets worse, but so does training.
+const WORSE: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.6, 1.9, 0.6), (1.6, 2.0, 0.6), (1.7, 2.2, 0.6)];
+/// Within two percent of the best.
+const FLAT: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.4, 1.81, 0.6), (1.3, 1.8, 0.6), (1.2, 1.82, 0.6)];
+const DIVERGING: [Figures; 5] = [(2.0, 2.1, 0.5), (1.0, 1.8, 0.6), (1.2, 1.7, 0.6), (1.4, 1.6, 0.6), (1.6, 1.5, 0.6)];
+const CHANCE: [Figures; 3] = [(1.39, 1.39, 0.25), (1.39, 1.38, 0.27), (1.38, 1.37, 0.24)];
+
+fn system(gpu: f64, disk_free: u64) -> Value {
+    json!({"event": "system", "cpu": 10.0, "gpu": gpu, "disk_free": disk_free})
+}
+
+fn data_wait(wait: f64, learning_rate: f64) -> Value {
+    json!({"event": "epoch", "epoch": 5, "step": 50, "train_loss": 0.9, "train_acc": 0.7, "val_loss": 1.4, "val_acc": 0.7,
+        "learning_rate": learning_rate, "images_per_second": 9.0, "train_time": 300.0, "best": true, "data_wait": wait})
+}
+
+fn classes(smallest: u32, largest: u32) -> Value {
+    json!({"event": "dataset", "name": "n", "train": 400, "validation": 400, "test": 0, "classes": 4, "steps_per_epoch": 10,
+        "smallest": {"name": "rare", "images": smallest}, "largest": {"name": "many", "images": largest}})
+}
+
+#[rstest]
+#[case::learns_well(&WELL, &[], "")]
+#[case::overfits(&OVERFIT, &[], "overfitting since epoch 3: validation loss rises while training loss falls; best at epoch 2. s stops")]
+#[case::gets_worse_in_both(&WORSE, &[], "validation loss has not improved for 3 epochs (best 1.8000 at 2); it stops after 5")]
+#[case::stands_still(&FLAT, &[], "validation loss has not improved for 3 epochs")]
+#[case::diverges(&DIVERGING, &[], "training loss grows since epoch 3 (1.0000 to 1.6000): lower train.optimizer.learning_rate")]
+#[case::guesses(&CHANCE, &[], "accuracy 0.2400 is what guessing among 4 classes gives, after 3 epochs: check labels")]
+#[case::guesses_for_two_epochs(&CHANCE[..2], &[], "")]
+#[case::waits_for_pictures(&WELL, &[data_wait(0.7, 0.1)], "the device is idle 70 % of the step, waiting for pictures")]
+#[case::waits_a_little(&WELL, &[data_wait(0.2, 0.1)], "")]
+#[case::rate_of_nothing(&WELL, &[data_wait(0.0, 0.0)], "the learning rate is 0 since epoch 5: nothing is learnt")]
+#[case::disk_nearly_full(&WELL, &[system(90.0, 200_000_000)], "the disk is nearly full, 200 MB are left: delete runs")]
+#[case::disk_not_full(&WELL, &[system(90.0, 9_000_000_000)], "")]
+#[case::uneven(&WELL, &[classes(9, 217)], "classes are uneven: 9 images of rare, 217 of many; train.class_weights: balanced")]
+#[case::nearly_even(&WELL, &[classes(12, 217)], "")]
+fn it_is_said_where_it_is_so(#[case] epochs: &[Figures], #[case] more: &[Value], #[case] expected: &str) {
+    let texts = texts(epochs, more);
+    match expected {
+        "" => assert_eq!(texts, [""; 0]),
+        _ => assert!(texts.len() == 1 && texts[0].starts_with(expected), "{texts:?}"),
+    }
+}
+
+#[test]
+fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
+    let skipped = |step: u32| json!({"event": "skipped", "step": step, "in_a_row": 1, "loss": "NaN"});
+    let texts = texts(&WELL, &[skipped(41), skipped(47)]);
+    let expected = "loss or gradients of 2 steps were not finite numbers, the last at step 47; left out";
+    assert!(texts.len() == 1 && texts[0].starts_with(expected), "{texts:?}");
+    // What a resume does again is counted once.
+    let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
+        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
+        "resumed_from": 40});
+    let events = story(&WELL, &[skipped(41), again, json!({"event": "phase", "phase": "training"})]);
+    assert!(said(events, 1.0, |_| ()).is_empty());
+    let pulseless = |model: &mut Model| {
+        let liveness = warmstart_schema::state::Liveness::Pulseless;
+        let now = model.now;
+        update(model, Message::Changes { now, changes: vec![Change::Liveness { id: id(LIVE), liveness }] });
+    };
+    let said = said(story(&WELL, &[]), 1.0, pulseless);
+    assert!(
+        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it gets on, but its heartbeat has stopped")),
+        "{said:?}"
+    );
+}
+
+#[rstest]
+#[case(15, 30.0, "the GPU is idle 70 % of the time: a larger train.batch_size")]
+#[case(14, 30.0, "")]
+#[case(15, 45.0, "")]
+fn a_gpu_with_little_to_do(#[case] samples: usize, #[case] gpu: f64, #[case] expected: &str) {
+    let texts = texts(&WELL, &vec![system(gpu, 9_000_000_000); samples]);
+    assert_eq!(texts.len(), usize::from(!expected.is_empty()), "{texts:?}");
+    assert!(texts.iter().all(|text| text.starts_with(expected)));
+}
+
+#[rstest]
+#[case(39.0, false, "")]
+#[case(41.0, false, "no checkpoint for 41m 00s: a crash would lose it; s saves and stops")]
+#[case(41.0, true, "")]
+fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case] expected: &str) {
+    let seconds = minutes * 60.0;
+    let mut more = Vec::new();
+    if saved {
+        let event = json!({"event": "checkpoint", "step": 10, "epoch": 1, "best": true, "bytes": 9, "seconds": 0.1});
+        more.push(event);
+    }
+    let batch = |step: u32, t: f64| {
+        json!({"event": "batch", "epoch": 2, "step": step, "batch": step - 10, "batches": 100,
+        "loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1, "images_per_second": 9.0, "gradient_norm": 1.0, "t": t})
+    };
+    // The first step is told at BEGAN + 3, the checkpoint two events later.
+    let saved_at = BEGAN + if saved { 600.0 } else { 3.0 };
+    if saved {
+        more[0]["t"] = json!(saved_at);
+    }
+    more.push(batch(11, BEGAN + 3.0 + seconds - 1.0));
+    let texts: Vec<String> = said(story(&WELL[..1], &more), 1.0, |_| ()).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts.len(), usize::from(!expected.is_empty()), "{texts:?}");
+    assert!(texts.iter().all(|text| text.starts_with(expected)), "{texts:?}");
+}
+
+#[test]
+fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
+    let stopped = [json!({"event": "stopped", "step": 50, "train_time": 300.0})];
+    let at_rest = |model: &mut Model| {
+        let free = Change::Liveness { id: id(LIVE), liveness: warmstart_schema::state::Liveness::Free };
+        let now = model.now;
+        update(model, Message::Changes { now, changes: vec![free] });
+    };
+    let of = |epochs: &[Figures]| said(story(epochs, &stopped), 1.0, at_rest);
+    let overfit = of(&OVERFIT);
+    assert!(
+        matches!(&overfit[..], [(Level::Info, text)] if text.contains("The best checkpoint is from before")),
+        "{overfit:?}"
+    );
+    for epochs in [&DIVERGING[..], &FLAT, &WORSE] {
+        assert_eq!(of(epochs), []);
+    }
+}
+
+#[test]
+fn what_is_worst_comes_first() {
+    let broken = [(f64::NAN, 2.0, 0.5)].iter().chain(&OVERFIT).copied().collect::<Vec<Figures>>();
+    let mut events = story(&broken, &[classes(1, 100)]);
+    events.iter_mut().filter(|event| event["event"] == "epoch" || event["event"] == "batch").for_each(|event| {
+        for field in ["train_loss", "loss"] {
+            if event.get(field).is_some_and(Value::is_null) {
+                event[field] = json!("NaN");
+            }
+        }
+    });
+    let levels: Vec<Level> = said(events, 1.0, |_| ()).into_iter().map(|(level, _)| level).collect();
+    assert_eq!(levels, [Level::Error, Level::Warning, Level::Info]);
+}

@@ -1,0 +1,153 @@
+//! The one table of keys: dispatch, the foot of the screen and the help all read it.
+
+mod binding;
+mod name;
+mod rebound;
+mod table;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::layout::Size;
+use tui_input::InputRequest;
+
+pub use self::binding::{Binding, Context, Key};
+use super::message::Message;
+
+/// What keys mean in every context.
+#[derive(Debug, Clone)]
+pub struct Keymap(Vec<(Context, Vec<Binding>)>);
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let all = |context: Context| table::of(context).iter().copied().flatten().cloned().collect();
+        Self(Context::ALL.into_iter().map(|context| (context, all(context))).collect())
+    }
+}
+
+impl Keymap {
+    /// The keys that mean something in a context.
+    pub fn bindings(&self, context: Context) -> &[Binding] {
+        self.0.iter().find(|(other, _)| *other == context).map_or(&[], |(_, bindings)| bindings)
+    }
+
+    /// What a terminal event means here; nothing for keys without a meaning.
+    pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
+        match event {
+            Event::Resize(width, height) => Some(Message::Resized(Size::new(*width, *height))),
+            Event::Paste(text) if context.is_typing() => Some(Message::Paste(text.clone())),
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.of_key(context, *key),
+            _ => None,
+        }
+    }
+
+    fn of_key(&self, context: Context, event: KeyEvent) -> Option<Message> {
+        let pressed = match event.code {
+            KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c.to_ascii_lowercase()),
+            code if event.modifiers.contains(KeyModifiers::ALT) => return edit(context, code, true),
+            code => Key::Plain(code),
+        };
+        let bound = self.bindings(context).iter().find(|binding| binding.keys.contains(&pressed));
+        match (bound, pressed) {
+            (Some(binding), _) => Some(Message::Command(binding.command)),
+            (None, Key::Plain(code)) => edit(context, code, false),
+            (None, Key::Control(c)) => edit_by_control(context, c),
+        }
+    }
+}
+
+/// An action as the book lists it: its keys, the name that settings know it by, and what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documented {
+    pub keys: Vec<String>,
+    pub action: &'static str,
+    pub help: &'static str,
+}
+
+/// Every context by name, with its actions in the order of the help.
+pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
+    let keymap = Keymap::default();
+    let of = |binding: &Binding| Documented {
+        keys: binding.keys.iter().map(Key::to_string).collect(),
+        action: binding.action,
+        help: binding.help,
+    };
+    let all = |context: Context| keymap.bindings(context).iter().map(of).collect();
+    Context::ALL.into_iter().map(|context| (context.name(), all(context))).collect()
+}
+
+fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
+    let request = match (code, by_word) {
+        // A digit begins the number of a picture.
+        (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => InputRequest::InsertChar(c),
+        _ if !context.is_typing() => return None,
+        (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
+        (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
+        (KeyCode::Char('f'), true) => InputRequest::GoToNextWord,
+        (KeyCode::Backspace, false) => InputRequest::DeletePrevChar,
+        (KeyCode::Backspace, true) => InputRequest::DeletePrevWord,
+        (KeyCode::Delete, _) => InputRequest::DeleteNextChar,
+        (KeyCode::Left, _) => InputRequest::GoToPrevChar,
+        (KeyCode::Right, _) => InputRequest::GoToNextChar,
+        (KeyCode::Home, _) => InputRequest::GoToStart,
+        (KeyCode::End, _) => InputRequest::GoToEnd,
+        _ => return None,
+    };
+    Some(Message::Edit(request))
+}
+
+fn edit_by_control(context: Context, c: char) -> Option<Message> {
+    let request = match c {
+        _ if !context.is_typing() => return None,
+        'a' => InputRequest::GoToStart,
+        'e' => InputRequest::GoToEnd,
+        'u' => InputRequest::DeleteLine,
+        'w' => InputRequest::DeletePrevWord,
+        'h' => InputRequest::DeletePrevChar,
+        _ => return None,
+    };
+    Some(Message::Edit(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Command;
+
+    #[test]
+    fn no_key_means_two_things_in_one_context() {
+        for context in Context::ALL {
+            let keymap = Keymap::default();
+            let keys: Vec<&Key> = keymap.bindings(context).iter().flat_map(|binding| &*binding.keys).collect();
+            for (index, key) in keys.iter().enumerate() {
+                assert!(!keys[..index].contains(key), "{key:?} twice in {context:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_of_an_action_means_one_thing_in_one_context() {
+        for context in Context::ALL {
+            let mut seen = std::collections::HashMap::new();
+            for binding in Keymap::default().bindings(context) {
+                let other = seen.insert(binding.action, binding.command);
+                assert!(other.is_none_or(|other| other == binding.command), "{} in {context:?}", binding.action);
+            }
+        }
+    }
+
+    #[test]
+    fn every_context_can_be_left() {
+        for context in Context::ALL {
+            let keymap = Keymap::default();
+            let leaves = |binding: &&Binding| matches!(binding.command, Command::Back | Command::Quit);
+            assert!(keymap.bindings(context).iter().filter(leaves).count() >= 1, "{context:?}");
+        }
+    }
+
+    #[test]
+    fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
+        let (keymap, q) = (Keymap::default(), Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)));
+        let typed = keymap.message(Context::Filter, &q);
+        assert!(matches!(typed, Some(Message::Edit(InputRequest::InsertChar('q')))));
+        assert!(matches!(keymap.message(Context::Experiments, &q), Some(Message::Command(Command::Quit))));
+    }
+}

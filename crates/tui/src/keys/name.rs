@@ -1,0 +1,109 @@
+//! What keys are called where they are chosen and searched: `x`, `X`, `ctrl-p`, `enter`, `f1`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crossterm::event::KeyCode;
+
+use super::binding::Key;
+
+/// Keys that are no characters, and the space, which nobody sees.
+const NAMED: [(KeyCode, &str); 16] = [
+    (KeyCode::Char(' '), "space"),
+    (KeyCode::Enter, "enter"),
+    (KeyCode::Esc, "esc"),
+    (KeyCode::Tab, "tab"),
+    (KeyCode::BackTab, "shift-tab"),
+    (KeyCode::Backspace, "backspace"),
+    (KeyCode::Delete, "delete"),
+    (KeyCode::Insert, "insert"),
+    (KeyCode::Left, "left"),
+    (KeyCode::Right, "right"),
+    (KeyCode::Up, "up"),
+    (KeyCode::Down, "down"),
+    (KeyCode::Home, "home"),
+    (KeyCode::End, "end"),
+    (KeyCode::PageUp, "page-up"),
+    (KeyCode::PageDown, "page-down"),
+];
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Control(c) => write!(f, "ctrl-{c}"),
+            Self::Plain(code) => match (NAMED.into_iter().find(|(other, _)| *other == code), code) {
+                (Some((_, name)), _) => f.write_str(name),
+                (None, KeyCode::Char(c)) => write!(f, "{c}"),
+                (None, KeyCode::F(number)) => write!(f, "f{number}"),
+                (None, other) => write!(f, "{other:?}"),
+            },
+        }
+    }
+}
+
+impl Key {
+    /// What the key is called on screen, as short as it goes.
+    pub fn symbol(self) -> String {
+        let arrow = match self {
+            Self::Plain(KeyCode::Left) => "←",
+            Self::Plain(KeyCode::Right) => "→",
+            Self::Plain(KeyCode::Up) => "↑",
+            Self::Plain(KeyCode::Down) => "↓",
+            other => return other.to_string(),
+        };
+        arrow.to_owned()
+    }
+}
+
+impl FromStr for Key {
+    type Err = String;
+
+    /// The key of a name; the error says what could stand there.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let only = |text: &str| {
+            let mut chars = text.chars();
+            chars.next().filter(|c| chars.next().is_none() && !c.is_control() && !c.is_whitespace())
+        };
+        if let Some(c) = only(name) {
+            return Ok(Self::Plain(KeyCode::Char(c)));
+        }
+        if let Some(code) = NAMED.into_iter().find(|(_, other)| *other == name).map(|(code, _)| code) {
+            return Ok(Self::Plain(code));
+        }
+        if let Some(letter) = name.strip_prefix("ctrl-") {
+            // Terminals send the others as other keys: ctrl-i is a tab, ctrl-m enter, ctrl-h often backspace.
+            let letter = only(letter).filter(|c| c.is_ascii_lowercase() && !"him".contains(*c));
+            return letter.map(Self::Control).ok_or_else(|| format!("`{name}` is no key that terminals tell apart"));
+        }
+        let number = name.strip_prefix('f').and_then(|number| number.parse().ok());
+        if let Some(number @ 1..=12) = number {
+            return Ok(Self::Plain(KeyCode::F(number)));
+        }
+        let close = warmstart_schema::text::closest(name, NAMED.into_iter().map(|(_, name)| name));
+        let hint = close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
+        Err(format!("no key is called `{name}`{hint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Context, Keymap};
+
+    #[test]
+    fn every_key_of_the_table_has_a_name_that_leads_back_to_it() {
+        for context in Context::ALL {
+            for key in Keymap::default().bindings(context).iter().flat_map(|binding| binding.keys.iter().copied()) {
+                assert_eq!(key.to_string().parse(), Ok(key));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_what_was_meant() {
+        let error = |name: &str| name.parse::<Key>().unwrap_err();
+        assert!(error("entr").contains("did you mean `enter`?"));
+        assert!(error("ctrl-i").contains("terminals tell apart"));
+        assert!(error("").contains("no key") && error("f13").contains("no key") && error("xy").contains("no key"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Keys of what stands in front of a screen, and of what is typed.
+
+use crossterm::event::KeyCode;
+
+use super::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
+use crate::keys::binding::Binding;
+use crate::keys::binding::{bind, code, control, key};
+use crate::message::{Command, Comparison};
+
+const ACCEPT: Binding = bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept");
+const LEAVE: Binding = bind("back", &[code(KeyCode::Esc)], "esc", Command::Back, "back", "back");
+const CLOSE: Binding = bind("back", &[key('q'), key('?')], "q", Command::Back, "", "back");
+
+/// What every popup ends with.
+const ENDS: &[Binding] = &[bind("quit", &[control('c')], "ctrl-c", Command::Quit, "", "leave"), REDRAW, SUSPEND];
+
+pub const QUESTION: &[&[Binding]] = &[
+    &[
+        bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
+        bind("back", &[key('n'), code(KeyCode::Esc), key('q')], "n", Command::Back, "no", "no"),
+    ],
+    ENDS,
+];
+pub const FILTER: &[&[Binding]] = &[
+    &[
+        ACCEPT,
+        LEAVE,
+        bind("up", &[code(KeyCode::Up)], "↑", Command::Up, "", "up"),
+        bind("down", &[code(KeyCode::Down)], "↓", Command::Down, "", "down"),
+    ],
+    ENDS,
+];
+pub const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
+pub const INQUIRY: &[&[Binding]] = &[
+    &[ACCEPT, LEAVE, bind("complete", &[code(KeyCode::Tab)], "tab", Command::Complete, "complete", "complete a path")],
+    ENDS,
+];
+pub const COLUMNS: &[&[Binding]] = &[
+    &[
+        bind(
+            "accept",
+            &[key(' '), code(KeyCode::Enter)],
+            "space",
+            Command::Accept,
+            "show or hide",
+            "show or hide the column",
+        ),
+        LEAVE,
+        CLOSE,
+    ],
+    MOVES,
+    &[LAST],
+    ENDS,
+];
+pub const EXPORT: &[&[Binding]] = &[
+    &[
+        ACCEPT,
+        bind(
+            "copy",
+            &[key('y'), key('Y')],
+            "y",
+            Command::Comparison(Comparison::Copy),
+            "copy",
+            "copy to the clipboard instead",
+        ),
+        bind(
+            "copy-command",
+            &[key('c')],
+            "c",
+            Command::Comparison(Comparison::CopyCommand),
+            "copy command",
+            "copy the command that prints the same",
+        ),
+        LEAVE,
+        CLOSE,
+    ],
+    MOVES,
+    &[FIRST, LAST],
+    ENDS,
+];
+pub const PALETTE: &[&[Binding]] = &[
+    &[
+        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "choose", "do it, or go there"),
+        LEAVE,
+        bind("up", &[code(KeyCode::Up), control('p'), control('k')], "↑", Command::Up, "", "up"),
+        bind("down", &[code(KeyCode::Down), control('n'), control('j')], "↓", Command::Down, "", "down"),
+        bind("page-up", &[code(KeyCode::PageUp)], "pgup", Command::PageUp, "", "a page up"),
+        bind("page-down", &[code(KeyCode::PageDown)], "pgdn", Command::PageDown, "", "a page down"),
+    ],
+    ENDS,
+];
+pub const EDITOR: &[&[Binding]] = &[
+    &[
+        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "write", "write what is shown"),
+        LEAVE,
+        bind(
+            "destination",
+            &[code(KeyCode::Tab)],
+            "tab",
+            Command::Destination,
+            "new file or this one",
+            "write a new file, or change the file itself; runs keep the experiment that they began with",
+        ),
+        bind(
+            "file-name",
+            &[code(KeyCode::Up), code(KeyCode::Down)],
+            "↑↓",
+            Command::OtherText,
+            "file name",
+            "to the new file's name, and back to the value",
+        ),
+    ],
+    ENDS,
+];
+pub const DIFFERENCE: &[&[Binding]] = &[
+    &[
+        bind("differing", &[key('d')], "d", Command::AllFields, "all fields", "all fields, or those that differ"),
+        LEAVE,
+        CLOSE,
+    ],
+    MOVES,
+    &[FIRST, LAST],
+    ENDS,
+];
+/// Whatever is open, it is hidden: only what hides nothing acts.
+pub const SMALL: &[&[Binding]] =
+    &[&[bind("quit", &[key('q'), control('c')], "q", Command::Quit, "quit", "leave"), REDRAW, SUSPEND]];
+pub const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

@@ -1,0 +1,292 @@
+//! Everything that can happen to the dashboard.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use ratatui::layout::Size;
+use tui_input::InputRequest;
+use warmstart_runs::places::Lack;
+use warmstart_runs::run::RunId;
+use warmstart_schema::prediction::Predictions;
+
+use super::effect::Undo;
+use super::machine::Machine;
+use super::mouse::Pointed;
+use warmstart_runs::failure::Failure;
+use warmstart_runs::look::Heard;
+use warmstart_runs::store::{Change, ExperimentFile, Run};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed that means this here.
+    Command(Command),
+    /// A key was pressed while a text is being typed.
+    Edit(InputRequest),
+    /// A text was pasted while one is being typed.
+    Paste(String),
+    /// The mouse did something to what lies there.
+    Pointed(Pointed),
+    Resized(Size),
+    /// The run folders changed, as seen at a time in seconds since the Unix epoch.
+    Changes {
+        now: f64,
+        changes: Vec<Change>,
+    },
+    /// The experiment files as they are now, and what this machine lacks for each.
+    Experiments(Catalogue),
+    /// A run could not be resumed, because its checkpoints are gone: why.
+    Gone {
+        run: Box<Run>,
+        why: String,
+    },
+    /// The last lines of a worker's own output.
+    WorkerLog {
+        id: RunId,
+        lines: Vec<String>,
+    },
+    /// Something was done that can be taken back.
+    Done {
+        undo: Option<Undo>,
+        changes: Vec<Change>,
+        report: Report,
+    },
+    /// What the machine has and what uses it.
+    Machine(Box<Machine>),
+    /// A worker that shows a dataset said something.
+    Look {
+        ticket: u64,
+        heard: Heard,
+    },
+    /// What a run sees in a picture.
+    Predicted {
+        ticket: u64,
+        result: Result<Predictions, Failure>,
+    },
+    /// How a typed path goes on, and its candidates where there are several.
+    Completed {
+        typed: String,
+        longer: String,
+        candidates: Vec<String>,
+    },
+    /// An experiment file whose field shall change, as it was read.
+    ExperimentRead {
+        path: PathBuf,
+        text: Result<String, String>,
+    },
+    /// An experiment file was written.
+    ExperimentWritten {
+        path: PathBuf,
+        report: Report,
+    },
+    /// An effect came to its end.
+    Report(Report),
+    /// How far a long effect is; nothing once it is over.
+    Doing(Option<Doing>),
+    /// Time passed while something runs.
+    Clock(f64),
+    /// The terminal is gone, or the system asks to leave.
+    Leave,
+    /// The screen must be drawn whole: another program may have written over it.
+    Repaint,
+}
+
+/// What was read of the experiments folder.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    pub files: Vec<ExperimentFile>,
+    pub error: Option<String>,
+    /// By file: the data or weights that this machine does not have.
+    pub missing: HashMap<PathBuf, Vec<Lack>>,
+}
+
+/// A long effect at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doing {
+    pub what: &'static str,
+    /// Runs that are done, of how many.
+    pub done: usize,
+    pub total: usize,
+    /// Since it began.
+    pub seconds: f64,
+}
+
+impl Doing {
+    /// From 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
+    }
+
+    /// Seconds that the rest takes at the pace so far.
+    pub fn left(&self) -> f64 {
+        self.seconds * (1.0 / self.share() - 1.0)
+    }
+}
+
+/// What became of something that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub good: bool,
+    pub text: String,
+}
+
+/// What the compare screen's own keys mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Only columns that differ, or all.
+    Differing,
+    /// The experiments' fields that differ, side by side.
+    Config,
+    /// The selected run as the baseline of differences, or the published figures again.
+    Pin,
+    Transpose,
+    Seeds,
+    /// The best epoch, the last, or the best of all.
+    Figures,
+    /// All runs, or the newest of each experiment.
+    Which,
+    /// Another chart below the table.
+    Curves,
+    EpochBefore,
+    EpochAfter,
+    /// Leave out the column that is sorted by.
+    Hide,
+    /// The table to the terminal's clipboard.
+    Copy,
+    /// The command that prints the table, likewise.
+    CopyCommand,
+}
+
+/// What keys do to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueCommand {
+    /// The selected run before the one that waits before it.
+    Up,
+    Down,
+    /// Out of the queue, after a question.
+    Remove,
+    /// Nothing more starts, or the queue goes on.
+    Pause,
+    /// Runs that a device takes at a time.
+    MoreSlots,
+    FewerSlots,
+}
+
+/// What keys mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    Open,
+    Back,
+    Accept,
+    Yes,
+    Launch,
+    LaunchAll,
+    Stop,
+    StopNow,
+    Resume,
+    Queue(QueueCommand),
+    Compare,
+    System,
+    Dataset,
+    Predict,
+    View,
+    Part,
+    Number,
+    Random,
+    Augment,
+    AsItIs,
+    Complete,
+    Log,
+    /// Searches the log.
+    Find,
+    FindBefore,
+    FindAfter,
+    /// Writes the log into a file.
+    SaveLog,
+    /// Shows or hides an experiment's runs.
+    Expand,
+    /// All runs, or experiments with their newest.
+    Flat,
+    Archived,
+    Columns,
+    Mark,
+    MarkAll,
+    Tag,
+    Note,
+    Archive,
+    Delete,
+    Undo,
+    Sort,
+    Reverse,
+    Export,
+    Comparison(Comparison),
+    Filter,
+    Palette,
+    /// A field of the experiment's file, in a new file or in place.
+    Change,
+    /// A new file, or the file itself.
+    Destination,
+    /// Between the value and the new file's name.
+    OtherText,
+    /// The experiment's file in the editor.
+    Edit,
+    /// Two experiments side by side.
+    Difference,
+    /// All of their fields, or those that differ.
+    AllFields,
+    /// What was told so far.
+    Messages,
+    Help,
+    Quit,
+    Redraw,
+    Suspend,
+    Chart(ChartCommand),
+}
+
+impl Command {
+    /// Whether it only moves about on the screen.
+    pub fn is_movement(self) -> bool {
+        use Command::{Chart, Down, First, Last, Left, PageDown, PageUp, Right, Up};
+        matches!(self, Up | Down | PageUp | PageDown | First | Last | Left | Right | Chart(ChartCommand::Cursor(_)))
+    }
+}
+
+/// What keys do to charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartCommand {
+    /// Moves the cursor by so many places.
+    Cursor(i8),
+    ToFirst,
+    /// No cursor: the screen follows the run.
+    ToNewest,
+    ZoomIn,
+    ZoomOut,
+    PanLeft,
+    PanRight,
+    /// Halves the height around the figure under the cursor.
+    HalfHeight,
+    DoubleHeight,
+    /// Back to all of both axes.
+    Whole,
+    /// What charts run along: epochs, steps, time.
+    Along,
+    LogX,
+    LogY,
+    Smooth,
+    /// Which runs are drawn beside this one.
+    Others,
+    Next,
+    Previous,
+    /// Writes what is shown as SVG and PNG.
+    Save,
+    /// One chart alone, by its number from 1; again: all.
+    Alone(u8),
+}

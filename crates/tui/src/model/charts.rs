@@ -1,0 +1,373 @@
+//! What a run's charts show: which figures, along which axis, how smooth, and where the cursor stands.
+
+mod curves;
+mod times;
+
+use std::collections::HashSet;
+
+use warmstart_runs::run::RunId;
+
+pub use self::curves::{Curves, Line, Role, lines};
+pub use self::times::Times;
+use super::{Model, Screen};
+use crate::chart::{Axis, Unit};
+use warmstart_runs::store::{Run, Runs};
+
+/// A chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    Accuracy,
+    Loss,
+    LearningRate,
+    Throughput,
+    GradientNorm,
+    Usage,
+    Memory,
+}
+
+impl Quantity {
+    /// In the order in which they are shown as far as there is room.
+    pub const ALL: [Self; 7] = [
+        Self::Accuracy,
+        Self::Loss,
+        Self::LearningRate,
+        Self::Throughput,
+        Self::GradientNorm,
+        Self::Usage,
+        Self::Memory,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Loss => "loss",
+            Self::LearningRate => "learning rate",
+            Self::Throughput => "images/s",
+            Self::GradientNorm => "gradient norm",
+            Self::Usage => "use, %",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// For where there is little room.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "acc",
+            Self::LearningRate => "rate",
+            Self::GradientNorm => "grad",
+            Self::Loss | Self::Throughput | Self::Usage | Self::Memory => self.name(),
+        }
+    }
+
+    /// Whether it is measured once an epoch, by validation.
+    pub fn is_by_epoch(self) -> bool {
+        matches!(self, Self::Accuracy | Self::Loss)
+    }
+}
+
+/// What charts run along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Along {
+    #[default]
+    Epoch,
+    Step,
+    /// Seconds since the run's first event.
+    Time,
+    /// Seconds of training, without validation, loading or waiting.
+    Training,
+}
+
+impl Along {
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Epoch => Self::Step,
+            Self::Step => Self::Time,
+            Self::Time => Self::Training,
+            Self::Training => Self::Epoch,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epoch => "by epoch",
+            Self::Step => "by step",
+            Self::Time => "by time",
+            Self::Training => "by training time",
+        }
+    }
+
+    /// What the axis is called on paper.
+    pub fn counts(self) -> &'static str {
+        match self {
+            Self::Epoch => "epoch",
+            Self::Step => "step",
+            Self::Time => "time since the start",
+            Self::Training => "training time",
+        }
+    }
+
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::Epoch | Self::Step => Unit::Whole,
+            Self::Time | Self::Training => Unit::Seconds,
+        }
+    }
+}
+
+/// How much of what happened within epochs is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// A figure for each epoch.
+    #[default]
+    Epochs,
+    /// Every figure there is.
+    Points,
+    Light,
+    Medium,
+    Strong,
+}
+
+impl Detail {
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Epochs => Self::Points,
+            Self::Points => Self::Light,
+            Self::Light => Self::Medium,
+            Self::Medium => Self::Strong,
+            Self::Strong => Self::Epochs,
+        }
+    }
+
+    /// The weight of what was before in the moving average.
+    pub fn weight(self) -> Option<f64> {
+        match self {
+            Self::Epochs | Self::Points => None,
+            Self::Light => Some(0.6),
+            Self::Medium => Some(0.9),
+            Self::Strong => Some(0.97),
+        }
+    }
+
+    /// What the state file calls it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Points => "points",
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Strong => "strong",
+        }
+    }
+
+    /// The one of that key.
+    pub fn named(key: &str) -> Option<Self> {
+        [Self::Epochs, Self::Points, Self::Light, Self::Medium, Self::Strong]
+            .into_iter()
+            .find(|detail| detail.key() == key)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epochs => "",
+            Self::Points => "every point",
+            Self::Light => "smoothed 0.6",
+            Self::Medium => "smoothed 0.9",
+            Self::Strong => "smoothed 0.97",
+        }
+    }
+}
+
+/// Which runs are drawn beside the open one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Others {
+    #[default]
+    None,
+    /// The run whose weights this one started from, up to there.
+    Stage,
+    /// All runs of this experiment.
+    Experiment,
+    /// Those that were marked in the list.
+    Marked,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct ChartView {
+    /// Where the cursor stands along the axis.
+    pub cursor: Option<f64>,
+    pub along: Along,
+    pub log_x: bool,
+    pub log_y: bool,
+    pub detail: Detail,
+    pub others: Others,
+    /// The runs that were marked in the list when this one was opened, but for itself.
+    pub marked: Vec<RunId>,
+    /// The one chart that takes all the room.
+    pub alone: Option<Quantity>,
+    /// The stretch of the axis that is shown, where it is not all.
+    pub window: Option<(f64, f64)>,
+    /// How often the height was halved around the figure under the cursor.
+    pub height: u8,
+    curves: Curves,
+}
+
+/// A run that is drawn, and what is added to its places along the axis.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn<'a> {
+    pub run: &'a Run,
+    /// How many runs are older, which its marker and colour follow from.
+    pub rank: usize,
+    pub shift: f64,
+    /// Nothing after this step.
+    pub until: Option<u64>,
+}
+
+impl<'a> Drawn<'a> {
+    /// A run as it is.
+    pub fn whole(run: &'a Run) -> Self {
+        Self { run, rank: 0, shift: 0.0, until: None }
+    }
+
+    /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
+    pub fn continued(runs: &[&'a Run], along: Along, apart: bool) -> Vec<Self> {
+        let find = |id: &RunId| runs.iter().copied().find(|run| run.id == *id).filter(|_| !apart);
+        runs.iter().map(|run| Self { shift: begins(run, &find, along), ..Self::whole(run) }).collect()
+    }
+}
+
+impl ChartView {
+    /// Nothing chosen but how much is shown of what happened within epochs.
+    pub fn with(detail: Detail) -> Self {
+        Self { detail, ..Self::default() }
+    }
+
+    /// Nothing chosen, of a run as it is now.
+    pub fn of(run: &Run) -> Self {
+        let mut view = Self::default();
+        view.curves.keep(vec![(run.id.clone(), curves::Key::of(Drawn::whole(run), view.along, view.detail))]);
+        view
+    }
+
+    /// Beside the runs that are marked, where there are any.
+    #[must_use]
+    pub fn beside(self, marked: Vec<RunId>) -> Self {
+        let others = if marked.is_empty() { self.others } else { Others::Marked };
+        Self { others, marked, ..self }
+    }
+
+    pub fn lines(&self, drawn: Drawn, quantity: Quantity) -> &[Line] {
+        self.curves.lines(drawn, quantity, (self.along, self.detail))
+    }
+
+    /// The runs beside the open one, oldest first.
+    pub fn others<'a>(&self, runs: &'a Runs, run: &'a Run) -> Vec<Drawn<'a>> {
+        let mut others: Vec<Drawn> = match self.others {
+            Others::None => Vec::new(),
+            Others::Stage => self.stage(runs, run).into_iter().collect(),
+            Others::Experiment => runs.all_like(run).filter(|other| other.id != run.id).map(Drawn::whole).collect(),
+            Others::Marked => self.marked.iter().filter_map(|id| runs.get(id)).map(Drawn::whole).collect(),
+        };
+        // What continues one of the others, or what they continue, lies behind it.
+        if self.others != Others::Stage {
+            let drawn: HashSet<&RunId> = others.iter().map(|other| &other.run.id).chain([&run.id]).collect();
+            let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
+            let own = begins(run, &find, self.along);
+            let shifts: Vec<f64> = others.iter().map(|other| begins(other.run, &find, self.along) - own).collect();
+            others.iter_mut().zip(shifts).for_each(|(other, shift)| other.shift = shift);
+        }
+        if !others.is_empty() {
+            for (rank, any) in runs.iter().enumerate() {
+                others.iter_mut().filter(|other| other.run.id == any.id).for_each(|other| other.rank = rank);
+            }
+        }
+        others
+    }
+
+    /// The stage before, so moved that its checkpoint lies where this run begins.
+    fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
+        let (stage, step) = stage_of(runs, run)?;
+        let end = end_of(stage, step, self.along);
+        Some(Drawn { shift: -end, until: Some(step), ..Drawn::whole(stage) })
+    }
+
+    /// All that there is along the axis. Figures of epochs begin with the first one, others with the first step.
+    pub fn whole(&self, runs: &Runs, run: &Run, quantity: Quantity) -> Axis {
+        let by_epoch = quantity.is_by_epoch() && self.detail == Detail::Epochs;
+        let own = Times::of(&run.state, self.along).extent(run, by_epoch);
+        let (low, high) = self.others(runs, run).iter().fold(own, |(low, high), other| {
+            let extent = Times::of(&other.run.state, self.along).extent(other.run, by_epoch);
+            let end = if other.until.is_some() { 0.0 } else { extent.1 + other.shift };
+            (low.min(extent.0 + other.shift), high.max(end))
+        });
+        let low = if self.log_x && low <= 0.0 { high / 1000.0 } else { low };
+        self.dressed(Axis::linear(low, high))
+    }
+
+    /// What is shown of the axis.
+    pub fn axis(&self, runs: &Runs, run: &Run, quantity: Quantity) -> Axis {
+        let whole = self.whole(runs, run, quantity);
+        self.window.map_or(whole, |(low, high)| self.dressed(Axis::linear(low, high)))
+    }
+
+    fn dressed(&self, axis: Axis) -> Axis {
+        let axis = axis.in_unit(self.along.unit());
+        if self.log_x { axis.logarithmic() } else { axis }
+    }
+
+    /// The step under the cursor.
+    pub fn step(&self, run: &Run) -> Option<f64> {
+        self.cursor.map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
+    }
+
+    /// The epoch whose figures stand for the place of the cursor.
+    pub fn epoch(&self, run: &Run) -> Option<u32> {
+        let step = self.step(run)?;
+        let epochs = &run.state.epochs;
+        let distance = |epoch: &&warmstart_schema::event::Epoch| (epoch.step as f64 - step).abs();
+        epochs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|epoch| epoch.epoch)
+    }
+}
+
+/// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
+/// lies. `drawn` finds the runs that are.
+pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: Along) -> f64 {
+    /// Files may say that two runs started from each other.
+    const STAGES: usize = 32;
+    let (mut at, mut run) = (0.0, run);
+    for _ in 0..STAGES {
+        let Some(from) = &run.state.started_from else { break };
+        let Some(origin) = drawn(&from.run) else { break };
+        at += end_of(origin, from.step, along);
+        run = origin;
+    }
+    at
+}
+
+/// Where a checkpoint of a run lies.
+fn end_of(run: &Run, step: u64, along: Along) -> f64 {
+    let times = Times::of(&run.state, along);
+    let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
+    epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
+}
+
+/// The run whose checkpoint a run started from, while it is here, and that checkpoint's step.
+pub fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
+    let from = run.state.started_from.as_ref()?;
+    Some((runs.get(&from.run)?, from.step))
+}
+
+impl Model {
+    /// Forgets the curves of the open charts that have changed, and of the runs that are shown no more.
+    pub fn refresh_curves(&mut self) {
+        let Screen::Run(view) = &mut self.open else { return };
+        let Some(run) = self.runs.get(&view.id) else { return };
+        let others = view.charts.others(&self.runs, run);
+        let shown = others.into_iter().chain([Drawn::whole(run)]);
+        let ids: Vec<(RunId, curves::Key)> = shown
+            .map(|drawn| (drawn.run.id.clone(), curves::Key::of(drawn, view.charts.along, view.charts.detail)))
+            .collect();
+        view.charts.curves.keep(ids);
+    }
+}

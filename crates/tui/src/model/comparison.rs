@@ -1,0 +1,235 @@
+//! The comparison as its screen shows it and as it is exported from there: both are the one table of the one set of options.
+
+use std::collections::{HashMap, HashSet};
+
+use unicode_width::UnicodeWidthStr;
+use warmstart_runs::run::RunId;
+
+use super::charts::{Along, begins};
+use super::{Filter, ListView, Model, Screen};
+use crate::columns::COLUMNS;
+use warmstart_report::compare::{Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table};
+use warmstart_report::edit;
+
+/// The compare screen.
+#[derive(Debug)]
+pub struct CompareView {
+    pub list: ListView<RunId>,
+    /// All but the filter, which the list has.
+    pub options: Options,
+    /// Columns left out on the left; in a transposed table, fields left out above.
+    pub scrolled: usize,
+    pub curves: Curves,
+    /// The epoch whose figures are shown of every run.
+    pub cursor: Option<u32>,
+    /// The table that this amounts to, kept until something of it changes.
+    pub shown: Shown,
+}
+
+impl Default for CompareView {
+    fn default() -> Self {
+        Self {
+            list: ListView::default(),
+            options: Options { selection: Selection::All, baseline: Baseline::Published, ..Options::default() },
+            scrolled: 0,
+            curves: Curves::default(),
+            cursor: None,
+            shown: Shown::default(),
+        }
+    }
+}
+
+impl CompareView {
+    /// What the table is made of, the filter included.
+    pub fn options(&self) -> Options {
+        let filter = self.list.filter.query().cloned().unwrap_or_default();
+        Options { filter, ..self.options.clone() }
+    }
+}
+
+impl CompareView {
+    /// The columns that the table can have, beside the names of the runs: its own, then the settings of experiments.
+    fn choices() -> Vec<Column> {
+        let own = Column::own().into_iter().filter(|column| *column != Column::Experiment);
+        own.chain(edit::settings().iter().cloned().map(Column::Config)).collect()
+    }
+
+    /// Shows a column of the choices, or hides it. Columns stand in the order of the choices.
+    pub fn toggle(&mut self, chosen: usize) {
+        let choices = Self::choices();
+        let Some(column) = choices.get(chosen) else { return };
+        let mut columns = self.shown.table().columns.clone();
+        if columns.contains(column) {
+            columns.retain(|other| other != column);
+            self.options.sort = self.options.sort.take().filter(|sort| sort != column);
+        } else {
+            let order = |column: &Column| choices.iter().position(|choice| choice == column);
+            let place = columns.iter().position(|other| order(other) > order(column)).unwrap_or(columns.len());
+            columns.insert(place, column.clone());
+        }
+        self.options.columns = Columns::Named(columns);
+        self.scrolled = 0;
+    }
+}
+
+/// The chart below the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Curves {
+    /// Validation accuracy, where the table leaves room for it.
+    #[default]
+    Automatic,
+    Of(Metric),
+    Hidden,
+}
+
+impl Curves {
+    pub fn metric(self) -> Option<Metric> {
+        match self {
+            Self::Automatic => Some(Metric::ValAcc),
+            Self::Of(metric) => Some(metric),
+            Self::Hidden => None,
+        }
+    }
+
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Automatic => Self::Of(Metric::ValLoss),
+            Self::Of(Metric::ValLoss) => Self::Of(Metric::TrainAcc),
+            Self::Of(Metric::TrainAcc) => Self::Of(Metric::TrainLoss),
+            Self::Of(Metric::TrainLoss) => Self::Hidden,
+            Self::Hidden | Self::Of(_) => Self::Of(Metric::ValAcc),
+        }
+    }
+}
+
+/// The table of the compare screen, and what it was made from.
+#[derive(Debug, Default)]
+pub struct Shown {
+    table: Table,
+    ids: Vec<RunId>,
+    /// Of each run shown: how many are older, which gives it its marker and colour.
+    ranks: HashMap<RunId, usize>,
+    widths: Vec<u16>,
+    /// Of each run that continues another one that is shown too: after how many epochs.
+    after: HashMap<RunId, u32>,
+    made_from: Option<(u64, Vec<String>, Options)>,
+}
+
+impl Shown {
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The runs, in the order of the rows; of rows that are several runs the first.
+    pub fn ids(&self) -> &[RunId] {
+        &self.ids
+    }
+
+    /// How many runs are older than this one; none where too many are shown to tell their markers apart.
+    pub fn rank(&self, id: &RunId) -> Option<usize> {
+        self.ranks.get(id).copied()
+    }
+
+    /// After how many epochs of the runs that it continues a run begins, where those are shown too; else 0.
+    pub fn after(&self, id: &RunId) -> u32 {
+        self.after.get(id).copied().unwrap_or_default()
+    }
+
+    /// Characters of a column's widest cell.
+    pub fn width(&self, column: usize) -> u16 {
+        self.widths.get(column).copied().unwrap_or_default()
+    }
+
+    /// The columns that rows can be sorted by with a key.
+    pub fn sortable(&self) -> Vec<Column> {
+        let is_label = |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
+        self.table.columns.iter().filter(|column| !is_label(column)).cloned().collect()
+    }
+}
+
+impl Model {
+    /// The columns that the open screen can have, and whether they are shown.
+    pub fn column_choices(&self) -> Vec<(String, bool)> {
+        match &self.open {
+            Screen::Experiments(list) => {
+                COLUMNS.iter().map(|(column, title)| ((*title).to_owned(), list.columns.contains(column))).collect()
+            }
+            Screen::Compare(view) => {
+                let shown = &view.shown.table().columns;
+                let choice = |column: &Column| match column {
+                    Column::Config(path) => (path.clone(), shown.contains(column)),
+                    column => (column.title(), shown.contains(column)),
+                };
+                CompareView::choices().iter().map(choice).collect()
+            }
+            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => Vec::new(),
+        }
+    }
+
+    /// What the open comparison shows; what it would show from elsewhere.
+    pub fn comparison_options(&self) -> Options {
+        if let Screen::Compare(view) = &self.open { view.options() } else { self.next_comparison().options() }
+    }
+
+    /// The comparison that the open screen leads to: from the list, of the marked runs where there are two or more, or of
+    /// those that its filter lets through; from anywhere else, of all.
+    pub fn next_comparison(&self) -> CompareView {
+        let mut view = CompareView::default();
+        if let Screen::Experiments(list) = &self.open {
+            if list.marked.len() > 1 {
+                view.options.selection = Selection::Runs(self.targets().iter().map(|run| run.id.clone()).collect());
+            } else if let Some(query) = list.filter.query().filter(|query| !query.source().is_empty()) {
+                view.list.filter = Filter::Set(query.clone());
+            }
+        }
+        view
+    }
+
+    /// The table of these options.
+    pub fn comparison(&self, options: &Options) -> Table {
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        table(&self.runs, files, options)
+    }
+
+    /// Makes the open comparison's table anew where it has changed.
+    pub fn refresh_comparison(&mut self) {
+        let Screen::Compare(view) = &self.open else { return };
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let stems = files.iter().map(|file| file.path.display().to_string()).collect();
+        let made_from = Some((self.runs.revision(), stems, view.options()));
+        if view.shown.made_from == made_from {
+            return;
+        }
+        let table = self.comparison(&view.options());
+        let measured = table.rows.iter().filter(|row| row.kind == Kind::Measured);
+        let ids: Vec<RunId> = measured.filter_map(|row| row.runs.first().cloned()).collect();
+        let drawn: HashSet<&RunId> = table.rows.iter().flat_map(|row| &row.runs).collect();
+        let ranks = if drawn.len() > MOST_MARKED {
+            HashMap::new()
+        } else {
+            let all = self.runs.iter().enumerate().filter(|(_, run)| drawn.contains(&run.id));
+            all.map(|(rank, run)| (run.id.clone(), rank)).collect()
+        };
+        let widths = (0..table.columns.len()).map(|column| width(&table, column)).collect();
+        let find = |id: &RunId| self.runs.get(id).filter(|_| drawn.contains(id));
+        let continued = drawn.iter().filter_map(|id| self.runs.get(id)).map(|run| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "epochs, and it saturates")]
+            let epochs = begins(run, &find, Along::Epoch).round() as u32;
+            (run.id.clone(), epochs)
+        });
+        let after = continued.filter(|(_, epochs)| *epochs > 0).collect();
+        if let Screen::Compare(view) = &mut self.open {
+            view.shown = Shown { table, ids, ranks, widths, after, made_from };
+        }
+    }
+}
+
+/// Beyond so many runs nobody tells their markers apart.
+const MOST_MARKED: usize = 200;
+
+fn width(table: &Table, column: usize) -> u16 {
+    let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+    let widths = cells.map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    u16::try_from(widths.max().unwrap_or(0)).unwrap_or(u16::MAX)
+}

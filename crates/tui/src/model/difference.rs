@@ -1,0 +1,86 @@
+//! Two experiments side by side, every default filled in.
+
+use std::borrow::Cow;
+
+use super::Model;
+use super::palette::Target;
+use warmstart_report::compare::{config_differing, config_fields, config_value};
+
+/// What is shown of them.
+#[derive(Debug)]
+pub struct Difference {
+    pub titles: [String; 2],
+    rows: Vec<DifferenceRow>,
+    /// Whether fields are shown that do not differ.
+    pub all: bool,
+    /// Rows scrolled out above.
+    pub down: usize,
+}
+
+/// A field of both.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DifferenceRow {
+    pub path: String,
+    /// None where an experiment leaves it out.
+    pub values: [Option<String>; 2],
+}
+
+impl DifferenceRow {
+    pub fn differs(&self) -> bool {
+        self.values[0] != self.values[1]
+    }
+}
+
+impl Difference {
+    fn new(titles: [String; 2], sides: [&[(String, String)]; 2]) -> Self {
+        let differing = config_differing(&sides);
+        let mut paths: Vec<&str> = sides[0].iter().map(|(path, _)| path.as_str()).collect();
+        // A field of the second alone belongs behind those of its own section.
+        for (path, _) in sides[1].iter().filter(|(path, _)| config_value(sides[0], path).is_none()) {
+            let section = |path: &str| path.rsplit_once('.').map_or("", |(section, _)| section).to_owned();
+            let beside = paths.iter().rposition(|other| section(other) == section(path));
+            paths.insert(beside.map_or(paths.len(), |index| index + 1), path);
+        }
+        let rows = paths.into_iter().map(|path| DifferenceRow {
+            path: path.to_owned(),
+            values: sides.map(|side| config_value(side, path).map(str::to_owned)),
+        });
+        Self { titles, rows: rows.collect(), all: differing.is_empty(), down: 0 }
+    }
+
+    /// The rows that are shown.
+    pub fn shown(&self) -> impl Iterator<Item = &DifferenceRow> {
+        self.rows.iter().filter(|row| self.all || row.differs())
+    }
+
+    /// How many fields differ, and how many there are.
+    pub fn count(&self) -> (usize, usize) {
+        (self.rows.iter().filter(|row| row.differs()).count(), self.rows.len())
+    }
+}
+
+impl Model {
+    /// The fields in which two experiments differ. The error says which of them cannot be understood.
+    pub fn difference(&self, one: &Target, other: &Target) -> Result<Difference, String> {
+        let fields = |target: &Target| {
+            let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
+            let experiment = match target {
+                Target::Experiment(path) => {
+                    files.find(|file| file.path == *path).and_then(|file| file.loaded.as_ref().ok())
+                }
+                Target::Run(id) => self.runs.get(id).and_then(|run| run.experiment.as_deref()),
+                Target::Action(_) | Target::Field(_) => None,
+            };
+            let experiment =
+                experiment.ok_or_else(|| format!("the experiment of {} cannot be read", self.name_of(target)));
+            // A file may leave out the rule of its split; a run of it does not.
+            let experiment = experiment.map(|experiment| match target {
+                Target::Experiment(_) => Cow::Owned(experiment.clone().frozen()),
+                _ => Cow::Borrowed(experiment),
+            });
+            experiment.map(|experiment| config_fields(&experiment))
+        };
+        let sides = [fields(one)?, fields(other)?];
+        Ok(Difference::new([one, other].map(|target| self.name_of(target)), [&sides[0], &sides[1]]))
+    }
+}

@@ -1,0 +1,313 @@
+//! A value of an experiment file while it is typed: what the file would become, and what is wrong with it.
+
+use std::path::PathBuf;
+
+use tui_input::{Input, InputRequest};
+use warmstart_schema::experiment::{Experiment, Problem, parse};
+use warmstart_schema::text;
+
+use super::palette::{Candidate, Palette, Purpose, Target};
+use warmstart_report::edit::{self, Field};
+
+/// Characters of an experiment's name that the schema keeps.
+const NAME: usize = 80;
+/// Characters of a value that a file's name repeats.
+const SLUG: usize = 24;
+
+/// An experiment file as it was read, and how that is understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+    pub experiment: Experiment,
+}
+
+/// One of its values on its way.
+#[derive(Debug)]
+pub struct Editor {
+    pub source: Source,
+    pub field: Field,
+    /// What the field says now: its default where the file leaves it out.
+    pub before: Option<String>,
+    pub value: Input,
+    /// Whether a key has acted on the value that stood there.
+    pub entry: ValueEntry,
+    /// The stem of the new file.
+    pub stem: Input,
+    /// Whether somebody wrote it, or it follows the value.
+    stem_is_own: bool,
+    pub target: Destination,
+    pub focus: Focus,
+    pub draft: Result<Draft, Vec<String>>,
+}
+
+/// What the next key does to a value that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueEntry {
+    /// A character takes its place, and a deletion all of it; moving the cursor changes it from there.
+    Replaces,
+    Edits,
+}
+
+/// Where the change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// A file of its own, the other stays.
+    NewFile,
+    /// The file itself. Runs keep the experiment that they began with.
+    SameFile,
+}
+
+/// What is typed into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    Value,
+    Stem,
+}
+
+/// What would be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    pub text: String,
+    /// Of each field that changes: path, before, after.
+    pub changes: Vec<(String, String, String)>,
+    /// The line of the text that the change is on, and its number.
+    pub line: Option<(usize, String)>,
+}
+
+impl Source {
+    /// What a field says, and whether the file says it itself.
+    fn value(&self, path: &str) -> Option<(String, bool)> {
+        let own = edit::value_of(&self.text, path).map(|value| (value, true));
+        own.or_else(|| {
+            let resolved = serde_yaml::to_value(&self.experiment).ok()?;
+            edit::scalar_at(&resolved, path).map(|value| (value, false))
+        })
+    }
+
+    fn stem(&self) -> String {
+        warmstart_runs::run::stem(&self.path)
+    }
+}
+
+impl Palette {
+    /// The fields of an experiment with what they say now.
+    pub fn of_fields(source: Source) -> Self {
+        let candidates = edit::fields().into_iter().map(|field| {
+            let value = source.value(&field.path);
+            let aside = match value {
+                Some((value, true)) => value.clone(),
+                Some((value, false)) => format!("({value})"),
+                None => "–".to_owned(),
+            };
+            let about = field.about.clone();
+            Candidate::new(field.path.clone(), about, Target::Field(field.path)).with_aside(aside)
+        });
+        let candidates = candidates.collect();
+        Self::new(Purpose::Field(Box::new(source)), candidates)
+    }
+}
+
+impl Editor {
+    pub fn new(source: Source, path: &str, target: Destination) -> Option<Self> {
+        let field = edit::fields().into_iter().find(|field| field.path == path)?;
+        let before = source.value(path).map(|(value, _)| value);
+        let value = Input::new(before.clone().unwrap_or_default());
+        let mut editor = Self {
+            source,
+            field,
+            before,
+            value,
+            entry: ValueEntry::Replaces,
+            stem: Input::default(),
+            stem_is_own: false,
+            target,
+            focus: Focus::Value,
+            draft: Err(Vec::new()),
+        };
+        editor.refresh();
+        Some(editor)
+    }
+
+    /// Takes in a key that was typed.
+    pub fn handle(&mut self, request: InputRequest) {
+        match self.focus {
+            Focus::Value => self.edit_value(request),
+            Focus::Stem => {
+                self.stem_is_own = true;
+                self.stem.handle(request);
+            }
+        }
+        self.refresh();
+    }
+
+    fn edit_value(&mut self, request: InputRequest) {
+        let replaces = std::mem::replace(&mut self.entry, ValueEntry::Edits) == ValueEntry::Replaces;
+        let takes_all = matches!(
+            request,
+            InputRequest::InsertChar(_) | InputRequest::DeletePrevChar | InputRequest::DeleteNextChar
+        );
+        if replaces && takes_all {
+            self.value = Input::default();
+        }
+        self.value.handle(request);
+    }
+
+    /// A file of its own, or the file itself.
+    pub fn turn(&mut self) {
+        self.target = match self.target {
+            Destination::NewFile => Destination::SameFile,
+            Destination::SameFile => Destination::NewFile,
+        };
+        self.focus = Focus::Value;
+        self.refresh();
+    }
+
+    /// To the other text; a change of the file itself has one alone.
+    pub fn step(&mut self) {
+        self.focus = match (self.focus, self.target) {
+            (Focus::Value, Destination::NewFile) => Focus::Stem,
+            _ => Focus::Value,
+        };
+    }
+
+    fn refresh(&mut self) {
+        let typed = self.value.value().trim();
+        if !self.stem_is_own {
+            let stem = if self.field.path == "name" {
+                slug(typed, SLUG * 2)
+            } else {
+                let value = if typed.is_empty() { "default".to_owned() } else { slug(typed, SLUG) };
+                format!("{}-{}-{value}", self.source.stem(), short(&self.field.path))
+            };
+            self.stem = Input::new(stem);
+        }
+        self.draft = self.drafted(typed);
+    }
+
+    /// What the file would become, or why not.
+    fn drafted(&self, typed: &str) -> Result<Draft, Vec<String>> {
+        let Source { text: source, experiment, path } = &self.source;
+        let field = &self.field;
+        let own = edit::value_of(source, &field.path);
+        if self.before.as_deref() == Some(typed) || own.is_none() && typed.is_empty() {
+            let what = if typed.is_empty() { "the file leaves it out already" } else { "that is what it says already" };
+            return Err(vec![what.to_owned()]);
+        }
+        if typed.is_empty() && field.is_required {
+            return Err(vec!["a file must say it; type a value".to_owned()]);
+        }
+        let changed = if typed.is_empty() {
+            edit::remove(source, &field.path)
+        } else {
+            edit::set(source, &field.path, typed, field.is_text)
+        };
+        let changed = changed.map_err(|error| vec![error])?;
+        let name = self.new_name(typed);
+        let renamed = match &name {
+            Some(name) => edit::set(&changed, "name", name, true).map_err(|error| vec![error])?,
+            None => changed.clone(),
+        };
+        parse(&renamed, &text::line(&path.display().to_string(), 300))
+            .map_err(|problems| problems.iter().flat_map(|problem| told(problem, &field.path)).collect::<Vec<_>>())?;
+        if self.target == Destination::NewFile {
+            check_stem(self.stem.value())?;
+        }
+        let after = if typed.is_empty() { "its default".to_owned() } else { typed.to_owned() };
+        let before = self.before.clone().unwrap_or_else(|| "–".to_owned());
+        let mut changes = vec![(field.path.clone(), before, after)];
+        changes.extend(name.map(|name| ("name".to_owned(), experiment.name.clone(), name)));
+        Ok(Draft { line: changed_line(source, &changed), text: renamed, changes })
+    }
+
+    /// What tells the new experiment from the one that it is made of.
+    fn new_name(&self, typed: &str) -> Option<String> {
+        if self.target == Destination::SameFile || self.field.path == "name" {
+            return None;
+        }
+        let value = if typed.is_empty() { "default" } else { typed };
+        let suffix = format!(", {} {value}", short(&self.field.path).replace('-', " "));
+        let suffix = text::line(&suffix, NAME / 2);
+        let room = NAME.saturating_sub(suffix.chars().count());
+        let base: String = self.source.experiment.name.chars().take(room).collect();
+        Some(format!("{}{suffix}", base.trim_end()))
+    }
+}
+
+/// The problem of a field in words; of another one with its name.
+fn told(problem: &Problem, field: &str) -> Vec<String> {
+    let message = if problem.field == field {
+        problem.message.clone()
+    } else {
+        format!("{}: {}", problem.field, problem.message)
+    };
+    std::iter::once(message).chain(problem.help.clone()).collect()
+}
+
+/// A file's name that every system takes and no folder hides.
+fn check_stem(stem: &str) -> Result<(), Vec<String>> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_. ,+".contains(c);
+    let problem = if stem.trim().is_empty() {
+        "the file needs a name"
+    } else if stem.starts_with('.') {
+        "the file's name begins with a dot, which hides it"
+    } else if !stem.chars().all(is_plain) {
+        "expected letters, digits, and - _ . , + in the file's name"
+    } else if stem.len() > 120 {
+        "the file's name has more than 120 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(vec![problem.to_owned()])
+}
+
+/// What people call a field in a file's name.
+fn short(path: &str) -> String {
+    let mut parts = path.rsplit('.');
+    let last = parts.next().unwrap_or_default();
+    match (last, parts.next()) {
+        ("learning_rate", _) => "lr".to_owned(),
+        ("weight_decay", _) => "wd".to_owned(),
+        ("batch_size", _) => "batch".to_owned(),
+        ("batch_norm", _) => "bn".to_owned(),
+        ("name" | "from" | "path", Some(section)) => section.replace('_', "-"),
+        (last, _) => last.replace('_', "-"),
+    }
+}
+
+/// A value as part of a file's name.
+fn slug(value: &str, most: usize) -> String {
+    let mut slug = String::new();
+    for c in value.to_lowercase().chars() {
+        if c.is_alphanumeric() || c == '.' {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.chars().take(most).collect::<String>().trim_matches(['-', '.']).to_owned()
+}
+
+fn changed_line(before: &str, after: &str) -> Option<(usize, String)> {
+    let mut lines = after.lines().enumerate();
+    let mut old = before.lines();
+    lines.find(|(_, line)| old.next() != Some(line)).map(|(index, line)| (index + 1, text::line(line, 200)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_follow_the_change() {
+        assert_eq!((short("train.optimizer.learning_rate"), slug("3e-4", SLUG)), ("lr".to_owned(), "3e-4".to_owned()));
+        assert_eq!(short("train.optimizer.name"), "optimizer");
+        assert_eq!(short("input.resize"), "resize");
+        assert_eq!(slug("/data/My Pictures!", SLUG), "data-my-pictures");
+        assert_eq!(slug("..", SLUG), "");
+        assert!(check_stem("4-lite0-lr-3e-4").is_ok());
+        for bad in ["", " ", ".hidden", "a/b", "a\nb", "../x"] {
+            assert!(check_stem(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The rows of the experiments screen: every file with its newest run, and runs whose file is gone.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use warmstart_runs::places::Lack;
+use warmstart_runs::run::RunId;
+use warmstart_schema::architecture::ModelCounts;
+use warmstart_schema::experiment::Experiment;
+use warmstart_schema::state::Status;
+use warmstart_schema::text;
+
+use super::Model;
+use crate::message::Catalogue;
+use warmstart_runs::params::counts;
+use warmstart_runs::store::{ExperimentFile, Run};
+
+/// The group of runs whose experiment file is not in the folder.
+pub const WITHOUT_FILE: &str = "runs without an experiment file";
+
+/// What a row is, whatever its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf),
+    Run(RunId),
+}
+
+/// What a row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An experiment with its newest run.
+    Experiment,
+    /// A run below its experiment.
+    RunBelow,
+    /// A run among those of all experiments.
+    Run,
+}
+
+/// A row.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    pub group: &'a str,
+    pub kind: Kind,
+    pub file: Option<&'a ExperimentFile>,
+    /// The run, or the experiment's newest that may be shown.
+    pub run: Option<&'a Run>,
+}
+
+impl<'a> Entry<'a> {
+    pub fn place(&self) -> Option<Place> {
+        let run = || self.run.map(|run| Place::Run(run.id.clone()));
+        let file = self.file.filter(|_| self.kind == Kind::Experiment);
+        file.map(|file| Place::File(file.path.clone())).or_else(run)
+    }
+
+    pub fn label(&self) -> &'a str {
+        match (self.file, self.run) {
+            (Some(file), _) => file.label(),
+            (None, Some(run)) => run.label(),
+            (None, None) => "",
+        }
+    }
+
+    /// The experiment as its file says it now, or as it was when its run began.
+    pub fn experiment(&self) -> Option<&'a Experiment> {
+        let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
+        let of_run = self.run.and_then(|run| run.experiment.as_deref());
+        if self.kind == Kind::Experiment { of_file.or(of_run) } else { of_run.or(of_file) }
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        self.run.map(Run::status)
+    }
+
+    /// Parameter counts: measured by the run, or known from the experiment alone.
+    pub fn counts(&self) -> Option<ModelCounts> {
+        let measured = self.run.and_then(|run| run.state.model.as_ref()).map(|model| model.counts.clone());
+        measured.or_else(|| self.experiment().and_then(counts))
+    }
+}
+
+impl Model {
+    /// Takes in the experiment files, and which group each stands in.
+    pub fn take_catalogue(&mut self, mut catalogue: Catalogue) {
+        // They name paths, which anybody may have chosen.
+        for lack in catalogue.missing.values_mut().flatten() {
+            lack.text = text::line(&lack.text, 500);
+        }
+        let files = &catalogue.files;
+        let beside: HashMap<_, &str> = files
+            .iter()
+            .filter_map(|file| Some((file.path.parent(), file.loaded.as_ref().ok()?.group.as_str())))
+            .collect();
+        let group = |file: &ExperimentFile| {
+            // A broken file stands with its neighbours.
+            let own = file.loaded.as_ref().ok().map(|experiment| experiment.group.as_str());
+            own.or_else(|| beside.get(&file.path.parent()).copied()).unwrap_or("experiments").to_owned()
+        };
+        self.groups = files.iter().map(group).collect();
+        self.catalogue_revision += 1;
+        self.runs.know(&catalogue.files);
+        self.catalogue = Some(catalogue);
+    }
+
+    /// What this machine lacks for an experiment.
+    pub fn missing(&self, file: &ExperimentFile) -> &[Lack] {
+        self.catalogue.as_ref().and_then(|catalogue| catalogue.missing.get(&file.path)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What of it a run cannot fetch by itself.
+    pub fn obstacles(&self, file: &ExperimentFile) -> Vec<&str> {
+        let lacks = self.missing(file).iter().filter(|lack| !lack.is_fetched);
+        lacks.map(|lack| lack.text.as_str()).collect()
+    }
+}

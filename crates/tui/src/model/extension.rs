@@ -1,0 +1,93 @@
+//! Going on with a run that is done: the number that it needs for that, while it is typed.
+
+use tui_input::Input;
+use warmstart_runs::run::RunId;
+use warmstart_schema::experiment::ScheduleName;
+use warmstart_schema::state::Outcome;
+
+use crate::format::plural;
+use warmstart_runs::store::Run;
+
+/// What the fields take at most.
+const MOST: u32 = 100_000;
+
+/// A run that is done, and the new number that is typed for it.
+#[derive(Debug)]
+pub struct Extension {
+    pub run: RunId,
+    pub input: Input,
+    needs: Needs,
+    /// What the experiment says now, and the least that makes the run go on.
+    now: u32,
+    least: u32,
+    is_cosine: bool,
+}
+
+/// What keeps a run that is done from going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// It had all of its epochs.
+    Epochs,
+    /// It was stopped early.
+    Patience,
+}
+
+impl Extension {
+    /// Of a run that is done; or why it cannot go on.
+    pub fn of(run: &Run) -> Result<Self, String> {
+        let Some(experiment) = &run.experiment else {
+            return Err(format!("{} cannot go on: its experiment.yaml cannot be read", run.label()));
+        };
+        let done = run.state.epochs.last().map_or(experiment.train.epochs, |epoch| epoch.epoch);
+        let stopped_early = matches!(run.state.outcome, Some(Outcome::Finished { stopped_early: true }));
+        let rule = experiment.train.early_stopping.as_ref().filter(|_| stopped_early);
+        let (needs, now, least) = match rule {
+            Some(rule) => (Needs::Patience, rule.patience, rule.patience.saturating_add(1)),
+            None => (Needs::Epochs, experiment.train.epochs, done.saturating_add(1)),
+        };
+        if least > MOST {
+            return Err(format!("{} cannot go on: it has as many epochs as a run may have", run.label()));
+        }
+        let is_cosine = experiment.train.schedule.name == ScheduleName::Cosine;
+        Ok(Self { run: run.id.clone(), input: Input::default(), needs, now, least, is_cosine })
+    }
+
+    /// The change of the experiment that was typed, as `FIELD=VALUE`; or what is wrong with it.
+    pub fn change(&self) -> Result<String, String> {
+        let field = match self.needs {
+            Needs::Epochs => "train.epochs",
+            Needs::Patience => "train.early_stopping.patience",
+        };
+        self.typed().map(|number| format!("{field}={number}"))
+    }
+
+    fn typed(&self) -> Result<u32, String> {
+        let number = self.input.value().trim().parse().ok().filter(|number| (self.least..=MOST).contains(number));
+        number.ok_or_else(|| format!("a whole number from {} to {MOST}; it is {} now", self.least, self.now))
+    }
+
+    pub fn question(&self) -> &'static str {
+        match self.needs {
+            Needs::Epochs => "go on to how many epochs in all?",
+            Needs::Patience => "it stopped early; how many epochs of patience?",
+        }
+    }
+
+    /// What would come of what was typed, or what is wrong with it.
+    pub fn answer(&self) -> String {
+        let number = match self.typed() {
+            Ok(number) => number,
+            Err(mistake) => return mistake,
+        };
+        let more = usize::try_from(number.saturating_sub(self.now)).unwrap_or(usize::MAX);
+        match self.needs {
+            Needs::Epochs if self.is_cosine => {
+                format!("{} more, on the longer cosine schedule; the test is measured again", plural(more, "epoch"))
+            }
+            Needs::Epochs => format!("{} more; the test is measured again", plural(more, "epoch")),
+            Needs::Patience => {
+                format!("{} more without improvement; the test is measured again", plural(more, "epoch"))
+            }
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The experiments screen: which rows there are, in which order, and which of them are marked. Rows are made when something
+//! that they depend on changes, never for a key or a frame: there may be ten thousand.
+
+mod columns;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+use warmstart_runs::run::RunId;
+
+use super::entry::{Entry, Kind, Place, WITHOUT_FILE};
+use super::{Filter, Model, Screen, Selection};
+use crate::columns::ColumnId;
+use warmstart_report::query::{Query, Subject};
+use warmstart_runs::store::{ExperimentFile, Home, Run};
+
+use self::columns::Worth;
+pub use self::columns::tags;
+
+/// The group of a list of runs.
+const ALL_RUNS: &str = "all runs, the newest first";
+const SORTED_RUNS: &str = "all runs";
+
+/// The list and its state.
+#[derive(Debug)]
+pub struct Listing {
+    pub selection: Selection<Place>,
+    pub filter: Filter,
+    /// Experiments whose runs stand below them.
+    pub expanded: HashSet<PathBuf>,
+    /// Runs alone, those of all experiments together.
+    pub flat: bool,
+    /// Whether archived runs are shown.
+    pub archived: bool,
+    pub sort: Option<ColumnId>,
+    pub reversed: bool,
+    /// The columns that are drawn where there is room.
+    pub columns: Vec<ColumnId>,
+    /// Runs that keys act on together.
+    pub marked: BTreeSet<RunId>,
+    /// The rows that this amounts to.
+    rows: Rows,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            filter: Filter::default(),
+            expanded: HashSet::new(),
+            flat: false,
+            archived: false,
+            sort: None,
+            reversed: false,
+            columns: ColumnId::usual(),
+            marked: BTreeSet::new(),
+            rows: Rows::default(),
+        }
+    }
+}
+
+/// Rows, and what they were made from.
+#[derive(Debug, Default)]
+struct Rows {
+    keys: Vec<Key>,
+    places: Vec<Place>,
+    lines: Vec<Line>,
+    /// Of each row the line that it stands on.
+    line_of: Vec<usize>,
+    selected: Option<usize>,
+    made_from: Option<MadeFrom>,
+}
+
+/// A line of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The group of the row below it.
+    Group(usize),
+    Row(usize),
+}
+
+/// A row as it is kept: what it shows is looked up when it is drawn.
+#[derive(Debug, Clone, PartialEq)]
+struct Key {
+    group: Group,
+    kind: Kind,
+    /// Index among the catalogue's files.
+    file: Option<usize>,
+    run: Option<RunId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Group {
+    /// Index of a file of the group.
+    Of(usize),
+    Text(&'static str),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct MadeFrom {
+    runs: u64,
+    catalogue: u64,
+    filter: String,
+    expanded: HashSet<PathBuf>,
+    flags: (bool, bool, bool),
+    sort: Option<ColumnId>,
+}
+
+impl Listing {
+    /// Other columns and another order to begin with, by their names; a dash sorts the other way round.
+    pub fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
+        if let Some(names) = columns {
+            self.columns = names.iter().filter_map(|name| ColumnId::named(name)).collect();
+            self.columns.sort_unstable();
+            self.columns.dedup();
+        }
+        if let Some(sort) = sort {
+            let name = sort.strip_prefix('-');
+            self.sort = ColumnId::named(name.unwrap_or(sort));
+            self.reversed = name.is_some();
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.keys.is_empty()
+    }
+
+    /// The selected row.
+    pub fn selected(&self) -> Option<usize> {
+        self.rows.selected
+    }
+
+    /// Rows and the groups above them.
+    pub fn lines(&self) -> &[Line] {
+        &self.rows.lines
+    }
+
+    /// The line that a row stands on.
+    pub fn line_of(&self, row: usize) -> usize {
+        self.rows.line_of.get(row).copied().unwrap_or(0)
+    }
+
+    /// Moves the selection by so many rows.
+    pub fn step(&mut self, by: isize) {
+        if let Some(index) = self.rows.selected {
+            self.select(index.saturating_add_signed(by));
+        }
+    }
+
+    pub fn select(&mut self, index: usize) {
+        self.selection.select(&self.rows.places, index);
+        self.rows.selected = self.selection.index(&self.rows.places);
+    }
+
+    /// Selects this row; false where it is not among them.
+    pub fn select_place(&mut self, place: &Place) -> bool {
+        let index = self.rows.places.iter().position(|other| other == place);
+        index.map(|index| self.select(index)).is_some()
+    }
+
+    /// Sorts by the next of the shown columns; after the last one in the list's own order.
+    pub fn sort_by_next(&mut self) {
+        let at = self.sort.and_then(|sort| self.columns.iter().position(|column| *column == sort));
+        self.sort = self.columns.get(at.map_or(0, |at| at + 1)).copied();
+        self.reversed = false;
+    }
+
+    /// Shows a column, or hides it; columns keep their order.
+    pub fn toggle(&mut self, column: ColumnId) {
+        if self.columns.contains(&column) {
+            self.columns.retain(|other| *other != column);
+            self.sort = self.sort.filter(|sort| *sort != column);
+        } else {
+            self.columns.push(column);
+            self.columns.sort_unstable();
+        }
+    }
+
+    /// Whether a run may be seen: archived ones are hidden unless they are asked for.
+    fn may_show(&self, run: &Run) -> bool {
+        let asked = || self.filter.query().is_some_and(Query::asks_for_archived);
+        !run.annotation.archived || self.archived || asked()
+    }
+
+    fn made_from(&self, runs: u64, catalogue: u64) -> MadeFrom {
+        MadeFrom {
+            runs,
+            catalogue,
+            filter: self.filter.text().to_owned(),
+            expanded: self.expanded.clone(),
+            flags: (self.flat, self.archived, self.reversed),
+            sort: self.sort,
+        }
+    }
+}
+
+impl Model {
+    /// Makes the open list's rows anew where they have changed.
+    pub fn refresh_list(&mut self) {
+        let Screen::Experiments(list) = &self.open else { return };
+        let made_from = list.made_from(self.runs.revision(), self.catalogue_revision);
+        if list.rows.made_from.as_ref() == Some(&made_from) {
+            return;
+        }
+        let keys = if list.flat { self.flat(list) } else { self.tree(list) };
+        let places: Vec<Place> = keys.iter().filter_map(|key| self.entry_of(key).place()).collect();
+        let selected = list.selection.index(&places);
+        let (mut lines, mut line_of) = (Vec::new(), Vec::new());
+        for (index, key) in keys.iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|before| keys.get(before));
+            if before.is_none_or(|before| self.group_of(before) != self.group_of(key)) {
+                lines.push(Line::Group(index));
+            }
+            line_of.push(lines.len());
+            lines.push(Line::Row(index));
+        }
+        if let Screen::Experiments(list) = &mut self.open {
+            list.rows = Rows { keys, places, lines, line_of, selected, made_from: Some(made_from) };
+        }
+    }
+
+    /// A row by its place in the open list.
+    pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
+        let Screen::Experiments(list) = &self.open else { return None };
+        list.rows.keys.get(index).map(|key| self.entry_of(key))
+    }
+
+    /// Every row of the open list.
+    pub fn shown_entries(&self) -> Vec<Entry<'_>> {
+        let Screen::Experiments(list) = &self.open else { return Vec::new() };
+        list.rows.keys.iter().map(|key| self.entry_of(key)).collect()
+    }
+
+    pub fn selected_entry(&self) -> Option<Entry<'_>> {
+        let Screen::Experiments(list) = &self.open else { return None };
+        self.entry(list.selected()?)
+    }
+
+    /// The runs that a key acts on: the marked ones, or else the one under the cursor.
+    pub fn targets(&self) -> Vec<&Run> {
+        let marked: Vec<&Run> = match &self.open {
+            Screen::Experiments(list) => list.marked.iter().filter_map(|id| self.runs.get(id)).collect(),
+            _ => Vec::new(),
+        };
+        if marked.is_empty() { self.run().into_iter().collect() } else { marked }
+    }
+
+    fn group_of(&self, key: &Key) -> &str {
+        match key.group {
+            Group::Text(text) => text,
+            Group::Of(index) => self.groups.get(index).map_or("", String::as_str),
+        }
+    }
+
+    fn entry_of(&self, key: &Key) -> Entry<'_> {
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let run = key.run.as_ref().and_then(|id| self.runs.get(id));
+        Entry { group: self.group_of(key), kind: key.kind, file: key.file.and_then(|index| files.get(index)), run }
+    }
+
+    /// All runs together.
+    fn flat(&self, list: &Listing) -> Vec<Key> {
+        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let by_home: HashMap<Home, usize> =
+            files.iter().enumerate().map(|(index, file)| (file.home(), index)).collect();
+        let group = Group::Text(if list.sort.is_none() && !list.reversed { ALL_RUNS } else { SORTED_RUNS });
+        let fits = |run: &&Run| list.may_show(run) && list.filter.matches(&Subject::of_run(run));
+        let mut runs: Vec<&Run> = self.runs.iter().rev().filter(fits).collect();
+        if list.sort.is_none() {
+            runs.sort_by_key(|run| std::cmp::Reverse(run.info.as_ref().ok().map(|info| info.created)));
+        }
+        Self::arrange(list, &mut runs);
+        let key = |run: &Run| Key {
+            group,
+            kind: Kind::Run,
+            file: self.runs.home(run).and_then(|home| by_home.get(home).copied()),
+            run: Some(run.id.clone()),
+        };
+        runs.into_iter().map(key).collect()
+    }
+
+    /// Sorts runs as the list says.
+    fn arrange(list: &Listing, runs: &mut [&Run]) {
+        if let Some(column) = list.sort {
+            sort(runs, column, list.reversed, |run| {
+                columns::worth(column, &Entry { group: "", kind: Kind::Run, file: None, run: Some(run) })
+            });
+        } else if list.reversed {
+            runs.reverse();
+        }
+    }
+
+    /// Every experiment file with its newest run, its runs below it where they are wanted, then runs whose file is gone.
+    fn tree(&self, list: &Listing) -> Vec<Key> {
+        let Some(catalogue) = &self.catalogue else { return Vec::new() };
+        let files = &catalogue.files;
+        let mut keys = Vec::new();
+        let mut begin = 0;
+        while begin < files.len() {
+            // Files of one group stand together.
+            let group = self.groups.get(begin);
+            let length = (begin..files.len()).take_while(|&index| self.groups.get(index) == group).count();
+            let mut heads: Vec<(Key, Vec<&Run>)> =
+                (begin..begin + length).filter_map(|index| self.experiment(list, index)).collect();
+            if let Some(column) = list.sort {
+                sort(&mut heads, column, list.reversed, |(key, _)| columns::worth(column, &self.entry_of(key)));
+            } else if list.reversed {
+                heads.reverse();
+            }
+            for (key, runs) in heads {
+                let below = Key { kind: Kind::RunBelow, ..key.clone() };
+                keys.push(key);
+                keys.extend(runs.into_iter().map(|run| Key { run: Some(run.id.clone()), ..below.clone() }));
+            }
+            begin += length.max(1);
+        }
+        let homes: HashSet<Home> = files.iter().map(ExperimentFile::home).collect();
+        let gone = self.runs.latest().filter(|run| self.runs.home(run).is_none_or(|home| !homes.contains(home)));
+        let fits = |run: &&Run| {
+            let subject = Subject { file: None, run: Some(run), group: WITHOUT_FILE };
+            list.may_show(run) && list.filter.matches(&subject)
+        };
+        let mut gone: Vec<&Run> = gone.filter(fits).collect();
+        gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+        Self::arrange(list, &mut gone);
+        let group = Group::Text(WITHOUT_FILE);
+        let key = |run: &Run| Key { group, kind: Kind::Experiment, file: None, run: Some(run.id.clone()) };
+        keys.extend(gone.into_iter().map(key));
+        keys
+    }
+
+    /// A file's row and the runs below it, the newest first; nothing where the filter lets none of it through.
+    fn experiment<'a>(&'a self, list: &Listing, index: usize) -> Option<(Key, Vec<&'a Run>)> {
+        let file = self.catalogue.as_ref()?.files.get(index)?;
+        let group = self.groups.get(index).map_or("", String::as_str);
+        let subject = |run| Subject { file: Some(file), run, group };
+        let home = file.home();
+        let mut visible = self.runs.all_of(&home).rev().filter(|run| list.may_show(run)).peekable();
+        let newest = visible.peek().copied();
+        let fits = list.filter.matches(&subject(newest));
+        let is_expanded = list.expanded.contains(&file.path);
+        let mut runs: Vec<&Run> = Vec::new();
+        // An older run that fits is shown by itself below its experiment.
+        if is_expanded || !fits {
+            runs.extend(visible.filter(|run| list.filter.matches(&subject(Some(run)))));
+            Self::arrange(list, &mut runs);
+        }
+        let run = newest.map(|run| run.id.clone());
+        let key = Key { group: Group::Of(index), kind: Kind::Experiment, file: Some(index), run };
+        (fits || !runs.is_empty()).then_some((key, runs))
+    }
+}
+
+/// Sorts by a column: the better, or the first, on top; what has no value last, either way.
+fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) -> Worth) {
+    let order = |a: &Worth, b: &Worth| match (a, b) {
+        (Worth::Nothing, Worth::Nothing) => Ordering::Equal,
+        (Worth::Nothing, _) | (Worth::Text(_), Worth::Figure(_)) => Ordering::Greater,
+        (_, Worth::Nothing) | (Worth::Figure(_), Worth::Text(_)) => Ordering::Less,
+        (Worth::Figure(a), Worth::Figure(b)) if column.higher_first() != reversed => b.total_cmp(a),
+        (Worth::Figure(a), Worth::Figure(b)) => a.total_cmp(b),
+        (Worth::Text(a), Worth::Text(b)) if reversed => b.cmp(a),
+        (Worth::Text(a), Worth::Text(b)) => a.cmp(b),
+    };
+    // Each worth is found once, not once a comparison.
+    rows.sort_by_cached_key(|row| Keyed(worth(row), order));
+}
+
+struct Keyed<F>(Worth, F);
+
+impl<F: Fn(&Worth, &Worth) -> Ordering> Ord for Keyed<F> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.1)(&self.0, &other.0)
+    }
+}
+
+impl<F: Fn(&Worth, &Worth) -> Ordering> PartialOrd for Keyed<F> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<F: Fn(&Worth, &Worth) -> Ordering> PartialEq for Keyed<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<F: Fn(&Worth, &Worth) -> Ordering> Eq for Keyed<F> {}

@@ -1,0 +1,178 @@
+//! Everything that can be done or gone to from here, searched by typing.
+
+use std::path::PathBuf;
+
+use tui_input::{Input, InputRequest};
+use warmstart_runs::run::RunId;
+
+use super::{Model, Source};
+use crate::fuzzy::{Hit, search};
+use crate::keys::Key;
+use crate::message::Command;
+use warmstart_runs::store::Run;
+
+/// A list that is searched.
+#[derive(Debug)]
+pub struct Palette {
+    pub purpose: Purpose,
+    pub input: Input,
+    /// Which of the hits.
+    pub chosen: usize,
+    candidates: Vec<Candidate>,
+    hits: Vec<Hit>,
+}
+
+/// What happens to what is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Purpose {
+    /// It is done, or gone to.
+    Run,
+    /// Its experiment is compared with this one's.
+    CompareWith(Target),
+    /// A field of this experiment is changed.
+    Field(Box<Source>),
+}
+
+/// What can be chosen.
+#[derive(Debug)]
+pub struct Candidate {
+    /// What it is: the action's name, or `experiment`, or `run`, or a field's path.
+    pub kind: String,
+    pub text: String,
+    /// The keys that do the same: what stands first when exactly this is typed.
+    keys: Vec<String>,
+    /// What is shown at the right.
+    pub aside: String,
+    pub target: Target,
+    /// Kind and text: what is searched in.
+    haystack: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    Action(Command),
+    Experiment(PathBuf),
+    Run(RunId),
+    /// A field's path.
+    Field(String),
+}
+
+impl Candidate {
+    /// Characters between the kind and the text where both are searched.
+    pub const GAP: usize = 1;
+
+    pub fn new(kind: impl Into<String>, text: String, target: Target) -> Self {
+        let kind = kind.into();
+        let haystack = format!("{kind} {text}");
+        Self { kind, text, keys: Vec::new(), aside: String::new(), target, haystack }
+    }
+
+    pub fn with_keys(self, keys: Vec<String>) -> Self {
+        Self { keys, ..self }
+    }
+
+    pub fn with_aside(self, aside: String) -> Self {
+        Self { aside, ..self }
+    }
+}
+
+impl Palette {
+    pub fn new(purpose: Purpose, candidates: Vec<Candidate>) -> Self {
+        let mut palette = Self { purpose, input: Input::default(), chosen: 0, candidates, hits: Vec::new() };
+        palette.search();
+        palette
+    }
+
+    /// Takes in a key that was typed.
+    pub fn handle(&mut self, request: InputRequest) {
+        self.input.handle(request);
+        self.chosen = 0;
+        self.search();
+    }
+
+    /// A key's own text stands first, exactly as it is pressed: `d` is not `D`.
+    fn search(&mut self) {
+        let query = self.input.value();
+        let mut hits = search(query, |index| self.candidates.get(index).map(|candidate| candidate.haystack.as_str()));
+        let words = query.trim().to_lowercase();
+        // What is called so stands before what has it in its name, and that before what is only described so.
+        hits.sort_by_key(|hit| {
+            let kind = self.candidates[hit.index].kind.to_lowercase();
+            let is_called = kind.rsplit('.').next() == Some(&*words);
+            if words.is_empty() || is_called { 0 } else { 1 + u8::from(!kind.contains(&words)) }
+        });
+        let is_key = |index: usize| self.candidates[index].keys.iter().any(|key| key == query);
+        let with_key = (0..self.candidates.len()).filter(|index| is_key(*index));
+        let first: Vec<Hit> = with_key.map(|index| Hit { index, letters: Vec::new() }).collect();
+        hits.retain(|hit| !is_key(hit.index));
+        self.hits = first.into_iter().chain(hits).collect();
+    }
+
+    pub fn step(&mut self, by: isize) {
+        self.chosen = self.chosen.saturating_add_signed(by).min(self.hits.len().saturating_sub(1));
+    }
+
+    /// What fits, the best first, with the letters that do.
+    pub fn hits(&self) -> impl ExactSizeIterator<Item = (&Candidate, &[u32])> {
+        self.hits.iter().map(|hit| (&self.candidates[hit.index], &*hit.letters))
+    }
+
+    pub fn chosen(&self) -> Option<&Candidate> {
+        self.hits().nth(self.chosen).map(|(candidate, _)| candidate)
+    }
+
+    /// How many there are to search.
+    pub fn len(&self) -> usize {
+        self.candidates.len()
+    }
+}
+
+impl Model {
+    /// Every action of the open screen, every experiment and every run, the newest first.
+    pub fn palette(&self) -> Palette {
+        let bindings = self.keys.bindings(self.context_beneath()).iter();
+        let actions = bindings.filter(|binding| binding.command != Command::Palette).map(|binding| {
+            let keys: Vec<String> = binding.keys.iter().map(Key::to_string).collect();
+            let aside = binding.label.split(' ').next().unwrap_or_default().to_owned();
+            let target = Target::Action(binding.command);
+            Candidate::new(binding.action, binding.help.to_owned(), target).with_keys(keys).with_aside(aside)
+        });
+        Palette::new(Purpose::Run, actions.chain(self.places()).collect())
+    }
+
+    /// Experiments and runs to compare one with.
+    pub fn partners(&self, of: Target) -> Palette {
+        let others: Vec<Candidate> = self.places().filter(|candidate| candidate.target != of).collect();
+        Palette::new(Purpose::CompareWith(of), others)
+    }
+
+    /// What an experiment or a run is called.
+    pub fn name_of(&self, target: &Target) -> String {
+        let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
+        match target {
+            Target::Experiment(path) => {
+                let file = files.find(|file| file.path == *path);
+                file.map_or_else(|| crate::format::path(path), |file| file.label().to_owned())
+            }
+            Target::Run(id) => {
+                self.runs.get(id).map_or_else(|| id.to_string(), |run| format!("{} ({id})", run.label()))
+            }
+            Target::Action(_) | Target::Field(_) => String::new(),
+        }
+    }
+
+    fn places(&self) -> impl Iterator<Item = Candidate> {
+        let files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
+        let experiments = files.map(|file| {
+            let text = format!("{}  {}", file.label(), file.stem);
+            Candidate::new("experiment", text, Target::Experiment(file.path.clone()))
+        });
+        let mut runs: Vec<&Run> = self.runs.iter().collect();
+        runs.sort_by_key(|run| std::cmp::Reverse(run.info.as_ref().ok().map(|info| info.created)));
+        let runs = runs.into_iter().map(|run| {
+            let text = format!("{}  {}  {}", run.label(), run.id, run.status().as_str());
+            Candidate::new("run", text, Target::Run(run.id.clone()))
+        });
+        experiments.chain(runs)
+    }
+}

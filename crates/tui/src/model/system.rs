@@ -1,0 +1,34 @@
+//! The system screen: the newest reading, and the runs that work or wait.
+
+use warmstart_runs::run::RunId;
+
+use super::{Model, Screen, Selection};
+use crate::effect::Effect;
+use crate::machine::Machine;
+
+/// The system screen.
+#[derive(Debug, Default)]
+pub struct SystemView {
+    pub selection: Selection<RunId>,
+    /// None before the first one has come.
+    pub machine: Option<Box<Machine>>,
+}
+
+impl Model {
+    /// What works, then what waits, in its order.
+    pub fn working_and_waiting(&self) -> Vec<RunId> {
+        let waiting = self.runs.queue().waiting.iter().map(|entry| entry.run.clone());
+        self.live().map(|run| run.id.clone()).chain(waiting).collect()
+    }
+
+    /// Asks for a reading of the machine while its screen is open, one at a time.
+    pub fn read_machine(&mut self) -> Vec<Effect> {
+        if self.reads_machine || !matches!(self.open, Screen::System(_)) {
+            return Vec::new();
+        }
+        self.reads_machine = true;
+        let worker =
+            |run: &warmstart_runs::store::Run| Some((run.id.clone(), run.state.attempt.as_ref()?.worker.clone()));
+        vec![Effect::ReadMachine(self.live().filter_map(worker).collect())]
+    }
+}

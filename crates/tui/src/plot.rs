@@ -1,0 +1,136 @@
+//! Charts of runs as a picture: what the screen shows, or what the command line asks for.
+
+use super::chart::svg::{Panel, SvgSeries, picture};
+use super::chart::{Axis, Unit};
+use super::format::duration;
+use super::model::{Along, Detail, Drawn, Line, Quantity, Role, Times, lines};
+use warmstart_runs::store::Run;
+
+/// Okabe and Ito's colours, told apart by most eyes; yellow is too light for lines on paper.
+const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
+
+/// What to draw of runs.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    pub quantities: Vec<Quantity>,
+    pub along: Along,
+    pub detail: Detail,
+    pub log_x: bool,
+    pub log_y: bool,
+    /// The stretch of the axis, where it is not all.
+    pub window: Option<(f64, f64)>,
+}
+
+impl Plot {
+    /// SVG of these runs: of one training and validation, of several what they are measured by.
+    pub fn svg(&self, runs: &[Drawn]) -> String {
+        let all: Vec<Vec<Vec<Line>>> = self
+            .quantities
+            .iter()
+            .map(|quantity| runs.iter().map(|run| lines(*run, *quantity, (self.along, self.detail))).collect())
+            .collect();
+        let panels: Vec<Panel> =
+            self.quantities.iter().zip(&all).map(|(quantity, lines)| self.panel(*quantity, runs, lines)).collect();
+        let labels: Vec<&str> = runs.iter().map(|drawn| drawn.run.label()).collect();
+        let is_one = labels.windows(2).all(|pair| pair[0] == pair[1]);
+        picture(if is_one { labels.first().copied().unwrap_or_default() } else { "warmstart" }, &panels)
+    }
+
+    fn panel<'a>(&self, quantity: Quantity, runs: &[Drawn], all: &'a [Vec<Line>]) -> Panel<'a> {
+        let alone = if let [drawn] = runs { Some(drawn.run) } else { None };
+        let mut series = Vec::new();
+        for (index, (drawn, lines)) in runs.iter().zip(all).enumerate() {
+            for line in lines.iter().filter(|line| alone.is_some() || is_leading(line, lines)) {
+                let (colour, dash) = match (alone, line.role) {
+                    (None, _) => (COLOURS[index % COLOURS.len()], DASHES[index / COLOURS.len() % DASHES.len()]),
+                    (Some(_), Role::Train | Role::Second) => ("#777777", "7 3"),
+                    (Some(_), Role::Third) => ("#D55E00", "2 3"),
+                    (Some(_), Role::Validation | Role::First) => ("#0072B2", ""),
+                };
+                let name = match alone {
+                    Some(_) if line.name.is_empty() => quantity.name().to_owned(),
+                    Some(_) => line.name.to_owned(),
+                    None if drawn.shift > 0.0 => {
+                        let after = places(self.along, drawn.shift);
+                        format!("{} {}, after {after}", drawn.run.label(), short(drawn.run))
+                    }
+                    None => format!("{} {}", drawn.run.label(), short(drawn.run)),
+                };
+                let marked = line.role == Role::Validation;
+                let of = |curve, faint| SvgSeries {
+                    name: name.clone(),
+                    curve,
+                    colour,
+                    dash,
+                    faint,
+                    marked: marked && !faint,
+                };
+                match &line.smoothed {
+                    None => series.push(of(&line.curve, false)),
+                    Some(smoothed) => {
+                        series.extend(alone.map(|_| of(&line.curve, true)));
+                        series.push(of(smoothed, false));
+                    }
+                }
+            }
+        }
+        let x = self.x(&series);
+        let y = self.y(quantity, &series, x);
+        let best = alone.and_then(|run| {
+            let epoch = run.state.best_epoch()?;
+            let at = Times::of(&run.state, self.along).epoch(epoch);
+            match quantity {
+                Quantity::Accuracy => Some((at, epoch.val_acc)),
+                Quantity::Loss => Some((at, epoch.val_loss)),
+                _ => None,
+            }
+        });
+        let events = alone.map_or_else(Vec::new, |run| {
+            let times = Times::of(&run.state, self.along);
+            run.state.resumes.iter().map(|step| times.at(*step as f64)).collect()
+        });
+        let title = if alone.is_none() && quantity.is_by_epoch() {
+            format!("validation {}", quantity.name())
+        } else {
+            quantity.name().to_owned()
+        };
+        Panel { title, along: self.along.counts().to_owned(), series, x, y, events, best }
+    }
+
+    fn x(&self, series: &[SvgSeries]) -> Axis {
+        let reaches = series.iter().filter_map(|series| series.curve.reach());
+        let (low, high) =
+            reaches.fold((f64::INFINITY, 0.0_f64), |(low, high), reach| (low.min(reach.0), high.max(reach.1)));
+        let whole = if high > low { (low, high) } else { (0.0, 1.0) };
+        let (low, high) = self.window.unwrap_or(whole);
+        let low = if self.log_x && low <= 0.0 { high / 1000.0 } else { low };
+        let axis = Axis::linear(low, high).in_unit(self.along.unit());
+        if self.log_x { axis.logarithmic() } else { axis }
+    }
+
+    fn y(&self, quantity: Quantity, series: &[SvgSeries], x: Axis) -> Axis {
+        let ranges = series.iter().filter_map(|series| series.curve.heights(x.low, x.high));
+        let ends: Vec<f64> = ranges.flat_map(|(low, high)| [low, high]).collect();
+        let axis = if self.log_y { Axis::around_log(ends) } else { Axis::around(ends) };
+        if quantity == Quantity::Memory { axis.in_unit(Unit::Bytes) } else { axis }
+    }
+}
+
+/// A place along an axis in words.
+fn places(along: Along, at: f64) -> String {
+    match along {
+        Along::Epoch => format!("{at:.0} epochs"),
+        Along::Step => format!("{at:.0} steps"),
+        Along::Time | Along::Training => duration(at),
+    }
+}
+
+fn is_leading(line: &Line, lines: &[Line]) -> bool {
+    matches!(line.role, Role::Validation | Role::First) || lines.len() == 1
+}
+
+/// The end of a run's id, which tells an experiment's runs apart.
+fn short(run: &Run) -> &str {
+    run.id.as_str().rsplit('-').next().unwrap_or_default()
+}

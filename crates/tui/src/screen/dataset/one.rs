@@ -1,0 +1,100 @@
+//! ```text
+//!  image number 34133   category 8 Large_carnivores   subcategory 88 Tiger
+//!  training image 20 of 35,000                        beside it epochs 1, 2: ±15°, flip
+//!  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀
+//! ```
+//! One picture with both of its labels; beside it, as many epochs' views of it as fit.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use warmstart_schema::experiment::Augment;
+use warmstart_schema::look::{Facts, Label, Picture};
+
+use super::draw_picture;
+use crate::format::count;
+use crate::model::DatasetView;
+use crate::screen::paint;
+use crate::theme::THEME;
+
+/// Columns between two pictures.
+const GAP: u16 = 2;
+
+pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
+    let [labels, place, pictures] =
+        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1)]));
+    let picture = view.picture(view.position, None);
+    if let Some(picture) = picture {
+        draw_labels(buf, labels, picture);
+    }
+    let epochs = view.epochs();
+    // One picture's width is known from the first; those beside it are as large.
+    let share = if epochs.is_empty() { pictures } else { first_share(pictures) };
+    let drawn = draw_picture(buf, share, picture);
+    let mut rest = pictures;
+    let mut seen = Vec::new();
+    for epoch in epochs {
+        let taken = drawn.width + GAP;
+        rest =
+            Rect { x: rest.x.saturating_add(taken).min(rest.right()), width: rest.width.saturating_sub(taken), ..rest };
+        if rest.width < drawn.width || drawn.width == 0 {
+            break;
+        }
+        draw_picture(buf, Rect { width: drawn.width, ..rest }, view.picture(view.position, Some(epoch)));
+        seen.push(epoch);
+    }
+    draw_place(buf, place, view, facts, picture, &seen);
+}
+
+/// Room for a picture that leaves at least as much beside it.
+fn first_share(area: Rect) -> Rect {
+    Rect { width: area.width.saturating_sub(GAP) / 2, ..area }
+}
+
+fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
+    let mut spans = vec![Span::styled(format!("image number {}", picture.number), THEME.title)];
+    let mut add = |kind: &str, label: &Option<Label>| {
+        if let Some(Label { number, name, .. }) = label {
+            spans.push(Span::styled(format!("   {kind} {number} "), THEME.label));
+            spans.push(Span::styled(name.clone(), THEME.text));
+        }
+    };
+    add("category", &picture.coarse);
+    add(if picture.coarse.is_some() { "subcategory" } else { "category" }, &picture.fine);
+    paint::left_line(buf, area, &Line::from(spans));
+}
+
+fn draw_place(
+    buf: &mut Buffer,
+    area: Rect,
+    view: &DatasetView,
+    facts: &Facts,
+    picture: Option<&Picture>,
+    seen: &[u32],
+) {
+    let at = format!(
+        "{} image {} of {}",
+        view.part.adjective(),
+        count(u64::from(view.position) + 1),
+        count(u64::from(view.images()))
+    );
+    let rest = paint::left(buf, area, &at, THEME.muted);
+    let epochs: Vec<String> = seen.iter().map(u32::to_string).collect();
+    let text = match (epochs.is_empty(), picture.and_then(|picture| picture.file.as_ref())) {
+        (false, _) => {
+            let word = if epochs.len() == 1 { "epoch" } else { "epochs" };
+            format!("   beside it {word} {}: {}", epochs.join(", "), described(&facts.augment))
+        }
+        (true, Some(file)) => format!("   {file}"),
+        (true, None) => String::new(),
+    };
+    paint::left(buf, rest, &text, THEME.muted);
+}
+
+/// What training does to its images.
+pub fn described(augment: &Augment) -> String {
+    let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
+    let flip = augment.horizontal_flip.then(|| "flip".to_owned());
+    let zoom = (augment.zoom > 0.0).then(|| format!("zoom ±{:.0} %", augment.zoom * 100.0));
+    [rotation, flip, zoom].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

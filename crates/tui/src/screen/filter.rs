@@ -1,0 +1,70 @@
+//! ```text
+//!  filter: status:runing val_acc>0.6
+//!                 ^ no state is called `runing`; did you mean running?
+//! ```
+//! The filter while it is typed, and below it what is wrong with it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use tui_input::Input;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::paint;
+use crate::model::Typing;
+use crate::theme::THEME;
+use warmstart_report::query::Mistake;
+
+/// What stands before the filter.
+const FILTER: &str = "filter: ";
+
+/// The filter with its cursor, or what can be written there.
+pub fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
+    let rest = paint::left(buf, area, FILTER, THEME.label);
+    // The end that is being written stays in view.
+    let room = usize::from(rest.width).saturating_sub(1);
+    let scroll = input.visual_scroll(room);
+    let text = after_width(input.value(), scroll);
+    if input.value().is_empty() {
+        let rest = paint::left(buf, rest, " ", THEME.selected);
+        paint::left(buf, rest, " words, status:running backbone:resnet* val_acc>0.6 tag:x -not", THEME.muted);
+    } else {
+        let scrolled = input.value().chars().count() - text.chars().count();
+        let (before, after) = split_at(text, input.cursor().saturating_sub(scrolled));
+        let cursor = after.chars().next().map_or(" ".to_owned(), String::from);
+        let behind = after.chars().skip(1).collect::<String>();
+        let line = Line::from(vec![
+            Span::styled(before.to_owned(), THEME.text),
+            Span::styled(cursor, THEME.selected),
+            Span::styled(behind, THEME.text),
+        ]);
+        paint::left_line(buf, rest, &line);
+    }
+}
+
+/// What is left of a text when so many columns of it are scrolled out at the left.
+fn after_width(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    let gone = text.char_indices().find(|(_, c)| {
+        let is_out = used < columns;
+        used += c.width().unwrap_or(0);
+        !is_out
+    });
+    gone.map_or("", |(at, _)| &text[at..])
+}
+
+/// What is wrong with the filter, below the place where it is wrong.
+pub fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
+    let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
+    let before: String = typing.input.value().chars().take(mistake.at).collect();
+    let column = 1 + FILTER.len() + before.width().saturating_sub(typing.input.visual_scroll(room));
+    let text = format!("^ {mistake}");
+    let column =
+        u16::try_from(column.min(usize::from(area.width).saturating_sub(text.width() + 1)).max(1)).unwrap_or(1);
+    let column = column.min(area.width);
+    paint::left(buf, Rect { x: area.x + column, width: area.width - column, ..area }, &text, THEME.warning);
+}
+
+fn split_at(text: &str, chars: usize) -> (&str, &str) {
+    text.split_at(text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at))
+}

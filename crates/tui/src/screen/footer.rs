@@ -1,0 +1,166 @@
+//! ```text
+//!  Lite0, freeze is done: test accuracy 0.4884
+//!  enter open  r run  a run all  c compare  / filter  E export  ? help  q quit
+//! ```
+//! What just happened, in words; and the keys that work here and now, from the one table of keys.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use warmstart_schema::state::Status;
+
+use super::{filter, paint};
+use crate::format::{duration, path, plural};
+use crate::keys::{Binding, Context};
+use crate::message::{ChartCommand, Command, Comparison, Doing};
+use crate::model::{Filter, Model, Screen, Typing};
+
+use crate::mouse::{Spot, Spots};
+use crate::theme::THEME;
+use crate::update::refusal;
+
+pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
+    let buf = frame.buffer_mut();
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    if let Some(Filter::Typing(typing)) = model.filter().filter(|_| model.popup.is_none()) {
+        filter::draw(buf, area, &typing.input);
+        return;
+    }
+    if let Some(doing) = model.doing.as_ref().filter(|_| model.report.as_ref().is_none_or(|report| report.good)) {
+        draw_doing(buf, area, doing);
+        return;
+    }
+    let problem = model.catalogue.as_ref().and_then(|catalogue| catalogue.error.as_deref()).or(model.runs.problem());
+    match (&model.report, problem) {
+        (Some(report), _) => {
+            paint::message(buf, area, &report.text, if report.good { THEME.text } else { THEME.warning })
+        }
+        (None, Some(problem)) => paint::message(buf, area, problem, THEME.error),
+        (None, None) => paint::left(buf, area, &summary(model), THEME.muted),
+    };
+}
+
+/// What takes its time: how far it is, and how long it goes on.
+fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Doing) {
+    const BAR: u16 = 24;
+    let head = format!("{} {} ", doing.what, plural(doing.total, "run"));
+    let rest = paint::left(buf, area, &head, THEME.text);
+    let bar = Rect { width: BAR.min(rest.width), ..rest };
+    paint::bar(buf, bar, doing.share(), THEME.accent);
+    let rest = Rect { x: bar.right(), width: rest.width - bar.width, ..rest };
+    let tail = format!(" {:>3.0} %  {} left", doing.share() * 100.0, duration(doing.left()));
+    paint::left(buf, rest, &tail, THEME.muted);
+}
+
+/// What there is, when nothing happened.
+fn summary(model: &Model) -> String {
+    let Some(catalogue) = &model.catalogue else { return format!("reading {} …", path(&model.experiments)) };
+    let tally = model.runs.tally();
+    let states = [(tally.live, "running"), (tally.queued, "queued"), (tally.failed_or_lost, "failed or lost")];
+    let mut parts = vec![plural(catalogue.files.len(), "experiment"), plural(model.runs.len(), "run")];
+    parts.extend(states.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    if let Screen::Experiments(list) = &model.open
+        && !list.marked.is_empty()
+    {
+        parts.insert(0, format!("{} marked", list.marked.len()));
+    }
+    parts.join(" · ")
+}
+
+pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots) {
+    if let Some(Filter::Typing(typing @ Typing { mistake: Some(mistake), .. })) =
+        model.filter().filter(|_| model.popup.is_none())
+    {
+        filter::draw_mistake(frame.buffer_mut(), area, typing, mistake);
+        return;
+    }
+    let context = model.context();
+    // Going on with what is done is no everyday wish: the help has it.
+    let is_done = model.run().is_some_and(|run| run.status() == Status::Finished);
+    let is_rare = |binding: &Binding| is_done && binding.command == Command::Resume;
+    let works =
+        |binding: &&Binding| !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none();
+    let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
+    shown.sort_by_key(|binding| need(context, binding.command));
+    let is_under = shown.iter().any(|binding| binding.command == Command::Back);
+    // One way out is enough where both do not fit.
+    let is_pinned = |binding: &Binding| match binding.command {
+        Command::Palette | Command::Help | Command::Back => true,
+        Command::Quit => !is_under,
+        _ => false,
+    };
+    let width = |shown: &[&Binding]| keys_line(shown, context).width();
+    while width(&shown) > usize::from(area.width) {
+        // The help has them all.
+        let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
+        let quit = shown.iter().position(is_quit);
+        let Some(last) = quit.or_else(|| shown.iter().rposition(|binding| !is_pinned(binding))) else { break };
+        shown.remove(last);
+    }
+    let mut rest = area;
+    for binding in shown {
+        let before = rest;
+        rest = paint::left_line(frame.buffer_mut(), rest, &keys_line(&[binding], context));
+        spots.note(Rect { width: rest.x - before.x, ..before }, Spot::Key(binding.command));
+    }
+}
+
+/// What a new user needs first stands first; what there is no room for is in the help. Elsewhere the table's order is that
+/// of use.
+fn need(context: Context, command: Command) -> usize {
+    use Command::{
+        Back, Chart, Compare, Export, Filter, Help, Launch, LaunchAll, Log, Mark, Open, Quit, Resume, Sort, Stop,
+    };
+    const LIST: &[Command] = &[Open, Launch, LaunchAll, Stop, Resume, Compare, Filter, Export, Mark];
+    const RUN: &[Command] = &[
+        Chart(ChartCommand::Cursor(-1)),
+        Chart(ChartCommand::ZoomIn),
+        Chart(ChartCommand::Next),
+        Stop,
+        Resume,
+        Log,
+        Chart(ChartCommand::Others),
+        Chart(ChartCommand::Smooth),
+        Compare,
+    ];
+    const COMPARISON: &[Command] = &[
+        Open,
+        Sort,
+        Command::Comparison(Comparison::Curves),
+        Export,
+        Filter,
+        Command::Comparison(Comparison::Differing),
+        Command::Comparison(Comparison::Pin),
+    ];
+    let first = match context {
+        Context::Experiments => LIST,
+        Context::Run => RUN,
+        Context::Compare => COMPARISON,
+        _ => &[],
+    };
+    match command {
+        // What finds everything else, and the ways out, stand at the end on every screen.
+        Command::Palette => usize::MAX - 3,
+        Back => usize::MAX - 2,
+        Help => usize::MAX - 1,
+        Quit => usize::MAX,
+        command => first.iter().position(|first| *first == command).unwrap_or(first.len()),
+    }
+}
+
+fn keys_line(shown: &[&Binding], context: Context) -> Line<'static> {
+    let mut spans = Vec::new();
+    for binding in shown {
+        let word = match (context, binding.command) {
+            (Context::Export, Command::Accept) => "write",
+            (Context::Filter, Command::Back) => "clear",
+            (Context::Prompt, Command::Accept) => "save",
+            _ => binding.word,
+        };
+        let key = binding.label.split(' ').next().unwrap_or_default();
+        spans.push(Span::styled(format!(" {key}"), THEME.key));
+        spans.push(Span::styled(format!(" {word} "), THEME.muted));
+    }
+    Line::from(spans)
+}

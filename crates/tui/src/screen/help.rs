@@ -1,0 +1,47 @@
+//! ```text
+//! ┌ keys ───────────────────────────────────┐
+//! │ experiments                             │
+//! │   enter l →  open the run, …           │
+//! │   r          launch the experiment      │
+//! ```
+//! Every key; those of the open screen first.
+
+use ratatui::text::{Line, Span};
+
+use crate::help::{NAME, Row, rows};
+use crate::keys::{Context, Keymap};
+use crate::theme::THEME;
+
+/// All lines, of at most `width` characters, beginning with the section of `context`.
+pub fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'static>> {
+    let line = |row| match row {
+        Row::Title(title) => Line::styled(title, THEME.title),
+        Row::Key { label, text } => Line::from(vec![
+            Span::styled(format!("  {label:<rest$}", rest = NAME - 2), THEME.key),
+            Span::styled(text, THEME.text),
+        ]),
+        Row::Blank => Line::default(),
+    };
+    rows(keys, context, width).into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::help::SECTIONS;
+
+    #[test]
+    fn on_a_narrow_terminal_no_word_is_cut() {
+        let keys = Keymap::default();
+        let lines: Vec<String> = lines(&keys, Context::Run, 36).iter().map(ToString::to_string).collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= 36), "{lines:#?}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let told = words(&lines.join(" "));
+        for (context, _) in SECTIONS {
+            for binding in keys.bindings(context) {
+                let row = words(&format!("{} {}", binding.label, binding.help));
+                assert!(told.windows(row.len()).any(|part| *part == row[..]), "{row:?}");
+            }
+        }
+    }
+}

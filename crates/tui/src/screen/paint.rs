@@ -1,0 +1,165 @@
+//! Text at a place, cut to its width. Foreign text passes ratatui's own width logic and never becomes a cell unseen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
+pub use warmstart_schema::text::wrap;
+
+use crate::theme::THEME;
+use warmstart_runs::store::Run;
+
+/// A line across the area's first row.
+pub fn rule(buf: &mut Buffer, area: Rect) {
+    for x in area.left()..area.right() {
+        buf[(x, area.top())].set_char('─').set_style(THEME.rule);
+    }
+}
+
+/// A line down the area's first column.
+pub fn divide(buf: &mut Buffer, area: Rect) {
+    for y in area.top()..area.bottom() {
+        buf[(area.left(), y)].set_char('│').set_style(THEME.rule);
+    }
+}
+
+/// Text at the left of the area's first row, with `…` where it is cut. Returns the area that is left to its right.
+pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
+    if area.is_empty() {
+        return area;
+    }
+    let space = usize::from(area.width);
+    let end = if text.width() <= space {
+        buf.set_stringn(area.left(), area.top(), text, space, style).0
+    } else {
+        let (x, y) = buf.set_stringn(area.left(), area.top(), text, space - 1, style);
+        buf.set_stringn(x, y, "…", 1, style).0
+    };
+    Rect { x: end, width: area.right().saturating_sub(end), ..area }
+}
+
+/// A message at the left of the area's first row: where it is too long, its paths give way before its cause does.
+pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
+    left(buf, area, &text::fitted(text, usize::from(area.width)), style)
+}
+
+/// Text at the right of the area's first row.
+pub fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
+    let width = u16::try_from(text.width()).unwrap_or(u16::MAX).min(area.width);
+    left(buf, Rect { x: area.right() - width, width, ..area }, text, style);
+}
+
+/// A styled line at the right; left out whole when it does not fit.
+pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
+    let width = u16::try_from(line.width()).unwrap_or(u16::MAX);
+    let fits = width <= area.width && !area.is_empty();
+    if fits {
+        buf.set_line(area.right() - width, area.top(), line, width);
+    }
+    fits
+}
+
+/// A styled line at the left, cut where it does not fit. Returns the area that is left to its right.
+pub fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
+    line.spans.iter().fold(area, |rest, span| left(buf, rest, &span.content, span.style))
+}
+
+/// The row of an area, empty when it has none of that number.
+pub fn row(area: Rect, index: u16) -> Rect {
+    let height = u16::from(index < area.height);
+    Rect { y: area.y.saturating_add(index.min(area.height)), height, ..area }
+}
+
+/// A label at the left and a figure at the right of a row.
+pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Style) {
+    if area.is_empty() {
+        return;
+    }
+    let rest = left(buf, area, label, THEME.label);
+    right(
+        buf,
+        Rect { x: rest.x.saturating_add(1).min(area.right()), width: rest.width.saturating_sub(1), ..rest },
+        value,
+        style,
+    );
+}
+
+/// A share of a row filled.
+pub fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
+    if area.is_empty() {
+        return;
+    }
+    let halves = halves(share, area.width);
+    for (index, x) in (area.left()..area.right()).enumerate() {
+        let filled = halves.saturating_sub(index * 2);
+        let (symbol, style) = match filled {
+            0 => ('─', THEME.rule),
+            1 => ('╸', style),
+            _ => ('━', style),
+        };
+        buf[(x, area.top())].set_char(symbol).set_style(style);
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a row's width")]
+fn halves(share: f64, width: u16) -> usize {
+    (share.clamp(0.0, 1.0) * f64::from(width) * 2.0).round() as usize
+}
+
+/// Figures as a row of small columns, the newest last; gaps where a figure is not a number.
+pub fn sparkline(values: &[f64], width: usize) -> String {
+    const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let shown = &values[values.len().saturating_sub(width)..];
+    let finite = || shown.iter().copied().filter(|value| value.is_finite());
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    shown
+        .iter()
+        .map(|value| {
+            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+            if value.is_finite() { STEPS[step(share).min(7)] } else { ' ' }
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of eight steps")]
+fn step(share: f64) -> usize {
+    (share * 7.0).round() as usize
+}
+
+/// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
+pub fn mark_selected(buf: &mut Buffer, row: Rect) {
+    buf.set_style(Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, THEME.selected);
+    buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
+}
+
+/// A run's tags, each with a space and a `#` before it.
+pub fn hash_tags(run: &Run) -> String {
+    run.annotation.tags.iter().flat_map(|tag| [" #", tag]).collect()
+}
+
+/// The area without its first and last column.
+pub fn inset(area: Rect) -> Rect {
+    Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cut_text_ends_with_an_ellipsis_and_wide_characters_are_never_halved() {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
+        let area = buf.area;
+        left(&mut buf, area, "漢字漢字", Style::new());
+        assert_eq!(buf.content.iter().map(ratatui::buffer::Cell::symbol).collect::<String>(), "漢 … ");
+    }
+
+    #[test]
+    fn a_sparkline_spans_its_figures_and_leaves_gaps() {
+        assert_eq!(sparkline(&[0.0, 0.5, f64::NAN, 1.0], 10), "▁▅ █");
+        assert_eq!(sparkline(&[1.0, 2.0, 3.0], 2), "▁█");
+        assert_eq!(sparkline(&[], 5), "");
+    }
+}

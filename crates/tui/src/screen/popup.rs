@@ -1,0 +1,140 @@
+//! ```text
+//!        ┌ question ─────────────────────────────┐
+//!        │ Stop Lite0, freeze (20261122-1001)?   │
+//!        │ It saves first, and u resumes it.     │
+//!        │                                       │
+//!        │ y yes   n no                          │
+//!        └───────────────────────────────────────┘
+//! ```
+//! What stands in front of the screen, bordered because it competes with it.
+
+mod difference;
+mod editor;
+mod frame;
+mod inquiry;
+mod palette;
+mod prediction;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use tui_input::Input;
+
+use self::frame::draw_box;
+use super::{help, paint};
+use crate::format::plural;
+use crate::layout::{self, Question, popup_width, room};
+use crate::model::{Asked, Model, Popup};
+use crate::theme::THEME;
+use crate::update::list;
+use warmstart_report::compare::Format;
+
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
+    let Some(popup) = &model.popup else { return };
+    let width = popup_width(area.width);
+    // So far that this line is in view.
+    let to = |area: Rect, line: usize| (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)));
+    let (title, lines, down) = match popup {
+        Popup::Question { lines, effects } => {
+            let lines = question(lines, effects.is_empty(), width, area);
+            return draw_box(frame, room(area, lines.len()), "question", lines, None);
+        }
+        Popup::Export { chosen } => {
+            let lines = formats(model, *chosen, width);
+            let area = room(area, lines.len());
+            return draw_box(frame, area, "export the comparison as", lines, Some(to(area, *chosen)));
+        }
+        Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), None),
+        Popup::Columns { chosen } => ("columns", columns(model, *chosen), Some(to(area, *chosen))),
+        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath(), width), Some(*down)),
+        Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
+        Popup::Editor(editor) => return editor::draw(frame, area, editor),
+        Popup::Difference(difference) => return difference::draw(frame, area, difference),
+        Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
+        Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
+        Popup::Text { title, lines, down } => (title.as_str(), read(lines, width), Some(*down)),
+    };
+    draw_box(frame, area, title, lines, down);
+}
+
+/// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
+fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
+    let line = |line: &String| if line.starts_with(' ') { vec![line.clone()] } else { paint::wrap(line, width) };
+    lines.iter().flat_map(line).map(Line::from).collect()
+}
+
+fn question(lines: &[String], nothing_follows: bool, width: usize, body: Rect) -> Vec<Line<'static>> {
+    let Question { text, has_answers } = layout::question(lines, width, body);
+    let mut text: Vec<Line> = text.into_iter().map(Line::from).collect();
+    if has_answers {
+        text.push(Line::default());
+        let answers: &[(&str, &str)] = if nothing_follows { &[("n", "back")] } else { &[("y", "yes"), ("n", "no")] };
+        let spans =
+            answers.iter().flat_map(|(key, word)| [Span::styled(*key, THEME.key), Span::raw(format!(" {word}   "))]);
+        text.push(Line::from(spans.collect::<Vec<_>>()));
+    }
+    text
+}
+
+/// The formats, and the command that prints the chosen one.
+fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
+    let row = |(index, format): (usize, Format)| {
+        let is_chosen = index == chosen;
+        let (name, extension) = (format.name(), format.extension());
+        let text = format!("{} {name:<10} compare-….{extension:<4} ", if is_chosen { "▸" } else { " " });
+        Line::styled(text, if is_chosen { THEME.selected } else { THEME.text })
+    };
+    let mut lines: Vec<Line> = Format::ALL.into_iter().enumerate().map(row).collect();
+    let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
+    let command = model.comparison_options().command(format, &model.folders);
+    lines.extend([Line::default(), Line::styled("the same on the command line:", THEME.label)]);
+    lines.extend(paint::wrap(&command, width).into_iter().map(|line| Line::styled(line, THEME.text)));
+    lines
+}
+
+fn prompt_title(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Tags => "tags",
+        Asked::Note => "note",
+    }
+}
+
+/// A line that is typed, and below it what is wrong with it or what can be written there.
+fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
+    let value = input.value();
+    // The end that is being written stays in view.
+    let hidden = value.chars().count().saturating_sub(width.saturating_sub(3));
+    let shown: String = value.chars().skip(hidden).collect();
+    let at = input.cursor().saturating_sub(hidden);
+    let before: String = shown.chars().take(at).collect();
+    let under = shown.chars().nth(at).map_or_else(|| " ".to_owned(), String::from);
+    let after: String = shown.chars().skip(at + 1).collect();
+    let (hint, style) = match asked {
+        Asked::Tags => match list::tag_changes(value) {
+            Err(error) => (error.to_string(), THEME.warning),
+            Ok(_) => (format!("+tag adds, -tag takes off; for {}", plural(runs, "run")), THEME.muted),
+        },
+        Asked::Note => (format!("for {}; an empty note is none", plural(runs, "run")), THEME.muted),
+    };
+    let mut lines = vec![
+        Line::from(vec![
+            Span::styled(before, THEME.text),
+            Span::styled(under, THEME.selected),
+            Span::styled(after, THEME.text),
+        ]),
+        Line::default(),
+    ];
+    lines.extend(paint::wrap(&hint, width).into_iter().map(|line| Line::styled(line, style)));
+    // Room to write in.
+    lines.push(Line::raw(" ".repeat(width.min(60))));
+    lines
+}
+
+fn columns(model: &Model, chosen: usize) -> Vec<Line<'static>> {
+    let row = |(index, (title, is_shown)): (usize, (String, bool))| {
+        let mark = if is_shown { "x" } else { " " };
+        let style = if index == chosen { THEME.selected } else { THEME.text };
+        Line::styled(format!("[{mark}] {title:<12}"), style)
+    };
+    model.column_choices().into_iter().enumerate().map(row).collect()
+}

@@ -1,0 +1,31 @@
+//! The box around what stands in front of a screen.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Flex, Layout, Rect};
+use ratatui::text::{Line, Text};
+use ratatui::widgets::{Block, Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
+
+use crate::theme::THEME;
+
+/// Draws lines in a box in the middle, scrolled down by so many where it can be scrolled.
+pub fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: Option<usize>) {
+    let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
+    let text = Text::from(lines);
+    let width = cells(text.width().max(title.width() + 4)).saturating_add(4).min(area.width);
+    let rows = cells(text.height());
+    let height = rows.saturating_add(2).min(area.height);
+    let [area] = area.layout(&Layout::vertical([Constraint::Length(height)]).flex(Flex::Center));
+    let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
+    let below = rows.saturating_sub(height.saturating_sub(2));
+    let hint = if below > 0 && down.is_some() { " ↑↓ " } else { "" };
+    let block = Block::bordered()
+        .border_style(THEME.accent)
+        .title(format!(" {title} "))
+        .title_bottom(Line::from(hint).right_aligned());
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
+    frame.render_widget(Paragraph::new(text).scroll((cells(down.unwrap_or(0)).min(below), 0)), inner);
+}

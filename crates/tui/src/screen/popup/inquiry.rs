@@ -1,0 +1,59 @@
+//! ```text
+//! ┌ which picture? ────────────────────────┐
+//! │ pictures/tiger-█                       │
+//! │ tiger-1.png  tiger-2.png               │
+//! └────────────────────────────────────────┘
+//! ```
+//! A number or a path while it is typed, and how the path can go on.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use tui_input::Input;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::frame::draw_box;
+use crate::layout::popup_width;
+use crate::model::Inquiry;
+use crate::screen::paint;
+use crate::theme::THEME;
+
+/// Characters that are shown of what is typed, at least.
+const LEAST: usize = 30;
+
+pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
+    let width = popup_width(area.width);
+    let (title, hints) = match prompt {
+        Inquiry::Number { .. } => ("the number of an image", Vec::new()),
+        Inquiry::Search { .. } => ("search the log", Vec::new()),
+        Inquiry::File { candidates, .. } => ("which picture? its path", paint::wrap(&candidates.join("  "), width)),
+        Inquiry::Extension(extension) => (extension.question(), paint::wrap(&extension.answer(), width)),
+    };
+    let mut lines = vec![typed(prompt.input(), width)];
+    let is_mistaken = matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
+    let style = if is_mistaken { THEME.warning } else { THEME.muted };
+    lines.extend(hints.into_iter().map(|hint| Line::styled(hint, style)));
+    draw_box(frame, area, title, lines, None);
+}
+
+/// What is typed with its cursor, the beginning left out where there is no room for all of it.
+pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
+    let scrolled = input.visual_scroll(width.saturating_sub(1));
+    let mut left = 0;
+    let hidden = input.value().chars().take_while(|c| {
+        left += c.width().unwrap_or(0);
+        left <= scrolled
+    });
+    let hidden = hidden.count();
+    let mut shown = input.value().chars().skip(hidden);
+    let before: String = shown.by_ref().take(input.cursor().saturating_sub(hidden)).collect();
+    let cursor = shown.next().map_or(" ".to_owned(), String::from);
+    let after: String = shown.collect();
+    let space = LEAST.min(width).saturating_sub(before.width() + cursor.width() + after.width());
+    Line::from(vec![
+        Span::styled(before, THEME.text),
+        Span::styled(cursor, THEME.selected),
+        Span::styled(after, THEME.text),
+        Span::raw(" ".repeat(space)),
+    ])
+}

@@ -1,0 +1,106 @@
+//! ```text
+//! ┌ do or go to ─────────────────────────────────────────────┐
+//! │ stp                                                      │
+//! │ stop        stop the run and keep what it has learnt   s │
+//! │ stop-now    stop the run without saving (asks)         S │
+//! └ nothing to stop: no run yet ─────────────────────── 2/64 ┘
+//! ```
+//! Every action of the screen, and every experiment and run, searched by typing.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Flex, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear};
+use unicode_width::UnicodeWidthStr;
+
+use super::inquiry;
+use crate::layout::popup_width;
+use crate::model::{Candidate, Model, Palette, Purpose, Target};
+use crate::screen::paint;
+use crate::theme::THEME;
+use crate::update::refusal;
+
+const HEIGHT: u16 = 20;
+/// Characters that the names of actions get at most.
+const KINDS: usize = 16;
+/// Likewise the paths of fields.
+const PATHS: usize = 34;
+
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
+    let width = u16::try_from(popup_width(area.width) + 4).unwrap_or(u16::MAX).min(area.width);
+    let [area] = area.layout(&Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center));
+    let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
+    let title = match &palette.purpose {
+        Purpose::Run => " do or go to ".to_owned(),
+        Purpose::CompareWith(one) => format!(" compare {} with ", model.name_of(one)),
+        Purpose::Field(source) => format!(" duplicate with one field changed: {} ", source.experiment.name),
+    };
+    let count = format!(" {} of {} ", palette.hits().len(), palette.len());
+    let block = Block::bordered()
+        .border_style(THEME.accent)
+        .title(title)
+        .title_bottom(Line::from(count).right_aligned())
+        .title_bottom(Line::styled(reason(model, palette).unwrap_or_default(), THEME.warning));
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    let buf = frame.buffer_mut();
+    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
+    paint::left_line(buf, paint::row(inner, 0), &inquiry::typed(&palette.input, usize::from(inner.width)));
+    let list = Rect { y: inner.y + 1.min(inner.height), height: inner.height.saturating_sub(1), ..inner };
+    if palette.hits().len() == 0 {
+        paint::left(buf, paint::row(list, 0), "nothing has these letters in this order", THEME.muted);
+        return;
+    }
+    let kinds = palette.hits().map(|(candidate, _)| candidate.kind.len()).max().unwrap_or(0);
+    let kinds = kinds.min(if matches!(palette.purpose, Purpose::Field(_)) { PATHS } else { KINDS });
+    let rows = usize::from(list.height).max(1);
+    let first = (palette.chosen + 1).saturating_sub(rows);
+    for ((index, (candidate, letters)), y) in palette.hits().enumerate().skip(first).zip(0..list.height) {
+        let row = paint::row(list, y);
+        draw_row(buf, row, candidate, letters, kinds);
+        if index == palette.chosen {
+            buf.set_style(row, THEME.selected);
+        } else if is_idle(model, candidate) {
+            buf.set_style(row, THEME.muted);
+        }
+    }
+}
+
+fn draw_row(buf: &mut Buffer, row: Rect, candidate: &Candidate, letters: &[u32], kinds: usize) {
+    let aside = u16::try_from(candidate.aside.width()).unwrap_or(u16::MAX).min(row.width / 2);
+    let room = row.width.saturating_sub(aside + 2);
+    let mut spans = lettered(&candidate.kind, letters, 0, THEME.label);
+    spans.push(Span::raw(" ".repeat((kinds + 2).saturating_sub(candidate.kind.len()))));
+    let before = candidate.kind.chars().count() + Candidate::GAP;
+    spans.extend(lettered(&candidate.text, letters, before, THEME.text));
+    paint::left_line(buf, Rect { width: room, ..row }, &Line::from(spans));
+    paint::right(buf, Rect { x: row.right() - aside, width: aside, ..row }, &candidate.aside, THEME.key);
+}
+
+/// A text in which the letters that fit stand out; the first of its letters has the number `before`.
+fn lettered(text: &str, letters: &[u32], before: usize, style: Style) -> Vec<Span<'static>> {
+    let mut spans: Vec<Span> = Vec::new();
+    for (index, c) in text.chars().enumerate() {
+        let fits = u32::try_from(before + index).is_ok_and(|number| letters.binary_search(&number).is_ok());
+        let style = if fits { THEME.accent } else { style };
+        match spans.last_mut().filter(|span| span.style == style) {
+            Some(span) => span.content.to_mut().push(c),
+            None => spans.push(Span::styled(c.to_string(), style)),
+        }
+    }
+    spans
+}
+
+/// Whether choosing it would do nothing.
+fn is_idle(model: &Model, candidate: &Candidate) -> bool {
+    matches!(candidate.target, Target::Action(command) if refusal(model, command).is_some())
+}
+
+/// Why the chosen one would do nothing.
+fn reason(model: &Model, palette: &Palette) -> Option<String> {
+    let Target::Action(command) = palette.chosen()?.target else { return None };
+    refusal(model, command).map(|reason| format!(" {reason} "))
+}

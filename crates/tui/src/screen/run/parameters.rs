@@ -1,0 +1,195 @@
+//! ```text
+//!  parameters                24,112,420
+//!  trainable                 24,058,788
+//!  frozen                         9,536
+//!  statistics                    44,096
+//!  ━━━━━━━━━━━━━━━━━━━━━━╸  99.8 % trains
+//!  stem       ░                   9,536
+//!  layer1     █▌                215,808
+//!  ░ frozen  █ trains
+//!  batch norm      the batch's own
+//!  not moved: 245 frozen tensors, by
+//!  their hash before and after
+//! ```
+//! What gradient descent may move and what it may not, by block where there is room; what batch normalization goes by; and
+//! whether what is frozen stayed so.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use warmstart_schema::architecture::{BlockCounts, ModelCounts};
+use warmstart_schema::experiment::BatchNorm;
+
+use super::super::paint;
+use crate::format::count;
+use crate::theme::THEME;
+use warmstart_runs::params::counts;
+use warmstart_runs::store::Run;
+
+/// Columns of a block's name and of its count.
+const NAME: u16 = 11;
+const COUNT: u16 = 12;
+/// Rows that everything but the blocks takes.
+pub const REST: u16 = 11;
+
+type Text = (String, Style);
+
+pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
+    let measured = run.state.model.as_ref().map(|facts| facts.counts.clone());
+    let Some(all) = measured.or_else(|| run.experiment.as_deref().and_then(counts)) else {
+        paint::left(buf, area, "parameters: not known yet", THEME.muted);
+        return;
+    };
+    let totals = draw_totals(buf, area, &all);
+    let rest = below(area, totals);
+    let proof = proof(run, &all, usize::from(area.width));
+    let facts = norms(run, &all).into_iter().chain(proof).collect::<Vec<Text>>();
+    let wanted = u16::try_from(facts.len()).unwrap_or(0);
+    let by_block = u16::try_from(all.blocks.len() + 1).unwrap_or(u16::MAX);
+    let used = if rest.height >= by_block {
+        draw_blocks(buf, rest, &all.blocks);
+        by_block
+    } else {
+        draw_stack(buf, rest, &all.blocks)
+    };
+    // Facts that do not fit whole are better left out than cut in the middle of a sentence.
+    let rest = below(rest, used);
+    for ((text, style), y) in facts.into_iter().zip(0..rest.height.min(wanted)) {
+        paint::left(buf, paint::row(rest, y), &text, style);
+    }
+}
+
+fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// Frozen parameters and statistics apart where there is room, else together.
+fn draw_totals(buf: &mut Buffer, area: Rect, all: &ModelCounts) -> u16 {
+    let total = all.total;
+    let held = if area.height > 5 {
+        vec![("frozen", total.frozen), ("statistics", total.statistics)]
+    } else {
+        vec![("not trainable", total.non_trainable())]
+    };
+    let fields = [("parameters", total.total), ("trainable", total.trainable)].into_iter().chain(held);
+    let mut rows = 0;
+    for (name, number) in fields {
+        let style = if rows == 0 { THEME.title } else { THEME.text };
+        paint::field(buf, paint::row(area, rows), name, &count(number), style);
+        rows += 1;
+    }
+    let share = total.trainable as f64 / (total.total.max(1)) as f64;
+    let row = paint::row(area, rows);
+    let percent = format!(" {:.1} % trains", share * 100.0);
+    let width = u16::try_from(percent.len()).unwrap_or(0).min(row.width);
+    paint::bar(buf, Rect { width: row.width - width, ..row }, share, THEME.accent);
+    paint::right(buf, row, &percent, THEME.muted);
+    rows + 1
+}
+
+fn is_frozen(block: &BlockCounts) -> bool {
+    block.counts.trainable == 0
+}
+
+/// How a block's bar is filled: by shape and by colour, so that either is enough.
+fn fill(block: &BlockCounts) -> (char, Style) {
+    if is_frozen(block) { ('░', THEME.waiting) } else { ('█', THEME.good) }
+}
+
+/// A bar for each block, as long as it has parameters, and what the two kinds of bars mean.
+fn draw_blocks(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) {
+    let most = blocks.iter().map(|block| block.counts.total).max().unwrap_or(1).max(1);
+    for (block, y) in blocks.iter().zip(0..area.height) {
+        let row = paint::row(area, y);
+        paint::left(buf, Rect { width: NAME.min(row.width), ..row }, &block.name, THEME.label);
+        paint::right(buf, row, &count(block.counts.total), THEME.text);
+        let room = row.width.saturating_sub(NAME + COUNT);
+        let (symbol, style) = fill(block);
+        for x in 0..cells(block.counts.total, most, room).max(1).min(room) {
+            buf[(row.x + NAME + x, row.y)].set_char(symbol).set_style(style);
+        }
+    }
+    let key = paint::row(area, u16::try_from(blocks.len()).unwrap_or(u16::MAX));
+    let frozen = blocks.iter().filter(|block| is_frozen(block)).count();
+    let line = Line::from(vec![
+        Span::styled("░", THEME.waiting),
+        Span::styled(format!(" {frozen} frozen  "), THEME.muted),
+        Span::styled("█", THEME.good),
+        Span::styled(format!(" {} train", blocks.len() - frozen), THEME.muted),
+    ]);
+    paint::left_line(buf, key, &line);
+}
+
+/// All blocks in one bar, and how many of them are frozen. Returns the rows that it took.
+fn draw_stack(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) -> u16 {
+    let frozen = blocks.iter().filter(|block| is_frozen(block)).count();
+    let text = format!("{frozen} of {} blocks frozen", blocks.len());
+    if area.height < 2 {
+        paint::left(buf, area, &text, THEME.muted);
+        return 1;
+    }
+    let row = paint::row(area, 0);
+    let all = blocks.iter().map(|block| block.counts.total).sum::<u64>().max(1);
+    let mut before = 0;
+    for block in blocks {
+        let (symbol, style) = fill(block);
+        let from = cells(before, all, row.width);
+        before += block.counts.total;
+        for x in from..cells(before, all, row.width) {
+            buf[(row.x + x, row.y)].set_char(symbol).set_style(style);
+        }
+    }
+    paint::left(buf, paint::row(area, 1), &text, THEME.muted);
+    2
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a row's width")]
+fn cells(part: u64, of: u64, width: u16) -> u16 {
+    (part as f64 / of as f64 * f64::from(width)).round() as u16
+}
+
+/// What batch normalization goes by in frozen blocks and in those that train, where there is any.
+fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
+    let normalizes = |frozen: bool| {
+        let backbone = all.blocks.iter().filter(|block| block.name != "head" && is_frozen(block) == frozen);
+        backbone.map(|block| block.counts.statistics).sum::<u64>() > 0
+    };
+    let mode = run.experiment.as_deref().map(|experiment| experiment.model.batch_norm);
+    let trained = match mode {
+        Some(BatchNorm::Inference) => "inference",
+        _ => "training",
+    };
+    let mut lines = Vec::new();
+    if normalizes(true) {
+        lines.push(("batch norm, frozen: inference".to_owned(), THEME.muted));
+    }
+    if normalizes(false) {
+        lines.push((format!("batch norm, trained: {trained}"), THEME.muted));
+    }
+    if lines.is_empty() {
+        lines.push(("no batch norm in the backbone".to_owned(), THEME.muted));
+    }
+    lines
+}
+
+/// Whether what is frozen stayed as it was, in words, and how that is known.
+fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
+    if !all.blocks.iter().any(is_frozen) {
+        return Vec::new();
+    }
+    let short = |hash: &str| hash.chars().take(8).collect::<String>();
+    let (text, style) = match &run.state.frozen {
+        None => ("frozen tensors are hashed before and after training".to_owned(), THEME.muted),
+        Some(proof) if proof.unchanged() => {
+            let (tensors, hash) = (proof.tensors, short(&proof.after));
+            (format!("{tensors} frozen tensors did not move: hash {hash} before and after"), THEME.good)
+        }
+        Some(proof) => {
+            let (tensors, before, after) = (proof.tensors, short(&proof.before), short(&proof.after));
+            (format!("of {tensors} frozen tensors some MOVED: hash {before} before, {after} after"), THEME.error)
+        }
+    };
+    paint::wrap(&text, width).into_iter().map(|line| (line.trim_end().to_owned(), style)).collect()
+}

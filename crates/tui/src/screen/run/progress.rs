@@ -1,0 +1,133 @@
+//! ```text
+//!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in all
+//! ```
+//! How far a run is, or what it fetches; of a run at rest, what came of it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+use warmstart_schema::event::{Batch, Phase};
+use warmstart_schema::state::{Outcome, Status};
+
+use super::super::paint;
+use crate::format::{bytes, duration, metric};
+use crate::theme::THEME;
+use warmstart_runs::store::Run;
+
+/// A bar shorter than this says nothing.
+const BAR: u16 = 8;
+
+pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
+    let status = run.status();
+    match (&run.state.batch, status) {
+        (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => draw_fetch(buf, row, run),
+        (Some(batch), status) if status.is_live() && status != Status::Starting => draw_batch(buf, row, run, batch),
+        (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
+        _ => draw_result(buf, row, run),
+    }
+}
+
+/// What a run without progress is at.
+fn waiting_for(phase: Phase, run: &Run) -> String {
+    match phase {
+        Phase::Fetching => "looking for data and weights".to_owned(),
+        Phase::Loading => "loading data and weights".to_owned(),
+        Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
+        Phase::Training | Phase::Validating | Phase::Saving => {
+            format!("{} epoch {}", phase.as_str(), run.state.epochs.last().map_or(1, |epoch| epoch.epoch))
+        }
+    }
+}
+
+/// What came of a run, in a line; without its best epoch where that would not fit.
+pub fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
+    let whole = result(run, true);
+    let fits = whole.width() <= usize::from(row.width);
+    paint::left(buf, row, &if fits { whole } else { result(run, false) }, THEME.muted);
+}
+
+fn result(run: &Run, with_best: bool) -> String {
+    let state = &run.state;
+    let trained = state.train_time().map(|seconds| format!("trained for {}", duration(seconds)));
+    let best = state
+        .best_epoch()
+        .filter(|_| with_best)
+        .map(|epoch| format!("val acc {} at best epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
+    let test =
+        state.test.as_ref().map(|test| format!("test acc {} with epoch {}", metric(Some(test.accuracy)), test.epoch));
+    let early =
+        matches!(state.outcome, Some(Outcome::Finished { stopped_early: true })).then(|| "stopped early".to_owned());
+    let parts: Vec<String> = [test, best, trained, early].into_iter().flatten().collect();
+    match run.status() {
+        _ if !parts.is_empty() => parts.join(" · "),
+        Status::Queued(place) => format!("waits in the queue, place {place}"),
+        Status::Starting => "its worker is starting".to_owned(),
+        status if status.is_live() => "no epoch has ended yet".to_owned(),
+        _ => "it ended before its first epoch did".to_owned(),
+    }
+}
+
+fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
+    let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
+    let planned = run.state.epochs_planned().map_or_else(String::new, |planned| format!("/{planned}"));
+    let epoch = format!("epoch {}{planned} ", batch.epoch);
+    let head = match run.status() {
+        Status::Stopping => format!("stopping  {epoch}"),
+        Status::Active(Phase::Loading) => "computing the frozen base's features once ".to_owned(),
+        Status::Active(Phase::Validating) => format!("validating  {epoch}"),
+        Status::Active(Phase::Testing) => "testing the best checkpoint ".to_owned(),
+        _ => epoch,
+    };
+    draw_share(buf, row, &head, share, &pace(run, batch));
+}
+
+fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
+    let Some(fetch) = &run.state.fetch else { return };
+    let sizes = format!("  {} of {}", bytes(fetch.done), bytes(fetch.total));
+    let left = run.state.fetch_left().map_or_else(String::new, |seconds| format!("  {} left", duration(seconds)));
+    let head = if fetch.what.starts_with("unpacking") { String::new() } else { "fetching ".to_owned() };
+    let tails = [format!("{sizes}{left}"), left, sizes].map(|tail| Line::styled(tail, THEME.muted));
+    draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
+}
+
+/// What is at work, a bar, and the longest of the tails that leaves room for it.
+fn draw_share(buf: &mut Buffer, row: Rect, head: &str, share: f64, tails: &[Line]) {
+    let percent = format!(" {:>3.0} %", share * 100.0);
+    let rest = paint::left(buf, row, head, THEME.text);
+    let room = |line: &Line| rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX));
+    let width = u16::try_from(percent.len()).unwrap_or(0);
+    let tail = tails.iter().find(|line| room(line) >= BAR + width);
+    let bar = Rect { width: tail.map_or(rest.width, room).saturating_sub(width).min(48), ..rest };
+    paint::bar(buf, bar, share, THEME.accent);
+    let rest = Rect { x: bar.right(), width: rest.right() - bar.right(), ..rest };
+    let rest = paint::left(buf, rest, &percent, THEME.text);
+    if let Some(line) = tail {
+        paint::left_line(buf, rest, line);
+    }
+}
+
+/// Images a second and what is left, from the longest way to say it to the shortest.
+fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
+    let speed = format!("  {:.0} img/s", batch.images_per_second);
+    let in_epoch = run.state.dataset.as_ref().map(|dataset| {
+        let left = 1.0 - f64::from(batch.batch) / f64::from(batch.batches.max(1));
+        f64::from(dataset.train) * left / batch.images_per_second
+    });
+    let in_epoch = in_epoch.filter(|seconds| seconds.is_finite() && run.state.phase == Phase::Training);
+    let in_epoch = in_epoch.map(|seconds| format!("  {} left in epoch", duration(seconds)));
+    let in_all = run
+        .state
+        .time_left()
+        .filter(|_| run.state.phase != Phase::Loading)
+        .map(|seconds| format!("  {} left in all", duration(seconds)));
+    let say = |parts: [Option<String>; 3]| {
+        let spans = parts.into_iter().flatten().map(|part| Span::styled(part, THEME.muted));
+        Line::from(spans.collect::<Vec<_>>())
+    };
+    [
+        say([Some(speed.clone()), in_epoch, in_all.clone()]),
+        say([Some(speed), None, in_all.clone()]),
+        say([None, None, in_all]),
+    ]
+}

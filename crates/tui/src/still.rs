@@ -1,0 +1,59 @@
+//! The dashboard without a terminal: runs are told, keys are pressed, and frames are drawn into memory. For measuring.
+
+use std::path::PathBuf;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::message::{Catalogue, Message};
+use super::model::Model;
+use super::screen;
+use super::theme::{Look, Palette, Theme};
+use super::update::update;
+use warmstart_runs::store::Change;
+
+/// A dashboard that draws into memory and does nothing else.
+#[derive(Debug)]
+pub struct Still {
+    model: Model,
+    terminal: Terminal<TestBackend>,
+}
+
+impl Still {
+    /// A screen of so many columns and rows.
+    pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
+        let mut model = Model::new(
+            PathBuf::from("experiments"),
+            Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
+            TimeZone::UTC,
+        );
+        update(&mut model, Message::Experiments(Catalogue::default()));
+        Ok(Self { model, terminal: Terminal::new(TestBackend::new(width, height))? })
+    }
+
+    /// Takes in what happened to runs.
+    pub fn tell(&mut self, now: f64, changes: Vec<Change>) {
+        update(&mut self.model, Message::Changes { now, changes });
+    }
+
+    /// Presses a key; what it asks for outside of the dashboard is not done.
+    pub fn press(&mut self, key: KeyCode) {
+        let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
+        if let Some(message) = self.model.keys.message(self.model.context(), &event) {
+            update(&mut self.model, message);
+        }
+    }
+
+    /// Draws a frame.
+    pub fn draw(&mut self) -> anyhow::Result<()> {
+        self.terminal.draw(|frame| screen::draw(frame, &self.model))?;
+        Ok(())
+    }
+
+    /// The characters of the newest frame, row after row.
+    pub fn text(&self) -> String {
+        self.terminal.backend().buffer().content.iter().map(ratatui::buffer::Cell::symbol).collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! The terminal that keys come from, and noticing that it is lost.
+
+use std::fs::File;
+use std::io::{IsTerminal, Stdin, stdin};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::message::Message;
+
+/// How long leaving may take, what is under way included. Whatever holds it up longer hangs with the terminal.
+const LEAVING: Duration = Duration::from_secs(3);
+
+/// The terminal that keys come from.
+#[derive(Debug)]
+pub enum Line {
+    /// Opened once more, so that reading it without waiting changes it for nobody else.
+    Opened(File),
+    Stdin(Stdin),
+}
+
+impl Line {
+    /// Standard input's, or else the controlling terminal; none where there is none.
+    pub fn open() -> Option<Self> {
+        let is_stdin = stdin().is_terminal();
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let opened = File::options().read(true).custom_flags(flags.bits()).open(if is_stdin {
+            "/proc/self/fd/0"
+        } else {
+            "/dev/tty"
+        });
+        match opened {
+            Ok(terminal) => Some(Self::Opened(terminal)),
+            // Another user's, as after `su`.
+            Err(_) => is_stdin.then(|| Self::Stdin(stdin())),
+        }
+    }
+
+    /// Whether it has hung up.
+    pub fn is_lost(&self) -> bool {
+        self.hangs_up(PollTimeout::ZERO)
+    }
+
+    /// Waits for a hangup; false where none came, or it cannot be waited for.
+    fn hangs_up(&self, timeout: PollTimeout) -> bool {
+        loop {
+            let mut watched = [PollFd::new(self.as_fd(), PollFlags::empty())];
+            match poll(&mut watched, timeout) {
+                Ok(0) => return false,
+                Ok(_) => {
+                    let seen = watched[0].revents().unwrap_or(PollFlags::empty());
+                    if seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+                        return true;
+                    }
+                    if seen.contains(PollFlags::POLLNVAL) {
+                        return false;
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stdin(stdin) => stdin.as_fd(),
+            Self::Opened(terminal) => terminal.as_fd(),
+        }
+    }
+}
+
+/// Sends [`Message::Leave`] when the terminal that keys come from hangs up, and sees to it that the program ends.
+pub fn watch(messages: UnboundedSender<Message>) {
+    std::thread::spawn(move || {
+        if Line::open().is_some_and(|line| line.hangs_up(PollTimeout::NONE)) {
+            // Nobody listens any more only while leaving.
+            let _ = messages.send(Message::Leave);
+            std::thread::sleep(LEAVING);
+            // The loop waits for something that hangs with the terminal, and may never come back.
+            std::process::exit(0);
+        }
+    });
+}

@@ -1,0 +1,288 @@
+//! What keys ask for: which effects follow, after which questions, and why not.
+
+use std::sync::Arc;
+
+use warmstart_runs::queue::{Content, Entry};
+use warmstart_runs::run::RunId;
+use warmstart_schema::experiment::{EarlyStopping, Monitor};
+use warmstart_schema::state::{Liveness, Outcome};
+
+use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
+use super::press;
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::model::{Filter, Model, Screen};
+use crate::update::update;
+use warmstart_runs::store::Change;
+
+fn names(effects: &[Effect]) -> Vec<String> {
+    let name = |effect: &Effect| match effect {
+        Effect::Launch(file) => format!("launch {}", file.stem),
+        Effect::StartOver(run) => format!("start over {}", run.id),
+        Effect::Resume { run, changes } => format!("resume {} {}", run.id, changes.join(" ")).trim_end().to_owned(),
+        Effect::Queue(change) => format!("queue {change:?}"),
+        Effect::Notice(text) => format!("notice {text}"),
+        Effect::Stop { run, now } => format!("stop {} {now}", run.id),
+        Effect::Advance => "advance".to_owned(),
+        Effect::Export { extension, .. } => format!("export {extension}"),
+        Effect::ExportCharts(_) => "export charts".to_owned(),
+        Effect::SaveLog { id, .. } => format!("save log {id}"),
+        Effect::ReadWorkerLog(id) => format!("read {id}"),
+        Effect::ReadMachine(workers) => format!("read the machine and {} workers", workers.len()),
+        Effect::Copy(text) => format!("copy {text}"),
+        Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),
+        Effect::Delete(runs) => format!("delete {}", runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")),
+        Effect::TakeBack(undo) => format!("take back {undo:?}"),
+        Effect::Look { album, .. } => format!("look {album:?}"),
+        Effect::AskLook(ask) => format!("ask {ask:?}"),
+        Effect::EndLook => "end look".to_owned(),
+        Effect::Predict { run, subject, .. } => format!("predict {run} {subject:?}"),
+        Effect::CompletePath(typed) => format!("complete {typed}"),
+        Effect::ReadExperiment(path) => format!("read {}", path.display()),
+        Effect::WriteExperiment(writing) => format!("write {:?}", writing.stem),
+        Effect::Edit(path) => format!("edit {}", path.display()),
+        Effect::Edited { path, ended } => format!("edited {} {ended:?}", path.display()),
+        Effect::Remember(_) => "remember".to_owned(),
+        Effect::Suspend => "suspend".to_owned(),
+        Effect::Repaint => "repaint".to_owned(),
+        Effect::Leave => "leave".to_owned(),
+    };
+    effects.iter().map(name).collect()
+}
+
+fn asked(keys: &str) -> Vec<String> {
+    names(&press(&mut typical(), keys))
+}
+
+fn says(model: &Model) -> &str {
+    model.report.as_ref().map_or("", |report| &report.text)
+}
+
+#[test]
+fn nothing_is_stopped_without_a_yes() {
+    assert!(asked("jjs").is_empty() && asked("jjsn").is_empty() && asked("jjs<esc>").is_empty());
+    assert_eq!(asked("jjsy"), [format!("stop {LIVE} false")]);
+    assert_eq!(asked("jjSy"), [format!("stop {LIVE} true")]);
+    assert_eq!(asked("jj<enter>sy")[1..], [format!("stop {LIVE} false")]);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_a_reason() {
+    for (keys, reason) in [
+        ("js", "nothing to stop: ResNet, original input is done"),
+        ("s", "nothing to stop: no run yet"),
+        ("h", "this is the first screen"),
+        ("Gr", "6-typo.yaml has a mistake"),
+    ] {
+        let mut model = typical();
+        assert!(press(&mut model, keys).is_empty());
+        assert!(says(&model).contains(reason), "{keys}: {}", says(&model));
+    }
+}
+
+#[test]
+fn a_launch_asks_only_where_something_is_in_the_way() {
+    assert_eq!(asked("jr"), ["launch 1-resnet-original"]);
+    assert!(asked("r").is_empty(), "its data is missing");
+    assert_eq!(asked("ry"), ["launch 7-effnet-freeze"]);
+    assert!(asked("jjr").is_empty(), "it runs already");
+}
+
+#[test]
+fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
+    assert!(asked("a").is_empty());
+    let expected =
+        ["launch 1-resnet-original", "launch 3-lite0-resized", "launch 4-lite0-freeze", "launch 5-lite0-finetune"];
+    assert_eq!(asked("ay"), expected);
+    assert_eq!(asked("/fine-tune<enter>ay"), ["launch 5-lite0-finetune"]);
+}
+
+#[test]
+fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_is_mended() {
+    let mut model = typical();
+    let labels =
+        |model: &Model| -> Vec<String> { model.shown_entries().iter().map(|entry| entry.label().to_owned()).collect() };
+    press(&mut model, "/backbone:resnet* ");
+    assert_eq!(labels(&model), ["ResNet, original input", "ResNet, resized input"]);
+    press(&mut model, "stat");
+    assert!(labels(&model).is_empty());
+    press(&mut model, "us:runing<enter>");
+    assert!(labels(&model).is_empty() && matches!(model.filter(), Some(Filter::Typing(_))), "enter takes no mistake");
+    press(&mut model, "<left><left><left>n<enter>");
+    assert_eq!(labels(&model), ["ResNet, resized input"]);
+    press(&mut model, "<esc>");
+    press(&mut model, "c/val_acc>25%<enter>");
+    let Screen::Compare(view) = &model.open else { panic!() };
+    let acc = |id| model.runs.get(id).and_then(|run| run.state.best_epoch()).map(|epoch| epoch.val_acc);
+    assert!(view.shown.ids().iter().all(|id| acc(id) > Some(0.25)));
+    assert_eq!(view.shown.ids().len(), 4);
+}
+
+#[test]
+fn a_stopped_run_is_resumed_at_once() {
+    assert_eq!(asked("jjju"), [format!("resume {STOPPED}")]);
+}
+
+#[test]
+fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typed() {
+    let mut model = typical();
+    assert!(press(&mut model, "ju").is_empty());
+    let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
+    assert!(shown(&model).contains("go on to how many epochs in all?"), "{}", shown(&model));
+    for wrong in ["", "x", "10", "-1", "1.5", "100001", "99999999999"] {
+        press(&mut model, &format!("{wrong}<enter>"));
+        let screen = shown(&model);
+        assert!(screen.contains("a whole number from 11 to 100000; it is 10 now"), "{wrong:?}: {screen}");
+        press(&mut model, &"<backspace>".repeat(wrong.len()));
+    }
+    press(&mut model, "12");
+    assert!(shown(&model).contains("2 epochs more"), "{}", shown(&model));
+    assert_eq!(names(&press(&mut model, "<enter>")), [format!("resume {DONE} train.epochs=12")]);
+    assert!(model.popup.is_none());
+    assert!(asked("ju12<esc>").is_empty());
+    // On its own screen too.
+    assert_eq!(asked("j<enter>u20<enter>").last().unwrap(), &format!("resume {DONE} train.epochs=20"));
+}
+
+#[test]
+fn a_run_that_stopped_early_goes_on_with_more_patience() {
+    let mut model = typical();
+    let run = model.runs.get(&id(DONE)).unwrap();
+    let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
+    Arc::make_mut(&mut experiment).train.early_stopping =
+        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 4, min_delta: 0.0 });
+    state.outcome = Some(Outcome::Finished { stopped_early: true });
+    let changes = vec![
+        Change::Experiment { id: id(DONE), experiment: Some(experiment) },
+        Change::State { id: id(DONE), state, is_summary: false },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "ju4<enter>");
+    assert!(super::text(&super::drawn(&model, 80, 24)).contains("a whole number from 5"));
+    assert_eq!(
+        names(&press(&mut model, "<backspace>6<enter>")),
+        [format!("resume {DONE} train.early_stopping.patience=6")]
+    );
+}
+
+#[test]
+fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
+    let end = |event: &str| {
+        let mut model = typical();
+        let record = serde_json::from_str(&format!("{{\"t\":{},\"event\":{event}}}", model.now)).unwrap();
+        let changes = vec![
+            Change::Events { id: id(LIVE), records: vec![record], damaged: 0, restarted: false },
+            Change::Liveness { id: id(LIVE), liveness: Liveness::Free },
+        ];
+        let now = model.now;
+        names(&update(&mut model, Message::Changes { now, changes }))
+    };
+    assert_eq!(
+        end("\"failed\",\"kind\":\"not_a_number\",\"error\":\"the loss is NaN\",\"help\":\"\""),
+        ["notice ResNet, resized input failed: the loss is NaN"]
+    );
+    assert_eq!(
+        end("\"finished\",\"train_time\":1,\"stopped_early\":false")[0],
+        "notice ResNet, resized input is done: test accuracy –"
+    );
+    assert!(end("\"stopped\",\"step\":1,\"train_time\":1").is_empty());
+    // The first step that is left out, and only the first.
+    let mut model = typical();
+    let skip = |step: u64| {
+        let line =
+            format!("{{\"t\":1795342500,\"event\":\"skipped\",\"step\":{step},\"in_a_row\":1,\"loss\":\"NaN\"}}");
+        vec![Change::Events {
+            id: id(LIVE),
+            records: vec![serde_json::from_str(&line).unwrap()],
+            damaged: 0,
+            restarted: false,
+        }]
+    };
+    let now = model.now;
+    let first = names(&update(&mut model, Message::Changes { now, changes: skip(300) }));
+    assert!(first[0].starts_with("notice ResNet, resized input: a step was left out"), "{first:?}");
+    assert!(names(&update(&mut model, Message::Changes { now, changes: skip(301) })).is_empty());
+}
+
+#[test]
+fn what_would_end_runs_with_the_session_is_told_with_the_first_launch() {
+    let mut model = typical();
+    model.hazard = Some("Runs end with this connection.".to_owned());
+    assert!(press(&mut model, "jr").is_empty());
+    assert!(super::text(&super::drawn(&model, 80, 24)).contains("Runs end with this connection."));
+    assert_eq!(names(&press(&mut model, "y")), ["launch 1-resnet-original"]);
+    assert_eq!(names(&press(&mut model, "r")), ["launch 1-resnet-original"], "told once");
+}
+
+#[test]
+fn exports_offer_every_format() {
+    let extensions = ["csv", "md", "tex", "json", "html", "txt"];
+    for (down, extension) in extensions.iter().enumerate() {
+        let keys = format!("E{}<enter>", "j".repeat(down));
+        assert_eq!(asked(&keys), [format!("export {extension}")]);
+    }
+    assert!(asked("E<esc>").is_empty());
+}
+
+#[test]
+fn leaving_and_suspending_are_one_key_from_everywhere() {
+    for keys in ["", "jj<enter>", "c", "jj<enter>l"] {
+        assert_eq!(asked(&format!("{keys}q")).last().unwrap(), "leave");
+    }
+    for keys in ["", "jjs", "/x", "?", "E"] {
+        assert_eq!(asked(&format!("{keys}<ctrl-z>")).last().unwrap(), "suspend");
+    }
+}
+
+#[test]
+fn back_closes_one_thing_at_a_time() {
+    let mut model = typical();
+    press(&mut model, "cj<enter>l?");
+    for _ in 0..3 {
+        press(&mut model, "<esc>");
+    }
+    assert!(matches!(model.open, Screen::Compare(_)));
+    press(&mut model, "<esc>");
+    assert!(matches!(model.open, Screen::Experiments(_)));
+}
+
+#[test]
+fn the_end_of_a_run_is_told_in_words() {
+    let mut model = typical();
+    let free = Change::Liveness { id: id(LIVE), liveness: Liveness::Free };
+    let now = model.now + 1.0;
+    update(&mut model, Message::Changes { now, changes: vec![free] });
+    assert!(says(&model).contains("ResNet, resized input was lost"), "{}", says(&model));
+}
+
+#[test]
+fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_nothing() {
+    let waiting = || {
+        let entry = Entry {
+            run: id(DONE),
+            stem: "x".to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
+        Change::Queue(Content { waiting: vec![entry], ..Content::default() })
+    };
+    let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };
+    let at = |model: &mut Model, seconds: f64, changes: Vec<Change>| {
+        let now = model.now + seconds;
+        let effects = names(&update(model, Message::Changes { now, changes }));
+        effects.into_iter().filter(|effect| !effect.starts_with("notice")).collect::<Vec<_>>()
+    };
+    let mut seen = typical();
+    assert!(at(&mut seen, 1.0, vec![waiting()]).is_empty());
+    assert!(at(&mut seen, 1.0, vec![free(LIVE)]).is_empty(), "its worker may yet start the next");
+    let later = seen.now + 2.0;
+    assert_eq!(names(&update(&mut seen, Message::Clock(later))), ["advance"]);
+
+    let mut unseen = typical();
+    unseen.queue_watch = crate::model::QueueWatch::Unseen;
+    at(&mut unseen, 0.0, vec![free(LIVE), waiting()]);
+    assert!(at(&mut unseen, 9.0, Vec::new()).is_empty());
+}

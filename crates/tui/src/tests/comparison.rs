@@ -1,0 +1,272 @@
+//! What is on screen is what is exported, and the same as the command line prints.
+
+use warmstart_schema::seed::SplitMix64;
+use warmstart_schema::state::Liveness;
+
+use clap::Parser as _;
+
+use super::fixtures::{LIVE, data, id, typical};
+use super::{drawn, press, text};
+use crate::effect::Effect;
+use crate::message::{Message, Report};
+use crate::model::{Model, Screen};
+use crate::update::update;
+use warmstart_report::compare::{Column, Format, Metric, ShownArguments, render, table};
+use warmstart_runs::store::{Change, Watcher, experiments};
+
+/// The recorded runs as their folders tell: no worker has any of them.
+fn recorded() -> Model {
+    let mut model = typical();
+    let free = vec![Change::Liveness { id: id(LIVE), liveness: Liveness::Free }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes: free });
+    press(&mut model, "c");
+    model
+}
+
+/// A comparison as the command line takes it.
+#[derive(clap::Parser)]
+#[command(no_binary_name = true)]
+struct Asked {
+    #[command(flatten)]
+    shown: ShownArguments,
+    #[arg(long)]
+    format: Option<Format>,
+}
+
+/// What the command line prints for a command that the dashboard shows, read as a shell reads it.
+fn printed_by(command: &str) -> String {
+    let words = command.replacen("warmstart", "printf '%s\\0'", 1);
+    let output = std::process::Command::new("sh").args(["-c", &words]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    let asked = Asked::try_parse_from(words.split_terminator('\0').skip(1))
+        .unwrap_or_else(|error| panic!("{command}: {error}"));
+    let files = experiments(&data().join("experiments")).unwrap();
+    let (_, runs) = Watcher::read_all(&data().join("runs"), &files);
+    let options = asked.shown.options(&runs).unwrap_or_else(|error| panic!("{command}: {error}"));
+    render(&table(&runs, &files, &options), asked.format.unwrap_or(Format::Table), None)
+}
+
+/// Presses the keys that export in a format and copy the command, and expects both to say the same.
+fn assert_same(model: &mut Model, format: usize) {
+    let down = "j".repeat(format);
+    let exported = press(model, &format!("E{down}<enter>"));
+    let copied = press(model, &format!("E{down}y"));
+    let command = press(model, &format!("E{down}c"));
+    let (Effect::Export { text, .. }, Effect::Copy(copied), Effect::Copy(command)) =
+        (&exported[0], &copied[0], &command[0])
+    else {
+        panic!("{exported:?} {command:?}")
+    };
+    assert_eq!(text, copied);
+    assert_eq!(*text, printed_by(command), "{command}");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    assert_eq!(*text, render(view.shown.table(), Format::ALL[format], None), "what is on screen");
+}
+
+#[test]
+fn every_option_gives_what_the_command_line_prints_in_every_format() {
+    for keys in ["", "d", "D", "t", "g", "b", "bb", "p", "jjp", "w", "ooo", "oooO", "O", "dt", "oxox", "/lite0<enter>"]
+    {
+        for format in 0..Format::ALL.len() {
+            let mut model = recorded();
+            press(&mut model, keys);
+            assert_same(&mut model, format);
+        }
+    }
+}
+
+#[test]
+fn the_command_names_the_folders_in_use_for_a_shell() {
+    let mut model = recorded();
+    let folders = |experiments: &str, checkpoints: &str| {
+        let [experiments, checkpoints] = [experiments, checkpoints].map(std::path::Path::new);
+        warmstart_runs::pasted::FolderOptions::new(Some(experiments), Some(checkpoints))
+    };
+    model.folders = folders("my files", "/data/it's/runs");
+    assert!(
+        text(&drawn(
+            &{
+                press(&mut model, "E");
+                model
+            },
+            200,
+            60
+        ))
+        .contains("--experiments 'my files'")
+    );
+    let mut model = recorded();
+    model.folders = folders("experiments", "/data/my runs");
+    let command = press(&mut model, "Ec");
+    let Effect::Copy(command) = &command[0] else { panic!("{command:?}") };
+    let words = shell_words::split(command).unwrap();
+    assert_eq!(words[..4], ["warmstart", "compare", "--checkpoints", "/data/my runs"]);
+    assert!(!command.contains("--experiments"), "{command}");
+    // What the status line tells to paste has them too.
+    let told = Report { good: false, text: "saved; `warmstart resume x1` goes on".to_owned() };
+    update(&mut model, Message::Report(told));
+    let report = &model.report.as_ref().unwrap().text;
+    assert_eq!(report, "saved; `warmstart resume --checkpoints '/data/my runs' x1` goes on");
+}
+
+#[test]
+fn any_sequence_of_options_gives_what_the_command_line_prints() {
+    const KEYS: &[u8] = b"dDtgbpwoOxvjk[]";
+    let (mut model, mut random) = (recorded(), SplitMix64::new(11));
+    for step in 0..150 {
+        let key = char::from(KEYS[usize::try_from(random.below(KEYS.len() as u64)).unwrap()]);
+        press(&mut model, &key.to_string());
+        assert_same(&mut model, step % Format::ALL.len());
+    }
+}
+
+#[test]
+fn the_list_leads_to_a_comparison_of_what_is_marked_or_shown_in_it() {
+    let runs = |keys: &str| {
+        let mut model = recorded();
+        press(&mut model, "<esc>");
+        press(&mut model, keys);
+        // Written from the list, and from the comparison that it leads to.
+        let exported = press(&mut model, "E<enter>");
+        press(&mut model, "c");
+        assert_same(&mut model, 0);
+        let Effect::Export { text, .. } = &exported[0] else { panic!("{exported:?}") };
+        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+        assert_eq!(*text, render(view.shown.table(), Format::ALL[0], None), "{keys}");
+        view.shown.ids().len()
+    };
+    assert_eq!(runs(""), 5);
+    assert_eq!(runs("/lite0<enter>"), 3);
+    assert_eq!(runs("v*"), 5);
+    assert_eq!(runs("v j /lite0<enter>"), 2, "marks say more than the filter");
+    assert_eq!(runs("v /lite0<enter>"), 3, "one mark is none");
+}
+
+#[test]
+fn what_is_drawn_is_the_table() {
+    for keys in ["", "d", "bb", "jp", "t", "D"] {
+        let mut model = recorded();
+        press(&mut model, keys);
+        let picture = text(&drawn(&model, 200, 60));
+        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+        let table = view.shown.table();
+        for row in &table.rows {
+            for (cell, column) in row.cells.iter().zip(&table.columns) {
+                // The state is a glyph, and a long list of runs has no room for the last columns.
+                let is_drawn = !matches!(column, Column::State) && (table.transposed || *column != Column::Run);
+                let shown =
+                    cell.value.shown().filter(|_| is_drawn && matches!(column, Column::Metric(_) | Column::Delta(_)));
+                if let Some(shown) = shown {
+                    assert!(picture.contains(&shown), "{keys}: {shown}\n{picture}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn differences_are_to_the_pinned_run() {
+    let mut model = recorded();
+    press(&mut model, "jp");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    let table = view.shown.table();
+    let at = |column: Column| table.columns.iter().position(|other| *other == column).unwrap();
+    let (delta, acc) = (at(Column::Delta(Metric::ValAcc)), at(Column::Metric(Metric::ValAcc)));
+    let figures: Vec<(f64, f64)> = table
+        .measured()
+        .map(|row| {
+            let number = |index: usize| row.cells[index].value.shown().unwrap().parse::<f64>().unwrap();
+            (number(acc), number(delta))
+        })
+        .collect();
+    let pinned = figures[1].0;
+    assert!(figures.len() == 5 && figures[1].1.abs() < f64::EPSILON);
+    for (acc, delta) in figures {
+        assert!((acc - pinned - delta).abs() < 1.1e-4, "{acc} {delta}");
+    }
+}
+
+#[test]
+fn the_cursor_reads_every_run_at_one_epoch() {
+    let mut model = recorded();
+    press(&mut model, "]]]");
+    let picture = text(&drawn(&model, 120, 40));
+    let legend = picture.lines().find(|line| line.contains("at epoch 3")).unwrap();
+    let mut figures: Vec<&str> = legend.split_whitespace().filter(|word| word.starts_with("0.")).collect();
+    figures.sort_unstable();
+    // The one that continues another has not begun there.
+    let from_the_start = model.runs.iter().filter(|run| run.state.started_from.is_none());
+    let mut expected: Vec<String> = from_the_start
+        .map(|run| format!("{:.4}", run.state.epochs.iter().find(|epoch| epoch.epoch == 3).unwrap().val_acc))
+        .collect();
+    expected.sort();
+    assert_eq!(expected.len(), 4);
+    assert_eq!(figures, expected, "{legend}");
+    press(&mut model, "v");
+    assert!(text(&drawn(&model, 120, 40)).contains("validation loss by epoch"));
+}
+
+#[test]
+fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
+    let mut model = recorded();
+    let changes = (0..900)
+        .flat_map(|number| {
+            let run = model.runs.get(&id(LIVE)).unwrap();
+            let id = id(&format!("20270101-000000-{number:04x}"));
+            let mut info = run.info.clone().unwrap();
+            info.id = id.clone();
+            [Change::Added { id, info: Ok(info), experiment: run.experiment.clone() }]
+        })
+        .collect();
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    assert!(press(&mut model, "Y").is_empty());
+    let said = &model.report.as_ref().unwrap().text;
+    assert!(said.contains("E writes a file"), "{said}");
+}
+
+#[test]
+fn columns_are_chosen_and_runs_are_told_apart_at_80_columns() {
+    let mut model = recorded();
+    let shown = text(&drawn(&model, 80, 24));
+    for id in ["7f3a", "0c21", "a9e0", "4b12", "e77d"] {
+        assert!(shown.contains(id), "{id}: {shown}");
+    }
+    press(&mut model, "|");
+    assert!(text(&drawn(&model, 80, 24)).contains("[x] state"));
+    // The second choice is the state; then a setting, which the end of the list has.
+    press(&mut model, "j<space>");
+    assert_same_after(&mut model, |columns| !columns.contains(&Column::State));
+    press(&mut model, "|G<space>");
+    assert_same_after(&mut model, |columns| {
+        matches!(columns.last(), Some(Column::Config(_)))
+            || columns.iter().any(|column| matches!(column, Column::Config(_)))
+    });
+}
+
+fn assert_same_after(model: &mut Model, holds: fn(&[Column]) -> bool) {
+    press(model, "<esc>");
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    assert!(holds(&view.shown.table().columns), "{:?}", view.shown.table().columns);
+    assert_same(model, 0);
+}
+
+#[test]
+fn a_curve_that_continues_another_run_begins_where_its_checkpoint_lies() {
+    let model = recorded();
+    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    // The recorded fine-tuning started from the frozen run's best checkpoint.
+    let tuned = model.runs.iter().find(|run| run.state.started_from.is_some()).expect("one of them continues another");
+    let from = tuned.state.started_from.as_ref().unwrap();
+    let origin = model.runs.get(&from.run).unwrap();
+    let epoch = origin.state.epochs.iter().find(|epoch| epoch.step == from.step).unwrap().epoch;
+    assert_eq!(view.shown.after(&tuned.id), epoch);
+    assert_eq!(view.shown.after(&origin.id), 0);
+    let shown = text(&drawn(&model, 200, 60));
+    assert!(shown.contains(&format!("{} after {epoch}", tuned.label())), "{shown}");
+    // Without the other run it stands by itself.
+    let mut alone = recorded();
+    press(&mut alone, &format!("/{}<enter>", tuned.id));
+    let Screen::Compare(view) = &alone.open else { panic!("the comparison is open") };
+    assert_eq!(view.shown.after(&tuned.id), 0);
+}

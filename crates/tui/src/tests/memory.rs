@@ -1,0 +1,62 @@
+//! What was chosen on screen is there again in the next dashboard.
+
+use std::fs;
+use std::path::Path;
+
+use super::fixtures::typical;
+use super::press;
+use crate::keeper::{Keeper, now};
+use crate::memory::Memory;
+use crate::model::Model;
+
+fn screen(model: &Model) -> Memory {
+    now(model, Path::new("/e")).unwrap()
+}
+
+/// A dashboard in which these keys were pressed, and what it leaves behind.
+fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
+    let mut model = typical();
+    let mut keeper = Keeper::begin(&mut model, memory.clone());
+    assert_eq!(keeper.news(&model), None, "nothing was chosen yet");
+    press(&mut model, keys);
+    let left = keeper.news(&model).unwrap_or_else(|| memory.clone());
+    (left, screen(&model))
+}
+
+#[test]
+fn what_was_chosen_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deep/state.json");
+    for keys in ["ooO", "|<space>jj<space><esc>", "v", "j<tab>", "jjjj<enter>mm<esc><esc>"] {
+        let (left, shown) = after(&Memory::default(), keys);
+        left.write(&file).unwrap();
+        let (_, again) = after(&Memory::read(&file), "");
+        assert_eq!(again, shown, "{keys}");
+        assert_ne!(again, screen(&typical()), "{keys}");
+    }
+    let (left, _) = after(&Memory::default(), "ooO");
+    assert_eq!(
+        serde_json::to_value(&left).unwrap(),
+        serde_json::json!({ "sort": "-px" }),
+        "what nobody chose follows the settings"
+    );
+    let (left, _) = after(&left, "O");
+    let (_, again) = after(&left, "");
+    assert_eq!(serde_json::to_value(&again).unwrap()["sort"], "px");
+}
+
+#[test]
+fn garbage_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    assert_eq!(Memory::read(&file), Memory::default());
+    assert_eq!(Memory::read(folder.path()), Memory::default());
+    for text in ["", "{", "[]", "{\"sort\": 3}", "\u{0}"] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(Memory::read(&file), Memory::default(), "{text}");
+    }
+    fs::write(&file, r#"{"columns":["gone","val acc"],"sort":"-gone","detail":"what","later":1}"#).unwrap();
+    let (_, shown) = after(&Memory::read(&file), "");
+    assert_eq!(serde_json::to_value(&shown).unwrap()["columns"], serde_json::json!(["val acc"]));
+    assert!(Memory::default().write(Path::new("/proc/nothing/state.json")).is_err());
+}

@@ -1,0 +1,138 @@
+//! What pictures without colour do not show: selection, best marks, and that `NO_COLOR` loses nothing.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
+
+use super::dataset::{Album, looking};
+use super::fixtures::typical;
+use super::{drawn, press, text};
+use crate::theme::{Look, Palette, Theme};
+
+fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
+    let row = text(buffer).lines().position(|line| line.contains(wanted)).unwrap_or_else(|| panic!("no {wanted}"));
+    u16::try_from(row).unwrap()
+}
+
+fn is_reversed(buffer: &Buffer, y: u16) -> bool {
+    (1..buffer.area.width).all(|x| buffer[(x, y)].modifier.contains(Modifier::REVERSED))
+}
+
+#[test]
+fn the_selected_row_alone_is_reversed_in_every_theme() {
+    for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
+        for (keys, selected, other) in
+            [("jj", "ResNet, resized", "ResNet, original"), ("cj", "ResNet, resized", "Lite0, freeze")]
+        {
+            let mut model = typical();
+            model.look = Look { ascii: false, theme, palette: Palette::True };
+            press(&mut model, keys);
+            let buffer = drawn(&model, 80, 24);
+            // The header names the running experiment too: the list begins below it.
+            let rows: Vec<u16> = (2..20).filter(|y| is_reversed(&buffer, *y)).collect();
+            let lines: Vec<String> = text(&buffer).lines().map(str::to_owned).collect();
+            assert_eq!(rows.len(), 1, "{rows:?}");
+            assert!(lines[usize::from(rows[0])].contains(selected));
+            assert!(!is_reversed(&buffer, row_with(&buffer, other)));
+        }
+    }
+}
+
+/// Some screens with all that stands in front of them.
+const KEYS: [&str; 19] = [
+    "jj",
+    "jj<enter>",
+    "jjjjj<enter>",
+    "jjjj<enter>l",
+    "c",
+    "M",
+    "?",
+    "jjs",
+    "E",
+    "|",
+    "/x",
+    "/val_acc>x",
+    ":stop",
+    "jjC",
+    "jjCbatch<enter>6",
+    "jjCbatch<enter>x",
+    "jjylite",
+    "jjjjyfine<enter>d",
+    "ju3",
+];
+
+fn themed(theme: Theme, keys: &str) -> Buffer {
+    let mut model = looking(keys, &Album::typical());
+    model.look.theme = theme;
+    drawn(&model, 120, 40)
+}
+
+#[test]
+fn without_colour_no_cell_has_any_and_text_and_weight_are_those_of_the_sixteen() {
+    for keys in KEYS {
+        let (coloured, plain) = (themed(Theme::Ansi, keys), themed(Theme::Mono, keys));
+        assert!(coloured.content.iter().any(|cell| cell.fg != Color::Reset));
+        assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        let shape = |buffer: &Buffer| -> Vec<(String, Modifier)> {
+            buffer.content.iter().map(|cell| (cell.symbol().to_owned(), cell.modifier)).collect()
+        };
+        assert_eq!(shape(&coloured), shape(&plain), "{keys}");
+    }
+}
+
+#[test]
+fn themes_change_colours_and_nothing_else() {
+    for keys in KEYS {
+        let dark = themed(Theme::Dark, keys);
+        for theme in [Theme::Light, Theme::Ansi, Theme::Mono] {
+            assert_eq!(text(&dark), text(&themed(theme, keys)), "{theme:?} {keys}");
+        }
+    }
+}
+
+#[test]
+fn no_cell_is_left_with_a_role_instead_of_a_colour() {
+    for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
+        for keys in KEYS {
+            let left = |colour: Color| matches!(colour, Color::Indexed(0..=15));
+            assert!(!themed(theme, keys).content.iter().any(|cell| left(cell.fg) || left(cell.bg)), "{theme:?} {keys}");
+        }
+    }
+}
+
+#[test]
+fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
+    for (theme, keys) in [(Theme::Ansi, "jj"), (Theme::Dark, "jj<enter>"), (Theme::Light, "c")] {
+        let mut model = typical();
+        press(&mut model, keys);
+        model.look = Look { ascii: false, theme, palette: Palette::Sixteen };
+        let buffer = drawn(&model, 200, 60);
+        let beyond = |colour: Color| matches!(colour, Color::Rgb(..) | Color::Indexed(_));
+        assert!(!buffer.content.iter().any(|cell| beyond(cell.fg) || beyond(cell.bg)), "{keys}");
+    }
+}
+
+#[test]
+fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
+    let mut model = typical();
+    press(&mut model, "cG");
+    let buffer = drawn(&model, 120, 40);
+    let y = row_with(&buffer, "Lite0, freeze");
+    let marks: Vec<u16> = (0..120).filter(|x| buffer[(*x, y)].symbol() == "▸").collect();
+    assert_eq!(marks.len(), 5);
+    for x in marks {
+        assert!(
+            buffer[(x, y)].modifier.contains(Modifier::BOLD) && buffer[(x + 1, y)].modifier.contains(Modifier::BOLD)
+        );
+    }
+    let published = row_with(&buffer, "published †");
+    assert!((30..100).all(|x| !buffer[(x, published)].modifier.contains(Modifier::BOLD)));
+}
+
+#[test]
+fn training_and_validation_differ_by_mark_not_only_by_colour() {
+    let mut model = typical();
+    model.look.theme = Theme::Mono;
+    press(&mut model, "jjjj<enter>");
+    let picture = text(&drawn(&model, 120, 40));
+    assert!(picture.matches('●').count() > 10 && picture.contains('▲'), "{picture}");
+}

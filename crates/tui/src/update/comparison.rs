@@ -1,0 +1,194 @@
+//! The compare screen's own keys: what its table shows, and where it leaves to.
+
+use crate::effect::Effect;
+use crate::format::bytes;
+use crate::message::{Comparison, Report};
+use crate::model::{CompareView, Model, Popup, Screen, Selection};
+use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as Which, render};
+
+/// Bytes that terminals take for their clipboard: xterm and tmux refuse more than this in Base64.
+const CLIPBOARD: usize = 74_994;
+
+/// Does what a key means.
+pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
+    match change {
+        Comparison::Copy => return copy(model),
+        Comparison::CopyCommand => return copy_command(model),
+        Comparison::Which => which(model),
+        _ => {}
+    }
+    let run = model.run().map(|run| run.id.clone());
+    let Screen::Compare(view) = &mut model.open else { return Vec::new() };
+    let options = &mut view.options;
+    match change {
+        Comparison::Differing => options.columns = toggled(&options.columns, Columns::Differing),
+        Comparison::Config => {
+            options.columns = toggled(&options.columns, Columns::Config);
+            options.transposed = options.columns == Columns::Config;
+        }
+        Comparison::Pin => {
+            let pinned = run.map_or(Baseline::Published, Baseline::Run);
+            options.baseline = if options.baseline == pinned { Baseline::Published } else { pinned };
+        }
+        Comparison::Transpose => options.transposed = !options.transposed,
+        Comparison::Seeds => options.seeds = !options.seeds,
+        Comparison::Figures => options.figures = options.figures.next(),
+        Comparison::Curves => view.curves = view.curves.next(),
+        Comparison::Hide => hide(view),
+        Comparison::EpochBefore | Comparison::EpochAfter => {
+            move_cursor(model, change == Comparison::EpochAfter);
+            return Vec::new();
+        }
+        Comparison::Which | Comparison::Copy | Comparison::CopyCommand => {}
+    }
+    if !matches!(change, Comparison::Curves | Comparison::Pin) {
+        view.scrolled = 0;
+    }
+    Vec::new()
+}
+
+fn toggled(columns: &Columns, wanted: Columns) -> Columns {
+    if *columns == wanted { Columns::Standard } else { wanted }
+}
+
+fn which(model: &mut Model) {
+    let Screen::Compare(view) = &mut model.open else { return };
+    view.options.selection = match view.options.selection {
+        Which::All | Which::Runs(_) => Which::Newest,
+        Which::Newest => Which::All,
+    };
+}
+
+/// Leaves out the column that is sorted by; the order stays.
+fn hide(view: &mut CompareView) {
+    let Some(sort) = &view.options.sort else { return };
+    let kept: Vec<Column> = view.shown.table().columns.iter().filter(|column| *column != sort).cloned().collect();
+    view.options.columns = Columns::Named(kept);
+}
+
+/// Sorts by the next column of figures; after the last one in the order of the experiments.
+pub fn sort(model: &mut Model) {
+    if let Screen::Compare(view) = &mut model.open {
+        let columns = view.shown.sortable();
+        let next = match &view.options.sort {
+            None => 0,
+            Some(sort) => columns.iter().position(|column| column == sort).map_or(0, |index| index + 1),
+        };
+        view.options.sort = columns.get(next).cloned();
+        view.options.reversed = false;
+        view.list.selection = Selection::default();
+    }
+}
+
+/// By a column of the table; again: the other way round.
+pub fn sort_by(model: &mut Model, column: usize) {
+    let Screen::Compare(view) = &mut model.open else { return };
+    let Some(column) = view.shown.table().columns.get(column).cloned() else { return };
+    if !view.shown.sortable().contains(&column) {
+        return;
+    }
+    let is_again = view.options.sort.as_ref() == Some(&column);
+    view.options.reversed = is_again && !view.options.reversed;
+    view.options.sort = Some(column);
+    view.list.selection = Selection::default();
+}
+
+/// The cursor at the epoch nearest to a place.
+pub fn point_at(model: &mut Model, x: f64) {
+    let Screen::Compare(view) = &mut model.open else { return };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an epoch, and it saturates")]
+    let epoch = x.round().max(1.0) as u32;
+    view.cursor = Some(epoch);
+}
+
+pub fn reverse(model: &mut Model) {
+    if let Screen::Compare(view) = &mut model.open {
+        view.options.reversed = !view.options.reversed;
+        view.list.selection = Selection::default();
+    }
+}
+
+/// Along the runs where they stand one below the other, else along their fields.
+pub fn move_down(view: &mut CompareView, by: isize) {
+    if view.options.transposed {
+        let last = view.shown.table().columns.len().saturating_sub(1);
+        view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
+    } else {
+        view.list.selection.step(view.shown.ids(), by);
+    }
+}
+
+pub fn move_right(view: &mut CompareView, by: isize) {
+    if view.options.transposed {
+        view.list.selection.step(view.shown.ids(), by);
+    } else {
+        let last = view.shown.table().columns.len().saturating_sub(2);
+        view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
+    }
+}
+
+fn move_cursor(model: &mut Model, after: bool) {
+    let Screen::Compare(view) = &model.open else { return };
+    let runs = view.shown.ids().iter().filter_map(|id| model.runs.get(id));
+    let epochs = runs.flat_map(|run| {
+        let after = view.shown.after(&run.id);
+        run.state.epochs.iter().map(move |epoch| epoch.epoch.saturating_add(after))
+    });
+    let Some((first, last)) = epochs.fold(None, |reach: Option<(u32, u32)>, epoch| {
+        Some(reach.map_or((epoch, epoch), |(first, last)| (first.min(epoch), last.max(epoch))))
+    }) else {
+        return;
+    };
+    let to = match (view.cursor, after) {
+        (None, true) => first,
+        (None, false) => last,
+        (Some(epoch), true) => epoch.saturating_add(1),
+        (Some(epoch), false) => epoch.saturating_sub(1),
+    };
+    if let Screen::Compare(view) = &mut model.open {
+        view.cursor = Some(to.clamp(first, last));
+    }
+}
+
+/// Writes the open comparison, or all runs from elsewhere, in the format with this number.
+pub fn export(model: &Model, chosen: usize) -> Vec<Effect> {
+    let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
+    vec![Effect::Export { text: text(model, format), extension: format.extension() }]
+}
+
+fn text(model: &Model, format: Format) -> String {
+    render(&model.comparison(&model.comparison_options()), format, None)
+}
+
+fn chosen(model: &mut Model) -> Format {
+    match model.popup.take() {
+        Some(Popup::Export { chosen }) => Format::ALL[chosen.min(Format::ALL.len() - 1)],
+        _ => Format::Md,
+    }
+}
+
+fn copy(model: &mut Model) -> Vec<Effect> {
+    let format = chosen(model);
+    let text = text(model, format);
+    let what = format!("the table as {}", format.name());
+    hand_over(model, text, &what)
+}
+
+fn copy_command(model: &mut Model) -> Vec<Effect> {
+    let format = chosen(model);
+    let command = model.comparison_options().command(format, &model.folders);
+    hand_over(model, command, "the command")
+}
+
+fn hand_over(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
+    let size = bytes(text.len() as u64);
+    if text.len() > CLIPBOARD {
+        let text = format!("{size} are more than terminals take for their clipboard; E writes a file");
+        model.report = Some(Report { good: false, text });
+        return Vec::new();
+    }
+    // Whether the terminal took it, it does not say.
+    let text_of_report = format!("{what} was handed to the terminal's clipboard (in tmux: `set -g set-clipboard on`)");
+    model.report = Some(Report { good: true, text: text_of_report });
+    vec![Effect::Copy(text)]
+}

@@ -1,0 +1,57 @@
+//! Experiments side by side.
+
+use crate::effect::Effect;
+use crate::message::Report;
+use crate::model::{CompareView, Kind, Model, Popup, Screen, Target};
+use warmstart_report::compare::{Columns, Selection};
+
+/// Of two marked runs their experiments, of more all of them in the comparison; else another one is asked for.
+pub fn begin(model: &mut Model) -> Vec<Effect> {
+    let marked = super::list::compared(model).unwrap_or_default();
+    match &marked[..] {
+        [one, other] => {
+            let (one, other) = (Target::Run(one.clone()), Target::Run(other.clone()));
+            return open(model, &one, &other);
+        }
+        [] => {}
+        _ => {
+            let mut view = CompareView::default();
+            view.options.selection = Selection::Runs(marked);
+            view.options.columns = Columns::Config;
+            view.options.transposed = true;
+            model.show(Screen::Compare(view));
+            return Vec::new();
+        }
+    }
+    if let Some(target) = target(model) {
+        model.popup = Some(Popup::Palette(model.partners(target)));
+    }
+    Vec::new()
+}
+
+/// What is compared: the experiment's file, or of a run the experiment that it began with.
+pub fn target(model: &Model) -> Option<Target> {
+    let run = || model.run().map(|run| Target::Run(run.id.clone()));
+    match (&model.open, model.selected_entry()) {
+        (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => {
+            entry.file.map(|file| Target::Experiment(file.path.clone())).or_else(run)
+        }
+        _ => run(),
+    }
+}
+
+pub fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {
+    match model.difference(one, other) {
+        Ok(difference) => model.popup = Some(Popup::Difference(difference)),
+        Err(text) => model.report = Some(Report { good: false, text }),
+    }
+    Vec::new()
+}
+
+/// All fields, or those that differ.
+pub fn toggle(model: &mut Model) {
+    if let Some(Popup::Difference(difference)) = &mut model.popup {
+        difference.all = !difference.all;
+        difference.down = 0;
+    }
+}

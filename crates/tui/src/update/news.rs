@@ -1,0 +1,139 @@
+//! Changes of the run folders, and the sentence that says what they mean.
+
+use std::collections::HashMap;
+
+use warmstart_runs::run::RunId;
+use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::text;
+
+use crate::effect::Effect;
+use crate::format::metric;
+use crate::message::Report;
+use crate::model::{Model, QueueWatch, Screen};
+use warmstart_runs::store::{Change, Run};
+
+/// Seconds that runs wait with nothing running before the dashboard starts the next one.
+const STUCK: f64 = 1.5;
+
+pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
+    model.tick(now);
+    // Before the first look at the folders everything is new, and nothing is news.
+    let mut before: HashMap<RunId, Before> = HashMap::new();
+    if model.runs_read {
+        let known = |id: &RunId| {
+            let run = model.runs.get(id)?;
+            Some((id.clone(), Before { status: run.status(), skipped: run.state.skipped.len() }))
+        };
+        before.extend(changes.iter().filter_map(Change::run).filter_map(known));
+    }
+    let passed_over = changes.iter().rev().find_map(|change| match change {
+        Change::PassedOver { text } if !text.is_empty() => Some(text::line(text, 500)),
+        _ => None,
+    });
+    for change in changes {
+        model.runs.apply(change);
+    }
+    model.runs_read = true;
+    if let Some(text) = passed_over {
+        // Said once; it stands among what was told.
+        let report = Report { good: true, text };
+        if model.report.is_none() { model.report = Some(report) } else { model.told.keep(report) }
+    }
+    // A trouble is what is shown of several.
+    let mut news: Vec<News> = before.iter().filter_map(|(id, old)| news(model.runs.get(id)?, old, now)).collect();
+    news.sort_by_key(|news| !news.report.good);
+    let loud: Vec<&str> = news.iter().filter(|news| news.is_loud).map(|news| news.report.text.as_str()).collect();
+    let mut effects = Vec::new();
+    if !loud.is_empty() && model.config.bell {
+        effects.push(Effect::Notice(loud.join("; ")));
+    }
+    if let Some(News { report: shown, .. }) = news.pop() {
+        for News { report, .. } in news {
+            model.told.keep(report);
+        }
+        model.report = Some(shown);
+    }
+    if let Screen::Run(view) = &model.open
+        && before
+            .get(&view.id)
+            .is_some_and(|old| model.runs.get(&view.id).is_some_and(|run| run.status() != old.status))
+    {
+        effects.push(Effect::ReadWorkerLog(view.id.clone()));
+    }
+    effects.extend(watch_queue(model));
+    effects
+}
+
+/// A run before a change.
+struct Before {
+    status: Status,
+    /// Steps left out.
+    skipped: usize,
+}
+
+/// What a change means.
+struct News {
+    report: Report,
+    /// Whether somebody who looks elsewhere wants to hear of it.
+    is_loud: bool,
+}
+
+fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
+    let status = run.status();
+    if status.is_live() && before.skipped == 0 && !run.state.skipped.is_empty() {
+        let text = format!("{}: a step was left out, its loss or its gradients are not numbers", run.label());
+        return Some(News { report: Report { good: false, text }, is_loud: true });
+    }
+    if status == before.status {
+        return None;
+    }
+    // Whoever stopped a run by hand knows.
+    let is_loud = matches!(status, Status::Finished | Status::Failed | Status::Lost);
+    Some(News { report: sentence(run, now)?, is_loud })
+}
+
+/// Starts the next run when the worker that should have done so was killed.
+pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
+    let runs = model.live().next().is_some();
+    let queue = model.runs.queue();
+    let waits = !queue.waiting.is_empty() && queue.paused.is_none();
+    let now = model.now;
+    model.queue_watch = match model.queue_watch {
+        _ if runs => QueueWatch::Moves,
+        QueueWatch::Unseen => QueueWatch::Unseen,
+        _ if !waits => QueueWatch::Moves,
+        QueueWatch::Moves => QueueWatch::StuckSince(now),
+        QueueWatch::StuckSince(since) if now - since >= STUCK => {
+            model.queue_watch = QueueWatch::StuckSince(now);
+            return vec![Effect::Advance];
+        }
+        QueueWatch::StuckSince(since) => QueueWatch::StuckSince(since),
+    };
+    Vec::new()
+}
+
+/// What a run's new state is worth telling.
+fn sentence(run: &Run, now: f64) -> Option<Report> {
+    let label = run.label();
+    let (good, text) = match run.status() {
+        Status::Finished if run.state.setback.is_some() => (false, format!("{label}: {}", run.trouble(now)?.what)),
+        Status::Finished => {
+            let test = run.state.test.as_ref().map(|test| test.accuracy);
+            (true, format!("{label} is done: test accuracy {}", metric(test)))
+        }
+        Status::Failed => {
+            let error = match &run.state.outcome {
+                Some(Outcome::Failed { error, .. }) => error.as_str(),
+                _ => "",
+            };
+            (false, format!("{label} failed: {error}"))
+        }
+        Status::Lost => (false, format!("{label} was {}; u resumes it", run.trouble(now)?.what)),
+        Status::Stalled | Status::Hung | Status::Suspended => (false, format!("{label} is {}", run.trouble(now)?.what)),
+        Status::Stopped => (true, format!("{label} stopped; u resumes it")),
+        Status::Stopping => (true, format!("{label} is stopping")),
+        Status::Starting => (true, format!("{label} is starting")),
+        Status::Queued(_) | Status::Active(_) | Status::Unreadable => return None,
+    };
+    Some(Report { good, text })
+}

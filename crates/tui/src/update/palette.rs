@@ -1,0 +1,99 @@
+//! What was found is done, or gone to.
+
+use std::path::Path;
+
+use warmstart_runs::run::RunId;
+
+use super::opening;
+use crate::effect::Effect;
+use crate::message::Report;
+use crate::model::{Filter, Model, Palette, Place, Popup, Purpose, Screen, Target};
+
+/// Does what the chosen one stands for; without one the palette stays open.
+pub fn accept(model: &mut Model) -> Vec<Effect> {
+    let Some(Popup::Palette(palette)) = &model.popup else { return Vec::new() };
+    let Some(target) = palette.chosen().map(|candidate| candidate.target.clone()) else { return Vec::new() };
+    let Some(Popup::Palette(Palette { purpose, .. })) = model.popup.take() else { return Vec::new() };
+    match (purpose, target) {
+        (Purpose::Run, Target::Action(command)) => super::run_command(model, command),
+        (Purpose::Run, Target::Experiment(path)) => go_to_experiment(model, &path),
+        (Purpose::Run, Target::Run(id)) => go_to_run(model, id),
+        (Purpose::CompareWith(one), other) => super::difference::open(model, &one, &other),
+        (Purpose::Field(source), Target::Field(path)) => super::editor::open(model, *source, &path),
+        (_, Target::Field(_)) | (Purpose::Field(_), _) => Vec::new(),
+    }
+}
+
+/// Back to the list, with this one selected and nothing that hides it.
+pub fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
+    let left = leave_dataset(model);
+    if !model.below.is_empty() {
+        model.open = model.below.swap_remove(0);
+        model.below.clear();
+    }
+    if select(model, path) {
+        return left;
+    }
+    let text = format!("{} is not in the list any more", crate::format::path(path));
+    model.report = Some(Report { good: false, text });
+    left
+}
+
+/// Selects an experiment in the open list; what hides it is taken away. False where it is not there at all.
+fn select(model: &mut Model, path: &Path) -> bool {
+    let place = Place::File(path.to_path_buf());
+    for widens in [false, true] {
+        if let Screen::Experiments(list) = &mut model.open
+            && widens
+        {
+            list.filter = Filter::Off;
+            list.flat = false;
+        }
+        model.refresh_list();
+        if let Screen::Experiments(list) = &mut model.open
+            && list.select_place(&place)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// Selects the file that was written as soon as it is in the list.
+pub fn select_awaited(model: &mut Model) {
+    let Some(path) = model.awaited.take() else { return };
+    let mut files = model.catalogue.iter().flat_map(|catalogue| &catalogue.files);
+    if !files.any(|file| file.path == path) {
+        model.awaited = Some(path);
+        return;
+    }
+    match (&model.open, model.below.first_mut()) {
+        (Screen::Experiments(_), _) => {
+            select(model, &path);
+        }
+        (_, Some(Screen::Experiments(list))) => list.selection.keep(Place::File(path)),
+        _ => {}
+    }
+}
+
+/// Opens a run over what is open.
+fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
+    if model.runs.get(&id).is_none() {
+        model.report = Some(Report { good: false, text: format!("run {id} is not there any more") });
+        return Vec::new();
+    }
+    if matches!(&model.open, Screen::Run(view) if view.id == id) {
+        return Vec::new();
+    }
+    let mut effects = leave_dataset(model);
+    effects.push(opening::show_run(model, id, Vec::new()));
+    effects
+}
+
+/// The dataset screen holds a worker, which ends with it.
+fn leave_dataset(model: &mut Model) -> Vec<Effect> {
+    let Screen::Dataset(_) = model.open else { return Vec::new() };
+    let Some(below) = model.below.pop() else { return Vec::new() };
+    model.open = below;
+    vec![Effect::EndLook]
+}

@@ -1,0 +1,62 @@
+//! What the mouse does to the open screen.
+
+use super::{comparison, list, moves, run_command};
+use crate::effect::Effect;
+use crate::message::Command;
+use crate::model::{Model, Screen};
+use crate::mouse::{Gesture, Pointed, Spot};
+
+/// Lines that a notch of the wheel moves by.
+const NOTCH: isize = 3;
+
+pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
+    match (pointed.gesture, pointed.spot) {
+        (Gesture::Click, Spot::Row(row)) => return click_row(model, row),
+        (Gesture::Click, Spot::Title(column)) => match &model.open {
+            Screen::Experiments(_) => list::sort_by(model, column),
+            _ => comparison::sort_by(model, column),
+        },
+        (Gesture::Click, Spot::Chart(axis)) => point_at(model, axis.at(pointed.share)),
+        (gesture, Spot::Chart(axis)) if matches!(model.open, Screen::Run(_)) => {
+            super::charts::zoom_at(model, axis.at(pointed.share), gesture == Gesture::WheelUp);
+        }
+        (Gesture::WheelUp, _) => moves::move_by(model, -NOTCH),
+        (Gesture::WheelDown, _) => moves::move_by(model, NOTCH),
+        (Gesture::Click, Spot::Key(_) | Spot::Scroll) => {}
+    }
+    Vec::new()
+}
+
+/// Selects a row; a click on the selected one opens it.
+fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
+    let queue = model.working_and_waiting();
+    let was_selected = match &mut model.open {
+        Screen::Experiments(list) => {
+            let was = list.selected() == Some(row);
+            list.select(row);
+            was
+        }
+        Screen::Compare(view) => {
+            let ids = view.shown.ids();
+            let was = view.list.selection.index(ids) == Some(row);
+            view.list.selection.select(ids, row);
+            was
+        }
+        Screen::System(view) => {
+            let was = view.selection.index(&queue) == Some(row);
+            view.selection.select(&queue, row);
+            was
+        }
+        Screen::Run(_) | Screen::Dataset(_) => return Vec::new(),
+    };
+    if was_selected { run_command(model, Command::Open) } else { Vec::new() }
+}
+
+/// Sets the cursor of the charts.
+fn point_at(model: &mut Model, x: f64) {
+    match &mut model.open {
+        Screen::Run(_) => super::charts::point_at(model, x),
+        Screen::Compare(_) => comparison::point_at(model, x),
+        Screen::Experiments(_) | Screen::System(_) | Screen::Dataset(_) => {}
+    }
+}

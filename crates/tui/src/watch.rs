@@ -1,0 +1,92 @@
+//! The thread that looks at the disk, so that a slow one never holds up a key.
+
+mod catalogue;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use warmstart_runs::run::RunId;
+use warmstart_schema::event::now;
+
+use self::catalogue::CatalogueWatch;
+use super::folders::Folders;
+use super::message::{Catalogue, Message};
+use warmstart_runs::store::Watcher;
+
+/// Between two looks while something runs or waits, so that what a worker says is on the screen within a quarter of a second.
+const LIVE: Duration = Duration::from_millis(150);
+/// Between two looks otherwise.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What the dashboard asks of its watch.
+#[derive(Debug, Default)]
+pub struct Demand {
+    live: AtomicBool,
+    opened: Mutex<Vec<RunId>>,
+}
+
+impl Demand {
+    pub fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether to look often.
+    pub fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Relaxed);
+    }
+
+    /// The runs whose logs are wanted whole; true when others were before.
+    pub fn set_opened(&self, runs: Vec<RunId>) -> bool {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *opened != runs;
+        *opened = runs;
+        changed
+    }
+
+    fn opened(&self) -> Vec<RunId> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Experiment files as they are now, and what this machine lacks for them.
+pub fn catalogue(folder: &Path) -> Option<Catalogue> {
+    CatalogueWatch::new(folder.to_path_buf()).poll()
+}
+
+/// Follows runs and experiment files until nobody listens any more; `wake` asks for a look at once.
+pub fn start(folders: &Folders, demand: Arc<Demand>, wake: Receiver<()>, messages: UnboundedSender<Message>) {
+    let folders = folders.clone();
+    std::thread::spawn(move || {
+        let mut catalogue = CatalogueWatch::new(folders.experiments);
+        let mut runs = Watcher::new(&folders.checkpoints);
+        let mut first = true;
+        loop {
+            if let Some(catalogue) = catalogue.poll()
+                && messages.send(Message::Experiments(catalogue)).is_err()
+            {
+                return;
+            }
+            runs.want(demand.opened());
+            let changes = runs.poll();
+            if (first || !changes.is_empty()) && messages.send(Message::Changes { now: now(), changes }).is_err() {
+                return;
+            }
+            first = false;
+            let pause = if runs.unread() > 0 {
+                Duration::ZERO
+            } else if demand.is_live() {
+                LIVE
+            } else {
+                IDLE
+            };
+            match wake.recv_timeout(pause) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    });
+}
