@@ -106,7 +106,11 @@ pub fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    let Cli { globals, drawing, verb } = match Cli::from_arg_matches(&matches) {
+    let Cli {
+        globals,
+        drawing,
+        verb,
+    } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -121,7 +125,9 @@ pub fn main() -> ExitCode {
 
 /// The command for the end of a run, from the environment or the settings.
 fn notify() -> Option<String> {
-    let chosen = std::env::var("WARMSTART_NOTIFY").ok().or_else(|| warmstart_tui::config::load().config.notify);
+    let chosen = std::env::var("WARMSTART_NOTIFY")
+        .ok()
+        .or_else(|| warmstart_tui::config::load().config.notify);
     chosen.filter(|command| !command.trim().is_empty())
 }
 
@@ -160,5 +166,9 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is no error here either.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { Exit::Input } else { Exit::Done } as u8)
+    ExitCode::from(if error.use_stderr() {
+        Exit::Input
+    } else {
+        Exit::Done
+    } as u8)
 }

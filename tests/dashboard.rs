@@ -61,7 +61,10 @@ fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
 #[case::below_a_shell("\"$PROGRAM\"; exit", true)]
 // As the child of a shell that takes the hangup for itself, the program gets no signal and must notice by itself.
 #[case::below_a_shell_that_traps_it("trap : HUP; \"$PROGRAM\"; exit", true)]
-fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(#[case] script: &str, #[case] is_below: bool) {
+fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
+    #[case] script: &str,
+    #[case] is_below: bool,
+) {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, script, is_below);
     pty.sees(&["? help"]);
@@ -96,7 +99,9 @@ fn ctrl_z_gives_the_shell_its_terminal_and_continuing_brings_the_dashboard_back(
         let stat = fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
         stat.contains(") T ")
     });
-    pty.waits("the shell's screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+    pty.waits("the shell's screen", |screen| {
+        !screen.alternate_screen() && !screen.hide_cursor()
+    });
     pty.signal_group("CONT");
     pty.sees(&["? help"]);
     assert!(pty.screen().alternate_screen());
@@ -114,7 +119,9 @@ fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
     let program = pty.program();
     pty.signal("TSTP");
     pty.waits("the program to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+        fs::read_to_string(format!("/proc/{program}/stat"))
+            .unwrap_or_default()
+            .contains(") T ")
     });
     pty.is_restored();
     pty.signal_group("CONT");
@@ -140,11 +147,18 @@ fn an_error_on_the_way_up_gives_the_terminal_back_and_is_told() {
         }
         let code = pty.ends().exit_code();
         pty.is_restored();
-        pty.waits("a word about it", |screen| is_up || !screen.contents().trim().is_empty());
-        ways.entry((is_up, code)).or_insert_with(Vec::new).push(files);
+        pty.waits("a word about it", |screen| {
+            is_up || !screen.contents().trim().is_empty()
+        });
+        ways.entry((is_up, code))
+            .or_insert_with(Vec::new)
+            .push(files);
     }
     println!("{ways:?}");
-    assert!(ways.contains_key(&(true, 0)) && ways.keys().any(|(_, code)| *code == 1), "{ways:?}");
+    assert!(
+        ways.contains_key(&(true, 0)) && ways.keys().any(|(_, code)| *code == 1),
+        "{ways:?}"
+    );
 }
 
 #[test]
@@ -169,7 +183,10 @@ cd full && exec \"$PROGRAM\" --experiments ../experiments --checkpoints ../check
     let script = format!("exec unshare -rm sh -c '{FULL}'");
     let mut pty = Pty::open_script(&folders, &script, false);
     if !pty.waits_for_end_or("? help") {
-        eprintln!("SKIPPED: no full disk can be made here (unshare -rm mount -t tmpfs): {}", pty.screen().contents());
+        eprintln!(
+            "SKIPPED: no full disk can be made here (unshare -rm mount -t tmpfs): {}",
+            pty.screen().contents()
+        );
         return;
     }
     pty.sees(&["0.4884"]);
@@ -216,7 +233,9 @@ fn all_are_launched_one_at_a_time_after_a_question_that_counts_them() {
     pty.press("/resnet\ra");
     pty.sees(&["Launch 2 experiments, one run a device at a time?"]);
     pty.press("y");
-    pty.waits("both to be done", |screen| screen.contents().matches("3/3").count() == 2);
+    pty.waits("both to be done", |screen| {
+        screen.contents().matches("3/3").count() == 2
+    });
     pty.press("q");
     pty.ends();
 }
@@ -229,16 +248,29 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
     let program = pty.program();
     let workers = || children(program).len();
     pty.press("jjjjd");
-    pty.sees(&["image number 0", "category 8 large_carnivores", "subcategory 88 tiger", "▀▀▀▀"]);
+    pty.sees(&[
+        "image number 0",
+        "category 8 large_carnivores",
+        "subcategory 88 tiger",
+        "▀▀▀▀",
+    ]);
     assert_eq!(workers(), 1);
     // The stand-in's four pixels: red and green above, blue and white below.
     let colours = |screen: &vt100::Screen| {
-        let cell = (0..30).flat_map(|y| (0..100).map(move |x| (y, x))).find_map(|(y, x)| {
-            screen.cell(y, x).filter(|cell| cell.contents() == "▀").map(|cell| (cell.fgcolor(), cell.bgcolor()))
-        });
+        let cell = (0..30)
+            .flat_map(|y| (0..100).map(move |x| (y, x)))
+            .find_map(|(y, x)| {
+                screen
+                    .cell(y, x)
+                    .filter(|cell| cell.contents() == "▀")
+                    .map(|cell| (cell.fgcolor(), cell.bgcolor()))
+            });
         cell.unwrap()
     };
-    assert_eq!(colours(&pty.screen()), (vt100::Color::Rgb(255, 0, 0), vt100::Color::Rgb(255, 0, 0)));
+    assert_eq!(
+        colours(&pty.screen()),
+        (vt100::Color::Rgb(255, 0, 0), vt100::Color::Rgb(255, 0, 0))
+    );
     pty.press("12\r");
     pty.sees(&["image number 12"]);
     pty.press("99\r");
@@ -246,7 +278,9 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
     pty.press("p");
     pty.sees(&["Lite0, freeze on training image 12", "tiger", "87.50 %"]);
     pty.press("\x1b");
-    pty.waits("the picture alone", |screen| !screen.contents().contains("87.50 %"));
+    pty.waits("the picture alone", |screen| {
+        !screen.contents().contains("87.50 %")
+    });
     pty.press("\x1b");
     pty.sees(&["quickstart"]);
     pty.waits("the worker to be gone", |_| workers() == 0);
@@ -271,12 +305,19 @@ fn a_thousand_changes_of_the_window_leave_what_a_fresh_start_draws() {
     fresh.press("jj");
     let rows = |screen: &vt100::Screen| -> Vec<(String, bool)> {
         let cells = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
-        let cell = |(y, x)| screen.cell(y, x).map(|cell| (cell.contents().trim().to_owned(), cell.inverse()));
+        let cell = |(y, x)| {
+            screen
+                .cell(y, x)
+                .map(|cell| (cell.contents().trim().to_owned(), cell.inverse()))
+        };
         cells.filter_map(cell).collect()
     };
-    let is_settled = |screen: &vt100::Screen| screen.contents().lines().any(|line| line.starts_with("▐!"));
+    let is_settled =
+        |screen: &vt100::Screen| screen.contents().lines().any(|line| line.starts_with("▐!"));
     fresh.waits("the second run", is_settled);
-    pty.waits("the screen of a fresh start", |screen| is_settled(screen) && rows(screen) == rows(&fresh.screen()));
+    pty.waits("the screen of a fresh start", |screen| {
+        is_settled(screen) && rows(screen) == rows(&fresh.screen())
+    });
     for mut pty in [pty, fresh] {
         pty.press("q");
         assert!(pty.ends().success());
@@ -293,7 +334,10 @@ fn a_terminal_that_takes_only_lines_gets_lines(#[case] variables: &[(&str, &str)
     assert!(pty.ends().success());
     pty.sees(&["Lite0, freeze", "warmstart runs"]);
     pty.is_restored();
-    assert!(!pty.output().lock().unwrap().has_sequences(), "sequences on a dumb terminal");
+    assert!(
+        !pty.output().lock().unwrap().has_sequences(),
+        "sequences on a dumb terminal"
+    );
 }
 
 /// What terminals by other names, and people without colours or Unicode, get: the same screen.
@@ -314,9 +358,17 @@ fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &st
     let cells: Vec<&vt100::Cell> = cells.filter_map(|(y, x)| screen.cell(y, x)).collect();
     if variables[0].0 == "NO_COLOR" {
         let plain = vt100::Color::Default;
-        assert!(cells.iter().all(|cell| cell.fgcolor() == plain && cell.bgcolor() == plain));
+        assert!(
+            cells
+                .iter()
+                .all(|cell| cell.fgcolor() == plain && cell.bgcolor() == plain)
+        );
     } else if variables[0].1 != "screen-256color" {
-        assert!(cells.iter().all(|cell| cell.contents().is_ascii()), "{}", screen.contents());
+        assert!(
+            cells.iter().all(|cell| cell.contents().is_ascii()),
+            "{}",
+            screen.contents()
+        );
     }
     pty.press("q");
     pty.ends();
@@ -328,7 +380,11 @@ fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &st
 #[case::tmux("tmux", "exec tmux -L $NAME -f /dev/null new-session \"$PROGRAM\"")]
 #[case::screen("screen", "exec screen -U -c /dev/null -S $NAME \"$PROGRAM\"")]
 fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] script: &str) {
-    if std::process::Command::new(program).arg("-V").output().is_err() {
+    if std::process::Command::new(program)
+        .arg("-V")
+        .output()
+        .is_err()
+    {
         eprintln!("SKIPPED: {program} is not installed (apt-get install {program})");
         return;
     }
@@ -342,7 +398,9 @@ fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] scri
     pty.sees(&["the cursor"]);
     // No escape: a multiplexer would wait for what follows it.
     pty.press("qh");
-    pty.waits("the list", |screen| screen.contents().contains("needs data"));
+    pty.waits("the list", |screen| {
+        screen.contents().contains("needs data")
+    });
     pty.press("q");
     assert!(pty.ends().success());
 }
@@ -350,7 +408,12 @@ fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] scri
 #[test]
 fn without_a_worker_a_launch_says_what_to_do() {
     let folders = scratch();
-    let mut pty = Pty::open(&folders, 100, 30, &[("WARMSTART_WORKER", "/nowhere/worker")]);
+    let mut pty = Pty::open(
+        &folders,
+        100,
+        30,
+        &[("WARMSTART_WORKER", "/nowhere/worker")],
+    );
     pty.sees(&["? help"]);
     pty.press("/original\rr");
     pty.sees(&["/nowhere/worker", "make build"]);
@@ -369,7 +432,9 @@ fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     pty.sees(&["? help", if is_live { "stalled" } else { "lost" }]);
     pty.is_quiet();
     pty.press("j");
-    pty.waits("the answer to a key", |screen| screen.contents().lines().any(|line| line.contains("▐")));
+    pty.waits("the answer to a key", |screen| {
+        screen.contents().lines().any(|line| line.contains("▐"))
+    });
     pty.is_quiet();
     pty.press("q");
     pty.ends();
@@ -383,12 +448,25 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
     let program = pty.program();
     let memory = || {
         let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap()
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
     };
     let exported = || {
-        let names = fs::read_dir(folders.path()).unwrap().flatten().map(|entry| entry.file_name());
-        names.filter(|name| name.to_string_lossy().starts_with("compare-")).count()
+        let names = fs::read_dir(folders.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name());
+        names
+            .filter(|name| name.to_string_lossy().starts_with("compare-"))
+            .count()
     };
     let before = memory();
     let output = pty.output();
@@ -401,10 +479,17 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
     pty.press("E\r");
     let begin = Instant::now();
     while exported() == 0 {
-        assert!(begin.elapsed() < Duration::from_secs(5), "a key waits for the terminal");
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "a key waits for the terminal"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(memory() < before + 4096, "{before} kB became {} kB", memory());
+    assert!(
+        memory() < before + 4096,
+        "{before} kB became {} kB",
+        memory()
+    );
     let taken = stalled.bytes();
     drop(stalled);
     pty.sees(&["wrote", "? help"]);
@@ -420,7 +505,9 @@ fn a_panic_on_any_thread_gives_the_terminal_back_and_is_told() {
     let folders = scratch();
     let mut pty = Pty::open_test(&folders, "stand_in_that_panics");
     pty.sees(&["? help"]);
-    pty.waits("the panic", |screen| !screen.alternate_screen() && screen.contents().contains("on purpose"));
+    pty.waits("the panic", |screen| {
+        !screen.alternate_screen() && screen.contents().contains("on purpose")
+    });
     assert_eq!(pty.ends().exit_code(), 101);
     pty.is_restored();
 }

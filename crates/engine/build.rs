@@ -16,10 +16,13 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
 
     // torch-sys hands on only the library folder; the headers stand beside it unless the user says otherwise.
-    let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").map_or_else(|| PathBuf::from("/usr/lib"), PathBuf::from);
+    let lib = env::var_os("DEP_TCH_LIBTORCH_LIB")
+        .map_or_else(|| PathBuf::from("/usr/lib"), PathBuf::from);
     println!("cargo:rerun-if-changed={}", lib.display());
     let root = lib.parent().map_or_else(|| lib.clone(), Path::to_path_buf);
-    let include = env::var_os("LIBTORCH_INCLUDE").map_or_else(|| root.clone(), PathBuf::from).join("include");
+    let include = env::var_os("LIBTORCH_INCLUDE")
+        .map_or_else(|| root.clone(), PathBuf::from)
+        .join("include");
     compile_shim(&include);
     link(&lib, &root.join("link.env"));
 }
@@ -46,15 +49,21 @@ fn link(lib: &Path, link_env: &Path) {
     let settings = fs::read_to_string(link_env).unwrap_or_default();
     let values = |key: &str| {
         let prefix = format!("{key}=");
-        settings.lines().filter_map(move |line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
+        settings
+            .lines()
+            .filter_map(move |line| line.strip_prefix(&prefix).map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     let mut rpaths = values("rpath");
     if rpaths.is_empty() {
         rpaths.push(lib.display().to_string());
     }
     let macos = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "macos");
-    let beside =
-        if macos { BESIDE_THE_WORKER.replace("$ORIGIN", "@loader_path") } else { BESIDE_THE_WORKER.to_owned() };
+    let beside = if macos {
+        BESIDE_THE_WORKER.replace("$ORIGIN", "@loader_path")
+    } else {
+        BESIDE_THE_WORKER.to_owned()
+    };
     for path in std::iter::once(&beside).chain(&rpaths) {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{path}");
     }

@@ -10,10 +10,13 @@ use warmstart_runs::actions;
 use warmstart_runs::failure::{Failure, Kind};
 
 /// Starts the worker with these arguments and waits for its answer.
-pub fn ask<T: DeserializeOwned>(arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> anyhow::Result<T> {
+pub fn ask<T: DeserializeOwned>(
+    arguments: impl IntoIterator<Item: AsRef<OsStr>>,
+) -> anyhow::Result<T> {
     let worker = actions::worker()?;
     let lacks = |found: String| {
-        Failure::new(Kind::Worker, format!("{}: {found}", worker.display())).help("`warmstart doctor` says more")
+        Failure::new(Kind::Worker, format!("{}: {found}", worker.display()))
+            .help("`warmstart doctor` says more")
     };
     let output = Command::new(&worker).args(arguments).output();
     let output = output.map_err(|error| lacks(format!("does not start: {error}")))?;
@@ -25,5 +28,7 @@ pub fn ask<T: DeserializeOwned>(arguments: impl IntoIterator<Item: AsRef<OsStr>>
 
 /// What the worker refused, as an error of the command line.
 pub fn refused(kind: Kind, error: &str, help: &str) -> anyhow::Error {
-    Failure::new(kind, text::line(error, 2000)).help(text::line(help, 500)).into()
+    Failure::new(kind, text::line(error, 2000))
+        .help(text::line(help, 500))
+        .into()
 }

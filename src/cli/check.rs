@@ -50,7 +50,13 @@ struct Told<'a> {
 impl<'a> From<&'a Problem> for Told<'a> {
     fn from(problem: &'a Problem) -> Self {
         let (line, column) = problem.at.unzip();
-        Self { line, column, field: &problem.field, message: &problem.message, help: problem.help.as_deref() }
+        Self {
+            line,
+            column,
+            field: &problem.field,
+            message: &problem.message,
+            help: problem.help.as_deref(),
+        }
     }
 }
 
@@ -65,7 +71,10 @@ struct Judged {
 
 impl Judged {
     fn notes(&self) -> impl Iterator<Item = &Finding> {
-        self.checked.findings.iter().filter(|finding| finding.severity != Severity::Error)
+        self.checked
+            .findings
+            .iter()
+            .filter(|finding| finding.severity != Severity::Error)
     }
 }
 
@@ -73,11 +82,19 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut files: Vec<ExperimentFile> = if arguments.files.is_empty() {
         experiments(&context.experiments)?
     } else {
-        arguments.files.iter().map(|name| experiment::named(context, name, &[])).collect::<anyhow::Result<_>>()?
+        arguments
+            .files
+            .iter()
+            .map(|name| experiment::named(context, name, &[]))
+            .collect::<anyhow::Result<_>>()?
     };
     experiment::check_sources(context, &mut files);
     let (judged, trouble) = judge(context, files);
-    let problems: Vec<Problem> = judged.iter().flat_map(|one| &one.problems).cloned().collect();
+    let problems: Vec<Problem> = judged
+        .iter()
+        .flat_map(|one| &one.problems)
+        .cloned()
+        .collect();
     if context.json {
         output::answer_json(&judged.iter().map(answer).collect::<Vec<_>>())?;
     } else {
@@ -93,16 +110,27 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// What the files say, what is here of what they need, and what the training program finds out; and why it finds out nothing.
 fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<Failure>) {
-    let has_source = |file: &ExperimentFile| file.loaded.as_ref().is_ok_and(|experiment| experiment.init.is_some());
+    let has_source = |file: &ExperimentFile| {
+        file.loaded
+            .as_ref()
+            .is_ok_and(|experiment| experiment.init.is_some())
+    };
     let runs = files.iter().any(has_source).then(|| context.runs().1);
     let source = |file: &ExperimentFile| {
-        let (Some(runs), Ok(experiment)) = (&runs, &file.loaded) else { return None };
+        let (Some(runs), Ok(experiment)) = (&runs, &file.loaded) else {
+            return None;
+        };
         let source = experiment::source(context, file).ok().flatten();
         ensure_source(experiment, source.as_deref(), files.iter(), runs).err()
     };
     let sources: Vec<Option<Failure>> = files.iter().map(source).collect();
     let good: Vec<&ExperimentFile> = files.iter().filter(|file| file.loaded.is_ok()).collect();
-    let (answers, trouble) = match probe::ask(&good.iter().map(|file| file.path.as_path()).collect::<Vec<_>>()) {
+    let (answers, trouble) = match probe::ask(
+        &good
+            .iter()
+            .map(|file| file.path.as_path())
+            .collect::<Vec<_>>(),
+    ) {
         Ok(answers) => (answers, None),
         Err(trouble) => (Vec::new(), Some(trouble)),
     };
@@ -118,14 +146,30 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
                     checked = answers.next().unwrap_or_default();
                     lacks(experiment, &places, &mut checked.findings);
                     if let Some(Failure { what, help, .. }) = source {
-                        checked.findings.push(Finding::error("init.from", what, help.unwrap_or_default()));
+                        checked.findings.push(Finding::error(
+                            "init.from",
+                            what,
+                            help.unwrap_or_default(),
+                        ));
                     }
-                    let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
-                    errors.map(|error| Problem::in_file(&file.path, &error.field, &error.text, &error.help)).collect()
+                    let errors = checked
+                        .findings
+                        .iter()
+                        .filter(|finding| finding.severity == Severity::Error);
+                    errors
+                        .map(|error| {
+                            Problem::in_file(&file.path, &error.field, &error.text, &error.help)
+                        })
+                        .collect()
                 }
             };
             let is_whole = trouble.is_none() || !problems.is_empty();
-            Judged { file, problems, checked, is_whole }
+            Judged {
+                file,
+                problems,
+                checked,
+                is_whole,
+            }
         })
         .collect();
     (judged, trouble)
@@ -145,19 +189,41 @@ fn lacks(experiment: &Experiment, places: &Places, findings: &mut Vec<Finding>) 
             findings.push(Finding::note(field, format!("not here yet: {}", lack.text)));
         } else if !is_told {
             let field = if is_own { "dataset.path" } else { field };
-            findings.push(Finding::error(field, format!("not here: {}", lack.text), "a launch would end with this"));
+            findings.push(Finding::error(
+                field,
+                format!("not here: {}", lack.text),
+                "a launch would end with this",
+            ));
         }
     }
 }
 
 /// What is said of a file that can be launched.
 fn good(judged: &Judged) -> Option<String> {
-    let experiment = judged.file.loaded.as_ref().ok().filter(|_| judged.problems.is_empty() && judged.is_whole)?;
+    let experiment = judged
+        .file
+        .loaded
+        .as_ref()
+        .ok()
+        .filter(|_| judged.problems.is_empty() && judged.is_whole)?;
     let mut out = format!("{}: ok: {}\n", shown(&judged.file.path), experiment.name);
-    out += &judged.checked.pictures.as_ref().and_then(|counts| pictures(experiment, counts)).unwrap_or_default();
+    out += &judged
+        .checked
+        .pictures
+        .as_ref()
+        .and_then(|counts| pictures(experiment, counts))
+        .unwrap_or_default();
     for note in judged.notes() {
-        let label = if note.severity == Severity::Warning { "warning: " } else { "" };
-        let help = if note.help.is_empty() { String::new() } else { format!("; {}", note.help) };
+        let label = if note.severity == Severity::Warning {
+            "warning: "
+        } else {
+            ""
+        };
+        let help = if note.help.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", note.help)
+        };
         let _ = writeln!(out, "  {label}{}{help}", note.text);
     }
     Some(out)
@@ -171,7 +237,10 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
     let named = |class: usize| format!("{} {}", shown[class], thousands(counts.train[class]));
     let classes = 0..shown.len().min(counts.train.len());
     let names: Vec<String> = classes.clone().map(named).collect();
-    let most = classes.clone().rev().max_by_key(|class| counts.train[*class])?;
+    let most = classes
+        .clone()
+        .rev()
+        .max_by_key(|class| counts.train[*class])?;
     let fewest = classes.min_by_key(|class| counts.train[*class])?;
     let ratio = counts.train[most] as f64 / counts.train[fewest].max(1) as f64;
     let mut out = format!(
@@ -185,7 +254,12 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
         listed(&names)
     );
     if ratio > 1.0 {
-        let _ = writeln!(out, "  imbalance {ratio:.1} to 1: {}, {}", named(most), named(fewest));
+        let _ = writeln!(
+            out,
+            "  imbalance {ratio:.1} to 1: {}, {}",
+            named(most),
+            named(fewest)
+        );
     }
     if ratio >= UNEVEN && experiment.train.class_weights.is_none() {
         out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";

@@ -36,14 +36,24 @@ pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     let (table, format) = answer(context, arguments)?;
     if table.rows.is_empty() && format == Format::Table {
         let (_, runs) = context.runs();
-        output::note(context, &super::runs::no_run(context, &runs, &arguments.shown.query()?));
+        output::note(
+            context,
+            &super::runs::no_run(context, &runs, &arguments.shown.query()?),
+        );
         return Ok(Exit::Done);
     }
     match &arguments.output {
         None => output::answer(&render(&table, format, output::width()))?,
         Some(path) => {
-            write(path, render(&table, format, None).as_bytes(), arguments.overwrite)?;
-            output::note(context, &format!("{} rows written to {}", table.rows.len(), shown(path)));
+            write(
+                path,
+                render(&table, format, None).as_bytes(),
+                arguments.overwrite,
+            )?;
+            output::note(
+                context,
+                &format!("{} rows written to {}", table.rows.len(), shown(path)),
+            );
         }
     }
     Ok(Exit::Done)
@@ -62,14 +72,18 @@ pub fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table
 
 /// The format that is asked for: by an option, by the name of the output file, or of the terminal.
 fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
-    let by_name = arguments.output.as_deref().map(|path| (path, Format::of_file(path)));
+    let by_name = arguments
+        .output
+        .as_deref()
+        .map(|path| (path, Format::of_file(path)));
     match (arguments.format, by_name) {
         (Some(format), _) | (None, Some((_, Some(format)))) => Ok(format),
         (None, _) if context.json => Ok(Format::Json),
         (None, None) => Ok(Format::Table),
         (None, Some((path, None))) => {
             let what = format!("the name {} does not say a format", shown(path));
-            Err(Failure::new(Kind::Input, what).help(format!("name it {}, or add --format", Format::endings())))
+            Err(Failure::new(Kind::Input, what)
+                .help(format!("name it {}, or add --format", Format::endings())))
         }
     }
 }
@@ -85,7 +99,11 @@ pub fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()>
     match files::create(path, content) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let help = "name another file, or add --overwrite to replace it";
-            Err(Failure::new(Kind::Input, format!("{} is there already", shown(path))).help(help).into())
+            Err(
+                Failure::new(Kind::Input, format!("{} is there already", shown(path)))
+                    .help(help)
+                    .into(),
+            )
         }
         written => written.with_context(cannot),
     }

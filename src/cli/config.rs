@@ -43,8 +43,16 @@ pub fn config(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
 }
 
 fn place(loaded: &Loaded) -> anyhow::Result<&Path> {
-    let failure = || Failure::new(Kind::NotFound, "there is no home folder to keep settings in".to_owned());
-    Ok(loaded.path.as_deref().ok_or_else(|| failure().help("set HOME or XDG_CONFIG_HOME"))?)
+    let failure = || {
+        Failure::new(
+            Kind::NotFound,
+            "there is no home folder to keep settings in".to_owned(),
+        )
+    };
+    Ok(loaded
+        .path
+        .as_deref()
+        .ok_or_else(|| failure().help("set HOME or XDG_CONFIG_HOME"))?)
 }
 
 /// The path, and every setting as it holds.
@@ -52,7 +60,8 @@ fn show(context: &Context) -> anyhow::Result<Exit> {
     let loaded = config::load();
     let path = place(&loaded)?;
     if context.json {
-        let answer = serde_json::json!({ "path": path, "exists": loaded.is_there, "config": loaded.config });
+        let answer =
+            serde_json::json!({ "path": path, "exists": loaded.is_there, "config": loaded.config });
         output::answer_json(&answer)?;
     } else {
         let state = match (loaded.is_there, loaded.problems.is_empty()) {
@@ -60,7 +69,8 @@ fn show(context: &Context) -> anyhow::Result<Exit> {
             (true, true) => "read",
             (true, false) => "has mistakes, which are left out below",
         };
-        let yaml = serde_yaml::to_string(&loaded.config).context("the settings cannot be written as YAML")?;
+        let yaml = serde_yaml::to_string(&loaded.config)
+            .context("the settings cannot be written as YAML")?;
         output::answer(&format!("# {}: {state}\n{yaml}", shown(path)))?;
     }
     result(loaded)
@@ -70,14 +80,22 @@ fn check(context: &Context) -> anyhow::Result<Exit> {
     let loaded = config::load();
     let path = place(&loaded)?;
     if loaded.problems.is_empty() && !context.json {
-        let state = if loaded.is_there { "ok" } else { "not there, so every default holds" };
+        let state = if loaded.is_there {
+            "ok"
+        } else {
+            "not there, so every default holds"
+        };
         output::answer(&format!("{}: {state}\n", shown(path)))?;
     }
     result(loaded)
 }
 
 fn result(loaded: Loaded) -> anyhow::Result<Exit> {
-    if loaded.problems.is_empty() { Ok(Exit::Done) } else { Err(Problems(loaded.problems).into()) }
+    if loaded.problems.is_empty() {
+        Ok(Exit::Done)
+    } else {
+        Err(Problems(loaded.problems).into())
+    }
 }
 
 fn init() -> anyhow::Result<Exit> {
@@ -87,17 +105,27 @@ fn init() -> anyhow::Result<Exit> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", shown(folder)))?;
     let schema = serde_json::to_string_pretty(&config::json_schema())?;
     write(path, &config::sample(), false)?;
-    write(&folder.join("config.schema.json"), &format!("{schema}\n"), true)?;
+    write(
+        &folder.join("config.schema.json"),
+        &format!("{schema}\n"),
+        true,
+    )?;
     output::answer(&format!("wrote {}\n", shown(path)))?;
     Ok(Exit::Done)
 }
 
 fn write(path: &Path, text: &str, replaces: bool) -> anyhow::Result<()> {
     let text = text.as_bytes();
-    match if replaces { replace(&Disk, path, text) } else { files::create(path, text) } {
+    match if replaces {
+        replace(&Disk, path, text)
+    } else {
+        files::create(path, text)
+    } {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let what = format!("{} is there already", shown(path));
-            Err(Failure::new(Kind::Input, what).help("`warmstart config check` says whether it is right").into())
+            Err(Failure::new(Kind::Input, what)
+                .help("`warmstart config check` says whether it is right")
+                .into())
         }
         written => written.with_context(|| format!("{} cannot be written", shown(path))),
     }

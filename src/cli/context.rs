@@ -11,10 +11,22 @@ use warmstart_runs::store::{Runs, Watcher, experiments};
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
     /// Folder of experiment files [default: experiments]
-    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_EXPERIMENTS", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "WARMSTART_EXPERIMENTS",
+        hide_env_values = true
+    )]
     pub experiments: Option<PathBuf>,
     /// Folder of runs [default: checkpoints]
-    #[arg(long, global = true, value_name = "DIR", env = "WARMSTART_CHECKPOINTS", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "WARMSTART_CHECKPOINTS",
+        hide_env_values = true
+    )]
     pub checkpoints: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
@@ -60,9 +72,14 @@ pub struct Context {
 impl Context {
     pub fn new(globals: Globals) -> Self {
         Self {
-            folders: FolderOptions::new(globals.experiments.as_deref(), globals.checkpoints.as_deref()),
+            folders: FolderOptions::new(
+                globals.experiments.as_deref(),
+                globals.checkpoints.as_deref(),
+            ),
             experiments: globals.experiments.unwrap_or_else(default_experiments),
-            checkpoints: globals.checkpoints.unwrap_or_else(|| PathBuf::from("checkpoints")),
+            checkpoints: globals
+                .checkpoints
+                .unwrap_or_else(|| PathBuf::from("checkpoints")),
             json: globals.json,
             quiet: globals.quiet,
             color: output::use_color(globals.color),
@@ -72,7 +89,10 @@ impl Context {
     /// Everything that is known of all runs at this moment.
     pub fn runs(&self) -> (Watcher, Runs) {
         // Without the files, runs are known by the names that they recorded.
-        let (watcher, runs) = Watcher::read_all(&self.checkpoints, &experiments(&self.experiments).unwrap_or_default());
+        let (watcher, runs) = Watcher::read_all(
+            &self.checkpoints,
+            &experiments(&self.experiments).unwrap_or_default(),
+        );
         if let Some(problem) = runs.problem() {
             output::warn(self, problem);
         }
@@ -83,9 +103,18 @@ impl Context {
 /// The folder here, or the one that was installed with the program.
 pub fn default_experiments() -> PathBuf {
     let here = PathBuf::from("experiments");
-    let program = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
-    let installed = program.ancestors().nth(2).map(|prefix| prefix.join("share/warmstart/experiments"));
-    if here.is_dir() { here } else { installed.filter(|path| path.is_dir()).unwrap_or(here) }
+    let program = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .unwrap_or_default();
+    let installed = program
+        .ancestors()
+        .nth(2)
+        .map(|prefix| prefix.join("share/warmstart/experiments"));
+    if here.is_dir() {
+        here
+    } else {
+        installed.filter(|path| path.is_dir()).unwrap_or(here)
+    }
 }
 
 /// A path as it is shown.

@@ -31,15 +31,18 @@ pub fn docs(arguments: &Arguments, command: &Command) -> anyhow::Result<Exit> {
     if let Some(folder) = &arguments.book {
         for (page, sections) in pages(command) {
             let path = folder.join(page);
-            let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
             let written = filled(&text, &sections).with_context(|| path.display().to_string())?;
             if written != text {
-                fs::write(&path, written).with_context(|| format!("{} cannot be written", path.display()))?;
+                fs::write(&path, written)
+                    .with_context(|| format!("{} cannot be written", path.display()))?;
             }
         }
     }
     if let Some(folder) = &arguments.share {
-        share(folder, command).with_context(|| format!("{} cannot be written", folder.display()))?;
+        share(folder, command)
+            .with_context(|| format!("{} cannot be written", folder.display()))?;
     }
     Ok(Exit::Done)
 }
@@ -70,7 +73,13 @@ fn pages(command: &Command) -> Vec<Page> {
     vec![
         ("keys.md", vec![("keys", keys())]),
         ("experiment.md", vec![("fields", schema(&experiment))]),
-        ("settings.md", vec![("settings", table(&fields(&settings))), ("sample", fenced("yaml", &config::sample()))]),
+        (
+            "settings.md",
+            vec![
+                ("settings", table(&fields(&settings))),
+                ("sample", fenced("yaml", &config::sample())),
+            ],
+        ),
         ("cli.md", vec![("commands", commands(command))]),
     ]
 }
@@ -79,9 +88,16 @@ fn pages(command: &Command) -> Vec<Page> {
 fn filled(text: &str, sections: &[(&'static str, String)]) -> anyhow::Result<String> {
     let mut text = text.to_owned();
     for (name, section) in sections {
-        let (begin, end) = (format!("<!-- generated: {name} -->\n"), format!("<!-- end: {name} -->"));
-        let (before, rest) = text.split_once(&begin).with_context(|| format!("lacks the line {}", begin.trim()))?;
-        let (_, after) = rest.split_once(&end).with_context(|| format!("lacks the line {end}"))?;
+        let (begin, end) = (
+            format!("<!-- generated: {name} -->\n"),
+            format!("<!-- end: {name} -->"),
+        );
+        let (before, rest) = text
+            .split_once(&begin)
+            .with_context(|| format!("lacks the line {}", begin.trim()))?;
+        let (_, after) = rest
+            .split_once(&end)
+            .with_context(|| format!("lacks the line {end}"))?;
         text = format!("{before}{begin}\n{}\n\n{end}{after}", section.trim());
     }
     Ok(text)
@@ -93,9 +109,19 @@ fn fenced(language: &str, text: &str) -> String {
 
 /// A table's cell: one line, no bar that would end it, and nothing outside of code that could be a tag.
 fn cell(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+    let line = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|");
     let parts = line.split('`').enumerate();
-    let plain = parts.map(|(place, part)| if place % 2 == 0 { part.replace('<', "&lt;") } else { part.to_owned() });
+    let plain = parts.map(|(place, part)| {
+        if place % 2 == 0 {
+            part.replace('<', "&lt;")
+        } else {
+            part.to_owned()
+        }
+    });
     plain.collect::<Vec<_>>().join("`")
 }
 
@@ -128,29 +154,63 @@ const TOO_SMALL: (&str, &str) = ("small", "The terminal is smaller than 40×10 c
 
 fn keys() -> String {
     let all = documented();
-    let of = |name: &str| all.iter().find(|(other, _)| *other == name).map_or(&[][..], |(_, actions)| &actions[..]);
-    let is_common =
-        |action: &Documented, among: &[(&str, &str)]| among.iter().all(|(context, _)| of(context).contains(action));
+    let of = |name: &str| {
+        all.iter()
+            .find(|(other, _)| *other == name)
+            .map_or(&[][..], |(_, actions)| &actions[..])
+    };
+    let is_common = |action: &Documented, among: &[(&str, &str)]| {
+        among
+            .iter()
+            .all(|(context, _)| of(context).contains(action))
+    };
     let mut text = String::new();
-    for (heading, contexts) in [("On every screen", &SCREENS[..]), ("In every popup", &POPUPS[..])] {
-        let common: Vec<_> = of(contexts[0].0).iter().filter(|action| is_common(action, contexts)).collect();
+    for (heading, contexts) in [
+        ("On every screen", &SCREENS[..]),
+        ("In every popup", &POPUPS[..]),
+    ] {
+        let common: Vec<_> = of(contexts[0].0)
+            .iter()
+            .filter(|action| is_common(action, contexts))
+            .collect();
         let _ = write!(text, "## {heading}\n\n{}\n", key_table(&common));
         for (context, title) in contexts {
-            let own: Vec<_> = of(context).iter().filter(|action| !is_common(action, contexts)).collect();
-            let _ = write!(text, "## {title}\n\nIn settings: `{context}`.\n\n{}\n", key_table(&own));
+            let own: Vec<_> = of(context)
+                .iter()
+                .filter(|action| !is_common(action, contexts))
+                .collect();
+            let _ = write!(
+                text,
+                "## {title}\n\nIn settings: `{context}`.\n\n{}\n",
+                key_table(&own)
+            );
         }
     }
     let (context, title) = TOO_SMALL;
     let all: Vec<_> = of(context).iter().collect();
-    let _ = write!(text, "## {title}\n\nNothing is shown, so no other key acts.\n\n{}\n", key_table(&all));
+    let _ = write!(
+        text,
+        "## {title}\n\nNothing is shown, so no other key acts.\n\n{}\n",
+        key_table(&all)
+    );
     text
 }
 
 fn key_table(actions: &[&Documented]) -> String {
     let mut text = String::from("| keys | action | what it does |\n|---|---|---|\n");
     for action in actions {
-        let keys: Vec<String> = action.keys.iter().map(|key| format!("`{}`", key.replace('|', "\\|"))).collect();
-        let _ = writeln!(text, "| {} | `{}` | {} |", keys.join(" "), action.action, cell(action.help));
+        let keys: Vec<String> = action
+            .keys
+            .iter()
+            .map(|key| format!("`{}`", key.replace('|', "\\|")))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | `{}` | {} |",
+            keys.join(" "),
+            action.action,
+            cell(action.help)
+        );
     }
     text
 }
@@ -185,22 +245,37 @@ pub fn fields(schema: &Value) -> Vec<Field> {
 }
 
 fn collect(root: &Value, object: &Value, prefix: &str, found: &mut Vec<Field>) {
-    let required: Vec<&str> = object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = object["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     for (name, property) in object["properties"].as_object().into_iter().flatten() {
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let path = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         let target = resolved(root, property);
         if target["properties"].is_object() {
             collect(root, target, &path, found);
             continue;
         }
-        let description = [property, target].iter().find_map(|place| place["description"].as_str()).unwrap_or_default();
+        let description = [property, target]
+            .iter()
+            .find_map(|place| place["description"].as_str())
+            .unwrap_or_default();
         let mut values = Vec::new();
         named(root, target, &mut values);
         found.push(Field {
             path,
             kind: kind(root, target),
             is_required: required.contains(&name.as_str()),
-            default: property.get("default").filter(|default| !default.is_null()).map(plain),
+            default: property
+                .get("default")
+                .filter(|default| !default.is_null())
+                .map(plain),
             description: description.to_owned(),
             values,
         });
@@ -209,7 +284,10 @@ fn collect(root: &Value, object: &Value, prefix: &str, found: &mut Vec<Field>) {
 
 /// The definition that a property refers to; of a choice between something and nothing, the something.
 fn resolved<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
-    if let Some(name) = property["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
+    if let Some(name) = property["$ref"]
+        .as_str()
+        .and_then(|path| path.strip_prefix("#/$defs/"))
+    {
         return resolved(root, &root["$defs"][name]);
     }
     let is_null = |choice: &Value| choice["type"] == "null";
@@ -222,12 +300,22 @@ fn resolved<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
 fn named(root: &Value, of: &Value, values: &mut Vec<Named>) {
     let description = || of["description"].as_str().unwrap_or_default().to_owned();
     if let Some(value) = of.get("const") {
-        values.push(Named { name: plain(value), description: description() });
+        values.push(Named {
+            name: plain(value),
+            description: description(),
+        });
     }
     for value in of["enum"].as_array().into_iter().flatten() {
-        values.push(Named { name: plain(value), description: String::new() });
+        values.push(Named {
+            name: plain(value),
+            description: String::new(),
+        });
     }
-    for choice in ["oneOf", "anyOf"].iter().filter_map(|key| of[key].as_array()).flatten() {
+    for choice in ["oneOf", "anyOf"]
+        .iter()
+        .filter_map(|key| of[key].as_array())
+        .flatten()
+    {
         named(root, resolved(root, choice), values);
     }
 }
@@ -236,14 +324,27 @@ fn named(root: &Value, of: &Value, values: &mut Vec<Named>) {
 fn kind(root: &Value, of: &Value) -> String {
     let names: Vec<&str> = match &of["type"] {
         Value::String(name) => vec![name],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|name| *name != "null")
+            .collect(),
         _ => Vec::new(),
     };
-    let choices = ["oneOf", "anyOf"].iter().filter_map(|key| of[key].as_array()).flatten();
+    let choices = ["oneOf", "anyOf"]
+        .iter()
+        .filter_map(|key| of[key].as_array())
+        .flatten();
     let is_listed = |choice: &Value| choice.get("const").is_some() || choice.get("enum").is_some();
     let mut kinds: Vec<String> = choices
         .map(|choice| resolved(root, choice))
-        .map(|choice| if is_listed(choice) { "name".to_owned() } else { kind(root, choice) })
+        .map(|choice| {
+            if is_listed(choice) {
+                "name".to_owned()
+            } else {
+                kind(root, choice)
+            }
+        })
         .collect();
     if is_listed(of) {
         kinds.push("name".to_owned());
@@ -266,7 +367,9 @@ fn kind(root: &Value, of: &Value) -> String {
 
 /// A value as YAML has it.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn table(fields: &[Field]) -> String {
@@ -281,41 +384,85 @@ fn table(fields: &[Field]) -> String {
         let mut says = cell(&field.description);
         // Long lists of values have a section of their own.
         if !field.values.is_empty() && !is_described(field) {
-            let values: Vec<String> = field.values.iter().map(|value| format!("`{}`", value.name)).collect();
+            let values: Vec<String> = field
+                .values
+                .iter()
+                .map(|value| format!("`{}`", value.name))
+                .collect();
             let stop = if says.is_empty() { "" } else { " " };
             says = format!("{says}{stop}One of {}.", values.join(", "));
         }
-        let _ = writeln!(text, "| `{}` | {} | {default} | {says} |", field.path, field.kind);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {default} | {says} |",
+            field.path, field.kind
+        );
     }
     text
 }
 
 fn is_described(field: &Field) -> bool {
-    field.values.iter().any(|value| !value.description.is_empty())
+    field
+        .values
+        .iter()
+        .any(|value| !value.description.is_empty())
 }
 
 /// The fields of the experiment file, by the file's sections, and the values that need a word of explanation.
 fn schema(schema: &Value) -> String {
     let all = fields(schema);
     let mut sections: Vec<(&str, Vec<Field>)> = vec![("", Vec::new())];
-    let mut names: Vec<&str> =
-        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
     // As people write the file.
-    let order = ["dataset", "input", "augment", "model", "init", "train", "reference"];
-    names.sort_by_key(|name| order.iter().position(|other| other == name).unwrap_or(order.len()));
+    let order = [
+        "dataset",
+        "input",
+        "augment",
+        "model",
+        "init",
+        "train",
+        "reference",
+    ];
+    names.sort_by_key(|name| {
+        order
+            .iter()
+            .position(|other| other == name)
+            .unwrap_or(order.len())
+    });
     for field in all {
-        let section = names.iter().copied().find(|name| field.path.starts_with(&format!("{name}."))).unwrap_or("");
+        let section = names
+            .iter()
+            .copied()
+            .find(|name| field.path.starts_with(&format!("{name}.")))
+            .unwrap_or("");
         match sections.iter_mut().find(|(name, _)| *name == section) {
             Some((_, fields)) => fields.push(field),
             None => sections.push((section, vec![field])),
         }
     }
-    sections.sort_by_key(|(name, _)| names.iter().position(|other| other == name).map_or(0, |place| place + 1));
+    sections.sort_by_key(|(name, _)| {
+        names
+            .iter()
+            .position(|other| other == name)
+            .map_or(0, |place| place + 1)
+    });
     let mut text = String::new();
     for (name, fields) in &sections {
-        let heading = if name.is_empty() { "At the top".to_owned() } else { format!("`{name}`") };
+        let heading = if name.is_empty() {
+            "At the top".to_owned()
+        } else {
+            format!("`{name}`")
+        };
         let about = resolved(schema, &schema["properties"][name])["description"].as_str();
-        let own = schema["properties"][name]["description"].as_str().or(about).unwrap_or_default();
+        let own = schema["properties"][name]["description"]
+            .as_str()
+            .or(about)
+            .unwrap_or_default();
         let _ = write!(text, "### {heading}\n\n");
         if !own.is_empty() {
             let _ = write!(text, "{}\n\n", cell(own));
@@ -324,7 +471,11 @@ fn schema(schema: &Value) -> String {
         for field in fields.iter().filter(|field| is_described(field)) {
             let _ = write!(text, "Values of `{}`:\n\n", field.path);
             for value in &field.values {
-                let stop = if value.description.is_empty() { "" } else { ": " };
+                let stop = if value.description.is_empty() {
+                    ""
+                } else {
+                    ": "
+                };
                 let _ = writeln!(text, "- `{}`{stop}{}", value.name, cell(&value.description));
             }
             text.push('\n');
@@ -338,7 +489,11 @@ fn schema(schema: &Value) -> String {
 /// Every command with its help, as a terminal of 100 columns shows it; options that all commands have once.
 fn commands(command: &Command) -> String {
     let mut text = String::new();
-    describe(command.clone().mut_subcommands(|verb| verb.hide(true)), "warmstart", &mut text);
+    describe(
+        command.clone().mut_subcommands(|verb| verb.hide(true)),
+        "warmstart",
+        &mut text,
+    );
     for verb in command.get_subcommands() {
         walk(verb, "warmstart", &mut text);
     }
@@ -357,9 +512,18 @@ fn walk(verb: &Command, parent: &str, text: &mut String) {
 }
 
 fn describe(command: Command, name: &str, text: &mut String) {
-    let help = command.bin_name(name).disable_help_subcommand(true).term_width(100).render_long_help().to_string();
+    let help = command
+        .bin_name(name)
+        .disable_help_subcommand(true)
+        .term_width(100)
+        .render_long_help()
+        .to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    let _ = write!(text, "## {name}\n\n{}\n\n", fenced("text", &help.join("\n")));
+    let _ = write!(
+        text,
+        "## {name}\n\n{}\n\n",
+        fenced("text", &help.join("\n"))
+    );
 }
 
 #[cfg(test)]
@@ -379,13 +543,21 @@ mod tests {
                 fs::write(&path, &written).unwrap();
             }
             let text = fs::read_to_string(&path).unwrap();
-            assert!(text == written, "{page} is not up to date: `make docs`, or WARMSTART_BLESS=1, writes it");
+            assert!(
+                text == written,
+                "{page} is not up to date: `make docs`, or WARMSTART_BLESS=1, writes it"
+            );
         }
     }
 
     #[test]
     fn every_context_of_the_keys_has_a_heading() {
-        let known: Vec<&str> = SCREENS.iter().chain(&POPUPS).chain([&TOO_SMALL]).map(|(context, _)| *context).collect();
+        let known: Vec<&str> = SCREENS
+            .iter()
+            .chain(&POPUPS)
+            .chain([&TOO_SMALL])
+            .map(|(context, _)| *context)
+            .collect();
         for (context, _) in documented() {
             assert!(known.contains(&context), "{context}");
         }
@@ -408,20 +580,44 @@ mod tests {
             "required": ["shade"]
         });
         let found = fields(&schema);
-        assert_eq!(found.iter().map(|field| field.path.as_str()).collect::<Vec<_>>(), ["inner.depth", "shade"]);
-        assert_eq!(found[1].values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>(), ["red", "blue"]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|field| field.path.as_str())
+                .collect::<Vec<_>>(),
+            ["inner.depth", "shade"]
+        );
+        assert_eq!(
+            found[1]
+                .values
+                .iter()
+                .map(|value| value.name.as_str())
+                .collect::<Vec<_>>(),
+            ["red", "blue"]
+        );
         let table = table(&found);
-        assert!(table.contains("| `inner.depth` | whole number | `3` | How \\| deep, `<a>` &lt;b>. |"), "{table}");
-        assert!(table.contains("| `shade` | name | required |  |"), "{table}");
+        assert!(
+            table.contains("| `inner.depth` | whole number | `3` | How \\| deep, `<a>` &lt;b>. |"),
+            "{table}"
+        );
+        assert!(
+            table.contains("| `shade` | name | required |  |"),
+            "{table}"
+        );
     }
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
         let text = "before\n<!-- generated: x -->\nold\n<!-- end: x -->\nafter\n";
         let once = filled(text, &[("x", "new".to_owned())]).unwrap();
-        assert_eq!(once, "before\n<!-- generated: x -->\n\nnew\n\n<!-- end: x -->\nafter\n");
+        assert_eq!(
+            once,
+            "before\n<!-- generated: x -->\n\nnew\n\n<!-- end: x -->\nafter\n"
+        );
         assert_eq!(filled(&once, &[("x", "new".to_owned())]).unwrap(), once);
-        let error = filled("no marker", &[("x", String::new())]).unwrap_err().to_string();
+        let error = filled("no marker", &[("x", String::new())])
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "lacks the line <!-- generated: x -->");
     }
 }

@@ -29,11 +29,21 @@ struct Finding {
 
 impl Finding {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, ok: true, found: text::line(&found.into(), 2000), help: None }
+        Self {
+            what,
+            ok: true,
+            found: text::line(&found.into(), 2000),
+            help: None,
+        }
     }
 
     fn lacks(what: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what, ok: false, found: text::line(&found.into(), 400), help: Some(help.into()) }
+        Self {
+            what,
+            ok: false,
+            found: text::line(&found.into(), 400),
+            help: Some(help.into()),
+        }
     }
 }
 
@@ -43,64 +53,117 @@ pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
     findings.extend(match &worker {
         Ok(report) => libtorch(report),
         Err(finding) => {
-            vec![Finding { what: finding.what, ok: false, found: finding.found.clone(), help: finding.help.clone() }]
+            vec![Finding {
+                what: finding.what,
+                ok: false,
+                found: finding.found.clone(),
+                help: finding.help.clone(),
+            }]
         }
     });
-    findings.extend([experiment_files(context), checkpoints(&context.checkpoints), weights(), datasets()]);
+    findings.extend([
+        experiment_files(context),
+        checkpoints(&context.checkpoints),
+        weights(),
+        datasets(),
+    ]);
     if context.json {
         let report = worker.as_ref().ok();
         output::answer_json(&serde_json::json!({ "findings": findings, "worker": report }))?;
     } else {
-        let room = output::width().unwrap_or(100).saturating_sub(INDENT).max(20);
+        let room = output::width()
+            .unwrap_or(100)
+            .saturating_sub(INDENT)
+            .max(20);
         let line = |finding: &Finding| {
             let mark = if finding.ok { "ok     " } else { "missing" };
             let help = finding.help.as_ref().map(|help| format!("help: {help}"));
             let parts = finding.found.split("; ").map(str::to_owned).chain(help);
             let lines: Vec<String> = parts.flat_map(|part| text::wrap(&part, room)).collect();
-            format!("{mark}  {:<11}  {}\n", finding.what, lines.join(&format!("\n{:INDENT$}", "")))
+            format!(
+                "{mark}  {:<11}  {}\n",
+                finding.what,
+                lines.join(&format!("\n{:INDENT$}", ""))
+            )
         };
         output::answer(&findings.iter().map(line).collect::<Vec<_>>().concat())?;
     }
-    Ok(if worker.is_ok() { Exit::Done } else { Exit::Worker })
+    Ok(if worker.is_ok() {
+        Exit::Done
+    } else {
+        Exit::Worker
+    })
 }
 
 /// The worker's own report; that it comes at all shows that libtorch loads.
 fn ask_worker() -> Result<Value, Finding> {
-    let path = actions::worker()
-        .map_err(|failure| Finding::lacks("worker", failure.what, failure.help.unwrap_or_default()))?;
-    let lacks =
-        |found: String| Finding::lacks("worker", format!("{}: {found}", path.display()), "`make build` builds it anew");
-    let output =
-        Command::new(&path).arg("doctor").output().map_err(|error| lacks(format!("does not start: {error}")))?;
+    let path = actions::worker().map_err(|failure| {
+        Finding::lacks("worker", failure.what, failure.help.unwrap_or_default())
+    })?;
+    let lacks = |found: String| {
+        Finding::lacks(
+            "worker",
+            format!("{}: {found}", path.display()),
+            "`make build` builds it anew",
+        )
+    };
+    let output = Command::new(&path)
+        .arg("doctor")
+        .output()
+        .map_err(|error| lacks(format!("does not start: {error}")))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(lacks(format!("{}: {}", output.status, said.trim())));
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| lacks(format!("gives no report: {error}")))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| lacks(format!("gives no report: {error}")))
 }
 
 fn libtorch(report: &Value) -> Vec<Finding> {
-    let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let said = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let cuda = &report["cuda"];
     let device = format!("{} ({})", said(&report["device"]), said(&report["reason"]));
     let library = said(&cuda["library"]);
     vec![
-        Finding::good("worker", format!("warmstart-worker {}", said(&report["version"]))),
+        Finding::good(
+            "worker",
+            format!("warmstart-worker {}", said(&report["version"])),
+        ),
         Finding::good(
             "libtorch",
-            format!("{}, {} threads on {}", said(&report["libtorch"]), report["threads"], said(&report["cpu"])),
+            format!(
+                "{}, {} threads on {}",
+                said(&report["libtorch"]),
+                report["threads"],
+                said(&report["cpu"])
+            ),
         ),
-        Finding::good("cuda", format!("{library}; devices: {}", said(&cuda["devices"]))),
+        Finding::good(
+            "cuda",
+            format!("{library}; devices: {}", said(&cuda["devices"])),
+        ),
         Finding::good("device", device),
     ]
 }
 
 fn experiment_files(context: &Context) -> Finding {
     match experiments(&context.experiments) {
-        Err(error) => Finding::lacks("experiments", format!("{error:#}"), "start where `experiments/` is, or name it"),
+        Err(error) => Finding::lacks(
+            "experiments",
+            format!("{error:#}"),
+            "start where `experiments/` is, or name it",
+        ),
         Ok(files) => {
             let broken = files.iter().filter(|file| file.loaded.is_err()).count();
-            let found = format!("{}: {} files, {broken} of them not valid", shown(&context.experiments), files.len());
+            let found = format!(
+                "{}: {} files, {broken} of them not valid",
+                shown(&context.experiments),
+                files.len()
+            );
             if broken == 0 {
                 Finding::good("experiments", found)
             } else {
@@ -112,23 +175,50 @@ fn experiment_files(context: &Context) -> Finding {
 
 /// Whether runs can be written, and how much room there is.
 fn checkpoints(root: &Path) -> Finding {
-    let existing = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let existing = root
+        .ancestors()
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("."));
     let is_writable = nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_ok();
     let free = nix::sys::statvfs::statvfs(existing)
         .map(|disk| u128::from(disk.fragment_size()) * u128::from(disk.blocks_available()));
-    let found = format!("{}: {} GB free", shown(root), free.unwrap_or(0) / 1_000_000_000);
+    let found = format!(
+        "{}: {} GB free",
+        shown(root),
+        free.unwrap_or(0) / 1_000_000_000
+    );
     if is_writable {
         Finding::good("checkpoints", found)
     } else {
-        Finding::lacks("checkpoints", found + ", not writable", "give --checkpoints DIR")
+        Finding::lacks(
+            "checkpoints",
+            found + ", not writable",
+            "give --checkpoints DIR",
+        )
     }
 }
 
 fn weights() -> Finding {
     let places = Places::from_env();
-    let all = Backbone::ALL.map(|backbone| (backbone.as_str(), places.find_weights(&Pretrained::of(backbone)).ok()));
-    let folders: Vec<PathBuf> = places.weights.iter().chain([&places.hub]).cloned().collect();
-    whereabouts("weights", &all, &folders, "fetched at launch, or by `warmstart prefetch --backbone NAME`", &places)
+    let all = Backbone::ALL.map(|backbone| {
+        (
+            backbone.as_str(),
+            places.find_weights(&Pretrained::of(backbone)).ok(),
+        )
+    });
+    let folders: Vec<PathBuf> = places
+        .weights
+        .iter()
+        .chain([&places.hub])
+        .cloned()
+        .collect();
+    whereabouts(
+        "weights",
+        &all,
+        &folders,
+        "fetched at launch, or by `warmstart prefetch --backbone NAME`",
+        &places,
+    )
 }
 
 fn datasets() -> Finding {
@@ -137,7 +227,10 @@ fn datasets() -> Finding {
         if name.archive().is_none() {
             return Some(PathBuf::from("built in"));
         }
-        places.find_dataset(name, None).ok().or_else(|| places.find_archive(name, None))
+        places
+            .find_dataset(name, None)
+            .ok()
+            .or_else(|| places.find_archive(name, None))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
     let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";
@@ -153,24 +246,57 @@ fn whereabouts(
     places: &Places,
 ) -> Finding {
     let mut here: Vec<(String, Vec<&str>)> = Vec::new();
-    for (name, path) in all.iter().filter_map(|(name, path)| Some((*name, path.as_ref()?))) {
-        let folder = folders.iter().find(|folder| path.starts_with(folder)).map(PathBuf::as_path);
-        let folder = shown(folder.or_else(|| path.parent().filter(|path| *path != Path::new(""))).unwrap_or(path));
+    for (name, path) in all
+        .iter()
+        .filter_map(|(name, path)| Some((*name, path.as_ref()?)))
+    {
+        let folder = folders
+            .iter()
+            .find(|folder| path.starts_with(folder))
+            .map(PathBuf::as_path);
+        let folder = shown(
+            folder
+                .or_else(|| path.parent().filter(|path| *path != Path::new("")))
+                .unwrap_or(path),
+        );
         match here.iter_mut().find(|(other, _)| *other == folder) {
             Some((_, names)) => names.push(name),
             None => here.push((folder, vec![name])),
         }
     }
-    let lacking: Vec<&str> = all.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
-    let mut parts = vec![format!("{} of {} here", all.len() - lacking.len(), all.len())];
-    parts.extend(here.into_iter().map(|(folder, names)| format!("{folder}: {}", names.join(", "))));
+    let lacking: Vec<&str> = all
+        .iter()
+        .filter(|(_, path)| path.is_none())
+        .map(|(name, _)| *name)
+        .collect();
+    let mut parts = vec![format!(
+        "{} of {} here",
+        all.len() - lacking.len(),
+        all.len()
+    )];
+    parts.extend(
+        here.into_iter()
+            .map(|(folder, names)| format!("{folder}: {}", names.join(", "))),
+    );
     if lacking.is_empty() {
         return Finding::good(what, parts.join("; "));
     }
-    let looked = folders.iter().map(|folder| shown(folder)).collect::<Vec<_>>().join(", ");
+    let looked = folders
+        .iter()
+        .map(|folder| shown(folder))
+        .collect::<Vec<_>>()
+        .join(", ");
     parts.push(format!("not here: {}", lacking.join(", ")));
     parts.push(format!("looked in {looked}"));
-    let help = if places.offline { "HF_HUB_OFFLINE is set: nothing is fetched; put them there" } else { help };
+    let help = if places.offline {
+        "HF_HUB_OFFLINE is set: nothing is fetched; put them there"
+    } else {
+        help
+    };
     // Not having what comes by itself is no fault.
-    Finding { ok: !places.offline, help: Some(help.to_owned()), ..Finding::good(what, parts.join("; ")) }
+    Finding {
+        ok: !places.offline,
+        help: Some(help.to_owned()),
+        ..Finding::good(what, parts.join("; "))
+    }
 }

@@ -10,16 +10,27 @@ use warmstart_runs::names::{refuse, several_files, unique};
 use warmstart_runs::store::{self, ExperimentFile, experiments};
 
 /// An experiment by file, by file stem, or by the stem's unique beginning.
-pub fn named(context: &Context, name: &str, overrides: &[String]) -> anyhow::Result<ExperimentFile> {
+pub fn named(
+    context: &Context,
+    name: &str,
+    overrides: &[String],
+) -> anyhow::Result<ExperimentFile> {
     let path = PathBuf::from(name);
-    let looks_like_path = name.contains('/') || path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let looks_like_path = name.contains('/')
+        || path
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml");
     if path.is_file() || looks_like_path {
         if let Some(path) = below(context, name).filter(|_| !path.exists()) {
             return Ok(ExperimentFile::load(path, overrides));
         }
         if !path.exists() {
             let help = "name an existing file, or one of those that `warmstart list` shows";
-            return Err(Failure::new(Kind::NotFound, format!("there is no file {}", shown(&path))).help(help).into());
+            return Err(
+                Failure::new(Kind::NotFound, format!("there is no file {}", shown(&path)))
+                    .help(help)
+                    .into(),
+            );
         }
         return Ok(ExperimentFile::load(path, overrides));
     }
@@ -31,15 +42,23 @@ pub fn named(context: &Context, name: &str, overrides: &[String]) -> anyhow::Res
     let called: Vec<&ExperimentFile> = files.iter().filter(|file| file.stem == stem).collect();
     match called[..] {
         [one] => Ok(ExperimentFile::load(one.path.clone(), overrides)),
-        ref several => Err(several_files("experiment", name, several.iter().map(|file| shown(&file.path))).into()),
+        ref several => Err(several_files(
+            "experiment",
+            name,
+            several.iter().map(|file| shown(&file.path)),
+        )
+        .into()),
     }
 }
 
 /// The file that an experiment's `init: {from: …}` means.
 pub fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
     let files = experiments(&context.experiments).unwrap_or_default();
-    store::source(&context.experiments, &files, file)
-        .map_err(|(what, help)| Failure::new(Kind::Input, format!("init.from: {what}")).help(help).into())
+    store::source(&context.experiments, &files, file).map_err(|(what, help)| {
+        Failure::new(Kind::Input, format!("init.from: {what}"))
+            .help(help)
+            .into()
+    })
 }
 
 /// A file below the folder of experiments, by its path from there without `.yaml` or with it.
@@ -52,10 +71,20 @@ fn below(context: &Context, name: &str) -> Option<PathBuf> {
 pub fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
     let mut known = experiments(&context.experiments).unwrap_or_default();
     let places: Vec<PathBuf> = known.iter().map(|file| file.place.clone()).collect();
-    known.extend(files.iter().filter(|file| !places.contains(&file.place)).cloned());
+    known.extend(
+        files
+            .iter()
+            .filter(|file| !places.contains(&file.place))
+            .cloned(),
+    );
     for file in files {
         if let Err((message, help)) = store::source(&context.experiments, &known, file) {
-            file.loaded = Err(vec![Problem::in_file(&file.path, "init.from", message, help)]);
+            file.loaded = Err(vec![Problem::in_file(
+                &file.path,
+                "init.from",
+                message,
+                help,
+            )]);
         }
     }
 }

@@ -31,11 +31,17 @@ pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let run = names::run(&runs, &arguments.run)?;
     let folder = RunDir::of(&context.checkpoints, &run.id);
     let question = [OsStr::new("export"), folder.path().as_os_str()];
-    let question = question.into_iter().chain(arguments.output.as_deref().map(std::path::Path::as_os_str));
+    let question = question
+        .into_iter()
+        .chain(arguments.output.as_deref().map(std::path::Path::as_os_str));
     let exported: Exported = match ask(question)? {
         Answer::Exported(exported) => exported,
         Answer::Refused { kind, error, help } => {
-            let kind = if kind == event::Failure::Disk { Kind::Disk } else { Kind::Input };
+            let kind = if kind == event::Failure::Disk {
+                Kind::Disk
+            } else {
+                Kind::Input
+            };
             return Err(refused(kind, &error, &help));
         }
     };
@@ -43,9 +49,23 @@ pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
         output::answer_json(&exported)?;
         return Ok(Exit::Done);
     }
-    let Exported { run, epoch, file, labels, bytes, load, .. } = exported;
+    let Exported {
+        run,
+        epoch,
+        file,
+        labels,
+        bytes,
+        load,
+        ..
+    } = exported;
     let (file, labels) = (shown(&file), shown(&labels));
-    output::note(context, &format!("run {run}, epoch {epoch}: {file} ({} bytes), {labels}", thousands(bytes)));
+    output::note(
+        context,
+        &format!(
+            "run {run}, epoch {epoch}: {file} ({} bytes), {labels}",
+            thousands(bytes)
+        ),
+    );
     output::answer(&load)?;
     Ok(Exit::Done)
 }

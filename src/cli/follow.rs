@@ -15,7 +15,7 @@ use super::progress::Progress;
 use super::{Context, Exit, output};
 use warmstart_report::compare::{Format, Options, Selection, render, table};
 use warmstart_runs::actions;
-use warmstart_runs::store::{Change, Run, Runs, Trouble, Watcher, worker_log_tail};
+use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
 /// How often waiting runs are helped along, in case a worker died without starting the next one.
@@ -39,7 +39,11 @@ pub fn follow(
 ) -> anyhow::Result<Exit> {
     watcher.want(followed.iter().cloned());
     let progress = Progress::new(context, &followed);
-    let heard = followed.iter().filter(|id| runs.get(id).is_some()).cloned().collect();
+    let heard = followed
+        .iter()
+        .filter(|id| runs.get(id).is_some())
+        .cloned()
+        .collect();
     let mut following = Following {
         context,
         watcher,
@@ -100,12 +104,23 @@ impl Following<'_> {
             self.runs.apply(change);
         }
         for id in &self.followed {
-            let is_over = self.runs.get(id).is_some_and(|run| run.state.outcome.is_some());
+            let is_over = self
+                .runs
+                .get(id)
+                .is_some_and(|run| run.state.outcome.is_some());
             if is_over && self.heard.insert(id.clone()) {
                 // It was over at the first look, which brings what came of it and not what it said.
                 let log = RunDir::of(&self.context.checkpoints, id).events();
-                let records = EventReader::new(log).poll().map(|poll| poll.records).unwrap_or_default();
-                told.extend(records.first().map(|first| first.t).map(|at| (at, id.clone(), records)));
+                let records = EventReader::new(log)
+                    .poll()
+                    .map(|poll| poll.records)
+                    .unwrap_or_default();
+                told.extend(
+                    records
+                        .first()
+                        .map(|first| first.t)
+                        .map(|at| (at, id.clone(), records)),
+                );
             }
         }
         // Two runs may have said something since the last poll.
@@ -113,9 +128,15 @@ impl Following<'_> {
         for (_, id, records) in told {
             self.progress.tell(self.runs.get(&id), &records);
         }
-        let runs: Vec<&Run> = self.followed.iter().filter_map(|id| self.runs.get(id)).collect();
+        let runs: Vec<&Run> = self
+            .followed
+            .iter()
+            .filter_map(|id| self.runs.get(id))
+            .collect();
         self.progress.draw(&runs);
-        let waits = runs.iter().any(|run| matches!(run.status(), Status::Queued(_)));
+        let waits = runs
+            .iter()
+            .any(|run| matches!(run.status(), Status::Queued(_)));
         let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
         let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
         if waits && self.advanced.elapsed() >= ADVANCE {
@@ -132,7 +153,10 @@ impl Following<'_> {
     /// Starts what waits although nothing is in its way.
     fn help_along(&self) -> anyhow::Result<()> {
         for (run, error) in actions::advance(&self.context.checkpoints)? {
-            self.progress.warn(self.context, &format!("run {run} could not be started: {error}"));
+            self.progress.warn(
+                self.context,
+                &format!("run {run} could not be started: {error}"),
+            );
         }
         Ok(())
     }
@@ -150,7 +174,10 @@ impl Following<'_> {
         let is_waiting = |run: &&Run| matches!(run.status(), Status::Queued(_));
         let runs = || self.followed.iter().filter_map(|id| self.runs.get(id));
         // The waiting ones first, or the end of the running one starts them.
-        for run in runs().filter(is_waiting).chain(runs().filter(|run| run.status().is_live())) {
+        for run in runs()
+            .filter(is_waiting)
+            .chain(runs().filter(|run| run.status().is_live()))
+        {
             if let Err(error) = actions::stop(&self.context.checkpoints, run, now) {
                 self.progress.warn(self.context, &format!("{error:#}"));
             }
@@ -160,40 +187,71 @@ impl Following<'_> {
     /// Says how each run ended and prints the table of all.
     fn conclude(self) -> anyhow::Result<Exit> {
         self.progress.finish();
-        let left: Vec<&Run> = self.followed.iter().filter_map(|id| self.runs.get(id)).collect();
+        let left: Vec<&Run> = self
+            .followed
+            .iter()
+            .filter_map(|id| self.runs.get(id))
+            .collect();
         for run in &left {
             self.explain(run);
         }
-        let format = if self.context.json { Format::Json } else { Format::Table };
+        let format = if self.context.json {
+            Format::Json
+        } else {
+            Format::Table
+        };
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
-        let options = Options { selection: Selection::Runs(ids), ..Options::default() };
-        output::answer(&render(&table(&self.runs, &[], &options), format, output::width()))?;
-        let gone = self.followed.iter().filter(|id| self.runs.get(id).is_none());
+        let options = Options {
+            selection: Selection::Runs(ids),
+            ..Options::default()
+        };
+        output::answer(&render(
+            &table(&self.runs, &[], &options),
+            format,
+            output::width(),
+        ))?;
+        let gone = self
+            .followed
+            .iter()
+            .filter(|id| self.runs.get(id).is_none());
         for id in gone.clone() {
             let root = super::shown(&self.context.checkpoints);
-            let what = format!("run {id} is gone: its folder was removed from {root} while it was followed");
-            self.complain(&what, &[], "what it had learnt is lost with it; its worker ends by itself");
+            let what = format!(
+                "run {id} is gone: its folder was removed from {root} while it was followed"
+            );
+            self.complain(
+                &what,
+                &[],
+                "what it had learnt is lost with it; its worker ends by itself",
+            );
         }
         let has_gone = gone.count() > 0;
         let is_done = |run: &Run| run.status() == Status::Finished && run.state.setback.is_none();
         let has_failed = |run: &Run| {
             let failed = matches!(run.state.setback, Some(Outcome::Failed { .. }));
-            failed || matches!(run.status(), Status::Failed | Status::Lost | Status::Unreadable)
+            failed
+                || matches!(
+                    run.status(),
+                    Status::Failed | Status::Lost | Status::Unreadable
+                )
         };
-        let never_started =
-            |run: &Run| matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none();
-        Ok(if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
-            Exit::Done
-        } else if self.interrupts > 0 {
-            Exit::Interrupted
-        } else if left.iter().any(|run| never_started(run)) {
-            Exit::Worker
-        } else if has_gone || left.iter().any(|run| has_failed(run)) {
-            Exit::RunFailed
-        } else {
-            // Stopped by someone else.
-            Exit::Interrupted
-        })
+        let never_started = |run: &Run| {
+            matches!(run.status(), Status::Failed | Status::Lost) && run.state.attempt.is_none()
+        };
+        Ok(
+            if left.len() == self.followed.len() && left.iter().all(|run| is_done(run)) {
+                Exit::Done
+            } else if self.interrupts > 0 {
+                Exit::Interrupted
+            } else if left.iter().any(|run| never_started(run)) {
+                Exit::Worker
+            } else if has_gone || left.iter().any(|run| has_failed(run)) {
+                Exit::RunFailed
+            } else {
+                // Stopped by someone else.
+                Exit::Interrupted
+            },
+        )
     }
 
     /// Why a run did not finish, and how it goes on.
@@ -201,7 +259,8 @@ impl Following<'_> {
         let id = &run.id;
         match run.status() {
             Status::Failed | Status::Lost if run.state.attempt.is_none() => {
-                let help = "the training program did not come up: `warmstart doctor` says what is missing";
+                let help =
+                    "the training program did not come up: `warmstart doctor` says what is missing";
                 self.complain(
                     &format!("run {id} never started"),
                     &worker_log_tail(&self.context.checkpoints, id, LOG_LINES),
@@ -209,15 +268,28 @@ impl Following<'_> {
                 );
             }
             Status::Failed | Status::Lost | Status::Unreadable | Status::Finished => {
-                let Some(Trouble { what, help }) = run.trouble(now()) else { return };
+                let Some(RunProblem { what, help }) = run.trouble(now()) else {
+                    return;
+                };
                 let outcome = run.state.setback.as_ref().or(run.state.outcome.as_ref());
                 let by_worker = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
-                let log = worker_log_tail(&self.context.checkpoints, id, if by_worker { 0 } else { LOG_LINES });
-                let resume = if by_worker { String::new() } else { format!(" (`warmstart resume {id}`)") };
+                let log = worker_log_tail(
+                    &self.context.checkpoints,
+                    id,
+                    if by_worker { 0 } else { LOG_LINES },
+                );
+                let resume = if by_worker {
+                    String::new()
+                } else {
+                    format!(" (`warmstart resume {id}`)")
+                };
                 self.complain(&format!("run {id} {what}"), &log, &(help + &resume));
             }
             Status::Stopped => {
-                output::note(self.context, &format!("run {id} saved and left; `warmstart resume {id}` goes on"));
+                output::note(
+                    self.context,
+                    &format!("run {id} saved and left; `warmstart resume {id}` goes on"),
+                );
             }
             _ => {}
         }

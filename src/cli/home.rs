@@ -19,7 +19,12 @@ pub struct Drawing {
     #[arg(long)]
     no_bell: bool,
     /// Colours of the dashboard [default: what suits the terminal]
-    #[arg(long, value_name = "THEME", env = "WARMSTART_THEME", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "THEME",
+        env = "WARMSTART_THEME",
+        hide_env_values = true
+    )]
     theme: Option<Theme>,
 }
 
@@ -31,14 +36,29 @@ There is no terminal here that could show the dashboard. From a script:
   warmstart --help             everything else";
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
-pub fn open(context: &Context, Drawing { ascii, no_mouse, no_bell, theme }: Drawing) -> anyhow::Result<Exit> {
+pub fn open(
+    context: &Context,
+    Drawing {
+        ascii,
+        no_mouse,
+        no_bell,
+        theme,
+    }: Drawing,
+) -> anyhow::Result<Exit> {
     if !context.json && warmstart_tui::has_terminal() {
         let (experiments, checkpoints) = (context.experiments.clone(), context.checkpoints.clone());
         let folders = context.folders.clone();
         let mut settings = config::load();
         settings.config.bell &= !no_bell;
-        let drawn =
-            warmstart_tui::Options { experiments, checkpoints, folders, ascii, mouse: !no_mouse, theme, settings };
+        let drawn = warmstart_tui::Options {
+            experiments,
+            checkpoints,
+            folders,
+            ascii,
+            mouse: !no_mouse,
+            theme,
+            settings,
+        };
         warmstart_tui::run(drawn)?;
         return Ok(Exit::Done);
     }

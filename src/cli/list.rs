@@ -77,13 +77,19 @@ impl<'a> From<&'a Run> for Newest<'a> {
 pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = experiments(&context.experiments)?;
     let (_, runs) = context.runs();
-    let listed: Vec<Listed> = files.iter().map(|file| describe(file, &files, runs.latest_of(&file.home()))).collect();
+    let listed: Vec<Listed> = files
+        .iter()
+        .map(|file| describe(file, &files, runs.latest_of(&file.home())))
+        .collect();
     if context.json {
         output::answer_json(&listed)?;
         return Ok(Exit::Done);
     }
     if listed.is_empty() {
-        let mut text = format!("there is no experiment file in {}", shown(&context.experiments));
+        let mut text = format!(
+            "there is no experiment file in {}",
+            shown(&context.experiments)
+        );
         if !runs.is_empty() {
             let (folder, runs) = (shown(&context.checkpoints), counted(runs.len()));
             text = format!("{text}; {folder} has {runs}: `warmstart runs` lists them");
@@ -102,18 +108,37 @@ pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Column::figures("test acc", 3),
         Column::figures("time", 4),
     ];
-    output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
-    let changed: Vec<&str> =
-        listed.iter().filter(|listed| listed.changed == Some(true)).map(|listed| listed.experiment.as_str()).collect();
+    output::answer(&output::chosen(
+        &columns,
+        listed.iter().map(row).collect(),
+        &arguments.columns,
+    )?)?;
+    let changed: Vec<&str> = listed
+        .iter()
+        .filter(|listed| listed.changed == Some(true))
+        .map(|listed| listed.experiment.as_str())
+        .collect();
     if !changed.is_empty() {
-        output::note(context, &format!("changed since the run that is shown: {}", changed.join(", ")));
+        output::note(
+            context,
+            &format!(
+                "changed since the run that is shown: {}",
+                changed.join(", ")
+            ),
+        );
     }
     say_of_orphans(context, &files, &runs);
     if let Some(text) = runs.passed_over() {
         output::note(context, text);
     }
     for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {
-        output::warn(context, &format!("{} is not valid; `warmstart check {0}` says why", broken.file));
+        output::warn(
+            context,
+            &format!(
+                "{} is not valid; `warmstart check {0}` says why",
+                broken.file
+            ),
+        );
     }
     Ok(Exit::Done)
 }
@@ -128,17 +153,30 @@ fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
     let is_gone = |home: &&Home| !files.iter().any(|file| file.home() == **home);
     let mut gone: Vec<String> = runs.homes().filter(is_gone).map(Home::shown).collect();
     gone.sort_unstable();
-    let count: usize = runs.homes().filter(is_gone).map(|home| runs.all_of(home).count()).sum();
+    let count: usize = runs
+        .homes()
+        .filter(is_gone)
+        .map(|home| runs.all_of(home).count())
+        .sum();
     if count > 0 {
-        let (are, listed) = (if count == 1 { "run is" } else { "runs are" }, warmstart_runs::pictures::listed(&gone));
+        let (are, listed) = (
+            if count == 1 { "run is" } else { "runs are" },
+            warmstart_runs::pictures::listed(&gone),
+        );
         output::note(
             context,
-            &format!("{count} {are} of files that are not here ({listed}): `warmstart runs` lists them"),
+            &format!(
+                "{count} {are} of files that are not here ({listed}): `warmstart runs` lists them"
+            ),
         );
     }
 }
 
-fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], newest: Option<&'a Run>) -> Listed<'a> {
+fn describe<'a>(
+    file: &'a ExperimentFile,
+    files: &[ExperimentFile],
+    newest: Option<&'a Run>,
+) -> Listed<'a> {
     let problems = file.loaded.as_ref().err().into_iter().flatten();
     Listed {
         experiment: file.handle(files),
@@ -153,7 +191,11 @@ fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], newest: Opti
 fn row(listed: &Listed) -> [String; 9] {
     let fact = |of: fn(&Facts) -> String| listed.facts.as_ref().map_or_else(String::new, of);
     let newest = listed.newest.as_ref();
-    let state = if listed.facts.is_none() { "not valid" } else { newest.map_or("never run", |newest| newest.state) };
+    let state = if listed.facts.is_none() {
+        "not valid"
+    } else {
+        newest.map_or("never run", |newest| newest.state)
+    };
     [
         listed.experiment.clone(),
         fact(|facts| facts.name.to_owned()),
@@ -163,6 +205,8 @@ fn row(listed: &Listed) -> [String; 9] {
         state.to_owned(),
         output::figure(newest.and_then(|newest| newest.val_acc)),
         output::figure(newest.and_then(|newest| newest.test_acc)),
-        newest.and_then(|newest| newest.train_time).map_or_else(|| "–".to_owned(), output::duration),
+        newest
+            .and_then(|newest| newest.train_time)
+            .map_or_else(|| "–".to_owned(), output::duration),
     ]
 }

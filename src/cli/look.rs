@@ -12,7 +12,7 @@ use warmstart_schema::text;
 use super::output::Problems;
 use super::{Context, Exit, experiment, output};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::look::{Heard, Looker};
+use warmstart_runs::look::{DatasetViewer, Heard};
 
 /// Show a picture of an experiment's dataset with its labels
 ///
@@ -58,18 +58,29 @@ pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         return Err(Problems(problems).into());
     }
     let (heard, answers) = channel();
-    let looker = Looker::start(&file.path, move |news| heard.send(news).is_ok())?;
-    let mut album = Album { looker, answers };
-    let Answer::Opened(facts) = album.next()? else { return Err(unexpected().into()) };
+    let looker = DatasetViewer::start(&file.path, move |news| heard.send(news).is_ok())?;
+    let mut album = DatasetSource { looker, answers };
+    let Answer::Opened(facts) = album.next()? else {
+        return Err(unexpected().into());
+    };
     let (part, position) = album.pick(&facts, arguments)?;
-    let wanted = vec![Wanted { position, epoch: arguments.epoch.filter(|_| part == Part::Train) }];
+    let wanted = vec![Wanted {
+        position,
+        epoch: arguments.epoch.filter(|_| part == Part::Train),
+    }];
     let Answer::Pictures { pictures, .. } = album.ask(&Ask::Pictures { part, wanted })? else {
         return Err(unexpected().into());
     };
     let mut picture = pictures.into_iter().next().ok_or_else(unexpected)?;
     if context.json {
-        for label in [&mut picture.fine, &mut picture.coarse].into_iter().flatten() {
-            label.name = label.exact.take().unwrap_or_else(|| std::mem::take(&mut label.name));
+        for label in [&mut picture.fine, &mut picture.coarse]
+            .into_iter()
+            .flatten()
+        {
+            label.name = label
+                .exact
+                .take()
+                .unwrap_or_else(|| std::mem::take(&mut label.name));
         }
         output::answer_json(&serde_json::json!({ "part": part, "picture": picture }))?;
     } else {
@@ -83,18 +94,21 @@ pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// The worker and what it says.
-struct Album {
-    looker: Looker,
+struct DatasetSource {
+    looker: DatasetViewer,
     answers: Receiver<Heard>,
 }
 
-impl Album {
+impl DatasetSource {
     fn next(&self) -> Result<Answer, Failure> {
-        let help =
-            |error: &str, help: &str| Failure::new(Kind::Input, text::line(error, 2000)).help(text::line(help, 500));
+        let help = |error: &str, help: &str| {
+            Failure::new(Kind::Input, text::line(error, 2000)).help(text::line(help, 500))
+        };
         match self.answers.recv() {
             Ok(Heard::Answer(Answer::Refused { error, help: next })) => Err(help(&error, &next)),
-            Ok(Heard::Answer(Answer::NotThere { error })) => Err(Failure::new(Kind::Input, text::line(&error, 500))),
+            Ok(Heard::Answer(Answer::NotThere { error })) => {
+                Err(Failure::new(Kind::Input, text::line(&error, 500)))
+            }
             Ok(Heard::Answer(answer)) => Ok(answer),
             Ok(Heard::Ended(failure)) => Err(failure),
             Err(_) => Err(unexpected()),
@@ -127,20 +141,43 @@ impl Album {
 }
 
 fn unexpected() -> Failure {
-    Failure::new(Kind::Worker, "the training program answered something else than what was asked")
-        .help("`make build` builds it anew")
+    Failure::new(
+        Kind::Worker,
+        "the training program answered something else than what was asked",
+    )
+    .help("`make build` builds it anew")
 }
 
 /// The picture, where there is a terminal to see it on, and what it is.
 fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> String {
-    let drawn = picture.pixels.as_ref().filter(|_| std::io::stdout().is_terminal());
-    let drawn = drawn.map(|pixels| warmstart_tui::printed(pixels, context.color)).unwrap_or_default();
-    let seen = picture.wanted.epoch.map(|epoch| format!(", as epoch {epoch} sees it")).unwrap_or_default();
+    let drawn = picture
+        .pixels
+        .as_ref()
+        .filter(|_| std::io::stdout().is_terminal());
+    let drawn = drawn
+        .map(|pixels| warmstart_tui::printed(pixels, context.color))
+        .unwrap_or_default();
+    let seen = picture
+        .wanted
+        .epoch
+        .map(|epoch| format!(", as epoch {epoch} sees it"))
+        .unwrap_or_default();
     let label = |kind: &str, label: &Option<Label>| {
-        label.as_ref().map(|Label { number, name, .. }| format!("{kind} {number} {name}\n")).unwrap_or_default()
+        label
+            .as_ref()
+            .map(|Label { number, name, .. }| format!("{kind} {number} {name}\n"))
+            .unwrap_or_default()
     };
-    let kind = if picture.coarse.is_some() { "subcategory" } else { "category" };
-    let file = picture.file.as_ref().map(|file| format!("{file}\n")).unwrap_or_default();
+    let kind = if picture.coarse.is_some() {
+        "subcategory"
+    } else {
+        "category"
+    };
+    let file = picture
+        .file
+        .as_ref()
+        .map(|file| format!("{file}\n"))
+        .unwrap_or_default();
     format!(
         "{drawn}image number {} of {}, a {} image{seen}\n{}{}{file}",
         picture.number,

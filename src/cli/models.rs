@@ -37,7 +37,11 @@ impl Model {
     fn of(backbone: Backbone) -> Self {
         let (architecture, pretrained) = (Architecture::new(backbone), Pretrained::of(backbone));
         let count = |statistic: bool| {
-            architecture.tensors().filter(|t| t.kind.is_statistic() == statistic).map(TensorSpec::len).sum()
+            architecture
+                .tensors()
+                .filter(|t| t.kind.is_statistic() == statistic)
+                .map(TensorSpec::len)
+                .sum()
         };
         Self {
             backbone: backbone.as_str(),
@@ -49,7 +53,11 @@ impl Model {
             pretrained: pretrained.hub,
             mean: pretrained.mean,
             std: pretrained.std,
-            blocks: architecture.blocks.into_iter().map(|block| block.name).collect(),
+            blocks: architecture
+                .blocks
+                .into_iter()
+                .map(|block| block.name)
+                .collect(),
         }
     }
 }
@@ -68,7 +76,11 @@ pub fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
             Column::figures("blocks", 5),
             Column::figures("px", 2),
         ];
-        output::answer(&output::chosen(&columns, models.iter().map(row).collect(), &arguments.columns)?)?;
+        output::answer(&output::chosen(
+            &columns,
+            models.iter().map(row).collect(),
+            &arguments.columns,
+        )?)?;
     }
     Ok(Exit::Done)
 }
@@ -81,6 +93,10 @@ fn row(model: &Model) -> [String; 7] {
         thousands(model.statistics),
         model.features.to_string(),
         model.blocks.len().to_string(),
-        format!("{}{}", model.pixels, if model.fixed_pixels { " only" } else { "" }),
+        format!(
+            "{}{}",
+            model.pixels,
+            if model.fixed_pixels { " only" } else { "" }
+        ),
     ]
 }

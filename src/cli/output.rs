@@ -34,7 +34,9 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
 
@@ -43,7 +45,10 @@ impl std::error::Error for Problems {}
 /// Writes an answer to stdout.
 pub fn answer(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
         other => other.context("the answer cannot be written to stdout"),
     }
@@ -90,9 +95,14 @@ pub fn warn_of_session(context: &Context) {
 
 /// Says why what was launched does not start, where the queue rests.
 pub fn warn_if_paused(context: &Context) {
-    let content = Queue::new(&context.checkpoints).content().unwrap_or_default();
+    let content = Queue::new(&context.checkpoints)
+        .content()
+        .unwrap_or_default();
     if let Some(reason) = content.paused.filter(|_| !content.waiting.is_empty()) {
-        warn(context, &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"));
+        warn(
+            context,
+            &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"),
+        );
     }
 }
 
@@ -121,8 +131,16 @@ pub fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
 }
 
 fn complain(context: &Context, label: &str, color: &str, text: &str) {
-    let label = if context.color { format!("\u{1b}[1;{color}m{label}:\u{1b}[0m") } else { format!("{label}:") };
-    let _ = writeln!(io::stderr().lock(), "{label} {}", context.folders.in_commands(text));
+    let label = if context.color {
+        format!("\u{1b}[1;{color}m{label}:\u{1b}[0m")
+    } else {
+        format!("{label}:")
+    };
+    let _ = writeln!(
+        io::stderr().lock(),
+        "{label} {}",
+        context.folders.in_commands(text)
+    );
 }
 
 /// Whether progress and errors may be coloured.
@@ -130,19 +148,25 @@ pub fn use_color(choice: Color) -> bool {
     match choice {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => is_interactive() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            is_interactive() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     }
 }
 
 /// Whether progress can redraw itself.
 pub fn is_interactive() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Characters in a line of the terminal that answers go to, if they go to one.
 pub fn width() -> Option<usize> {
     let size = io::stdout().is_terminal().then(crossterm::terminal::size);
-    size?.ok().map(|(width, _)| width.into()).filter(|width| *width > 0)
+    size?
+        .ok()
+        .map(|(width, _)| width.into())
+        .filter(|width| *width > 0)
 }
 
 /// Rows in aligned columns. On a terminal they are as wide as it is: columns go by their order, and a line says which.
@@ -159,19 +183,32 @@ pub fn chosen<const N: usize>(
 ) -> anyhow::Result<String> {
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     if asked.columns.is_empty() {
-        return Ok(written(columns, &rows, "widen the terminal, or choose with --columns"));
+        return Ok(written(
+            columns,
+            &rows,
+            "widen the terminal, or choose with --columns",
+        ));
     }
-    let places = asked.columns.iter().map(|name| place(columns, name)).collect::<Result<Vec<usize>, Failure>>()?;
+    let places = asked
+        .columns
+        .iter()
+        .map(|name| place(columns, name))
+        .collect::<Result<Vec<usize>, Failure>>()?;
     let columns: Vec<Column> = places.iter().map(|place| columns[*place].clone()).collect();
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| places.iter().map(|place| row[*place].clone()).collect()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| places.iter().map(|place| row[*place].clone()).collect())
+        .collect();
     Ok(written(&columns, &rows, "widen the terminal"))
 }
 
 fn written(columns: &[Column], rows: &[Vec<String>], remedy: &str) -> String {
     let fitted = fit::fitted(columns, rows, width());
     let note = fit::note(&fitted.hidden, remedy, width().map(|width| width - 1));
-    let lines = fitted.lines.into_iter().chain(note.into_iter().map(|line| format!(" {line}")));
+    let lines = fitted
+        .lines
+        .into_iter()
+        .chain(note.into_iter().map(|line| format!(" {line}")));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
@@ -187,13 +224,17 @@ pub struct ColumnsArgument {
 fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
     let key = |name: &str| name.trim().replace([' ', '-'], "_").to_lowercase();
     let keys: Vec<String> = columns.iter().map(|column| key(&column.title)).collect();
-    keys.iter().position(|known| *known == key(name)).ok_or_else(|| {
-        let name = text::line(name, 80);
-        let near = text::closest(&key(&name), keys.iter().map(String::as_str));
-        let help =
-            near.map_or_else(|| format!("known are {}", keys.join(", ")), |near| format!("did you mean `{near}`?"));
-        Failure::new(Kind::Input, format!("no column is called `{name}`")).help(help)
-    })
+    keys.iter()
+        .position(|known| *known == key(name))
+        .ok_or_else(|| {
+            let name = text::line(name, 80);
+            let near = text::closest(&key(&name), keys.iter().map(String::as_str));
+            let help = near.map_or_else(
+                || format!("known are {}", keys.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Failure::new(Kind::Input, format!("no column is called `{name}`")).help(help)
+        })
 }
 
 /// A name and its value, which goes on below itself where the terminal is narrow.
@@ -208,10 +249,18 @@ pub fn field(name: &str, value: &str) -> String {
 
 /// What a run trains on, in a few words; `warmstart doctor` says why it is that one.
 pub fn device(attempt: &Attempt) -> String {
-    let Attempt { device, device_name, threads, .. } = attempt;
+    let Attempt {
+        device,
+        device_name,
+        threads,
+        ..
+    } = attempt;
     let name = text::line(device_name, 40);
     if device == "cpu" {
-        format!("cpu, {threads} {}", if *threads == 1 { "thread" } else { "threads" })
+        format!(
+            "cpu, {threads} {}",
+            if *threads == 1 { "thread" } else { "threads" }
+        )
     } else if name.is_empty() {
         text::line(device, 40)
     } else {
@@ -234,5 +283,9 @@ pub fn duration(seconds: f64) -> String {
     }
     let whole = format!("{seconds:.0}").parse::<u64>().unwrap_or(u64::MAX);
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}h {minutes:02}m") } else { format!("{minutes}m {seconds:02}s") }
+    if hours > 0 {
+        format!("{hours}h {minutes:02}m")
+    } else {
+        format!("{minutes}m {seconds:02}s")
+    }
 }

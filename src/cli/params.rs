@@ -47,7 +47,10 @@ pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let experiment = file.loaded.map_err(Problems)?;
     let classes = classes(&experiment)?;
     let counts = counts_with(&experiment, classes);
-    let blocks = counts.blocks.iter().map(|block| (block.name.as_str(), &block.counts));
+    let blocks = counts
+        .blocks
+        .iter()
+        .map(|block| (block.name.as_str(), &block.counts));
     if context.json {
         output::answer_json(&Counted {
             total_params: counts.total.total,
@@ -56,13 +59,37 @@ pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
             blocks: blocks.map(|(name, counts)| block(name, counts)).collect(),
         })?;
     } else {
-        let rows = blocks.chain([("total", &counts.total)]).map(|(name, counts)| row(name, counts)).collect();
-        let figures = [("total", 1), ("trainable", 2), ("frozen", 4), ("statistics", 5), ("non-trainable", 3)];
-        let [total, trainable, frozen, statistics, rest] = figures.map(|(title, order)| Column::figures(title, order));
-        let columns = [Column::names("block"), total, trainable, frozen, statistics, rest];
+        let rows = blocks
+            .chain([("total", &counts.total)])
+            .map(|(name, counts)| row(name, counts))
+            .collect();
+        let figures = [
+            ("total", 1),
+            ("trainable", 2),
+            ("frozen", 4),
+            ("statistics", 5),
+            ("non-trainable", 3),
+        ];
+        let [total, trainable, frozen, statistics, rest] =
+            figures.map(|(title, order)| Column::figures(title, order));
+        let columns = [
+            Column::names("block"),
+            total,
+            trainable,
+            frozen,
+            statistics,
+            rest,
+        ];
         let table = output::table(&columns, rows);
-        let headline = text::wrap(&headline(&experiment, classes), output::width().unwrap_or(usize::MAX)).join("\n");
-        output::answer(&format!("{headline}\n\n{table}\n{}", summary(&counts.total)))?;
+        let headline = text::wrap(
+            &headline(&experiment, classes),
+            output::width().unwrap_or(usize::MAX),
+        )
+        .join("\n");
+        output::answer(&format!(
+            "{headline}\n\n{table}\n{}",
+            summary(&counts.total)
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -77,9 +104,22 @@ fn block<'a>(name: &'a str, counts: &ParamCounts) -> Block<'a> {
 }
 
 fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
-    let numbers = [counts.total, counts.trainable, counts.frozen, counts.statistics, counts.non_trainable()];
+    let numbers = [
+        counts.total,
+        counts.trainable,
+        counts.frozen,
+        counts.statistics,
+        counts.non_trainable(),
+    ];
     let [total, trainable, frozen, statistics, non_trainable] = numbers.map(thousands);
-    [name.to_owned(), total, trainable, frozen, statistics, non_trainable]
+    [
+        name.to_owned(),
+        total,
+        trainable,
+        frozen,
+        statistics,
+        non_trainable,
+    ]
 }
 
 /// Of one's own pictures the folder tells.
@@ -88,14 +128,18 @@ fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
         return Ok(classes);
     }
     let path = experiment.dataset.path.as_deref().unwrap_or(Path::new(""));
-    let unusable = |unusable: Unusable| Failure::new(Kind::NotFound, unusable.error).help(unusable.help);
+    let unusable =
+        |unusable: Unusable| Failure::new(Kind::NotFound, unusable.error).help(unusable.help);
     let folder = PictureFolder::open(path, experiment.dataset.split_rule()).map_err(unusable)?;
     Ok(u32::try_from(folder.classes.len())?)
 }
 
 fn headline(experiment: &Experiment, classes: u32) -> String {
     let (backbone, pixels) = (experiment.model.backbone, experiment.pixels());
-    format!("{}: {backbone} at {pixels} px, {classes} classes", experiment.name)
+    format!(
+        "{}: {backbone} at {pixels} px, {classes} classes",
+        experiment.name
+    )
 }
 
 /// The study's own words, so that its appendix can be laid beside.

@@ -8,13 +8,16 @@ use super::{Context, Exit, compare, output, shown};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
 use warmstart_runs::store::Run;
-use warmstart_tui::{Along, Detail, Drawn, Plot, Quantity};
+use warmstart_tui::{ChartKind, Drawn, Plot, Smoothing, XAxis};
 
 /// Draw charts of runs into an SVG or PNG file
 ///
 /// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]
@@ -26,7 +29,12 @@ pub struct Arguments {
     #[arg(long, requires = "output")]
     overwrite: bool,
     /// What to draw
-    #[arg(long, value_name = "FIGURES", value_delimiter = ',', default_value = "accuracy,loss")]
+    #[arg(
+        long,
+        value_name = "FIGURES",
+        value_delimiter = ',',
+        default_value = "accuracy,loss"
+    )]
     figures: Vec<Figures>,
     /// What the axis counts
     #[arg(long, value_name = "AXIS", default_value = "epoch")]
@@ -85,12 +93,24 @@ enum DetailArgument {
 }
 
 pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let output = arguments.output.as_deref().map(|path| Ok::<_, anyhow::Error>((path, format(path)?))).transpose()?;
+    let output = arguments
+        .output
+        .as_deref()
+        .map(|path| Ok::<_, anyhow::Error>((path, format(path)?)))
+        .transpose()?;
     let (_, runs) = context.runs();
-    let chosen = arguments.runs.iter().map(|name| names::run(&runs, name)).collect::<Result<Vec<&Run>, _>>()?;
+    let chosen = arguments
+        .runs
+        .iter()
+        .map(|name| names::run(&runs, name))
+        .collect::<Result<Vec<&Run>, _>>()?;
     let drawn = Drawn::continued(&chosen, arguments.along.into(), arguments.apart);
     let plot = Plot {
-        quantities: arguments.figures.iter().map(|figures| figures.quantity()).collect(),
+        quantities: arguments
+            .figures
+            .iter()
+            .map(|figures| figures.quantity())
+            .collect(),
         along: arguments.along.into(),
         detail: arguments.detail.into(),
         log_x: arguments.log_x,
@@ -119,27 +139,32 @@ fn format(path: &Path) -> anyhow::Result<Format> {
         Some("svg") => Ok(Format::Svg),
         Some("png") => Ok(Format::Png),
         _ => {
-            let what = format!("{} is the name of neither an SVG nor a PNG file", shown(path));
-            Err(Failure::new(Kind::Input, what).help("name it *.svg or *.png").into())
+            let what = format!(
+                "{} is the name of neither an SVG nor a PNG file",
+                shown(path)
+            );
+            Err(Failure::new(Kind::Input, what)
+                .help("name it *.svg or *.png")
+                .into())
         }
     }
 }
 
 impl Figures {
-    fn quantity(self) -> Quantity {
+    fn quantity(self) -> ChartKind {
         match self {
-            Self::Accuracy => Quantity::Accuracy,
-            Self::Loss => Quantity::Loss,
-            Self::LearningRate => Quantity::LearningRate,
-            Self::Throughput => Quantity::Throughput,
-            Self::GradientNorm => Quantity::GradientNorm,
-            Self::Usage => Quantity::Usage,
-            Self::Memory => Quantity::Memory,
+            Self::Accuracy => ChartKind::Accuracy,
+            Self::Loss => ChartKind::Loss,
+            Self::LearningRate => ChartKind::LearningRate,
+            Self::Throughput => ChartKind::Throughput,
+            Self::GradientNorm => ChartKind::GradientNorm,
+            Self::Usage => ChartKind::Usage,
+            Self::Memory => ChartKind::Memory,
         }
     }
 }
 
-impl From<AxisArgument> for Along {
+impl From<AxisArgument> for XAxis {
     fn from(axis: AxisArgument) -> Self {
         match axis {
             AxisArgument::Epoch => Self::Epoch,
@@ -150,7 +175,7 @@ impl From<AxisArgument> for Along {
     }
 }
 
-impl From<DetailArgument> for Detail {
+impl From<DetailArgument> for Smoothing {
     fn from(detail: DetailArgument) -> Self {
         match detail {
             DetailArgument::Epochs => Self::Epochs,

@@ -30,14 +30,23 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     let run = names::run(&runs, &arguments.run)?;
     let folder = RunDir::of(&context.checkpoints, &run.id);
     let question = [OsStr::new("predict"), folder.path().as_os_str()];
-    let predictions = match ask(question.into_iter().chain(arguments.images.iter().map(|image| image.as_os_str())))? {
+    let predictions = match ask(question
+        .into_iter()
+        .chain(arguments.images.iter().map(|image| image.as_os_str())))?
+    {
         Answer::Predictions(predictions) => predictions,
         Answer::Refused { error, help } => return Err(refused(Kind::Input, &error, &help)),
     };
     if context.json {
         output::answer_json(&predictions)?;
     } else {
-        output::answer(&predictions.images.iter().filter_map(lines).collect::<String>())?;
+        output::answer(
+            &predictions
+                .images
+                .iter()
+                .filter_map(lines)
+                .collect::<String>(),
+        )?;
         for Predicted { image, error, .. } in &predictions.images {
             if let Some(error) = error {
                 output::error(context, &format!("{}: {error}", text::line(image, 300)));
@@ -51,8 +60,18 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
 /// A picture and its classes; nothing of one that could not be read.
 fn lines(predicted: &Predicted) -> Option<String> {
     let class = |(rank, class): (usize, &ClassProbability)| {
-        format!("  {rank}  {:>6.2} %  {}\n", class.probability * 100.0, class.shown())
+        format!(
+            "  {rank}  {:>6.2} %  {}\n",
+            class.probability * 100.0,
+            class.shown()
+        )
     };
     let classes: Vec<String> = (1..).zip(&predicted.classes).map(class).collect();
-    predicted.error.is_none().then(|| format!("{}\n{}", text::line(&predicted.image, 300), classes.concat()))
+    predicted.error.is_none().then(|| {
+        format!(
+            "{}\n{}",
+            text::line(&predicted.image, 300),
+            classes.concat()
+        )
+    })
 }

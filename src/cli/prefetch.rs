@@ -53,7 +53,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = backbone)]
     backbone: Vec<Backbone>,
     /// Address of the folder that has the datasets' archives, instead of their publisher's
-    #[arg(long, value_name = "URL", env = "WARMSTART_MIRROR", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WARMSTART_MIRROR",
+        hide_env_values = true
+    )]
     mirror: Option<String>,
 }
 
@@ -98,7 +103,10 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
     } else if status.code() == Some(1) {
         Exit::RunFailed
     } else {
-        output::error(context, &format!("the training program ended with {status}"));
+        output::error(
+            context,
+            &format!("the training program ended with {status}"),
+        );
         output::help(context, "`warmstart doctor` says what is missing");
         Exit::Worker
     })
@@ -110,15 +118,26 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
     let files: Vec<ExperimentFile> = if arguments.names.is_empty() && !has_wish {
         experiments(&context.experiments)?
     } else {
-        arguments.names.iter().map(|name| experiment::named(context, name, &[])).collect::<anyhow::Result<_>>()?
+        arguments
+            .names
+            .iter()
+            .map(|name| experiment::named(context, name, &[]))
+            .collect::<anyhow::Result<_>>()?
     };
-    let problems: Vec<Problem> =
-        files.iter().filter_map(|file| file.loaded.as_ref().err()).flatten().cloned().collect();
+    let problems: Vec<Problem> = files
+        .iter()
+        .filter_map(|file| file.loaded.as_ref().err())
+        .flatten()
+        .cloned()
+        .collect();
     if !problems.is_empty() {
         return Err(Problems(problems).into());
     }
     let mut items: Vec<String> = Vec::new();
-    let wanted = files.iter().filter_map(|file| file.loaded.as_ref().ok()).flat_map(needs);
+    let wanted = files
+        .iter()
+        .filter_map(|file| file.loaded.as_ref().ok())
+        .flat_map(needs);
     let named = arguments.dataset.iter().map(|name| name.as_str());
     let named = named.chain(arguments.backbone.iter().map(|backbone| backbone.as_str()));
     for item in wanted.chain(named) {
@@ -132,15 +151,26 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
 /// What an experiment needs that can be fetched.
 fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
     let dataset = &experiment.dataset;
-    let data = (dataset.path.is_none() && dataset.name.archive().is_some()).then(|| dataset.name.as_str());
+    let data =
+        (dataset.path.is_none() && dataset.name.archive().is_some()).then(|| dataset.name.as_str());
     let is_pretrained = experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
-    data.into_iter().chain(is_pretrained.then(|| experiment.model.backbone.as_str()))
+    data.into_iter()
+        .chain(is_pretrained.then(|| experiment.model.backbone.as_str()))
 }
 
 /// Shows what the worker says until it ends, and passes signals on.
-fn listen(context: &Context, child: &mut Child, signals: &mut Signals) -> anyhow::Result<Vec<Outcome>> {
+fn listen(
+    context: &Context,
+    child: &mut Child,
+    signals: &mut Signals,
+) -> anyhow::Result<Vec<Outcome>> {
     let worker = Pid::from_raw(i32::try_from(child.id())?);
-    let reports = read(child.stdout.take().context("the training program has no output")?);
+    let reports = read(
+        child
+            .stdout
+            .take()
+            .context("the training program has no output")?,
+    );
     let (mut show, mut outcomes) = (Show::new(context), Vec::new());
     loop {
         for _ in signals.pending() {
@@ -183,13 +213,24 @@ struct Show<'a> {
 impl<'a> Show<'a> {
     fn new(context: &'a Context) -> Self {
         let bar = (!context.quiet && output::is_interactive()).then(|| {
-            let bar = if context.color { "{bar:24.cyan/dim}" } else { "{bar:24}" };
-            let style =
-                ProgressStyle::with_template(&format!("{{prefix}} {bar} {{percent:>3}} %  {{msg}}  {{eta}} left"));
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─");
+            let bar = if context.color {
+                "{bar:24.cyan/dim}"
+            } else {
+                "{bar:24}"
+            };
+            let style = ProgressStyle::with_template(&format!(
+                "{{prefix}} {bar} {{percent:>3}} %  {{msg}}  {{eta}} left"
+            ));
+            let style = style
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─");
             ProgressBar::new(1).with_style(style)
         });
-        Self { context, bar, tenths: Tenths::default() }
+        Self {
+            context,
+            bar,
+            tenths: Tenths::default(),
+        }
     }
 
     fn progress(&mut self, fetch: &Fetch) {
@@ -230,7 +271,11 @@ fn conclude(context: &Context, outcomes: &[Outcome]) -> anyhow::Result<()> {
     for outcome in outcomes {
         match outcome {
             Outcome::Here(_) if context.json => {}
-            Outcome::Here(Fetched { item, path, fetched }) => {
+            Outcome::Here(Fetched {
+                item,
+                path,
+                fetched,
+            }) => {
                 let how = if *fetched { "fetched" } else { "was here" };
                 output::answer(&format!("{item}: {how}: {}\n", text::line(path, 300)))?;
             }
@@ -246,7 +291,9 @@ fn conclude(context: &Context, outcomes: &[Outcome]) -> anyhow::Result<()> {
 fn dataset(name: &str) -> Result<DatasetName, String> {
     let can_be_fetched = |dataset: &DatasetName| dataset.archive().is_some();
     let mut known = DatasetName::ALL.into_iter().filter(can_be_fetched);
-    known.find(|dataset| dataset.as_str() == name).ok_or_else(|| "expected cifar100 or cifar10".to_owned())
+    known
+        .find(|dataset| dataset.as_str() == name)
+        .ok_or_else(|| "expected cifar100 or cifar10".to_owned())
 }
 
 fn backbone(name: &str) -> Result<Backbone, String> {

@@ -14,7 +14,10 @@ use warmstart_runs::store::Run;
 pub enum Progress {
     Quiet,
     Lines(RefCell<Tenths>),
-    Bars { all: MultiProgress, bars: HashMap<RunId, ProgressBar> },
+    Bars {
+        all: MultiProgress,
+        bars: HashMap<RunId, ProgressBar>,
+    },
 }
 
 impl Progress {
@@ -26,12 +29,20 @@ impl Progress {
             return Self::Lines(RefCell::default());
         }
         let all = MultiProgress::new();
-        let template =
-            if context.color { "{prefix:.bold} {bar:20.cyan/dim} {wide_msg}" } else { "{prefix} {bar:20} {wide_msg}" };
+        let template = if context.color {
+            "{prefix:.bold} {bar:20.cyan/dim} {wide_msg}"
+        } else {
+            "{prefix} {bar:20} {wide_msg}"
+        };
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━╸─");
-        let bar = |id: &RunId| (id.clone(), all.add(ProgressBar::new(1).with_style(style.clone())));
+        let bar = |id: &RunId| {
+            (
+                id.clone(),
+                all.add(ProgressBar::new(1).with_style(style.clone())),
+            )
+        };
         let bars = followed.iter().map(bar).collect();
         Self::Bars { all, bars }
     }
@@ -62,8 +73,15 @@ impl Progress {
 
     /// Brings the bars up to date.
     pub fn draw(&self, runs: &[&Run]) {
-        let Self::Bars { bars, .. } = self else { return };
-        let width = runs.iter().map(|run| run.label().chars().count()).max().unwrap_or(0).min(30);
+        let Self::Bars { bars, .. } = self else {
+            return;
+        };
+        let width = runs
+            .iter()
+            .map(|run| run.label().chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(30);
         for run in runs {
             if let Some(bar) = bars.get(&run.id) {
                 update(bar, run, width);
@@ -126,7 +144,11 @@ fn message(run: &Run) -> String {
         parts.push(sizes(fetch));
         return parts.join("  ");
     }
-    let epoch = state.batch.as_ref().map(|batch| batch.epoch).or(state.epochs.last().map(|epoch| epoch.epoch));
+    let epoch = state
+        .batch
+        .as_ref()
+        .map(|batch| batch.epoch)
+        .or(state.epochs.last().map(|epoch| epoch.epoch));
     if let (Some(epoch), Some(planned)) = (epoch, state.epochs_planned()) {
         parts.push(format!("epoch {epoch}/{planned}"));
     }
@@ -149,7 +171,11 @@ fn message(run: &Run) -> String {
 
 /// How much of a download is here.
 pub fn sizes(fetch: &Fetch) -> String {
-    format!("{} of {}", DecimalBytes(fetch.done), DecimalBytes(fetch.total))
+    format!(
+        "{} of {}",
+        DecimalBytes(fetch.done),
+        DecimalBytes(fetch.total)
+    )
 }
 
 /// Downloads in plain lines, one a tenth.
@@ -162,9 +188,17 @@ impl Tenths {
     /// The next line on a download of `whose`, when it is time for one.
     pub fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
         let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
-        let last = self.told.insert((whose.to_owned(), fetch.what.clone()), tenth);
+        let last = self
+            .told
+            .insert((whose.to_owned(), fetch.what.clone()), tenth);
         let what = warmstart_schema::text::line(&fetch.what, 60);
-        (last != Some(tenth)).then(|| format!("{what}: {:.0} %, {}", (fetch.share() * 100.0).floor(), sizes(fetch)))
+        (last != Some(tenth)).then(|| {
+            format!(
+                "{what}: {:.0} %, {}",
+                (fetch.share() * 100.0).floor(),
+                sizes(fetch)
+            )
+        })
     }
 }
 
@@ -172,27 +206,49 @@ impl Tenths {
 fn remark(event: &Event) -> Option<String> {
     match event {
         Event::Attempt(attempt) => Some(started(attempt)),
-        Event::Note { level: Level::Warning | Level::Error, text } => Some(warmstart_schema::text::line(text, 300)),
-        Event::CheckpointFailed { error } => {
-            Some(format!("checkpoint not saved: {}; training goes on", warmstart_schema::text::line(error, 300)))
-        }
+        Event::Note {
+            level: Level::Warning | Level::Error,
+            text,
+        } => Some(warmstart_schema::text::line(text, 300)),
+        Event::CheckpointFailed { error } => Some(format!(
+            "checkpoint not saved: {}; training goes on",
+            warmstart_schema::text::line(error, 300)
+        )),
         _ => None,
     }
 }
 
 fn say_line(run: &Run, event: &Event) {
     let text = match event {
-        Event::Phase { phase: phase @ (Phase::Loading | Phase::Testing) } => phase.as_str().to_owned(),
+        Event::Phase {
+            phase: phase @ (Phase::Loading | Phase::Testing),
+        } => phase.as_str().to_owned(),
         Event::Epoch(epoch) => finished_epoch(run, epoch),
-        Event::Test(test) => format!("test acc {:.4}, with the checkpoint of epoch {}", test.accuracy, test.epoch),
+        Event::Test(test) => format!(
+            "test acc {:.4}, with the checkpoint of epoch {}",
+            test.accuracy, test.epoch
+        ),
         Event::Stopping => "stopping".to_owned(),
         Event::Stopped { step, .. } => format!("stopped after step {step}"),
-        Event::Finished { train_time, stopped_early } => {
-            let early = if *stopped_early { ", stopped early" } else { "" };
-            format!("done after {} of training{early}", output::duration(*train_time))
+        Event::Finished {
+            train_time,
+            stopped_early,
+        } => {
+            let early = if *stopped_early {
+                ", stopped early"
+            } else {
+                ""
+            };
+            format!(
+                "done after {} of training{early}",
+                output::duration(*train_time)
+            )
         }
         Event::Failed { .. } => "failed".to_owned(),
-        Event::Note { level: Level::Info, text } => warmstart_schema::text::line(text, 300),
+        Event::Note {
+            level: Level::Info,
+            text,
+        } => warmstart_schema::text::line(text, 300),
         other => match remark(other) {
             Some(remark) => remark,
             None => return,
@@ -207,13 +263,25 @@ fn started(attempt: &Attempt) -> String {
         Some(step) => format!("resumed after step {step} on {device}"),
         None => format!("started on {device}"),
     };
-    let exact = attempt.not_exact.iter().map(|why| format!("; not exact: {why}")).collect::<Vec<_>>().concat();
+    let exact = attempt
+        .not_exact
+        .iter()
+        .map(|why| format!("; not exact: {why}"))
+        .collect::<Vec<_>>()
+        .concat();
     warmstart_schema::text::line(&(text + &exact), 400)
 }
 
 fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
     let planned = run.state.epochs_planned().unwrap_or(epoch.epoch);
-    let Epoch { train_loss, train_acc, val_loss, val_acc, images_per_second, .. } = epoch;
+    let Epoch {
+        train_loss,
+        train_acc,
+        val_loss,
+        val_acc,
+        images_per_second,
+        ..
+    } = epoch;
     let best = if epoch.best { "  best so far" } else { "" };
     format!(
         "epoch {}/{planned}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc {val_acc:.4}  \

@@ -72,12 +72,18 @@ pub fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(Verb::Move { run, to }) => {
             let id = &names::run(&runs, run)?.id;
             let place = waiting::shift(root, id, *to)?;
-            (json!({ "run": id, "place": place }), format!("{id}: place {place}"))
+            (
+                json!({ "run": id, "place": place }),
+                format!("{id}: place {place}"),
+            )
         }
         Some(Verb::Remove { run }) => {
             let id = &names::run(&runs, run)?.id;
             waiting::remove(root, id)?;
-            (json!({ "run": id, "result": "unqueued" }), format!("{id}: taken out of the queue"))
+            (
+                json!({ "run": id, "result": "unqueued" }),
+                format!("{id}: taken out of the queue"),
+            )
         }
         Some(Verb::Pause) => {
             waiting::pause(root)?;
@@ -135,13 +141,29 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     }
     let running = runs.live().map(|run| {
         let state = run.status().as_str().to_owned();
-        ["–".to_owned(), run.id.to_string(), run.label().to_owned(), slot(runs, run).to_owned(), state]
+        [
+            "–".to_owned(),
+            run.id.to_string(),
+            run.label().to_owned(),
+            slot(runs, run).to_owned(),
+            state,
+        ]
     });
-    let waiting = queue.waiting.iter().zip(1..).map(|(entry, place): (_, usize)| {
-        let state = format!("waits for {}", runs.waits_for(entry).word);
-        let label = label(runs, &entry.run, &entry.stem).to_owned();
-        [place.to_string(), entry.run.to_string(), label, entry.slot.clone(), state]
-    });
+    let waiting = queue
+        .waiting
+        .iter()
+        .zip(1..)
+        .map(|(entry, place): (_, usize)| {
+            let state = format!("waits for {}", runs.waits_for(entry).word);
+            let label = label(runs, &entry.run, &entry.stem).to_owned();
+            [
+                place.to_string(),
+                entry.run.to_string(),
+                label,
+                entry.slot.clone(),
+                state,
+            ]
+        });
     let rows: Vec<[String; 5]> = running.chain(waiting).collect();
     if rows.is_empty() {
         output::note(context, "nothing runs and nothing waits");
@@ -156,7 +178,10 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
         output::answer(&output::table(&columns, rows))?;
     }
     if let Some(reason) = &queue.paused {
-        output::note(context, &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"));
+        output::note(
+            context,
+            &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"),
+        );
     }
     if queue.slots != 1 {
         output::note(context, &slots_in_words(queue.slots));
@@ -166,7 +191,11 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
 
 /// What a started run occupies.
 fn slot<'a>(runs: &'a Runs, run: &'a Run) -> &'a str {
-    let active = runs.queue().active.iter().find(|active| active.entry.run == run.id);
+    let active = runs
+        .queue()
+        .active
+        .iter()
+        .find(|active| active.entry.run == run.id);
     active.map_or(run.device(), |active| &active.entry.slot)
 }
 

@@ -32,7 +32,11 @@ pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
-    let from = if arguments.from_start { From::Start } else { From::Checkpoint };
+    let from = if arguments.from_start {
+        From::Start
+    } else {
+        From::Checkpoint
+    };
     actions::resume_from(&context.checkpoints, run, &arguments.set, from)?;
     output::warn_of_session(context);
     output::warn_if_paused(context);

@@ -55,8 +55,13 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         .filter(|run| query.matches(&Subject::of_run(run)))
         .collect();
     // Ids tell the second, not more.
-    newest_first.sort_by_key(|run| std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id)));
-    let listed: Vec<Listed> = newest_first.into_iter().map(|run| describe(&runs, run)).collect();
+    newest_first.sort_by_key(|run| {
+        std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id))
+    });
+    let listed: Vec<Listed> = newest_first
+        .into_iter()
+        .map(|run| describe(&runs, run))
+        .collect();
     if context.json {
         output::answer_json(&listed)?;
     } else if listed.is_empty() {
@@ -72,7 +77,11 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
             Column::figures("test acc", 4),
             Column::figures("time", 5),
         ];
-        output::answer(&output::chosen(&columns, listed.iter().map(row).collect(), &arguments.columns)?)?;
+        output::answer(&output::chosen(
+            &columns,
+            listed.iter().map(row).collect(),
+            &arguments.columns,
+        )?)?;
     }
     if let Some(text) = runs.passed_over() {
         output::note(context, text);
@@ -83,14 +92,29 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
     let (state, info) = (&run.state, run.info.as_ref().ok());
     let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
-    let (trouble, help) = run.trouble(now()).map(|trouble| (trouble.what, trouble.help)).unzip();
-    let resumed = state.attempt.as_ref().filter(|attempt| attempt.resumed_from.is_some());
-    let planned = run.experiment.as_deref().map(|experiment| experiment.train.epochs);
+    let (trouble, help) = run
+        .trouble(now())
+        .map(|trouble| (trouble.what, trouble.help))
+        .unzip();
+    let resumed = state
+        .attempt
+        .as_ref()
+        .filter(|attempt| attempt.resumed_from.is_some());
+    let planned = run
+        .experiment
+        .as_deref()
+        .map(|experiment| experiment.train.epochs);
     Listed {
         run: run.id.as_str(),
         experiment: run.label(),
         stem: run.stem(),
-        file: runs.home(run).and_then(|home| if let Home::File(_) = home { Some(home.shown()) } else { None }),
+        file: runs.home(run).and_then(|home| {
+            if let Home::File(_) = home {
+                Some(home.shown())
+            } else {
+                None
+            }
+        }),
         state: run.status().as_str(),
         queue_position: match run.status() {
             warmstart_schema::state::Status::Queued(place) => Some(place),
@@ -119,7 +143,9 @@ fn row(listed: &Listed) -> [String; 8] {
         Some(place) => format!("queued {place}"),
         None => listed.state.to_owned(),
     };
-    let epochs = listed.epochs.map_or_else(|| "–".to_owned(), |epochs| epochs.to_string());
+    let epochs = listed
+        .epochs
+        .map_or_else(|| "–".to_owned(), |epochs| epochs.to_string());
     [
         listed.run.to_owned(),
         listed.experiment.to_owned(),
@@ -128,7 +154,9 @@ fn row(listed: &Listed) -> [String; 8] {
         format!("{}/{epochs}", listed.epoch.unwrap_or(0)),
         output::figure(listed.val_acc),
         output::figure(listed.test_acc),
-        listed.train_time.map_or_else(|| "–".to_owned(), output::duration),
+        listed
+            .train_time
+            .map_or_else(|| "–".to_owned(), output::duration),
     ]
 }
 
@@ -136,16 +164,20 @@ fn row(listed: &Listed) -> [String; 8] {
 pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
     let folder = shown(&context.checkpoints);
     let away = runs.iter().filter(|run| run.annotation.archived).count();
-    let hidden = |text: String| format!("{text}; `warmstart runs --filter is:archived` lists what is put away");
+    let hidden = |text: String| {
+        format!("{text}; `warmstart runs --filter is:archived` lists what is put away")
+    };
     match (runs.is_empty(), query.is_empty()) {
         (true, _) if !context.checkpoints.exists() => {
-            format!("there is no run, and no folder {folder} yet; `warmstart train EXPERIMENT` makes one")
+            format!(
+                "there is no run, and no folder {folder} yet; `warmstart train EXPERIMENT` makes one"
+            )
         }
         (true, _) => format!("there is no run in {folder}; `warmstart train EXPERIMENT` makes one"),
         (false, true) => hidden(format!("all runs in {folder} are put away ({away})")),
-        (false, false) if away > 0 && !query.asks_for_archived() => {
-            hidden(format!("no run in {folder} fits the filter, {away} put away aside"))
-        }
+        (false, false) if away > 0 && !query.asks_for_archived() => hidden(format!(
+            "no run in {folder} fits the filter, {away} put away aside"
+        )),
         (false, false) => format!("no run in {folder} fits the filter"),
     }
 }

@@ -32,13 +32,23 @@ pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         let said = match stop {
             Stop::Unqueued => "taken out of the queue".to_owned(),
             Stop::Continued if arguments.now => {
-                "was suspended (SIGSTOP): it is let go on (SIGCONT), and leaves without saving".to_owned()
+                "was suspended (SIGSTOP): it is let go on (SIGCONT), and leaves without saving"
+                    .to_owned()
             }
-            Stop::Continued => "was suspended (SIGSTOP): it is let go on (SIGCONT), to save and leave".to_owned(),
+            Stop::Continued => {
+                "was suspended (SIGSTOP): it is let go on (SIGCONT), to save and leave".to_owned()
+            }
             Stop::Asked if arguments.now => "leaves now, without saving".to_owned(),
-            Stop::Asked => format!("asked to save and leave; `warmstart resume {}` resumes it", run.id),
+            Stop::Asked => format!(
+                "asked to save and leave; `warmstart resume {}` resumes it",
+                run.id
+            ),
         };
-        output::answer(&context.folders.in_commands(&format!("{}: {said}\n", run.id)))?;
+        output::answer(
+            &context
+                .folders
+                .in_commands(&format!("{}: {said}\n", run.id)),
+        )?;
     }
     Ok(Exit::Done)
 }

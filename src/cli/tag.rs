@@ -15,7 +15,11 @@ pub struct TagArguments {
     /// Id or experiment of a run
     run: String,
     /// +TAG adds a tag, -TAG takes one off
-    #[arg(value_name = "CHANGE", allow_hyphen_values = true, trailing_var_arg = true)]
+    #[arg(
+        value_name = "CHANGE",
+        allow_hyphen_values = true,
+        trailing_var_arg = true
+    )]
     changes: Vec<String>,
 }
 
@@ -40,10 +44,20 @@ pub struct ArchiveArguments {
 }
 
 pub fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> {
-    let wrong = |error: BadTag| Failure::new(Kind::Input, error.to_string()).help("warmstart tag RUN +good -old");
-    let changes: Vec<TagChange> =
-        arguments.changes.iter().map(|text| TagChange::parse(text)).collect::<Result<_, _>>().map_err(wrong)?;
-    annotate(context, &arguments.run, |annotation| changes.iter().try_for_each(|change| annotation.change(change)))
+    let wrong = |error: BadTag| {
+        Failure::new(Kind::Input, error.to_string()).help("warmstart tag RUN +good -old")
+    };
+    let changes: Vec<TagChange> = arguments
+        .changes
+        .iter()
+        .map(|text| TagChange::parse(text))
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    annotate(context, &arguments.run, |annotation| {
+        changes
+            .iter()
+            .try_for_each(|change| annotation.change(change))
+    })
 }
 
 pub fn note(context: &Context, arguments: &NoteArguments) -> anyhow::Result<Exit> {
@@ -72,18 +86,30 @@ fn annotate(
     let (_, runs) = context.runs();
     let id = &names::run(&runs, name)?.id;
     let (_, now) =
-        actions::annotate(&context.checkpoints, id, change).map_err(|error| match error.downcast::<BadTag>() {
-            Ok(error) => Failure::new(Kind::Input, error.to_string()).into(),
-            Err(error) => error,
+        actions::annotate(&context.checkpoints, id, change).map_err(|error| {
+            match error.downcast::<BadTag>() {
+                Ok(error) => Failure::new(Kind::Input, error.to_string()).into(),
+                Err(error) => error,
+            }
         })?;
     if context.json {
-        let Annotation { tags, note, archived } = &now;
-        output::answer_json(&json!({ "run": id, "tags": tags, "note": note, "archived": archived }))?;
+        let Annotation {
+            tags,
+            note,
+            archived,
+        } = &now;
+        output::answer_json(
+            &json!({ "run": id, "tags": tags, "note": note, "archived": archived }),
+        )?;
     } else {
         let mut parts: Vec<String> = now.tags.iter().map(|tag| format!("#{tag}")).collect();
         parts.extend((!now.note.is_empty()).then(|| now.note.clone()));
         parts.extend(now.archived.then(|| "(put away)".to_owned()));
-        let said = if parts.is_empty() { "nothing is noted".to_owned() } else { parts.join(" ") };
+        let said = if parts.is_empty() {
+            "nothing is noted".to_owned()
+        } else {
+            parts.join(" ")
+        };
         output::answer(&format!("{id}: {said}\n"))?;
     }
     Ok(Exit::Done)

@@ -46,10 +46,17 @@ struct Launched<'a> {
 pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
-    let sources =
-        files.iter().map(|(file, _)| experiment::source(context, file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let sources = files
+        .iter()
+        .map(|(file, _)| experiment::source(context, file))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     for (index, ((_, experiment), source)) in files.iter().zip(&sources).enumerate() {
-        ensure_source(experiment, source.as_deref(), files[..index].iter().map(|(file, _)| file), &runs)?;
+        ensure_source(
+            experiment,
+            source.as_deref(),
+            files[..index].iter().map(|(file, _)| file),
+            &runs,
+        )?;
     }
     for (file, experiment) in &files {
         ensure_room(context, file, experiment)?;
@@ -62,12 +69,21 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut launched = Vec::new();
     let mut stuck = None;
     for ((file, experiment), source) in files.iter().zip(&sources) {
-        match actions::launch(&context.checkpoints, file, experiment, source.as_deref(), &arguments.device) {
+        match actions::launch(
+            &context.checkpoints,
+            file,
+            experiment,
+            source.as_deref(),
+            &arguments.device,
+        ) {
             Ok(run) => launched.push(run),
             Err(error) if launched.is_empty() => return Err(error),
             Err(error) => {
                 // What runs by now is followed all the same.
-                output::error(context, &format!("{} and what was named after it are not launched", file.stem));
+                output::error(
+                    context,
+                    &format!("{} and what was named after it are not launched", file.stem),
+                );
                 stuck = Some(output::explain(context, &error));
                 break;
             }
@@ -80,17 +96,35 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(stuck.filter(|_| exit == Exit::Done).unwrap_or(exit));
     }
     if context.json {
-        let list = launched.iter().zip(&files).map(|(run, (file, _))| Launched { run, experiment: &file.stem });
+        let list = launched
+            .iter()
+            .zip(&files)
+            .map(|(run, (file, _))| Launched {
+                run,
+                experiment: &file.stem,
+            });
         output::answer_json(&list.collect::<Vec<_>>())?;
     } else {
-        output::answer(&launched.iter().map(|id| format!("{id}\n")).collect::<Vec<_>>().concat())?;
+        output::answer(
+            &launched
+                .iter()
+                .map(|id| format!("{id}\n"))
+                .collect::<Vec<_>>()
+                .concat(),
+        )?;
     }
     Ok(stuck.unwrap_or(Exit::Done))
 }
 
 /// All experiments, or every problem of every file before anything starts.
-fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
-    let named = arguments.names.iter().map(|name| experiment::named(context, name, &arguments.set));
+fn load(
+    context: &Context,
+    arguments: &Arguments,
+) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
+    let named = arguments
+        .names
+        .iter()
+        .map(|name| experiment::named(context, name, &arguments.set));
     let mut files: Vec<ExperimentFile> = named.collect::<anyhow::Result<_>>()?;
     experiment::check_sources(context, &mut files);
     let mut good = Vec::new();
@@ -103,16 +137,25 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<(Experim
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(sources_first(context, good)) } else { Err(Problems(problems).into()) }
+    if problems.is_empty() {
+        Ok(sources_first(context, good))
+    } else {
+        Err(Problems(problems).into())
+    }
 }
 
 /// What another one starts from is launched before it, or that one would not wait; otherwise the order stays.
-fn sources_first(context: &Context, mut files: Vec<(ExperimentFile, Experiment)>) -> Vec<(ExperimentFile, Experiment)> {
+fn sources_first(
+    context: &Context,
+    mut files: Vec<(ExperimentFile, Experiment)>,
+) -> Vec<(ExperimentFile, Experiment)> {
     let mut ordered = Vec::with_capacity(files.len());
     while !files.is_empty() {
         let is_free = |(file, _): &(ExperimentFile, Experiment)| {
             let from = experiment::source(context, file).ok().flatten();
-            !files.iter().any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
+            !files
+                .iter()
+                .any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
         };
         // Where each waits for another, somebody has to begin.
         let next = files.iter().position(is_free).unwrap_or(0);
@@ -128,35 +171,56 @@ pub(super) fn ensure_source<'a>(
     mut before: impl Iterator<Item = &'a ExperimentFile>,
     runs: &Runs,
 ) -> Result<(), Failure> {
-    let (Some(init), Some(source)) = (&experiment.init, source) else { return Ok(()) };
-    let is_usable = |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
+    let (Some(init), Some(source)) = (&experiment.init, source) else {
+        return Ok(());
+    };
+    let is_usable =
+        |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
     let home = Home::File(source.to_path_buf());
-    if before.any(|file| file.place == source) || runs.all_of(&home).any(|run| is_usable(run.status())) {
+    if before.any(|file| file.place == source)
+        || runs.all_of(&home).any(|run| is_usable(run.status()))
+    {
         return Ok(());
     }
     let from = &init.from;
-    let what =
-        format!("{} starts from the best checkpoint of `{from}`, which has no run that is done", experiment.name);
-    Err(Failure::new(Kind::NotFound, what).help(format!("train `{from}` first, or name both: it is waited for")))
+    let what = format!(
+        "{} starts from the best checkpoint of `{from}`, which has no run that is done",
+        experiment.name
+    );
+    Err(Failure::new(Kind::NotFound, what).help(format!(
+        "train `{from}` first, or name both: it is waited for"
+    )))
 }
 
 /// Says where the disk will not hold what a run saves; refuses what cannot save even once.
-fn ensure_room(context: &Context, file: &ExperimentFile, experiment: &Experiment) -> anyhow::Result<()> {
+fn ensure_room(
+    context: &Context,
+    file: &ExperimentFile,
+    experiment: &Experiment,
+) -> anyhow::Result<()> {
     match actions::room(&context.checkpoints, experiment) {
         Room::Enough => Ok(()),
         Room::Scarce(what) => {
             output::warn(context, &format!("{}: {what}", file.label()));
             Ok(())
         }
-        Room::None(what) => Err(Failure::new(Kind::Disk, format!("{}: {what}", file.label()))
-            .help("make room, or name a folder on another disk with --checkpoints")
-            .into()),
+        Room::None(what) => Err(
+            Failure::new(Kind::Disk, format!("{}: {what}", file.label()))
+                .help("make room, or name a folder on another disk with --checkpoints")
+                .into(),
+        ),
     }
 }
 
 pub fn device(text: &str) -> Result<String, String> {
-    let is_index =
-        |index: &str| !index.is_empty() && index.len() <= 3 && index.bytes().all(|byte| byte.is_ascii_digit());
-    let valid = matches!(text, "auto" | "cpu" | "cuda") || text.strip_prefix("cuda:").is_some_and(is_index);
-    if valid { Ok(text.to_owned()) } else { Err("expected auto, cpu, cuda or cuda:N".to_owned()) }
+    let is_index = |index: &str| {
+        !index.is_empty() && index.len() <= 3 && index.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let valid =
+        matches!(text, "auto" | "cpu" | "cuda") || text.strip_prefix("cuda:").is_some_and(is_index);
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("expected auto, cpu, cuda or cuda:N".to_owned())
+    }
 }

@@ -49,9 +49,17 @@ pub fn trash(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
             let all = all(context)?;
             for name in runs {
                 let help = "`warmstart trash` lists what is there";
-                let missing =
-                    || Failure::new(Kind::NotFound, format!("no run in the trash is called `{name}`")).help(help);
-                let trashed = all.iter().find(|trashed| trashed.id.as_str() == name).ok_or_else(missing)?;
+                let missing = || {
+                    Failure::new(
+                        Kind::NotFound,
+                        format!("no run in the trash is called `{name}`"),
+                    )
+                    .help(help)
+                };
+                let trashed = all
+                    .iter()
+                    .find(|trashed| trashed.id.as_str() == name)
+                    .ok_or_else(missing)?;
                 trash::restore(root, trashed)?;
                 say(context, &trashed.id, "brought back")?;
             }
@@ -74,14 +82,22 @@ fn all(context: &Context) -> anyhow::Result<Vec<Trashed>> {
 
 fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
     let (_, runs) = context.runs();
-    let ids: Vec<RunId> =
-        names.iter().map(|name| Ok(names::run(&runs, name)?.id.clone())).collect::<anyhow::Result<_>>()?;
+    let ids: Vec<RunId> = names
+        .iter()
+        .map(|name| Ok(names::run(&runs, name)?.id.clone()))
+        .collect::<anyhow::Result<_>>()?;
     if let Some(obstacle) = trash::obstacle(&runs, &ids) {
-        return Err(Failure::new(Kind::Input, obstacle).help("`warmstart stop` stops a run").into());
+        return Err(Failure::new(Kind::Input, obstacle)
+            .help("`warmstart stop` stops a run")
+            .into());
     }
     for id in &ids {
         trash::delete(&context.checkpoints, id)?;
-        say(context, id, &format!("deleted; `warmstart trash restore {id}` brings it back"))?;
+        say(
+            context,
+            id,
+            &format!("deleted; `warmstart trash restore {id}` brings it back"),
+        )?;
     }
     Ok(())
 }
@@ -101,13 +117,21 @@ fn list(context: &Context) -> anyhow::Result<()> {
         jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
     };
     if context.json {
-        let rows = all.iter().map(|trashed| json!({ "run": trashed.id, "deleted": deleted(trashed) }));
+        let rows = all
+            .iter()
+            .map(|trashed| json!({ "run": trashed.id, "deleted": deleted(trashed) }));
         return output::answer_json(&rows.collect::<Vec<_>>());
     }
     if all.is_empty() {
         output::note(context, "the trash is empty");
         return Ok(());
     }
-    let rows = all.iter().map(|trashed| [trashed.id.to_string(), deleted(trashed)]).collect();
-    output::answer(&output::table(&[Column::names("run"), Column::words("deleted", 1)], rows))
+    let rows = all
+        .iter()
+        .map(|trashed| [trashed.id.to_string(), deleted(trashed)])
+        .collect();
+    output::answer(&output::table(
+        &[Column::names("run"), Column::words("deleted", 1)],
+        rows,
+    ))
 }

@@ -18,7 +18,9 @@ use warmstart_runs::store::{ExperimentFile, Home};
 use warmstart_runs::verify::{self, Outcomes, Workplace};
 
 const POLL: Duration = Duration::from_millis(50);
-const FINISHED: Outcome = Outcome::Finished { stopped_early: false };
+const FINISHED: Outcome = Outcome::Finished {
+    stopped_early: false,
+};
 
 /// Prove that an experiment resumes exactly: train it straight, and stopped and resumed twice, and compare the bits
 ///
@@ -46,35 +48,74 @@ pub struct Arguments {
 struct Interrupted;
 
 pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut changes = vec![format!("train.epochs={}", arguments.epochs), format!("dataset.limit={}", arguments.limit)];
+    let mut changes = vec![
+        format!("train.epochs={}", arguments.epochs),
+        format!("dataset.limit={}", arguments.limit),
+    ];
     changes.extend_from_slice(&arguments.set);
     let file = experiment::named(context, &arguments.name, &changes)?;
     let experiment = file.loaded.clone().map_err(Problems)?;
     let mut signals = follow::listen()?;
     let place = Workplace::new(&context.checkpoints, actions::worker()?)?;
     bring_source(context, &file, &place)?;
-    let launch = Launch { experiment: &experiment, source: &file.path, device: &arguments.device };
+    let launch = Launch {
+        experiment: &experiment,
+        source: &file.path,
+        device: &arguments.device,
+    };
 
-    output::note(context, &format!("{}: straight through, {} epochs", file.label(), arguments.epochs));
+    output::note(
+        context,
+        &format!(
+            "{}: straight through, {} epochs",
+            file.label(),
+            arguments.epochs
+        ),
+    );
     let straight = place.new_run(&launch)?;
-    let Ok(status) = carry_out(&place, &straight, None, &mut signals)? else { return Ok(Exit::Interrupted) };
+    let Ok(status) = carry_out(&place, &straight, None, &mut signals)? else {
+        return Ok(Exit::Interrupted);
+    };
     let state = verify::state(&straight, status, &FINISHED)?;
     let whole = verify::outcomes(&straight, &state)?;
-    let per_epoch = state.dataset.as_ref().map_or(0, |dataset| u64::from(dataset.steps_per_epoch));
+    let per_epoch = state
+        .dataset
+        .as_ref()
+        .map_or(0, |dataset| u64::from(dataset.steps_per_epoch));
     let Some(stops) = verify::stops(whole.steps, per_epoch) else {
-        let what = format!("{} steps are too few to be stopped twice in between", whole.steps);
-        return Err(Failure::new(Kind::Input, what).help("raise --epochs or --limit").into());
+        let what = format!(
+            "{} steps are too few to be stopped twice in between",
+            whole.steps
+        );
+        return Err(Failure::new(Kind::Input, what)
+            .help("raise --epochs or --limit")
+            .into());
     };
 
     let split = place.new_run(&launch)?;
-    for (stop, wanted) in [(Some(stops[0]), &Outcome::Stopped), (Some(stops[1]), &Outcome::Stopped), (None, &FINISHED)]
-    {
-        let what = stop.map_or_else(|| "to the end".to_owned(), |step| format!("stopped after step {step}"));
+    for (stop, wanted) in [
+        (Some(stops[0]), &Outcome::Stopped),
+        (Some(stops[1]), &Outcome::Stopped),
+        (None, &FINISHED),
+    ] {
+        let what = stop.map_or_else(
+            || "to the end".to_owned(),
+            |step| format!("stopped after step {step}"),
+        );
         output::note(context, &format!("{}: {what}", file.label()));
-        let Ok(status) = carry_out(&place, &split, stop, &mut signals)? else { return Ok(Exit::Interrupted) };
+        let Ok(status) = carry_out(&place, &split, stop, &mut signals)? else {
+            return Ok(Exit::Interrupted);
+        };
         let state = verify::state(&split, status, wanted)?;
         if stop.is_none() {
-            return conclude(context, arguments, file.label(), &whole, stops, &verify::outcomes(&split, &state)?);
+            return conclude(
+                context,
+                arguments,
+                file.label(),
+                &whole,
+                stops,
+                &verify::outcomes(&split, &state)?,
+            );
         }
     }
     Ok(Exit::Done)
@@ -82,12 +123,25 @@ pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result
 
 /// A run of what the experiment starts from must be where both runs look for it.
 fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> anyhow::Result<()> {
-    let Ok(experiment) = &file.loaded else { return Ok(()) };
-    let (Some(init), Some(source)) = (&experiment.init, experiment::source(context, file)?) else { return Ok(()) };
+    let Ok(experiment) = &file.loaded else {
+        return Ok(());
+    };
+    let (Some(init), Some(source)) = (&experiment.init, experiment::source(context, file)?) else {
+        return Ok(());
+    };
     let (_, runs) = context.runs();
-    let Some(run) = runs.all_of(&Home::File(source)).rev().find(|run| run.status() == Status::Finished) else {
-        let what = format!("{} starts from `{}`, which has no run that is done", experiment.name, init.from);
-        return Err(Failure::new(Kind::NotFound, what).help(format!("train `{}` first", init.from)).into());
+    let Some(run) = runs
+        .all_of(&Home::File(source))
+        .rev()
+        .find(|run| run.status() == Status::Finished)
+    else {
+        let what = format!(
+            "{} starts from `{}`, which has no run that is done",
+            experiment.name, init.from
+        );
+        return Err(Failure::new(Kind::NotFound, what)
+            .help(format!("train `{}` first", init.from))
+            .into());
     };
     Ok(place.bring(RunDir::of(&context.checkpoints, &run.id).path())?)
 }
@@ -137,11 +191,15 @@ fn conclude(
             let test = output::figure(outcomes.test_loss);
             [name.to_owned(), outcomes.steps.to_string()]
                 .into_iter()
-                .chain([&outcomes.weights, &outcomes.optimizer, &outcomes.figures].map(|hash| hash[..16].to_owned()))
+                .chain(
+                    [&outcomes.weights, &outcomes.optimizer, &outcomes.figures]
+                        .map(|hash| hash[..16].to_owned()),
+                )
                 .chain([test])
                 .collect::<Vec<_>>()
         };
-        let rows = [row("straight", straight), row("split", split)].map(|row| row.try_into().unwrap_or_default());
+        let rows = [row("straight", straight), row("split", split)]
+            .map(|row| row.try_into().unwrap_or_default());
         let columns = [
             Column::names(""),
             Column::words("steps", 1),
@@ -151,7 +209,12 @@ fn conclude(
             Column::words("test loss", 5),
         ];
         let table = output::table(&columns, rows.into());
-        let Outcomes { device, threads, libtorch, .. } = split;
+        let Outcomes {
+            device,
+            threads,
+            libtorch,
+            ..
+        } = split;
         let verdict = if equal { "equal" } else { "DIFFERENT" };
         let [first, second] = stops;
         let why = match split.not_exact.join("; ") {

@@ -10,23 +10,51 @@ fn the_studys_counts_to_the_last_unit() {
     let place = Place::new();
     let counts = |arguments: &[&str]| {
         let json = place.say(arguments).json();
-        ["total_params", "trainable_params", "non_trainable_params"].map(|key| json[key].as_u64().unwrap())
+        ["total_params", "trainable_params", "non_trainable_params"]
+            .map(|key| json[key].as_u64().unwrap())
     };
-    assert_eq!(counts(&["params", "effnet-resized", "--json"]), [4_404_224, 4_361_696, 42_528]);
-    assert_eq!(counts(&["params", "effnet-freeze", "--json"]), [4_404_224, 354_148, 4_050_076]);
-    assert_eq!(counts(&["params", "effnet-freeze", "--set", "model.freeze=none", "--json"])[1], 4_361_696);
+    assert_eq!(
+        counts(&["params", "effnet-resized", "--json"]),
+        [4_404_224, 4_361_696, 42_528]
+    );
+    assert_eq!(
+        counts(&["params", "effnet-freeze", "--json"]),
+        [4_404_224, 354_148, 4_050_076]
+    );
+    assert_eq!(
+        counts(&[
+            "params",
+            "effnet-freeze",
+            "--set",
+            "model.freeze=none",
+            "--json"
+        ])[1],
+        4_361_696
+    );
     let text = place.say(&["params", "effnet-resized"]).out;
-    for line in ["Total params: 4,404,224", "Trainable params: 4,361,696", "Non-trainable params: 42,528"] {
+    for line in [
+        "Total params: 4,404,224",
+        "Trainable params: 4,361,696",
+        "Non-trainable params: 42,528",
+    ] {
         assert!(text.contains(line), "{text}");
     }
 }
 
 #[test]
 fn the_blocks_add_up_to_the_whole() {
-    let json = Place::new().say(&["params", "resnet-original", "--json"]).json();
+    let json = Place::new()
+        .say(&["params", "resnet-original", "--json"])
+        .json();
     let blocks = json["blocks"].as_array().unwrap();
     for key in ["total_params", "trainable_params", "non_trainable_params"] {
-        assert_eq!(blocks.iter().map(|block| block[key].as_u64().unwrap()).sum::<u64>(), json[key]);
+        assert_eq!(
+            blocks
+                .iter()
+                .map(|block| block[key].as_u64().unwrap())
+                .sum::<u64>(),
+            json[key]
+        );
     }
     assert_eq!(blocks.last().unwrap()["name"], "head");
 }
@@ -36,16 +64,36 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
     let place = Place::new();
     let json = place.say(&["models", "--json"]).json();
     let models = json.as_array().unwrap();
-    let of = |name: &str| models.iter().find(|model| model["backbone"] == name).unwrap();
+    let of = |name: &str| {
+        models
+            .iter()
+            .find(|model| model["backbone"] == name)
+            .unwrap()
+    };
     // timm's own counts, as its model cards have them.
-    assert_eq!((&of("resnet50")["params"], &of("resnet50")["statistics"]), (&23_508_032.into(), &53_120.into()));
-    assert_eq!((&of("convnext_tiny")["params"], &of("convnext_tiny")["statistics"]), (&27_820_128.into(), &0.into()));
+    assert_eq!(
+        (&of("resnet50")["params"], &of("resnet50")["statistics"]),
+        (&23_508_032.into(), &53_120.into())
+    );
+    assert_eq!(
+        (
+            &of("convnext_tiny")["params"],
+            &of("convnext_tiny")["statistics"]
+        ),
+        (&27_820_128.into(), &0.into())
+    );
     assert_eq!(of("vit_small_patch16_224")["fixed_pixels"], true);
     assert_eq!(of("efficientnet_b3")["pixels"], 288);
     let text = place.say(&["models"]).out;
     for model in models {
-        let line = text.lines().find(|line| line.split_whitespace().next() == model["backbone"].as_str()).unwrap();
-        assert!(line.contains(model["pretrained"].as_str().unwrap()), "{line}");
+        let line = text
+            .lines()
+            .find(|line| line.split_whitespace().next() == model["backbone"].as_str())
+            .unwrap();
+        assert!(
+            line.contains(model["pretrained"].as_str().unwrap()),
+            "{line}"
+        );
     }
 }
 
@@ -53,7 +101,12 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
 fn experiments_are_listed_with_the_study_first() {
     let said = Place::new().say(&["list", "--json"]);
     let json = said.json();
-    let groups: Vec<&str> = json.as_array().unwrap().iter().map(|file| file["group"].as_str().unwrap()).collect();
+    let groups: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["group"].as_str().unwrap())
+        .collect();
     assert_eq!(&groups[..5], ["study"; 5]);
     assert!(groups.contains(&"quickstart"));
     assert!(json[0]["newest"].is_null());
@@ -72,29 +125,66 @@ fn without_a_terminal_the_table_comes_with_how_to_go_on() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
-    for verb in [&["list"][..], &["--help"], &["params", "resnet-resized"], &["completions", "bash"]] {
-        let mut child = place.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for verb in [
+        &["list"][..],
+        &["--help"],
+        &["params", "resnet-resized"],
+        &["completions", "bash"],
+    ] {
+        let mut child = place
+            .command(verb)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let mut err = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""), "{verb:?}");
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!(
+            (child.wait().unwrap().code(), err.as_str()),
+            (Some(0), ""),
+            "{verb:?}"
+        );
     }
 }
 
 #[test]
 fn help_names_every_exit_code_and_colour_is_for_terminals() {
     let said = Place::new().say(&["--help"]);
-    for code in ["0  done", "1  a run failed", "2  wrong input", "3  nothing", "4  the training", "130  interrupted"] {
+    for code in [
+        "0  done",
+        "1  a run failed",
+        "2  wrong input",
+        "3  nothing",
+        "4  the training",
+        "130  interrupted",
+    ] {
         assert!(said.out.contains(code), "{code}");
     }
     let place = Place::new();
     assert!(!place.say(&["params", "none"]).err.contains('\u{1b}'));
-    assert!(place.say(&["params", "none", "--color", "always"]).err.contains("\u{1b}[1;31merror:"));
+    assert!(
+        place
+            .say(&["params", "none", "--color", "always"])
+            .err
+            .contains("\u{1b}[1;31merror:")
+    );
 }
 
 #[test]
 fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish"] {
-        assert!(Place::new().say(&["completions", shell]).out.contains("warmstart"), "{shell}");
+        assert!(
+            Place::new()
+                .say(&["completions", shell])
+                .out
+                .contains("warmstart"),
+            "{shell}"
+        );
     }
 }

@@ -10,13 +10,34 @@ use crate::place::{Place, said};
 
 /// Lines that begin so do not run here, and why.
 const ELSEWHERE: [(&str, &str); 8] = [
-    ("python3 -m venv warmstart-env", "scripts/soak.d/61-packages.py installs the wheel into a fresh environment"),
-    (". warmstart-env/bin/activate", "scripts/soak.d/61-packages.py"),
-    ("pip install warmstart-", "scripts/soak.d/61-packages.py: it needs the wheel and PyPI"),
-    ("pip install 'torch==2.13.*' --index-url", "needs PyTorch's own package index"),
-    ("tar -xf warmstart-", "scripts/soak.d/61-packages.py: it needs the archive"),
-    ("warmstart-0.1.0-linux-x86_64/bin/warmstart", "scripts/soak.d/61-packages.py"),
-    ("warmstart verify-resume", "needs the real worker: scripts/soak.d/30-verify.py"),
+    (
+        "python3 -m venv warmstart-env",
+        "scripts/soak.d/61-packages.py installs the wheel into a fresh environment",
+    ),
+    (
+        ". warmstart-env/bin/activate",
+        "scripts/soak.d/61-packages.py",
+    ),
+    (
+        "pip install warmstart-",
+        "scripts/soak.d/61-packages.py: it needs the wheel and PyPI",
+    ),
+    (
+        "pip install 'torch==2.13.*' --index-url",
+        "needs PyTorch's own package index",
+    ),
+    (
+        "tar -xf warmstart-",
+        "scripts/soak.d/61-packages.py: it needs the archive",
+    ),
+    (
+        "warmstart-0.1.0-linux-x86_64/bin/warmstart",
+        "scripts/soak.d/61-packages.py",
+    ),
+    (
+        "warmstart verify-resume",
+        "needs the real worker: scripts/soak.d/30-verify.py",
+    ),
     ("make ", "only that the target exists: `make -n`"),
 ];
 
@@ -26,8 +47,12 @@ fn root() -> &'static Path {
 
 /// README and the pages of the book.
 fn pages() -> Vec<PathBuf> {
-    let book = fs::read_dir(root().join("docs/book/src")).unwrap().map(|entry| entry.unwrap().path());
-    let mut pages: Vec<PathBuf> = book.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+    let book = fs::read_dir(root().join("docs/book/src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = book
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
     pages.push(root().join("README.md"));
     pages.sort();
     pages
@@ -50,21 +75,38 @@ fn reader(own: &str) -> Place {
     let place = Place::new();
     let experiments = place.folder.path().join("experiments/quickstart");
     fs::create_dir_all(&experiments).unwrap();
-    for (from, to) in [("experiments", experiments.parent().unwrap()), ("experiments/quickstart", &*experiments)] {
-        let files = fs::read_dir(root().join(from)).unwrap().map(|entry| entry.unwrap().path());
+    for (from, to) in [
+        ("experiments", experiments.parent().unwrap()),
+        ("experiments/quickstart", &*experiments),
+    ] {
+        let files = fs::read_dir(root().join(from))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         for file in files.filter(|path| path.is_file()) {
             fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
         }
     }
-    for picture in ["pictures/cat/1.jpg", "pictures/dog/1.jpg", "new.jpg", "other.png"] {
+    for picture in [
+        "pictures/cat/1.jpg",
+        "pictures/dog/1.jpg",
+        "new.jpg",
+        "other.png",
+    ] {
         place.write(picture, "");
     }
     place.write("experiments/mine.yaml", own);
     let bin = place.folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    symlink(assert_cmd::cargo::cargo_bin!("warmstart"), bin.join("warmstart")).unwrap();
+    symlink(
+        assert_cmd::cargo::cargo_bin!("warmstart"),
+        bin.join("warmstart"),
+    )
+    .unwrap();
     for experiment in ["4-lite0-freeze", "5-lite0-finetune", "mine"] {
-        let said = said(&mut shell(&place, &format!("warmstart train {experiment} --quiet")));
+        let said = said(&mut shell(
+            &place,
+            &format!("warmstart train {experiment} --quiet"),
+        ));
         assert_eq!(said.code, 0, "{experiment}: {}", said.err);
     }
     place
@@ -74,22 +116,36 @@ fn reader(own: &str) -> Place {
 fn shell(place: &Place, line: &str) -> Command {
     let asked = place.command(&[]);
     let mut command = Command::new("sh");
-    command.args(["-c", line]).current_dir(place.folder.path()).stdin(std::process::Stdio::null());
+    command
+        .args(["-c", line])
+        .current_dir(place.folder.path())
+        .stdin(std::process::Stdio::null());
     for (name, value) in asked.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
-    let path = format!("{}:{}", place.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("HOME", place.folder.path()).env_remove("WARMSTART_EXPERIMENTS");
+    let path = format!(
+        "{}:{}",
+        place.folder.path().join("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    command
+        .env("PATH", path)
+        .env("HOME", place.folder.path())
+        .env_remove("WARMSTART_EXPERIMENTS");
     command
 }
 
 #[test]
 fn every_command_of_readme_and_book_does_what_it_says() {
     let mut ran = 0;
-    let own = blocks(&fs::read_to_string(root().join("README.md")).unwrap(), "yaml").remove(0);
+    let own = blocks(
+        &fs::read_to_string(root().join("README.md")).unwrap(),
+        "yaml",
+    )
+    .remove(0);
     for page in pages() {
         let name = page.file_name().unwrap().to_string_lossy().into_owned();
         let lines: Vec<String> = blocks(&fs::read_to_string(&page).unwrap(), "sh")
@@ -102,14 +158,26 @@ fn every_command_of_readme_and_book_does_what_it_says() {
         let place = reader(&own);
         for line in lines {
             if let Some(target) = line.strip_prefix("make ") {
-                let dry = Command::new("make").arg("-n").args(target.split(' ')).current_dir(root()).output().unwrap();
-                assert!(dry.status.success(), "{name}: {line}\n{}", String::from_utf8_lossy(&dry.stderr));
+                let dry = Command::new("make")
+                    .arg("-n")
+                    .args(target.split(' '))
+                    .current_dir(root())
+                    .output()
+                    .unwrap();
+                assert!(
+                    dry.status.success(),
+                    "{name}: {line}\n{}",
+                    String::from_utf8_lossy(&dry.stderr)
+                );
             } else if line == "warmstart resume mine" {
                 // The job before it was stopped at its time limit.
                 said(shell(&place, "warmstart train mine --quiet").env("STAND_IN", "stops"));
                 let said = said(&mut shell(&place, &line));
                 assert_eq!(said.code, 0, "{name}: {line}\n{}{}", said.out, said.err);
-            } else if !ELSEWHERE.iter().any(|(beginning, _)| line.starts_with(beginning)) {
+            } else if !ELSEWHERE
+                .iter()
+                .any(|(beginning, _)| line.starts_with(beginning))
+            {
                 let said = said(&mut shell(&place, &line));
                 assert_eq!(said.code, 0, "{name}: {line}\n{}{}", said.out, said.err);
                 ran += 1;
@@ -121,18 +189,30 @@ fn every_command_of_readme_and_book_does_what_it_says() {
 
 #[test]
 fn what_runs_elsewhere_is_still_in_the_book_and_of_this_version() {
-    let text: String = pages().iter().map(|page| fs::read_to_string(page).unwrap()).collect();
-    let lines: Vec<String> =
-        blocks(&text, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let text: String = pages()
+        .iter()
+        .map(|page| fs::read_to_string(page).unwrap())
+        .collect();
+    let lines: Vec<String> = blocks(&text, "sh")
+        .iter()
+        .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     for (beginning, why) in ELSEWHERE {
-        assert!(lines.iter().any(|line| line.starts_with(beginning)), "no page says `{beginning}` any more ({why})");
+        assert!(
+            lines.iter().any(|line| line.starts_with(beginning)),
+            "no page says `{beginning}` any more ({why})"
+        );
     }
     for line in &lines {
-        for word in
-            line.split(['/', ' ']).filter(|word| word.starts_with("warmstart-") && word.contains(char::is_numeric))
+        for word in line
+            .split(['/', ' '])
+            .filter(|word| word.starts_with("warmstart-") && word.contains(char::is_numeric))
         {
             let rest = word.strip_prefix("warmstart-").unwrap();
-            assert!(rest.starts_with(concat!(env!("CARGO_PKG_VERSION"), "-")), "{line}");
+            assert!(
+                rest.starts_with(concat!(env!("CARGO_PKG_VERSION"), "-")),
+                "{line}"
+            );
         }
     }
 }
@@ -152,7 +232,14 @@ fn every_file_that_readme_and_book_show_is_right() {
                 place.write("config/warmstart/config.yaml", &block);
                 place.say(&["config", "check"])
             };
-            assert_eq!(said.code, 0, "{}:\n{block}\n{}{}", page.display(), said.out, said.err);
+            assert_eq!(
+                said.code,
+                0,
+                "{}:\n{block}\n{}{}",
+                page.display(),
+                said.out,
+                said.err
+            );
             checked += 1;
         }
     }
@@ -165,7 +252,10 @@ fn completed(place: &Place, words: &[&str]) -> Vec<String> {
     command.args(words).env("WARMSTART_COMPLETE", "fish");
     let said = said(&mut command);
     assert_eq!(said.code, 0, "{}", said.err);
-    said.out.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+    said.out
+        .lines()
+        .map(|line| line.split('\t').next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 #[test]
@@ -173,18 +263,42 @@ fn completions_know_experiments_runs_backbones_and_fields() {
     let place = Place::new();
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let id = place.runs()[0]["run"].as_str().unwrap().to_owned();
-    assert_eq!(completed(&place, &["train", "5-"]), ["5-effnet-finetune", "5-lite0-finetune"]);
-    assert_eq!(completed(&place, &["show", ""])[..2], [id.clone(), "4-lite0-freeze".to_owned()]);
-    assert_eq!(completed(&place, &["compare", "--baseline", &id[..8]]), [id.as_str()]);
-    assert_eq!(completed(&place, &["trash", "put", &id[..4]]), [id.as_str()]);
-    assert_eq!(completed(&place, &["prefetch", "--backbone", "convnext"]), ["convnext_tiny"]);
-    assert_eq!(completed(&place, &["prefetch", "--dataset", ""]), ["cifar100", "cifar10"]);
-    assert_eq!(completed(&place, &["train", "--set", "train.epo"]), ["train.epochs="]);
+    assert_eq!(
+        completed(&place, &["train", "5-"]),
+        ["5-effnet-finetune", "5-lite0-finetune"]
+    );
+    assert_eq!(
+        completed(&place, &["show", ""])[..2],
+        [id.clone(), "4-lite0-freeze".to_owned()]
+    );
+    assert_eq!(
+        completed(&place, &["compare", "--baseline", &id[..8]]),
+        [id.as_str()]
+    );
+    assert_eq!(
+        completed(&place, &["trash", "put", &id[..4]]),
+        [id.as_str()]
+    );
+    assert_eq!(
+        completed(&place, &["prefetch", "--backbone", "convnext"]),
+        ["convnext_tiny"]
+    );
+    assert_eq!(
+        completed(&place, &["prefetch", "--dataset", ""]),
+        ["cifar100", "cifar10"]
+    );
+    assert_eq!(
+        completed(&place, &["train", "--set", "train.epo"]),
+        ["train.epochs="]
+    );
     let names = completed(&place, &["train", "--set", "train.optimizer.name=s"]);
     assert_eq!(names, ["train.optimizer.name=sgd"]);
     // Those of the folder that the line names.
     place.write("elsewhere/own.yaml", "name: x");
-    assert_eq!(completed(&place, &["--experiments", "elsewhere", "check", "o"]), ["own"]);
+    assert_eq!(
+        completed(&place, &["--experiments", "elsewhere", "check", "o"]),
+        ["own"]
+    );
 }
 
 #[test]
@@ -192,15 +306,25 @@ fn every_shell_gets_a_script_and_the_manual_names_every_command() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let said = place.say(&["completions", shell]);
-        assert!(said.code == 0 && said.out.contains("WARMSTART_COMPLETE"), "{shell}: {}{}", said.out, said.err);
+        assert!(
+            said.code == 0 && said.out.contains("WARMSTART_COMPLETE"),
+            "{shell}: {}{}",
+            said.out,
+            said.err
+        );
     }
     let folder = place.folder.path().join("share");
     assert_eq!(place.say(&["docs", "--share", "share"]).code, 0);
-    for path in
-        ["bash-completion/completions/warmstart", "zsh/site-functions/_warmstart", "man/man1/warmstart-queue-move.1"]
-    {
+    for path in [
+        "bash-completion/completions/warmstart",
+        "zsh/site-functions/_warmstart",
+        "man/man1/warmstart-queue-move.1",
+    ] {
         assert!(folder.join(path).is_file(), "{path}");
     }
     let manual = fs::read_to_string(folder.join("man/man1/warmstart.1")).unwrap();
-    assert!(manual.contains("warmstart\\-verify\\-resume(1)") && !manual.contains("docs"), "{manual}");
+    assert!(
+        manual.contains("warmstart\\-verify\\-resume(1)") && !manual.contains("docs"),
+        "{manual}"
+    );
 }

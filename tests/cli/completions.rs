@@ -9,7 +9,11 @@ use crate::place::Place;
 fn offered(place: &Place, words: &[&str]) -> Vec<String> {
     let plain = place.command(&["completions", "bash"]);
     let program = plain.get_program().to_str().unwrap().to_owned();
-    let quoted = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect::<Vec<_>>().join(" ");
+    let quoted = words
+        .iter()
+        .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
+        .collect::<Vec<_>>()
+        .join(" ");
     let script = format!(
         "source <('{program}' completions bash) || exit 1\n\
          complete -p warmstart >/dev/null || exit 1\n\
@@ -19,7 +23,8 @@ fn offered(place: &Place, words: &[&str]) -> Vec<String> {
         words.len()
     );
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", &script]).current_dir(place.folder.path());
+    bash.args(["--norc", "-c", &script])
+        .current_dir(place.folder.path());
     for (name, value) in plain.get_envs() {
         match value {
             Some(value) => bash.env(name, value),
@@ -27,9 +32,16 @@ fn offered(place: &Place, words: &[&str]) -> Vec<String> {
         };
     }
     let output = bash.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    text.lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 #[test]
@@ -38,19 +50,34 @@ fn bash_is_offered_runs_experiments_backbones_and_settings() {
     let has = |words: &[&str], expected: &[&str]| {
         let offered = offered(&place, words);
         for word in expected {
-            assert!(offered.iter().any(|other| other == word), "{words:?}: {word} in {offered:?}");
+            assert!(
+                offered.iter().any(|other| other == word),
+                "{words:?}: {word} in {offered:?}"
+            );
         }
         offered
     };
-    has(&["show", "2026010"], &["20260101-000000-aaaa", "20260102-000000-bbbb"]);
+    has(
+        &["show", "2026010"],
+        &["20260101-000000-aaaa", "20260102-000000-bbbb"],
+    );
     has(&["resume", "pl"], &["plain"]);
     let runs = has(&["compare", ""], &["20260103-000000-cccc", "evil"]);
     assert_eq!(runs[0], "20260103-000000-cccc", "the newest first");
     has(&["train", "4-"], &["4-effnet-freeze"]);
-    has(&["prefetch", "--backbone", "resnet"], &["resnet18", "resnet50"]);
+    has(
+        &["prefetch", "--backbone", "resnet"],
+        &["resnet18", "resnet50"],
+    );
     has(&["train", "x", "--set", "train.ep"], &["train.epochs="]);
-    has(&["compare", "--columns", "run,val_"], &["run,val_acc", "run,val_loss"]);
-    has(&["compare", "--baseline", "20260102"], &["20260102-000000-bbbb"]);
+    has(
+        &["compare", "--columns", "run,val_"],
+        &["run,val_acc", "run,val_loss"],
+    );
+    has(
+        &["compare", "--baseline", "20260102"],
+        &["20260102-000000-bbbb"],
+    );
     has(&["sho"], &["show"]);
     // The folder that the line itself names.
     let other = Place::new();

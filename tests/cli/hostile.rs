@@ -8,7 +8,10 @@ use crate::texts::{Kind, Texts, refuse, strings, write_experiment, write_run};
 
 /// Texts in each field; `scripts/soak.d/50-terminal.py` asks for more.
 fn how_many() -> usize {
-    std::env::var("HOSTILE_TEXTS").ok().and_then(|number| number.parse().ok()).unwrap_or(1000)
+    std::env::var("HOSTILE_TEXTS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1000)
 }
 
 /// A folder full of such runs and files, and the program in it.
@@ -26,7 +29,8 @@ fn place(strings: &[String]) -> Place {
 fn say(place: &Place, arguments: &[&str]) -> String {
     let mut command = place.command(arguments);
     let said = crate::place::said(command.env("WARMSTART_EXPERIMENTS", "experiments"));
-    refuse(said.err.as_bytes(), Kind::Lines).unwrap_or_else(|wrong| panic!("{arguments:?}, on stderr: {wrong}"));
+    refuse(said.err.as_bytes(), Kind::Lines)
+        .unwrap_or_else(|wrong| panic!("{arguments:?}, on stderr: {wrong}"));
     said.out
 }
 
@@ -43,23 +47,43 @@ fn is_aligned(out: &str, title: &str) {
     let rows = NonZero::new(u16::try_from(out.lines().count() + 1).unwrap()).unwrap();
     let mut parser = vt100::Parser::new(rows, NonZero::new(700).unwrap(), 0);
     // This emulator, as no other, gives the replacement character no room.
-    parser.process(out.trim_end().replace('\n', "\r\n").replace('\u{fffd}', "?").as_bytes());
+    parser.process(
+        out.trim_end()
+            .replace('\n', "\r\n")
+            .replace('\u{fffd}', "?")
+            .as_bytes(),
+    );
     let screen = parser.screen();
     let header = out.lines().next().unwrap();
     let column = u16::try_from(header.find(title).unwrap()).unwrap();
-    for (y, line) in
-        (0..rows.get()).zip(out.lines().take_while(|line| !line.starts_with(" †") && !line.starts_with(" *")))
-    {
-        let is_there = |x: u16| screen.cell(y, x).is_some_and(|cell| cell.has_contents() && cell.contents() != " ");
-        let is_tail = screen.cell(y, column - 1).is_some_and(vt100::Cell::is_wide_continuation);
+    for (y, line) in (0..rows.get()).zip(
+        out.lines()
+            .take_while(|line| !line.starts_with(" †") && !line.starts_with(" *")),
+    ) {
+        let is_there = |x: u16| {
+            screen
+                .cell(y, x)
+                .is_some_and(|cell| cell.has_contents() && cell.contents() != " ")
+        };
+        let is_tail = screen
+            .cell(y, column - 1)
+            .is_some_and(vt100::Cell::is_wide_continuation);
         // Published figures have no run. Lam and alef are counted as the one column of their ligature, which no emulator
         // that puts letter by letter draws.
-        let is_ligature = ["\u{644}\u{627}", "\u{644}\u{622}", "\u{644}\u{623}", "\u{644}\u{625}"];
+        let is_ligature = [
+            "\u{644}\u{627}",
+            "\u{644}\u{622}",
+            "\u{644}\u{623}",
+            "\u{644}\u{625}",
+        ];
         if is_ligature.iter().any(|pair| line.contains(pair)) {
             continue;
         }
         let is_expected = is_there(column) || line.starts_with("   published");
-        assert!(is_expected && !is_there(column - 1) && !is_tail, "{title} stands elsewhere in {line:?}");
+        assert!(
+            is_expected && !is_there(column - 1) && !is_tail,
+            "{title} stands elsewhere in {line:?}"
+        );
     }
 }
 
@@ -82,7 +106,9 @@ fn lists_are_text_in_columns() {
         lines(&place, &["plot", "000001"]);
     }
     let number = strings.len();
-    println!("FIGURE C5\tcommands with {number} hostile texts in each field, bytes that are not allowed\t0\t0\tok");
+    println!(
+        "FIGURE C5\tcommands with {number} hostile texts in each field, bytes that are not allowed\t0\t0\tok"
+    );
 }
 
 #[test]
@@ -102,15 +128,20 @@ fn every_format_of_the_comparison_holds_its_cells_together() {
         is_aligned(&compare("table"), "run");
     }
     let number = strings.len();
-    println!("FIGURE C5\texports with {number} hostile texts in each field, cells that leave their place\t0\t0\tok");
+    println!(
+        "FIGURE C5\texports with {number} hostile texts in each field, cells that leave their place\t0\t0\tok"
+    );
 }
 
 fn is_comma_separated(out: &str, runs: usize) {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(out.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(out.as_bytes());
     let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert!(records.len() > runs / 2, "{} records", records.len());
     for field in records.iter().flatten() {
-        let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']) && field.parse::<f64>().is_err();
+        let is_formula =
+            field.starts_with(['=', '+', '-', '@', '\t', '\r']) && field.parse::<f64>().is_err();
         assert!(!is_formula, "a spreadsheet would run {field:?}");
     }
 }
@@ -121,7 +152,10 @@ fn is_markdown(out: &str) {
         let line = line.replace("\\\\", "").replace("\\|", "");
         line.matches('|').count()
     };
-    let rows: Vec<&str> = out.lines().take_while(|line| line.starts_with('|')).collect();
+    let rows: Vec<&str> = out
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .collect();
     assert!(rows.len() > 10);
     for row in &rows {
         // The rule below the header has one more at its end only.
@@ -129,7 +163,10 @@ fn is_markdown(out: &str) {
         let mut before = ' ';
         for c in row.chars() {
             let is_escaped = before == '\\';
-            assert!(is_escaped || !matches!(c, '<' | '`' | '[' | ']' | '~' | '$'), "{c} in {row}");
+            assert!(
+                is_escaped || !matches!(c, '<' | '`' | '[' | ']' | '~' | '$'),
+                "{c} in {row}"
+            );
             before = if is_escaped && c == '\\' { ' ' } else { c };
         }
     }
@@ -212,7 +249,13 @@ const SIGNS: &[&str] = &[
 
 /// No command that is not one of ours, no character of TeX's own that is not escaped, as many cells in each row.
 fn is_latex(out: &str) {
-    let body = out.split("\\toprule").nth(1).unwrap().split("\\bottomrule").next().unwrap();
+    let body = out
+        .split("\\toprule")
+        .nth(1)
+        .unwrap()
+        .split("\\bottomrule")
+        .next()
+        .unwrap();
     let mut cells = None;
     for row in body.lines().filter(|line| line.ends_with("\\\\")) {
         let row = row.strip_suffix("\\\\").unwrap();
@@ -221,7 +264,9 @@ fn is_latex(out: &str) {
             rest = &rest[c.len_utf8()..];
             match c {
                 '\\' => {
-                    let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+                    let end = rest
+                        .find(|c: char| !c.is_ascii_alphabetic())
+                        .unwrap_or(rest.len());
                     if end == 0 {
                         let escaped = rest.chars().next().unwrap();
                         // The last ones are accents.
@@ -257,13 +302,19 @@ fn is_html(out: &str) {
             assert_eq!(open.pop(), Some(name), "{piece}");
         } else {
             let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
-            assert!(["table", "thead", "tbody", "tr", "th", "td", "b", "p"].contains(&name), "<{tag}>");
-            let is_class = attributes.is_empty() || attributes.starts_with("class=\"") && !attributes.contains("on");
+            assert!(
+                ["table", "thead", "tbody", "tr", "th", "td", "b", "p"].contains(&name),
+                "<{tag}>"
+            );
+            let is_class = attributes.is_empty()
+                || attributes.starts_with("class=\"") && !attributes.contains("on");
             assert!(is_class, "<{tag}>");
             open.push(name);
         }
         for entity in text.split('&').skip(1) {
-            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"].iter().any(|known| entity.starts_with(known));
+            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"]
+                .iter()
+                .any(|known| entity.starts_with(known));
             assert!(known && !text.contains(['>', '"']), "{text}");
         }
     }

@@ -23,15 +23,24 @@ impl Place {
     }
 
     fn in_mode(&self, mode: &str, arguments: &[&str]) -> Said {
-        said(self.command(arguments).env("WARMSTART_EXPERIMENTS", "mine").env("STAND_IN", mode))
+        said(
+            self.command(arguments)
+                .env("WARMSTART_EXPERIMENTS", "mine")
+                .env("STAND_IN", mode),
+        )
     }
 
     /// Of each experiment, by what the list calls it, its newest run and whether the file was changed since.
     fn newest(&self) -> Vec<(String, Option<String>, Option<bool>)> {
         let listed = self.with(&["list", "--json"]).json();
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let one =
-            |row: &Value| (text(&row["experiment"]).unwrap(), text(&row["newest"]["run"]), row["changed"].as_bool());
+        let one = |row: &Value| {
+            (
+                text(&row["experiment"]).unwrap(),
+                text(&row["newest"]["run"]),
+                row["changed"].as_bool(),
+            )
+        };
         listed.as_array().unwrap().iter().map(one).collect()
     }
 
@@ -45,7 +54,8 @@ impl Place {
     fn stopped(&self) -> PathBuf {
         self.write("mine/a.yaml", &yaml("A", "0.1", ""));
         assert_eq!(self.in_mode("stops", &["train", "a", "--quiet"]).code, 130);
-        self.checkpoints().join(self.runs()[0]["run"].as_str().unwrap())
+        self.checkpoints()
+            .join(self.runs()[0]["run"].as_str().unwrap())
     }
 }
 
@@ -55,15 +65,46 @@ fn two_files_of_one_name_keep_their_runs_apart() {
     let one = place.write("mine/quick.yaml", &yaml("Quick", "0.1", ""));
     let other = place.write("mine/sub/quick.yaml", &yaml("Quick", "0.2", ""));
     let first = place.train("mine/quick.yaml");
-    let mine = |place: &Place| place.newest().into_iter().map(|(name, run, _)| (name, run)).collect::<Vec<_>>();
+    let mine = |place: &Place| {
+        place
+            .newest()
+            .into_iter()
+            .map(|(name, run, _)| (name, run))
+            .collect::<Vec<_>>()
+    };
     let names = ["mine/quick".to_owned(), "sub/quick".to_owned()];
-    assert_eq!(mine(&place), [(names[0].clone(), Some(first.clone())), (names[1].clone(), None)]);
+    assert_eq!(
+        mine(&place),
+        [
+            (names[0].clone(), Some(first.clone())),
+            (names[1].clone(), None)
+        ]
+    );
     let second = place.train("sub/quick");
-    assert_eq!(mine(&place), [(names[0].clone(), Some(first.clone())), (names[1].clone(), Some(second.clone()))]);
+    assert_eq!(
+        mine(&place),
+        [
+            (names[0].clone(), Some(first.clone())),
+            (names[1].clone(), Some(second.clone()))
+        ]
+    );
 
-    let shown = |name: &str| place.with(&["show", name, "--json"]).json()["run"].as_str().unwrap().to_owned();
-    assert_eq!((shown("sub/quick"), shown(&one)), (second.clone(), first.clone()));
-    for words in [["train", "quick"], ["show", "quick"], ["resume", "quick"], ["params", "quick"]] {
+    let shown = |name: &str| {
+        place.with(&["show", name, "--json"]).json()["run"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        (shown("sub/quick"), shown(&one)),
+        (second.clone(), first.clone())
+    );
+    for words in [
+        ["train", "quick"],
+        ["show", "quick"],
+        ["resume", "quick"],
+        ["params", "quick"],
+    ] {
         let said = place.with(&words);
         assert_eq!(said.code, 2, "{words:?}: {}", said.err);
         for file in ["mine/quick.yaml", "mine/sub/quick.yaml"] {
@@ -71,18 +112,39 @@ fn two_files_of_one_name_keep_their_runs_apart() {
         }
     }
     // One of each, though both have one name.
-    assert_eq!(place.with(&["compare", "--json"]).json().as_array().unwrap().len(), 2);
+    assert_eq!(
+        place
+            .with(&["compare", "--json"])
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 
-    for (from, meant) in
-        [("sub/quick", Some(&other)), ("../mine/quick.yaml", Some(&one)), ("quick", None), ("sub/none", None)]
-    {
-        let heir = place.write("mine/heir.yaml", &yaml("Heir", "0.1", &format!("init: {{ from: {from} }}\n")));
+    for (from, meant) in [
+        ("sub/quick", Some(&other)),
+        ("../mine/quick.yaml", Some(&one)),
+        ("quick", None),
+        ("sub/none", None),
+    ] {
+        let heir = place.write(
+            "mine/heir.yaml",
+            &yaml("Heir", "0.1", &format!("init: {{ from: {from} }}\n")),
+        );
         let checked = place.with(&["check", &heir]);
-        assert_eq!(checked.code, if meant.is_some() { 0 } else { 2 }, "{from}: {}", checked.err);
+        assert_eq!(
+            checked.code,
+            if meant.is_some() { 0 } else { 2 },
+            "{from}: {}",
+            checked.err
+        );
         if let Some(meant) = meant {
             let run = place.train(&heir);
-            let info: Value =
-                serde_json::from_slice(&fs::read(place.checkpoints().join(run).join("run.json")).unwrap()).unwrap();
+            let info: Value = serde_json::from_slice(
+                &fs::read(place.checkpoints().join(run).join("run.json")).unwrap(),
+            )
+            .unwrap();
             let meant = fs::canonicalize(meant).unwrap();
             assert_eq!(info["init_file"].as_str(), meant.to_str(), "{from}");
         }
@@ -94,18 +156,44 @@ fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     let run = place.train("a");
-    assert_eq!(place.newest(), [("a".to_owned(), Some(run.clone()), Some(false))]);
+    assert_eq!(
+        place.newest(),
+        [("a".to_owned(), Some(run.clone()), Some(false))]
+    );
     // A comment changes nothing that a run does.
     place.write("mine/a.yaml", &format!("# mine\n{}", yaml("A", "0.1", "")));
-    assert_eq!(place.newest(), [("a".to_owned(), Some(run.clone()), Some(false))]);
+    assert_eq!(
+        place.newest(),
+        [("a".to_owned(), Some(run.clone()), Some(false))]
+    );
     place.write("mine/a.yaml", &yaml("A", "0.5", ""));
-    assert_eq!(place.newest(), [("a".to_owned(), Some(run.clone()), Some(true))]);
-    assert!(place.with(&["list"]).err.contains("changed since the run that is shown: a"));
-    assert!(place.with(&["show", &run]).out.contains("a.yaml, changed since this run"));
+    assert_eq!(
+        place.newest(),
+        [("a".to_owned(), Some(run.clone()), Some(true))]
+    );
+    assert!(
+        place
+            .with(&["list"])
+            .err
+            .contains("changed since the run that is shown: a")
+    );
+    assert!(
+        place
+            .with(&["show", &run])
+            .out
+            .contains("a.yaml, changed since this run")
+    );
 
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
-    fs::rename(place.folder.path().join("mine/a.yaml"), place.folder.path().join("mine/b.yaml")).unwrap();
-    assert_eq!(place.newest(), [("b".to_owned(), Some(run.clone()), Some(false))]);
+    fs::rename(
+        place.folder.path().join("mine/a.yaml"),
+        place.folder.path().join("mine/b.yaml"),
+    )
+    .unwrap();
+    assert_eq!(
+        place.newest(),
+        [("b".to_owned(), Some(run.clone()), Some(false))]
+    );
     fs::remove_file(place.folder.path().join("mine/b.yaml")).unwrap();
     place.write("mine/c.yaml", &yaml("C", "0.1", ""));
     assert_eq!(place.newest(), [("c".to_owned(), None, None)]);
@@ -115,7 +203,10 @@ fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
         "{}",
         listed.err
     );
-    assert_eq!(place.with(&["show", "a", "--json"]).json()["run"], run.as_str());
+    assert_eq!(
+        place.with(&["show", "a", "--json"]).json()["run"],
+        run.as_str()
+    );
 }
 
 #[test]
@@ -131,19 +222,37 @@ fn a_run_whose_checkpoints_are_gone_starts_over_only_where_that_is_asked_for() {
             fs::remove_dir(&ckpt).unwrap();
             symlink("/nowhere/at/all", &ckpt).unwrap();
         }),
-        ("names.json knows of step 10", &|| fs::write(run.join("names.json"), "{\"last\":10,\"best\":10}").unwrap()),
+        ("names.json knows of step 10", &|| {
+            fs::write(run.join("names.json"), "{\"last\":10,\"best\":10}").unwrap();
+        }),
     ];
     for (said, damage) in damages {
         damage();
         let resumed = place.with(&["resume", "a"]);
         assert_eq!(resumed.code, 2, "{}", resumed.err);
-        assert!(resumed.err.contains("checkpoints are gone") && resumed.err.contains(said), "{}", resumed.err);
-        assert!(resumed.err.contains("step 10") && resumed.err.contains("--from-start"), "{}", resumed.err);
-        assert_eq!(fs::read(run.join("events.jsonl")).unwrap(), log, "nothing was begun");
+        assert!(
+            resumed.err.contains("checkpoints are gone") && resumed.err.contains(said),
+            "{}",
+            resumed.err
+        );
+        assert!(
+            resumed.err.contains("step 10") && resumed.err.contains("--from-start"),
+            "{}",
+            resumed.err
+        );
+        assert_eq!(
+            fs::read(run.join("events.jsonl")).unwrap(),
+            log,
+            "nothing was begun"
+        );
     }
     let resumed = place.with(&["resume", "a", "--from-start", "--quiet"]);
     assert_eq!(resumed.code, 0, "{}", resumed.err);
-    assert!(fs::read_to_string(run.join("events.jsonl")).unwrap().contains("\"start_over\""));
+    assert!(
+        fs::read_to_string(run.join("events.jsonl"))
+            .unwrap()
+            .contains("\"start_over\"")
+    );
 }
 
 #[test]
@@ -152,7 +261,12 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     let run = place.stopped();
     let other = |name: &str| place.checkpoints().join(name);
     fs::create_dir(other("exports")).unwrap();
-    let copy = Command::new("cp").arg("-r").arg(&run).arg(other("Copy of it")).status().unwrap();
+    let copy = Command::new("cp")
+        .arg("-r")
+        .arg(&run)
+        .arg(other("Copy of it"))
+        .status()
+        .unwrap();
     assert!(copy.success());
     let elsewhere = place.folder.path().join("elsewhere");
     fs::rename(&run, &elsewhere).unwrap();
@@ -163,20 +277,41 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     fs::create_dir_all(other("unreadable/run.json")).unwrap();
 
     let runs = place.runs();
-    let states: Vec<&str> = runs.iter().map(|run| run["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> = runs
+        .iter()
+        .map(|run| run["state"].as_str().unwrap())
+        .collect();
     assert_eq!(states, ["stopped", "unreadable"], "{runs:?}");
-    assert!(runs[1]["trouble"].as_str().unwrap().starts_with("cannot be read: "), "{runs:?}");
+    assert!(
+        runs[1]["trouble"]
+            .as_str()
+            .unwrap()
+            .starts_with("cannot be read: "),
+        "{runs:?}"
+    );
     let said = place.with(&["runs"]).err;
-    for part in
-        ["3 folders are left out", "exports (no run.json)", "Copy of it (a run, but its name", "twice (a link to a run"]
-    {
+    for part in [
+        "3 folders are left out",
+        "exports (no run.json)",
+        "Copy of it (a run, but its name",
+        "twice (a link to a run",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     for words in [["resume", "unreadable"], ["stop", "unreadable"]] {
         let said = place.with(&words);
-        assert!(said.code == 2 && said.err.contains("cannot be read"), "{words:?}: {}", said.err);
+        assert!(
+            said.code == 2 && said.err.contains("cannot be read"),
+            "{words:?}: {}",
+            said.err
+        );
     }
-    for verb in [&["resume", "exports"][..], &["stop", "exports"], &["trash", "put", "exports"], &["show", "exports"]] {
+    for verb in [
+        &["resume", "exports"][..],
+        &["stop", "exports"],
+        &["trash", "put", "exports"],
+        &["show", "exports"],
+    ] {
         assert_eq!(place.with(verb).code, 3, "{verb:?}");
     }
     assert_eq!(fs::read_dir(other("exports")).unwrap().count(), 0);
@@ -195,19 +330,31 @@ fn a_run_means_the_paths_of_the_folder_that_it_was_launched_in() {
     let text = text.replace("dataset: { name: emoji98 }", pictures);
     for folder in [&here, &there] {
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("mine.safetensors"), folder.display().to_string()).unwrap();
+        fs::write(
+            folder.join("mine.safetensors"),
+            folder.display().to_string(),
+        )
+        .unwrap();
     }
     fs::write(here.join("r.yaml"), text).unwrap();
     let at = |folder: &Path, words: &[&str]| {
         let mut command = place.command(words);
-        said(command.current_dir(folder).env("STAND_IN", "slow").env("HOME", "/home/me"))
+        said(
+            command
+                .current_dir(folder)
+                .env("STAND_IN", "slow")
+                .env("HOME", "/home/me"),
+        )
     };
     assert_eq!(at(&here, &["queue", "pause"]).code, 0);
     let launched = at(&here, &["train", "r.yaml", "--detach"]);
     assert_eq!(launched.code, 0, "{}", launched.err);
     let run = place.checkpoints().join(launched.out.trim());
     let frozen = fs::read_to_string(run.join("experiment.yaml")).unwrap();
-    for path in [here.join("mine.safetensors").display().to_string(), "/home/me/pictures".to_owned()] {
+    for path in [
+        here.join("mine.safetensors").display().to_string(),
+        "/home/me/pictures".to_owned(),
+    ] {
         assert!(frozen.contains(&path), "{path}\n{frozen}");
     }
     assert_eq!(at(&there, &["queue", "resume"]).code, 0);
@@ -223,11 +370,16 @@ fn a_run_means_the_paths_of_the_folder_that_it_was_launched_in() {
 #[test]
 fn a_path_that_only_a_shell_would_understand_is_explained() {
     let place = Place::new();
-    let text = yaml("A", "0.1", "").replace("name: emoji98", "name: image_folder, path: $HOME/pictures");
+    let text =
+        yaml("A", "0.1", "").replace("name: emoji98", "name: image_folder, path: $HOME/pictures");
     let file = place.write("a.yaml", &text);
     let said = place.say(&["check", &file]);
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("$HOME is not replaced") && said.err.contains("write ~ for your home"), "{}", said.err);
+    assert!(
+        said.err.contains("$HOME is not replaced") && said.err.contains("write ~ for your home"),
+        "{}",
+        said.err
+    );
     assert!(said.err.contains("a.yaml:2:"), "{}", said.err);
 }
 
@@ -237,14 +389,26 @@ fn a_suspended_worker_is_let_go_on_so_that_it_can_save() {
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     assert_eq!(place.in_mode("slow", &["train", "a", "--detach"]).code, 0);
     place.wait_for("a", "training");
-    let run = place.checkpoints().join(place.runs()[0]["run"].as_str().unwrap());
+    let run = place
+        .checkpoints()
+        .join(place.runs()[0]["run"].as_str().unwrap());
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     let pid = info["worker"]["pid"].to_string();
-    assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-STOP", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     place.wait_for("a", "suspended");
     let said = place.with(&["stop", "a"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("was suspended (SIGSTOP)") && said.out.contains("SIGCONT"), "{}", said.out);
+    assert!(
+        said.out.contains("was suspended (SIGSTOP)") && said.out.contains("SIGCONT"),
+        "{}",
+        said.out
+    );
     place.wait_for("a", "stopped");
 }
 
@@ -254,18 +418,40 @@ fn a_run_that_is_live_on_another_machine_is_to_be_stopped_there() {
     let run = place.stopped();
     // As another machine's worker leaves it: no lock that reaches here, but a heartbeat.
     let log = fs::read_to_string(run.join("events.jsonl")).unwrap();
-    let kept: Vec<&str> = log.lines().filter(|line| !line.contains("\"stopped\"")).collect();
+    let kept: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.contains("\"stopped\""))
+        .collect();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let theirs =
-        kept.join("\n").replace(boot.trim(), "another-boot").replace("\"host\":\"h\"", "\"host\":\"gpu07\"") + "\n";
+    let theirs = kept
+        .join("\n")
+        .replace(boot.trim(), "another-boot")
+        .replace("\"host\":\"h\"", "\"host\":\"gpu07\"")
+        + "\n";
     fs::write(run.join("events.jsonl"), theirs).unwrap();
     let info = fs::read_to_string(run.join("run.json")).unwrap();
-    fs::write(run.join("run.json"), info.replace(boot.trim(), "another-boot")).unwrap();
-    fs::File::open(run.join("run.lock")).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
-    for words in [&["stop", "a"][..], &["stop", "a", "--now"], &["resume", "a"], &["trash", "put", "a"]] {
+    fs::write(
+        run.join("run.json"),
+        info.replace(boot.trim(), "another-boot"),
+    )
+    .unwrap();
+    fs::File::open(run.join("run.lock"))
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    for words in [
+        &["stop", "a"][..],
+        &["stop", "a", "--now"],
+        &["resume", "a"],
+        &["trash", "put", "a"],
+    ] {
         let said = place.with(words);
         assert_eq!(said.code, 2, "{words:?}: {}", said.err);
-        assert!(said.err.contains("gpu07") && said.err.contains("stop it"), "{words:?}: {}", said.err);
+        assert!(
+            said.err.contains("gpu07") && said.err.contains("stop it"),
+            "{words:?}: {}",
+            said.err
+        );
     }
     assert_eq!(place.runs()[0]["state"], "training");
 }
@@ -276,14 +462,22 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     let child = place.spawn("slow", &["train", "mine/a.yaml"]);
     place.wait_for("a", "training");
-    let run = place.checkpoints().join(place.runs()[0]["run"].as_str().unwrap());
+    let run = place
+        .checkpoints()
+        .join(place.runs()[0]["run"].as_str().unwrap());
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     // At once: its worker goes on writing.
     fs::rename(&run, place.folder.path().join("removed")).unwrap();
     let said = said_by(child);
-    let _ = Command::new("kill").args(["-KILL", &info["worker"]["pid"].to_string()]).status();
+    let _ = Command::new("kill")
+        .args(["-KILL", &info["worker"]["pid"].to_string()])
+        .status();
     assert_eq!(said.code, 1, "{}", said.err);
-    assert!(said.err.contains("is gone: its folder was removed"), "{}", said.err);
+    assert!(
+        said.err.contains("is gone: its folder was removed"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -293,16 +487,36 @@ fn a_finished_run_that_cannot_be_extended_stays_done_and_says_so() {
     let run = place.train("a");
     let said = place.in_mode("fail", &["resume", "a", "--set", "train.epochs=5"]);
     assert_eq!(said.code, 1, "{}", said.err);
-    assert!(said.err.contains("attempt 2 failed before it had anything new: no weights"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("attempt 2 failed before it had anything new: no weights"),
+        "{}",
+        said.err
+    );
     let runs = place.runs();
-    assert_eq!((runs[0]["state"].as_str(), runs[0]["test_acc"].as_f64()), (Some("done"), Some(0.4321)));
-    assert!(runs[0]["trouble"].as_str().unwrap().contains("attempt 2 failed"), "{runs:?}");
+    assert_eq!(
+        (runs[0]["state"].as_str(), runs[0]["test_acc"].as_f64()),
+        (Some("done"), Some(0.4321))
+    );
+    assert!(
+        runs[0]["trouble"]
+            .as_str()
+            .unwrap()
+            .contains("attempt 2 failed"),
+        "{runs:?}"
+    );
     let shown = place.with(&["show", &run, "--json"]).json();
     assert_eq!(
-        (shown["failure"]["error"].as_str(), shown["test"]["accuracy"].as_f64()),
+        (
+            shown["failure"]["error"].as_str(),
+            shown["test"]["accuracy"].as_f64()
+        ),
         (Some("no weights"), Some(0.4321))
     );
-    assert_eq!(place.with(&["compare", "--json"]).json()[0]["test_acc"].as_f64(), Some(0.4321));
+    assert_eq!(
+        place.with(&["compare", "--json"]).json()[0]["test_acc"].as_f64(),
+        Some(0.4321)
+    );
     // What it was to do can be tried again.
     assert_eq!(place.with(&["resume", "a", "--quiet"]).code, 0);
     assert!(place.runs()[0]["trouble"].is_null());

@@ -12,9 +12,15 @@ fn the_program_needs_no_libtorch() {
     let output = Command::new("ldd").arg(program).output().unwrap();
     let libraries = String::from_utf8(output.stdout).unwrap();
     // Without addresses, in which any name can hide.
-    let libraries: Vec<&str> = libraries.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let libraries: Vec<&str> = libraries
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     let libraries = libraries.join(" ");
-    assert!(output.status.success() && libraries.contains("libc."), "{libraries}");
+    assert!(
+        output.status.success() && libraries.contains("libc."),
+        "{libraries}"
+    );
     for name in ["torch", "c10", "cuda", "stdc++"] {
         assert!(!libraries.contains(name), "{name}\n{libraries}");
     }
@@ -23,19 +29,42 @@ fn the_program_needs_no_libtorch() {
 
 /// Every Rust file below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let of = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
-    entries.flat_map(of).filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| {
+        if path.is_dir() {
+            sources(&path)
+        } else {
+            vec![path]
+        }
+    };
+    entries
+        .flat_map(of)
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .collect()
 }
 
 #[test]
 fn unsafe_code_is_at_the_edges_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let crates = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path().join("Cargo.toml"));
+    let crates = fs::read_dir(root.join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("Cargo.toml"));
     for manifest in crates.chain([root.join("Cargo.toml")]) {
-        assert!(fs::read_to_string(&manifest).unwrap().contains("[lints]\nworkspace = true"), "{}", manifest.display());
+        assert!(
+            fs::read_to_string(&manifest)
+                .unwrap()
+                .contains("[lints]\nworkspace = true"),
+            "{}",
+            manifest.display()
+        );
     }
-    assert!(fs::read_to_string(root.join("Cargo.toml")).unwrap().contains("unsafe_code = \"deny\""));
+    assert!(
+        fs::read_to_string(root.join("Cargo.toml"))
+            .unwrap()
+            .contains("unsafe_code = \"deny\"")
+    );
     // The lint holds wherever it is not lifted, and it is lifted by its name.
     let lint = ["unsafe", "code"].join("_");
     let folders = ["src", "tests", "crates"].map(|folder| root.join(folder));
@@ -46,14 +75,27 @@ fn unsafe_code_is_at_the_edges_alone() {
         .filter(|path| path != "tests/cli/install.rs")
         .collect();
     lifted.sort_unstable();
-    assert_eq!(lifted, ["crates/engine/src/ffi.rs", "crates/runs/src/launch.rs", "crates/tui/src/terminal/crash.rs"]);
-    println!("FIGURE D8\tmodules with unsafe code: libtorch's C++, the fork, the handler of fatal signals\t3\t3\tok");
+    assert_eq!(
+        lifted,
+        [
+            "crates/engine/src/ffi.rs",
+            "crates/runs/src/launch.rs",
+            "crates/tui/src/terminal/crash.rs"
+        ]
+    );
+    println!(
+        "FIGURE D8\tmodules with unsafe code: libtorch's C++, the fork, the handler of fatal signals\t3\t3\tok"
+    );
 }
 
 #[test]
 fn nothing_is_made_outside_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir";
-    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
+    if !Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
         return;
     }
@@ -62,12 +104,24 @@ fn nothing_is_made_outside_the_folder_of_runs() {
     let watched = |arguments: &[&str]| {
         let command = place.command(arguments);
         let mut strace = Command::new("strace");
-        strace.args(["-f", "--seccomp-bpf", "-qq", "-A", "-e", CALLS, "-o"]).arg(&trace);
-        strace.arg(command.get_program()).args(command.get_args()).current_dir(place.folder.path());
-        for (name, value) in command.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        strace
+            .args(["-f", "--seccomp-bpf", "-qq", "-A", "-e", CALLS, "-o"])
+            .arg(&trace);
+        strace
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(place.folder.path());
+        for (name, value) in command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)))
+        {
             strace.env(name, value);
         }
-        crate::place::said(strace.env("TMPDIR", elsewhere.path()).stdin(std::process::Stdio::null()))
+        crate::place::said(
+            strace
+                .env("TMPDIR", elsewhere.path())
+                .stdin(std::process::Stdio::null()),
+        )
     };
     assert_eq!(watched(&["train", "lite0-freeze", "--quiet"]).code, 0);
     assert_eq!(watched(&["compare"]).code, 0);
@@ -78,14 +132,25 @@ fn nothing_is_made_outside_the_folder_of_runs() {
         line.contains('(')
             && !line.contains(" resumed>")
             && !line.contains(" --- ")
-            && (!line.contains(" open") || ["O_CREAT", "O_WRONLY", "O_RDWR"].iter().any(|flag| line.contains(flag)))
+            && (!line.contains(" open")
+                || ["O_CREAT", "O_WRONLY", "O_RDWR"]
+                    .iter()
+                    .any(|flag| line.contains(flag)))
     };
     let made: Vec<&str> = text.lines().filter(is_making).collect();
-    let outside: Vec<&&str> = made.iter().filter(|line| !line.contains(&root) && !line.contains("\"/dev/")).collect();
+    let outside: Vec<&&str> = made
+        .iter()
+        .filter(|line| !line.contains(&root) && !line.contains("\"/dev/"))
+        .collect();
     assert!(outside.is_empty() && made.len() > 20, "{outside:#?}");
-    let left: Vec<PathBuf> = fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<PathBuf> = fs::read_dir(elsewhere.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(left, [trace]);
-    println!("FIGURE D8\tfiles that the program makes outside the folder of runs, /tmp included\t0\t0\tok");
+    println!(
+        "FIGURE D8\tfiles that the program makes outside the folder of runs, /tmp included\t0\t0\tok"
+    );
 }
 
 #[test]
@@ -94,5 +159,11 @@ fn the_doctor_reports_what_the_worker_says() {
     assert_eq!(said.code, 0, "{}", said.err);
     let json = said.json();
     assert_eq!(json["worker"]["libtorch"], "2.13.0");
-    assert!(json["findings"].as_array().unwrap().iter().any(|finding| finding["what"] == "cuda"));
+    assert!(
+        json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| finding["what"] == "cuda")
+    );
 }

@@ -32,7 +32,12 @@ fn every_problem_of_every_file_is_shown_before_anything_starts() {
                 optimizer: { name: adam, learning_rate: 0.001 }\n";
     let fine = place.write("fine.yaml", good);
     let first = place.write("first.yaml", &good.replace("epochs", "epoch"));
-    let second = place.write("second.yaml", &good.replace("batch_size: 8", "batch_size: 1").replace("0.001", ".nan"));
+    let second = place.write(
+        "second.yaml",
+        &good
+            .replace("batch_size: 8", "batch_size: 1")
+            .replace("0.001", ".nan"),
+    );
     let said = place.say(&["train", &fine, &first, &second]);
     assert_eq!((said.code, said.out.as_str()), (2, ""));
     for text in [
@@ -44,16 +49,40 @@ fn every_problem_of_every_file_is_shown_before_anything_starts() {
         assert!(said.err.contains(text), "{text}\n{}", said.err);
     }
     assert!(!place.checkpoints().exists());
-    let orphan = place.write("orphan.yaml", &format!("{good}init: {{ from: 4-effnet-freze }}\n"));
+    let orphan = place.write(
+        "orphan.yaml",
+        &format!("{good}init: {{ from: 4-effnet-freze }}\n"),
+    );
     let said = place.say(&["check", &orphan]);
-    assert!(said.code == 2 && said.err.contains("orphan.yaml:8:15: init.from: no experiment"), "{}", said.err);
-    assert!(said.err.contains("did you mean `4-effnet-freeze`?"), "{}", said.err);
+    assert!(
+        said.code == 2
+            && said
+                .err
+                .contains("orphan.yaml:8:15: init.from: no experiment"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("did you mean `4-effnet-freeze`?"),
+        "{}",
+        said.err
+    );
     assert_eq!(place.say(&["train", &orphan]).code, 2);
     let checked = place.say(&["check", &fine, &first, "--json"]);
     let json = checked.json();
-    assert_eq!((checked.code, json[0]["ok"].as_bool(), json[1]["ok"].as_bool()), (2, Some(true), Some(false)));
     assert_eq!(
-        (json[1]["problems"][0]["line"].as_u64(), json[1]["problems"][0]["column"].as_u64()),
+        (
+            checked.code,
+            json[0]["ok"].as_bool(),
+            json[1]["ok"].as_bool()
+        ),
+        (2, Some(true), Some(false))
+    );
+    assert_eq!(
+        (
+            json[1]["problems"][0]["line"].as_u64(),
+            json[1]["problems"][0]["column"].as_u64()
+        ),
         (Some(5), Some(3))
     );
     assert_eq!(place.say(&["check", &fine]).code, 0);
@@ -65,17 +94,30 @@ fn the_terminal_is_safe_from_what_files_say() {
     let evil = place.write("evil.yaml", "name: \"\\e]0;owned\\a\"\n\u{1b}[2Jfoo: 1\n");
     let said = place.say(&["check", &evil]);
     assert_eq!(said.code, 2);
-    assert!(!said.err.contains('\u{1b}') && !said.err.contains('\u{7}'), "{:?}", said.err);
+    assert!(
+        !said.err.contains('\u{1b}') && !said.err.contains('\u{7}'),
+        "{:?}",
+        said.err
+    );
 }
 
 #[test]
 fn without_a_worker_everything_else_works_and_training_says_what_to_do() {
     let place = Place::new();
-    let without =
-        |arguments: &[&str]| crate::place::said(place.command(arguments).env("WARMSTART_WORKER", "/nowhere/worker"));
+    let without = |arguments: &[&str]| {
+        crate::place::said(
+            place
+                .command(arguments)
+                .env("WARMSTART_WORKER", "/nowhere/worker"),
+        )
+    };
     let said = without(&["train", "lite0-freeze"]);
     assert_eq!(said.code, 4);
-    assert!(said.err.contains("/nowhere/worker") && said.err.contains("make build"), "{}", said.err);
+    assert!(
+        said.err.contains("/nowhere/worker") && said.err.contains("make build"),
+        "{}",
+        said.err
+    );
     assert!(!place.checkpoints().exists());
     assert_eq!(without(&["list"]).code, 0);
     let doctor = without(&["doctor"]);
@@ -89,5 +131,9 @@ fn a_checkpoints_folder_that_cannot_be_written_is_named() {
     let file = place.write("a-file", "");
     let said = place.say(&["train", "lite0-freeze", "--checkpoints", &file]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("a-file") && said.err.contains("help: make room"), "{}", said.err);
+    assert!(
+        said.err.contains("a-file") && said.err.contains("help: make room"),
+        "{}",
+        said.err
+    );
 }

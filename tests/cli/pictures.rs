@@ -11,20 +11,35 @@ fn the_folder_says_how_many_classes_there_are() {
     let file = place.write("mine.yaml", OWN);
     let said = place.say(&["params", &file]);
     assert_eq!(said.code, 3);
-    assert!(said.err.contains("pictures cannot be read") && said.err.contains("train/<class>"), "{}", said.err);
+    assert!(
+        said.err.contains("pictures cannot be read") && said.err.contains("train/<class>"),
+        "{}",
+        said.err
+    );
     let checked = place.say(&["check", &file]);
     assert_eq!(checked.code, 2);
     let folder = place.folder.path().join("pictures");
-    let expected = format!("dataset.path: not here: data: the folder {} cannot be read", folder.display());
+    let expected = format!(
+        "dataset.path: not here: data: the folder {} cannot be read",
+        folder.display()
+    );
     assert!(checked.err.contains(&expected), "{}", checked.err);
     for class in ["ape", "bee", "cow\u{1b}[31m"] {
         place.write(&format!("pictures/train/{class}/1.png"), "");
     }
     let said = place.say(&["params", &file]);
-    assert!(said.out.starts_with("Mine: resnet18 at 224 px, 3 classes\n"), "{}", said.out);
+    assert!(
+        said.out
+            .starts_with("Mine: resnet18 at 224 px, 3 classes\n"),
+        "{}",
+        said.out
+    );
     // The head's last layer has a weight for each of 256 hidden units and a bias, for each class.
-    let trainable =
-        |place: &Place| place.say(&["params", &file, "--json"]).json()["trainable_params"].as_u64().unwrap();
+    let trainable = |place: &Place| {
+        place.say(&["params", &file, "--json"]).json()["trainable_params"]
+            .as_u64()
+            .unwrap()
+    };
     let three = trainable(&place);
     place.write("pictures/train/dog/1.png", "");
     assert_eq!(trainable(&place) - three, 257);
@@ -32,7 +47,11 @@ fn the_folder_says_how_many_classes_there_are() {
 
 /// What the stand-in worker is to find out.
 fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::Said {
-    crate::place::said(place.command(&[&["check"], arguments].concat()).env("STAND_IN_CHECK", answer))
+    crate::place::said(
+        place
+            .command(&[&["check"], arguments].concat())
+            .env("STAND_IN_CHECK", answer),
+    )
 }
 
 #[test]
@@ -52,13 +71,29 @@ fn check_counts_the_pictures_of_each_part_and_tells_uneven_classes() {
         imbalance 20.0 to 1: bee 20, ape 1\n  \
         `train.class_weights: balanced` makes up for classes that are so uneven\n  \
         warning: 2 pictures in old/ are not used\n  other files: 1 .txt\n";
-    assert!(checked.code == 0 && checked.out.ends_with(expected), "{}", checked.out);
+    assert!(
+        checked.code == 0 && checked.out.ends_with(expected),
+        "{}",
+        checked.out
+    );
     let weighed = OWN.replace("optimizer", "class_weights: balanced, optimizer");
     let checked = check_with(&place, &answer, &[&place.write("weighed.yaml", &weighed)]);
-    assert!(checked.out.contains("imbalance 20.0 to 1: bee 20, ape 1\n  warning"), "{}", checked.out);
+    assert!(
+        checked
+            .out
+            .contains("imbalance 20.0 to 1: bee 20, ape 1\n  warning"),
+        "{}",
+        checked.out
+    );
     let json = check_with(&place, &answer, &[&file, "--json"]).json();
-    assert_eq!((&json[0]["ok"], &json[0]["pictures"]["train"][1]), (&true.into(), &20.into()));
-    assert_eq!(json[0]["notes"][0]["text"], "2 pictures in old/ are not used");
+    assert_eq!(
+        (&json[0]["ok"], &json[0]["pictures"]["train"][1]),
+        (&true.into(), &20.into())
+    );
+    assert_eq!(
+        json[0]["notes"][0]["text"],
+        "2 pictures in old/ are not used"
+    );
 }
 
 #[test]
@@ -68,18 +103,28 @@ fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() 
         place.write(&format!("pictures/train/{class}/1.png"), "");
     }
     let file = place.write("mine.yaml", OWN);
-    let answer =
-        r#"{"findings":[{"severity":"error","field":"dataset","text":"none of 4 can be read","help":"mend"}]}"#;
+    let answer = r#"{"findings":[{"severity":"error","field":"dataset","text":"none of 4 can be read","help":"mend"}]}"#;
     let checked = check_with(&place, answer, &[&file]);
     assert_eq!((checked.code, checked.out.as_str()), (2, ""));
-    assert!(checked.err.contains("mine.yaml:2:") && checked.err.contains("none of 4 can be read"), "{}", checked.err);
+    assert!(
+        checked.err.contains("mine.yaml:2:") && checked.err.contains("none of 4 can be read"),
+        "{}",
+        checked.err
+    );
     let json = check_with(&place, answer, &[&file, "--json"]);
     assert_eq!((json.code, &json.json()[0]["ok"]), (2, &false.into()));
-    assert_eq!(json.json()[0]["problems"][0]["message"], "none of 4 can be read");
+    assert_eq!(
+        json.json()[0]["problems"][0]["message"],
+        "none of 4 can be read"
+    );
 
     let mute = place.say_with("no-libtorch", &["check", &file]);
     assert_eq!((mute.code, mute.out.as_str()), (4, ""));
-    assert!(mute.err.contains("only the files were checked") && mute.err.contains("libtorch_cpu.so"), "{}", mute.err);
+    assert!(
+        mute.err.contains("only the files were checked") && mute.err.contains("libtorch_cpu.so"),
+        "{}",
+        mute.err
+    );
     let json = place.say_with("no-libtorch", &["check", &file, "--json"]);
     assert_eq!((json.code, &json.json()[0]["ok"]), (4, &false.into()));
     // What is fetched at launch is no failure.
@@ -91,7 +136,14 @@ fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() 
             .env("XDG_CACHE_HOME", place.folder.path())
             .env_remove("HF_HUB_OFFLINE"),
     );
-    assert!(checked.code == 0 && checked.out.contains("  not here yet: data: cifar100 is fetched"), "{}", checked.out);
+    assert!(
+        checked.code == 0
+            && checked
+                .out
+                .contains("  not here yet: data: cifar100 is fetched"),
+        "{}",
+        checked.out
+    );
 }
 
 #[test]
@@ -100,7 +152,11 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
     for _ in 0..3 {
         assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     }
-    let mut ids: Vec<String> = place.runs().iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> = place
+        .runs()
+        .iter()
+        .map(|run| run["run"].as_str().unwrap().to_owned())
+        .collect();
     ids.sort_unstable();
     let tested_on = |id: &str, name: &str, sets: &str| {
         let log = place.checkpoints().join(id).join("events.jsonl");
@@ -114,18 +170,41 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
     // Of an earlier version nobody knows.
     tested_on(&ids[2], "image_folder", "");
     let said = place.say(&["compare", "--all", "--format", "md"]).out;
-    let note = format!("measured on other test images than Lite0, freeze ({})", ids[0]);
+    let note = format!(
+        "measured on other test images than Lite0, freeze ({})",
+        ids[0]
+    );
     assert!(said.contains(&note), "{said}");
-    let marked: Vec<&str> = said.lines().filter(|line| line.starts_with('|') && line.contains('†')).collect();
+    let marked: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with('|') && line.contains('†'))
+        .collect();
     assert!(marked.len() == 1 && marked[0].contains(&ids[1]), "{said}");
     let json = place.say(&["compare", "--all", "--json"]).json();
-    let of = |id: &str| json.as_array().unwrap().iter().find(|row| row["run"] == id).unwrap()["test_set"].clone();
-    assert_eq!([of(&ids[0]), of(&ids[1]), of(&ids[2])], ["aa".into(), "bb".into(), serde_json::Value::Null]);
+    let of = |id: &str| {
+        json.as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["run"] == id)
+            .unwrap()["test_set"]
+            .clone()
+    };
+    assert_eq!(
+        [of(&ids[0]), of(&ids[1]), of(&ids[2])],
+        ["aa".into(), "bb".into(), serde_json::Value::Null]
+    );
     // The same pictures compare.
     let log = place.checkpoints().join(&ids[1]).join("events.jsonl");
-    let text = std::fs::read_to_string(&log).unwrap().replace(r#""test":"bb""#, r#""test":"aa""#);
+    let text = std::fs::read_to_string(&log)
+        .unwrap()
+        .replace(r#""test":"bb""#, r#""test":"aa""#);
     std::fs::write(&log, text).unwrap();
-    assert!(!place.say(&["compare", "--all", "--format", "md"]).out.contains("other test images"));
+    assert!(
+        !place
+            .say(&["compare", "--all", "--format", "md"])
+            .out
+            .contains("other test images")
+    );
 }
 
 #[test]
@@ -134,16 +213,35 @@ fn predictions_come_as_a_list_and_a_bad_picture_hides_no_other() {
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let run = place.runs()[0]["run"].as_str().unwrap().to_owned();
     let said = place.say(&["predict", &run, "good.png", "bad.png"]);
-    assert_eq!(said.out, "good.png\n  1   87.50 %  tiger\n  2   12.50 %  lion\n");
-    assert_eq!((said.code, said.err.as_str()), (2, "error: bad.png: is empty\n"));
+    assert_eq!(
+        said.out,
+        "good.png\n  1   87.50 %  tiger\n  2   12.50 %  lion\n"
+    );
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (2, "error: bad.png: is empty\n")
+    );
     let json = place.say(&["predict", &run, "good.png", "--json"]);
-    assert_eq!((json.code, json.json()["images"][0]["classes"][0]["name"].as_str()), (0, Some("tiger")));
+    assert_eq!(
+        (
+            json.code,
+            json.json()["images"][0]["classes"][0]["name"].as_str()
+        ),
+        (0, Some("tiger"))
+    );
     assert_eq!(json.json()["epoch"], 3);
 
     let refused = place.say_with("no-checkpoint", &["predict", &run, "good.png"]);
-    assert_eq!((refused.code, refused.err.as_str()), (2, "error: no checkpoint yet\nhelp: wait\n"));
+    assert_eq!(
+        (refused.code, refused.err.as_str()),
+        (2, "error: no checkpoint yet\nhelp: wait\n")
+    );
     let mute = place.say_with("no-libtorch", &["predict", &run, "good.png"]);
-    assert!(mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"), "{}", mute.err);
+    assert!(
+        mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"),
+        "{}",
+        mute.err
+    );
     assert_eq!(place.say(&["predict", "nothing", "good.png"]).code, 3);
     assert_eq!(place.say(&["predict", &run]).code, 2);
 }
@@ -154,14 +252,35 @@ fn an_export_says_how_it_is_loaded_and_a_full_disk_is_told_from_a_mistake() {
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let said = place.say(&["export", "lite0-freeze"]);
     assert_eq!((said.code, said.out.as_str()), (0, "import timm\n"));
-    assert!(said.err.contains("default.safetensors (1,234,567 bytes), x.labels.json"), "{}", said.err);
-    let json = place.say(&["export", "lite0-freeze", "--output", "mine.safetensors", "--json"]);
-    assert_eq!((json.code, json.json()["file"].as_str()), (0, Some("mine.safetensors")));
+    assert!(
+        said.err
+            .contains("default.safetensors (1,234,567 bytes), x.labels.json"),
+        "{}",
+        said.err
+    );
+    let json = place.say(&[
+        "export",
+        "lite0-freeze",
+        "--output",
+        "mine.safetensors",
+        "--json",
+    ]);
+    assert_eq!(
+        (json.code, json.json()["file"].as_str()),
+        (0, Some("mine.safetensors"))
+    );
 
     let refused = place.say_with("no-checkpoint", &["export", "lite0-freeze"]);
-    assert_eq!((refused.code, refused.err.as_str()), (2, "error: no checkpoint yet\nhelp: wait\n"));
+    assert_eq!(
+        (refused.code, refused.err.as_str()),
+        (2, "error: no checkpoint yet\nhelp: wait\n")
+    );
     let full = place.say_with("fail", &["export", "lite0-freeze"]);
-    assert!(full.code == 1 && full.err.ends_with("no space left\nhelp: make room\n"), "{}", full.err);
+    assert!(
+        full.code == 1 && full.err.ends_with("no space left\nhelp: make room\n"),
+        "{}",
+        full.err
+    );
     assert_eq!(place.say(&["export", "nothing"]).code, 3);
 }
 
@@ -170,23 +289,47 @@ fn a_picture_of_the_dataset_is_shown_with_both_labels() {
     let place = Place::new();
     let said = place.say(&["look", "lite0-freeze", "7"]);
     let expected = "image number 7 of emoji98, a training image\ncategory 8 large_carnivores\nsubcategory 88 tiger\n";
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, expected, ""));
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (0, expected, "")
+    );
     let said = place.say(&["look", "lite0-freeze", "--part", "test"]);
     assert!(said.out.contains("a test image"), "{}", said.out);
-    let json = place.say(&["look", "lite0-freeze", "7", "--epoch", "3", "--json"]).json();
-    assert_eq!((&json["part"], &json["picture"]["epoch"]), (&"train".into(), &3.into()));
+    let json = place
+        .say(&["look", "lite0-freeze", "7", "--epoch", "3", "--json"])
+        .json();
+    assert_eq!(
+        (&json["part"], &json["picture"]["epoch"]),
+        (&"train".into(), &3.into())
+    );
     assert_eq!(json["picture"]["pixels"]["rgb"], "/wAAAP8AAAD/////");
 
     let unreadable = place.say(&["look", "lite0-freeze", "13"]);
-    assert_eq!((unreadable.code, unreadable.err.as_str()), (2, "error: is empty\n"));
+    assert_eq!(
+        (unreadable.code, unreadable.err.as_str()),
+        (2, "error: is empty\n")
+    );
     assert!(unreadable.out.contains("image number 13"));
     let missing = place.say(&["look", "lite0-freeze", "99"]);
-    assert_eq!((missing.code, missing.err.as_str()), (2, "error: there is no image 99\n"));
+    assert_eq!(
+        (missing.code, missing.err.as_str()),
+        (2, "error: there is no image 99\n")
+    );
     let refused = place.say_with("refused", &["look", "lite0-freeze"]);
     assert_eq!(refused.code, 2);
-    assert_eq!(refused.err, "error: cifar100 is not on this machine\nhelp: fetch it\n");
+    assert_eq!(
+        refused.err,
+        "error: cifar100 is not on this machine\nhelp: fetch it\n"
+    );
     let mute = place.say_with("no-libtorch", &["look", "lite0-freeze"]);
-    assert!(mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"), "{}", mute.err);
+    assert!(
+        mute.code == 4 && mute.err.contains("libtorch_cpu.so") && mute.err.contains("doctor"),
+        "{}",
+        mute.err
+    );
     assert_eq!(place.say(&["look", "nothing"]).code, 3);
-    assert_eq!(place.say(&["look", "lite0-freeze", "7", "--random"]).code, 2);
+    assert_eq!(
+        place.say(&["look", "lite0-freeze", "7", "--random"]).code,
+        2
+    );
 }

@@ -20,14 +20,17 @@ pub struct Said {
 
 impl Said {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
     }
 }
 
 impl Place {
     /// With the shipped experiments and no run.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn checkpoints(&self) -> PathBuf {
@@ -37,13 +40,22 @@ impl Place {
     pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("warmstart"));
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         command.env("WARMSTART_EXPERIMENTS", root.join("experiments"));
         command.env("WARMSTART_CHECKPOINTS", self.checkpoints());
         command.env("WARMSTART_WORKER", root.join("tests/data/worker.sh"));
         // Nobody's own settings.
-        command.env("XDG_CONFIG_HOME", self.folder.path().join("config")).env_remove("WARMSTART_NOTIFY");
-        command.env("RUST_BACKTRACE", "1").env_remove("NO_COLOR").env_remove("STAND_IN").env_remove("HF_HOME");
+        command
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env_remove("WARMSTART_NOTIFY");
+        command
+            .env("RUST_BACKTRACE", "1")
+            .env_remove("NO_COLOR")
+            .env_remove("STAND_IN")
+            .env_remove("HF_HOME");
         command
     }
 
@@ -58,7 +70,12 @@ impl Place {
 
     pub fn spawn(&self, mode: &str, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
-        command.env("STAND_IN", mode).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .env("STAND_IN", mode)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Writes a file, and gives its path.
@@ -71,32 +88,55 @@ impl Place {
 
     /// All runs as `warmstart runs` lists them, newest first.
     pub fn runs(&self) -> Vec<Value> {
-        self.say(&["runs", "--json"]).json().as_array().unwrap().clone()
+        self.say(&["runs", "--json"])
+            .json()
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// Waits until a run is in this state.
     pub fn wait_for(&self, stem: &str, state: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self
-            .runs()
-            .iter()
-            .any(|run| run["stem"].as_str().is_some_and(|known| known.ends_with(stem)) && run["state"] == state)
-        {
-            assert!(Instant::now() < deadline, "{stem} is not {state}: {:?}", self.runs());
+        while !self.runs().iter().any(|run| {
+            run["stem"]
+                .as_str()
+                .is_some_and(|known| known.ends_with(stem))
+                && run["state"] == state
+        }) {
+            assert!(
+                Instant::now() < deadline,
+                "{stem} is not {state}: {:?}",
+                self.runs()
+            );
             std::thread::sleep(Duration::from_millis(30));
         }
     }
 }
 
 pub fn said(command: &mut std::process::Command) -> Said {
-    said_by(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    said_by(
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    )
 }
 
 /// Waits for a command; no error of any kind may look like a panic.
 pub fn said_by(child: Child) -> Said {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let said = Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
-    assert!(!said.err.contains("panicked") && !said.err.contains("backtrace"), "{}", said.err);
+    let said = Said {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    };
+    assert!(
+        !said.err.contains("panicked") && !said.err.contains("backtrace"),
+        "{}",
+        said.err
+    );
     said
 }

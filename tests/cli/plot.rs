@@ -9,7 +9,11 @@ const OTHER: &str = "20261122-100107-7f3a";
 
 fn plot(place: &Place, arguments: &[&str]) -> crate::place::Said {
     let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/runs");
-    said(place.command(&[&["plot"], arguments].concat()).env("WARMSTART_CHECKPOINTS", runs))
+    said(
+        place
+            .command(&[&["plot"], arguments].concat())
+            .env("WARMSTART_CHECKPOINTS", runs),
+    )
 }
 
 #[test]
@@ -17,31 +21,63 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
     let place = Place::new();
     let one = plot(&place, &[DONE]);
     assert_eq!((one.code, one.err.as_str()), (0, ""));
-    assert!(one.out.starts_with("<svg ") && one.out.ends_with("</svg>\n"), "{}", one.out);
+    assert!(
+        one.out.starts_with("<svg ") && one.out.ends_with("</svg>\n"),
+        "{}",
+        one.out
+    );
     assert!(one.out.contains(">accuracy</text>") && one.out.contains(">loss</text>"));
     assert!(one.out.contains(">train</text>") && one.out.contains(">val</text>"));
     // Twenty validations, each marked, in two charts.
     assert_eq!(one.out.matches("<circle").count(), 40);
-    let two = plot(&place, &[DONE, OTHER, "--figures", "loss", "--along", "time", "--detail", "medium", "--log-y"]);
+    let two = plot(
+        &place,
+        &[
+            DONE,
+            OTHER,
+            "--figures",
+            "loss",
+            "--along",
+            "time",
+            "--detail",
+            "medium",
+            "--log-y",
+        ],
+    );
     assert!(
-        two.out.contains(">validation loss</text>") && two.out.contains(">Lite0, freeze 4b12</text>"),
+        two.out.contains(">validation loss</text>")
+            && two.out.contains(">Lite0, freeze 4b12</text>"),
         "{}",
         two.out
     );
-    assert!(two.out.contains(">ResNet, original input 7f3a</text>") && !two.out.contains(">train</text>"));
+    assert!(
+        two.out.contains(">ResNet, original input 7f3a</text>")
+            && !two.out.contains(">train</text>")
+    );
 }
 
 #[test]
 fn a_file_is_written_once_and_only_as_what_its_name_says() {
     let place = Place::new();
     let written = plot(&place, &[DONE, "--output", "charts.svg"]);
-    assert!(written.code == 0 && written.out.is_empty() && written.err.contains("charts written to charts.svg"));
+    assert!(
+        written.code == 0
+            && written.out.is_empty()
+            && written.err.contains("charts written to charts.svg")
+    );
     let content = std::fs::read_to_string(place.folder.path().join("charts.svg")).unwrap();
     assert_eq!(content, plot(&place, &[DONE]).out);
     assert_ne!(plot(&place, &[DONE, "--output", "charts.svg"]).code, 0);
-    assert_eq!(plot(&place, &[DONE, "--output", "charts.svg", "--overwrite"]).code, 0);
+    assert_eq!(
+        plot(&place, &[DONE, "--output", "charts.svg", "--overwrite"]).code,
+        0
+    );
     let other = plot(&place, &[DONE, "--output", "charts.pdf"]);
-    assert!(other.code == 2 && other.err.contains("charts.pdf is the name of neither"), "{}", other.err);
+    assert!(
+        other.code == 2 && other.err.contains("charts.pdf is the name of neither"),
+        "{}",
+        other.err
+    );
     assert!(!place.folder.path().join("charts.pdf").exists());
     assert_eq!(plot(&place, &["nobody"]).code, 3);
 }
@@ -50,7 +86,12 @@ fn a_file_is_written_once_and_only_as_what_its_name_says() {
 fn a_png_shows_the_same_at_twice_the_size() {
     let place = Place::new();
     let written = plot(&place, &[DONE, "--output", "charts.PNG"]);
-    assert_eq!((written.code, written.out.as_str()), (0, ""), "{}", written.err);
+    assert_eq!(
+        (written.code, written.out.as_str()),
+        (0, ""),
+        "{}",
+        written.err
+    );
     let png = std::fs::read(place.folder.path().join("charts.PNG")).unwrap();
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
     let size = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());

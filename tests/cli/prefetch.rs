@@ -11,8 +11,21 @@ fn all_that_the_experiments_need_is_fetched_once() {
     let said = place.say(&["prefetch", "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
     let json = said.json();
-    let items: Vec<&str> = json.as_array().unwrap().iter().map(|had| had["item"].as_str().unwrap()).collect();
-    assert_eq!(items, ["cifar100", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0"]);
+    let items: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|had| had["item"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        items,
+        [
+            "cifar100",
+            "resnet50",
+            "efficientnet_b0",
+            "tf_efficientnet_lite0"
+        ]
+    );
     let one_each: Vec<&str> = said.err.lines().collect();
     let expected = [
         "fetching from the publisher",
@@ -26,26 +39,49 @@ fn all_that_the_experiments_need_is_fetched_once() {
 #[test]
 fn what_is_named_is_fetched_and_the_mirror_is_passed_on() {
     let place = Place::new();
-    let arguments =
-        ["prefetch", "effnet-freeze", "--dataset", "cifar10", "--backbone", "resnet18", "--mirror", "http://m"];
+    let arguments = [
+        "prefetch",
+        "effnet-freeze",
+        "--dataset",
+        "cifar10",
+        "--backbone",
+        "resnet18",
+        "--mirror",
+        "http://m",
+    ];
     let said = place.say(&arguments);
     let expected = "cifar100: fetched: /data/cifar100\nefficientnet_b0: fetched: /data/efficientnet_b0\n\
                     cifar10: fetched: /data/cifar10\nresnet18: fetched: /data/resnet18\n";
-    assert_eq!((said.code, said.out.as_str()), (0, expected), "{}", said.err);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, expected),
+        "{}",
+        said.err
+    );
     assert!(said.err.contains("fetching from http://m"), "{}", said.err);
     let said = place.say(&["prefetch", "--dataset", "cifar100", "--quiet"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let said = place.say(&["prefetch", "lite0-finetune"]);
     assert_eq!((said.code, said.out.as_str()), (0, ""));
-    assert!(said.err.contains("nothing of this has to be fetched"), "{}", said.err);
+    assert!(
+        said.err.contains("nothing of this has to be fetched"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
 fn a_wrong_name_is_refused_before_anything_starts() {
     let place = Place::new();
     for (arguments, sign) in [
-        (["prefetch", "--dataset", "emoji98"], "expected cifar100 or cifar10"),
-        (["prefetch", "--backbone", "resnet"], "expected one of resnet18, "),
+        (
+            ["prefetch", "--dataset", "emoji98"],
+            "expected cifar100 or cifar10",
+        ),
+        (
+            ["prefetch", "--backbone", "resnet"],
+            "expected one of resnet18, ",
+        ),
     ] {
         let said = place.say(&arguments);
         assert!(said.code == 2 && said.err.contains(sign), "{}", said.err);
@@ -57,7 +93,10 @@ fn a_wrong_name_is_refused_before_anything_starts() {
 fn what_cannot_be_fetched_is_said_beside_what_could() {
     let said = Place::new().say_with("fail", &["prefetch"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("cannot be fetched: no such host") && said.err.contains("help: set WARMSTART_MIRROR"));
+    assert!(
+        said.err.contains("cannot be fetched: no such host")
+            && said.err.contains("help: set WARMSTART_MIRROR")
+    );
     assert!(said.out.contains("resnet50: fetched"), "{}", said.out);
     let said = Place::new().say_with("fail", &["prefetch", "--json", "--dataset", "cifar100"]);
     assert_eq!(said.json()[0]["help"], "set WARMSTART_MIRROR");
@@ -69,7 +108,11 @@ fn control_c_ends_it_and_says_how_it_goes_on() {
     let mut child = place.spawn("slow", &["prefetch"]);
     let mut first = [0; 8];
     std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut first).unwrap();
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
     let said = said_by(child);
     assert_eq!(said.code, 130, "{}", said.err);
     assert!(said.err.contains("goes on from here"), "{}", said.err);
@@ -85,20 +128,50 @@ fn doctor_says_what_is_where_and_what_may_be_fetched() {
     }
     let doctor = |offline: &str| {
         let mut command = place.command(&["doctor", "--json"]);
-        command.env("WARMSTART_DATA", &data).env("HF_HUB_CACHE", place.folder.path().join("hub"));
-        command.env("XDG_CACHE_HOME", place.folder.path()).env("HF_HUB_OFFLINE", offline);
+        command
+            .env("WARMSTART_DATA", &data)
+            .env("HF_HUB_CACHE", place.folder.path().join("hub"));
+        command
+            .env("XDG_CACHE_HOME", place.folder.path())
+            .env("HF_HUB_OFFLINE", offline);
         crate::place::said(&mut command).json()
     };
     let finding = |json: &serde_json::Value, what: &str| {
-        json["findings"].as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap().clone()
+        json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|finding| finding["what"] == what)
+            .unwrap()
+            .clone()
     };
     let json = doctor("0");
     let (datasets, weights) = (finding(&json, "datasets"), finding(&json, "weights"));
     let found = datasets["found"].as_str().unwrap();
-    assert!(found.contains("built in: emoji98") && found.contains("/data: cifar100"), "{found}");
+    assert!(
+        found.contains("built in: emoji98") && found.contains("/data: cifar100"),
+        "{found}"
+    );
     assert!(found.contains("2 of 3 here; "), "{found}");
-    assert!(weights["found"].as_str().unwrap().contains("/hub"), "{weights}");
-    assert!(datasets["ok"] == true && datasets["help"].as_str().unwrap().contains("warmstart prefetch"), "{datasets}");
+    assert!(
+        weights["found"].as_str().unwrap().contains("/hub"),
+        "{weights}"
+    );
+    assert!(
+        datasets["ok"] == true
+            && datasets["help"]
+                .as_str()
+                .unwrap()
+                .contains("warmstart prefetch"),
+        "{datasets}"
+    );
     let datasets = finding(&doctor("1"), "datasets");
-    assert!(datasets["ok"] == false && datasets["help"].as_str().unwrap().contains("HF_HUB_OFFLINE"), "{datasets}");
+    assert!(
+        datasets["ok"] == false
+            && datasets["help"]
+                .as_str()
+                .unwrap()
+                .contains("HF_HUB_OFFLINE"),
+        "{datasets}"
+    );
 }

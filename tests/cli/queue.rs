@@ -28,7 +28,13 @@ fn attempts(run: &Path) -> usize {
 }
 
 fn signal(name: &str, pid: u64) {
-    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-s", name, &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 impl Place {
@@ -39,7 +45,12 @@ impl Place {
     /// Experiments that wait, by the order of the queue.
     fn waiting(&self) -> Vec<String> {
         let waiting = self.queue()["waiting"].clone();
-        waiting.as_array().unwrap().iter().map(|entry| entry["experiment"].as_str().unwrap().to_owned()).collect()
+        waiting
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["experiment"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     fn folder_of(&self, id: &str) -> PathBuf {
@@ -63,8 +74,13 @@ impl Place {
     /// Processes that have to do with this folder.
     fn processes(&self) -> Vec<String> {
         let folder = self.checkpoints().display().to_string();
-        let pids = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("cmdline"));
-        let lines = pids.filter_map(|file| std::fs::read_to_string(file).ok()).map(|line| line.replace('\0', " "));
+        let pids = std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path().join("cmdline"));
+        let lines = pids
+            .filter_map(|file| std::fs::read_to_string(file).ok())
+            .map(|line| line.replace('\0', " "));
         lines.filter(|line| line.contains(&folder)).collect()
     }
 }
@@ -84,7 +100,11 @@ fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
     let mut resume = place.spawn("finish", &["resume", "lite0-freeze", "--detach"]);
     // It waits: neither refused nor dropped.
     std::thread::sleep(Duration::from_millis(300));
-    assert!(resume.try_wait().unwrap().is_none(), "{}", said_by(resume).err);
+    assert!(
+        resume.try_wait().unwrap().is_none(),
+        "{}",
+        said_by(resume).err
+    );
     signal("CONT", monitor);
     let said = said_by(resume);
     assert_eq!(said.code, 0, "{}", said.err);
@@ -99,13 +119,19 @@ fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
     place.wait_for("lite0-freeze", "training");
     let monitor = place.monitor();
     signal("STOP", monitor);
-    let worker: Value = serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    let worker: Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
     signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
     place.wait_for("lite0-freeze", "stopped");
     let said = place.say(&["resume", "lite0-freeze", "--detach"]);
     signal("CONT", monitor);
     assert_eq!(said.code, 2, "{}", said.err);
-    assert!(said.err.contains("has ended, but its last process is still there"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("has ended, but its last process is still there"),
+        "{}",
+        said.err
+    );
     assert!(place.waiting().is_empty());
     wait("its last process to leave", || place.processes().is_empty());
     assert_eq!(attempts(&run), 1);
@@ -125,8 +151,18 @@ fn of_two_resumes_at_once_one_starts_and_the_other_says_why_not() {
         let said: [Said; 2] = pair.map(said_by);
         let started = said.iter().filter(|said| said.code == 0).count();
         let refused: Vec<&Said> = said.iter().filter(|said| said.code == 2).collect();
-        assert_eq!((started, refused.len()), (1, 1), "{}\n{}", said[0].err, said[1].err);
-        assert!(refused[0].err.contains("error: run ") && refused[0].err.contains("help: "), "{}", refused[0].err);
+        assert_eq!(
+            (started, refused.len()),
+            (1, 1),
+            "{}\n{}",
+            said[0].err,
+            said[1].err
+        );
+        assert!(
+            refused[0].err.contains("error: run ") && refused[0].err.contains("help: "),
+            "{}",
+            refused[0].err
+        );
         reasons.insert(refused[0].err.lines().next().unwrap().replace(id, "RUN"));
         wait("the run to end", || log(&run).contains("\"finished\""));
         wait("all to leave", || place.processes().is_empty());
@@ -148,7 +184,11 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
     for experiment in ["lite0-original", "lite0-resized", "resnet18-scratch"] {
         place.launch("finish", experiment);
     }
-    let [original, resized, scratch] = ["Lite0, original input", "Lite0, resized input", "ResNet18, from scratch"];
+    let [original, resized, scratch] = [
+        "Lite0, original input",
+        "Lite0, resized input",
+        "ResNet18, from scratch",
+    ];
     assert_eq!(place.waiting(), [original, resized, scratch]);
     for (to, place_then, order) in [
         ("top", 1, [scratch, original, resized]),
@@ -159,37 +199,77 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
         ("2", 2, [original, scratch, resized]),
     ] {
         let said = place.say(&["queue", "move", "resnet18-scratch", to, "--json"]);
-        assert_eq!((said.code, said.json()["place"].as_u64()), (0, Some(place_then)), "{to}: {}", said.err);
+        assert_eq!(
+            (said.code, said.json()["place"].as_u64()),
+            (0, Some(place_then)),
+            "{to}: {}",
+            said.err
+        );
         assert_eq!(place.waiting(), order, "{to}");
     }
     let text = place.say(&["queue"]).out;
-    let row = |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(row(&["–", "Lite0, freeze", "cpu", "training"]) && row(&["2", scratch, "cpu", "waits for cpu"]), "{text}");
+    let row = |words: &[&str]| {
+        text.lines()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    assert!(
+        row(&["–", "Lite0, freeze", "cpu", "training"])
+            && row(&["2", scratch, "cpu", "waits for cpu"]),
+        "{text}"
+    );
     // Neither what runs nor what is nowhere can be moved; a place is a number.
     let refused = place.say(&["queue", "move", "lite0-freeze", "up"]);
     assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("does not wait in the queue") && refused.err.contains("help"), "{}", refused.err);
+    assert!(
+        refused.err.contains("does not wait in the queue") && refused.err.contains("help"),
+        "{}",
+        refused.err
+    );
     assert_eq!(place.say(&["queue", "move", "nothing-such", "up"]).code, 3);
-    assert_eq!(place.say(&["queue", "move", "lite0-original", "sideways"]).code, 2);
+    assert_eq!(
+        place
+            .say(&["queue", "move", "lite0-original", "sideways"])
+            .code,
+        2
+    );
     assert_eq!(place.say(&["queue", "move", "lite0-original", "0"]).code, 2);
 
     let gone = place.say(&["queue", "remove", "lite0-original"]);
     assert_eq!(gone.code, 0, "{}", gone.err);
     assert_eq!(place.waiting(), [scratch, resized]);
-    assert!(!place.runs().iter().any(|run| run["experiment"] == original), "what never started leaves nothing");
+    assert!(
+        !place.runs().iter().any(|run| run["experiment"] == original),
+        "what never started leaves nothing"
+    );
 
     // The running one is killed: the next ones start in the new order, without anybody's help, and nothing remains of them.
-    let worker: Value = serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
+    let worker: Value =
+        serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
     signal("KILL", worker["worker"]["pid"].as_u64().unwrap());
     wait("all to end", || {
-        let states: Vec<Value> = place.runs().iter().map(|run| run["state"].clone()).collect();
-        states.iter().filter(|state| *state == "done").count() == 2 && states.contains(&"failed".into())
+        let states: Vec<Value> = place
+            .runs()
+            .iter()
+            .map(|run| run["state"].clone())
+            .collect();
+        states.iter().filter(|state| *state == "done").count() == 2
+            && states.contains(&"failed".into())
     });
     let started = |experiment: &str| {
-        let run = place.runs().into_iter().find(|run| run["experiment"] == experiment).unwrap();
+        let run = place
+            .runs()
+            .into_iter()
+            .find(|run| run["experiment"] == experiment)
+            .unwrap();
         let text = log(&place.folder_of(run["run"].as_str().unwrap()));
-        let line = text.lines().find(|line| line.contains("\"attempt\"")).unwrap().to_owned();
-        serde_json::from_str::<Value>(&line).unwrap()["t"].as_f64().unwrap()
+        let line = text
+            .lines()
+            .find(|line| line.contains("\"attempt\""))
+            .unwrap()
+            .to_owned();
+        serde_json::from_str::<Value>(&line).unwrap()["t"]
+            .as_f64()
+            .unwrap()
     };
     assert!(started(scratch) < started(resized));
     wait("every process to leave", || place.processes().is_empty());
@@ -200,10 +280,19 @@ fn a_queue_that_is_paused_starts_nothing_until_it_goes_on() {
     let place = Place::new();
     assert_eq!(place.say(&["queue", "pause"]).code, 0);
     let said = place.say(&["train", "lite0-freeze", "--detach"]);
-    assert!(said.code == 0 && said.err.contains("the queue is paused: by hand"), "{}", said.err);
+    assert!(
+        said.code == 0 && said.err.contains("the queue is paused: by hand"),
+        "{}",
+        said.err
+    );
     let run = place.folder_of(said.out.trim());
     assert_eq!(place.queue()["paused"], "by hand");
-    assert!(place.queue()["waiting"][0]["waits_for"].as_str().unwrap().contains("paused"));
+    assert!(
+        place.queue()["waiting"][0]["waits_for"]
+            .as_str()
+            .unwrap()
+            .contains("paused")
+    );
     // Nobody waits for it as a process.
     assert!(place.processes().is_empty() && attempts(&run) == 0);
     let started = place.say(&["queue", "resume"]);
@@ -216,12 +305,25 @@ fn a_queue_that_is_paused_starts_nothing_until_it_goes_on() {
 #[test]
 fn a_device_takes_as_many_runs_as_it_is_told() {
     let place = Place::new();
-    let said = place
-        .say_with("slow", &["train", "lite0-freeze", "lite0-resized", "lite0-original", "--slots", "2", "--detach"]);
+    let said = place.say_with(
+        "slow",
+        &[
+            "train",
+            "lite0-freeze",
+            "lite0-resized",
+            "lite0-original",
+            "--slots",
+            "2",
+            "--detach",
+        ],
+    );
     assert_eq!(said.code, 0, "{}", said.err);
     let running = || place.queue()["running"].as_array().unwrap().len();
     wait("two to run", || running() == 2);
-    assert_eq!((place.waiting().len(), place.queue()["slots"].as_u64()), (1, Some(2)));
+    assert_eq!(
+        (place.waiting().len(), place.queue()["slots"].as_u64()),
+        (1, Some(2))
+    );
     // One more starts with the change itself; one fewer stops nothing.
     assert_eq!(place.say_with("slow", &["queue", "slots", "3"]).code, 0);
     wait("three to run", || running() == 3);
@@ -238,7 +340,12 @@ fn a_device_takes_as_many_runs_as_it_is_told() {
 fn changes_from_many_processes_at_once_lose_nothing() {
     let place = Place::new();
     place.say(&["queue", "pause"]);
-    let names = ["lite0-freeze", "lite0-original", "lite0-resized", "resnet18-scratch"];
+    let names = [
+        "lite0-freeze",
+        "lite0-original",
+        "lite0-resized",
+        "resnet18-scratch",
+    ];
     for name in names {
         place.launch("finish", name);
     }
@@ -255,5 +362,8 @@ fn changes_from_many_processes_at_once_lose_nothing() {
         }
     });
     let after = place.waiting();
-    assert_eq!((after.len(), after.into_iter().collect::<BTreeSet<_>>()), (4, before));
+    assert_eq!(
+        (after.len(), after.into_iter().collect::<BTreeSet<_>>()),
+        (4, before)
+    );
 }

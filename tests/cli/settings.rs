@@ -11,19 +11,39 @@ fn settings_are_written_once_shown_and_checked() {
     let place = Place::new();
     let path = place.folder.path().join("config/warmstart/config.yaml");
     let said = place.say(&["config"]);
-    assert!(said.code == 0 && said.out.contains("not there") && said.out.contains("theme: auto"), "{}", said.out);
+    assert!(
+        said.code == 0 && said.out.contains("not there") && said.out.contains("theme: auto"),
+        "{}",
+        said.out
+    );
     let said = place.say(&["config", "init"]);
-    assert_eq!((said.code, said.out), (0, format!("wrote {}\n", path.display())));
-    assert_eq!(place.say(&["config", "check"]).out, format!("{}: ok\n", path.display()));
+    assert_eq!(
+        (said.code, said.out),
+        (0, format!("wrote {}\n", path.display()))
+    );
+    assert_eq!(
+        place.say(&["config", "check"]).out,
+        format!("{}: ok\n", path.display())
+    );
     let schema = fs::read_to_string(path.with_file_name("config.schema.json")).unwrap();
     assert_eq!(schema, place.say(&["config", "schema"]).out);
 
     fs::write(&path, "bell: true\nkeys: { run.stop: X }\n").unwrap();
     let said = place.say(&["config", "init"]);
-    assert!(said.code == 2 && said.err.contains("is there already"), "{}", said.err);
-    assert_eq!(fs::read_to_string(&path).unwrap(), "bell: true\nkeys: { run.stop: X }\n");
+    assert!(
+        said.code == 2 && said.err.contains("is there already"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "bell: true\nkeys: { run.stop: X }\n"
+    );
     let said = place.say(&["config", "--json"]).json();
-    assert_eq!((&said["config"]["bell"], &said["config"]["keys"]["run.stop"]), (&true.into(), &"X".into()));
+    assert_eq!(
+        (&said["config"]["bell"], &said["config"]["keys"]["run.stop"]),
+        (&true.into(), &"X".into())
+    );
     assert_eq!(said["path"], path.display().to_string());
 }
 
@@ -35,7 +55,8 @@ fn mistakes_are_told_with_their_place_and_an_exit_code() {
         let said = place.say(arguments);
         assert_eq!(said.code, 2);
         assert!(
-            said.err.contains("config.yaml:2:1: them: unknown field") && said.err.contains("did you mean `theme`?"),
+            said.err.contains("config.yaml:2:1: them: unknown field")
+                && said.err.contains("did you mean `theme`?"),
             "{}",
             said.err
         );
@@ -44,7 +65,10 @@ fn mistakes_are_told_with_their_place_and_an_exit_code() {
     assert!(place.say(&["config"]).out.contains("bell: true\n"));
     place.write("config/warmstart/config.yaml", "bell: false\nthem: dark\n");
     let said = place.say(&["config", "--json"]).json();
-    assert_eq!((&said["config"]["bell"], &said["config"]["theme"]), (&false.into(), &"auto".into()));
+    assert_eq!(
+        (&said["config"]["bell"], &said["config"]["theme"]),
+        (&false.into(), &"auto".into())
+    );
     // Nothing else minds.
     assert_eq!(place.say(&["list"]).code, 0);
 }
@@ -66,11 +90,23 @@ fn a_notice_of_the_end_goes_where_the_settings_say_unless_the_environment_says_o
     let place = Place::new();
     let got = |name: &str| place.folder.path().join(name);
     let notify = |name: &str| format!("cat > '{}'", got(name).display());
-    place.write("config/warmstart/config.yaml", &format!("notify: \"{}\"\n", notify("by-settings")));
-    assert_eq!(place.say(&["train", "1-resnet-original", "--quiet"]).code, 0);
+    place.write(
+        "config/warmstart/config.yaml",
+        &format!("notify: \"{}\"\n", notify("by-settings")),
+    );
+    assert_eq!(
+        place.say(&["train", "1-resnet-original", "--quiet"]).code,
+        0
+    );
     assert!(arrived(&got("by-settings")).contains("finished"));
     fs::remove_file(got("by-settings")).unwrap();
     let mut command = place.command(&["train", "1-resnet-original", "--quiet"]);
-    assert!(command.env("WARMSTART_NOTIFY", notify("by-variable")).status().unwrap().success());
+    assert!(
+        command
+            .env("WARMSTART_NOTIFY", notify("by-variable"))
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(arrived(&got("by-variable")).contains("finished") && !got("by-settings").exists());
 }

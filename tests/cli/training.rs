@@ -19,11 +19,27 @@ fn runs_are_trained_one_after_the_other_and_compared() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| (row["experiment"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .map(|row| {
+            (
+                row["experiment"].as_str().unwrap(),
+                row["state"].as_str().unwrap(),
+            )
+        })
         .collect();
-    assert_eq!(rows, [("Lite0, freeze", "done"), ("Lite0, resized input", "done")]);
-    assert_eq!((json[0]["test_acc"].as_f64(), json[0]["val_acc"].as_f64()), (Some(0.4321), Some(0.43)));
-    for line in ["Lite0, freeze: started on cpu", "epoch 3/3", "test acc 0.4321", "done after 3.5s"] {
+    assert_eq!(
+        rows,
+        [("Lite0, freeze", "done"), ("Lite0, resized input", "done")]
+    );
+    assert_eq!(
+        (json[0]["test_acc"].as_f64(), json[0]["val_acc"].as_f64()),
+        (Some(0.4321), Some(0.43))
+    );
+    for line in [
+        "Lite0, freeze: started on cpu",
+        "epoch 3/3",
+        "test acc 0.4321",
+        "done after 3.5s",
+    ] {
         assert!(said.err.contains(line), "{line}\n{}", said.err);
     }
     assert!(!said.err.contains('\u{1b}'));
@@ -35,8 +51,16 @@ fn an_experiment_waits_for_the_one_it_starts_from() {
     let place = Place::new();
     let said = place.say(&["train", "lite0-finetune", "lite0-freeze"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let place_of = |text: &str| said.err.find(text).unwrap_or_else(|| panic!("{text}\n{}", said.err));
-    assert!(place_of("Lite0, freeze: done") < place_of("Lite0, fine-tune: started"), "{}", said.err);
+    let place_of = |text: &str| {
+        said.err
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}\n{}", said.err))
+    };
+    assert!(
+        place_of("Lite0, freeze: done") < place_of("Lite0, fine-tune: started"),
+        "{}",
+        said.err
+    );
     assert_eq!(place.say(&["train", "lite0-finetune", "--quiet"]).code, 0);
 }
 
@@ -51,7 +75,12 @@ fn a_detached_run_is_named_and_goes_on_by_itself() {
         assert_eq!(place.say(&["show", name, "--json"]).json()["run"], id);
     }
     let text = place.say(&["show", id]).out;
-    for part in ["Lite0, freeze", "0.4321", "353,634 trainable", "as an unbroken run"] {
+    for part in [
+        "Lite0, freeze",
+        "0.4321",
+        "353,634 trainable",
+        "as an unbroken run",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let again = place.say(&["resume", id]);
@@ -68,14 +97,29 @@ fn control_c_saves_what_runs_and_unqueues_the_rest_and_resume_goes_on() {
     signal(&child, Signal::SIGINT);
     let said = said_by(child);
     assert_eq!(said.code, 130, "{}", said.err);
-    assert!(said.err.contains("Ctrl-C again") && said.err.contains("warmstart resume"), "{}", said.err);
+    assert!(
+        said.err.contains("Ctrl-C again") && said.err.contains("warmstart resume"),
+        "{}",
+        said.err
+    );
     let runs = place.runs();
-    assert_eq!(runs.len(), 1, "the one that never started left nothing: {runs:?}");
+    assert_eq!(
+        runs.len(),
+        1,
+        "the one that never started left nothing: {runs:?}"
+    );
     assert_eq!(runs[0]["state"], "stopped");
     let said = place.say(&["resume", "lite0-freeze"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.err.contains("resumed after step 10") && !said.err.contains("epoch 1/3"), "{}", said.err);
-    assert_eq!(place.say(&["show", "lite0-freeze", "--json"]).json()["attempt"]["number"], 2);
+    assert!(
+        said.err.contains("resumed after step 10") && !said.err.contains("epoch 1/3"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        place.say(&["show", "lite0-freeze", "--json"]).json()["attempt"]["number"],
+        2
+    );
 }
 
 #[test]
@@ -107,7 +151,11 @@ fn stopping_now_ends_a_run_that_can_be_resumed() {
 fn a_failed_run_says_why_and_gives_its_own_code() {
     let said = Place::new().say_with("fail", &["train", "lite0-freeze"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("failed: no weights") && said.err.contains("help: bring them"), "{}", said.err);
+    assert!(
+        said.err.contains("failed: no weights") && said.err.contains("help: bring them"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -115,21 +163,35 @@ fn a_killed_worker_does_not_hold_up_the_next_run() {
     let place = Place::new();
     let said = place.say_with("killed", &["train", "lite0-freeze", "lite0-resized"]);
     assert_eq!(said.code, 1, "{}", said.err);
-    assert_eq!(said.err.matches("killed by SIGKILL").count(), 2, "{}", said.err);
+    assert_eq!(
+        said.err.matches("killed by SIGKILL").count(),
+        2,
+        "{}",
+        said.err
+    );
 }
 
 #[test]
 fn a_worker_without_libtorch_is_quoted() {
     let said = Place::new().say_with("no-libtorch", &["train", "lite0-freeze"]);
     assert_eq!(said.code, 4);
-    assert!(said.err.contains("never started") && said.err.contains("libtorch_cpu.so"), "{}", said.err);
+    assert!(
+        said.err.contains("never started") && said.err.contains("libtorch_cpu.so"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
 fn bars_are_drawn_on_a_terminal() {
     let place = Place::new();
     let pty = portable_pty::native_pty_system();
-    let size = portable_pty::PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 };
+    let size = portable_pty::PtySize {
+        rows: 24,
+        cols: 100,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
     let pair = pty.openpty(size).unwrap();
     let mut command = portable_pty::CommandBuilder::new(assert_cmd::cargo::cargo_bin!("warmstart"));
     command.args(["train", "lite0-freeze"]);
@@ -150,7 +212,10 @@ fn bars_are_drawn_on_a_terminal() {
     let mut screen = vt100::Parser::new(24.try_into().unwrap(), 100.try_into().unwrap(), 0);
     screen.process(&bytes);
     let text = screen.screen().contents();
-    assert!(text.contains("Lite0, freeze ━━━━━━━━━━━━━━━━━━━━ done  epoch 3/3  test acc 0.4321"), "{text}");
+    assert!(
+        text.contains("Lite0, freeze ━━━━━━━━━━━━━━━━━━━━ done  epoch 3/3  test acc 0.4321"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -164,15 +229,36 @@ fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
     };
     let small = place.write("small.yaml", &experiment("Small", "random"));
     // No file may grow beyond a few kilobytes: its own record of what it is does not fit.
-    let large = place.write("large.yaml", &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))));
+    let large = place.write(
+        "large.yaml",
+        &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))),
+    );
     let asked = place.command(&["train", &small, &large]);
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"]).arg(asked.get_program());
-    command.args(asked.get_args()).current_dir(asked.get_current_dir().unwrap());
-    command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"])
+        .arg(asked.get_program());
+    command
+        .args(asked.get_args())
+        .current_dir(asked.get_current_dir().unwrap());
+    command.envs(
+        asked
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     let said = said(&mut command);
     assert_eq!(said.code, 1, "{}", said.err);
-    assert!(said.err.contains("large and what was named after it are not launched"), "{}", said.err);
-    assert!(said.err.contains("Small: done") && said.out.contains("0.4321"), "{}\n{}", said.err, said.out);
+    assert!(
+        said.err
+            .contains("large and what was named after it are not launched"),
+        "{}",
+        said.err
+    );
+    assert!(
+        said.err.contains("Small: done") && said.out.contains("0.4321"),
+        "{}\n{}",
+        said.err,
+        said.out
+    );
     assert_eq!(place.runs().len(), 1);
 }

@@ -10,7 +10,12 @@ use crate::place::Place;
 
 /// What a command prints on a terminal of so many columns.
 fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
-    let size = PtySize { rows: 24, cols: columns, pixel_width: 0, pixel_height: 0 };
+    let size = PtySize {
+        rows: 24,
+        cols: columns,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
     let pair = native_pty_system().openpty(size).unwrap();
     let plain = place.command(arguments);
     let mut command = CommandBuilder::new(plain.get_program());
@@ -26,9 +31,21 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
     drop(pair.slave);
     let mut text = Vec::new();
     // A terminal whose program has ended is an error on Linux.
-    let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut text);
-    assert!(child.wait().unwrap().success(), "{}", String::from_utf8_lossy(&text));
-    String::from_utf8(text).unwrap().lines().map(|line| line.trim_end().to_owned()).collect()
+    let _ = pair
+        .master
+        .try_clone_reader()
+        .unwrap()
+        .read_to_end(&mut text);
+    assert!(
+        child.wait().unwrap().success(),
+        "{}",
+        String::from_utf8_lossy(&text)
+    );
+    String::from_utf8(text)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 #[test]
@@ -46,13 +63,23 @@ fn no_row_is_wider_than_the_terminal_and_what_is_hidden_is_said() {
         for columns in [40, 60, 80, 120, 200] {
             let lines = on_terminal(&place, columns, arguments);
             for line in &lines {
-                assert!(line.width() <= usize::from(columns), "{arguments:?} at {columns}: {line:?}");
+                assert!(
+                    line.width() <= usize::from(columns),
+                    "{arguments:?} at {columns}: {line:?}"
+                );
             }
             let whole = place.say(arguments).out;
-            let is_cut = whole.lines().any(|line| line.width() > usize::from(columns));
+            let is_cut = whole
+                .lines()
+                .any(|line| line.width() > usize::from(columns));
             let is_table = arguments[0] != "show" && arguments[0] != "params";
-            let is_said = lines.iter().any(|line| line.contains("hidden: ") || line.contains('…'));
-            assert!(!is_table || !is_cut || is_said, "{arguments:?} at {columns}: {lines:?}");
+            let is_said = lines
+                .iter()
+                .any(|line| line.contains("hidden: ") || line.contains('…'));
+            assert!(
+                !is_table || !is_cut || is_said,
+                "{arguments:?} at {columns}: {lines:?}"
+            );
         }
     }
 }
@@ -67,7 +94,10 @@ fn what_tells_runs_apart_is_left_out_last() {
             assert_eq!(of_run.len(), 1, "{arguments:?}: {lines:?}");
         }
         let narrow = on_terminal(&place, 24, arguments);
-        assert!(narrow.iter().any(|line| line.ends_with("-aaaa")), "{arguments:?}: {narrow:?}");
+        assert!(
+            narrow.iter().any(|line| line.ends_with("-aaaa")),
+            "{arguments:?}: {narrow:?}"
+        );
     }
 }
 
@@ -76,10 +106,17 @@ fn columns_can_be_chosen_and_their_names_are_checked() {
     let place = compare::place();
     let text = place.say(&["runs", "--columns", "val_acc,run"]).out;
     let mut lines = text.lines();
-    assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["val", "acc", "run"]);
+    assert_eq!(
+        lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["val", "acc", "run"]
+    );
     assert!(text.contains("0.4500  20260102-000000-bbbb"), "{text}");
     let wrong = place.say(&["list", "--columns", "experimnet"]);
-    assert!(wrong.code == 2 && wrong.err.contains("did you mean `experiment`?"), "{}", wrong.err);
+    assert!(
+        wrong.code == 2 && wrong.err.contains("did you mean `experiment`?"),
+        "{}",
+        wrong.err
+    );
 }
 
 #[test]
@@ -87,19 +124,39 @@ fn empty_lists_say_what_is_so() {
     let place = Place::new();
     let err = |arguments: &[&str]| place.say(arguments).err;
     assert!(err(&["runs"]).contains("no folder"), "{}", err(&["runs"]));
-    assert!(err(&["compare"]).contains("there is no run"), "{}", err(&["compare"]));
+    assert!(
+        err(&["compare"]).contains("there is no run"),
+        "{}",
+        err(&["compare"])
+    );
     std::fs::create_dir_all(place.checkpoints()).unwrap();
-    assert!(err(&["runs"]).contains("there is no run in") && err(&["runs"]).contains("warmstart train"));
+    assert!(
+        err(&["runs"]).contains("there is no run in") && err(&["runs"]).contains("warmstart train")
+    );
     let place = compare::place();
     let err = |arguments: &[&str]| place.say(arguments).err;
     assert!(err(&["runs", "--filter", "nothing"]).contains("fits the filter"));
-    for run in ["20260101-000000-aaaa", "20260102-000000-bbbb", "20260103-000000-cccc", "20260101-000000-dddd"] {
+    for run in [
+        "20260101-000000-aaaa",
+        "20260102-000000-bbbb",
+        "20260103-000000-cccc",
+        "20260101-000000-dddd",
+    ] {
         assert_eq!(place.say(&["archive", run]).code, 0);
     }
     let away = err(&["runs"]);
-    assert!(away.contains("put away (4)") && away.contains("--filter is:archived"), "{away}");
-    assert!(away.contains("`warmstart runs --checkpoints "), "it can be pasted: {away}");
+    assert!(
+        away.contains("put away (4)") && away.contains("--filter is:archived"),
+        "{away}"
+    );
+    assert!(
+        away.contains("`warmstart runs --checkpoints "),
+        "it can be pasted: {away}"
+    );
     std::fs::create_dir_all(place.folder.path().join("none")).unwrap();
     let none = err(&["list", "--experiments", "none"]);
-    assert!(none.contains("no experiment file in none") && none.contains("4 runs"), "{none}");
+    assert!(
+        none.contains("no experiment file in none") && none.contains("4 runs"),
+        "{none}"
+    );
 }

@@ -18,13 +18,19 @@ fn editor(folder: &tempfile::TempDir, script: &str) -> String {
 }
 
 fn file(folder: &tempfile::TempDir) -> PathBuf {
-    folder.path().join("experiments/quickstart/4-lite0-freeze.yaml")
+    folder
+        .path()
+        .join("experiments/quickstart/4-lite0-freeze.yaml")
 }
 
 /// The dashboard with this editor open on a file.
 fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str) -> Pty {
     let command = editor(folder, script);
-    let all: Vec<(&str, &str)> = variables.iter().copied().chain([("EDITOR", &*command)]).collect();
+    let all: Vec<(&str, &str)> = variables
+        .iter()
+        .copied()
+        .chain([("EDITOR", &*command)])
+        .collect();
     let mut pty = Pty::open(folder, 120, 30, &all);
     pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\r");
@@ -32,7 +38,8 @@ fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str)
     pty.press("e");
     pty.waits("the editor on the shell's screen", |screen| {
         let shown = screen.contents();
-        !screen.alternate_screen() && shown.contains("editing experiments/quickstart/4-lite0-freeze.yaml")
+        !screen.alternate_screen()
+            && shown.contains("editing experiments/quickstart/4-lite0-freeze.yaml")
     });
     pty
 }
@@ -40,14 +47,26 @@ fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str)
 #[test]
 fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
     let folder = scratch();
-    let mut pty = editing(&folder, &[], "sed -i 's/epochs: 20/epochs: 7/' \"$1\"; stty -echo -icanon");
+    let mut pty = editing(
+        &folder,
+        &[],
+        "sed -i 's/epochs: 20/epochs: 7/' \"$1\"; stty -echo -icanon",
+    );
     pty.sees(&["isig icanon echo"]);
     pty.resize(100, 30);
     pty.press("jq hello\r");
     pty.sees(&["4-lite0-freeze.yaml is valid", "? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
-    assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "jq hello\n", "its keys are its own");
-    assert!(fs::read_to_string(file(&folder)).unwrap().contains("epochs: 7"));
+    assert_eq!(
+        fs::read_to_string(folder.path().join("got")).unwrap(),
+        "jq hello\n",
+        "its keys are its own"
+    );
+    assert!(
+        fs::read_to_string(file(&folder))
+            .unwrap()
+            .contains("epochs: 7")
+    );
     let last = pty.screen().rows(0, 100).nth(29).unwrap();
     assert!(last.contains("? help"), "drawn at the new size");
     pty.press("q");
@@ -58,7 +77,11 @@ fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
 #[test]
 fn a_file_that_is_broken_afterwards_is_told_with_its_line() {
     let folder = scratch();
-    let mut pty = editing(&folder, &[], "sed -i 's/epochs: 20/epochs: none/' \"$1\"; exit 3");
+    let mut pty = editing(
+        &folder,
+        &[],
+        "sed -i 's/epochs: 20/epochs: none/' \"$1\"; exit 3",
+    );
     pty.press("\r");
     pty.sees(&["the editor ended with exit code 3; 4-lite0-freeze.yaml:8:11: train"]);
     pty.press("q");
@@ -84,12 +107,17 @@ fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
     let program = pty.program();
     pty.press("\x1a");
     pty.waits("the dashboard to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+        fs::read_to_string(format!("/proc/{program}/stat"))
+            .unwrap_or_default()
+            .contains(") T ")
     });
     pty.signal_group("CONT");
     pty.press("again\r");
     pty.sees(&["is valid", "? help"]);
-    assert_eq!(fs::read_to_string(folder.path().join("got")).unwrap(), "again\n");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("got")).unwrap(),
+        "again\n"
+    );
     pty.press("q");
     pty.ends();
     pty.is_restored();
@@ -101,7 +129,11 @@ fn an_editor_that_is_missing_is_named() {
     let mut pty = Pty::open(&folder, 120, 24, &[("VISUAL", "/nowhere/ed --wait")]);
     pty.sees(&["Lite0, freeze", "? help"]);
     pty.press("e");
-    pty.sees(&["the editor `/nowhere/ed` cannot be started", "EDITOR or VISUAL", "? help"]);
+    pty.sees(&[
+        "the editor `/nowhere/ed` cannot be started",
+        "EDITOR or VISUAL",
+        "? help",
+    ]);
     assert!(pty.screen().alternate_screen());
     pty.press("q");
     pty.ends();
@@ -120,9 +152,17 @@ fn one_changed_field_becomes_a_file_that_is_selected() {
     pty.press("\r");
     pty.sees(&["wrote experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml"]);
     pty.waits("the new row to be selected", |screen| {
-        screen.contents().lines().any(|line| line.contains('▐') && line.contains("lr 3e-4"))
+        screen
+            .contents()
+            .lines()
+            .any(|line| line.contains('▐') && line.contains("lr 3e-4"))
     });
-    let new = fs::read_to_string(folder.path().join("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml")).unwrap();
+    let new = fs::read_to_string(
+        folder
+            .path()
+            .join("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml"),
+    )
+    .unwrap();
     let old = fs::read_to_string(file(&folder)).unwrap();
     assert_eq!(new.lines().count(), old.lines().count());
     assert!(new.contains("learning_rate: 3e-4") && old.contains("learning_rate: 1.0e-3"));
@@ -139,7 +179,10 @@ fn settings(folder: &tempfile::TempDir, text: &str) {
 #[test]
 fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered() {
     let folder = scratch();
-    settings(&folder, "keys: { quit: [Q, ctrl-c], filter: f }\ncolumns: [seed]\n");
+    settings(
+        &folder,
+        "keys: { quit: [Q, ctrl-c], filter: f }\ncolumns: [seed]\n",
+    );
     let mut pty = Pty::open(&folder, 80, 24, &[]);
     pty.sees(&["seed", "? help"]);
     pty.press("f4-lite0\r");
@@ -157,7 +200,11 @@ fn a_wrong_setting_is_told_and_every_other_one_holds() {
     let folder = scratch();
     settings(&folder, "keys:\n  run.stpo: x\n  quit: Q\n");
     let mut pty = Pty::open(&folder, 80, 24, &[]);
-    pty.sees(&[" keys.run.stpo: no action is called `stpo` on `run` (config.yaml:2; ! for all)", "? help", "Q quit"]);
+    pty.sees(&[
+        " keys.run.stpo: no action is called `stpo` on `run` (config.yaml:2; ! for all)",
+        "? help",
+        "Q quit",
+    ]);
     pty.press("j!");
     pty.sees(&["config.yaml:2:13", "did you mean `stop`?", "left out"]);
     pty.press("q");

@@ -20,7 +20,10 @@ const QUIET: Duration = Duration::from_millis(1500);
 pub fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    copy(&data.join("experiments"), &folder.path().join("experiments"));
+    copy(
+        &data.join("experiments"),
+        &folder.path().join("experiments"),
+    );
     copy(&data.join("runs"), &folder.path().join("checkpoints"));
     folder
 }
@@ -70,8 +73,16 @@ pub struct Pty {
 
 impl Pty {
     /// Starts the program. A variable `SHELL_TRAP` puts it below a shell, which traps that signal.
-    pub fn open(folder: &tempfile::TempDir, width: u16, height: u16, variables: &[(&str, &str)]) -> Self {
-        let trap = variables.iter().find(|(name, _)| *name == "SHELL_TRAP").map(|(_, signal)| *signal);
+    pub fn open(
+        folder: &tempfile::TempDir,
+        width: u16,
+        height: u16,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let trap = variables
+            .iter()
+            .find(|(name, _)| *name == "SHELL_TRAP")
+            .map(|(_, signal)| *signal);
         let program = env!("CARGO_BIN_EXE_warmstart");
         let mut command = match trap {
             Some("none") => shell(&format!("'{program}'; exit $?")),
@@ -110,7 +121,13 @@ impl Pty {
         let pair = native_pty_system().openpty(size(width, height)).unwrap();
         let modes = modes(pair.master.as_ref());
         command.cwd(folder.path());
-        for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE", "WARMSTART_EXPERIMENTS", "WARMSTART_CHECKPOINTS"] {
+        for name in [
+            "NO_COLOR",
+            "LC_ALL",
+            "LC_CTYPE",
+            "WARMSTART_EXPERIMENTS",
+            "WARMSTART_CHECKPOINTS",
+        ] {
             if !chosen.contains(&name) {
                 command.env_remove(name);
             }
@@ -121,7 +138,10 @@ impl Pty {
             }
         }
         for name in ["VISUAL", "EDITOR"] {
-            if command.get_env(name).is_some_and(|value| env::var_os(name).as_deref() == Some(value)) {
+            if command
+                .get_env(name)
+                .is_some_and(|value| env::var_os(name).as_deref() == Some(value))
+            {
                 command.env_remove(name);
             }
         }
@@ -153,7 +173,15 @@ impl Pty {
         });
         let keys = pair.master.take_writer().unwrap();
         let (master, keys, reader) = (Some(pair.master), Some(keys), Some(reader));
-        Self { master, keys, child, output, reader, modes, below_shell }
+        Self {
+            master,
+            keys,
+            child,
+            output,
+            reader,
+            modes,
+            below_shell,
+        }
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -168,8 +196,17 @@ impl Pty {
     }
 
     pub fn resize(&self, width: u16, height: u16) {
-        self.output.lock().unwrap().parser.screen_mut().set_size(cells(height), cells(width));
-        self.master.as_ref().unwrap().resize(size(width, height)).unwrap();
+        self.output
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(cells(height), cells(width));
+        self.master
+            .as_ref()
+            .unwrap()
+            .resize(size(width, height))
+            .unwrap();
     }
 
     /// Clears the emulator's screen, of which the program knows nothing.
@@ -192,7 +229,11 @@ impl Pty {
     pub fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
         let begin = Instant::now();
         while !is_there(&self.screen()) {
-            assert!(begin.elapsed() < DEADLINE, "{what} did not come:\n{}", self.screen().contents());
+            assert!(
+                begin.elapsed() < DEADLINE,
+                "{what} did not come:\n{}",
+                self.screen().contents()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -251,7 +292,11 @@ impl Pty {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            assert!(begin.elapsed() < DEADLINE, "{wanted} did not come:\n{}", self.screen().contents());
+            assert!(
+                begin.elapsed() < DEADLINE,
+                "{wanted} did not come:\n{}",
+                self.screen().contents()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -262,16 +307,25 @@ impl Pty {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(begin.elapsed() < DEADLINE, "the program did not end:\n{}", self.screen().contents());
+            assert!(
+                begin.elapsed() < DEADLINE,
+                "the program did not end:\n{}",
+                self.screen().contents()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Asserts that the terminal is as it was: its modes, its screen, its cursor.
     pub fn is_restored(&self) {
-        self.waits("the terminal's own screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        self.waits("the terminal's own screen", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
         let screen = self.screen();
-        assert!(!screen.bracketed_paste() && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None);
+        assert!(
+            !screen.bracketed_paste()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+        );
         assert_eq!(modes(self.master.as_deref().unwrap()), self.modes);
     }
 }
@@ -284,7 +338,10 @@ impl Drop for Pty {
 }
 
 fn send(signal: &str, to: &str) {
-    let status = Command::new("kill").args(["-s", signal, "--", to]).status().unwrap();
+    let status = Command::new("kill")
+        .args(["-s", signal, "--", to])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -295,7 +352,12 @@ fn shell(script: &str) -> CommandBuilder {
 }
 
 fn size(width: u16, height: u16) -> PtySize {
-    PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 }
+    PtySize {
+        rows: height,
+        cols: width,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
 }
 
 fn modes(master: &dyn MasterPty) -> String {
@@ -312,14 +374,23 @@ fn cells(number: u16) -> NonZero<u16> {
 
 /// The processes that a process has started and that are still there.
 pub fn children(process: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten().map(|task| task.path());
-    let children =
-        tasks.filter_map(|task| fs::read_to_string(task.join("children")).ok()).collect::<Vec<_>>().join(" ");
-    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+    let tasks = fs::read_dir(format!("/proc/{process}/task"))
+        .unwrap()
+        .flatten()
+        .map(|task| task.path());
+    let children = tasks
+        .filter_map(|task| fs::read_to_string(task.join("children")).ok())
+        .collect::<Vec<_>>()
+        .join(" ");
+    children
+        .split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
 }
 
 /// Whether a process has not ended; one that nobody has asked for its exit code has.
 pub fn is_alive(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }

@@ -26,7 +26,13 @@ const REPORTS: [&[u8]; 12] = [
 
 /// The list with the run selected, and the screen of that run. Each has a text that the other one lacks: a test must not
 /// take the one for the other while a key is on its way.
-const SELECTED: &[&str] = &["▸ experiments", "experiment: 4-lite0", "0.4884", "enter open", "? help"];
+const SELECTED: &[&str] = &[
+    "▸ experiments",
+    "experiment: 4-lite0",
+    "0.4884",
+    "enter open",
+    "? help",
+];
 const OPENED: &[&str] = &["▸ run", "353,634", "? help"];
 
 /// The dashboard with a run selected that `r` would launch again and `D` `y` delete.
@@ -39,8 +45,11 @@ fn open(folders: &tempfile::TempDir) -> Pty {
 }
 
 fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> =
-        fs::read_dir(folders.path().join("checkpoints")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(folders.path().join("checkpoints"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     names.retain(|name| name.to_string_lossy().starts_with("2026"));
     names.sort();
     names
@@ -139,7 +148,10 @@ fn a_paste_is_text_where_text_is_typed_and_nothing_elsewhere() {
 }
 
 fn says_too_small(screen: &vt100::Screen) -> bool {
-    screen.contents().replace(['\n', ' '], "").contains("needs40×10")
+    screen
+        .contents()
+        .replace(['\n', ' '], "")
+        .contains("needs40×10")
 }
 
 #[test]
@@ -150,7 +162,21 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
     for (width, height) in [(20, 5), (39, 24), (80, 9)] {
         pty.resize(width, height);
         pty.waits("the reason", says_too_small);
-        for keys in ["D", "y", "r", "y", "a", "y", "s", "y", "u", "\r", "E\r", "n", "\x1b[<0;5;3M\x1b[<0;5;3m"] {
+        for keys in [
+            "D",
+            "y",
+            "r",
+            "y",
+            "a",
+            "y",
+            "s",
+            "y",
+            "u",
+            "\r",
+            "E\r",
+            "n",
+            "\x1b[<0;5;3M\x1b[<0;5;3m",
+        ] {
             pty.press(keys);
         }
         // A pseudo-terminal hands keys over later than it changes its size: all of them must have been read before.
@@ -177,14 +203,25 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
 
 #[rstest]
 fn a_signal_that_ends_it_at_once_gives_the_terminal_back_first(
-    #[values("SEGV", "ABRT", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU", "USR1", "ALRM", "IO")] signal: &str,
+    #[values(
+        "SEGV", "ABRT", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU", "USR1", "ALRM", "IO"
+    )]
+    signal: &str,
 ) {
     let folders = scratch();
-    let mut pty = Pty::open_script(&folders, "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"", true);
+    let mut pty = Pty::open_script(
+        &folders,
+        "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"",
+        true,
+    );
     pty.sees(&["? help"]);
     assert!(pty.screen().alternate_screen());
     pty.signal(signal);
-    let name = if signal == "IO" { "ended with " } else { &format!("ended with {signal}") };
+    let name = if signal == "IO" {
+        "ended with "
+    } else {
+        &format!("ended with {signal}")
+    };
     pty.sees(&[name]);
     pty.ends();
     pty.is_restored();
@@ -193,12 +230,18 @@ fn a_signal_that_ends_it_at_once_gives_the_terminal_back_first(
 #[test]
 fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
     let folders = scratch();
-    let mut pty = Pty::open_script(&folders, "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"", true);
+    let mut pty = Pty::open_script(
+        &folders,
+        "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"",
+        true,
+    );
     pty.sees(&["? help"]);
     let program = pty.program();
     pty.press("\x1a");
     pty.waits("the program to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default().contains(") T ")
+        fs::read_to_string(format!("/proc/{program}/stat"))
+            .unwrap_or_default()
+            .contains(") T ")
     });
     pty.signal("SEGV");
     pty.signal_group("CONT");

@@ -35,7 +35,10 @@ fn number(variable: &str, default: usize) -> usize {
 fn launched(checkpoints: &Path) -> Vec<RunDir> {
     let ids = run::list(checkpoints).unwrap();
     let is_recorded = |id: &run::RunId| id.as_str().starts_with("20261122-1");
-    ids.iter().filter(|id| !is_recorded(id)).map(|id| RunDir::of(checkpoints, id)).collect()
+    ids.iter()
+        .filter(|id| !is_recorded(id))
+        .map(|id| RunDir::of(checkpoints, id))
+        .collect()
 }
 
 fn state(run: &RunDir) -> RunState {
@@ -45,16 +48,26 @@ fn state(run: &RunDir) -> RunState {
 /// The numbers of the steps that a run told of, and of the lines that it printed.
 fn told(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
     let records = EventReader::new(run.events()).poll().unwrap().records;
-    let steps = records
-        .iter()
-        .filter_map(|record| if let Event::Batch(batch) = &record.event { Some(batch.step) } else { None });
+    let steps = records.iter().filter_map(|record| {
+        if let Event::Batch(batch) = &record.event {
+            Some(batch.step)
+        } else {
+            None
+        }
+    });
     let printed = fs::read_to_string(run.worker_log()).unwrap_or_default();
-    let lines = printed.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok());
+    let lines = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("line ")?.parse().ok());
     (steps.collect(), lines.collect())
 }
 
 fn training(pty: &Pty) -> usize {
-    pty.screen().contents().lines().filter(|line| line.contains("training")).count()
+    pty.screen()
+        .contents()
+        .lines()
+        .filter(|line| line.contains("training"))
+        .count()
 }
 
 /// B1: `WARMSTART_KILLS` says how often a dashboard is killed (20; the soak test asks for 100).
@@ -69,7 +82,10 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     pty.sees(&["? help", "Lite0, freeze"]);
     pty.press("ay");
     wait("four runs to train", || training(&pty) == 4);
-    let runs: Vec<RunDir> = launched(&checkpoints).into_iter().filter(|run| state(run).attempt.is_some()).collect();
+    let runs: Vec<RunDir> = launched(&checkpoints)
+        .into_iter()
+        .filter(|run| state(run).attempt.is_some())
+        .collect();
     assert_eq!(runs.len(), 4);
     let (mut worst, mut slow) = (Duration::ZERO, 0);
     for kill in 0..kills {
@@ -80,7 +96,9 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
             2 => {
                 pty.hang_up();
             }
-            _ => pty.waits("the panic", |screen| screen.contents().contains("on purpose")),
+            _ => pty.waits("the panic", |screen| {
+                screen.contents().contains("on purpose")
+            }),
         }
         pty.ends();
         let began = Instant::now();
@@ -108,7 +126,9 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     for run in &runs {
         let worker = run.info().unwrap().worker.unwrap();
         assert!(worker.ask(warmstart_runs::process::Request::Stop).unwrap());
-        wait("the run to stop", || state(run).outcome == Some(Outcome::Stopped));
+        wait("the run to stop", || {
+            state(run).outcome == Some(Outcome::Stopped)
+        });
         let (steps, printed) = told(run);
         let all: Vec<u64> = (1..=steps.len() as u64).collect();
         assert_eq!(steps, all);
@@ -116,7 +136,11 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         assert_eq!(printed.len(), told(run).1.len());
         lines += all.len() * 2;
     }
-    let verdict = if slow == 0 && kills >= 20 { "ok" } else { "UNDER" };
+    let verdict = if slow == 0 && kills >= 20 {
+        "ok"
+    } else {
+        "UNDER"
+    };
     println!(
         "FIGURE B1\tdashboards killed (SIGKILL, SIGHUP, terminal closed, panic) over 4 workers: 0 workers and 0 of {lines} log lines lost\t{kills}\t{kills}\tok"
     );
@@ -125,15 +149,26 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         worst.as_secs_f64()
     );
     // On a machine that builds and tests at the same time a single start may take longer.
-    assert!(slow * 4 <= kills, "{slow} of {kills} took longer than a second, the worst {worst:?}");
-    wait("every process to leave", || processes(&checkpoints).is_empty());
+    assert!(
+        slow * 4 <= kills,
+        "{slow} of {kills} took longer than a second, the worst {worst:?}"
+    );
+    wait("every process to leave", || {
+        processes(&checkpoints).is_empty()
+    });
 }
 
 /// Processes whose arguments name this folder.
 fn processes(folder: &Path) -> Vec<PathBuf> {
     let folder = folder.display().to_string();
-    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    all.filter(|path| fs::read_to_string(path.join("cmdline")).is_ok_and(|line| line.contains(&folder))).collect()
+    let all = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    all.filter(|path| {
+        fs::read_to_string(path.join("cmdline")).is_ok_and(|line| line.contains(&folder))
+    })
+    .collect()
 }
 
 #[test]
@@ -151,11 +186,26 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     }
     let order = |pty: &Pty| -> Vec<String> {
         let contents = pty.screen().contents();
-        let row = |line: &str| Some(line.split_once("  waits for")?.0.chars().skip(3).take(22).collect());
+        let row = |line: &str| {
+            Some(
+                line.split_once("  waits for")?
+                    .0
+                    .chars()
+                    .skip(3)
+                    .take(22)
+                    .collect(),
+            )
+        };
         contents.lines().filter_map(row).collect()
     };
     let stored = || -> Vec<String> {
-        Queue::new(&checkpoints).content().unwrap().waiting.iter().map(|entry| entry.stem.clone()).collect()
+        Queue::new(&checkpoints)
+            .content()
+            .unwrap()
+            .waiting
+            .iter()
+            .map(|entry| entry.stem.clone())
+            .collect()
     };
     let before = stored();
     // The first row is the run at work.
@@ -179,12 +229,30 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     for pty in [&one, &other] {
         pty.sees(&["queue 3 paused"]);
     }
-    assert_eq!(stored(), [&before[0], &before[1], &before[3]].map(Clone::clone));
+    assert_eq!(
+        stored(),
+        [&before[0], &before[1], &before[3]].map(Clone::clone)
+    );
     // Paused, the end of the run at work starts nothing.
-    let running = launched(&checkpoints).into_iter().find(|run| state(run).attempt.is_some()).unwrap();
-    assert!(running.info().unwrap().worker.unwrap().ask(warmstart_runs::process::Request::Stop).unwrap());
-    wait("it to stop", || state(&running).outcome == Some(Outcome::Stopped));
-    wait("every process to leave", || processes(&checkpoints).is_empty());
+    let running = launched(&checkpoints)
+        .into_iter()
+        .find(|run| state(run).attempt.is_some())
+        .unwrap();
+    assert!(
+        running
+            .info()
+            .unwrap()
+            .worker
+            .unwrap()
+            .ask(warmstart_runs::process::Request::Stop)
+            .unwrap()
+    );
+    wait("it to stop", || {
+        state(&running).outcome == Some(Outcome::Stopped)
+    });
+    wait("every process to leave", || {
+        processes(&checkpoints).is_empty()
+    });
     assert_eq!(stored().len(), 3);
     one.press("P");
     wait("the next to start", || stored().len() == 2);
@@ -194,7 +262,12 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
     wait("it to take its run", || state(&next).attempt.is_some());
     wait("it to stop", || {
-        let _ = next.info().unwrap().worker.unwrap().ask(warmstart_runs::process::Request::Stop);
+        let _ = next
+            .info()
+            .unwrap()
+            .worker
+            .unwrap()
+            .ask(warmstart_runs::process::Request::Stop);
         state(&next).outcome == Some(Outcome::Stopped)
     });
     for mut pty in [one, other] {
@@ -220,15 +293,32 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     let program = pty.program();
     let used = || {
         let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         let memory: u64 = memory.trim().trim_end_matches(" kB").parse().unwrap();
-        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().to_owned();
-        (memory, fs::read_dir(format!("/proc/{program}/fd")).unwrap().count(), threads)
+        let threads = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Threads:"))
+            .unwrap()
+            .trim()
+            .to_owned();
+        (
+            memory,
+            fs::read_dir(format!("/proc/{program}/fd")).unwrap().count(),
+            threads,
+        )
     };
     let children = || {
-        let tasks = fs::read_dir(format!("/proc/{program}/task")).unwrap().flatten();
-        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        children.map(|children| children.split_whitespace().count()).sum::<usize>()
+        let tasks = fs::read_dir(format!("/proc/{program}/task"))
+            .unwrap()
+            .flatten();
+        let children =
+            tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        children
+            .map(|children| children.split_whitespace().count())
+            .sum::<usize>()
     };
     let attempts = || {
         EventReader::new(run.events())
@@ -278,7 +368,13 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
 fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_not_wanted() {
     for (arguments, rings) in [(&[][..], true), (&["--no-bell"][..], false)] {
         let folders = scratch();
-        let pair = native_pty_system().openpty(PtySize { rows: 30, cols: 100, ..PtySize::default() }).unwrap();
+        let pair = native_pty_system()
+            .openpty(PtySize {
+                rows: 30,
+                cols: 100,
+                ..PtySize::default()
+            })
+            .unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_warmstart"));
         command.args(arguments);
         command.cwd(folders.path());
@@ -287,10 +383,16 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         // Nobody's own settings, nor what they last chose on screen.
         command.env("XDG_CONFIG_HOME", folders.path().join("config"));
         command.env("XDG_STATE_HOME", folders.path().join("state"));
-        command.env("WARMSTART_WORKER", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"));
+        command.env(
+            "WARMSTART_WORKER",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"),
+        );
         let mut program = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let (mut keys, mut reader) = (pair.master.take_writer().unwrap(), pair.master.try_clone_reader().unwrap());
+        let (mut keys, mut reader) = (
+            pair.master.take_writer().unwrap(),
+            pair.master.try_clone_reader().unwrap(),
+        );
         let bytes = Arc::new(Mutex::new(Vec::<u8>::new()));
         let shared = Arc::clone(&bytes);
         let reading = std::thread::spawn(move || {
@@ -301,7 +403,9 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         });
         let came = |text: &str| String::from_utf8_lossy(&bytes.lock().unwrap()).contains(text);
         // Only words: a blank where nothing was is not written.
-        wait("the first screen", || came("quickstart") && came("0.2946") && came("quit"));
+        wait("the first screen", || {
+            came("quickstart") && came("0.2946") && came("quit")
+        });
         keys.write_all(b"/original\rr").unwrap();
         // A figure that stands where nothing stood is written as one piece.
         wait("the end of the run", || came("0.4321"));
@@ -309,7 +413,8 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         assert!(program.wait().unwrap().success());
         drop((keys, pair.master));
         reading.join().unwrap();
-        let notice = "\u{7}\u{1b}]9;warmstart: ResNet, original input is done: test accuracy 0.4321\u{7}";
+        let notice =
+            "\u{7}\u{1b}]9;warmstart: ResNet, original input is done: test accuracy 0.4321\u{7}";
         assert_eq!(came(notice), rings);
         assert_eq!(came("\u{7}"), rings, "nothing else rings");
     }

@@ -15,7 +15,10 @@ fn lags(times: u32) -> Vec<Duration> {
     let _lock = run.lock().unwrap().unwrap();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
     pty.sees(&["? help"]);
-    let mut log = fs::OpenOptions::new().append(true).open(run.events()).unwrap();
+    let mut log = fs::OpenOptions::new()
+        .append(true)
+        .open(run.events())
+        .unwrap();
     let mut lags = Vec::new();
     for number in 0..times {
         // Workers speak every 0.4 s.

@@ -6,7 +6,8 @@ use std::path::Path;
 use unicode_width::UnicodeWidthChar;
 use warmstart_runs::process::Identity;
 use warmstart_schema::event::{
-    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, Failure, Fetch, Level, ModelFacts, Record,
+    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, Failure, Fetch, Level,
+    ModelFacts, Record,
 };
 use warmstart_schema::seed::SplitMix64;
 
@@ -90,7 +91,9 @@ pub fn strings(count: usize) -> Vec<String> {
             let mut text = String::new();
             for _ in 0..parts {
                 match below(3) {
-                    0 => text.push_str(["run", "x", " ", "Lite0, freeze", "a/b.c", "0.5"][below(6)]),
+                    0 => {
+                        text.push_str(["run", "x", " ", "Lite0, freeze", "a/b.c", "0.5"][below(6)]);
+                    }
                     1 => text.push_str(ATOMS[below(ATOMS.len())]),
                     // Any character at all.
                     _ => text.extend(char::from_u32(u32::try_from(below(0x11_0000)).unwrap())),
@@ -121,7 +124,11 @@ impl<'a> Texts<'a> {
 /// Writes an experiment file whose texts are these: every third one broken.
 pub fn write_experiment(folder: &Path, texts: Texts) {
     let quoted = |field: usize| serde_json::to_string(&texts.of(field)).unwrap();
-    let broken = if texts.number % 3 == 2 { format!("\n{}: {}\n", quoted(4), quoted(5)) } else { String::new() };
+    let broken = if texts.number % 3 == 2 {
+        format!("\n{}: {}\n", quoted(4), quoted(5))
+    } else {
+        String::new()
+    };
     let yaml = format!(
         "name: {}\ngroup: {}\nquestion: {}\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18 }}\n\
          train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{broken}",
@@ -130,7 +137,12 @@ pub fn write_experiment(folder: &Path, texts: Texts) {
         quoted(2)
     );
     // As much of it as a file name may have.
-    let name: String = texts.of(3).chars().filter(|c| !matches!(c, '/' | '\0')).take(50).collect();
+    let name: String = texts
+        .of(3)
+        .chars()
+        .filter(|c| !matches!(c, '/' | '\0'))
+        .take(50)
+        .collect();
     fs::write(folder.join(format!("{}{name}.yaml", texts.number)), yaml).unwrap();
 }
 
@@ -143,7 +155,11 @@ pub fn write_run(folder: &Path, name: &str, texts: Texts) {
         "created": "2026-01-02T00:00:00Z", "device": texts.of(4),
     });
     // Some cannot be read at all.
-    let info = if texts.number % 17 == 16 { texts.of(0) } else { info.to_string() };
+    let info = if texts.number % 17 == 16 {
+        texts.of(0)
+    } else {
+        info.to_string()
+    };
     fs::write(folder.join("run.json"), info).unwrap();
     let annotation = serde_json::json!({ "tags": [texts.of(5), texts.of(6)], "note": texts.of(7) });
     fs::write(folder.join("annotation.json"), annotation.to_string()).unwrap();
@@ -151,24 +167,58 @@ pub fn write_run(folder: &Path, name: &str, texts: Texts) {
     fs::write(folder.join("experiment.yaml"), yaml).unwrap();
     let log: String = events(texts)
         .into_iter()
-        .map(|event| serde_json::to_string(&Record { t: 1_795_341_667.0, event }).unwrap() + "\n")
+        .map(|event| {
+            serde_json::to_string(&Record {
+                t: 1_795_341_667.0,
+                event,
+            })
+            .unwrap()
+                + "\n"
+        })
         .collect();
     fs::write(folder.join("events.jsonl"), log).unwrap();
-    fs::write(folder.join("worker.log"), format!("{}\n{}", texts.of(8), texts.of(9))).unwrap();
+    fs::write(
+        folder.join("worker.log"),
+        format!("{}\n{}", texts.of(8), texts.of(9)),
+    )
+    .unwrap();
 }
 
 fn events(texts: Texts) -> Vec<Event> {
     let number = texts.number;
-    let class = |field: usize| Some(ClassFacts { name: texts.of(field), images: 9, exact: Some(texts.of(field)) });
+    let class = |field: usize| {
+        Some(ClassFacts {
+            name: texts.of(field),
+            images: 9,
+            exact: Some(texts.of(field)),
+        })
+    };
     let recorded = include_str!("../data/runs/20261122-100107-7f3a/events.jsonl").lines();
     let mut records = recorded.map(|line| serde_json::from_str::<Record>(line).unwrap().event);
-    let model = records.find_map(|event| if let Event::Model(facts) = event { Some(facts) } else { None });
-    let change = Change { field: texts.of(25), from: texts.of(26), to: texts.of(27) };
+    let model = records.find_map(|event| {
+        if let Event::Model(facts) = event {
+            Some(facts)
+        } else {
+            None
+        }
+    });
+    let change = Change {
+        field: texts.of(25),
+        from: texts.of(26),
+        to: texts.of(27),
+    };
     let mut events = vec![
-        Event::Header { format: 1, software: texts.of(10) },
+        Event::Header {
+            format: 1,
+            software: texts.of(10),
+        },
         Event::Attempt(Attempt {
             number: 1,
-            worker: Identity { boot_id: texts.of(11), pid: 1, start_ticks: 1 },
+            worker: Identity {
+                boot_id: texts.of(11),
+                pid: 1,
+                start_ticks: 1,
+            },
             host: texts.of(12),
             device: texts.of(13),
             device_name: texts.of(14),
@@ -180,7 +230,11 @@ fn events(texts: Texts) -> Vec<Event> {
             not_exact: vec![texts.of(17)],
             heartbeat: None,
         }),
-        Event::Fetch(Fetch { what: texts.of(18), done: 1, total: 2 }),
+        Event::Fetch(Fetch {
+            what: texts.of(18),
+            done: 1,
+            total: 2,
+        }),
         Event::Dataset(DatasetFacts {
             name: texts.of(19),
             train: 9,
@@ -192,10 +246,24 @@ fn events(texts: Texts) -> Vec<Event> {
             largest: class(21),
             sets: None,
         }),
-        Event::Model(ModelFacts { backbone: texts.of(22), weights: texts.of(23), ..model.unwrap() }),
-        Event::Note { level: Level::Warning, text: texts.of(24) },
-        Event::Changed(Changed { fields: vec![change], step: 3, from: texts.of(25), to: texts.of(26) }),
-        Event::CheckpointFailed { error: texts.of(28) },
+        Event::Model(ModelFacts {
+            backbone: texts.of(22),
+            weights: texts.of(23),
+            ..model.unwrap()
+        }),
+        Event::Note {
+            level: Level::Warning,
+            text: texts.of(24),
+        },
+        Event::Changed(Changed {
+            fields: vec![change],
+            step: 3,
+            from: texts.of(25),
+            to: texts.of(26),
+        }),
+        Event::CheckpointFailed {
+            error: texts.of(28),
+        },
         Event::Epoch(Epoch {
             epoch: 1,
             step: 3,
@@ -211,9 +279,16 @@ fn events(texts: Texts) -> Vec<Event> {
         }),
     ];
     if number.is_multiple_of(2) {
-        events.push(Event::Failed { kind: Failure::Internal, error: texts.of(29), help: texts.of(30) });
+        events.push(Event::Failed {
+            kind: Failure::Internal,
+            error: texts.of(29),
+            help: texts.of(30),
+        });
     } else if number % 4 == 1 {
-        events.push(Event::Finished { train_time: 1.0, stopped_early: false });
+        events.push(Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        });
     }
     events
 }
@@ -232,7 +307,10 @@ pub enum Kind {
 pub fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
     let near = |at: usize| {
-        let (from, to) = (text.floor_char_boundary(at.saturating_sub(40)), text.ceil_char_boundary(at + 40));
+        let (from, to) = (
+            text.floor_char_boundary(at.saturating_sub(40)),
+            text.ceil_char_boundary(at + 40),
+        );
         format!("{:?}", &text[from..to])
     };
     let mut rest = text.char_indices().peekable();
@@ -241,14 +319,16 @@ pub fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
         match c {
             '\n' if kind == Kind::Lines => cell = 0,
             '\u{1b}' if kind == Kind::Frames => {
-                let length =
-                    sequence(&text[at..]).ok_or_else(|| format!("a sequence that is not allowed: {}", near(at)))?;
+                let length = sequence(&text[at..])
+                    .ok_or_else(|| format!("a sequence that is not allowed: {}", near(at)))?;
                 while rest.peek().is_some_and(|(next, _)| *next < at + length) {
                     rest.next();
                 }
                 cell = 0;
             }
-            c if c.is_control() => return Err(format!("the control character {c:?}: {}", near(at))),
+            c if c.is_control() => {
+                return Err(format!("the control character {c:?}: {}", near(at)));
+            }
             '\u{ad}'
             | '\u{61c}'
             | '\u{180e}'
@@ -261,7 +341,11 @@ pub fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
                 return Err(format!("the hidden character {c:?}: {}", near(at)));
             }
             c => {
-                cell = if c.width() == Some(0) { cell + c.len_utf8() } else { c.len_utf8() };
+                cell = if c.width() == Some(0) {
+                    cell + c.len_utf8()
+                } else {
+                    c.len_utf8()
+                };
                 if cell > 32 {
                     return Err(format!("{cell} bytes in one cell: {}", near(at)));
                 }
@@ -280,7 +364,10 @@ fn sequence(text: &str) -> Option<usize> {
     let is_allowed = match last {
         'H' | 'm' => is_numbers,
         'J' | 'K' => is_numbers && parameters.len() <= 1,
-        'h' | 'l' => ["?25", "?1049", "?2004", "?1000", "?1002", "?1003", "?1006", "?1015"].contains(&parameters),
+        'h' | 'l' => [
+            "?25", "?1049", "?2004", "?1000", "?1002", "?1003", "?1006", "?1015",
+        ]
+        .contains(&parameters),
         _ => false,
     };
     is_allowed.then_some(2 + end + 1)
@@ -288,16 +375,36 @@ fn sequence(text: &str) -> Option<usize> {
 
 #[test]
 fn the_list_lets_through_what_is_on_it_and_nothing_else() {
-    assert_eq!(refuse("\u{1b}[3;4H\u{1b}[38;5;1;1mé漢e\u{301}\u{1b}[2J\u{1b}[?25l".as_bytes(), Kind::Frames), Ok(()));
+    assert_eq!(
+        refuse(
+            "\u{1b}[3;4H\u{1b}[38;5;1;1mé漢e\u{301}\u{1b}[2J\u{1b}[?25l".as_bytes(),
+            Kind::Frames
+        ),
+        Ok(())
+    );
     assert_eq!(refuse("a\nb".as_bytes(), Kind::Lines), Ok(()));
     for bad in ATOMS.iter().filter(|atom| atom.contains(char::is_control)) {
-        assert!(refuse(format!("a{bad}").as_bytes(), Kind::Frames).is_err() || bad.starts_with("\u{1b}["), "{bad:?}");
+        assert!(
+            refuse(format!("a{bad}").as_bytes(), Kind::Frames).is_err()
+                || bad.starts_with("\u{1b}["),
+            "{bad:?}"
+        );
     }
-    for bad in
-        ["\u{1b}]52;c;eA==\u{7}", "\u{1b}c", "\u{1b}[6n", "\u{202e}", "a\u{200b}", "\n", "\u{9b}1m", "\u{1b}[?7l"]
-    {
+    for bad in [
+        "\u{1b}]52;c;eA==\u{7}",
+        "\u{1b}c",
+        "\u{1b}[6n",
+        "\u{202e}",
+        "a\u{200b}",
+        "\n",
+        "\u{9b}1m",
+        "\u{1b}[?7l",
+    ] {
         assert!(refuse(bad.as_bytes(), Kind::Frames).is_err(), "{bad:?}");
     }
-    assert!(refuse("\u{1b}[1m".as_bytes(), Kind::Lines).is_err() && refuse(b"\xff", Kind::Lines).is_err());
+    assert!(
+        refuse("\u{1b}[1m".as_bytes(), Kind::Lines).is_err()
+            && refuse(b"\xff", Kind::Lines).is_err()
+    );
     assert!(refuse(format!("e{}", "\u{301}".repeat(40)).as_bytes(), Kind::Lines).is_err());
 }

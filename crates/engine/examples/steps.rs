@@ -26,14 +26,54 @@ struct Case {
 
 /// The quickstart's models, then the study's.
 const CASES: [Case; 8] = [
-    Case { backbone: Backbone::Resnet18, pixels: 32, batch: 8, frozen_blocks: 0 },
-    Case { backbone: Backbone::Resnet18, pixels: 64, batch: 32, frozen_blocks: 0 },
-    Case { backbone: Backbone::TfEfficientnetLite0, pixels: 64, batch: 32, frozen_blocks: 0 },
-    Case { backbone: Backbone::TfEfficientnetLite0, pixels: 96, batch: 32, frozen_blocks: usize::MAX },
-    Case { backbone: Backbone::Resnet50, pixels: 32, batch: 128, frozen_blocks: 0 },
-    Case { backbone: Backbone::Resnet50, pixels: 224, batch: 16, frozen_blocks: 0 },
-    Case { backbone: Backbone::EfficientnetB0, pixels: 224, batch: 16, frozen_blocks: 0 },
-    Case { backbone: Backbone::EfficientnetB0, pixels: 224, batch: 32, frozen_blocks: usize::MAX },
+    Case {
+        backbone: Backbone::Resnet18,
+        pixels: 32,
+        batch: 8,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::Resnet18,
+        pixels: 64,
+        batch: 32,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::TfEfficientnetLite0,
+        pixels: 64,
+        batch: 32,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::TfEfficientnetLite0,
+        pixels: 96,
+        batch: 32,
+        frozen_blocks: usize::MAX,
+    },
+    Case {
+        backbone: Backbone::Resnet50,
+        pixels: 32,
+        batch: 128,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::Resnet50,
+        pixels: 224,
+        batch: 16,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::EfficientnetB0,
+        pixels: 224,
+        batch: 16,
+        frozen_blocks: 0,
+    },
+    Case {
+        backbone: Backbone::EfficientnetB0,
+        pixels: 224,
+        batch: 32,
+        frozen_blocks: usize::MAX,
+    },
 ];
 
 fn main() -> Result<()> {
@@ -46,13 +86,20 @@ fn main() -> Result<()> {
             batch: batch.parse()?,
             frozen_blocks: frozen.parse()?,
         }],
-        _ => anyhow::bail!("expected nothing, or backbone, pixels, batch and how many blocks are frozen"),
+        _ => anyhow::bail!(
+            "expected nothing, or backbone, pixels, batch and how many blocks are frozen"
+        ),
     };
     let (device, why) = device::select(DeviceRequest::Auto);
     println!("{why}; {} threads; images a second", tch::get_num_threads());
     for case in asked {
         let rate = measure(case, device)?;
-        let Case { backbone, pixels, batch, frozen_blocks } = case;
+        let Case {
+            backbone,
+            pixels,
+            batch,
+            frozen_blocks,
+        } = case;
         let frozen = if frozen_blocks == 0 { "" } else { "frozen" };
         println!("{backbone:<22} {pixels:>3} px  batch {batch:>3}  {frozen:<6} {rate:>8.1}");
     }
@@ -80,7 +127,9 @@ fn measure(case: Case, device: tch::Device) -> Result<f64> {
     for step in 0..STEPS + 2 {
         let begun = Instant::now();
         optimizer.zero_grad();
-        let loss = model.forward(&images, Mode::Train)?.cross_entropy_for_logits(&labels);
+        let loss = model
+            .forward(&images, Mode::Train)?
+            .cross_entropy_for_logits(&labels);
         loss.f_backward()?;
         optimizer.step(1e-3)?;
         // Reading a number waits for the device.
@@ -90,6 +139,8 @@ fn measure(case: Case, device: tch::Device) -> Result<f64> {
         }
     }
     seconds.sort_by(f64::total_cmp);
-    let median = seconds.get(seconds.len() / 2).context("no step was measured")?;
+    let median = seconds
+        .get(seconds.len() / 2)
+        .context("no step was measured")?;
     Ok(case.batch as f64 / median)
 }

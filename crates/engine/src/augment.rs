@@ -24,8 +24,15 @@ impl Change {
     /// Draws the same three numbers whatever the settings, so that switching one on leaves the others' draws alone.
     fn draw(augment: &Augment, random: &mut SplitMix64) -> Self {
         let mut symmetric = || 2.0 * random.uniform() - 1.0;
-        let (angle, scale) = (symmetric() * augment.rotation.to_radians(), 1.0 + symmetric() * augment.zoom);
-        Self { angle, scale, mirrored: random.uniform() < 0.5 && augment.horizontal_flip }
+        let (angle, scale) = (
+            symmetric() * augment.rotation.to_radians(),
+            1.0 + symmetric() * augment.zoom,
+        );
+        Self {
+            angle,
+            scale,
+            mirrored: random.uniform() < 0.5 && augment.horizontal_flip,
+        }
     }
 
     /// The 2×3 matrix of the inverse map for images `width` by `height`: positions are shares of the sides, and angles
@@ -34,7 +41,14 @@ impl Change {
         let (sin, cos) = self.angle.sin_cos();
         let flip = if self.mirrored { -1.0 } else { 1.0 };
         let Self { scale, .. } = self;
-        [flip * scale * cos, -flip * scale * sin * height / width, 0.0, scale * sin * width / height, scale * cos, 0.0]
+        [
+            flip * scale * cos,
+            -flip * scale * sin * height / width,
+            0.0,
+            scale * sin * width / height,
+            scale * cos,
+            0.0,
+        ]
     }
 }
 
@@ -42,9 +56,15 @@ impl Change {
 /// border, as in Keras.
 pub fn augment(images: &Tensor, augment: &Augment, seed: u64) -> Result<Tensor> {
     let (count, ..) = images.size4()?;
-    ensure!(images.kind() == Kind::Float, "images to augment must be float32, not {:?}", images.kind());
+    ensure!(
+        images.kind() == Kind::Float,
+        "images to augment must be float32, not {:?}",
+        images.kind()
+    );
     let mut random = SplitMix64::new(seed);
-    let changes: Vec<Change> = (0..count).map(|_| Change::draw(augment, &mut random)).collect();
+    let changes: Vec<Change> = (0..count)
+        .map(|_| Change::draw(augment, &mut random))
+        .collect();
     change(images, augment, &changes)
 }
 
@@ -53,7 +73,9 @@ pub fn augment_alone(image: &Tensor, augment: &Augment, seed: u64, row: usize) -
     let (count, ..) = image.size4()?;
     ensure!(count == 1, "expected one image, found {count}");
     let mut random = SplitMix64::new(seed);
-    let changes: Vec<Change> = (0..=row).map(|_| Change::draw(augment, &mut random)).collect();
+    let changes: Vec<Change> = (0..=row)
+        .map(|_| Change::draw(augment, &mut random))
+        .collect();
     change(image, augment, &changes[row..])
 }
 
@@ -65,11 +87,17 @@ fn change(images: &Tensor, augment: &Augment, changes: &[Change]) -> Result<Tens
         return mirror(images, changes);
     }
     let (count, channels, height, width) = images.size4()?;
-    let theta: Vec<f64> = changes.iter().flat_map(|change| change.matrix(width as f64, height as f64)).collect();
-    let theta =
-        Tensor::f_from_slice(&theta)?.f_view([count, 2, 3])?.f_to_kind(Kind::Float)?.f_to_device(images.device())?;
+    let theta: Vec<f64> = changes
+        .iter()
+        .flat_map(|change| change.matrix(width as f64, height as f64))
+        .collect();
+    let theta = Tensor::f_from_slice(&theta)?
+        .f_view([count, 2, 3])?
+        .f_to_kind(Kind::Float)?
+        .f_to_device(images.device())?;
     tch::no_grad(|| {
-        let grid = Tensor::f_affine_grid_generator(&theta, [count, channels, height, width], false)?;
+        let grid =
+            Tensor::f_affine_grid_generator(&theta, [count, channels, height, width], false)?;
         Ok(images.f_grid_sampler(&grid, BILINEAR, REFLECTION, false)?)
     })
 }
@@ -77,7 +105,9 @@ fn change(images: &Tensor, augment: &Augment, changes: &[Change]) -> Result<Tens
 /// Mirroring alone moves whole pixels and needs no interpolation.
 fn mirror(images: &Tensor, changes: &[Change]) -> Result<Tensor> {
     let mirrored: Vec<bool> = changes.iter().map(|change| change.mirrored).collect();
-    let mirrored = Tensor::f_from_slice(&mirrored)?.f_view([-1, 1, 1, 1])?.f_to_device(images.device())?;
+    let mirrored = Tensor::f_from_slice(&mirrored)?
+        .f_view([-1, 1, 1, 1])?
+        .f_to_device(images.device())?;
     Ok(images.f_flip([3])?.f_where_self(&mirrored, images)?)
 }
 
@@ -87,11 +117,15 @@ mod tests {
 
     /// One 3×3 picture in three channels, read row by row.
     fn picture(pixels: [f32; 9]) -> Tensor {
-        Tensor::from_slice(&pixels).view([1, 1, 3, 3]).repeat([1, 3, 1, 1])
+        Tensor::from_slice(&pixels)
+            .view([1, 1, 3, 3])
+            .repeat([1, 3, 1, 1])
     }
 
     fn apply(image: &Tensor, change: Change) -> Tensor {
-        let theta = Tensor::from_slice(&change.matrix(3.0, 3.0)).view([1, 2, 3]).to_kind(Kind::Float);
+        let theta = Tensor::from_slice(&change.matrix(3.0, 3.0))
+            .view([1, 2, 3])
+            .to_kind(Kind::Float);
         let grid = Tensor::affine_grid_generator(&theta, [1, 3, 3, 3], false);
         image.grid_sampler(&grid, BILINEAR, REFLECTION, false)
     }
@@ -101,17 +135,36 @@ mod tests {
     }
 
     const PIXELS: [f32; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-    const STILL: Change = Change { angle: 0.0, scale: 1.0, mirrored: false };
+    const STILL: Change = Change {
+        angle: 0.0,
+        scale: 1.0,
+        mirrored: false,
+    };
 
     #[test]
     fn a_quarter_turn_goes_counter_clockwise() {
-        let turned = apply(&picture(PIXELS), Change { angle: std::f64::consts::FRAC_PI_2, ..STILL });
-        assert!(close(&turned, &picture([3.0, 6.0, 9.0, 2.0, 5.0, 8.0, 1.0, 4.0, 7.0])), "{turned}");
+        let turned = apply(
+            &picture(PIXELS),
+            Change {
+                angle: std::f64::consts::FRAC_PI_2,
+                ..STILL
+            },
+        );
+        assert!(
+            close(
+                &turned,
+                &picture([3.0, 6.0, 9.0, 2.0, 5.0, 8.0, 1.0, 4.0, 7.0])
+            ),
+            "{turned}"
+        );
     }
 
     #[test]
     fn mirroring_through_the_grid_and_by_pixels_agree() {
-        let mirrored = Change { mirrored: true, ..STILL };
+        let mirrored = Change {
+            mirrored: true,
+            ..STILL
+        };
         let expected = picture([3.0, 2.0, 1.0, 6.0, 5.0, 4.0, 9.0, 8.0, 7.0]);
         assert!(close(&apply(&picture(PIXELS), mirrored), &expected));
         assert_eq!(mirror(&picture(PIXELS), &[mirrored]).unwrap(), expected);
@@ -122,16 +175,38 @@ mod tests {
     fn zoom_in_magnifies_the_middle_and_zoom_out_reflects_the_border() {
         let point = picture([0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 0.0]);
         // Half the field of view: the neighbours lie half a pixel from the middle.
-        let near = apply(&point, Change { scale: 0.5, ..STILL });
-        assert!(close(&near, &picture([2.0, 4.0, 2.0, 4.0, 8.0, 4.0, 2.0, 4.0, 2.0])), "{near}");
+        let near = apply(
+            &point,
+            Change {
+                scale: 0.5,
+                ..STILL
+            },
+        );
+        assert!(
+            close(
+                &near,
+                &picture([2.0, 4.0, 2.0, 4.0, 8.0, 4.0, 2.0, 4.0, 2.0])
+            ),
+            "{near}"
+        );
         // Twice the field: two pixels from the middle lies the border pixel again, reflected.
-        let far = apply(&picture(PIXELS), Change { scale: 2.0, ..STILL });
+        let far = apply(
+            &picture(PIXELS),
+            Change {
+                scale: 2.0,
+                ..STILL
+            },
+        );
         assert!(close(&far, &picture(PIXELS)), "{far}");
     }
 
     #[test]
     fn rotation_keeps_its_angle_in_pictures_that_are_not_square() {
-        let matrix = Change { angle: 0.3, ..STILL }.matrix(40.0, 20.0);
+        let matrix = Change {
+            angle: 0.3,
+            ..STILL
+        }
+        .matrix(40.0, 20.0);
         // One pixel to the right, as a share of half a side, and what it becomes, back in pixels.
         let right = 1.0 / 20.0;
         let (across, down) = (matrix[0] * right * 20.0, matrix[3] * right * 10.0);
@@ -145,7 +220,11 @@ mod tests {
     #[test]
     fn the_seed_decides_and_identity_changes_nothing() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
-        let settings = Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 };
+        let settings = Augment {
+            rotation: 15.0,
+            horizontal_flip: true,
+            zoom: 0.1,
+        };
         let run = |seed| augment(&images, &settings, seed).unwrap();
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
@@ -157,13 +236,25 @@ mod tests {
     fn an_image_alone_changes_as_it_does_in_its_batch() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         for settings in [
-            Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 },
-            Augment { horizontal_flip: true, ..Augment::default() },
+            Augment {
+                rotation: 15.0,
+                horizontal_flip: true,
+                zoom: 0.1,
+            },
+            Augment {
+                horizontal_flip: true,
+                ..Augment::default()
+            },
             Augment::default(),
         ] {
             let batch = augment(&images, &settings, 9).unwrap();
             for row in 0..6 {
-                let alone = augment_alone(&images.narrow(0, row, 1), &settings, 9, usize::try_from(row).unwrap());
+                let alone = augment_alone(
+                    &images.narrow(0, row, 1),
+                    &settings,
+                    9,
+                    usize::try_from(row).unwrap(),
+                );
                 assert_eq!(alone.unwrap(), batch.narrow(0, row, 1), "{settings:?}");
             }
         }
@@ -171,15 +262,37 @@ mod tests {
 
     #[test]
     fn draws_stay_in_range_and_are_independent_of_other_settings() {
-        let all = Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 };
+        let all = Augment {
+            rotation: 15.0,
+            horizontal_flip: true,
+            zoom: 0.1,
+        };
         let draw = |augment: &Augment| {
             let mut random = SplitMix64::new(3);
-            (0..500).map(|_| Change::draw(augment, &mut random)).collect::<Vec<_>>()
+            (0..500)
+                .map(|_| Change::draw(augment, &mut random))
+                .collect::<Vec<_>>()
         };
-        let (changes, flips) = (draw(&all), draw(&Augment { rotation: 0.0, zoom: 0.0, ..all.clone() }));
-        assert!(changes.iter().all(|c| c.angle.abs() <= 15_f64.to_radians() && (c.scale - 1.0).abs() <= 0.1));
+        let (changes, flips) = (
+            draw(&all),
+            draw(&Augment {
+                rotation: 0.0,
+                zoom: 0.0,
+                ..all.clone()
+            }),
+        );
+        assert!(
+            changes
+                .iter()
+                .all(|c| c.angle.abs() <= 15_f64.to_radians() && (c.scale - 1.0).abs() <= 0.1)
+        );
         assert!(changes.iter().any(|c| c.angle > 0.2) && changes.iter().any(|c| c.angle < -0.2));
-        assert!(changes.iter().zip(&flips).all(|(a, b)| a.mirrored == b.mirrored));
+        assert!(
+            changes
+                .iter()
+                .zip(&flips)
+                .all(|(a, b)| a.mirrored == b.mirrored)
+        );
         assert!((200..300).contains(&changes.iter().filter(|c| c.mirrored).count()));
     }
 }

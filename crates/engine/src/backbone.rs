@@ -18,10 +18,22 @@ impl Backbone {
     /// Takes from `tensors` what the structure names; an error where one is missing. The first `frozen` blocks must not be
     /// trained: their tensors may only be overwritten as a whole, by loading.
     pub fn new(architecture: &Architecture, tensors: &Tensors, frozen: usize) -> Result<Self> {
-        let block = |layers: &[_]| layers.iter().map(|layer| Layer::new(layer, tensors)).collect::<Result<Vec<_>>>();
-        let mut blocks: Vec<_> = architecture.blocks.iter().map(|b| block(&b.layers)).collect::<Result<_>>()?;
+        let block = |layers: &[_]| {
+            layers
+                .iter()
+                .map(|layer| Layer::new(layer, tensors))
+                .collect::<Result<Vec<_>>>()
+        };
+        let mut blocks: Vec<_> = architecture
+            .blocks
+            .iter()
+            .map(|b| block(&b.layers))
+            .collect::<Result<_>>()?;
         let moving = blocks.split_off(frozen.min(blocks.len()));
-        Ok(Self { frozen: blocks, moving })
+        Ok(Self {
+            frozen: blocks,
+            moving,
+        })
     }
 
     /// Normalized images `[N, 3, H, W]` to pooled features `[N, F]`, in float32. Frozen blocks run in
@@ -32,10 +44,16 @@ impl Backbone {
             let x = forward_blocks(&self.moving, &x, pass)?;
             Ok(x.f_flatten(1, -1)?.f_to_kind(tch::Kind::Float)?)
         };
-        if pass.recorded { moving() } else { tch::no_grad(moving) }
+        if pass.recorded {
+            moving()
+        } else {
+            tch::no_grad(moving)
+        }
     }
 }
 
 fn forward_blocks(blocks: &[Vec<Layer>], x: &Tensor, pass: Pass) -> Result<Tensor> {
-    blocks.iter().try_fold(x.shallow_clone(), |x, layers| run(layers, &x, pass))
+    blocks
+        .iter()
+        .try_fold(x.shallow_clone(), |x, layers| run(layers, &x, pass))
 }

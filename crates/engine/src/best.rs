@@ -9,7 +9,7 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::preparation::Preparation;
 
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// What a run has learnt.
 #[derive(Debug)]
@@ -24,32 +24,52 @@ pub struct Best {
 impl Best {
     /// What was done to the pictures that it learnt from.
     pub fn preparation(&self) -> Preparation {
-        self.content.state.preparation.clone().unwrap_or_else(|| Preparation::earlier(&self.experiment))
+        self.content
+            .state
+            .preparation
+            .clone()
+            .unwrap_or_else(|| Preparation::earlier(&self.experiment))
     }
 
     /// Of the run in `folder`; a run that has saved nothing yet is refused.
     pub fn of(folder: &Path) -> Result<Self> {
         let run = RunDir::new(folder);
-        let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
+        let info = run
+            .info()
+            .with_context(|| format!("{} is not a run folder", folder.display()))?;
         let experiment = experiment::load_frozen(&run.experiment_yaml()).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Blame::input(texts.join("\n"), "the run was made by another version; use that one")
+            UserError::input(
+                texts.join("\n"),
+                "the run was made by another version; use that one",
+            )
         })?;
         let Some(content) = checkpoint::best(&Disk, &run)? else {
-            return Err(Blame::input(format!("run {} has no checkpoint yet", info.id), "let it train for an epoch"));
+            return Err(UserError::input(
+                format!("run {} has no checkpoint yet", info.id),
+                "let it train for an epoch",
+            ));
         };
         let classes = class_names(&run, &experiment)?;
-        Ok(Self { info, experiment, classes, content })
+        Ok(Self {
+            info,
+            experiment,
+            classes,
+            content,
+        })
     }
 }
 
 /// As the run wrote them down; runs of earlier versions did not.
 fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
-    if let Some(labels) =
-        run.labels().with_context(|| format!("reading {}", run.path().join("labels.json").display()))?
+    if let Some(labels) = run
+        .labels()
+        .with_context(|| format!("reading {}", run.path().join("labels.json").display()))?
     {
         return Ok(labels.names);
     }
-    let classes = experiment.classes().context("the run has no labels.json, which names its classes")?;
+    let classes = experiment
+        .classes()
+        .context("the run has no labels.json, which names its classes")?;
     Ok((0..classes).map(|class| format!("class {class}")).collect())
 }

@@ -13,7 +13,7 @@ use warmstart_schema::look::Part;
 
 use crate::data::{self, Parts};
 use crate::edition;
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::initial::{self, Verdict};
 
 /// Says of each experiment file what a launch would meet, a JSON line each.
@@ -23,12 +23,18 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
             Ok(experiment) => check(&experiment, &Places::from_env()),
             // Whoever asks has read the file and told its problems.
             Err(problems) => Checked {
-                findings: problems.iter().map(|problem| Finding::error("", problem.to_string(), "")).collect(),
+                findings: problems
+                    .iter()
+                    .map(|problem| Finding::error("", problem.to_string(), ""))
+                    .collect(),
                 pictures: None,
             },
         };
         let line = serde_json::to_string(&checked)? + "\n";
-        answers.write_all(line.as_bytes()).and_then(|()| answers.flush()).context("answering")?;
+        answers
+            .write_all(line.as_bytes())
+            .and_then(|()| answers.flush())
+            .context("answering")?;
     }
     Ok(())
 }
@@ -45,13 +51,23 @@ pub fn check(experiment: &Experiment, places: &Places) -> Checked {
 fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
     let is_own = wanted.name == DatasetName::ImageFolder;
-    if let Some(error) = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path))
-        && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err()
+    if let Some(error) = wanted
+        .path
+        .as_deref()
+        .and_then(|path| edition::refused(wanted.name, path))
+        && places
+            .find_dataset(wanted.name, wanted.path.as_deref())
+            .is_err()
     {
-        let Blame { error, help, .. } = Blame::of(&error);
+        let UserError { error, help, .. } = UserError::of(&error);
         return (vec![Finding::error("dataset.path", error, help)], None);
     }
-    if !is_own && wanted.name.archive().is_some() && places.find_dataset(wanted.name, wanted.path.as_deref()).is_err() {
+    if !is_own
+        && wanted.name.archive().is_some()
+        && places
+            .find_dataset(wanted.name, wanted.path.as_deref())
+            .is_err()
+    {
         return (Vec::new(), None);
     }
     let read = || {
@@ -61,9 +77,17 @@ fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Co
     match read() {
         Ok(parts) => (data::verdict(experiment, &parts), counts(&parts)),
         Err(error) => {
-            let Blame { error, help, .. } = Blame::of(&error);
+            let UserError { error, help, .. } = UserError::of(&error);
             let field = if is_own { "dataset.path" } else { "dataset" };
-            (vec![Finding { severity: Severity::Error, field: field.to_owned(), text: error, help }], None)
+            (
+                vec![Finding {
+                    severity: Severity::Error,
+                    field: field.to_owned(),
+                    text: error,
+                    help,
+                }],
+                None,
+            )
         }
     }
 }
@@ -72,7 +96,10 @@ fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Co
 fn weights(experiment: &Experiment, places: &Places) -> Vec<Finding> {
     const FIELD: &str = "model.weights";
     match initial::verdict(experiment, places) {
-        Verdict::Fit { notes } => notes.into_iter().map(|note| Finding::note(FIELD, note)).collect(),
+        Verdict::Fit { notes } => notes
+            .into_iter()
+            .map(|note| Finding::note(FIELD, note))
+            .collect(),
         Verdict::Fetched(text) => vec![Finding::note(FIELD, text)],
         Verdict::Fails { error, help } => vec![Finding::error(FIELD, error, help)],
         Verdict::NoFile => Vec::new(),
@@ -81,8 +108,17 @@ fn weights(experiment: &Experiment, places: &Places) -> Vec<Finding> {
 
 fn counts(parts: &Parts) -> Option<Counts> {
     let own = parts.own.as_ref()?;
-    let read = |part: Part| own.inspected(part).read.iter().map(|count| u64::from(*count)).collect();
-    let unreadable: usize = Part::ALL.iter().map(|part| own.inspected(*part).unreadable.len()).sum();
+    let read = |part: Part| {
+        own.inspected(part)
+            .read
+            .iter()
+            .map(|count| u64::from(*count))
+            .collect()
+    };
+    let unreadable: usize = Part::ALL
+        .iter()
+        .map(|part| own.inspected(*part).unreadable.len())
+        .sum();
     Some(Counts {
         classes: parts.labels.names.clone(),
         train: read(Part::Train),

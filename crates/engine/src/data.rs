@@ -25,11 +25,17 @@ pub use source::{Batch, Batches, Described, Input, Source};
 pub use verdict::{refusal, verdict};
 
 use crate::edition;
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// `make_emoji98.py` writes it: 3,038 training records, then 774 test records, in CIFAR-100's layout.
-static EMOJI98: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.bin.gz"));
-static EMOJI98_ABOUT: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/emoji98.json"));
+static EMOJI98: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../assets/emoji98.bin.gz"
+));
+static EMOJI98_ABOUT: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../assets/emoji98.json"
+));
 const EMOJI98_TRAIN: usize = 3_038;
 const EMOJI98_TEST: usize = 774;
 
@@ -46,12 +52,26 @@ pub struct Dataset {
 pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Option<Dataset>> {
     let mut dataset = match wanted.name {
         DatasetName::Emoji98 => emoji98(),
-        DatasetName::Cifar100 => {
-            from_files(wanted, places, Layout { coarse: true, classes: 100, coarse_classes: 20 }, 50_000)
-        }
-        DatasetName::Cifar10 => {
-            from_files(wanted, places, Layout { coarse: false, classes: 10, coarse_classes: 0 }, 50_000)
-        }
+        DatasetName::Cifar100 => from_files(
+            wanted,
+            places,
+            Layout {
+                coarse: true,
+                classes: 100,
+                coarse_classes: 20,
+            },
+            50_000,
+        ),
+        DatasetName::Cifar10 => from_files(
+            wanted,
+            places,
+            Layout {
+                coarse: false,
+                classes: 10,
+                coarse_classes: 0,
+            },
+            50_000,
+        ),
         DatasetName::ImageFolder => return Ok(None),
     }?;
     if let Some(limit) = wanted.limit {
@@ -69,19 +89,35 @@ struct About {
 }
 
 fn emoji98() -> Result<Dataset> {
-    let layout = Layout { coarse: true, classes: 98, coarse_classes: 9 };
+    let layout = Layout {
+        coarse: true,
+        classes: 98,
+        coarse_classes: 9,
+    };
     let mut bytes = Vec::with_capacity((EMOJI98_TRAIN + EMOJI98_TEST) * layout.record());
-    flate2::read::GzDecoder::new(EMOJI98).read_to_end(&mut bytes).context("unpacking the embedded emoji98")?;
+    flate2::read::GzDecoder::new(EMOJI98)
+        .read_to_end(&mut bytes)
+        .context("unpacking the embedded emoji98")?;
     let (train, test) = bytes.split_at(EMOJI98_TRAIN * layout.record());
-    let About { fine, coarse } = serde_json::from_slice(EMOJI98_ABOUT).context("the embedded emoji98's description")?;
+    let About { fine, coarse } =
+        serde_json::from_slice(EMOJI98_ABOUT).context("the embedded emoji98's description")?;
     Ok(Dataset {
         names: [fine, coarse],
-        train: layout.read(train, EMOJI98_TRAIN).context("embedded emoji98, training part")?,
-        test: layout.read(test, EMOJI98_TEST).context("embedded emoji98, test part")?,
+        train: layout
+            .read(train, EMOJI98_TRAIN)
+            .context("embedded emoji98, training part")?,
+        test: layout
+            .read(test, EMOJI98_TEST)
+            .context("embedded emoji98, test part")?,
     })
 }
 
-fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, train_images: usize) -> Result<Dataset> {
+fn from_files(
+    wanted: &experiment::Dataset,
+    places: &Places,
+    layout: Layout,
+    train_images: usize,
+) -> Result<Dataset> {
     let (train, test) = wanted.name.files().unwrap_or_default();
     let folder = find(wanted, places)?;
     let part = |names: &[&str], images: usize| {
@@ -92,46 +128,82 @@ fn from_files(wanted: &experiment::Dataset, places: &Places, layout: Layout, tra
                 let file = std::fs::File::open(&path)?;
                 let mut bytes = Vec::new();
                 // One byte more than expected is enough to see that a file is too long.
-                file.take((images / names.len() * layout.record() + 1) as u64).read_to_end(&mut bytes)?;
+                file.take((images / names.len() * layout.record() + 1) as u64)
+                    .read_to_end(&mut bytes)?;
                 layout.read(&bytes, images / names.len())
             };
-            pictures.append(read().with_context(|| format!("reading {}", path.display())).map_err(|error| {
-                Blame::input(format!("{error:#}"), format!("get the published files of {} again", wanted.name.as_str()))
-            })?);
+            pictures.append(
+                read()
+                    .with_context(|| format!("reading {}", path.display()))
+                    .map_err(|error| {
+                        UserError::input(
+                            format!("{error:#}"),
+                            format!("get the published files of {} again", wanted.name.as_str()),
+                        )
+                    })?,
+            );
         }
         anyhow::Ok(pictures)
     };
-    Ok(Dataset { train: part(train, train_images)?, test: part(test, 10_000)?, names: names(&folder, layout) })
+    Ok(Dataset {
+        train: part(train, train_images)?,
+        test: part(test, 10_000)?,
+        names: names(&folder, layout),
+    })
 }
 
 /// Class names as the publisher's archives have them beside the pictures; none where they are not complete.
 fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
     let read = |files: &[&str], classes: u8| {
-        let text = files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default();
-        let names: Vec<String> =
-            text.lines().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-        if names.len() == usize::from(classes) { names } else { Vec::new() }
+        let text = files
+            .iter()
+            .find_map(|file| std::fs::read_to_string(folder.join(file)).ok())
+            .unwrap_or_default();
+        let names: Vec<String> = text
+            .lines()
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
+        if names.len() == usize::from(classes) {
+            names
+        } else {
+            Vec::new()
+        }
     };
     [
-        read(&["fine_label_names.txt", "batches.meta.txt"], layout.classes),
+        read(
+            &["fine_label_names.txt", "batches.meta.txt"],
+            layout.classes,
+        ),
         read(&["coarse_label_names.txt"], layout.coarse_classes),
     ]
 }
 
 /// The folder that holds the published binary files.
 fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    places.find_dataset(wanted.name, wanted.path.as_deref()).map_err(|looked| {
-        let other = wanted.path.as_deref().and_then(|path| edition::refused(wanted.name, path));
-        other.unwrap_or_else(|| missing(wanted.name, &looked, places))
-    })
+    places
+        .find_dataset(wanted.name, wanted.path.as_deref())
+        .map_err(|looked| {
+            let other = wanted
+                .path
+                .as_deref()
+                .and_then(|path| edition::refused(wanted.name, path));
+            other.unwrap_or_else(|| missing(wanted.name, &looked, places))
+        })
 }
 
 /// That a dataset is nowhere, and what to do where it cannot be fetched.
 pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow::Error {
     let archive = name.archive().map_or("", |archive| archive.file);
-    let looked: Vec<String> = looked.iter().map(|folder| folder.display().to_string()).collect();
-    let fetch =
-        if places.offline { "unset HF_HUB_OFFLINE to have it fetched" } else { "`warmstart prefetch` fetches it" };
+    let looked: Vec<String> = looked
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let fetch = if places.offline {
+        "unset HF_HUB_OFFLINE to have it fetched"
+    } else {
+        "`warmstart prefetch` fetches it"
+    };
     let help = format!(
         "{fetch}; or put {archive} into {}, or name the archive or its unpacked folder as dataset.path; looked at {}",
         places.downloads.display(),
@@ -139,7 +211,13 @@ pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow
     );
     let (train, test) = name.files().unwrap_or_default();
     let files = [train, test].concat().join(", ");
-    Blame::input(format!("the files of {} ({files}) are not on this machine", name.as_str()), help)
+    UserError::input(
+        format!(
+            "the files of {} ({files}) are not on this machine",
+            name.as_str()
+        ),
+        help,
+    )
 }
 
 #[cfg(test)]
@@ -153,7 +231,9 @@ mod tests {
     fn the_embedded_dataset_is_the_one_that_its_script_made() {
         let about: serde_json::Value = serde_json::from_slice(EMOJI98_ABOUT).unwrap();
         let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(EMOJI98).read_to_end(&mut bytes).unwrap();
+        flate2::read::GzDecoder::new(EMOJI98)
+            .read_to_end(&mut bytes)
+            .unwrap();
         assert_eq!(about["sha256"], format!("{:x}", Sha256::digest(&bytes)));
         let data = emoji98().unwrap();
         assert_eq!(
@@ -163,7 +243,10 @@ mod tests {
         // Every fine class lies in the coarse class that the script wrote down.
         for part in [&data.train, &data.test] {
             for (&fine, &coarse) in part.fine.iter().zip(&part.coarse) {
-                assert_eq!(about["fine_to_coarse"][usize::from(fine)].as_u64(), Some(u64::from(coarse)));
+                assert_eq!(
+                    about["fine_to_coarse"][usize::from(fine)].as_u64(),
+                    Some(u64::from(coarse))
+                );
             }
         }
     }
@@ -171,8 +254,13 @@ mod tests {
     #[test]
     fn a_missing_dataset_says_where_it_was_looked_for() {
         let nowhere = || "/nowhere".into();
-        let places =
-            Places { weights: vec![], datasets: vec![nowhere()], downloads: nowhere(), hub: nowhere(), offline: true };
+        let places = Places {
+            weights: vec![],
+            datasets: vec![nowhere()],
+            downloads: nowhere(),
+            hub: nowhere(),
+            offline: true,
+        };
         let wanted = experiment::Dataset {
             name: DatasetName::Cifar100,
             validation: 0.3,
@@ -183,8 +271,16 @@ mod tests {
             split: None,
             strict: false,
         };
-        let blame = Blame::of(&load(&wanted, &places).unwrap_err());
-        assert!(blame.help.contains("/nowhere/cifar-100-binary,"), "{blame:?}");
-        assert!(blame.help.contains("put cifar-100-binary.tar.gz into /nowhere"), "{blame:?}");
+        let blame = UserError::of(&load(&wanted, &places).unwrap_err());
+        assert!(
+            blame.help.contains("/nowhere/cifar-100-binary,"),
+            "{blame:?}"
+        );
+        assert!(
+            blame
+                .help
+                .contains("put cifar-100-binary.tar.gz into /nowhere"),
+            "{blame:?}"
+        );
     }
 }

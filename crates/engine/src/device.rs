@@ -32,7 +32,9 @@ pub enum CudaLibrary {
 pub fn prepare_cuda() -> &'static CudaLibrary {
     static RESULT: OnceLock<CudaLibrary> = OnceLock::new();
     RESULT.get_or_init(|| match libraries() {
-        None => CudaLibrary::NotInstalled { why: "the folder that libtorch was loaded from is unknown".to_owned() },
+        None => CudaLibrary::NotInstalled {
+            why: "the folder that libtorch was loaded from is unknown".to_owned(),
+        },
         Some(folder) => load_cuda(&folder),
     })
 }
@@ -41,17 +43,25 @@ pub fn prepare_cuda() -> &'static CudaLibrary {
 pub fn libraries() -> Option<PathBuf> {
     // Loaded through a link, the other libraries may stand beside what it points to.
     let library = ffi::torch_library()?;
-    library.canonicalize().unwrap_or(library).parent().map(Path::to_path_buf)
+    library
+        .canonicalize()
+        .unwrap_or(library)
+        .parent()
+        .map(Path::to_path_buf)
 }
 
 fn load_cuda(folder: &Path) -> CudaLibrary {
     let library = folder.join(CUDA_LIBRARY);
     if !library.exists() {
-        return CudaLibrary::NotInstalled { why: format!("{} holds no {CUDA_LIBRARY}", folder.display()) };
+        return CudaLibrary::NotInstalled {
+            why: format!("{} holds no {CUDA_LIBRARY}", folder.display()),
+        };
     }
     match ffi::load_library(&library) {
         Ok(()) => CudaLibrary::Loaded,
-        Err(error) => CudaLibrary::Failed { why: format!("{error:#}") },
+        Err(error) => CudaLibrary::Failed {
+            why: format!("{error:#}"),
+        },
     }
 }
 
@@ -96,24 +106,41 @@ pub fn select(requested: DeviceRequest) -> (Device, String) {
     }
     let library = prepare_cuda();
     // Only a loaded library may be asked: without it the question itself settles that there is no CUDA.
-    let count = if *library == CudaLibrary::Loaded { usize::try_from(Cuda::device_count()).unwrap_or(0) } else { 0 };
+    let count = if *library == CudaLibrary::Loaded {
+        usize::try_from(Cuda::device_count()).unwrap_or(0)
+    } else {
+        0
+    };
     decide(requested, library, count)
 }
 
 fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Device, String) {
-    let index = if let DeviceRequest::Cuda(index) = requested { index } else { 0 };
+    let index = if let DeviceRequest::Cuda(index) = requested {
+        index
+    } else {
+        0
+    };
     let why = match library {
         CudaLibrary::Loaded if index < count => {
-            let reason =
-                if requested == DeviceRequest::Auto { "the first GPU that libtorch sees" } else { "as asked for" };
+            let reason = if requested == DeviceRequest::Auto {
+                "the first GPU that libtorch sees"
+            } else {
+                "as asked for"
+            };
             return (Device::Cuda(index), format!("cuda:{index}, {reason}"));
         }
-        CudaLibrary::Loaded if count == 0 => "libtorch's CUDA libraries are loaded but see no GPU or driver".to_owned(),
+        CudaLibrary::Loaded if count == 0 => {
+            "libtorch's CUDA libraries are loaded but see no GPU or driver".to_owned()
+        }
         CudaLibrary::Loaded => format!("there is no cuda:{index}, the last is cuda:{}", count - 1),
         CudaLibrary::NotInstalled { why } => format!("this libtorch is without CUDA ({why})"),
         CudaLibrary::Failed { why } => format!("libtorch's CUDA libraries do not load ({why})"),
     };
-    let asked = if requested == DeviceRequest::Auto { String::new() } else { format!(" instead of {requested}") };
+    let asked = if requested == DeviceRequest::Auto {
+        String::new()
+    } else {
+        format!(" instead of {requested}")
+    };
     (Device::Cpu, format!("CPU{asked}: {why}"))
 }
 
@@ -126,19 +153,42 @@ mod tests {
         for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
-        assert_eq!("cuda".parse::<DeviceRequest>().unwrap(), DeviceRequest::Cuda(0));
+        assert_eq!(
+            "cuda".parse::<DeviceRequest>().unwrap(),
+            DeviceRequest::Cuda(0)
+        );
         for text in ["gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", ""] {
-            assert!(text.parse::<DeviceRequest>().unwrap_err().to_string().contains("cuda:N"), "{text}");
+            assert!(
+                text.parse::<DeviceRequest>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("cuda:N"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn every_way_to_miss_a_gpu_ends_on_the_cpu_with_its_reason() {
-        let missing = CudaLibrary::NotInstalled { why: "no file".to_owned() };
-        let broken = CudaLibrary::Failed { why: "no symbol".to_owned() };
+        let missing = CudaLibrary::NotInstalled {
+            why: "no file".to_owned(),
+        };
+        let broken = CudaLibrary::Failed {
+            why: "no symbol".to_owned(),
+        };
         for (request, library, count, reason) in [
-            (DeviceRequest::Auto, &missing, 0, "CPU: this libtorch is without CUDA (no file)"),
-            (DeviceRequest::Auto, &broken, 0, "CPU: libtorch's CUDA libraries do not load (no symbol)"),
+            (
+                DeviceRequest::Auto,
+                &missing,
+                0,
+                "CPU: this libtorch is without CUDA (no file)",
+            ),
+            (
+                DeviceRequest::Auto,
+                &broken,
+                0,
+                "CPU: libtorch's CUDA libraries do not load (no symbol)",
+            ),
             (
                 DeviceRequest::Cuda(1),
                 &CudaLibrary::Loaded,
@@ -146,11 +196,23 @@ mod tests {
                 "CPU instead of cuda:1: there is no cuda:1, the last is cuda:0",
             ),
         ] {
-            assert_eq!(decide(request, library, count), (Device::Cpu, reason.to_owned()));
+            assert_eq!(
+                decide(request, library, count),
+                (Device::Cpu, reason.to_owned())
+            );
         }
         let (device, reason) = decide(DeviceRequest::Auto, &CudaLibrary::Loaded, 0);
-        assert!(device == Device::Cpu && reason.contains("no GPU"), "{reason}");
-        assert_eq!(decide(DeviceRequest::Auto, &CudaLibrary::Loaded, 2).0, Device::Cuda(0));
-        assert_eq!(decide(DeviceRequest::Cuda(1), &CudaLibrary::Loaded, 2).0, Device::Cuda(1));
+        assert!(
+            device == Device::Cpu && reason.contains("no GPU"),
+            "{reason}"
+        );
+        assert_eq!(
+            decide(DeviceRequest::Auto, &CudaLibrary::Loaded, 2).0,
+            Device::Cuda(0)
+        );
+        assert_eq!(
+            decide(DeviceRequest::Cuda(1), &CudaLibrary::Loaded, 2).0,
+            Device::Cuda(1)
+        );
     }
 }

@@ -13,8 +13,14 @@ pub fn report() -> Value {
     let library = device::prepare_cuda();
     let (device, reason) = device::select(DeviceRequest::Auto);
     let loaded = *library == CudaLibrary::Loaded;
-    let (cuda, cudnn) =
-        if loaded { (Some(tch::utils::version_cudart()), Some(tch::utils::version_cudnn())) } else { (None, None) };
+    let (cuda, cudnn) = if loaded {
+        (
+            Some(tch::utils::version_cudart()),
+            Some(tch::utils::version_cudnn()),
+        )
+    } else {
+        (None, None)
+    };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "libtorch": ffi::version(),

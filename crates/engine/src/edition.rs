@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use warmstart_schema::catalog::DatasetName;
 
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// Where both CIFARs are published.
 pub const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
@@ -19,9 +19,17 @@ const LOOKED_AT: u64 = 512 << 20;
 /// That `path` holds a dataset in an edition that is not read, and which file to get instead; none of anything else.
 pub fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
     let archive = name.archive()?;
-    let what = if path.is_dir() { of_folder(path) } else { of_file(path) }?;
-    Some(Blame::input(
-        format!("{} is not read from {what}: {}", name.as_str(), path.display()),
+    let what = if path.is_dir() {
+        of_folder(path)
+    } else {
+        of_file(path)
+    }?;
+    Some(UserError::input(
+        format!(
+            "{} is not read from {what}: {}",
+            name.as_str(),
+            path.display()
+        ),
         format!(
             "get {file} from {PUBLISHER}/{file} and name it as dataset.path; or leave dataset.path out to have it fetched",
             file = archive.file
@@ -41,15 +49,26 @@ fn of_name(name: &str) -> Option<&'static str> {
 }
 
 fn of_folder(path: &Path) -> Option<&'static str> {
-    let inner = ["cifar-100-python", "cifar-10-batches-py", "cifar-100-matlab", "cifar-10-batches-mat"];
+    let inner = [
+        "cifar-100-python",
+        "cifar-10-batches-py",
+        "cifar-100-matlab",
+        "cifar-10-batches-mat",
+    ];
     let files = ["train", "meta", "data_batch_1", "batches.meta"].map(|file| path.join(file));
     if files.iter().any(|file| is_pickle(file)) {
         return Some(PICKLES);
     }
-    if ["train.mat", "data_batch_1.mat"].iter().any(|file| path.join(file).is_file()) {
+    if ["train.mat", "data_batch_1.mat"]
+        .iter()
+        .any(|file| path.join(file).is_file())
+    {
         return Some(MATLAB);
     }
-    inner.into_iter().find(|folder| path.join(folder).is_dir()).and_then(of_name)
+    inner
+        .into_iter()
+        .find(|folder| path.join(folder).is_dir())
+        .and_then(of_name)
 }
 
 fn of_file(path: &Path) -> Option<&'static str> {
@@ -57,10 +76,17 @@ fn of_file(path: &Path) -> Option<&'static str> {
         return Some(PICKLES);
     }
     let mut archive = tar::Archive::new(GzDecoder::new(File::open(path).ok()?).take(LOOKED_AT));
-    archive.entries().ok()?.take(ENTRIES).map_while(Result::ok).find_map(|entry| {
-        let path = entry.path().ok()?;
-        path.iter().find(|part| *part != ".").and_then(|folder| of_name(folder.to_str()?))
-    })
+    archive
+        .entries()
+        .ok()?
+        .take(ENTRIES)
+        .map_while(Result::ok)
+        .find_map(|entry| {
+            let path = entry.path().ok()?;
+            path.iter()
+                .find(|part| *part != ".")
+                .and_then(|folder| of_name(folder.to_str()?))
+        })
 }
 
 /// Whether a file begins as a pickle of protocol 2 to 5 does.
@@ -80,12 +106,17 @@ mod tests {
     use super::*;
 
     fn archive(path: &Path, files: &[&str]) {
-        let mut archive = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::fast()));
+        let mut archive = tar::Builder::new(GzEncoder::new(
+            File::create(path).unwrap(),
+            Compression::fast(),
+        ));
         for file in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(3);
             header.set_mode(0o644);
-            archive.append_data(&mut header, file, &b"\x80\x02}"[..]).unwrap();
+            archive
+                .append_data(&mut header, file, &b"\x80\x02}"[..])
+                .unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap();
     }
@@ -96,25 +127,47 @@ mod tests {
         let root = place.path();
         let said = |name: DatasetName, path: &Path| {
             refused(name, path).map(|error| {
-                let Blame { error, help, .. } = Blame::of(&error);
+                let UserError { error, help, .. } = UserError::of(&error);
                 (error, help)
             })
         };
         let python = root.join("mine.tgz");
-        archive(&python, &["cifar-100-python/file.txt~", "cifar-100-python/train", "cifar-100-python/meta"]);
+        archive(
+            &python,
+            &[
+                "cifar-100-python/file.txt~",
+                "cifar-100-python/train",
+                "cifar-100-python/meta",
+            ],
+        );
         let (error, help) = said(DatasetName::Cifar100, &python).unwrap();
-        assert!(error.contains("Python's pickles") && error.ends_with("mine.tgz"), "{error}");
-        assert!(help.contains("get cifar-100-binary.tar.gz from https://"), "{help}");
+        assert!(
+            error.contains("Python's pickles") && error.ends_with("mine.tgz"),
+            "{error}"
+        );
+        assert!(
+            help.contains("get cifar-100-binary.tar.gz from https://"),
+            "{help}"
+        );
         let matlab = root.join("matlab.tar.gz");
         archive(&matlab, &["./cifar-10-batches-mat/data_batch_1.mat"]);
         let (error, help) = said(DatasetName::Cifar10, &matlab).unwrap();
-        assert!(error.contains("MATLAB") && help.contains("cifar-10-binary.tar.gz"), "{error}; {help}");
+        assert!(
+            error.contains("MATLAB") && help.contains("cifar-10-binary.tar.gz"),
+            "{error}; {help}"
+        );
 
         let folder = root.join("cifar-100-python");
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("train"), b"\x80\x02}q\x01").unwrap();
         for path in [folder.as_path(), root, &folder.join("train")] {
-            assert!(said(DatasetName::Cifar100, path).unwrap().0.contains("Python's pickles"), "{path:?}");
+            assert!(
+                said(DatasetName::Cifar100, path)
+                    .unwrap()
+                    .0
+                    .contains("Python's pickles"),
+                "{path:?}"
+            );
         }
         // What is read, what is something else, and what is not there.
         let binary = root.join("binary.tgz");

@@ -20,7 +20,7 @@ use warmstart_schema::preparation::{Order, Preparation};
 use warmstart_schema::text;
 
 use crate::best::Best;
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::weights;
 
 const EXTENSION: &str = "safetensors";
@@ -31,7 +31,7 @@ const MODE: u32 = 0o666;
 pub fn export(folder: &Path, output: Option<&Path>) -> Answer {
     answer(folder, output).map_or_else(
         |error| {
-            let Blame { kind, error, help } = Blame::of(&error);
+            let UserError { kind, error, help } = UserError::of(&error);
             Answer::Refused { kind, error, help }
         },
         Answer::Exported,
@@ -44,16 +44,26 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let labels = file.with_extension("labels.json");
     let config_file = config_beside(&file);
     // An export that was killed leaves what is written first.
-    let beside = [(&labels, json_lines(&best.classes)?), (&config_file, json_lines(&config(&best))?)];
+    let beside = [
+        (&labels, json_lines(&best.classes)?),
+        (&config_file, json_lines(&config(&best))?),
+    ];
     let is_there = beside.each_ref().map(|(path, text)| {
         let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
         is_file && std::fs::read(path).is_ok_and(|found| found == *text)
     });
-    let taken = beside.iter().zip(is_there).filter(|(_, is_there)| !is_there).map(|((path, _), _)| *path);
+    let taken = beside
+        .iter()
+        .zip(is_there)
+        .filter(|(_, is_there)| !is_there)
+        .map(|((path, _), _)| *path);
     for path in std::iter::once(&file).chain(taken) {
         if path.symlink_metadata().is_ok() {
-            return Err(Blame::input(
-                format!("{} is there already, and nothing is overwritten", shown(path)),
+            return Err(UserError::input(
+                format!(
+                    "{} is there already, and nothing is overwritten",
+                    shown(path)
+                ),
                 "move it away, or name another file with --output",
             ));
         }
@@ -62,7 +72,11 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let bytes = bytes(&best, &load)?;
     let mut fresh: Vec<&Path> = Vec::new();
     let mut write = || {
-        for ((path, text), _) in beside.iter().zip(is_there).filter(|(_, is_there)| !is_there) {
+        for ((path, text), _) in beside
+            .iter()
+            .zip(is_there)
+            .filter(|(_, is_there)| !is_there)
+        {
             write_new(path, text)?;
             fresh.push(path);
         }
@@ -97,7 +111,10 @@ fn json_lines(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 
 /// Where the configuration lies: beside `model.safetensors` where the hub has it, else under the file's own name.
 fn config_beside(file: &Path) -> PathBuf {
-    if file.file_name().is_some_and(|name| name == "model.safetensors") {
+    if file
+        .file_name()
+        .is_some_and(|name| name == "model.safetensors")
+    {
         file.with_file_name("config.json")
     } else {
         file.with_extension("config.json")
@@ -107,14 +124,30 @@ fn config_beside(file: &Path) -> PathBuf {
 /// The file to write. timm takes any other ending for a pickle.
 fn place(output: Option<&Path>, best: &Best) -> Result<PathBuf> {
     // The experiment's file may be called anything at all.
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let stem: String = best.info.stem.chars().map(plain).collect();
-    let name = format!("{}-{}.{EXTENSION}", stem.trim_start_matches(['.', '-']), best.info.id);
+    let name = format!(
+        "{}-{}.{EXTENSION}",
+        stem.trim_start_matches(['.', '-']),
+        best.info.id
+    );
     match output {
         None => Ok(PathBuf::from(name)),
         Some(folder) if folder.is_dir() => Ok(folder.join(name)),
-        Some(file) if file.extension().is_some_and(|extension| extension == EXTENSION) => Ok(file.to_path_buf()),
-        Some(file) => Err(Blame::input(
+        Some(file)
+            if file
+                .extension()
+                .is_some_and(|extension| extension == EXTENSION) =>
+        {
+            Ok(file.to_path_buf())
+        }
+        Some(file) => Err(UserError::input(
             format!("{} does not end in .{EXTENSION}", shown(file)),
             format!(
                 "name a file that does, or a folder; timm takes other endings for pickles. For example: --output {name}"
@@ -125,17 +158,27 @@ fn place(output: Option<&Path>, best: &Best) -> Result<PathBuf> {
 
 /// The exported file's bytes: every tensor of the best checkpoint in its order, the head's in timm's place for a classifier.
 pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
-    let Best { experiment, content, .. } = best;
+    let Best {
+        experiment,
+        content,
+        ..
+    } = best;
     let backbone = experiment.model.backbone;
     let architecture = Architecture::new(backbone);
     let head = head(best);
     let head_tensors = head.tensors();
     let described: Vec<&TensorSpec> = architecture.tensors().chain(&head_tensors).collect();
-    let entries = weights::parse_exactly(&content.model, backbone, &described)
-        .with_context(|| format!("the best checkpoint of run {} cannot be exported", best.info.id))?;
+    let entries =
+        weights::parse_exactly(&content.model, backbone, &described).with_context(|| {
+            format!(
+                "the best checkpoint of run {} cannot be exported",
+                best.info.id
+            )
+        })?;
     let classifier = backbone.classifier();
     let renamed = described.iter().map(|tensor| {
-        let name = HeadSpec::sequential_name(&tensor.name, classifier).unwrap_or_else(|| tensor.name.clone());
+        let name = HeadSpec::sequential_name(&tensor.name, classifier)
+            .unwrap_or_else(|| tensor.name.clone());
         (name, &entries[tensor.name.as_str()])
     });
     weights::write_entries(&about(best, &head, load), &renamed.collect::<Vec<_>>())
@@ -143,12 +186,27 @@ pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
 
 /// What the file says about itself; where timm has a name for a thing it is that one. safetensors knows nothing but texts.
 fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
-    let Best { info, experiment, content, .. } = best;
+    let Best {
+        info,
+        experiment,
+        content,
+        ..
+    } = best;
     let backbone = experiment.model.backbone;
     let preparation = best.preparation();
-    let Preparation { side, mean, std, crop_pct, interpolation, .. } = &preparation;
+    let Preparation {
+        side,
+        mean,
+        std,
+        crop_pct,
+        interpolation,
+        ..
+    } = &preparation;
     let mut facts: BTreeMap<String, String> = [
-        ("software", concat!("warmstart ", env!("CARGO_PKG_VERSION")).to_owned()),
+        (
+            "software",
+            concat!("warmstart ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
         ("run", info.id.to_string()),
         ("experiment", info.experiment.clone()),
         ("dataset", experiment.dataset.name.as_str().to_owned()),
@@ -162,11 +220,17 @@ fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
         ("mean", format!("{mean:?}")),
         ("std", format!("{std:?}")),
         ("input_size", format!("[3, {side}, {side}]")),
-        ("picture_size", picture_side(experiment, &preparation).to_string()),
+        (
+            "picture_size",
+            picture_side(experiment, &preparation).to_string(),
+        ),
         ("interpolation", interpolation.as_str().to_owned()),
         ("crop_pct", format!("{crop_pct:?}")),
         ("crop_mode", "center".to_owned()),
-        ("antialias", is_antialiased(experiment, &preparation).to_string()),
+        (
+            "antialias",
+            is_antialiased(experiment, &preparation).to_string(),
+        ),
         ("exif", "transposed".to_owned()),
         ("background", "white".to_owned()),
         ("load", load.to_owned()),
@@ -182,10 +246,18 @@ fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
 /// The same in the form of timm's `config.json`, which `resolve_data_config` reads.
 pub fn config(best: &Best) -> Value {
     let head = head(best);
-    let Preparation { side, mean, std, crop_pct, interpolation, .. } = best.preparation();
+    let Preparation {
+        side,
+        mean,
+        std,
+        crop_pct,
+        interpolation,
+        ..
+    } = best.preparation();
     let backbone = best.experiment.model.backbone;
     // A float32 in decimal, not the float64 next to it.
-    let decimal = |values: [f32; 3]| values.map(|value| value.to_string().parse::<f64>().unwrap_or_default());
+    let decimal =
+        |values: [f32; 3]| values.map(|value| value.to_string().parse::<f64>().unwrap_or_default());
     json!({
         "architecture": backbone.as_str(),
         "num_classes": head.classes,
@@ -261,7 +333,12 @@ fn head(best: &Best) -> HeadSpec {
 
 /// The head in `PyTorch`'s words.
 fn sequential(head: &HeadSpec) -> String {
-    let HeadSpec { features, hidden, classes, .. } = head;
+    let HeadSpec {
+        features,
+        hidden,
+        classes,
+        ..
+    } = head;
     format!(
         "nn.Sequential(nn.Linear({features}, {hidden}), nn.ReLU(), nn.BatchNorm1d({hidden}), \
          nn.Linear({hidden}, {classes}))"
@@ -305,7 +382,15 @@ fn python_text(text: &str) -> String {
 /// Lines of Python that define `prepare`, from an RGB image to a tensor.
 fn prepare(best: &Best) -> String {
     let (experiment, preparation) = (&best.experiment, best.preparation());
-    let Preparation { side, interpolation, crop_pct, order, mean, std, .. } = &preparation;
+    let Preparation {
+        side,
+        interpolation,
+        crop_pct,
+        order,
+        mean,
+        std,
+        ..
+    } = &preparation;
     let interpolation = interpolation.as_str();
     let own = experiment.dataset.name == DatasetName::ImageFolder;
     if own && *order == Order::ResizeFirst {
@@ -335,16 +420,25 @@ fn prepare(best: &Best) -> String {
 
 /// Writes a file that was not there before: aside, synced, and put into its place as a whole.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let aside =
-        || tempfile::Builder::new().prefix(".warmstart-").permissions(Permissions::from_mode(MODE)).tempfile_in(folder);
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let aside = || {
+        tempfile::Builder::new()
+            .prefix(".warmstart-")
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(folder)
+    };
     let write = |mut file: NamedTempFile| {
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
         std::fs::File::open(folder)?.sync_all()
     };
-    aside().and_then(write).map_err(|error| cannot_write(path, &error))
+    aside()
+        .and_then(write)
+        .map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
@@ -354,7 +448,12 @@ fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
         _ => "make room or fix the permissions, or name another place with --output",
     };
     let error = format!("{} cannot be written: {error}", shown(path));
-    Blame { kind: Failure::Disk, error, help: help.to_owned() }.into()
+    UserError {
+        kind: Failure::Disk,
+        error,
+        help: help.to_owned(),
+    }
+    .into()
 }
 
 fn shown(path: &Path) -> String {

@@ -7,38 +7,64 @@ use warmstart_schema::event::Failure;
 
 /// An error with its kind and a next step, for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blame {
+pub struct UserError {
     pub kind: Failure,
     pub error: String,
     pub help: String,
 }
 
-impl Blame {
+impl UserError {
     /// The experiment, its data or its weights cannot be used.
     pub fn input(error: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
-        Self { kind: Failure::Input, error: error.into(), help: help.into() }.into()
+        Self {
+            kind: Failure::Input,
+            error: error.into(),
+            help: help.into(),
+        }
+        .into()
     }
 
     /// Finds the kind of any error: its own if it has one, else by what lies beneath it.
     pub fn of(error: &anyhow::Error) -> Self {
         let text = format!("{error:#}");
         if let Some(blame) = error.chain().find_map(|cause| cause.downcast_ref::<Self>()) {
-            return Self { error: text, ..blame.clone() };
+            return Self {
+                error: text,
+                ..blame.clone()
+            };
         }
-        let (kind, help) = if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_disk) {
-            (Failure::Disk, "make room or fix the permissions, then resume the run")
-        } else if ["out of memory", "not enough memory", "can't allocate memory"]
-            .iter()
-            .any(|sign| text.to_lowercase().contains(sign))
+        let (kind, help) = if error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(is_disk)
         {
-            (Failure::OutOfMemory, "lower train.batch_size or input.resize, or free the device, then launch again")
+            (
+                Failure::Disk,
+                "make room or fix the permissions, then resume the run",
+            )
+        } else if [
+            "out of memory",
+            "not enough memory",
+            "can't allocate memory",
+        ]
+        .iter()
+        .any(|sign| text.to_lowercase().contains(sign))
+        {
+            (
+                Failure::OutOfMemory,
+                "lower train.batch_size or input.resize, or free the device, then launch again",
+            )
         } else {
             (
                 Failure::Internal,
                 "worker.log in the run folder holds the details; resuming continues from the last checkpoint",
             )
         };
-        Self { kind, error: text, help: help.to_owned() }
+        Self {
+            kind,
+            error: text,
+            help: help.to_owned(),
+        }
     }
 }
 
@@ -54,13 +80,13 @@ fn is_disk(error: &io::Error) -> bool {
     )
 }
 
-impl fmt::Display for Blame {
+impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)
     }
 }
 
-impl std::error::Error for Blame {}
+impl std::error::Error for UserError {}
 
 #[cfg(test)]
 mod tests {
@@ -70,8 +96,10 @@ mod tests {
 
     #[test]
     fn the_kind_survives_context() {
-        let error = Err::<(), _>(Blame::input("no such file", "name another")).context("loading").unwrap_err();
-        let blame = Blame::of(&error);
+        let error = Err::<(), _>(UserError::input("no such file", "name another"))
+            .context("loading")
+            .unwrap_err();
+        let blame = UserError::of(&error);
         assert_eq!(
             (blame.kind, blame.error.as_str(), blame.help.as_str()),
             (Failure::Input, "loading: no such file", "name another")
@@ -80,12 +108,19 @@ mod tests {
 
     #[test]
     fn a_full_disk_and_a_full_memory_are_told_apart() {
-        let disk = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
-        assert_eq!(Blame::of(&disk).kind, Failure::Disk);
+        let disk =
+            anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
+        assert_eq!(UserError::of(&disk).kind, Failure::Disk);
         assert_eq!(
-            Blame::of(&anyhow::anyhow!("CUDA out of memory. Tried to allocate 2 GiB")).kind,
+            UserError::of(&anyhow::anyhow!(
+                "CUDA out of memory. Tried to allocate 2 GiB"
+            ))
+            .kind,
             Failure::OutOfMemory
         );
-        assert_eq!(Blame::of(&anyhow::anyhow!("index out of range")).kind, Failure::Internal);
+        assert_eq!(
+            UserError::of(&anyhow::anyhow!("index out of range")).kind,
+            Failure::Internal
+        );
     }
 }

@@ -21,7 +21,7 @@ use self::download::{Proof, Wanted};
 use self::http::{Client, parse, shown};
 pub use self::http::{Patience, Token};
 use crate::edition::{self, PUBLISHER};
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 const HUB: &str = "https://huggingface.co";
 
@@ -50,12 +50,25 @@ pub struct Sources {
 impl Sources {
     /// Read from the environment: `WARMSTART_MIRROR`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`.
     pub fn from_env() -> Self {
-        let var = |name: &str| std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
-        let base =
-            |name: &str, usual: &str| var(name).unwrap_or_else(|| usual.to_owned()).trim_end_matches('/').to_owned();
+        let var = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .map(|value| value.trim().to_owned())
+                .filter(|v| !v.is_empty())
+        };
+        let base = |name: &str, usual: &str| {
+            var(name)
+                .unwrap_or_else(|| usual.to_owned())
+                .trim_end_matches('/')
+                .to_owned()
+        };
         let file = || {
-            let path = var("HF_TOKEN_PATH").map_or_else(|| hugging_face_home().join("token"), PathBuf::from);
-            fs::read_to_string(path).ok().map(|token| token.trim().to_owned()).filter(|token| !token.is_empty())
+            let path = var("HF_TOKEN_PATH")
+                .map_or_else(|| hugging_face_home().join("token"), PathBuf::from);
+            fs::read_to_string(path)
+                .ok()
+                .map(|token| token.trim().to_owned())
+                .filter(|token| !token.is_empty())
         };
         Self {
             mirror: base("WARMSTART_MIRROR", PUBLISHER),
@@ -68,9 +81,12 @@ impl Sources {
 
 /// Why something could not be had.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum FetchError {
     /// Worth another try, which a server may ask to be put off.
-    Passing { why: String, after: Option<std::time::Duration> },
+    Passing {
+        why: String,
+        after: Option<std::time::Duration>,
+    },
     /// Trying again would not help.
     Last { why: String },
     /// A file here cannot be read or written.
@@ -79,17 +95,23 @@ pub enum Trouble {
     Stopped,
 }
 
-impl Trouble {
+impl FetchError {
     fn last(why: impl Into<String>) -> Self {
         Self::Last { why: why.into() }
     }
 
     fn passing(why: impl Into<String>) -> Self {
-        Self::Passing { why: why.into(), after: None }
+        Self::Passing {
+            why: why.into(),
+            after: None,
+        }
     }
 
     fn disk(path: &Path, error: io::Error) -> Self {
-        Self::Disk { path: path.to_path_buf(), error }
+        Self::Disk {
+            path: path.to_path_buf(),
+            error,
+        }
     }
 
     /// The error for the user; nothing when it was asked to leave off.
@@ -97,9 +119,9 @@ impl Trouble {
         match self {
             Self::Stopped => Stopped.into(),
             Self::Passing { why, .. } | Self::Last { why } => {
-                Blame::input(format!("{what} cannot be fetched: {why}"), help)
+                UserError::input(format!("{what} cannot be fetched: {why}"), help)
             }
-            Self::Disk { path, error } => Blame {
+            Self::Disk { path, error } => UserError {
                 kind: Failure::Disk,
                 error: format!("{what} cannot be stored at {}: {error}", path.display()),
                 help: "make room or fix the permissions, then try again; what is here is not fetched twice".to_owned(),
@@ -134,13 +156,19 @@ pub struct Fetcher<'a> {
 impl Fetcher<'_> {
     /// The folder of a dataset's published files, which are unpacked or fetched if need be; nothing for the embedded one.
     pub fn dataset(&mut self, name: DatasetName, path: Option<&Path>) -> Result<Option<PathBuf>> {
-        let (Some((train, test)), Some(folder), Some(archive)) = (name.files(), name.folder(), name.archive()) else {
+        let (Some((train, test)), Some(folder), Some(archive)) =
+            (name.files(), name.folder(), name.archive())
+        else {
             return Ok(None);
         };
         if let Ok(found) = self.places.find_dataset(name, path) {
             return Ok(Some(found));
         }
-        let files = train.iter().chain(test).map(|&file| (file.to_owned(), name.file_bytes(file))).collect();
+        let files = train
+            .iter()
+            .chain(test)
+            .map(|&file| (file.to_owned(), name.file_bytes(file)))
+            .collect();
         let published = Published {
             name: name.as_str().to_owned(),
             folder: folder.to_owned(),
@@ -181,30 +209,46 @@ impl Fetcher<'_> {
             self.places.downloads.display(),
             archive = published.archive,
         );
-        self.fetch_and_unpack(published).map_err(|trouble| trouble.blame(&published.name, help))
+        self.fetch_and_unpack(published)
+            .map_err(|trouble| trouble.blame(&published.name, help))
     }
 
-    fn fetch_and_unpack(&mut self, published: &Published) -> Result<PathBuf, Trouble> {
+    fn fetch_and_unpack(&mut self, published: &Published) -> Result<PathBuf, FetchError> {
         let Published { archive, md5, .. } = published;
         let url = format!("{}/{archive}", self.sources.mirror);
         let url = parse(&url).ok_or_else(|| {
-            Trouble::last("WARMSTART_MIRROR is no address: expected http:// or https:// and a host".to_owned())
+            FetchError::last(
+                "WARMSTART_MIRROR is no address: expected http:// or https:// and a host"
+                    .to_owned(),
+            )
         })?;
         let root = &self.places.downloads;
         let part = root.join(format!("{archive}.{md5}.part"));
-        let _lock = lock::take(&root.join(format!(".{}.lock", published.folder)), &published.name, self.watch)?;
+        let _lock = lock::take(
+            &root.join(format!(".{}.lock", published.folder)),
+            &published.name,
+            self.watch,
+        )?;
         if let Some(found) = published.find(root) {
             return Ok(found);
         }
-        self.watch.note(&format!("fetching {} from {}", published.name, shown(&url)));
+        self.watch
+            .note(&format!("fetching {} from {}", published.name, shown(&url)));
         let client = Client::new(self.sources.patience)?;
         let proof = Proof::Md5(md5.clone());
-        Wanted { what: &published.name, url, bytes: published.bytes, proof, part: &part, token: None }
-            .fetch(&client, self.watch)?;
+        Wanted {
+            what: &published.name,
+            url,
+            bytes: published.bytes,
+            proof,
+            part: &part,
+            token: None,
+        }
+        .fetch(&client, self.watch)?;
         let folder = archive::unpack(&part, published, root, self.watch);
         // Either it is unpacked, or it is of no use.
-        if !matches!(folder, Err(Trouble::Stopped)) {
-            fs::remove_file(&part).map_err(|error| Trouble::disk(&part, error))?;
+        if !matches!(folder, Err(FetchError::Stopped)) {
+            fs::remove_file(&part).map_err(|error| FetchError::disk(&part, error))?;
         }
         folder
     }
@@ -214,14 +258,18 @@ impl Fetcher<'_> {
         let help = format!("get {} again, or remove it", local.display());
         let mut unpack = || {
             let root = &self.places.downloads;
-            let _lock = lock::take(&root.join(format!(".{}.lock", published.folder)), &published.name, self.watch)?;
+            let _lock = lock::take(
+                &root.join(format!(".{}.lock", published.folder)),
+                &published.name,
+                self.watch,
+            )?;
             if let Some(found) = published.find(root) {
                 return Ok(found);
             }
             let proof = Proof::Md5(published.md5.clone());
             if let Err(found) = proof.check(local, self.watch)? {
                 let expected = &published.md5;
-                return Err(Trouble::last(format!(
+                return Err(FetchError::last(format!(
                     "{} has the md5 {found}, expected {expected}: it is not the published archive",
                     local.display()
                 )));
@@ -249,6 +297,9 @@ pub struct Published {
 impl Published {
     fn find(&self, root: &Path) -> Option<PathBuf> {
         let folder = root.join(&self.folder);
-        self.files.iter().all(|(file, _)| folder.join(file).is_file()).then_some(folder)
+        self.files
+            .iter()
+            .all(|(file, _)| folder.join(file).is_file())
+            .then_some(folder)
     }
 }

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "the one place where the shim's C functions are called")]
+#![expect(
+    unsafe_code,
+    reason = "the one place where the shim's C functions are called"
+)]
 //! What libtorch has and tch does not expose, through `shim.cpp`: memory layout, autocast's precision, determinism, TF32,
 //! fused optimizer steps, device memory, and loading libtorch's CUDA half.
 
@@ -22,7 +25,12 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn ws_deterministic(on: c_int) -> *mut c_char;
     fn ws_tf32(on: c_int) -> *mut c_char;
-    fn ws_cuda_memory(device: c_int, free: *mut u64, total: *mut u64, peak: *mut u64) -> *mut c_char;
+    fn ws_cuda_memory(
+        device: c_int,
+        free: *mut u64,
+        total: *mut u64,
+        peak: *mut u64,
+    ) -> *mut c_char;
     fn ws_adam(
         decoupled: c_int,
         count: usize,
@@ -45,7 +53,12 @@ unsafe extern "C" {
         momentum: f64,
         weight_decay: f64,
     ) -> *mut c_char;
-    fn ws_gradient_norm(count: usize, params: *const *const C_tensor, clip: f64, norm: *mut f64) -> *mut c_char;
+    fn ws_gradient_norm(
+        count: usize,
+        params: *const *const C_tensor,
+        clip: f64,
+        norm: *mut f64,
+    ) -> *mut c_char;
     fn ws_load_library(path: *const c_char) -> *mut c_char;
     fn ws_torch_library() -> *mut c_char;
     fn ws_torch_version() -> *mut c_char;
@@ -107,7 +120,12 @@ impl Autocast {
         let (cuda, mut was_enabled, mut was_dtype) = (c_int::from(device.is_cuda()), 0, 0);
         // SAFETY: both pointers are to places of this frame.
         check(unsafe { ws_autocast(cuda, 1, number, &raw mut was_enabled, &raw mut was_dtype) })?;
-        Ok(Self { cuda, was_enabled, was_dtype, not_send: PhantomData })
+        Ok(Self {
+            cuda,
+            was_enabled,
+            was_dtype,
+            not_send: PhantomData,
+        })
     }
 }
 
@@ -115,8 +133,15 @@ impl Drop for Autocast {
     fn drop(&mut self) {
         let (mut enabled, mut dtype) = (0, 0);
         // SAFETY: both pointers are to places of this frame.
-        let message =
-            unsafe { ws_autocast(self.cuda, self.was_enabled, self.was_dtype, &raw mut enabled, &raw mut dtype) };
+        let message = unsafe {
+            ws_autocast(
+                self.cuda,
+                self.was_enabled,
+                self.was_dtype,
+                &raw mut enabled,
+                &raw mut dtype,
+            )
+        };
         // Putting back what was there a moment ago has no way to fail that a destructor could act on.
         drop(take(message));
     }
@@ -147,10 +172,21 @@ pub struct CudaMemory {
 
 /// Memory of the CUDA device numbered `index`; an error where CUDA is not loaded.
 pub fn cuda_memory(index: usize) -> Result<CudaMemory> {
-    let mut memory = CudaMemory { free: 0, total: 0, peak: 0 };
+    let mut memory = CudaMemory {
+        free: 0,
+        total: 0,
+        peak: 0,
+    };
     let index = c_int::try_from(index)?;
     // SAFETY: the three pointers are to fields of this frame.
-    check(unsafe { ws_cuda_memory(index, &raw mut memory.free, &raw mut memory.total, &raw mut memory.peak) })?;
+    check(unsafe {
+        ws_cuda_memory(
+            index,
+            &raw mut memory.free,
+            &raw mut memory.total,
+            &raw mut memory.peak,
+        )
+    })?;
     Ok(memory)
 }
 
@@ -178,7 +214,10 @@ pub struct AdamState {
 /// Moves all `params` by their gradients, in one fused kernel. Every parameter needs a gradient.
 pub fn adam(params: &[Tensor], state: &AdamState, step: AdamStep) -> Result<()> {
     let count = params.len();
-    if [&state.exp_avgs, &state.exp_avg_sqs, &state.steps].iter().any(|list| list.len() != count) {
+    if [&state.exp_avgs, &state.exp_avg_sqs, &state.steps]
+        .iter()
+        .any(|list| list.len() != count)
+    {
         bail!("the optimizer's state does not have one entry for each of {count} parameters");
     }
     let [params, exp_avgs, exp_avg_sqs, steps] =
@@ -202,20 +241,47 @@ pub fn adam(params: &[Tensor], state: &AdamState, step: AdamStep) -> Result<()> 
 }
 
 /// Moves all `params` by their gradients; `buffers` is empty without momentum, else one per parameter, at first zeros.
-pub fn sgd(params: &[Tensor], buffers: &[Tensor], lr: f64, momentum: f64, weight_decay: f64) -> Result<()> {
+pub fn sgd(
+    params: &[Tensor],
+    buffers: &[Tensor],
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+) -> Result<()> {
     if !buffers.is_empty() && buffers.len() != params.len() {
-        bail!("{} momentum buffers for {} parameters", buffers.len(), params.len());
+        bail!(
+            "{} momentum buffers for {} parameters",
+            buffers.len(),
+            params.len()
+        );
     }
     let (params, buffers) = (pointers(params), pointers(buffers));
     // SAFETY: two lists of live tensors with their lengths, read during the call only.
-    check(unsafe { ws_sgd(params.len(), params.as_ptr(), buffers.as_ptr(), buffers.len(), lr, momentum, weight_decay) })
+    check(unsafe {
+        ws_sgd(
+            params.len(),
+            params.as_ptr(),
+            buffers.as_ptr(),
+            buffers.len(),
+            lr,
+            momentum,
+            weight_decay,
+        )
+    })
 }
 
 /// The L2 norm over all gradients; above `clip`, where given, the gradients are scaled down to it.
 pub fn gradient_norm(params: &[Tensor], clip: Option<f64>) -> Result<f64> {
     let (params, mut norm) = (pointers(params), 0.0);
     // SAFETY: a list of live tensors with its length and a place for one number.
-    check(unsafe { ws_gradient_norm(params.len(), params.as_ptr(), clip.unwrap_or(0.0), &raw mut norm) })?;
+    check(unsafe {
+        ws_gradient_norm(
+            params.len(),
+            params.as_ptr(),
+            clip.unwrap_or(0.0),
+            &raw mut norm,
+        )
+    })?;
     Ok(norm)
 }
 

@@ -28,7 +28,10 @@ impl Heartbeat {
                 }
             }
         });
-        Self { end: Some(end), thread: Some(thread) }
+        Self {
+            end: Some(end),
+            thread: Some(thread),
+        }
     }
 }
 

@@ -17,17 +17,27 @@ use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
 use warmstart_schema::preparation::{Preparation, Stated};
 use warmstart_schema::state::{Outcome, RunState};
 
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::model::{Model, ModelSpec};
 use crate::weights::{self, LoadPolicy, SaidOf, load_bytes};
 
 /// What to build for an experiment whose weights say nothing of themselves.
 pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
-    prepared_spec(experiment, &Preparation::new(experiment, &Stated::default()), classes, blocks)
+    prepared_spec(
+        experiment,
+        &Preparation::new(experiment, &Stated::default()),
+        classes,
+        blocks,
+    )
 }
 
 /// What to build for an experiment.
-pub fn prepared_spec(experiment: &Experiment, preparation: &Preparation, classes: usize, blocks: usize) -> ModelSpec {
+pub fn prepared_spec(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    classes: usize,
+    blocks: usize,
+) -> ModelSpec {
     let size = |side: u32| i64::from(side);
     ModelSpec {
         backbone: experiment.model.backbone,
@@ -35,7 +45,8 @@ pub fn prepared_spec(experiment: &Experiment, preparation: &Preparation, classes
         hidden: experiment.model.head.hidden as usize,
         dropout: experiment.model.head.dropout,
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
-        norm_inference: experiment.model.batch_norm == warmstart_schema::experiment::BatchNorm::Inference,
+        norm_inference: experiment.model.batch_norm
+            == warmstart_schema::experiment::BatchNorm::Inference,
         input_size: experiment.input.resize.map(size),
         interpolation: preparation.interpolation,
         mean: preparation.mean,
@@ -47,14 +58,17 @@ pub fn prepared_spec(experiment: &Experiment, preparation: &Preparation, classes
 fn file(experiment: &Experiment, places: &Places) -> Option<PathBuf> {
     match (&experiment.init, &experiment.model.weights) {
         (None, Weights::File(path)) => Some(path.clone()),
-        (None, Weights::Imagenet) => places.find_weights(&Pretrained::of(experiment.model.backbone)).ok(),
+        (None, Weights::Imagenet) => places
+            .find_weights(&Pretrained::of(experiment.model.backbone))
+            .ok(),
         _ => None,
     }
 }
 
 /// What is done to pictures in a new run: what the experiment says, else what its weights say, else what is known of the backbone.
 pub fn preparation(experiment: &Experiment, places: &Places) -> Preparation {
-    let stated = file(experiment, places).map(|path| weights::stated_preparation(&path, experiment.model.backbone));
+    let stated = file(experiment, places)
+        .map(|path| weights::stated_preparation(&path, experiment.model.backbone));
     Preparation::new(experiment, &stated.unwrap_or_default())
 }
 
@@ -69,7 +83,11 @@ pub fn preparation_below(
         let run = newest_finished(root, &experiment.init.as_ref()?.from, init_file).ok()?;
         let dir = RunDir::of(root, &run);
         let content = checkpoint::best(&Disk, &dir).ok()??;
-        let earlier = || experiment::load(&dir.experiment_yaml(), &[]).ok().map(|theirs| Preparation::earlier(&theirs));
+        let earlier = || {
+            experiment::load(&dir.experiment_yaml(), &[])
+                .ok()
+                .map(|theirs| Preparation::earlier(&theirs))
+        };
         let theirs = content.state.preparation.or_else(earlier)?;
         // Its pictures may have had another size; what its weights expect of channels stays.
         Some(Stated {
@@ -79,7 +97,10 @@ pub fn preparation_below(
             ..Stated::default()
         })
     };
-    theirs().map_or_else(|| preparation(experiment, places), |stated| Preparation::new(experiment, &stated))
+    theirs().map_or_else(
+        || preparation(experiment, places),
+        |stated| Preparation::new(experiment, &stated),
+    )
 }
 
 /// What a launch makes of an experiment's weights.
@@ -98,17 +119,21 @@ pub enum Verdict {
 /// Looks at the weights that a launch would load as the launch does, to the last number.
 pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
     let failed = |error: anyhow::Error| {
-        let Blame { error, help, .. } = Blame::of(&error);
+        let UserError { error, help, .. } = UserError::of(&error);
         Verdict::Fails { error, help }
     };
     let backbone = experiment.model.backbone;
     match (&experiment.init, &experiment.model.weights) {
         (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
-        (None, Weights::File(path)) => judge(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+        (None, Weights::File(path)) => {
+            judge(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
+        }
         (None, Weights::Imagenet) => {
             let pretrained = Pretrained::of(backbone);
             match places.find_weights(&pretrained) {
-                Ok(path) => judge(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes }),
+                Ok(path) => {
+                    judge(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
+                }
                 Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
                 Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
             }
@@ -121,26 +146,35 @@ fn judge(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
     let judged = || {
         let bytes = weights::read(path)?;
         let doubt = doubt(path, &bytes, backbone)?;
-        let fitted = weights::fitted(&bytes, backbone).with_context(|| format!("cannot load {}", path.display()))?;
+        let fitted = weights::fitted(&bytes, backbone)
+            .with_context(|| format!("cannot load {}", path.display()))?;
         Ok(fitted.notes.into_iter().chain(doubt).collect())
     };
     judged().map_err(unusable)
 }
 
 fn unusable(error: anyhow::Error) -> anyhow::Error {
-    if error.is::<Blame>() {
+    if error.is::<UserError>() {
         return error;
     }
-    Blame::input(format!("{error:#}"), "correct model.weights or model.backbone, or get the file again")
+    UserError::input(
+        format!("{error:#}"),
+        "correct model.weights or model.backbone, or get the file again",
+    )
 }
 
 /// An error where the file says that it is of another backbone; a doubt where only its name does.
 fn doubt(path: &Path, bytes: &[u8], backbone: Backbone) -> Result<Option<String>> {
     let said = weights::stated(path, bytes);
     if let Some(SaidOf::Surely(found, by)) = said.filter(|said| said.backbone() != backbone) {
-        bail!("cannot load {}: {by} says {found}, the experiment says {backbone}", path.display());
+        bail!(
+            "cannot load {}: {by} says {found}, the experiment says {backbone}",
+            path.display()
+        );
     }
-    let other = said.map(SaidOf::backbone).filter(|&found| found != backbone);
+    let other = said
+        .map(SaidOf::backbone)
+        .filter(|&found| found != backbone);
     Ok(other.map(|found| {
         format!(
             "{} is called after {found}, whose tensors have the names and shapes of {backbone}'s; if it is of that, \
@@ -163,12 +197,22 @@ pub struct Origin {
 
 impl From<String> for Origin {
     fn from(words: String) -> Self {
-        Self { words, run: None, doubt: None, notes: Vec::new() }
+        Self {
+            words,
+            run: None,
+            doubt: None,
+            notes: Vec::new(),
+        }
     }
 }
 
 /// Gives `model` the weights that the experiment starts from, and says where they came from.
-pub fn load(model: &Model, experiment: &Experiment, root: &Path, places: &Places) -> Result<Origin> {
+pub fn load(
+    model: &Model,
+    experiment: &Experiment,
+    root: &Path,
+    places: &Places,
+) -> Result<Origin> {
     load_after(model, experiment, root, None, places)
 }
 
@@ -187,13 +231,23 @@ pub fn load_after(
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
         Weights::File(path) => {
             let (doubt, notes) = load_pretrained(model, path)?;
-            Ok(Origin { doubt, notes, ..path.display().to_string().into() })
+            Ok(Origin {
+                doubt,
+                notes,
+                ..path.display().to_string().into()
+            })
         }
         Weights::Imagenet => {
             let pretrained = Pretrained::of(experiment.model.backbone);
-            let path = places.find_weights(&pretrained).map_err(|looked| missing(&pretrained, &looked, places))?;
+            let path = places
+                .find_weights(&pretrained)
+                .map_err(|looked| missing(&pretrained, &looked, places))?;
             let (doubt, notes) = load_pretrained(model, &path)?;
-            Ok(Origin { doubt, notes, ..format!("ImageNet ({})", pretrained.hub).into() })
+            Ok(Origin {
+                doubt,
+                notes,
+                ..format!("ImageNet ({})", pretrained.hub).into()
+            })
         }
     }
 }
@@ -203,19 +257,33 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<St
     let load = || {
         let bytes = weights::read(path)?;
         let doubt = doubt(path, &bytes, model.spec().backbone)?;
-        let notes = weights::load_fitted(model, &bytes).with_context(|| format!("cannot load {}", path.display()))?;
+        let notes = weights::load_fitted(model, &bytes)
+            .with_context(|| format!("cannot load {}", path.display()))?;
         Ok((doubt, notes))
     };
     load().map_err(unusable)
 }
 
 /// That pretrained weights are nowhere, and what to do where they cannot be fetched.
-pub fn missing(pretrained: &Pretrained, looked: &[std::path::PathBuf], places: &Places) -> anyhow::Error {
-    let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
-    let fetch =
-        if places.offline { "unset HF_HUB_OFFLINE to have them fetched" } else { "`warmstart prefetch` fetches them" };
-    Blame::input(
-        format!("the ImageNet weights {} are not on this machine", pretrained.hub),
+pub fn missing(
+    pretrained: &Pretrained,
+    looked: &[std::path::PathBuf],
+    places: &Places,
+) -> anyhow::Error {
+    let looked: Vec<String> = looked
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let fetch = if places.offline {
+        "unset HF_HUB_OFFLINE to have them fetched"
+    } else {
+        "`warmstart prefetch` fetches them"
+    };
+    UserError::input(
+        format!(
+            "the ImageNet weights {} are not on this machine",
+            pretrained.hub
+        ),
         format!(
             "{fetch}; or put model.safetensors of {} at one of: {}; or set model.weights to a file, or to `random`",
             pretrained.hub,
@@ -233,9 +301,10 @@ fn from_run(
 ) -> Result<Origin> {
     let run = newest_finished(root, stem, file)?;
     let dir = RunDir::of(root, &run);
-    let content = checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
+    let content =
+        checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
-        Blame::input(
+        UserError::input(
             format!("{MODEL} of run {run} ({stem}) does not fit this model: {error:#}"),
             "backbone, head and classes must be those of the experiment named by init.from",
         )
@@ -243,7 +312,12 @@ fn from_run(
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
     let doubt = other_split(&dir, &run, experiment);
-    Ok(Origin { words, run: Some(StartedFrom { run, step }), doubt, notes: Vec::new() })
+    Ok(Origin {
+        words,
+        run: Some(StartedFrom { run, step }),
+        doubt,
+        notes: Vec::new(),
+    })
 }
 
 /// That a run learnt from images which are not kept from this one's validation, where that is so.
@@ -254,8 +328,17 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
     if is_own && dir.pictures().is_ok_and(|pictures| pictures.is_some()) {
         return None;
     }
-    let split = |experiment: &Experiment| (experiment.seed, Dataset { strict: false, ..experiment.dataset.clone() });
-    let is_same_data = theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
+    let split = |experiment: &Experiment| {
+        (
+            experiment.seed,
+            Dataset {
+                strict: false,
+                ..experiment.dataset.clone()
+            },
+        )
+    };
+    let is_same_data =
+        theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
     if !is_same_data || split(&theirs) == split(ours) {
         return None;
     }
@@ -275,25 +358,39 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
 }
 
 fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
-    let runs = run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
+    let runs =
+        run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
     let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
     let stem = file.map_or_else(|| run::source_stem(from), run::stem);
-    let now = file.and_then(|file| std::fs::read(file).ok()).map(|text| change::fingerprint(&text));
+    let now = file
+        .and_then(|file| std::fs::read(file).ok())
+        .map(|text| change::fingerprint(&text));
     for id in runs.into_iter().rev() {
         let dir = RunDir::of(root, &id);
-        match dir.info().and_then(|info| Ok((is_of(&info, &stem, file, now.as_deref()) && is_finished(&dir)?, info))) {
+        match dir.info().and_then(|info| {
+            Ok((
+                is_of(&info, &stem, file, now.as_deref()) && is_finished(&dir)?,
+                info,
+            ))
+        }) {
             Ok((true, info)) => found.push(RunInfo { id, ..info }),
             Ok((false, _)) => {}
             Err(error) => unreadable.push(format!("{id}: {error}")),
         }
     }
-    let mut files: Vec<String> =
-        found.iter().filter_map(|info| info.file.as_ref()).map(|file| file.display().to_string()).collect();
+    let mut files: Vec<String> = found
+        .iter()
+        .filter_map(|info| info.file.as_ref())
+        .map(|file| file.display().to_string())
+        .collect();
     files.sort_unstable();
     files.dedup();
     if files.len() > 1 {
-        return Err(Blame::input(
-            format!("init.from: `{from}` could be more than one experiment: {}", files.join(", ")),
+        return Err(UserError::input(
+            format!(
+                "init.from: `{from}` could be more than one experiment: {}",
+                files.join(", ")
+            ),
             "give its path in init.from, and launch the experiment again",
         ));
     }
@@ -303,8 +400,11 @@ fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId
             [] => String::new(),
             some => format!(" that can be read ({})", listed(some)),
         };
-        Blame::input(
-            format!("init.from: there is no finished run of `{named}` in {}{left_out}", root.display()),
+        UserError::input(
+            format!(
+                "init.from: there is no finished run of `{named}` in {}{left_out}",
+                root.display()
+            ),
             format!("launch {stem} first and let it finish; in the queue this run waits for it"),
         )
     })
@@ -325,7 +425,9 @@ fn is_finished(dir: &RunDir) -> std::io::Result<bool> {
     let (mut reader, mut state) = (EventReader::new(dir.events()), RunState::default());
     loop {
         let poll = reader.poll()?;
-        poll.records.into_iter().for_each(|record| state.apply(record));
+        poll.records
+            .into_iter()
+            .for_each(|record| state.apply(record));
         if !poll.more {
             return Ok(matches!(state.outcome, Some(Outcome::Finished { .. })));
         }

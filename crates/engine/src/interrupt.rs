@@ -22,16 +22,21 @@ impl Interrupt {
     /// ignored, because a run outlives the terminal that it was started from.
     pub fn listen() -> io::Result<Self> {
         let this = Self::default();
-        for (signal, own, other) in
-            [(SIGTERM, &this.requested, &this.interrupted), (SIGINT, &this.interrupted, &this.requested)]
-        {
+        for (signal, own, other) in [
+            (SIGTERM, &this.requested, &this.interrupted),
+            (SIGINT, &this.interrupted, &this.requested),
+        ] {
             // A flag each, and the other's looked at last: two threads may receive one each at the same time, and with one
             // flag for both neither of them would see that it is the second.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(own))?;
             flag::register(signal, Arc::clone(own))?;
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(other))?;
         }
-        flag::register_conditional_shutdown(SIGQUIT, 128 + SIGQUIT, Arc::new(AtomicBool::new(true)))?;
+        flag::register_conditional_shutdown(
+            SIGQUIT,
+            128 + SIGQUIT,
+            Arc::new(AtomicBool::new(true)),
+        )?;
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
         // A limit on the size of files then is an error of the write, which can be told.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
@@ -40,7 +45,10 @@ impl Interrupt {
 
     /// Asks from the `look`-th look on (counted from 1), so that a stop comes at the same place each time.
     pub fn at_look(look: u64) -> Self {
-        Self { at_look: Some(look), ..Self::default() }
+        Self {
+            at_look: Some(look),
+            ..Self::default()
+        }
     }
 
     /// How often somebody looked.

@@ -31,20 +31,33 @@ pub struct Pass {
 
 impl Pass {
     /// Stored statistics, nothing recorded.
-    pub const INFERENCE: Self = Self { batch_statistics: false, recorded: false, folded: false };
+    pub const INFERENCE: Self = Self {
+        batch_statistics: false,
+        recorded: false,
+        folded: false,
+    };
     /// Inference by what does not move.
-    pub const FROZEN: Self = Self { folded: true, ..Self::INFERENCE };
+    pub const FROZEN: Self = Self {
+        folded: true,
+        ..Self::INFERENCE
+    };
 }
 
 /// Weight and bias.
 type Dense = (Tensor, Tensor);
 
 fn dense(tensors: &Tensors, prefix: &str) -> Result<Dense> {
-    Ok((named(tensors, &format!("{prefix}.weight"))?, named(tensors, &format!("{prefix}.bias"))?))
+    Ok((
+        named(tensors, &format!("{prefix}.weight"))?,
+        named(tensors, &format!("{prefix}.bias"))?,
+    ))
 }
 
 fn named(tensors: &Tensors, name: &str) -> Result<Tensor> {
-    tensors.get(name).map(Tensor::shallow_clone).with_context(|| format!("the model has no tensor `{name}`"))
+    tensors
+        .get(name)
+        .map(Tensor::shallow_clone)
+        .with_context(|| format!("the model has no tensor `{name}`"))
 }
 
 /// Batch normalization (Ioffe and Szegedy 2015) over everything but the channels.
@@ -62,13 +75,28 @@ impl BatchNorm {
     pub fn new(prefix: &str, epsilon: f64, tensors: &Tensors) -> Result<Self> {
         let get = |suffix: &str| named(tensors, &format!("{prefix}.{suffix}"));
         let (weight, bias) = (get("weight")?, get("bias")?);
-        Ok(Self { weight, bias, mean: get("running_mean")?, var: get("running_var")?, epsilon })
+        Ok(Self {
+            weight,
+            bias,
+            mean: get("running_mean")?,
+            var: get("running_var")?,
+            epsilon,
+        })
     }
 
     /// `[N, C]` or `[N, C, H, W]` to the same shape.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Some);
-        Ok(x.f_batch_norm(weight, bias, mean, var, pass.batch_statistics, MOMENTUM, self.epsilon, true)?)
+        Ok(x.f_batch_norm(
+            weight,
+            bias,
+            mean,
+            var,
+            pass.batch_statistics,
+            MOMENTUM,
+            self.epsilon,
+            true,
+        )?)
     }
 }
 
@@ -86,8 +114,9 @@ impl Geometry {
         let (_, _, height, width) = x.size4()?;
         let (top, bottom) = self.padding.amounts(height, self.kernel, self.stride);
         let (left, right) = self.padding.amounts(width, self.kernel, self.stride);
-        let convolve =
-            |x: &Tensor, padding: [i64; 2]| x.f_conv2d(weight, bias, [self.stride; 2], padding, [1, 1], self.groups);
+        let convolve = |x: &Tensor, padding: [i64; 2]| {
+            x.f_conv2d(weight, bias, [self.stride; 2], padding, [1, 1], self.groups)
+        };
         Ok(if top == bottom && left == right {
             convolve(x, [top, left])?
         } else {
@@ -108,12 +137,24 @@ pub(crate) struct ConvNorm {
 
 impl ConvNorm {
     fn new(spec: &spec::ConvNorm, tensors: &Tensors) -> Result<Self> {
-        let &spec::ConvNorm { kernel, stride, groups, padding, activation, .. } = spec;
+        let &spec::ConvNorm {
+            kernel,
+            stride,
+            groups,
+            padding,
+            activation,
+            ..
+        } = spec;
         Ok(Self {
             weight: named(tensors, &format!("{}.weight", spec.conv))?,
             norm: BatchNorm::new(&spec.norm, spec.epsilon, tensors)?,
             folded: Folded::default(),
-            geometry: Geometry { kernel, stride, groups, padding },
+            geometry: Geometry {
+                kernel,
+                stride,
+                groups,
+                padding,
+            },
             activation,
         })
     }
@@ -123,7 +164,8 @@ impl ConvNorm {
             let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
             self.geometry.convolve(x, &weight, Some(&bias))?
         } else {
-            self.norm.forward(&self.geometry.convolve(x, &self.weight, None)?, pass)?
+            self.norm
+                .forward(&self.geometry.convolve(x, &self.weight, None)?, pass)?
         };
         activate(x, self.activation, pass)
     }
@@ -138,14 +180,34 @@ pub(crate) struct Conv {
 
 impl Conv {
     fn new(spec: &spec::Conv, tensors: &Tensors) -> Result<Self> {
-        let &spec::Conv { kernel, stride, groups, padding, activation, .. } = spec;
-        let geometry = Geometry { kernel, stride, groups, padding };
-        Ok(Self { parameters: dense(tensors, &spec.name)?, geometry, activation })
+        let &spec::Conv {
+            kernel,
+            stride,
+            groups,
+            padding,
+            activation,
+            ..
+        } = spec;
+        let geometry = Geometry {
+            kernel,
+            stride,
+            groups,
+            padding,
+        };
+        Ok(Self {
+            parameters: dense(tensors, &spec.name)?,
+            geometry,
+            activation,
+        })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let (weight, bias) = &self.parameters;
-        activate(self.geometry.convolve(x, weight, Some(bias))?, self.activation, pass)
+        activate(
+            self.geometry.convolve(x, weight, Some(bias))?,
+            self.activation,
+            pass,
+        )
     }
 }
 
@@ -174,13 +236,24 @@ impl SqueezeExcite {
     fn new(spec: &spec::SqueezeExcite, tensors: &Tensors) -> Result<Self> {
         let conv = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
         let (reduce, expand) = (conv("conv_reduce")?, conv("conv_expand")?);
-        Ok(Self { reduce, expand, activation: spec.activation, gate: spec.gate })
+        Ok(Self {
+            reduce,
+            expand,
+            activation: spec.activation,
+            gate: spec.gate,
+        })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let convolve = |x: &Tensor, (weight, bias): &Dense| x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1);
+        let convolve = |x: &Tensor, (weight, bias): &Dense| {
+            x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)
+        };
         let squeezed = x.f_mean_dim([2_i64, 3].as_slice(), true, None)?;
-        let hidden = activate(convolve(&squeezed, &self.reduce)?, Some(self.activation), pass)?;
+        let hidden = activate(
+            convolve(&squeezed, &self.reduce)?,
+            Some(self.activation),
+            pass,
+        )?;
         let expanded = convolve(&hidden, &self.expand)?;
         let gate = match self.gate {
             Gate::Sigmoid => expanded.f_sigmoid()?,
@@ -203,8 +276,15 @@ impl Residual {
     fn new(spec: &spec::Residual, tensors: &Tensors) -> Result<Self> {
         let scale = spec.scale.as_ref().map(|(name, _)| named(tensors, name));
         Ok(Self {
-            path: spec.path.iter().map(|layer| Layer::new(layer, tensors)).collect::<Result<_>>()?,
-            scale: scale.transpose()?.map(|scale| scale.f_view([1, -1, 1, 1])).transpose()?,
+            path: spec
+                .path
+                .iter()
+                .map(|layer| Layer::new(layer, tensors))
+                .collect::<Result<_>>()?,
+            scale: scale
+                .transpose()?
+                .map(|scale| scale.f_view([1, -1, 1, 1]))
+                .transpose()?,
             projection: match &spec.shortcut {
                 Shortcut::Identity => None,
                 Shortcut::Projection(conv) => Some(ConvNorm::new(conv, tensors)?),
@@ -218,11 +298,19 @@ impl Residual {
         if let Some(scale) = &self.scale {
             path = path.f_mul(scale)?;
         }
-        let shortcut = self.projection.as_ref().map(|conv| conv.forward(x, pass)).transpose()?;
+        let shortcut = self
+            .projection
+            .as_ref()
+            .map(|conv| conv.forward(x, pass))
+            .transpose()?;
         let shortcut = shortcut.as_ref().unwrap_or(x);
         // The path ends in a normalization, a dense layer or a product, whose way back does not look at what came out of
         // it. Under autocast its kind may be the coarser one, which must not become the sum's.
-        let sum = if path.kind() == shortcut.kind() { path.f_add_(shortcut)? } else { path.f_add(shortcut)? };
+        let sum = if path.kind() == shortcut.kind() {
+            path.f_add_(shortcut)?
+        } else {
+            path.f_add(shortcut)?
+        };
         activate(sum, self.activation, pass)
     }
 }
@@ -232,7 +320,11 @@ pub(crate) enum Layer {
     ConvNorm(ConvNorm),
     Conv(Conv),
     SqueezeExcite(SqueezeExcite),
-    MaxPool { kernel: i64, stride: i64, padding: i64 },
+    MaxPool {
+        kernel: i64,
+        stride: i64,
+        padding: i64,
+    },
     Pool,
     LayerNorm(LayerNorm),
     Mlp(Mlp),
@@ -247,13 +339,25 @@ impl Layer {
         Ok(match spec {
             spec::Layer::ConvNorm(conv) => Self::ConvNorm(ConvNorm::new(conv, tensors)?),
             spec::Layer::Conv(conv) => Self::Conv(Conv::new(conv, tensors)?),
-            spec::Layer::SqueezeExcite(gate) => Self::SqueezeExcite(SqueezeExcite::new(gate, tensors)?),
-            &spec::Layer::MaxPool { kernel, stride, padding } => Self::MaxPool { kernel, stride, padding },
+            spec::Layer::SqueezeExcite(gate) => {
+                Self::SqueezeExcite(SqueezeExcite::new(gate, tensors)?)
+            }
+            &spec::Layer::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => Self::MaxPool {
+                kernel,
+                stride,
+                padding,
+            },
             spec::Layer::Pool => Self::Pool,
             spec::Layer::LayerNorm(norm) => Self::LayerNorm(LayerNorm::new(norm, tensors)?),
             spec::Layer::Mlp(mlp) => Self::Mlp(Mlp::new(mlp, tensors)?),
             spec::Layer::Patches(patches) => Self::Patches(Patches::new(patches, tensors)?),
-            spec::Layer::Attention(attention) => Self::Attention(Attention::new(attention, tensors)?),
+            spec::Layer::Attention(attention) => {
+                Self::Attention(Attention::new(attention, tensors)?)
+            }
             spec::Layer::ClassToken => Self::ClassToken,
             spec::Layer::Residual(residual) => Self::Residual(Residual::new(residual, tensors)?),
         })
@@ -264,9 +368,11 @@ impl Layer {
             Self::ConvNorm(conv) => conv.forward(x, pass)?,
             Self::Conv(conv) => conv.forward(x, pass)?,
             Self::SqueezeExcite(gate) => gate.forward(x, pass)?,
-            &Self::MaxPool { kernel, stride, padding } => {
-                x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?
-            }
+            &Self::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?,
             Self::Pool => x.f_mean_dim([2_i64, 3].as_slice(), true, tch::Kind::Float)?,
             Self::LayerNorm(norm) => norm.forward(x)?,
             Self::Mlp(mlp) => mlp.forward(x)?,
@@ -280,5 +386,7 @@ impl Layer {
 
 /// Runs layers one after another.
 pub(crate) fn run(layers: &[Layer], x: &Tensor, pass: Pass) -> Result<Tensor> {
-    layers.iter().try_fold(x.shallow_clone(), |x, layer| layer.forward(&x, pass))
+    layers
+        .iter()
+        .try_fold(x.shallow_clone(), |x, layer| layer.forward(&x, pass))
 }

@@ -21,7 +21,7 @@ use warmstart_schema::text;
 
 use crate::augment::augment_alone;
 use crate::data::{self, Input, Parts, balanced_weights, prepared_parts};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::initial;
 use crate::train::place_in_epoch;
 
@@ -29,38 +29,51 @@ use crate::train::place_in_epoch;
 pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> Result<()> {
     let mut say = |answer: &Answer| -> Result<()> {
         let line = serde_json::to_string(answer)? + "\n";
-        answers.write_all(line.as_bytes()).and_then(|()| answers.flush()).context("answering")
+        answers
+            .write_all(line.as_bytes())
+            .and_then(|()| answers.flush())
+            .context("answering")
     };
     // A run's file lies in its folder, and says what it meant when the run began.
     let is_runs = file.with_file_name("run.json").is_file();
-    let loaded = if is_runs { experiment::load_frozen(file) } else { experiment::load(file, &[]) };
+    let loaded = if is_runs {
+        experiment::load_frozen(file)
+    } else {
+        experiment::load(file, &[])
+    };
     let experiment = loaded.map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Blame::input(texts.join("\n"), "`warmstart check` shows what is wrong with it")
+        UserError::input(
+            texts.join("\n"),
+            "`warmstart check` shows what is wrong with it",
+        )
     });
     let known = is_runs.then(|| file.parent().map(RunDir::new)).flatten();
     let known = known.and_then(|run| run.pictures().ok().flatten());
-    let mut album = match experiment.and_then(|experiment| Album::open(experiment, known.as_ref())) {
-        Ok(album) => album,
-        Err(error) => {
-            let Blame { error, help, .. } = Blame::of(&error);
-            return say(&Answer::Refused { error, help });
-        }
-    };
+    let mut album =
+        match experiment.and_then(|experiment| DatasetSource::open(experiment, known.as_ref())) {
+            Ok(album) => album,
+            Err(error) => {
+                let UserError { error, help, .. } = UserError::of(&error);
+                return say(&Answer::Refused { error, help });
+            }
+        };
     say(&Answer::Opened(album.facts()))?;
     for question in questions.lines() {
         let question = question.context("reading a question")?;
         let answer = serde_json::from_str(&question).context("the question is not understood");
         say(&answer
             .and_then(|ask| album.answer(&ask))
-            .unwrap_or_else(|error| Answer::NotThere { error: text::line(&format!("{error:#}"), 300) }))?;
+            .unwrap_or_else(|error| Answer::NotThere {
+                error: text::line(&format!("{error:#}"), 300),
+            }))?;
     }
     Ok(())
 }
 
 /// A dataset in its parts, on the CPU.
 #[derive(Debug)]
-pub struct Album {
+pub struct DatasetSource {
     experiment: Experiment,
     parts: Parts,
     /// How many pictures of each part training uses; others follow them, so that they are seen to be unreadable.
@@ -73,23 +86,31 @@ pub struct Album {
 /// Longer nobody waits for the pictures to be read before they are shown.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-impl Album {
+impl DatasetSource {
     /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
     /// Its pictures are read once, where that does not take long, so that the counts are of what can be read.
     pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
         let preparation = initial::preparation(&experiment, &Places::from_env());
         let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());
-        let Some(own) = &album.parts.own else { return Ok(album) };
+        let Some(own) = &album.parts.own else {
+            return Ok(album);
+        };
         let is_by_name = own.rule == SplitRule::ByName;
-        let Self { experiment, parts, .. } = album;
-        let Some(mut parts) = data::inspect(parts, known, |_, _| started.elapsed() < PATIENCE)? else {
+        let Self {
+            experiment, parts, ..
+        } = album;
+        let Some(mut parts) = data::inspect(parts, known, |_, _| started.elapsed() < PATIENCE)?
+        else {
             let mut album = Self::listed(experiment, &preparation)?;
             album.notes.push(
                 "pictures are counted by their names: reading all takes longer, `warmstart check` does".to_owned(),
             );
             return Ok(album);
         };
-        let notes = data::verdict(&experiment, &parts).into_iter().map(|finding| finding.text).collect();
+        let notes = data::verdict(&experiment, &parts)
+            .into_iter()
+            .map(|finding| finding.text)
+            .collect();
         let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
         if let Some(own) = parts.own.as_ref().filter(|_| is_by_name) {
             let left_out = |part: Part| own.inspected(part).unreadable.iter().map(|one| one.member);
@@ -97,7 +118,13 @@ impl Album {
             parts.validation.members.extend(left_out(Part::Validation));
             parts.test.members.extend(left_out(Part::Test));
         }
-        Ok(Self { experiment, parts, used, notes, unreadable: BTreeMap::new() })
+        Ok(Self {
+            experiment,
+            parts,
+            used,
+            notes,
+            unreadable: BTreeMap::new(),
+        })
     }
 
     /// The same by names alone, the pictures prepared as said: a picture's number says which it is.
@@ -106,14 +133,23 @@ impl Album {
         experiment.dataset.strict = false;
         let parts = prepared_parts(&experiment, preparation, &Places::from_env(), Device::Cpu)?;
         let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-        Ok(Self { experiment, parts, used, notes: Vec::new(), unreadable: BTreeMap::new() })
+        Ok(Self {
+            experiment,
+            parts,
+            used,
+            notes: Vec::new(),
+            unreadable: BTreeMap::new(),
+        })
     }
 
     /// What there is to see.
     pub fn facts(&self) -> Facts {
         let learnt = &self.parts.labels;
-        let weights =
-            self.experiment.train.class_weights.map(|ClassWeights::Balanced| balanced_weights(&learnt.train_images));
+        let weights = self
+            .experiment
+            .train
+            .class_weights
+            .map(|ClassWeights::Balanced| balanced_weights(&learnt.train_images));
         Facts {
             dataset: self.experiment.dataset.name.as_str().to_owned(),
             labels: self.experiment.dataset.labels,
@@ -133,9 +169,16 @@ impl Album {
         let classes = members
             .iter()
             .take(self.used[part as usize])
-            .filter_map(|&member| source.described(member).label(self.experiment.dataset.labels));
+            .filter_map(|&member| {
+                source
+                    .described(member)
+                    .label(self.experiment.dataset.labels)
+            });
         classes.for_each(|class| by_class[class as usize] += 1);
-        PartFacts { images: u32::try_from(members.len()).unwrap_or(u32::MAX), by_class }
+        PartFacts {
+            images: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            by_class,
+        }
     }
 
     fn part(&self, part: Part) -> &data::Part {
@@ -148,7 +191,10 @@ impl Album {
 
     fn answer(&mut self, ask: &Ask) -> Result<Answer> {
         match *ask {
-            Ask::Pictures { part, ref wanted } => Ok(Answer::Pictures { part, pictures: self.pictures(part, wanted)? }),
+            Ask::Pictures { part, ref wanted } => Ok(Answer::Pictures {
+                part,
+                pictures: self.pictures(part, wanted)?,
+            }),
             Ask::Number { part, number } => {
                 let (part, position) = self.find(part, number)?;
                 Ok(Answer::Found { part, position })
@@ -162,16 +208,27 @@ impl Album {
         let others = Part::ALL.into_iter().filter(|other| *other != part);
         let related = others.filter(|other| Rc::ptr_eq(&self.part(*other).source, source));
         for part in std::iter::once(part).chain(related.clone()) {
-            if let Some(position) = self.part(part).members.iter().position(|&member| member == number) {
+            if let Some(position) = self
+                .part(part)
+                .members
+                .iter()
+                .position(|&member| member == number)
+            {
                 return Ok((part, u32::try_from(position)?));
             }
         }
         let parts: Vec<Part> = std::iter::once(part).chain(related).collect();
-        let last = parts.iter().filter_map(|part| self.part(*part).members.iter().max()).max();
+        let last = parts
+            .iter()
+            .filter_map(|part| self.part(*part).members.iter().max())
+            .max();
         let names: Vec<&str> = parts.iter().map(|part| part.adjective()).collect();
         match last {
             Some(last) if *last < number => {
-                bail!("there is no {} image {number}; the last one is {last}", names.join(" or "))
+                bail!(
+                    "there is no {} image {number}; the last one is {last}",
+                    names.join(" or ")
+                )
             }
             Some(_) => bail!("image {number} is left out by dataset.limit"),
             None => bail!("there are no {} images", part.adjective()),
@@ -180,9 +237,16 @@ impl Album {
 
     /// The pictures wanted, in that order; one that cannot be read says why.
     pub fn pictures(&mut self, part: Part, wanted: &[Wanted]) -> Result<Vec<Picture>> {
-        ensure!(wanted.len() <= MOST_PICTURES, "expected {MOST_PICTURES} pictures at most, found {}", wanted.len());
+        ensure!(
+            wanted.len() <= MOST_PICTURES,
+            "expected {MOST_PICTURES} pictures at most, found {}",
+            wanted.len()
+        );
         let images = self.images(part, wanted)?;
-        wanted.iter().map(|&wanted| self.picture(part, wanted, &images)).collect()
+        wanted
+            .iter()
+            .map(|&wanted| self.picture(part, wanted, &images))
+            .collect()
     }
 
     /// The images `[1, 3, H, W]` in 0..1 at some positions, by their numbers; those left out that cannot be read.
@@ -191,7 +255,12 @@ impl Album {
         let mut order = Vec::with_capacity(wanted.len());
         for Wanted { position, .. } in wanted {
             let member = members.get(*position as usize).copied();
-            let found = || format!("expected a position below {}, found {position}", members.len());
+            let found = || {
+                format!(
+                    "expected a position below {}, found {position}",
+                    members.len()
+                )
+            };
             order.push(member.with_context(found)?);
         }
         order.sort_unstable();
@@ -203,54 +272,100 @@ impl Album {
         let source = Rc::clone(&self.part(part).source);
         for batch in source.batches(&order, order.len())? {
             let batch = batch?;
-            let Input::Images(tensor) = batch.input else { bail!("expected pictures, found features") };
+            let Input::Images(tensor) = batch.input else {
+                bail!("expected pictures, found features")
+            };
             for (row, member) in (0..).zip(batch.members) {
                 images.insert(member, tensor.f_narrow(0, row, 1)?);
             }
         }
         let mut reasons = source.unreadable().into_iter();
-        for member in order.into_iter().filter(|member| !images.contains_key(member)) {
-            self.unreadable.entry((part, member)).or_insert_with(|| reasons.next().unwrap_or_default());
+        for member in order
+            .into_iter()
+            .filter(|member| !images.contains_key(member))
+        {
+            self.unreadable
+                .entry((part, member))
+                .or_insert_with(|| reasons.next().unwrap_or_default());
         }
         Ok(images)
     }
 
     /// One image `[1, 3, H, W]` in 0..1.
     pub fn image(&mut self, part: Part, position: u32) -> Result<Tensor> {
-        let mut images = self.images(part, &[Wanted { position, epoch: None }])?;
+        let mut images = self.images(
+            part,
+            &[Wanted {
+                position,
+                epoch: None,
+            }],
+        )?;
         let member = self.part(part).members[position as usize];
-        let why = || self.unreadable.get(&(part, member)).cloned().unwrap_or_default();
+        let why = || {
+            self.unreadable
+                .get(&(part, member))
+                .cloned()
+                .unwrap_or_default()
+        };
         images.remove(&member).with_context(why)
     }
 
-    fn picture(&self, part: Part, wanted: Wanted, images: &BTreeMap<u32, Tensor>) -> Result<Picture> {
+    fn picture(
+        &self,
+        part: Part,
+        wanted: Wanted,
+        images: &BTreeMap<u32, Tensor>,
+    ) -> Result<Picture> {
         let data::Part { source, members } = self.part(part);
         let number = members[wanted.position as usize];
         let about = source.described(number);
         let label = |class: Option<u32>, names: &[String]| {
             class.map(|number| {
-                let name = names.get(number as usize).cloned().unwrap_or_else(|| format!("class {number}"));
-                let folder = self.parts.labels.names.get(number as usize).filter(|_| self.parts.own.is_some());
+                let name = names
+                    .get(number as usize)
+                    .cloned()
+                    .unwrap_or_else(|| format!("class {number}"));
+                let folder = self
+                    .parts
+                    .labels
+                    .names
+                    .get(number as usize)
+                    .filter(|_| self.parts.own.is_some());
                 let exact = folder.unwrap_or(&name).clone();
                 let shown = text::line(&name, 80);
-                Label { number, exact: (exact != shown).then_some(exact), name: shown }
+                Label {
+                    number,
+                    exact: (exact != shown).then_some(exact),
+                    name: shown,
+                }
             })
         };
         let [fine, coarse] = &self.parts.names;
-        let unreadable = || self.unreadable.get(&(part, number)).cloned().unwrap_or_default();
+        let unreadable = || {
+            self.unreadable
+                .get(&(part, number))
+                .cloned()
+                .unwrap_or_default()
+        };
         let pixels = match (images.get(&number), wanted.epoch) {
             (None, _) => Err(unreadable()),
             (Some(image), None) => Ok(pixels(image)?),
-            (Some(image), Some(epoch)) => match self.augmented(part, wanted.position, epoch, image)? {
-                Some(image) => Ok(pixels(&image)?),
-                None => Err(format!("epoch {epoch} leaves this image out: alone it would be a batch")),
-            },
+            (Some(image), Some(epoch)) => {
+                match self.augmented(part, wanted.position, epoch, image)? {
+                    Some(image) => Ok(pixels(&image)?),
+                    None => Err(format!(
+                        "epoch {epoch} leaves this image out: alone it would be a batch"
+                    )),
+                }
+            }
         };
         let (pixels, error) = match pixels {
             Ok(pixels) => (Some(pixels), None),
             Err(error) => (None, Some(error)),
         };
-        let file = about.file.map(|path| text::line(&path.display().to_string(), 300));
+        let file = about
+            .file
+            .map(|path| text::line(&path.display().to_string(), 300));
         Ok(Picture {
             wanted,
             number,
@@ -263,13 +378,26 @@ impl Album {
     }
 
     /// What training sees of an image in an epoch, from 1; `None` where it sees nothing of it.
-    fn augmented(&self, part: Part, position: u32, epoch: u32, image: &Tensor) -> Result<Option<Tensor>> {
+    fn augmented(
+        &self,
+        part: Part,
+        position: u32,
+        epoch: u32,
+        image: &Tensor,
+    ) -> Result<Option<Tensor>> {
         ensure!(part == Part::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
         let Experiment { seed, augment, .. } = &self.experiment;
         let images = self.used[part as usize];
         let place = place_in_epoch(&self.experiment, epoch, position, images);
-        let seen = |(batch, row)| augment_alone(image, augment, derive(*seed, "augment", u64::from(epoch), batch), row);
+        let seen = |(batch, row)| {
+            augment_alone(
+                image,
+                augment,
+                derive(*seed, "augment", u64::from(epoch), batch),
+                row,
+            )
+        };
         place.map(seen).transpose()
     }
 }
@@ -283,7 +411,15 @@ pub fn pixels(image: &Tensor) -> Result<Pixels> {
     } else {
         image.f_adaptive_avg_pool2d([side, side])?
     };
-    let bytes = image.f_mul_scalar(255.0)?.f_round()?.f_clamp(0.0, 255.0)?.f_to_kind(Kind::Uint8)?;
-    let bytes = bytes.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_view([-1])?;
-    Pixels::new(u32::try_from(side)?, Vec::<u8>::try_from(bytes)?).context("an image without pixels")
+    let bytes = image
+        .f_mul_scalar(255.0)?
+        .f_round()?
+        .f_clamp(0.0, 255.0)?
+        .f_to_kind(Kind::Uint8)?;
+    let bytes = bytes
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_view([-1])?;
+    Pixels::new(u32::try_from(side)?, Vec::<u8>::try_from(bytes)?)
+        .context("an image without pixels")
 }

@@ -30,21 +30,43 @@ fn main() -> ExitCode {
         ("train", [folder]) => train(Path::new(folder), Manner::usual()),
         ("train", [folder, option, step]) if option == "--stop-after" => {
             match step.to_str().and_then(|step| step.parse().ok()) {
-                Some(step) => train(Path::new(folder), Manner { stop_after: Some(step), ..Manner::usual() }),
+                Some(step) => train(
+                    Path::new(folder),
+                    Manner {
+                        stop_after: Some(step),
+                        ..Manner::usual()
+                    },
+                ),
                 None => misused(),
             }
         }
         ("prefetch", names) => {
-            let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+            let names: Vec<String> = names
+                .iter()
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect();
             prefetch::run(&names.iter().map(String::as_str).collect::<Vec<_>>())
         }
         ("predict", [option, folder, part, number]) if option == "--of-dataset" => {
             let [part, number] = [part, number].map(|text| text.to_string_lossy());
-            tell(&predict::predict(Path::new(folder), &Subject::OfDataset { part: &part, number: &number }, true))
+            tell(&predict::predict(
+                Path::new(folder),
+                &Subject::OfDataset {
+                    part: &part,
+                    number: &number,
+                },
+                true,
+            ))
         }
-        ("predict", [option, folder, images @ ..]) if option == "--pixels" => of_files(folder, images, true),
+        ("predict", [option, folder, images @ ..]) if option == "--pixels" => {
+            of_files(folder, images, true)
+        }
         ("predict", [folder, images @ ..]) => of_files(folder, images, false),
-        ("look", [file]) => match look::serve(Path::new(file), std::io::stdin().lock(), std::io::stdout().lock()) {
+        ("look", [file]) => match look::serve(
+            Path::new(file),
+            std::io::stdin().lock(),
+            std::io::stdout().lock(),
+        ) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 log::line(&format!("failed: {error:#}"));
@@ -62,7 +84,9 @@ fn main() -> ExitCode {
             }
         }
         ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
-        ("export", [folder, file]) => tell(&export::export(Path::new(folder), Some(Path::new(file)))),
+        ("export", [folder, file]) => {
+            tell(&export::export(Path::new(folder), Some(Path::new(file))))
+        }
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
         _ => misused(),
@@ -88,7 +112,11 @@ fn train(folder: &Path, manner: Manner) -> ExitCode {
 
 fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode {
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-    tell(&predict::predict(Path::new(folder), &Subject::Files(&images), with_pixels))
+    tell(&predict::predict(
+        Path::new(folder),
+        &Subject::Files(&images),
+        with_pixels,
+    ))
 }
 
 /// Gives an answer that the dashboard's side reads.
@@ -96,7 +124,9 @@ fn tell(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
         Err(error) => {
-            log::line(&format!("failed: the answer cannot be written as JSON: {error}"));
+            log::line(&format!(
+                "failed: the answer cannot be written as JSON: {error}"
+            ));
             ExitCode::FAILURE
         }
     }

@@ -6,7 +6,9 @@ mod init;
 use anyhow::{Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::architecture::{self as spec, Architecture, HeadSpec, TensorKind, TensorSpec};
+use warmstart_schema::architecture::{
+    self as spec, Architecture, HeadSpec, TensorKind, TensorSpec,
+};
 use warmstart_schema::experiment::Interpolation;
 
 use crate::backbone::Backbone;
@@ -82,7 +84,11 @@ impl Model {
             dropout: spec.dropout,
         };
         let head_tensors = head.tensors();
-        let blocks = architecture.blocks.iter().enumerate().map(|(i, b)| (i < spec.frozen_blocks, &b.tensors));
+        let blocks = architecture
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(i, b)| (i < spec.frozen_blocks, &b.tensors));
         let mut tensors = Vec::new();
         for (frozen, described) in blocks.chain([(false, &head_tensors)]) {
             for described in described {
@@ -90,8 +96,15 @@ impl Model {
             }
         }
         init::zero_residuals(&architecture, &mut tensors)?;
-        let by_name: Tensors = tensors.iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
-        let channels = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1])?.f_to_device(device);
+        let by_name: Tensors = tensors
+            .iter()
+            .map(|t| (t.name.clone(), t.tensor.shallow_clone()))
+            .collect();
+        let channels = |values: [f32; 3]| {
+            Tensor::f_from_slice(&values)?
+                .f_view([1, 3, 1, 1])?
+                .f_to_device(device)
+        };
         Ok(Self {
             backbone: Backbone::new(&architecture, &by_name, spec.frozen_blocks)?,
             head: Head::new(&head, &by_name)?,
@@ -104,14 +117,25 @@ impl Model {
         })
     }
 
-    fn tensor(described: &TensorSpec, frozen: bool, seed: u64, device: Device) -> Result<NamedTensor> {
+    fn tensor(
+        described: &TensorSpec,
+        frozen: bool,
+        seed: u64,
+        device: Device,
+    ) -> Result<NamedTensor> {
         let mut tensor = init::draw(described, seed)?.f_to_device(device)?;
         if described.shape.len() == 4 {
             tensor = ffi::channels_last(&tensor)?;
         }
         let trainable = !frozen && !described.kind.is_statistic();
         let tensor = tensor.f_set_requires_grad(trainable)?;
-        Ok(NamedTensor { name: described.name.clone(), tensor, kind: described.kind, trainable, frozen })
+        Ok(NamedTensor {
+            name: described.name.clone(),
+            tensor,
+            kind: described.kind,
+            trainable,
+            frozen,
+        })
     }
 
     /// What the model was built from.
@@ -132,7 +156,11 @@ impl Model {
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
             Mode::Train => {
-                let pass = Pass { batch_statistics: !self.spec.norm_inference, recorded: true, folded: false };
+                let pass = Pass {
+                    batch_statistics: !self.spec.norm_inference,
+                    recorded: true,
+                    folded: false,
+                };
                 let features = self.backbone.forward(&self.prepare(images)?, pass)?;
                 self.head_forward(&features, mode)
             }
@@ -142,7 +170,8 @@ impl Model {
 
     /// Pooled features `[N, F]` in inference mode, unrecorded: what a frozen backbone gives the head, worth keeping.
     pub fn features(&self, images: &Tensor) -> Result<Tensor> {
-        self.backbone.forward(&self.prepare(images)?, Pass::INFERENCE)
+        self.backbone
+            .forward(&self.prepare(images)?, Pass::INFERENCE)
     }
 
     /// Pooled features `[N, F]` to logits `[N, classes]` in float32. Training needs two images or more, because batch
@@ -155,7 +184,14 @@ impl Model {
                     images > 1,
                     "a training batch needs two images or more for batch normalization, this has {images}"
                 );
-                self.head.forward(features, Pass { batch_statistics: true, recorded: true, folded: false })
+                self.head.forward(
+                    features,
+                    Pass {
+                        batch_statistics: true,
+                        recorded: true,
+                        folded: false,
+                    },
+                )
             }
             Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::INFERENCE)),
         }
@@ -165,16 +201,28 @@ impl Model {
     fn prepare(&self, images: &Tensor) -> Result<Tensor> {
         let (_, channels, height, width) = images.size4()?;
         if channels != 3 || images.kind() != Kind::Float {
-            bail!("images must be float32 [N, 3, H, W], not {:?} {:?}", images.kind(), images.size());
+            bail!(
+                "images must be float32 [N, 3, H, W], not {:?} {:?}",
+                images.kind(),
+                images.size()
+            );
         }
         tch::no_grad(|| {
             let mut x = images.f_sub(&self.mean)?.f_div_(&self.std)?;
-            if let Some(side) = self.spec.input_size.filter(|&side| (side, side) != (height, width)) {
+            if let Some(side) = self
+                .spec
+                .input_size
+                .filter(|&side| (side, side) != (height, width))
+            {
                 x = match self.spec.interpolation {
                     Interpolation::Nearest => x.f_upsample_nearest2d([side, side], None, None)?,
-                    Interpolation::Bilinear => x.f_upsample_bilinear2d([side, side], false, None, None)?,
+                    Interpolation::Bilinear => {
+                        x.f_upsample_bilinear2d([side, side], false, None, None)?
+                    }
                     // The antialiased one has Pillow's coefficients, the other has its own.
-                    Interpolation::Bicubic => x.f_internal_upsample_bicubic2d_aa([side, side], false, None, None)?,
+                    Interpolation::Bicubic => {
+                        x.f_internal_upsample_bicubic2d_aa([side, side], false, None, None)?
+                    }
                 };
             }
             ffi::channels_last(&x)
@@ -188,7 +236,10 @@ impl Model {
 
     /// What gradient descent moves, by name.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors.iter().filter(|t| t.trainable).map(|t| (t.name.as_str(), &t.tensor))
+        self.tensors
+            .iter()
+            .filter(|t| t.trainable)
+            .map(|t| (t.name.as_str(), &t.tensor))
     }
 
     /// Whether all numbers that training moves are finite.
@@ -227,7 +278,10 @@ fn fingerprint<'a>(tensors: impl IntoIterator<Item = &'a NamedTensor>) -> Result
 
 /// A tensor's numbers in row-major order as bytes, whatever its layout and device.
 pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let tensor = tensor
+        .f_detach()?
+        .f_to_device(Device::Cpu)?
+        .f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
     Ok(bytes)

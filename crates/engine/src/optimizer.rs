@@ -31,7 +31,15 @@ pub struct OptimizerSpec {
 impl OptimizerSpec {
     /// `PyTorch`'s constants without momentum or weight decay.
     pub fn new(name: OptimizerName) -> Self {
-        Self { name, momentum: 0.0, beta1: 0.9, beta2: 0.999, alpha: 0.99, eps: 1e-8, weight_decay: 0.0 }
+        Self {
+            name,
+            momentum: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            alpha: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
     }
 }
 
@@ -58,19 +66,41 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// Starts with no step taken; the parameters are shared, not copied.
-    pub fn new<'a>(spec: OptimizerSpec, params: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<Self> {
-        let (names, params): (Vec<_>, Vec<_>) =
-            params.into_iter().map(|(name, param)| (name.to_owned(), param.shallow_clone())).unzip();
-        let zeros = || params.iter().map(|p: &Tensor| p.f_detach()?.f_zeros_like()).collect::<Result<Vec<_>, _>>();
-        let state = match spec.name {
-            OptimizerName::Sgd if spec.momentum == 0.0 => State::Sgd { buffers: Vec::new() },
-            OptimizerName::Sgd => State::Sgd { buffers: zeros()? },
-            OptimizerName::Adam | OptimizerName::Adamw => {
-                State::Adam(AdamState { exp_avgs: zeros()?, exp_avg_sqs: zeros()?, steps: Vec::new() })
-            }
-            OptimizerName::Rmsprop => State::Rmsprop { square_avgs: zeros()? },
+    pub fn new<'a>(
+        spec: OptimizerSpec,
+        params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<Self> {
+        let (names, params): (Vec<_>, Vec<_>) = params
+            .into_iter()
+            .map(|(name, param)| (name.to_owned(), param.shallow_clone()))
+            .unzip();
+        let zeros = || {
+            params
+                .iter()
+                .map(|p: &Tensor| p.f_detach()?.f_zeros_like())
+                .collect::<Result<Vec<_>, _>>()
         };
-        Ok(Self { spec, names, params, state, steps: 0 })
+        let state = match spec.name {
+            OptimizerName::Sgd if spec.momentum == 0.0 => State::Sgd {
+                buffers: Vec::new(),
+            },
+            OptimizerName::Sgd => State::Sgd { buffers: zeros()? },
+            OptimizerName::Adam | OptimizerName::Adamw => State::Adam(AdamState {
+                exp_avgs: zeros()?,
+                exp_avg_sqs: zeros()?,
+                steps: Vec::new(),
+            }),
+            OptimizerName::Rmsprop => State::Rmsprop {
+                square_avgs: zeros()?,
+            },
+        };
+        Ok(Self {
+            spec,
+            names,
+            params,
+            state,
+            steps: 0,
+        })
     }
 
     /// Steps taken since the start, over all attempts.
@@ -80,7 +110,15 @@ impl Optimizer {
 
     /// Moves every parameter by its gradient, at learning rate `lr`. An error where one has no gradient.
     pub fn step(&mut self, lr: f64) -> Result<()> {
-        let OptimizerSpec { name, momentum, beta1, beta2, alpha, eps, weight_decay } = self.spec;
+        let OptimizerSpec {
+            name,
+            momentum,
+            beta1,
+            beta2,
+            alpha,
+            eps,
+            weight_decay,
+        } = self.spec;
         let next = self.steps + 1;
         match &mut self.state {
             State::Sgd { buffers } => ffi::sgd(&self.params, buffers, lr, momentum, weight_decay)?,
@@ -90,9 +128,22 @@ impl Optimizer {
                 let step = Tensor::f_full([], next as f64, (Kind::Float, device))?;
                 state.steps = self.params.iter().map(|_| step.shallow_clone()).collect();
                 let decoupled = name == OptimizerName::Adamw;
-                ffi::adam(&self.params, state, AdamStep { decoupled, lr, beta1, beta2, weight_decay, eps })?;
+                ffi::adam(
+                    &self.params,
+                    state,
+                    AdamStep {
+                        decoupled,
+                        lr,
+                        beta1,
+                        beta2,
+                        weight_decay,
+                        eps,
+                    },
+                )?;
             }
-            State::Rmsprop { square_avgs } => rmsprop(&self.params, square_avgs, lr, alpha, eps, weight_decay)?,
+            State::Rmsprop { square_avgs } => {
+                rmsprop(&self.params, square_avgs, lr, alpha, eps, weight_decay)?;
+            }
         }
         self.steps = next;
         Ok(())
@@ -124,7 +175,12 @@ impl Optimizer {
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = vec![(STEP.to_owned(), Tensor::from(self.steps))];
         for (suffix, tensors) in self.moments() {
-            state.extend(self.names.iter().zip(tensors).map(|(n, t)| (format!("{n}.{suffix}"), t.shallow_clone())));
+            state.extend(
+                self.names
+                    .iter()
+                    .zip(tensors)
+                    .map(|(n, t)| (format!("{n}.{suffix}"), t.shallow_clone())),
+            );
         }
         state
     }
@@ -133,7 +189,10 @@ impl Optimizer {
         match &self.state {
             State::Sgd { buffers } => vec![("momentum_buffer", buffers)],
             State::Rmsprop { square_avgs } => vec![("square_avg", square_avgs)],
-            State::Adam(state) => vec![("exp_avg", &state.exp_avgs), ("exp_avg_sq", &state.exp_avg_sqs)],
+            State::Adam(state) => vec![
+                ("exp_avg", &state.exp_avgs),
+                ("exp_avg_sq", &state.exp_avg_sqs),
+            ],
         }
     }
 
@@ -145,9 +204,15 @@ impl Optimizer {
                 format!("the saved optimizer has no `{name}`: it belongs to another optimizer or another model")
             })?;
             let (expected, found) = ((tensor.kind(), tensor.size()), (found.kind(), found.size()));
-            ensure!(expected == found, "saved optimizer: `{name}` is {found:?}, expected {expected:?}");
+            ensure!(
+                expected == found,
+                "saved optimizer: `{name}` is {found:?}, expected {expected:?}"
+            );
         }
-        if let Some(name) = saved.keys().find(|name| !own.iter().any(|(own, _)| own == *name)) {
+        if let Some(name) = saved
+            .keys()
+            .find(|name| !own.iter().any(|(own, _)| own == *name))
+        {
             anyhow::bail!("saved optimizer: `{name}` is not part of this optimizer's state");
         }
         let steps = i64::try_from(&saved[STEP])?;
@@ -185,7 +250,9 @@ fn rmsprop(
             }
             let squared = gradient.f_square()?.f_mul_scalar(1.0 - alpha)?;
             let _ = average.f_mul_scalar_(alpha)?.f_add_(&squared)?;
-            let step = gradient.f_div(&average.f_sqrt()?.f_add_scalar(eps)?)?.f_mul_scalar(lr)?;
+            let step = gradient
+                .f_div(&average.f_sqrt()?.f_add_scalar(eps)?)?
+                .f_mul_scalar(lr)?;
             let _ = param.shallow_clone().f_sub_(&step)?;
         }
         Ok(())

@@ -16,9 +16,9 @@ use warmstart_schema::text;
 
 use crate::best::Best;
 use crate::data::folder::decode::{self, Framing};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::initial::prepared_spec;
-use crate::look::{self, Album};
+use crate::look::{self, DatasetSource};
 use crate::model::{Mode, Model};
 use crate::train::autocast;
 use crate::weights::{self, LoadPolicy};
@@ -42,7 +42,7 @@ pub enum Subject<'a> {
 pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
     answer(folder, subject, with_pixels).map_or_else(
         |error| {
-            let Blame { error, help, .. } = Blame::of(&error);
+            let UserError { error, help, .. } = UserError::of(&error);
             Answer::Refused { error, help }
         },
         Answer::Predictions,
@@ -52,7 +52,12 @@ pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
 fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predictions> {
     let best = Best::of(folder)?;
     let preparation = best.preparation();
-    let Best { info, experiment, classes, content } = best;
+    let Best {
+        info,
+        experiment,
+        classes,
+        content,
+    } = best;
     let model = model(&experiment, &preparation, classes.len(), &content)?;
     let shown = text::distinct(classes.iter().map(String::as_str), 80);
     let predicted = |image: String, pixels: Result<Tensor>| {
@@ -61,10 +66,20 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
             Ok((top(&model, &experiment, &pixels, (&classes, &shown))?, kept))
         });
         match seen {
-            Ok((classes, pixels)) => Predicted { image, classes, error: None, pixels },
+            Ok((classes, pixels)) => Predicted {
+                image,
+                classes,
+                error: None,
+                pixels,
+            },
             Err(error) => {
                 let error = Some(text::line(&format!("{error:#}"), 300));
-                Predicted { image, classes: Vec::new(), error, pixels: None }
+                Predicted {
+                    image,
+                    classes: Vec::new(),
+                    error,
+                    pixels: None,
+                }
             }
         }
     };
@@ -73,30 +88,58 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
             let mut resizer = Resizer::new();
             let mut of_file = |file: &PathBuf| {
                 let image = file.display().to_string();
-                predicted(image, decoded(&experiment, &preparation, file, &mut resizer))
+                predicted(
+                    image,
+                    decoded(&experiment, &preparation, file, &mut resizer),
+                )
             };
             files.iter().map(&mut of_file).collect()
         }
         Subject::OfDataset { part, number } => {
-            vec![predicted(format!("{part} {number}"), of_dataset(&experiment, &preparation, part, number))]
+            vec![predicted(
+                format!("{part} {number}"),
+                of_dataset(&experiment, &preparation, part, number),
+            )]
         }
     };
-    Ok(Predictions { run: info.id, epoch: content.state.epoch, step: content.state.step, images })
+    Ok(Predictions {
+        run: info.id,
+        epoch: content.state.epoch,
+        step: content.state.step,
+        images,
+    })
 }
 
 /// A picture of the run's dataset as `[1, 3, H, W]` in 0..1.
-fn of_dataset(experiment: &Experiment, preparation: &Preparation, part: &str, number: &str) -> Result<Tensor> {
-    let part = Part::ALL.into_iter().find(|known| known.as_str() == part).context("there is no such part")?;
-    let mut album = Album::listed(experiment.clone(), preparation)?;
-    let (part, position) = album.find(part, number.parse().context("expected the number of a picture")?)?;
+fn of_dataset(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    part: &str,
+    number: &str,
+) -> Result<Tensor> {
+    let part = Part::ALL
+        .into_iter()
+        .find(|known| known.as_str() == part)
+        .context("there is no such part")?;
+    let mut album = DatasetSource::listed(experiment.clone(), preparation)?;
+    let (part, position) = album.find(
+        part,
+        number.parse().context("expected the number of a picture")?,
+    )?;
     album.image(part, position)
 }
 
-fn model(experiment: &Experiment, preparation: &Preparation, classes: usize, content: &Content) -> Result<Model> {
+fn model(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    classes: usize,
+    content: &Content,
+) -> Result<Model> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let spec = prepared_spec(experiment, preparation, classes, blocks);
     let model = Model::new(&spec, experiment.seed, Device::Cpu)?;
-    weights::load_bytes(&model, &content.model, LoadPolicy::Exact).context("loading the checkpoint's model")?;
+    weights::load_bytes(&model, &content.model, LoadPolicy::Exact)
+        .context("loading the checkpoint's model")?;
     Ok(model)
 }
 
@@ -109,12 +152,19 @@ fn decoded(
 ) -> Result<Tensor> {
     // Small pictures of a published dataset grow within the model, and so do others that are shown to it.
     let name = experiment.dataset.name;
-    let framing = if name == DatasetName::ImageFolder { preparation.into() } else { Framing::from(name.pixels()) };
+    let framing = if name == DatasetName::ImageFolder {
+        preparation.into()
+    } else {
+        Framing::from(name.pixels())
+    };
     let mut pixels = vec![0; 3 * framing.side as usize * framing.side as usize];
     decode::read(picture, framing, resizer, &mut pixels)?;
     let side = i64::from(framing.side);
     let bytes = Tensor::f_from_data_size(&pixels, &[1, side, side, 3], Kind::Uint8)?;
-    Ok(bytes.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?)
+    Ok(bytes
+        .f_permute([0, 3, 1, 2])?
+        .f_to_kind(Kind::Float)?
+        .f_div_scalar(255.0)?)
 }
 
 fn top(
@@ -127,14 +177,29 @@ fn top(
         let _autocast = autocast(experiment.train.precision, model)?;
         model.forward(image, Mode::Eval)?
     };
-    let (probabilities, numbers) =
-        logits.f_softmax(-1, Kind::Double)?.f_topk(i64::try_from(classes.len().min(TOP))?, -1, true, true)?;
-    let (probabilities, numbers) =
-        (Vec::<f64>::try_from(probabilities.f_view([-1])?)?, Vec::<i64>::try_from(numbers.f_view([-1])?)?);
+    let (probabilities, numbers) = logits.f_softmax(-1, Kind::Double)?.f_topk(
+        i64::try_from(classes.len().min(TOP))?,
+        -1,
+        true,
+        true,
+    )?;
+    let (probabilities, numbers) = (
+        Vec::<f64>::try_from(probabilities.f_view([-1])?)?,
+        Vec::<i64>::try_from(numbers.f_view([-1])?)?,
+    );
     let named = |(probability, number): (f64, i64)| {
-        let of = |names: &[String]| usize::try_from(number).ok().and_then(|number| names.get(number)).cloned();
+        let of = |names: &[String]| {
+            usize::try_from(number)
+                .ok()
+                .and_then(|number| names.get(number))
+                .cloned()
+        };
         let name = of(classes).unwrap_or_default();
-        ClassProbability { label: of(shown).filter(|shown| *shown != name), name, probability }
+        ClassProbability {
+            label: of(shown).filter(|shown| *shown != name),
+            name,
+            probability,
+        }
     };
     Ok(probabilities.into_iter().zip(numbers).map(named).collect())
 }

@@ -13,7 +13,7 @@ use warmstart_schema::event::{Event, Fetch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::fetch::{Fetcher, Sources, Stopped, Watch};
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
@@ -30,7 +30,10 @@ struct Pace {
 
 impl Pace {
     fn is_due(&mut self, what: &str, done: u64, total: u64) -> bool {
-        let is_new = self.told.as_ref().is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
+        let is_new = self
+            .told
+            .as_ref()
+            .is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
         if is_new || done == total {
             self.told = Some((what.to_owned(), Instant::now()));
         }
@@ -46,9 +49,19 @@ pub fn for_run(
     interrupt: &Interrupt,
 ) -> Result<bool> {
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = RunWatch { reporter, interrupt, is_fetching: false, pace: Pace::default() };
-    let mut fetcher = Fetcher { places: &places, sources: &sources, watch: &mut watch };
-    let needs_weights = !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
+    let mut watch = RunWatch {
+        reporter,
+        interrupt,
+        is_fetching: false,
+        pace: Pace::default(),
+    };
+    let mut fetcher = Fetcher {
+        places: &places,
+        sources: &sources,
+        watch: &mut watch,
+    };
+    let needs_weights =
+        !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
     let mut bring = || {
         fetcher.dataset(experiment.dataset.name, experiment.dataset.path.as_deref())?;
         if needs_weights {
@@ -85,7 +98,11 @@ impl Watch for RunWatch<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         self.begin();
         if self.pace.is_due(what, done, total) {
-            self.reporter.tell(&Event::Fetch(Fetch { what: what.to_owned(), done, total }));
+            self.reporter.tell(&Event::Fetch(Fetch {
+                what: what.to_owned(),
+                done,
+                total,
+            }));
         }
     }
 
@@ -109,46 +126,81 @@ pub fn run(names: &[&str]) -> ExitCode {
         }
     };
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = LineWatch { interrupt, pace: Pace::default() };
+    let mut watch = LineWatch {
+        interrupt,
+        pace: Pace::default(),
+    };
     let mut is_good = true;
     for name in names {
-        let had = bring(name, &mut Fetcher { places: &places, sources: &sources, watch: &mut watch });
+        let had = bring(
+            name,
+            &mut Fetcher {
+                places: &places,
+                sources: &sources,
+                watch: &mut watch,
+            },
+        );
         let item = (*name).to_owned();
         match had {
             Ok((path, fetched)) => {
-                watch.say(&Report::Done(Fetched { item, path: path.display().to_string(), fetched }));
+                watch.say(&Report::Done(Fetched {
+                    item,
+                    path: path.display().to_string(),
+                    fetched,
+                }));
             }
             Err(error) if error.is::<Stopped>() => return ExitCode::from(130),
             Err(error) => {
                 is_good = false;
-                let Blame { error, help, .. } = Blame::of(&error);
+                let UserError { error, help, .. } = UserError::of(&error);
                 watch.say(&Report::Failed(Refused { item, error, help }));
             }
         }
     }
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Brings one thing: where it is, and whether it was not there before.
 fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
     let places = fetcher.places;
-    if let Some(dataset) = DatasetName::ALL.into_iter().find(|dataset| dataset.as_str() == name) {
+    if let Some(dataset) = DatasetName::ALL
+        .into_iter()
+        .find(|dataset| dataset.as_str() == name)
+    {
         let before = places.find_dataset(dataset, None);
         if dataset.archive().is_none() {
             return Ok((PathBuf::from("built in"), false));
         }
         let path = fetcher.dataset(dataset, None)?;
         let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
-        return Ok((path.ok_or_else(|| data::missing(dataset, looked, places))?, before.is_err()));
+        return Ok((
+            path.ok_or_else(|| data::missing(dataset, looked, places))?,
+            before.is_err(),
+        ));
     }
-    let backbone = Backbone::ALL.into_iter().find(|backbone| backbone.as_str() == name).ok_or_else(|| {
-        Blame::input(format!("nothing that can be fetched is called `{name}`"), "name a dataset or a backbone")
-    })?;
+    let backbone = Backbone::ALL
+        .into_iter()
+        .find(|backbone| backbone.as_str() == name)
+        .ok_or_else(|| {
+            UserError::input(
+                format!("nothing that can be fetched is called `{name}`"),
+                "name a dataset or a backbone",
+            )
+        })?;
     let pretrained = Pretrained::of(backbone);
     let before = places.find_weights(&pretrained);
-    let path = fetcher.weights(&pretrained, &|path| weights::check_pretrained(path, backbone))?;
+    let path = fetcher.weights(&pretrained, &|path| {
+        weights::check_pretrained(path, backbone)
+    })?;
     let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
-    Ok((path.ok_or_else(|| initial::missing(&pretrained, looked, places))?, before.is_err()))
+    Ok((
+        path.ok_or_else(|| initial::missing(&pretrained, looked, places))?,
+        before.is_err(),
+    ))
 }
 
 /// Tells as lines on stdout.
@@ -170,12 +222,18 @@ impl LineWatch {
 impl Watch for LineWatch {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         if self.pace.is_due(what, done, total) {
-            self.say(&Report::Progress(Fetch { what: what.to_owned(), done, total }));
+            self.say(&Report::Progress(Fetch {
+                what: what.to_owned(),
+                done,
+                total,
+            }));
         }
     }
 
     fn note(&mut self, text: &str) {
-        self.say(&Report::Note { text: text.to_owned() });
+        self.say(&Report::Note {
+            text: text.to_owned(),
+        });
     }
 
     fn is_stopped(&self) -> bool {

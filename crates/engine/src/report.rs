@@ -30,14 +30,23 @@ impl Reporter {
     /// Goes on with a run's log; progress is told once every `progress_every` at most.
     pub fn open(path: &Path, usage: Usage, progress_every: Duration) -> Result<Self> {
         let writer = EventWriter::open(path)?;
-        Ok(Self { writer, usage, progress_every, last_progress: None, last_usage: None, failing: false })
+        Ok(Self {
+            writer,
+            usage,
+            progress_every,
+            last_progress: None,
+            last_usage: None,
+            failing: false,
+        })
     }
 
     /// Tells an event. A log that cannot be written holds the line back and never stops training.
     pub fn tell(&mut self, event: &Event) {
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
-            log::line(&format!("events.jsonl cannot be written, trying again with each event: {error}"));
+            log::line(&format!(
+                "events.jsonl cannot be written, trying again with each event: {error}"
+            ));
         }
         self.failing = failed.is_some();
     }
@@ -55,14 +64,18 @@ impl Reporter {
 
     /// Whether progress is worth computing now.
     pub fn is_due(&self) -> bool {
-        self.last_progress.is_none_or(|last| last.elapsed() >= self.progress_every)
+        self.last_progress
+            .is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
     /// Tells progress, and now and then the use of the machine.
     pub fn progress(&mut self, batch: Batch) {
         self.last_progress = Some(Instant::now());
         self.tell(&Event::Batch(batch));
-        if self.last_usage.is_none_or(|last| last.elapsed() >= USAGE_EVERY) {
+        if self
+            .last_usage
+            .is_none_or(|last| last.elapsed() >= USAGE_EVERY)
+        {
             self.last_usage = Some(Instant::now());
             let sample = self.usage.sample();
             self.tell(&Event::System(sample));
@@ -83,6 +96,10 @@ pub mod log {
 
     /// Writes a line; there is nobody to tell if that fails.
     pub fn line(text: &str) {
-        let _ = writeln!(std::io::stderr(), "{} {text}", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{} {text}",
+            jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        );
     }
 }

@@ -79,7 +79,8 @@ struct Trainer<'a> {
 /// training.
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let sums = setup.state.sums;
-    let sums = Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
+    let sums =
+        Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
     let mut trainer = Trainer {
         setup,
         sums,
@@ -90,7 +91,11 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
         unsaved_best: None,
     };
     let ended = trainer.run()?;
-    Ok((ended, trainer.setup.state.step, trainer.setup.state.train_time))
+    Ok((
+        ended,
+        trainer.setup.state.step,
+        trainer.setup.state.train_time,
+    ))
 }
 
 impl Trainer<'_> {
@@ -108,7 +113,9 @@ impl Trainer<'_> {
         if !self.test()? {
             return Ok(Ended::Stopped);
         }
-        Ok(Ended::Finished { stopped_early: self.setup.state.stopped_early })
+        Ok(Ended::Finished {
+            stopped_early: self.setup.state.stopped_early,
+        })
     }
 
     fn precision(&self) -> Precision {
@@ -134,29 +141,51 @@ impl Trainer<'_> {
     /// Where in the plan of the run the step of the batch with this index is, in steps from 0. A batch of which too little can
     /// be read makes no step, but an epoch stays an epoch, and its batches stay where they are in it.
     fn position(&self, index: usize) -> u64 {
-        u64::from(self.setup.state.epoch) * self.steps_per_epoch() + (index / self.accumulate()) as u64
+        u64::from(self.setup.state.epoch) * self.steps_per_epoch()
+            + (index / self.accumulate()) as u64
     }
 
     /// The learning rate at a position of the plan.
     fn learning_rate(&self, position: u64) -> f64 {
         let (setup, train) = (&self.setup, &self.setup.experiment.train);
         let (base, steps) = (train.optimizer.learning_rate, self.steps_per_epoch());
-        policy::learning_rate(&train.schedule, base, position, steps, setup.epochs, setup.state.plateau)
+        policy::learning_rate(
+            &train.schedule,
+            base,
+            position,
+            steps,
+            setup.epochs,
+            setup.state.plateau,
+        )
     }
 
     fn is_asked_to_stop(&self) -> bool {
-        self.setup.interrupt.is_requested() || self.setup.stop_after.is_some_and(|last| self.setup.state.step >= last)
+        self.setup.interrupt.is_requested()
+            || self
+                .setup
+                .stop_after
+                .is_some_and(|last| self.setup.state.step >= last)
     }
 
     /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
     fn epoch(&mut self) -> Result<bool> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
-        let order = seed::epoch_order(self.setup.experiment.seed, u64::from(epoch), self.setup.train.len());
-        let (begin, batch_size) = (self.setup.state.batch as usize * self.batch_size(), self.batch_size());
+        let order = seed::epoch_order(
+            self.setup.experiment.seed,
+            u64::from(epoch),
+            self.setup.train.len(),
+        );
+        let (begin, batch_size) = (
+            self.setup.state.batch as usize * self.batch_size(),
+            self.batch_size(),
+        );
         // A single left-over image makes no batch.
         let end = order.len().min(count * batch_size);
-        let mut batches = self.setup.train.in_order(&order[begin.min(end)..end], batch_size)?;
+        let mut batches = self
+            .setup
+            .train
+            .in_order(&order[begin.min(end)..end], batch_size)?;
         self.setup.reporter.phase(Phase::Training);
         let mut clock = Clock::start();
         let save_every = self.setup.experiment.train.checkpoint.every();
@@ -174,16 +203,24 @@ impl Trainer<'_> {
                 self.setup.reporter.phase(Phase::Training);
                 clock = Clock::start();
             }
-            let batch = batches.next().context("an epoch has fewer batches than planned")??;
+            let batch = batches
+                .next()
+                .context("an epoch has fewer batches than planned")??;
             self.batch(epoch, batch, &mut clock)?;
         }
         let pace = clock.pace();
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
             let skipped = self.setup.state.skipped.in_a_row > 0;
-            return Err(if skipped { self.not_a_number(f64::NAN) } else { self.setup.train.none_readable() });
+            return Err(if skipped {
+                self.not_a_number(f64::NAN)
+            } else {
+                self.setup.train.none_readable()
+            });
         }
-        let Some(validation) = self.validate(epoch)? else { return Ok(false) };
+        let Some(validation) = self.validate(epoch)? else {
+            return Ok(false);
+        };
         self.tell_unreadable();
         self.conclude(epoch, validation, pace)?;
         Ok(true)
@@ -211,20 +248,38 @@ impl Trainer<'_> {
     fn validate(&mut self, epoch: u32) -> Result<Option<Sums>> {
         self.setup.reporter.phase(Phase::Validating);
         let (batch_size, precision) = (self.batch_size(), self.precision());
-        let Setup { model, validation, reporter, interrupt, state, .. } = &mut self.setup;
-        let (step, batches, started) = (state.step, validation.len().div_ceil(batch_size), Instant::now());
-        evaluate(model, validation, batch_size, precision, interrupt, |sums, done| {
-            if reporter.is_due() {
-                reporter.progress(evaluation_progress(
-                    epoch,
-                    step,
-                    &sums()?,
-                    (done.div_ceil(batch_size), batches),
-                    started,
-                ));
-            }
-            Ok(())
-        })
+        let Setup {
+            model,
+            validation,
+            reporter,
+            interrupt,
+            state,
+            ..
+        } = &mut self.setup;
+        let (step, batches, started) = (
+            state.step,
+            validation.len().div_ceil(batch_size),
+            Instant::now(),
+        );
+        evaluate(
+            model,
+            validation,
+            batch_size,
+            precision,
+            interrupt,
+            |sums, done| {
+                if reporter.is_due() {
+                    reporter.progress(evaluation_progress(
+                        epoch,
+                        step,
+                        &sums()?,
+                        (done.div_ceil(batch_size), batches),
+                        started,
+                    ));
+                }
+                Ok(())
+            },
+        )
     }
 
     /// Takes in an epoch's figures, tells them and saves.
@@ -235,7 +290,8 @@ impl Trainer<'_> {
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
         // Before the plateau schedule hears the figure: the rate of the epoch's last step.
-        let learning_rate = self.learning_rate(self.position(self.batches_per_epoch().saturating_sub(1)));
+        let learning_rate =
+            self.learning_rate(self.position(self.batches_per_epoch().saturating_sub(1)));
         let setup = &mut self.setup;
         let (monitor, train) = (setup.experiment.monitor(), &setup.experiment.train);
         let figure = match monitor {
@@ -243,7 +299,9 @@ impl Trainer<'_> {
             Monitor::ValAcc => validation.accuracy(),
         };
         let state = &mut setup.state;
-        let verdict = state.progress.observe(monitor, train.early_stopping.as_ref(), epoch, figure);
+        let verdict = state
+            .progress
+            .observe(monitor, train.early_stopping.as_ref(), epoch, figure);
         state.plateau.observe(monitor, &train.schedule, figure);
         let sums = std::mem::take(&mut state.sums);
         (state.epoch, state.batch, state.stopped_early) = (epoch, 0, verdict.stop);
@@ -270,19 +328,35 @@ impl Trainer<'_> {
 
     fn frozen(&self) -> Result<Option<String>> {
         let has_frozen = self.setup.model.spec().frozen_blocks > 0;
-        has_frozen.then(|| self.setup.model.frozen_fingerprint()).transpose()
+        has_frozen
+            .then(|| self.setup.model.frozen_fingerprint())
+            .transpose()
     }
 
     /// Tells whether anything that is frozen moved.
     fn prove_frozen(&mut self, before: Option<String>) -> Result<()> {
-        let (Some(before), Some(after)) = (before, self.frozen()?) else { return Ok(()) };
-        let tensors = count(self.setup.model.tensors().iter().filter(|named| named.frozen).count());
-        if before != after {
+        let (Some(before), Some(after)) = (before, self.frozen()?) else {
+            return Ok(());
+        };
+        let tensors = count(
             self.setup
-                .reporter
-                .note(Level::Error, "frozen weights have moved; this is a mistake of warmstart, please report it");
+                .model
+                .tensors()
+                .iter()
+                .filter(|named| named.frozen)
+                .count(),
+        );
+        if before != after {
+            self.setup.reporter.note(
+                Level::Error,
+                "frozen weights have moved; this is a mistake of warmstart, please report it",
+            );
         }
-        self.setup.reporter.tell(&Event::Frozen { tensors, before, after });
+        self.setup.reporter.tell(&Event::Frozen {
+            tensors,
+            before,
+            after,
+        });
         Ok(())
     }
 
@@ -291,27 +365,50 @@ impl Trainer<'_> {
         self.settle()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, precision) = (self.batch_size(), self.precision());
-        let Setup { model, test, reporter, interrupt, state, run, .. } = &mut self.setup;
+        let Setup {
+            model,
+            test,
+            reporter,
+            interrupt,
+            state,
+            run,
+            ..
+        } = &mut self.setup;
         let step = state.best_step.unwrap_or(state.step);
-        let best =
-            checkpoint::read(&Disk, &run.checkpoint(step)).context("reading the best checkpoint for the test")?;
+        let best = checkpoint::read(&Disk, &run.checkpoint(step))
+            .context("reading the best checkpoint for the test")?;
         weights::load_bytes(model, &best.model, LoadPolicy::Exact)?;
-        let (epoch, batches, started) = (best.state.epoch, test.len().div_ceil(batch_size), Instant::now());
-        let sums = evaluate(model, test, batch_size, precision, interrupt, |sums, done| {
-            if reporter.is_due() {
-                reporter.progress(evaluation_progress(
-                    epoch,
-                    step,
-                    &sums()?,
-                    (done.div_ceil(batch_size), batches),
-                    started,
-                ));
-            }
-            Ok(())
-        })?;
+        let (epoch, batches, started) = (
+            best.state.epoch,
+            test.len().div_ceil(batch_size),
+            Instant::now(),
+        );
+        let sums = evaluate(
+            model,
+            test,
+            batch_size,
+            precision,
+            interrupt,
+            |sums, done| {
+                if reporter.is_due() {
+                    reporter.progress(evaluation_progress(
+                        epoch,
+                        step,
+                        &sums()?,
+                        (done.div_ceil(batch_size), batches),
+                        started,
+                    ));
+                }
+                Ok(())
+            },
+        )?;
         let Some(sums) = sums else { return Ok(false) };
         self.tell_unreadable();
-        self.setup.reporter.tell(&Event::Test(Test { epoch, loss: sums.mean_loss(), accuracy: sums.accuracy() }));
+        self.setup.reporter.tell(&Event::Test(Test {
+            epoch,
+            loss: sums.mean_loss(),
+            accuracy: sums.accuracy(),
+        }));
         Ok(true)
     }
 }

@@ -38,12 +38,16 @@ pub enum LoadPolicy {
 
 /// Reads `path` and loads it into `model`.
 pub fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> Result<()> {
-    load_bytes(model, &read(path)?, policy).with_context(|| format!("cannot load {}", path.display()))
+    load_bytes(model, &read(path)?, policy)
+        .with_context(|| format!("cannot load {}", path.display()))
 }
 
 /// The bytes of a safetensors file; other formats are refused by what is in them, else by their ending.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
     let is_pickle = ["pt", "pth", "ot", "bin", "ckpt", "pkl"].contains(&extension);
     let pickle = || {
         anyhow!(
@@ -59,10 +63,20 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         opened => opened.with_context(context)?,
     };
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).with_context(context)?;
-    ensure!(bytes.len() as u64 <= MAX_FILE_BYTES, "{} is larger than {MAX_FILE_BYTES} bytes", path.display());
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
+    ensure!(
+        bytes.len() as u64 <= MAX_FILE_BYTES,
+        "{} is larger than {MAX_FILE_BYTES} bytes",
+        path.display()
+    );
     kind::refuse_others(path, &bytes)?;
-    if is_pickle && parse(&bytes).is_err() { Err(pickle()) } else { Ok(bytes) }
+    if is_pickle && parse(&bytes).is_err() {
+        Err(pickle())
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// A backbone's tensors in a file, under the backbone's own names.
@@ -74,14 +88,26 @@ pub struct Fitted<'a> {
 }
 
 /// What training wraps around a model leaves before the names of its tensors, a dot after each, in any order.
-const WRAPPERS: [&str; 8] = ["module", "model", "_orig_mod", "backbone", "encoder", "net", "network", "state_dict"];
+const WRAPPERS: [&str; 8] = [
+    "module",
+    "model",
+    "_orig_mod",
+    "backbone",
+    "encoder",
+    "net",
+    "network",
+    "state_dict",
+];
 
 /// The tensors of a whole backbone in the bytes of a safetensors file: checked for name, shape and kind, and every number finite.
 /// Prefixes that wrappers leave are taken off.
 pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
     let architecture = Architecture::new(backbone);
     let described: Vec<&TensorSpec> = architecture.tensors().collect();
-    let names: Vec<&str> = described.iter().map(|tensor| tensor.name.as_str()).collect();
+    let names: Vec<&str> = described
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
     let (entries, mut notes) = unwrapped(parse(bytes)?, &names)?;
     check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
     let mut kinds = BTreeSet::new();
@@ -95,17 +121,28 @@ pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
     }
     if !kinds.is_empty() {
         let kinds: Vec<&str> = kinds.into_iter().collect();
-        notes.push(format!("the weights are {}; they are used as float32", kinds.join(" and ")));
+        notes.push(format!(
+            "the weights are {}; they are used as float32",
+            kinds.join(" and ")
+        ));
     }
     Ok(Fitted { entries, notes })
 }
 
 /// Takes off what wrappers leave before the names of the tensors that are wanted. What lies outside of it is left aside.
 fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, Vec<String>)> {
-    let is_whole = |prefix: &str| wanted.iter().all(|name| entries.contains_key(&format!("{prefix}{name}")));
-    let Some(&first) = wanted.first() else { return Ok((entries, Vec::new())) };
+    let is_whole = |prefix: &str| {
+        wanted
+            .iter()
+            .all(|name| entries.contains_key(&format!("{prefix}{name}")))
+    };
+    let Some(&first) = wanted.first() else {
+        return Ok((entries, Vec::new()));
+    };
     let is_wrapping = |prefix: &str| {
-        prefix.strip_suffix('.').is_some_and(|words| words.split('.').all(|word| WRAPPERS.contains(&word)))
+        prefix
+            .strip_suffix('.')
+            .is_some_and(|words| words.split('.').all(|word| WRAPPERS.contains(&word)))
     };
     let prefixes: Vec<String> = entries
         .keys()
@@ -121,7 +158,9 @@ fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, 
         ([one], []) => one.clone(),
         (_, []) => return Ok((entries, Vec::new())),
         (_, [one, other, ..]) => {
-            bail!("the file holds the backbone twice, below `{one}` and below `{other}`; keep one of them")
+            bail!(
+                "the file holds the backbone twice, below `{one}` and below `{other}`; keep one of them"
+            )
         }
     };
     let (mut inside, mut outside) = (Entries::new(), Vec::new());
@@ -133,10 +172,14 @@ fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, 
             None => outside.push(name),
         }
     }
-    let mut notes = vec![format!("the names of the weights begin with `{prefix}`, which is taken off")];
+    let mut notes = vec![format!(
+        "the names of the weights begin with `{prefix}`, which is taken off"
+    )];
     if let Some(first) = outside.first() {
         let (count, first) = (outside.len(), text::line(first, 120));
-        notes.push(format!("tensors outside of `{prefix}` are left aside: {count}, first `{first}`"));
+        notes.push(format!(
+            "tensors outside of `{prefix}` are left aside: {count}, first `{first}`"
+        ));
     }
     Ok((inside, notes))
 }
@@ -158,12 +201,15 @@ fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
         Dtype::Bf16 => Kind::BFloat16,
         Dtype::F32 => Kind::Float,
         Dtype::F64 => Kind::Double,
-        other => bail!("tensor `{name}`: expected numbers with a point (F16, BF16, F32 or F64), found {other:?}"),
+        other => bail!(
+            "tensor `{name}`: expected numbers with a point (F16, BF16, F32 or F64), found {other:?}"
+        ),
     };
     if entry.dtype == Dtype::F32 {
         check_finite(name, entry)?;
     }
-    let tensor = Tensor::f_from_data_size(entry.data, &entry.shape, kind)?.f_to_kind(Kind::Float)?;
+    let tensor =
+        Tensor::f_from_data_size(entry.data, &entry.shape, kind)?.f_to_kind(Kind::Float)?;
     if entry.dtype != Dtype::F32 {
         let finite = i64::try_from(&tensor.f_isfinite()?.f_all()?)?;
         ensure!(
@@ -178,7 +224,10 @@ fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
 /// what was done to make it fit.
 pub fn load_fitted(model: &Model, bytes: &[u8]) -> Result<Vec<String>> {
     let Fitted { entries, notes } = fitted(bytes, model.spec().backbone)?;
-    let wanted = model.tensors().iter().filter(|tensor| LoadPolicy::Pretrained.wants(&tensor.name));
+    let wanted = model
+        .tensors()
+        .iter()
+        .filter(|tensor| LoadPolicy::Pretrained.wants(&tensor.name));
     tch::no_grad(|| {
         for target in wanted {
             let fresh = float32(&target.name, &entries[target.name.as_str()])?;
@@ -218,11 +267,20 @@ pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
 }
 
 /// The tensors of a checkpoint, which must be exactly the described ones.
-pub fn parse_exactly<'a>(bytes: &'a [u8], backbone: Backbone, described: &[&TensorSpec]) -> Result<Entries<'a>> {
+pub fn parse_exactly<'a>(
+    bytes: &'a [u8],
+    backbone: Backbone,
+    described: &[&TensorSpec],
+) -> Result<Entries<'a>> {
     let entries = parse(bytes)?;
-    let names: Vec<&str> = described.iter().map(|tensor| tensor.name.as_str()).collect();
+    let names: Vec<&str> = described
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
     check_names(backbone, &entries, &names, LoadPolicy::Exact)?;
-    described.iter().try_for_each(|tensor| check_entry(&tensor.name, &tensor.shape, &entries[tensor.name.as_str()]))?;
+    described.iter().try_for_each(|tensor| {
+        check_entry(&tensor.name, &tensor.shape, &entries[tensor.name.as_str()])
+    })?;
     Ok(entries)
 }
 
@@ -234,45 +292,79 @@ impl LoadPolicy {
     fn ignores(self, name: &str) -> bool {
         let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
         // A head that warmstart exported, or anybody's `Sequential`, has numbered layers.
-        let whole = layer.rsplit_once('.').filter(|(_, place)| place.bytes().all(|byte| byte.is_ascii_digit()));
+        let whole = layer
+            .rsplit_once('.')
+            .filter(|(_, place)| place.bytes().all(|byte| byte.is_ascii_digit()));
         let is_foreign = FOREIGN_HEADS.contains(&whole.map_or(layer, |(whole, _)| whole));
-        self == Self::Pretrained && (is_foreign || HeadSpec::owns(name) || name.ends_with(".num_batches_tracked"))
+        self == Self::Pretrained
+            && (is_foreign || HeadSpec::owns(name) || name.ends_with(".num_batches_tracked"))
     }
 }
 
-fn check_names(backbone: Backbone, entries: &Entries<'_>, wanted: &[&str], policy: LoadPolicy) -> Result<()> {
+fn check_names(
+    backbone: Backbone,
+    entries: &Entries<'_>,
+    wanted: &[&str],
+    policy: LoadPolicy,
+) -> Result<()> {
     let expected: BTreeSet<_> = wanted.iter().copied().collect();
-    let missing: Vec<_> = wanted.iter().copied().filter(|name| !entries.contains_key(*name)).collect();
-    let extra: Vec<_> =
-        entries.keys().map(String::as_str).filter(|name| !expected.contains(name) && !policy.ignores(name)).collect();
+    let missing: Vec<_> = wanted
+        .iter()
+        .copied()
+        .filter(|name| !entries.contains_key(*name))
+        .collect();
+    let extra: Vec<_> = entries
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !expected.contains(name) && !policy.ignores(name))
+        .collect();
     if missing.is_empty() && extra.is_empty() {
         return Ok(());
     }
     let problem = match guess(entries) {
-        Some(found) if found != backbone => format!("this file holds {found}, the experiment says {backbone}"),
+        Some(found) if found != backbone => {
+            format!("this file holds {found}, the experiment says {backbone}")
+        }
         _ => format!("this file does not hold the tensors of {backbone}"),
     };
     let count = |what: &str, names: &[&str]| {
         names
             .first()
-            .map(|first| format!("; {} {what}, first `{}`", names.len(), text::line(first, 120)))
+            .map(|first| {
+                format!(
+                    "; {} {what}, first `{}`",
+                    names.len(),
+                    text::line(first, 120)
+                )
+            })
             .unwrap_or_default()
     };
     let (missing, extra) = (count("missing", &missing), count("unexpected", &extra));
-    bail!("{problem}{missing}{extra}. Name the backbone that the file was made for, or another file")
+    bail!(
+        "{problem}{missing}{extra}. Name the backbone that the file was made for, or another file"
+    )
 }
 
 /// The backbone whose tensors the file has, by name and shape, whatever wraps them.
 fn guess(entries: &Entries<'_>) -> Option<Backbone> {
     let bare = |name: &str| {
-        let wrapped = name.split_inclusive('.').take_while(|word| WRAPPERS.contains(&word.trim_end_matches('.')));
+        let wrapped = name
+            .split_inclusive('.')
+            .take_while(|word| WRAPPERS.contains(&word.trim_end_matches('.')));
         name[wrapped.map(str::len).sum()..].to_owned()
     };
-    let shapes: BTreeMap<String, &[i64]> = entries.iter().map(|(name, entry)| (bare(name), &*entry.shape)).collect();
+    let shapes: BTreeMap<String, &[i64]> = entries
+        .iter()
+        .map(|(name, entry)| (bare(name), &*entry.shape))
+        .collect();
     let holds = |architecture: &Architecture| {
-        architecture.tensors().all(|t| shapes.get(&t.name).is_some_and(|shape| *shape == t.shape))
+        architecture
+            .tensors()
+            .all(|t| shapes.get(&t.name).is_some_and(|shape| *shape == t.shape))
     };
-    let found = Backbone::ALL.into_iter().map(|backbone| (backbone, Architecture::new(backbone)));
+    let found = Backbone::ALL
+        .into_iter()
+        .map(|backbone| (backbone, Architecture::new(backbone)));
     // A larger one may hold all tensors of a smaller one.
     found
         .filter(|(_, found)| holds(found))
@@ -300,9 +392,19 @@ fn check_shape(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {
 }
 
 fn check_finite(name: &str, entry: &Entry<'_>) -> Result<()> {
-    let finite = |number: &[u8]| number.try_into().is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite());
-    if let Some(at) = entry.data.chunks_exact(4).position(|number| !finite(number)) {
-        bail!("tensor `{name}`: number {at} is infinite or not a number; the file is damaged or its training diverged");
+    let finite = |number: &[u8]| {
+        number
+            .try_into()
+            .is_ok_and(|bytes| f32::from_le_bytes(bytes).is_finite())
+    };
+    if let Some(at) = entry
+        .data
+        .chunks_exact(4)
+        .position(|number| !finite(number))
+    {
+        bail!(
+            "tensor `{name}`: number {at} is infinite or not a number; the file is damaged or its training diverged"
+        );
     }
     Ok(())
 }

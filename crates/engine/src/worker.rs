@@ -31,7 +31,7 @@ use warmstart_schema::state::{Outcome, RunState};
 
 use crate::data::{self, Parts};
 use crate::device::{self, DeviceRequest};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::heartbeat::Heartbeat;
 use crate::initial::{self, Origin};
 use crate::interrupt::Interrupt;
@@ -58,24 +58,36 @@ pub struct Manner {
 impl Manner {
     /// To the run's end, progress a few times a second.
     pub fn usual() -> Self {
-        Self { stop_after: None, progress_every: PROGRESS_EVERY }
+        Self {
+            stop_after: None,
+            progress_every: PROGRESS_EVERY,
+        }
     }
 }
 
 /// Carries out the run in `folder` until it ends or is interrupted. True when it finished or was stopped as asked.
 pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool> {
     let run = RunDir::new(folder);
-    let info = run.info().with_context(|| format!("{} is not a run folder", folder.display()))?;
+    let info = run
+        .info()
+        .with_context(|| format!("{} is not a run folder", folder.display()))?;
     let Some(lock) = take(&run)? else {
-        return Err(anyhow!("another worker has run {}: stop it first, or look at it in the dashboard", info.id));
+        return Err(anyhow!(
+            "another worker has run {}: stop it first, or look at it in the dashboard",
+            info.id
+        ));
     };
     let before = history(&run)?;
     if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
         log::line("this run is finished; there is nothing to resume");
         return Ok(true);
     }
-    let info = RunInfo { worker: Some(Identity::current()), ..info };
-    run.write_info(&info).with_context(doing("writing", &run, "run.json"))?;
+    let info = RunInfo {
+        worker: Some(Identity::current()),
+        ..info
+    };
+    run.write_info(&info)
+        .with_context(doing("writing", &run, "run.json"))?;
     let heartbeat = Heartbeat::start(&run);
     let succeeded = attempt(&run, &info, &before, manner, interrupt)?;
     drop(heartbeat);
@@ -88,7 +100,9 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
 
 /// Whether somebody still waits for this process's end, and then starts the next run.
 fn has_monitor() -> bool {
-    let monitor = std::env::var(launch::MONITORED_BY).ok().and_then(|pid| pid.parse::<u32>().ok());
+    let monitor = std::env::var(launch::MONITORED_BY)
+        .ok()
+        .and_then(|pid| pid.parse::<u32>().ok());
     monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
 }
 
@@ -111,8 +125,12 @@ fn take(run: &RunDir) -> Result<Option<RunLock>> {
 fn history(run: &RunDir) -> Result<RunState> {
     let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
     loop {
-        let poll = reader.poll().with_context(doing("reading", run, "events.jsonl"))?;
-        poll.records.into_iter().for_each(|record| state.apply(record));
+        let poll = reader
+            .poll()
+            .with_context(doing("reading", run, "events.jsonl"))?;
+        poll.records
+            .into_iter()
+            .for_each(|record| state.apply(record));
         if !poll.more {
             return Ok(state);
         }
@@ -120,26 +138,56 @@ fn history(run: &RunDir) -> Result<RunState> {
 }
 
 /// Runs one attempt and leaves word how it ended, whatever happens.
-fn attempt(run: &RunDir, info: &RunInfo, before: &RunState, manner: Manner, interrupt: &Interrupt) -> Result<bool> {
+fn attempt(
+    run: &RunDir,
+    info: &RunInfo,
+    before: &RunState,
+    manner: Manner,
+    interrupt: &Interrupt,
+) -> Result<bool> {
     device::prepare_cuda();
     let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
-    let gpu = if let Device::Cuda(index) = device { u32::try_from(index).ok() } else { None };
+    let gpu = if let Device::Cuda(index) = device {
+        u32::try_from(index).ok()
+    } else {
+        None
+    };
     let usage = Usage::new(gpu, run.path().to_path_buf());
     let gpu_name = usage.gpu_name();
     let reporter = Reporter::open(&run.events(), usage, manner.progress_every);
     let mut reporter = reporter.with_context(doing("opening", run, "events.jsonl"))?;
-    let place = Place { device, reason, name: device_name(device, gpu_name) };
+    let place = Place {
+        device,
+        reason,
+        name: device_name(device, gpu_name),
+    };
     let result = catch_unwind(AssertUnwindSafe(|| {
-        prepare_and_train(run, info, before, place, manner.stop_after, &mut reporter, interrupt)
+        prepare_and_train(
+            run,
+            info,
+            before,
+            place,
+            manner.stop_after,
+            &mut reporter,
+            interrupt,
+        )
     }))
-    .unwrap_or_else(|panic| Err(anyhow!("the worker panicked: {}", panic_text(panic.as_ref()))));
+    .unwrap_or_else(|panic| {
+        Err(anyhow!(
+            "the worker panicked: {}",
+            panic_text(panic.as_ref())
+        ))
+    });
     let event = match result {
         Ok((ended, step, train_time)) => match ended {
-            Ended::Finished { stopped_early } => Event::Finished { train_time, stopped_early },
+            Ended::Finished { stopped_early } => Event::Finished {
+                train_time,
+                stopped_early,
+            },
             Ended::Stopped => Event::Stopped { step, train_time },
         },
         Err(error) => {
-            let Blame { kind, error, help } = Blame::of(&error);
+            let UserError { kind, error, help } = UserError::of(&error);
             log::line(&format!("failed: {error}\nhelp: {help}"));
             Event::Failed { kind, error, help }
         }
@@ -188,7 +236,10 @@ fn plan(run: &RunDir) -> Result<(Experiment, Vec<u8>)> {
     let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let experiment = experiment::load_frozen(&path).map_err(|problems| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Blame::input(texts.join("\n"), "correct the experiment's file and launch it again")
+        UserError::input(
+            texts.join("\n"),
+            "correct the experiment's file and launch it again",
+        )
     })?;
     Ok((experiment, yaml))
 }
@@ -202,19 +253,34 @@ fn prepare_and_train(
     reporter: &mut Reporter,
     interrupt: &Interrupt,
 ) -> Result<(Ended, u64, f64)> {
-    checkpoint::remove_unfinished(&Disk, run).with_context(doing("removing unfinished saves from", run, "ckpt"))?;
+    checkpoint::remove_unfinished(&Disk, run).with_context(doing(
+        "removing unfinished saves from",
+        run,
+        "ckpt",
+    ))?;
     let (experiment, yaml) = plan(run)?;
     let (saved, skipped) = resume::saved(run, before)?;
     let threads = threads(saved.as_ref());
     tch::set_num_threads(i32::try_from(threads)?);
     let device = place.device;
     let root = run.path().parent().unwrap_or(Path::new("."));
-    let prepare = || initial::preparation_below(&experiment, root, info.init_file.as_deref(), &Places::from_env());
+    let prepare = || {
+        initial::preparation_below(
+            &experiment,
+            root,
+            info.init_file.as_deref(),
+            &Places::from_env(),
+        )
+    };
     // A run keeps what it began with; one of an earlier version, what that did.
-    let begun = saved.as_ref().map(|content| content.state.preparation.clone());
+    let begun = saved
+        .as_ref()
+        .map(|content| content.state.preparation.clone());
     let begun = begun.map(|kept| kept.unwrap_or_else(|| Preparation::earlier(&experiment)));
     let preparation = begun.clone().unwrap_or_else(prepare);
-    let load = |preparation: &Preparation| data::prepared_parts(&experiment, preparation, &Places::from_env(), device);
+    let load = |preparation: &Preparation| {
+        data::prepared_parts(&experiment, preparation, &Places::from_env(), device)
+    };
     // An exact resume depends on what lies in a folder of pictures; nothing of that is ever fetched.
     let own = (experiment.dataset.name == DatasetName::ImageFolder).then(|| load(&preparation));
     let machine = Machine {
@@ -223,17 +289,30 @@ fn prepare_and_train(
         threads,
         libtorch: ffi::version(),
         experiment: change::fingerprint(&yaml),
-        pictures: own.iter().flatten().map(|parts| parts.fingerprint.clone()).collect(),
+        pictures: own
+            .iter()
+            .flatten()
+            .map(|parts| parts.fingerprint.clone())
+            .collect(),
     };
     let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
     let saved = saved.map(|content| resume::taken_up(content, before, &machine, &experiment));
-    tell_attempt(reporter, before, place, &machine, saved.as_ref(), experiment.train.epochs);
+    tell_attempt(
+        reporter,
+        before,
+        place,
+        &machine,
+        saved.as_ref(),
+        experiment.train.epochs,
+    );
     for text in skipped {
         reporter.note(Level::Warning, text);
     }
     if !prefetch::for_run(&experiment, saved.is_some(), reporter, interrupt)? {
         reporter.tell(&Event::Stopping);
-        let (step, train_time) = saved.map_or((0, 0.0), |content| (content.state.step, content.state.train_time));
+        let (step, train_time) = saved.map_or((0, 0.0), |content| {
+            (content.state.step, content.state.train_time)
+        });
         return Ok((Ended::Stopped, step, train_time));
     }
     reporter.phase(Phase::Loading);
@@ -242,19 +321,39 @@ fn prepare_and_train(
     let now = begun.unwrap_or_else(prepare);
     let own = own.filter(|_| now == preparation);
     let preparation = now;
-    let parts = own.unwrap_or_else(|| load(&preparation)).map_err(|error| resume::where_pictures_are(error, before))?;
+    let parts = own
+        .unwrap_or_else(|| load(&preparation))
+        .map_err(|error| resume::where_pictures_are(error, before))?;
     if moved {
         return Err(resume::not_these(&experiment));
     }
-    let at = saved.as_ref().map_or((0, 0), |content| (content.state.epoch, content.state.step));
+    let at = saved
+        .as_ref()
+        .map_or((0, 0), |content| (content.state.epoch, content.state.step));
     let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
         reporter.tell(&Event::Stopping);
-        return Ok((Ended::Stopped, at.1, saved.map_or(0.0, |content| content.state.train_time)));
+        return Ok((
+            Ended::Stopped,
+            at.1,
+            saved.map_or(0.0, |content| content.state.train_time),
+        ));
     };
     let parts = dataset::tell(reporter, run, &experiment, known)?;
-    let begins = Begins { init_file: info.init_file.as_deref(), before };
-    let (model, optimizer, state) =
-        model(run, &experiment, &preparation, &parts, device, machine, saved, &begins, reporter)?;
+    let begins = Begins {
+        init_file: info.init_file.as_deref(),
+        before,
+    };
+    let (model, optimizer, state) = model(
+        run,
+        &experiment,
+        &preparation,
+        &parts,
+        device,
+        machine,
+        saved,
+        &begins,
+        reporter,
+    )?;
     let class_weights = dataset::class_weights(&experiment, &parts, device)?;
     let epochs = experiment.train.epochs;
     if before.starts_over {
@@ -286,10 +385,15 @@ struct Begins<'a> {
 
 /// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
 fn threads(saved: Option<&Content>) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let asked =
-        std::env::var("OMP_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).filter(|&threads| threads > 0);
-    saved.map_or(asked.unwrap_or(cores), |content| content.state.machine.threads)
+    let cores = std::thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let asked = std::env::var("OMP_NUM_THREADS")
+        .ok()
+        .and_then(|threads| threads.parse().ok())
+        .filter(|&threads| threads > 0);
+    saved.map_or(asked.unwrap_or(cores), |content| {
+        content.state.machine.threads
+    })
 }
 
 fn tell_attempt(
@@ -301,7 +405,10 @@ fn tell_attempt(
     epochs: u32,
 ) {
     reporter.tell(&Event::Attempt(Attempt {
-        number: before.attempt.as_ref().map_or(1, |attempt| attempt.number + 1),
+        number: before
+            .attempt
+            .as_ref()
+            .map_or(1, |attempt| attempt.number + 1),
         worker: Identity::current(),
         host: host(),
         device: machine.device.clone(),
@@ -311,7 +418,9 @@ fn tell_attempt(
         libtorch: machine.libtorch.clone(),
         epochs,
         resumed_from: saved.map(|content| content.state.step),
-        not_exact: saved.map(|content| content.state.not_exact.clone()).unwrap_or_default(),
+        not_exact: saved
+            .map(|content| content.state.not_exact.clone())
+            .unwrap_or_default(),
         heartbeat: Some(pulse::HEARTBEAT),
     }));
     if let Some(text) = resume::extended(before, epochs) {
@@ -320,7 +429,10 @@ fn tell_attempt(
 }
 
 /// Model and optimizer as the checkpoint has them, or at their beginning.
-#[expect(clippy::too_many_arguments, reason = "each is another thing, and it is called once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another thing, and it is called once"
+)]
 fn model(
     run: &RunDir,
     experiment: &Experiment,
@@ -332,17 +444,32 @@ fn model(
     begins: &Begins,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
-    let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone).blocks.len();
+    let blocks = warmstart_schema::architecture::Architecture::new(experiment.model.backbone)
+        .blocks
+        .len();
     let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, device)?;
     let train = &experiment.train.optimizer;
-    let optimizer =
-        OptimizerSpec { momentum: train.momentum, weight_decay: train.weight_decay, ..OptimizerSpec::new(train.name) };
+    let optimizer = OptimizerSpec {
+        momentum: train.momentum,
+        weight_decay: train.weight_decay,
+        ..OptimizerSpec::new(train.name)
+    };
     let mut optimizer = Optimizer::new(optimizer, model.trainable())?;
-    let (state, origin) = if let Some(Content { state, model: bytes, optimizer: optimizer_bytes }) = saved {
-        weights::load_bytes(&model, &bytes, LoadPolicy::Exact).context("loading the checkpoint's model")?;
-        let tensors = weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
-        let tensors = tensors.iter().map(|(name, entry)| Ok((name.clone(), entry.tensor()?))).collect::<Result<_>>()?;
+    let (state, origin) = if let Some(Content {
+        state,
+        model: bytes,
+        optimizer: optimizer_bytes,
+    }) = saved
+    {
+        weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
+            .context("loading the checkpoint's model")?;
+        let tensors =
+            weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
+        let tensors = tensors
+            .iter()
+            .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
+            .collect::<Result<_>>()?;
         optimizer.load_state(&tensors)?;
         ensure!(
             u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
@@ -352,14 +479,30 @@ fn model(
         (state, Origin::from(weights))
     } else {
         let root = run.path().parent().unwrap_or(Path::new("."));
-        let begun = State { preparation: Some(preparation.clone()), ..fresh(machine) };
-        let origin = initial::load_after(&model, experiment, root, begins.init_file, &Places::from_env())?;
+        let begun = State {
+            preparation: Some(preparation.clone()),
+            ..fresh(machine)
+        };
+        let origin = initial::load_after(
+            &model,
+            experiment,
+            root,
+            begins.init_file,
+            &Places::from_env(),
+        )?;
         if let Some(from) = &origin.run {
             dataset::tell_leak(reporter, root, from, parts);
         }
         (begun, origin)
     };
-    weights_file::tell(run, experiment, origin.run.as_ref(), state.step > 0, begins.before, reporter);
+    weights_file::tell(
+        run,
+        experiment,
+        origin.run.as_ref(),
+        state.step > 0,
+        begins.before,
+        reporter,
+    );
     for note in &origin.notes {
         reporter.note(Level::Info, note);
     }
@@ -367,8 +510,12 @@ fn model(
         reporter.note(Level::Warning, doubt);
     }
     let architecture = model.architecture();
-    let head =
-        HeadSpec { features: architecture.features, hidden: spec.hidden, classes: spec.classes, dropout: spec.dropout };
+    let head = HeadSpec {
+        features: architecture.features,
+        hidden: spec.hidden,
+        classes: spec.classes,
+        dropout: spec.dropout,
+    };
     reporter.tell(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
         pixels: preparation.side,
@@ -401,7 +548,9 @@ fn fresh(machine: Machine) -> State {
 
 /// Starts what waits in the queue now that this run's place is free.
 fn start_next(run: &RunDir, info: &RunInfo) {
-    let Some(root) = run.path().parent() else { return };
+    let Some(root) = run.path().parent() else {
+        return;
+    };
     let next = Programs::find()
         .map_err(|_| std::io::Error::other("the training program is no longer where it was"))
         .and_then(|programs| Queue::new(root).advance(&programs, Some(&info.id)));

@@ -16,7 +16,9 @@ fn cuda_is_loaded_where_it_is_installed_and_its_absence_is_explained() {
     match device::prepare_cuda() {
         // Known without a GPU, as the major version times a thousand.
         CudaLibrary::Loaded => assert!(installed && tch::utils::version_cudart() >= 12_000),
-        CudaLibrary::NotInstalled { why } => assert!(!installed && why.contains("libtorch_cuda.so"), "{why}"),
+        CudaLibrary::NotInstalled { why } => {
+            assert!(!installed && why.contains("libtorch_cuda.so"), "{why}");
+        }
         CudaLibrary::Failed { why } => panic!("{why}"),
     }
     assert_eq!(*device::prepare_cuda() == CudaLibrary::Loaded, installed);
@@ -28,6 +30,12 @@ fn cuda_is_loaded_where_it_is_installed_and_its_absence_is_explained() {
     }
     assert_eq!(device::select(DeviceRequest::Cpu).0, Device::Cpu);
     let (chosen, reason) = device::select(DeviceRequest::Cuda(200));
-    assert!(chosen == Device::Cpu && reason.contains("instead of cuda:200"), "{reason}");
-    assert_eq!(warmstart_engine::ffi::cuda_memory(0).is_ok(), chosen.is_cuda());
+    assert!(
+        chosen == Device::Cpu && reason.contains("instead of cuda:200"),
+        "{reason}"
+    );
+    assert_eq!(
+        warmstart_engine::ffi::cuda_memory(0).is_ok(),
+        chosen.is_cuda()
+    );
 }

@@ -1,7 +1,11 @@
 //! B6 and B8: whatever ends a worker has a name, comes with what to do, and leaves a run that goes on. The real worker, the real
 //! process that waits for it, and real faults: signals, limits of memory and disk, the kernel, numbers that are none.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 mod support;
 
@@ -46,7 +50,11 @@ const SHORT: [&str; 3] = [
 /// The program that waits for a worker's end: built beside the worker.
 fn warmstart() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_warmstart-worker")).with_file_name("warmstart");
-    assert!(program.is_file(), "{} is missing: cargo build --workspace --bins", program.display());
+    assert!(
+        program.is_file(),
+        "{} is missing: cargo build --workspace --bins",
+        program.display()
+    );
     program
 }
 
@@ -55,7 +63,11 @@ fn supervised(run: &RunDir, worker: &Path, shell: &str) -> Command {
     let plain = command(run);
     let mut monitored = Command::new("sh");
     monitored.args(["-c", &format!("{shell}\nexec \"$@\""), "sh"]);
-    monitored.arg(warmstart()).arg(MONITOR).arg(worker).arg(run.path());
+    monitored
+        .arg(warmstart())
+        .arg(MONITOR)
+        .arg(worker)
+        .arg(run.path());
     for (name, value) in plain.get_envs() {
         match value {
             Some(value) => monitored.env(name, value),
@@ -63,8 +75,15 @@ fn supervised(run: &RunDir, worker: &Path, shell: &str) -> Command {
         };
     }
     monitored.env_remove("WARMSTART_NOTIFY");
-    let log = fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
-    monitored.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let log = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(run.worker_log())
+        .unwrap();
+    monitored
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
     monitored
 }
 
@@ -79,7 +98,10 @@ fn worker(run: &RunDir) -> Pid {
 }
 
 fn attempts(run: &RunDir) -> usize {
-    events(run).iter().filter(|record| matches!(record.event, Event::Attempt(_))).count()
+    events(run)
+        .iter()
+        .filter(|record| matches!(record.event, Event::Attempt(_)))
+        .count()
 }
 
 /// Starts a worker and waits until its newest attempt says something that `is_it`.
@@ -87,9 +109,20 @@ fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
     let before = events(run).len();
     let mut child = supervised(run, real(), "").spawn().unwrap();
     let begun = Instant::now();
-    while !events(run)[before.min(events(run).len())..].iter().any(|record| is_it(&record.event)) {
-        assert!(child.try_wait().unwrap().is_none(), "it ended: {}", log(run));
-        assert!(begun.elapsed().as_secs() < 120, "nothing came: {}", log(run));
+    while !events(run)[before.min(events(run).len())..]
+        .iter()
+        .any(|record| is_it(&record.event))
+    {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended: {}",
+            log(run)
+        );
+        assert!(
+            begun.elapsed().as_secs() < 120,
+            "nothing came: {}",
+            log(run)
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     child
@@ -114,14 +147,22 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &SHORT).0;
     let faults = [
-        (Signal::SIGKILL, Failure::Killed, "killed by SIGKILL: by someone"),
+        (
+            Signal::SIGKILL,
+            Failure::Killed,
+            "killed by SIGKILL: by someone",
+        ),
         (Signal::SIGABRT, Failure::Crashed, "crashed with SIGABRT"),
         (Signal::SIGXCPU, Failure::Killed, "killed by SIGXCPU"),
         (Signal::SIGSEGV, Failure::Crashed, "crashed with SIGSEGV"),
         (Signal::SIGBUS, Failure::Crashed, "crashed with SIGBUS"),
         (Signal::SIGFPE, Failure::Crashed, "crashed with SIGFPE"),
         (Signal::SIGILL, Failure::Crashed, "crashed with SIGILL"),
-        (Signal::SIGUSR1, Failure::Killed, "killed by SIGUSR1 from outside"),
+        (
+            Signal::SIGUSR1,
+            Failure::Killed,
+            "killed by SIGUSR1 from outside",
+        ),
     ];
     let faults = if all { &faults[..] } else { &faults[..3] };
     for (number, (signal, kind, sign)) in faults.iter().copied().enumerate() {
@@ -139,14 +180,21 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
             found == kind && error.contains(sign) && help.contains("resum"),
             "{signal}: {found:?} {error} / {help}"
         );
-        assert_eq!(attempts(&run), number + 1, "each attempt is the resume of the one before");
+        assert_eq!(
+            attempts(&run),
+            number + 1,
+            "each attempt is the resume of the one before"
+        );
     }
     // While it saves what it was asked to save: whoever asked did not wait.
     let mut child = supervised_until(&run, is_epoch);
     kill(worker(&run), Signal::SIGSTOP).unwrap();
     let began = Instant::now();
     while !state(&run).attempt.unwrap().worker.is_suspended() {
-        assert!(began.elapsed().as_secs() < 10, "every thread has to be met by it");
+        assert!(
+            began.elapsed().as_secs() < 10,
+            "every thread has to be met by it"
+        );
     }
     kill(worker(&run), Signal::SIGTERM).unwrap();
     kill(worker(&run), Signal::SIGCONT).unwrap();
@@ -154,7 +202,11 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     let _ = kill(worker(&run), Signal::SIGKILL);
     child.wait().unwrap();
     let was_killed = match state(&run).outcome {
-        Some(Outcome::Failed { kind: Failure::Killed, error, .. }) => error.contains("while it was saving"),
+        Some(Outcome::Failed {
+            kind: Failure::Killed,
+            error,
+            ..
+        }) => error.contains("while it was saving"),
         // It was quicker.
         Some(Outcome::Stopped) => true,
         _ => false,
@@ -166,11 +218,20 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
         let mut child = supervised_until(&run, is_epoch);
         kill(worker(&run), signal).unwrap();
         child.wait().unwrap();
-        assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{signal}: {}", log(&run));
+        assert_eq!(
+            state(&run).outcome,
+            Some(Outcome::Stopped),
+            "{signal}: {}",
+            log(&run)
+        );
     }
     // SIGTERM to the one that waits reaches the worker.
     let mut child = supervised_until(&run, is_epoch);
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{}", log(&run));
     // And two more: killed while it saved, and asked through the one that waits.
@@ -191,8 +252,10 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    let without_library =
-        script("without-library", "echo 'libtorch_cpu.so: cannot open shared object file' >&2; exit 127");
+    let without_library = script(
+        "without-library",
+        "echo 'libtorch_cpu.so: cannot open shared object file' >&2; exit 127",
+    );
     let without_word = script(
         "without-word",
         &format!(
@@ -201,41 +264,84 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         ),
     );
     for (worker, kind, sign, advice) in [
-        (root.path().join("nowhere"), Failure::NotStarted, "cannot be started", "make build"),
-        (without_library, Failure::NotStarted, "did not come up (exit code 127)", "warmstart doctor"),
-        (without_word, Failure::Crashed, "ended with exit code 9 and without a word", "resuming"),
+        (
+            root.path().join("nowhere"),
+            Failure::NotStarted,
+            "cannot be started",
+            "make build",
+        ),
+        (
+            without_library,
+            Failure::NotStarted,
+            "did not come up (exit code 127)",
+            "warmstart doctor",
+        ),
+        (
+            without_word,
+            Failure::Crashed,
+            "ended with exit code 9 and without a word",
+            "resuming",
+        ),
     ] {
         let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;
         assert!(!supervised(&run, &worker, "").status().unwrap().success());
         let (found, error, help) = failure(&run);
-        assert!(found == kind && error.contains(sign) && help.contains(advice), "{found:?} {error} / {help}");
+        assert!(
+            found == kind && error.contains(sign) && help.contains(advice),
+            "{found:?} {error} / {help}"
+        );
         assert!(finish(&run), "{}", log(&run));
     }
     // That the program is missing would meet every other run too: none of them is used up for nothing.
-    let queue = warmstart_runs::queue::Queue::new(root.path()).content().unwrap();
+    let queue = warmstart_runs::queue::Queue::new(root.path())
+        .content()
+        .unwrap();
     assert!(queue.paused.unwrap().contains("nowhere cannot be started"));
-    println!("FIGURE B6\ta worker that is missing, lacks a library, or ends without a word\t3 of 3\t3\tok");
+    println!(
+        "FIGURE B6\ta worker that is missing, lacks a library, or ends without a word\t3 of 3\t3\tok"
+    );
 }
 
 #[test]
 fn too_little_memory_and_too_little_disk_are_told_apart() {
     let root = tempfile::tempdir().unwrap();
     // A limit of the shell: what does not fit is refused, and the worker can say so.
-    let large = ["input={resize: 512}", "train.batch_size=64", "train.epochs=1", SHORT[0], SHORT[1]];
+    let large = [
+        "input={resize: 512}",
+        "train.batch_size=64",
+        "train.epochs=1",
+        SHORT[0],
+        SHORT[1],
+    ];
     let run = new_run(root.path(), &large).0;
-    assert!(!supervised(&run, real(), "ulimit -v 3000000").status().unwrap().success());
+    assert!(
+        !supervised(&run, real(), "ulimit -v 3000000")
+            .status()
+            .unwrap()
+            .success()
+    );
     let (kind, error, help) = failure(&run);
-    assert!(kind == Failure::OutOfMemory && help.contains("train.batch_size"), "{kind:?} {error} / {help}");
+    assert!(
+        kind == Failure::OutOfMemory && help.contains("train.batch_size"),
+        "{kind:?} {error} / {help}"
+    );
 
     let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;
-    assert!(!supervised(&run, real(), "ulimit -f 2000").status().unwrap().success());
+    assert!(
+        !supervised(&run, real(), "ulimit -f 2000")
+            .status()
+            .unwrap()
+            .success()
+    );
     let (kind, error, help) = failure(&run);
     assert!(
         kind == Failure::Disk && error.contains("checkpoint") && help.contains("resume"),
         "{kind:?} {error} / {help}"
     );
     assert!(finish(&run), "{}", log(&run));
-    println!("FIGURE B6\ta limit of memory and one of disk, told by the worker itself\t2 of 2\t2\tok");
+    println!(
+        "FIGURE B6\ta limit of memory and one of disk, told by the worker itself\t2 of 2\t2\tok"
+    );
 }
 
 /// A control group with a limit of memory, where one can be made.
@@ -245,9 +351,14 @@ impl Group {
     fn new(bytes: u64) -> Option<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
         let name = format!("warmstart-test-{}", std::process::id());
-        let v1 = groups.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path.to_owned()));
+        let v1 = groups
+            .lines()
+            .find_map(|line| line.split_once(":memory:").map(|(_, path)| path.to_owned()));
         let (folder, limit) = match v1 {
-            Some(_) => (PathBuf::from("/sys/fs/cgroup/memory").join(name), "memory.limit_in_bytes"),
+            Some(_) => (
+                PathBuf::from("/sys/fs/cgroup/memory").join(name),
+                "memory.limit_in_bytes",
+            ),
             None => (PathBuf::from("/sys/fs/cgroup").join(name), "memory.max"),
         };
         fs::create_dir(&folder).ok()?;
@@ -277,7 +388,9 @@ fn the_kernel_that_kills_for_memory_is_named() {
     assert!(!supervised(&run, real(), &join).status().unwrap().success());
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::KernelOutOfMemory && error.contains("out of memory (kernel)") && help.contains("batch_size"),
+        kind == Failure::KernelOutOfMemory
+            && error.contains("out of memory (kernel)")
+            && help.contains("batch_size"),
         "{kind:?} {error} / {help}: {}",
         log(&run)
     );
@@ -294,7 +407,12 @@ fn huge_weights(root: &Path) -> String {
     let tensors: Vec<(String, tch::Tensor)> = model
         .tensors()
         .iter()
-        .map(|named| (named.name.clone(), named.tensor.detach().clamp(-1.0, 1.0) * 1e37))
+        .map(|named| {
+            (
+                named.name.clone(),
+                named.tensor.detach().clamp(-1.0, 1.0) * 1e37,
+            )
+        })
         .collect();
     let path = root.join("huge.safetensors");
     fs::write(&path, weights::write(&tensors).unwrap()).unwrap();
@@ -308,21 +426,42 @@ fn a_loss_that_never_is_a_number_ends_the_run_whatever_the_policy() {
     let run = new_run(root.path(), &[&huge]).0;
     assert!(!finish(&run));
     let (kind, error, help) = failure(&run);
-    assert!(kind == Failure::NotANumber && error.contains("NaN"), "{kind:?} {error}");
-    assert!(help.contains("learning_rate") && help.contains("train.on_nan: skip"), "{help}");
+    assert!(
+        kind == Failure::NotANumber && error.contains("NaN"),
+        "{kind:?} {error}"
+    );
+    assert!(
+        help.contains("learning_rate") && help.contains("train.on_nan: skip"),
+        "{help}"
+    );
 
-    let run = new_run(root.path(), &[&huge, "train.on_nan=skip", "train.batch_size=8"]).0;
+    let run = new_run(
+        root.path(),
+        &[&huge, "train.on_nan=skip", "train.batch_size=8"],
+    )
+    .0;
     assert!(!finish(&run));
     let (kind, error, help) = failure(&run);
-    assert!(kind == Failure::NotANumber && error.contains("10 steps in a row"), "{error} / {help}");
+    assert!(
+        kind == Failure::NotANumber && error.contains("10 steps in a row"),
+        "{error} / {help}"
+    );
     assert!(!help.contains("on_nan"), "it is asked for already: {help}");
     assert_eq!(state(&run).skipped, (1..=10).collect::<Vec<u64>>());
     let told: Vec<u32> = events(&run)
         .iter()
-        .filter_map(|record| if let Event::Skipped { in_a_row, .. } = record.event { Some(in_a_row) } else { None })
+        .filter_map(|record| {
+            if let Event::Skipped { in_a_row, .. } = record.event {
+                Some(in_a_row)
+            } else {
+                None
+            }
+        })
         .collect();
     assert_eq!(told, (1..=10).collect::<Vec<_>>());
-    println!("FIGURE B8\ta loss that is not a number: policies stop and skip, recorded step by step\t2 of 2\t2\tok");
+    println!(
+        "FIGURE B8\ta loss that is not a number: policies stop and skip, recorded step by step\t2 of 2\t2\tok"
+    );
 }
 
 /// Pictures one of which is no picture: every number of it is NaN.
@@ -335,15 +474,17 @@ struct Poisoned {
 impl Source for Poisoned {
     fn batches(&self, order: &[u32], size: usize) -> anyhow::Result<Batches> {
         let poison = self.poison;
-        Ok(Box::new(self.pictures.batches(order, size)?.map(move |batch| {
-            let batch = batch?;
-            let is_poisoned = batch.members.contains(&poison);
-            let input = match batch.input {
-                Input::Images(images) if is_poisoned => Input::Images(images * f64::NAN),
-                input => input,
-            };
-            Ok(Batch { input, ..batch })
-        })))
+        Ok(Box::new(self.pictures.batches(order, size)?.map(
+            move |batch| {
+                let batch = batch?;
+                let is_poisoned = batch.members.contains(&poison);
+                let input = match batch.input {
+                    Input::Images(images) if is_poisoned => Input::Images(images * f64::NAN),
+                    input => input,
+                };
+                Ok(Batch { input, ..batch })
+            },
+        )))
     }
 }
 
@@ -360,10 +501,20 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         offline: true,
     };
     let parts = data::parts(&experiment, &places, device).unwrap();
-    let Part { source: pictures, members } = parts.train;
-    let poisoned = Poisoned { pictures, poison: members[0] };
+    let Part {
+        source: pictures,
+        members,
+    } = parts.train;
+    let poisoned = Poisoned {
+        pictures,
+        poison: members[0],
+    };
     let model = Model::new(&initial::model_spec(&experiment, 9, 17), 1, device).unwrap();
-    let mut optimizer = Optimizer::new(OptimizerSpec::new(experiment.train.optimizer.name), model.trainable()).unwrap();
+    let mut optimizer = Optimizer::new(
+        OptimizerSpec::new(experiment.train.optimizer.name),
+        model.trainable(),
+    )
+    .unwrap();
     let fresh = State {
         step: 0,
         epoch: 0,
@@ -379,14 +530,23 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         skipped: Skipped::default(),
         preparation: None,
     };
-    let state = checkpoint::newest(&Disk, run).unwrap().0.map_or(fresh, |saved| {
-        weights::load_bytes(&model, &saved.model, LoadPolicy::Exact).unwrap();
-        let tensors = weights::parse(&saved.optimizer).unwrap();
-        let tensors = tensors.iter().map(|(name, entry)| (name.clone(), entry.tensor().unwrap())).collect();
-        optimizer.load_state(&tensors).unwrap();
-        assert_eq!(u64::try_from(optimizer.steps()).unwrap() + saved.state.skipped.steps, saved.state.step);
-        saved.state
-    });
+    let state = checkpoint::newest(&Disk, run)
+        .unwrap()
+        .0
+        .map_or(fresh, |saved| {
+            weights::load_bytes(&model, &saved.model, LoadPolicy::Exact).unwrap();
+            let tensors = weights::parse(&saved.optimizer).unwrap();
+            let tensors = tensors
+                .iter()
+                .map(|(name, entry)| (name.clone(), entry.tensor().unwrap()))
+                .collect();
+            optimizer.load_state(&tensors).unwrap();
+            assert_eq!(
+                u64::try_from(optimizer.steps()).unwrap() + saved.state.skipped.steps,
+                saved.state.step
+            );
+            saved.state
+        });
     let usage = Usage::new(None, run.path().to_path_buf());
     let mut reporter = Reporter::open(&run.events(), usage, Duration::ZERO).unwrap();
     let setup = Setup {
@@ -394,7 +554,13 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         run,
         model,
         optimizer,
-        train: Examples::new(look::Part::Train, Part { source: Rc::new(poisoned), members }),
+        train: Examples::new(
+            look::Part::Train,
+            Part {
+                source: Rc::new(poisoned),
+                members,
+            },
+        ),
         validation: Examples::new(look::Part::Validation, parts.validation),
         test: Examples::new(look::Part::Test, parts.test),
         class_weights: None,
@@ -405,7 +571,13 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         interrupt: &Interrupt::default(),
     };
     train(setup).unwrap();
-    checkpoint::newest(&Disk, run).unwrap().0.unwrap().state.skipped.steps
+    checkpoint::newest(&Disk, run)
+        .unwrap()
+        .0
+        .unwrap()
+        .state
+        .skipped
+        .steps
 }
 
 #[test]
@@ -430,10 +602,18 @@ fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
         content.state.train_time = 0.0;
         content
     };
-    for named in weights::parse(&last(&straight).model).unwrap().into_values() {
+    for named in weights::parse(&last(&straight).model)
+        .unwrap()
+        .into_values()
+    {
         assert!(bool::try_from(named.tensor().unwrap().isfinite().all()).unwrap());
     }
-    assert!(state(&straight).epochs.iter().all(|epoch| epoch.train_loss.is_finite() && epoch.val_loss.is_finite()));
+    assert!(
+        state(&straight)
+            .epochs
+            .iter()
+            .all(|epoch| epoch.train_loss.is_finite() && epoch.val_loss.is_finite())
+    );
 
     // Before and after the step: not a bit of weights, statistics or moments differs, and it counts as done.
     let [before, after] = [skipped[0] - 1, skipped[0]].map(|step| {
@@ -441,8 +621,14 @@ fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
         train_poisoned(&run, Some(step));
         last(&run)
     });
-    assert_eq!((before.state.step + 1, before.state.skipped.steps), (after.state.step, 0));
-    assert_eq!((after.state.skipped.steps, after.state.skipped.in_a_row), (1, 1));
+    assert_eq!(
+        (before.state.step + 1, before.state.skipped.steps),
+        (after.state.step, 0)
+    );
+    assert_eq!(
+        (after.state.skipped.steps, after.state.skipped.in_a_row),
+        (1, 1)
+    );
     assert!(before.model == after.model);
     // But for nothing: the count of steps taken is the optimizer's own.
     assert!(before.optimizer == after.optimizer);

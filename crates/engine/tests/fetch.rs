@@ -1,6 +1,10 @@
 //! Fetching from a real server on loopback: what can go wrong with connections, answers, files and archives.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 #[path = "fetch/archives.rs"]
 mod archives;

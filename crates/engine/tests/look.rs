@@ -1,6 +1,10 @@
 //! What is shown of a dataset: pictures and labels against an own reading of the bytes, and augmentation against the batches of
 //! training.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 #[path = "support/pictures.rs"]
 mod pictures;
@@ -36,11 +40,18 @@ fn told(experiment: &str, questions: &str) -> Vec<Answer> {
     fs::write(file.path(), experiment).unwrap();
     let mut answers = Vec::new();
     serve(file.path(), questions.as_bytes(), &mut answers).unwrap();
-    String::from_utf8(answers).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(answers)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn asked(experiment: &str, questions: &[Ask]) -> (Facts, Vec<Answer>) {
-    let lines: Vec<String> = questions.iter().map(|ask| serde_json::to_string(ask).unwrap() + "\n").collect();
+    let lines: Vec<String> = questions
+        .iter()
+        .map(|ask| serde_json::to_string(ask).unwrap() + "\n")
+        .collect();
     let mut answers = told(experiment, &lines.concat()).into_iter();
     match answers.next() {
         Some(Answer::Opened(facts)) => (facts, answers.collect()),
@@ -49,8 +60,16 @@ fn asked(experiment: &str, questions: &[Ask]) -> (Facts, Vec<Answer>) {
 }
 
 fn shown(part: Part, positions: std::ops::Range<u32>, epoch: Option<u32>) -> Vec<Ask> {
-    let wanted: Vec<Wanted> = positions.map(|position| Wanted { position, epoch }).collect();
-    wanted.chunks(64).map(|wanted| Ask::Pictures { part, wanted: wanted.to_vec() }).collect()
+    let wanted: Vec<Wanted> = positions
+        .map(|position| Wanted { position, epoch })
+        .collect();
+    wanted
+        .chunks(64)
+        .map(|wanted| Ask::Pictures {
+            part,
+            wanted: wanted.to_vec(),
+        })
+        .collect()
 }
 
 fn all_pictures(answers: Vec<Answer>) -> Vec<Picture> {
@@ -65,9 +84,12 @@ fn all_pictures(answers: Vec<Answer>) -> Vec<Picture> {
 fn is_record(picture: &Picture, record: &[u8]) -> bool {
     let (labels, planes) = record.split_at(2);
     let rgb = picture.pixels.as_ref().unwrap().rgb();
-    let same_pixels = (0..1024).all(|at| (0..3).all(|channel| rgb[at * 3 + channel] == planes[channel * 1024 + at]));
+    let same_pixels = (0..1024)
+        .all(|at| (0..3).all(|channel| rgb[at * 3 + channel] == planes[channel * 1024 + at]));
     let number = |label: &Option<warmstart_schema::look::Label>| label.as_ref().unwrap().number;
-    same_pixels && [number(&picture.coarse), number(&picture.fine)] == [u32::from(labels[0]), u32::from(labels[1])]
+    same_pixels
+        && [number(&picture.coarse), number(&picture.fine)]
+            == [u32::from(labels[0]), u32::from(labels[1])]
 }
 
 #[test]
@@ -75,30 +97,56 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
     let mut bytes = Vec::new();
     let packed = fs::File::open(assets.join("emoji98.bin.gz")).unwrap();
-    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
-    let about: serde_json::Value = serde_json::from_slice(&fs::read(assets.join("emoji98.json")).unwrap()).unwrap();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut bytes)
+        .unwrap();
+    let about: serde_json::Value =
+        serde_json::from_slice(&fs::read(assets.join("emoji98.json")).unwrap()).unwrap();
     let (train, test) = bytes.split_at(TRAIN * RECORD);
 
-    let questions =
-        [shown(Part::Train, 0..2127, None), shown(Part::Validation, 0..911, None), shown(Part::Test, 0..774, None)];
-    let (facts, answers) = asked(&yaml("{ name: emoji98, validation: 0.3 }", ""), &questions.concat());
-    assert_eq!([facts.train.images, facts.validation.images, facts.test.images], [2127, 911, 774]);
+    let questions = [
+        shown(Part::Train, 0..2127, None),
+        shown(Part::Validation, 0..911, None),
+        shown(Part::Test, 0..774, None),
+    ];
+    let (facts, answers) = asked(
+        &yaml("{ name: emoji98, validation: 0.3 }", ""),
+        &questions.concat(),
+    );
+    assert_eq!(
+        [
+            facts.train.images,
+            facts.validation.images,
+            facts.test.images
+        ],
+        [2127, 911, 774]
+    );
     let pictures = all_pictures(answers);
     let (own, tests) = pictures.split_at(TRAIN);
     let mut numbers: Vec<u32> = own.iter().map(|picture| picture.number).collect();
     numbers.sort_unstable();
-    assert!(numbers.into_iter().eq(0..3038), "every training image is in one part");
+    assert!(
+        numbers.into_iter().eq(0..3038),
+        "every training image is in one part"
+    );
     for (pictures, bytes) in [(own, train), (tests, test)] {
         for picture in pictures {
             let at = picture.number as usize * RECORD;
-            assert!(is_record(picture, &bytes[at..at + RECORD]), "number {}", picture.number);
+            assert!(
+                is_record(picture, &bytes[at..at + RECORD]),
+                "number {}",
+                picture.number
+            );
             let fine = picture.fine.as_ref().unwrap();
             assert_eq!(about["fine"][fine.number as usize], fine.name);
         }
     }
     // Classes are counted as they are met.
     for (class, count) in facts.test.by_class.iter().enumerate() {
-        let expected = test.chunks(RECORD).filter(|record| usize::from(record[1]) == class).count();
+        let expected = test
+            .chunks(RECORD)
+            .filter(|record| usize::from(record[1]) == class)
+            .count();
         assert_eq!(*count as usize, expected, "class {class}");
     }
 }
@@ -106,35 +154,108 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
 #[test]
 fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
     let experiment = yaml("{ name: emoji98, validation: 0.3 }", "");
-    let questions: Vec<Ask> = [0, 1234, 3037].map(|number| Ask::Number { part: Part::Validation, number }).to_vec();
+    let questions: Vec<Ask> = [0, 1234, 3037]
+        .map(|number| Ask::Number {
+            part: Part::Validation,
+            number,
+        })
+        .to_vec();
     let (_, answers) = asked(&experiment, &questions);
     for (answer, number) in answers.into_iter().zip([0, 1234, 3037]) {
-        let Answer::Found { part, position } = answer else { panic!("{answer:?}") };
+        let Answer::Found { part, position } = answer else {
+            panic!("{answer:?}")
+        };
         assert_ne!(part, Part::Test);
         let (_, answers) = asked(&experiment, &shown(part, position..position + 1, None));
         assert_eq!(all_pictures(answers)[0].number, number);
     }
     let wrong = [
-        Ask::Number { part: Part::Test, number: 774 },
-        Ask::Pictures { part: Part::Test, wanted: vec![Wanted { position: 774, epoch: None }] },
-        Ask::Pictures { part: Part::Test, wanted: vec![Wanted { position: 0, epoch: Some(1) }] },
-        Ask::Pictures { part: Part::Train, wanted: vec![Wanted { position: 0, epoch: Some(0) }] },
-        Ask::Pictures { part: Part::Test, wanted: vec![Wanted { position: 0, epoch: None }; 65] },
-        Ask::Number { part: Part::Test, number: 773 },
+        Ask::Number {
+            part: Part::Test,
+            number: 774,
+        },
+        Ask::Pictures {
+            part: Part::Test,
+            wanted: vec![Wanted {
+                position: 774,
+                epoch: None,
+            }],
+        },
+        Ask::Pictures {
+            part: Part::Test,
+            wanted: vec![Wanted {
+                position: 0,
+                epoch: Some(1),
+            }],
+        },
+        Ask::Pictures {
+            part: Part::Train,
+            wanted: vec![Wanted {
+                position: 0,
+                epoch: Some(0),
+            }],
+        },
+        Ask::Pictures {
+            part: Part::Test,
+            wanted: vec![
+                Wanted {
+                    position: 0,
+                    epoch: None
+                };
+                65
+            ],
+        },
+        Ask::Number {
+            part: Part::Test,
+            number: 773,
+        },
     ];
     let (_, answers) = asked(&experiment, &wrong);
-    for (answer, sign) in answers.iter().zip(["the last one is 773", "below 774", "only training", "from 1", "64"]) {
-        assert!(matches!(answer, Answer::NotThere { error } if error.contains(sign)), "{answer:?}");
+    for (answer, sign) in answers.iter().zip([
+        "the last one is 773",
+        "below 774",
+        "only training",
+        "from 1",
+        "64",
+    ]) {
+        assert!(
+            matches!(answer, Answer::NotThere { error } if error.contains(sign)),
+            "{answer:?}"
+        );
     }
-    assert_eq!(answers[5], Answer::Found { part: Part::Test, position: 773 });
-    let answers = told(&experiment, "nonsense\n\n{\"ask\":\"number\",\"part\":\"test\",\"number\":1}\n");
-    assert!(matches!(&answers[1..3], [Answer::NotThere { .. }, Answer::NotThere { .. }]), "{answers:?}");
-    assert_eq!(answers[3], Answer::Found { part: Part::Test, position: 1 });
+    assert_eq!(
+        answers[5],
+        Answer::Found {
+            part: Part::Test,
+            position: 773
+        }
+    );
+    let answers = told(
+        &experiment,
+        "nonsense\n\n{\"ask\":\"number\",\"part\":\"test\",\"number\":1}\n",
+    );
+    assert!(
+        matches!(
+            &answers[1..3],
+            [Answer::NotThere { .. }, Answer::NotThere { .. }]
+        ),
+        "{answers:?}"
+    );
+    assert_eq!(
+        answers[3],
+        Answer::Found {
+            part: Part::Test,
+            position: 1
+        }
+    );
 }
 
 #[test]
 fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
-    let text = yaml("{ name: emoji98, limit: 200 }", "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n");
+    let text = yaml(
+        "{ name: emoji98, limit: 200 }",
+        "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
+    );
     let experiment = parse(&text, "x").unwrap();
     let parts = data::parts(&experiment, &Places::from_env(), Device::Cpu).unwrap();
     let train = Examples::new(Part::Train, parts.train);
@@ -144,17 +265,33 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
     let order = epoch_order(7, 2, train.len());
     // As the training loop does it: five batches an epoch of 140 images.
     for (number, batch) in (0_u64..).zip(train.in_order(&order, 32).unwrap()) {
-        let Input::Images(images) = batch.unwrap().input else { panic!("no images") };
-        let seen = augment(&images, &experiment.augment, derive(7, "augment", 2, 5 + number)).unwrap();
+        let Input::Images(images) = batch.unwrap().input else {
+            panic!("no images")
+        };
+        let seen = augment(
+            &images,
+            &experiment.augment,
+            derive(7, "augment", 2, 5 + number),
+        )
+        .unwrap();
         for row in 0..seen.size()[0] {
-            let position = order[usize::try_from(number).unwrap() * 32 + usize::try_from(row).unwrap()];
+            let position =
+                order[usize::try_from(number).unwrap() * 32 + usize::try_from(row).unwrap()];
             let expected = pixels(&seen.narrow(0, row, 1)).unwrap();
-            assert_eq!(pictures[position as usize].pixels.as_ref().unwrap(), &expected, "position {position}");
+            assert_eq!(
+                pictures[position as usize].pixels.as_ref().unwrap(),
+                &expected,
+                "position {position}"
+            );
         }
     }
     // Where nothing is augmented an epoch changes nothing.
     let plain = yaml("{ name: emoji98, limit: 200 }", "");
-    let questions = [shown(Part::Train, 0..40, None), shown(Part::Train, 0..40, Some(2))].concat();
+    let questions = [
+        shown(Part::Train, 0..40, None),
+        shown(Part::Train, 0..40, Some(2)),
+    ]
+    .concat();
     let still = all_pictures(asked(&plain, &questions).1);
     assert!((0..40).all(|at| still[at].pixels == still[at + 40].pixels));
     assert!((0..40).any(|at| still[at].pixels != pictures[at].pixels));
@@ -165,25 +302,63 @@ fn the_study_s_first_figure_is_found_by_its_number() {
     let root = tempfile::tempdir().unwrap();
     // A file without content but for one record: the rest is zeros that take no room.
     for (name, records) in [("train.bin", 50_000), ("test.bin", 10_000)] {
-        fs::File::create(root.path().join(name)).unwrap().set_len(records * 3074).unwrap();
+        fs::File::create(root.path().join(name))
+            .unwrap()
+            .set_len(records * 3074)
+            .unwrap();
     }
-    let mut record: Vec<u8> = (0..RECORD).map(|at| u8::try_from(at * 7 % 256).unwrap()).collect();
+    let mut record: Vec<u8> = (0..RECORD)
+        .map(|at| u8::try_from(at * 7 % 256).unwrap())
+        .collect();
     (record[0], record[1]) = (8, 88);
-    let mut file = fs::OpenOptions::new().write(true).open(root.path().join("train.bin")).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .open(root.path().join("train.bin"))
+        .unwrap();
     file.seek(SeekFrom::Start(34_133 * 3074)).unwrap();
     file.write_all(&record).unwrap();
     let names = |count: usize, class: usize, name: &str| -> String {
-        (0..count).map(|other| if other == class { format!("{name}\n") } else { format!("c{other}\n") }).collect()
+        (0..count)
+            .map(|other| {
+                if other == class {
+                    format!("{name}\n")
+                } else {
+                    format!("c{other}\n")
+                }
+            })
+            .collect()
     };
-    fs::write(root.path().join("fine_label_names.txt"), names(100, 88, "tiger")).unwrap();
-    fs::write(root.path().join("coarse_label_names.txt"), names(20, 8, "large_carnivores")).unwrap();
-    let experiment = yaml(&format!("{{ name: cifar100, path: {} }}", root.path().display()), "");
-    let (facts, answers) = asked(&experiment, &[Ask::Number { part: Part::Train, number: 34_133 }]);
+    fs::write(
+        root.path().join("fine_label_names.txt"),
+        names(100, 88, "tiger"),
+    )
+    .unwrap();
+    fs::write(
+        root.path().join("coarse_label_names.txt"),
+        names(20, 8, "large_carnivores"),
+    )
+    .unwrap();
+    let experiment = yaml(
+        &format!("{{ name: cifar100, path: {} }}", root.path().display()),
+        "",
+    );
+    let (facts, answers) = asked(
+        &experiment,
+        &[Ask::Number {
+            part: Part::Train,
+            number: 34_133,
+        }],
+    );
     assert_eq!(facts.train.images + facts.validation.images, 50_000);
-    let Answer::Found { part, position } = answers[0] else { panic!("{answers:?}") };
-    let picture = all_pictures(asked(&experiment, &shown(part, position..position + 1, None)).1).remove(0);
+    let Answer::Found { part, position } = answers[0] else {
+        panic!("{answers:?}")
+    };
+    let picture =
+        all_pictures(asked(&experiment, &shown(part, position..position + 1, None)).1).remove(0);
     assert!(picture.number == 34_133 && is_record(&picture, &record));
-    let label = |label: Option<warmstart_schema::look::Label>| label.map(|label| (label.number, label.name)).unwrap();
+    let label = |label: Option<warmstart_schema::look::Label>| {
+        label.map(|label| (label.number, label.name)).unwrap()
+    };
     assert_eq!(label(picture.coarse), (8, "large_carnivores".to_owned()));
     assert_eq!(label(picture.fine), (88, "tiger".to_owned()));
 }
@@ -195,9 +370,12 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
     for (name, bytes, _) in broken() {
         fs::write(root.path().join("test/red").join(name), bytes).unwrap();
     }
-    let dataset = format!("{{ name: image_folder, path: {}, strict: true }}", root.path().display());
-    let experiment =
-        yaml(&dataset, "input: { resize: 224 }\n").replace("train: {", "train: { class_weights: balanced,");
+    let dataset = format!(
+        "{{ name: image_folder, path: {}, strict: true }}",
+        root.path().display()
+    );
+    let experiment = yaml(&dataset, "input: { resize: 224 }\n")
+        .replace("train: {", "train: { class_weights: balanced,");
     let (facts, _) = asked(&experiment, &[]);
     assert_eq!(facts.classes, ["blue ones", "green", "red"]);
     let whole = shown(Part::Test, 0..facts.test.images, None);
@@ -208,15 +386,36 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
     let unreadable = pictures.iter().filter(|picture| picture.pixels.is_none());
     assert_eq!(unreadable.clone().count(), broken().len());
     for picture in unreadable {
-        let file = Path::new(picture.file.as_ref().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
-        let (_, _, why) = broken().into_iter().find(|(name, ..)| *name == file).unwrap();
+        let file = Path::new(picture.file.as_ref().unwrap())
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let (_, _, why) = broken()
+            .into_iter()
+            .find(|(name, ..)| *name == file)
+            .unwrap();
         let error = picture.error.as_ref().unwrap();
-        assert!(error.contains(&file) && error.contains(why), "{file}: {error}");
+        assert!(
+            error.contains(&file) && error.contains(why),
+            "{file}: {error}"
+        );
     }
-    let good = pictures.iter().find(|picture| picture.pixels.is_some()).unwrap();
-    assert_eq!(good.pixels.as_ref().unwrap().side(), 112, "large pictures are sent at half their side");
+    let good = pictures
+        .iter()
+        .find(|picture| picture.pixels.is_some())
+        .unwrap();
+    assert_eq!(
+        good.pixels.as_ref().unwrap().side(),
+        112,
+        "large pictures are sent at half their side"
+    );
     let (counts, weights) = (facts.train.by_class, facts.class_weights.unwrap());
-    assert!(counts[1] < counts[2] && weights[1] > weights[2], "{counts:?} {weights:?}");
+    assert!(
+        counts[1] < counts[2] && weights[1] > weights[2],
+        "{counts:?} {weights:?}"
+    );
 }
 
 #[test]
@@ -227,5 +426,8 @@ fn what_cannot_be_seen_is_refused_with_the_next_step() {
         "{answers:?}"
     );
     let answers = told("name: [", "");
-    assert!(matches!(&answers[..], [Answer::Refused { help, .. }] if help.contains("warmstart check")), "{answers:?}");
+    assert!(
+        matches!(&answers[..], [Answer::Refused { help, .. }] if help.contains("warmstart check")),
+        "{answers:?}"
+    );
 }

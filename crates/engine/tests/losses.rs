@@ -34,7 +34,11 @@ fn model(table: &Value, case: &Value) -> Model {
         classes: 98,
         hidden,
         dropout: 0.0,
-        frozen_blocks: if case["frozen"] == true { usize::MAX } else { 0 },
+        frozen_blocks: if case["frozen"] == true {
+            usize::MAX
+        } else {
+            0
+        },
         norm_inference: false,
         input_size: case["resize"].as_i64(),
         interpolation: Interpolation::Nearest,
@@ -43,7 +47,13 @@ fn model(table: &Value, case: &Value) -> Model {
     };
     let model = Model::new(&spec, 0, Device::Cpu).unwrap();
     let features = model.architecture().features;
-    let head = HeadSpec { features, hidden, classes: spec.classes, dropout: spec.dropout }.tensors();
+    let head = HeadSpec {
+        features,
+        hidden,
+        classes: spec.classes,
+        dropout: spec.dropout,
+    }
+    .tensors();
     let described: Vec<&TensorSpec> = model.architecture().tensors().chain(&head).collect();
     let damping = table["damping"].as_f64().unwrap();
     tch::no_grad(|| {
@@ -74,24 +84,38 @@ fn fifty_steps_lose_what_pytorch_loses(#[case] index: usize) {
     let table: Value = serde_json::from_str(include_str!("reference/losses.json")).unwrap();
     let case = &table["cases"][index];
     let model = model(&table, case);
-    let dataset = experiment::parse(EXPERIMENT, "losses.yaml").unwrap().dataset;
+    let dataset = experiment::parse(EXPERIMENT, "losses.yaml")
+        .unwrap()
+        .dataset;
     let pictures = data::load(&dataset, &Places::from_env()).unwrap().unwrap();
     let pictures = OnDevice::new(&pictures.train, Labels::Fine, Device::Cpu).unwrap();
-    let mut optimizer = Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
-    let [batch, images] =
-        [&case["batch"], &table["images"]].map(|count| u32::try_from(count.as_u64().unwrap()).unwrap());
+    let mut optimizer =
+        Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
+    let [batch, images] = [&case["batch"], &table["images"]]
+        .map(|count| u32::try_from(count.as_u64().unwrap()).unwrap());
     let expected: Vec<f64> = serde_json::from_value(case["losses"].clone()).unwrap();
-    assert!(expected.len() == 50 && expected[49] < 0.9 * expected[0], "a loss that stays compares nothing");
+    assert!(
+        expected.len() == 50 && expected[49] < 0.9 * expected[0],
+        "a loss that stays compares nothing"
+    );
     let order: Vec<u32> = (0..50 * batch).map(|index| index % images).collect();
     let batches = pictures.batches(&order, batch as usize).unwrap();
     for (step, (batch, expected)) in batches.zip(expected).enumerate() {
         let batch = batch.unwrap();
-        let loss = cross_entropy(&batch.input.forward(&model, Mode::Train).unwrap(), &batch.labels).unwrap();
+        let loss = cross_entropy(
+            &batch.input.forward(&model, Mode::Train).unwrap(),
+            &batch.labels,
+        )
+        .unwrap();
         optimizer.zero_grad();
         loss.backward();
         optimizer.step(case["rate"].as_f64().unwrap()).unwrap();
         let found = loss.double_value(&[]);
         let error = (found - expected).abs() / expected;
-        assert!(error < 1e-3, "{}, step {step}: {found}, PyTorch {expected}, apart by {error:.1e}", case["name"]);
+        assert!(
+            error < 1e-3,
+            "{}, step {step}: {found}, PyTorch {expected}, apart by {error:.1e}",
+            case["name"]
+        );
     }
 }

@@ -35,19 +35,28 @@ fn build(spec: &ModelSpec) -> Model {
 fn images() -> Tensor {
     let mut random = SplitMix64::new(1);
     let pixels: Vec<f64> = (0..4 * 3 * 32 * 32).map(|_| random.uniform()).collect();
-    Tensor::from_slice(&pixels).view([4, 3, 32, 32]).to_kind(Kind::Float)
+    Tensor::from_slice(&pixels)
+        .view([4, 3, 32, 32])
+        .to_kind(Kind::Float)
 }
 
 fn snapshot(model: &Model) -> BTreeMap<String, Vec<u8>> {
-    model.tensors().iter().map(|t| (t.name.clone(), model::bytes(&t.tensor).unwrap())).collect()
+    model
+        .tensors()
+        .iter()
+        .map(|t| (t.name.clone(), model::bytes(&t.tensor).unwrap()))
+        .collect()
 }
 
 /// One step of Adam on a batch, at a rate that shows; the tensors before and after.
 fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
     let before = snapshot(model);
-    let mut optimizer = Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
+    let mut optimizer =
+        Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
     let logits = model.forward(&images(), Mode::Train).unwrap();
-    logits.cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3])).backward();
+    logits
+        .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))
+        .backward();
     optimizer.step(0.01).unwrap();
     [before, snapshot(model)]
 }
@@ -55,13 +64,21 @@ fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
 /// Which tensors keep every bit in a step.
 fn still(model: &Model) -> Vec<String> {
     let [before, after] = step(model);
-    before.into_iter().filter(|(name, bytes)| after[name] == *bytes).map(|(name, _)| name).collect()
+    before
+        .into_iter()
+        .filter(|(name, bytes)| after[name] == *bytes)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Weights that a residual block's zero keeps from having a gradient in the first step do not show that they train.
 fn wake_residuals(model: &Model) {
     tch::no_grad(|| {
-        for named in model.tensors().iter().filter(|t| t.name.contains(".bn") && t.name.ends_with(".weight")) {
+        for named in model
+            .tensors()
+            .iter()
+            .filter(|t| t.name.contains(".bn") && t.name.ends_with(".weight"))
+        {
             drop(named.tensor.shallow_clone().fill_(1.0));
         }
     });
@@ -69,8 +86,16 @@ fn wake_residuals(model: &Model) {
 
 #[test]
 fn without_freezing_everything_moves() {
-    use Backbone::{ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0};
-    for backbone in [Resnet18, EfficientnetB0, TfEfficientnetLite0, MobilenetV3Large100, ConvnextTiny] {
+    use Backbone::{
+        ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0,
+    };
+    for backbone in [
+        Resnet18,
+        EfficientnetB0,
+        TfEfficientnetLite0,
+        MobilenetV3Large100,
+        ConvnextTiny,
+    ] {
         let model = build(&spec(backbone));
         wake_residuals(&model);
         assert_eq!(still(&model), [""; 0], "{backbone}");
@@ -79,35 +104,78 @@ fn without_freezing_everything_moves() {
 
 #[test]
 fn a_frozen_backbone_keeps_every_bit_and_the_head_moves() {
-    use Backbone::{ConvnextTiny, MobilenetV3Large100, Resnet18, TfEfficientnetLite0, VitSmallPatch16};
-    for backbone in [Resnet18, TfEfficientnetLite0, MobilenetV3Large100, ConvnextTiny, VitSmallPatch16] {
+    use Backbone::{
+        ConvnextTiny, MobilenetV3Large100, Resnet18, TfEfficientnetLite0, VitSmallPatch16,
+    };
+    for backbone in [
+        Resnet18,
+        TfEfficientnetLite0,
+        MobilenetV3Large100,
+        ConvnextTiny,
+        VitSmallPatch16,
+    ] {
         let input_size = backbone.fixed_pixels().map(i64::from);
-        let model = build(&ModelSpec { frozen_blocks: usize::MAX, input_size, ..spec(backbone) });
-        let fingerprints = [model.frozen_fingerprint().unwrap(), model.fingerprint().unwrap()];
+        let model = build(&ModelSpec {
+            frozen_blocks: usize::MAX,
+            input_size,
+            ..spec(backbone)
+        });
+        let fingerprints = [
+            model.frozen_fingerprint().unwrap(),
+            model.fingerprint().unwrap(),
+        ];
         let still = still(&model);
-        let frozen: Vec<_> = model.architecture().tensors().map(|t| t.name.clone()).collect();
+        let frozen: Vec<_> = model
+            .architecture()
+            .tensors()
+            .map(|t| t.name.clone())
+            .collect();
         assert_eq!(still.len(), frozen.len(), "{backbone}");
         assert!(frozen.iter().all(|name| still.contains(name)), "{backbone}");
         assert_eq!(model.frozen_fingerprint().unwrap(), fingerprints[0]);
         assert_ne!(model.fingerprint().unwrap(), fingerprints[1]);
-        assert!(model.tensors().iter().filter(|t| t.frozen).all(|t| !t.tensor.requires_grad()));
+        assert!(
+            model
+                .tensors()
+                .iter()
+                .filter(|t| t.frozen)
+                .all(|t| !t.tensor.requires_grad())
+        );
     }
 }
 
 #[test]
 fn a_frozen_prefix_keeps_its_bits_and_the_rest_moves() {
-    let model = build(&ModelSpec { frozen_blocks: 3, ..spec(Backbone::Resnet18) });
+    let model = build(&ModelSpec {
+        frozen_blocks: 3,
+        ..spec(Backbone::Resnet18)
+    });
     wake_residuals(&model);
-    let moved = |name: &String| ["layer3.", "layer4.", "head."].iter().any(|prefix| name.starts_with(prefix));
+    let moved = |name: &String| {
+        ["layer3.", "layer4.", "head."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
     let still = still(&model);
-    let expected: Vec<_> = snapshot(&model).into_keys().filter(|name| !moved(name)).collect();
+    let expected: Vec<_> = snapshot(&model)
+        .into_keys()
+        .filter(|name| !moved(name))
+        .collect();
     assert_eq!(still, expected);
-    assert!(model.tensors().iter().all(|t| t.frozen == still.contains(&t.name)));
+    assert!(
+        model
+            .tensors()
+            .iter()
+            .all(|t| t.frozen == still.contains(&t.name))
+    );
 }
 
 #[test]
 fn fine_tuning_moves_weights_and_leaves_the_backbones_statistics() {
-    let model = build(&ModelSpec { norm_inference: true, ..spec(Backbone::Resnet18) });
+    let model = build(&ModelSpec {
+        norm_inference: true,
+        ..spec(Backbone::Resnet18)
+    });
     wake_residuals(&model);
     let statistics: Vec<_> = snapshot(&model)
         .into_keys()
@@ -119,9 +187,16 @@ fn fine_tuning_moves_weights_and_leaves_the_backbones_statistics() {
 
 #[test]
 fn a_fingerprint_sees_a_single_bit_of_a_buffer() {
-    let model = build(&ModelSpec { frozen_blocks: 1, ..spec(Backbone::Resnet18) });
+    let model = build(&ModelSpec {
+        frozen_blocks: 1,
+        ..spec(Backbone::Resnet18)
+    });
     let before = model.frozen_fingerprint().unwrap();
-    let buffer = model.tensors().iter().find(|t| t.name == "bn1.running_var").unwrap();
+    let buffer = model
+        .tensors()
+        .iter()
+        .find(|t| t.name == "bn1.running_var")
+        .unwrap();
     tch::no_grad(|| drop(buffer.tensor.get(0).fill_(f64::from(1.0 + f32::EPSILON))));
     assert_ne!(model.frozen_fingerprint().unwrap(), before);
 }
@@ -129,7 +204,12 @@ fn a_fingerprint_sees_a_single_bit_of_a_buffer() {
 #[test]
 fn initial_weights_follow_from_the_seed() {
     let spec = spec(Backbone::TfEfficientnetLite0);
-    let print = |seed| Model::new(&spec, seed, Device::Cpu).unwrap().fingerprint().unwrap();
+    let print = |seed| {
+        Model::new(&spec, seed, Device::Cpu)
+            .unwrap()
+            .fingerprint()
+            .unwrap()
+    };
     assert_eq!(print(1), print(1));
     assert_ne!(print(1), print(2));
 }
@@ -146,34 +226,64 @@ fn initial_weights_have_the_spread_that_they_should() {
         ("blocks.5.0.conv_dw.weight", (2.0_f64 / 25.0).sqrt()),
         ("head.fc1.weight", 1.0 / (3.0_f64 * 1280.0).sqrt()),
     ] {
-        assert!((spread(name) / expected - 1.0).abs() < 0.05, "{name}: {} instead of {expected}", spread(name));
+        assert!(
+            (spread(name) / expected - 1.0).abs() < 0.05,
+            "{name}: {} instead of {expected}",
+            spread(name)
+        );
     }
     let resnet = build(&spec(Backbone::Resnet18));
-    let last = resnet.tensors().iter().find(|t| t.name == "layer1.0.bn2.weight").unwrap();
+    let last = resnet
+        .tensors()
+        .iter()
+        .find(|t| t.name == "layer1.0.bn2.weight")
+        .unwrap();
     assert_eq!(last.tensor, Tensor::zeros([64], (Kind::Float, Device::Cpu)));
 }
 
 #[test]
 fn kept_features_through_the_head_are_the_whole_model() {
-    let spec = ModelSpec { frozen_blocks: usize::MAX, input_size: Some(48), ..spec(Backbone::TfEfficientnetLite0) };
+    let spec = ModelSpec {
+        frozen_blocks: usize::MAX,
+        input_size: Some(48),
+        ..spec(Backbone::TfEfficientnetLite0)
+    };
     let (model, images) = (build(&spec), images());
     let features = model.features(&images).unwrap();
-    assert_eq!((features.size(), features.requires_grad()), (vec![4, 1280], false));
+    assert_eq!(
+        (features.size(), features.requires_grad()),
+        (vec![4, 1280], false)
+    );
     for mode in [Mode::Train, Mode::Eval] {
-        assert_eq!(model.forward(&images, mode).unwrap(), model.head_forward(&features, mode).unwrap());
+        assert_eq!(
+            model.forward(&images, mode).unwrap(),
+            model.head_forward(&features, mode).unwrap()
+        );
     }
 }
 
 #[test]
 fn loaded_weights_reach_a_frozen_backbone_that_ran_before() {
     let of = |seed, frozen_blocks| {
-        let spec = ModelSpec { frozen_blocks, ..spec(Backbone::TfEfficientnetLite0) };
+        let spec = ModelSpec {
+            frozen_blocks,
+            ..spec(Backbone::TfEfficientnetLite0)
+        };
         Model::new(&spec, seed, Device::Cpu).unwrap()
     };
     let (model, other, images) = (of(1, usize::MAX), of(2, 0), images());
     let before = model.features(&images).unwrap();
-    let tensors: Vec<_> = other.tensors().iter().map(|t| (t.name.clone(), t.tensor.shallow_clone())).collect();
-    weights::load_bytes(&model, &weights::write(&tensors).unwrap(), LoadPolicy::Exact).unwrap();
+    let tensors: Vec<_> = other
+        .tensors()
+        .iter()
+        .map(|t| (t.name.clone(), t.tensor.shallow_clone()))
+        .collect();
+    weights::load_bytes(
+        &model,
+        &weights::write(&tensors).unwrap(),
+        LoadPolicy::Exact,
+    )
+    .unwrap();
     let after = model.features(&images).unwrap();
     assert!(after.allclose(&other.features(&images).unwrap(), 1e-4, 1e-5, false));
     assert!(!after.allclose(&before, 1e-2, 1e-2, false));
@@ -181,7 +291,10 @@ fn loaded_weights_reach_a_frozen_backbone_that_ran_before() {
 
 #[test]
 fn dropout_is_for_training_and_follows_libtorchs_seed() {
-    let model = build(&ModelSpec { dropout: 0.5, ..spec(Backbone::Resnet18) });
+    let model = build(&ModelSpec {
+        dropout: 0.5,
+        ..spec(Backbone::Resnet18)
+    });
     let features = Tensor::ones([8, 512], (Kind::Float, Device::Cpu));
     let train = |seed| {
         tch::manual_seed(seed);
@@ -189,18 +302,31 @@ fn dropout_is_for_training_and_follows_libtorchs_seed() {
     };
     assert_eq!(train(3), train(3));
     assert_ne!(train(3), train(4));
-    assert_eq!(model.head_forward(&features, Mode::Eval).unwrap(), model.head_forward(&features, Mode::Eval).unwrap());
+    assert_eq!(
+        model.head_forward(&features, Mode::Eval).unwrap(),
+        model.head_forward(&features, Mode::Eval).unwrap()
+    );
 }
 
 #[test]
 fn images_are_resized_and_normalized_inside() {
-    let small = ModelSpec { input_size: Some(64), ..spec(Backbone::Resnet18) };
-    let plain = ModelSpec { mean: [0.0; 3], std: [1.0; 3], ..spec(Backbone::Resnet18) };
+    let small = ModelSpec {
+        input_size: Some(64),
+        ..spec(Backbone::Resnet18)
+    };
+    let plain = ModelSpec {
+        mean: [0.0; 3],
+        std: [1.0; 3],
+        ..spec(Backbone::Resnet18)
+    };
     let images = images();
     let by_hand = ((&images - 0.5) / 0.25).upsample_nearest2d([64, 64], None, None);
     let eval = |spec: &ModelSpec, images: &Tensor| build(spec).forward(images, Mode::Eval).unwrap();
     assert!(eval(&small, &images).allclose(&eval(&plain, &by_hand), 1e-5, 1e-6, false));
-    let smooth = ModelSpec { interpolation: Interpolation::Bilinear, ..small.clone() };
+    let smooth = ModelSpec {
+        interpolation: Interpolation::Bilinear,
+        ..small.clone()
+    };
     let by_hand = ((&images - 0.5) / 0.25).upsample_bilinear2d([64, 64], false, None, None);
     assert!(eval(&smooth, &images).allclose(&eval(&plain, &by_hand), 1e-5, 1e-5, false));
     assert!(!eval(&smooth, &images).allclose(&eval(&small, &images), 1e-3, 1e-3, false));
@@ -219,8 +345,14 @@ fn evaluation_draws_nothing_and_leaves_nothing() {
 
 #[test]
 fn a_transformer_says_which_size_it_takes() {
-    let error = build(&spec(Backbone::VitSmallPatch16)).forward(&images(), Mode::Eval).unwrap_err().to_string();
-    assert!(error.contains("224 by 224") && error.contains("32 by 32"), "{error}");
+    let error = build(&spec(Backbone::VitSmallPatch16))
+        .forward(&images(), Mode::Eval)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("224 by 224") && error.contains("32 by 32"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -230,23 +362,59 @@ fn wrong_images_and_a_lonely_one_are_explained() {
         let error = model.forward(&wrong, Mode::Eval).unwrap_err().to_string();
         assert!(error.contains("float32 [N, 3, H, W]"), "{error}");
     }
-    let error = model.forward(&images().narrow(0, 0, 1), Mode::Train).unwrap_err().to_string();
+    let error = model
+        .forward(&images().narrow(0, 0, 1), Mode::Train)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("two images"), "{error}");
-    assert_eq!(model.forward(&images().narrow(0, 0, 1), Mode::Eval).unwrap().size(), [1, 5]);
+    assert_eq!(
+        model
+            .forward(&images().narrow(0, 0, 1), Mode::Eval)
+            .unwrap()
+            .size(),
+        [1, 5]
+    );
 }
 
 #[test]
 fn tensors_are_what_the_schema_counts() {
-    use Backbone::{ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0, VitSmallPatch16};
-    for backbone in [Resnet18, EfficientnetB0, TfEfficientnetLite0, MobilenetV3Large100, ConvnextTiny, VitSmallPatch16]
-    {
-        let model = build(&ModelSpec { frozen_blocks: 2, ..spec(backbone) });
+    use Backbone::{
+        ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0,
+        VitSmallPatch16,
+    };
+    for backbone in [
+        Resnet18,
+        EfficientnetB0,
+        TfEfficientnetLite0,
+        MobilenetV3Large100,
+        ConvnextTiny,
+        VitSmallPatch16,
+    ] {
+        let model = build(&ModelSpec {
+            frozen_blocks: 2,
+            ..spec(backbone)
+        });
         let architecture = model.architecture();
-        let head = HeadSpec { features: architecture.features, hidden: 16, classes: 5, dropout: 0.2 };
+        let head = HeadSpec {
+            features: architecture.features,
+            hidden: 16,
+            classes: 5,
+            dropout: 0.2,
+        };
         let counts = count(architecture, &head, 2).total;
-        let sum = |tensors: &mut dyn Iterator<Item = &Tensor>| tensors.map(|t| t.numel() as u64).sum::<u64>();
-        assert_eq!(sum(&mut model.tensors().iter().map(|t| &t.tensor)), counts.total, "{backbone}");
-        assert_eq!(sum(&mut model.trainable().map(|(_, tensor)| tensor)), counts.trainable, "{backbone}");
+        let sum = |tensors: &mut dyn Iterator<Item = &Tensor>| {
+            tensors.map(|t| t.numel() as u64).sum::<u64>()
+        };
+        assert_eq!(
+            sum(&mut model.tensors().iter().map(|t| &t.tensor)),
+            counts.total,
+            "{backbone}"
+        );
+        assert_eq!(
+            sum(&mut model.trainable().map(|(_, tensor)| tensor)),
+            counts.trainable,
+            "{backbone}"
+        );
     }
 }
 
@@ -273,13 +441,21 @@ fn autocast_lasts_as_long_as_its_guard() {
 #[test]
 fn a_step_under_autocast_gives_float32_logits_and_trains() {
     for frozen_blocks in [0, 2] {
-        let model = build(&ModelSpec { frozen_blocks, ..spec(Backbone::Resnet18) });
+        let model = build(&ModelSpec {
+            frozen_blocks,
+            ..spec(Backbone::Resnet18)
+        });
         let _autocast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
         let logits = model.forward(&images(), Mode::Train).unwrap();
         assert_eq!(logits.kind(), Kind::Float);
-        logits.cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3])).backward();
+        logits
+            .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))
+            .backward();
         for (name, param) in model.trainable() {
-            assert!(param.grad().defined() && param.grad().kind() == Kind::Float, "{name}");
+            assert!(
+                param.grad().defined() && param.grad().kind() == Kind::Float,
+                "{name}"
+            );
         }
         assert_eq!(model.features(&images()).unwrap().kind(), Kind::Float);
     }
@@ -290,6 +466,14 @@ fn channels_last_moves_numbers_and_not_values() {
     let tensor = Tensor::arange(48, (Kind::Float, Device::Cpu)).view([2, 6, 2, 2]);
     let moved = ffi::channels_last(&tensor).unwrap();
     assert_eq!((moved.stride(), &moved), (vec![24, 1, 12, 6], &tensor));
-    assert_eq!(model::bytes(&moved).unwrap(), model::bytes(&tensor).unwrap());
-    assert!(ffi::channels_last(&tensor.view([-1])).unwrap_err().to_string().contains("libtorch"));
+    assert_eq!(
+        model::bytes(&moved).unwrap(),
+        model::bytes(&tensor).unwrap()
+    );
+    assert!(
+        ffi::channels_last(&tensor.view([-1]))
+            .unwrap_err()
+            .to_string()
+            .contains("libtorch")
+    );
 }

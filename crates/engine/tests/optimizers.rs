@@ -23,7 +23,11 @@ fn floats(value: &Value) -> Vec<f64> {
 
 fn tensor(value: &Value) -> Tensor {
     let flat = Tensor::from_slice(&floats(value)).to_kind(Kind::Float);
-    if value[0].is_array() { flat.view([2, -1]) } else { flat }
+    if value[0].is_array() {
+        flat.view([2, -1])
+    } else {
+        flat
+    }
 }
 
 fn spec(case: &Value) -> OptimizerSpec {
@@ -50,18 +54,29 @@ struct Training {
 
 impl Training {
     fn start(table: &Value, case: &Value) -> Self {
-        let params: Vec<_> =
-            PARAMETERS.iter().map(|name| tensor(&table["start"][name]).set_requires_grad(true)).collect();
-        let targets = PARAMETERS.iter().map(|name| tensor(&table["target"][name])).collect();
+        let params: Vec<_> = PARAMETERS
+            .iter()
+            .map(|name| tensor(&table["start"][name]).set_requires_grad(true))
+            .collect();
+        let targets = PARAMETERS
+            .iter()
+            .map(|name| tensor(&table["target"][name]))
+            .collect();
         let optimizer = Optimizer::new(spec(case), PARAMETERS.into_iter().zip(&params)).unwrap();
-        Self { params, targets, optimizer }
+        Self {
+            params,
+            targets,
+            optimizer,
+        }
     }
 
     /// The loss whose gradient is the table's: parameter * target + 0.1.
     fn step(&mut self, rate: f64) {
         self.optimizer.zero_grad();
         for (param, target) in self.params.iter().zip(&self.targets) {
-            (param * param * target * 0.5 + param * 0.1).sum(Kind::Float).backward();
+            (param * param * target * 0.5 + param * 0.1)
+                .sum(Kind::Float)
+                .backward();
         }
         self.optimizer.step(rate).unwrap();
     }
@@ -70,7 +85,10 @@ impl Training {
 fn assert_close(found: &Tensor, expected: &Value, what: &str) {
     let found = Vec::<f64>::try_from(found.detach().flatten(0, -1).to_kind(Kind::Double)).unwrap();
     for (found, expected) in found.into_iter().zip(floats(expected)) {
-        assert!((found - expected).abs() < 2e-5 * expected.abs().max(0.1), "{what}: {found}, PyTorch has {expected}");
+        assert!(
+            (found - expected).abs() < 2e-5 * expected.abs().max(0.1),
+            "{what}: {found}, PyTorch has {expected}"
+        );
     }
 }
 
@@ -83,7 +101,11 @@ fn every_step_of_every_optimizer_is_pytorchs() {
         for (step, rate) in floats(&case["rates"]).into_iter().enumerate() {
             training.step(rate);
             for (name, param) in PARAMETERS.iter().zip(&training.params) {
-                assert_close(param, &case["trace"][step][name], &format!("{what}, step {step}, {name}"));
+                assert_close(
+                    param,
+                    &case["trace"][step][name],
+                    &format!("{what}, step {step}, {name}"),
+                );
             }
         }
         let state: BTreeMap<_, _> = training.optimizer.state().into_iter().collect();
@@ -113,15 +135,28 @@ fn a_state_that_went_through_a_file_goes_on_bit_for_bit() {
         let file = weights::write(&first.optimizer.state()).unwrap();
 
         let mut second = Training::start(&table, case);
-        tch::no_grad(|| second.params.iter_mut().zip(&first.params).for_each(|(to, from)| to.copy_(from)));
+        tch::no_grad(|| {
+            second
+                .params
+                .iter_mut()
+                .zip(&first.params)
+                .for_each(|(to, from)| to.copy_(from));
+        });
         let saved = weights::parse(&file).unwrap();
-        let saved = saved.iter().map(|(name, entry)| (name.clone(), entry.tensor().unwrap())).collect();
+        let saved = saved
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.tensor().unwrap()))
+            .collect();
         second.optimizer.load_state(&saved).unwrap();
         assert_eq!(second.optimizer.steps(), 5);
         for &rate in &rates[5..] {
             second.step(rate);
         }
-        assert_eq!(unbroken.params, second.params, "{} {}", case["name"], case["options"]);
+        assert_eq!(
+            unbroken.params, second.params,
+            "{} {}",
+            case["name"], case["options"]
+        );
     }
 }
 
@@ -132,25 +167,60 @@ fn a_state_of_another_optimizer_is_refused_and_changes_nothing() {
     let (momentum, adam) = (&cases[2], &cases[3]);
     let mut training = Training::start(&table, adam);
     training.step(0.1);
-    let before: Vec<_> = training.optimizer.state().iter().map(|(_, tensor)| tensor.copy()).collect();
+    let before: Vec<_> = training
+        .optimizer
+        .state()
+        .iter()
+        .map(|(_, tensor)| tensor.copy())
+        .collect();
 
     let mut foreign = Training::start(&table, momentum);
     foreign.step(0.1);
     let mut refuse = |state: Vec<(String, Tensor)>, reason: &str| {
-        let error = training.optimizer.load_state(&state.into_iter().collect()).unwrap_err().to_string();
+        let error = training
+            .optimizer
+            .load_state(&state.into_iter().collect())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(reason), "{error}");
-        let after: Vec<_> = training.optimizer.state().into_iter().map(|(_, tensor)| tensor).collect();
+        let after: Vec<_> = training
+            .optimizer
+            .state()
+            .into_iter()
+            .map(|(_, tensor)| tensor)
+            .collect();
         assert_eq!(before, after);
     };
     refuse(foreign.optimizer.state(), "a.weight.exp_avg");
     let own = || Training::start(&table, adam).optimizer.state();
-    refuse(own().into_iter().chain([("c.exp_avg".to_owned(), Tensor::from(1.0_f32))]).collect(), "c.exp_avg");
+    refuse(
+        own()
+            .into_iter()
+            .chain([("c.exp_avg".to_owned(), Tensor::from(1.0_f32))])
+            .collect(),
+        "c.exp_avg",
+    );
     let reshaped = |(name, tensor): (String, Tensor)| {
-        (name.clone(), if name == "b.bias.exp_avg" { tensor.view([1, 2]) } else { tensor })
+        (
+            name.clone(),
+            if name == "b.bias.exp_avg" {
+                tensor.view([1, 2])
+            } else {
+                tensor
+            },
+        )
     };
     refuse(own().into_iter().map(reshaped).collect(), "b.bias.exp_avg");
-    let negative =
-        |(name, tensor): (String, Tensor)| (name.clone(), if name == "step" { Tensor::from(-1_i64) } else { tensor });
+    let negative = |(name, tensor): (String, Tensor)| {
+        (
+            name.clone(),
+            if name == "step" {
+                Tensor::from(-1_i64)
+            } else {
+                tensor
+            },
+        )
+    };
     refuse(own().into_iter().map(negative).collect(), "-1 steps");
 }
 
@@ -168,7 +238,8 @@ fn a_parameter_without_gradient_is_an_error() {
 
 #[test]
 fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
-    let params = [[3.0_f32, 0.0], [0.0, 4.0]].map(|values| Tensor::from_slice(&values).set_requires_grad(true));
+    let params = [[3.0_f32, 0.0], [0.0, 4.0]]
+        .map(|values| Tensor::from_slice(&values).set_requires_grad(true));
     for param in &params {
         (param * param * 0.5).sum(Kind::Float).backward();
     }
@@ -177,6 +248,9 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
     let norm = |clip| optimizer.gradient_norm(clip).unwrap();
     let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
     assert!(close(norm(None), 5.0) && close(norm(Some(10.0)), 5.0));
-    assert!(close(norm(Some(1.0)), 5.0), "the norm before clipping is what is reported");
+    assert!(
+        close(norm(Some(1.0)), 5.0),
+        "the norm before clipping is what is reported"
+    );
     assert!(close(norm(None), 1.0) && close(params[1].grad().double_value(&[1]), 0.8));
 }

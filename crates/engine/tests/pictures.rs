@@ -1,6 +1,10 @@
 //! Pictures from files: decoded as Pillow does, refused by name where they are broken, in batches whatever the number of
 //! decoders.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 #[path = "support/memory.rs"]
 mod memory;
@@ -12,7 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fast_image_resize::Resizer;
-use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{
+    DynamicImage, GrayAlphaImage, GrayImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba, RgbaImage,
+};
 use pictures::{broken, crc32, encoded, folder, formula};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -53,11 +59,15 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
     let table = reference();
     let side = u32::try_from(table["side"].as_u64().unwrap()).unwrap();
     for case in table["resized"].as_array().unwrap() {
-        let [width, height] = ["width", "height"].map(|name| u32::try_from(case[name].as_u64().unwrap()).unwrap());
+        let [width, height] =
+            ["width", "height"].map(|name| u32::try_from(case[name].as_u64().unwrap()).unwrap());
         let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
         for format in [ImageFormat::Png, ImageFormat::WebP] {
             let found = decoded(&encoded(formula(width, height), format), side).unwrap();
-            assert!(furthest(&found, &expected) <= 1, "{width}×{height} {format:?}");
+            assert!(
+                furthest(&found, &expected) <= 1,
+                "{width}×{height} {format:?}"
+            );
         }
     }
 }
@@ -69,24 +79,35 @@ fn every_kind_of_file_is_read_as_pillow_does_whatever_it_is_called() {
     assert!(cases.len() >= 16);
     for case in cases {
         let hex = case["file"].as_str().unwrap();
-        let bytes: Vec<u8> =
-            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect();
         let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
         // `decoded` writes it into a file without an ending.
         let found = decoded(&bytes, 8).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
         let most = if case["name"] == "photo.jfif" { 2 } else { 0 };
-        assert!(furthest(&found, &expected) <= most, "{}\n{found:?}\n{expected:?}", case["name"]);
+        assert!(
+            furthest(&found, &expected) <= most,
+            "{}\n{found:?}\n{expected:?}",
+            case["name"]
+        );
     }
 }
 
 #[test]
 fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
-    if !memory::is_alone("a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held") {
+    if !memory::is_alone("a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held")
+    {
         return;
     }
     let place = tempfile::tempdir().unwrap();
-    let paths: Vec<_> = (0..3).map(|number| place.path().join(format!("{number}.png"))).collect();
-    let large = GrayImage::from_fn(12_000, 9_000, |x, _| image::Luma([if x < 6_000 { 30 } else { 220 }]));
+    let paths: Vec<_> = (0..3)
+        .map(|number| place.path().join(format!("{number}.png")))
+        .collect();
+    let large = GrayImage::from_fn(12_000, 9_000, |x, _| {
+        image::Luma([if x < 6_000 { 30 } else { 220 }])
+    });
     large.save(&paths[0]).unwrap();
     drop(large);
     paths[1..].iter().for_each(|path| {
@@ -95,8 +116,13 @@ fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
     // Grey pixels and their RGB are four bytes each; several decoders at once hold no more.
     let (results, grown) = memory::grown(|| {
         std::thread::scope(|scope| {
-            let all: Vec<_> = paths.iter().map(|path| scope.spawn(|| read(path, 8))).collect();
-            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+            let all: Vec<_> = paths
+                .iter()
+                .map(|path| scope.spawn(|| read(path, 8)))
+                .collect();
+            all.into_iter()
+                .map(|one| one.join().unwrap())
+                .collect::<Vec<_>>()
         })
     });
     for result in results {
@@ -108,7 +134,8 @@ fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
 
 /// The same JPEG with an EXIF orientation.
 fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    let mut exif =
+        b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
     [&jpeg[..2], &exif, &jpeg[2..]].concat()
 }
@@ -116,12 +143,27 @@ fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 #[test]
 fn a_picture_is_turned_as_its_camera_was_held() {
     // Red to the left, blue to the right; a quarter turn clockwise brings red to the top, one counter-clockwise to the bottom.
-    let halves = RgbImage::from_fn(32, 32, |x, _| if x < 16 { Rgb([220, 0, 0]) } else { Rgb([0, 0, 220]) });
+    let halves = RgbImage::from_fn(32, 32, |x, _| {
+        if x < 16 {
+            Rgb([220, 0, 0])
+        } else {
+            Rgb([0, 0, 220])
+        }
+    });
     let jpeg = encoded(halves, ImageFormat::Jpeg);
-    for (orientation, [x, y]) in [(1, [1, 4]), (2, [6, 4]), (3, [6, 4]), (6, [4, 1]), (8, [4, 6])] {
+    for (orientation, [x, y]) in [
+        (1, [1, 4]),
+        (2, [6, 4]),
+        (3, [6, 4]),
+        (6, [4, 1]),
+        (8, [4, 6]),
+    ] {
         let out = decoded(&turned(&jpeg, orientation), 8).unwrap();
         let red = &out[(y * 8 + x) * 3..][..3];
-        assert!(red[0] > 180 && red[2] < 60, "orientation {orientation}: {red:?}");
+        assert!(
+            red[0] > 180 && red[2] < 60,
+            "orientation {orientation}: {red:?}"
+        );
     }
     // One that is out of range means nothing.
     assert_eq!(decoded(&turned(&jpeg, 77), 8), decoded(&jpeg, 8));
@@ -129,11 +171,25 @@ fn a_picture_is_turned_as_its_camera_was_held() {
 
 #[test]
 fn every_kind_of_pixel_becomes_rgb_on_white() {
-    let first = |picture: DynamicImage| decoded(&encoded(picture, ImageFormat::Png), 4).unwrap()[..3].to_vec();
-    assert_eq!(first(GrayImage::from_pixel(9, 9, image::Luma([77])).into()), [77; 3]);
-    assert_eq!(first(GrayAlphaImage::from_pixel(9, 9, LumaA([0, 51])).into()), [204; 3]);
-    assert_eq!(first(RgbaImage::from_pixel(9, 9, Rgba([10, 20, 30, 0])).into()), [255; 3]);
-    assert_eq!(first(RgbaImage::from_pixel(9, 9, Rgba([10, 20, 30, 255])).into()), [10, 20, 30]);
+    let first = |picture: DynamicImage| {
+        decoded(&encoded(picture, ImageFormat::Png), 4).unwrap()[..3].to_vec()
+    };
+    assert_eq!(
+        first(GrayImage::from_pixel(9, 9, image::Luma([77])).into()),
+        [77; 3]
+    );
+    assert_eq!(
+        first(GrayAlphaImage::from_pixel(9, 9, LumaA([0, 51])).into()),
+        [204; 3]
+    );
+    assert_eq!(
+        first(RgbaImage::from_pixel(9, 9, Rgba([10, 20, 30, 0])).into()),
+        [255; 3]
+    );
+    assert_eq!(
+        first(RgbaImage::from_pixel(9, 9, Rgba([10, 20, 30, 255])).into()),
+        [10, 20, 30]
+    );
     let deep = image::ImageBuffer::from_pixel(9, 9, Rgb([257_u16 * 10, 257 * 128, 65_535]));
     assert_eq!(first(DynamicImage::ImageRgb16(deep)), [10, 128, 255]);
 }
@@ -142,10 +198,18 @@ fn every_kind_of_pixel_becomes_rgb_on_white() {
 fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
     let case = &reference()["cmyk"];
     let hex = case["file"].as_str().unwrap();
-    let bytes: Vec<u8> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let bytes: Vec<u8> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect();
     let out = decoded(&bytes, 32).unwrap();
-    for (field, (x, y)) in case["fields"].as_array().unwrap().iter().zip([(8, 8), (24, 8), (8, 24), (24, 24)]) {
+    for (field, (x, y)) in
+        case["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip([(8, 8), (24, 8), (8, 24), (24, 24)])
+    {
         let expected: Vec<u8> = serde_json::from_value(field.clone()).unwrap();
         assert!(
             furthest(&out[(y * 32 + x) * 3..][..3], &expected) <= 4,
@@ -159,34 +223,61 @@ fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
 fn what_is_broken_is_refused_by_its_reason() {
     for (name, bytes, sign) in broken() {
         let error = decoded(&bytes, 8).unwrap_err();
-        assert!(error.contains(sign) && !error.contains("panicked"), "{name}: {error}");
+        assert!(
+            error.contains(sign) && !error.contains("panicked"),
+            "{name}: {error}"
+        );
     }
     let place = tempfile::tempdir().unwrap();
     assert_eq!(read(place.path(), 8).unwrap_err(), "is not a file");
-    assert!(read(&place.path().join("none"), 8).unwrap_err().contains("cannot be found"));
+    assert!(
+        read(&place.path().join("none"), 8)
+            .unwrap_err()
+            .contains("cannot be found")
+    );
     let pipe = place.path().join("pipe.png");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(read(&pipe, 8).unwrap_err(), "is not a file");
     let large = decoded(&pictures::claiming(20_000, 15_000), 8).unwrap_err();
-    assert_eq!(large, "has 20000×15000 pixels, 300 million; up to 200 million are read");
+    assert_eq!(
+        large,
+        "has 20000×15000 pixels, 300 million; up to 200 million are read"
+    );
     // What only follows a JPEG does not break it.
     let jpeg = encoded(formula(20, 20), ImageFormat::Jpeg);
-    assert_eq!(decoded(&[&jpeg[..], b"trailer \xff\xda"].concat(), 8), decoded(&jpeg, 8));
+    assert_eq!(
+        decoded(&[&jpeg[..], b"trailer \xff\xda"].concat(), 8),
+        decoded(&jpeg, 8)
+    );
 }
 
 /// The batches of a whole folder in an odd order.
 fn batches(root: &Path, threads: usize) -> (Vec<Batch>, Vec<String>, Vec<u32>) {
-    let files = PictureFolder::open(root, SplitRule::ByName).unwrap().list().unwrap().train;
+    let files = PictureFolder::open(root, SplitRule::ByName)
+        .unwrap()
+        .list()
+        .unwrap()
+        .train;
     let listing = Arc::new(Listing::new(root, files, &mut Sha256::new()));
     let count = u32::try_from(listing.labels().len()).unwrap();
     let order: Vec<u32> = (0..count).rev().chain(0..3).collect();
-    let source = Folder::new(Arc::clone(&listing), Decoding::new(12, false, Some(threads)).unwrap(), Device::Cpu);
-    let batches = source.batches(&order, 7).unwrap().map(Result::unwrap).collect();
+    let source = Folder::new(
+        Arc::clone(&listing),
+        Decoding::new(12, false, Some(threads)).unwrap(),
+        Device::Cpu,
+    );
+    let batches = source
+        .batches(&order, 7)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     (batches, source.unreadable(), listing.labels())
 }
 
 fn images(batch: &Batch) -> &Tensor {
-    let Input::Images(images) = &batch.input else { panic!("{batch:?}") };
+    let Input::Images(images) = &batch.input else {
+        panic!("{batch:?}")
+    };
     images
 }
 
@@ -202,19 +293,31 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
     let (one, unreadable, labels) = batches(place.path(), 1);
     let (many, _, _) = batches(place.path(), 5);
     assert_eq!(unreadable.len(), broken().len(), "{unreadable:?}");
-    assert!(unreadable.iter().any(|text| text.contains("green/text.png: is no picture")), "{unreadable:?}");
+    assert!(
+        unreadable
+            .iter()
+            .any(|text| text.contains("green/text.png: is no picture")),
+        "{unreadable:?}"
+    );
     assert_eq!(one.len(), (63 + broken().len() + 3).div_ceil(7));
     let mut pixels = Vec::new();
     for (one, many) in one.iter().zip(&many) {
         assert_eq!((&one.members, images(one)), (&many.members, images(many)));
-        let expected: Vec<i64> = one.members.iter().map(|&member| labels[member as usize].into()).collect();
+        let expected: Vec<i64> = one
+            .members
+            .iter()
+            .map(|&member| labels[member as usize].into())
+            .collect();
         assert_eq!(Vec::<i64>::try_from(&one.labels).unwrap(), expected);
         pixels.push(images(one));
     }
     // What is left is what there was before the broken ones came.
     let before: Vec<&Tensor> = whole.iter().map(images).collect();
     let [before, after] = [before, pixels].map(|parts| Tensor::cat(&parts, 0));
-    assert_eq!((after.size(), after.kind()), (vec![66, 3, 12, 12], Kind::Float));
+    assert_eq!(
+        (after.size(), after.kind()),
+        (vec![66, 3, 12, 12], Kind::Float)
+    );
     assert_eq!(before, after);
     assert!(after.max().double_value(&[]) <= 1.0 && after.max().double_value(&[]) > 0.5);
 }
@@ -239,11 +342,18 @@ fn pictures_are_framed_as_timms_transform_frames_them() {
         let orientation = u8::try_from(number("orientation")).unwrap();
         if orientation != 1 {
             // An `eXIf` chunk after the header.
-            let exif =
-                [b"eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0, 0]]
-                    .concat();
+            let exif = [
+                b"eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(),
+                &[orientation, 0, 0, 0, 0, 0, 0, 0],
+            ]
+            .concat();
             let length = u32::try_from(exif.len() - 4).unwrap();
-            let chunk = [&length.to_be_bytes()[..], &exif, &crc32(&exif).to_be_bytes()].concat();
+            let chunk = [
+                &length.to_be_bytes()[..],
+                &exif,
+                &crc32(&exif).to_be_bytes(),
+            ]
+            .concat();
             png.splice(33..33, chunk);
         }
         fs::write(&path, png).unwrap();
@@ -256,7 +366,11 @@ fn pictures_are_framed_as_timms_transform_frames_them() {
             Interpolation::Bilinear => 2,
             Interpolation::Bicubic => 3,
         };
-        assert!(furthest(&out, &expected) <= most, "{width}×{height} {framing:?}: {}", furthest(&out, &expected));
+        assert!(
+            furthest(&out, &expected) <= most,
+            "{width}×{height} {framing:?}: {}",
+            furthest(&out, &expected)
+        );
     }
 }
 
@@ -267,17 +381,25 @@ fn checked(root: &Path, dataset: &str) -> Checked {
          train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n",
         root.display()
     );
-    check(&experiment::parse(&yaml, "x.yaml").unwrap(), &Places::from_env())
+    check(
+        &experiment::parse(&yaml, "x.yaml").unwrap(),
+        &Places::from_env(),
+    )
 }
 
 fn errors(checked: &Checked) -> Vec<&str> {
-    let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let errors = checked
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
     errors.map(|finding| finding.text.as_str()).collect()
 }
 
 fn small(path: &Path, shade: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    RgbImage::from_pixel(9, 9, Rgb([shade, 7, 7])).save(path).unwrap();
+    RgbImage::from_pixel(9, 9, Rgb([shade, 7, 7]))
+        .save(path)
+        .unwrap();
 }
 
 #[test]
@@ -288,28 +410,44 @@ fn check_fails_on_what_a_launch_fails_on() {
     for number in 0..3_u8 {
         for (class, shade) in [("cat", number), ("dog", number + 100)] {
             for (part, more) in [("train", 0), ("val", 10), ("test", 20)] {
-                small(&root.join(format!("{part}/{class}/{number}.png")), shade + more);
+                small(
+                    &root.join(format!("{part}/{class}/{number}.png")),
+                    shade + more,
+                );
             }
         }
     }
     let good = checked(root, "");
     assert_eq!(good.findings, []);
     let counts = good.pictures.unwrap();
-    assert_eq!((counts.train, counts.validation, counts.test), (vec![3, 3], vec![3, 3], vec![3, 3]));
+    assert_eq!(
+        (counts.train, counts.validation, counts.test),
+        (vec![3, 3], vec![3, 3], vec![3, 3])
+    );
     assert!(counts.own_validation && counts.own_test && counts.unreadable == 0);
 
     small(&root.join("val/wolf/1.png"), 1);
-    assert!(errors(&checked(root, ""))[0].contains("val holds classes that training pictures lack: wolf"));
+    assert!(
+        errors(&checked(root, ""))[0]
+            .contains("val holds classes that training pictures lack: wolf")
+    );
     fs::remove_dir_all(root.join("val/wolf")).unwrap();
     fs::write(root.join("val/cat/9.jpg"), "no picture").unwrap();
     let one = checked(root, "");
-    assert!(errors(&one).is_empty() && one.pictures.unwrap().unreadable == 1, "{:?}", one.findings);
+    assert!(
+        errors(&one).is_empty() && one.pictures.unwrap().unreadable == 1,
+        "{:?}",
+        one.findings
+    );
     assert!(errors(&checked(root, ", strict: true"))[0].starts_with("1 picture cannot be read: "));
     for number in 0..3 {
         fs::write(root.join(format!("train/dog/{number}.png")), "").unwrap();
     }
     let one_class = checked(root, "");
-    assert_eq!(errors(&one_class), ["only class cat has training pictures that can be read"]);
+    assert_eq!(
+        errors(&one_class),
+        ["only class cat has training pictures that can be read"]
+    );
 }
 
 #[test]
@@ -318,17 +456,30 @@ fn check_tells_copies_and_parts_that_stay_empty() {
     let root = place.path();
     for (number, class) in [(0, "cat"), (1, "cat"), (0, "dog"), (2, "dog")] {
         small(&root.join(format!("train/{class}/{number}.png")), number);
-        small(&root.join(format!("val/{class}/1{number}.png")), number + 10);
+        small(
+            &root.join(format!("val/{class}/1{number}.png")),
+            number + 10,
+        );
     }
     small(&root.join("val/dog/deep/other-name.png"), 2);
     let found = checked(root, ", test: 0.000001");
-    assert!(errors(&found)[0].starts_with("no picture falls into the test part"), "{:?}", found.findings);
-    let texts: Vec<&str> = found.findings.iter().map(|finding| finding.text.as_str()).collect();
+    assert!(
+        errors(&found)[0].starts_with("no picture falls into the test part"),
+        "{:?}",
+        found.findings
+    );
+    let texts: Vec<&str> = found
+        .findings
+        .iter()
+        .map(|finding| finding.text.as_str())
+        .collect();
     let copy = "1 validation picture is an exact copy of training pictures, so that its figures may look better than they are: \
         dog/deep/other-name.png = dog/2.png";
     assert!(texts.contains(&copy), "{texts:?}");
     assert!(
-        texts.contains(&"2 pictures lie in two classes: dog/0.png = cat/0.png, dog/10.png = cat/10.png"),
+        texts.contains(
+            &"2 pictures lie in two classes: dog/0.png = cat/0.png, dog/10.png = cat/10.png"
+        ),
         "{texts:?}"
     );
 }

@@ -1,7 +1,12 @@
 //! Taking runs up again: every optimizer under every schedule from every kind of place, kills, signals, two at once, a kill and an
 //! error at every call, real full disks, runs of earlier versions, and changed plans. With `--nocapture` each part prints its figure.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's helpers fail by panicking"
+)]
 
 #[path = "resume/calls.rs"]
 mod calls;

@@ -46,21 +46,37 @@ impl Formula {
     fn new(images: u32, missing: u32) -> Self {
         let features = formula::stream("features", &[images.into(), FEATURES]).to_kind(Kind::Float);
         let labels: Vec<i64> = (0..images).map(label).collect();
-        Self { features, labels: Tensor::from_slice(&labels), missing }
+        Self {
+            features,
+            labels: Tensor::from_slice(&labels),
+            missing,
+        }
     }
 }
 
 fn label(image: u32) -> i64 {
-    if image.is_multiple_of(16) { 2 } else { i64::from(image % 4 == 1) }
+    if image.is_multiple_of(16) {
+        2
+    } else {
+        i64::from(image % 4 == 1)
+    }
 }
 
 impl Source for Formula {
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
-        let (features, labels, missing) = (self.features.shallow_clone(), self.labels.shallow_clone(), self.missing);
+        let (features, labels, missing) = (
+            self.features.shallow_clone(),
+            self.labels.shallow_clone(),
+            self.missing,
+        );
         let batches: Vec<Vec<u32>> = order.chunks(size).map(<[u32]>::to_vec).collect();
         Ok(Box::new(batches.into_iter().map(move |batch| {
-            let members: Vec<u32> = batch.into_iter().filter(|image| missing == 0 || image % missing != 2).collect();
-            let rows = Tensor::from_slice(&members.iter().copied().map(i64::from).collect::<Vec<_>>());
+            let members: Vec<u32> = batch
+                .into_iter()
+                .filter(|image| missing == 0 || image % missing != 2)
+                .collect();
+            let rows =
+                Tensor::from_slice(&members.iter().copied().map(i64::from).collect::<Vec<_>>());
             Ok(Batch {
                 input: Input::Features(features.index_select(0, &rows)),
                 labels: labels.index_select(0, &rows),
@@ -105,9 +121,18 @@ fn fresh() -> State {
 }
 
 /// Trains the head alone, from its beginning or from a checkpoint, on what the case describes.
-fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, stop_after: Option<u64>) -> Ended {
+fn trained(
+    table: &Value,
+    case: &Value,
+    run: &RunDir,
+    from: Option<Content>,
+    stop_after: Option<u64>,
+) -> Ended {
     let experiment = experiment(table, case);
-    let (hidden, classes) = (number(table, "hidden") as usize, number(table, "classes") as usize);
+    let (hidden, classes) = (
+        number(table, "hidden") as usize,
+        number(table, "classes") as usize,
+    );
     let spec = ModelSpec {
         backbone: Backbone::Resnet18,
         classes,
@@ -121,22 +146,45 @@ fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, sto
         std: [1.0; 3],
     };
     let model = Model::new(&spec, 0, Device::Cpu).unwrap();
-    let head = HeadSpec { features: 512, hidden, classes, dropout: 0.0 }.tensors();
+    let head = HeadSpec {
+        features: 512,
+        hidden,
+        classes,
+        dropout: 0.0,
+    }
+    .tensors();
     tch::no_grad(|| {
         for spec in &head {
-            let named = model.tensors().iter().find(|named| named.name == spec.name).unwrap();
-            named.tensor.shallow_clone().copy_(&formula::value(spec, &spec.name));
+            let named = model
+                .tensors()
+                .iter()
+                .find(|named| named.name == spec.name)
+                .unwrap();
+            named
+                .tensor
+                .shallow_clone()
+                .copy_(&formula::value(spec, &spec.name));
         }
     });
     let of_head = model.trainable().filter(|(name, _)| HeadSpec::owns(name));
-    let spec = OptimizerSpec { momentum: 0.9, ..OptimizerSpec::new(OptimizerName::Sgd) };
+    let spec = OptimizerSpec {
+        momentum: 0.9,
+        ..OptimizerSpec::new(OptimizerName::Sgd)
+    };
     let mut optimizer = Optimizer::new(spec, of_head).unwrap();
     let state = match from {
         None => fresh(),
-        Some(Content { state, model: tensors, optimizer: moments }) => {
+        Some(Content {
+            state,
+            model: tensors,
+            optimizer: moments,
+        }) => {
             weights::load_bytes(&model, &tensors, LoadPolicy::Exact).unwrap();
             let moments = weights::parse(&moments).unwrap();
-            let moments = moments.iter().map(|(name, entry)| (name.clone(), entry.tensor().unwrap())).collect();
+            let moments = moments
+                .iter()
+                .map(|(name, entry)| (name.clone(), entry.tensor().unwrap()))
+                .collect();
             optimizer.load_state(&moments).unwrap();
             state
         }
@@ -146,12 +194,22 @@ fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, sto
     let few = Rc::new(Formula::new(16, 0));
     let part = |source: &Rc<Formula>, images: u32| {
         let source: Rc<dyn Source> = Rc::<Formula>::clone(source);
-        Examples::new(look::Part::Train, Part { source, members: (0..images).collect() })
+        Examples::new(
+            look::Part::Train,
+            Part {
+                source,
+                members: (0..images).collect(),
+            },
+        )
     };
     let mut counts = vec![0; classes];
     (0..images).for_each(|image| counts[usize::try_from(label(image)).unwrap()] += 1);
-    let mut reporter =
-        Reporter::open(&run.events(), Usage::new(None, run.path().to_path_buf()), Duration::ZERO).unwrap();
+    let mut reporter = Reporter::open(
+        &run.events(),
+        Usage::new(None, run.path().to_path_buf()),
+        Duration::ZERO,
+    )
+    .unwrap();
     let (ended, ..) = train(Setup {
         epochs: experiment.train.epochs,
         experiment: &experiment,
@@ -161,7 +219,8 @@ fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, sto
         train: part(&source, images),
         validation: part(&few, 16),
         test: part(&few, 16),
-        class_weights: (case["weighted"] == true).then(|| Tensor::from_slice(&balanced_weights(&counts))),
+        class_weights: (case["weighted"] == true)
+            .then(|| Tensor::from_slice(&balanced_weights(&counts))),
         state,
         stop_after,
         reporter: &mut reporter,
@@ -173,7 +232,16 @@ fn trained(table: &Value, case: &Value, run: &RunDir, from: Option<Content>, sto
 
 fn new_run(root: &Path, table: &Value, case: &Value) -> RunDir {
     let experiment = experiment(table, case);
-    RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("x.yaml"), device: "cpu" }).unwrap().0
+    RunDir::create(
+        root,
+        &Launch {
+            experiment: &experiment,
+            source: Path::new("x.yaml"),
+            device: "cpu",
+        },
+    )
+    .unwrap()
+    .0
 }
 
 fn table() -> Value {
@@ -191,32 +259,65 @@ fn newest(run: &RunDir) -> Content {
 }
 
 #[rstest]
-fn a_step_is_pytorchs_step_on_all_images_that_enter_it(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)] index: usize) {
+fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)] index: usize,
+) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];
     let run = new_run(root.path(), &table, case);
-    assert_eq!(trained(&table, case, &run, None, None), Ended::Finished { stopped_early: false });
+    assert_eq!(
+        trained(&table, case, &run, None, None),
+        Ended::Finished {
+            stopped_early: false
+        }
+    );
     let told = case["told"].as_array().unwrap();
     for (epoch, expected) in epochs(&run).iter().zip(told) {
         let number = |key: &str| expected[key].as_f64().unwrap();
-        assert_eq!(epoch.step, expected["steps"].as_u64().unwrap(), "epoch {}", epoch.epoch);
-        assert!((epoch.learning_rate - number("rate")).abs() < 1e-12, "epoch {}: {}", epoch.epoch, epoch.learning_rate);
-        assert!((epoch.train_loss - number("loss")).abs() < 1e-4, "{} {expected}", epoch.train_loss);
+        assert_eq!(
+            epoch.step,
+            expected["steps"].as_u64().unwrap(),
+            "epoch {}",
+            epoch.epoch
+        );
+        assert!(
+            (epoch.learning_rate - number("rate")).abs() < 1e-12,
+            "epoch {}: {}",
+            epoch.epoch,
+            epoch.learning_rate
+        );
+        assert!(
+            (epoch.train_loss - number("loss")).abs() < 1e-4,
+            "{} {expected}",
+            epoch.train_loss
+        );
     }
     assert_eq!(epochs(&run).len(), told.len());
     let content = newest(&run);
     let found = weights::parse(&content.model).unwrap();
     for (name, expected) in case["tensors"].as_object().unwrap() {
         let expected: Vec<f64> = serde_json::from_value(expected.clone()).unwrap();
-        let found = Vec::<f64>::try_from(found[name].tensor().unwrap().view([-1]).to_kind(Kind::Double)).unwrap();
+        let found = Vec::<f64>::try_from(
+            found[name]
+                .tensor()
+                .unwrap()
+                .view([-1])
+                .to_kind(Kind::Double),
+        )
+        .unwrap();
         for (found, expected) in found.iter().zip(&expected) {
-            assert!((found - expected).abs() < 2e-4, "{name}: {found}, PyTorch says {expected}");
+            assert!(
+                (found - expected).abs() < 2e-4,
+                "{name}: {found}, PyTorch says {expected}"
+            );
         }
     }
 }
 
 #[rstest]
-fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(#[values(5, 7, 9)] index: usize) {
+fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(
+    #[values(5, 7, 9)] index: usize,
+) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];
     let straight = new_run(root.path(), &table, case);
@@ -224,7 +325,10 @@ fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(#[values(5,
     let last = newest(&straight).state.step;
     for stop in [1, last / 2, last - 1] {
         let run = new_run(root.path(), &table, case);
-        assert_eq!(trained(&table, case, &run, None, Some(stop)), Ended::Stopped);
+        assert_eq!(
+            trained(&table, case, &run, None, Some(stop)),
+            Ended::Stopped
+        );
         let half = checkpoint::newest(&Disk, &run).unwrap().0.unwrap();
         assert_eq!(half.state.step, stop);
         trained(&table, case, &run, Some(half), None);

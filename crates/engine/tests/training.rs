@@ -1,7 +1,11 @@
 //! The real worker, the real training loop, a small model: what a run leaves, that it repeats itself, that it resumes to
 //! the same bits, and that bad input ends in an explanation.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 #[path = "training/own_pictures.rs"]
 mod own_pictures;
@@ -30,8 +34,14 @@ fn last(run: &RunDir) -> checkpoint::Content {
 /// An epoch's figures that do not measure time.
 fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
     let exact = |epoch: &Epoch| {
-        let bits =
-            [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate].map(f64::to_bits);
+        let bits = [
+            epoch.train_loss,
+            epoch.train_acc,
+            epoch.val_loss,
+            epoch.val_acc,
+            epoch.learning_rate,
+        ]
+        .map(f64::to_bits);
         (epoch.epoch, epoch.step, bits, epoch.best)
     };
     state(run).epochs.iter().map(exact).collect()
@@ -53,17 +63,45 @@ fn a_run_tells_everything_and_repeats_itself_bit_for_bit() {
     assert_eq!(figures(&runs[0]), figures(&runs[1]));
 
     let state = state(&runs[0]);
-    assert_eq!(state.outcome, Some(Outcome::Finished { stopped_early: false }));
-    assert_eq!(state.epochs.iter().map(|epoch| (epoch.epoch, epoch.step)).collect::<Vec<_>>(), [(1, 5), (2, 10)]);
+    assert_eq!(
+        state.outcome,
+        Some(Outcome::Finished {
+            stopped_early: false
+        })
+    );
+    assert_eq!(
+        state
+            .epochs
+            .iter()
+            .map(|epoch| (epoch.epoch, epoch.step))
+            .collect::<Vec<_>>(),
+        [(1, 5), (2, 10)]
+    );
     let dataset = state.dataset.unwrap();
-    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.classes), (140, 60, 200, 9));
+    assert_eq!(
+        (
+            dataset.train,
+            dataset.validation,
+            dataset.test,
+            dataset.classes
+        ),
+        (140, 60, 200, 9)
+    );
     let counts = state.model.unwrap().counts.total;
     // resnet18 (11,176,512 + 9,600) and a head of 512 → 16 → 9 with 16 normalized features.
-    assert_eq!((counts.trainable, counts.statistics), (11_176_512 + 512 * 16 + 16 + 32 + 16 * 9 + 9, 9_600 + 32));
+    assert_eq!(
+        (counts.trainable, counts.statistics),
+        (11_176_512 + 512 * 16 + 16 + 32 + 16 * 9 + 9, 9_600 + 32)
+    );
     let test = state.test.unwrap();
     assert!(test.accuracy > 0.0 && test.accuracy < 1.0 && test.loss.is_finite());
-    assert!(state.epochs[1].train_time > state.epochs[0].train_time && state.epochs[0].train_time > 0.0);
-    assert_eq!(state.epochs[0].learning_rate.to_bits(), figures(&runs[0])[0].2[4]);
+    assert!(
+        state.epochs[1].train_time > state.epochs[0].train_time && state.epochs[0].train_time > 0.0
+    );
+    assert_eq!(
+        state.epochs[0].learning_rate.to_bits(),
+        figures(&runs[0])[0].2[4]
+    );
 
     // Another seed is another run.
     let other = new_run(root.path(), &["seed=8", "train.epochs=1"]).0;
@@ -74,27 +112,48 @@ fn a_run_tells_everything_and_repeats_itself_bit_for_bit() {
 #[test]
 fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
     let root = tempfile::tempdir().unwrap();
-    let changes = ["train.epochs=3", "train.early_stopping={monitor: val_acc, patience: 5}"];
+    let changes = [
+        "train.epochs=3",
+        "train.early_stopping={monitor: val_acc, patience: 5}",
+    ];
     let straight = new_run(root.path(), &changes).0;
     assert!(finish(&straight), "{}", log(&straight));
 
     let broken = new_run(root.path(), &changes).0;
     // Stopped within the first epoch, killed in the second one's validation, killed right after a save.
     let mut child = start(&broken);
-    wait_for(&broken, &mut child, |event| matches!(event, Event::Batch(batch) if batch.step > 0));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::SIGTERM)
-        .unwrap();
+    wait_for(
+        &broken,
+        &mut child,
+        |event| matches!(event, Event::Batch(batch) if batch.step > 0),
+    );
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        nix::sys::signal::SIGTERM,
+    )
+    .unwrap();
     assert!(child.wait().unwrap().success(), "{}", log(&broken));
     assert_eq!(state(&broken).outcome, Some(Outcome::Stopped));
     let stopped_at = last(&broken).state;
-    assert!(stopped_at.step > 0 && stopped_at.epoch == 0 && stopped_at.sums.images > 0, "{stopped_at:?}");
+    assert!(
+        stopped_at.step > 0 && stopped_at.epoch == 0 && stopped_at.sums.images > 0,
+        "{stopped_at:?}"
+    );
 
     let mut child = start(&broken);
-    wait_for(&broken, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    wait_for(
+        &broken,
+        &mut child,
+        |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     let mut child = start(&broken);
-    wait_for(&broken, &mut child, |event| matches!(event, Event::Epoch(epoch) if epoch.epoch == 2));
+    wait_for(
+        &broken,
+        &mut child,
+        |event| matches!(event, Event::Epoch(epoch) if epoch.epoch == 2),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 
@@ -110,19 +169,31 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
         })
         .collect();
     assert_eq!(attempts.len(), 4);
-    assert_eq!((attempts[0].1, attempts[1].1), (None, Some(stopped_at.step)));
-    assert!(attempts.iter().all(|(_, _, not_exact)| not_exact.is_empty()), "{attempts:?}");
+    assert_eq!(
+        (attempts[0].1, attempts[1].1),
+        (None, Some(stopped_at.step))
+    );
+    assert!(
+        attempts
+            .iter()
+            .all(|(_, _, not_exact)| not_exact.is_empty()),
+        "{attempts:?}"
+    );
     assert_eq!(last(&broken), last(&straight));
     assert_eq!(figures(&broken), figures(&straight));
-    assert_eq!(state(&broken).test.unwrap().loss.to_bits(), state(&straight).test.unwrap().loss.to_bits());
+    assert_eq!(
+        state(&broken).test.unwrap().loss.to_bits(),
+        state(&straight).test.unwrap().loss.to_bits()
+    );
 }
 
 #[test]
 fn nothing_frozen_moves_in_training_and_the_rest_does() {
     let root = tempfile::tempdir().unwrap();
-    for (freeze, frozen_tensors, prefixes) in
-        [("backbone", 100, &["conv1", "bn1", "layer"][..]), ("2", 25, &["conv1", "bn1", "layer1"])]
-    {
+    for (freeze, frozen_tensors, prefixes) in [
+        ("backbone", 100, &["conv1", "bn1", "layer"][..]),
+        ("2", 25, &["conv1", "bn1", "layer1"]),
+    ] {
         let run = new_run(root.path(), &[&format!("model.freeze={freeze}")]).0;
         assert!(finish(&run), "{}", log(&run));
         let proof = state(&run).frozen.unwrap();
@@ -132,12 +203,20 @@ fn nothing_frozen_moves_in_training_and_the_rest_does() {
         let saved: Vec<Vec<u8>> = checkpoint::steps(&Disk, &run)
             .unwrap()
             .iter()
-            .map(|&step| checkpoint::read(&Disk, &run.checkpoint(step)).unwrap().model)
+            .map(|&step| {
+                checkpoint::read(&Disk, &run.checkpoint(step))
+                    .unwrap()
+                    .model
+            })
             .collect();
         let [first, second] = [0, 1].map(|i| weights::parse(&saved[i]).unwrap());
         for (name, entry) in &first {
             let is_frozen = prefixes.iter().any(|prefix| name.starts_with(prefix));
-            assert_eq!(entry.data == second[name].data, is_frozen, "{name} with freeze: {freeze}");
+            assert_eq!(
+                entry.data == second[name].data,
+                is_frozen,
+                "{name} with freeze: {freeze}"
+            );
         }
     }
 }
@@ -147,15 +226,36 @@ fn fine_tuning_starts_from_the_best_checkpoint_with_statistics_at_rest() {
     let root = tempfile::tempdir().unwrap();
     let first = new_run(root.path(), &["model.freeze=backbone"]).0;
     assert!(finish(&first));
-    let second = new_run(root.path(), &["init={from: small}", "model.batch_norm=inference", "train.epochs=1"]).0;
+    let second = new_run(
+        root.path(),
+        &[
+            "init={from: small}",
+            "model.batch_norm=inference",
+            "train.epochs=1",
+        ],
+    )
+    .0;
     assert!(finish(&second), "{}", log(&second));
     let begun = state(&second);
-    assert!(begun.model.unwrap().weights.contains("best checkpoint of small"));
+    assert!(
+        begun
+            .model
+            .unwrap()
+            .weights
+            .contains("best checkpoint of small")
+    );
     assert_eq!(begun.started_from.unwrap().run, first.info().unwrap().id);
     let [before, after] = [last(&first).model, last(&second).model];
-    let [before, after] = [weights::parse(&before).unwrap(), weights::parse(&after).unwrap()];
+    let [before, after] = [
+        weights::parse(&before).unwrap(),
+        weights::parse(&after).unwrap(),
+    ];
     let moved = |name: &str| before[name].data != after[name].data;
-    assert!(moved("layer1.0.conv1.weight") && moved("layer1.0.bn1.weight") && moved("head.bn.running_mean"));
+    assert!(
+        moved("layer1.0.conv1.weight")
+            && moved("layer1.0.bn1.weight")
+            && moved("head.bn.running_mean")
+    );
     assert!(!moved("layer1.0.bn1.running_mean") && !moved("layer4.1.bn2.running_var"));
 }
 
@@ -164,22 +264,48 @@ fn fine_tuning_on_another_split_than_its_bases_says_that_validation_flatters() {
     let root = tempfile::tempdir().unwrap();
     assert!(finish(&new_run(root.path(), &["train.epochs=1"]).0));
     let told = |changes: &[&str]| {
-        let run = new_run(root.path(), &[&["init={from: small}", "train.epochs=1"], changes].concat()).0;
+        let run = new_run(
+            root.path(),
+            &[&["init={from: small}", "train.epochs=1"], changes].concat(),
+        )
+        .0;
         assert!(finish(&run), "{}", log(&run));
         let told = |event: &Event| matches!(event, Event::Note { text, .. } if text.contains("another way"));
-        events(&run).iter().filter(|record| told(&record.event)).count()
+        events(&run)
+            .iter()
+            .filter(|record| told(&record.event))
+            .count()
     };
-    assert_eq!([told(&[]), told(&["seed=8"]), told(&["dataset.validation=0.2"])], [0, 1, 1]);
+    assert_eq!(
+        [
+            told(&[]),
+            told(&["seed=8"]),
+            told(&["dataset.validation=0.2"])
+        ],
+        [0, 1, 1]
+    );
 }
 
 #[test]
 fn early_stopping_ends_a_run_that_does_not_improve() {
     let root = tempfile::tempdir().unwrap();
     let rule = "train.early_stopping={monitor: val_acc, patience: 2, min_delta: 1.0}";
-    let run = new_run(root.path(), &["train.epochs=9", rule, "model.freeze=backbone"]).0;
+    let run = new_run(
+        root.path(),
+        &["train.epochs=9", rule, "model.freeze=backbone"],
+    )
+    .0;
     assert!(finish(&run), "{}", log(&run));
     let state = state(&run);
-    assert_eq!((state.outcome, state.epochs.len()), (Some(Outcome::Finished { stopped_early: true }), 3));
+    assert_eq!(
+        (state.outcome, state.epochs.len()),
+        (
+            Some(Outcome::Finished {
+                stopped_early: true
+            }),
+            3
+        )
+    );
 }
 
 #[test]
@@ -189,7 +315,11 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     let straight = new_run(root.path(), &[]).0;
     assert!(finish(&straight));
     let mut child = start(&run);
-    wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 2));
+    wait_for(
+        &run,
+        &mut child,
+        |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 2),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     let newest = run.checkpoint(10).join(checkpoint::MODEL);
@@ -200,7 +330,14 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     assert!(finish(&run), "{}", log(&run));
     let state = state(&run);
     assert_eq!(state.attempt.as_ref().unwrap().resumed_from, Some(5));
-    assert!(state.notes.iter().any(|note| note.text.contains("step-00000010 is damaged")), "{:?}", state.notes);
+    assert!(
+        state
+            .notes
+            .iter()
+            .any(|note| note.text.contains("step-00000010 is damaged")),
+        "{:?}",
+        state.notes
+    );
     assert_eq!(last(&run), last(&straight));
 }
 
@@ -223,14 +360,29 @@ fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
     ];
     let straight = new_run(root.path(), &changes).0;
     assert!(finish(&straight));
-    assert_eq!(state(&straight).epochs.iter().map(|epoch| epoch.best).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        state(&straight)
+            .epochs
+            .iter()
+            .map(|epoch| epoch.best)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
     let run = new_run(root.path(), &changes).0;
     let mut child = start_without_room(&run);
-    wait_for(&run, &mut child, |event| matches!(event, Event::CheckpointFailed { .. }));
+    wait_for(&run, &mut child, |event| {
+        matches!(event, Event::CheckpointFailed { .. })
+    });
     fs::remove_file(run.checkpoints()).unwrap();
     assert!(child.wait().unwrap().success(), "{}", log(&run));
-    assert_eq!((last(&run), figures(&run)), (last(&straight), figures(&straight)));
-    assert_eq!(state(&run).test.unwrap().loss.to_bits(), state(&straight).test.unwrap().loss.to_bits());
+    assert_eq!(
+        (last(&run), figures(&run)),
+        (last(&straight), figures(&straight))
+    );
+    assert_eq!(
+        state(&run).test.unwrap().loss.to_bits(),
+        state(&straight).test.unwrap().loss.to_bits()
+    );
 }
 
 #[test]
@@ -239,7 +391,10 @@ fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_taken_up_again() {
     let run = new_run(root.path(), &["train.epochs=1"]).0;
     assert!(!start_without_room(&run).wait().unwrap().success());
     let (_, error, help) = failure(&run);
-    assert!(error.contains("saving checkpoint") && error.contains("ckpt") && !help.is_empty(), "{error} / {help}");
+    assert!(
+        error.contains("saving checkpoint") && error.contains("ckpt") && !help.is_empty(),
+        "{error} / {help}"
+    );
     fs::remove_file(run.checkpoints()).unwrap();
     assert!(finish(&run), "{}", log(&run));
 }
@@ -251,9 +406,18 @@ fn a_second_worker_on_a_run_explains_itself_and_harms_nothing() {
     let mut first = start(&run);
     wait_for(&run, &mut first, |event| matches!(event, Event::Attempt(_)));
     assert!(!finish(&run));
-    assert!(log(&run).contains("another worker has run"), "{}", log(&run));
+    assert!(
+        log(&run).contains("another worker has run"),
+        "{}",
+        log(&run)
+    );
     assert!(first.wait().unwrap().success());
-    assert_eq!(state(&run).outcome, Some(Outcome::Finished { stopped_early: false }));
+    assert_eq!(
+        state(&run).outcome,
+        Some(Outcome::Finished {
+            stopped_early: false
+        })
+    );
 }
 
 #[test]
@@ -275,30 +439,60 @@ fn bad_input_is_named_with_a_way_out() {
     fs::create_dir(&cifar).unwrap();
     fs::write(cifar.join("train.bin"), vec![0; 3074]).unwrap();
     let cases = BTreeMap::from([
-        (format!("model.weights={}", garbage.display()), "garbage.safetensors"),
+        (
+            format!("model.weights={}", garbage.display()),
+            "garbage.safetensors",
+        ),
         (format!("model.weights={}", other.display()), "conv1.weight"),
-        (format!("model.weights={}/none.safetensors", root.path().display()), "none.safetensors"),
-        (format!("dataset={{name: cifar100, path: {}}}", cifar.display()), "train.bin"),
-        ("dataset={name: cifar10, path: /nowhere}".to_owned(), "cifar10"),
-        ("init={from: nothing}".to_owned(), "no finished run of `nothing`"),
+        (
+            format!("model.weights={}/none.safetensors", root.path().display()),
+            "none.safetensors",
+        ),
+        (
+            format!("dataset={{name: cifar100, path: {}}}", cifar.display()),
+            "train.bin",
+        ),
+        (
+            "dataset={name: cifar10, path: /nowhere}".to_owned(),
+            "cifar10",
+        ),
+        (
+            "init={from: nothing}".to_owned(),
+            "no finished run of `nothing`",
+        ),
     ]);
     for (change, sign) in cases {
         let run = new_run(root.path(), &["dataset.labels=fine", &change]).0;
         assert!(!finish(&run), "{change}");
         let (kind, error, help) = failure(&run);
         assert_eq!(kind, Failure::Input, "{change}: {error}");
-        assert!(error.contains(sign) && !help.is_empty(), "{change}: {error} / {help}");
+        assert!(
+            error.contains(sign) && !help.is_empty(),
+            "{change}: {error} / {help}"
+        );
         assert!(checkpoint::steps(&Disk, &run).unwrap().is_empty());
     }
 }
 
 #[test]
 fn the_worker_says_what_it_can_do() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_warmstart-worker")).arg("doctor").output().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_warmstart-worker"))
+        .arg("doctor")
+        .output()
+        .unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["libtorch"].as_str().unwrap().starts_with("2.13"), "{report}");
+    assert!(
+        report["libtorch"].as_str().unwrap().starts_with("2.13"),
+        "{report}"
+    );
     let loaded = report["cuda"]["library"] == "loaded";
     // A CUDA library that was loaded before the first question answers with its version, GPU or not.
-    assert_eq!(report["cuda"]["version"].as_i64().is_some_and(|version| version >= 13_000), loaded, "{report}");
+    assert_eq!(
+        report["cuda"]["version"]
+            .as_i64()
+            .is_some_and(|version| version >= 13_000),
+        loaded,
+        "{report}"
+    );
     assert!(!report["reason"].as_str().unwrap().is_empty());
 }

@@ -34,7 +34,11 @@ fn build(backbone: Backbone, seed: u64) -> Model {
 type Named = Vec<(String, Tensor)>;
 
 fn tensors(model: &Model) -> Named {
-    model.tensors().iter().map(|t| (t.name.clone(), t.tensor.detach().copy())).collect()
+    model
+        .tensors()
+        .iter()
+        .map(|t| (t.name.clone(), t.tensor.detach().copy()))
+        .collect()
 }
 
 /// A file in which one tensor was replaced.
@@ -47,62 +51,133 @@ fn replaced(model: &Model, name: &str, tensor: Tensor) -> Named {
 #[track_caller]
 fn refuse(model: &Model, bytes: &[u8], policy: LoadPolicy, reasons: &[&str]) {
     let before = model.fingerprint().unwrap();
-    let error = format!("{:#}", weights::load_bytes(model, bytes, policy).unwrap_err());
-    assert!(reasons.iter().all(|reason| error.contains(reason)), "{error}");
-    assert_eq!(model.fingerprint().unwrap(), before, "a refused file changed the model: {error}");
+    let error = format!(
+        "{:#}",
+        weights::load_bytes(model, bytes, policy).unwrap_err()
+    );
+    assert!(
+        reasons.iter().all(|reason| error.contains(reason)),
+        "{error}"
+    );
+    assert_eq!(
+        model.fingerprint().unwrap(),
+        before,
+        "a refused file changed the model: {error}"
+    );
 }
 
 #[test]
 fn what_was_written_is_what_is_read() {
-    let (from, to) = (build(Backbone::TfEfficientnetLite0, 1), build(Backbone::TfEfficientnetLite0, 2));
+    let (from, to) = (
+        build(Backbone::TfEfficientnetLite0, 1),
+        build(Backbone::TfEfficientnetLite0, 2),
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     fs::write(&path, weights::write(&tensors(&from)).unwrap()).unwrap();
     weights::load_into(&to, &path, LoadPolicy::Exact).unwrap();
     assert_eq!(to.fingerprint().unwrap(), from.fingerprint().unwrap());
-    assert!(to.tensors().iter().all(|t| t.tensor.requires_grad() == t.trainable));
+    assert!(
+        to.tensors()
+            .iter()
+            .all(|t| t.tensor.requires_grad() == t.trainable)
+    );
     // The crate that others read the format with agrees.
-    let others = Tensor::read_safetensors(&path).unwrap().into_iter().collect::<BTreeMap<_, _>>();
-    assert!(tensors(&from).iter().all(|(name, tensor)| others[name] == *tensor));
+    let others = Tensor::read_safetensors(&path)
+        .unwrap()
+        .into_iter()
+        .collect::<BTreeMap<_, _>>();
+    assert!(
+        tensors(&from)
+            .iter()
+            .all(|(name, tensor)| others[name] == *tensor)
+    );
 }
 
 #[test]
 fn pretrained_weights_bring_their_own_head_and_counters_and_ours_stays() {
     let (from, to) = (build(Backbone::Resnet18, 1), build(Backbone::Resnet18, 2));
-    let mut file: Named = tensors(&from).into_iter().filter(|(name, _)| !name.starts_with("head.")).collect();
-    file.push(("fc.weight".to_owned(), Tensor::zeros([1000, 512], (Kind::Float, Device::Cpu))));
-    file.push(("fc.bias".to_owned(), Tensor::zeros([1000], (Kind::Float, Device::Cpu))));
-    file.push(("bn1.num_batches_tracked".to_owned(), Tensor::from(12_345_i64)));
+    let mut file: Named = tensors(&from)
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("head."))
+        .collect();
+    file.push((
+        "fc.weight".to_owned(),
+        Tensor::zeros([1000, 512], (Kind::Float, Device::Cpu)),
+    ));
+    file.push((
+        "fc.bias".to_owned(),
+        Tensor::zeros([1000], (Kind::Float, Device::Cpu)),
+    ));
+    file.push((
+        "bn1.num_batches_tracked".to_owned(),
+        Tensor::from(12_345_i64),
+    ));
     let bytes = weights::write(&file).unwrap();
-    refuse(&to, &bytes, LoadPolicy::Exact, &["head.fc1.weight", "missing", "unexpected"]);
-    let head = tensors(&to).into_iter().filter(|(name, _)| name.starts_with("head.")).collect::<Named>();
+    refuse(
+        &to,
+        &bytes,
+        LoadPolicy::Exact,
+        &["head.fc1.weight", "missing", "unexpected"],
+    );
+    let head = tensors(&to)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("head."))
+        .collect::<Named>();
     weights::load_bytes(&to, &bytes, LoadPolicy::Pretrained).unwrap();
     let now: BTreeMap<_, _> = tensors(&to).into_iter().collect();
     assert!(head.iter().all(|(name, tensor)| now[name] == *tensor));
-    assert!(file.iter().filter(|(name, _)| now.contains_key(name)).count() == 100);
-    assert!(file.iter().all(|(name, tensor)| now.get(name).is_none_or(|now| now == tensor)));
+    assert!(
+        file.iter()
+            .filter(|(name, _)| now.contains_key(name))
+            .count()
+            == 100
+    );
+    assert!(
+        file.iter()
+            .all(|(name, tensor)| now.get(name).is_none_or(|now| now == tensor))
+    );
 }
 
 #[test]
 fn a_backbones_own_normalization_is_no_foreign_head() {
-    let (from, to) = (build(Backbone::ConvnextTiny, 1), build(Backbone::ConvnextTiny, 2));
+    let (from, to) = (
+        build(Backbone::ConvnextTiny, 1),
+        build(Backbone::ConvnextTiny, 2),
+    );
     let ones = |size: i64| Tensor::ones([size], (Kind::Float, Device::Cpu)) * 0.5;
-    let mut file: Named = tensors(&from).into_iter().filter(|(name, _)| name != "head.norm.weight").collect();
+    let mut file: Named = tensors(&from)
+        .into_iter()
+        .filter(|(name, _)| name != "head.norm.weight")
+        .collect();
     file.push(("head.fc.weight".to_owned(), ones(4)));
     file.push(("head.fc.bias".to_owned(), ones(4)));
-    refuse(&to, &weights::write(&file).unwrap(), LoadPolicy::Pretrained, &["1 missing", "head.norm.weight"]);
+    refuse(
+        &to,
+        &weights::write(&file).unwrap(),
+        LoadPolicy::Pretrained,
+        &["1 missing", "head.norm.weight"],
+    );
     file.push(("head.norm.weight".to_owned(), ones(768)));
     weights::load_bytes(&to, &weights::write(&file).unwrap(), LoadPolicy::Pretrained).unwrap();
     let now: BTreeMap<_, _> = tensors(&to).into_iter().collect();
     assert_eq!(now["head.norm.weight"], ones(768));
-    assert_ne!(now["head.fc1.weight"], tensors(&from).into_iter().collect::<BTreeMap<_, _>>()["head.fc1.weight"]);
+    assert_ne!(
+        now["head.fc1.weight"],
+        tensors(&from).into_iter().collect::<BTreeMap<_, _>>()["head.fc1.weight"]
+    );
 }
 
 #[test]
 fn another_backbones_file_is_recognized() {
     let model = build(Backbone::EfficientnetB0, 1);
     let bytes = weights::write(&tensors(&build(Backbone::Resnet18, 1))).unwrap();
-    refuse(&model, &bytes, LoadPolicy::Pretrained, &["holds resnet18", "says efficientnet_b0", "missing"]);
+    refuse(
+        &model,
+        &bytes,
+        LoadPolicy::Pretrained,
+        &["holds resnet18", "says efficientnet_b0", "missing"],
+    );
 }
 
 #[test]
@@ -112,10 +187,25 @@ fn nothing_is_broadcast_cast_or_left_out() {
     let float = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
     for shape in [&[1_i64][..], &[], &[33], &[32, 1]] {
         let bytes = weights::write(&replaced(&model, name, float(shape))).unwrap();
-        refuse(&model, &bytes, LoadPolicy::Pretrained, &[name, "expected shape [32]"]);
+        refuse(
+            &model,
+            &bytes,
+            LoadPolicy::Pretrained,
+            &[name, "expected shape [32]"],
+        );
     }
-    let integers = weights::write(&replaced(&model, name, Tensor::ones([32], (Kind::Int64, Device::Cpu)))).unwrap();
-    refuse(&model, &integers, LoadPolicy::Exact, &[name, "expected F32, found I64"]);
+    let integers = weights::write(&replaced(
+        &model,
+        name,
+        Tensor::ones([32], (Kind::Int64, Device::Cpu)),
+    ))
+    .unwrap();
+    refuse(
+        &model,
+        &integers,
+        LoadPolicy::Exact,
+        &[name, "expected F32, found I64"],
+    );
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let damaged = float(&[32]);
         drop(damaged.get(31).fill_(value));
@@ -124,10 +214,20 @@ fn nothing_is_broadcast_cast_or_left_out() {
     }
     let mut fewer = tensors(&model);
     fewer.retain(|(n, _)| n != name);
-    refuse(&model, &weights::write(&fewer).unwrap(), LoadPolicy::Pretrained, &["1 missing", name]);
+    refuse(
+        &model,
+        &weights::write(&fewer).unwrap(),
+        LoadPolicy::Pretrained,
+        &["1 missing", name],
+    );
     let mut more = tensors(&model);
     more.push(("layer9.weight".to_owned(), float(&[1])));
-    refuse(&model, &weights::write(&more).unwrap(), LoadPolicy::Pretrained, &["1 unexpected", "layer9.weight"]);
+    refuse(
+        &model,
+        &weights::write(&more).unwrap(),
+        LoadPolicy::Pretrained,
+        &["1 unexpected", "layer9.weight"],
+    );
 }
 
 #[test]
@@ -135,8 +235,14 @@ fn pickles_are_refused_by_name_with_the_way_round() {
     let model = build(Backbone::Resnet18, 1);
     for extension in ["pt", "pth", "ot", "bin"] {
         let path = std::path::Path::new("somewhere/resnet18").with_extension(extension);
-        let error = format!("{:#}", weights::load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err());
-        assert!(error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"), "{error}");
+        let error = format!(
+            "{:#}",
+            weights::load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
+        );
+        assert!(
+            error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"),
+            "{error}"
+        );
     }
 }
 
@@ -158,7 +264,10 @@ fn entry(shape: &Value, begin: u64, end: u64) -> Value {
 
 #[test]
 fn malformed_files_are_refused_for_what_is_wrong_with_them() {
-    let good = file(&json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([]), 8, 12) }), 12);
+    let good = file(
+        &json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([]), 8, 12) }),
+        12,
+    );
     assert_eq!(weights::parse(&good).unwrap()["b"].data.len(), 4);
     let twice = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
     let huge = u64::MAX;
@@ -172,14 +281,47 @@ fn malformed_files_are_refused_for_what_is_wrong_with_them() {
         (raw_file(twice, 8), "twice"),
         (good[..good.len() - 1].to_vec(), "cut short"),
         ([good.clone(), vec![0]].concat(), "1 bytes follow"),
-        (file(&json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([1]), 4, 8) }), 8), "overlap"),
+        (
+            file(
+                &json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([1]), 4, 8) }),
+                8,
+            ),
+            "overlap",
+        ),
         (file(&json!({ "a": entry(&json!([2]), 4, 12) }), 12), "gap"),
-        (file(&json!({ "a": entry(&json!([3]), 0, 8) }), 8), "does not take"),
-        (file(&json!({ "a": entry(&json!([-1, -2]), 0, 8) }), 8), "does not take"),
-        (file(&json!({ "a": entry(&json!([1_u64 << 62, 1_u64 << 62]), 0, 8) }), 8), "does not take"),
-        (file(&json!({ "a": entry(&json!([0]), 0, huge) }), 8), "does not take"),
-        (file(&json!({ "a": { "dtype": "F31", "shape": [2], "data_offsets": [0, 8] } }), 8), "header"),
-        (file(&json!({ "a": { "dtype": "F32", "shape": [2], "data_offsets": [0, 8], "stride": 1 } }), 8), "header"),
+        (
+            file(&json!({ "a": entry(&json!([3]), 0, 8) }), 8),
+            "does not take",
+        ),
+        (
+            file(&json!({ "a": entry(&json!([-1, -2]), 0, 8) }), 8),
+            "does not take",
+        ),
+        (
+            file(
+                &json!({ "a": entry(&json!([1_u64 << 62, 1_u64 << 62]), 0, 8) }),
+                8,
+            ),
+            "does not take",
+        ),
+        (
+            file(&json!({ "a": entry(&json!([0]), 0, huge) }), 8),
+            "does not take",
+        ),
+        (
+            file(
+                &json!({ "a": { "dtype": "F31", "shape": [2], "data_offsets": [0, 8] } }),
+                8,
+            ),
+            "header",
+        ),
+        (
+            file(
+                &json!({ "a": { "dtype": "F32", "shape": [2], "data_offsets": [0, 8], "stride": 1 } }),
+                8,
+            ),
+            "header",
+        ),
     ] {
         let error = format!("{:#}", weights::parse(&bytes).unwrap_err());
         assert!(error.contains(reason), "expected `{reason}` in: {error}");
@@ -190,7 +332,8 @@ fn malformed_files_are_refused_for_what_is_wrong_with_them() {
 #[test]
 fn damaged_files_never_panic() {
     let tensor = |n: i64| Tensor::arange(n, (Kind::Float, Device::Cpu));
-    let named = [("weight", 6), ("bias", 3), ("running_mean", 1)].map(|(name, n)| (name.to_owned(), tensor(n)));
+    let named = [("weight", 6), ("bias", 3), ("running_mean", 1)]
+        .map(|(name, n)| (name.to_owned(), tensor(n)));
     let good = weights::write(&named).unwrap();
     let names: Vec<_> = weights::parse(&good).unwrap().into_keys().collect();
     let mut random = SplitMix64::new(11);
@@ -205,7 +348,10 @@ fn damaged_files_never_panic() {
                 0 => bytes[at] ^= 1 << random.below(8),
                 1 => bytes[at] = random.next_u64().to_le_bytes()[0],
                 2 => bytes.truncate(at.max(1)),
-                _ => bytes.insert(at, b"0123456789[]{},:\"-e."[usize::try_from(random.below(20)).unwrap()]),
+                _ => bytes.insert(
+                    at,
+                    b"0123456789[]{},:\"-e."[usize::try_from(random.below(20)).unwrap()],
+                ),
             }
         }
         if let Ok(entries) = weights::parse(&bytes) {
@@ -215,8 +361,15 @@ fn damaged_files_never_panic() {
         }
     }
     // Damage to the numbers themselves, to names or to the metadata is for the caller's checks and checksums.
-    assert!(accepted > files / 200 && accepted < files / 4 * 3, "{accepted}");
-    let target = if std::env::var_os("WARMSTART_MUTATIONS").is_some() { 1_000_000 } else { 20_000 };
+    assert!(
+        accepted > files / 200 && accepted < files / 4 * 3,
+        "{accepted}"
+    );
+    let target = if std::env::var_os("WARMSTART_MUTATIONS").is_some() {
+        1_000_000
+    } else {
+        20_000
+    };
     let verdict = if files >= target { "ok" } else { "UNDER" };
     println!(
         "FIGURE D3\tmalformed safetensors files parsed without a panic ({accepted} of them are still files)\t{files}\t{target}\t{verdict}"
@@ -232,9 +385,19 @@ fn large_and_wrong(from: &Model, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let headed = |header: &[u8]| [&(header.len() as u64).to_le_bytes()[..], header].concat();
     let many = |count: usize| {
         let tensors: Vec<String> = (0..count)
-            .map(|n| format!("\"t{n}\":{{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[{},{}]}}", 4 * n, 4 * n + 4))
+            .map(|n| {
+                format!(
+                    "\"t{n}\":{{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[{},{}]}}",
+                    4 * n,
+                    4 * n + 4
+                )
+            })
             .collect();
-        [headed(format!("{{{}}}", tensors.join(",")).as_bytes()), vec![0; 4 * count]].concat()
+        [
+            headed(format!("{{{}}}", tensors.join(",")).as_bytes()),
+            vec![0; 4 * count],
+        ]
+        .concat()
     };
     let size = from.tensors().last().unwrap().tensor.size();
     let infinite = float(&size);
@@ -242,20 +405,35 @@ fn large_and_wrong(from: &Model, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("infinite in its last number", with(infinite)),
         ("one element where there are more", with(float(&[1]))),
-        ("integers", with(Tensor::ones(&size[..], (Kind::Int64, Device::Cpu)))),
+        (
+            "integers",
+            with(Tensor::ones(&size[..], (Kind::Int64, Device::Cpu))),
+        ),
         ("cut by a byte", good[..good.len() - 1].to_vec()),
         ("a byte longer", [good, &[0]].concat()),
         ("twice", [good, good].concat()),
-        ("without its header", [&good[..8], &good[8 + header..]].concat()),
+        (
+            "without its header",
+            [&good[..8], &good[8 + header..]].concat(),
+        ),
         ("a header of 99 MB", headed(&vec![b' '; 99 << 20])),
         ("brackets", headed("[".repeat((1 << 20) - 1).as_bytes())),
-        ("metadata of brackets", headed(format!("{{\"__metadata__\":{}", "[".repeat(1 << 19)).as_bytes())),
-        ("a name of a mebibyte", headed(format!("{{\"{}\":1}}", "x".repeat((1 << 20) - 9)).as_bytes())),
+        (
+            "metadata of brackets",
+            headed(format!("{{\"__metadata__\":{}", "[".repeat(1 << 19)).as_bytes()),
+        ),
+        (
+            "a name of a mebibyte",
+            headed(format!("{{\"{}\":1}}", "x".repeat((1 << 20) - 9)).as_bytes()),
+        ),
         (
             "a gap before a tensor with a long name",
             headed(
-                format!("{{\"{}\":{{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[4,8]}}}}", "x".repeat(1 << 19))
-                    .as_bytes(),
+                format!(
+                    "{{\"{}\":{{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[4,8]}}}}",
+                    "x".repeat(1 << 19)
+                )
+                .as_bytes(),
             ),
         ),
         (
@@ -275,8 +453,11 @@ fn large_and_wrong(from: &Model, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         (
             "a number format with a long name",
             headed(
-                format!("{{\"a\":{{\"dtype\":\"{}\",\"shape\":[],\"data_offsets\":[0,4]}}}}", "F".repeat(1 << 19))
-                    .as_bytes(),
+                format!(
+                    "{{\"a\":{{\"dtype\":\"{}\",\"shape\":[],\"data_offsets\":[0,4]}}}}",
+                    "F".repeat(1 << 19)
+                )
+                .as_bytes(),
             ),
         ),
         ("15,000 tensors", many(15_000)),
@@ -307,7 +488,10 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
         let error = result.unwrap_err();
         assert!(format!("{error:#}").len() < 4000, "{what}");
         let allowed = 2 * length + (16 << 20);
-        assert!(grown <= allowed, "{what}: {grown} bytes for a file of {length}");
+        assert!(
+            grown <= allowed,
+            "{what}: {grown} bytes for a file of {length}"
+        );
         worst = worst.max(grown as f64 / allowed as f64);
         assert_eq!(to.fingerprint().unwrap(), before, "{what}");
     }
@@ -334,7 +518,10 @@ fn a_damaged_file_leaves_the_model_bit_for_bit() {
         let at = 8 + usize::try_from(random.below(header as u64)).unwrap();
         // A control character is nowhere allowed in JSON.
         bytes[at] = 1;
-        assert!(weights::load_bytes(&model, &bytes, LoadPolicy::Exact).is_err(), "byte {at}");
+        assert!(
+            weights::load_bytes(&model, &bytes, LoadPolicy::Exact).is_err(),
+            "byte {at}"
+        );
     }
     assert_eq!(model.fingerprint().unwrap(), before);
 }
@@ -348,14 +535,26 @@ fn a_twin_is_known_by_what_is_said_of_it() {
     let plain = weights::write(&[]).unwrap();
     let header = weights::write_entries(&about("tf_efficientnet_b0.ns_jft_in1k"), &[]).unwrap();
     let file = folder.path().join("efficientnet_b0.safetensors");
-    assert_eq!(stated(&file, &header), Some(SaidOf::Surely(twin, "its header")), "before the file's name");
+    assert_eq!(
+        stated(&file, &header),
+        Some(SaidOf::Surely(twin, "its header")),
+        "before the file's name"
+    );
     assert_eq!(stated(&file, &plain), Some(SaidOf::Perhaps(own)));
-    assert_eq!(stated(&folder.path().join("mine.safetensors"), &plain), None);
-    let cached = folder.path().join("models--timm--tf_efficientnet_b0.ns_jft_in1k/snapshots/abc/model.safetensors");
+    assert_eq!(
+        stated(&folder.path().join("mine.safetensors"), &plain),
+        None
+    );
+    let cached = folder
+        .path()
+        .join("models--timm--tf_efficientnet_b0.ns_jft_in1k/snapshots/abc/model.safetensors");
     assert_eq!(stated(&cached, &plain), Some(SaidOf::Perhaps(twin)));
     let beside = folder.path().join("model.safetensors");
     for (config, expected) in [
-        ("{\"architecture\": \"tf_efficientnet_b0\"}", Some(SaidOf::Surely(twin, "the config.json beside it"))),
+        (
+            "{\"architecture\": \"tf_efficientnet_b0\"}",
+            Some(SaidOf::Surely(twin, "the config.json beside it")),
+        ),
         ("{\"architecture\": \"something_else\"}", None),
         ("{", None),
     ] {
@@ -380,16 +579,31 @@ fn a_twin_is_known_by_what_is_said_of_it() {
         warmstart_engine::initial::load(&model, &experiment(path), folder.path(), &places)
     };
     let before = model.fingerprint().unwrap();
-    fs::write(folder.path().join("config.json"), "{\"architecture\": \"tf_efficientnet_b0\"}").unwrap();
+    fs::write(
+        folder.path().join("config.json"),
+        "{\"architecture\": \"tf_efficientnet_b0\"}",
+    )
+    .unwrap();
     let error = format!("{:#}", load(&beside).unwrap_err());
     assert!(
-        error.contains("config.json beside it says tf_efficientnet_b0, the experiment says efficientnet_b0"),
+        error.contains(
+            "config.json beside it says tf_efficientnet_b0, the experiment says efficientnet_b0"
+        ),
         "{error}"
     );
     assert_eq!(model.fingerprint().unwrap(), before);
-    let doubt = load(&folder.path().join("tf_efficientnet_b0.safetensors")).unwrap().doubt.unwrap();
-    assert!(doubt.contains("is called after tf_efficientnet_b0"), "{doubt}");
-    assert_eq!(load(&folder.path().join("mine.safetensors")).unwrap().doubt, None);
+    let doubt = load(&folder.path().join("tf_efficientnet_b0.safetensors"))
+        .unwrap()
+        .doubt
+        .unwrap();
+    assert!(
+        doubt.contains("is called after tf_efficientnet_b0"),
+        "{doubt}"
+    );
+    assert_eq!(
+        load(&folder.path().join("mine.safetensors")).unwrap().doubt,
+        None
+    );
 }
 
 /// The backbone's tensors as a file in another number format.
@@ -402,50 +616,126 @@ fn in_format(model: &Model, kind: Kind, dtype: weights::Dtype, prefix: &str) -> 
             (format!("{prefix}{name}"), tensor.size(), bytes)
         })
         .collect();
-    let entries: Vec<weights::Entry<'_>> =
-        data.iter().map(|(_, shape, data)| weights::Entry { dtype, shape: shape.clone(), data }).collect();
-    let named: Vec<(String, &weights::Entry<'_>)> = data.iter().map(|(name, ..)| name.clone()).zip(&entries).collect();
+    let entries: Vec<weights::Entry<'_>> = data
+        .iter()
+        .map(|(_, shape, data)| weights::Entry {
+            dtype,
+            shape: shape.clone(),
+            data,
+        })
+        .collect();
+    let named: Vec<(String, &weights::Entry<'_>)> = data
+        .iter()
+        .map(|(name, ..)| name.clone())
+        .zip(&entries)
+        .collect();
     weights::write_entries(&BTreeMap::new(), &named).unwrap()
 }
 
 #[track_caller]
 fn same_backbone(found: &Model, expected: impl Fn(&Tensor) -> Tensor, from: &Model) {
-    for (found, from) in found.tensors().iter().zip(from.tensors()).filter(|(one, _)| !one.name.starts_with("head.")) {
-        assert_eq!(found.tensor.detach(), expected(&from.tensor.detach()), "{}", found.name);
+    for (found, from) in found
+        .tensors()
+        .iter()
+        .zip(from.tensors())
+        .filter(|(one, _)| !one.name.starts_with("head."))
+    {
+        assert_eq!(
+            found.tensor.detach(),
+            expected(&from.tensor.detach()),
+            "{}",
+            found.name
+        );
     }
 }
 
 #[test]
 fn what_wrappers_leave_before_names_is_taken_off_and_said() {
     let from = build(Backbone::Resnet18, 1);
-    for prefix in
-        ["module.", "model.", "_orig_mod.", "backbone.", "module._orig_mod.", "_orig_mod.module.", "model.backbone."]
-    {
+    for prefix in [
+        "module.",
+        "model.",
+        "_orig_mod.",
+        "backbone.",
+        "module._orig_mod.",
+        "_orig_mod.module.",
+        "model.backbone.",
+    ] {
         let to = build(Backbone::Resnet18, 2);
         let bytes = in_format(&from, Kind::Float, weights::Dtype::F32, prefix);
         let notes = weights::load_fitted(&to, &bytes).unwrap();
         same_backbone(&to, Tensor::shallow_clone, &from);
-        assert!(notes.len() == 1 && notes[0].contains(&format!("`{prefix}`")), "{notes:?}");
+        assert!(
+            notes.len() == 1 && notes[0].contains(&format!("`{prefix}`")),
+            "{notes:?}"
+        );
     }
-    let plain: Named = tensors(&from).into_iter().filter(|(name, _)| !name.starts_with("head.")).collect();
+    let plain: Named = tensors(&from)
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("head."))
+        .collect();
     let wrapped = |prefix: &str| {
-        plain.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone())).collect::<Named>()
+        plain
+            .iter()
+            .map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone()))
+            .collect::<Named>()
     };
     let to = build(Backbone::Resnet18, 2);
     // A head beside the wrapped backbone, and whatever else was trained with it, is left aside.
     let mut with_head = wrapped("backbone.");
-    with_head.push(("projector.weight".to_owned(), Tensor::zeros([2, 2], (Kind::Float, Device::Cpu))));
+    with_head.push((
+        "projector.weight".to_owned(),
+        Tensor::zeros([2, 2], (Kind::Float, Device::Cpu)),
+    ));
     let notes = weights::load_fitted(&to, &weights::write(&with_head).unwrap()).unwrap();
-    assert!(notes.iter().any(|note| note.contains("left aside: 1, first `projector.weight`")), "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("left aside: 1, first `projector.weight`")),
+        "{notes:?}"
+    );
     // Two of them: which one is meant?
-    let both = weights::write(&wrapped("model.").into_iter().chain(wrapped("module.")).collect::<Named>()).unwrap();
-    refuse(&to, &both, LoadPolicy::Pretrained, &["twice", "`model.`", "`module.`"]);
+    let both = weights::write(
+        &wrapped("model.")
+            .into_iter()
+            .chain(wrapped("module."))
+            .collect::<Named>(),
+    )
+    .unwrap();
+    refuse(
+        &to,
+        &both,
+        LoadPolicy::Pretrained,
+        &["twice", "`model.`", "`module.`"],
+    );
     // What is missing is told, and whose file it is.
-    refuse(&to, &weights::write(&wrapped("module.")[1..]).unwrap(), LoadPolicy::Pretrained, &["missing"]);
-    let other = in_format(&build(Backbone::Resnet34, 1), Kind::Float, weights::Dtype::F32, "module.");
-    refuse(&to, &other, LoadPolicy::Pretrained, &["this file holds resnet34, the experiment says resnet18"]);
+    refuse(
+        &to,
+        &weights::write(&wrapped("module.")[1..]).unwrap(),
+        LoadPolicy::Pretrained,
+        &["missing"],
+    );
+    let other = in_format(
+        &build(Backbone::Resnet34, 1),
+        Kind::Float,
+        weights::Dtype::F32,
+        "module.",
+    );
+    refuse(
+        &to,
+        &other,
+        LoadPolicy::Pretrained,
+        &["this file holds resnet34, the experiment says resnet18"],
+    );
     // A checkpoint is what it is.
-    assert!(weights::load_bytes(&to, &weights::write(&wrapped("module.")).unwrap(), LoadPolicy::Exact).is_err());
+    assert!(
+        weights::load_bytes(
+            &to,
+            &weights::write(&wrapped("module.")).unwrap(),
+            LoadPolicy::Exact
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -458,26 +748,59 @@ fn other_kinds_of_floats_become_float32_and_it_is_said() {
     ] {
         let to = build(Backbone::Resnet18, 2);
         let notes = weights::load_fitted(&to, &in_format(&from, kind, dtype, "module.")).unwrap();
-        same_backbone(&to, |tensor| tensor.to_kind(kind).to_kind(Kind::Float), &from);
-        assert!(notes.len() == 2 && notes[1].contains(words) && notes[1].contains("float32"), "{notes:?}");
+        same_backbone(
+            &to,
+            |tensor| tensor.to_kind(kind).to_kind(Kind::Float),
+            &from,
+        );
+        assert!(
+            notes.len() == 2 && notes[1].contains(words) && notes[1].contains("float32"),
+            "{notes:?}"
+        );
     }
     // 1 as an integer is no weight, and what float32 cannot hold is no number.
     let to = build(Backbone::Resnet18, 2);
-    refuse(&to, &in_format(&from, Kind::Int64, weights::Dtype::I64, ""), LoadPolicy::Pretrained, &["found I64"]);
-    let huge = replaced(&from, "layer4.1.bn2.weight", Tensor::full([512], 1e300, (Kind::Double, Device::Cpu)));
+    refuse(
+        &to,
+        &in_format(&from, Kind::Int64, weights::Dtype::I64, ""),
+        LoadPolicy::Pretrained,
+        &["found I64"],
+    );
+    let huge = replaced(
+        &from,
+        "layer4.1.bn2.weight",
+        Tensor::full([512], 1e300, (Kind::Double, Device::Cpu)),
+    );
     let huge: Vec<(String, Vec<i64>, Vec<u8>)> = huge
         .into_iter()
         .map(|(name, tensor)| {
-            (name, tensor.size(), warmstart_engine::model::bytes(&tensor.to_kind(Kind::Double)).unwrap())
+            (
+                name,
+                tensor.size(),
+                warmstart_engine::model::bytes(&tensor.to_kind(Kind::Double)).unwrap(),
+            )
         })
         .collect();
     let entries: Vec<weights::Entry<'_>> = huge
         .iter()
-        .map(|(_, shape, data)| weights::Entry { dtype: weights::Dtype::F64, shape: shape.clone(), data })
+        .map(|(_, shape, data)| weights::Entry {
+            dtype: weights::Dtype::F64,
+            shape: shape.clone(),
+            data,
+        })
         .collect();
-    let named: Vec<_> = huge.iter().map(|(name, ..)| name.clone()).zip(&entries).collect();
+    let named: Vec<_> = huge
+        .iter()
+        .map(|(name, ..)| name.clone())
+        .zip(&entries)
+        .collect();
     let huge = weights::write_entries(&BTreeMap::new(), &named).unwrap();
-    refuse(&to, &huge, LoadPolicy::Pretrained, &["layer4.1.bn2.weight", "infinite"]);
+    refuse(
+        &to,
+        &huge,
+        LoadPolicy::Pretrained,
+        &["layer4.1.bn2.weight", "infinite"],
+    );
 }
 
 fn starting_from(weights: &str) -> warmstart_schema::experiment::Experiment {
@@ -507,21 +830,33 @@ fn a_look_ahead_says_what_the_launch_would_say() {
     let experiment = starting_from;
     let model = build(Backbone::Resnet18, 1);
     let good = in_format(&model, Kind::Float, weights::Dtype::F32, "");
-    let other = in_format(&build(Backbone::Resnet34, 1), Kind::Float, weights::Dtype::F32, "");
+    let other = in_format(
+        &build(Backbone::Resnet34, 1),
+        Kind::Float,
+        weights::Dtype::F32,
+        "",
+    );
     let half = in_format(&model, Kind::Half, weights::Dtype::F16, "_orig_mod.");
     let mut flipped = good.clone();
     let last = flipped.len() - 1;
     flipped[last - 1..].copy_from_slice(&[0x80, 0x7f]);
     let of_weights = |experiment: &_, offline| -> Vec<Finding> {
         let findings = check(experiment, &places(offline)).findings;
-        findings.into_iter().filter(|finding| finding.field == "model.weights").collect()
+        findings
+            .into_iter()
+            .filter(|finding| finding.field == "model.weights")
+            .collect()
     };
     // The sign of what is said: of an error, or of a note where it fits.
     let cases: [(&str, &[u8], Result<&str, &str>); 11] = [
         ("good.safetensors", &good, Ok("")),
         ("half.safetensors", &half, Ok("float16")),
         ("other.safetensors", &other, Err("holds resnet34")),
-        ("cut.safetensors", &good[..good.len() - 100], Err("cut short")),
+        (
+            "cut.safetensors",
+            &good[..good.len() - 100],
+            Err("cut short"),
+        ),
         ("cut-in-header.safetensors", &good[..1000], Err("cut short")),
         ("nothing.safetensors", b"", Err("is empty")),
         ("infinite.safetensors", &flipped, Err("infinite")),
@@ -530,8 +865,16 @@ fn a_look_ahead_says_what_the_launch_would_say() {
             b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
             Err("Git LFS pointer"),
         ),
-        ("page.safetensors", b"<!DOCTYPE html><html></html>", Err("web page")),
-        ("pickle.safetensors", b"PK\x03\x04\x00\x00archive/data.pkl", Err("pickle")),
+        (
+            "page.safetensors",
+            b"<!DOCTYPE html><html></html>",
+            Err("web page"),
+        ),
+        (
+            "pickle.safetensors",
+            b"PK\x03\x04\x00\x00archive/data.pkl",
+            Err("pickle"),
+        ),
         ("old.safetensors", b"\x80\x02}q\x00.", Err("pickle")),
     ];
     for (name, bytes, expected) in cases {
@@ -542,15 +885,28 @@ fn a_look_ahead_says_what_the_launch_would_say() {
         let launched = load(&model, &experiment, folder.path(), &places(true));
         match (expected, said, launched) {
             (Ok(sign), Verdict::Fit { notes }, Ok(origin)) => {
-                assert!(notes == origin.notes && notes.concat().contains(sign), "{name}: {notes:?}");
-                let told: Vec<Finding> = notes.iter().map(|note| Finding::note("model.weights", note)).collect();
+                assert!(
+                    notes == origin.notes && notes.concat().contains(sign),
+                    "{name}: {notes:?}"
+                );
+                let told: Vec<Finding> = notes
+                    .iter()
+                    .map(|note| Finding::note("model.weights", note))
+                    .collect();
                 assert_eq!(of_weights(&experiment, true), told, "{name}");
             }
             (Err(sign), Verdict::Fails { error, help }, Err(launched)) => {
-                assert_eq!(of_weights(&experiment, true), [Finding::error("model.weights", &error, &help)], "{name}");
-                let blame = warmstart_engine::failure::Blame::of(&launched);
+                assert_eq!(
+                    of_weights(&experiment, true),
+                    [Finding::error("model.weights", &error, &help)],
+                    "{name}"
+                );
+                let blame = warmstart_engine::failure::UserError::of(&launched);
                 assert_eq!((&error, &help), (&blame.error, &blame.help), "{name}");
-                assert!(error.contains(sign) && !help.is_empty(), "{name}: {error} / {help}");
+                assert!(
+                    error.contains(sign) && !help.is_empty(),
+                    "{name}: {error} / {help}"
+                );
             }
             other => panic!("{name}: {other:?}"),
         }
@@ -568,8 +924,14 @@ fn a_look_ahead_says_what_the_launch_would_say() {
         matches!(verdict(&published, &places(true)), Verdict::Fails { help, .. } if help.contains("HF_HUB_OFFLINE"))
     );
     let fetched = of_weights(&published, false);
-    assert!(fetched.len() == 1 && fetched[0].severity == warmstart_schema::finding::Severity::Note, "{fetched:?}");
-    assert_eq!(verdict(&experiment("random"), &places(true)), Verdict::NoFile);
+    assert!(
+        fetched.len() == 1 && fetched[0].severity == warmstart_schema::finding::Severity::Note,
+        "{fetched:?}"
+    );
+    assert_eq!(
+        verdict(&experiment("random"), &places(true)),
+        Verdict::NoFile
+    );
     assert_eq!(of_weights(&experiment("random"), true), []);
 }
 
@@ -581,11 +943,15 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     let said = |path: &std::path::Path| weights::stated_preparation(path, own);
     let write = |name: &str, about: &[(&str, &str)]| {
         let path = folder.path().join(name);
-        let about = about.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let about = about
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+            .collect();
         fs::write(&path, weights::write_entries(&about, &[]).unwrap()).unwrap();
         path
     };
-    let config = |name: &str, text: &Value| fs::write(folder.path().join(name), text.to_string()).unwrap();
+    let config =
+        |name: &str, text: &Value| fs::write(folder.path().join(name), text.to_string()).unwrap();
     let plain = write("mine.safetensors", &[]);
     assert_eq!(said(&plain), Stated::default());
 
@@ -603,17 +969,29 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
         by: "the config.json beside it".to_owned(),
     };
     assert_eq!(said(&plain), expected);
-    assert_eq!(said(&write("tf_efficientnet_b0.ap_in1k.safetensors", &[])), expected);
+    assert_eq!(
+        said(&write("tf_efficientnet_b0.ap_in1k.safetensors", &[])),
+        expected
+    );
     // It may be another file's.
-    assert_eq!(said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])), Stated::default());
-    assert_eq!(weights::stated_preparation(&plain, Backbone::Resnet18), Stated::default());
+    assert_eq!(
+        said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])),
+        Stated::default()
+    );
+    assert_eq!(
+        weights::stated_preparation(&plain, Backbone::Resnet18),
+        Stated::default()
+    );
     // The file's own come first: its header, then the configuration of its name.
     config(
         "mine.config.json",
         &json!({"pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "crop_mode": "squash", "crop_pct": 0.5}}),
     );
     let by_name = said(&plain);
-    assert_eq!((by_name.mean, by_name.std, by_name.crop_pct), (Some([0.1, 0.2, 0.3]), None, None));
+    assert_eq!(
+        (by_name.mean, by_name.std, by_name.crop_pct),
+        (Some([0.1, 0.2, 0.3]), None, None)
+    );
     let header = write(
         "mine.safetensors",
         &[
@@ -624,7 +1002,10 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
         ],
     );
     let header = said(&header);
-    assert_eq!((header.mean, header.side, header.by.as_str()), (Some([0.25, 0.5, 0.75]), Some(96), "its header"));
+    assert_eq!(
+        (header.mean, header.side, header.by.as_str()),
+        (Some([0.25, 0.5, 0.75]), Some(96), "its header")
+    );
     assert_eq!(header.interpolation, Some(Interpolation::Bilinear));
     // What cannot be so is not taken, and older files have it all at the top.
     let odd = write("odd.safetensors", &[]);

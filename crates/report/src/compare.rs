@@ -24,7 +24,9 @@ mod value;
 
 pub use self::arguments::ShownArguments;
 pub use self::column::Column;
-pub use self::config::{differing as config_differing, fields as config_fields, value as config_value};
+pub use self::config::{
+    differing as config_differing, fields as config_fields, value as config_value,
+};
 pub use self::figures::Figures;
 pub use self::format::Format;
 pub use self::gain::Gain;

@@ -29,7 +29,9 @@ pub fn remove(source: &str, path: &str) -> Result<String, String> {
     let keys: Vec<&str> = path.split('.').collect();
     let tree = Tree::of(body)?;
     let mut map = tree.root();
-    let Some((last, above)) = keys.split_last() else { return Err("no field is named".to_owned()) };
+    let Some((last, above)) = keys.split_last() else {
+        return Err("no field is named".to_owned());
+    };
     for key in above {
         map = match map.entry(key).map(|entry| &entry.value) {
             Some(Node::Map(map)) => map,
@@ -38,7 +40,11 @@ pub fn remove(source: &str, path: &str) -> Result<String, String> {
     }
     let index = map.entries.iter().position(|entry| entry.key == *last);
     let index = index.ok_or_else(|| format!("`{path}` is not in the file"))?;
-    let range = if map.is_flow { flow_range(map, index) } else { block_range(body, map, index)? };
+    let range = if map.is_flow {
+        flow_range(map, index)
+    } else {
+        block_range(body, map, index)?
+    };
     let edited = format!("{mark}{}{}", &body[..range.start], &body[range.end..]);
     verify(source, &edited, &keys, None)?;
     Ok(edited)
@@ -52,7 +58,9 @@ pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
     let (last, above) = keys.split_last()?;
     let mut map = tree.root();
     for key in above {
-        let Node::Map(inner) = &map.entry(key)?.value else { return None };
+        let Node::Map(inner) = &map.entry(key)?.value else {
+            return None;
+        };
         map = inner;
     }
     let index = map.entries.iter().rposition(|entry| entry.key == *last)?;
@@ -64,12 +72,20 @@ pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
     };
     let blank = |c: char| if c == '\n' || c == '\r' { c } else { ' ' };
     let blanks: String = body[range.clone()].chars().map(blank).collect();
-    Some(format!("{mark}{}{blanks}{}", &body[..range.start], &body[range.end..]))
+    Some(format!(
+        "{mark}{}{blanks}{}",
+        &body[..range.start],
+        &body[range.end..]
+    ))
 }
 
 /// Some editors begin a file with a mark that is no part of its text.
 fn without_mark(source: &str) -> (&str, &str) {
-    source.split_at(if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 })
+    source.split_at(if source.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    })
 }
 
 /// From the entry before to this one's end; of the first to the next one.
@@ -125,7 +141,12 @@ fn written(source: &str, path: &str, value: &str) -> Result<String, String> {
 fn edited(body: &str, mut map: &Map, keys: &[&str], value: &str) -> Result<String, String> {
     let replaced = |range: std::ops::Range<usize>, text: &str| {
         let ends_line = body[range.clone()].ends_with('\n');
-        format!("{}{text}{}{}", &body[..range.start], if ends_line { "\n" } else { "" }, &body[range.end..])
+        format!(
+            "{}{text}{}{}",
+            &body[..range.start],
+            if ends_line { "\n" } else { "" },
+            &body[range.end..]
+        )
     };
     for (depth, key) in keys.iter().enumerate() {
         let rest = &keys[depth + 1..];
@@ -134,11 +155,24 @@ fn edited(body: &str, mut map: &Map, keys: &[&str], value: &str) -> Result<Strin
             Some(entry) => match &entry.value {
                 Node::Map(inner) if !rest.is_empty() => map = inner,
                 Node::Scalar(at) if rest.is_empty() => return Ok(replaced(at.clone(), value)),
-                Node::Block(at) if rest.is_empty() => return Ok(replaced(at.clone(), &format!(" {value}"))),
+                Node::Block(at) if rest.is_empty() => {
+                    return Ok(replaced(at.clone(), &format!(" {value}")));
+                }
                 // A key alone: its value goes behind the colon.
-                Node::Empty(at) if rest.is_empty() => return Ok(replaced(*at..*at, &format!(" {value}"))),
-                Node::Empty(at) => return Ok(replaced(*at..*at, &format!(" {{ {} }}", nested(rest, value)))),
-                _ => return Err(format!("`{key}` is written in a way that only an editor can change")),
+                Node::Empty(at) if rest.is_empty() => {
+                    return Ok(replaced(*at..*at, &format!(" {value}")));
+                }
+                Node::Empty(at) => {
+                    return Ok(replaced(
+                        *at..*at,
+                        &format!(" {{ {} }}", nested(rest, value)),
+                    ));
+                }
+                _ => {
+                    return Err(format!(
+                        "`{key}` is written in a way that only an editor can change"
+                    ));
+                }
             },
         }
     }
@@ -147,8 +181,14 @@ fn edited(body: &str, mut map: &Map, keys: &[&str], value: &str) -> Result<Strin
 
 /// `a: { b: value }`
 fn nested(keys: &[&str], value: &str) -> String {
-    let Some((first, rest)) = keys.split_first() else { return value.to_owned() };
-    if rest.is_empty() { format!("{first}: {value}") } else { format!("{first}: {{ {} }}", nested(rest, value)) }
+    let Some((first, rest)) = keys.split_first() else {
+        return value.to_owned();
+    };
+    if rest.is_empty() {
+        format!("{first}: {value}")
+    } else {
+        format!("{first}: {{ {} }}", nested(rest, value))
+    }
 }
 
 /// A new entry at the end of a mapping, in the mapping's own style.
@@ -161,7 +201,11 @@ fn inserted(body: &str, map: &Map, entry: &str) -> String {
             let at = line_end(body, last.end());
             let first = map.entries.first().map_or(0, |first| first.key_at.start);
             let indent = " ".repeat(body[line_start(body, first)..first].chars().count());
-            let before = if body[..at].ends_with('\n') { "" } else { newline };
+            let before = if body[..at].ends_with('\n') {
+                ""
+            } else {
+                newline
+            };
             (at, format!("{before}{indent}{entry}{newline}"))
         }
     };
@@ -171,14 +215,23 @@ fn inserted(body: &str, map: &Map, entry: &str) -> String {
 /// Whether exactly this field changed, and no comment.
 fn verify(before: &str, after: &str, keys: &[&str], value: Option<Value>) -> Result<(), String> {
     let read = |text: &str| serde_yaml::from_str::<Value>(without_mark(text).1);
-    let refused = || "the text around it does not allow this change; change it in an editor".to_owned();
+    let refused =
+        || "the text around it does not allow this change; change it in an editor".to_owned();
     let mut expected = read(before).map_err(|error| error.to_string())?;
     change(&mut expected, keys, value).ok_or_else(refused)?;
     let is_same = read(after).is_ok_and(|after| after == expected);
     let comments = |text: &str| -> Vec<String> {
-        text.lines().map(str::trim).filter(|line| line.starts_with('#')).map(str::to_owned).collect()
+        text.lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
     };
-    if is_same && comments(before) == comments(after) { Ok(()) } else { Err(refused()) }
+    if is_same && comments(before) == comments(after) {
+        Ok(())
+    } else {
+        Err(refused())
+    }
 }
 
 fn change(document: &mut Value, keys: &[&str], value: Option<Value>) -> Option<()> {
@@ -188,7 +241,10 @@ fn change(document: &mut Value, keys: &[&str], value: Option<Value>) -> Option<(
         if place.is_null() {
             *place = Value::Mapping(Mapping::new());
         }
-        place = place.as_mapping_mut()?.entry((*key).into()).or_insert(Value::Null);
+        place = place
+            .as_mapping_mut()?
+            .entry((*key).into())
+            .or_insert(Value::Null);
     }
     if place.is_null() {
         *place = Value::Mapping(Mapping::new());
@@ -236,7 +292,11 @@ impl Map {
     }
 
     fn end(&self) -> usize {
-        if self.is_flow { self.at.end } else { self.entries.last().map_or(self.at.end, Entry::end) }
+        if self.is_flow {
+            self.at.end
+        } else {
+            self.entries.last().map_or(self.at.end, Entry::end)
+        }
     }
 }
 

@@ -32,7 +32,11 @@ pub struct Column {
 
 impl Column {
     pub fn new(title: &str, holds: Holds, order: u8) -> Self {
-        Self { title: title.to_owned(), holds, order }
+        Self {
+            title: title.to_owned(),
+            holds,
+            order,
+        }
     }
 
     pub fn names(title: &str) -> Self {
@@ -57,27 +61,49 @@ pub struct Fitted {
 
 /// The table's titles and rows in lines of at most `room` characters; all of it where there is no such limit.
 pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Fitted {
-    let cells = |index: usize| rows.iter().map(move |row| row.get(index).map_or("", String::as_str));
+    let cells = |index: usize| {
+        rows.iter()
+            .map(move |row| row.get(index).map_or("", String::as_str))
+    };
     let title = |index: usize| columns[index].title.as_str();
     let widths: Vec<usize> = (0..columns.len())
-        .map(|index| cells(index).chain([title(index)]).map(UnicodeWidthStr::width).max().unwrap_or(0))
+        .map(|index| {
+            cells(index)
+                .chain([title(index)])
+                .map(UnicodeWidthStr::width)
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let kept = kept(columns, &widths, room);
     let hidden = (0..columns.len()).filter(|index| kept.iter().all(|(other, _)| other != index));
     let hidden = hidden.map(|index| columns[index].title.clone()).collect();
     let line = |cell: &dyn Fn(usize) -> String| {
-        kept.iter().map(|(index, width)| text::middle(&cell(*index), *width)).collect::<Vec<_>>()
+        kept.iter()
+            .map(|(index, width)| text::middle(&cell(*index), *width))
+            .collect::<Vec<_>>()
     };
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(line(&|index| title(index).to_owned()));
-    table.add_rows(rows.iter().map(|row| line(&|index| row.get(index).cloned().unwrap_or_default())));
+    table.add_rows(
+        rows.iter()
+            .map(|row| line(&|index| row.get(index).cloned().unwrap_or_default())),
+    );
     for (column, (index, _)) in table.column_iter_mut().zip(&kept) {
         if columns[*index].holds == Holds::Figures {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    Fitted { lines: table.lines().map(|line| line.trim_end().to_owned()).collect(), hidden }
+    Fitted {
+        lines: table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect(),
+        hidden,
+    }
 }
 
 /// The columns that stay, each with its width.
@@ -86,20 +112,28 @@ fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize
     let Some(room) = room else { return kept };
     let holds = |index: usize| columns[index].holds;
     let spare = |kept: &[(usize, usize)]| -> usize {
-        let words = kept.iter().filter(|(index, _)| holds(*index) == Holds::Words);
+        let words = kept
+            .iter()
+            .filter(|(index, _)| holds(*index) == Holds::Words);
         words.map(|(_, width)| width.saturating_sub(LEAST)).sum()
     };
     while total(&kept) > room + spare(&kept) {
         // Of equals the last one.
-        let Some(place) = (0..kept.len()).max_by_key(|place| columns[kept[*place].0].order) else { break };
+        let Some(place) = (0..kept.len()).max_by_key(|place| columns[kept[*place].0].order) else {
+            break;
+        };
         if columns[kept[place].0].order == 0 {
             break;
         }
         kept.remove(place);
     }
     // Words first, then names, figures last.
-    for (cut_names, cut_figures, least) in [(false, false, LEAST), (false, false, 4), (true, false, 1), (true, true, 1)]
-    {
+    for (cut_names, cut_figures, least) in [
+        (false, false, LEAST),
+        (false, false, 4),
+        (true, false, 1),
+        (true, true, 1),
+    ] {
         cut(&mut kept, room, &|index| match holds(index) {
             Holds::Words => least,
             Holds::Names if cut_names => least,
@@ -112,13 +146,19 @@ fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize
 
 /// Characters of a line. A space stands before the first column, none behind the last.
 fn total(kept: &[(usize, usize)]) -> usize {
-    kept.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(1)
+    kept.iter()
+        .map(|(_, width)| width + GAP)
+        .sum::<usize>()
+        .saturating_sub(1)
 }
 
 /// Makes the widest narrower until all fit, down to the least that each may have.
 fn cut(kept: &mut [(usize, usize)], room: usize, least: &dyn Fn(usize) -> usize) {
     while total(kept) > room {
-        let wide = kept.iter_mut().filter(|(index, width)| *width > least(*index)).max_by_key(|(_, width)| *width);
+        let wide = kept
+            .iter_mut()
+            .filter(|(index, width)| *width > least(*index))
+            .max_by_key(|(_, width)| *width);
         let Some((_, width)) = wide else { break };
         *width -= 1;
     }
@@ -132,7 +172,10 @@ pub fn note(hidden: &[String], remedy: &str, room: Option<usize>) -> Vec<String>
     let note = format!("hidden: {}; {remedy}", hidden.join(", "));
     match room {
         None => vec![note],
-        Some(room) => text::wrap(&note, room).into_iter().map(|line| line.trim_end().to_owned()).collect(),
+        Some(room) => text::wrap(&note, room)
+            .into_iter()
+            .map(|line| line.trim_end().to_owned())
+            .collect(),
     }
 }
 
@@ -152,8 +195,18 @@ mod tests {
             Column::figures("val acc", 2),
         ];
         let rows = [
-            row(&["20260101-000000-aaaa", "A name of more than thirty characters", "cuda:0", "0.5000"]),
-            row(&["20260101-000000-bbbb", "漢字漢字漢字漢字漢字漢字漢字漢字漢字", "cpu", "0.4000"]),
+            row(&[
+                "20260101-000000-aaaa",
+                "A name of more than thirty characters",
+                "cuda:0",
+                "0.5000",
+            ]),
+            row(&[
+                "20260101-000000-bbbb",
+                "漢字漢字漢字漢字漢字漢字漢字漢字漢字",
+                "cpu",
+                "0.4000",
+            ]),
         ];
         fitted(&columns, &rows, room)
     }
@@ -166,7 +219,10 @@ mod tests {
                 assert!(line.width() <= room.max(2), "{room}: {line:?}");
             }
         }
-        assert_eq!((table(None).hidden.len(), table(Some(200)).hidden.len()), (0, 0));
+        assert_eq!(
+            (table(None).hidden.len(), table(Some(200)).hidden.len()),
+            (0, 0)
+        );
         assert_eq!(table(None).lines, table(Some(200)).lines);
     }
 
@@ -174,12 +230,18 @@ mod tests {
     fn long_names_are_cut_before_columns_go_and_what_tells_rows_apart_stays() {
         // 20 + 16 + 6 + 7 and the gaps are 56.
         let whole = table(Some(56));
-        assert!(whole.hidden.is_empty() && whole.lines[1].contains('…'), "{whole:?}");
+        assert!(
+            whole.hidden.is_empty() && whole.lines[1].contains('…'),
+            "{whole:?}"
+        );
         assert_eq!(table(Some(55)).hidden, ["device"]);
         assert_eq!(table(Some(46)).hidden, ["device", "val acc"]);
         let narrow = table(Some(22));
         assert_eq!(narrow.hidden, ["experiment", "device", "val acc"]);
-        assert_eq!(narrow.lines[1..], [" 20260101-000000-aaaa", " 20260101-000000-bbbb"]);
+        assert_eq!(
+            narrow.lines[1..],
+            [" 20260101-000000-aaaa", " 20260101-000000-bbbb"]
+        );
         // Even cut, they are not the same.
         let tiny = table(Some(10));
         assert_ne!(tiny.lines[1], tiny.lines[2]);
@@ -187,8 +249,15 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_said_in_lines_that_fit() {
-        assert_eq!(note(&[], "widen the terminal", Some(10)), Vec::<String>::new());
-        let lines = note(&["group".to_owned(), "val acc".to_owned()], "widen the terminal", Some(30));
+        assert_eq!(
+            note(&[], "widen the terminal", Some(10)),
+            Vec::<String>::new()
+        );
+        let lines = note(
+            &["group".to_owned(), "val acc".to_owned()],
+            "widen the terminal",
+            Some(30),
+        );
         assert_eq!(lines, ["hidden: group, val acc; widen", "the terminal"]);
     }
 }

@@ -107,7 +107,10 @@ impl Mistake {
 impl Query {
     /// Understands a query, or says what is wrong with it and where.
     pub fn parse(source: &str) -> Result<Self, Mistake> {
-        Ok(Self { source: source.to_owned(), terms: parse::terms(source)? })
+        Ok(Self {
+            source: source.to_owned(),
+            terms: parse::terms(source)?,
+        })
     }
 
     /// The query as it was written.
@@ -122,35 +125,51 @@ impl Query {
 
     /// Whether all terms hold.
     pub fn matches(&self, subject: &Subject) -> bool {
-        self.terms.iter().all(|term| term.test.holds(subject) != term.negated)
+        self.terms
+            .iter()
+            .all(|term| term.test.holds(subject) != term.negated)
     }
 
     /// Whether it speaks of archived runs, which are otherwise hidden.
     pub fn asks_for_archived(&self) -> bool {
-        self.terms.iter().any(|term| matches!(&term.test, Test::Text(Text::Is, _)))
+        self.terms
+            .iter()
+            .any(|term| matches!(&term.test, Test::Text(Text::Is, _)))
     }
 }
 
 impl Test {
     fn holds(&self, subject: &Subject) -> bool {
         match self {
-            Self::Word(pattern) => {
-                Text::NAMES.iter().any(|field| field.any(subject, &mut |text| pattern.is_within(text)))
-            }
+            Self::Word(pattern) => Text::NAMES
+                .iter()
+                .any(|field| field.any(subject, &mut |text| pattern.is_within(text))),
             Self::Text(field, patterns) => field.any(subject, &mut |text| {
-                patterns.iter().any(|pattern| if field.is_prose() { pattern.is_within(text) } else { pattern.is(text) })
+                patterns.iter().any(|pattern| {
+                    if field.is_prose() {
+                        pattern.is_within(text)
+                    } else {
+                        pattern.is(text)
+                    }
+                })
             }),
-            Self::Number(field, comparison, wanted) => {
-                field.of(subject).is_some_and(|value| comparison.holds(&value, wanted))
-            }
+            Self::Number(field, comparison, wanted) => field
+                .of(subject)
+                .is_some_and(|value| comparison.holds(&value, wanted)),
             Self::Setting(path, patterns) => subject.setting(path).is_some_and(|value| {
                 // `0.10` is what a file may write for 0.1.
                 let number = value.parse::<f64>().ok();
-                let same = |pattern: &Pattern| pattern.literal().and_then(|text| text.parse().ok()) == number;
-                patterns.iter().any(|pattern| pattern.is(&value) || number.is_some() && same(pattern))
+                let same = |pattern: &Pattern| {
+                    pattern.literal().and_then(|text| text.parse().ok()) == number
+                };
+                patterns
+                    .iter()
+                    .any(|pattern| pattern.is(&value) || number.is_some() && same(pattern))
             }),
             Self::Figure(path, comparison, wanted) => {
-                let value = subject.setting(path).and_then(|value| value.parse::<f64>().ok());
+                let value = subject
+                    .setting(path)
+                    .and_then(|value| value.parse::<f64>().ok());
                 value.is_some_and(|value| comparison.holds(&value, wanted))
             }
             Self::Created(comparison, wanted) => subject.created().is_some_and(|created| {

@@ -56,15 +56,34 @@ pub fn launch(
     device: &str,
 ) -> anyhow::Result<RunId> {
     let programs = programs()?;
-    let launch = Launch { experiment, source: &file.path, device };
-    let (run, info) = RunDir::create_after(root, &launch, init_file).map_err(|error| unwritable(root, &error))?;
-    let after = experiment.init.as_ref().map(|init| source_name(init, init_file));
+    let launch = Launch {
+        experiment,
+        source: &file.path,
+        device,
+    };
+    let (run, info) =
+        RunDir::create_after(root, &launch, init_file).map_err(|error| unwritable(root, &error))?;
+    let after = experiment
+        .init
+        .as_ref()
+        .map(|init| source_name(init, init_file));
     let slot = queue::slot(device);
     let after_file = info.init_file.clone();
-    let entry = Entry { run: info.id.clone(), stem: info.stem, slot, after, file: info.file, after_file };
+    let entry = Entry {
+        run: info.id.clone(),
+        stem: info.stem,
+        slot,
+        after,
+        file: info.file,
+        after_file,
+    };
     // Nobody else knows of a run that has just been made.
-    let pushed = Queue::new(root).push(entry).map_err(|error| unwritable(root, &error).into());
-    pushed.and_then(|_| begin(root, &info.id, &programs)).inspect_err(|_| discard_if_never_started(&run))?;
+    let pushed = Queue::new(root)
+        .push(entry)
+        .map_err(|error| unwritable(root, &error).into());
+    pushed
+        .and_then(|_| begin(root, &info.id, &programs))
+        .inspect_err(|_| discard_if_never_started(&run))?;
     Ok(info.id)
 }
 
@@ -79,24 +98,38 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     let id = &run.id;
     let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
     if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
-        return refuse(format!("run {id} runs on {host}: stop it there"), "a run has one worker at a time");
+        return refuse(
+            format!("run {id} runs on {host}: stop it there"),
+            "a run has one worker at a time",
+        );
     }
     match run.status() {
-        Status::Finished if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint => {
+        Status::Finished
+            if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint =>
+        {
             return refuse(
                 format!("run {id} is done; there is nothing to resume"),
                 "give it more epochs with --set train.epochs=N, or train the experiment once more",
             );
         }
         Status::Unreadable => {
-            let (what, help) = run.trouble(0.0).map(|trouble| (trouble.what, trouble.help)).unwrap_or_default();
+            let (what, help) = run
+                .trouble(0.0)
+                .map(|trouble| (trouble.what, trouble.help))
+                .unwrap_or_default();
             return refuse(format!("run {id} {what}"), &help);
         }
         Status::Queued(place) => {
-            return refuse(format!("run {id} already waits at place {place}"), "it starts when its turn comes");
+            return refuse(
+                format!("run {id} already waits at place {place}"),
+                "it starts when its turn comes",
+            );
         }
         status if status.is_live() => {
-            return refuse(format!("run {id} is {}", status.as_str()), "a run has one worker at a time");
+            return refuse(
+                format!("run {id} is {}", status.as_str()),
+                "a run has one worker at a time",
+            );
         }
         _ => {}
     }
@@ -111,12 +144,24 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         ensure_checkpoints(&RunDir::of(root, id), run)?;
     }
     // A run that has its own checkpoint no longer needs the one of another experiment.
-    let init = run.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
+    let init = run
+        .experiment
+        .as_deref()
+        .and_then(|experiment| experiment.init.as_ref());
     let begins = run.state.checkpoint.is_none() || run.state.starts_over || from == From::Start;
-    let after = init.filter(|_| begins).map(|init| source_name(init, info.init_file.as_deref()));
+    let after = init
+        .filter(|_| begins)
+        .map(|init| source_name(init, info.init_file.as_deref()));
     let slot = queue::slot(&info.device);
     let after_file = info.init_file.clone().filter(|_| after.is_some());
-    let entry = Entry { run: id.clone(), stem: info.stem.clone(), slot, after, file: info.file.clone(), after_file };
+    let entry = Entry {
+        run: id.clone(),
+        stem: info.stem.clone(),
+        slot,
+        after,
+        file: info.file.clone(),
+        after_file,
+    };
     let programs = programs()?;
     let dir = RunDir::of(root, id);
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
@@ -134,7 +179,12 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         }
         Ok(())
     };
-    take_up(root, &entry, run.state.last_event.filter(|_| run.state.outcome.is_some()), ready)?;
+    take_up(
+        root,
+        &entry,
+        run.state.last_event.filter(|_| run.state.outcome.is_some()),
+        ready,
+    )?;
     begin(root, id, &programs)
 }
 
@@ -144,7 +194,10 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     let steps = checkpoint::steps(&Disk, dir).map_err(|error| {
         Failure::new(
             Kind::Disk,
-            format!("the checkpoints of run {id} cannot be read: {error}: {}", dir.checkpoints().display()),
+            format!(
+                "the checkpoints of run {id} cannot be read: {error}: {}",
+                dir.checkpoints().display()
+            ),
         )
         .help("mend their permissions, or the disk; nothing of the run was changed")
     })?;
@@ -154,15 +207,24 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     let named = match dir.names(&Disk) {
         Ok(names) => names.last.map(|step| ("names.json knows", step)),
         Err(error) => {
-            let what = format!("run {id} has no checkpoint, and its names.json cannot be read: {error}");
+            let what =
+                format!("run {id} has no checkpoint, and its names.json cannot be read: {error}");
             return Err(Failure::new(Kind::Input, what).help(FROM_START).into());
         }
     };
-    let logged = run.state.checkpoint.as_ref().map(|(_, checkpoint)| ("its log knows", checkpoint.step));
+    let logged = run
+        .state
+        .checkpoint
+        .as_ref()
+        .map(|(_, checkpoint)| ("its log knows", checkpoint.step));
     match named.or(logged) {
         Some((told, step)) => {
             let gone = checkpoint::gone(&Disk, dir, told, step);
-            Err(Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}")).help(FROM_START).into())
+            Err(
+                Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}"))
+                    .help(FROM_START)
+                    .into(),
+            )
         }
         None => Ok(()),
     }
@@ -170,7 +232,9 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
 
 /// Whether a resume was refused because the run's checkpoints are gone.
 pub fn is_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Failure>().is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
+    error
+        .downcast_ref::<Failure>()
+        .is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
 }
 
 const FROM_START: &str = "bring them back; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
@@ -189,25 +253,46 @@ fn take_up(
 ) -> anyhow::Result<()> {
     let (queue, deadline) = (Queue::new(root), Instant::now() + LEAVING);
     loop {
-        let pushed = queue.push_again(entry.clone(), last_word, &ready).map_err(|error: anyhow::Error| {
-            // What it says of the run stays as it is; what the disk says gets a next step.
-            error.downcast::<io::Error>().map_or_else(|error| error, |error| unwritable(root, &error).into())
-        })?;
+        let pushed = queue.push_again(entry.clone(), last_word, &ready).map_err(
+            |error: anyhow::Error| {
+                // What it says of the run stays as it is; what the disk says gets a next step.
+                error
+                    .downcast::<io::Error>()
+                    .map_or_else(|error| error, |error| unwritable(root, &error).into())
+            },
+        )?;
         match pushed {
             Push::Queued => return Ok(()),
             Push::Leaving if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
             Push::Leaving => {
-                let what = format!("run {} has ended, but its last process is still there", entry.run);
-                return Err(Failure::new(Kind::Input, what).help("try again in a moment").into());
+                let what = format!(
+                    "run {} has ended, but its last process is still there",
+                    entry.run
+                );
+                return Err(Failure::new(Kind::Input, what)
+                    .help("try again in a moment")
+                    .into());
             }
-            Push::Started => return Err(taken(&entry.run, "was taken up by another process in this moment")),
-            Push::Waits(place) => return Err(taken(&entry.run, &format!("already waits at place {place}"))),
+            Push::Started => {
+                return Err(taken(
+                    &entry.run,
+                    "was taken up by another process in this moment",
+                ));
+            }
+            Push::Waits(place) => {
+                return Err(taken(
+                    &entry.run,
+                    &format!("already waits at place {place}"),
+                ));
+            }
         }
     }
 }
 
 fn taken(id: &RunId, what: &str) -> anyhow::Error {
-    Failure::new(Kind::Input, format!("run {id} {what}")).help("a run has one worker at a time").into()
+    Failure::new(Kind::Input, format!("run {id} {what}"))
+        .help("a run has one worker at a time")
+        .into()
 }
 
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
@@ -219,7 +304,9 @@ fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
         }
         _ => format!("`warmstart show {id}` says how far it is"),
     };
-    Failure::new(Kind::Input, format!("run {id} is not changed: {error}")).help(help).into()
+    Failure::new(Kind::Input, format!("run {id} is not changed: {error}"))
+        .help(help)
+        .into()
 }
 
 /// Whether the disk holds what a run saves.
@@ -236,9 +323,18 @@ pub enum Room {
 pub fn room(root: &Path, experiment: &Experiment) -> Room {
     // A folder of pictures alone knows how many classes there are; they make little of a model.
     let counts = params::counts_with(experiment, experiment.classes().unwrap_or(1)).total;
-    let there = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    let Ok(free) = Disk.free(there) else { return Room::Enough };
+    let there = root
+        .ancestors()
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        there
+    };
+    let Ok(free) = Disk.free(there) else {
+        return Room::Enough;
+    };
     let one = checkpoint_bytes(&counts, &experiment.train.optimizer);
     // The newest, the best, and the one that is written before an older one goes.
     let all = one * (u64::from(experiment.train.checkpoint.keep) + 2);
@@ -246,7 +342,9 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
     let (needs, has) = (megabytes(one + checkpoint::HEADROOM), megabytes(free));
     let root = root.display();
     if free < one + checkpoint::HEADROOM {
-        Room::None(format!("the disk will not hold its first checkpoint: that needs {needs}, {has} are free in {root}"))
+        Room::None(format!(
+            "the disk will not hold its first checkpoint: that needs {needs}, {has} are free in {root}"
+        ))
     } else if free < all + checkpoint::HEADROOM {
         let all = megabytes(all + checkpoint::HEADROOM);
         Room::Scarce(format!(
@@ -276,24 +374,49 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         discard_if_never_started(&RunDir::of(root, id));
         return Ok(Stop::Unqueued);
     }
-    let active = queue.content()?.active.into_iter().find(|active| active.entry.run == *id).map(|active| active.worker);
+    let active = queue
+        .content()?
+        .active
+        .into_iter()
+        .find(|active| active.entry.run == *id)
+        .map(|active| active.worker);
     // Fresher than what the last poll saw: a worker writes itself into run.json when it takes the run.
-    let written = RunDir::of(root, id).info().ok().and_then(|info| info.worker);
+    let written = RunDir::of(root, id)
+        .info()
+        .ok()
+        .and_then(|info| info.worker);
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
-        if ask(&worker, request).with_context(|| format!("the worker of run {id} cannot be asked to stop"))? {
-            return Ok(if is_suspended { Stop::Continued } else { Stop::Asked });
+        if ask(&worker, request)
+            .with_context(|| format!("the worker of run {id} cannot be asked to stop"))?
+        {
+            return Ok(if is_suspended {
+                Stop::Continued
+            } else {
+                Stop::Asked
+            });
         }
     }
     if let Some(host) = run.elsewhere() {
         let what = format!("run {id} runs on {host}: stop it there");
-        return Err(Failure::new(Kind::Input, what).help(format!("on {host}: `warmstart stop {id}`")).into());
+        return Err(Failure::new(Kind::Input, what)
+            .help(format!("on {host}: `warmstart stop {id}`"))
+            .into());
     }
-    if let Some(trouble) = run.trouble(0.0).filter(|_| run.status() == Status::Unreadable) {
-        return Err(Failure::new(Kind::Input, format!("run {id} {}", trouble.what)).help(trouble.help).into());
+    if let Some(trouble) = run
+        .trouble(0.0)
+        .filter(|_| run.status() == Status::Unreadable)
+    {
+        return Err(
+            Failure::new(Kind::Input, format!("run {id} {}", trouble.what))
+                .help(trouble.help)
+                .into(),
+        );
     }
     let what = format!("run {id} is not running (it is {})", run.status().as_str());
-    Err(Failure::new(Kind::Input, what).help("only a running or waiting run can be stopped").into())
+    Err(Failure::new(Kind::Input, what)
+        .help("only a running or waiting run can be stopped")
+        .into())
 }
 
 /// Starts what can start, after a worker died without doing so itself. Says what could not be started.
@@ -308,17 +431,27 @@ pub fn worker() -> Result<PathBuf, Failure> {
 
 fn programs() -> Result<Programs, Failure> {
     Programs::find().map_err(|looked| {
-        let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+        let looked: Vec<String> = looked
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         Failure::new(
             Kind::Worker,
-            format!("the training program warmstart-worker is not there; looked at {}", looked.join(", ")),
+            format!(
+                "the training program warmstart-worker is not there; looked at {}",
+                looked.join(", ")
+            ),
         )
         .help("`make build` builds it; or set WARMSTART_WORKER to its path")
     })
 }
 
 fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
-    if worker.is_alive() { worker.ask(request) } else { Ok(false) }
+    if worker.is_alive() {
+        worker.ask(request)
+    } else {
+        Ok(false)
+    }
 }
 
 /// Starts what can start, `id` among it unless something is in its way.
@@ -331,7 +464,9 @@ fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
 }
 
 fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    let advance = Queue::new(root).advance(programs, None).map_err(|error| unwritable(root, &error))?;
+    let advance = Queue::new(root)
+        .advance(programs, None)
+        .map_err(|error| unwritable(root, &error))?;
     for (_, mut child) in advance.started {
         // A child that nobody waits for stays as a zombie; how it ended is in its log.
         thread::spawn(move || drop(child.wait()));
@@ -340,13 +475,25 @@ fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Err
 }
 
 fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::Worker, format!("the training program {} does not start: {error}", worker.display()))
-        .help("`make build` builds it anew; `warmstart doctor` says more")
+    Failure::new(
+        Kind::Worker,
+        format!(
+            "the training program {} does not start: {error}",
+            worker.display()
+        ),
+    )
+    .help("`make build` builds it anew; `warmstart doctor` says more")
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::Disk, format!("the checkpoints folder {} cannot be used: {error}", root.display()))
-        .help("make room or mend its permissions, or name another with --checkpoints")
+    Failure::new(
+        Kind::Disk,
+        format!(
+            "the checkpoints folder {} cannot be used: {error}",
+            root.display()
+        ),
+    )
+    .help("make room or mend its permissions, or name another with --checkpoints")
 }
 
 /// A run that no worker ever saw holds nothing that its experiment file does not say.
@@ -366,13 +513,18 @@ pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
 ) -> anyhow::Result<(Annotation, Annotation)> {
     let run = RunDir::of(root, id);
     let path = run.annotation_json();
-    let before = run.annotation().with_context(|| format!("{} cannot be read", path.display()))?;
+    let before = run
+        .annotation()
+        .with_context(|| format!("{} cannot be read", path.display()))?;
     let mut after = before.clone();
     change(&mut after)?;
     if after != before {
         run.write_annotation(&after).map_err(|error| {
-            Failure::new(Kind::Disk, format!("{} cannot be written: {error}", path.display()))
-                .help("make room or mend its permissions")
+            Failure::new(
+                Kind::Disk,
+                format!("{} cannot be written: {error}", path.display()),
+            )
+            .help("make room or mend its permissions")
         })?;
     }
     Ok((before, after))

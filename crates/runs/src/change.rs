@@ -50,8 +50,19 @@ pub fn fingerprint(yaml: &[u8]) -> String {
 /// Applies `FIELD=VALUE`s to a run that no worker has, and tells them in its log. Returns what changed; nothing where all was so
 /// already. Of a run that is done, only what makes it go on. On an error nothing has changed.
 pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Change>, Error> {
-    let field = |change: &String| change.split('=').next().unwrap_or_default().trim().to_owned();
-    if let Some(fixed) = changes.iter().map(field).find(|field| !FIELDS.contains(&field.as_str())) {
+    let field = |change: &String| {
+        change
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    if let Some(fixed) = changes
+        .iter()
+        .map(field)
+        .find(|field| !FIELDS.contains(&field.as_str()))
+    {
         return Err(Error::Fixed(warmstart_schema::text::line(&fixed, 80)));
     }
     let _lock = run.lock()?.ok_or(Error::Held)?;
@@ -59,27 +70,47 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     let from = fingerprint(&std::fs::read(&path)?);
     let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
     let after = experiment::load(&path, changes).map_err(Error::Experiment)?;
-    let fields: Vec<Change> = FIELDS.iter().filter_map(|field| differs(field, &before, &after)).collect();
+    let fields: Vec<Change> = FIELDS
+        .iter()
+        .filter_map(|field| differs(field, &before, &after))
+        .collect();
     if fields.is_empty() {
         return Ok(fields);
     }
-    let state = checkpoint::newest(&Disk, run)?.0.map(|content| content.state);
-    let begun = state.as_ref().map_or(0, |state| state.epoch + u32::from(state.batch > 0));
+    let state = checkpoint::newest(&Disk, run)?
+        .0
+        .map(|content| content.state);
+    let begun = state
+        .as_ref()
+        .map_or(0, |state| state.epoch + u32::from(state.batch > 0));
     let least = begun.max(1);
     if after.train.epochs < least {
-        return Err(Error::TooFew { least, found: after.train.epochs });
+        return Err(Error::TooFew {
+            least,
+            found: after.train.epochs,
+        });
     }
     if is_done && let Some(state) = &state {
-        let stopped_early = state.progress.has_stopped(after.train.early_stopping.as_ref());
+        let stopped_early = state
+            .progress
+            .has_stopped(after.train.early_stopping.as_ref());
         if stopped_early || state.epoch >= after.train.epochs {
-            return Err(Error::NothingLeft { epochs: state.epoch, stopped_early });
+            return Err(Error::NothingLeft {
+                epochs: state.epoch,
+                stopped_early,
+            });
         }
     }
     let yaml = after.to_yaml().map_err(io::Error::other)?;
     let step = state.map_or(0, |state| state.step);
     let mut log = EventWriter::open(&run.events())?;
     replace(&Disk, &path, yaml.as_bytes())?;
-    log.write(&Event::Changed(Changed { step, fields: fields.clone(), from, to: fingerprint(yaml.as_bytes()) }))?;
+    log.write(&Event::Changed(Changed {
+        step,
+        fields: fields.clone(),
+        from,
+        to: fingerprint(yaml.as_bytes()),
+    }))?;
     log.sync()?;
     Ok(fields)
 }
@@ -95,11 +126,17 @@ pub fn start_over(run: &RunDir) -> Result<(), Error> {
 fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Change> {
     let value = |experiment: &Experiment| {
         let whole = serde_json::to_value(experiment).unwrap_or_default();
-        let found = whole.pointer(&format!("/{}", field.replace('.', "/"))).cloned();
+        let found = whole
+            .pointer(&format!("/{}", field.replace('.', "/")))
+            .cloned();
         found.map_or_else(|| "none".to_owned(), |value| value.to_string())
     };
     let (from, to) = (value(before), value(after));
-    (from != to).then(|| Change { field: field.to_owned(), from, to })
+    (from != to).then(|| Change {
+        field: field.to_owned(),
+        from,
+        to,
+    })
 }
 
 /// Why a run that is now of `experiment` and of the fingerprint `now` may differ from one that was planned so from its start,
@@ -114,16 +151,29 @@ pub fn consequences(
     for changed in changes.iter().filter(|changed| changed.step >= saved) {
         if changed.from == at && at != now {
             at = &changed.to;
-            reasons.extend(changed.fields.iter().filter_map(|change| consequence(change, changed.step, experiment)));
+            reasons.extend(
+                changed
+                    .fields
+                    .iter()
+                    .filter_map(|change| consequence(change, changed.step, experiment)),
+            );
         }
     }
     // Whoever edits the file by hand tells no log.
-    if at == now { reasons } else { vec!["the experiment was changed".to_owned()] }
+    if at == now {
+        reasons
+    } else {
+        vec!["the experiment was changed".to_owned()]
+    }
 }
 
 fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<String> {
     let Change { field, from, to } = change;
-    let lowered = || from.parse::<u32>().ok().is_none_or(|from| to.parse().is_ok_and(|to: u32| to < from));
+    let lowered = || {
+        from.parse::<u32>()
+            .ok()
+            .is_none_or(|from| to.parse().is_ok_and(|to: u32| to < from))
+    };
     let why = match field.as_str() {
         "train.epochs" if experiment.train.schedule.name == ScheduleName::Cosine => {
             ", and the cosine schedule follows it"
@@ -153,7 +203,11 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
 
     fn run(root: &std::path::Path) -> RunDir {
         let experiment = experiment::parse(YAML, "small.yaml").unwrap();
-        let launch = Launch { experiment: &experiment, source: "small.yaml".as_ref(), device: "cpu" };
+        let launch = Launch {
+            experiment: &experiment,
+            source: "small.yaml".as_ref(),
+            device: "cpu",
+        };
         RunDir::create(root, &launch).unwrap().0
     }
 
@@ -165,14 +219,42 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     fn what_changed_is_in_the_file_and_in_the_log() {
         let root = tempfile::tempdir().unwrap();
         let run = run(root.path());
-        let made = change(&run, &texts(&["train.epochs=20", "train.checkpoint.keep=2"]), false).unwrap();
-        assert_eq!(made, [Change { field: "train.epochs".into(), from: "10".into(), to: "20".into() }]);
-        assert_eq!(experiment::load(&run.experiment_yaml(), &[]).unwrap().train.epochs, 20);
-        let records = crate::event_log::EventReader::new(run.events()).poll().unwrap().records;
+        let made = change(
+            &run,
+            &texts(&["train.epochs=20", "train.checkpoint.keep=2"]),
+            false,
+        )
+        .unwrap();
+        assert_eq!(
+            made,
+            [Change {
+                field: "train.epochs".into(),
+                from: "10".into(),
+                to: "20".into()
+            }]
+        );
+        assert_eq!(
+            experiment::load(&run.experiment_yaml(), &[])
+                .unwrap()
+                .train
+                .epochs,
+            20
+        );
+        let records = crate::event_log::EventReader::new(run.events())
+            .poll()
+            .unwrap()
+            .records;
         let state = RunState::fold(records);
         assert_eq!(state.changes[0].fields, made);
-        assert_eq!(state.notes[0].text, "train.epochs was changed from 10 to 20 at step 0");
-        assert!(change(&run, &texts(&["train.epochs=20"]), false).unwrap().is_empty());
+        assert_eq!(
+            state.notes[0].text,
+            "train.epochs was changed from 10 to 20 at step 0"
+        );
+        assert!(
+            change(&run, &texts(&["train.epochs=20"]), false)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -185,12 +267,20 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
             ("train.epochs=x", "expected a whole number"),
             ("train.epochs=0", "expected a whole number from 1"),
         ] {
-            let error =
-                change(&run, &texts(&["train.optimizer.learning_rate=0.1", wrong]), false).unwrap_err().to_string();
+            let error = change(
+                &run,
+                &texts(&["train.optimizer.learning_rate=0.1", wrong]),
+                false,
+            )
+            .unwrap_err()
+            .to_string();
             assert!(error.contains(sign), "{error}");
         }
         let lock = run.lock().unwrap();
-        assert!(matches!(change(&run, &texts(&["train.epochs=20"]), false), Err(Error::Held)));
+        assert!(matches!(
+            change(&run, &texts(&["train.epochs=20"]), false),
+            Err(Error::Held)
+        ));
         drop(lock);
         assert_eq!(std::fs::read(run.experiment_yaml()).unwrap(), before);
         assert!(!run.events().exists());
@@ -199,22 +289,56 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     #[test]
     fn a_change_matters_where_an_unbroken_run_would_have_gone_another_way() {
         let cosine = experiment::parse(YAML, "small.yaml").unwrap();
-        let constant = experiment::parse_with(YAML, "small.yaml", &texts(&["train.schedule.name=constant"])).unwrap();
-        let changed = |field: &str, step, (from, to): (&str, &str), (before, after): (&str, &str)| Changed {
-            step,
-            fields: vec![Change { field: field.into(), from: from.into(), to: to.into() }],
-            from: before.into(),
-            to: after.into(),
-        };
+        let constant = experiment::parse_with(
+            YAML,
+            "small.yaml",
+            &texts(&["train.schedule.name=constant"]),
+        )
+        .unwrap();
+        let changed =
+            |field: &str, step, (from, to): (&str, &str), (before, after): (&str, &str)| Changed {
+                step,
+                fields: vec![Change {
+                    field: field.into(),
+                    from: from.into(),
+                    to: to.into(),
+                }],
+                from: before.into(),
+                to: after.into(),
+            };
         let longer = [changed("train.epochs", 50, ("10", "20"), ("a", "b"))];
         let reasons = consequences(&longer, (50, "a"), "b", &cosine);
-        assert_eq!(reasons, ["train.epochs was 10 until step 50, is 20, and the cosine schedule follows it"]);
+        assert_eq!(
+            reasons,
+            ["train.epochs was 10 until step 50, is 20, and the cosine schedule follows it"]
+        );
         assert!(consequences(&longer, (50, "a"), "b", &constant).is_empty());
-        assert_eq!(consequences(&longer, (50, "a"), "c", &constant), ["the experiment was changed"]);
-        let patience = |from, to| [changed("train.early_stopping.patience", 50, (from, to), ("a", "b"))];
+        assert_eq!(
+            consequences(&longer, (50, "a"), "c", &constant),
+            ["the experiment was changed"]
+        );
+        let patience = |from, to| {
+            [changed(
+                "train.early_stopping.patience",
+                50,
+                (from, to),
+                ("a", "b"),
+            )]
+        };
         assert!(consequences(&patience("3", "5"), (50, "a"), "b", &cosine).is_empty());
-        assert_eq!(consequences(&patience("5", "3"), (50, "a"), "b", &cosine).len(), 1);
-        let rate = [longer[0].clone(), changed("train.optimizer.learning_rate", 60, ("0.1", "0.2"), ("b", "c"))];
+        assert_eq!(
+            consequences(&patience("5", "3"), (50, "a"), "b", &cosine).len(),
+            1
+        );
+        let rate = [
+            longer[0].clone(),
+            changed(
+                "train.optimizer.learning_rate",
+                60,
+                ("0.1", "0.2"),
+                ("b", "c"),
+            ),
+        ];
         assert_eq!(consequences(&rate, (50, "a"), "c", &constant).len(), 1);
         // What was changed and changed back before it ever trained so has no consequence that is not told.
         assert!(consequences(&rate[..1], (60, "b"), "b", &cosine).is_empty());

@@ -115,7 +115,11 @@ impl Machine {
         };
         compare("the device", &other.device, &self.device);
         compare("the device's model", &other.device_name, &self.device_name);
-        compare("the number of threads", &other.threads.to_string(), &self.threads.to_string());
+        compare(
+            "the number of threads",
+            &other.threads.to_string(),
+            &self.threads.to_string(),
+        );
         compare("libtorch", &other.libtorch, &self.libtorch);
         // Where the pictures could not be listed, nothing can be said of them.
         if other.pictures != self.pictures && !self.pictures.is_empty() {
@@ -140,7 +144,10 @@ struct Entry {
 
 impl Entry {
     fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: format!("{:x}", Sha256::digest(bytes)) }
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: format!("{:x}", Sha256::digest(bytes)),
+        }
     }
 }
 
@@ -158,7 +165,11 @@ pub struct Content {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{doing} checkpoint {}", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("checkpoint {} is damaged: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error(
@@ -169,15 +180,29 @@ pub enum Error {
     #[error("none of the {} checkpoints of this run can be read: {}", reasons.len(), reasons.join("; "))]
     None { reasons: Vec<String> },
     #[error("the run's checkpoints are gone: {told} of step {step}, and {} {found}", path.display())]
-    Gone { told: &'static str, step: u64, path: PathBuf, found: &'static str },
+    Gone {
+        told: &'static str,
+        step: u64,
+        path: PathBuf,
+        found: &'static str,
+    },
 }
 
 /// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones but the `keep` newest and
 /// the best of each. Returns its bytes. On an error nothing unfinished of it remains and the older ones do.
-pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize) -> Result<u64, Error> {
+pub fn save(
+    storage: &impl Storage,
+    run: &RunDir,
+    content: &Content,
+    keep: usize,
+) -> Result<u64, Error> {
     let step = content.state.step;
     let target = run.checkpoint(step);
-    let failed = |source| Error::Io { doing: "saving", path: target.clone(), source };
+    let failed = |source| Error::Io {
+        doing: "saving",
+        path: target.clone(),
+        source,
+    };
     let folder = run.checkpoints();
     if !storage.exists(&folder) {
         storage.create_dir(&folder).map_err(failed)?;
@@ -192,11 +217,23 @@ pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize
     let replaces = storage.exists(&target);
     let written = write_folder(storage, &aside, &files);
     let committed = written.map_err(failed).and_then(|()| {
-        if replaces { storage.exchange(&aside, &target) } else { storage.rename(&aside, &target) }.map_err(failed)?;
-        let is_there = storage.sync_dir(&folder).map_err(failed).and_then(|()| read(storage, &target).map(drop));
+        if replaces {
+            storage.exchange(&aside, &target)
+        } else {
+            storage.rename(&aside, &target)
+        }
+        .map_err(failed)?;
+        let is_there = storage
+            .sync_dir(&folder)
+            .map_err(failed)
+            .and_then(|()| read(storage, &target).map(drop));
         is_there.inspect_err(|_| {
             // Under its final name there is a checkpoint that was acknowledged, or none.
-            let _ = if replaces { storage.exchange(&aside, &target) } else { storage.remove_dir(&target) };
+            let _ = if replaces {
+                storage.exchange(&aside, &target)
+            } else {
+                storage.remove_dir(&target)
+            };
         })
     });
     if storage.exists(&aside) {
@@ -204,7 +241,10 @@ pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize
         let _ = storage.remove_dir(&aside);
     }
     committed?;
-    let names = Names { last: Some(step), best: content.state.best_step };
+    let names = Names {
+        last: Some(step),
+        best: content.state.best_step,
+    };
     run.write_names(storage, names).map_err(failed)?;
     // What cannot be removed now is tried again after the next save.
     let _ = remove_old(storage, run, names, keep);
@@ -213,15 +253,33 @@ pub fn save(storage: &impl Storage, run: &RunDir, content: &Content, keep: usize
 
 fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
     let state = serde_json::to_vec_pretty(&content.state)?;
-    let payload = [(MODEL, content.model.as_slice()), (OPTIMIZER, &content.optimizer), (STATE, &state)];
-    let listed = payload.iter().map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes))).collect();
-    let manifest = Manifest { format: FORMAT, step: content.state.step, files: listed };
-    let mut files: Vec<_> = payload.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect();
+    let payload = [
+        (MODEL, content.model.as_slice()),
+        (OPTIMIZER, &content.optimizer),
+        (STATE, &state),
+    ];
+    let listed = payload
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes)))
+        .collect();
+    let manifest = Manifest {
+        format: FORMAT,
+        step: content.state.step,
+        files: listed,
+    };
+    let mut files: Vec<_> = payload
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.to_vec()))
+        .collect();
     files.push((MANIFEST, serde_json::to_vec_pretty(&manifest)?));
     Ok(files)
 }
 
-fn write_folder(storage: &impl Storage, folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
+fn write_folder(
+    storage: &impl Storage,
+    folder: &Path,
+    files: &[(&str, Vec<u8>)],
+) -> io::Result<()> {
     if storage.exists(folder) {
         storage.remove_dir(folder)?;
     }
@@ -237,7 +295,11 @@ fn write_folder(storage: &impl Storage, folder: &Path, files: &[(&str, Vec<u8>)]
 fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<()> {
     let free = storage.free(folder)?;
     if free < bytes + HEADROOM {
-        let message = format!("{} MB free on the disk, {} MB needed", free >> 20, (bytes + HEADROOM) >> 20);
+        let message = format!(
+            "{} MB free on the disk, {} MB needed",
+            free >> 20,
+            (bytes + HEADROOM) >> 20
+        );
         return Err(io::Error::new(io::ErrorKind::StorageFull, message));
     }
     Ok(())
@@ -253,7 +315,9 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -
         serde_json::from_slice::<State>(&state).ok()?.best_step
     };
     let needed: Vec<u64> = kept.iter().filter_map(best_of).chain(names.best).collect();
-    old.iter().filter(|step| !needed.contains(step)).try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
+    old.iter()
+        .filter(|step| !needed.contains(step))
+        .try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
 }
 
 /// Removes what an interrupted save left behind. Only for the holder of the run's lock.
@@ -267,7 +331,10 @@ pub fn remove_unfinished(storage: &impl Storage, run: &RunDir) -> io::Result<()>
 /// Steps of all checkpoints, ascending.
 pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
     let names = storage.names(&run.checkpoints())?;
-    let mut steps: Vec<u64> = names.iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).collect();
+    let mut steps: Vec<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("step-")?.parse().ok())
+        .collect();
     steps.sort_unstable();
     Ok(steps)
 }
@@ -275,13 +342,22 @@ pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
 /// The newest checkpoint that is whole, and why newer ones were passed over; none of a run that has not saved yet. Where
 /// none is whole, where `names.json` knows of one that is not there, or where the reason is not in the checkpoint, that is an
 /// error: to begin from zero would lose the run.
-pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, Vec<String>), Error> {
-    let unlisted = |source| Error::Io { doing: "listing", path: run.checkpoints(), source };
+pub fn newest(
+    storage: &impl Storage,
+    run: &RunDir,
+) -> Result<(Option<Content>, Vec<String>), Error> {
+    let unlisted = |source| Error::Io {
+        doing: "listing",
+        path: run.checkpoints(),
+        source,
+    };
     let mut reasons = Vec::new();
     for step in steps(storage, run).map_err(unlisted)?.into_iter().rev() {
         match read(storage, &run.checkpoint(step)) {
             Ok(content) => return Ok((Some(content), reasons)),
-            Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => reasons.push(error.to_string()),
+            Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => {
+                reasons.push(error.to_string());
+            }
             Err(Error::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
                 reasons.push(format!("checkpoint {step} cannot be read: {source}"));
             }
@@ -291,7 +367,11 @@ pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, 
     if !reasons.is_empty() {
         return Err(Error::None { reasons });
     }
-    let unread = |source| Error::Io { doing: "reading names.json beside", path: run.checkpoints(), source };
+    let unread = |source| Error::Io {
+        doing: "reading names.json beside",
+        path: run.checkpoints(),
+        source,
+    };
     match run.names(storage).map_err(unread)?.last {
         Some(step) => Err(gone(storage, run, "names.json knows", step)),
         None => Ok((None, reasons)),
@@ -301,8 +381,17 @@ pub fn newest(storage: &impl Storage, run: &RunDir) -> Result<(Option<Content>, 
 /// That a checkpoint is gone of which something still tells.
 pub fn gone(storage: &impl Storage, run: &RunDir, told: &'static str, step: u64) -> Error {
     let path = run.checkpoints();
-    let found = if storage.exists(&path) { "holds none" } else { "is not there" };
-    Error::Gone { told, step, path, found }
+    let found = if storage.exists(&path) {
+        "holds none"
+    } else {
+        "is not there"
+    };
+    Error::Gone {
+        told,
+        step,
+        path,
+        found,
+    }
 }
 
 /// Puts all checkpoints of a run aside, for one that starts over; nothing is removed. Returns the folder's name, none where
@@ -319,7 +408,9 @@ pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<Stri
         return Ok(None);
     }
     let free = (1_u32..).map(|number| format!("ckpt.before-{number}"));
-    let name = free.into_iter().find(|name| !storage.exists(&run.path().join(name)));
+    let name = free
+        .into_iter()
+        .find(|name| !storage.exists(&run.path().join(name)));
     let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
     storage.rename(&run.checkpoints(), &run.path().join(&name))?;
     storage.sync_dir(run.path())?;
@@ -329,7 +420,12 @@ pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<Stri
 /// The best checkpoint, as the newest one names it; none of a run that has not saved yet.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let (newest, _) = newest(storage, run)?;
-    match newest.as_ref().and_then(|newest| newest.state.best_step.filter(|step| *step != newest.state.step)) {
+    match newest.as_ref().and_then(|newest| {
+        newest
+            .state
+            .best_step
+            .filter(|step| *step != newest.state.step)
+    }) {
         Some(step) => read(storage, &run.checkpoint(step)).map(Some),
         None => Ok(newest),
     }
@@ -337,31 +433,55 @@ pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Err
 
 /// Reads a checkpoint and checks every byte of it against its manifest.
 pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
-    let damaged = |what: String| Error::Damaged { path: folder.to_path_buf(), what };
+    let damaged = |what: String| Error::Damaged {
+        path: folder.to_path_buf(),
+        what,
+    };
     let bytes = |name: &str| match storage.read(&folder.join(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && storage.exists(folder) => {
             Err(damaged(format!("{name} is missing")))
         }
-        other => other.map_err(|source| Error::Io { doing: "reading", path: folder.to_path_buf(), source }),
+        other => other.map_err(|source| Error::Io {
+            doing: "reading",
+            path: folder.to_path_buf(),
+            source,
+        }),
     };
-    let manifest: Manifest =
-        serde_json::from_slice(&bytes(MANIFEST)?).map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
+    let manifest: Manifest = serde_json::from_slice(&bytes(MANIFEST)?)
+        .map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
     if manifest.format != FORMAT {
-        return Err(Error::Format { path: folder.to_path_buf(), found: manifest.format });
+        return Err(Error::Format {
+            path: folder.to_path_buf(),
+            found: manifest.format,
+        });
     }
     let file = |name: &str| {
-        let expected = manifest.files.get(name).ok_or_else(|| damaged(format!("{MANIFEST} does not list {name}")))?;
+        let expected = manifest
+            .files
+            .get(name)
+            .ok_or_else(|| damaged(format!("{MANIFEST} does not list {name}")))?;
         let bytes = bytes(name)?;
         let found = Entry::of(&bytes);
         if found == *expected {
             Ok(bytes)
         } else {
-            Err(damaged(format!("{name} is not what was saved: {found:?} instead of {expected:?}")))
+            Err(damaged(format!(
+                "{name} is not what was saved: {found:?} instead of {expected:?}"
+            )))
         }
     };
-    let state: State = serde_json::from_slice(&file(STATE)?).map_err(|error| damaged(format!("{STATE}: {error}")))?;
-    if state.step != manifest.step || folder.file_name() != Some(format!("step-{:08}", state.step).as_ref()) {
-        return Err(damaged("folder, state and manifest are not of one step".to_owned()));
+    let state: State = serde_json::from_slice(&file(STATE)?)
+        .map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    if state.step != manifest.step
+        || folder.file_name() != Some(format!("step-{:08}", state.step).as_ref())
+    {
+        return Err(damaged(
+            "folder, state and manifest are not of one step".to_owned(),
+        ));
     }
-    Ok(Content { state, model: file(MODEL)?, optimizer: file(OPTIMIZER)? })
+    Ok(Content {
+        state,
+        model: file(MODEL)?,
+        optimizer: file(OPTIMIZER)?,
+    })
 }

@@ -27,12 +27,23 @@ impl EventWriter {
     /// Opens a log to append to it, and begins a new one with its header. A line torn by an earlier crash is closed, so that it
     /// damages no other.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
         let len = file.metadata()?.len();
-        let mut writer = Self { file: file.try_clone()?, backlog: Vec::new() };
+        let mut writer = Self {
+            file: file.try_clone()?,
+            backlog: Vec::new(),
+        };
         if len == 0 {
             let software = concat!("warmstart ", env!("CARGO_PKG_VERSION")).to_owned();
-            writer.write(&Event::Header { format: FORMAT, software })?;
+            writer.write(&Event::Header {
+                format: FORMAT,
+                software,
+            })?;
         } else {
             let mut last = [0_u8];
             file.seek(SeekFrom::Start(len - 1))?;
@@ -46,7 +57,10 @@ impl EventWriter {
 
     /// Appends one event. On an error the line is kept and tried again with the next one.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        let record = Record { t: now(), event: event.clone() };
+        let record = Record {
+            t: now(),
+            event: event.clone(),
+        };
         if self.backlog.len() < MAX_BACKLOG {
             serde_json::to_writer(&mut self.backlog, &record)?;
             self.backlog.push(b'\n');
@@ -98,7 +112,13 @@ pub struct Poll {
 
 impl EventReader {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, inode: 0, offset: 0, partial: Vec::new(), skipping: false }
+        Self {
+            path,
+            inode: 0,
+            offset: 0,
+            partial: Vec::new(),
+            skipping: false,
+        }
     }
 
     /// Reads what was appended since the last poll; a log that does not exist yet is empty.
@@ -111,7 +131,10 @@ impl EventReader {
         };
         if meta.ino() != self.inode || meta.len() < self.offset {
             poll.restarted = self.offset > 0;
-            *self = Self { inode: meta.ino(), ..Self::new(std::mem::take(&mut self.path)) };
+            *self = Self {
+                inode: meta.ino(),
+                ..Self::new(std::mem::take(&mut self.path))
+            };
         }
         if meta.len() == self.offset {
             return Ok(poll);
@@ -119,7 +142,9 @@ impl EventReader {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         let start = self.partial.len();
-        let read = file.take(POLL_BYTES as u64).read_to_end(&mut self.partial)?;
+        let read = file
+            .take(POLL_BYTES as u64)
+            .read_to_end(&mut self.partial)?;
         self.offset += read as u64;
         poll.more = self.offset < meta.len();
         self.take_lines(start, &mut poll);
@@ -160,7 +185,9 @@ mod tests {
     use warmstart_schema::event::Phase;
 
     fn phase() -> Event {
-        Event::Phase { phase: Phase::Training }
+        Event::Phase {
+            phase: Phase::Training,
+        }
     }
 
     fn log() -> (tempfile::TempDir, PathBuf) {
@@ -174,7 +201,10 @@ mod tests {
         let (_folder, path) = log();
         EventWriter::open(&path).unwrap().write(&phase()).unwrap();
         let records = EventReader::new(path).poll().unwrap().records;
-        assert!(matches!(records[0].event, Event::Header { format: FORMAT, .. }));
+        assert!(matches!(
+            records[0].event,
+            Event::Header { format: FORMAT, .. }
+        ));
         assert_eq!(records[1].event, phase());
         assert_eq!(records.len(), 2);
     }
@@ -191,7 +221,10 @@ mod tests {
             let poll = EventReader::new(path.clone()).poll().unwrap();
             let lines = whole[..cut].split(|&byte| byte == b'\n').count() - 1;
             assert_eq!(poll.records.last().unwrap().event, phase(), "cut at {cut}");
-            assert!(poll.records.len() > lines && poll.damaged <= 1, "cut at {cut}: {poll:?}");
+            assert!(
+                poll.records.len() > lines && poll.damaged <= 1,
+                "cut at {cut}: {poll:?}"
+            );
         }
     }
 
@@ -204,7 +237,13 @@ mod tests {
         assert_eq!(reader.poll().unwrap().records.len(), 0);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"ent\":\"stopping\"}\n").unwrap();
-        assert_eq!(reader.poll().unwrap().records, [Record { t: 2.0, event: Event::Stopping }]);
+        assert_eq!(
+            reader.poll().unwrap().records,
+            [Record {
+                t: 2.0,
+                event: Event::Stopping
+            }]
+        );
     }
 
     #[test]
@@ -228,10 +267,26 @@ mod tests {
 
     #[test]
     fn a_line_means_the_same_however_it_is_read() {
-        let kinds = ["stopping", "batch", "nonsense", "st\\u006fpping", "", "Batch"];
+        let kinds = [
+            "stopping",
+            "batch",
+            "nonsense",
+            "st\\u006fpping",
+            "",
+            "Batch",
+        ];
         let batch = r#""epoch":1,"step":2,"batch":3,"batches":4,"loss":0.1,"accuracy":"NaN","learning_rate":1e-3,"images_per_second":9,"gradient_norm":1"#;
         for kind in kinds {
-            for t in ["1", "1.5e3", "0.30000000000000004", "inf", "+1", "\"1\"", "01", "-0"] {
+            for t in [
+                "1",
+                "1.5e3",
+                "0.30000000000000004",
+                "inf",
+                "+1",
+                "\"1\"",
+                "01",
+                "-0",
+            ] {
                 for line in [
                     format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}}}"),
                     format!("{{\"event\":\"{kind}\",{batch},\"t\":{t}}}"),
@@ -240,8 +295,13 @@ mod tests {
                     format!("{{\"t\":{t},\"event\":\"{kind}\",{batch}"),
                 ] {
                     let general: Result<Record, _> = serde_json::from_str(&line);
-                    let shown = |read: Result<Record, serde_json::Error>| format!("{:?}", read.ok());
-                    assert_eq!(shown(Record::parse(line.as_bytes())), shown(general), "{line}");
+                    let shown =
+                        |read: Result<Record, serde_json::Error>| format!("{:?}", read.ok());
+                    assert_eq!(
+                        shown(Record::parse(line.as_bytes())),
+                        shown(general),
+                        "{line}"
+                    );
                 }
             }
         }
@@ -253,7 +313,10 @@ mod tests {
         let mut writer = EventWriter::open(&path).unwrap();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let disk = std::mem::replace(&mut writer.file, full);
-        assert_eq!(writer.write(&phase()).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            writer.write(&phase()).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
         writer.file = disk;
         writer.write(&Event::Stopping).unwrap();
         let records = EventReader::new(path).poll().unwrap().records;
@@ -273,19 +336,32 @@ mod tests {
 
     #[test]
     fn numbers_that_json_cannot_say_survive() {
-        let test = |loss| Event::Test(warmstart_schema::event::Test { epoch: 1, loss, accuracy: 0.5 });
+        let test = |loss| {
+            Event::Test(warmstart_schema::event::Test {
+                epoch: 1,
+                loss,
+                accuracy: 0.5,
+            })
+        };
         for loss in [f64::INFINITY, f64::NEG_INFINITY, 1.0, 0.1 + 0.2] {
             let json = serde_json::to_string(&test(loss)).unwrap();
-            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), test(loss), "{json}");
+            assert_eq!(
+                serde_json::from_str::<Event>(&json).unwrap(),
+                test(loss),
+                "{json}"
+            );
         }
         let json = serde_json::to_string(&test(f64::NAN)).unwrap();
-        let Event::Test(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+        let Event::Test(read) = serde_json::from_str(&json).unwrap() else {
+            panic!("{json}")
+        };
         assert!(read.loss.is_nan());
     }
 
     #[test]
     fn an_event_of_a_later_version_is_skipped_not_damage() {
-        let record: Record = serde_json::from_str("{\"t\":1,\"event\":\"teleported\",\"to\":3}").unwrap();
+        let record: Record =
+            serde_json::from_str("{\"t\":1,\"event\":\"teleported\",\"to\":3}").unwrap();
         assert_eq!(record.event, Event::Unknown);
     }
 }

@@ -25,7 +25,11 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), help: None }
+        Self {
+            kind,
+            what: what.into(),
+            help: None,
+        }
     }
 
     #[must_use]

@@ -13,9 +13,15 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut aside = tempfile::Builder::new();
-    let aside = aside.prefix(".").suffix(".new").permissions(Permissions::from_mode(MODE));
+    let aside = aside
+        .prefix(".")
+        .suffix(".new")
+        .permissions(Permissions::from_mode(MODE));
     let mut aside = aside.tempfile_in(folder)?;
     aside.write_all(content)?;
     aside.as_file().sync_all()?;

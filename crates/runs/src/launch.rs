@@ -1,5 +1,8 @@
 //! Starting a worker so that it outlives whoever starts it, and so that somebody waits for its end.
-#![expect(unsafe_code, reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork")]
+#![expect(
+    unsafe_code,
+    reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork"
+)]
 
 use std::fs::OpenOptions;
 use std::io;
@@ -29,25 +32,47 @@ impl Programs {
     /// dashboard's likewise. The error lists the places that were looked at for the worker.
     pub fn find() -> Result<Self, Vec<PathBuf>> {
         let worker = find_worker()?;
-        Ok(Self { worker, monitor: find_monitor() })
+        Ok(Self {
+            worker,
+            monitor: find_monitor(),
+        })
     }
 }
 
 fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
     const NAME: &str = "warmstart-worker";
-    if let Some(path) = std::env::var_os("WARMSTART_WORKER").filter(|path| !path.is_empty()).map(PathBuf::from) {
-        return if path.is_file() { Ok(path) } else { Err(vec![path]) };
+    if let Some(path) = std::env::var_os("WARMSTART_WORKER")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+    {
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(vec![path])
+        };
     }
     let folder = program_folder();
     // Test programs lie one folder deeper than the programs they test.
-    let places = [folder.join(NAME), folder.join("../lib/warmstart").join(NAME), folder.join("..").join(NAME)];
-    places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| places.to_vec())
+    let places = [
+        folder.join(NAME),
+        folder.join("../lib/warmstart").join(NAME),
+        folder.join("..").join(NAME),
+    ];
+    places
+        .iter()
+        .find(|path| path.is_file())
+        .cloned()
+        .ok_or_else(|| places.to_vec())
 }
 
 fn find_monitor() -> Option<PathBuf> {
     const NAME: &str = "warmstart";
     let folder = program_folder();
-    let places = [folder.join(NAME), folder.join("..").join(NAME), folder.join("../../bin").join(NAME)];
+    let places = [
+        folder.join(NAME),
+        folder.join("..").join(NAME),
+        folder.join("../../bin").join(NAME),
+    ];
     places.into_iter().find(|path| path.is_file())
 }
 
@@ -62,7 +87,11 @@ fn program_folder() -> PathBuf {
 /// `worker.log`, so that neither a hangup nor the end of this process reaches it. The child is the monitor, or the worker
 /// where there is none.
 pub fn spawn(programs: &Programs, run: &RunDir) -> io::Result<Child> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(run.worker_log())?;
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(run.worker_log())?;
     let run = RunDir::new(std::path::absolute(run.path())?);
     let program = std::path::absolute(&programs.worker)?;
     let mut command = match &programs.monitor {
@@ -78,7 +107,10 @@ pub fn spawn(programs: &Programs, run: &RunDir) -> io::Result<Child> {
     if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
         command.current_dir(folder);
     }
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
     // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
     unsafe {
         command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));

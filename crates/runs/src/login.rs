@@ -6,7 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where settings lie, the later one winning over the earlier.
-const PLACES: [&str; 4] = ["usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd"];
+const PLACES: [&str; 4] = [
+    "usr/lib/systemd",
+    "usr/local/lib/systemd",
+    "run/systemd",
+    "etc/systemd",
+];
 
 /// The session that this process belongs to.
 #[derive(Debug, Clone)]
@@ -33,7 +38,9 @@ impl Login {
     pub fn find() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         // As sshd and login set them.
-        let user = ["LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+        let user = ["LOGNAME", "USER"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok());
         Self {
             root: PathBuf::from("/"),
             over_ssh: ["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set),
@@ -47,10 +54,21 @@ impl Login {
         if !self.over_ssh || !self.root.join("run/systemd/system").is_dir() || !self.kills() {
             return None;
         }
-        let lingers = self.root.join("var/lib/systemd/linger").join(&self.user).exists();
+        let lingers = self
+            .root
+            .join("var/lib/systemd/linger")
+            .join(&self.user)
+            .exists();
         // What belongs to the user's own service manager is in no session; the manager itself lives on where it lingers.
-        let is_managed = self.groups.lines().any(|group| group.contains("/user@") && !group.contains("/session-"));
-        let linger = if lingers { "" } else { "`loginctl enable-linger` once, then " };
+        let is_managed = self
+            .groups
+            .lines()
+            .any(|group| group.contains("/user@") && !group.contains("/session-"));
+        let linger = if lingers {
+            ""
+        } else {
+            "`loginctl enable-linger` once, then "
+        };
         match (is_managed, lingers) {
             (true, true) => None,
             (true, false) => Some(
@@ -69,18 +87,28 @@ impl Login {
         let settings = self.settings();
         let names = |list: &[String]| list.contains(&self.user);
         // As logind has it: who is to be spared, then who alone is meant, then all.
-        let is_spared = settings.exclude.as_deref().map_or(self.user == "root", names);
+        let is_spared = settings
+            .exclude
+            .as_deref()
+            .map_or(self.user == "root", names);
         settings.kill && !is_spared && (settings.only.is_empty() || names(&settings.only))
     }
 
     /// `logind.conf` of the place that wins, then the drop-ins by their names, each from the place that wins.
     fn settings(&self) -> Settings {
         let places = || PLACES.iter().map(|place| self.root.join(place));
-        let main = places().rev().map(|place| place.join("logind.conf")).find(|file| file.is_file());
+        let main = places()
+            .rev()
+            .map(|place| place.join("logind.conf"))
+            .find(|file| file.is_file());
         let mut dropped: BTreeMap<_, PathBuf> = BTreeMap::new();
         for place in places() {
-            let entries = fs::read_dir(place.join("logind.conf.d")).into_iter().flatten().flatten();
-            let conf = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "conf"));
+            let entries = fs::read_dir(place.join("logind.conf.d"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let conf =
+                entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "conf"));
             dropped.extend(conf.map(|entry| (entry.file_name(), entry.path())));
         }
         let mut settings = Settings::default();
@@ -100,8 +128,15 @@ impl Settings {
             if line.starts_with('[') {
                 is_login = line == "[Login]";
             }
-            let Some((name, value)) = line.split_once('=').filter(|_| is_login) else { continue };
-            let list = || value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let Some((name, value)) = line.split_once('=').filter(|_| is_login) else {
+                continue;
+            };
+            let list = || {
+                value
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
             match name.trim_end() {
                 "KillUserProcesses" => {
                     let value = value.trim().to_ascii_lowercase();
@@ -155,31 +190,60 @@ mod tests {
         assert!(!is_killed(&[(shipped, yes), (main, no)]));
         // A drop-in wins over the file, the later name over the earlier, /etc over /usr for one name.
         let drop_in = "etc/systemd/logind.conf.d/50-x.conf";
-        assert!(is_killed(&[(main, no), (drop_in, "[Login]\nKillUserProcesses=1")]));
-        assert!(!is_killed(&[(drop_in, yes), ("usr/lib/systemd/logind.conf.d/60-y.conf", no)]));
-        assert!(is_killed(&[(drop_in, yes), ("usr/lib/systemd/logind.conf.d/50-x.conf", no)]));
-        assert!(!is_killed(&[("etc/systemd/logind.conf.d/50-x.conf.off", yes)]));
+        assert!(is_killed(&[
+            (main, no),
+            (drop_in, "[Login]\nKillUserProcesses=1")
+        ]));
+        assert!(!is_killed(&[
+            (drop_in, yes),
+            ("usr/lib/systemd/logind.conf.d/60-y.conf", no)
+        ]));
+        assert!(is_killed(&[
+            (drop_in, yes),
+            ("usr/lib/systemd/logind.conf.d/50-x.conf", no)
+        ]));
+        assert!(!is_killed(&[(
+            "etc/systemd/logind.conf.d/50-x.conf.off",
+            yes
+        )]));
         for (users, killed) in [
             ("KillOnlyUsers=bob", false),
             ("KillOnlyUsers=bob ada", true),
             ("KillExcludeUsers=root ada", false),
             ("KillExcludeUsers=", true),
         ] {
-            assert_eq!(is_killed(&[(main, &format!("{yes}{users}\n"))]), killed, "{users}");
+            assert_eq!(
+                is_killed(&[(main, &format!("{yes}{users}\n"))]),
+                killed,
+                "{users}"
+            );
         }
     }
 
     #[test]
     fn what_it_means_depends_on_where_this_process_belongs() {
-        let main = ("etc/systemd/logind.conf", "[Login]\nKillUserProcesses=yes\n");
+        let main = (
+            "etc/systemd/logind.conf",
+            "[Login]\nKillUserProcesses=yes\n",
+        );
         let (_root, mut there) = login(&[main]);
         let told = there.hazard().unwrap();
-        assert!(told.contains("enable-linger") && told.contains("systemd-run --user --scope"), "{told}");
+        assert!(
+            told.contains("enable-linger") && told.contains("systemd-run --user --scope"),
+            "{told}"
+        );
         there.groups = SCOPE.to_owned();
         let told = there.hazard().unwrap();
-        assert!(told.contains("enable-linger") && !told.contains("systemd-run"), "{told}");
+        assert!(
+            told.contains("enable-linger") && !told.contains("systemd-run"),
+            "{told}"
+        );
         there.user = "root".to_owned();
-        assert_eq!(there.hazard(), None, "root is spared unless the setting says otherwise");
+        assert_eq!(
+            there.hazard(),
+            None,
+            "root is spared unless the setting says otherwise"
+        );
 
         let (_root, mut lingers) = login(&[main, ("var/lib/systemd/linger/ada", "")]);
         assert!(!lingers.hazard().unwrap().contains("enable-linger"));

@@ -24,24 +24,37 @@ pub enum Heard {
 
 /// The worker while it is looked at.
 #[derive(Debug)]
-pub struct Looker {
+pub struct DatasetViewer {
     child: Child,
     questions: ChildStdin,
 }
 
-impl Looker {
+impl DatasetViewer {
     /// Starts a worker on an experiment file. What it says goes to `hear` on another thread, until that returns false.
-    pub fn start(file: &Path, hear: impl FnMut(Heard) -> bool + Send + 'static) -> Result<Self, Failure> {
+    pub fn start(
+        file: &Path,
+        hear: impl FnMut(Heard) -> bool + Send + 'static,
+    ) -> Result<Self, Failure> {
         let worker = actions::worker()?;
         let mut command = Command::new(&worker);
-        command.arg("look").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("look")
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let lacks = |found: &str| {
-            let what = format!("the training program {} does not start: {found}", worker.display());
+            let what = format!(
+                "the training program {} does not start: {found}",
+                worker.display()
+            );
             Failure::new(Kind::Worker, what).help("`warmstart doctor` says more")
         };
         let mut child = command.spawn().map_err(|error| lacks(&error.to_string()))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(questions), Some(answers), Some(complaints)) = pipes else { return Err(lacks("it has no pipes")) };
+        let (Some(questions), Some(answers), Some(complaints)) = pipes else {
+            return Err(lacks("it has no pipes"));
+        };
         thread::spawn(move || listen(answers, complaints, hear));
         Ok(Self { child, questions })
     }
@@ -49,11 +62,13 @@ impl Looker {
     /// Asks; the answer is heard later. Answers come in the order of their questions.
     pub fn ask(&mut self, ask: &Ask) -> io::Result<()> {
         let line = serde_json::to_string(ask)? + "\n";
-        self.questions.write_all(line.as_bytes()).and_then(|()| self.questions.flush())
+        self.questions
+            .write_all(line.as_bytes())
+            .and_then(|()| self.questions.flush())
     }
 }
 
-impl Drop for Looker {
+impl Drop for DatasetViewer {
     /// The worker only reads: it can be ended at any moment.
     fn drop(&mut self) {
         // One that is gone already is as good.
@@ -76,7 +91,9 @@ fn listen(answers: ChildStdout, complaints: ChildStderr, mut hear: impl FnMut(He
     let complaints = thread::spawn(move || complaint(complaints));
     let mut trouble = None;
     for line in BufReader::new(answers).lines() {
-        let answer = line.map_err(anyhow::Error::from).and_then(|line| Ok(serde_json::from_str(&line)?));
+        let answer = line
+            .map_err(anyhow::Error::from)
+            .and_then(|line| Ok(serde_json::from_str(&line)?));
         match answer {
             Ok(answer) => {
                 if !hear(Heard::Answer(answer)) {
@@ -84,7 +101,10 @@ fn listen(answers: ChildStdout, complaints: ChildStderr, mut hear: impl FnMut(He
                 }
             }
             Err(error) => {
-                trouble = Some(format!("its answer is not understood: {}", text::line(&error.to_string(), 300)));
+                trouble = Some(format!(
+                    "its answer is not understood: {}",
+                    text::line(&error.to_string(), 300)
+                ));
                 break;
             }
         }
@@ -95,7 +115,9 @@ fn listen(answers: ChildStdout, complaints: ChildStderr, mut hear: impl FnMut(He
         said => said,
     });
     let what = format!("the training program shows nothing: {why}");
-    hear(Heard::Ended(Failure::new(Kind::Worker, what).help("`warmstart doctor` says more")));
+    hear(Heard::Ended(
+        Failure::new(Kind::Worker, what).help("`warmstart doctor` says more"),
+    ));
 }
 
 /// What a worker complains of, to its end, as one line.

@@ -56,21 +56,37 @@ impl Monitor {
     fn new(worker: &Path, folder: &Path) -> Option<Self> {
         let id = folder.file_name()?.to_str()?.parse().ok()?;
         let root = folder.parent()?.to_path_buf();
-        let programs = Programs { worker: worker.to_path_buf(), monitor: std::env::current_exe().ok() };
+        let programs = Programs {
+            worker: worker.to_path_buf(),
+            monitor: std::env::current_exe().ok(),
+        };
         // A build in between replaces the program: the new one lies at the same place.
-        let programs = Programs::find().map_or(programs, |found| Programs { worker: worker.to_path_buf(), ..found });
-        Some(Self { run: RunDir::new(folder), root, id, programs })
+        let programs = Programs::find().map_or(programs, |found| Programs {
+            worker: worker.to_path_buf(),
+            ..found
+        });
+        Some(Self {
+            run: RunDir::new(folder),
+            root,
+            id,
+            programs,
+        })
     }
 
     /// Waits for the worker's end, and leaves word where it did not.
     fn watch(&self) -> ExitCode {
         if let Err(error) = self.run.reserve() {
-            say(&format!("no room could be put aside for the last word: {error}"));
+            say(&format!(
+                "no room could be put aside for the last word: {error}"
+            ));
         }
         let (began, killed) = (now(), memory::killed());
         let (exit, code) = match self.start() {
             Ok(mut child) => match child.wait() {
-                Ok(status) => (Exit::of(status, memory::killed() > killed), exit_code(status)),
+                Ok(status) => (
+                    Exit::of(status, memory::killed() > killed),
+                    exit_code(status),
+                ),
                 // Not this process's child any more: what can be known then is what the worker itself said.
                 Err(error) => {
                     say(&format!("the worker's end cannot be waited for: {error}"));
@@ -79,7 +95,10 @@ impl Monitor {
             },
             Err(error) => {
                 // Every other run would meet the same end: none is used up for nothing.
-                let reason = format!("{} cannot be started: {error}", self.programs.worker.display());
+                let reason = format!(
+                    "{} cannot be started: {error}",
+                    self.programs.worker.display()
+                );
                 if let Err(error) = Queue::new(&self.root).pause(&reason) {
                     say(&format!("the queue cannot be paused: {error}"));
                 }
@@ -87,7 +106,9 @@ impl Monitor {
             }
         };
         if let Err(error) = self.leave_word(&exit, began) {
-            say(&format!("no word could be left of the worker's end ({exit:?}): {error}"));
+            say(&format!(
+                "no word could be left of the worker's end ({exit:?}): {error}"
+            ));
         }
         code
     }
@@ -114,8 +135,10 @@ impl Monitor {
             return Ok(());
         };
         let state = fold(&self.run)?;
-        let has_spoken = state.outcome.is_some() && state.last_event.is_some_and(|last| last >= began);
-        let was_done = exit.code == Some(0) && matches!(state.outcome, Some(Outcome::Finished { .. }));
+        let has_spoken =
+            state.outcome.is_some() && state.last_event.is_some_and(|last| last >= began);
+        let was_done =
+            exit.code == Some(0) && matches!(state.outcome, Some(Outcome::Finished { .. }));
         if !has_spoken && !was_done {
             self.append(&Event::Exit(exit.clone()))?;
         }
@@ -136,7 +159,9 @@ impl Monitor {
 
     fn append(&self, event: &Event) -> io::Result<()> {
         let mut writer = EventWriter::open(&self.run.events())?;
-        let Err(mut error) = writer.write(event) else { return writer.sync() };
+        let Err(mut error) = writer.write(event) else {
+            return writer.sync();
+        };
         // The room that was put aside for this.
         self.run.release_reserve();
         let deadline = Instant::now() + PATIENCE;
@@ -188,7 +213,9 @@ fn fold(run: &RunDir) -> io::Result<RunState> {
     let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
     loop {
         let poll = reader.poll()?;
-        poll.records.into_iter().for_each(|record| state.apply(record));
+        poll.records
+            .into_iter()
+            .for_each(|record| state.apply(record));
         if !poll.more {
             return Ok(state);
         }
@@ -196,20 +223,29 @@ fn fold(run: &RunDir) -> io::Result<RunState> {
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
-    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+    status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// A line in the worker's log, which is where this process's standard error goes.
 fn say(text: &str) {
     let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     // There is nobody to tell if that fails.
-    let _ = writeln!(io::stderr(), "{stamp} {}", warmstart_schema::text::line(text, 1000));
+    let _ = writeln!(
+        io::stderr(),
+        "{stamp} {}",
+        warmstart_schema::text::line(text, 1000)
+    );
 }
 
 /// The arguments of this program when it was started as a monitor.
 pub fn arguments(arguments: &[OsString]) -> Option<(PathBuf, PathBuf)> {
     match arguments {
-        [_, verb, worker, folder] if verb == launch::MONITOR => Some((worker.into(), folder.into())),
+        [_, verb, worker, folder] if verb == launch::MONITOR => {
+            Some((worker.into(), folder.into()))
+        }
         _ => None,
     }
 }

@@ -24,7 +24,13 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
                 return Ok(run);
             }
         }
-        ref several => return Err(several_files("experiment", name, several.iter().map(|home| home.shown()))),
+        ref several => {
+            return Err(several_files(
+                "experiment",
+                name,
+                several.iter().map(|home| home.shown()),
+            ));
+        }
     }
     let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let found = unique(name, &ids).and_then(|id| id.parse().map_err(|_| Vec::new()));
@@ -32,7 +38,12 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
         return Ok(run);
     }
     let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
-    Err(refuse("run", name, &found.err().unwrap_or_default(), &known))
+    Err(refuse(
+        "run",
+        name,
+        &found.err().unwrap_or_default(),
+        &known,
+    ))
 }
 
 /// The experiments that a path names: the file itself, or else what ends so.
@@ -42,16 +53,26 @@ fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
         return Vec::new();
     }
     let place = std::fs::canonicalize(path).ok();
-    let exact: Vec<&Home> =
-        runs.homes().filter(|home| matches!(home, Home::File(file) if Some(file) == place.as_ref())).collect();
-    if exact.is_empty() { runs.homes().filter(|home| home.ends_with(path)).collect() } else { exact }
+    let exact: Vec<&Home> = runs
+        .homes()
+        .filter(|home| matches!(home, Home::File(file) if Some(file) == place.as_ref()))
+        .collect();
+    if exact.is_empty() {
+        runs.homes().filter(|home| home.ends_with(path)).collect()
+    } else {
+        exact
+    }
 }
 
 /// Why a name that belongs to several files is refused.
 pub fn several_files(kind: &str, name: &str, files: impl Iterator<Item = String>) -> Failure {
     let mut files: Vec<String> = files.collect();
     files.sort_unstable();
-    let what = format!("`{}` could be more than one {kind}: {}", text::line(name, 80), files.join(", "));
+    let what = format!(
+        "`{}` could be more than one {kind}: {}",
+        text::line(name, 80),
+        files.join(", ")
+    );
     Failure::new(Kind::Input, what).help("give the path of its file, or the id of a run")
 }
 
@@ -62,18 +83,28 @@ pub fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>
         return Ok(exact);
     }
     let all = |fits: &dyn Fn(&str) -> bool| -> Vec<&'a str> {
-        known.iter().copied().filter(|known| !name.is_empty() && (fits(known) || fits(unnumbered(known)))).collect()
+        known
+            .iter()
+            .copied()
+            .filter(|known| !name.is_empty() && (fits(known) || fits(unnumbered(known))))
+            .collect()
     };
     if let [one] = all(&|known| known == name)[..] {
         return Ok(one);
     }
     let begin = all(&|known| known.starts_with(name));
-    if let [one] = begin[..] { Ok(one) } else { Err(begin) }
+    if let [one] = begin[..] {
+        Ok(one)
+    } else {
+        Err(begin)
+    }
 }
 
 /// `freeze` of `4-freeze`.
 fn unnumbered(stem: &str) -> &str {
-    stem.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('-').unwrap_or(stem)
+    stem.trim_start_matches(|c: char| c.is_ascii_digit())
+        .strip_prefix('-')
+        .unwrap_or(stem)
 }
 
 /// Why a name is refused that nothing has, or that could be several: `found` are those that begin with it.
@@ -81,15 +112,27 @@ pub fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure
     const SHOWN: usize = 10;
     let name = text::line(name, 80);
     if !found.is_empty() {
-        let more = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
-        let listed = found.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let more = if found.len() > SHOWN {
+            format!(" and {} more", found.len() - SHOWN)
+        } else {
+            String::new()
+        };
+        let listed = found
+            .iter()
+            .take(SHOWN)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
         let what = format!("`{name}` could be more than one {kind}: {listed}{more}");
         return Failure::new(Kind::Input, what).help("write more of the name");
     }
     let list = if kind == "run" { "runs" } else { "list" };
     let unnumbered = known.iter().map(|known| unnumbered(known));
     let near = text::closest(&name, known.iter().copied().chain(unnumbered));
-    let help = near.map_or_else(|| format!("`warmstart {list}` shows all"), |near| format!("did you mean `{near}`?"));
+    let help = near.map_or_else(
+        || format!("`warmstart {list}` shows all"),
+        |near| format!("did you mean `{near}`?"),
+    );
     Failure::new(Kind::NotFound, format!("no {kind} is called `{name}`")).help(help)
 }
 
@@ -103,7 +146,10 @@ mod tests {
         let numbered = ["3-lite0", "4-lite0-freeze", "5-lite0-frozen"];
         assert_eq!(unique("lite0", &numbered), Ok("3-lite0"));
         assert_eq!(unique("lite0-freeze", &numbered), Ok("4-lite0-freeze"));
-        assert_eq!(unique("lite0-fr", &numbered), Err(vec!["4-lite0-freeze", "5-lite0-frozen"]));
+        assert_eq!(
+            unique("lite0-fr", &numbered),
+            Err(vec!["4-lite0-freeze", "5-lite0-frozen"])
+        );
         assert_eq!(unique("lite0", &known), Ok("lite0"));
         assert_eq!(unique("res", &known), Ok("resnet"));
         assert_eq!(unique("lite", &known), Err(vec!["lite0", "lite0-freeze"]));
@@ -113,6 +159,9 @@ mod tests {
     #[test]
     fn a_mistyped_name_meets_a_suggestion() {
         let error = refuse("experiment", "resnte", &[], &["resnet", "lite0"]).to_string();
-        assert_eq!(error, "no experiment is called `resnte`; did you mean `resnet`?");
+        assert_eq!(
+            error,
+            "no experiment is called `resnte`; did you mean `resnet`?"
+        );
     }
 }

@@ -8,13 +8,20 @@ use crate::store::Run;
 /// A run's counts as its worker told them, or as its experiment has them.
 pub fn of(run: &Run) -> Option<ParamCounts> {
     let told = run.state.model.as_ref().map(|model| model.counts.total);
-    told.or_else(|| run.experiment.as_deref().and_then(counts).map(|counts| counts.total))
+    told.or_else(|| {
+        run.experiment
+            .as_deref()
+            .and_then(counts)
+            .map(|counts| counts.total)
+    })
 }
 
 /// Counts by block and in total, as the study and Keras report them; none where only the folder of pictures knows how many
 /// classes there are.
 pub fn counts(experiment: &Experiment) -> Option<ModelCounts> {
-    experiment.classes().map(|classes| counts_with(experiment, classes))
+    experiment
+        .classes()
+        .map(|classes| counts_with(experiment, classes))
 }
 
 /// The same for this many classes.
@@ -27,5 +34,12 @@ pub fn counts_with(experiment: &Experiment, classes: u32) -> ModelCounts {
         classes: width(classes),
         dropout: experiment.model.head.dropout,
     };
-    count(&architecture, &head, experiment.model.freeze.frozen_blocks(architecture.blocks.len()))
+    count(
+        &architecture,
+        &head,
+        experiment
+            .model
+            .freeze
+            .frozen_blocks(architecture.blocks.len()),
+    )
 }

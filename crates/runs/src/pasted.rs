@@ -11,7 +11,16 @@ pub struct FolderOptions {
 }
 
 /// Commands that read experiments, runs, or both.
-const OF_EXPERIMENTS: &[&str] = &["list", "check", "params", "train", "compare", "look", "prefetch", "verify-resume"];
+const OF_EXPERIMENTS: &[&str] = &[
+    "list",
+    "check",
+    "params",
+    "train",
+    "compare",
+    "look",
+    "prefetch",
+    "verify-resume",
+];
 const OF_RUNS: &[&str] = &[
     "list",
     "train",
@@ -39,16 +48,21 @@ impl FolderOptions {
             let path = path.filter(|path| *path != Path::new(usual))?;
             Some(shell_words::quote(&path.display().to_string()).into_owned())
         };
-        Self { experiments: word(experiments, "experiments"), checkpoints: word(checkpoints, "checkpoints") }
+        Self {
+            experiments: word(experiments, "experiments"),
+            checkpoints: word(checkpoints, "checkpoints"),
+        }
     }
 
     /// The options that this command needs, each with a space before it.
     pub fn of(&self, verb: &str) -> String {
         let option = |name: &str, word: &Option<String>, verbs: &[&str]| {
             let word = word.as_ref().filter(|_| verbs.contains(&verb));
-            word.map(|word| format!(" --{name} {word}")).unwrap_or_default()
+            word.map(|word| format!(" --{name} {word}"))
+                .unwrap_or_default()
         };
-        option("experiments", &self.experiments, OF_EXPERIMENTS) + &option("checkpoints", &self.checkpoints, OF_RUNS)
+        option("experiments", &self.experiments, OF_EXPERIMENTS)
+            + &option("checkpoints", &self.checkpoints, OF_RUNS)
     }
 
     /// A text with these options in every command that it quotes in backticks.
@@ -58,7 +72,9 @@ impl FolderOptions {
         let mut rest = text;
         while let Some(at) = rest.find(COMMAND) {
             let (before, behind) = rest.split_at(at + COMMAND.len());
-            let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(behind.len());
+            let end = behind
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .unwrap_or(behind.len());
             let (verb, behind) = behind.split_at(end);
             out.extend([before, verb, &self.of(verb)]);
             rest = behind;
@@ -73,25 +89,50 @@ mod tests {
 
     #[test]
     fn commands_get_the_folders_they_need_and_no_others() {
-        let folders = FolderOptions::new(Some(Path::new("my files")), Some(Path::new("/data/it's")));
+        let folders =
+            FolderOptions::new(Some(Path::new("my files")), Some(Path::new("/data/it's")));
         let text = folders
             .in_commands("stopped; `warmstart resume x1` goes on, `warmstart doctor` says more, `warmstart list`");
         let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` goes on, `warmstart doctor` says more, \
                         `warmstart list --experiments 'my files' --checkpoints '/data/it'\\''s'`";
         assert_eq!(text, expected);
-        let usual = FolderOptions::new(Some(Path::new("experiments")), Some(Path::new("checkpoints")));
+        let usual = FolderOptions::new(
+            Some(Path::new("experiments")),
+            Some(Path::new("checkpoints")),
+        );
         assert_eq!(usual, FolderOptions::new(None, None));
-        for text in ["", "`warmstart resume x`", "`warmstart ", "warmstart resume x", "`warmstart` é"] {
+        for text in [
+            "",
+            "`warmstart resume x`",
+            "`warmstart ",
+            "warmstart resume x",
+            "`warmstart` é",
+        ] {
             assert_eq!(usual.in_commands(text), text);
         }
     }
 
     #[test]
     fn a_shell_reads_every_folder_back() {
-        for folder in ["plain", "two words", "it's", "$HOME `id` \\ *", "\"q\"", "-x", "é漢", "a\nb", "~/x"] {
+        for folder in [
+            "plain",
+            "two words",
+            "it's",
+            "$HOME `id` \\ *",
+            "\"q\"",
+            "-x",
+            "é漢",
+            "a\nb",
+            "~/x",
+        ] {
             let options = FolderOptions::new(None, Some(Path::new(folder))).of("resume");
-            let output = std::process::Command::new("sh").args(["-c", &format!("printf '%s|'{options}")]).output();
-            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), format!("--checkpoints|{folder}|"));
+            let output = std::process::Command::new("sh")
+                .args(["-c", &format!("printf '%s|'{options}")])
+                .output();
+            assert_eq!(
+                String::from_utf8(output.unwrap().stdout).unwrap(),
+                format!("--checkpoints|{folder}|")
+            );
         }
     }
 }

@@ -19,8 +19,10 @@ use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::text;
 
 /// How picture files end; what is in them is judged by their content.
-pub const ENDINGS: [&str; 15] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm", "pbm", "pnm"];
+pub const ENDINGS: [&str; 15] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm",
+    "pbm", "pnm",
+];
 /// The same for people.
 pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
 /// From so many times as many pictures in the largest class as in the smallest on, rare classes are easily never predicted.
@@ -65,7 +67,9 @@ pub struct Class {
 impl Class {
     /// Its name as the folder has it, for machines; of a name that is no text, what it is called on screens.
     pub fn exact(&self) -> String {
-        self.folder.to_str().map_or_else(|| self.name.clone(), str::to_owned)
+        self.folder
+            .to_str()
+            .map_or_else(|| self.name.clone(), str::to_owned)
     }
 }
 
@@ -132,7 +136,13 @@ impl PictureFolder {
     }
 
     fn parts(&self) -> impl Iterator<Item = &PartFolder> {
-        [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten()
+        [
+            Some(&self.train),
+            self.validation.as_ref(),
+            self.test.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -140,9 +150,16 @@ impl PartFolder {
     fn list(&self) -> Result<Vec<Listed>, Unusable> {
         let mut all = Vec::new();
         for (class, folder) in &self.folders {
-            let files = walk::files(&self.path, Path::new(folder)).map_err(walk::Unreadable::unusable)?;
-            let pictures = files.into_iter().filter(|path| path.file_name().is_some_and(is_picture));
-            all.extend(pictures.map(|path| Listed { class: *class, name: spelled(path.as_os_str()), path }));
+            let files =
+                walk::files(&self.path, Path::new(folder)).map_err(walk::Unreadable::unusable)?;
+            let pictures = files
+                .into_iter()
+                .filter(|path| path.file_name().is_some_and(is_picture));
+            all.extend(pictures.map(|path| Listed {
+                class: *class,
+                name: spelled(path.as_os_str()),
+                path,
+            }));
         }
         all.sort_by(|a, b| (a.class, &a.name, &a.path).cmp(&(b.class, &b.name, &b.path)));
         Ok(all)
@@ -156,14 +173,25 @@ pub fn is_picture(name: &OsStr) -> bool {
 
 /// A file's ending in small letters, without its dot.
 fn ending(name: &OsStr) -> Option<String> {
-    Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase())
+    Path::new(name)
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
 /// Some of many names.
 pub fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
-    let listed = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{listed} and {more} more") } else { listed }
+    let listed = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        format!("{listed} and {more} more")
+    } else {
+        listed
+    }
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -181,15 +209,24 @@ fn named(folders: Vec<OsString>) -> Vec<Class> {
     let mut class = |folder: OsString| {
         let name = label(&folder);
         let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
-        let name = std::iter::once(name.clone()).chain(numbered).find(|name| taken.insert(name.clone()));
-        Class { folder, name: name.unwrap_or_default() }
+        let name = std::iter::once(name.clone())
+            .chain(numbered)
+            .find(|name| taken.insert(name.clone()));
+        Class {
+            folder,
+            name: name.unwrap_or_default(),
+        }
     };
     folders.into_iter().map(&mut class).collect()
 }
 
 fn label(name: &OsStr) -> String {
     let name = text::line(&name.to_string_lossy(), 80);
-    if name.is_empty() { "?".to_owned() } else { name }
+    if name.is_empty() {
+        "?".to_owned()
+    } else {
+        name
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -198,14 +235,21 @@ fn shown(path: &Path) -> String {
 
 /// How many of something, `12 pictures` or `1 picture`.
 fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
 }
 
 /// Names with how many there are of each, `12 .heic, 3 .avif`, the most first.
 fn tally(counts: &BTreeMap<String, usize>) -> String {
     let mut all: Vec<(&String, &usize)> = counts.iter().collect();
     all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let texts: Vec<String> = all.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let texts: Vec<String> = all
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     listed(&texts)
 }
 

@@ -21,7 +21,7 @@ pub struct Places {
 
 /// Something that an experiment needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingFile {
     /// A sentence that says what, and how it gets here.
     pub text: String,
     /// Whether a run fetches it by itself; if not, it stands in the way.
@@ -32,28 +32,60 @@ impl Places {
     /// Read from the environment: `WARMSTART_WEIGHTS`, `WARMSTART_DATA`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`,
     /// `HF_HUB_OFFLINE`, the current folder, and the installation that the running program belongs to.
     pub fn from_env() -> Self {
-        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let cache = cache();
         let hub = var("HF_HUB_CACHE").unwrap_or_else(|| hugging_face_home().join("hub"));
         let mut weights: Vec<PathBuf> = var("WARMSTART_WEIGHTS").into_iter().collect();
         weights.push(PathBuf::from(".weights"));
         weights.extend(
-            installation().into_iter().flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]),
+            installation()
+                .into_iter()
+                .flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]),
         );
         let own = cache.join("warmstart/datasets");
         let downloads = var("WARMSTART_DATA").unwrap_or_else(|| own.clone());
-        let datasets = var("WARMSTART_DATA").into_iter().chain([PathBuf::from("datasets"), own]).collect();
+        let datasets = var("WARMSTART_DATA")
+            .into_iter()
+            .chain([PathBuf::from("datasets"), own])
+            .collect();
         // What `huggingface_hub` takes for yes.
-        let is_set = |value: PathBuf| ["1", "ON", "YES", "TRUE"].contains(&&*value.to_string_lossy().to_uppercase());
-        Self { weights, datasets, downloads, hub, offline: var("HF_HUB_OFFLINE").is_some_and(is_set) }
+        let is_set = |value: PathBuf| {
+            ["1", "ON", "YES", "TRUE"].contains(&&*value.to_string_lossy().to_uppercase())
+        };
+        Self {
+            weights,
+            datasets,
+            downloads,
+            hub,
+            offline: var("HF_HUB_OFFLINE").is_some_and(is_set),
+        }
     }
 
     /// The folder that holds the published files of a dataset, or every folder that was looked at.
-    pub fn find_dataset(&self, name: DatasetName, path: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
-        let ((train, test), folder) = (name.files().unwrap_or_default(), name.folder().unwrap_or_default());
-        let candidates: Vec<PathBuf> =
-            self.of_data(path).iter().flat_map(|root| [root.join(folder), root.to_path_buf()]).collect();
-        let is_whole = |base: &&PathBuf| train.iter().chain(test).all(|file| base.join(file).is_file());
+    pub fn find_dataset(
+        &self,
+        name: DatasetName,
+        path: Option<&Path>,
+    ) -> Result<PathBuf, Vec<PathBuf>> {
+        let ((train, test), folder) = (
+            name.files().unwrap_or_default(),
+            name.folder().unwrap_or_default(),
+        );
+        let candidates: Vec<PathBuf> = self
+            .of_data(path)
+            .iter()
+            .flat_map(|root| [root.join(folder), root.to_path_buf()])
+            .collect();
+        let is_whole = |base: &&PathBuf| {
+            train
+                .iter()
+                .chain(test)
+                .all(|file| base.join(file).is_file())
+        };
         candidates.iter().find(is_whole).cloned().ok_or(candidates)
     }
 
@@ -63,7 +95,10 @@ impl Places {
             return Some(path.to_path_buf());
         }
         let file = name.archive()?.file;
-        self.of_data(path).iter().map(|root| root.join(file)).find(|path| path.is_file())
+        self.of_data(path)
+            .iter()
+            .map(|root| root.join(file))
+            .find(|path| path.is_file())
     }
 
     /// The first of the places where a local copy of weights lies, or every place that was looked at.
@@ -76,42 +111,66 @@ impl Places {
             }
             looked.push(path);
         }
-        let hub = self.hub.join(format!("models--{}", pretrained.hub.replace('/', "--")));
+        let hub = self
+            .hub
+            .join(format!("models--{}", pretrained.hub.replace('/', "--")));
         let snapshots = hub.join("snapshots");
-        let newest = std::fs::read_to_string(hub.join("refs/main")).ok().map(|commit| snapshots.join(commit.trim()));
-        let others = std::fs::read_dir(&snapshots).into_iter().flatten().flatten().map(|entry| entry.path());
-        let found =
-            newest.into_iter().chain(others).map(|folder| folder.join("model.safetensors")).find(|path| path.is_file());
+        let newest = std::fs::read_to_string(hub.join("refs/main"))
+            .ok()
+            .map(|commit| snapshots.join(commit.trim()));
+        let others = std::fs::read_dir(&snapshots)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        let found = newest
+            .into_iter()
+            .chain(others)
+            .map(|folder| folder.join("model.safetensors"))
+            .find(|path| path.is_file());
         looked.push(snapshots.join("*/model.safetensors"));
         found.ok_or(looked)
     }
 
     /// What an experiment needs and this machine lacks.
-    pub fn missing(&self, experiment: &Experiment) -> Vec<Lack> {
-        self.missing_data(&experiment.dataset).into_iter().chain(self.missing_weights(experiment)).collect()
+    pub fn missing(&self, experiment: &Experiment) -> Vec<MissingFile> {
+        self.missing_data(&experiment.dataset)
+            .into_iter()
+            .chain(self.missing_weights(experiment))
+            .collect()
     }
 
     /// Where the files of a dataset may lie: in the folder that the experiment names, or in any of the usual ones. An archive that
     /// it names is unpacked into those.
     fn of_data<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
-        path.filter(|path| !path.is_file())
-            .map_or_else(|| self.datasets.iter().map(PathBuf::as_path).collect(), |path| vec![path])
+        path.filter(|path| !path.is_file()).map_or_else(
+            || self.datasets.iter().map(PathBuf::as_path).collect(),
+            |path| vec![path],
+        )
     }
 
-    fn missing_data(&self, dataset: &Dataset) -> Option<Lack> {
+    fn missing_data(&self, dataset: &Dataset) -> Option<MissingFile> {
         if let (DatasetName::ImageFolder, Some(path)) = (dataset.name, &dataset.path) {
             let unusable = PictureFolder::open(path, dataset.split_rule()).err()?;
-            return Some(Lack { text: format!("data: {unusable}"), is_fetched: false });
+            return Some(MissingFile {
+                text: format!("data: {unusable}"),
+                is_fetched: false,
+            });
         }
         let archive = dataset.name.archive()?;
         let path = dataset.path.as_deref();
-        if self.find_dataset(dataset.name, path).is_ok() || self.find_archive(dataset.name, path).is_some() {
+        if self.find_dataset(dataset.name, path).is_ok()
+            || self.find_archive(dataset.name, path).is_some()
+        {
             return None;
         }
         let name = dataset.name.as_str();
         Some(match path {
-            Some(path) => Lack { text: format!("data: {name} is not in {}", path.display()), is_fetched: false },
-            None if self.offline => Lack {
+            Some(path) => MissingFile {
+                text: format!("data: {name} is not in {}", path.display()),
+                is_fetched: false,
+            },
+            None if self.offline => MissingFile {
                 text: format!(
                     "data: {name} is not on this machine and HF_HUB_OFFLINE is set; put {} into {}",
                     archive.file,
@@ -121,28 +180,42 @@ impl Places {
             },
             None => {
                 let megabytes = archive.bytes.div_ceil(1_000_000);
-                Lack { text: format!("data: {name} is fetched at launch ({megabytes} MB)"), is_fetched: true }
+                MissingFile {
+                    text: format!("data: {name} is fetched at launch ({megabytes} MB)"),
+                    is_fetched: true,
+                }
             }
         })
     }
 
-    fn missing_weights(&self, experiment: &Experiment) -> Option<Lack> {
+    fn missing_weights(&self, experiment: &Experiment) -> Option<MissingFile> {
         match (&experiment.init, &experiment.model.weights) {
             (Some(_), _) | (None, Weights::Random) => None,
-            (None, Weights::File(path)) => (!path.is_file())
-                .then(|| Lack { text: format!("weights: {} is not there", path.display()), is_fetched: false }),
+            (None, Weights::File(path)) => (!path.is_file()).then(|| MissingFile {
+                text: format!("weights: {} is not there", path.display()),
+                is_fetched: false,
+            }),
             (None, Weights::Imagenet) => {
                 let pretrained = Pretrained::of(experiment.model.backbone);
                 let looked = self.find_weights(&pretrained).err()?;
                 let hub = pretrained.hub;
                 Some(if self.offline {
-                    let first = looked.first().map(|path| path.display().to_string()).unwrap_or_default();
+                    let first = looked
+                        .first()
+                        .map(|path| path.display().to_string())
+                        .unwrap_or_default();
                     let text = format!(
                         "weights: {hub} are not on this machine and HF_HUB_OFFLINE is set; put them at {first}"
                     );
-                    Lack { text, is_fetched: false }
+                    MissingFile {
+                        text,
+                        is_fetched: false,
+                    }
                 } else {
-                    Lack { text: format!("weights: {hub} are fetched at launch"), is_fetched: true }
+                    MissingFile {
+                        text: format!("weights: {hub} are fetched at launch"),
+                        is_fetched: true,
+                    }
                 })
             }
         }
@@ -151,21 +224,37 @@ impl Places {
 
 /// The user's folder for what can be had again.
 fn cache() -> PathBuf {
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_else(|| PathBuf::from("/")).join(".cache"))
+    let var = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    var("XDG_CACHE_HOME").unwrap_or_else(|| {
+        var("HOME")
+            .unwrap_or_else(|| PathBuf::from("/"))
+            .join(".cache")
+    })
 }
 
 /// Where Hugging Face's tools keep their cache and the token.
 pub fn hugging_face_home() -> PathBuf {
-    let home = std::env::var_os("HF_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = std::env::var_os("HF_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
     home.unwrap_or_else(|| cache().join("huggingface"))
 }
 
 /// Folders above the running program that can be the project or the prefix it is installed under:
 /// `target/release/warmstart`, `bin/warmstart` and `lib/warmstart/warmstart-worker` all lie two or three below it.
 fn installation() -> Vec<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
-    program.iter().flat_map(|path| path.ancestors().skip(2).take(3)).map(Path::to_path_buf).collect()
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.canonicalize().ok());
+    program
+        .iter()
+        .flat_map(|path| path.ancestors().skip(2).take(3))
+        .map(Path::to_path_buf)
+        .collect()
 }
 
 #[cfg(test)]
@@ -174,10 +263,16 @@ mod tests {
 
     fn places(root: &Path, offline: bool) -> Places {
         let downloads = root.join("datasets");
-        Places { weights: vec![], datasets: vec![downloads.clone()], downloads, hub: root.join("hub"), offline }
+        Places {
+            weights: vec![],
+            datasets: vec![downloads.clone()],
+            downloads,
+            hub: root.join("hub"),
+            offline,
+        }
     }
 
-    fn lacks(places: &Places, dataset: &str) -> Vec<Lack> {
+    fn lacks(places: &Places, dataset: &str) -> Vec<MissingFile> {
         let yaml = format!(
             "name: x\ndataset: {dataset}\nmodel: {{ backbone: resnet18, weights: imagenet }}\n\
              train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
@@ -189,12 +284,27 @@ mod tests {
     fn what_is_lacking_is_fetched_unless_the_user_said_where_it_is_or_that_nothing_is() {
         let root = tempfile::tempdir().unwrap();
         let online = lacks(&places(root.path(), false), "{ name: cifar100 }");
-        assert!(online.len() == 2 && online.iter().all(|lack| lack.is_fetched), "{online:?}");
+        assert!(
+            online.len() == 2 && online.iter().all(|lack| lack.is_fetched),
+            "{online:?}"
+        );
         let offline = lacks(&places(root.path(), true), "{ name: cifar100 }");
-        assert!(offline.len() == 2 && offline.iter().all(|lack| !lack.is_fetched), "{offline:?}");
-        assert!(offline[0].text.contains("put cifar-100-binary.tar.gz into"), "{offline:?}");
-        let named = lacks(&places(root.path(), false), "{ name: cifar100, path: /nowhere }");
-        assert!(!named[0].is_fetched && named[0].text.contains("/nowhere"), "{named:?}");
+        assert!(
+            offline.len() == 2 && offline.iter().all(|lack| !lack.is_fetched),
+            "{offline:?}"
+        );
+        assert!(
+            offline[0].text.contains("put cifar-100-binary.tar.gz into"),
+            "{offline:?}"
+        );
+        let named = lacks(
+            &places(root.path(), false),
+            "{ name: cifar100, path: /nowhere }",
+        );
+        assert!(
+            !named[0].is_fetched && named[0].text.contains("/nowhere"),
+            "{named:?}"
+        );
     }
 
     #[test]
@@ -208,7 +318,10 @@ mod tests {
         };
         let mine = root.path().join("mine");
         let archive = write(&mine, "any-name.tgz");
-        assert_eq!(places.find_archive(cifar, Some(&archive)), Some(archive.clone()));
+        assert_eq!(
+            places.find_archive(cifar, Some(&archive)),
+            Some(archive.clone())
+        );
         assert_eq!(places.find_archive(cifar, Some(&mine)), None);
         let published = write(&mine, "cifar-100-binary.tar.gz");
         assert_eq!(places.find_archive(cifar, Some(&mine)), Some(published));
@@ -216,11 +329,17 @@ mod tests {
 
         let unpacked = places.downloads.join("cifar-100-binary");
         write(&unpacked, "train.bin");
-        assert!(places.find_dataset(cifar, None).is_err(), "half of it is not it");
+        assert!(
+            places.find_dataset(cifar, None).is_err(),
+            "half of it is not it"
+        );
         write(&unpacked, "test.bin");
         assert_eq!(places.find_dataset(cifar, None), Ok(unpacked.clone()));
         // A named archive is unpacked into the usual place; a named folder is the only one that counts.
-        assert_eq!(places.find_dataset(cifar, Some(&archive)), Ok(unpacked.clone()));
+        assert_eq!(
+            places.find_dataset(cifar, Some(&archive)),
+            Ok(unpacked.clone())
+        );
         assert!(places.find_dataset(cifar, Some(&mine)).is_err());
         assert_eq!(places.find_dataset(cifar, Some(&unpacked)), Ok(unpacked));
     }

@@ -23,17 +23,22 @@ pub enum Subject {
 pub fn ask(run: &Path, subject: &Subject) -> Result<Predictions, Failure> {
     let worker = actions::worker()?;
     let lacks = |found: String| {
-        Failure::new(Kind::Worker, format!("{}: {found}", worker.display())).help("`warmstart doctor` says more")
+        Failure::new(Kind::Worker, format!("{}: {found}", worker.display()))
+            .help("`warmstart doctor` says more")
     };
     let mut command = Command::new(&worker);
     command.arg("predict");
     match subject {
         Subject::Shown(file) => command.arg("--pixels").arg(run).arg(file),
-        Subject::OfDataset { part, number } => {
-            command.arg("--of-dataset").arg(run).arg(part.as_str()).arg(number.to_string())
-        }
+        Subject::OfDataset { part, number } => command
+            .arg("--of-dataset")
+            .arg(run)
+            .arg(part.as_str())
+            .arg(number.to_string()),
     };
-    let output = command.output().map_err(|error| lacks(format!("does not start: {error}")))?;
+    let output = command
+        .output()
+        .map_err(|error| lacks(format!("does not start: {error}")))?;
     let answer = serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = text::line(&String::from_utf8_lossy(&output.stderr), 500);
         lacks(format!("gives no answer ({}): {said}", output.status))

@@ -22,10 +22,16 @@ pub fn ask(files: &[&Path]) -> Result<Vec<Checked>, Failure> {
     let output = Command::new(&worker).arg("check").args(files).output();
     let output = output.map_err(|error| lacks(format!("does not start: {error}")))?;
     let lines = String::from_utf8_lossy(&output.stdout);
-    let answers: Vec<Checked> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let answers: Vec<Checked> = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     if answers.len() == files.len() {
         return Ok(answers);
     }
     let said = text::line(&String::from_utf8_lossy(&output.stderr), 500);
-    Err(lacks(format!("gives no answer ({}): {said}", output.status)))
+    Err(lacks(format!(
+        "gives no answer ({}): {said}",
+        output.status
+    )))
 }

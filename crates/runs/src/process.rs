@@ -32,12 +32,18 @@ impl ProcessControl for Identity {
     }
 
     fn of(pid: u32) -> Self {
-        Self { boot_id: boot_id(), pid, start_ticks: start_ticks(pid).unwrap_or(0) }
+        Self {
+            boot_id: boot_id(),
+            pid,
+            start_ticks: start_ticks(pid).unwrap_or(0),
+        }
     }
 
     fn is_alive(&self) -> bool {
         if cfg!(target_os = "linux") {
-            self.boot_id == boot_id() && self.start_ticks > 0 && start_ticks(self.pid) == Some(self.start_ticks)
+            self.boot_id == boot_id()
+                && self.start_ticks > 0
+                && start_ticks(self.pid) == Some(self.start_ticks)
         } else {
             raw_pid(self).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
         }
@@ -45,7 +51,8 @@ impl ProcessControl for Identity {
 
     fn is_suspended(&self) -> bool {
         self.boot_id == boot_id()
-            && stat(self.pid).is_some_and(|(state, start)| state == 'T' && start == self.start_ticks)
+            && stat(self.pid)
+                .is_some_and(|(state, start)| state == 'T' && start == self.start_ticks)
     }
 
     fn ask(&self, request: Request) -> std::io::Result<bool> {
@@ -53,7 +60,9 @@ impl ProcessControl for Identity {
             Request::Stop => rustix::process::Signal::TERM,
             Request::StopNow => rustix::process::Signal::QUIT,
         };
-        let Some(pid) = raw_pid(self) else { return Ok(false) };
+        let Some(pid) = raw_pid(self) else {
+            return Ok(false);
+        };
         let signal = |signal| match send(pid, signal, || self.is_alive()) {
             Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
             other => other.map_err(std::io::Error::from),
@@ -67,7 +76,10 @@ impl ProcessControl for Identity {
 }
 
 fn raw_pid(identity: &Identity) -> Option<rustix::process::Pid> {
-    i32::try_from(identity.pid).ok().filter(|pid| *pid > 1).and_then(rustix::process::Pid::from_raw)
+    i32::try_from(identity.pid)
+        .ok()
+        .filter(|pid| *pid > 1)
+        .and_then(rustix::process::Pid::from_raw)
 }
 
 #[cfg(target_os = "linux")]
@@ -98,17 +110,23 @@ fn send(
 
 /// What this machine is called in its network; empty where it has no name.
 pub fn host() -> String {
-    nix::unistd::gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Of the running kernel: another one after every start of the machine. Empty where there is no `/proc`.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
 /// Start time of a process that is no zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
-    stat(pid).filter(|(state, _)| !matches!(state, 'Z' | 'X')).map(|(_, start)| start)
+    stat(pid)
+        .filter(|(state, _)| !matches!(state, 'Z' | 'X'))
+        .map(|(_, start)| start)
 }
 
 /// State and start time of a process.
@@ -128,15 +146,33 @@ mod tests {
     fn this_process_is_alive_and_another_start_or_boot_is_not_it() {
         let me = Identity::current();
         assert!(me.is_alive());
-        assert!(!Identity { start_ticks: me.start_ticks + 1, ..me.clone() }.is_alive());
-        assert!(!Identity { boot_id: "another boot".to_owned(), ..me }.is_alive());
+        assert!(
+            !Identity {
+                start_ticks: me.start_ticks + 1,
+                ..me.clone()
+            }
+            .is_alive()
+        );
+        assert!(
+            !Identity {
+                boot_id: "another boot".to_owned(),
+                ..me
+            }
+            .is_alive()
+        );
     }
 
     #[test]
     fn a_request_reaches_the_process_it_names_and_no_stranger_under_its_number() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let identity = Identity::of(child.id());
-        let stranger = Identity { start_ticks: identity.start_ticks + 1, ..identity.clone() };
+        let stranger = Identity {
+            start_ticks: identity.start_ticks + 1,
+            ..identity.clone()
+        };
         assert!(!stranger.ask(Request::Stop).unwrap());
         assert!(child.try_wait().unwrap().is_none());
         assert!(identity.ask(Request::Stop).unwrap());

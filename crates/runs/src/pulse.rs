@@ -47,13 +47,23 @@ impl Pulse {
         let is_batch = matches!(record.event, Event::Batch(_));
         match &record.event {
             Event::Attempt(attempt) => {
-                *self = Self { phase: Phase::Loading, heartbeat: attempt.heartbeat, ..Self::default() };
+                *self = Self {
+                    phase: Phase::Loading,
+                    heartbeat: attempt.heartbeat,
+                    ..Self::default()
+                };
             }
             Event::Phase { phase } => self.phase = *phase,
             Event::Batch(_) => self.step(record.t),
-            Event::Stopped { .. } | Event::Finished { .. } | Event::Failed { .. } | Event::Exit(_) => {
+            Event::Stopped { .. }
+            | Event::Finished { .. }
+            | Event::Failed { .. }
+            | Event::Exit(_) => {
                 // What is over needs no pace; ten thousand runs at rest keep none.
-                *self = Self { ended: Some(record.t), ..Self::default() };
+                *self = Self {
+                    ended: Some(record.t),
+                    ..Self::default()
+                };
             }
             // Told right after progress, not instead of it.
             Event::System(_) => return,
@@ -87,14 +97,19 @@ impl Pulse {
             // Features of a frozen base are computed while loading, and told as steps are.
             Phase::Loading if !self.is_batch => LOADING,
             Phase::Saving => SAVING,
-            _ => self.usual().map_or(FIRST_STEPS, |usual| (usual * PATIENCE).max(LEAST)),
+            _ => self
+                .usual()
+                .map_or(FIRST_STEPS, |usual| (usual * PATIENCE).max(LEAST)),
         }
     }
 
     /// What a worker that has the run is doing: `silence` seconds after its newest event, `touched` seconds after its
     /// newest touch.
     pub fn liveness(&self, silence: f64, touched: Option<f64>) -> Liveness {
-        let missed = self.heartbeat.zip(touched).is_some_and(|(every, ago)| ago > f64::from(every) * MISSED);
+        let missed = self
+            .heartbeat
+            .zip(touched)
+            .is_some_and(|(every, ago)| ago > f64::from(every) * MISSED);
         if missed && silence > f64::from(HEARTBEAT) * MISSED {
             Liveness::Hung
         } else if self.last.is_some() && silence > self.limit() {
@@ -157,9 +172,18 @@ mod tests {
     fn steps_of_up_to_ten_times_the_usual_are_no_alarm_at_any_pace() {
         for usual in [0.01, 0.4, 5.0, 30.0, 200.0] {
             // Every tenth step takes ten times as long, which moves what counts as usual very little.
-            let pulse = trained((1..100).map(|step| if step % 10 == 0 { usual * 10.0 } else { usual }));
-            assert_eq!(pulse.liveness(usual * 10.0, Some(5.0)), Liveness::Held, "{usual}");
-            assert_eq!(pulse.liveness((usual * 12.0).max(60.0) + 1.0, Some(5.0)), Liveness::Stalled, "{usual}");
+            let pulse =
+                trained((1..100).map(|step| if step % 10 == 0 { usual * 10.0 } else { usual }));
+            assert_eq!(
+                pulse.liveness(usual * 10.0, Some(5.0)),
+                Liveness::Held,
+                "{usual}"
+            );
+            assert_eq!(
+                pulse.liveness((usual * 12.0).max(60.0) + 1.0, Some(5.0)),
+                Liveness::Stalled,
+                "{usual}"
+            );
         }
     }
 

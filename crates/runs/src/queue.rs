@@ -73,7 +73,12 @@ fn one() -> u32 {
 
 impl Default for Content {
     fn default() -> Self {
-        Self { waiting: Vec::new(), active: Vec::new(), paused: None, slots: one() }
+        Self {
+            waiting: Vec::new(),
+            active: Vec::new(),
+            paused: None,
+            slots: one(),
+        }
     }
 }
 
@@ -104,7 +109,10 @@ pub enum Push {
 impl Content {
     /// Position of a waiting run, from 1.
     pub fn position(&self, run: &RunId) -> Option<usize> {
-        self.waiting.iter().position(|entry| entry.run == *run).map(|index| index + 1)
+        self.waiting
+            .iter()
+            .position(|entry| entry.run == *run)
+            .map(|index| index + 1)
     }
 
     /// Takes out what can start now, in order: its device has room, and what it comes after has ended.
@@ -116,13 +124,22 @@ impl Content {
         let mut waiting: Vec<Entry> = Vec::new();
         let all = std::mem::take(&mut self.waiting);
         for entry in &all {
-            let running = || self.active.iter().map(|active| &active.entry).chain(&startable);
+            let running = || {
+                self.active
+                    .iter()
+                    .map(|active| &active.entry)
+                    .chain(&startable)
+            };
             let taken = running().filter(|other| other.slot == entry.slot).count();
             let blocked = taken >= self.slots.max(1) as usize
                 || running().any(|other| entry.comes_after(other))
                 // Two that wait for each other would wait for ever.
                 || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
-            if blocked { waiting.push(entry.clone()) } else { startable.push(entry.clone()) }
+            if blocked {
+                waiting.push(entry.clone());
+            } else {
+                startable.push(entry.clone());
+            }
         }
         self.waiting = waiting;
         startable
@@ -130,7 +147,9 @@ impl Content {
 
     /// Moves a waiting run; false when it does not wait.
     fn shift(&mut self, run: &RunId, to: Move) -> bool {
-        let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else { return false };
+        let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else {
+            return false;
+        };
         let to = match to {
             Move::Up => from.saturating_sub(1),
             Move::Down => (from + 1).min(self.waiting.len() - 1),
@@ -166,8 +185,10 @@ impl Queue {
     pub fn content(&self) -> io::Result<Content> {
         match fs::read(self.file()) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let message =
-                    format!("{}: {error}; remove the file to start with an empty queue", self.file().display());
+                let message = format!(
+                    "{}: {error}; remove the file to start with an empty queue",
+                    self.file().display()
+                );
                 io::Error::new(io::ErrorKind::InvalidData, message)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
@@ -192,10 +213,17 @@ impl Queue {
             if let Some(place) = content.position(&entry.run) {
                 return Ok(Push::Waits(place));
             }
-            let started = content.active.iter().find(|active| active.entry.run == entry.run && self.is_running(active));
+            let started = content
+                .active
+                .iter()
+                .find(|active| active.entry.run == entry.run && self.is_running(active));
             if let Some(started) = started {
                 let is_over = last_word.is_some_and(|at| started.since as f64 <= at * 1000.0);
-                return Ok(if is_over { Push::Leaving } else { Push::Started });
+                return Ok(if is_over {
+                    Push::Leaving
+                } else {
+                    Push::Started
+                });
             }
             ready()?;
             content.waiting.push(entry);
@@ -235,13 +263,19 @@ impl Queue {
     pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
         self.change(|content| {
             let mut advance = Advance::default();
-            content.active.retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
+            content
+                .active
+                .retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
             for entry in content.take_startable() {
                 match launch::spawn(programs, &RunDir::of(&self.root, &entry.run)) {
                     Ok(child) => {
                         let worker = Identity::of(child.id());
                         advance.started.push((entry.run.clone(), child));
-                        content.active.push(Active { entry, worker, since: milliseconds() });
+                        content.active.push(Active {
+                            entry,
+                            worker,
+                            since: milliseconds(),
+                        });
                     }
                     Err(error) => advance.failed.push((entry.run, error)),
                 }
@@ -280,7 +314,9 @@ impl Queue {
 }
 
 fn milliseconds() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -107,7 +107,13 @@ pub struct RunDir {
 
 /// Held by the worker for its whole life; the system lets go of it however the worker ends.
 #[derive(Debug)]
-pub struct RunLock(#[expect(dead_code, reason = "held, not read: closing the file gives the lock back")] File);
+pub struct RunLock(
+    #[expect(
+        dead_code,
+        reason = "held, not read: closing the file gives the lock back"
+    )]
+    File,
+);
 
 impl RunDir {
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -125,24 +131,41 @@ impl RunDir {
     }
 
     /// Likewise, of an experiment whose `init: {from: …}` means this file.
-    pub fn create_after(root: &Path, launch: &Launch, init_file: Option<&Path>) -> io::Result<(Self, RunInfo)> {
+    pub fn create_after(
+        root: &Path,
+        launch: &Launch,
+        init_file: Option<&Path>,
+    ) -> io::Result<(Self, RunInfo)> {
         // Two runs of one second may draw the same name.
-        let is_taken =
-            |error: &io::Error| matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty);
+        let is_taken = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+            )
+        };
         let mut created = Self::create_as(root, launch, init_file, RunId::generate());
         for _ in 0..NAMES {
             match &created {
-                Err(error) if is_taken(error) => created = Self::create_as(root, launch, init_file, RunId::generate()),
+                Err(error) if is_taken(error) => {
+                    created = Self::create_as(root, launch, init_file, RunId::generate());
+                }
                 _ => break,
             }
         }
         created
     }
 
-    fn create_as(root: &Path, launch: &Launch, init_file: Option<&Path>, id: RunId) -> io::Result<(Self, RunInfo)> {
+    fn create_as(
+        root: &Path,
+        launch: &Launch,
+        init_file: Option<&Path>,
+        id: RunId,
+    ) -> io::Result<(Self, RunInfo)> {
         let text = fs::read(launch.source).ok();
         let info = RunInfo {
-            exact: text.as_deref().and_then(|text| exact_name(text, &launch.experiment.name)),
+            exact: text
+                .as_deref()
+                .and_then(|text| exact_name(text, &launch.experiment.name)),
             format: FORMAT,
             id,
             experiment: launch.experiment.name.clone(),
@@ -164,7 +187,15 @@ impl RunDir {
         let run = Self::new(root.join(info.id.as_str()));
         let written = Self::new(&aside)
             .write_info(&info)
-            .and_then(|()| launch.experiment.clone().placed()?.frozen().to_yaml().map_err(io::Error::other))
+            .and_then(|()| {
+                launch
+                    .experiment
+                    .clone()
+                    .placed()?
+                    .frozen()
+                    .to_yaml()
+                    .map_err(io::Error::other)
+            })
             .and_then(|yaml| replace(&Disk, &aside.join("experiment.yaml"), yaml.as_bytes()))
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
@@ -215,12 +246,13 @@ impl RunDir {
         if let Ok(Head { format }) = serde_json::from_slice(&bytes)
             && format > FORMAT
         {
-            let message =
-                format!("run.json has format {format}; this version knows up to {FORMAT}: use a newer warmstart");
+            let message = format!(
+                "run.json has format {format}; this version knows up to {FORMAT}: use a newer warmstart"
+            );
             return Err(invalid(message));
         }
-        let info: RunInfo =
-            serde_json::from_slice(&bytes).map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
+        let info: RunInfo = serde_json::from_slice(&bytes)
+            .map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
         // A folder may have been copied from anywhere: its texts are as foreign as a user's.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
@@ -294,7 +326,12 @@ impl RunDir {
     /// lock for that moment, so one refusal is not yet an answer.
     pub fn lock(&self) -> io::Result<Option<RunLock>> {
         let path = self.path.join("run.lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(RunLock(file))),
@@ -312,7 +349,9 @@ impl RunDir {
 
     /// When the worker last showed that it is alive.
     pub fn touched(&self) -> Option<std::time::SystemTime> {
-        fs::metadata(self.path.join("run.lock")).and_then(|meta| meta.modified()).ok()
+        fs::metadata(self.path.join("run.lock"))
+            .and_then(|meta| meta.modified())
+            .ok()
     }
 
     /// Puts a little room aside, so that on a disk that became full there is still a place for the last word.
@@ -369,21 +408,35 @@ impl Survey {
     /// What was passed over, in a sentence; none where nothing was.
     pub fn sentence(&self, root: &Path) -> Option<String> {
         let group = |why: NoRun, words: &str| {
-            let names: Vec<String> =
-                self.passed_over.iter().filter(|(_, is)| *is == why).map(|(name, _)| text::line(name, 60)).collect();
+            let names: Vec<String> = self
+                .passed_over
+                .iter()
+                .filter(|(_, is)| *is == why)
+                .map(|(name, _)| text::line(name, 60))
+                .collect();
             (!names.is_empty()).then(|| format!("{} {words}", crate::pictures::listed(&names)))
         };
         let groups: Vec<String> = [
             group(NoRun::NoInfo, "(no run.json)"),
-            group(NoRun::Name, "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)"),
+            group(
+                NoRun::Name,
+                "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)",
+            ),
             group(NoRun::Twice, "(a link to a run that is shown already)"),
             group(NoRun::Dangling, "(a link that leads nowhere)"),
         ]
         .into_iter()
         .flatten()
         .collect();
-        let (count, root) = (self.passed_over.len(), text::line(&root.display().to_string(), 200));
-        let are = if count == 1 { "folder is left out" } else { "folders are left out" };
+        let (count, root) = (
+            self.passed_over.len(),
+            text::line(&root.display().to_string(), 200),
+        );
+        let are = if count == 1 {
+            "folder is left out"
+        } else {
+            "folders are left out"
+        };
         (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
     }
 }
@@ -402,7 +455,9 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
     };
     let (mut survey, mut links) = (Survey::default(), Vec::new());
     for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         let name = entry.file_name();
         if name.as_encoded_bytes().starts_with(b".") || !(kind.is_dir() || kind.is_symlink()) {
             continue;
@@ -414,12 +469,16 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
         }
         match id {
             Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
-            id => survey.passed_over.extend(no_run(&entry.path(), id.is_some())),
+            id => survey
+                .passed_over
+                .extend(no_run(&entry.path(), id.is_some())),
         }
     }
     survey.follow(root, links);
     survey.ids.sort_unstable();
-    survey.passed_over.sort_by(|(one, _), (other, _)| one.cmp(other));
+    survey
+        .passed_over
+        .sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(survey)
 }
 
@@ -430,7 +489,11 @@ impl Survey {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
         let mut seen: Vec<PathBuf> = Vec::new();
         for (link, id) in links {
-            let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = link
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let Ok(target) = fs::canonicalize(&link) else {
                 self.passed_over.push((name, NoRun::Dangling));
                 continue;
@@ -444,7 +507,9 @@ impl Survey {
                     .and_then(|name| name.to_str()?.parse().ok())
                     .is_some_and(|id| self.ids.contains(&id));
             match id {
-                Some(_) if is_here || seen.contains(&target) => self.passed_over.push((name, NoRun::Twice)),
+                Some(_) if is_here || seen.contains(&target) => {
+                    self.passed_over.push((name, NoRun::Twice));
+                }
                 Some(id) if has_info(&target) => {
                     seen.push(target);
                     self.ids.push(id);
@@ -458,26 +523,42 @@ impl Survey {
 /// Why a folder is no run; none where it belongs to something else that is understood, or is empty.
 fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
     let name = folder.file_name()?.to_string_lossy().into_owned();
-    Some((name, if !is_name && has_info(folder) { NoRun::Name } else { NoRun::NoInfo }))
+    Some((
+        name,
+        if !is_name && has_info(folder) {
+            NoRun::Name
+        } else {
+            NoRun::NoInfo
+        },
+    ))
 }
 
 /// Whether a folder has a `run.json`, or may have one: not even its names may be looked at.
 fn has_info(folder: &Path) -> bool {
     match fs::symlink_metadata(folder.join("run.json")) {
         Ok(_) => true,
-        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ),
     }
 }
 
 /// What an experiment is called by its file.
 pub fn stem(source: &Path) -> String {
-    text::line(&source.file_stem().unwrap_or_default().to_string_lossy(), 80)
+    text::line(
+        &source.file_stem().unwrap_or_default().to_string_lossy(),
+        80,
+    )
 }
 
 /// What an experiment is called by its path or name, as `init: {from: …}` says it.
 pub fn source_stem(from: &str) -> String {
     let name = from.rsplit('/').next().unwrap_or(from);
-    let name = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")).unwrap_or(name);
+    let name = name
+        .strip_suffix(".yaml")
+        .or_else(|| name.strip_suffix(".yml"))
+        .unwrap_or(name);
     text::line(name, 80)
 }
 
@@ -489,8 +570,12 @@ fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io
 
 fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) -> io::Result<T> {
     let bytes = storage.read(path)?;
-    let wrong =
-        |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()));
+    let wrong = |error: serde_json::Error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {error}", path.display()),
+        )
+    };
     serde_json::from_slice(&bytes).map_err(wrong)
 }
 
@@ -500,7 +585,17 @@ mod tests {
 
     #[test]
     fn a_run_id_is_never_a_path() {
-        for name in ["", "..", "a/b", "-rf", "A", "a b", "a\0", "ä", &"a".repeat(65)] {
+        for name in [
+            "",
+            "..",
+            "a/b",
+            "-rf",
+            "A",
+            "a b",
+            "a\0",
+            "ä",
+            &"a".repeat(65),
+        ] {
             assert!(name.parse::<RunId>().is_err(), "{name:?}");
         }
         let id = RunId::generate();

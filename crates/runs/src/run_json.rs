@@ -7,14 +7,18 @@ use warmstart_schema::event::{ClassFacts, DatasetFacts, Event, Record, now};
 use warmstart_schema::state::{Liveness, Outcome};
 
 use crate::params;
-use crate::store::{Run, Trouble, worker_log_tail};
+use crate::store::{Run, RunProblem, worker_log_tail};
 
 /// Lines of the worker's own output that are part of it.
 pub const LOG_LINES: usize = 10;
 
 /// Its notes, oldest first.
 pub fn notes(run: &Run) -> Vec<String> {
-    run.state.notes.iter().map(|note| note.text.clone()).collect()
+    run.state
+        .notes
+        .iter()
+        .map(|note| note.text.clone())
+        .collect()
 }
 
 /// A run with the end of its worker's log.
@@ -26,7 +30,9 @@ pub fn read(root: &Path, run: &Run) -> Value {
 pub fn with_log(run: &Run, log: &[String]) -> Value {
     let state = &run.state;
     // Through the events' own form, in which numbers that JSON cannot say are texts.
-    let event = |event: Event| serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags);
+    let event = |event: Event| {
+        serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags)
+    };
     let params = params::of(run);
     json!({
         "run": run.id,
@@ -51,7 +57,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
             Some(Outcome::Failed { kind, error, help }) => json!({ "kind": kind, "error": error, "help": help }),
             _ => Value::Null,
         },
-        "trouble": run.trouble(now()).map(|Trouble { what, help }| json!({ "what": what, "help": help })),
+        "trouble": run.trouble(now()).map(|RunProblem { what, help }| json!({ "what": what, "help": help })),
         "notes": notes(run),
         "log": log,
         "settings": run.experiment.as_deref(),
@@ -60,10 +66,17 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
 
 /// Its classes named as their folders are.
 fn exact(dataset: DatasetFacts) -> DatasetFacts {
-    let named =
-        |class: ClassFacts| ClassFacts { name: class.exact.unwrap_or(class.name), images: class.images, exact: None };
+    let named = |class: ClassFacts| ClassFacts {
+        name: class.exact.unwrap_or(class.name),
+        images: class.images,
+        exact: None,
+    };
     let (smallest, largest) = (dataset.smallest.map(named), dataset.largest.map(named));
-    DatasetFacts { smallest, largest, ..dataset }
+    DatasetFacts {
+        smallest,
+        largest,
+        ..dataset
+    }
 }
 
 fn without_tags(mut value: Value) -> Value {

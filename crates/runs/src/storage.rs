@@ -50,7 +50,12 @@ impl Storage for Disk {
     type File = File;
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -69,7 +74,9 @@ impl Storage for Disk {
         match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             // Network file systems cannot. What is replaced is then gone for a moment; the checkpoint before it is not.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+            Err(
+                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
+            ) => {
                 fs::remove_dir_all(other)?;
                 fs::rename(one, other)
             }
@@ -92,7 +99,9 @@ impl Storage for Disk {
     fn names(&self, path: &Path) -> io::Result<Vec<String>> {
         match fs::read_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),
+            other => other?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect(),
         }
     }
 
@@ -102,8 +111,14 @@ impl Storage for Disk {
 
     fn free(&self, path: &Path) -> io::Result<u64> {
         let stat = nix::sys::statvfs::statvfs(path)?;
-        #[expect(clippy::useless_conversion, reason = "the fields are narrower on macOS")]
-        let (blocks, size) = (u64::from(stat.blocks_available()), u64::from(stat.fragment_size()));
+        #[expect(
+            clippy::useless_conversion,
+            reason = "the fields are narrower on macOS"
+        )]
+        let (blocks, size) = (
+            u64::from(stat.blocks_available()),
+            u64::from(stat.fragment_size()),
+        );
         Ok(blocks.saturating_mul(size))
     }
 }

@@ -3,16 +3,16 @@
 mod experiments;
 mod lineage;
 mod log_tail;
+mod problem;
 mod runs;
 mod summaries;
-mod trouble;
 mod waiting;
 mod watch;
 
 pub use self::experiments::{ExperimentFile, experiments, source};
 pub use self::lineage::Home;
 pub use self::log_tail::worker_log_tail;
+pub use self::problem::RunProblem;
 pub use self::runs::{Change, Run, Runs};
-pub use self::trouble::Trouble;
 pub use self::waiting::WaitsFor;
 pub use self::watch::Watcher;

@@ -32,7 +32,10 @@ impl Trashed {
 
     fn parse(name: &str) -> Option<Self> {
         let (deleted, id) = name.split_once('-')?;
-        Some(Self { id: id.parse().ok()?, deleted: deleted.parse().ok()? })
+        Some(Self {
+            id: id.parse().ok()?,
+            deleted: deleted.parse().ok()?,
+        })
     }
 }
 
@@ -46,18 +49,30 @@ fn now() -> u64 {
 
 /// Why these runs cannot be deleted now, in words: one is at work, or a waiting run starts from it.
 pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<String> {
-    ids.iter().filter_map(|id| runs.get(id)).find_map(|run| at_work(run).or_else(|| needed(runs, run, ids)))
+    ids.iter()
+        .filter_map(|id| runs.get(id))
+        .find_map(|run| at_work(run).or_else(|| needed(runs, run, ids)))
 }
 
 fn at_work(run: &Run) -> Option<String> {
     let (label, id) = (run.label(), &run.id);
     if let Some(host) = run.elsewhere() {
-        return Some(format!("{label} ({id}) is {}; stop it first, on {host}, where it runs", run.status().as_str()));
+        return Some(format!(
+            "{label} ({id}) is {}; stop it first, on {host}, where it runs",
+            run.status().as_str()
+        ));
     }
     match run.status() {
-        Status::Unreadable => run.trouble(0.0).map(|trouble| format!("{label} ({id}) {}", trouble.what)),
-        Status::Queued(_) => Some(format!("{label} ({id}) waits in the queue; take it out first, with s")),
-        status if status.is_live() => Some(format!("{label} ({id}) is {}; stop it first, with s", status.as_str())),
+        Status::Unreadable => run
+            .trouble(0.0)
+            .map(|trouble| format!("{label} ({id}) {}", trouble.what)),
+        Status::Queued(_) => Some(format!(
+            "{label} ({id}) waits in the queue; take it out first, with s"
+        )),
+        status if status.is_live() => Some(format!(
+            "{label} ({id}) is {}; stop it first, with s",
+            status.as_str()
+        )),
         _ => None,
     }
 }
@@ -65,19 +80,42 @@ fn at_work(run: &Run) -> Option<String> {
 /// A run without a checkpoint of its own that is to start from this one, where no other run of its experiment would do.
 fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
-    let other = runs.all_like(run).any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
+    let other = runs
+        .all_like(run)
+        .any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
     let from = |other: &Run| {
-        let init = other.experiment.as_deref().and_then(|experiment| experiment.init.as_ref());
-        let file = other.info.as_ref().ok().and_then(|info| info.init_file.clone());
+        let init = other
+            .experiment
+            .as_deref()
+            .and_then(|experiment| experiment.init.as_ref());
+        let file = other
+            .info
+            .as_ref()
+            .ok()
+            .and_then(|info| info.init_file.clone());
         let is_this = match (file, runs.home(run)) {
             (Some(file), Some(Home::File(home))) => file == *home,
             _ => init.is_some_and(|init| source_stem(&init.from) == stem),
         };
         other.state.checkpoint.is_none() && init.is_some() && is_this
     };
-    let queued = runs.queue().waiting.iter().filter_map(|entry| runs.get(&entry.run));
-    let heir = runs.live().chain(queued).find(|other| from(other)).filter(|_| !other)?;
-    Some(format!("{} ({}) is to start from {} ({}), its only finished run", heir.label(), heir.id, run.label(), run.id))
+    let queued = runs
+        .queue()
+        .waiting
+        .iter()
+        .filter_map(|entry| runs.get(&entry.run));
+    let heir = runs
+        .live()
+        .chain(queued)
+        .find(|other| from(other))
+        .filter(|_| !other)?;
+    Some(format!(
+        "{} ({}) is to start from {} ({}), its only finished run",
+        heir.label(),
+        heir.id,
+        run.label(),
+        run.id
+    ))
 }
 
 /// Moves a run to the trash, unless a worker has it or it waits for one.
@@ -90,13 +128,20 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
         } else {
             format!("run {id} cannot be read: {error}")
         };
-        return Err(Failure::new(Kind::Input, what).help("it is left as it is").into());
+        return Err(Failure::new(Kind::Input, what)
+            .help("it is left as it is")
+            .into());
     }
-    let refuse =
-        |what: String| Failure::new(Kind::Input, what).help(format!("stop it first; `warmstart stop {id}` does"));
-    let Content { waiting, active, .. } = Queue::new(root).content()?;
+    let refuse = |what: String| {
+        Failure::new(Kind::Input, what).help(format!("stop it first; `warmstart stop {id}` does"))
+    };
+    let Content {
+        waiting, active, ..
+    } = Queue::new(root).content()?;
     if waiting.iter().any(|entry| entry.run == *id)
-        || active.iter().any(|active| active.entry.run == *id && active.worker.is_alive())
+        || active
+            .iter()
+            .any(|active| active.entry.run == *id && active.worker.is_alive())
     {
         return Err(refuse(format!("run {id} is in the queue and cannot be deleted")).into());
     }
@@ -106,7 +151,10 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
         return Err(refuse(format!("run {id} has a worker and cannot be deleted")).into());
     };
     fs::create_dir_all(folder(root)).with_context(moving)?;
-    let trashed = Trashed { id: id.clone(), deleted: now() };
+    let trashed = Trashed {
+        id: id.clone(),
+        deleted: now(),
+    };
     fs::rename(run.path(), trashed.folder(root)).with_context(moving)?;
     Ok(trashed)
 }
@@ -116,10 +164,13 @@ pub fn restore(root: &Path, trashed: &Trashed) -> anyhow::Result<()> {
     let target = RunDir::of(root, &trashed.id);
     if target.path().exists() {
         let what = format!("run {} is there already and is not replaced", trashed.id);
-        return Err(Failure::new(Kind::Input, what).help("delete that one first").into());
+        return Err(Failure::new(Kind::Input, what)
+            .help("delete that one first")
+            .into());
     }
     let from = trashed.folder(root);
-    fs::rename(&from, target.path()).with_context(|| format!("{} cannot be brought back", from.display()))
+    fs::rename(&from, target.path())
+        .with_context(|| format!("{} cannot be brought back", from.display()))
 }
 
 /// What is in the trash, the newest first.
@@ -128,8 +179,10 @@ pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let mut all: Vec<Trashed> =
-        entries.flatten().filter_map(|entry| Trashed::parse(entry.file_name().to_str()?)).collect();
+    let mut all: Vec<Trashed> = entries
+        .flatten()
+        .filter_map(|entry| Trashed::parse(entry.file_name().to_str()?))
+        .collect();
     all.sort_by(|a, b| (b.deleted, &b.id).cmp(&(a.deleted, &a.id)));
     Ok(all)
 }
@@ -138,11 +191,14 @@ pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
 pub fn empty(root: &Path, at_least: Duration) -> anyhow::Result<usize> {
     let trash = folder(root);
     let all = list(root).with_context(|| format!("{} cannot be read", trash.display()))?;
-    let old = all.into_iter().filter(|trashed| now().saturating_sub(trashed.deleted) >= at_least.as_secs());
+    let old = all
+        .into_iter()
+        .filter(|trashed| now().saturating_sub(trashed.deleted) >= at_least.as_secs());
     let mut removed = 0;
     for trashed in old {
         let path = trashed.folder(root);
-        fs::remove_dir_all(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+        fs::remove_dir_all(&path)
+            .with_context(|| format!("{} cannot be removed", path.display()))?;
         removed += 1;
     }
     Ok(removed)
@@ -168,13 +224,24 @@ mod tests {
         let root = root(&["a"]);
         let trashed = delete(root.path(), &"a".parse().unwrap()).unwrap();
         assert!(!root.path().join("a").exists());
-        assert!(crate::run::list(root.path()).unwrap().is_empty(), "the trash is no run");
+        assert!(
+            crate::run::list(root.path()).unwrap().is_empty(),
+            "the trash is no run"
+        );
         assert_eq!(list(root.path()).unwrap(), std::slice::from_ref(&trashed));
         fs::create_dir(root.path().join("a")).unwrap();
-        assert!(restore(root.path(), &trashed).unwrap_err().to_string().contains("is there already"));
+        assert!(
+            restore(root.path(), &trashed)
+                .unwrap_err()
+                .to_string()
+                .contains("is there already")
+        );
         fs::remove_dir(root.path().join("a")).unwrap();
         restore(root.path(), &trashed).unwrap();
-        assert_eq!(fs::read_to_string(root.path().join("a/events.jsonl")).unwrap(), "a");
+        assert_eq!(
+            fs::read_to_string(root.path().join("a/events.jsonl")).unwrap(),
+            "a"
+        );
         assert!(list(root.path()).unwrap().is_empty());
     }
 
@@ -182,9 +249,15 @@ mod tests {
     fn a_folder_that_is_no_run_stays_as_it_is() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("exports")).unwrap();
-        let error = delete(root.path(), &"exports".parse().unwrap()).unwrap_err().to_string();
+        let error = delete(root.path(), &"exports".parse().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("is no run: it has no run.json"), "{error}");
-        assert_eq!(fs::read_dir(root.path().join("exports")).unwrap().count(), 0, "no lock is left in it");
+        assert_eq!(
+            fs::read_dir(root.path().join("exports")).unwrap().count(),
+            0,
+            "no lock is left in it"
+        );
         assert!(!root.path().join(".trash").exists());
     }
 
@@ -192,7 +265,9 @@ mod tests {
     fn a_run_with_a_worker_stays() {
         let root = root(&["a"]);
         let lock = RunDir::new(root.path().join("a")).lock().unwrap().unwrap();
-        let error = delete(root.path(), &"a".parse().unwrap()).unwrap_err().to_string();
+        let error = delete(root.path(), &"a".parse().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("has a worker"), "{error}");
         assert!(root.path().join("a/events.jsonl").exists());
         drop(lock);
@@ -205,8 +280,15 @@ mod tests {
         for id in ["a", "b"] {
             delete(root.path(), &id.parse().unwrap()).unwrap();
         }
-        let old = list(root.path()).unwrap().into_iter().find(|trashed| trashed.id.as_str() == "a").unwrap();
-        let older = Trashed { deleted: old.deleted - KEPT.as_secs(), ..old.clone() };
+        let old = list(root.path())
+            .unwrap()
+            .into_iter()
+            .find(|trashed| trashed.id.as_str() == "a")
+            .unwrap();
+        let older = Trashed {
+            deleted: old.deleted - KEPT.as_secs(),
+            ..old.clone()
+        };
         fs::rename(old.folder(root.path()), older.folder(root.path())).unwrap();
         assert_eq!(empty(root.path(), KEPT).unwrap(), 1);
         assert_eq!(list(root.path()).unwrap().len(), 1);

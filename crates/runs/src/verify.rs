@@ -47,7 +47,8 @@ pub struct Outcomes {
 impl Outcomes {
     /// Whether two runs ended with the same bits.
     pub fn equals(&self, other: &Self) -> bool {
-        (&self.weights, &self.optimizer, &self.figures) == (&other.weights, &other.optimizer, &other.figures)
+        (&self.weights, &self.optimizer, &self.figures)
+            == (&other.weights, &other.optimizer, &other.figures)
     }
 }
 
@@ -55,13 +56,18 @@ impl Workplace {
     /// A folder among the runs that no list shows.
     pub fn new(checkpoints: &Path, worker: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(checkpoints)?;
-        let folder = tempfile::Builder::new().prefix(".verify-resume-").tempdir_in(checkpoints)?;
+        let folder = tempfile::Builder::new()
+            .prefix(".verify-resume-")
+            .tempdir_in(checkpoints)?;
         Ok(Self { folder, worker })
     }
 
     /// Brings a run that the experiment starts from.
     pub fn bring(&self, run: &Path) -> io::Result<()> {
-        copy(run, &self.folder.path().join(run.file_name().unwrap_or_default()))
+        copy(
+            run,
+            &self.folder.path().join(run.file_name().unwrap_or_default()),
+        )
     }
 
     pub fn new_run(&self, launch: &Launch) -> io::Result<RunDir> {
@@ -71,15 +77,27 @@ impl Workplace {
     /// Starts a worker on a run, which saves and leaves after that many steps. Out of the reach of the terminal's signals: whoever
     /// has the child ends it.
     pub fn start(&self, run: &RunDir, stop_after: Option<u64>) -> anyhow::Result<Child> {
-        let log = OpenOptions::new().append(true).create(true).open(run.worker_log())?;
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(run.worker_log())?;
         let mut command = launch::worker(&self.worker, run);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
         if let Some(step) = stop_after {
             command.args(["--stop-after", &step.to_string()]);
         }
         command.spawn().map_err(|error| {
-            let what = format!("the training program {} does not start: {error}", self.worker.display());
-            Failure::new(Kind::Worker, what).help("`warmstart doctor` says more").into()
+            let what = format!(
+                "the training program {} does not start: {error}",
+                self.worker.display()
+            );
+            Failure::new(Kind::Worker, what)
+                .help("`warmstart doctor` says more")
+                .into()
         })
     }
 }
@@ -89,7 +107,9 @@ pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Resu
     let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
     loop {
         let poll = reader.poll().context("reading events.jsonl")?;
-        poll.records.into_iter().for_each(|record| state.apply(record));
+        poll.records
+            .into_iter()
+            .for_each(|record| state.apply(record));
         if !poll.more {
             break;
         }
@@ -114,15 +134,31 @@ pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Resu
 
 /// What a finished run amounts to.
 pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
-    let content = checkpoint::newest(&Disk, run)?.0.context("the run has no checkpoint")?;
+    let content = checkpoint::newest(&Disk, run)?
+        .0
+        .context("the run has no checkpoint")?;
     let mut stands = content.state;
     stands.train_time = 0.0;
     let attempt = state.attempt.as_ref().context("no worker took the run")?;
     let epoch = |epoch: &Epoch| {
-        [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate].map(f64::to_bits)
+        [
+            epoch.train_loss,
+            epoch.train_acc,
+            epoch.val_loss,
+            epoch.val_acc,
+            epoch.learning_rate,
+        ]
+        .map(f64::to_bits)
     };
-    let test = state.test.as_ref().map(|test| [test.loss, test.accuracy].map(f64::to_bits));
-    let figures = (state.epochs.iter().map(epoch).collect::<Vec<_>>(), test, &stands);
+    let test = state
+        .test
+        .as_ref()
+        .map(|test| [test.loss, test.accuracy].map(f64::to_bits));
+    let figures = (
+        state.epochs.iter().map(epoch).collect::<Vec<_>>(),
+        test,
+        &stands,
+    );
     Ok(Outcomes {
         weights: fingerprint(&content.model),
         optimizer: fingerprint(&content.optimizer),
@@ -139,7 +175,13 @@ pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
 /// After which steps a run of so many is stopped: at about a third and two thirds, not at an epoch's end where there is another
 /// place. `None` where there is no room for two stops.
 pub fn stops(steps: u64, per_epoch: u64) -> Option<[u64; 2]> {
-    let place = |about: u64| if per_epoch > 1 && about.is_multiple_of(per_epoch) { about + 1 } else { about };
+    let place = |about: u64| {
+        if per_epoch > 1 && about.is_multiple_of(per_epoch) {
+            about + 1
+        } else {
+            about
+        }
+    };
     let first = place((steps / 3).max(1));
     let second = place((2 * steps / 3).max(first + 1));
     (second < steps).then_some([first, second])

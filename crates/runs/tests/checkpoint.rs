@@ -1,7 +1,11 @@
 //! That a checkpoint, once acknowledged, is never lost: power loss at every change, an error at every call, every byte flipped,
 //! every length cut. What the writer does for it is taken away piece by piece, and each time something must go wrong.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 #[path = "checkpoint/simulated.rs"]
 mod simulated;
@@ -24,20 +28,30 @@ const KEEP: usize = 2;
 
 /// What a run saves at a step: `batch` tells two saves at one step apart.
 fn content(step: u64, batch: u32, best_step: u64) -> Content {
-    let bytes =
-        |salt: u64| (0..40).map(|i| u8::try_from((step * 7 + u64::from(batch) + salt * i) % 251).unwrap()).collect();
+    let bytes = |salt: u64| {
+        (0..40)
+            .map(|i| u8::try_from((step * 7 + u64::from(batch) + salt * i) % 251).unwrap())
+            .collect()
+    };
     Content {
         state: State {
             step,
             epoch: u32::try_from(step / 5).unwrap(),
             batch,
-            sums: Sums { loss: 1.25, correct: 3.0, images: batch },
+            sums: Sums {
+                loss: 1.25,
+                correct: 3.0,
+                images: batch,
+            },
             progress: Progress::default(),
             plateau: Plateau::default(),
             best_step: Some(best_step),
             stopped_early: false,
             train_time: 2.5,
-            machine: Machine { threads: 2, ..Machine::default() },
+            machine: Machine {
+                threads: 2,
+                ..Machine::default()
+            },
             not_exact: Vec::new(),
             skipped: Skipped::default(),
             preparation: None,
@@ -49,9 +63,19 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
 
 /// A run's saves: the best changes, old ones go, one is saved in the middle of an evaluation and again after it.
 fn story() -> Vec<Content> {
-    [(5, 0, 5), (10, 0, 5), (15, 0, 15), (20, 0, 15), (25, 0, 15), (30, 5, 15), (30, 0, 30), (35, 0, 30), (40, 0, 40)]
-        .map(|(step, batch, best)| content(step, batch, best))
-        .into()
+    [
+        (5, 0, 5),
+        (10, 0, 5),
+        (15, 0, 15),
+        (20, 0, 15),
+        (25, 0, 15),
+        (30, 5, 15),
+        (30, 0, 30),
+        (35, 0, 30),
+        (40, 0, 40),
+    ]
+    .map(|(step, batch, best)| content(step, batch, best))
+    .into()
 }
 
 /// What is wrong with a disk on which the first `acknowledged` saves were acknowledged and the next may be under way.
@@ -76,7 +100,10 @@ fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<Str
     };
     let expected = [last, under_way].map(|save| save.map(|save| save.state.step));
     if !expected.contains(&named.last) {
-        return Some(format!("names.json names {:?} instead of one of {expected:?}", named.last));
+        return Some(format!(
+            "names.json names {:?} instead of one of {expected:?}",
+            named.last
+        ));
     }
     let best = found.as_ref().and_then(|found| found.state.best_step);
     for step in [named.last, named.best, best].into_iter().flatten() {
@@ -102,19 +129,25 @@ fn power_losses(disk: Simulated) -> (usize, Option<String>) {
     let first_wrong = Rc::new(RefCell::new(None));
     let mut disk = disk;
     disk.watcher = Some(Watcher({
-        let (saves, images, acknowledged, first_wrong) =
-            (Rc::clone(&saves), Rc::clone(&images), Rc::clone(&acknowledged), Rc::clone(&first_wrong));
+        let (saves, images, acknowledged, first_wrong) = (
+            Rc::clone(&saves),
+            Rc::clone(&images),
+            Rc::clone(&acknowledged),
+            Rc::clone(&first_wrong),
+        );
         Rc::new(move |disk: &Simulated| {
             if first_wrong.borrow().is_some() {
                 return;
             }
-            for (subset, torn) in
-                subsets(disk.pending()).into_iter().flat_map(|subset| [0, 1].map(|torn| (subset, torn)))
+            for (subset, torn) in subsets(disk.pending())
+                .into_iter()
+                .flat_map(|subset| [0, 1].map(|torn| (subset, torn)))
             {
                 let after = disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
                 images.set(images.get() + 1);
                 if let Some(what) = wrong(&after, &saves, acknowledged.get()) {
-                    *first_wrong.borrow_mut() = Some(format!("after {} saves: {what}", acknowledged.get()));
+                    *first_wrong.borrow_mut() =
+                        Some(format!("after {} saves: {what}", acknowledged.get()));
                     return;
                 }
             }
@@ -149,7 +182,9 @@ fn subsets(pending: usize) -> Vec<u64> {
 fn no_power_loss_takes_what_was_acknowledged() {
     let (images, wrong) = power_losses(Simulated::new(Path::new(RUN)));
     assert_eq!(wrong, None);
-    println!("FIGURE A4\tdisks after a power loss from which what was acknowledged loads\t{images}\t10,000\tok");
+    println!(
+        "FIGURE A4\tdisks after a power loss from which what was acknowledged loads\t{images}\t10,000\tok"
+    );
     assert!(images >= 10_000, "{images}");
 }
 
@@ -162,7 +197,10 @@ fn every_sync_is_needed() {
     assert_eq!(syncs.len(), 9, "{syncs:#?}");
     for sync in syncs {
         let forgetful = Simulated::new(Path::new(RUN)).that_forgets(sync.clone());
-        assert!(power_losses(forgetful).1.is_some(), "nothing is lost without the sync of {sync}");
+        assert!(
+            power_losses(forgetful).1.is_some(),
+            "nothing is lost without the sync of {sync}"
+        );
     }
 }
 
@@ -198,18 +236,27 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
     let case = format!("{fault:?} of save {hit}: {saved:?}");
     assert_eq!(wrong(&disk, &saves, acknowledged), None, "{case}");
     if let Err(Error::Io { source, path, .. }) = &saved {
-        assert!(source.raw_os_error() == Some(fault.errno) && path.starts_with(RUN), "{case}");
+        assert!(
+            source.raw_os_error() == Some(fault.errno) && path.starts_with(RUN),
+            "{case}"
+        );
     }
     if saved.is_err() && !fault.persistent {
         let names = disk.names(&run.checkpoints()).unwrap();
-        assert!(!names.iter().any(|name| name.starts_with('.')), "{case}: {names:?}");
+        assert!(
+            !names.iter().any(|name| name.starts_with('.')),
+            "{case}: {names:?}"
+        );
     }
     // To write less is allowed.
     assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
     // The next save finds a healthy disk, as the next attempt of the run would.
     checkpoint::remove_unfinished(&disk, &run).unwrap();
     let left = disk.names(&run.checkpoints()).unwrap();
-    assert!(!left.iter().any(|name| name.starts_with('.')), "{case}: {left:?}");
+    assert!(
+        !left.iter().any(|name| name.starts_with('.')),
+        "{case}: {left:?}"
+    );
     for save in &saves[acknowledged..=hit + 1] {
         checkpoint::save(&disk, &run, save, KEEP).unwrap();
     }
@@ -220,13 +267,28 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
 #[test]
 fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
     let both = |errno| [(errno, false), (errno, true)];
-    let kinds: Vec<(i32, bool)> =
-        ERRORS.into_iter().chain([Fault::SHORT]).flat_map(both).chain([(EINTR, false)]).collect();
+    let kinds: Vec<(i32, bool)> = ERRORS
+        .into_iter()
+        .chain([Fault::SHORT])
+        .flat_map(both)
+        .chain([(EINTR, false)])
+        .collect();
     let mut tried = 0;
     for &(errno, persistent) in &kinds {
         for hit in [0, 3, 6] {
             // A save has fewer calls than that.
-            tried += (1..1000).take_while(|&call| with_fault(hit, Fault { call, errno, persistent })).count();
+            tried += (1..1000)
+                .take_while(|&call| {
+                    with_fault(
+                        hit,
+                        Fault {
+                            call,
+                            errno,
+                            persistent,
+                        },
+                    )
+                })
+                .count();
         }
     }
     println!(
@@ -245,9 +307,11 @@ fn an_older_checkpoint_goes_only_when_the_new_one_is_durable_and_was_read_back()
         Rc::new(move |disk: &Simulated| {
             let (old, new) = (run.checkpoint(5), run.checkpoint(20));
             let is_durable = checkpoint::read(&disk.after_power_loss(|_| false, 0), &new).is_ok();
-            let is_whole =
-                ["manifest.json", "state.json", checkpoint::MODEL].iter().all(|file| disk.exists(&old.join(file)));
-            seen.borrow_mut().push((is_whole, is_durable, disk.reads_below(&new)));
+            let is_whole = ["manifest.json", "state.json", checkpoint::MODEL]
+                .iter()
+                .all(|file| disk.exists(&old.join(file)));
+            seen.borrow_mut()
+                .push((is_whole, is_durable, disk.reads_below(&new)));
         })
     }));
     checkpoint::save(&disk, &run, &saves[3], KEEP).unwrap();
@@ -266,18 +330,27 @@ fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_bef
     let (run, saves) = (RunDir::new(RUN), story());
     let mut noticed = 0;
     // A new checkpoint, and one that takes the place of another at the same step.
-    for (hit, call) in [1, 6].into_iter().flat_map(|hit| (1..60).map(move |call| (hit, call))) {
+    for (hit, call) in [1, 6]
+        .into_iter()
+        .flat_map(|hit| (1..60).map(move |call| (hit, call)))
+    {
         let disk = Simulated::new(Path::new(RUN));
         for save in &saves[..hit] {
             checkpoint::save(&disk, &run, save, KEEP).unwrap();
         }
-        disk.fail(Some(Fault { call, errno: Fault::SILENT, persistent: false }));
+        disk.fail(Some(Fault {
+            call,
+            errno: Fault::SILENT,
+            persistent: false,
+        }));
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(None);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
         // names.json is written last: it is derived, and named so when it cannot be read.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
-        let is_fine = wrong.as_ref().is_none_or(|wrong| wrong.starts_with("names.json"));
+        let is_fine = wrong
+            .as_ref()
+            .is_none_or(|wrong| wrong.starts_with("names.json"));
         assert!(is_fine, "save {hit}, call {call}: {wrong:?}, {saved:?}");
     }
     assert_eq!(noticed, 8, "each file of both checkpoints");
@@ -302,7 +375,10 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
         // White space in the manifest carries nothing: what it says is still what was saved.
         if found.as_ref() != Some(&newer) || !what.starts_with("manifest") {
             assert_eq!(found.as_ref(), Some(&older), "{what}");
-            assert!(skipped.len() == 1 && skipped[0].contains("step-00000010"), "{what}: {skipped:?}");
+            assert!(
+                skipped.len() == 1 && skipped[0].contains("step-00000010"),
+                "{what}: {skipped:?}"
+            );
         }
     };
     for (path, bytes) in &files {
@@ -319,9 +395,15 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
         falls_back(&format!("{name} is gone"));
         fs::write(path, bytes).unwrap();
     }
-    assert_eq!(checkpoint::newest(&Disk, &run).unwrap(), (Some(newer), Vec::new()));
+    assert_eq!(
+        checkpoint::newest(&Disk, &run).unwrap(),
+        (Some(newer), Vec::new())
+    );
     let bytes: usize = files.values().map(Vec::len).sum();
-    println!("FIGURE A6\tflipped bytes and cut lengths noticed, the checkpoint before taken\t{}\tall\tok", 2 * bytes);
+    println!(
+        "FIGURE A6\tflipped bytes and cut lengths noticed, the checkpoint before taken\t{}\tall\tok",
+        2 * bytes
+    );
 }
 
 #[test]
@@ -334,7 +416,10 @@ fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
         fs::write(run.checkpoint(step).join(checkpoint::MODEL), b"").unwrap();
     }
     let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
-    assert!(error.starts_with("none of the 2 checkpoints") && error.contains("model.safetensors"), "{error}");
+    assert!(
+        error.starts_with("none of the 2 checkpoints") && error.contains("model.safetensors"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -343,10 +428,15 @@ fn a_checkpoint_of_another_version_is_named_as_such() {
     let run = RunDir::new(folder.path());
     checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
     let manifest = run.checkpoint(5).join("manifest.json");
-    let text = fs::read_to_string(&manifest).unwrap().replace("\"format\": 1", "\"format\": 7");
+    let text = fs::read_to_string(&manifest)
+        .unwrap()
+        .replace("\"format\": 1", "\"format\": 7");
     fs::write(&manifest, text).unwrap();
     let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
-    assert!(error.contains("format 7") && error.contains("format 1"), "{error}");
+    assert!(
+        error.contains("format 7") && error.contains("format 1"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -355,5 +445,8 @@ fn a_checkpoint_under_another_steps_name_is_not_taken() {
     let run = RunDir::new(folder.path());
     checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
     fs::rename(run.checkpoint(5), run.checkpoint(6)).unwrap();
-    assert!(matches!(checkpoint::read(&Disk, &run.checkpoint(6)), Err(Error::Damaged { .. })));
+    assert!(matches!(
+        checkpoint::read(&Disk, &run.checkpoint(6)),
+        Err(Error::Damaged { .. })
+    ));
 }

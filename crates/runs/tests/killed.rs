@@ -26,10 +26,15 @@ dataset: { name: emoji98 }
 model: { backbone: resnet18, weights: random }
 train: { epochs: 4, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }
 ";
-const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir";
+const CALLS: &str =
+    "openat,write,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir";
 
 fn content(step: u64) -> Content {
-    let bytes = |salt: u64| (0..100).map(|i| u8::try_from((step * 7 + salt * i) % 251).unwrap()).collect();
+    let bytes = |salt: u64| {
+        (0..100)
+            .map(|i| u8::try_from((step * 7 + salt * i) % 251).unwrap())
+            .collect()
+    };
     Content {
         state: State {
             step,
@@ -62,23 +67,52 @@ fn only_run(root: &Path) -> Option<RunDir> {
 fn work(root: &Path) {
     let run = only_run(root).unwrap_or_else(|| {
         let experiment = experiment::parse(EXPERIMENT, "killed.yaml").unwrap();
-        let launch = Launch { experiment: &experiment, source: Path::new("killed.yaml"), device: "cpu" };
+        let launch = Launch {
+            experiment: &experiment,
+            source: Path::new("killed.yaml"),
+            device: "cpu",
+        };
         RunDir::create(root, &launch).unwrap().0
     });
     let _lock = run.lock().unwrap().unwrap();
     let info = run.info().unwrap();
-    run.write_info(&RunInfo { worker: Some(warmstart_runs::process::Identity::current()), ..info }).unwrap();
+    run.write_info(&RunInfo {
+        worker: Some(warmstart_runs::process::Identity::current()),
+        ..info
+    })
+    .unwrap();
     checkpoint::remove_unfinished(&Disk, &run).unwrap();
     let mut log = EventWriter::open(&run.events()).unwrap();
-    run.write_labels(&Labels { names: vec!["a".into(), "b".into()], train_images: vec![1, 2] }).unwrap();
-    let saved = checkpoint::newest(&Disk, &run).unwrap().0.map_or(0, |content| content.state.step);
+    run.write_labels(&Labels {
+        names: vec!["a".into(), "b".into()],
+        train_images: vec![1, 2],
+    })
+    .unwrap();
+    let saved = checkpoint::newest(&Disk, &run)
+        .unwrap()
+        .0
+        .map_or(0, |content| content.state.step);
     for step in saved + 1..=STEPS {
-        log.write(&Event::Phase { phase: Phase::Saving }).unwrap();
+        log.write(&Event::Phase {
+            phase: Phase::Saving,
+        })
+        .unwrap();
         let bytes = checkpoint::save(&Disk, &run, &content(step), 2).unwrap();
         let epoch = u32::try_from(step).unwrap();
-        log.write(&Event::Checkpoint(Checkpoint { step, epoch, best: true, bytes, seconds: 0.1 })).unwrap();
+        log.write(&Event::Checkpoint(Checkpoint {
+            step,
+            epoch,
+            best: true,
+            bytes,
+            seconds: 0.1,
+        }))
+        .unwrap();
     }
-    log.write(&Event::Finished { train_time: 1.0, stopped_early: false }).unwrap();
+    log.write(&Event::Finished {
+        train_time: 1.0,
+        stopped_early: false,
+    })
+    .unwrap();
     log.sync().unwrap();
 }
 
@@ -96,18 +130,31 @@ fn traced(root: &Path, expressions: &[String], output: &Path) -> std::process::E
         strace.args(["-e", expression]);
     }
     strace.arg(std::env::current_exe().unwrap());
-    strace.args(["--exact", "what_is_killed_does_its_work", "--nocapture", "--test-threads=1"]);
+    strace.args([
+        "--exact",
+        "what_is_killed_does_its_work",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     strace.env(ROOT, root).output().unwrap().status
 }
 
 /// Calls of the traced process that change something below `root`: name, and number among those of its name.
 fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
     // The harness has the test in a thread of its own, and calls are counted by thread.
-    let thread = trace.lines().find(|line| line.contains(root)).and_then(|line| line.split(' ').next()).unwrap();
+    let thread = trace
+        .lines()
+        .find(|line| line.contains(root))
+        .and_then(|line| line.split(' ').next())
+        .unwrap();
     let (mut numbers, mut points) = (BTreeMap::<String, usize>::new(), Vec::new());
     for line in trace.lines() {
-        let Some((_, rest)) = line.split_once(' ').filter(|(of, _)| *of == thread) else { continue };
-        let Some((name, arguments)) = rest.trim_start().split_once('(') else { continue };
+        let Some((_, rest)) = line.split_once(' ').filter(|(of, _)| *of == thread) else {
+            continue;
+        };
+        let Some((name, arguments)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
         let number = numbers.entry(name.to_owned()).or_default();
         *number += 1;
         if arguments.contains(root) && (name != "openat" || arguments.contains("O_CREAT")) {
@@ -120,27 +167,52 @@ fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
 /// What was acknowledged is there; nothing else is under a name that a reader takes; the next process ends as an unbroken one.
 fn assert_recovers(root: &Path, what: &str) {
     if let Some(run) = only_run(root) {
-        let told = EventReader::new(run.events()).poll().map(|poll| poll.records).unwrap_or_default();
+        let told = EventReader::new(run.events())
+            .poll()
+            .map(|poll| poll.records)
+            .unwrap_or_default();
         let acknowledged = told.iter().rev().find_map(|record| match &record.event {
             Event::Checkpoint(checkpoint) => Some(checkpoint.step),
             _ => None,
         });
         let (newest, passed_over) = checkpoint::newest(&Disk, &run).unwrap();
         assert!(passed_over.is_empty(), "{what}: {passed_over:?}");
-        assert!(newest.map(|content| content.state.step) >= acknowledged, "{what}");
+        assert!(
+            newest.map(|content| content.state.step) >= acknowledged,
+            "{what}"
+        );
         run.names(&Disk).unwrap();
     }
     work(root);
     let run = only_run(root).unwrap();
-    assert_eq!(checkpoint::newest(&Disk, &run).unwrap().0.unwrap(), content(STEPS), "{what}");
-    assert_eq!(checkpoint::best(&Disk, &run).unwrap().unwrap(), content(STEPS), "{what}");
-    let names = std::fs::read_dir(run.checkpoints()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(names.into_iter().all(|name| name.to_string_lossy().starts_with("step-")), "{what}");
+    assert_eq!(
+        checkpoint::newest(&Disk, &run).unwrap().0.unwrap(),
+        content(STEPS),
+        "{what}"
+    );
+    assert_eq!(
+        checkpoint::best(&Disk, &run).unwrap().unwrap(),
+        content(STEPS),
+        "{what}"
+    );
+    let names = std::fs::read_dir(run.checkpoints())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        names
+            .into_iter()
+            .all(|name| name.to_string_lossy().starts_with("step-")),
+        "{what}"
+    );
 }
 
 #[test]
 fn killed_at_any_call_it_loses_nothing_that_was_acknowledged() {
-    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
+    if !Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
         return;
     }
@@ -148,14 +220,23 @@ fn killed_at_any_call_it_loses_nothing_that_was_acknowledged() {
     let (root, trace) = (folder.path().join("unbroken"), folder.path().join("trace"));
     std::fs::create_dir(&root).unwrap();
     assert!(traced(&root, &[format!("trace={CALLS}")], &trace).success());
-    let points = points(&std::fs::read_to_string(&trace).unwrap(), root.to_str().unwrap());
+    let points = points(
+        &std::fs::read_to_string(&trace).unwrap(),
+        root.to_str().unwrap(),
+    );
     let mut kinds = BTreeMap::<&str, usize>::new();
     for (index, (name, number)) in points.iter().enumerate() {
         let root = folder.path().join(index.to_string());
         std::fs::create_dir(&root).unwrap();
-        let inject = [format!("trace={name}"), format!("inject={name}:signal=SIGKILL:when={number}")];
+        let inject = [
+            format!("trace={name}"),
+            format!("inject={name}:signal=SIGKILL:when={number}"),
+        ];
         let status = traced(&root, &inject, Path::new("/dev/null"));
-        assert!(status.signal() == Some(9) || status.code() == Some(137), "{name} {number} was not met: {status:?}");
+        assert!(
+            status.signal() == Some(9) || status.code() == Some(137),
+            "{name} {number} was not met: {status:?}"
+        );
         assert_recovers(&root, &format!("{name} {number}"));
         *kinds.entry(name).or_default() += 1;
         std::fs::remove_dir_all(&root).unwrap();

@@ -10,8 +10,14 @@ use warmstart_schema::state::{FrozenProof, Liveness, RunState};
 
 fn logs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut logs: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    let entries = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut logs: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .collect();
     logs.sort_unstable();
     logs
 }
@@ -21,7 +27,9 @@ fn state(log: &Path) -> std::io::Result<RunState> {
     let mut state = RunState::default();
     loop {
         let poll = reader.poll()?;
-        poll.records.into_iter().for_each(|record| state.apply(record));
+        poll.records
+            .into_iter()
+            .for_each(|record| state.apply(record));
         state.damaged_lines += poll.damaged;
         if !poll.more {
             return Ok(state);
@@ -40,14 +48,23 @@ fn described(state: &RunState) -> String {
         ("queued", Liveness::Queued(2)),
     ] {
         let status = state.status(liveness);
-        let resumable = if status.is_resumable() { ", can be resumed" } else { "" };
+        let resumable = if status.is_resumable() {
+            ", can be resumed"
+        } else {
+            ""
+        };
         say(name, format!("{}{resumable}", status.as_str()));
     }
     if let Some(attempt) = &state.attempt {
-        let from = attempt.resumed_from.map_or_else(|| "the start".to_owned(), |step| format!("step {step}"));
+        let from = attempt
+            .resumed_from
+            .map_or_else(|| "the start".to_owned(), |step| format!("step {step}"));
         say(
             "attempt",
-            format!("{} of {} epochs, from {from}, not exact: {:?}", attempt.number, attempt.epochs, attempt.not_exact),
+            format!(
+                "{} of {} epochs, from {from}, not exact: {:?}",
+                attempt.number, attempt.epochs, attempt.not_exact
+            ),
         );
     }
     if let Some(fetch) = &state.fetch {
@@ -55,17 +72,64 @@ fn described(state: &RunState) -> String {
     }
     for epoch in &state.epochs {
         let best = if epoch.best { ", best" } else { "" };
-        say("epoch", format!("{} at step {}, val_loss {}{best}", epoch.epoch, epoch.step, epoch.val_loss));
+        say(
+            "epoch",
+            format!(
+                "{} at step {}, val_loss {}{best}",
+                epoch.epoch, epoch.step, epoch.val_loss
+            ),
+        );
     }
-    say("batches", format!("{:?}", state.batches.iter().map(|progress| progress.batch.step).collect::<Vec<_>>()));
+    say(
+        "batches",
+        format!(
+            "{:?}",
+            state
+                .batches
+                .iter()
+                .map(|progress| progress.batch.step)
+                .collect::<Vec<_>>()
+        ),
+    );
     say("resumes", format!("{:?}", state.resumes));
-    say("best epoch", format!("{:?}", state.best_epoch().map(|epoch| epoch.epoch)));
-    say("checkpoint", format!("{:?}", state.checkpoint.as_ref().map(|(_, checkpoint)| checkpoint.step)));
+    say(
+        "best epoch",
+        format!("{:?}", state.best_epoch().map(|epoch| epoch.epoch)),
+    );
+    say(
+        "checkpoint",
+        format!(
+            "{:?}",
+            state
+                .checkpoint
+                .as_ref()
+                .map(|(_, checkpoint)| checkpoint.step)
+        ),
+    );
     say("train time", format!("{:?}", state.train_time()));
     say("time left", format!("{:?}", state.time_left()));
-    say("test", format!("{:?}", state.test.as_ref().map(|test| (test.epoch, test.accuracy))));
-    say("frozen unchanged", format!("{:?}", state.frozen.as_ref().map(FrozenProof::unchanged)));
-    say("notes", format!("{:?}", state.notes.iter().map(|note| &note.text).collect::<Vec<_>>()));
+    say(
+        "test",
+        format!(
+            "{:?}",
+            state.test.as_ref().map(|test| (test.epoch, test.accuracy))
+        ),
+    );
+    say(
+        "frozen unchanged",
+        format!("{:?}", state.frozen.as_ref().map(FrozenProof::unchanged)),
+    );
+    say(
+        "notes",
+        format!(
+            "{:?}",
+            state
+                .notes
+                .iter()
+                .map(|note| &note.text)
+                .collect::<Vec<_>>()
+        ),
+    );
     say("outcome", format!("{:?}", state.outcome));
     say("damaged lines", state.damaged_lines.to_string());
     out.concat()
@@ -77,13 +141,19 @@ fn every_story_ends_as_told() {
     assert!(logs.len() > 10);
     let mut wrong = Vec::new();
     for log in logs {
-        let (said, beside) = (described(&state(&log).unwrap()), log.with_extension("expected.txt"));
+        let (said, beside) = (
+            described(&state(&log).unwrap()),
+            log.with_extension("expected.txt"),
+        );
         if std::env::var_os("WARMSTART_BLESS").is_some() {
             fs::write(&beside, &said).unwrap();
         }
         let expected = fs::read_to_string(&beside).unwrap_or_default();
         if said != expected {
-            wrong.push(format!("{}\nexpected:\n{expected}\nis:\n{said}", log.display()));
+            wrong.push(format!(
+                "{}\nexpected:\n{expected}\nis:\n{said}",
+                log.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -94,9 +164,17 @@ fn the_quick_way_to_read_a_line_gives_what_the_general_way_gives() {
     let mut lines = 0;
     for log in logs() {
         for line in fs::read(&log).unwrap().split(|&byte| byte == b'\n') {
-            let (quick, general) = (Record::parse(line).ok(), serde_json::from_slice::<Record>(line).ok());
+            let (quick, general) = (
+                Record::parse(line).ok(),
+                serde_json::from_slice::<Record>(line).ok(),
+            );
             // Compared as text, for a loss that is not a number equals nothing.
-            assert_eq!(format!("{quick:?}"), format!("{general:?}"), "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                format!("{quick:?}"),
+                format!("{general:?}"),
+                "{}",
+                String::from_utf8_lossy(line)
+            );
             lines += 1;
         }
     }
@@ -110,10 +188,22 @@ fn no_chart_ever_runs_back() {
         let mut state = RunState::default();
         for record in reader.poll().unwrap().records {
             state.apply(record);
-            let steps: Vec<u64> = state.batches.iter().map(|progress| progress.batch.step).collect();
+            let steps: Vec<u64> = state
+                .batches
+                .iter()
+                .map(|progress| progress.batch.step)
+                .collect();
             assert!(steps.is_sorted(), "{}: {steps:?}", log.display());
-            let epochs: Vec<(u32, u64)> = state.epochs.iter().map(|epoch| (epoch.epoch, epoch.step)).collect();
-            assert!(epochs.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{}: {epochs:?}", log.display());
+            let epochs: Vec<(u32, u64)> = state
+                .epochs
+                .iter()
+                .map(|epoch| (epoch.epoch, epoch.step))
+                .collect();
+            assert!(
+                epochs.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1),
+                "{}: {epochs:?}",
+                log.display()
+            );
         }
     }
 }
@@ -134,10 +224,17 @@ fn reading_in_pieces_gives_the_same_state() {
             let written = usize::try_from(file.metadata().unwrap().len()).unwrap();
             std::io::Write::write_all(&mut file, &bytes[written..end]).unwrap();
             let poll = reader.poll().unwrap();
-            poll.records.into_iter().for_each(|record| pieces.apply(record));
+            poll.records
+                .into_iter()
+                .for_each(|record| pieces.apply(record));
             pieces.damaged_lines += poll.damaged;
         }
-        assert_eq!(described(&pieces), described(&state(&log).unwrap()), "{}", log.display());
+        assert_eq!(
+            described(&pieces),
+            described(&state(&log).unwrap()),
+            "{}",
+            log.display()
+        );
         fs::remove_file(&copy).unwrap();
     }
 }

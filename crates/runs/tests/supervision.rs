@@ -48,7 +48,10 @@ fn meet_strangers(trials: usize) {
             assert!(!identity.ask(request).unwrap());
         }
         std::thread::yield_now();
-        assert!(stranger.try_wait().unwrap().is_none(), "a stranger was signalled");
+        assert!(
+            stranger.try_wait().unwrap().is_none(),
+            "a stranger was signalled"
+        );
         // The question itself works: it ends the process that it is meant for.
         assert!(Identity::of(stranger.id()).ask(Request::Stop).unwrap());
         assert!(!stranger.wait().unwrap().success());
@@ -68,17 +71,38 @@ fn no_stranger_under_a_workers_number_is_ever_signalled() {
         unshare
     };
     let test = "test -w /proc/sys/kernel/ns_last_pid && echo 100 > /proc/sys/kernel/ns_last_pid";
-    if !unshare().args(["sh", "-c", test]).status().is_ok_and(|status| status.success()) {
+    if !unshare()
+        .args(["sh", "-c", test])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         eprintln!("SKIPPED: no process numbers can be given anew here (unshare --pid, as root)");
         return;
     }
     let program = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "no_stranger_under_a_workers_number_is_ever_signalled", "--nocapture"];
-    let output = unshare().arg(program).args(arguments).env(INSIDE, &trials).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let arguments = [
+        "--exact",
+        "no_stranger_under_a_workers_number_is_ever_signalled",
+        "--nocapture",
+    ];
+    let output = unshare()
+        .arg(program)
+        .args(arguments)
+        .env(INSIDE, &trials)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     println!(
         "FIGURE B3\ta worker's number given to another process: 0 signals to it, 0 times taken for the worker\t{trials}\t1000\t{}",
-        if trials.parse::<usize>().unwrap() >= 1000 { "ok" } else { "UNDER" }
+        if trials.parse::<usize>().unwrap() >= 1000 {
+            "ok"
+        } else {
+            "UNDER"
+        }
     );
 }
 
@@ -87,12 +111,18 @@ fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behi
     const CYCLES: usize = 500;
     let root = tempfile::tempdir().unwrap();
     let queue = Queue::new(root.path());
-    let programs = Programs { worker: PathBuf::from("/bin/true"), monitor: None };
+    let programs = Programs {
+        worker: PathBuf::from("/bin/true"),
+        monitor: None,
+    };
     let run = "a".parse().unwrap();
     fs::create_dir(RunDir::of(root.path(), &run).path()).unwrap();
     let used = || {
         let status = fs::read_to_string("/proc/self/status").unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         let memory: u64 = memory.trim().trim_end_matches(" kB").parse().unwrap();
         (memory, fs::read_dir("/proc/self/fd").unwrap().count())
     };
@@ -117,7 +147,9 @@ fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behi
     (0..CYCLES).for_each(|_| cycle());
     let (memory_after, descriptors_after) = used();
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect::<String>();
+    let children = tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .collect::<String>();
     assert!(children.trim().is_empty(), "left: {children}");
     assert_eq!(descriptors, descriptors_after);
     let grown = (memory_after as f64 - memory as f64) / 1024.0;

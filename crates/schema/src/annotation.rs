@@ -49,9 +49,20 @@ impl TagChange {
     pub fn parse(text: &str) -> Result<Self, BadTag> {
         let (add, tag) = match text.strip_prefix('+') {
             Some(tag) => (true, tag),
-            None => (false, text.strip_prefix('-').ok_or_else(|| BadTag::Sign(text::line(text, 40)))?),
+            None => (
+                false,
+                text.strip_prefix('-')
+                    .ok_or_else(|| BadTag::Sign(text::line(text, 40)))?,
+            ),
         };
-        if is_tag(tag) { Ok(Self { tag: tag.to_owned(), add }) } else { Err(BadTag::Name(text::line(tag, 40))) }
+        if is_tag(tag) {
+            Ok(Self {
+                tag: tag.to_owned(),
+                add,
+            })
+        } else {
+            Err(BadTag::Name(text::line(tag, 40)))
+        }
     }
 }
 
@@ -82,7 +93,12 @@ impl Annotation {
     /// As it may be shown: the folder may have been copied from anywhere.
     #[must_use]
     pub fn sanitized(mut self) -> Self {
-        self.tags = self.tags.into_iter().filter(|tag| is_tag(tag)).take(MOST_TAGS).collect();
+        self.tags = self
+            .tags
+            .into_iter()
+            .filter(|tag| is_tag(tag))
+            .take(MOST_TAGS)
+            .collect();
         self.note = text::line(&self.note, NOTE);
         self
     }
@@ -103,18 +119,38 @@ mod tests {
             change(&mut annotation, text).unwrap();
         }
         change(&mut annotation, "-good").unwrap();
-        assert_eq!(annotation.tags.iter().map(String::as_str).collect::<Vec<_>>(), ["paper/v1", "ä_1"]);
+        assert_eq!(
+            annotation
+                .tags
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+            ["paper/v1", "ä_1"]
+        );
     }
 
     #[test]
     fn what_is_no_tag_is_refused_in_words() {
         let mut annotation = Annotation::default();
-        for text in
-            ["+", "+two words", "+a,b", "+\u{1b}[31m", "+a:b", "+-x", "+\u{202e}x", &format!("+{}", "a".repeat(33))]
-        {
-            assert!(matches!(change(&mut annotation, text), Err(BadTag::Name(_))), "{text:?}");
+        for text in [
+            "+",
+            "+two words",
+            "+a,b",
+            "+\u{1b}[31m",
+            "+a:b",
+            "+-x",
+            "+\u{202e}x",
+            &format!("+{}", "a".repeat(33)),
+        ] {
+            assert!(
+                matches!(change(&mut annotation, text), Err(BadTag::Name(_))),
+                "{text:?}"
+            );
         }
-        assert!(matches!(change(&mut annotation, "good"), Err(BadTag::Sign(_))));
+        assert!(matches!(
+            change(&mut annotation, "good"),
+            Err(BadTag::Sign(_))
+        ));
         for number in 0..32 {
             change(&mut annotation, &format!("+t{number}")).unwrap();
         }
@@ -124,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_foreign_file_is_made_harmless() {
-        let json = r#"{"tags":["ok","\u001b[31mred","two words"],"note":"a\u001b[2Jb\nc","unknown":1}"#;
+        let json =
+            r#"{"tags":["ok","\u001b[31mred","two words"],"note":"a\u001b[2Jb\nc","unknown":1}"#;
         let annotation: Annotation = serde_json::from_str(json).unwrap();
         let annotation = annotation.sanitized();
         assert_eq!(annotation.tags.into_iter().collect::<Vec<_>>(), ["ok"]);

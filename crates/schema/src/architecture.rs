@@ -18,8 +18,8 @@ pub use block::{Architecture, Block};
 pub use count::{BlockCounts, ModelCounts, ParamCounts, count};
 pub use head::HeadSpec;
 pub use layer::{
-    Activation, Attention, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, Padding, Patches, Residual, Shortcut,
-    SqueezeExcite, TensorKind, TensorSpec,
+    Activation, Attention, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, Padding, Patches, Residual,
+    Shortcut, SqueezeExcite, TensorKind, TensorSpec,
 };
 
 impl Architecture {

@@ -44,7 +44,13 @@ impl DatasetName {
             Self::Emoji98 | Self::ImageFolder => None,
             Self::Cifar100 => Some((&["train.bin"], &["test.bin"])),
             Self::Cifar10 => Some((
-                &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+                &[
+                    "data_batch_1.bin",
+                    "data_batch_2.bin",
+                    "data_batch_3.bin",
+                    "data_batch_4.bin",
+                    "data_batch_5.bin",
+                ],
                 &["test_batch.bin"],
             )),
         }
@@ -118,8 +124,18 @@ impl Pretrained {
     /// What timm takes where no tag is named.
     pub fn of(backbone: Backbone) -> Self {
         // Normalization belongs to the weights: two sets of one backbone may differ in it.
-        let imagenet = |hub, pixels| Self { hub, pixels, mean: IMAGENET_MEAN, std: IMAGENET_STD };
-        let half = |hub, pixels| Self { hub, pixels, mean: HALF, std: HALF };
+        let imagenet = |hub, pixels| Self {
+            hub,
+            pixels,
+            mean: IMAGENET_MEAN,
+            std: IMAGENET_STD,
+        };
+        let half = |hub, pixels| Self {
+            hub,
+            pixels,
+            mean: HALF,
+            std: HALF,
+        };
         match backbone {
             Backbone::Resnet18 => imagenet("timm/resnet18.a1_in1k", 224),
             Backbone::Resnet34 => imagenet("timm/resnet34.a1_in1k", 224),
@@ -137,7 +153,9 @@ impl Pretrained {
             Backbone::TfEfficientnetLite0 => half("timm/tf_efficientnet_lite0.in1k", 224),
             Backbone::MobilenetV3Large100 => imagenet("timm/mobilenetv3_large_100.ra_in1k", 224),
             Backbone::ConvnextTiny => imagenet("timm/convnext_tiny.in12k_ft_in1k", 224),
-            Backbone::VitSmallPatch16 => half("timm/vit_small_patch16_224.augreg_in21k_ft_in1k", 224),
+            Backbone::VitSmallPatch16 => {
+                half("timm/vit_small_patch16_224.augreg_in21k_ft_in1k", 224)
+            }
         }
     }
 

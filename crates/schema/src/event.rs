@@ -55,9 +55,14 @@ fn head(line: &[u8]) -> Option<Kind<'_>> {
     let (t, rest) = rest.split_at(rest.iter().take(40).position(|&byte| byte == b',')?);
     let rest = rest.strip_prefix(b",\"event\":\"")?;
     let name = &rest[..rest.iter().take(40).position(|&byte| byte == b'"')?];
-    let is_plain = name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
+    let is_plain = name
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
     let event = str::from_utf8(name).ok().filter(|_| is_plain)?;
-    Some(Kind { t: str::from_utf8(t).ok()?.parse().ok()?, event: event.into() })
+    Some(Kind {
+        t: str::from_utf8(t).ok()?.parse().ok()?,
+        event: event.into(),
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,10 +92,18 @@ pub enum Event {
         step: u64,
         in_a_row: u32,
         /// The loss, where it was the reason.
-        #[serde(default, with = "real::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "real::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         loss: Option<f64>,
         /// The gradients' L2 norm, where that was.
-        #[serde(default, with = "real::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "real::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         gradient_norm: Option<f64>,
     },
     /// An epoch's figures, after its validation.
@@ -180,7 +193,11 @@ impl Attempt {
             device_name: text::line(&self.device_name, 120),
             device_reason: text::line(&self.device_reason, 300),
             libtorch: text::line(&self.libtorch, 40),
-            not_exact: self.not_exact.iter().map(|reason| text::line(reason, 300)).collect(),
+            not_exact: self
+                .not_exact
+                .iter()
+                .map(|reason| text::line(reason, 300))
+                .collect(),
             ..self
         }
     }
@@ -285,12 +302,24 @@ impl DatasetFacts {
         };
         let (smallest, largest) = (self.smallest.map(class), self.largest.map(class));
         let hash = |hash: String| text::line(&hash, 64);
-        let sets = self.sets.map(|SetFacts { train, validation, test }| SetFacts {
-            train: hash(train),
-            validation: hash(validation),
-            test: hash(test),
-        });
-        Self { name: text::line(&self.name, 80), smallest, largest, sets, ..self }
+        let sets = self.sets.map(
+            |SetFacts {
+                 train,
+                 validation,
+                 test,
+             }| SetFacts {
+                train: hash(train),
+                validation: hash(validation),
+                test: hash(test),
+            },
+        );
+        Self {
+            name: text::line(&self.name, 80),
+            smallest,
+            largest,
+            sets,
+            ..self
+        }
     }
 }
 
@@ -327,7 +356,11 @@ impl ModelFacts {
     /// As it may be shown: a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
-        Self { backbone: text::line(&self.backbone, 80), weights: text::line(&self.weights, 300), ..self }
+        Self {
+            backbone: text::line(&self.backbone, 80),
+            weights: text::line(&self.weights, 300),
+            ..self
+        }
     }
 }
 
@@ -342,7 +375,10 @@ impl WeightsFacts {
     /// As it may be shown: a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
-        Self { file: text::line(&self.file, 300), sha256: text::line(&self.sha256, 64) }
+        Self {
+            file: text::line(&self.file, 300),
+            sha256: text::line(&self.sha256, 64),
+        }
     }
 }
 
@@ -463,9 +499,16 @@ mod real {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes a reference")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` passes a reference"
+    )]
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.collect_str(value) }
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.collect_str(value)
+        }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -490,7 +533,8 @@ mod real {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
-                text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                text.parse()
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Real)
@@ -501,14 +545,19 @@ mod real {
         use serde::{Deserializer, Serializer};
 
         #[expect(clippy::ref_option, reason = "serde's `with` passes a reference")]
-        pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        pub fn serialize<S: Serializer>(
+            value: &Option<f64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             match value {
                 Some(value) => super::serialize(value, serializer),
                 None => serializer.serialize_none(),
             }
         }
 
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<f64>, D::Error> {
             super::deserialize(deserializer).map(Some)
         }
     }

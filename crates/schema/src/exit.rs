@@ -30,12 +30,20 @@ const BY_SIGNAL: i32 = 128;
 
 impl Exit {
     pub fn of(status: ExitStatus, out_of_memory: bool) -> Self {
-        Self { code: status.code(), signal: status.signal(), out_of_memory, not_started: None }
+        Self {
+            code: status.code(),
+            signal: status.signal(),
+            out_of_memory,
+            not_started: None,
+        }
     }
 
     /// The program that could not be started.
     pub fn not_started(reason: String) -> Self {
-        Self { not_started: Some(reason), ..Self::default() }
+        Self {
+            not_started: Some(reason),
+            ..Self::default()
+        }
     }
 
     /// What it means for the run. `began`: it had told of its attempt; `stopping`: it had been asked to save and leave.
@@ -61,7 +69,10 @@ impl Exit {
                 "`warmstart doctor` says what is missing; then resume the run",
             ),
             (None, None) => {
-                let reason = self.not_started.as_deref().unwrap_or("for an unknown reason");
+                let reason = self
+                    .not_started
+                    .as_deref()
+                    .unwrap_or("for an unknown reason");
                 failed(
                     Failure::NotStarted,
                     format!("the training program cannot be started: {reason}"),
@@ -73,7 +84,11 @@ impl Exit {
 
     fn killed(&self, number: i32, stopping: bool) -> Outcome {
         let Ok(signal) = Signal::try_from(number) else {
-            return failed(Failure::Killed, format!("killed by signal {number}"), RESUME);
+            return failed(
+                Failure::Killed,
+                format!("killed by signal {number}"),
+                RESUME,
+            );
         };
         let name = signal.as_str();
         let (kind, error, help) = match signal {
@@ -116,7 +131,11 @@ impl Exit {
 const RESUME: &str = "resuming continues from the last checkpoint";
 
 fn failed(kind: Failure, error: String, help: &str) -> Outcome {
-    Outcome::Failed { kind, error, help: help.to_owned() }
+    Outcome::Failed {
+        kind,
+        error,
+        help: help.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -134,13 +153,25 @@ mod tests {
     }
 
     fn signal(signal: Signal, out_of_memory: bool) -> (Option<Failure>, String) {
-        told(&Exit { signal: Some(signal as i32), out_of_memory, ..Exit::default() }, true)
+        told(
+            &Exit {
+                signal: Some(signal as i32),
+                out_of_memory,
+                ..Exit::default()
+            },
+            true,
+        )
     }
 
     #[test]
     fn every_end_has_a_name() {
         for (signal_, oom, kind, text) in [
-            (Signal::SIGKILL, true, Failure::KernelOutOfMemory, "out of memory (kernel)"),
+            (
+                Signal::SIGKILL,
+                true,
+                Failure::KernelOutOfMemory,
+                "out of memory (kernel)",
+            ),
             (Signal::SIGKILL, false, Failure::Killed, "SIGKILL"),
             (Signal::SIGSEGV, true, Failure::Crashed, "SIGSEGV"),
             (Signal::SIGABRT, false, Failure::Crashed, "SIGABRT"),
@@ -148,21 +179,40 @@ mod tests {
             (Signal::SIGUSR1, false, Failure::Killed, "SIGUSR1"),
         ] {
             let (found, said) = signal(signal_, oom);
-            assert!(found == Some(kind) && said.contains(text), "{signal_}: {said}");
+            assert!(
+                found == Some(kind) && said.contains(text),
+                "{signal_}: {said}"
+            );
         }
-        let unknown = Exit { signal: Some(64), ..Exit::default() };
-        assert_eq!(told(&unknown, true), (Some(Failure::Killed), "killed by signal 64".to_owned()));
+        let unknown = Exit {
+            signal: Some(64),
+            ..Exit::default()
+        };
+        assert_eq!(
+            told(&unknown, true),
+            (Some(Failure::Killed), "killed by signal 64".to_owned())
+        );
     }
 
     #[test]
     fn leaving_at_once_because_it_was_told_to_is_no_failure() {
         for code in [130, 131, 143] {
-            let exit = Exit { code: Some(code), ..Exit::default() };
+            let exit = Exit {
+                code: Some(code),
+                ..Exit::default()
+            };
             assert_eq!(exit.outcome(true, true), Outcome::Stopped);
             assert_eq!(told(&exit, false).0, Some(Failure::NotStarted));
         }
-        let exit = Exit { code: Some(1), ..Exit::default() };
+        let exit = Exit {
+            code: Some(1),
+            ..Exit::default()
+        };
         assert_eq!(told(&exit, true).0, Some(Failure::Crashed));
-        assert!(told(&Exit::not_started("no such file".to_owned()), false).1.contains("no such file"));
+        assert!(
+            told(&Exit::not_started("no such file".to_owned()), false)
+                .1
+                .contains("no such file")
+        );
     }
 }

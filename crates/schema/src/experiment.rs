@@ -142,7 +142,9 @@ impl Interpolation {
 
     /// The one of that name in timm's words.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Nearest, Self::Bilinear, Self::Bicubic].into_iter().find(|known| known.as_str() == name)
+        [Self::Nearest, Self::Bilinear, Self::Bicubic]
+            .into_iter()
+            .find(|known| known.as_str() == name)
     }
 }
 
@@ -207,7 +209,10 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Self { hidden: default_hidden(), dropout: default_dropout() }
+        Self {
+            hidden: default_hidden(),
+            dropout: default_dropout(),
+        }
     }
 }
 
@@ -226,7 +231,10 @@ pub struct Train {
     pub batch_size: u32,
     /// Batches whose gradients make one optimizer step; more than 1 trains as with a batch so many times larger, in the memory
     /// of one.
-    #[serde(default = "default_accumulate", skip_serializing_if = "is_default_accumulate")]
+    #[serde(
+        default = "default_accumulate",
+        skip_serializing_if = "is_default_accumulate"
+    )]
     pub accumulate: u32,
     pub optimizer: Optimizer,
     #[serde(default)]
@@ -259,7 +267,10 @@ pub struct Saving {
 
 impl Default for Saving {
     fn default() -> Self {
-        Self { every_minutes: default_every_minutes(), keep: default_keep() }
+        Self {
+            every_minutes: default_every_minutes(),
+            keep: default_keep(),
+        }
     }
 }
 
@@ -424,7 +435,10 @@ pub struct Reference {
 impl Experiment {
     /// The figure that decides which checkpoint is best: early stopping's, or validation loss.
     pub fn monitor(&self) -> Monitor {
-        self.train.early_stopping.as_ref().map_or(Monitor::default(), |stop| stop.monitor)
+        self.train
+            .early_stopping
+            .as_ref()
+            .map_or(Monitor::default(), |stop| stop.monitor)
     }
 
     /// Side length in pixels of what the backbone sees.
@@ -489,7 +503,10 @@ fn default_accumulate() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
 fn is_default_accumulate(accumulate: &u32) -> bool {
     *accumulate == default_accumulate()
 }

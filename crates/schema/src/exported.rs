@@ -12,7 +12,11 @@ use crate::run_id::RunId;
 #[serde(untagged)]
 pub enum Answer {
     Exported(Exported),
-    Refused { kind: Failure, error: String, help: String },
+    Refused {
+        kind: Failure,
+        error: String,
+        help: String,
+    },
 }
 
 /// A run's best checkpoint as files that need no warmstart.

@@ -28,14 +28,23 @@ pub enum Failure {
 impl Failure {
     /// Whether the worker lived to say so itself.
     pub fn is_told_by_worker(self) -> bool {
-        !matches!(self, Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted)
+        !matches!(
+            self,
+            Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted
+        )
     }
 }
 
 /// How the newest attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    Finished { stopped_early: bool },
+    Finished {
+        stopped_early: bool,
+    },
     Stopped,
-    Failed { kind: Failure, error: String, help: String },
+    Failed {
+        kind: Failure,
+        error: String,
+        help: String,
+    },
 }

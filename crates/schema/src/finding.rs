@@ -26,26 +26,48 @@ pub struct Finding {
     #[serde(deserialize_with = "text::read")]
     pub text: String,
     /// Empty where there is nothing to do.
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub help: String,
 }
 
 impl Finding {
     pub fn error(field: &str, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, field: field.to_owned(), text: text.into(), help: help.into() }
+        Self {
+            severity: Severity::Error,
+            field: field.to_owned(),
+            text: text.into(),
+            help: help.into(),
+        }
     }
 
     pub fn warning(field: &str, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, field: field.to_owned(), text: text.into(), help: String::new() }
+        Self {
+            severity: Severity::Warning,
+            field: field.to_owned(),
+            text: text.into(),
+            help: String::new(),
+        }
     }
 
     pub fn note(field: &str, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Note, field: field.to_owned(), text: text.into(), help: String::new() }
+        Self {
+            severity: Severity::Note,
+            field: field.to_owned(),
+            text: text.into(),
+            help: String::new(),
+        }
     }
 
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: help.into(), ..self }
+        Self {
+            help: help.into(),
+            ..self
+        }
     }
 }
 

@@ -104,7 +104,11 @@ pub struct Facts {
     pub test: PartFacts,
     pub augment: Augment,
     /// What is odd about it, and what is left out.
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub notes: Vec<String>,
     /// What an image of each class weighs in training, where not all weigh the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,11 +145,19 @@ pub struct Picture {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coarse: Option<Label>,
     /// Its file, as text, where it has one.
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub file: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<Pixels>,
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error: Option<String>,
 }
 
@@ -196,15 +208,22 @@ impl TryFrom<Encoded> for Pixels {
 
     fn try_from(encoded: Encoded) -> Result<Self, String> {
         let Encoded { side, rgb } = encoded;
-        let rgb = STANDARD.decode(rgb).map_err(|error| format!("pixels are no base64: {error}"))?;
+        let rgb = STANDARD
+            .decode(rgb)
+            .map_err(|error| format!("pixels are no base64: {error}"))?;
         let found = rgb.len();
-        Self::new(side, rgb).ok_or_else(|| format!("expected {side}×{side} pixels of three bytes, found {found} bytes"))
+        Self::new(side, rgb).ok_or_else(|| {
+            format!("expected {side}×{side} pixels of three bytes, found {found} bytes")
+        })
     }
 }
 
 impl From<Pixels> for Encoded {
     fn from(pixels: Pixels) -> Self {
-        Self { side: pixels.side, rgb: STANDARD.encode(pixels.rgb) }
+        Self {
+            side: pixels.side,
+            rgb: STANDARD.encode(pixels.rgb),
+        }
     }
 }
 
@@ -221,7 +240,10 @@ mod tests {
         for (bad, sign) in [
             (r#"{"side":2,"rgb":"AAEC"}"#, "found 3 bytes"),
             (r#"{"side":0,"rgb":""}"#, "0×0"),
-            (r#"{"side":4294967295,"rgb":"AAEC"}"#, "4294967295×4294967295"),
+            (
+                r#"{"side":4294967295,"rgb":"AAEC"}"#,
+                "4294967295×4294967295",
+            ),
             (r#"{"side":2,"rgb":"!"}"#, "base64"),
         ] {
             let error = serde_json::from_str::<Pixels>(bad).unwrap_err().to_string();
@@ -233,12 +255,30 @@ mod tests {
     fn questions_and_answers_are_flat_lines() {
         let ask = Ask::Pictures {
             part: Part::Train,
-            wanted: vec![Wanted { position: 3, epoch: None }, Wanted { position: 3, epoch: Some(2) }],
+            wanted: vec![
+                Wanted {
+                    position: 3,
+                    epoch: None,
+                },
+                Wanted {
+                    position: 3,
+                    epoch: Some(2),
+                },
+            ],
         };
         let line = r#"{"ask":"pictures","part":"train","wanted":[{"position":3},{"position":3,"epoch":2}]}"#;
         assert_eq!(serde_json::to_string(&ask).unwrap(), line);
         let answer = r#"{"says":"pictures","part":"test","pictures":[{"position":1,"number":7,"error":"is empty"}]}"#;
-        let Answer::Pictures { pictures, .. } = serde_json::from_str(answer).unwrap() else { panic!("another answer") };
-        assert_eq!((pictures[0].wanted.position, pictures[0].number, pictures[0].wanted.epoch), (1, 7, None));
+        let Answer::Pictures { pictures, .. } = serde_json::from_str(answer).unwrap() else {
+            panic!("another answer")
+        };
+        assert_eq!(
+            (
+                pictures[0].wanted.position,
+                pictures[0].number,
+                pictures[0].wanted.epoch
+            ),
+            (1, 7, None)
+        );
     }
 }

@@ -18,8 +18,14 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const ALL: [Self; 6] =
-        [Self::TrainTime, Self::TrainAcc, Self::ValAcc, Self::TrainLoss, Self::ValLoss, Self::TestAcc];
+    pub const ALL: [Self; 6] = [
+        Self::TrainTime,
+        Self::TrainAcc,
+        Self::ValAcc,
+        Self::TrainLoss,
+        Self::ValLoss,
+        Self::TestAcc,
+    ];
 
     /// Its name in JSON, CSV and experiment files.
     pub fn key(self) -> &'static str {
@@ -52,7 +58,11 @@ impl Metric {
     /// A figure at the precision that the study reports it with.
     pub fn format(self, figure: f64) -> String {
         let decimals = if self == Self::TrainTime { 2 } else { 4 };
-        if figure.is_finite() { format!("{figure:.decimals$}") } else { figure.to_string() }
+        if figure.is_finite() {
+            format!("{figure:.decimals$}")
+        } else {
+            figure.to_string()
+        }
     }
 
     /// The difference of two figures, with its sign.
@@ -63,7 +73,11 @@ impl Metric {
 
     /// The better of two figures.
     pub fn better(self, a: f64, b: f64) -> f64 {
-        if self.higher_is_better() { a.max(b) } else { a.min(b) }
+        if self.higher_is_better() {
+            a.max(b)
+        } else {
+            a.min(b)
+        }
     }
 
     /// An epoch's figure; none for what is measured once in a run.

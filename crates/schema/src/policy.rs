@@ -28,7 +28,8 @@ pub fn learning_rate(
     match schedule.name {
         ScheduleName::Constant => base,
         ScheduleName::Step => {
-            let reductions = (step / per_epoch / f64::from(schedule.step_epochs.unwrap_or(1))).floor();
+            let reductions =
+                (step / per_epoch / f64::from(schedule.step_epochs.unwrap_or(1))).floor();
             base * schedule.gamma.unwrap_or(0.1).powf(reductions)
         }
         ScheduleName::Cosine => {
@@ -36,7 +37,12 @@ pub fn learning_rate(
             let done = ((step - warmup) / total).clamp(0.0, 1.0);
             base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
-        ScheduleName::Plateau => base * schedule.gamma.unwrap_or(0.1).powi(plateau.reductions.cast_signed()),
+        ScheduleName::Plateau => {
+            base * schedule
+                .gamma
+                .unwrap_or(0.1)
+                .powi(plateau.reductions.cast_signed())
+        }
     }
 }
 
@@ -94,19 +100,37 @@ pub struct Verdict {
 
 impl Progress {
     /// Takes in the monitored figure of an epoch. A figure that is not a number is never the best.
-    pub fn observe(&mut self, monitor: Monitor, rule: Option<&EarlyStopping>, epoch: u32, figure: f64) -> Verdict {
-        let best = figure.is_finite() && self.best.is_none_or(|(_, best)| monitor.improves(figure, best, 0.0));
+    pub fn observe(
+        &mut self,
+        monitor: Monitor,
+        rule: Option<&EarlyStopping>,
+        epoch: u32,
+        figure: f64,
+    ) -> Verdict {
+        let best = figure.is_finite()
+            && self
+                .best
+                .is_none_or(|(_, best)| monitor.improves(figure, best, 0.0));
         if best {
             self.best = Some((epoch, figure));
         }
-        let Some(rule) = rule else { return Verdict { best, stop: false } };
-        if figure.is_finite() && self.mark.is_none_or(|mark| monitor.improves(figure, mark, rule.min_delta)) {
+        let Some(rule) = rule else {
+            return Verdict { best, stop: false };
+        };
+        if figure.is_finite()
+            && self
+                .mark
+                .is_none_or(|mark| monitor.improves(figure, mark, rule.min_delta))
+        {
             self.mark = Some(figure);
             self.waited = 0;
         } else {
             self.waited += 1;
         }
-        Verdict { best, stop: self.has_stopped(Some(rule)) }
+        Verdict {
+            best,
+            stop: self.has_stopped(Some(rule)),
+        }
     }
 
     /// Whether patience is at its end.
@@ -131,8 +155,13 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
         by_class[label as usize].push(index);
     }
     let quota = |len: usize| len as f64 * share;
-    let mut counts: Vec<usize> = by_class.iter().map(|class| whole(quota(class.len()).floor())).collect();
-    let mut order: Vec<usize> = (0..by_class.len()).filter(|&class| by_class[class].len() > 1).collect();
+    let mut counts: Vec<usize> = by_class
+        .iter()
+        .map(|class| whole(quota(class.len()).floor()))
+        .collect();
+    let mut order: Vec<usize> = (0..by_class.len())
+        .filter(|&class| by_class[class].len() > 1)
+        .collect();
     let remainder = |class: usize| quota(by_class[class].len()).fract();
     order.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
     let wanted = whole(quota(labels.len()).round());
@@ -140,7 +169,10 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     for class in order.into_iter().take(missing) {
         counts[class] = (counts[class] + 1).min(by_class[class].len() - 1);
     }
-    let mut split = Split { train: Vec::new(), validation: Vec::new() };
+    let mut split = Split {
+        train: Vec::new(),
+        validation: Vec::new(),
+    };
     for (class, (mut members, count)) in (0_u64..).zip(by_class.into_iter().zip(counts)) {
         SplitMix64::new(derive(seed, "split", 0, class)).shuffle(&mut members);
         split.validation.extend(&members[..count]);
@@ -159,11 +191,17 @@ pub fn place_of(name: &str, purpose: &str, seed: u64) -> f64 {
     hash.update((purpose.len() as u64).to_le_bytes());
     hash.update(purpose);
     hash.update(name);
-    let first = hash.finalize()[..8].iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
+    let first = hash.finalize()[..8]
+        .iter()
+        .fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
     (first >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is no larger than it")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a length is no larger than it"
+)]
 fn whole(share: f64) -> usize {
     share as usize
 }
@@ -173,17 +211,34 @@ mod tests {
     use super::*;
 
     fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
-        Schedule { name, warmup_epochs, step_epochs: Some(2), gamma: Some(0.5), patience: Some(1) }
+        Schedule {
+            name,
+            warmup_epochs,
+            step_epochs: Some(2),
+            gamma: Some(0.5),
+            patience: Some(1),
+        }
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "the same bits on every machine are what is wanted")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "the same bits on every machine are what is wanted"
+    )]
     fn a_name_stands_where_its_hash_says_whatever_else_there_is() {
         // From Python's hashlib: SHA-256 of seed, length of the purpose, purpose and name; its first 53 bits.
         assert_eq!(place_of("cat/0.jpg", "test", 42), 0.314_255_976_358_034_7);
-        assert_eq!(place_of("cat/0.jpg", "validation", 42), 0.705_006_797_897_111_8);
-        assert_eq!(place_of("café/deep/1.png", "test", 0), 0.100_048_441_480_145_69);
-        let below = (0..10_000).filter(|number| place_of(&format!("cat/{number}.jpg"), "test", 42) < 0.2).count();
+        assert_eq!(
+            place_of("cat/0.jpg", "validation", 42),
+            0.705_006_797_897_111_8
+        );
+        assert_eq!(
+            place_of("café/deep/1.png", "test", 0),
+            0.100_048_441_480_145_69
+        );
+        let below = (0..10_000)
+            .filter(|number| place_of(&format!("cat/{number}.jpg"), "test", 42) < 0.2)
+            .count();
         // Three standard deviations around 2000.
         assert!((1880..=2120).contains(&below), "{below}");
     }
@@ -191,8 +246,9 @@ mod tests {
     #[test]
     fn warm_up_rises_linearly_to_the_full_rate() {
         let constant = schedule(ScheduleName::Constant, 1.0);
-        let rates: Vec<f64> =
-            (0..6).map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default())).collect();
+        let rates: Vec<f64> = (0..6)
+            .map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default()))
+            .collect();
         assert_eq!(rates, [0.2, 0.4, 0.600_000_000_000_000_1, 0.8, 0.8, 0.8]);
     }
 
@@ -210,7 +266,12 @@ mod tests {
     fn cosine_is_half_in_the_middle_and_ends_near_zero() {
         let cosine = schedule(ScheduleName::Cosine, 0.0);
         let at = |step| learning_rate(&cosine, 1.0, step, 10, 10, Plateau::default());
-        assert!((at(0) - 1.0).abs() < 1e-12 && (at(50) - 0.5).abs() < 1e-12 && at(99) < 3e-4 && at(99) > 0.0);
+        assert!(
+            (at(0) - 1.0).abs() < 1e-12
+                && (at(50) - 0.5).abs() < 1e-12
+                && at(99) < 3e-4
+                && at(99) > 0.0
+        );
     }
 
     #[test]
@@ -218,8 +279,28 @@ mod tests {
         // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
         let plateau = schedule(ScheduleName::Plateau, 0.0);
         let cases = [
-            (Monitor::ValLoss, [1.0, 0.9, 0.89995, 0.9, 0.91, 0.8, 0.85, 0.84, f64::NAN, 0.83, 0.82]),
-            (Monitor::ValAcc, [0.1, 0.2, 0.2, 0.15, 0.20001, 0.2001, 0.1, 0.1, 0.1, 0.1, 0.3]),
+            (
+                Monitor::ValLoss,
+                [
+                    1.0,
+                    0.9,
+                    0.89995,
+                    0.9,
+                    0.91,
+                    0.8,
+                    0.85,
+                    0.84,
+                    f64::NAN,
+                    0.83,
+                    0.82,
+                ],
+            ),
+            (
+                Monitor::ValAcc,
+                [
+                    0.1, 0.2, 0.2, 0.15, 0.20001, 0.2001, 0.1, 0.1, 0.1, 0.1, 0.3,
+                ],
+            ),
         ];
         for (monitor, figures) in cases {
             let mut state = Plateau::default();
@@ -227,14 +308,21 @@ mod tests {
                 state.observe(monitor, &plateau, figure);
                 learning_rate(&plateau, 1.0, 7, 4, 10, state)
             });
-            let expected = [1.0_f64, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125].map(f64::to_bits);
+            let expected = [
+                1.0_f64, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125,
+            ]
+            .map(f64::to_bits);
             assert_eq!(rates.map(f64::to_bits), expected, "{monitor:?}");
         }
     }
 
     #[test]
     fn patience_counts_epochs_without_enough_improvement_while_best_takes_any() {
-        let rule = EarlyStopping { monitor: Monitor::ValLoss, patience: 2, min_delta: 0.1 };
+        let rule = EarlyStopping {
+            monitor: Monitor::ValLoss,
+            patience: 2,
+            min_delta: 0.1,
+        };
         let mut progress = Progress::default();
         let verdicts: Vec<(bool, bool)> = [1.0, 0.95, 0.85, f64::NAN, 0.84]
             .into_iter()
@@ -242,25 +330,46 @@ mod tests {
             .map(|(loss, epoch)| progress.observe(Monitor::ValLoss, Some(&rule), epoch, loss))
             .map(|verdict| (verdict.best, verdict.stop))
             .collect();
-        assert_eq!(verdicts, [(true, false), (true, false), (true, false), (false, false), (true, true)]);
+        assert_eq!(
+            verdicts,
+            [
+                (true, false),
+                (true, false),
+                (true, false),
+                (false, false),
+                (true, true)
+            ]
+        );
         assert_eq!(progress.best, Some((5, 0.84)));
     }
 
     #[test]
     fn accuracy_is_better_when_higher() {
         let mut progress = Progress::default();
-        let best = [0.1, 0.3, 0.2].map(|figure| progress.observe(Monitor::ValAcc, None, 1, figure).best);
+        let best =
+            [0.1, 0.3, 0.2].map(|figure| progress.observe(Monitor::ValAcc, None, 1, figure).best);
         assert_eq!(best, [true, true, false]);
     }
 
     #[test]
     fn a_split_takes_the_share_of_every_class_and_of_the_whole() {
-        let labels: Vec<u32> = (0..1000).map(|i| if i % 10 == 0 { 7 } else { i % 3 }).collect();
+        let labels: Vec<u32> = (0..1000)
+            .map(|i| if i % 10 == 0 { 7 } else { i % 3 })
+            .collect();
         let parts = split(&labels, 0.3, 42);
         assert_eq!((parts.validation.len(), parts.train.len()), (300, 700));
-        let of = |class: u32, part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == class).count();
+        let of = |class: u32, part: &[u32]| {
+            part.iter()
+                .filter(|&&i| labels[i as usize] == class)
+                .count()
+        };
         assert_eq!(of(7, &parts.validation), 30);
-        let mut all: Vec<u32> = parts.train.iter().chain(&parts.validation).copied().collect();
+        let mut all: Vec<u32> = parts
+            .train
+            .iter()
+            .chain(&parts.validation)
+            .copied()
+            .collect();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..1000));
     }

@@ -37,7 +37,11 @@ pub struct Predicted {
     /// The most probable classes, the best first; none of a picture that cannot be read.
     pub classes: Vec<ClassProbability>,
     /// Why it cannot be read.
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error: Option<String>,
     /// What the model saw, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,13 +54,19 @@ pub struct ClassProbability {
     pub name: String,
     pub probability: f64,
     /// What it is called on screens, where that is something else.
-    #[serde(default, deserialize_with = "text::read", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::read",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub label: Option<String>,
 }
 
 impl ClassProbability {
     /// What it is called on screens.
     pub fn shown(&self) -> String {
-        self.label.clone().unwrap_or_else(|| text::line(&self.name, 80))
+        self.label
+            .clone()
+            .unwrap_or_else(|| text::line(&self.name, 80))
     }
 }

@@ -57,7 +57,9 @@ impl Stated {
         let is_good = |values: &[f32; 3]| values.iter().all(|value| value.is_finite());
         Self {
             mean: self.mean.filter(is_good),
-            std: self.std.filter(|std| is_good(std) && std.iter().all(|&value| value > 0.0)),
+            std: self
+                .std
+                .filter(|std| is_good(std) && std.iter().all(|&value| value > 0.0)),
             crop_pct: self.crop_pct.filter(|share| (0.1..=1.0).contains(share)),
             side: self.side.filter(|side| SIDES.contains(side)),
             ..self
@@ -125,7 +127,14 @@ impl Preparation {
 
 impl fmt::Display for Preparation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { side, crop_pct, mean, std, by, .. } = self;
+        let Self {
+            side,
+            crop_pct,
+            mean,
+            std,
+            by,
+            ..
+        } = self;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(", ");
         write!(f, "{side}×{side}, {}", self.interpolation.as_str())?;
         if *crop_pct < 1.0 {
@@ -163,19 +172,42 @@ mod tests {
     fn the_experiment_comes_before_the_weights_and_these_before_the_table() {
         let own = "{ name: image_folder, path: pictures }";
         let facts = |dataset, input, stated: &Stated| {
-            let Preparation { side, interpolation, crop_pct, mean, .. } =
-                Preparation::new(&experiment(dataset, input), stated);
+            let Preparation {
+                side,
+                interpolation,
+                crop_pct,
+                mean,
+                ..
+            } = Preparation::new(&experiment(dataset, input), stated);
             (side, interpolation, crop_pct, mean[0])
         };
-        assert_eq!(facts(own, "", &stated()), (240, Interpolation::Bicubic, 0.875, 0.485));
-        assert_eq!(facts(own, "", &Stated::default()), (224, Interpolation::Bilinear, 1.0, 0.5));
+        assert_eq!(
+            facts(own, "", &stated()),
+            (240, Interpolation::Bicubic, 0.875, 0.485)
+        );
+        assert_eq!(
+            facts(own, "", &Stated::default()),
+            (224, Interpolation::Bilinear, 1.0, 0.5)
+        );
         let said = "input: { resize: 96, interpolation: nearest }\n";
-        assert_eq!(facts(own, said, &stated()), (96, Interpolation::Nearest, 0.875, 0.485));
+        assert_eq!(
+            facts(own, said, &stated()),
+            (96, Interpolation::Nearest, 0.875, 0.485)
+        );
         // A published dataset's pictures keep their size, and are resized whole.
         let emoji = "{ name: emoji98 }";
-        assert_eq!(facts(emoji, "", &stated()), (32, Interpolation::Nearest, 1.0, 0.485));
-        assert_eq!(facts(emoji, "input: { resize: 96 }\n", &stated()), (96, Interpolation::Bicubic, 1.0, 0.485));
-        assert_eq!(facts(emoji, "input: { resize: 96 }\n", &Stated::default()), (96, Interpolation::Nearest, 1.0, 0.5));
+        assert_eq!(
+            facts(emoji, "", &stated()),
+            (32, Interpolation::Nearest, 1.0, 0.485)
+        );
+        assert_eq!(
+            facts(emoji, "input: { resize: 96 }\n", &stated()),
+            (96, Interpolation::Bicubic, 1.0, 0.485)
+        );
+        assert_eq!(
+            facts(emoji, "input: { resize: 96 }\n", &Stated::default()),
+            (96, Interpolation::Nearest, 1.0, 0.5)
+        );
     }
 
     #[test]
@@ -196,6 +228,9 @@ mod tests {
     fn it_is_read_back_as_it_was_written() {
         let preparation = Preparation::new(&experiment("{ name: emoji98 }", ""), &stated());
         let json = serde_json::to_string(&preparation).unwrap();
-        assert_eq!(serde_json::from_str::<Preparation>(&json).unwrap(), preparation);
+        assert_eq!(
+            serde_json::from_str::<Preparation>(&json).unwrap(),
+            preparation
+        );
     }
 }

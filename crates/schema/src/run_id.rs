@@ -22,8 +22,14 @@ pub struct BadRunId(String);
 impl RunId {
     /// A new name: the time to the second in UTC, and 16 random bits.
     pub fn generate() -> Self {
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff;
-        Self(format!("{}-{random:04x}", Timestamp::now().strftime("%Y%m%d-%H%M%S")))
+        let random = std::collections::hash_map::RandomState::new()
+            .build_hasher()
+            .finish()
+            & 0xffff;
+        Self(format!(
+            "{}-{random:04x}",
+            Timestamp::now().strftime("%Y%m%d-%H%M%S")
+        ))
     }
 
     pub fn as_str(&self) -> &str {
@@ -36,8 +42,13 @@ impl FromStr for RunId {
 
     fn from_str(name: &str) -> Result<Self, BadRunId> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let valid = (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-');
-        if valid { Ok(Self(name.to_owned())) } else { Err(BadRunId(text::line(name, 80))) }
+        let valid =
+            (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-');
+        if valid {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(BadRunId(text::line(name, 80)))
+        }
     }
 }
 

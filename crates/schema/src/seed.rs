@@ -25,7 +25,10 @@ impl SplitMix64 {
     pub fn below(&mut self, bound: u64) -> u64 {
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
-            #[expect(clippy::cast_possible_truncation, reason = "the two halves of the product are what is wanted")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the two halves of the product are what is wanted"
+            )]
             let (high, low) = ((product >> 64) as u64, product as u64);
             if low >= bound.wrapping_neg().checked_rem(bound).unwrap_or(0) {
                 return high;
@@ -52,10 +55,14 @@ fn mix(mut z: u64) -> u64 {
 pub fn derive(run_seed: u64, purpose: &str, epoch: u64, step: u64) -> u64 {
     let name = purpose
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     [name, epoch, step]
         .iter()
-        .fold(mix(run_seed), |hash, part| mix(hash.rotate_left(23) ^ mix(part.wrapping_add(hash))))
+        .fold(mix(run_seed), |hash, part| {
+            mix(hash.rotate_left(23) ^ mix(part.wrapping_add(hash)))
+        })
 }
 
 /// The order in which an epoch visits `len` training images.
@@ -73,7 +80,10 @@ mod tests {
     fn splitmix_matches_the_published_vectors() {
         // First outputs for seed 1234567, from the reference implementation by Sebastiano Vigna.
         let mut rng = SplitMix64::new(1_234_567);
-        assert_eq!([rng.next_u64(), rng.next_u64()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!(
+            [rng.next_u64(), rng.next_u64()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
+        );
     }
 
     #[test]
@@ -107,6 +117,9 @@ mod tests {
         for _ in 0..30_000 {
             counts[usize::try_from(rng.below(3)).unwrap()] += 1;
         }
-        assert!(counts.iter().all(|&n| (9_700..10_300).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| (9_700..10_300).contains(&n)),
+            "{counts:?}"
+        );
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::timeline::{Moment, Progress, Row, Sample};
+pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
-    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level, ModelFacts, Phase, Record,
-    StartedFrom, System, Test, WeightsFacts,
+    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level,
+    ModelFacts, Phase, Record, StartedFrom, System, Test, WeightsFacts,
 };
 use crate::exit::Exit;
 pub use crate::failure::Outcome;
@@ -44,13 +44,13 @@ pub struct RunState {
     /// Progress of the phase that runs now.
     pub batch: Option<Batch>,
     /// Training progress of the whole run, in order of steps.
-    pub batches: Row<Progress>,
+    pub batches: Downsampled<Progress>,
     /// When steps were done, in order of steps.
-    pub moments: Row<Moment>,
+    pub moments: Downsampled<Moment>,
     /// The newest steps that were left out, because their loss or gradients were not finite numbers, in order.
     pub skipped: Vec<u64>,
     /// Use of the machine, in order of steps.
-    pub samples: Row<Sample>,
+    pub samples: Downsampled<Sample>,
     /// The newest checkpoint, and when it was made.
     pub checkpoint: Option<(f64, Checkpoint)>,
     pub system: Option<System>,
@@ -145,12 +145,18 @@ pub enum Liveness {
 impl Liveness {
     /// Whether a worker has the run.
     pub fn is_held(self) -> bool {
-        matches!(self, Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended)
+        matches!(
+            self,
+            Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended
+        )
     }
 
     /// Whether no worker is known to have the run, or to be about to, or shall have it.
     pub fn is_free(self) -> bool {
-        matches!(self, Self::Free | Self::Rebooted | Self::Elsewhere | Self::Unknown)
+        matches!(
+            self,
+            Self::Free | Self::Rebooted | Self::Elsewhere | Self::Unknown
+        )
     }
 }
 
@@ -247,13 +253,27 @@ impl RunState {
                 self.checkpoint = Some((t, checkpoint));
             }
             Event::CheckpointFailed { error } => {
-                self.note(t, Level::Error, &format!("checkpoint not saved: {error}; training goes on"));
+                self.note(
+                    t,
+                    Level::Error,
+                    &format!("checkpoint not saved: {error}; training goes on"),
+                );
             }
             Event::System(system) => {
                 self.sample(t, system.clone());
                 self.system = Some(system);
             }
-            Event::Frozen { tensors, before, after } => self.frozen = Some(FrozenProof { tensors, before, after }),
+            Event::Frozen {
+                tensors,
+                before,
+                after,
+            } => {
+                self.frozen = Some(FrozenProof {
+                    tensors,
+                    before,
+                    after,
+                });
+            }
             Event::Test(test) => self.test = Some(test),
             Event::Note { level, text } => self.note(t, level, &text),
             Event::Changed(changed) => self.change(t, changed),
@@ -266,7 +286,11 @@ impl RunState {
                 (self.starts_over, self.awaits_change) = (true, true);
             }
             Event::PutAside { folder } => {
-                self.note(t, Level::Info, &format!("starts over; the earlier checkpoints are in {folder}"));
+                self.note(
+                    t,
+                    Level::Info,
+                    &format!("starts over; the earlier checkpoints are in {folder}"),
+                );
                 (self.starts_over, self.checkpoint) = (false, None);
             }
             Event::Stopping => self.stopping = true,
@@ -300,7 +324,9 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
-            (Liveness::Started | Liveness::Held | Liveness::Pulseless, Some(_)) if self.awaits_change => {
+            (Liveness::Started | Liveness::Held | Liveness::Pulseless, Some(_))
+                if self.awaits_change =>
+            {
                 Status::Starting
             }
             // Its worker may still be on its way out.
@@ -344,7 +370,8 @@ impl RunState {
         if batch.images_per_second <= 0.0 {
             return None;
         }
-        let images_left = f64::from(batch.batches.saturating_sub(batch.batch)) / f64::from(batch.batches.max(1));
+        let images_left =
+            f64::from(batch.batches.saturating_sub(batch.batch)) / f64::from(batch.batches.max(1));
         let per_epoch = f64::from(dataset.train) / batch.images_per_second;
         // Validation has no backward pass: about a third of the work for each image.
         let validation = f64::from(dataset.validation) / f64::from(dataset.train.max(1)) / 3.0;
@@ -362,8 +389,14 @@ impl RunState {
     }
 
     fn take_fetch(&mut self, t: f64, fetch: &Fetch) {
-        let fetch = Fetch { what: text::line(&fetch.what, 80), ..*fetch };
-        let goes_on = self.fetch.as_ref().is_some_and(|before| before.what == fetch.what && before.done <= fetch.done);
+        let fetch = Fetch {
+            what: text::line(&fetch.what, 80),
+            ..*fetch
+        };
+        let goes_on = self
+            .fetch
+            .as_ref()
+            .is_some_and(|before| before.what == fetch.what && before.done <= fetch.done);
         if !goes_on {
             self.fetch_began = Some((t, fetch.done));
         }
@@ -372,8 +405,15 @@ impl RunState {
 
     fn begin(&mut self, attempt: Attempt) {
         // One that ended without a word and without anything new leaves what was earned before it.
-        let earned = self.outcome.take().or_else(|| self.begins.take().and_then(|begins| begins.earned));
-        self.begins = Some(Begins { step: attempt.resumed_from.unwrap_or(0), trains: false, earned });
+        let earned = self
+            .outcome
+            .take()
+            .or_else(|| self.begins.take().and_then(|begins| begins.earned));
+        self.begins = Some(Begins {
+            step: attempt.resumed_from.unwrap_or(0),
+            trains: false,
+            earned,
+        });
         self.batch = None;
         self.fetch = None;
         self.setback = None;
@@ -385,7 +425,9 @@ impl RunState {
 
     /// The newest attempt trains: what an earlier one did after its last checkpoint happens again.
     fn takes_over(&mut self) {
-        let Some(begins) = self.begins.as_mut().filter(|begins| !begins.trains) else { return };
+        let Some(begins) = self.begins.as_mut().filter(|begins| !begins.trains) else {
+            return;
+        };
         begins.trains = true;
         let step = begins.step;
         // Where all starts over, what was measured stays until an epoch takes its place.
@@ -397,14 +439,22 @@ impl RunState {
         self.samples.retain(|sample| sample.step <= step);
         self.skipped.retain(|skipped| *skipped <= step);
         self.resumes.retain(|mark| *mark <= step);
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.number > 1) {
+        if self
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.number > 1)
+        {
             self.resumes.push(step);
         }
     }
 
     /// An epoch or a checkpoint of this step is there: with a later one than it began with, the newest attempt's results count.
     fn brings_new(&mut self, step: u64) {
-        if self.begins.as_ref().is_some_and(|begins| step > begins.step) {
+        if self
+            .begins
+            .as_ref()
+            .is_some_and(|begins| step > begins.step)
+        {
             self.takes_over();
             self.begins = None;
             self.test = None;
@@ -418,9 +468,19 @@ impl RunState {
             from: text::line(&change.from, 80),
             to: text::line(&change.to, 80),
         };
-        let changed = Changed { fields: changed.fields.into_iter().map(clean).collect(), ..changed };
+        let changed = Changed {
+            fields: changed.fields.into_iter().map(clean).collect(),
+            ..changed
+        };
         for Change { field, from, to } in &changed.fields {
-            self.note(t, Level::Info, &format!("{field} was changed from {from} to {to} at step {}", changed.step));
+            self.note(
+                t,
+                Level::Info,
+                &format!(
+                    "{field} was changed from {from} to {to} at step {}",
+                    changed.step
+                ),
+            );
         }
         self.changes.push(changed);
         self.awaits_change = true;
@@ -447,12 +507,19 @@ impl RunState {
         if self.notes.len() == MAX_NOTES {
             self.notes.remove(0);
         }
-        self.notes.push(Note { t, level, text: text::line(note, 500) });
+        self.notes.push(Note {
+            t,
+            level,
+            text: text::line(note, 500),
+        });
     }
 
     /// A worker that could not say so itself has ended.
     fn exit(&mut self, t: f64, exit: &Exit) {
-        let outcome = exit.outcome(self.attempt.is_some() && self.outcome.is_none(), self.stopping);
+        let outcome = exit.outcome(
+            self.attempt.is_some() && self.outcome.is_none(),
+            self.stopping,
+        );
         if outcome == Outcome::Stopped {
             self.note(
                 t,
@@ -461,7 +528,11 @@ impl RunState {
             );
         }
         self.end(match outcome {
-            Outcome::Failed { kind, error, help } => Outcome::Failed { kind, error: text::line(&error, 2000), help },
+            Outcome::Failed { kind, error, help } => Outcome::Failed {
+                kind,
+                error: text::line(&error, 2000),
+                help,
+            },
             other => other,
         });
     }
@@ -469,9 +540,12 @@ impl RunState {
     fn end(&mut self, outcome: Outcome) {
         let begins = self.begins.take();
         // A worker that did not come up has not even begun an attempt.
-        let earned = begins.and_then(|begins| begins.earned).or_else(|| self.outcome.take());
+        let earned = begins
+            .and_then(|begins| begins.earned)
+            .or_else(|| self.outcome.take());
         let stays = |earned: &Outcome| {
-            matches!(earned, Outcome::Finished { .. }) && !matches!(outcome, Outcome::Finished { .. })
+            matches!(earned, Outcome::Finished { .. })
+                && !matches!(outcome, Outcome::Finished { .. })
         };
         if let Some(earned) = earned.filter(stays) {
             self.outcome = Some(earned);

@@ -18,10 +18,15 @@ pub fn line(text: &str, max_chars: usize) -> String {
     for c in text.chars() {
         let c = match c {
             c if c.is_whitespace() => ' ',
-            '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from('A') + u32::from(c) - 0x1_f1e6).unwrap_or(' '),
+            '\u{1f1e6}'..='\u{1f1ff}' => {
+                char::from_u32(u32::from('A') + u32::from(c) - 0x1_f1e6).unwrap_or(' ')
+            }
             c => c,
         };
-        if c == ' ' && (out.is_empty() || out.ends_with(' ')) || is_hidden(c) || is_stray(c, out.chars().next_back()) {
+        if c == ' ' && (out.is_empty() || out.ends_with(' '))
+            || is_hidden(c)
+            || is_stray(c, out.chars().next_back())
+        {
             continue;
         }
         if c.width() == Some(0) {
@@ -74,7 +79,9 @@ pub fn middle(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
-    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let Some(room) = columns.checked_sub(1) else {
+        return String::new();
+    };
     let end = behind(text, room / 2);
     let mut begin = String::new();
     for c in text.chars() {
@@ -85,7 +92,11 @@ pub fn middle(text: &str, columns: usize) -> String {
     }
     // What draws nothing itself would join with the sign between.
     let is_loose = |c: char| c == ' ' || c.width().unwrap_or(0) == 0;
-    format!("{}…{}", begin.trim_end_matches(is_loose), end.trim_start_matches(is_loose))
+    format!(
+        "{}…{}",
+        begin.trim_end_matches(is_loose),
+        end.trim_start_matches(is_loose)
+    )
 }
 
 /// The end of a text in at most so many columns.
@@ -95,7 +106,12 @@ fn behind(text: &str, columns: usize) -> &str {
         used += c.width().unwrap_or(0);
         used <= columns
     };
-    let at = text.char_indices().rev().take_while(fits).last().map_or(text.len(), |(at, _)| at);
+    let at = text
+        .char_indices()
+        .rev()
+        .take_while(fits)
+        .last()
+        .map_or(text.len(), |(at, _)| at);
     &text[at..]
 }
 
@@ -105,8 +121,12 @@ pub fn fitted(message: &str, columns: usize) -> String {
     /// A path is worth no less than this.
     const LEAST: usize = 16;
     let mut fitted = message.to_owned();
-    let steps: [fn(&str) -> String; 4] =
-        [with_parent, without_folders, |path| middle(path, 2 * LEAST), |path| middle(path, LEAST)];
+    let steps: [fn(&str) -> String; 4] = [
+        with_parent,
+        without_folders,
+        |path| middle(path, 2 * LEAST),
+        |path| middle(path, LEAST),
+    ];
     for shorten in steps {
         while fitted.width() > columns {
             let long = paths(&fitted).into_iter().filter_map(|range| {
@@ -114,7 +134,9 @@ pub fn fitted(message: &str, columns: usize) -> String {
                 let width = fitted[range.clone()].width();
                 (width > LEAST && short.width() < width).then_some((width, range, short))
             });
-            let Some((_, range, short)) = long.max_by_key(|(width, ..)| *width) else { break };
+            let Some((_, range, short)) = long.max_by_key(|(width, ..)| *width) else {
+                break;
+            };
             fitted.replace_range(range, &short);
         }
     }
@@ -132,7 +154,8 @@ fn with_parent(path: &str) -> String {
 
 /// `…/file`
 fn without_folders(path: &str) -> String {
-    path.rsplit_once('/').map_or_else(|| path.to_owned(), |(_, name)| format!("…/{name}"))
+    path.rsplit_once('/')
+        .map_or_else(|| path.to_owned(), |(_, name)| format!("…/{name}"))
 }
 
 /// Where paths stand in a message, without a place in the file and punctuation. Folders may have spaces in their names: what
@@ -145,11 +168,18 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
         let start = from;
         from += token.len();
         let word = token.trim_end_matches(is_apart);
-        let Some(slash) = word.rfind('/') else { continue };
+        let Some(slash) = word.rfind('/') else {
+            continue;
+        };
         // `file.yaml:3:5:`
-        let end = start + word[slash..].find(':').map_or(word.len(), |colon| slash + colon);
+        let end = start
+            + word[slash..]
+                .find(':')
+                .map_or(word.len(), |colon| slash + colon);
         match found.last_mut() {
-            Some(last) if goes_on(&message[last.clone()], &message[last.end..start], word) => last.end = end,
+            Some(last) if goes_on(&message[last.clone()], &message[last.end..start], word) => {
+                last.end = end;
+            }
             _ => found.push(start..end),
         }
     }
@@ -158,9 +188,16 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
 
 /// Whether a word with a slash goes on with the path before it.
 fn goes_on(path: &str, between: &str, word: &str) -> bool {
-    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    let is_plain = between.chars().all(|c| c == ' ' || c.is_alphanumeric()) && between.split_whitespace().count() <= 1;
-    path.starts_with(['/', '~', '.', '…']) && !is_file && is_plain && word.starts_with(char::is_alphabetic)
+    let is_file = path
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| name.contains('.'));
+    let is_plain = between.chars().all(|c| c == ' ' || c.is_alphanumeric())
+        && between.split_whitespace().count() <= 1;
+    path.starts_with(['/', '~', '.', '…'])
+        && !is_file
+        && is_plain
+        && word.starts_with(char::is_alphabetic)
 }
 
 /// Names as they may be shown, each other than the ones before: where two look the same once they are made harmless, the later ones
@@ -173,19 +210,28 @@ pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) 
             name => name,
         };
         let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
-        std::iter::once(name.clone()).chain(numbered).find(|name| taken.insert(name.clone())).unwrap_or_default()
+        std::iter::once(name.clone())
+            .chain(numbered)
+            .find(|name| taken.insert(name.clone()))
+            .unwrap_or_default()
     };
     names.into_iter().map(&mut shown).collect()
 }
 
 /// Whether a name is short and has no character that controls or hides, so that a cell of a table can hold it as it is.
 pub fn is_cell(name: &str) -> bool {
-    name.len() <= 1000 && !name.chars().any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
+    name.len() <= 1000
+        && !name
+            .chars()
+            .any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
 /// The one of `words` that was probably meant by `found`: at most two single-character changes away.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = words.into_iter().map(|word| (edit_distance(word, found), word)).filter(|(distance, _)| *distance <= 2);
+    let near = words
+        .into_iter()
+        .map(|word| (edit_distance(word, found), word))
+        .filter(|(distance, _)| *distance <= 2);
     near.min().map(|(_, word)| word)
 }
 
@@ -205,7 +251,9 @@ fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// A text that is read from JSON, as one printable line; likewise each of several.
-pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(from: D) -> Result<T, D::Error> {
+pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(
+    from: D,
+) -> Result<T, D::Error> {
     T::deserialize(from).map(T::sanitized)
 }
 
@@ -235,8 +283,14 @@ impl<T: Foreign> Foreign for Vec<T> {
 /// Parts of a Hangul syllable that follow nothing they could join; they have no room of their own.
 fn is_stray(c: char, before: Option<char>) -> bool {
     match c {
-        '\u{1160}'..='\u{11a7}' => !matches!(before, Some('\u{1100}'..='\u{115e}' | '\u{1161}'..='\u{11a7}')),
-        '\u{11a8}'..='\u{11ff}' => !matches!(before, Some('\u{1161}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}')),
+        '\u{1160}'..='\u{11a7}' => !matches!(
+            before,
+            Some('\u{1100}'..='\u{115e}' | '\u{1161}'..='\u{11a7}')
+        ),
+        '\u{11a8}'..='\u{11ff}' => !matches!(
+            before,
+            Some('\u{1161}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}')
+        ),
         _ => false,
     }
 }
@@ -245,7 +299,10 @@ fn is_stray(c: char, before: Option<char>) -> bool {
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{20e3}')
-        || matches!(c, '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{3164}' | '\u{ffa0}')
+        || matches!(
+            c,
+            '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{3164}' | '\u{ffa0}'
+        )
         || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -266,12 +323,31 @@ mod tests {
 
     #[test]
     fn what_terminals_disagree_about_becomes_what_they_agree_about() {
-        assert_eq!(line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80), "👍 DE ☎ 1 ab");
-        assert_eq!(line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80), "\u{1100} \u{1100}\u{1161}\u{11a8}");
-        for text in ["👩\u{200d}👩\u{200d}👧", "👍🏽", "🇩🇪🇫🇷", "☎\u{fe0f}", "e\u{301}", "漢字", "क\u{94d}षि"]
-        {
+        assert_eq!(
+            line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80),
+            "👍 DE ☎ 1 ab"
+        );
+        assert_eq!(
+            line("\u{1100}\u{11a8} \u{1100}\u{1161}\u{11a8} \u{1161}", 80),
+            "\u{1100} \u{1100}\u{1161}\u{11a8}"
+        );
+        for text in [
+            "👩\u{200d}👩\u{200d}👧",
+            "👍🏽",
+            "🇩🇪🇫🇷",
+            "☎\u{fe0f}",
+            "e\u{301}",
+            "漢字",
+            "क\u{94d}षि",
+        ] {
             let line = line(text, 80);
-            assert_eq!(line.width(), line.chars().filter_map(UnicodeWidthChar::width).sum::<usize>(), "{line}");
+            assert_eq!(
+                line.width(),
+                line.chars()
+                    .filter_map(UnicodeWidthChar::width)
+                    .sum::<usize>(),
+                "{line}"
+            );
         }
     }
 
@@ -299,7 +375,10 @@ mod tests {
         assert_eq!(middle("20260101-000000-aaaa", 11), "20260…-aaaa");
         assert_eq!(middle("漢字漢字漢字", 6), "漢…字");
         assert_eq!(middle("abc", 3), "abc");
-        assert_eq!((middle("abc", 1), middle("abc", 0)), ("…".to_owned(), String::new()));
+        assert_eq!(
+            (middle("abc", 1), middle("abc", 0)),
+            ("…".to_owned(), String::new())
+        );
         for columns in 0..20 {
             assert!(middle("a漢b字c漢d字e\u{301}f", columns).width() <= columns);
         }
@@ -314,14 +393,29 @@ mod tests {
             fitted(&message, 80),
             "…/experiments/mine.yaml:3:5: train.epochs: expected a whole number, found `x`"
         );
-        assert_eq!(fitted(&message, 70), "…/mine.yaml:3:5: train.epochs: expected a whole number, found `x`");
+        assert_eq!(
+            fitted(&message, 70),
+            "…/mine.yaml:3:5: train.epochs: expected a whole number, found `x`"
+        );
         // In the middle, in quotes, twice, with spaces, without a folder.
-        assert_eq!(fitted(&format!("cannot copy `{deep}` to /x/y"), 30), "cannot copy `…/mine.yaml` to /x/y");
+        assert_eq!(
+            fitted(&format!("cannot copy `{deep}` to /x/y"), 30),
+            "cannot copy `…/mine.yaml` to /x/y"
+        );
         let spaced = "/media/My Pictures of/all years/2025/part one/list.csv cannot be read: permission denied";
-        assert_eq!(fitted(spaced, 60), "…/part one/list.csv cannot be read: permission denied");
+        assert_eq!(
+            fitted(spaced, 60),
+            "…/part one/list.csv cannot be read: permission denied"
+        );
         let long = format!("/data/{}.safetensors: not found", "x".repeat(100));
-        assert!(fitted(&long, 60).width() <= 60 && fitted(&long, 60).ends_with(".safetensors: not found"));
-        assert_eq!(fitted("12/30 epochs at 100 img/s and no path", 10), "12/30 epochs at 100 img/s and no path");
+        assert!(
+            fitted(&long, 60).width() <= 60
+                && fitted(&long, 60).ends_with(".safetensors: not found")
+        );
+        assert_eq!(
+            fitted("12/30 epochs at 100 img/s and no path", 10),
+            "12/30 epochs at 100 img/s and no path"
+        );
     }
 
     #[test]
@@ -333,8 +427,18 @@ mod tests {
 
     #[test]
     fn names_that_look_the_same_are_told_apart() {
-        let names = ["two  spaces", "two spaces", "\u{1f1e9}\u{1f1ea}", "DE", "\u{feff}", "\u{200b}"];
-        assert_eq!(distinct(names, 80), ["two spaces", "two spaces (2)", "DE", "DE (2)", "?", "? (2)"]);
+        let names = [
+            "two  spaces",
+            "two spaces",
+            "\u{1f1e9}\u{1f1ea}",
+            "DE",
+            "\u{feff}",
+            "\u{200b}",
+        ];
+        assert_eq!(
+            distinct(names, 80),
+            ["two spaces", "two spaces (2)", "DE", "DE (2)", "?", "? (2)"]
+        );
     }
 
     #[test]

@@ -7,7 +7,12 @@ use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Padding, 
 use warmstart_schema::catalog::Pretrained;
 
 fn study_head(architecture: &Architecture) -> HeadSpec {
-    HeadSpec { features: architecture.features, hidden: HeadSpec::DEFAULT_HIDDEN, classes: 100, dropout: 0.2 }
+    HeadSpec {
+        features: architecture.features,
+        hidden: HeadSpec::DEFAULT_HIDDEN,
+        classes: 100,
+        dropout: 0.2,
+    }
 }
 
 /// What timm says of a backbone: `engine/tests/reference/backbones.py` asks it.
@@ -20,19 +25,35 @@ fn timm(backbone: Backbone) -> Value {
 fn names_order_shapes_and_counts_are_timms() {
     for backbone in Backbone::ALL {
         let (architecture, timm) = (Architecture::new(backbone), timm(backbone));
-        let shape = |shape: &[i64]| shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-        let tensors: Vec<_> = architecture.tensors().map(|t| format!("{} {}", t.name, shape(&t.shape))).collect();
+        let shape = |shape: &[i64]| {
+            shape
+                .iter()
+                .map(i64::to_string)
+                .collect::<Vec<_>>()
+                .join("x")
+        };
+        let tensors: Vec<_> = architecture
+            .tensors()
+            .map(|t| format!("{} {}", t.name, shape(&t.shape)))
+            .collect();
         let timms: Vec<_> = timm["tensors"].as_str().unwrap().split(", ").collect();
         assert_eq!(tensors, timms, "{backbone}");
         assert_eq!(timm["num_features"], architecture.features, "{backbone}");
-        let (parameters, statistics) = architecture.tensors().fold((0, 0), |(parameters, statistics), tensor| {
-            if tensor.kind.is_statistic() {
-                (parameters, statistics + tensor.len())
-            } else {
-                (parameters + tensor.len(), statistics)
-            }
-        });
-        assert_eq!((&timm["parameters"], &timm["statistics"]), (&parameters.into(), &statistics.into()), "{backbone}");
+        let (parameters, statistics) =
+            architecture
+                .tensors()
+                .fold((0, 0), |(parameters, statistics), tensor| {
+                    if tensor.kind.is_statistic() {
+                        (parameters, statistics + tensor.len())
+                    } else {
+                        (parameters + tensor.len(), statistics)
+                    }
+                });
+        assert_eq!(
+            (&timm["parameters"], &timm["statistics"]),
+            (&parameters.into(), &statistics.into()),
+            "{backbone}"
+        );
     }
 }
 
@@ -41,12 +62,25 @@ fn pretrained_weights_are_timms_default_with_its_normalization() {
     for backbone in Backbone::ALL {
         let (ours, timm) = (Pretrained::of(backbone), timm(backbone));
         let timm = &timm["pretrained"];
-        assert_eq!((&timm["hub"], &timm["pixels"]), (&ours.hub.into(), &ours.pixels.into()), "{backbone}");
+        assert_eq!(
+            (&timm["hub"], &timm["pixels"]),
+            (&ours.hub.into(), &ours.pixels.into()),
+            "{backbone}"
+        );
         for (ours, timm) in [(ours.mean, &timm["mean"]), (ours.std, &timm["std"])] {
             let timms: [f32; 3] = serde_json::from_value(timm.clone()).unwrap();
-            assert_eq!(timms.map(f32::to_bits), ours.map(f32::to_bits), "{backbone}");
+            assert_eq!(
+                timms.map(f32::to_bits),
+                ours.map(f32::to_bits),
+                "{backbone}"
+            );
         }
-        assert!(backbone.fixed_pixels().is_none_or(|pixels| pixels == ours.pixels), "{backbone}");
+        assert!(
+            backbone
+                .fixed_pixels()
+                .is_none_or(|pixels| pixels == ours.pixels),
+            "{backbone}"
+        );
     }
 }
 
@@ -55,17 +89,30 @@ fn the_studys_counts_to_the_last_unit() {
     let architecture = Architecture::new(Backbone::EfficientnetB0);
     let head = study_head(&architecture);
     let before = count(&architecture, &head, 0).total;
-    assert_eq!((before.total, before.trainable, before.non_trainable()), (4_404_224, 4_361_696, 42_528));
+    assert_eq!(
+        (before.total, before.trainable, before.non_trainable()),
+        (4_404_224, 4_361_696, 42_528)
+    );
     let after = count(&architecture, &head, architecture.blocks.len()).total;
-    assert_eq!((after.total, after.trainable, after.non_trainable()), (4_404_224, 354_148, 4_050_076));
+    assert_eq!(
+        (after.total, after.trainable, after.non_trainable()),
+        (4_404_224, 354_148, 4_050_076)
+    );
 }
 
 #[test]
 fn a_frozen_prefix_moves_counts_block_by_block() {
     let architecture = Architecture::new(Backbone::Resnet18);
     let counts = count(&architecture, &study_head(&architecture), 2);
-    let names: Vec<_> = counts.blocks.iter().map(|block| block.name.as_str()).collect();
-    assert_eq!(names, ["stem", "layer1", "layer2", "layer3", "layer4", "head"]);
+    let names: Vec<_> = counts
+        .blocks
+        .iter()
+        .map(|block| block.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    );
     for (i, block) in counts.blocks.iter().enumerate() {
         assert_eq!(block.counts.trainable == 0, i < 2, "{}", block.name);
         assert_eq!(block.counts.frozen > 0, i < 2, "{}", block.name);
@@ -74,15 +121,32 @@ fn a_frozen_prefix_moves_counts_block_by_block() {
 
 #[test]
 fn blocks_are_the_stem_the_stages_and_the_last_convolution() {
-    let names = |backbone| Architecture::new(backbone).blocks.into_iter().map(|b| b.name).collect::<Vec<_>>().join(" ");
-    assert_eq!(names(Backbone::Resnet50), "stem layer1 layer2 layer3 layer4");
-    let efficientnet = "stem blocks.0 blocks.1 blocks.2 blocks.3 blocks.4 blocks.5 blocks.6 conv_head";
+    let names = |backbone| {
+        Architecture::new(backbone)
+            .blocks
+            .into_iter()
+            .map(|b| b.name)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        names(Backbone::Resnet50),
+        "stem layer1 layer2 layer3 layer4"
+    );
+    let efficientnet =
+        "stem blocks.0 blocks.1 blocks.2 blocks.3 blocks.4 blocks.5 blocks.6 conv_head";
     assert_eq!(names(Backbone::EfficientnetB0), efficientnet);
     assert_eq!(names(Backbone::TfEfficientnetLite0), efficientnet);
     assert_eq!(names(Backbone::MobilenetV3Large100), efficientnet);
-    assert_eq!(names(Backbone::ConvnextTiny), "stem stages.0 stages.1 stages.2 stages.3 norm");
+    assert_eq!(
+        names(Backbone::ConvnextTiny),
+        "stem stages.0 stages.1 stages.2 stages.3 norm"
+    );
     let transformer = names(Backbone::VitSmallPatch16);
-    assert!(transformer.starts_with("stem blocks.0 blocks.1 ") && transformer.ends_with(" blocks.11 norm"));
+    assert!(
+        transformer.starts_with("stem blocks.0 blocks.1 ")
+            && transformer.ends_with(" blocks.11 norm")
+    );
 }
 
 #[test]
@@ -102,5 +166,8 @@ fn names_round_trip_and_a_wrong_one_lists_the_right_ones() {
         assert_eq!(serde_json::to_value(backbone).unwrap(), backbone.as_str());
     }
     let error = "resnet19".parse::<Backbone>().unwrap_err().to_string();
-    assert!(error.contains("`resnet19`") && error.contains("tf_efficientnet_lite0"), "{error}");
+    assert!(
+        error.contains("`resnet19`") && error.contains("tf_efficientnet_lite0"),
+        "{error}"
+    );
 }

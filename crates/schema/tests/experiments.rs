@@ -21,9 +21,19 @@ fn shipped() -> PathBuf {
 
 /// Every `.yaml` below a folder.
 fn yaml_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut files: Vec<PathBuf> = entries
-        .flat_map(|path| if path.is_dir() { yaml_files(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                yaml_files(&path)
+            } else {
+                vec![path]
+            }
+        })
         .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
         .collect();
     files.sort_unstable();
@@ -34,8 +44,13 @@ fn said(path: &Path) -> String {
     match experiment::load(path, &[]) {
         Ok(experiment) => format!("accepted as {:?}\n", experiment.name),
         Err(problems) => {
-            let texts: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
-            texts.concat().replace(&format!("{}/", folder().display()), "")
+            let texts: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("{problem}\n"))
+                .collect();
+            texts
+                .concat()
+                .replace(&format!("{}/", folder().display()), "")
         }
     }
 }
@@ -52,7 +67,10 @@ fn every_mistake_is_explained() {
         }
         let expected = fs::read_to_string(&beside).unwrap_or_default();
         if said != expected {
-            wrong.push(format!("{}\nexpected:\n{expected}\nsaid:\n{said}", path.display()));
+            wrong.push(format!(
+                "{}\nexpected:\n{expected}\nsaid:\n{said}",
+                path.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -63,12 +81,20 @@ fn every_shipped_experiment_is_valid_and_says_what_it_asks() {
     let files = yaml_files(&shipped());
     assert!(files.len() >= 5, "{files:?}");
     for path in files {
-        let experiment = experiment::load(&path, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let experiment =
+            experiment::load(&path, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
         assert!(experiment.question.is_some(), "{}", path.display());
         let source = fs::read_to_string(&path).unwrap();
         let depth = path.strip_prefix(shipped()).unwrap().components().count() - 1;
-        let comment = format!("# yaml-language-server: $schema={}/schema.json\n", ["..", "."][usize::from(depth == 0)]);
-        assert!(source.starts_with(&comment), "{} should begin with {comment}", path.display());
+        let comment = format!(
+            "# yaml-language-server: $schema={}/schema.json\n",
+            ["..", "."][usize::from(depth == 0)]
+        );
+        assert!(
+            source.starts_with(&comment),
+            "{} should begin with {comment}",
+            path.display()
+        );
     }
 }
 
@@ -89,7 +115,10 @@ fn the_schema_for_editors_is_the_one_of_the_code() {
 fn what_is_written_out_is_read_back() {
     for path in yaml_files(&shipped()) {
         let experiment = experiment::load(&path, &[]).unwrap();
-        assert_eq!(experiment::parse(&experiment.to_yaml().unwrap(), "again").unwrap(), experiment);
+        assert_eq!(
+            experiment::parse(&experiment.to_yaml().unwrap(), "again").unwrap(),
+            experiment
+        );
     }
 }
 
@@ -98,9 +127,23 @@ fn a_change_from_the_command_line_is_checked_like_the_file() {
     let path = shipped().join("4-effnet-freeze.yaml");
     let with = |change: &str| experiment::load(&path, &[change.to_owned()]);
     assert_eq!(with("train.epochs=3").unwrap().train.epochs, 3);
-    assert_eq!(with("train.schedule.warmup_epochs=0").unwrap().train.schedule.warmup_epochs.to_bits(), 0);
-    let message =
-        |change: &str| with(change).unwrap_err().iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        with("train.schedule.warmup_epochs=0")
+            .unwrap()
+            .train
+            .schedule
+            .warmup_epochs
+            .to_bits(),
+        0
+    );
+    let message = |change: &str| {
+        with(change)
+            .unwrap_err()
+            .iter()
+            .map(Problem::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     assert!(message("train.epoch=3").contains("did you mean `epochs`?"));
     assert!(message("train.epochs=x").contains("expected a whole number"));
     assert!(message("train.epochs.x=1").contains("below a field that is no mapping"));
@@ -125,12 +168,31 @@ impl Bombs {
 
     fn refused_with(&mut self, source: &str, changes: &[String]) -> Vec<Problem> {
         let (began, before) = (cpu(), peak());
-        let problems = experiment::parse_with(source, "x.yaml", changes).err().unwrap_or_default();
-        let (took, grown) = (cpu().checked_sub(began).unwrap(), peak().saturating_sub(before));
+        let problems = experiment::parse_with(source, "x.yaml", changes)
+            .err()
+            .unwrap_or_default();
+        let (took, grown) = (
+            cpu().checked_sub(began).unwrap(),
+            peak().saturating_sub(before),
+        );
         assert!(!problems.is_empty());
-        assert!(took < Duration::from_secs(1) && grown < 64 << 10, "{took:?}, {grown} kB: {}", problems[0]);
-        assert!(problems.iter().all(|problem| problem.to_string().len() < 4000), "{}", problems[0].message);
-        (self.number, self.slowest, self.largest) = (self.number + 1, self.slowest.max(took), self.largest.max(grown));
+        assert!(
+            took < Duration::from_secs(1) && grown < 64 << 10,
+            "{took:?}, {grown} kB: {}",
+            problems[0]
+        );
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.to_string().len() < 4000),
+            "{}",
+            problems[0].message
+        );
+        (self.number, self.slowest, self.largest) = (
+            self.number + 1,
+            self.slowest.max(took),
+            self.largest.max(grown),
+        );
         problems
     }
 }
@@ -144,36 +206,51 @@ fn cpu() -> Duration {
 /// The most memory that this process ever held, in kB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
 fn bombs_are_refused_quickly() {
     let mut bombs = Bombs::default();
-    let nested = |open: &str, close: &str| format!("name: {}1{}", open.repeat(100_000), close.repeat(100_000));
+    let nested = |open: &str, close: &str| {
+        format!("name: {}1{}", open.repeat(100_000), close.repeat(100_000))
+    };
     assert!(bombs.refused(&nested("[", "]"))[0].at.is_some());
     assert!(bombs.refused(&nested("{a: ", "}"))[0].at.is_some());
-    let deep: String = (0..400).flat_map(|depth| [" ".repeat(depth), "k:\n".to_owned()]).collect();
+    let deep: String = (0..400)
+        .flat_map(|depth| [" ".repeat(depth), "k:\n".to_owned()])
+        .collect();
     bombs.refused(&deep);
     for item in ["- ", "? ", "!!a ", "&a ", "a: "] {
         bombs.refused(&format!("name: x\ntrain:\n  {}1\n", item.repeat(200_000)));
     }
     let keys = |count: usize| -> String {
-        (0..count).flat_map(|number| ["key".to_owned(), number.to_string(), ": 1\n".to_owned()]).collect()
+        (0..count)
+            .flat_map(|number| ["key".to_owned(), number.to_string(), ": 1\n".to_owned()])
+            .collect()
     };
     assert!(bombs.refused(&keys(40_000))[0].at.is_some());
     // As much as a file may hold, and far more than that.
     assert!(bombs.refused(&keys(75_000))[0].at.is_some());
-    assert!(bombs.refused(&keys(1_000_000))[0].message.contains("expected at most 1048576"));
+    assert!(
+        bombs.refused(&keys(1_000_000))[0]
+            .message
+            .contains("expected at most 1048576")
+    );
     bombs.refused(&"a\n".repeat(1 << 19));
     bombs.refused(&format!("name: [{}]", "a, ".repeat(349_000)));
     let bomb = fs::read_to_string(folder().join("alias-bomb.yaml")).unwrap();
     bombs.refused(&bomb);
     bombs.refused_with(&bomb, &["seed=1".to_owned()]);
     // The rest of what is known to be hard on parsers.
-    let laughs =
-        (1..10).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9))).collect::<Vec<_>>().concat();
+    let laughs = (1..10)
+        .map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9)))
+        .collect::<Vec<_>>()
+        .concat();
     bombs.refused(&format!("name: x\na0: &a0 ha\n{laughs}"));
     for changes in [&[][..], &["seed=1".to_owned()][..]] {
         bombs.refused_with(&format!("name: {}", "x".repeat(50 << 20)), changes);
@@ -191,7 +268,11 @@ fn bombs_are_refused_quickly() {
     ] {
         bombs.refused(text);
     }
-    let (number, slowest, largest) = (bombs.number, bombs.slowest.as_secs_f64(), bombs.largest >> 10);
+    let (number, slowest, largest) = (
+        bombs.number,
+        bombs.slowest.as_secs_f64(),
+        bombs.largest >> 10,
+    );
     println!(
         "FIGURE D1\t{number} YAML bombs refused, the worst of them\t{slowest:.2} s of CPU, {largest} MB\t≤ 1 s, ≤ 64 MB\tok"
     );
@@ -203,23 +284,44 @@ fn a_file_of_more_than_a_mebibyte_is_not_read() {
     let path = folder.path().join("long.yaml");
     fs::write(&path, "# a\n".repeat(1 << 19)).unwrap();
     let problems = experiment::load(&path, &[]).unwrap_err();
-    assert!(problems[0].to_string().contains("expected at most 1048576"), "{}", problems[0]);
+    assert!(
+        problems[0].to_string().contains("expected at most 1048576"),
+        "{}",
+        problems[0]
+    );
     let missing = experiment::load(&folder.path().join("none.yaml"), &[]).unwrap_err();
-    assert!(missing[0].to_string().contains("none.yaml: cannot be read"), "{}", missing[0]);
-    assert!(experiment::load(folder.path(), &[]).unwrap_err()[0].to_string().contains("is not a file"));
+    assert!(
+        missing[0].to_string().contains("none.yaml: cannot be read"),
+        "{}",
+        missing[0]
+    );
+    assert!(
+        experiment::load(folder.path(), &[]).unwrap_err()[0]
+            .to_string()
+            .contains("is not a file")
+    );
 }
 
 /// Bytes of shipped files and of mistakes, cut, doubled and changed: none may panic, and every problem of a text that is
 /// not empty names its line.
 #[test]
 fn no_mutation_panics() {
-    let seeds: Vec<Vec<u8>> =
-        yaml_files(&shipped()).iter().chain(&yaml_files(&folder())).map(|path| fs::read(path).unwrap()).collect();
-    let mutation =
-        (0..seeds.len(), proptest::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), 0..6_u8), 1..6));
+    let seeds: Vec<Vec<u8>> = yaml_files(&shipped())
+        .iter()
+        .chain(&yaml_files(&folder()))
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    let mutation = (
+        0..seeds.len(),
+        proptest::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), 0..6_u8), 1..6),
+    );
     // `make soak` asks for more.
     let cases = std::env::var("WARMSTART_MUTATIONS").map_or(20_000, |cases| cases.parse().unwrap());
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let run = TestRunner::new(config).run(&mutation, |(seed, edits)| {
         let mut bytes = seeds[seed].clone();
         for (at, length, byte, kind) in edits {
@@ -232,13 +334,23 @@ fn no_mutation_panics() {
                 prop_assert!(problem.at.is_some() || is_empty, "{problem}\n{source}");
                 let line = problem.at.map_or(1, |(line, _)| line);
                 prop_assert!(line <= source.lines().count() + 1, "{problem}");
-                prop_assert!(!problem.to_string().chars().any(|c| c.is_control() && c != '\n'), "{problem}");
+                prop_assert!(
+                    !problem
+                        .to_string()
+                        .chars()
+                        .any(|c| c.is_control() && c != '\n'),
+                    "{problem}"
+                );
             }
         }
         Ok(())
     });
     run.unwrap();
-    let target = if std::env::var_os("WARMSTART_MUTATIONS").is_some() { 1_000_000 } else { 20_000 };
+    let target = if std::env::var_os("WARMSTART_MUTATIONS").is_some() {
+        1_000_000
+    } else {
+        20_000
+    };
     let verdict = if cases >= target { "ok" } else { "UNDER" };
     println!(
         "FIGURE D1\tmutated experiment files without a panic, each problem with its line\t{cases}\t{target}\t{verdict}"
@@ -246,7 +358,9 @@ fn no_mutation_panics() {
 }
 
 fn mutate(bytes: &mut Vec<u8>, at: usize, length: usize, byte: u8, kind: u8) {
-    const BITS: [&[u8]; 10] = [b": ", b"- ", b"\t", b"&a", b"*a", b"!!x", b"---\n", b"{", b"\"", b"\0"];
+    const BITS: [&[u8]; 10] = [
+        b": ", b"- ", b"\t", b"&a", b"*a", b"!!x", b"---\n", b"{", b"\"", b"\0",
+    ];
     let at = at % (bytes.len() + 1);
     let end = (at + length % 40).min(bytes.len());
     match kind {

@@ -40,7 +40,17 @@ fn finished() -> Vec<Value> {
     let test = json!({ "event": "test", "epoch": 2, "loss": 1, "accuracy": 0.75 });
     let frozen = json!({ "event": "frozen", "tensors": 3, "before": "x", "after": "x" });
     let end = json!({ "event": "finished", "train_time": 2, "stopped_early": false });
-    vec![attempt(1, None, 2), training(), epoch(1), checkpoint(10), epoch(2), checkpoint(20), frozen, test, end]
+    vec![
+        attempt(1, None, 2),
+        training(),
+        epoch(1),
+        checkpoint(10),
+        epoch(2),
+        checkpoint(20),
+        frozen,
+        test,
+        end,
+    ]
 }
 
 fn training() -> Value {
@@ -58,7 +68,12 @@ fn fold(events: impl IntoIterator<Item = Value>) -> RunState {
 fn stands(state: &RunState) -> (Status, Option<f64>, Vec<u32>, bool) {
     let epochs = state.epochs.iter().map(|epoch| epoch.epoch).collect();
     let test = state.test.as_ref().map(|test| test.accuracy);
-    (state.status(Liveness::Free), test, epochs, state.setback.is_some())
+    (
+        state.status(Liveness::Free),
+        test,
+        epochs,
+        state.setback.is_some(),
+    )
 }
 
 #[test]
@@ -68,44 +83,114 @@ fn an_attempt_that_comes_to_nothing_leaves_what_was_earned() {
     for later in [
         vec![attempt(2, Some(20), 5), failed()],
         vec![attempt(2, Some(20), 5), training(), batch(21), failed()],
-        vec![attempt(2, Some(20), 5), training(), batch(21), killed.clone()],
+        vec![
+            attempt(2, Some(20), 5),
+            training(),
+            batch(21),
+            killed.clone(),
+        ],
         vec![attempt(2, Some(20), 5), checkpoint(20), stopped],
         // It did not even come up; and a second try after the first, of which nobody left word.
         vec![json!({ "event": "exit", "code": 127 })],
         vec![attempt(2, Some(20), 5), attempt(3, Some(20), 5), failed()],
-        vec![attempt(2, Some(20), 5), failed(), attempt(3, Some(20), 5), killed],
-        vec![json!({ "event": "start_over" }), attempt(2, None, 5), training(), batch(1), failed()],
+        vec![
+            attempt(2, Some(20), 5),
+            failed(),
+            attempt(3, Some(20), 5),
+            killed,
+        ],
+        vec![
+            json!({ "event": "start_over" }),
+            attempt(2, None, 5),
+            training(),
+            batch(1),
+            failed(),
+        ],
     ] {
         let state = fold([finished(), later.clone()].concat());
-        assert_eq!(stands(&state), (Status::Finished, Some(0.75), vec![1, 2], true), "{later:?}");
-        assert!(state.awaits_change, "what it was to do can be tried again: {later:?}");
+        assert_eq!(
+            stands(&state),
+            (Status::Finished, Some(0.75), vec![1, 2], true),
+            "{later:?}"
+        );
+        assert!(
+            state.awaits_change,
+            "what it was to do can be tried again: {later:?}"
+        );
         assert!(state.frozen.is_some(), "{later:?}");
     }
 }
 
 #[test]
 fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
-    let later = vec![attempt(2, Some(20), 5), training(), batch(21), epoch(3), checkpoint(30), failed()];
+    let later = vec![
+        attempt(2, Some(20), 5),
+        training(),
+        batch(21),
+        epoch(3),
+        checkpoint(30),
+        failed(),
+    ];
     let state = fold([finished(), later].concat());
     assert_eq!(stands(&state), (Status::Failed, None, vec![1, 2, 3], false));
     // Within an epoch, by a checkpoint.
-    let state =
-        fold([finished(), vec![attempt(2, Some(20), 5), training(), batch(21), checkpoint(21), failed()]].concat());
+    let state = fold(
+        [
+            finished(),
+            vec![
+                attempt(2, Some(20), 5),
+                training(),
+                batch(21),
+                checkpoint(21),
+                failed(),
+            ],
+        ]
+        .concat(),
+    );
     assert_eq!(stands(&state), (Status::Failed, None, vec![1, 2], false));
     // From the beginning, by the first epoch.
-    let over = vec![json!({ "event": "start_over" }), attempt(2, None, 5), training(), batch(1)];
+    let over = vec![
+        json!({ "event": "start_over" }),
+        attempt(2, None, 5),
+        training(),
+        batch(1),
+    ];
     let put_aside = json!({ "event": "put_aside", "folder": "ckpt.before-1" });
     let before = fold([finished(), over.clone()].concat());
-    assert_eq!((before.epochs.len(), before.test.is_some(), before.starts_over), (2, true, true));
-    let state = fold([finished(), over, vec![put_aside, epoch(1), checkpoint(10), failed()]].concat());
+    assert_eq!(
+        (
+            before.epochs.len(),
+            before.test.is_some(),
+            before.starts_over
+        ),
+        (2, true, true)
+    );
+    let state = fold(
+        [
+            finished(),
+            over,
+            vec![put_aside, epoch(1), checkpoint(10), failed()],
+        ]
+        .concat(),
+    );
     assert_eq!(stands(&state), (Status::Failed, None, vec![1], false));
     assert!(!state.starts_over);
     // A setback is over with the next attempt that ends well.
     let end = json!({ "event": "finished", "train_time": 2, "stopped_early": false });
-    let again =
-        vec![attempt(2, Some(20), 5), failed(), attempt(3, Some(20), 5), training(), epoch(3), checkpoint(30), end];
+    let again = vec![
+        attempt(2, Some(20), 5),
+        failed(),
+        attempt(3, Some(20), 5),
+        training(),
+        epoch(3),
+        checkpoint(30),
+        end,
+    ];
     let state = fold([finished(), again].concat());
-    assert_eq!(stands(&state), (Status::Finished, None, vec![1, 2, 3], false));
+    assert_eq!(
+        stands(&state),
+        (Status::Finished, None, vec![1, 2, 3], false)
+    );
     assert!(!state.awaits_change);
 }
 
@@ -114,5 +199,9 @@ fn a_run_that_may_not_be_looked_into_is_not_lost() {
     let state = fold([]);
     assert_eq!(state.status(Liveness::Unknown), Status::Unreadable);
     assert_eq!(state.status(Liveness::Free), Status::Lost);
-    assert_eq!(fold(finished()).status(Liveness::Unknown), Status::Finished, "what was read stays");
+    assert_eq!(
+        fold(finished()).status(Liveness::Unknown),
+        Status::Finished,
+        "what was read stays"
+    );
 }

@@ -5,7 +5,11 @@
 //! cargo bench --bench frame
 //! ```
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that prints what it measured"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +36,12 @@ fn events(seed: u32) -> Vec<Record> {
         noise ^= noise << 5;
         f64::from(noise) / f64::from(u32::MAX)
     };
-    let mut records = vec![Record { t: 0.0, event: Event::Phase { phase: Phase::Training } }];
+    let mut records = vec![Record {
+        t: 0.0,
+        event: Event::Phase {
+            phase: Phase::Training,
+        },
+    }];
     let batches = POINTS / EPOCHS;
     for epoch in 1..=EPOCHS {
         let loss = 4.0 * (-f64::from(epoch) / 30.0).exp() + 0.3;
@@ -49,11 +58,21 @@ fn events(seed: u32) -> Vec<Record> {
                 images_per_second: 500.0 + 50.0 * random(),
                 gradient_norm: 1.0 + random(),
             };
-            records.push(Record { t: step as f64 * 0.5, event: Event::Batch(event) });
+            records.push(Record {
+                t: step as f64 * 0.5,
+                event: Event::Batch(event),
+            });
         }
         let (step, t) = (u64::from(epoch * batches), f64::from(epoch * batches) * 0.5);
-        let system = System { cpu: Some(90.0 * random()), gpu: Some(99.0), ..System::default() };
-        records.push(Record { t, event: Event::System(system) });
+        let system = System {
+            cpu: Some(90.0 * random()),
+            gpu: Some(99.0),
+            ..System::default()
+        };
+        records.push(Record {
+            t,
+            event: Event::System(system),
+        });
         let event = Epoch {
             epoch,
             step,
@@ -67,7 +86,10 @@ fn events(seed: u32) -> Vec<Record> {
             best: true,
             data_wait: None,
         };
-        records.push(Record { t, event: Event::Epoch(event) });
+        records.push(Record {
+            t,
+            event: Event::Epoch(event),
+        });
     }
     records
 }
@@ -76,15 +98,29 @@ fn events(seed: u32) -> Vec<Record> {
 fn dashboard() -> Still {
     let mut still = Still::new(200, 60).unwrap();
     for number in 0..RUNS {
-        let id: warmstart_runs::run::RunId = format!("20261122-1000{number:02}-{number:04x}").parse().unwrap();
+        let id: warmstart_runs::run::RunId = format!("20261122-1000{number:02}-{number:04x}")
+            .parse()
+            .unwrap();
         let info = serde_json::from_value(serde_json::json!({
             "format": 1, "id": id, "experiment": "Bench", "group": "g", "stem": "bench", "source": "bench.yaml",
             "created": format!("2026-01-02T00:00:{number:02}Z"), "device": "auto",
         }));
         let changes = vec![
-            Change::Added { id: id.clone(), info: Ok(info.unwrap()), experiment: None },
-            Change::Events { id: id.clone(), records: events(number + 1), damaged: 0, restarted: false },
-            Change::Liveness { id, liveness: Liveness::Held },
+            Change::Added {
+                id: id.clone(),
+                info: Ok(info.unwrap()),
+                experiment: None,
+            },
+            Change::Events {
+                id: id.clone(),
+                records: events(number + 1),
+                damaged: 0,
+                restarted: false,
+            },
+            Change::Liveness {
+                id,
+                liveness: Liveness::Held,
+            },
         ];
         still.tell(1e5, changes);
     }
@@ -122,21 +158,41 @@ fn main() {
     let first = Instant::now();
     still.draw().unwrap();
     let first = first.elapsed();
-    assert!(still.text().contains("gradient norm") && still.text().contains("0013"), "{}", still.text());
+    assert!(
+        still.text().contains("gradient norm") && still.text().contains("0013"),
+        "{}",
+        still.text()
+    );
     print("frame, seven charts by epoch", median(&mut still, |_| ()));
     let pan = |still: &mut Still| still.press(KeyCode::Char('>'));
     still.press(KeyCode::Char('m'));
     still.draw().unwrap();
-    print("frame, seven charts, every point", median(&mut still, |_| ()));
+    print(
+        "frame, seven charts, every point",
+        median(&mut still, |_| ()),
+    );
     still.press(KeyCode::Char('m'));
     still.draw().unwrap();
-    print("frame, smoothed over faint points", median(&mut still, |_| ()));
+    print(
+        "frame, smoothed over faint points",
+        median(&mut still, |_| ()),
+    );
     still.press(KeyCode::Char('+'));
-    print("frame, zoomed, another stretch each time", median(&mut still, pan));
+    print(
+        "frame, zoomed, another stretch each time",
+        median(&mut still, pan),
+    );
     still.press(KeyCode::Char('0'));
     still.press(KeyCode::Char('2'));
-    print("frame, one chart alone, smoothed", median(&mut still, |_| ()));
-    println!("{:<66} {:>7.2} ms  (once; no target)", "first frame, which makes the curves", first.as_secs_f64() * 1e3);
+    print(
+        "frame, one chart alone, smoothed",
+        median(&mut still, |_| ()),
+    );
+    println!(
+        "{:<66} {:>7.2} ms  (once; no target)",
+        "first frame, which makes the curves",
+        first.as_secs_f64() * 1e3
+    );
     if missed {
         std::process::exit(1);
     }

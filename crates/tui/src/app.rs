@@ -27,7 +27,7 @@ use super::layout::fits;
 use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::Model;
-use super::mouse::Spots;
+use super::mouse::HitMap;
 use super::terminal::Keyboard;
 use super::theme::Look;
 use super::update::update;
@@ -87,7 +87,7 @@ pub struct App<B: Backend, I, H> {
     drawn: Instant,
     keeper: Keeper,
     /// What the mouse can act on, as the newest frame shows it.
-    spots: Spots,
+    hits: HitMap,
 }
 
 impl<B, I, H> App<B, I, H>
@@ -100,13 +100,24 @@ where
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let demand = Arc::new(Demand::default());
-        let Settings { folders, pasted, look, zone, config, hazard } = settings;
+        let Settings {
+            folders,
+            pasted,
+            look,
+            zone,
+            config,
+            hazard,
+        } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
         model.hazard = hazard;
         model.folders = pasted;
         model.size = terminal.size().unwrap_or(model.size);
-        let kept = folders.state.as_deref().map(Memory::read).unwrap_or_default();
+        let kept = folders
+            .state
+            .as_deref()
+            .map(Memory::read)
+            .unwrap_or_default();
         let keeper = Keeper::begin(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
@@ -122,7 +133,7 @@ where
             dirty: Dirty::Now,
             drawn: Instant::now(),
             keeper,
-            spots: Spots::default(),
+            hits: HitMap::default(),
         }
     }
 
@@ -165,7 +176,8 @@ where
             }
             // ===== Draw: once; for a key at once, for data with the next frame, and never before the terminal has taken
             // the frame before. =====
-            let is_due = self.dirty == Dirty::Now || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
+            let is_due = self.dirty == Dirty::Now
+                || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
             if is_due && self.host.is_ready() {
                 self.draw()?;
             }
@@ -176,7 +188,9 @@ where
     async fn first_look(&mut self) {
         let deadline = Instant::now() + FIRST_LOOK;
         while self.model.catalogue.is_none() || !self.model.runs_read {
-            let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else { return };
+            let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else {
+                return;
+            };
             // What the first messages may ask for can wait: nothing was open yet.
             drop(update(&mut self.model, message));
         }
@@ -196,7 +210,10 @@ where
         let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
         let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
         let is_live = self.demand.is_live();
-        let fades = self.model.fades().map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
+        let fades = self
+            .model
+            .fades()
+            .map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
         tokio::select! {
             biased;
             event = self.input.next() => self.understand(event),
@@ -210,9 +227,11 @@ where
 
     /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
     fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
-        let Some(Ok(event)) = event else { return Some(Message::Leave) };
+        let Some(Ok(event)) = event else {
+            return Some(Message::Leave);
+        };
         let message = match event {
-            Event::Mouse(event) => self.spots.message(event),
+            Event::Mouse(event) => self.hits.message(event),
             event => self.model.keys.message(self.model.context(), &event),
         };
         if message.is_some() {
@@ -222,13 +241,17 @@ where
     }
 
     fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
-        let urgency =
-            if matches!(message, Message::Changes { .. } | Message::Clock(_) | Message::Machine(_) | Message::Doing(_))
-            {
-                Dirty::Data
-            } else {
-                Dirty::Now
-            };
+        let urgency = if matches!(
+            message,
+            Message::Changes { .. }
+                | Message::Clock(_)
+                | Message::Machine(_)
+                | Message::Activity(_)
+        ) {
+            Dirty::Data
+        } else {
+            Dirty::Now
+        };
         self.dirty = self.dirty.max(urgency);
         effects.extend(update(&mut self.model, message));
         // What was told just now is timed from now on, though no clock runs.
@@ -242,7 +265,11 @@ where
             // Polled with this task's own waker: one that wakes nobody would lose the next key.
             let event = poll_fn(|context| {
                 let event = self.input.poll_next_unpin(context);
-                Poll::Ready(if let Poll::Ready(event) = event { Some(event) } else { None })
+                Poll::Ready(if let Poll::Ready(event) = event {
+                    Some(event)
+                } else {
+                    None
+                })
             });
             let message = match event.await {
                 // What this key means depends on what the one before it did.
@@ -263,8 +290,12 @@ where
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
-        let (model, spots) = (&self.model, &mut self.spots);
-        let size = self.terminal.draw(|frame| *spots = screen::draw_and_note(frame, model))?.area.as_size();
+        let (model, hits) = (&self.model, &mut self.hits);
+        let size = self
+            .terminal
+            .draw(|frame| *hits = screen::draw_and_note(frame, model))?
+            .area
+            .as_size();
         self.dirty = Dirty::No;
         self.drawn = Instant::now();
         // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
@@ -293,7 +324,10 @@ where
             self.terminal.clear()?;
         } else {
             let text = "there is no shell to go back to; q leaves".to_owned();
-            drop(update(&mut self.model, Message::Report(Report { good: false, text })));
+            drop(update(
+                &mut self.model,
+                Message::Report(Report { good: false, text }),
+            ));
         }
         self.dirty = Dirty::Now;
         Ok(())

@@ -56,7 +56,9 @@ pub struct Series<'a> {
 impl Widget for Chart<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let labels = self.labels(area);
-        let Some([left, plot, foot]) = arranged(area, &labels) else { return };
+        let Some([left, plot, foot]) = arranged(area, &labels) else {
+            return;
+        };
         self.draw_scale(&labels, left, plot, buf);
         self.draw_foot(foot, buf);
         self.draw_plot(plot, buf);
@@ -65,14 +67,24 @@ impl Widget for Chart<'_> {
 
 /// The scale at the left, the inside, and the foot of a chart; nothing where there is too little room.
 fn arranged(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
-    let label_width = labels.iter().map(|(_, text)| text.width()).max().unwrap_or(0);
+    let label_width = labels
+        .iter()
+        .map(|(_, text)| text.width())
+        .max()
+        .unwrap_or(0);
     // Charts that stand above each other begin at the same column.
     let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
     if area.width < gutter + 4 || area.height < 3 {
         return None;
     }
-    let [left, plot] = area.layout(&Layout::horizontal([Constraint::Length(gutter), Constraint::Fill(1)]));
-    let [plot, foot] = plot.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]));
+    let [left, plot] = area.layout(&Layout::horizontal([
+        Constraint::Length(gutter),
+        Constraint::Fill(1),
+    ]));
+    let [plot, foot] = plot.layout(&Layout::vertical([
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ]));
     Some([left, plot, foot])
 }
 
@@ -109,7 +121,10 @@ impl Chart<'_> {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);
             let middle = foot.left() + column_of(self.x.share(value), foot.width);
-            let start = middle.saturating_sub(width / 2).min(foot.right().saturating_sub(width)).max(foot.left());
+            let start = middle
+                .saturating_sub(width / 2)
+                .min(foot.right().saturating_sub(width))
+                .max(foot.left());
             if start >= free && start + width <= foot.right() {
                 buf.set_string(start, foot.top(), &text, THEME.label);
                 free = start + width + 1;
@@ -130,14 +145,23 @@ impl Chart<'_> {
             self.draw_series(&mut canvas, series);
         }
         for point in self.best {
-            canvas.mark(self.place(*point).unwrap_or((f64::NAN, f64::NAN)), "▲", THEME.best);
+            canvas.mark(
+                self.place(*point).unwrap_or((f64::NAN, f64::NAN)),
+                "▲",
+                THEME.best,
+            );
         }
         canvas.render(plot, buf);
     }
 
     /// Point by point where there are few; else by columns of dots, each with the extremes of all points in it.
     fn draw_series(&self, canvas: &mut Canvas, series: &Series) {
-        let Series { curve, style, mark, faint } = *series;
+        let Series {
+            curve,
+            style,
+            mark,
+            faint,
+        } = *series;
         let pen = Pen { style, faint };
         // In ASCII the marks are the curve: a line without marks gets its own.
         let mark = mark.or((self.ascii && !faint).then_some("o"));
@@ -148,10 +172,21 @@ impl Chart<'_> {
                 let ends = [self.place((x, low)), self.place((x, high))];
                 canvas.path(ends, pen);
             }
-            let every = if self.ascii { 1 } else { (count * MARK_EVERY).div_ceil(canvas.columns().max(1)).max(1) };
+            let every = if self.ascii {
+                1
+            } else {
+                (count * MARK_EVERY)
+                    .div_ceil(canvas.columns().max(1))
+                    .max(1)
+            };
             let (from, to) = curve.stretch(self.x.low, self.x.high);
             // Counted from the curve's first point, marks stay on theirs while the axis moves.
-            let marked = curve.points().enumerate().take(to).skip(from).filter(|(index, _)| index % every == 0);
+            let marked = curve
+                .points()
+                .enumerate()
+                .take(to)
+                .skip(from)
+                .filter(|(index, _)| index % every == 0);
             if let Some(mark) = mark {
                 for point in marked.filter_map(|(_, point)| self.place(point)) {
                     canvas.mark(point, mark, style);
@@ -179,7 +214,16 @@ impl Chart<'_> {
                 }
             }
             // A logarithm of what is not above 0 is no number: what is reaches to the foot.
-            canvas.bar(column.index, if low.is_nan() && high.is_finite() { 0.0 } else { low }, high, pen);
+            canvas.bar(
+                column.index,
+                if low.is_nan() && high.is_finite() {
+                    0.0
+                } else {
+                    low
+                },
+                high,
+                pen,
+            );
             previous = Some((column.index, [low, high, last]));
             if let Some(mark) = mark.filter(|_| column.index % (MARK_EVERY * 2) == MARK_EVERY) {
                 canvas.mark((x, last), mark, pen.style);
@@ -189,7 +233,14 @@ impl Chart<'_> {
 
     /// Where a point lies; nothing for one that has no place on these axes.
     fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
-        let (x, y) = (self.x.share(x), if y.is_finite() { self.y.share(y) } else { f64::NAN });
+        let (x, y) = (
+            self.x.share(x),
+            if y.is_finite() {
+                self.y.share(y)
+            } else {
+                f64::NAN
+            },
+        );
         (x.is_finite() && y.is_finite()).then_some((x, y))
     }
 }
@@ -210,7 +261,11 @@ fn column_of(share: f64, width: u16) -> u16 {
     scale(share, width)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a u16 holds")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what a u16 holds"
+)]
 fn scale(share: f64, cells: u16) -> u16 {
     let last = f64::from(cells.saturating_sub(1));
     (share * last).round().clamp(0.0, last) as u16

@@ -47,7 +47,11 @@ impl ColumnId {
     /// Those that are shown until somebody chooses others.
     pub fn usual() -> Vec<Self> {
         // Where there is no room for the time, the selected run's id above its detail has it.
-        COLUMNS[..7].iter().map(|(column, _)| *column).chain([Self::Created]).collect()
+        COLUMNS[..7]
+            .iter()
+            .map(|(column, _)| *column)
+            .chain([Self::Created])
+            .collect()
     }
 
     /// The column of a name: its own, or what the comparison, the filter or an experiment's file calls it.
@@ -62,16 +66,25 @@ impl ColumnId {
             "tag" => "tags",
             name => name,
         };
-        COLUMNS.iter().find(|(_, title)| *title == name).map(|(column, _)| *column)
+        COLUMNS
+            .iter()
+            .find(|(_, title)| *title == name)
+            .map(|(column, _)| *column)
     }
 
     pub fn title(self) -> &'static str {
-        COLUMNS.iter().find(|(column, _)| *column == self).map_or("", |(_, title)| title)
+        COLUMNS
+            .iter()
+            .find(|(column, _)| *column == self)
+            .map_or("", |(_, title)| title)
     }
 
     /// Whether the first row has the largest figure.
     pub fn higher_first(self) -> bool {
-        matches!(self, Self::ValAcc | Self::TestAcc | Self::TrainAcc | Self::Epoch | Self::Created)
+        matches!(
+            self,
+            Self::ValAcc | Self::TestAcc | Self::TrainAcc | Self::Epoch | Self::Created
+        )
     }
 }
 

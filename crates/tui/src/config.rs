@@ -85,13 +85,20 @@ impl Theme {
 
     /// The name as the file has it.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(theme, _)| *theme == self).map_or("", |(_, name)| name)
+        Self::NAMES
+            .iter()
+            .find(|(theme, _)| *theme == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
 impl Serialize for Theme {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if *self == Self::Sixteen { serializer.serialize_u8(16) } else { serializer.serialize_str(self.as_str()) }
+        if *self == Self::Sixteen {
+            serializer.serialize_u8(16)
+        } else {
+            serializer.serialize_str(self.as_str())
+        }
     }
 }
 
@@ -106,8 +113,13 @@ impl<'de> Deserialize<'de> for Theme {
             }
 
             fn visit_str<E: Error>(self, name: &str) -> Result<Theme, E> {
-                let found = Theme::NAMES.iter().find(|(_, other)| *other == name).map(|(theme, _)| *theme);
-                found.ok_or_else(|| E::unknown_variant(name, &["auto", "dark", "light", "16", "mono"]))
+                let found = Theme::NAMES
+                    .iter()
+                    .find(|(_, other)| *other == name)
+                    .map(|(theme, _)| *theme);
+                found.ok_or_else(|| {
+                    E::unknown_variant(name, &["auto", "dark", "light", "16", "mono"])
+                })
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Theme, E> {
@@ -152,13 +164,21 @@ pub fn load() -> Loaded {
 pub fn read(path: PathBuf) -> Loaded {
     let label = text::line(&path.display().to_string(), 300);
     if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        return Loaded { path: Some(path), ..Loaded::default() };
+        return Loaded {
+            path: Some(path),
+            ..Loaded::default()
+        };
     }
     let (config, problems) = match read_text(&path) {
         Ok(text) => parse(&text, &label),
         Err(problems) => (Config::default(), problems),
     };
-    Loaded { config, path: Some(path), is_there: true, problems }
+    Loaded {
+        config,
+        path: Some(path),
+        is_there: true,
+        problems,
+    }
 }
 
 /// Understands a file's text; `file` is what problems call it. What is wrong is left out, and everything else holds.
@@ -167,14 +187,18 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     let mut rest = source.to_owned();
     let mut config = loop {
         let text = rest.trim_start_matches('\u{feff}');
-        let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        let is_empty = text
+            .lines()
+            .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         if is_empty {
             break Config::default();
         }
         match read_strict(&rest, file) {
             Ok(config) => break config,
             Err(found) => {
-                let field = found.first().map_or(String::new(), |problem| problem.field.clone());
+                let field = found
+                    .first()
+                    .map_or(String::new(), |problem| problem.field.clone());
                 problems.extend(found);
                 match without(&rest, &field) {
                     Some(shorter) => rest = shorter,
@@ -194,7 +218,11 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => format!("columns are {}", known.join(", ")),
             };
-            say(&[field], format!("no column is called `{name}`"), Some(help));
+            say(
+                &[field],
+                format!("no column is called `{name}`"),
+                Some(help),
+            );
         }
         is_known
     };
@@ -202,7 +230,9 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
         columns.retain(|name| is_known("columns", name));
     }
     config.columns = config.columns.filter(|columns| !columns.is_empty());
-    config.sort = config.sort.filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
+    config.sort = config
+        .sort
+        .filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
     loop {
         let mistakes = Keymap::rebound(&config.keys).err().unwrap_or_default();
         let before = config.keys.len();

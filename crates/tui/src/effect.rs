@@ -15,7 +15,10 @@ use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_runs::trash::Trashed;
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "an effect is made once, moved once and gone")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an effect is made once, moved once and gone"
+)]
 pub enum Effect {
     Launch(ExperimentFile),
     /// Takes a run up again, after it was changed by `FIELD=VALUE`s.
@@ -60,9 +63,9 @@ pub enum Effect {
     /// Starts a worker that shows a dataset, in the place of an earlier one.
     Look {
         ticket: u64,
-        album: Album,
+        album: DatasetSource,
     },
-    AskLook(Ask),
+    AskDataset(Ask),
     EndLook,
     /// Asks a run about a picture.
     Predict {
@@ -111,7 +114,9 @@ pub enum Notation {
 impl Notation {
     pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
         match self {
-            Self::Tags(changes) => changes.iter().try_for_each(|change| annotation.change(change))?,
+            Self::Tags(changes) => changes
+                .iter()
+                .try_for_each(|change| annotation.change(change))?,
             Self::Note(note) => annotation.set_note(note),
             Self::Archived(archived) => annotation.archived = *archived,
         }
@@ -152,7 +157,7 @@ pub struct Writing {
 
 /// Whose dataset it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Album {
+pub enum DatasetSource {
     /// An experiment file's, as it is now.
     File(PathBuf),
     /// A run's, as it was when it was launched.

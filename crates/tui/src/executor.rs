@@ -89,16 +89,27 @@ fn perform(
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             Some(Message::WorkerLog { id, lines })
         }
-        Effect::Annotate { runs, notation } => {
-            Some(notes::annotate(checkpoints, &runs, &notation, progress("noting", runs.len())))
+        Effect::Annotate { runs, notation } => Some(notes::annotate(
+            checkpoints,
+            &runs,
+            &notation,
+            progress("noting", runs.len()),
+        )),
+        Effect::Delete(runs) => Some(notes::delete(
+            checkpoints,
+            &runs,
+            progress("deleting", runs.len()),
+        )),
+        Effect::TakeBack(Undo::Deleted(trashed)) => Some(notes::restore(
+            checkpoints,
+            &trashed,
+            progress("bringing back", trashed.len()),
+        )),
+        Effect::TakeBack(Undo::Annotated(before)) => {
+            Some(notes::restore_annotations(checkpoints, &before))
         }
-        Effect::Delete(runs) => Some(notes::delete(checkpoints, &runs, progress("deleting", runs.len()))),
-        Effect::TakeBack(Undo::Deleted(trashed)) => {
-            Some(notes::restore(checkpoints, &trashed, progress("bringing back", trashed.len())))
-        }
-        Effect::TakeBack(Undo::Annotated(before)) => Some(notes::restore_annotations(checkpoints, &before)),
         Effect::Look { ticket, album } => workers.look(ticket, album),
-        Effect::AskLook(ask) => {
+        Effect::AskDataset(ask) => {
             workers.ask(&ask);
             None
         }
@@ -106,7 +117,11 @@ fn perform(
             workers.end();
             None
         }
-        Effect::Predict { ticket, run, subject } => {
+        Effect::Predict {
+            ticket,
+            run,
+            subject,
+        } => {
             workers.predict(ticket, &run, subject);
             None
         }
@@ -118,15 +133,25 @@ fn perform(
         Effect::WriteExperiment(writing) => Some(experiments::write(&writing, folders, messages)),
         Effect::CompletePath(typed) => {
             let (longer, candidates) = paths::completed(&typed);
-            Some(Message::Completed { typed, longer, candidates })
+            Some(Message::Completed {
+                typed,
+                longer,
+                candidates,
+            })
         }
         Effect::Resume { run, changes } => {
-            let report = |good, said: &str| Message::Report(Report { good, text: text::line(said, 400) });
+            let report = |good, said: &str| {
+                Message::Report(Report {
+                    good,
+                    text: text::line(said, 400),
+                })
+            };
             Some(match actions::resume(checkpoints, &run, &changes) {
                 Ok(()) => report(true, &format!("{} resumes", run.label())),
                 Err(error) if actions::is_gone(&error) => {
-                    let why =
-                        error.downcast::<Failure>().map_or_else(|error| error.to_string(), |failure| failure.what);
+                    let why = error
+                        .downcast::<Failure>()
+                        .map_or_else(|error| error.to_string(), |failure| failure.what);
                     Message::Gone { run, why }
                 }
                 Err(error) => report(false, &format!("{error:#}")),
@@ -145,7 +170,10 @@ fn perform(
                 Ok(said) => (true, said?),
                 Err(error) => (false, format!("{error:#}")),
             };
-            Some(Message::Report(Report { good, text: text::line(&said, 400) }))
+            Some(Message::Report(Report {
+                good,
+                text: text::line(&said, 400),
+            }))
         }
         // These are about the terminal, or have a thread of their own.
         Effect::ReadMachine(_)
@@ -169,7 +197,9 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
         }
         Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
-            actions::Stop::Continued => format!("{} was suspended: it is let go on, to stop", run.label()),
+            actions::Stop::Continued => {
+                format!("{} was suspended: it is let go on, to stop", run.label())
+            }
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         },
         Effect::Queue(change) => return queue::change(checkpoints, &change),
@@ -177,7 +207,9 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
             actions::advance(checkpoints).and_then(queue::all_started)?;
             return Ok(None);
         }
-        Effect::Export { text, extension } => exports::comparison(&folders.exports, &text, extension)?,
+        Effect::Export { text, extension } => {
+            exports::comparison(&folders.exports, &text, extension)?
+        }
         Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
         Effect::SaveLog { id, text } => exports::log(&folders.exports, checkpoints, &id, &text)?,
         Effect::Remember(memory) => {
@@ -191,7 +223,9 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
 }
 
 fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
-    let Ok(experiment) = &file.loaded else { anyhow::bail!("{} has a mistake", file.stem) };
+    let Ok(experiment) = &file.loaded else {
+        anyhow::bail!("{} has a mistake", file.stem)
+    };
     let files = store::experiments(&folders.experiments).unwrap_or_default();
     let source = store::source(&folders.experiments, &files, file);
     let source = source.map_err(|(what, help)| anyhow::anyhow!("{what}; {help}"))?;
@@ -200,6 +234,12 @@ fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
         actions::Room::Scarce(what) => format!("; {what}"),
         actions::Room::None(what) => anyhow::bail!("{} is not launched: {what}", experiment.name),
     };
-    let id = actions::launch(&folders.checkpoints, file, experiment, source.as_deref(), "auto")?;
+    let id = actions::launch(
+        &folders.checkpoints,
+        file,
+        experiment,
+        source.as_deref(),
+        "auto",
+    )?;
     Ok(format!("{} launched as {id}{warning}", experiment.name))
 }

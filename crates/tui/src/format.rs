@@ -25,7 +25,11 @@ pub fn norm(value: f64) -> String {
 
 /// A figure that may run away: from 100,000 on as a power of ten, so that it stays in its place.
 fn bounded(value: f64, decimals: usize) -> String {
-    if value.is_finite() && value.abs() >= 1e5 { format!("{value:.3e}") } else { figure(Some(value), decimals) }
+    if value.is_finite() && value.abs() >= 1e5 {
+        format!("{value:.3e}")
+    } else {
+        figure(Some(value), decimals)
+    }
 }
 
 /// A count with its thousands marked.
@@ -95,13 +99,27 @@ pub fn path(path: &Path) -> String {
 
 /// A problem of a file on one line.
 pub fn problem(problem: &Problem) -> String {
-    let lines = [Some(Problem { excerpt: None, help: None, ..problem.clone() }.to_string()), problem.help.clone()];
+    let lines = [
+        Some(
+            Problem {
+                excerpt: None,
+                help: None,
+                ..problem.clone()
+            }
+            .to_string(),
+        ),
+        problem.help.clone(),
+    ];
     lines.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// `1 run`, `2 runs`.
 pub fn plural(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+    if count == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{count} {one}s")
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +134,10 @@ mod tests {
 
     #[test]
     fn counts_have_their_thousands_marked() {
-        assert_eq!([0, 999, 1000, 4_404_224].map(count), ["0", "999", "1,000", "4,404,224"]);
+        assert_eq!(
+            [0, 999, 1000, 4_404_224].map(count),
+            ["0", "999", "1,000", "4,404,224"]
+        );
     }
 
     #[test]
@@ -128,6 +149,9 @@ mod tests {
             [99_999.0, 43_557_888_241_985_780_288.0, -1e5].map(|value| metric(Some(value))),
             ["99999.0000", "4.356e19", "-1.000e5"]
         );
-        assert_eq!([2.7373, 17_457_053_488_381_952.0, f64::INFINITY].map(norm), ["2.737", "1.746e16", "inf"]);
+        assert_eq!(
+            [2.7373, 17_457_053_488_381_952.0, f64::INFINITY].map(norm),
+            ["2.737", "1.746e16", "inf"]
+        );
     }
 }

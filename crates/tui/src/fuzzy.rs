@@ -20,10 +20,18 @@ pub struct Hit {
 pub fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
     // Beside a text that has the letters together, one that has them here and there was hardly meant.
     let whole = search_for(query, AtomKind::Substring, &texts);
-    if whole.is_empty() { search_for(query, AtomKind::Fuzzy, &texts) } else { whole }
+    if whole.is_empty() {
+        search_for(query, AtomKind::Fuzzy, &texts)
+    } else {
+        whole
+    }
 }
 
-fn search_for<'a>(query: &str, kind: AtomKind, texts: &impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
+fn search_for<'a>(
+    query: &str,
+    kind: AtomKind,
+    texts: &impl Fn(usize) -> Option<&'a str>,
+) -> Vec<Hit> {
     let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, kind);
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buffer = Vec::new();
@@ -35,10 +43,20 @@ fn search_for<'a>(query: &str, kind: AtomKind, texts: &impl Fn(usize) -> Option<
         }
     }
     scored.sort_unstable();
-    let mut hits: Vec<Hit> = scored.into_iter().map(|(_, index)| Hit { index, letters: Vec::new() }).collect();
+    let mut hits: Vec<Hit> = scored
+        .into_iter()
+        .map(|(_, index)| Hit {
+            index,
+            letters: Vec::new(),
+        })
+        .collect();
     for hit in hits.iter_mut().take(EXPLAINED) {
         let text = texts(hit.index).unwrap_or_default();
-        pattern.indices(Utf32Str::new(text, &mut buffer), &mut matcher, &mut hit.letters);
+        pattern.indices(
+            Utf32Str::new(text, &mut buffer),
+            &mut matcher,
+            &mut hit.letters,
+        );
         hit.letters.sort_unstable();
         hit.letters.dedup();
     }
@@ -50,25 +68,51 @@ mod tests {
     use super::*;
 
     fn found<'a>(query: &str, texts: &[&'a str]) -> Vec<&'a str> {
-        search(query, |index| texts.get(index).copied()).into_iter().map(|hit| texts[hit.index]).collect()
+        search(query, |index| texts.get(index).copied())
+            .into_iter()
+            .map(|hit| texts[hit.index])
+            .collect()
     }
 
     #[test]
     fn letters_in_order_fit_and_whole_words_stand_first() {
-        let texts = ["stop without saving", "another smoothing", "stop and save", "train.schedule.step_epochs"];
+        let texts = [
+            "stop without saving",
+            "another smoothing",
+            "stop and save",
+            "train.schedule.step_epochs",
+        ];
         assert_eq!(found("", &texts), texts);
         assert_eq!(found("stop save", &texts), ["stop and save"]);
         assert_eq!(found("smoo", &texts), ["another smoothing"]);
         assert_eq!(found("steps", &texts)[0], "train.schedule.step_epochs");
         assert!(found("xyz", &texts).is_empty());
-        let scattered = ["stop without saving", "s far away t and o then p", "restoration of a point"];
-        assert_eq!(found("stop", &scattered), ["stop without saving"], "the others have its letters in order");
-        assert_eq!(found("stoop", &scattered), ["restoration of a point"], "where no text has the word");
+        let scattered = [
+            "stop without saving",
+            "s far away t and o then p",
+            "restoration of a point",
+        ];
+        assert_eq!(
+            found("stop", &scattered),
+            ["stop without saving"],
+            "the others have its letters in order"
+        );
+        assert_eq!(
+            found("stoop", &scattered),
+            ["restoration of a point"],
+            "where no text has the word"
+        );
     }
 
     #[test]
     fn the_letters_that_fit_are_told() {
         let hits = search("ac", |index| ["abc"].get(index).copied());
-        assert_eq!(hits, [Hit { index: 0, letters: vec![0, 2] }]);
+        assert_eq!(
+            hits,
+            [Hit {
+                index: 0,
+                letters: vec![0, 2]
+            }]
+        );
     }
 }

@@ -35,16 +35,28 @@ pub enum Row {
 
 /// All rows, of at most `width` characters, beginning with the section of `context`.
 pub fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
-    let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS.into_iter().partition(|(section, _)| *section == context);
-    here.into_iter().chain(elsewhere).flat_map(|(section, title)| section_rows(keys, section, title, width)).collect()
+    let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS
+        .into_iter()
+        .partition(|(section, _)| *section == context);
+    here.into_iter()
+        .chain(elsewhere)
+        .flat_map(|(section, title)| section_rows(keys, section, title, width))
+        .collect()
 }
 
 fn section_rows(keys: &Keymap, context: Context, title: &'static str, width: usize) -> Vec<Row> {
     let rows = |binding: &Binding| {
-        let labels = std::iter::once(binding.label.to_string()).chain(std::iter::repeat(String::new()));
+        let labels =
+            std::iter::once(binding.label.to_string()).chain(std::iter::repeat(String::new()));
         let texts = wrap(binding.help, width.saturating_sub(NAME));
-        labels.zip(texts).map(|(label, text)| Row::Key { label, text }).collect::<Vec<_>>()
+        labels
+            .zip(texts)
+            .map(|(label, text)| Row::Key { label, text })
+            .collect::<Vec<_>>()
     };
     let keys = keys.bindings(context).iter().flat_map(rows);
-    std::iter::once(Row::Title(title)).chain(keys).chain([Row::Blank]).collect()
+    std::iter::once(Row::Title(title))
+        .chain(keys)
+        .chain([Row::Blank])
+        .collect()
 }

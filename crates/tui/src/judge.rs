@@ -9,7 +9,7 @@ use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
 use super::format::plural;
-use warmstart_runs::store::{Run, Trouble};
+use warmstart_runs::store::{Run, RunProblem};
 
 /// A sentence and how much it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +43,23 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         learning::uneven,
     ];
     // What is shown until an attempt from the beginning has an epoch is not how that one learns.
-    let is_later = run.state.attempt.as_ref().is_some_and(|attempt| attempt.number > 1);
-    let is_earlier =
-        run.status().is_live() && is_later && run.state.begins.as_ref().is_some_and(|begins| begins.step == 0);
-    let of_learning = if is_earlier { &[][..] } else { &of_learning[..] };
+    let is_later = run
+        .state
+        .attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.number > 1);
+    let is_earlier = run.status().is_live()
+        && is_later
+        && run
+            .state
+            .begins
+            .as_ref()
+            .is_some_and(|begins| begins.step == 0);
+    let of_learning = if is_earlier {
+        &[][..]
+    } else {
+        &of_learning[..]
+    };
     let rules = first.iter().chain(of_learning).chain(&rest);
     let mut alerts: Vec<Alert> = rules.filter_map(|rule| rule(run, now)).collect();
     alerts.sort_by_key(|alert| match alert.level {
@@ -68,18 +81,37 @@ fn unreadable(run: &Run, _: f64) -> Option<Alert> {
 }
 
 fn trouble(run: &Run, now: f64) -> Option<Alert> {
-    let Trouble { what, help } = run.trouble(now)?;
-    let level = if run.status().is_stuck() { Level::Warning } else { Level::Error };
-    let help = if help.is_empty() { String::new() } else { format!("; {help}") };
-    let keys = if run.status() == Status::Lost { "; u resumes it, l shows what the worker printed last" } else { "" };
+    let RunProblem { what, help } = run.trouble(now)?;
+    let level = if run.status().is_stuck() {
+        Level::Warning
+    } else {
+        Level::Error
+    };
+    let help = if help.is_empty() {
+        String::new()
+    } else {
+        format!("; {help}")
+    };
+    let keys = if run.status() == Status::Lost {
+        "; u resumes it, l shows what the worker printed last"
+    } else {
+        ""
+    };
     alert(level, format!("{what}{help}{keys}"))
 }
 
 fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
-    let proof = run.state.frozen.as_ref().filter(|proof| !proof.unchanged())?;
+    let proof = run
+        .state
+        .frozen
+        .as_ref()
+        .filter(|proof| !proof.unchanged())?;
     alert(
         Level::Error,
-        format!("something in the {} frozen tensors moved during training: do not trust this run", proof.tensors),
+        format!(
+            "something in the {} frozen tensors moved during training: do not trust this run",
+            proof.tensors
+        ),
     )
 }
 
@@ -93,5 +125,10 @@ fn not_exact(run: &Run, _: f64) -> Option<Alert> {
 
 fn damaged(run: &Run, _: f64) -> Option<Alert> {
     let lines = run.state.damaged_lines;
-    (lines > 0).then(|| alert(Level::Warning, format!("{} of the event log cannot be read", plural(lines, "line"))))?
+    (lines > 0).then(|| {
+        alert(
+            Level::Warning,
+            format!("{} of the event log cannot be read", plural(lines, "line")),
+        )
+    })?
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::columns::ColumnId;
 use super::memory::Memory;
-use super::model::{Detail, Model, Screen};
+use super::model::{Model, Screen, Smoothing};
 
 /// Folders of experiments whose expanded rows are remembered.
 const FOLDERS: usize = 50;
@@ -24,9 +24,14 @@ pub struct Keeper {
 impl Keeper {
     /// Gives the model what was remembered, and follows it from there.
     pub fn begin(model: &mut Model, kept: Memory) -> Self {
-        let folder = fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
+        let folder =
+            fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
         apply(&kept, model, &folder);
-        Self { seen: now(model, &folder), folder, kept }
+        Self {
+            seen: now(model, &folder),
+            folder,
+            kept,
+        }
     }
 
     /// What to write, where something was chosen since. What nobody chose stays as it was.
@@ -62,17 +67,25 @@ impl Keeper {
 
 /// Gives a dashboard that has just been opened what was chosen in the one before.
 fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
-    if let Some(detail) = memory.detail.as_deref().and_then(Detail::named) {
+    if let Some(detail) = memory.detail.as_deref().and_then(Smoothing::named) {
         model.detail = detail;
     }
-    let Screen::Experiments(list) = &mut model.open else { return };
+    let Screen::Experiments(list) = &mut model.open else {
+        return;
+    };
     // Columns that this version does not have are left out; none at all is no choice.
     let known = |name: &&String| ColumnId::named(name).is_some();
-    let columns: Option<Vec<String>> =
-        memory.columns.as_ref().map(|names| names.iter().filter(known).cloned().collect());
-    list.choose(columns.as_deref().filter(|names| !names.is_empty()), memory.sort.as_deref());
+    let columns: Option<Vec<String>> = memory
+        .columns
+        .as_ref()
+        .map(|names| names.iter().filter(known).cloned().collect());
+    list.choose(
+        columns.as_deref().filter(|names| !names.is_empty()),
+        memory.sort.as_deref(),
+    );
     list.flat = memory.flat.unwrap_or(list.flat);
-    list.expanded.extend(memory.expanded.get(folder).into_iter().flatten().cloned());
+    list.expanded
+        .extend(memory.expanded.get(folder).into_iter().flatten().cloned());
 }
 
 /// How things are on screen now, as if all of it had been chosen.
@@ -85,8 +98,17 @@ pub fn now(model: &Model, folder: &Path) -> Option<Memory> {
     let sort = list.sort.map_or("", ColumnId::title);
     let files = list.expanded.iter().cloned().collect();
     Some(Memory {
-        columns: Some(list.columns.iter().map(|column| column.title().to_owned()).collect()),
-        sort: Some(if list.reversed { format!("-{sort}") } else { sort.to_owned() }),
+        columns: Some(
+            list.columns
+                .iter()
+                .map(|column| column.title().to_owned())
+                .collect(),
+        ),
+        sort: Some(if list.reversed {
+            format!("-{sort}")
+        } else {
+            sort.to_owned()
+        }),
         flat: Some(list.flat),
         detail: Some(model.detail.key().to_owned()),
         expanded: BTreeMap::from([(folder.to_path_buf(), files)]),

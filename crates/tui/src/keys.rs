@@ -18,15 +18,30 @@ pub struct Keymap(Vec<(Context, Vec<Binding>)>);
 
 impl Default for Keymap {
     fn default() -> Self {
-        let all = |context: Context| table::of(context).iter().copied().flatten().cloned().collect();
-        Self(Context::ALL.into_iter().map(|context| (context, all(context))).collect())
+        let all = |context: Context| {
+            table::of(context)
+                .iter()
+                .copied()
+                .flatten()
+                .cloned()
+                .collect()
+        };
+        Self(
+            Context::ALL
+                .into_iter()
+                .map(|context| (context, all(context)))
+                .collect(),
+        )
     }
 }
 
 impl Keymap {
     /// The keys that mean something in a context.
     pub fn bindings(&self, context: Context) -> &[Binding] {
-        self.0.iter().find(|(other, _)| *other == context).map_or(&[], |(_, bindings)| bindings)
+        self.0
+            .iter()
+            .find(|(other, _)| *other == context)
+            .map_or(&[], |(_, bindings)| bindings)
     }
 
     /// What a terminal event means here; nothing for keys without a meaning.
@@ -41,11 +56,18 @@ impl Keymap {
 
     fn of_key(&self, context: Context, event: KeyEvent) -> Option<Message> {
         let pressed = match event.code {
-            KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c.to_ascii_lowercase()),
-            code if event.modifiers.contains(KeyModifiers::ALT) => return edit(context, code, true),
+            KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => {
+                Key::Control(c.to_ascii_lowercase())
+            }
+            code if event.modifiers.contains(KeyModifiers::ALT) => {
+                return edit(context, code, true);
+            }
             code => Key::Plain(code),
         };
-        let bound = self.bindings(context).iter().find(|binding| binding.keys.contains(&pressed));
+        let bound = self
+            .bindings(context)
+            .iter()
+            .find(|binding| binding.keys.contains(&pressed));
         match (bound, pressed) {
             (Some(binding), _) => Some(Message::Command(binding.command)),
             (None, Key::Plain(code)) => edit(context, code, false),
@@ -71,13 +93,18 @@ pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
         help: binding.help,
     };
     let all = |context: Context| keymap.bindings(context).iter().map(of).collect();
-    Context::ALL.into_iter().map(|context| (context.name(), all(context))).collect()
+    Context::ALL
+        .into_iter()
+        .map(|context| (context.name(), all(context)))
+        .collect()
 }
 
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
         // A digit begins the number of a picture.
-        (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => InputRequest::InsertChar(c),
+        (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => {
+            InputRequest::InsertChar(c)
+        }
         _ if !context.is_typing() => return None,
         (KeyCode::Char(c), false) => InputRequest::InsertChar(c),
         (KeyCode::Char('b'), true) => InputRequest::GoToPrevWord,
@@ -116,7 +143,11 @@ mod tests {
     fn no_key_means_two_things_in_one_context() {
         for context in Context::ALL {
             let keymap = Keymap::default();
-            let keys: Vec<&Key> = keymap.bindings(context).iter().flat_map(|binding| &*binding.keys).collect();
+            let keys: Vec<&Key> = keymap
+                .bindings(context)
+                .iter()
+                .flat_map(|binding| &*binding.keys)
+                .collect();
             for (index, key) in keys.iter().enumerate() {
                 assert!(!keys[..index].contains(key), "{key:?} twice in {context:?}");
             }
@@ -129,7 +160,11 @@ mod tests {
             let mut seen = std::collections::HashMap::new();
             for binding in Keymap::default().bindings(context) {
                 let other = seen.insert(binding.action, binding.command);
-                assert!(other.is_none_or(|other| other == binding.command), "{} in {context:?}", binding.action);
+                assert!(
+                    other.is_none_or(|other| other == binding.command),
+                    "{} in {context:?}",
+                    binding.action
+                );
             }
         }
     }
@@ -138,16 +173,29 @@ mod tests {
     fn every_context_can_be_left() {
         for context in Context::ALL {
             let keymap = Keymap::default();
-            let leaves = |binding: &&Binding| matches!(binding.command, Command::Back | Command::Quit);
-            assert!(keymap.bindings(context).iter().filter(leaves).count() >= 1, "{context:?}");
+            let leaves =
+                |binding: &&Binding| matches!(binding.command, Command::Back | Command::Quit);
+            assert!(
+                keymap.bindings(context).iter().filter(leaves).count() >= 1,
+                "{context:?}"
+            );
         }
     }
 
     #[test]
     fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
-        let (keymap, q) = (Keymap::default(), Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)));
+        let (keymap, q) = (
+            Keymap::default(),
+            Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)),
+        );
         let typed = keymap.message(Context::Filter, &q);
-        assert!(matches!(typed, Some(Message::Edit(InputRequest::InsertChar('q')))));
-        assert!(matches!(keymap.message(Context::Experiments, &q), Some(Message::Command(Command::Quit))));
+        assert!(matches!(
+            typed,
+            Some(Message::Edit(InputRequest::InsertChar('q')))
+        ));
+        assert!(matches!(
+            keymap.message(Context::Experiments, &q),
+            Some(Message::Command(Command::Quit))
+        ));
     }
 }

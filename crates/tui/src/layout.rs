@@ -22,7 +22,15 @@ pub fn popup_width(terminal: u16) -> usize {
 
 /// Where a popup of so many lines is drawn: over the body, or over everything above the foot where that is not enough.
 pub fn room(body: Rect, lines: usize) -> Rect {
-    if lines + 2 <= usize::from(body.height) { body } else { Rect { y: 0, height: body.bottom() + 1, ..body } }
+    if lines + 2 <= usize::from(body.height) {
+        body
+    } else {
+        Rect {
+            y: 0,
+            height: body.bottom() + 1,
+            ..body
+        }
+    }
 }
 
 /// A question as it fits.

@@ -50,7 +50,7 @@ use warmstart_runs::login::Login;
 use warmstart_runs::pasted::FolderOptions;
 
 pub use self::chart::png::from_svg as png;
-pub use self::model::{Along, Detail, Drawn, Quantity};
+pub use self::model::{ChartKind, Drawn, Smoothing, XAxis};
 pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
@@ -86,9 +86,14 @@ pub fn printed(pixels: &Pixels, colour: bool) -> String {
 
 /// Opens the dashboard and comes back when the user or the system asks to leave. Runs go on without it.
 pub fn run(options: Options) -> anyhow::Result<()> {
-    anyhow::ensure!(terminal::is_there(), "the dashboard needs a terminal; `warmstart runs` prints the same as text");
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the event loop does not start")?;
+    anyhow::ensure!(
+        terminal::is_there(),
+        "the dashboard needs a terminal; `warmstart runs` prints the same as text"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the event loop does not start")?;
     let chosen = &options.settings.config;
     let mouse = options.mouse && chosen.mouse;
     let theme = options.theme.or(Theme::chosen(chosen.theme));
@@ -135,8 +140,14 @@ fn watch_signals(messages: &UnboundedSender<Message>) -> anyhow::Result<()> {
         (SignalKind::hangup(), || Message::Leave),
         (SignalKind::interrupt(), || Message::Leave),
         (SignalKind::quit(), || Message::Leave),
-        (SignalKind::from_raw(nix::sys::signal::Signal::SIGTSTP as i32), || Message::Command(Command::Suspend)),
-        (SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32), || Message::Repaint),
+        (
+            SignalKind::from_raw(nix::sys::signal::Signal::SIGTSTP as i32),
+            || Message::Command(Command::Suspend),
+        ),
+        (
+            SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32),
+            || Message::Repaint,
+        ),
     ];
     for (kind, message) in kinds {
         let mut received = signal(kind).context("signals cannot be received")?;

@@ -32,8 +32,13 @@ pub struct Memory {
 impl Memory {
     /// What was remembered; of a file that is not there or makes no sense, nothing.
     pub fn read(path: &Path) -> Self {
-        let is_ours = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
-        let text = if is_ours { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        let is_ours =
+            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
+        let text = if is_ours {
+            fs::read(path).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         serde_json::from_slice(&text).unwrap_or_default()
     }
 

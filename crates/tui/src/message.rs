@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ratatui::layout::Size;
 use tui_input::InputRequest;
-use warmstart_runs::places::Lack;
+use warmstart_runs::places::MissingFile;
 use warmstart_runs::run::RunId;
 use warmstart_schema::prediction::Predictions;
 
@@ -82,7 +82,7 @@ pub enum Message {
     /// An effect came to its end.
     Report(Report),
     /// How far a long effect is; nothing once it is over.
-    Doing(Option<Doing>),
+    Activity(Option<Activity>),
     /// Time passed while something runs.
     Clock(f64),
     /// The terminal is gone, or the system asks to leave.
@@ -97,12 +97,12 @@ pub struct Catalogue {
     pub files: Vec<ExperimentFile>,
     pub error: Option<String>,
     /// By file: the data or weights that this machine does not have.
-    pub missing: HashMap<PathBuf, Vec<Lack>>,
+    pub missing: HashMap<PathBuf, Vec<MissingFile>>,
 }
 
 /// A long effect at work.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Doing {
+pub struct Activity {
     pub what: &'static str,
     /// Runs that are done, of how many.
     pub done: usize,
@@ -111,7 +111,7 @@ pub struct Doing {
     pub seconds: f64,
 }
 
-impl Doing {
+impl Activity {
     /// From 0 to 1.
     pub fn share(&self) -> f64 {
         self.done as f64 / self.total.max(1) as f64
@@ -255,7 +255,17 @@ impl Command {
     /// Whether it only moves about on the screen.
     pub fn is_movement(self) -> bool {
         use Command::{Chart, Down, First, Last, Left, PageDown, PageUp, Right, Up};
-        matches!(self, Up | Down | PageUp | PageDown | First | Last | Left | Right | Chart(ChartCommand::Cursor(_)))
+        matches!(
+            self,
+            Up | Down
+                | PageUp
+                | PageDown
+                | First
+                | Last
+                | Left
+                | Right
+                | Chart(ChartCommand::Cursor(_))
+        )
     }
 }
 
@@ -277,7 +287,7 @@ pub enum ChartCommand {
     /// Back to all of both axes.
     Whole,
     /// What charts run along: epochs, steps, time.
-    Along,
+    XAxis,
     LogX,
     LogY,
     Smooth,

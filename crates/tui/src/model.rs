@@ -21,7 +21,9 @@ use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
 use warmstart_runs::run::RunId;
 
-pub use self::charts::{Along, ChartView, Detail, Drawn, Line, Others, Quantity, Role, Times, lines, stage_of};
+pub use self::charts::{
+    ChartKind, ChartView, Drawn, Line, Others, Role, Smoothing, Times, XAxis, lines, stage_of,
+};
 pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
 pub use self::difference::{Difference, DifferenceRow};
@@ -36,7 +38,7 @@ pub use self::system::SystemView;
 pub use self::told::Told;
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
-use super::message::{Catalogue, Doing, Report};
+use super::message::{Activity, Catalogue, Report};
 use super::theme::Look;
 use crate::config::{Config, Loaded};
 use warmstart_report::query::{Mistake, Query, Subject};
@@ -68,7 +70,7 @@ pub struct Model {
     pub report: Option<Report>,
     pub told: Told,
     /// What takes its time, apart from runs.
-    pub doing: Option<Doing>,
+    pub doing: Option<Activity>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
     /// An experiment file that was written and is selected once it is in the list.
@@ -83,7 +85,7 @@ pub struct Model {
     /// The terminal's, in characters.
     pub size: Size,
     /// How charts are smoothed until something else is chosen.
-    pub detail: Detail,
+    pub detail: Smoothing,
     pub keys: Keymap,
     pub config: Config,
     pub zone: TimeZone,
@@ -107,7 +109,10 @@ pub enum QueueWatch {
 
 /// The open screen and its state.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are as many as are open, a handful")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are as many as are open, a handful"
+)]
 pub enum Screen {
     Experiments(Listing),
     Run(RunView),
@@ -125,7 +130,10 @@ pub struct ListView<K> {
 
 impl<K> Default for ListView<K> {
     fn default() -> Self {
-        Self { selection: Selection::default(), filter: Filter::default() }
+        Self {
+            selection: Selection::default(),
+            filter: Filter::default(),
+        }
     }
 }
 
@@ -170,7 +178,11 @@ pub struct Typing {
 
 impl Typing {
     pub fn new(query: &Query) -> Self {
-        Self { input: Input::new(query.source().to_owned()), understood: query.clone(), mistake: None }
+        Self {
+            input: Input::new(query.source().to_owned()),
+            understood: query.clone(),
+            mistake: None,
+        }
     }
 
     /// Takes in a key; what can be understood takes effect at once.
@@ -235,7 +247,7 @@ impl Model {
             now: 0.0,
             look,
             size: Size::new(80, 24),
-            detail: Detail::default(),
+            detail: Smoothing::default(),
             keys: Keymap::default(),
             config: Config::default(),
             zone,
@@ -247,7 +259,9 @@ impl Model {
 
     /// As somebody chose it; what is wrong with the choice is told, and the defaults hold.
     pub fn with_config(mut self, loaded: Loaded) -> Self {
-        let Loaded { config, problems, .. } = loaded;
+        let Loaded {
+            config, problems, ..
+        } = loaded;
         // A configuration was read with these keys checked.
         self.keys = Keymap::rebound(&config.keys).unwrap_or_default();
         if let Screen::Experiments(list) = &mut self.open {
@@ -256,7 +270,10 @@ impl Model {
         self.config = config;
         for problem in &problems {
             let whole = crate::format::problem(problem);
-            self.told.keep(Report { good: false, text: format!("{whole}; this setting is left out") });
+            self.told.keep(Report {
+                good: false,
+                text: format!("{whole}; this setting is left out"),
+            });
         }
         if let Some(first) = problems.first() {
             let text = told::setting_left_out(first, problems.len() - 1);
@@ -275,13 +292,19 @@ impl Model {
             (Some(Popup::Export { .. }), _) => Context::Export,
             (Some(Popup::Prompt { .. }), _) => Context::Prompt,
             (Some(Popup::Columns { .. }), _) => Context::Columns,
-            (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => Context::Reading,
+            (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => {
+                Context::Reading
+            }
             (Some(Popup::Inquiry(_)), _) => Context::Inquiry,
             (Some(Popup::Palette(_)), _) => Context::Palette,
             (Some(Popup::Editor(_)), _) => Context::Editor,
             (Some(Popup::Difference(_)), _) => Context::Difference,
-            (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => Context::Filter,
-            (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => Context::Filter,
+            (None, Screen::Experiments(list)) if matches!(list.filter, Filter::Typing(_)) => {
+                Context::Filter
+            }
+            (None, Screen::Compare(view)) if matches!(view.list.filter, Filter::Typing(_)) => {
+                Context::Filter
+            }
             (None, _) => self.context_beneath(),
         }
     }
@@ -327,7 +350,14 @@ impl Model {
     /// The runs whose whole logs the open screens draw.
     pub fn opened_runs(&self) -> Vec<RunId> {
         let open = self.below.iter().chain([&self.open]);
-        open.filter_map(|screen| if let Screen::Run(view) = screen { Some(view.id.clone()) } else { None }).collect()
+        open.filter_map(|screen| {
+            if let Screen::Run(view) = screen {
+                Some(view.id.clone())
+            } else {
+                None
+            }
+        })
+        .collect()
     }
 
     /// Opens a screen over the one that is open.
@@ -339,14 +369,19 @@ impl Model {
     /// Lines in the open run's log.
     pub fn log_height(&self) -> usize {
         let height = |run: &Run| {
-            run.state.epochs.len().min(LOGGED_EPOCHS) + run.state.notes.len() + self.worker_lines(run).len()
+            run.state.epochs.len().min(LOGGED_EPOCHS)
+                + run.state.notes.len()
+                + self.worker_lines(run).len()
         };
         self.run().map_or(0, height)
     }
 
     /// What is known of a worker's own output.
     pub fn worker_lines(&self, run: &Run) -> &[String] {
-        self.worker_log.as_ref().filter(|(id, _)| *id == run.id).map_or(&[], |(_, lines)| lines)
+        self.worker_log
+            .as_ref()
+            .filter(|(id, _)| *id == run.id)
+            .map_or(&[], |(_, lines)| lines)
     }
 
     /// Runs that a worker has or is about to have, oldest first.

@@ -8,7 +8,7 @@ use super::message::{Command, Message};
 
 /// Something on the screen that the mouse can act on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Spot {
+pub enum HitBox {
     /// A row of the open list, counted among those that can be selected.
     Row(usize),
     /// The title of a column, by its place among the list's columns.
@@ -23,7 +23,7 @@ pub enum Spot {
 
 /// All of them, later ones over earlier ones.
 #[derive(Debug, Default)]
-pub struct Spots(Vec<(Rect, Spot)>);
+pub struct HitMap(Vec<(Rect, HitBox)>);
 
 /// What the mouse did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +37,15 @@ pub enum Gesture {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pointed {
     pub gesture: Gesture,
-    pub spot: Spot,
+    pub spot: HitBox,
     /// How far from the spot's left edge to its right one, from 0 to 1.
     pub share: f64,
 }
 
-impl Spots {
-    pub fn note(&mut self, area: Rect, spot: Spot) {
+impl HitMap {
+    pub fn add(&mut self, area: Rect, hit: HitBox) {
         if !area.is_empty() {
-            self.0.push((area, spot));
+            self.0.push((area, hit));
         }
     }
 
@@ -63,14 +63,22 @@ impl Spots {
             _ => return None,
         };
         let position = Position::new(event.column, event.row);
-        let (area, spot) = self.0.iter().rev().find(|(area, _)| area.contains(position))?;
+        let (area, spot) = self
+            .0
+            .iter()
+            .rev()
+            .find(|(area, _)| area.contains(position))?;
         match (gesture, spot) {
-            (Gesture::Click, Spot::Key(command)) => Some(Message::Command(*command)),
-            (_, Spot::Key(_)) | (Gesture::Click, Spot::Scroll) => None,
+            (Gesture::Click, HitBox::Key(command)) => Some(Message::Command(*command)),
+            (_, HitBox::Key(_)) | (Gesture::Click, HitBox::Scroll) => None,
             _ => {
                 let last = f64::from(area.width.saturating_sub(1).max(1));
                 let share = f64::from(event.column - area.x) / last;
-                Some(Message::Pointed(Pointed { gesture, spot: *spot, share }))
+                Some(Message::Pointed(Pointed {
+                    gesture,
+                    spot: *spot,
+                    share,
+                }))
             }
         }
     }

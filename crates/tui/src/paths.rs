@@ -21,7 +21,11 @@ pub fn expanded(typed: &str) -> PathBuf {
 /// How a typed path can go on: as far as all folders and pictures that begin so agree, and their names where there are several.
 pub fn completed(typed: &str) -> (String, Vec<String>) {
     let (folder, begin) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
-    let root = if folder.is_empty() { PathBuf::from(".") } else { expanded(folder) };
+    let root = if folder.is_empty() {
+        PathBuf::from(".")
+    } else {
+        expanded(folder)
+    };
     let mut names: Vec<String> = std::fs::read_dir(root)
         .into_iter()
         .flatten()
@@ -29,7 +33,12 @@ pub fn completed(typed: &str) -> (String, Vec<String>) {
         .filter_map(|entry| named(&entry.path(), &entry.file_name(), begin))
         .collect();
     names.sort_unstable();
-    let common = names.iter().map(String::as_str).reduce(common).unwrap_or(begin).to_owned();
+    let common = names
+        .iter()
+        .map(String::as_str)
+        .reduce(common)
+        .unwrap_or(begin)
+        .to_owned();
     if names.len() == 1 {
         names.clear();
     }
@@ -40,15 +49,31 @@ pub fn completed(typed: &str) -> (String, Vec<String>) {
 /// An entry that can be meant, with a slash where it is a folder; none that could not be typed.
 fn named(path: &Path, name: &OsStr, begin: &str) -> Option<String> {
     let is_folder = path.is_dir();
-    let name = name.to_str().filter(|name| name.starts_with(begin) && text::line(name, 4096) == **name)?;
-    let is_meant =
-        if is_folder { !name.starts_with('.') || begin.starts_with('.') } else { pictures::is_picture(name.as_ref()) };
-    is_meant.then(|| if is_folder { format!("{name}/") } else { name.to_owned() })
+    let name = name
+        .to_str()
+        .filter(|name| name.starts_with(begin) && text::line(name, 4096) == **name)?;
+    let is_meant = if is_folder {
+        !name.starts_with('.') || begin.starts_with('.')
+    } else {
+        pictures::is_picture(name.as_ref())
+    };
+    is_meant.then(|| {
+        if is_folder {
+            format!("{name}/")
+        } else {
+            name.to_owned()
+        }
+    })
 }
 
 /// The beginning that two names share.
 fn common<'a>(a: &'a str, b: &str) -> &'a str {
-    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    let same = a
+        .chars()
+        .zip(b.chars())
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
     &a[..same]
 }
 
@@ -59,21 +84,46 @@ mod tests {
     #[test]
     fn a_path_grows_as_far_as_its_candidates_agree() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["tiger-1.png", "tiger-2.JPG", "notes.txt", "tag\u{1b}.png", ".hidden.png"] {
+        for name in [
+            "tiger-1.png",
+            "tiger-2.JPG",
+            "notes.txt",
+            "tag\u{1b}.png",
+            ".hidden.png",
+        ] {
             std::fs::write(root.path().join(name), "").unwrap();
         }
         std::fs::create_dir_all(root.path().join("zoo/ape")).unwrap();
         let at = |typed: &str| {
             let (longer, names) = completed(&format!("{}/{typed}", root.path().display()));
-            (longer.strip_prefix(&format!("{}/", root.path().display())).unwrap().to_owned(), names)
+            (
+                longer
+                    .strip_prefix(&format!("{}/", root.path().display()))
+                    .unwrap()
+                    .to_owned(),
+                names,
+            )
         };
-        assert_eq!(at("t"), ("tiger-".to_owned(), vec!["tiger-1.png".to_owned(), "tiger-2.JPG".to_owned()]));
+        assert_eq!(
+            at("t"),
+            (
+                "tiger-".to_owned(),
+                vec!["tiger-1.png".to_owned(), "tiger-2.JPG".to_owned()]
+            )
+        );
         assert_eq!(at("z"), ("zoo/".to_owned(), vec![]));
         assert_eq!(at("zoo/"), ("zoo/ape/".to_owned(), vec![]));
         assert_eq!(at("nothing"), ("nothing".to_owned(), vec![]));
         assert_eq!(
             at(""),
-            (String::new(), vec!["tiger-1.png".to_owned(), "tiger-2.JPG".to_owned(), "zoo/".to_owned()])
+            (
+                String::new(),
+                vec![
+                    "tiger-1.png".to_owned(),
+                    "tiger-2.JPG".to_owned(),
+                    "zoo/".to_owned()
+                ]
+            )
         );
     }
 }

@@ -3,19 +3,21 @@
 use super::chart::svg::{Panel, SvgSeries, picture};
 use super::chart::{Axis, Unit};
 use super::format::duration;
-use super::model::{Along, Detail, Drawn, Line, Quantity, Role, Times, lines};
+use super::model::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis, lines};
 use warmstart_runs::store::Run;
 
 /// Okabe and Ito's colours, told apart by most eyes; yellow is too light for lines on paper.
-const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+const COLOURS: [&str; 7] = [
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+];
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 
 /// What to draw of runs.
 #[derive(Debug, Clone)]
 pub struct Plot {
-    pub quantities: Vec<Quantity>,
-    pub along: Along,
-    pub detail: Detail,
+    pub quantities: Vec<ChartKind>,
+    pub along: XAxis,
+    pub detail: Smoothing,
     pub log_x: bool,
     pub log_y: bool,
     /// The stretch of the axis, where it is not all.
@@ -28,22 +30,47 @@ impl Plot {
         let all: Vec<Vec<Vec<Line>>> = self
             .quantities
             .iter()
-            .map(|quantity| runs.iter().map(|run| lines(*run, *quantity, (self.along, self.detail))).collect())
+            .map(|quantity| {
+                runs.iter()
+                    .map(|run| lines(*run, *quantity, (self.along, self.detail)))
+                    .collect()
+            })
             .collect();
-        let panels: Vec<Panel> =
-            self.quantities.iter().zip(&all).map(|(quantity, lines)| self.panel(*quantity, runs, lines)).collect();
+        let panels: Vec<Panel> = self
+            .quantities
+            .iter()
+            .zip(&all)
+            .map(|(quantity, lines)| self.panel(*quantity, runs, lines))
+            .collect();
         let labels: Vec<&str> = runs.iter().map(|drawn| drawn.run.label()).collect();
         let is_one = labels.windows(2).all(|pair| pair[0] == pair[1]);
-        picture(if is_one { labels.first().copied().unwrap_or_default() } else { "warmstart" }, &panels)
+        picture(
+            if is_one {
+                labels.first().copied().unwrap_or_default()
+            } else {
+                "warmstart"
+            },
+            &panels,
+        )
     }
 
-    fn panel<'a>(&self, quantity: Quantity, runs: &[Drawn], all: &'a [Vec<Line>]) -> Panel<'a> {
-        let alone = if let [drawn] = runs { Some(drawn.run) } else { None };
+    fn panel<'a>(&self, quantity: ChartKind, runs: &[Drawn], all: &'a [Vec<Line>]) -> Panel<'a> {
+        let alone = if let [drawn] = runs {
+            Some(drawn.run)
+        } else {
+            None
+        };
         let mut series = Vec::new();
         for (index, (drawn, lines)) in runs.iter().zip(all).enumerate() {
-            for line in lines.iter().filter(|line| alone.is_some() || is_leading(line, lines)) {
+            for line in lines
+                .iter()
+                .filter(|line| alone.is_some() || is_leading(line, lines))
+            {
                 let (colour, dash) = match (alone, line.role) {
-                    (None, _) => (COLOURS[index % COLOURS.len()], DASHES[index / COLOURS.len() % DASHES.len()]),
+                    (None, _) => (
+                        COLOURS[index % COLOURS.len()],
+                        DASHES[index / COLOURS.len() % DASHES.len()],
+                    ),
                     (Some(_), Role::Train | Role::Second) => ("#777777", "7 3"),
                     (Some(_), Role::Third) => ("#D55E00", "2 3"),
                     (Some(_), Role::Validation | Role::First) => ("#0072B2", ""),
@@ -81,48 +108,75 @@ impl Plot {
             let epoch = run.state.best_epoch()?;
             let at = Times::of(&run.state, self.along).epoch(epoch);
             match quantity {
-                Quantity::Accuracy => Some((at, epoch.val_acc)),
-                Quantity::Loss => Some((at, epoch.val_loss)),
+                ChartKind::Accuracy => Some((at, epoch.val_acc)),
+                ChartKind::Loss => Some((at, epoch.val_loss)),
                 _ => None,
             }
         });
         let events = alone.map_or_else(Vec::new, |run| {
             let times = Times::of(&run.state, self.along);
-            run.state.resumes.iter().map(|step| times.at(*step as f64)).collect()
+            run.state
+                .resumes
+                .iter()
+                .map(|step| times.at(*step as f64))
+                .collect()
         });
         let title = if alone.is_none() && quantity.is_by_epoch() {
             format!("validation {}", quantity.name())
         } else {
             quantity.name().to_owned()
         };
-        Panel { title, along: self.along.counts().to_owned(), series, x, y, events, best }
+        Panel {
+            title,
+            along: self.along.counts().to_owned(),
+            series,
+            x,
+            y,
+            events,
+            best,
+        }
     }
 
     fn x(&self, series: &[SvgSeries]) -> Axis {
         let reaches = series.iter().filter_map(|series| series.curve.reach());
-        let (low, high) =
-            reaches.fold((f64::INFINITY, 0.0_f64), |(low, high), reach| (low.min(reach.0), high.max(reach.1)));
+        let (low, high) = reaches.fold((f64::INFINITY, 0.0_f64), |(low, high), reach| {
+            (low.min(reach.0), high.max(reach.1))
+        });
         let whole = if high > low { (low, high) } else { (0.0, 1.0) };
         let (low, high) = self.window.unwrap_or(whole);
-        let low = if self.log_x && low <= 0.0 { high / 1000.0 } else { low };
+        let low = if self.log_x && low <= 0.0 {
+            high / 1000.0
+        } else {
+            low
+        };
         let axis = Axis::linear(low, high).in_unit(self.along.unit());
         if self.log_x { axis.logarithmic() } else { axis }
     }
 
-    fn y(&self, quantity: Quantity, series: &[SvgSeries], x: Axis) -> Axis {
-        let ranges = series.iter().filter_map(|series| series.curve.heights(x.low, x.high));
+    fn y(&self, quantity: ChartKind, series: &[SvgSeries], x: Axis) -> Axis {
+        let ranges = series
+            .iter()
+            .filter_map(|series| series.curve.heights(x.low, x.high));
         let ends: Vec<f64> = ranges.flat_map(|(low, high)| [low, high]).collect();
-        let axis = if self.log_y { Axis::around_log(ends) } else { Axis::around(ends) };
-        if quantity == Quantity::Memory { axis.in_unit(Unit::Bytes) } else { axis }
+        let axis = if self.log_y {
+            Axis::around_log(ends)
+        } else {
+            Axis::around(ends)
+        };
+        if quantity == ChartKind::Memory {
+            axis.in_unit(Unit::Bytes)
+        } else {
+            axis
+        }
     }
 }
 
 /// A place along an axis in words.
-fn places(along: Along, at: f64) -> String {
+fn places(along: XAxis, at: f64) -> String {
     match along {
-        Along::Epoch => format!("{at:.0} epochs"),
-        Along::Step => format!("{at:.0} steps"),
-        Along::Time | Along::Training => duration(at),
+        XAxis::Epoch => format!("{at:.0} epochs"),
+        XAxis::Step => format!("{at:.0} steps"),
+        XAxis::Time | XAxis::Training => duration(at),
     }
 }
 

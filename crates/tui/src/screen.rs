@@ -25,7 +25,7 @@ use super::keys::Context;
 use super::layout::{LEAST, fits};
 use super::message::Command;
 use super::model::{Model, Screen};
-use super::mouse::{Spot, Spots};
+use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;
 
 /// Draws everything:
@@ -42,9 +42,9 @@ pub fn draw(frame: &mut Frame, model: &Model) {
 }
 
 /// Draws everything, and tells what the mouse can act on and where.
-pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
+pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
     let area = frame.area();
-    let mut spots = Spots::default();
+    let mut hits = HitMap::default();
     let is_small = !fits(area.as_size()) || !fits(model.size);
     if is_small {
         draw_too_small(frame, area, model);
@@ -61,40 +61,64 @@ pub fn draw_and_note(frame: &mut Frame, model: &Model) -> Spots {
         header::draw(frame, header, model);
         paint::rule(frame.buffer_mut(), upper_rule);
         match &model.open {
-            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut spots),
-            Screen::Run(view) => run::draw(frame, body, model, view, &mut spots),
-            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut spots),
-            Screen::System(view) => system::draw(frame, body, model, view, &mut spots),
+            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hits),
+            Screen::Run(view) => run::draw(frame, body, model, view, &mut hits),
+            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hits),
+            Screen::System(view) => system::draw(frame, body, model, view, &mut hits),
             Screen::Dataset(view) => dataset::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);
         if model.popup.is_some() {
-            spots.cover();
-            spots.note(body, Spot::Scroll);
+            hits.cover();
+            hits.add(body, HitBox::Scroll);
         }
-        footer::draw_keys(frame, keys, model, &mut spots);
+        footer::draw_keys(frame, keys, model, &mut hits);
         popup::draw(frame, body, model);
     }
     model.look.translate(frame.buffer_mut());
-    spots
+    hits
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     let Size { width, height } = LEAST;
-    let leave = model.keys.bindings(Context::Small).iter().find(|binding| binding.command == Command::Quit);
-    let leave = leave.map_or(String::new(), |binding| format!("; {} leaves", binding.label));
-    let text =
-        format!("warmstart needs {width}×{height} characters; this terminal has {}×{}{leave}", area.width, area.height);
-    frame.render_widget(Paragraph::new(text).style(THEME.warning).wrap(Wrap { trim: true }), area);
+    let leave = model
+        .keys
+        .bindings(Context::Small)
+        .iter()
+        .find(|binding| binding.command == Command::Quit);
+    let leave = leave.map_or(String::new(), |binding| {
+        format!("; {} leaves", binding.label)
+    });
+    let text = format!(
+        "warmstart needs {width}×{height} characters; this terminal has {}×{}{leave}",
+        area.width, area.height
+    );
+    frame.render_widget(
+        Paragraph::new(text)
+            .style(THEME.warning)
+            .wrap(Wrap { trim: true }),
+        area,
+    );
 }
 
 /// What goes on without the dashboard.
 pub fn farewell(model: &Model) -> Option<String> {
-    let names: Vec<&str> = model.live().map(warmstart_runs::store::Run::label).collect();
+    let names: Vec<&str> = model
+        .live()
+        .map(warmstart_runs::store::Run::label)
+        .collect();
     let waiting = model.runs.queue().waiting.len();
-    let queued = if waiting > 0 { format!(", then {} from the queue", plural(waiting, "run")) } else { String::new() };
+    let queued = if waiting > 0 {
+        format!(", then {} from the queue", plural(waiting, "run"))
+    } else {
+        String::new()
+    };
     let verb = if names.len() == 1 { "goes" } else { "go" };
-    (!names.is_empty())
-        .then(|| format!("{} {verb} on{queued}. Open warmstart again to see it live.", names.join(" and ")))
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {verb} on{queued}. Open warmstart again to see it live.",
+            names.join(" and ")
+        )
+    })
 }

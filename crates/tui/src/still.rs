@@ -26,11 +26,18 @@ impl Still {
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
         let mut model = Model::new(
             PathBuf::from("experiments"),
-            Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
+            Look {
+                ascii: false,
+                theme: Theme::Dark,
+                palette: Palette::True,
+            },
             TimeZone::UTC,
         );
         update(&mut model, Message::Experiments(Catalogue::default()));
-        Ok(Self { model, terminal: Terminal::new(TestBackend::new(width, height))? })
+        Ok(Self {
+            model,
+            terminal: Terminal::new(TestBackend::new(width, height))?,
+        })
     }
 
     /// Takes in what happened to runs.
@@ -48,12 +55,19 @@ impl Still {
 
     /// Draws a frame.
     pub fn draw(&mut self) -> anyhow::Result<()> {
-        self.terminal.draw(|frame| screen::draw(frame, &self.model))?;
+        self.terminal
+            .draw(|frame| screen::draw(frame, &self.model))?;
         Ok(())
     }
 
     /// The characters of the newest frame, row after row.
     pub fn text(&self) -> String {
-        self.terminal.backend().buffer().content.iter().map(ratatui::buffer::Cell::symbol).collect()
+        self.terminal
+            .backend()
+            .buffer()
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect()
     }
 }

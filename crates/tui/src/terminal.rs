@@ -34,7 +34,8 @@ use super::host::Host;
 /// Whether there is a terminal to draw on and to read keys from. One that calls itself dumb, or nothing at all, takes lines
 /// and no more: what is sent to it to place a text would stand there as text.
 pub fn is_there() -> bool {
-    let can_place_text = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    let can_place_text =
+        std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     can_place_text
         && io::stdout().is_terminal()
         && (io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok())
@@ -102,21 +103,28 @@ impl Host for Session {
         leave();
         let ended = foreground::run(&mut command);
         let name = command.get_program().to_string_lossy();
-        let entered = enter(self.mouse).map_err(|error| format!("the terminal does not come back: {error}"));
-        let ended = ended
-            .map_err(|error| format!("the editor `{name}` cannot be started: {error}; EDITOR or VISUAL names another"));
+        let entered =
+            enter(self.mouse).map_err(|error| format!("the terminal does not come back: {error}"));
+        let ended = ended.map_err(|error| {
+            format!(
+                "the editor `{name}` cannot be started: {error}; EDITOR or VISUAL names another"
+            )
+        });
         entered.and(ended)
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
         let mut sequence = String::new();
-        CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence).map_err(io::Error::other)?;
+        CopyToClipboard::to_clipboard_from(text)
+            .write_ansi(&mut sequence)
+            .map_err(io::Error::other)?;
         self.frames.send(sequence.into_bytes())
     }
 
     fn notify(&mut self, text: &str) -> io::Result<()> {
         let between = Between::find(|name| std::env::var(name).ok());
-        self.frames.send(notice::sequence(text, between).into_bytes())
+        self.frames
+            .send(notice::sequence(text, between).into_bytes())
     }
 }
 
@@ -124,7 +132,12 @@ fn enter(mouse: bool) -> io::Result<()> {
     let leaving = sequences(&LEAVING).map_err(io::Error::other)?;
     crash::taking(&leaving, || {
         enable_raw_mode()?;
-        send(&[&EnterAlternateScreen, &Clear(ClearType::All), &Hide, &EnableBracketedPaste])?;
+        send(&[
+            &EnterAlternateScreen,
+            &Clear(ClearType::All),
+            &Hide,
+            &EnableBracketedPaste,
+        ])?;
         if mouse { send(&[&Mouse(true)]) } else { Ok(()) }
     })
 }
@@ -135,12 +148,21 @@ struct Mouse(bool);
 
 impl Command for Mouse {
     fn write_ansi(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
-        out.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
+        out.write_str(if self.0 {
+            "\x1b[?1000h\x1b[?1006h"
+        } else {
+            "\x1b[?1006l\x1b[?1000l"
+        })
     }
 }
 
 /// Gives the terminal back.
-const LEAVING: [&dyn AnsiCommand; 4] = [&Mouse(false), &DisableBracketedPaste, &LeaveAlternateScreen, &Show];
+const LEAVING: [&dyn AnsiCommand; 4] = [
+    &Mouse(false),
+    &DisableBracketedPaste,
+    &LeaveAlternateScreen,
+    &Show,
+];
 
 /// What cannot be undone on a terminal that is gone needs no undoing.
 fn leave() {
@@ -180,7 +202,9 @@ fn write_all(mut bytes: &[u8]) -> io::Result<()> {
             Ok(written) => bytes = &bytes[written..],
             Err(nix::errno::Errno::EINTR) => {}
             // Another program left the terminal in non-blocking mode.
-            Err(nix::errno::Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Err(nix::errno::Errno::EAGAIN) => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -65,7 +65,11 @@ fn events(keys: &str) -> Vec<Event> {
     let mut rest = keys;
     while let Some(first) = rest.chars().next() {
         let named = rest.find('>').filter(|end| {
-            first == '<' && *end > 1 && rest[1..*end].chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            first == '<'
+                && *end > 1
+                && rest[1..*end]
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '-')
         });
         let (code, modifiers, length) = match named {
             Some(end) => match &rest[1..end] {

@@ -41,8 +41,13 @@ impl Look {
         let plain_font = ["linux", "dumb"].contains(&term.as_str()) || term.starts_with("vt");
         let palette = Palette::from_env();
         let background = var("COLORFGBG").unwrap_or_default();
-        let theme = theme.unwrap_or_else(|| Theme::of(var("NO_COLOR").is_some(), palette, &background, &term));
-        Self { ascii: ascii || !utf8 || plain_font, theme, palette }
+        let theme = theme
+            .unwrap_or_else(|| Theme::of(var("NO_COLOR").is_some(), palette, &background, &term));
+        Self {
+            ascii: ascii || !utf8 || plain_font,
+            theme,
+            palette,
+        }
     }
 
     pub fn has_colour(self) -> bool {
@@ -83,7 +88,8 @@ impl Look {
         if !self.has_colour() {
             // crossterm sends colours as a full reset under NO_COLOR, which would wipe bold and reverse with them.
             for cell in &mut buffer.content {
-                (cell.fg, cell.bg, cell.underline_color) = (Color::Reset, Color::Reset, Color::Reset);
+                (cell.fg, cell.bg, cell.underline_color) =
+                    (Color::Reset, Color::Reset, Color::Reset);
             }
         }
     }
@@ -138,9 +144,14 @@ mod tests {
             Some(Status::Lost),
             Some(Status::Unreadable),
         ];
-        let shapes: Vec<&str> = states.iter().map(|status| THEME.status(*status).0).collect();
-        let mut plain: Vec<char> =
-            shapes.iter().map(|shape| if shape.is_ascii() { '!' } else { ascii(shape) }).collect();
+        let shapes: Vec<&str> = states
+            .iter()
+            .map(|status| THEME.status(*status).0)
+            .collect();
+        let mut plain: Vec<char> = shapes
+            .iter()
+            .map(|shape| if shape.is_ascii() { '!' } else { ascii(shape) })
+            .collect();
         plain.sort_unstable();
         plain.dedup();
         assert_eq!(plain.len(), states.len(), "{plain:?}");
@@ -150,8 +161,18 @@ mod tests {
     fn without_colour_only_bold_and_reverse_remain() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "sel", THEME.selected);
-        Look { ascii: false, theme: Theme::Mono, palette: Palette::True }.translate(&mut buffer);
-        assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        Look {
+            ascii: false,
+            theme: Theme::Mono,
+            palette: Palette::True,
+        }
+        .translate(&mut buffer);
+        assert!(
+            buffer
+                .content
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
         assert!(buffer[(0, 0)].modifier.contains(Modifier::REVERSED));
     }
 
@@ -159,8 +180,17 @@ mod tests {
     fn in_ascii_nothing_else_remains() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
-        Look { ascii: true, theme: Theme::Dark, palette: Palette::True }.translate(&mut buffer);
-        let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        Look {
+            ascii: true,
+            theme: Theme::Dark,
+            palette: Palette::True,
+        }
+        .translate(&mut buffer);
+        let text: String = buffer
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
         assert_eq!(text, "*>.x=- ?? - ");
     }
 }

@@ -46,8 +46,14 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            let most = if matches!(model.popup, Some(Popup::Inquiry(_))) { 4096 } else { 300 };
-            text::line(&pasted, most).chars().for_each(|c| type_text(model, InputRequest::InsertChar(c)));
+            let most = if matches!(model.popup, Some(Popup::Inquiry(_))) {
+                4096
+            } else {
+                300
+            };
+            text::line(&pasted, most)
+                .chars()
+                .for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Pointed(pointed) => return pointed::act(model, pointed),
         Message::Changes { now, changes } => return news::take_changes(model, now, changes),
@@ -58,9 +64,15 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Gone { run, why } => {
             let lines = vec![
                 text::line(&why, 400),
-                format!("Start {} over from the beginning? Its results stay until there are new ones.", run.label()),
+                format!(
+                    "Start {} over from the beginning? Its results stay until there are new ones.",
+                    run.label()
+                ),
             ];
-            model.popup = Some(Popup::Question { lines, effects: vec![Effect::StartOver(run)] });
+            model.popup = Some(Popup::Question {
+                lines,
+                effects: vec![Effect::StartOver(run)],
+            });
         }
         Message::ExperimentRead { path, text } => editor::read(model, path, text),
         Message::ExperimentWritten { path, report } => {
@@ -68,16 +80,27 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.report = Some(report);
             palette::select_awaited(model);
         }
-        Message::Done { undo, changes, report } => list::take_done(model, undo, changes, report),
+        Message::Done {
+            undo,
+            changes,
+            report,
+        } => list::take_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
         Message::Machine(machine) => return take_machine(model, machine),
         Message::Look { ticket, heard } => return dataset::heard(model, ticket, heard),
         Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
-        Message::Completed { typed, longer, candidates } => dataset::completed(model, &typed, longer, candidates),
+        Message::Completed {
+            typed,
+            longer,
+            candidates,
+        } => dataset::completed(model, &typed, longer, candidates),
         Message::Report(report) => {
-            model.report = Some(Report { text: text::line(&report.text, 500), ..report });
+            model.report = Some(Report {
+                text: text::line(&report.text, 500),
+                ..report
+            });
         }
-        Message::Doing(doing) => model.doing = doing,
+        Message::Activity(doing) => model.doing = doing,
         Message::Clock(now) => {
             model.tick(now);
             return news::watch_queue(model);
@@ -95,7 +118,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
 /// Whether somebody did this who must see what it is done to.
 fn acts_on_what_is_shown(message: &Message) -> bool {
     match message {
-        Message::Command(command) => !matches!(command, Command::Quit | Command::Redraw | Command::Suspend),
+        Message::Command(command) => {
+            !matches!(command, Command::Quit | Command::Redraw | Command::Suspend)
+        }
         Message::Edit(_) | Message::Paste(_) | Message::Pointed(_) => true,
         _ => false,
     }
@@ -103,7 +128,10 @@ fn acts_on_what_is_shown(message: &Message) -> bool {
 
 fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     if let Some(reason) = refusal(model, command) {
-        model.report = Some(Report { good: false, text: reason });
+        model.report = Some(Report {
+            good: false,
+            text: reason,
+        });
         return Vec::new();
     }
     // What happened before the last key is no longer news; moving about wipes away nothing that fades by itself.
@@ -114,7 +142,12 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         return dataset::run_command(model, command);
     }
     match command {
-        Command::Up | Command::Down | Command::PageUp | Command::PageDown | Command::First | Command::Last => {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::First
+        | Command::Last => {
             moves::move_selection(model, command);
         }
         Command::Left => moves::sideways(model, false),
@@ -131,7 +164,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
         Command::Change => return editor::begin(model),
         Command::Edit => {
-            return ask::experiment_file(model).map(|file| Effect::Edit(file.path.clone())).into_iter().collect();
+            return ask::experiment_file(model)
+                .map(|file| Effect::Edit(file.path.clone()))
+                .into_iter()
+                .collect();
         }
         Command::Destination | Command::OtherText => editor::turn(model, command),
         Command::Difference => return difference::begin(model),
@@ -162,8 +198,13 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
 
 /// Whether a key is about the rows of the list of experiments.
 fn is_of_list(command: Command) -> bool {
-    use Command::{Archive, Archived, Columns, Delete, Expand, Flat, Mark, MarkAll, Note, Tag, Undo};
-    matches!(command, Expand | Flat | Archived | Columns | Mark | MarkAll | Tag | Note | Archive | Delete | Undo)
+    use Command::{
+        Archive, Archived, Columns, Delete, Expand, Flat, Mark, MarkAll, Note, Tag, Undo,
+    };
+    matches!(
+        command,
+        Expand | Flat | Archived | Columns | Mark | MarkAll | Tag | Note | Archive | Delete | Undo
+    )
 }
 
 fn sort(model: &mut Model, command: Command) {
@@ -207,7 +248,11 @@ fn messages(model: &mut Model) {
     if lines.is_empty() {
         lines.push("Nothing was told yet.".to_owned());
     }
-    model.popup = Some(Popup::Text { title: "what happened".to_owned(), lines, down: 0 });
+    model.popup = Some(Popup::Text {
+        title: "what happened".to_owned(),
+        lines,
+        down: 0,
+    });
 }
 
 /// Keeps a reading of the machine, and asks for the next while its screen is open.
@@ -222,26 +267,53 @@ fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
 /// Whether the dataset screen itself knows what to do.
 fn is_of_dataset(command: Command) -> bool {
     use Command::{
-        AsItIs, Augment, Down, First, Last, Left, Number, Open, PageDown, PageUp, Part, Random, Right, Sort, Up, View,
+        AsItIs, Augment, Down, First, Last, Left, Number, Open, PageDown, PageUp, Part, Random,
+        Right, Sort, Up, View,
     };
-    let moves = matches!(command, Up | Down | PageUp | PageDown | First | Last | Left | Right);
-    moves || matches!(command, Open | Sort | View | Part | Number | Random | Augment | AsItIs)
+    let moves = matches!(
+        command,
+        Up | Down | PageUp | PageDown | First | Last | Left | Right
+    );
+    moves
+        || matches!(
+            command,
+            Open | Sort | View | Part | Number | Random | Augment | AsItIs
+        )
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
     let broken = model.selected_entry().and_then(|entry| {
         let file = entry.file?;
         let problems = file.loaded.as_ref().err()?;
-        let lines =
-            problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
-        Some((format!("{} cannot be used", file.stem), lines.collect::<Vec<_>>()))
+        let lines = problems.iter().flat_map(|problem| {
+            problem
+                .to_string()
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
+        Some((
+            format!("{} cannot be used", file.stem),
+            lines.collect::<Vec<_>>(),
+        ))
     });
     if let Some((title, lines)) = broken.or_else(|| never_run(model)) {
-        model.popup = Some(Popup::Text { title, lines, down: 0 });
+        model.popup = Some(Popup::Text {
+            title,
+            lines,
+            down: 0,
+        });
         return Vec::new();
     }
-    let Some(id) = model.run().map(|run| run.id.clone()) else { return Vec::new() };
-    let marked = model.targets().into_iter().map(|run| run.id.clone()).filter(|marked| *marked != id).collect();
+    let Some(id) = model.run().map(|run| run.id.clone()) else {
+        return Vec::new();
+    };
+    let marked = model
+        .targets()
+        .into_iter()
+        .map(|run| run.id.clone())
+        .filter(|marked| *marked != id)
+        .collect();
     vec![opening::show_run(model, id, marked)]
 }
 
@@ -250,7 +322,10 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
     let file = entry.file?;
     let mut lines: Vec<String> = entry.experiment()?.question.iter().cloned().collect();
-    lines.push(format!("{} has not run yet; r launches it.", path(&file.path)));
+    lines.push(format!(
+        "{} has not run yet; r launches it.",
+        path(&file.path)
+    ));
     let missing = model.missing(file);
     if !missing.is_empty() {
         lines.extend([String::new(), "Missing on this machine:".to_owned()]);
@@ -293,9 +368,15 @@ fn back(model: &mut Model) -> Vec<Effect> {
     if let Screen::Experiments(list) = &mut model.open {
         list.marked.clear();
     }
-    let Some(below) = model.below.pop() else { return Vec::new() };
+    let Some(below) = model.below.pop() else {
+        return Vec::new();
+    };
     let left = std::mem::replace(&mut model.open, below);
-    if matches!(left, Screen::Dataset(_)) { vec![Effect::EndLook] } else { Vec::new() }
+    if matches!(left, Screen::Dataset(_)) {
+        vec![Effect::EndLook]
+    } else {
+        Vec::new()
+    }
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
@@ -323,9 +404,18 @@ fn accept(model: &mut Model) -> Vec<Effect> {
     }
     if let Some(filter) = filter_mut(model) {
         // A mistake stands below the filter until it is mended.
-        if let Filter::Typing(Typing { understood, mistake: None, .. }) = filter {
+        if let Filter::Typing(Typing {
+            understood,
+            mistake: None,
+            ..
+        }) = filter
+        {
             let query = std::mem::take(understood);
-            *filter = if query.is_empty() { Filter::Off } else { Filter::Set(query) };
+            *filter = if query.is_empty() {
+                Filter::Off
+            } else {
+                Filter::Set(query)
+            };
         }
     }
     Vec::new()
@@ -378,7 +468,9 @@ fn type_text(model: &mut Model, request: InputRequest) {
         prompt.input_mut().handle(request);
         return;
     }
-    let Some(filter) = filter_mut(model) else { return };
+    let Some(filter) = filter_mut(model) else {
+        return;
+    };
     if let Filter::Typing(typing) = filter {
         // Deleting what is not there leaves the filter, as in a pager.
         if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {

@@ -48,7 +48,10 @@ impl Demand {
     }
 
     fn opened(&self) -> Vec<RunId> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -58,7 +61,12 @@ pub fn catalogue(folder: &Path) -> Option<Catalogue> {
 }
 
 /// Follows runs and experiment files until nobody listens any more; `wake` asks for a look at once.
-pub fn start(folders: &Folders, demand: Arc<Demand>, wake: Receiver<()>, messages: UnboundedSender<Message>) {
+pub fn start(
+    folders: &Folders,
+    demand: Arc<Demand>,
+    wake: Receiver<()>,
+    messages: UnboundedSender<Message>,
+) {
     let folders = folders.clone();
     std::thread::spawn(move || {
         let mut catalogue = CatalogueWatch::new(folders.experiments);
@@ -72,7 +80,14 @@ pub fn start(folders: &Folders, demand: Arc<Demand>, wake: Receiver<()>, message
             }
             runs.want(demand.opened());
             let changes = runs.poll();
-            if (first || !changes.is_empty()) && messages.send(Message::Changes { now: now(), changes }).is_err() {
+            if (first || !changes.is_empty())
+                && messages
+                    .send(Message::Changes {
+                        now: now(),
+                        changes,
+                    })
+                    .is_err()
+            {
                 return;
             }
             first = false;

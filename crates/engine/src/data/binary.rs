@@ -69,10 +69,20 @@ impl Layout {
     pub fn read(self, bytes: &[u8], images: usize) -> Result<Pictures> {
         let expected = images * self.record();
         if bytes.len() != expected {
-            let found = if bytes.len() > expected { "more".to_owned() } else { format!("{}", bytes.len()) };
-            bail!("expected {expected} bytes ({images} records of {}), found {found}", self.record());
+            let found = if bytes.len() > expected {
+                "more".to_owned()
+            } else {
+                format!("{}", bytes.len())
+            };
+            bail!(
+                "expected {expected} bytes ({images} records of {}), found {found}",
+                self.record()
+            );
         }
-        let mut pictures = Pictures { pixels: Vec::with_capacity(images * PIXELS), ..Pictures::default() };
+        let mut pictures = Pictures {
+            pixels: Vec::with_capacity(images * PIXELS),
+            ..Pictures::default()
+        };
         for record in bytes.chunks_exact(self.record()) {
             let (labels, pixels) = record.split_at(record.len() - PIXELS);
             pictures.pixels.extend_from_slice(pixels);
@@ -91,7 +101,11 @@ impl Layout {
 
 fn check(labels: &[u8], allowed: impl RangeBounds<u8> + std::fmt::Debug) -> Result<()> {
     let wrong = labels.iter().position(|label| !allowed.contains(label));
-    ensure!(wrong.is_none(), "the label of record {} is out of range {allowed:?}", wrong.unwrap_or_default());
+    ensure!(
+        wrong.is_none(),
+        "the label of record {} is out of range {allowed:?}",
+        wrong.unwrap_or_default()
+    );
     Ok(())
 }
 
@@ -99,12 +113,20 @@ fn check(labels: &[u8], allowed: impl RangeBounds<u8> + std::fmt::Debug) -> Resu
 mod tests {
     use super::*;
 
-    const LAYOUT: Layout = Layout { coarse: true, classes: 100, coarse_classes: 20 };
+    const LAYOUT: Layout = Layout {
+        coarse: true,
+        classes: 100,
+        coarse_classes: 20,
+    };
 
     fn records(labels: &[[u8; 2]]) -> Vec<u8> {
         labels
             .iter()
-            .flat_map(|pair| pair.iter().copied().chain((0..PIXELS).map(|i| u8::try_from(i % 251).unwrap())))
+            .flat_map(|pair| {
+                pair.iter()
+                    .copied()
+                    .chain((0..PIXELS).map(|i| u8::try_from(i % 251).unwrap()))
+            })
             .collect()
     }
 
@@ -112,7 +134,10 @@ mod tests {
     fn records_come_apart_into_labels_and_pixels() {
         let pictures = LAYOUT.read(&records(&[[3, 77], [19, 0]]), 2).unwrap();
         assert_eq!((pictures.coarse, pictures.fine), (vec![3, 19], vec![77, 0]));
-        assert_eq!((pictures.pixels.len(), pictures.pixels[PIXELS + 250]), (2 * PIXELS, 250));
+        assert_eq!(
+            (pictures.pixels.len(), pictures.pixels[PIXELS + 250]),
+            (2 * PIXELS, 250)
+        );
     }
 
     #[test]

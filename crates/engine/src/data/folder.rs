@@ -45,17 +45,29 @@ pub struct Stamp {
 impl Stamp {
     fn of(path: &Path) -> Self {
         // What a link leads to; a link that leads nowhere is found out when it is read.
-        fs::metadata(path).map_or(Self { bytes: 0, changed: 0 }, |meta| Self {
-            bytes: meta.len(),
-            changed: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
-        })
+        fs::metadata(path).map_or(
+            Self {
+                bytes: 0,
+                changed: 0,
+            },
+            |meta| Self {
+                bytes: meta.len(),
+                changed: meta
+                    .mtime()
+                    .saturating_mul(1_000_000_000)
+                    .saturating_add(meta.mtime_nsec()),
+            },
+        )
     }
 }
 
 impl Listing {
     /// Of the files that were found in `root`; also hashes names and sizes into `fingerprint`.
     pub fn new(root: &Path, files: Vec<Listed>, fingerprint: &mut Sha256) -> Self {
-        let stamps: Vec<Stamp> = files.iter().map(|file| Stamp::of(&root.join(&file.path))).collect();
+        let stamps: Vec<Stamp> = files
+            .iter()
+            .map(|file| Stamp::of(&root.join(&file.path)))
+            .collect();
         for (file, stamp) in files.iter().zip(&stamps) {
             // Without the folder of its class.
             let name: PathBuf = file.path.components().skip(1).collect();
@@ -65,7 +77,11 @@ impl Listing {
             fingerprint.update(name.as_bytes());
             fingerprint.update(stamp.bytes.to_le_bytes());
         }
-        Self { root: root.to_path_buf(), files, stamps }
+        Self {
+            root: root.to_path_buf(),
+            files,
+            stamps,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -100,7 +116,11 @@ impl Listing {
 
     /// A picture and why it cannot be read.
     pub fn describe(&self, picture: u32, why: &str) -> String {
-        format!("{}: {}", text::line(&self.path(picture).display().to_string(), 300), text::line(why, 200))
+        format!(
+            "{}: {}",
+            text::line(&self.path(picture).display().to_string(), 300),
+            text::line(why, 200)
+        )
     }
 }
 
@@ -118,9 +138,15 @@ impl Decoding {
     pub fn new(framing: impl Into<Framing>, strict: bool, threads: Option<usize>) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = threads.unwrap_or(cores.min(MAX_DECODERS));
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("decoder {index}"));
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("decoder {index}"));
         let pool = Arc::new(pool.build().context("starting the decoder threads")?);
-        Ok(Self { pool, framing: framing.into(), strict })
+        Ok(Self {
+            pool,
+            framing: framing.into(),
+            strict,
+        })
     }
 }
 
@@ -135,7 +161,12 @@ pub struct Folder {
 
 impl Folder {
     pub fn new(listing: Arc<Listing>, decoding: Decoding, device: Device) -> Self {
-        Self { listing, decoding, device, unreadable: Rc::default() }
+        Self {
+            listing,
+            decoding,
+            device,
+            unreadable: Rc::default(),
+        }
     }
 }
 
@@ -143,11 +174,22 @@ impl Source for Folder {
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
         let (listing, decoding) = (Arc::clone(&self.listing), self.decoding.clone());
         let unreadable = Rc::clone(&self.unreadable);
-        Ok(Box::new(Stream::start(listing, decoding, order.to_vec(), size, self.device, unreadable)?))
+        Ok(Box::new(Stream::start(
+            listing,
+            decoding,
+            order.to_vec(),
+            size,
+            self.device,
+            unreadable,
+        )?))
     }
 
     fn described(&self, picture: u32) -> Described {
-        Described { fine: Some(self.listing.class(picture)), coarse: None, file: Some(self.listing.path(picture)) }
+        Described {
+            fine: Some(self.listing.class(picture)),
+            coarse: None,
+            file: Some(self.listing.path(picture)),
+        }
     }
 
     fn unreadable(&self) -> Vec<String> {

@@ -44,8 +44,11 @@ pub fn inspect(
     before: Option<&Sets>,
     mut each: impl FnMut(usize, usize) -> bool,
 ) -> Result<Option<Parts>> {
-    let Some(mut own) = parts.own.take() else { return Ok(Some(parts)) };
-    let total = parts.train.members.len() + parts.validation.members.len() + parts.test.members.len();
+    let Some(mut own) = parts.own.take() else {
+        return Ok(Some(parts));
+    };
+    let total =
+        parts.train.members.len() + parts.validation.members.len() + parts.test.members.len();
     let mut done = 0;
     let classes = parts.labels.names.len();
     for which in Which::ALL {
@@ -65,7 +68,11 @@ pub fn inspect(
                     }
                     Err(why) => {
                         let text = listing.describe(member, &why);
-                        found.unreadable.push(Unread { member, class: labels[member as usize], text });
+                        found.unreadable.push(Unread {
+                            member,
+                            class: labels[member as usize],
+                            text,
+                        });
                     }
                 }
             }
@@ -82,7 +89,10 @@ pub fn inspect(
         own.set_inspected(which, found);
     }
     if own.rule == SplitRule::ByName {
-        parts.labels.train_images.clone_from(&own.inspected(Which::Train).read);
+        parts
+            .labels
+            .train_images
+            .clone_from(&own.inspected(Which::Train).read);
     }
     parts.own = Some(own);
     Ok(Some(parts))
@@ -97,7 +107,10 @@ fn part_mut(parts: &mut Parts, which: Which) -> &mut Part {
 }
 
 fn known(sets: &Sets, which: Which) -> HashMap<&str, &Kept> {
-    sets.part(which).iter().map(|kept| (kept.name.as_str(), kept)).collect()
+    sets.part(which)
+        .iter()
+        .map(|kept| (kept.name.as_str(), kept))
+        .collect()
 }
 
 fn read(
@@ -108,21 +121,35 @@ fn read(
 ) -> Vec<(u32, Result<Kept, String>)> {
     let one = |&member: &u32| {
         let (name, stamp) = (listing.name(member), listing.stamp(member));
-        let same = known.get(name).filter(|kept| (kept.bytes, kept.changed) == (stamp.bytes, stamp.changed));
+        let same = known
+            .get(name)
+            .filter(|kept| (kept.bytes, kept.changed) == (stamp.bytes, stamp.changed));
         let content: Result<Content, String> = match same {
             Some(kept) => Ok(kept.content.clone()),
             None => decode::try_out(&listing.path(member)).map_err(|error| format!("{error:#}")),
         };
-        let kept = |content| Kept { name: name.to_owned(), content, bytes: stamp.bytes, changed: stamp.changed };
+        let kept = |content| Kept {
+            name: name.to_owned(),
+            content,
+            bytes: stamp.bytes,
+            changed: stamp.changed,
+        };
         (member, content.map(kept))
     };
-    decoding.pool.install(|| members.par_iter().map(one).collect())
+    decoding
+        .pool
+        .install(|| members.par_iter().map(one).collect())
 }
 
 impl Own {
     /// What the pictures are, once they were read.
     pub fn sets(&self) -> Sets {
         let [train, validation, test] = Which::ALL.map(|which| self.inspected(which).kept.clone());
-        Sets { split: self.rule, train, validation, test }
+        Sets {
+            split: self.rule,
+            train,
+            validation,
+            test,
+        }
     }
 }

@@ -21,9 +21,16 @@ pub struct OnDevice {
 impl OnDevice {
     pub fn new(pictures: &Pictures, labels: Labels, device: Device) -> Result<Self> {
         let count = i64::try_from(pictures.len())?;
-        let pixels =
-            Tensor::f_from_data_size(&pictures.pixels, &[count, 3, Pictures::SIDE, Pictures::SIDE], Kind::Uint8)?;
-        let labels: Vec<i64> = pictures.labels(labels).iter().map(|&label| i64::from(label)).collect();
+        let pixels = Tensor::f_from_data_size(
+            &pictures.pixels,
+            &[count, 3, Pictures::SIDE, Pictures::SIDE],
+            Kind::Uint8,
+        )?;
+        let labels: Vec<i64> = pictures
+            .labels(labels)
+            .iter()
+            .map(|&label| i64::from(label))
+            .collect();
         Ok(Self {
             pixels: pixels.f_to_device(device)?,
             labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
@@ -37,14 +44,23 @@ impl Source for OnDevice {
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
         let pixels = self.pixels.shallow_clone();
         let images = move |indices: &Tensor| -> Result<Input> {
-            Ok(Input::Images(pixels.f_index_select(0, indices)?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?))
+            Ok(Input::Images(
+                pixels
+                    .f_index_select(0, indices)?
+                    .f_to_kind(Kind::Float)?
+                    .f_div_scalar(255.0)?,
+            ))
         };
         picked(order, size, &self.labels, images)
     }
 
     fn described(&self, picture: u32) -> Described {
         let label = |labels: &[u8]| labels.get(picture as usize).copied().map(u32::from);
-        Described { fine: label(&self.fine), coarse: label(&self.coarse), file: None }
+        Described {
+            fine: label(&self.fine),
+            coarse: label(&self.coarse),
+            file: None,
+        }
     }
 }
 
@@ -59,14 +75,19 @@ pub struct Features {
 
 impl Features {
     pub fn new(features: &[Tensor], labels: &[Tensor]) -> Result<Self> {
-        Ok(Self { features: Tensor::f_cat(features, 0)?, labels: Tensor::f_cat(labels, 0)? })
+        Ok(Self {
+            features: Tensor::f_cat(features, 0)?,
+            labels: Tensor::f_cat(labels, 0)?,
+        })
     }
 }
 
 impl Source for Features {
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches> {
         let features = self.features.shallow_clone();
-        picked(order, size, &self.labels, move |indices| Ok(Input::Features(features.f_index_select(0, indices)?)))
+        picked(order, size, &self.labels, move |indices| {
+            Ok(Input::Features(features.f_index_select(0, indices)?))
+        })
     }
 }
 
@@ -78,13 +99,21 @@ fn picked(
     input: impl Fn(&Tensor) -> Result<Input> + 'static,
 ) -> Result<Batches> {
     let indices: Vec<i64> = order.iter().map(|&index| i64::from(index)).collect();
-    let (indices, labels) = (Tensor::f_from_slice(&indices)?.f_to_device(labels.device())?, labels.shallow_clone());
+    let (indices, labels) = (
+        Tensor::f_from_slice(&indices)?.f_to_device(labels.device())?,
+        labels.shallow_clone(),
+    );
     let batches: Vec<Vec<u32>> = order.chunks(size).map(<[u32]>::to_vec).collect();
     let mut start = 0;
     Ok(Box::new(batches.into_iter().map(move |members| {
         let end = start + i64::try_from(members.len())?;
         let indices = indices.f_i(start..end)?;
         start = end;
-        Ok(Batch { input: input(&indices)?, labels: labels.f_index_select(0, &indices)?, members, waited: None })
+        Ok(Batch {
+            input: input(&indices)?,
+            labels: labels.f_index_select(0, &indices)?,
+            members,
+            waited: None,
+        })
     })))
 }

@@ -19,7 +19,7 @@ use warmstart_schema::seed::{SplitMix64, derive};
 use super::folder::{Decoding, Folder, Listing};
 use super::inspect::Inspected;
 use super::{Dataset, OnDevice, Source, load};
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// Share of a folder's pictures that become the test set where it has none.
 pub(super) const TEST: f64 = 0.2;
@@ -79,7 +79,12 @@ pub struct Part {
 
 /// The parts of the dataset that an experiment names, fixed by its seed.
 pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result<Parts> {
-    prepared_parts(experiment, &Preparation::new(experiment, &Stated::default()), places, device)
+    prepared_parts(
+        experiment,
+        &Preparation::new(experiment, &Stated::default()),
+        places,
+        device,
+    )
 }
 
 /// Likewise, their pictures prepared as the weights ask for.
@@ -97,21 +102,49 @@ pub fn prepared_parts(
 
 fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Result<Parts> {
     let which = experiment.dataset.labels;
-    let labels: Vec<u32> = dataset.train.labels(which).iter().map(|&label| label.into()).collect();
+    let labels: Vec<u32> = dataset
+        .train
+        .labels(which)
+        .iter()
+        .map(|&label| label.into())
+        .collect();
     let split = policy::split(&labels, experiment.dataset.validation, experiment.seed);
     let test = (0..u32::try_from(dataset.test.len())?).collect();
-    let source = |pictures| -> Result<Rc<dyn Source>> { Ok(Rc::new(OnDevice::new(pictures, which, device)?)) };
+    let source = |pictures| -> Result<Rc<dyn Source>> {
+        Ok(Rc::new(OnDevice::new(pictures, which, device)?))
+    };
     let (train, tests) = (source(&dataset.train)?, source(&dataset.test)?);
     let [fine, coarse] = &dataset.names;
-    let names = if which == Labels::Coarse { coarse } else { fine }.clone();
+    let names = if which == Labels::Coarse {
+        coarse
+    } else {
+        fine
+    }
+    .clone();
     let classes = experiment.dataset.name.classes(which).unwrap_or_default() as usize;
-    let names = if names.is_empty() { (0..classes).map(|class| format!("class {class}")).collect() } else { names };
+    let names = if names.is_empty() {
+        (0..classes).map(|class| format!("class {class}")).collect()
+    } else {
+        names
+    };
     Ok(Parts {
-        labels: run::Labels { train_images: images(&labels, &split.train, names.len()), names },
+        labels: run::Labels {
+            train_images: images(&labels, &split.train, names.len()),
+            names,
+        },
         names: dataset.names,
-        train: Part { source: Rc::clone(&train), members: split.train },
-        validation: Part { source: train, members: split.validation },
-        test: Part { source: tests, members: test },
+        train: Part {
+            source: Rc::clone(&train),
+            members: split.train,
+        },
+        validation: Part {
+            source: train,
+            members: split.validation,
+        },
+        test: Part {
+            source: tests,
+            members: test,
+        },
         fingerprint: String::new(),
         own: None,
     })
@@ -121,57 +154,108 @@ fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Re
     let wanted = &experiment.dataset;
     let root = wanted.path.as_deref().unwrap_or(Path::new(""));
     let rule = wanted.split_rule();
-    let refused = |unusable: Unusable| Blame::input(unusable.error, unusable.help);
+    let refused = |unusable: Unusable| UserError::input(unusable.error, unusable.help);
     let folder = PictureFolder::open(root, rule).map_err(refused)?;
     let found = folder.list().map_err(refused)?;
     let mut hash = Sha256::new();
     let mut list = |part: &PartFolder, files| Arc::new(Listing::new(&part.path, files, &mut hash));
     let train = list(&folder.train, found.train);
-    let validation = folder.validation.as_ref().zip(found.validation).map(|(part, files)| list(part, files));
-    let test = folder.test.as_ref().zip(found.test).map(|(part, files)| list(part, files));
+    let validation = folder
+        .validation
+        .as_ref()
+        .zip(found.validation)
+        .map(|(part, files)| list(part, files));
+    let test = folder
+        .test
+        .as_ref()
+        .zip(found.test)
+        .map(|(part, files)| list(part, files));
 
-    let everything = |listing: &Listing| Ok::<Vec<u32>, anyhow::Error>((0..u32::try_from(listing.len())?).collect());
-    let split = Splitting { rule, listing: &train, seed: experiment.seed };
+    let everything = |listing: &Listing| {
+        Ok::<Vec<u32>, anyhow::Error>((0..u32::try_from(listing.len())?).collect())
+    };
+    let split = Splitting {
+        rule,
+        listing: &train,
+        seed: experiment.seed,
+    };
     let (rest, test_members) = match &test {
         Some(test) => (everything(&train)?, everything(test)?),
-        None => split.part(everything(&train)?, Which::Test, wanted.test.unwrap_or(TEST)),
+        None => split.part(
+            everything(&train)?,
+            Which::Test,
+            wanted.test.unwrap_or(TEST),
+        ),
     };
     let (rest, validation_members) = match &validation {
         Some(validation) => (rest, everything(validation)?),
         None => split.part(rest, Which::Validation, wanted.validation),
     };
     let decoding = Decoding::new(preparation, wanted.strict, None)?;
-    let source = |listing| -> Rc<dyn Source> { Rc::new(Folder::new(listing, decoding.clone(), device)) };
+    let source =
+        |listing| -> Rc<dyn Source> { Rc::new(Folder::new(listing, decoding.clone(), device)) };
     let train_source = source(Arc::clone(&train));
     let other = |listing: &Option<Arc<Listing>>| {
-        listing.as_ref().map_or_else(|| Rc::clone(&train_source), |listing| source(Arc::clone(listing)))
+        listing.as_ref().map_or_else(
+            || Rc::clone(&train_source),
+            |listing| source(Arc::clone(listing)),
+        )
     };
     let sources = [other(&validation), other(&test)];
-    let listings = [Arc::clone(&train), validation.unwrap_or(Arc::clone(&train)), test.unwrap_or(Arc::clone(&train))];
+    let listings = [
+        Arc::clone(&train),
+        validation.unwrap_or(Arc::clone(&train)),
+        test.unwrap_or(Arc::clone(&train)),
+    ];
     let limited = |members: Vec<u32>, which: Which| {
-        let Some(limit) = wanted.limit else { return members };
+        let Some(limit) = wanted.limit else {
+            return members;
+        };
         let purpose = match which {
             Which::Train => "limit",
             Which::Validation => "limit validation",
             Which::Test => "limit test",
         };
         match rule {
-            SplitRule::ByOrder => some(members, limit as usize, derive(experiment.seed, purpose, 0, 0)),
-            SplitRule::ByName => first(members, limit as usize, &listings[which as usize], purpose, experiment.seed),
+            SplitRule::ByOrder => some(
+                members,
+                limit as usize,
+                derive(experiment.seed, purpose, 0, 0),
+            ),
+            SplitRule::ByName => first(
+                members,
+                limit as usize,
+                &listings[which as usize],
+                purpose,
+                experiment.seed,
+            ),
         }
     };
     let rest = limited(rest, Which::Train);
     let [validation_source, test_source] = sources;
-    let names: Vec<String> = folder.classes.iter().map(|class| class.name.clone()).collect();
+    let names: Vec<String> = folder
+        .classes
+        .iter()
+        .map(|class| class.name.clone())
+        .collect();
     Ok(Parts {
-        validation: Part { source: validation_source, members: limited(validation_members, Which::Validation) },
-        test: Part { source: test_source, members: limited(test_members, Which::Test) },
+        validation: Part {
+            source: validation_source,
+            members: limited(validation_members, Which::Validation),
+        },
+        test: Part {
+            source: test_source,
+            members: limited(test_members, Which::Test),
+        },
         labels: run::Labels {
             train_images: images(&train.labels(), &rest, names.len()),
             names: folder.classes.iter().map(Class::exact).collect(),
         },
         names: [names, Vec::new()],
-        train: Part { source: train_source, members: rest },
+        train: Part {
+            source: train_source,
+            members: rest,
+        },
         fingerprint: format!("{:x}", hash.finalize()),
         own: Some(Own {
             rule,
@@ -195,13 +279,17 @@ impl Splitting<'_> {
     /// What stays of the members, and about `share` of them.
     fn part(&self, members: Vec<u32>, which: Which, share: f64) -> (Vec<u32>, Vec<u32>) {
         match (self.rule, which) {
-            (SplitRule::ByOrder, Which::Test) => {
-                part(&self.listing.labels(), &members, share, derive(self.seed, "test", 0, 0))
-            }
+            (SplitRule::ByOrder, Which::Test) => part(
+                &self.listing.labels(),
+                &members,
+                share,
+                derive(self.seed, "test", 0, 0),
+            ),
             (SplitRule::ByOrder, _) => part(&self.listing.labels(), &members, share, self.seed),
             (SplitRule::ByName, which) => {
-                let stays =
-                    |member: &u32| policy::place_of(self.listing.name(*member), which.as_str(), self.seed) >= share;
+                let stays = |member: &u32| {
+                    policy::place_of(self.listing.name(*member), which.as_str(), self.seed) >= share
+                };
                 members.into_iter().partition(stays)
             }
         }
@@ -209,7 +297,13 @@ impl Splitting<'_> {
 }
 
 /// So many of the members, drawn by their names, in their order: another picture takes the place of one at most.
-fn first(mut members: Vec<u32>, limit: usize, listing: &Listing, purpose: &str, seed: u64) -> Vec<u32> {
+fn first(
+    mut members: Vec<u32>,
+    limit: usize,
+    listing: &Listing,
+    purpose: &str,
+    seed: u64,
+) -> Vec<u32> {
     let place = |member: &u32| policy::place_of(listing.name(*member), purpose, seed);
     members.sort_by_cached_key(|member| place(member).to_bits());
     members.truncate(limit);
@@ -219,9 +313,17 @@ fn first(mut members: Vec<u32>, limit: usize, listing: &Listing, purpose: &str, 
 
 /// Splits some of the pictures by class: what stays, and `share` of them.
 fn part(labels: &[u32], members: &[u32], share: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
-    let theirs: Vec<u32> = members.iter().map(|&member| labels[member as usize]).collect();
+    let theirs: Vec<u32> = members
+        .iter()
+        .map(|&member| labels[member as usize])
+        .collect();
     let split = policy::split(&theirs, share, seed);
-    let of = |positions: Vec<u32>| positions.into_iter().map(|position| members[position as usize]).collect();
+    let of = |positions: Vec<u32>| {
+        positions
+            .into_iter()
+            .map(|position| members[position as usize])
+            .collect()
+    };
     (of(split.train), of(split.validation))
 }
 
@@ -246,7 +348,16 @@ pub(super) fn images(labels: &[u32], members: &[u32], classes: usize) -> Vec<u32
 /// n / (classes · n of the class), as scikit-learn's `balanced`. A class without training images has no weight.
 pub fn balanced_weights(images: &[u32]) -> Vec<f32> {
     let all: f64 = images.iter().copied().map(f64::from).sum();
-    let weight = |&count: &u32| if count == 0 { 0.0 } else { all / (images.len() as f64 * f64::from(count)) };
-    #[expect(clippy::cast_possible_truncation, reason = "a weight is used in float32 products")]
+    let weight = |&count: &u32| {
+        if count == 0 {
+            0.0
+        } else {
+            all / (images.len() as f64 * f64::from(count))
+        }
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a weight is used in float32 products"
+    )]
     images.iter().map(|count| weight(count) as f32).collect()
 }

@@ -10,19 +10,28 @@ use warmstart_schema::look::Part as Which;
 
 use super::inspect::{Inspected, Unread};
 use super::parts::{Own, Parts, TEST};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::train::steps_per_epoch;
 
 const DATASET: &str = "dataset";
 
 /// What is to be said of the parts; errors first.
 pub fn verdict(experiment: &Experiment, parts: &Parts) -> Vec<Finding> {
-    let mut findings = parts.own.as_ref().map(|own| of_folder(experiment, parts, own)).unwrap_or_default();
-    if !findings.iter().any(|finding| finding.severity == Severity::Error) {
+    let mut findings = parts
+        .own
+        .as_ref()
+        .map(|own| of_folder(experiment, parts, own))
+        .unwrap_or_default();
+    if !findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
         findings.extend(too_few(experiment, parts));
     }
     if let Some(limit) = experiment.dataset.limit {
-        let text = format!("dataset.limit: only {limit} images are used, the figures compare with no other run's");
+        let text = format!(
+            "dataset.limit: only {limit} images are used, the figures compare with no other run's"
+        );
         findings.push(Finding::warning("dataset.limit", text));
     }
     findings.sort_by_key(|finding| finding.severity);
@@ -31,28 +40,55 @@ pub fn verdict(experiment: &Experiment, parts: &Parts) -> Vec<Finding> {
 
 /// The error that a launch ends with, where it does.
 pub fn refusal(findings: &[Finding]) -> Option<anyhow::Error> {
-    let error = findings.iter().find(|finding| finding.severity == Severity::Error)?;
-    Some(Blame::input(&error.text, &error.help))
+    let error = findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)?;
+    Some(UserError::input(&error.text, &error.help))
 }
 
 fn too_few(experiment: &Experiment, parts: &Parts) -> Option<Finding> {
-    let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
-    let is_enough = steps_per_epoch(train, batch_size, accumulate) > 0 && validation > 0 && test > 0;
-    let text = format!("{train} training, {validation} validation and {test} test images are too few");
-    (!is_enough).then(|| Finding::error(DATASET, text, "change dataset.validation, or bring more images"))
+    let [train, validation, test] =
+        [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+    let (batch_size, accumulate) = (
+        experiment.train.batch_size as usize,
+        experiment.train.accumulate as usize,
+    );
+    let is_enough =
+        steps_per_epoch(train, batch_size, accumulate) > 0 && validation > 0 && test > 0;
+    let text =
+        format!("{train} training, {validation} validation and {test} test images are too few");
+    (!is_enough).then(|| {
+        Finding::error(
+            DATASET,
+            text,
+            "change dataset.validation, or bring more images",
+        )
+    })
 }
 
 fn of_folder(experiment: &Experiment, parts: &Parts, own: &Own) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        own.folder.remarks.iter().map(|remark| Finding::warning("dataset.path", remark)).collect();
+    let mut findings: Vec<Finding> = own
+        .folder
+        .remarks
+        .iter()
+        .map(|remark| Finding::warning("dataset.path", remark))
+        .collect();
     let empty = &own.folder.empty;
     if !empty.is_empty() {
         let text = format!("folders without pictures are no classes: {}", listed(empty));
         findings.push(Finding::warning("dataset.path", text));
     }
-    findings.extend(own.unused.sentences().into_iter().map(|text| Finding::warning("dataset.path", text)));
-    findings.extend(own.unused.plain().map(|text| Finding::note("dataset.path", text)));
+    findings.extend(
+        own.unused
+            .sentences()
+            .into_iter()
+            .map(|text| Finding::warning("dataset.path", text)),
+    );
+    findings.extend(
+        own.unused
+            .plain()
+            .map(|text| Finding::note("dataset.path", text)),
+    );
     for which in Which::ALL {
         findings.extend(nothing_in(experiment, parts, own, which));
     }
@@ -71,7 +107,10 @@ fn nothing_in(experiment: &Experiment, parts: &Parts, own: &Own, which: Which) -
     let part = which.adjective();
     if found.kept.is_empty() && !found.unreadable.is_empty() {
         let count = found.unreadable.len();
-        let text = format!("none of the {count} {part} pictures can be read: {}", texts(&found.unreadable));
+        let text = format!(
+            "none of the {count} {part} pictures can be read: {}",
+            texts(&found.unreadable)
+        );
         return Some(Finding::error(
             DATASET,
             text,
@@ -87,7 +126,11 @@ fn nothing_in(experiment: &Experiment, parts: &Parts, own: &Own, which: Which) -
         return None;
     }
     let (field, share, folder) = match which {
-        Which::Test => ("dataset.test", experiment.dataset.test.unwrap_or(TEST), "test"),
+        Which::Test => (
+            "dataset.test",
+            experiment.dataset.test.unwrap_or(TEST),
+            "test",
+        ),
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let text = format!(
@@ -102,7 +145,12 @@ fn nothing_in(experiment: &Experiment, parts: &Parts, own: &Own, which: Which) -
 
 /// Some of many pictures that cannot be read, with the reasons.
 fn texts(unreadable: &[Unread]) -> String {
-    listed(&unreadable.iter().map(|unread| unread.text.clone()).collect::<Vec<_>>())
+    listed(
+        &unreadable
+            .iter()
+            .map(|unread| unread.text.clone())
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Pictures that cannot be read, and classes of which none can.
@@ -110,13 +158,20 @@ fn unreadable(experiment: &Experiment, names: &[String], own: &Own) -> Vec<Findi
     let strict = experiment.dataset.strict;
     let train = own.inspected(Which::Train);
     let mut findings = Vec::new();
-    let has_pictures = |found: &Inspected, class: usize| found.read.get(class).is_some_and(|count| *count > 0);
+    let has_pictures =
+        |found: &Inspected, class: usize| found.read.get(class).is_some_and(|count| *count > 0);
     let was_listed = |class: usize| train.listed.get(class).is_some_and(|count| *count > 0);
-    for (class, name) in
-        names.iter().enumerate().filter(|(class, _)| was_listed(*class) && !has_pictures(train, *class))
+    for (class, name) in names
+        .iter()
+        .enumerate()
+        .filter(|(class, _)| was_listed(*class) && !has_pictures(train, *class))
     {
-        let theirs: Vec<String> =
-            train.unreadable.iter().filter(|one| one.class as usize == class).map(|one| one.text.clone()).collect();
+        let theirs: Vec<String> = train
+            .unreadable
+            .iter()
+            .filter(|one| one.class as usize == class)
+            .map(|one| one.text.clone())
+            .collect();
         let text = format!(
             "class {name} is empty: none of its {} training pictures can be read: {}",
             theirs.len(),
@@ -124,14 +179,23 @@ fn unreadable(experiment: &Experiment, names: &[String], own: &Own) -> Vec<Findi
         );
         let help = format!("replace or convert them, or take {name} away");
         findings.push(if strict {
-            Finding::error(DATASET, text, format!("{help}; without dataset.strict the run goes on without them"))
+            Finding::error(
+                DATASET,
+                text,
+                format!("{help}; without dataset.strict the run goes on without them"),
+            )
         } else {
-            Finding::warning(DATASET, text).help(format!("{help}; dataset.strict: true makes this end a run"))
+            Finding::warning(DATASET, text)
+                .help(format!("{help}; dataset.strict: true makes this end a run"))
         });
     }
-    let learnt = (0..names.len()).filter(|class| has_pictures(train, *class)).count();
+    let learnt = (0..names.len())
+        .filter(|class| has_pictures(train, *class))
+        .count();
     if learnt == 1 {
-        let name = (0..names.len()).find(|class| has_pictures(train, *class)).map_or("", |class| &names[class]);
+        let name = (0..names.len())
+            .find(|class| has_pictures(train, *class))
+            .map_or("", |class| &names[class]);
         let text = format!("only class {name} has training pictures that can be read");
         findings.push(Finding::error(
             DATASET,
@@ -139,16 +203,38 @@ fn unreadable(experiment: &Experiment, names: &[String], own: &Own) -> Vec<Findi
             "expected two classes or more: replace or convert the others' pictures",
         ));
     }
-    let all: Vec<String> =
-        Which::ALL.iter().flat_map(|which| &own.inspected(*which).unreadable).map(|one| one.text.clone()).collect();
+    let all: Vec<String> = Which::ALL
+        .iter()
+        .flat_map(|which| &own.inspected(*which).unreadable)
+        .map(|one| one.text.clone())
+        .collect();
     if !all.is_empty() {
-        let pictures = if all.len() == 1 { "1 picture".to_owned() } else { format!("{} pictures", all.len()) };
+        let pictures = if all.len() == 1 {
+            "1 picture".to_owned()
+        } else {
+            format!("{} pictures", all.len())
+        };
         findings.push(if strict {
             let text = format!("{pictures} cannot be read: {}", listed(&all));
-            Finding::error("dataset.strict", text, "mend or remove what cannot be read, or leave dataset.strict out")
+            Finding::error(
+                "dataset.strict",
+                text,
+                "mend or remove what cannot be read, or leave dataset.strict out",
+            )
         } else {
-            let that = if all.len() == 1 { "picture" } else { "pictures" };
-            Finding::warning(DATASET, format!("left out {} {that} that cannot be read: {}", all.len(), listed(&all)))
+            let that = if all.len() == 1 {
+                "picture"
+            } else {
+                "pictures"
+            };
+            Finding::warning(
+                DATASET,
+                format!(
+                    "left out {} {that} that cannot be read: {}",
+                    all.len(),
+                    listed(&all)
+                ),
+            )
         });
     }
     findings
@@ -167,15 +253,31 @@ fn lacking(names: &[String], own: &Own) -> Vec<Finding> {
             Which::Train => found.listed.get(class).is_none_or(|count| *count == 0),
             _ => found.read.get(class).is_none_or(|count| *count == 0),
         };
-        let lacking: Vec<String> =
-            names.iter().enumerate().filter(|(class, _)| lacks(*class)).map(|(_, name)| name.clone()).collect();
+        let lacking: Vec<String> = names
+            .iter()
+            .enumerate()
+            .filter(|(class, _)| lacks(*class))
+            .map(|(_, name)| name.clone())
+            .collect();
         if lacking.is_empty() {
             continue;
         }
         let part = which.adjective();
-        let (are, say) = if lacking.len() == 1 { ("class has", "it") } else { ("classes have", "them") };
-        let what = if which == Which::Train { "nothing is learnt of" } else { "its figures say nothing of" };
-        let text = format!("{} {are} no {part} picture, so that {what} {say}: {}", lacking.len(), listed(&lacking));
+        let (are, say) = if lacking.len() == 1 {
+            ("class has", "it")
+        } else {
+            ("classes have", "them")
+        };
+        let what = if which == Which::Train {
+            "nothing is learnt of"
+        } else {
+            "its figures say nothing of"
+        };
+        let text = format!(
+            "{} {are} no {part} picture, so that {what} {say}: {}",
+            lacking.len(),
+            listed(&lacking)
+        );
         findings.push(Finding::warning(DATASET, text));
     }
     findings
@@ -191,7 +293,10 @@ fn copies(own: &Own) -> Vec<Finding> {
         for kept in &own.inspected(which).kept {
             let (part, name) = *first.entry(&kept.content).or_insert((which, &kept.name));
             if part != which {
-                across.entry((which, part)).or_default().push(format!("{} = {name}", kept.name));
+                across
+                    .entry((which, part))
+                    .or_default()
+                    .push(format!("{} = {name}", kept.name));
             }
             if class(name) != class(&kept.name) {
                 two_classes.push(format!("{} = {name}", kept.name));
@@ -219,8 +324,16 @@ fn copies(own: &Own) -> Vec<Finding> {
         })
         .collect();
     if !two_classes.is_empty() {
-        let lie = if two_classes.len() == 1 { "picture lies" } else { "pictures lie" };
-        let text = format!("{} {lie} in two classes: {}", two_classes.len(), listed(&two_classes));
+        let lie = if two_classes.len() == 1 {
+            "picture lies"
+        } else {
+            "pictures lie"
+        };
+        let text = format!(
+            "{} {lie} in two classes: {}",
+            two_classes.len(),
+            listed(&two_classes)
+        );
         findings.push(Finding::warning(DATASET, text));
     }
     findings

@@ -8,32 +8,40 @@ use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use warmstart_runs::storage::{Disk, Storage};
 
-use super::{Published, Trouble, Watch};
+use super::{FetchError, Published, Watch};
 
 /// What an archive may hold beside the wanted files: headers, and a few pages of text.
 const MAX_REST: u64 = 4 << 20;
 
 /// Unpacks the wanted files into `root/folder`: each is written aside as a whole, then renamed.
-pub fn unpack(path: &Path, published: &Published, root: &Path, watch: &mut dyn Watch) -> Result<PathBuf, Trouble> {
+pub fn unpack(
+    path: &Path,
+    published: &Published,
+    root: &Path,
+    watch: &mut dyn Watch,
+) -> Result<PathBuf, FetchError> {
     let aside = root.join(format!(".{}.new", published.folder));
     // The lock is ours: what lies there is of a process that was killed.
     remove(&aside)?;
-    fs::create_dir_all(&aside).map_err(|error| Trouble::disk(&aside, error))?;
-    let result = extract(path, published, &aside, watch).and_then(|()| place(published, &aside, root));
+    fs::create_dir_all(&aside).map_err(|error| FetchError::disk(&aside, error))?;
+    let result =
+        extract(path, published, &aside, watch).and_then(|()| place(published, &aside, root));
     remove(&aside)?;
     result
 }
 
-fn remove(folder: &Path) -> Result<(), Trouble> {
+fn remove(folder: &Path) -> Result<(), FetchError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Trouble::disk(folder, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FetchError::disk(folder, error))
+        }
         _ => Ok(()),
     }
 }
 
-fn place(published: &Published, aside: &Path, root: &Path) -> Result<PathBuf, Trouble> {
+fn place(published: &Published, aside: &Path, root: &Path) -> Result<PathBuf, FetchError> {
     let folder = root.join(&published.folder);
-    let disk = |error| Trouble::disk(&folder, error);
+    let disk = |error| FetchError::disk(&folder, error);
     fs::create_dir_all(&folder).map_err(disk)?;
     for (file, _) in &published.files {
         fs::rename(aside.join(file), folder.join(file)).map_err(disk)?;
@@ -42,22 +50,32 @@ fn place(published: &Published, aside: &Path, root: &Path) -> Result<PathBuf, Tr
     Ok(folder)
 }
 
-fn extract(path: &Path, published: &Published, aside: &Path, watch: &mut dyn Watch) -> Result<(), Trouble> {
+fn extract(
+    path: &Path,
+    published: &Published,
+    aside: &Path,
+    watch: &mut dyn Watch,
+) -> Result<(), FetchError> {
     let what = format!("unpacking {}", published.name);
     let total: u64 = published.files.iter().map(|(_, bytes)| bytes).sum();
-    let file = File::open(path).map_err(|error| Trouble::disk(path, error))?;
+    let file = File::open(path).map_err(|error| FetchError::disk(path, error))?;
     // However small the archive is, and whatever it claims, no more than this comes out of it.
     let bounded = GzDecoder::new(file).take(total + MAX_REST);
     let mut archive = Archive::new(bounded);
     let (mut done, mut found) = (0, Vec::new());
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
-        let Some((name, bytes)) = wanted(&entry, published)? else { continue };
+        let Some((name, bytes)) = wanted(&entry, published)? else {
+            continue;
+        };
         if found.contains(&name) {
             return Err(refused(&format!("{name} stands in it twice")));
         }
         if entry.size() != *bytes {
-            return Err(refused(&format!("{name} has {} bytes in it, expected {bytes}", entry.size())));
+            return Err(refused(&format!(
+                "{name} has {} bytes in it, expected {bytes}",
+                entry.size()
+            )));
         }
         copy(&mut entry, &aside.join(name), |length| {
             done += length;
@@ -66,14 +84,21 @@ fn extract(path: &Path, published: &Published, aside: &Path, watch: &mut dyn Wat
         })?;
         found.push(name);
     }
-    match published.files.iter().find(|(name, _)| !found.contains(&name)) {
+    match published
+        .files
+        .iter()
+        .find(|(name, _)| !found.contains(&name))
+    {
         Some((name, _)) => Err(refused(&format!("{name} is not in it"))),
         None => Ok(()),
     }
 }
 
 /// The wanted file that an entry is; nothing for one that is harmless and passed over.
-fn wanted<'a, R: Read>(entry: &Entry<R>, published: &'a Published) -> Result<Option<(&'a String, &'a u64)>, Trouble> {
+fn wanted<'a, R: Read>(
+    entry: &Entry<R>,
+    published: &'a Published,
+) -> Result<Option<(&'a String, &'a u64)>, FetchError> {
     let path = entry.path().map_err(damaged)?;
     let shown = warmstart_schema::text::line(&path.display().to_string(), 100);
     let is_below = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -82,18 +107,33 @@ fn wanted<'a, R: Read>(entry: &Entry<R>, published: &'a Published) -> Result<Opt
     }
     match entry.header().entry_type() {
         EntryType::Regular => {
-            let name = path.strip_prefix(".").unwrap_or(&path).strip_prefix(&published.folder).ok();
-            let file = name.and_then(|name| published.files.iter().find(|(file, _)| name == Path::new(file)));
+            let name = path
+                .strip_prefix(".")
+                .unwrap_or(&path)
+                .strip_prefix(&published.folder)
+                .ok();
+            let file = name.and_then(|name| {
+                published
+                    .files
+                    .iter()
+                    .find(|(file, _)| name == Path::new(file))
+            });
             Ok(file.map(|(name, bytes)| (name, bytes)))
         }
         EntryType::Directory | EntryType::XGlobalHeader => Ok(None),
-        other => Err(refused(&format!("`{shown}` in it is neither a file nor a folder but {other:?}"))),
+        other => Err(refused(&format!(
+            "`{shown}` in it is neither a file nor a folder but {other:?}"
+        ))),
     }
 }
 
 /// Copies an entry; `told` hears of each piece and says whether to leave off.
-fn copy(from: &mut impl Read, to: &Path, mut told: impl FnMut(u64) -> bool) -> Result<(), Trouble> {
-    let disk = |error| Trouble::disk(to, error);
+fn copy(
+    from: &mut impl Read,
+    to: &Path,
+    mut told: impl FnMut(u64) -> bool,
+) -> Result<(), FetchError> {
+    let disk = |error| FetchError::disk(to, error);
     let mut file = File::create_new(to).map_err(disk)?;
     let mut bytes = vec![0; 1 << 20];
     loop {
@@ -103,16 +143,19 @@ fn copy(from: &mut impl Read, to: &Path, mut told: impl FnMut(u64) -> bool) -> R
         }
         file.write_all(&bytes[..length]).map_err(disk)?;
         if told(length as u64) {
-            return Err(Trouble::Stopped);
+            return Err(FetchError::Stopped);
         }
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
-fn damaged(error: io::Error) -> Trouble {
-    refused(&format!("it is damaged: {}", warmstart_schema::text::line(&error.to_string(), 200)))
+fn damaged(error: io::Error) -> FetchError {
+    refused(&format!(
+        "it is damaged: {}",
+        warmstart_schema::text::line(&error.to_string(), 200)
+    ))
 }
 
-fn refused(why: &str) -> Trouble {
-    Trouble::last(format!("the archive is refused: {why}"))
+fn refused(why: &str) -> FetchError {
+    FetchError::last(format!("the archive is refused: {why}"))
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use ureq::http::Uri;
 
 use super::http::{Answer, Ask, Client, Token, shown};
-use super::{Trouble, Watch};
+use super::{FetchError, Watch};
 
 /// Failures in a row without progress after which a download is given up; it can be taken up again.
 const TRIES: u32 = 5;
@@ -34,7 +34,7 @@ impl Proof {
     }
 
     /// The digest of a file, of the same kind.
-    fn of(&self, path: &Path, watch: &dyn Watch) -> Result<String, Trouble> {
+    fn of(&self, path: &Path, watch: &dyn Watch) -> Result<String, FetchError> {
         match self {
             Self::Md5(_) => digest::<Md5>(path, watch),
             Self::Sha256(_) => digest::<Sha256>(path, watch),
@@ -42,20 +42,27 @@ impl Proof {
     }
 
     /// Whether a file is the right one; if not, the digest that it has.
-    pub fn check(&self, path: &Path, watch: &dyn Watch) -> Result<Result<(), String>, Trouble> {
+    pub fn check(&self, path: &Path, watch: &dyn Watch) -> Result<Result<(), String>, FetchError> {
         let found = self.of(path, watch)?;
-        Ok(if found.eq_ignore_ascii_case(self.parts().1) { Ok(()) } else { Err(found) })
+        Ok(if found.eq_ignore_ascii_case(self.parts().1) {
+            Ok(())
+        } else {
+            Err(found)
+        })
     }
 }
 
-fn digest<D: Digest>(path: &Path, watch: &dyn Watch) -> Result<String, Trouble> {
-    let mut file = File::open(path).map_err(|error| Trouble::disk(path, error))?;
+fn digest<D: Digest>(path: &Path, watch: &dyn Watch) -> Result<String, FetchError> {
+    let mut file = File::open(path).map_err(|error| FetchError::disk(path, error))?;
     let (mut hash, mut bytes) = (D::new(), vec![0; 1 << 20]);
     loop {
         if watch.is_stopped() {
-            return Err(Trouble::Stopped);
+            return Err(FetchError::Stopped);
         }
-        match file.read(&mut bytes).map_err(|error| Trouble::disk(path, error))? {
+        match file
+            .read(&mut bytes)
+            .map_err(|error| FetchError::disk(path, error))?
+        {
             0 => return Ok(hex(&hash.finalize())),
             length => hash.update(&bytes[..length]),
         }
@@ -63,7 +70,9 @@ fn digest<D: Digest>(path: &Path, watch: &dyn Watch) -> Result<String, Trouble> 
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A file to fetch.
@@ -99,7 +108,7 @@ enum Begin {
 impl Wanted<'_> {
     /// Fetches what is still lacking, until `part` holds the whole, proven file. A wrong file is removed; a part of a right one stays
     /// for the next time.
-    pub fn fetch(&self, client: &Client, watch: &mut dyn Watch) -> Result<(), Trouble> {
+    pub fn fetch(&self, client: &Client, watch: &mut dyn Watch) -> Result<(), FetchError> {
         let mut from_before = self.length()? > 0;
         loop {
             let mut seen = Seen::default();
@@ -108,38 +117,50 @@ impl Wanted<'_> {
                 self.discard()?;
             }
             received?;
-            let Err(found) = self.proof.check(self.part, watch)? else { return Ok(()) };
+            let Err(found) = self.proof.check(self.part, watch)? else {
+                return Ok(());
+            };
             self.discard()?;
             let (kind, expected) = self.proof.parts();
             if !from_before {
-                return Err(Trouble::last(format!(
+                return Err(FetchError::last(format!(
                     "{} from {} has the {kind} {found}, expected {expected}: it is not the published file",
                     self.what,
                     shown(&self.url)
                 )));
             }
-            watch.note(&format!("what was left of an earlier download of {} did not fit; beginning anew", self.what));
+            watch.note(&format!(
+                "what was left of an earlier download of {} did not fit; beginning anew",
+                self.what
+            ));
             from_before = false;
         }
     }
 
-    fn length(&self) -> Result<u64, Trouble> {
+    fn length(&self) -> Result<u64, FetchError> {
         match std::fs::metadata(self.part) {
             Ok(meta) => Ok(meta.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(Trouble::disk(self.part, error)),
+            Err(error) => Err(FetchError::disk(self.part, error)),
         }
     }
 
-    fn discard(&self) -> Result<(), Trouble> {
+    fn discard(&self) -> Result<(), FetchError> {
         match std::fs::remove_file(self.part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Trouble::disk(self.part, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FetchError::disk(self.part, error))
+            }
             _ => Ok(()),
         }
     }
 
     /// Tries until the part is as long as it has to be.
-    fn receive(&self, client: &Client, watch: &mut dyn Watch, seen: &mut Seen) -> Result<(), Trouble> {
+    fn receive(
+        &self,
+        client: &Client,
+        watch: &mut dyn Watch,
+        seen: &mut Seen,
+    ) -> Result<(), FetchError> {
         let (mut failures, mut pause) = (0, client.patience.pause);
         loop {
             let before = self.length()?;
@@ -148,7 +169,7 @@ impl Wanted<'_> {
             }
             let (why, after) = match self.attempt(client, watch, seen) {
                 Ok(()) => return Ok(()),
-                Err(Trouble::Passing { why, after }) => (why, after),
+                Err(FetchError::Passing { why, after }) => (why, after),
                 Err(other) => return Err(other),
             };
             if self.length()? >= before + PROGRESS {
@@ -157,20 +178,32 @@ impl Wanted<'_> {
             failures += 1;
             if failures == TRIES {
                 let kept = self.length()?;
-                let text = format!("{why} ({TRIES} tries; {kept} of {} bytes are here and kept)", self.bytes);
-                return Err(Trouble::last(text));
+                let text = format!(
+                    "{why} ({TRIES} tries; {kept} of {} bytes are here and kept)",
+                    self.bytes
+                );
+                return Err(FetchError::last(text));
             }
             let wait = after.unwrap_or(pause).min(client.patience.longest_pause);
-            watch.note(&format!("{}: {why}; trying again in {:.0} s", self.what, wait.as_secs_f64().ceil()));
+            watch.note(&format!(
+                "{}: {why}; trying again in {:.0} s",
+                self.what,
+                wait.as_secs_f64().ceil()
+            ));
             rest(wait, watch)?;
             pause *= 2;
         }
     }
 
     /// One request, and what it brings.
-    fn attempt(&self, client: &Client, watch: &mut dyn Watch, seen: &mut Seen) -> Result<(), Trouble> {
+    fn attempt(
+        &self,
+        client: &Client,
+        watch: &mut dyn Watch,
+        seen: &mut Seen,
+    ) -> Result<(), FetchError> {
         let mut file = self.open()?;
-        let disk = |error| Trouble::disk(self.part, error);
+        let disk = |error| FetchError::disk(self.part, error);
         let mut at = file.metadata().map_err(disk)?.len();
         if at > self.bytes || seen.no_ranges {
             file.set_len(0).map_err(disk)?;
@@ -181,7 +214,12 @@ impl Wanted<'_> {
             headers.push(("range", format!("bytes={at}-")));
             headers.extend(seen.etag.clone().map(|etag| ("if-range", etag)));
         }
-        let ask = Ask { url: self.url.clone(), head_only: false, headers, token: self.token };
+        let ask = Ask {
+            url: self.url.clone(),
+            head_only: false,
+            headers,
+            token: self.token,
+        };
         let mut answer = client.send(&ask, watch, |_| false)?;
         match self.begin(&answer, at, seen)? {
             Begin::Here => {}
@@ -191,7 +229,10 @@ impl Wanted<'_> {
             }
             Begin::Anew(why) => {
                 file.set_len(0).map_err(disk)?;
-                return Err(Trouble::Passing { why, after: Some(Duration::ZERO) });
+                return Err(FetchError::Passing {
+                    why,
+                    after: Some(Duration::ZERO),
+                });
             }
         }
         file.seek(SeekFrom::Start(at)).map_err(disk)?;
@@ -200,7 +241,7 @@ impl Wanted<'_> {
             at += bytes.len() as u64;
             if at > self.bytes {
                 self.discard()?;
-                return Err(Trouble::last(format!(
+                return Err(FetchError::last(format!(
                     "{} sends more than the {} bytes that it should be",
                     shown(&self.url),
                     self.bytes
@@ -210,26 +251,35 @@ impl Wanted<'_> {
             watch.progress(self.what, at, self.bytes);
         }
         if at < self.bytes {
-            let why = format!("{} broke off after {at} of {} bytes", shown(&self.url), self.bytes);
-            return Err(Trouble::passing(why));
+            let why = format!(
+                "{} broke off after {at} of {} bytes",
+                shown(&self.url),
+                self.bytes
+            );
+            return Err(FetchError::passing(why));
         }
         file.sync_all().map_err(disk)
     }
 
-    fn open(&self) -> Result<File, Trouble> {
+    fn open(&self) -> Result<File, FetchError> {
         OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .open(self.part)
-            .map_err(|error| Trouble::disk(self.part, error))
+            .map_err(|error| FetchError::disk(self.part, error))
     }
 
     /// Where the answer's body belongs.
-    fn begin(&self, answer: &Answer, at: u64, seen: &mut Seen) -> Result<Begin, Trouble> {
+    fn begin(&self, answer: &Answer, at: u64, seen: &mut Seen) -> Result<Begin, FetchError> {
         let host = shown(&self.url);
-        if answer.header("content-encoding").is_some_and(|encoding| encoding != "identity") {
-            return Err(Trouble::last(format!("{host} sends the file in an encoding that was not asked for")));
+        if answer
+            .header("content-encoding")
+            .is_some_and(|encoding| encoding != "identity")
+        {
+            return Err(FetchError::last(format!(
+                "{host} sends the file in an encoding that was not asked for"
+            )));
         }
         // A weak one says only that two files mean the same, not that their bytes fit together.
         let etag = answer.header("etag").filter(|etag| !etag.starts_with("W/"));
@@ -237,21 +287,32 @@ impl Wanted<'_> {
         match answer.status {
             200 => {
                 seen.etag = etag;
-                let length = answer.header("content-length").and_then(|length| length.parse::<u64>().ok());
+                let length = answer
+                    .header("content-length")
+                    .and_then(|length| length.parse::<u64>().ok());
                 match length.filter(|&length| length != self.bytes) {
                     Some(length) => Err(self.wrong_length(length)?),
                     None => Ok(Begin::AtTheStart),
                 }
             }
             206 => {
-                let range = answer.header("content-range").and_then(|range| content_range(&range));
-                if let Some(total) = range.and_then(|(_, total)| total).filter(|&total| total != self.bytes) {
+                let range = answer
+                    .header("content-range")
+                    .and_then(|range| content_range(&range));
+                if let Some(total) = range
+                    .and_then(|(_, total)| total)
+                    .filter(|&total| total != self.bytes)
+                {
                     return Err(self.wrong_length(total)?);
                 }
                 if has_changed || range.is_none_or(|(start, _)| start != at) {
                     seen.no_ranges = !has_changed;
                     seen.etag = None;
-                    let why = if has_changed { "changed its file" } else { "sent another part than asked for" };
+                    let why = if has_changed {
+                        "changed its file"
+                    } else {
+                        "sent another part than asked for"
+                    };
                     return Ok(Begin::Anew(format!("{host} {why}")));
                 }
                 seen.etag = etag.or(seen.etag.take());
@@ -265,22 +326,30 @@ impl Wanted<'_> {
         }
     }
 
-    fn wrong_length(&self, found: u64) -> Result<Trouble, Trouble> {
+    fn wrong_length(&self, found: u64) -> Result<FetchError, FetchError> {
         self.discard()?;
         let host = shown(&self.url);
-        Ok(Trouble::last(format!("{host} offers {found} bytes, expected {}: it is not the published file", self.bytes)))
+        Ok(FetchError::last(format!(
+            "{host} offers {found} bytes, expected {}: it is not the published file",
+            self.bytes
+        )))
     }
 }
 
 /// What an answer without content means.
-pub fn refused(answer: &Answer, host: &str) -> Trouble {
+pub fn refused(answer: &Answer, host: &str) -> FetchError {
     let status = answer.status;
-    let after = answer.header("retry-after").and_then(|after| retry_after(&after));
+    let after = answer
+        .header("retry-after")
+        .and_then(|after| retry_after(&after));
     match status {
-        408 | 425 | 429 | 500..=599 => Trouble::Passing { why: format!("{host} answers {status}"), after },
-        401 | 403 => Trouble::last(format!("{host} answers {status}: access is refused")),
-        404 | 410 => Trouble::last(format!("{host} answers {status}: there is no such file")),
-        _ => Trouble::last(format!("{host} answers {status}")),
+        408 | 425 | 429 | 500..=599 => FetchError::Passing {
+            why: format!("{host} answers {status}"),
+            after,
+        },
+        401 | 403 => FetchError::last(format!("{host} answers {status}: access is refused")),
+        404 | 410 => FetchError::last(format!("{host} answers {status}: there is no such file")),
+        _ => FetchError::last(format!("{host} answers {status}")),
     }
 }
 
@@ -290,7 +359,12 @@ fn retry_after(text: &str) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(until.duration_since(jiff::Timestamp::now()).try_into().unwrap_or_default())
+    Some(
+        until
+            .duration_since(jiff::Timestamp::now())
+            .try_into()
+            .unwrap_or_default(),
+    )
 }
 
 /// First byte and whole length of `bytes 0-99/1000`.
@@ -301,11 +375,11 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 }
 
 /// Waits, unless it is to stop.
-pub fn rest(pause: Duration, watch: &dyn Watch) -> Result<(), Trouble> {
+pub fn rest(pause: Duration, watch: &dyn Watch) -> Result<(), FetchError> {
     let until = Instant::now() + pause;
     loop {
         if watch.is_stopped() {
-            return Err(Trouble::Stopped);
+            return Err(FetchError::Stopped);
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, Request, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::{Trouble, Watch};
+use super::{FetchError, Watch};
 
 /// More than the hub and its content delivery need together.
 const MAX_REDIRECTS: usize = 8;
@@ -53,7 +53,10 @@ pub struct Token {
 impl Token {
     /// A secret for the host of `url` alone.
     pub fn new(secret: String, url: &Uri) -> Self {
-        Self { secret, origin: Origin::of(url) }
+        Self {
+            secret,
+            origin: Origin::of(url),
+        }
     }
 }
 
@@ -70,8 +73,14 @@ struct Origin(String, String, u16);
 impl Origin {
     fn of(url: &Uri) -> Self {
         let scheme = url.scheme_str().unwrap_or_default().to_ascii_lowercase();
-        let port = url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        Self(scheme, url.host().unwrap_or_default().to_ascii_lowercase(), port)
+        let port = url
+            .port_u16()
+            .unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Self(
+            scheme,
+            url.host().unwrap_or_default().to_ascii_lowercase(),
+            port,
+        )
     }
 }
 
@@ -84,7 +93,7 @@ pub struct Client {
 
 impl Client {
     /// A client that trusts the roots of the web, or those of the file named by `SSL_CERT_FILE`.
-    pub fn new(patience: Patience) -> Result<Self, Trouble> {
+    pub fn new(patience: Patience) -> Result<Self, FetchError> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -97,7 +106,10 @@ impl Client {
             .timeout_recv_response(Some(patience.stall))
             .timeout_per_read(Some(patience.stall))
             .build();
-        Ok(Self { agent: config.into(), patience })
+        Ok(Self {
+            agent: config.into(),
+            patience,
+        })
     }
 
     /// Sends a request and gives the first answer that is no redirect. The headers of the redirects on the way to it are handed to
@@ -107,12 +119,17 @@ impl Client {
         ask: &Ask,
         watch: &dyn Watch,
         mut passing: impl FnMut(&HeaderMap) -> bool,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, FetchError> {
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.exchange(ask, &url, watch)?;
-            let location = answer.headers.get("location").and_then(|location| location.to_str().ok());
-            let Some(location) = location.filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308)) else {
+            let location = answer
+                .headers
+                .get("location")
+                .and_then(|location| location.to_str().ok());
+            let Some(location) =
+                location.filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308))
+            else {
                 return Ok(answer);
             };
             if passing(&answer.headers) {
@@ -120,11 +137,16 @@ impl Client {
             }
             url = redirected(&url, location)?;
         }
-        Err(Trouble::last(format!("{} redirects more than {MAX_REDIRECTS} times", shown(&ask.url))))
+        Err(FetchError::last(format!(
+            "{} redirects more than {MAX_REDIRECTS} times",
+            shown(&ask.url)
+        )))
     }
 
-    fn exchange(&self, ask: &Ask, url: &Uri, watch: &dyn Watch) -> Result<Answer, Trouble> {
-        let mut request = Request::builder().method(if ask.head_only { "HEAD" } else { "GET" }).uri(url);
+    fn exchange(&self, ask: &Ask, url: &Uri, watch: &dyn Watch) -> Result<Answer, FetchError> {
+        let mut request = Request::builder()
+            .method(if ask.head_only { "HEAD" } else { "GET" })
+            .uri(url);
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
         }
@@ -132,31 +154,56 @@ impl Client {
             request = request.header("authorization", format!("Bearer {}", token.secret));
         }
         // The builder's own message would repeat the value of a header, which may be the token.
-        let request =
-            request.body(()).map_err(|_| Trouble::last(format!("no request can be made to {}", shown(url))))?;
+        let request = request
+            .body(())
+            .map_err(|_| FetchError::last(format!("no request can be made to {}", shown(url))))?;
         let (sender, receiver) = sync_channel(CHUNKS);
         let agent = self.agent.clone();
         // In a thread of its own, because a name that does not resolve or a host that keeps silent cannot be interrupted.
         std::thread::spawn(move || talk(&agent, request, &sender));
-        let mut exchange = Exchange { receiver, patience: self.patience, host: shown(url) };
+        let mut exchange = Exchange {
+            receiver,
+            patience: self.patience,
+            host: shown(url),
+        };
         match exchange.wait(watch)? {
-            Message::Head(status, headers) => Ok(Answer { status, headers, exchange }),
-            _ => Err(Trouble::passing(format!("{} answered nothing", exchange.host))),
+            Message::Head(status, headers) => Ok(Answer {
+                status,
+                headers,
+                exchange,
+            }),
+            _ => Err(FetchError::passing(format!(
+                "{} answered nothing",
+                exchange.host
+            ))),
         }
     }
 }
 
-fn roots() -> Result<RootCerts, Trouble> {
+fn roots() -> Result<RootCerts, FetchError> {
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(RootCerts::WebPki);
     };
     let wrong = |why: &dyn fmt::Display| {
-        Trouble::last(format!("SSL_CERT_FILE names {}, which cannot be used: {why}", path.display()))
+        FetchError::last(format!(
+            "SSL_CERT_FILE names {}, which cannot be used: {why}",
+            path.display()
+        ))
     };
     let pem = std::fs::read(&path).map_err(|error| wrong(&error))?;
-    let certificate = |item| if let Ok(PemItem::Certificate(found)) = item { Some(found) } else { None };
+    let certificate = |item| {
+        if let Ok(PemItem::Certificate(found)) = item {
+            Some(found)
+        } else {
+            None
+        }
+    };
     let found: Vec<Certificate<'static>> = parse_pem(&pem).filter_map(certificate).collect();
-    if found.is_empty() { Err(wrong(&"there is no certificate in it")) } else { Ok(RootCerts::from(found)) }
+    if found.is_empty() {
+        Err(wrong(&"there is no certificate in it"))
+    } else {
+        Ok(RootCerts::from(found))
+    }
 }
 
 /// A request.
@@ -183,7 +230,7 @@ impl Answer {
     }
 
     /// The next piece of the body; nothing at its end.
-    pub fn next(&mut self, watch: &dyn Watch) -> Result<Option<Vec<u8>>, Trouble> {
+    pub fn next(&mut self, watch: &dyn Watch) -> Result<Option<Vec<u8>>, FetchError> {
         match self.exchange.wait(watch)? {
             Message::Chunk(bytes) => Ok(Some(bytes)),
             _ => Ok(None),
@@ -193,7 +240,11 @@ impl Answer {
 
 /// A header's text, sanitized.
 pub fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(|text| warmstart_schema::text::line(text, 200))
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .map(|text| warmstart_schema::text::line(text, 200))
 }
 
 #[derive(Debug)]
@@ -208,23 +259,23 @@ enum Message {
     Head(u16, HeaderMap),
     Chunk(Vec<u8>),
     End,
-    Failed(Trouble),
+    Failed(FetchError),
 }
 
 impl Exchange {
-    fn wait(&mut self, watch: &dyn Watch) -> Result<Message, Trouble> {
+    fn wait(&mut self, watch: &dyn Watch) -> Result<Message, FetchError> {
         let began = Instant::now();
         // The client's own timeouts come first; this one is for what they do not cover.
         let longest = self.patience.connect * 2 + self.patience.stall * 2;
         loop {
             if watch.is_stopped() {
-                return Err(Trouble::Stopped);
+                return Err(FetchError::Stopped);
             }
             match self.receiver.recv_timeout(SLICE) {
                 Ok(Message::Failed(trouble)) => return Err(trouble),
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < longest => {}
-                Err(_) => return Err(Trouble::passing(format!("{} keeps silent", self.host))),
+                Err(_) => return Err(FetchError::passing(format!("{} keeps silent", self.host))),
             }
         }
     }
@@ -241,18 +292,23 @@ fn talk(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
         }
     };
     let (head, body) = answer.into_parts();
-    if sender.send(Message::Head(head.status.as_u16(), head.headers)).is_err() {
+    if sender
+        .send(Message::Head(head.status.as_u16(), head.headers))
+        .is_err()
+    {
         return;
     }
     let last = read(&host, body, sender).unwrap_or_else(Message::Failed);
     let _ = sender.send(last);
 }
 
-fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, Trouble> {
+fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, FetchError> {
     let mut reader = body.into_reader();
     loop {
         let mut chunk = vec![0; CHUNK];
-        let length = reader.read(&mut chunk).map_err(|error| failed(host, &ureq::Error::from(error)))?;
+        let length = reader
+            .read(&mut chunk)
+            .map_err(|error| failed(host, &ureq::Error::from(error)))?;
         chunk.truncate(length);
         if length == 0 || sender.send(Message::Chunk(chunk)).is_err() {
             return Ok(Message::End);
@@ -261,9 +317,10 @@ fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message,
 }
 
 /// What the client says went wrong; a wrong certificate will not get right by trying again.
-fn failed(host: &str, error: &ureq::Error) -> Trouble {
+fn failed(host: &str, error: &ureq::Error) -> FetchError {
     // What rustls says of a certificate arrives as an error of input and output.
-    let is_certificate = matches!(error, ureq::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData);
+    let is_certificate =
+        matches!(error, ureq::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData);
     let why = match error {
         other if is_certificate => {
             let said = warmstart_schema::text::line(&other.to_string(), 200);
@@ -271,30 +328,51 @@ fn failed(host: &str, error: &ureq::Error) -> Trouble {
         }
         ureq::Error::HostNotFound => format!("{host}: the host is not found"),
         ureq::Error::Timeout(_) => format!("{host} keeps silent"),
-        other => format!("{host}: {}", warmstart_schema::text::line(&other.to_string(), 200)),
+        other => format!(
+            "{host}: {}",
+            warmstart_schema::text::line(&other.to_string(), 200)
+        ),
     };
     match error {
-        _ if is_certificate => Trouble::last(why),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
-            Trouble::last(why)
-        }
-        _ => Trouble::passing(why),
+        _ if is_certificate => FetchError::last(why),
+        ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::BadUri(_)
+        | ureq::Error::InvalidProxyUrl => FetchError::last(why),
+        _ => FetchError::passing(why),
     }
 }
 
 /// An address for messages: without user, password and query, which may be secrets.
 pub fn shown(url: &Uri) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let host = url.host().unwrap_or_default();
-    warmstart_schema::text::line(&format!("{}://{host}{port}{}", url.scheme_str().unwrap_or_default(), url.path()), 200)
+    warmstart_schema::text::line(
+        &format!(
+            "{}://{host}{port}{}",
+            url.scheme_str().unwrap_or_default(),
+            url.path()
+        ),
+        200,
+    )
 }
 
 /// Where a redirect leads, unless that is nowhere, or out of what protects the exchange so far.
-fn redirected(from: &Uri, location: &str) -> Result<Uri, Trouble> {
-    let next = join(from, location)
-        .ok_or_else(|| Trouble::last(format!("{} redirects to an address that is none", shown(from))))?;
+fn redirected(from: &Uri, location: &str) -> Result<Uri, FetchError> {
+    let next = join(from, location).ok_or_else(|| {
+        FetchError::last(format!(
+            "{} redirects to an address that is none",
+            shown(from)
+        ))
+    })?;
     if from.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-        return Err(Trouble::last(format!("{} redirects to an unprotected address; refused", shown(from))));
+        return Err(FetchError::last(format!(
+            "{} redirects to an unprotected address; refused",
+            shown(from)
+        )));
     }
     Ok(next)
 }
@@ -309,7 +387,10 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
     } else if location.starts_with('/') {
         format!("{scheme}://{authority}{location}")
     } else {
-        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = base
+            .path()
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
         format!("{scheme}://{authority}{folder}/{location}")
     };
     parse(&whole)
@@ -318,7 +399,8 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
 /// An address of the web.
 pub fn parse(url: &str) -> Option<Uri> {
     let url: Uri = url.parse().ok()?;
-    let is_web = matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
+    let is_web = matches!(url.scheme_str(), Some("http" | "https"))
+        && url.host().is_some_and(|host| !host.is_empty());
     is_web.then_some(url)
 }
 
@@ -337,23 +419,37 @@ mod tests {
             ("file:///etc/passwd", None),
             ("ftp://other.example/", None),
         ] {
-            assert_eq!(join(&base, location).map(|url| url.to_string()).as_deref(), expected, "{location}");
+            assert_eq!(
+                join(&base, location).map(|url| url.to_string()).as_deref(),
+                expected,
+                "{location}"
+            );
         }
     }
 
     #[test]
     fn no_redirect_leads_from_a_protected_address_to_an_unprotected_one() {
         let address = |url: &str| parse(url).unwrap();
-        let (hub, mirror) = (address("https://hub.example/a"), address("http://mirror.example/a"));
-        for location in ["http://hub.example/a", "http://other.example/b", "HTTP://hub.example/a"] {
+        let (hub, mirror) = (
+            address("https://hub.example/a"),
+            address("http://mirror.example/a"),
+        );
+        for location in [
+            "http://hub.example/a",
+            "http://other.example/b",
+            "HTTP://hub.example/a",
+        ] {
             let why = match redirected(&hub, location) {
-                Err(Trouble::Last { why }) => why,
+                Err(FetchError::Last { why }) => why,
                 other => panic!("{location}: {other:?}"),
             };
             assert!(why.contains("unprotected address"), "{why}");
             assert!(redirected(&mirror, location).is_ok(), "{location}");
         }
-        assert_eq!(redirected(&hub, "/b").unwrap(), address("https://hub.example/b"));
+        assert_eq!(
+            redirected(&hub, "/b").unwrap(),
+            address("https://hub.example/b")
+        );
         assert_eq!(redirected(&mirror, "https://hub.example/a").unwrap(), hub);
     }
 

@@ -11,7 +11,7 @@ use warmstart_schema::catalog::Pretrained;
 
 use super::download::{Proof, Wanted, refused, rest};
 use super::http::{Answer, Ask, Client, Token, parse, shown, text_of};
-use super::{Fetcher, Judge, Trouble, Watch, lock};
+use super::{FetchError, Fetcher, Judge, Watch, lock};
 
 const FILE: &str = "model.safetensors";
 /// More than any classifier here weighs.
@@ -35,8 +35,9 @@ pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, judge: Judge) -> Re
         pretrained.file_name()
     );
     let mut wrong = None;
-    let fetched =
-        fetch_into(fetcher, hub, &mut |path| judge(path).map_err(|error| wrong.insert(format!("{error:#}")).clone()));
+    let fetched = fetch_into(fetcher, hub, &mut |path| {
+        judge(path).map_err(|error| wrong.insert(format!("{error:#}")).clone())
+    });
     fetched.map_err(|trouble| trouble.blame(&format!("{FILE} of {hub}"), help))
 }
 
@@ -44,41 +45,69 @@ fn fetch_into(
     fetcher: &mut Fetcher,
     hub: &str,
     judge: &mut dyn FnMut(&Path) -> Result<(), String>,
-) -> Result<PathBuf, Trouble> {
-    let Fetcher { places, sources, watch } = fetcher;
+) -> Result<PathBuf, FetchError> {
+    let Fetcher {
+        places,
+        sources,
+        watch,
+    } = fetcher;
     let endpoint = parse(&sources.endpoint).ok_or_else(|| {
-        Trouble::last("HF_ENDPOINT is no address: expected http:// or https:// and a host".to_owned())
+        FetchError::last(
+            "HF_ENDPOINT is no address: expected http:// or https:// and a host".to_owned(),
+        )
     })?;
-    let token = sources.token.clone().map(|secret| Token::new(secret, &endpoint));
+    let token = sources
+        .token
+        .clone()
+        .map(|secret| Token::new(secret, &endpoint));
     let client = Client::new(sources.patience)?;
     let base = format!("{}/{hub}/resolve", sources.endpoint);
     let stated = state(&client, &address(&base, "main")?, token.as_ref(), *watch)?;
     let folder = format!("models--{}", hub.replace('/', "--"));
     let repo = places.hub.join(&folder);
     let blob = repo.join("blobs").join(&stated.sha256);
-    let disk = |error| Trouble::disk(&repo, error);
-    let _lock =
-        lock::take(&places.hub.join(".locks").join(&folder).join(format!("{}.lock", stated.sha256)), hub, *watch)?;
+    let disk = |error| FetchError::disk(&repo, error);
+    let _lock = lock::take(
+        &places
+            .hub
+            .join(".locks")
+            .join(&folder)
+            .join(format!("{}.lock", stated.sha256)),
+        hub,
+        *watch,
+    )?;
     fs::create_dir_all(repo.join("blobs")).map_err(disk)?;
     if !blob.is_file() {
         let part = blob.with_extension("incomplete");
         let url = address(&base, &stated.commit)?;
         watch.note(&format!("fetching {hub} from {}", shown(&url)));
         let proof = Proof::Sha256(stated.sha256.clone());
-        Wanted { what: hub, url, bytes: stated.bytes, proof, part: &part, token: token.as_ref() }
-            .fetch(&client, *watch)?;
+        Wanted {
+            what: hub,
+            url,
+            bytes: stated.bytes,
+            proof,
+            part: &part,
+            token: token.as_ref(),
+        }
+        .fetch(&client, *watch)?;
         if let Err(why) = judge(&part) {
             fs::remove_file(&part).map_err(disk)?;
-            return Err(Trouble::last(why));
+            return Err(FetchError::last(why));
         }
         fs::rename(&part, &blob).map_err(disk)?;
     }
     publish(&repo, &stated).map_err(disk)
 }
 
-fn address(base: &str, revision: &str) -> Result<Uri, Trouble> {
+fn address(base: &str, revision: &str) -> Result<Uri, FetchError> {
     let url = format!("{base}/{revision}/{FILE}");
-    parse(&url).ok_or_else(|| Trouble::last(format!("{} is no address", warmstart_schema::text::line(&url, 200))))
+    parse(&url).ok_or_else(|| {
+        FetchError::last(format!(
+            "{} is no address",
+            warmstart_schema::text::line(&url, 200)
+        ))
+    })
 }
 
 /// Links the blob where it is looked for, the name of the branch last.
@@ -103,15 +132,23 @@ fn publish(repo: &Path, stated: &Stated) -> std::io::Result<PathBuf> {
 }
 
 /// Asks the hub for the newest commit, and for size and digest of the file in it.
-fn state(client: &Client, url: &Uri, token: Option<&Token>, watch: &mut dyn Watch) -> Result<Stated, Trouble> {
+fn state(
+    client: &Client,
+    url: &Uri,
+    token: Option<&Token>,
+    watch: &mut dyn Watch,
+) -> Result<Stated, FetchError> {
     let mut pause = client.patience.pause;
     let mut tries = 0;
     loop {
         match ask(client, url, token, watch) {
-            Err(Trouble::Passing { why, after }) if tries < TRIES => {
+            Err(FetchError::Passing { why, after }) if tries < TRIES => {
                 tries += 1;
                 let wait = after.unwrap_or(pause).min(client.patience.longest_pause);
-                watch.note(&format!("{why}; trying again in {:.0} s", wait.as_secs_f64().ceil()));
+                watch.note(&format!(
+                    "{why}; trying again in {:.0} s",
+                    wait.as_secs_f64().ceil()
+                ));
                 rest(wait, watch)?;
                 pause *= 2;
             }
@@ -120,8 +157,18 @@ fn state(client: &Client, url: &Uri, token: Option<&Token>, watch: &mut dyn Watc
     }
 }
 
-fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> Result<Stated, Trouble> {
-    let ask = Ask { url: url.clone(), head_only: true, headers: Vec::new(), token };
+fn ask(
+    client: &Client,
+    url: &Uri,
+    token: Option<&Token>,
+    watch: &dyn Watch,
+) -> Result<Stated, FetchError> {
+    let ask = Ask {
+        url: url.clone(),
+        head_only: true,
+        headers: Vec::new(),
+        token,
+    };
     let mut first = None;
     // The hub states all this as it sends us on to where the bytes are; that place knows nothing of it.
     let answer = client.send(&ask, watch, |headers| {
@@ -134,12 +181,14 @@ fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> 
     if answer.status != 200 {
         let trouble = refused(&answer, &shown(url));
         return Err(match trouble {
-            Trouble::Last { .. } if matches!(answer.status, 401 | 403) => denied(client, url, token, watch, &answer),
+            FetchError::Last { .. } if matches!(answer.status, 401 | 403) => {
+                denied(client, url, token, watch, &answer)
+            }
             other => other,
         });
     }
     let stated = stated(&answer.headers, false).ok_or_else(|| {
-        Trouble::last(format!(
+        FetchError::last(format!(
             "{} does not say which commit, size and sha256 the file has, as the hub does",
             shown(url)
         ))
@@ -148,15 +197,30 @@ fn ask(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> 
 }
 
 /// That the hub lets nobody in, or not us: with its reason, and what to do.
-fn denied(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch, answer: &Answer) -> Trouble {
-    let said = answer.header("x-error-message").or_else(|| body_error(client, url, token, watch));
+fn denied(
+    client: &Client,
+    url: &Uri,
+    token: Option<&Token>,
+    watch: &dyn Watch,
+    answer: &Answer,
+) -> FetchError {
+    let said = answer
+        .header("x-error-message")
+        .or_else(|| body_error(client, url, token, watch));
     let code = answer.header("x-error-code");
     // `…/OWNER/NAME/resolve/main/FILE`
     let shown = shown(url);
-    let page = shown.split_once("/resolve/").map_or(shown.as_str(), |(page, _)| page);
-    let why = said.as_deref().map(|said| format!(": {}", said.trim_end_matches('.'))).unwrap_or_default();
+    let page = shown
+        .split_once("/resolve/")
+        .map_or(shown.as_str(), |(page, _)| page);
+    let why = said
+        .as_deref()
+        .map(|said| format!(": {}", said.trim_end_matches('.')))
+        .unwrap_or_default();
     let about = said.as_deref().unwrap_or_default().to_lowercase();
-    let is_gated = code.as_deref() == Some("GatedRepo") || about.contains("gated") || about.contains("restricted");
+    let is_gated = code.as_deref() == Some("GatedRepo")
+        || about.contains("gated")
+        || about.contains("restricted");
     let what_to_do = match (is_gated, token.is_some()) {
         (true, true) => format!("accept its conditions at {page} with the account of HF_TOKEN"),
         (true, false) => format!("accept its conditions at {page}, then set HF_TOKEN to a token of that account"),
@@ -165,13 +229,26 @@ fn denied(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch, 
         }
         (false, false) => "the repository is private, or does not exist; HF_TOKEN opens a private one".to_owned(),
     };
-    Trouble::last(format!("{shown} answers {}{why}; {what_to_do}", answer.status))
+    FetchError::last(format!(
+        "{shown} answers {}{why}; {what_to_do}",
+        answer.status
+    ))
 }
 
 /// The reason in the body of an answer, which only a request for the whole has: `{"error": …}`.
-fn body_error(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Watch) -> Option<String> {
+fn body_error(
+    client: &Client,
+    url: &Uri,
+    token: Option<&Token>,
+    watch: &dyn Watch,
+) -> Option<String> {
     const MOST: usize = 16 << 10;
-    let ask = Ask { url: url.clone(), head_only: false, headers: Vec::new(), token };
+    let ask = Ask {
+        url: url.clone(),
+        head_only: false,
+        headers: Vec::new(),
+        token,
+    };
     let mut answer = client.send(&ask, watch, |_| false).ok()?;
     if answer.status < 400 {
         return None;
@@ -184,14 +261,18 @@ fn body_error(client: &Client, url: &Uri, token: Option<&Token>, watch: &dyn Wat
         }
     }
     let error = serde_json::from_slice::<serde_json::Value>(&body).ok()?;
-    let error = error.get("error").or_else(|| error.get("message"))?.as_str()?;
+    let error = error
+        .get("error")
+        .or_else(|| error.get("message"))?
+        .as_str()?;
     Some(warmstart_schema::text::line(error, 200)).filter(|error| !error.is_empty())
 }
 
 /// What the headers say; of a redirect, only what it says of the file that it leads to.
 fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<Stated> {
-    let one_of =
-        |linked: &str, own: &str| text_of(headers, linked).or_else(|| text_of(headers, own).filter(|_| !is_redirect));
+    let one_of = |linked: &str, own: &str| {
+        text_of(headers, linked).or_else(|| text_of(headers, own).filter(|_| !is_redirect))
+    };
     let etag = one_of("x-linked-etag", "etag")?;
     Some(Stated {
         commit: text_of(headers, "x-repo-commit")?,
@@ -201,10 +282,11 @@ fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<Stated> {
 }
 
 /// Both become names of files here, so they must be what they should be.
-fn check(stated: Stated, url: &Uri) -> Result<Stated, Trouble> {
-    let is_hex =
-        |text: &str, length| text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let wrong = |what: &str| Err(Trouble::last(format!("{} states {what}", shown(url))));
+fn check(stated: Stated, url: &Uri) -> Result<Stated, FetchError> {
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let wrong = |what: &str| Err(FetchError::last(format!("{} states {what}", shown(url))));
     if !is_hex(&stated.commit, 40) {
         return wrong("no commit of 40 hexadecimal digits");
     }
@@ -212,7 +294,10 @@ fn check(stated: Stated, url: &Uri) -> Result<Stated, Trouble> {
         return wrong("no sha256 of the file");
     }
     if stated.bytes == 0 || stated.bytes > MAX_BYTES {
-        return wrong(&format!("{} bytes, which no file of weights here has", stated.bytes));
+        return wrong(&format!(
+            "{} bytes, which no file of weights here has",
+            stated.bytes
+        ));
     }
     Ok(stated)
 }

@@ -5,19 +5,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::download::rest;
-use super::{Trouble, Watch};
+use super::{FetchError, Watch};
 
 /// How often a waiting process looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Held while a file is fetched; the system lets go of it however the process ends.
-pub struct Lock(#[expect(dead_code, reason = "held, not read: closing the file gives the lock back")] File);
+pub struct Lock(
+    #[expect(
+        dead_code,
+        reason = "held, not read: closing the file gives the lock back"
+    )]
+    File,
+);
 
 /// Takes the lock at `path`, whose folder is made, when it is free.
-pub fn take(path: &Path, what: &str, watch: &mut dyn Watch) -> Result<Lock, Trouble> {
-    let disk = |error| Trouble::disk(path, error);
+pub fn take(path: &Path, what: &str, watch: &mut dyn Watch) -> Result<Lock, FetchError> {
+    let disk = |error| FetchError::disk(path, error);
     create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(disk)?;
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(disk)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(disk)?;
     let mut has_told = false;
     loop {
         match file.try_lock() {
@@ -26,7 +37,9 @@ pub fn take(path: &Path, what: &str, watch: &mut dyn Watch) -> Result<Lock, Trou
             Err(TryLockError::WouldBlock) => {}
         }
         if !has_told {
-            watch.note(&format!("another process is fetching {what}; waiting for it"));
+            watch.note(&format!(
+                "another process is fetching {what}; waiting for it"
+            ));
             has_told = true;
         }
         rest(LOOK, watch)?;

@@ -42,8 +42,17 @@ fn fold(weight: &Tensor, norm: &BatchNorm, version: i64) -> Result<Kept> {
         let [gain, offset, mean, var] =
             [&norm.weight, &norm.bias, &norm.mean, &norm.var].map(|t| t.f_to_kind(Kind::Double));
         let gain = gain?.f_div(&(var? + norm.epsilon).f_sqrt()?)?;
-        let bias = offset?.f_sub(&mean?.f_mul(&gain)?)?.f_to_kind(Kind::Float)?;
-        let weight = weight.f_to_kind(Kind::Double)?.f_mul(&gain.f_view([-1, 1, 1, 1])?)?.f_to_kind(Kind::Float)?;
-        Ok(Kept { version, weight, bias })
+        let bias = offset?
+            .f_sub(&mean?.f_mul(&gain)?)?
+            .f_to_kind(Kind::Float)?;
+        let weight = weight
+            .f_to_kind(Kind::Double)?
+            .f_mul(&gain.f_view([-1, 1, 1, 1])?)?
+            .f_to_kind(Kind::Float)?;
+        Ok(Kept {
+            version,
+            weight,
+            bias,
+        })
     })
 }

@@ -8,7 +8,11 @@ use super::{Conv, Dense, Pass, Tensors, dense, named};
 
 /// Runs `layer` with the channels last, as dense layers want them; an image in channels-last memory moves no number.
 fn by_position(x: &Tensor, layer: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    if x.dim() == 4 { Ok(layer(&x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?) } else { layer(x) }
+    if x.dim() == 4 {
+        Ok(layer(&x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?)
+    } else {
+        layer(x)
+    }
 }
 
 #[derive(Debug)]
@@ -20,12 +24,24 @@ pub(crate) struct LayerNorm {
 
 impl LayerNorm {
     pub(super) fn new(spec: &spec::LayerNorm, tensors: &Tensors) -> Result<Self> {
-        Ok(Self { parameters: dense(tensors, &spec.name)?, channels: spec.channels, epsilon: spec.epsilon })
+        Ok(Self {
+            parameters: dense(tensors, &spec.name)?,
+            channels: spec.channels,
+            epsilon: spec.epsilon,
+        })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (weight, bias) = &self.parameters;
-        by_position(x, |x| Ok(x.f_layer_norm([self.channels], Some(weight), Some(bias), self.epsilon, true)?))
+        by_position(x, |x| {
+            Ok(x.f_layer_norm(
+                [self.channels],
+                Some(weight),
+                Some(bias),
+                self.epsilon,
+                true,
+            )?)
+        })
     }
 }
 
@@ -38,11 +54,16 @@ pub(crate) struct Mlp {
 impl Mlp {
     pub(super) fn new(spec: &spec::Mlp, tensors: &Tensors) -> Result<Self> {
         let dense = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
-        Ok(Self { input: dense("fc1")?, output: dense("fc2")? })
+        Ok(Self {
+            input: dense("fc1")?,
+            output: dense("fc2")?,
+        })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        by_position(x, |x| linear(&linear(x, &self.input)?.f_gelu("none")?, &self.output))
+        by_position(x, |x| {
+            linear(&linear(x, &self.input)?.f_gelu("none")?, &self.output)
+        })
     }
 }
 
@@ -56,16 +77,28 @@ pub(crate) struct Attention {
 impl Attention {
     pub(super) fn new(spec: &spec::Attention, tensors: &Tensors) -> Result<Self> {
         let dense = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
-        Ok(Self { qkv: dense("qkv")?, projection: dense("proj")?, heads: spec.heads })
+        Ok(Self {
+            qkv: dense("qkv")?,
+            projection: dense("proj")?,
+            heads: spec.heads,
+        })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (images, tokens, channels) = x.size3()?;
-        let qkv = linear(x, &self.qkv)?.f_view([images, tokens, 3, self.heads, channels / self.heads])?;
+        let qkv =
+            linear(x, &self.qkv)?.f_view([images, tokens, 3, self.heads, channels / self.heads])?;
         let [query, key, value] = [0, 1, 2].map(|part| qkv.f_select(2, part)?.f_transpose(1, 2));
         let nothing = None::<&Tensor>;
-        let seen = Tensor::f_scaled_dot_product_attention(&query?, &key?, &value?, nothing, 0.0, false, None, false)?;
-        linear(&seen.f_transpose(1, 2)?.f_reshape([images, tokens, channels])?, &self.projection)
+        let seen = Tensor::f_scaled_dot_product_attention(
+            &query?, &key?, &value?, nothing, 0.0, false, None, false,
+        )?;
+        linear(
+            &seen
+                .f_transpose(1, 2)?
+                .f_reshape([images, tokens, channels])?,
+            &self.projection,
+        )
     }
 }
 
@@ -81,7 +114,12 @@ impl Patches {
     pub(super) fn new(spec: &spec::Patches, tensors: &Tensors) -> Result<Self> {
         let projection = Conv::new(&spec.projection, tensors)?;
         let (class, positions) = (named(tensors, "cls_token")?, named(tensors, "pos_embed")?);
-        Ok(Self { class, positions, projection, pixels: spec.pixels })
+        Ok(Self {
+            class,
+            positions,
+            projection,
+            pixels: spec.pixels,
+        })
     }
 
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
@@ -91,7 +129,11 @@ impl Patches {
             (height, width) == (*pixels, *pixels),
             "this backbone takes images of {pixels} by {pixels} pixels, these have {height} by {width}"
         );
-        let patches = self.projection.forward(x, pass)?.f_flatten(2, -1)?.f_transpose(1, 2)?;
+        let patches = self
+            .projection
+            .forward(x, pass)?
+            .f_flatten(2, -1)?
+            .f_transpose(1, 2)?;
         let class = self.class.f_expand([images, -1, -1], false)?;
         Ok(Tensor::f_cat(&[class, patches], 1)?.f_add(&self.positions)?)
     }

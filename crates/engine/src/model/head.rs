@@ -20,10 +20,17 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn new(spec: &HeadSpec, tensors: &Tensors) -> Result<Self> {
         let get = |name: String| {
-            tensors.get(&name).map(Tensor::shallow_clone).with_context(|| format!("the model has no tensor `{name}`"))
+            tensors
+                .get(&name)
+                .map(Tensor::shallow_clone)
+                .with_context(|| format!("the model has no tensor `{name}`"))
         };
-        let dense =
-            |prefix: &str| -> Result<_> { Ok((get(format!("{prefix}.weight"))?, get(format!("{prefix}.bias"))?)) };
+        let dense = |prefix: &str| -> Result<_> {
+            Ok((
+                get(format!("{prefix}.weight"))?,
+                get(format!("{prefix}.bias"))?,
+            ))
+        };
         Ok(Self {
             dropout: spec.dropout,
             hidden: dense("head.fc1")?,
@@ -35,8 +42,11 @@ impl Head {
     /// `[N, F]` to logits `[N, classes]`; dropout goes with batch statistics: both are for training.
     pub(super) fn forward(&self, features: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = features.f_dropout(self.dropout, pass.batch_statistics)?;
-        let x = x.f_linear(&self.hidden.0, Some(&self.hidden.1))?.f_relu_()?;
+        let x = x
+            .f_linear(&self.hidden.0, Some(&self.hidden.1))?
+            .f_relu_()?;
         let x = self.norm.forward(&x, pass)?;
-        Ok(x.f_linear(&self.output.0, Some(&self.output.1))?.f_to_kind(Kind::Float)?)
+        Ok(x.f_linear(&self.output.0, Some(&self.output.1))?
+            .f_to_kind(Kind::Float)?)
     }
 }

@@ -17,20 +17,30 @@ pub(super) fn draw(spec: &TensorSpec, seed: u64) -> Result<Tensor> {
         // He et al. 2015, by the fan out; a depthwise filter feeds one channel only.
         (TensorKind::Weight, &[output, input, height, width]) => {
             let channels = if input == 1 { 1 } else { output };
-            normal(&mut random, count, (2.0 / (channels * height * width) as f64).sqrt())
+            normal(
+                &mut random,
+                count,
+                (2.0 / (channels * height * width) as f64).sqrt(),
+            )
         }
         // PyTorch's dense layer.
-        (TensorKind::Weight, &[_, input]) => uniform(&mut random, count, 1.0 / (input as f64).sqrt()),
+        (TensorKind::Weight, &[_, input]) => {
+            uniform(&mut random, count, 1.0 / (input as f64).sqrt())
+        }
         (TensorKind::SmallWeight | TensorKind::Embedding, _) => normal(&mut random, count, 0.02),
         (TensorKind::Scale, _) => vec![1e-6; count],
         _ => vec![0.0; count],
     };
-    Ok(Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?.f_to_kind(Kind::Float)?)
+    Ok(Tensor::f_from_slice(&values)?
+        .f_view(spec.shape.as_slice())?
+        .f_to_kind(Kind::Float)?)
 }
 
 /// Even between `-bound` and `bound`.
 fn uniform(random: &mut SplitMix64, count: usize, bound: f64) -> Vec<f64> {
-    (0..count).map(|_| (2.0 * random.uniform() - 1.0) * bound).collect()
+    (0..count)
+        .map(|_| (2.0 * random.uniform() - 1.0) * bound)
+        .collect()
 }
 
 /// Normal around zero, in pairs (Box and Muller 1958).
@@ -48,10 +58,18 @@ fn normal(random: &mut SplitMix64, count: usize, deviation: f64) -> Vec<f64> {
 
 /// Lets every residual block that ends in an activation start as its own shortcut, by a last normalization weight of
 /// zero (Goyal et al. 2017).
-pub(super) fn zero_residuals(architecture: &Architecture, tensors: &mut [NamedTensor]) -> Result<()> {
+pub(super) fn zero_residuals(
+    architecture: &Architecture,
+    tensors: &mut [NamedTensor],
+) -> Result<()> {
     for layer in architecture.blocks.iter().flat_map(|block| &block.layers) {
-        let Layer::Residual(residual) = layer else { continue };
-        let (Some(Layer::ConvNorm(last)), Some(_)) = (residual.path.last(), residual.activation) else { continue };
+        let Layer::Residual(residual) = layer else {
+            continue;
+        };
+        let (Some(Layer::ConvNorm(last)), Some(_)) = (residual.path.last(), residual.activation)
+        else {
+            continue;
+        };
         let name = format!("{}.weight", last.norm);
         if let Some(weight) = tensors.iter_mut().find(|tensor| tensor.name == name) {
             drop(tch::no_grad(|| weight.tensor.f_zero_())?);

@@ -10,7 +10,7 @@ use warmstart_schema::look::Part as Which;
 use warmstart_schema::seed::epoch_order;
 
 use crate::data::{Batches, Features, Input, Part, Source};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::ffi::Autocast;
 use crate::model::Model;
 use crate::report::log;
@@ -29,13 +29,21 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, accumulate: usize) -> u
 /// Which batch of a run, counted from 0 as training counts them for what it draws at random, and which row of it, the training
 /// image at `position` is in an epoch, counted from 1; `None` where it is the single one that is left over. A batch that lost
 /// pictures which cannot be read moves later rows up.
-pub fn place_in_epoch(experiment: &Experiment, epoch: u32, position: u32, images: usize) -> Option<(u64, usize)> {
-    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
+pub fn place_in_epoch(
+    experiment: &Experiment,
+    epoch: u32,
+    position: u32,
+    images: usize,
+) -> Option<(u64, usize)> {
+    let (batch_size, accumulate) = (
+        experiment.train.batch_size as usize,
+        experiment.train.accumulate as usize,
+    );
     let order = epoch_order(experiment.seed, u64::from(epoch), images);
     let place = order.iter().position(|&other| other == position)?;
     let (batch, row) = (place / batch_size, place % batch_size);
-    let before =
-        u64::from(epoch.checked_sub(1)?) * (steps_per_epoch(images, batch_size, accumulate) * accumulate) as u64;
+    let before = u64::from(epoch.checked_sub(1)?)
+        * (steps_per_epoch(images, batch_size, accumulate) * accumulate) as u64;
     (batch < batches_per_epoch(images, batch_size)).then_some((before + batch as u64, row))
 }
 
@@ -52,11 +60,18 @@ pub struct Examples {
 
 impl Examples {
     pub fn new(part: Which, Part { source, members }: Part) -> Self {
-        Self { part, pictures: source, features: None, members }
+        Self {
+            part,
+            pictures: source,
+            features: None,
+            members,
+        }
     }
 
     fn source(&self) -> &dyn Source {
-        self.features.as_ref().map_or(&*self.pictures, |features| features)
+        self.features
+            .as_ref()
+            .map_or(&*self.pictures, |features| features)
     }
 
     pub fn len(&self) -> usize {
@@ -74,7 +89,10 @@ impl Examples {
 
     /// The examples at the positions that `order` names, in batches.
     pub fn in_order(&self, order: &[u32], batch_size: usize) -> Result<Batches> {
-        let order: Vec<u32> = order.iter().map(|&position| self.members[position as usize]).collect();
+        let order: Vec<u32> = order
+            .iter()
+            .map(|&position| self.members[position as usize])
+            .collect();
         self.source().batches(&order, batch_size)
     }
 
@@ -90,8 +108,12 @@ impl Examples {
             log::line(&format!("left out: {picture}"));
         }
         // Where several attempts to read them were made, their names were told before.
-        let names = if found.is_empty() { "worker.log names them".to_owned() } else { listed(&found) };
-        Blame::input(
+        let names = if found.is_empty() {
+            "worker.log names them".to_owned()
+        } else {
+            listed(&found)
+        };
+        UserError::input(
             format!("none of the {count} {part} images could be read: {names}"),
             "replace or convert them; look at one of them with another program",
         )
@@ -108,7 +130,8 @@ impl Examples {
         mut each: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>> {
         let _autocast = autocast(precision, model)?;
-        let (mut features, mut labels, mut waited, mut members) = (Vec::new(), Vec::new(), Duration::ZERO, 0);
+        let (mut features, mut labels, mut waited, mut members) =
+            (Vec::new(), Vec::new(), Duration::ZERO, 0);
         for (batch, number) in self.all(batch_size)?.zip(1..) {
             let batch = batch?;
             if let Input::Images(images) = &batch.input
@@ -151,12 +174,29 @@ mod tests {
         let yaml = "name: x\nseed: 5\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 3, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } }\n";
         let mut experiment = parse(yaml, "x").unwrap();
-        let places: Vec<_> = (0..9).map(|position| place_in_epoch(&experiment, 3, position, 9)).collect();
+        let places: Vec<_> = (0..9)
+            .map(|position| place_in_epoch(&experiment, 3, position, 9))
+            .collect();
         let mut used: Vec<_> = places.iter().flatten().copied().collect();
         used.sort_unstable();
-        assert_eq!(used, [(4, 0), (4, 1), (4, 2), (4, 3), (5, 0), (5, 1), (5, 2), (5, 3)]);
+        assert_eq!(
+            used,
+            [
+                (4, 0),
+                (4, 1),
+                (4, 2),
+                (4, 3),
+                (5, 0),
+                (5, 1),
+                (5, 2),
+                (5, 3)
+            ]
+        );
         let order = epoch_order(5, 3, 9);
-        assert_eq!((places[order[8] as usize], places[order[5] as usize]), (None, Some((5, 1))));
+        assert_eq!(
+            (places[order[8] as usize], places[order[5] as usize]),
+            (None, Some((5, 1)))
+        );
         assert_eq!(place_in_epoch(&experiment, 0, 0, 9), None);
         // A step of three batches counts as three, though an epoch has only two.
         experiment.train.accumulate = 3;
@@ -166,9 +206,13 @@ mod tests {
     #[test]
     fn a_single_left_over_image_makes_no_batch() {
         assert_eq!(
-            [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)].map(|(n, batch)| batches_per_epoch(n, batch)),
+            [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)]
+                .map(|(n, batch)| batches_per_epoch(n, batch)),
             [2, 2, 3, 1, 1]
         );
-        assert_eq!([1, 2, 3, 4].map(|accumulate| steps_per_epoch(66, 32, accumulate)), [3, 2, 1, 1]);
+        assert_eq!(
+            [1, 2, 3, 4].map(|accumulate| steps_per_epoch(66, 32, accumulate)),
+            [3, 2, 1, 1]
+        );
     }
 }

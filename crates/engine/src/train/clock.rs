@@ -18,13 +18,21 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn start() -> Self {
-        Self { started: Instant::now(), images: 0, waited: None }
+        Self {
+            started: Instant::now(),
+            images: 0,
+            waited: None,
+        }
     }
 
     /// Images a second, and the share of time spent waiting for pictures.
     pub fn pace(&self) -> (f64, Option<f64>) {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
-        (self.rate(), self.waited.map(|waited| (waited.as_secs_f64() / seconds).min(1.0)))
+        (
+            self.rate(),
+            self.waited
+                .map(|waited| (waited.as_secs_f64() / seconds).min(1.0)),
+        )
     }
 
     /// Images a second.

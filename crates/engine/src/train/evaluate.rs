@@ -14,8 +14,13 @@ use crate::model::{Mode, Model};
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let classes = logits.size2()?.1;
     let one_hot = labels.f_one_hot(classes)?.f_to_kind(Kind::Float)?;
-    let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
-    Ok((log_probabilities * one_hot).f_sum(Kind::Float)?.f_neg()?.f_div_scalar(labels.size1()? as f64)?)
+    let log_probabilities = logits
+        .f_to_kind(Kind::Float)?
+        .f_log_softmax(-1, Kind::Float)?;
+    Ok((log_probabilities * one_hot)
+        .f_sum(Kind::Float)?
+        .f_neg()?
+        .f_div_scalar(labels.size1()? as f64)?)
 }
 
 /// A cross-entropy in which an image weighs as its class does: `sum` over `weight` is the weighted mean, as in `PyTorch`.
@@ -28,18 +33,38 @@ pub struct Weighted {
 }
 
 /// The cross-entropy of logits `[n, C]` whose images weigh as their classes do in `weights` `[C]`.
-pub fn weighted_cross_entropy(logits: &Tensor, labels: &Tensor, weights: &Tensor) -> Result<Weighted> {
-    let one_hot = labels.f_one_hot(logits.size2()?.1)?.f_to_kind(Kind::Float)?;
-    let log_probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
-    let sum = (log_probabilities * one_hot).f_mul(weights)?.f_sum(Kind::Float)?.f_neg()?;
-    Ok(Weighted { sum, weight: weights.f_index_select(0, labels)?.f_sum(Kind::Float)? })
+pub fn weighted_cross_entropy(
+    logits: &Tensor,
+    labels: &Tensor,
+    weights: &Tensor,
+) -> Result<Weighted> {
+    let one_hot = labels
+        .f_one_hot(logits.size2()?.1)?
+        .f_to_kind(Kind::Float)?;
+    let log_probabilities = logits
+        .f_to_kind(Kind::Float)?
+        .f_log_softmax(-1, Kind::Float)?;
+    let sum = (log_probabilities * one_hot)
+        .f_mul(weights)?
+        .f_sum(Kind::Float)?
+        .f_neg()?;
+    Ok(Weighted {
+        sum,
+        weight: weights.f_index_select(0, labels)?.f_sum(Kind::Float)?,
+    })
 }
 
 /// Sum of the losses and number of right answers of a batch, float64 `[2]`, unrecorded.
 pub fn batch_sums(loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     tch::no_grad(|| {
-        let loss = loss.f_detach()?.f_to_kind(Kind::Double)?.f_mul_scalar(labels.size1()? as f64)?;
-        let right = logits.f_argmax(-1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)?;
+        let loss = loss
+            .f_detach()?
+            .f_to_kind(Kind::Double)?
+            .f_mul_scalar(labels.size1()? as f64)?;
+        let right = logits
+            .f_argmax(-1, false)?
+            .f_eq_tensor(labels)?
+            .f_sum(Kind::Double)?;
         Ok(Tensor::f_stack(&[loss, right], 0)?)
     })
 }
@@ -60,14 +85,22 @@ pub fn evaluate(
         if interrupt.is_requested() {
             return Ok(None);
         }
-        let Batch { input, labels, members, .. } = batch?;
+        let Batch {
+            input,
+            labels,
+            members,
+            ..
+        } = batch?;
         images += members.len();
         if !members.is_empty() {
             let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
             let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
             sums = sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
         }
-        each(&|| read(&sums, images), examples.len().min(number * batch_size))?;
+        each(
+            &|| read(&sums, images),
+            examples.len().min(number * batch_size),
+        )?;
     }
     if images == 0 {
         return Err(examples.none_readable());
@@ -78,7 +111,11 @@ pub fn evaluate(
 /// Brings the sums over `images` from the device.
 pub fn read(sums: &Tensor, images: usize) -> Result<Sums> {
     let [loss, correct] = <[f64; 2]>::try_from(Vec::<f64>::try_from(sums)?.as_slice())?;
-    Ok(Sums { loss, correct, images: u32::try_from(images)? })
+    Ok(Sums {
+        loss,
+        correct,
+        images: u32::try_from(images)?,
+    })
 }
 
 #[cfg(test)]
@@ -90,7 +127,9 @@ mod tests {
         let table: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/reference/pictures.json")).unwrap();
         let case = &table["weighted"];
-        let floats = |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
+        let floats = |value: &serde_json::Value| -> Vec<f32> {
+            serde_json::from_value(value.clone()).unwrap()
+        };
         let matrix = |value: &serde_json::Value| {
             let rows: Vec<Vec<f32>> = serde_json::from_value(value.clone()).unwrap();
             Tensor::from_slice(&rows.concat()).view([4, 4])
@@ -100,12 +139,22 @@ mod tests {
         assert_eq!(weights, floats(&case["weights"]));
         let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
         let logits = matrix(&case["logits"]).set_requires_grad(true);
-        let Weighted { sum, weight } =
-            weighted_cross_entropy(&logits, &Tensor::from_slice(&labels), &Tensor::from_slice(&weights)).unwrap();
+        let Weighted { sum, weight } = weighted_cross_entropy(
+            &logits,
+            &Tensor::from_slice(&labels),
+            &Tensor::from_slice(&weights),
+        )
+        .unwrap();
         let loss = sum / weight;
         loss.backward();
         assert!((loss.double_value(&[]) - case["loss"].as_f64().unwrap()).abs() < 1e-6);
-        assert!(logits.grad().allclose(&matrix(&case["gradient"]), 1e-5, 1e-7, false), "{}", logits.grad());
+        assert!(
+            logits
+                .grad()
+                .allclose(&matrix(&case["gradient"]), 1e-5, 1e-7, false),
+            "{}",
+            logits.grad()
+        );
     }
 
     #[test]
@@ -118,6 +167,8 @@ mod tests {
         let sums = batch_sums(&loss, &logits, &labels).unwrap();
         // Of equal logits the first counts, so only the first row is right.
         let sums = read(&sums, 2).unwrap();
-        assert!((sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5);
+        assert!(
+            (sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5
+        );
     }
 }

@@ -18,7 +18,10 @@ impl Trainer<'_> {
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
             return Ok(true);
         }
-        let (batch_size, precision) = (setup.experiment.train.batch_size as usize, setup.experiment.train.precision);
+        let (batch_size, precision) = (
+            setup.experiment.train.batch_size as usize,
+            setup.experiment.train.precision,
+        );
         let total = setup.train.len() + setup.validation.len();
         let mut all = vec![&mut setup.validation];
         if setup.experiment.augment.is_identity() {
@@ -27,7 +30,8 @@ impl Trainer<'_> {
         let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
         for examples in all {
             let len = examples.len();
-            let (state, reporter, interrupt) = (&setup.state, &mut *setup.reporter, setup.interrupt);
+            let (state, reporter, interrupt) =
+                (&setup.state, &mut *setup.reporter, setup.interrupt);
             let is_training = before > 0;
             let begun = Instant::now();
             let kept = examples.keep_features(model, batch_size, precision, |done| {
@@ -55,8 +59,10 @@ impl Trainer<'_> {
             before += len;
         }
         if !waited.is_zero() {
-            let (seconds, share) =
-                (started.elapsed().as_secs_f64(), waited.as_secs_f64() / started.elapsed().as_secs_f64());
+            let (seconds, share) = (
+                started.elapsed().as_secs_f64(),
+                waited.as_secs_f64() / started.elapsed().as_secs_f64(),
+            );
             let text = format!(
                 "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
                 share * 100.0
@@ -69,14 +75,31 @@ impl Trainer<'_> {
 
     /// Names pictures that could not be read: some in a note, all in the worker's log.
     pub(super) fn tell_unreadable(&mut self) {
-        let Setup { train, validation, test, reporter, .. } = &mut self.setup;
-        let found: Vec<String> = [train, validation, test].into_iter().flat_map(|part| part.unreadable()).collect();
+        let Setup {
+            train,
+            validation,
+            test,
+            reporter,
+            ..
+        } = &mut self.setup;
+        let found: Vec<String> = [train, validation, test]
+            .into_iter()
+            .flat_map(|part| part.unreadable())
+            .collect();
         for picture in &found {
             log::line(&format!("left out: {picture}"));
         }
         if !found.is_empty() {
-            let what = if found.len() == 1 { "picture" } else { "pictures" };
-            let text = format!("left out {} {what} that cannot be read: {}", found.len(), listed(&found));
+            let what = if found.len() == 1 {
+                "picture"
+            } else {
+                "pictures"
+            };
+            let text = format!(
+                "left out {} {what} that cannot be read: {}",
+                found.len(),
+                listed(&found)
+            );
             reporter.note(Level::Warning, text);
         }
     }

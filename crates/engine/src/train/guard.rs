@@ -6,7 +6,7 @@ use warmstart_schema::event::{Event, Failure};
 use warmstart_schema::experiment::OnNan;
 
 use super::Trainer;
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// Steps left out in a row after which the run ends: it will not recover by itself.
 const MOST_IN_A_ROW: u32 = 10;
@@ -28,7 +28,7 @@ impl Guard {
         self.is_on
     }
 
-    pub(super) fn is_spoilt(&self) -> bool {
+    pub(super) fn is_non_finite(&self) -> bool {
         self.spoilt.is_some()
     }
 }
@@ -37,10 +37,19 @@ impl Trainer<'_> {
     /// Remembers what a step that is left out has to give back.
     pub(super) fn begin_step(&mut self) -> Result<()> {
         let is_on = self.setup.experiment.train.on_nan == OnNan::Skip;
-        self.guard = Guard { is_on, ..Guard::default() };
+        self.guard = Guard {
+            is_on,
+            ..Guard::default()
+        };
         if is_on {
-            let moving = self.setup.model.tensors().iter().filter(|named| named.kind.is_statistic() && !named.frozen);
-            let kept = moving.map(|named| Ok((named.tensor.shallow_clone(), named.tensor.f_detach_copy()?)));
+            let moving = self
+                .setup
+                .model
+                .tensors()
+                .iter()
+                .filter(|named| named.kind.is_statistic() && !named.frozen);
+            let kept = moving
+                .map(|named| Ok((named.tensor.shallow_clone(), named.tensor.f_detach_copy()?)));
             self.guard.statistics = kept.collect::<Result<_>>()?;
             self.guard.sums = Some((self.sums.shallow_clone(), self.setup.state.sums.images));
         }
@@ -79,9 +88,14 @@ impl Trainer<'_> {
             Some(loss) => (Some(loss), None),
             None => (None, Some(gradient_norm)),
         };
-        self.setup.reporter.tell(&Event::Skipped { step, in_a_row, loss, gradient_norm });
+        self.setup.reporter.tell(&Event::Skipped {
+            step,
+            in_a_row,
+            loss,
+            gradient_norm,
+        });
         if in_a_row >= MOST_IN_A_ROW {
-            return Err(Blame {
+            return Err(UserError {
                 kind: Failure::NotANumber,
                 error: format!(
                     "loss or gradients of {in_a_row} steps in a row are not finite numbers, up to step {step}"
@@ -96,13 +110,20 @@ impl Trainer<'_> {
     /// The error of a loss that is not a finite number.
     pub(super) fn not_a_number(&self, loss: f64) -> anyhow::Error {
         let state = &self.setup.state;
-        let error = format!("the training loss is {loss} in epoch {}, by step {}", state.epoch + 1, state.step);
+        let error = format!(
+            "the training loss is {loss} in epoch {}, by step {}",
+            state.epoch + 1,
+            state.step
+        );
         self.not_finite(error)
     }
 
     /// The error of weights that are no finite numbers any more.
     pub(super) fn spoilt_weights(&self) -> anyhow::Error {
-        self.not_finite(format!("the weights are not finite numbers after step {}", self.setup.state.step))
+        self.not_finite(format!(
+            "the weights are not finite numbers after step {}",
+            self.setup.state.step
+        ))
     }
 
     fn not_finite(&self, error: String) -> anyhow::Error {
@@ -111,8 +132,14 @@ impl Trainer<'_> {
             OnNan::Skip => "",
         };
         let help = format!("it stops here, and the last checkpoint is from before; {ADVICE}{skip}");
-        Blame { kind: Failure::NotANumber, error, help }.into()
+        UserError {
+            kind: Failure::NotANumber,
+            error,
+            help,
+        }
+        .into()
     }
 }
 
-const ADVICE: &str = "lower train.optimizer.learning_rate or lengthen the warm-up, then launch again";
+const ADVICE: &str =
+    "lower train.optimizer.learning_rate or lengthen the warm-up, then launch again";

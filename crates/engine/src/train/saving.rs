@@ -29,13 +29,18 @@ impl Trainer<'_> {
     }
 
     fn try_to_save(&mut self, best: bool) -> Result<()> {
-        match self.content().and_then(|content| self.commit(content, best)) {
+        match self
+            .content()
+            .and_then(|content| self.commit(content, best))
+        {
             Ok(()) => {
                 self.failed_saves = 0;
                 Ok(())
             }
             Err(error) => {
-                self.setup.reporter.tell(&Event::CheckpointFailed { error: format!("{error:#}") });
+                self.setup.reporter.tell(&Event::CheckpointFailed {
+                    error: format!("{error:#}"),
+                });
                 self.failed_saves += 1;
                 if self.failed_saves < MAX_FAILED_SAVES {
                     Ok(())
@@ -72,10 +77,12 @@ impl Trainer<'_> {
 
     /// At the end nothing may wait any more: what no disk has is no result.
     pub(super) fn settle(&mut self) -> Result<()> {
-        self.commit_best().context("saving the best checkpoint before the test")?;
+        self.commit_best()
+            .context("saving the best checkpoint before the test")?;
         if self.failed_saves > 0 {
             self.failed_saves = MAX_FAILED_SAVES - 1;
-            self.save(false).context("saving the last checkpoint before the test")?;
+            self.save(false)
+                .context("saving the last checkpoint before the test")?;
         }
         Ok(())
     }
@@ -84,14 +91,26 @@ impl Trainer<'_> {
         let started = Instant::now();
         let keep = self.setup.experiment.train.checkpoint.keep as usize;
         let bytes = checkpoint::save(&Disk, self.setup.run, content, keep)?;
-        let (State { step, epoch, .. }, seconds) = (&content.state, started.elapsed().as_secs_f64());
-        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint { step: *step, epoch: *epoch, best, bytes, seconds }));
+        let (State { step, epoch, .. }, seconds) =
+            (&content.state, started.elapsed().as_secs_f64());
+        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint {
+            step: *step,
+            epoch: *epoch,
+            best,
+            bytes,
+            seconds,
+        }));
         Ok(())
     }
 
     fn content(&self) -> Result<Content> {
-        let tensors: Vec<(String, Tensor)> =
-            self.setup.model.tensors().iter().map(|named| (named.name.clone(), named.tensor.shallow_clone())).collect();
+        let tensors: Vec<(String, Tensor)> = self
+            .setup
+            .model
+            .tensors()
+            .iter()
+            .map(|named| (named.name.clone(), named.tensor.shallow_clone()))
+            .collect();
         let model = weights::write(&tensors)?;
         Ok(Content {
             state: self.setup.state.clone(),

@@ -25,11 +25,21 @@ struct Part {
 
 impl Part {
     /// Of the batch with this index in an epoch of `batches` batches over `images` images.
-    fn of(index: usize, images: usize, batch_size: usize, batches: usize, accumulate: usize) -> Self {
+    fn of(
+        index: usize,
+        images: usize,
+        batch_size: usize,
+        batches: usize,
+        accumulate: usize,
+    ) -> Self {
         let place = index % accumulate;
         let (first, after) = (index - place, batches.min(index - place + accumulate));
         let up_to = |batch: usize| images.min(batches * batch_size).min(batch * batch_size);
-        Self { images: up_to(after) - up_to(first), place, is_last: index + 1 == after }
+        Self {
+            images: up_to(after) - up_to(first),
+            place,
+            is_last: index + 1 == after,
+        }
     }
 }
 
@@ -46,10 +56,21 @@ pub(super) struct Waiting {
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for.
-    pub(super) fn batch(&mut self, epoch: u32, batch: data::Batch, clock: &mut Clock) -> Result<()> {
+    pub(super) fn batch(
+        &mut self,
+        epoch: u32,
+        batch: data::Batch,
+        clock: &mut Clock,
+    ) -> Result<()> {
         let index = self.setup.state.batch as usize;
         let images = self.setup.train.len();
-        let part = Part::of(index, images, self.batch_size(), self.batches_per_epoch(), self.accumulate());
+        let part = Part::of(
+            index,
+            images,
+            self.batch_size(),
+            self.batches_per_epoch(),
+            self.accumulate(),
+        );
         self.setup.state.batch += 1;
         if let Some(waited) = batch.waited {
             *clock.waited.get_or_insert_default() += waited;
@@ -78,7 +99,13 @@ impl Trainer<'_> {
     }
 
     /// Adds a batch's gradients to those that wait.
-    fn leave_gradients(&mut self, epoch: u32, index: usize, batch: data::Batch, part: Part) -> Result<()> {
+    fn leave_gradients(
+        &mut self,
+        epoch: u32,
+        index: usize,
+        batch: data::Batch,
+        part: Part,
+    ) -> Result<()> {
         let precision = self.precision();
         let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
         if self.waiting.batches == 0 {
@@ -86,10 +113,19 @@ impl Trainer<'_> {
             self.begin_step()?;
         }
         let setup = &mut self.setup;
-        let data::Batch { input, labels, members, .. } = batch;
+        let data::Batch {
+            input,
+            labels,
+            members,
+            ..
+        } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
         let input = match input {
-            Input::Images(images) => Input::Images(augment(&images, &setup.experiment.augment, draw("augment"))?),
+            Input::Images(images) => Input::Images(augment(
+                &images,
+                &setup.experiment.augment,
+                draw("augment"),
+            )?),
             features @ Input::Features(_) => features,
         };
         tch::manual_seed(draw("dropout").cast_signed());
@@ -132,7 +168,9 @@ impl Trainer<'_> {
     fn normalize(&self, waiting: &Waiting, part: Part) -> Result<()> {
         let optimizer = &self.setup.optimizer;
         match &waiting.weight {
-            Some(weight) => optimizer.scale_gradients(&weight.f_reciprocal()?.f_mul_scalar(part.images as f64)?),
+            Some(weight) => {
+                optimizer.scale_gradients(&weight.f_reciprocal()?.f_mul_scalar(part.images as f64)?)
+            }
             None if self.accumulate() > 1 && waiting.images != part.images => {
                 let factor = Tensor::from(part.images as f64 / waiting.images as f64);
                 optimizer.scale_gradients(&factor.f_to_device(self.setup.model.device())?)
@@ -142,20 +180,27 @@ impl Trainer<'_> {
     }
 
     /// One optimizer step on the gradients that wait.
-    fn step(&mut self, epoch: u32, index: usize, waiting: &Waiting, part: Part, clock: &Clock) -> Result<()> {
+    fn step(
+        &mut self,
+        epoch: u32,
+        index: usize,
+        waiting: &Waiting,
+        part: Part,
+        clock: &Clock,
+    ) -> Result<()> {
         let rate = self.learning_rate(self.position(index));
-        if !self.guard.is_spoilt() {
+        if !self.guard.is_non_finite() {
             self.normalize(waiting, part)?;
         }
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_due();
-        let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_spoilt() {
+        let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_non_finite() {
             setup.optimizer.gradient_norm(None)?
         } else {
             0.0
         };
-        if self.guard.is_on() && (self.guard.is_spoilt() || !gradient_norm.is_finite()) {
+        if self.guard.is_on() && (self.guard.is_non_finite() || !gradient_norm.is_finite()) {
             return self.skip(gradient_norm);
         }
         self.setup.state.skipped.in_a_row = 0;
@@ -183,14 +228,22 @@ impl Trainer<'_> {
 
 /// The loss of a batch, as much of it as the batch has in its step; untouched where it is the only one.
 fn scaled(loss: &Tensor, share: f64) -> Result<Tensor> {
-    if (share - 1.0).abs() < f64::EPSILON { Ok(loss.shallow_clone()) } else { Ok(loss.f_mul_scalar(share)?) }
+    if (share - 1.0).abs() < f64::EPSILON {
+        Ok(loss.shallow_clone())
+    } else {
+        Ok(loss.f_mul_scalar(share)?)
+    }
 }
 
 /// Two batches as one.
 fn joined(first: data::Batch, second: data::Batch) -> Result<data::Batch> {
     let input = match (first.input, second.input) {
-        (Input::Images(first), Input::Images(second)) => Input::Images(Tensor::f_cat(&[first, second], 0)?),
-        (Input::Features(first), Input::Features(second)) => Input::Features(Tensor::f_cat(&[first, second], 0)?),
+        (Input::Images(first), Input::Images(second)) => {
+            Input::Images(Tensor::f_cat(&[first, second], 0)?)
+        }
+        (Input::Features(first), Input::Features(second)) => {
+            Input::Features(Tensor::f_cat(&[first, second], 0)?)
+        }
         _ => bail!("pictures and features make no batch together"),
     };
     Ok(data::Batch {
@@ -209,9 +262,19 @@ mod tests {
     fn a_step_is_planned_with_the_images_of_its_batches() {
         // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has the last batch alone.
         let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
-        let part = |images, place, is_last| Part { images, place, is_last };
-        assert_eq!(parts, [part(8, 0, false), part(8, 1, true), part(2, 0, true)]);
-        assert_eq!([0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images), [10; 3]);
+        let part = |images, place, is_last| Part {
+            images,
+            place,
+            is_last,
+        };
+        assert_eq!(
+            parts,
+            [part(8, 0, false), part(8, 1, true), part(2, 0, true)]
+        );
+        assert_eq!(
+            [0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images),
+            [10; 3]
+        );
         // A single left-over image belongs to no batch.
         assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
     }

@@ -105,7 +105,9 @@ impl<'de> Deserialize<'de> for Header {
                 while let Some(name) = map.next_key::<String>()? {
                     if !names.insert(name.clone()) {
                         let name = text::line(&name, NAME);
-                        return Err(A::Error::custom(format_args!("tensor `{name}` is described twice")));
+                        return Err(A::Error::custom(format_args!(
+                            "tensor `{name}` is described twice"
+                        )));
                     }
                     if name == METADATA {
                         map.next_value::<IgnoredAny>()?;
@@ -126,20 +128,39 @@ pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
     const NOT: &str = "not a safetensors file, or one that was cut short";
     let (length, rest) = bytes.split_first_chunk::<8>().context(NOT)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).context(NOT)?;
-    ensure!(length <= MAX_HEADER_BYTES, "{NOT}: its header would take {length} bytes, the limit is {MAX_HEADER_BYTES}");
+    ensure!(
+        length <= MAX_HEADER_BYTES,
+        "{NOT}: its header would take {length} bytes, the limit is {MAX_HEADER_BYTES}"
+    );
     let (header, data) = rest.split_at_checked(length).context(NOT)?;
     // What serde quotes may be the whole header.
     let damaged = |error: serde_json::Error| {
-        anyhow!("the safetensors header is damaged: {}", text::line(&error.to_string(), 300))
+        anyhow!(
+            "the safetensors header is damaged: {}",
+            text::line(&error.to_string(), 300)
+        )
     };
     let Header(mut described) = serde_json::from_slice(header).map_err(damaged)?;
     described.sort_by_key(|(_, tensor)| tensor.data_offsets);
     let mut entries = Entries::new();
     let mut at = 0_u64;
-    for (name, Described { dtype, shape, data_offsets: (begin, end) }) in described {
+    for (
+        name,
+        Described {
+            dtype,
+            shape,
+            data_offsets: (begin, end),
+        },
+    ) in described
+    {
         let shown = text::line(&name, NAME);
-        ensure!(begin == at, "tensor `{shown}`: its bytes begin at {begin}, expected {at}: a gap or an overlap");
-        let numbers = shape.iter().try_fold(1_u64, |n, &side| n.checked_mul(u64::try_from(side).ok()?));
+        ensure!(
+            begin == at,
+            "tensor `{shown}`: its bytes begin at {begin}, expected {at}: a gap or an overlap"
+        );
+        let numbers = shape
+            .iter()
+            .try_fold(1_u64, |n, &side| n.checked_mul(u64::try_from(side).ok()?));
         let size = numbers.and_then(|n| n.checked_mul(dtype.bytes()));
         ensure!(
             size.is_some_and(|size| begin.checked_add(size) == Some(end)),
@@ -147,11 +168,20 @@ pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
             sides(&shape)
         );
         let slice = data.get(usize::try_from(begin)?..usize::try_from(end)?);
-        let data = slice.with_context(|| format!("tensor `{shown}` ends at byte {end} of {}: {NOT}", data.len()))?;
+        let data = slice.with_context(|| {
+            format!(
+                "tensor `{shown}` ends at byte {end} of {}: {NOT}",
+                data.len()
+            )
+        })?;
         at = end;
         entries.insert(name, Entry { dtype, shape, data });
     }
-    ensure!(at == data.len() as u64, "{} bytes follow the last tensor: the file is damaged", data.len() as u64 - at);
+    ensure!(
+        at == data.len() as u64,
+        "{} bytes follow the last tensor: the file is damaged",
+        data.len() as u64 - at
+    );
     Ok(entries)
 }
 
@@ -168,7 +198,9 @@ pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
         metadata: BTreeMap<String, String>,
     }
     let header = bytes.split_first_chunk::<8>().and_then(|(length, rest)| {
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|&length| length <= MAX_HEADER_BYTES)?;
+        let length = usize::try_from(u64::from_le_bytes(*length))
+            .ok()
+            .filter(|&length| length <= MAX_HEADER_BYTES)?;
         rest.get(..length)
     });
     let about = header.and_then(|header| serde_json::from_slice::<About>(header).ok());
@@ -177,7 +209,9 @@ pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
 
 /// Float32 and int64 tensors as the bytes of a safetensors file, in the order given; names must differ.
 pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
-    let described = tensors.iter().map(|(name, tensor)| Ok((name.as_str(), Dtype::of(tensor.kind())?, tensor.size())));
+    let described = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name.as_str(), Dtype::of(tensor.kind())?, tensor.size())));
     let mut bytes = begin(&BTreeMap::new(), described)?;
     for (_, tensor) in tensors {
         bytes.extend(model::bytes(tensor)?);
@@ -186,8 +220,13 @@ pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
 }
 
 /// Tensors that are bytes already as a safetensors file, in the order given, with what it is to say about itself.
-pub fn write_entries(about: &BTreeMap<String, String>, entries: &[(String, &Entry<'_>)]) -> Result<Vec<u8>> {
-    let described = entries.iter().map(|(name, entry)| Ok((name.as_str(), entry.dtype, entry.shape.clone())));
+pub fn write_entries(
+    about: &BTreeMap<String, String>,
+    entries: &[(String, &Entry<'_>)],
+) -> Result<Vec<u8>> {
+    let described = entries
+        .iter()
+        .map(|(name, entry)| Ok((name.as_str(), entry.dtype, entry.shape.clone())));
     let mut bytes = begin(about, described)?;
     for (_, entry) in entries {
         bytes.extend(entry.data);
@@ -203,15 +242,30 @@ fn begin<'a>(
     let mut header = serde_json::Map::new();
     // What Hugging Face's readers ask for.
     let mut texts = serde_json::Map::from_iter([("format".to_owned(), "pt".into())]);
-    texts.extend(about.iter().map(|(key, text)| (key.clone(), text.as_str().into())));
+    texts.extend(
+        about
+            .iter()
+            .map(|(key, text)| (key.clone(), text.as_str().into())),
+    );
     header.insert(METADATA.to_owned(), texts.into());
     let mut end = 0;
     for tensor in tensors {
         let (name, dtype, shape) = tensor?;
         let begin = end;
-        end += shape.iter().map(|side| side.unsigned_abs()).product::<u64>() * dtype.bytes();
-        let described = Described { dtype, shape, data_offsets: (begin, end) };
-        if header.insert(name.to_owned(), serde_json::to_value(described)?).is_some() {
+        end += shape
+            .iter()
+            .map(|side| side.unsigned_abs())
+            .product::<u64>()
+            * dtype.bytes();
+        let described = Described {
+            dtype,
+            shape,
+            data_offsets: (begin, end),
+        };
+        if header
+            .insert(name.to_owned(), serde_json::to_value(described)?)
+            .is_some()
+        {
             bail!("two tensors are called `{name}`");
         }
     }

@@ -5,40 +5,60 @@ use std::path::Path;
 use anyhow::Result;
 use warmstart_schema::text;
 
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 const WHOLE: &str = "get the file itself";
 
 /// An error where the bytes at `path` are known to be something else; its ending may be anything.
 pub fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some((is, help)) = other(bytes) else { return Ok(()) };
-    Err(Blame::input(format!("{is}: {}", text::line(&path.display().to_string(), 300)), help))
+    let Some((is, help)) = other(bytes) else {
+        return Ok(());
+    };
+    Err(UserError::input(
+        format!("{is}: {}", text::line(&path.display().to_string(), 300)),
+        help,
+    ))
 }
 
 /// What the bytes are, and what to do.
 fn other(bytes: &[u8]) -> Option<(String, String)> {
     let begins = |magic: &[u8]| bytes.starts_with(magic);
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]);
-    let start = start.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let start = start
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .to_ascii_lowercase();
     let convert = "convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
                    \"weights.safetensors\")`, then name that file; or get model.safetensors from where it came from";
     let said = |is: &str, help: &str| Some((is.to_owned(), help.to_owned()));
     if bytes.is_empty() {
-        return said("the file of weights is empty", &format!("{WHOLE} again: its download or copy did not succeed"));
+        return said(
+            "the file of weights is empty",
+            &format!("{WHOLE} again: its download or copy did not succeed"),
+        );
     }
     if begins(b"version https://git-lfs.github.com/spec/") {
-        let size = start.lines().find_map(|line| line.strip_prefix("size ")?.trim().parse::<u64>().ok());
-        let size = size.map(|size| format!(" of {size} bytes")).unwrap_or_default();
+        let size = start
+            .lines()
+            .find_map(|line| line.strip_prefix("size ")?.trim().parse::<u64>().ok());
+        let size = size
+            .map(|size| format!(" of {size} bytes"))
+            .unwrap_or_default();
         return Some((
             format!("the file of weights is a Git LFS pointer, not the file{size} that it stands for"),
             "run `git lfs pull` in its repository, or download the file itself (on the hub: /resolve/main/…, not /raw/main/…)"
                 .to_owned(),
         ));
     }
-    if ["<!doctype html", "<html", "<head", "<?xml"].iter().any(|tag| start.starts_with(tag)) {
+    if ["<!doctype html", "<html", "<head", "<?xml"]
+        .iter()
+        .any(|tag| start.starts_with(tag))
+    {
         return said(
             "the file of weights is a web page (HTML), saved under its name",
-            &format!("{WHOLE}: on the hub /resolve/main/model.safetensors, not /blob/main/…; a login may be needed"),
+            &format!(
+                "{WHOLE}: on the hub /resolve/main/model.safetensors, not /blob/main/…; a login may be needed"
+            ),
         );
     }
     // A safetensors file may begin so too: with a length of 123, and zeros.
@@ -76,8 +96,12 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
             "get the weights of the backbone as safetensors",
         );
     }
-    if begins(b"\x1f\x8b") || begins(b"BZh") || begins(b"\xfd7zXZ\0") || begins(b"\x28\xb5\x2f\xfd") {
-        return said("the file of weights is compressed", "unpack it, and name the .safetensors file in it");
+    if begins(b"\x1f\x8b") || begins(b"BZh") || begins(b"\xfd7zXZ\0") || begins(b"\x28\xb5\x2f\xfd")
+    {
+        return said(
+            "the file of weights is compressed",
+            "unpack it, and name the .safetensors file in it",
+        );
     }
     None
 }
@@ -95,10 +119,22 @@ mod tests {
                 "Git LFS pointer, not the file of 46807446 bytes",
                 "git lfs pull",
             ),
-            (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "web page (HTML)", "/resolve/main/"),
+            (
+                b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>",
+                "web page (HTML)",
+                "/resolve/main/",
+            ),
             (b"<html lang=en>", "web page (HTML)", "login"),
-            (b"{\"error\":\"Entry not found\"}", "JSON", "model.safetensors"),
-            (b"PK\x03\x04\0\0archive/data.pkl", "PyTorch checkpoint, which is a pickle", "save_file"),
+            (
+                b"{\"error\":\"Entry not found\"}",
+                "JSON",
+                "model.safetensors",
+            ),
+            (
+                b"PK\x03\x04\0\0archive/data.pkl",
+                "PyTorch checkpoint, which is a pickle",
+                "save_file",
+            ),
             (b"PK\x03\x04\0\0conv1.npy", "NumPy", "save_file"),
             (b"\x80\x02}q\0", "Python pickle", "save_file"),
             (b"\x80\x05\x95\0", "Python pickle", "save_file"),
@@ -106,7 +142,10 @@ mod tests {
             (b"\x1f\x8b\x08\0", "compressed", "unpack"),
         ] {
             let (found, advice) = other(bytes).unwrap();
-            assert!(found.contains(is) && advice.contains(help), "{found} / {advice}");
+            assert!(
+                found.contains(is) && advice.contains(help),
+                "{found} / {advice}"
+            );
         }
         // A header of 64 or of 123 bytes: `@` and `{` come first.
         for length in [64_u64, 123] {

@@ -36,10 +36,17 @@ impl SaidOf {
 
 /// What the file at `path`, which holds `bytes`, says.
 pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
-    let own = || metadata(bytes).get("architecture").and_then(|name| known(name));
+    let own = || {
+        metadata(bytes)
+            .get("architecture")
+            .and_then(|name| known(name))
+    };
     let own = || own().map(|backbone| SaidOf::Surely(backbone, "its header"));
-    let beside = || config(path).map(|backbone| SaidOf::Surely(backbone, "the config.json beside it"));
-    own().or_else(beside).or_else(|| named(path).map(SaidOf::Perhaps))
+    let beside =
+        || config(path).map(|backbone| SaidOf::Surely(backbone, "the config.json beside it"));
+    own()
+        .or_else(beside)
+        .or_else(|| named(path).map(SaidOf::Perhaps))
 }
 
 /// timm's name, with or without the tag that follows a dot.
@@ -50,7 +57,11 @@ fn known(name: &str) -> Option<Backbone> {
 /// The backbone that the hub's configuration beside `model.safetensors` names.
 fn config(path: &Path) -> Option<Backbone> {
     let (config, place) = configuration(path).into_iter().next()?;
-    config.architecture.as_deref().filter(|_| place.is_its_own(path)).and_then(known)
+    config
+        .architecture
+        .as_deref()
+        .filter(|_| place.is_its_own(path))
+        .and_then(known)
 }
 
 /// A configuration as the hub keeps it: timm's own facts below `pretrained_cfg`, in older ones at the top.
@@ -66,7 +77,10 @@ struct Config {
 
 impl Config {
     fn fact(&self, key: &str) -> Option<&Value> {
-        self.pretrained_cfg.as_ref().and_then(|facts| facts.get(key)).or_else(|| self.rest.get(key))
+        self.pretrained_cfg
+            .as_ref()
+            .and_then(|facts| facts.get(key))
+            .or_else(|| self.rest.get(key))
     }
 }
 
@@ -81,7 +95,10 @@ enum Beside {
 
 impl Beside {
     fn is_its_own(self, path: &Path) -> bool {
-        self == Self::SameName || path.file_name().is_some_and(|name| name == "model.safetensors")
+        self == Self::SameName
+            || path
+                .file_name()
+                .is_some_and(|name| name == "model.safetensors")
     }
 
     fn words(self) -> &'static str {
@@ -95,51 +112,78 @@ impl Beside {
 /// The configurations that lie beside a file.
 fn configuration(path: &Path) -> Vec<(Config, Beside)> {
     let read = |path: &Path| {
-        let is_small = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_CONFIG_BYTES);
+        let is_small = std::fs::metadata(path)
+            .is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_CONFIG_BYTES);
         let text = is_small.then(|| std::fs::read(path).ok()).flatten()?;
         serde_json::from_slice::<Config>(&text).ok()
     };
-    [(path.with_extension("config.json"), Beside::SameName), (path.with_file_name("config.json"), Beside::Folder)]
-        .into_iter()
-        .filter_map(|(path, place)| Some((read(&path)?, place)))
-        .collect()
+    [
+        (path.with_extension("config.json"), Beside::SameName),
+        (path.with_file_name("config.json"), Beside::Folder),
+    ]
+    .into_iter()
+    .filter_map(|(path, place)| Some((read(&path)?, place)))
+    .collect()
 }
 
 /// What the file at `path` says of the pictures that its backbone was trained on: its header first, then a configuration beside it.
 pub fn stated_preparation(path: &Path, backbone: Backbone) -> Stated {
     let header = header(path);
     // Safetensors knows nothing but texts.
-    let in_header = |key: &str| header.get(key).and_then(|text| serde_json::from_str(text).ok());
+    let in_header = |key: &str| {
+        header
+            .get(key)
+            .and_then(|text| serde_json::from_str(text).ok())
+    };
     let plain = |key: &str| header.get(key).map(|text| Value::from(text.as_str()));
     let own = gathered("its header", |key| in_header(key).or_else(|| plain(key)));
-    if own != (Stated { by: own.by.clone(), ..Stated::default() }) {
+    if own
+        != (Stated {
+            by: own.by.clone(),
+            ..Stated::default()
+        })
+    {
         return own;
     }
     let is_of = |config: &Config, place: Beside| {
         let found = config.architecture.as_deref().and_then(known);
         let tag = config.fact("tag").and_then(Value::as_str);
-        let own_tag = path.file_stem().and_then(|stem| stem.to_str()?.split_once('.')).map(|(_, tag)| tag);
-        let is_other_tag = tag.zip(own_tag).is_some_and(|(theirs, own)| !theirs.is_empty() && theirs != own);
+        let own_tag = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.split_once('.'))
+            .map(|(_, tag)| tag);
+        let is_other_tag = tag
+            .zip(own_tag)
+            .is_some_and(|(theirs, own)| !theirs.is_empty() && theirs != own);
         match config.architecture {
             Some(_) => found == Some(backbone) && (place.is_its_own(path) || !is_other_tag),
             None => place.is_its_own(path) || !is_other_tag,
         }
     };
-    let config = configuration(path).into_iter().find(|(config, place)| is_of(config, *place));
-    config.map(|(config, place)| gathered(place.words(), |key| config.fact(key).cloned())).unwrap_or_default()
+    let config = configuration(path)
+        .into_iter()
+        .find(|(config, place)| is_of(config, *place));
+    config
+        .map(|(config, place)| gathered(place.words(), |key| config.fact(key).cloned()))
+        .unwrap_or_default()
 }
 
 /// What timm's keys say, as far as it can be so.
 fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> Stated {
-    let numbers = |key: &str| fact(key).and_then(|value| serde_json::from_value::<[f32; 3]>(value).ok());
+    let numbers =
+        |key: &str| fact(key).and_then(|value| serde_json::from_value::<[f32; 3]>(value).ok());
     let sides = fact("input_size").and_then(|value| serde_json::from_value::<[u32; 3]>(value).ok());
     let is_centre = fact("crop_mode").is_none_or(|mode| mode == "center");
     Stated {
         mean: numbers("mean"),
         std: numbers("std"),
         interpolation: fact("interpolation").and_then(|name| Interpolation::named(name.as_str()?)),
-        crop_pct: fact("crop_pct").and_then(|share| share.as_f64()).filter(|_| is_centre),
-        side: sides.filter(|[channels, height, width]| *channels == 3 && height == width).map(|sides| sides[1]),
+        crop_pct: fact("crop_pct")
+            .and_then(|share| share.as_f64())
+            .filter(|_| is_centre),
+        side: sides
+            .filter(|[channels, height, width]| *channels == 3 && height == width)
+            .map(|sides| sides[1]),
         by: by.to_owned(),
     }
     .sound()
@@ -152,7 +196,9 @@ fn header(path: &Path) -> BTreeMap<String, String> {
         let mut bytes = vec![0; 8];
         file.read_exact(&mut bytes).ok()?;
         let length = u64::from_le_bytes(bytes[..8].try_into().ok()?);
-        file.take(length.min(MAX_CONFIG_BYTES)).read_to_end(&mut bytes).ok()?;
+        file.take(length.min(MAX_CONFIG_BYTES))
+            .read_to_end(&mut bytes)
+            .ok()?;
         Some(metadata(&bytes))
     };
     read().unwrap_or_default()
@@ -160,7 +206,17 @@ fn header(path: &Path) -> BTreeMap<String, String> {
 
 /// The file is called after a backbone, or lies in the hub's cache of a repository that is.
 fn named(path: &Path) -> Option<Backbone> {
-    let in_cache = |name: &str| name.strip_prefix("models--").and_then(|rest| known(rest.split_once("--")?.1));
-    let own = path.file_name().and_then(|name| name.to_str()).and_then(known);
-    own.or_else(|| path.ancestors().filter_map(|folder| folder.file_name()?.to_str()).find_map(in_cache))
+    let in_cache = |name: &str| {
+        name.strip_prefix("models--")
+            .and_then(|rest| known(rest.split_once("--")?.1))
+    };
+    let own = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(known);
+    own.or_else(|| {
+        path.ancestors()
+            .filter_map(|folder| folder.file_name()?.to_str())
+            .find_map(in_cache)
+    })
 }

@@ -7,14 +7,16 @@ use anyhow::{Context, Result};
 use tch::{Device, Tensor};
 use warmstart_runs::pictures::{Moves, Sets, listed};
 use warmstart_runs::run::RunDir;
-use warmstart_schema::event::{Batch, ClassFacts, DatasetFacts, Event, Level, SetFacts, StartedFrom};
+use warmstart_schema::event::{
+    Batch, ClassFacts, DatasetFacts, Event, Level, SetFacts, StartedFrom,
+};
 use warmstart_schema::experiment::{ClassWeights, Experiment};
 use warmstart_schema::finding::Severity;
 use warmstart_schema::look::Part;
 
 use super::doing;
 use crate::data::{self, Own, Parts};
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::interrupt::Interrupt;
 use crate::report::{Reporter, log};
 use crate::train::steps_per_epoch;
@@ -35,7 +37,10 @@ pub fn read(
     interrupt: &Interrupt,
 ) -> Result<Option<Known>> {
     let before = run.pictures().unwrap_or_else(|error| {
-        reporter.note(Level::Warning, format!("what pictures earlier attempts had is not known: {error}"));
+        reporter.note(
+            Level::Warning,
+            format!("what pictures earlier attempts had is not known: {error}"),
+        );
         None
     });
     let started = Instant::now();
@@ -61,14 +66,25 @@ pub fn read(
 
 /// Tells what there is to learn from and what is odd about it, unless it cannot be trained on; keeps the classes' names and the
 /// pictures.
-pub fn tell(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, known: Known) -> Result<Parts> {
+pub fn tell(
+    reporter: &mut Reporter,
+    run: &RunDir,
+    experiment: &Experiment,
+    known: Known,
+) -> Result<Parts> {
     let Known { parts, before } = known;
     let findings = data::verdict(experiment, &parts);
-    for finding in findings.iter().filter(|finding| finding.severity == Severity::Warning) {
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Warning)
+    {
         reporter.note(Level::Warning, &finding.text);
     }
     if let Some(own) = &parts.own {
-        for one in Part::ALL.iter().flat_map(|part| &own.inspected(*part).unreadable) {
+        for one in Part::ALL
+            .iter()
+            .flat_map(|part| &own.inspected(*part).unreadable)
+        {
             log::line(&format!("left out: {}", one.text));
         }
     }
@@ -78,10 +94,14 @@ pub fn tell(reporter: &mut Reporter, run: &RunDir, experiment: &Experiment, know
     keep_labels(run, &parts)?;
     let sets = parts.own.as_ref().map(Own::sets);
     if let Some(sets) = &sets {
-        for text in before.map(|before| moved(&sets.since(&before))).unwrap_or_default() {
+        for text in before
+            .map(|before| moved(&sets.since(&before)))
+            .unwrap_or_default()
+        {
             reporter.note(Level::Warning, text);
         }
-        run.write_pictures(sets).with_context(doing("writing", run, "pictures.json"))?;
+        run.write_pictures(sets)
+            .with_context(doing("writing", run, "pictures.json"))?;
     }
     tell_facts(reporter, experiment, &parts, sets.as_ref())?;
     Ok(parts)
@@ -92,7 +112,11 @@ fn moved(moves: &Moves) -> Vec<String> {
     if moves.is_none() {
         return Vec::new();
     }
-    let changes = [(&moves.added, "added"), (&moves.removed, "removed"), (&moves.replaced, "replaced")];
+    let changes = [
+        (&moves.added, "added"),
+        (&moves.removed, "removed"),
+        (&moves.replaced, "replaced"),
+    ];
     let told: Vec<String> = changes
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
@@ -108,17 +132,27 @@ fn moved(moves: &Moves) -> Vec<String> {
             listed(&moves.crossed)
         )
     };
-    let told =
-        if told.is_empty() { "pictures have moved".to_owned() } else { format!("pictures: {}", told.join(", ")) };
+    let told = if told.is_empty() {
+        "pictures have moved".to_owned()
+    } else {
+        format!("pictures: {}", told.join(", "))
+    };
     vec![format!("since the last attempt, {told}; {crossed}")]
 }
 
 /// Says how many of the pictures that this run is measured on the run that it starts from has learnt from.
 pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
-    let Some(ours) = parts.own.as_ref().map(Own::sets) else { return };
-    let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else { return };
+    let Some(ours) = parts.own.as_ref().map(Own::sets) else {
+        return;
+    };
+    let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else {
+        return;
+    };
     let leak = ours.learnt_by(&theirs);
-    let parts = [(leak.validation, ours.validation.len(), "validation"), (leak.test, ours.test.len(), "test")];
+    let parts = [
+        (leak.validation, ours.validation.len(), "validation"),
+        (leak.test, ours.test.len(), "test"),
+    ];
     let told: Vec<String> = parts
         .into_iter()
         .filter(|(count, _, _)| *count > 0)
@@ -136,11 +170,23 @@ pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts
 }
 
 /// Tells what there is to learn from.
-fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts, sets: Option<&Sets>) -> Result<()> {
-    let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-    let (batch_size, accumulate) = (experiment.train.batch_size as usize, experiment.train.accumulate as usize);
+fn tell_facts(
+    reporter: &mut Reporter,
+    experiment: &Experiment,
+    parts: &Parts,
+    sets: Option<&Sets>,
+) -> Result<()> {
+    let [train, validation, test] =
+        [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+    let (batch_size, accumulate) = (
+        experiment.train.batch_size as usize,
+        experiment.train.accumulate as usize,
+    );
     let labels = &parts.labels;
-    let classes = labels.shown().into_iter().zip(labels.names.iter().zip(&labels.train_images));
+    let classes = labels
+        .shown()
+        .into_iter()
+        .zip(labels.names.iter().zip(&labels.train_images));
     let classes = classes.map(|(name, (exact, &images))| ClassFacts {
         exact: (*exact != name).then(|| exact.clone()),
         name,
@@ -167,24 +213,46 @@ fn tell_facts(reporter: &mut Reporter, experiment: &Experiment, parts: &Parts, s
 /// Keeps the class names for whoever reads the model's outputs. A resumed run must find the classes that it knows.
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
-    let before = run.labels().with_context(doing("reading", run, "labels.json"))?;
+    let before = run
+        .labels()
+        .with_context(doing("reading", run, "labels.json"))?;
     // Earlier versions kept the names that screens show.
     let shown = parts.labels.shown();
     if let Some(before) = before.filter(|before| before.names != *names && before.names != shown) {
         let differs = |from: &[String], to: &[String]| {
-            let missing: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
-            if missing.is_empty() { "none".to_owned() } else { listed(&missing) }
+            let missing: Vec<String> = from
+                .iter()
+                .filter(|name| !to.contains(name))
+                .cloned()
+                .collect();
+            if missing.is_empty() {
+                "none".to_owned()
+            } else {
+                listed(&missing)
+            }
         };
         let (gone, new) = (differs(&before.names, names), differs(names, &before.names));
-        let error = format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
-        return Err(Blame::input(error, "bring the folders back, or launch the experiment anew"));
+        let error =
+            format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
+        return Err(UserError::input(
+            error,
+            "bring the folders back, or launch the experiment anew",
+        ));
     }
-    run.write_labels(&parts.labels).with_context(doing("writing", run, "labels.json"))
+    run.write_labels(&parts.labels)
+        .with_context(doing("writing", run, "labels.json"))
 }
 
 /// How much each class weighs in what is minimized, `[classes]`; none where all weigh the same.
-pub fn class_weights(experiment: &Experiment, parts: &Parts, device: Device) -> Result<Option<Tensor>> {
+pub fn class_weights(
+    experiment: &Experiment,
+    parts: &Parts,
+    device: Device,
+) -> Result<Option<Tensor>> {
     let weights = experiment.train.class_weights;
-    let weights = weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
-    weights.map(|weights| Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?)).transpose()
+    let weights =
+        weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
+    weights
+        .map(|weights| Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
+        .transpose()
 }

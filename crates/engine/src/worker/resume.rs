@@ -10,7 +10,7 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Outcome, RunState};
 
 use super::doing;
-use crate::failure::Blame;
+use crate::failure::UserError;
 use crate::report::Reporter;
 
 /// What to do where a run's checkpoints cannot be had.
@@ -22,19 +22,26 @@ pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<St
     if before.starts_over {
         return Ok((None, Vec::new()));
     }
-    let found = checkpoint::newest(&Disk, run).and_then(|(saved, skipped)| match (&saved, &before.checkpoint) {
-        (None, Some((_, known))) => Err(checkpoint::gone(&Disk, run, "its log knows", known.step)),
-        _ => Ok((saved, skipped)),
+    let found = checkpoint::newest(&Disk, run).and_then(|(saved, skipped)| {
+        match (&saved, &before.checkpoint) {
+            (None, Some((_, known))) => {
+                Err(checkpoint::gone(&Disk, run, "its log knows", known.step))
+            }
+            _ => Ok((saved, skipped)),
+        }
     });
     found.map_err(|error| match error {
-        checkpoint::Error::Gone { .. } | checkpoint::Error::None { .. } => Blame::input(error.to_string(), GONE),
+        checkpoint::Error::Gone { .. } | checkpoint::Error::None { .. } => {
+            UserError::input(error.to_string(), GONE)
+        }
         other => other.into(),
     })
 }
 
 /// Puts the earlier checkpoints aside, now that there is nothing left that could keep a new beginning from training.
 pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
-    let folder = checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
+    let folder =
+        checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
     let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
     reporter.tell(&Event::PutAside { folder });
     Ok(())
@@ -42,28 +49,43 @@ pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
 
 /// Whether the run was given another folder of pictures since its checkpoint, and that holds others.
 pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Machine) -> bool {
-    let Some(Content { state, .. }) = saved else { return false };
+    let Some(Content { state, .. }) = saved else {
+        return false;
+    };
     let is_moved = before
         .changes
         .iter()
         .filter(|changed| changed.step >= state.step)
-        .any(|changed| changed.fields.iter().any(|change| change.field == "dataset.path"));
+        .any(|changed| {
+            changed
+                .fields
+                .iter()
+                .any(|change| change.field == "dataset.path")
+        });
     is_moved && !machine.pictures.is_empty() && machine.pictures != state.machine.pictures
 }
 
 /// That the folder which a run was given holds other pictures.
 pub fn not_these(experiment: &Experiment) -> anyhow::Error {
-    let path = experiment.dataset.path.as_deref().unwrap_or(std::path::Path::new("")).display().to_string();
-    Blame::input(
-        format!("the pictures are not those that the run began with, by their names and sizes: {path}"),
+    let path = experiment
+        .dataset
+        .path
+        .as_deref()
+        .unwrap_or(std::path::Path::new(""))
+        .display()
+        .to_string();
+    UserError::input(
+        format!(
+            "the pictures are not those that the run began with, by their names and sizes: {path}"
+        ),
         "name the folder that they were moved to with `warmstart resume RUN --set dataset.path=FOLDER`; for other pictures, train a new run",
     )
 }
 
 /// Of a run that has trained, that its pictures may only have moved.
 pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
-    match error.downcast::<Blame>() {
-        Ok(blame) if before.checkpoint.is_some() => Blame {
+    match error.downcast::<UserError>() {
+        Ok(blame) if before.checkpoint.is_some() => UserError {
             help: format!(
                 "bring the pictures back, or say where they are: `warmstart resume RUN --set dataset.path=FOLDER`; {}",
                 blame.help
@@ -78,17 +100,43 @@ pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Er
 
 /// A checkpoint under this attempt's machine and experiment, with the reasons why what comes of it may differ from an unbroken
 /// run that was planned so from its start.
-pub fn taken_up(saved: Content, before: &RunState, machine: &Machine, experiment: &Experiment) -> Content {
+pub fn taken_up(
+    saved: Content,
+    before: &RunState,
+    machine: &Machine,
+    experiment: &Experiment,
+) -> Content {
     let not_exact = not_exact(&saved.state, before, machine, experiment);
     // More patience revives a run that had lost it.
-    let stopped_early = saved.state.progress.has_stopped(experiment.train.early_stopping.as_ref());
-    Content { state: State { machine: machine.clone(), not_exact, stopped_early, ..saved.state }, ..saved }
+    let stopped_early = saved
+        .state
+        .progress
+        .has_stopped(experiment.train.early_stopping.as_ref());
+    Content {
+        state: State {
+            machine: machine.clone(),
+            not_exact,
+            stopped_early,
+            ..saved.state
+        },
+        ..saved
+    }
 }
 
-fn not_exact(saved: &State, before: &RunState, machine: &Machine, experiment: &Experiment) -> Vec<String> {
+fn not_exact(
+    saved: &State,
+    before: &RunState,
+    machine: &Machine,
+    experiment: &Experiment,
+) -> Vec<String> {
     let then = (saved.step, saved.machine.experiment.as_str());
     let mut reasons = machine.differences(&saved.machine);
-    reasons.extend(change::consequences(&before.changes, then, &machine.experiment, experiment));
+    reasons.extend(change::consequences(
+        &before.changes,
+        then,
+        &machine.experiment,
+        experiment,
+    ));
     if machine.device != "cpu" {
         reasons.push("kernels on a GPU may sum in another order each time".to_owned());
     }
@@ -104,7 +152,10 @@ fn not_exact(saved: &State, before: &RunState, machine: &Machine, experiment: &E
 
 /// What is said of a run that was done and goes on; nothing of any other.
 pub fn extended(before: &RunState, epochs: u32) -> Option<String> {
-    let last = before.epochs.last().filter(|_| matches!(before.outcome, Some(Outcome::Finished { .. })))?;
+    let last = before
+        .epochs
+        .last()
+        .filter(|_| matches!(before.outcome, Some(Outcome::Finished { .. })))?;
     let (epoch, step) = (last.epoch, last.step);
     Some(format!(
         "was done after epoch {epoch} (step {step}); goes on to epoch {epochs}, then the test is measured again"

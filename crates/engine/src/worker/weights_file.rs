@@ -23,20 +23,34 @@ pub fn tell(
     before: &RunState,
     reporter: &mut Reporter,
 ) {
-    let Some(path) = path(run, experiment, started_from) else { return };
+    let Some(path) = path(run, experiment, started_from) else {
+        return;
+    };
     // What cannot be read now is no other file.
     let Ok(sha256) = sha256(&path) else { return };
-    let facts = WeightsFacts { file: path.display().to_string(), sha256 };
-    let differs = before.weights.as_ref().filter(|before| before.sha256 != facts.sha256);
+    let facts = WeightsFacts {
+        file: path.display().to_string(),
+        sha256,
+    };
+    let differs = before
+        .weights
+        .as_ref()
+        .filter(|before| before.sha256 != facts.sha256);
     if let Some(then) = differs {
         let (file, now, then) = (&facts.file, short(&facts.sha256), short(&then.sha256));
-        let what =
-            format!("the weights are not those that the run began with: {file} has SHA-256 {now}, then it was {then}");
+        let what = format!(
+            "the weights are not those that the run began with: {file} has SHA-256 {now}, then it was {then}"
+        );
         if is_resumed {
-            reporter
-                .note(Level::Info, format!("{what}; it continues from its checkpoint, which keeps the earlier ones"));
+            reporter.note(
+                Level::Info,
+                format!("{what}; it continues from its checkpoint, which keeps the earlier ones"),
+            );
         } else {
-            reporter.note(Level::Warning, format!("{what}; it begins with the file as it is now"));
+            reporter.note(
+                Level::Warning,
+                format!("{what}; it begins with the file as it is now"),
+            );
         }
     }
     if !is_resumed {
@@ -44,7 +58,11 @@ pub fn tell(
     }
 }
 
-fn path(run: &RunDir, experiment: &Experiment, started_from: Option<&StartedFrom>) -> Option<PathBuf> {
+fn path(
+    run: &RunDir,
+    experiment: &Experiment,
+    started_from: Option<&StartedFrom>,
+) -> Option<PathBuf> {
     if let Some(StartedFrom { run: other, step }) = started_from {
         let root = run.path().parent().unwrap_or(Path::new("."));
         return Some(RunDir::of(root, other).checkpoint(*step).join(MODEL));
@@ -52,7 +70,9 @@ fn path(run: &RunDir, experiment: &Experiment, started_from: Option<&StartedFrom
     match (&experiment.init, &experiment.model.weights) {
         (Some(_), _) | (None, Weights::Random) => None,
         (None, Weights::File(path)) => Some(path.clone()),
-        (None, Weights::Imagenet) => Places::from_env().find_weights(&Pretrained::of(experiment.model.backbone)).ok(),
+        (None, Weights::Imagenet) => Places::from_env()
+            .find_weights(&Pretrained::of(experiment.model.backbone))
+            .ok(),
     }
 }
 

@@ -3,19 +3,49 @@
 use std::path::PathBuf;
 
 use tar::EntryType;
-use warmstart_engine::failure::Blame;
+use warmstart_engine::failure::UserError;
 
 use crate::place::{Place, entry, gzip, noise, published, read, sources, tiny};
 
 /// Entries that no archive of a dataset needs: kind, name, target of a link, and a word of what is said of them.
 pub const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
-    (EntryType::Regular, "../evil", None, "leads out of its folder"),
-    (EntryType::Regular, "tiny/../../evil", None, "leads out of its folder"),
-    (EntryType::Regular, "/tmp/evil", None, "leads out of its folder"),
-    (EntryType::Directory, "../evil", None, "leads out of its folder"),
-    (EntryType::Symlink, "tiny/train.bin", Some("/etc/passwd"), "Symlink"),
+    (
+        EntryType::Regular,
+        "../evil",
+        None,
+        "leads out of its folder",
+    ),
+    (
+        EntryType::Regular,
+        "tiny/../../evil",
+        None,
+        "leads out of its folder",
+    ),
+    (
+        EntryType::Regular,
+        "/tmp/evil",
+        None,
+        "leads out of its folder",
+    ),
+    (
+        EntryType::Directory,
+        "../evil",
+        None,
+        "leads out of its folder",
+    ),
+    (
+        EntryType::Symlink,
+        "tiny/train.bin",
+        Some("/etc/passwd"),
+        "Symlink",
+    ),
     (EntryType::Symlink, "tiny", Some("/tmp"), "Symlink"),
-    (EntryType::Link, "tiny/test.bin", Some("/etc/passwd"), "Link"),
+    (
+        EntryType::Link,
+        "tiny/test.bin",
+        Some("/etc/passwd"),
+        "Link",
+    ),
     (EntryType::Char, "tiny/device", None, "Char"),
     (EntryType::Block, "tiny/device", None, "Block"),
     (EntryType::Fifo, "tiny/pipe", None, "Fifo"),
@@ -27,14 +57,19 @@ pub fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
     let mut place = Place::new();
     let local = place.folder.path().join("tiny.tar.gz");
     std::fs::write(&local, archive).unwrap();
-    let result = place.fetcher(&sources("http://127.0.0.1:9")).unpack(&published(archive), &local);
-    let outside: Vec<_> =
-        std::fs::read_dir(place.folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let result = place
+        .fetcher(&sources("http://127.0.0.1:9"))
+        .unpack(&published(archive), &local);
+    let outside: Vec<_> = std::fs::read_dir(place.folder.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     assert_eq!(outside.len(), 2, "{outside:?}");
     if result.is_err() {
         assert_eq!(place.left("datasets"), []);
     }
-    result.map_err(|error| Blame::of(&error).error)
+    result.map_err(|error| UserError::of(&error).error)
 }
 
 /// The made-up dataset, with one more entry before its files.
@@ -42,7 +77,13 @@ pub fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Ve
     let mut tar = tar::Builder::new(Vec::new());
     entry(&mut tar, kind, name, bytes, link);
     for (file, length, seed) in [("tiny/train.bin", 300_000, 1), ("tiny/test.bin", 70_000, 2)] {
-        entry(&mut tar, EntryType::Regular, file, &noise(length, seed), None);
+        entry(
+            &mut tar,
+            EntryType::Regular,
+            file,
+            &noise(length, seed),
+            None,
+        );
     }
     gzip(&tar.into_inner().unwrap())
 }
@@ -51,7 +92,10 @@ pub fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Ve
 fn only_plain_entries_within_the_folder_are_believed() {
     for (kind, name, link, sign) in HOSTILE {
         let error = unpack(&with(kind, name, b"", link)).unwrap_err();
-        assert!(error.contains("the archive is refused") && error.contains(sign), "{name}: {error}");
+        assert!(
+            error.contains("the archive is refused") && error.contains(sign),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -67,8 +111,17 @@ fn harmless_company_is_passed_over() {
     }
     // As `tar` writes names when it is called with a dot.
     let mut tar = tar::Builder::new(Vec::new());
-    for (file, length, seed) in [("./tiny/train.bin", 300_000, 1), ("./tiny/test.bin", 70_000, 2)] {
-        entry(&mut tar, EntryType::Regular, file, &noise(length, seed), None);
+    for (file, length, seed) in [
+        ("./tiny/train.bin", 300_000, 1),
+        ("./tiny/test.bin", 70_000, 2),
+    ] {
+        entry(
+            &mut tar,
+            EntryType::Regular,
+            file,
+            &noise(length, seed),
+            None,
+        );
     }
     unpack(&gzip(&tar.into_inner().unwrap())).unwrap();
 }
@@ -76,11 +129,26 @@ fn harmless_company_is_passed_over() {
 #[test]
 fn a_file_of_another_size_twice_or_missing_is_refused() {
     let error = unpack(&with(EntryType::Regular, "tiny/train.bin", b"short", None)).unwrap_err();
-    assert!(error.contains("train.bin has 5 bytes in it, expected 300000"), "{error}");
-    let error = unpack(&with(EntryType::Regular, "tiny/train.bin", &noise(300_000, 1), None)).unwrap_err();
+    assert!(
+        error.contains("train.bin has 5 bytes in it, expected 300000"),
+        "{error}"
+    );
+    let error = unpack(&with(
+        EntryType::Regular,
+        "tiny/train.bin",
+        &noise(300_000, 1),
+        None,
+    ))
+    .unwrap_err();
     assert!(error.contains("train.bin stands in it twice"), "{error}");
     let mut tar = tar::Builder::new(Vec::new());
-    entry(&mut tar, EntryType::Regular, "tiny/test.bin", &noise(70_000, 2), None);
+    entry(
+        &mut tar,
+        EntryType::Regular,
+        "tiny/test.bin",
+        &noise(70_000, 2),
+        None,
+    );
     let error = unpack(&gzip(&tar.into_inner().unwrap())).unwrap_err();
     assert!(error.contains("train.bin is not in it"), "{error}");
 }
@@ -89,16 +157,26 @@ fn a_file_of_another_size_twice_or_missing_is_refused() {
 fn a_bomb_a_torn_and_a_meaningless_archive_are_refused() {
     // 64 MB of zeros in 64 kB, as a file, and as the name of a file, which unpackers keep in memory.
     let zeros = vec![0; 64 << 20];
-    for (kind, name) in [(EntryType::Regular, "tiny/huge"), (EntryType::GNULongName, "tiny/long")] {
+    for (kind, name) in [
+        (EntryType::Regular, "tiny/huge"),
+        (EntryType::GNULongName, "tiny/long"),
+    ] {
         let error = unpack(&with(kind, name, &zeros, None)).unwrap_err();
         assert!(error.contains("refused"), "{error}");
     }
     let (_, whole) = tiny();
     for length in [0, 5, 1000, whole.len() / 2, whole.len() - 30_000] {
-        assert!(unpack(&whole[..length]).unwrap_err().contains("refused"), "{length}");
+        assert!(
+            unpack(&whole[..length]).unwrap_err().contains("refused"),
+            "{length}"
+        );
     }
     assert!(unpack(&noise(5000, 3)).unwrap_err().contains("refused"));
-    assert!(unpack(&gzip(&noise(5000, 3))).unwrap_err().contains("refused"));
+    assert!(
+        unpack(&gzip(&noise(5000, 3)))
+            .unwrap_err()
+            .contains("refused")
+    );
 }
 
 #[test]
@@ -107,14 +185,23 @@ fn a_local_archive_must_be_the_published_one() {
     let mut place = Place::new();
     let local = place.folder.path().join("mine.tar.gz");
     std::fs::write(&local, &bytes).unwrap();
-    let folder = place.fetcher(&sources("http://127.0.0.1:9")).unpack(&published, &local).unwrap();
+    let folder = place
+        .fetcher(&sources("http://127.0.0.1:9"))
+        .unpack(&published, &local)
+        .unwrap();
     assert_eq!(read(folder.join("train.bin")), noise(300_000, 1));
     assert_eq!(read(&local), bytes);
 
     let mut place = Place::new();
     std::fs::write(&local, [&bytes[..], b"more"].concat()).unwrap();
-    let error = place.fetcher(&sources("http://127.0.0.1:9")).unpack(&published, &local).unwrap_err();
-    let blame = Blame::of(&error);
-    assert!(blame.error.contains(&published.md5) && blame.error.contains("mine.tar.gz"), "{blame:?}");
+    let error = place
+        .fetcher(&sources("http://127.0.0.1:9"))
+        .unpack(&published, &local)
+        .unwrap_err();
+    let blame = UserError::of(&error);
+    assert!(
+        blame.error.contains(&published.md5) && blame.error.contains("mine.tar.gz"),
+        "{blame:?}"
+    );
     assert_eq!(place.left("datasets"), []);
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use warmstart_engine::failure::Blame;
+use warmstart_engine::failure::UserError;
 use warmstart_engine::fetch::{Fetcher, Patience, Sources, Stopped, Watch};
 use warmstart_schema::event::Failure;
 
@@ -28,7 +28,13 @@ fn assert_whole(place: &Place, folder: &std::path::Path) {
     assert_eq!(read(folder.join("train.bin")), noise(300_000, 1));
     assert_eq!(read(folder.join("test.bin")), noise(70_000, 2));
     let left = place.left("datasets");
-    assert_eq!(left, [("tiny/test.bin".to_owned(), 70_000), ("tiny/train.bin".to_owned(), 300_000)]);
+    assert_eq!(
+        left,
+        [
+            ("tiny/test.bin".to_owned(), 70_000),
+            ("tiny/train.bin".to_owned(), 300_000)
+        ]
+    );
 }
 
 #[test]
@@ -37,9 +43,16 @@ fn a_dataset_is_fetched_once_and_leaves_nothing_but_its_files() {
     let folder = fetch(&mut place, &server).unwrap();
     assert_whole(&place, &folder);
     let total = tiny().0.bytes;
-    assert!(place.watch.progress.contains(&(total, total)), "{:?}", place.watch.progress);
+    assert!(
+        place.watch.progress.contains(&(total, total)),
+        "{:?}",
+        place.watch.progress
+    );
     let seen = &server.seen()[0];
-    assert_eq!((seen.path.as_str(), seen.header("accept-encoding")), ("/tiny.tar.gz", Some("identity")));
+    assert_eq!(
+        (seen.path.as_str(), seen.header("accept-encoding")),
+        ("/tiny.tar.gz", Some("identity"))
+    );
     fetch(&mut place, &server).unwrap();
     assert_eq!(server.seen().len(), 1);
 }
@@ -55,19 +68,35 @@ fn a_broken_download_goes_on_where_it_broke_off() {
     let mut place = Place::new();
     let folder = fetch(&mut place, &server).unwrap();
     assert_whole(&place, &folder);
-    assert_eq!(ranges(&server), [None, Some(100_000), Some(150_000), Some(150_000)]);
-    assert!(server.seen()[1..].iter().all(|seen| seen.header("if-range") == Some("\"one\"")));
+    assert_eq!(
+        ranges(&server),
+        [None, Some(100_000), Some(150_000), Some(150_000)]
+    );
+    assert!(
+        server.seen()[1..]
+            .iter()
+            .all(|seen| seen.header("if-range") == Some("\"one\""))
+    );
 }
 
 #[test]
 fn what_was_stopped_goes_on_in_another_process() {
-    let server = Server::new(|seen, number| if number == 0 { file(seen).stalling_after(120_000) } else { file(seen) });
+    let server = Server::new(|seen, number| {
+        if number == 0 {
+            file(seen).stalling_after(120_000)
+        } else {
+            file(seen)
+        }
+    });
     let mut place = Place::new();
     place.watch.stop_at = Some(120_000);
     let error = fetch(&mut place, &server).unwrap_err();
     assert!(error.is::<Stopped>(), "{error:#}");
     let (published, _) = tiny();
-    assert_eq!(place.left("datasets"), [(format!("tiny.tar.gz.{}.part", published.md5), 120_000)]);
+    assert_eq!(
+        place.left("datasets"),
+        [(format!("tiny.tar.gz.{}.part", published.md5), 120_000)]
+    );
     place.watch.stop_at = None;
     let folder = fetch(&mut place, &server).unwrap();
     assert_whole(&place, &folder);
@@ -91,7 +120,11 @@ fn a_file_that_changed_in_between_is_fetched_anew() {
         let mut place = Place::new();
         let folder = fetch(&mut place, &server).unwrap();
         assert_whole(&place, &folder);
-        let expected: &[Option<usize>] = if heeds { &[None, Some(90_000)] } else { &[None, Some(90_000), None] };
+        let expected: &[Option<usize>] = if heeds {
+            &[None, Some(90_000)]
+        } else {
+            &[None, Some(90_000), None]
+        };
         assert_eq!(ranges(&server), expected);
     }
 }
@@ -102,7 +135,10 @@ fn a_part_that_does_not_fit_is_thrown_away() {
     for length in [1000, published.bytes, published.bytes + 5] {
         let (server, mut place) = (Server::new(|seen, _| file(seen)), Place::new());
         std::fs::create_dir_all(&place.places.downloads).unwrap();
-        let part = place.places.downloads.join(format!("tiny.tar.gz.{}.part", published.md5));
+        let part = place
+            .places
+            .downloads
+            .join(format!("tiny.tar.gz.{}.part", published.md5));
         std::fs::write(part, noise(usize::try_from(length).unwrap(), 7)).unwrap();
         let folder = fetch(&mut place, &server).unwrap();
         assert_whole(&place, &folder);
@@ -114,7 +150,10 @@ fn wrong_answers_to_a_question_for_a_part_lead_to_the_whole() {
     type Wrong = fn(&Seen) -> Reply;
     let wrong: [Wrong; 5] = [
         |_| Reply::new(416, ""),
-        |_| Reply::new(206, &tiny().1[5..]).with("content-range", &format!("bytes 5-9/{}", tiny().1.len())),
+        |_| {
+            Reply::new(206, &tiny().1[5..])
+                .with("content-range", &format!("bytes 5-9/{}", tiny().1.len()))
+        },
         |seen| Reply::new(206, &tiny().1[seen.from().unwrap()..]),
         |_| Reply::new(206, "").with("content-range", "nonsense"),
         |_| Reply::new(200, tiny().1),
@@ -135,10 +174,14 @@ fn wrong_answers_to_a_question_for_a_part_lead_to_the_whole() {
 /// What is said of a download that cannot succeed, with the number of requests; nothing may be left of it.
 fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (String, usize) {
     let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
-    let blame = Blame::of(&fetch(&mut place, &server).unwrap_err());
+    let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
     assert_eq!(place.left("datasets"), [], "{blame:?}");
     assert_eq!(blame.kind, Failure::Input);
-    assert!(blame.help.contains("WARMSTART_MIRROR") && blame.help.contains("tiny.tar.gz"), "{}", blame.help);
+    assert!(
+        blame.help.contains("WARMSTART_MIRROR") && blame.help.contains("tiny.tar.gz"),
+        "{}",
+        blame.help
+    );
     (blame.error, server.seen().len())
 }
 
@@ -146,17 +189,29 @@ fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (String, u
 fn what_cannot_get_right_is_refused_at_once() {
     let bytes = tiny().0.bytes;
     let (error, requests) = refused(|_| Reply::new(404, "no"));
-    assert!(error.contains("404: there is no such file") && requests == 1, "{error}");
+    assert!(
+        error.contains("404: there is no such file") && requests == 1,
+        "{error}"
+    );
     for status in [401, 403] {
         let (error, requests) = refused(move |_| Reply::new(status, "no"));
-        assert!(error.contains("access is refused") && requests == 1, "{error}");
+        assert!(
+            error.contains("access is refused") && requests == 1,
+            "{error}"
+        );
     }
     let (error, requests) = refused(|_| Reply::new(200, "<html>please log in</html>"));
-    assert!(error.contains(&format!("offers 26 bytes, expected {bytes}")) && requests == 1, "{error}");
+    assert!(
+        error.contains(&format!("offers 26 bytes, expected {bytes}")) && requests == 1,
+        "{error}"
+    );
     let wrong = || noise(tiny().1.len(), 3);
     let (error, requests) = refused(move |_| Reply::new(200, wrong()));
     let found = published(&wrong()).md5;
-    assert!(error.contains(&found) && error.contains(&tiny().0.md5) && requests == 1, "{error}");
+    assert!(
+        error.contains(&found) && error.contains(&tiny().0.md5) && requests == 1,
+        "{error}"
+    );
     let (error, _) = refused(|_| Reply::new(200, tiny().1).with("content-encoding", "gzip"));
     assert!(error.contains("encoding"), "{error}");
 }
@@ -166,11 +221,19 @@ fn more_than_the_published_bytes_is_refused() {
     let chunked = |_: &Seen| {
         let (_, mut bytes) = tiny();
         bytes.extend([0; 10]);
-        let body = [format!("{:x}\r\n", bytes.len()).into_bytes(), bytes, b"\r\n0\r\n\r\n".to_vec()].concat();
+        let body = [
+            format!("{:x}\r\n", bytes.len()).into_bytes(),
+            bytes,
+            b"\r\n0\r\n\r\n".to_vec(),
+        ]
+        .concat();
         Reply::new(200, body).with("transfer-encoding", "chunked")
     };
     let (error, requests) = refused(chunked);
-    assert!(error.contains("sends more than") && requests == 1, "{error}");
+    assert!(
+        error.contains("sends more than") && requests == 1,
+        "{error}"
+    );
     let (error, _) = refused(|_| Reply::new(200, [tiny().1, vec![0]].concat()));
     assert!(error.contains("offers"), "{error}");
     // Of a file in parts too, whose whole length is told with each part.
@@ -189,20 +252,29 @@ fn a_server_that_promises_more_than_it_sends_is_given_up_and_what_came_is_kept()
         Reply::new(200, &bytes[..2000]).with("content-length", &published.bytes.to_string())
     });
     let mut place = Place::new();
-    let blame = Blame::of(&fetch(&mut place, &server).unwrap_err());
-    assert!(blame.error.contains("5 tries; 2000 of") && server.seen().len() == 5, "{}", blame.error);
+    let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
+    assert!(
+        blame.error.contains("5 tries; 2000 of") && server.seen().len() == 5,
+        "{}",
+        blame.error
+    );
     assert_eq!(place.left("datasets").len(), 1);
 }
 
 #[test]
 fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable() {
-    for (status, after) in [(429, "3600"), (503, "Tue, 31 Dec 2999 23:59:59 GMT"), (500, "soon")] {
-        let server =
-            Server::new(
-                move |seen, number| {
-                    if number < 3 { Reply::new(status, "").with("retry-after", after) } else { file(seen) }
-                },
-            );
+    for (status, after) in [
+        (429, "3600"),
+        (503, "Tue, 31 Dec 2999 23:59:59 GMT"),
+        (500, "soon"),
+    ] {
+        let server = Server::new(move |seen, number| {
+            if number < 3 {
+                Reply::new(status, "").with("retry-after", after)
+            } else {
+                file(seen)
+            }
+        });
         let mut place = Place::new();
         let began = std::time::Instant::now();
         let folder = fetch(&mut place, &server).unwrap();
@@ -211,7 +283,12 @@ fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable()
         if status != 500 {
             assert!(began.elapsed() >= 3 * longest, "it did not wait");
         }
-        let told = place.watch.notes.iter().filter(|note| note.contains(&format!("answers {status}"))).count();
+        let told = place
+            .watch
+            .notes
+            .iter()
+            .filter(|note| note.contains(&format!("answers {status}")))
+            .count();
         assert_eq!(told, 3, "{:?}", place.watch.notes);
     }
     let (error, requests) = refused(|_| Reply::new(503, ""));
@@ -221,13 +298,29 @@ fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable()
 #[test]
 fn nobody_at_the_address_is_said_so() {
     let mut place = Place::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let sources = sources(&format!("http://user:secret@127.0.0.1:{port}"));
-    let blame = Blame::of(&place.fetcher(&sources).published(&tiny().0).unwrap_err());
+    let blame = UserError::of(&place.fetcher(&sources).published(&tiny().0).unwrap_err());
     let said = blame.error + &place.watch.notes.concat();
-    assert!(said.contains(&format!("http://127.0.0.1:{port}/tiny.tar.gz")) && !said.contains("secret"), "{said}");
-    let blame = Blame::of(&place.fetcher(&self::sources("not an address")).published(&tiny().0).unwrap_err());
-    assert!(blame.error.contains("WARMSTART_MIRROR is no address"), "{}", blame.error);
+    assert!(
+        said.contains(&format!("http://127.0.0.1:{port}/tiny.tar.gz")) && !said.contains("secret"),
+        "{said}"
+    );
+    let blame = UserError::of(
+        &place
+            .fetcher(&self::sources("not an address"))
+            .published(&tiny().0)
+            .unwrap_err(),
+    );
+    assert!(
+        blame.error.contains("WARMSTART_MIRROR is no address"),
+        "{}",
+        blame.error
+    );
 }
 
 #[test]
@@ -245,7 +338,10 @@ fn redirects_are_followed_but_not_in_circles() {
     let (error, _) = refused(|seen| Reply::redirect(302, &seen.path));
     assert!(error.contains("redirects more than"), "{error}");
     let (error, _) = refused(|_| Reply::redirect(302, "file:///etc/passwd"));
-    assert!(error.contains("redirects to an address that is none"), "{error}");
+    assert!(
+        error.contains("redirects to an address that is none"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -266,16 +362,37 @@ fn of_two_at_once_one_fetches_and_both_have_it() {
     let (sender, receiver) = mpsc::channel();
     let waits = Mutex::new(receiver);
     let server = Server::new(move |seen, _| {
-        waits.lock().unwrap().recv_timeout(Duration::from_mins(1)).unwrap();
+        waits
+            .lock()
+            .unwrap()
+            .recv_timeout(Duration::from_mins(1))
+            .unwrap();
         file(seen)
     });
     let place = Place::new();
-    let patience = Patience { stall: Duration::from_mins(2), ..sources("").patience };
-    let (places, sources) = (&place.places, &Sources { patience, ..sources(&server.url()) });
+    let patience = Patience {
+        stall: Duration::from_mins(2),
+        ..sources("").patience
+    };
+    let (places, sources) = (
+        &place.places,
+        &Sources {
+            patience,
+            ..sources(&server.url())
+        },
+    );
     std::thread::scope(|scope| {
         let both = [0, 1].map(|_| {
             let mut watch = Waiting(sender.clone());
-            scope.spawn(move || Fetcher { places, sources, watch: &mut watch }.published(&tiny().0).unwrap())
+            scope.spawn(move || {
+                Fetcher {
+                    places,
+                    sources,
+                    watch: &mut watch,
+                }
+                .published(&tiny().0)
+                .unwrap()
+            })
         });
         for folder in both {
             assert_whole(&place, &folder.join().unwrap());

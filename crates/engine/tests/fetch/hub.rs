@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rstest::rstest;
 use sha2::{Digest, Sha256};
-use warmstart_engine::failure::Blame;
+use warmstart_engine::failure::UserError;
 use warmstart_engine::fetch::Sources;
 use warmstart_schema::catalog::Pretrained;
 
@@ -33,7 +33,12 @@ fn stated(location: &str) -> Reply {
 }
 
 fn fetch(place: &mut Place, sources: &Sources) -> anyhow::Result<Option<std::path::PathBuf>> {
-    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3], pixels: 224 };
+    let pretrained = Pretrained {
+        hub: REPO,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+        pixels: 224,
+    };
     place.fetcher(sources).weights(&pretrained, &|_| Ok(()))
 }
 
@@ -48,17 +53,31 @@ fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
     let path = fetch(&mut place, &sources(&server.url())).unwrap().unwrap();
     assert_eq!(read(&path), weights());
     let repo = place.folder.path().join(FOLDER);
-    assert_eq!(path, repo.join("snapshots").join(COMMIT).join("model.safetensors"));
-    assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("../../blobs").join(sha256(&weights())));
+    assert_eq!(
+        path,
+        repo.join("snapshots")
+            .join(COMMIT)
+            .join("model.safetensors")
+    );
+    assert_eq!(
+        std::fs::read_link(&path).unwrap(),
+        Path::new("../../blobs").join(sha256(&weights()))
+    );
     assert_eq!(read(repo.join("refs/main")), COMMIT.as_bytes());
     assert_eq!(place.left(FOLDER).len(), 3, "{:?}", place.left(FOLDER));
     let seen = server.seen();
     // The bytes are those of the commit that was stated, whatever becomes of the branch meanwhile.
-    assert_eq!(seen[1].path, format!("/someone/model/resolve/{COMMIT}/model.safetensors"));
+    assert_eq!(
+        seen[1].path,
+        format!("/someone/model/resolve/{COMMIT}/model.safetensors")
+    );
     let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
     assert_eq!(methods, ["HEAD", "GET", "GET"]);
     // What is there is asked for no more.
-    assert_eq!(fetch(&mut place, &sources(&server.url())).unwrap().unwrap(), path);
+    assert_eq!(
+        fetch(&mut place, &sources(&server.url())).unwrap().unwrap(),
+        path
+    );
     assert_eq!(server.seen().len(), 3);
 }
 
@@ -68,18 +87,37 @@ fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
 fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
     // The content delivery asks for nothing, and sends on to the hub's mirror on its own host once more.
     let content = Server::new(|seen, _| Reply::file(seen, &weights(), "\"cdn\""));
-    let elsewhere = if by_name { content.other_name() } else { content.url() };
+    let elsewhere = if by_name {
+        content.other_name()
+    } else {
+        content.url()
+    };
     let server = Server::new(move |seen, _| match seen.path.as_str() {
         "/someone/model/resolve/main/model.safetensors" => Reply::redirect(307, "/renamed"),
         "/renamed" => stated(&format!("{elsewhere}/bytes")),
         _ => Reply::redirect(302, &format!("{elsewhere}/bytes")),
     });
     let mut place = Place::new();
-    let sources = Sources { token: Some("hf_secret".to_owned()), ..sources(&server.url()) };
+    let sources = Sources {
+        token: Some("hf_secret".to_owned()),
+        ..sources(&server.url())
+    };
     fetch(&mut place, &sources).unwrap();
-    assert!(server.seen().iter().all(|seen| seen.header("authorization") == Some("Bearer hf_secret")));
+    assert!(
+        server
+            .seen()
+            .iter()
+            .all(|seen| seen.header("authorization") == Some("Bearer hf_secret"))
+    );
     assert_eq!(content.seen().len(), 1);
-    assert!(content.seen()[0].headers.values().all(|value| !value.contains("hf_secret")), "{:?}", content.seen());
+    assert!(
+        content.seen()[0]
+            .headers
+            .values()
+            .all(|value| !value.contains("hf_secret")),
+        "{:?}",
+        content.seen()
+    );
     assert!(!place.watch.notes.concat().contains("hf_secret"));
 
     // The same host and port under another name is another host too.
@@ -90,10 +128,17 @@ fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
         _ => Reply::redirect(301, &format!("{}/moved", other.get().unwrap())),
     });
     server.set(hub.other_name()).unwrap();
-    let sources = Sources { token: Some("hf_secret".to_owned()), ..crate::place::sources(&hub.url()) };
+    let sources = Sources {
+        token: Some("hf_secret".to_owned()),
+        ..crate::place::sources(&hub.url())
+    };
     let error = fetch(&mut Place::new(), &sources).unwrap_err();
-    assert!(!Blame::of(&error).error.contains("hf_secret"));
-    let told: Vec<bool> = hub.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    assert!(!UserError::of(&error).error.contains("hf_secret"));
+    let told: Vec<bool> = hub
+        .seen()
+        .iter()
+        .map(|seen| seen.header("authorization").is_some())
+        .collect();
     assert_eq!(told, [true, false]);
 }
 
@@ -106,8 +151,15 @@ fn a_broken_download_goes_on_in_the_same_blob() {
     });
     let mut place = Place::new();
     place.watch.stop_at = Some(150_000);
-    assert!(fetch(&mut place, &sources(&server.url())).unwrap_err().is::<warmstart_engine::fetch::Stopped>());
-    assert_eq!(place.left(FOLDER), [(format!("blobs/{}.incomplete", sha256(&weights())), 150_000)]);
+    assert!(
+        fetch(&mut place, &sources(&server.url()))
+            .unwrap_err()
+            .is::<warmstart_engine::fetch::Stopped>()
+    );
+    assert_eq!(
+        place.left(FOLDER),
+        [(format!("blobs/{}.incomplete", sha256(&weights())), 150_000)]
+    );
     place.watch.stop_at = None;
     let path = fetch(&mut place, &sources(&server.url())).unwrap().unwrap();
     assert_eq!(read(path), weights());
@@ -117,9 +169,12 @@ fn a_broken_download_goes_on_in_the_same_blob() {
 /// What is said of weights that cannot be had; nothing may be left of them.
 fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> String {
     let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
-    let blame = Blame::of(&fetch(&mut place, &sources(&server.url())).unwrap_err());
+    let blame = UserError::of(&fetch(&mut place, &sources(&server.url())).unwrap_err());
     assert_eq!(place.left("hub"), [], "{blame:?}");
-    assert!(blame.error.contains(REPO) && blame.help.contains("HF_ENDPOINT"), "{blame:?}");
+    assert!(
+        blame.error.contains(REPO) && blame.help.contains("HF_ENDPOINT"),
+        "{blame:?}"
+    );
     blame.error
 }
 
@@ -128,7 +183,12 @@ fn what_the_hub_states_must_make_sense() {
     let size = weights().len().to_string();
     let digest = sha256(&weights());
     for (commit, bytes, etag, sign) in [
-        ("../../../../tmp/evil", size.as_str(), digest.as_str(), "no commit"),
+        (
+            "../../../../tmp/evil",
+            size.as_str(),
+            digest.as_str(),
+            "no commit",
+        ),
         (COMMIT, &size, "../../evil", "no sha256"),
         // A git blob's, which small files have.
         (COMMIT, &size, COMMIT, "no sha256"),
@@ -159,7 +219,10 @@ fn wrong_weights_are_refused_and_leave_nothing() {
         _ => Reply::new(200, noise(200_000, 6)),
     };
     let error = refused(other);
-    assert!(error.contains(&sha256(&weights())) && error.contains(&sha256(&noise(200_000, 6))), "{error}");
+    assert!(
+        error.contains(&sha256(&weights())) && error.contains(&sha256(&noise(200_000, 6))),
+        "{error}"
+    );
     let longer = |seen: &Seen| match seen.method.as_str() {
         "HEAD" => stated("/cdn"),
         _ => Reply::new(200, noise(200_001, 5)),
@@ -172,13 +235,22 @@ fn wrong_weights_are_refused_and_leave_nothing() {
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
     let mut place = Place::new();
-    let pretrained = Pretrained { hub: REPO, mean: [0.5; 3], std: [0.5; 3], pixels: 224 };
+    let pretrained = Pretrained {
+        hub: REPO,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+        pixels: 224,
+    };
     let sources = sources(&server.url());
     let result = place.fetcher(&sources).weights(&pretrained, &|path| {
         assert_eq!(read(path), weights());
         Err(anyhow::anyhow!("not these"))
     });
-    assert!(Blame::of(&result.unwrap_err()).error.contains("not these"));
+    assert!(
+        UserError::of(&result.unwrap_err())
+            .error
+            .contains("not these")
+    );
     assert_eq!(place.left("hub"), []);
 }
 
@@ -190,7 +262,9 @@ fn offline_nobody_is_asked() {
     assert_eq!(fetch(&mut place, &sources(&server.url())).unwrap(), None);
     assert_eq!(server.seen().len(), 0);
     let sources = sources(&server.url());
-    let dataset = place.fetcher(&sources).dataset(warmstart_schema::catalog::DatasetName::Cifar100, None);
+    let dataset = place
+        .fetcher(&sources)
+        .dataset(warmstart_schema::catalog::DatasetName::Cifar100, None);
     assert_eq!((dataset.unwrap(), server.seen().len()), (None, 0));
 }
 
@@ -219,7 +293,14 @@ fn offline_nobody_is_asked() {
     "Repository not found",
     "private, or does not exist"
 )]
-#[case::in_the_body(403, None, "Your quota is used up", None, "Your quota is used up", "HF_TOKEN")]
+#[case::in_the_body(
+    403,
+    None,
+    "Your quota is used up",
+    None,
+    "Your quota is used up",
+    "HF_TOKEN"
+)]
 fn the_hubs_reason_for_a_refusal_is_told_with_what_to_do(
     #[case] status: u16,
     #[case] code: Option<&'static str>,
@@ -229,14 +310,25 @@ fn the_hubs_reason_for_a_refusal_is_told_with_what_to_do(
     #[case] second: &str,
 ) {
     let server = Server::new(move |_, _| match code {
-        Some(code) => Reply::new(status, "").with("x-error-code", code).with("x-error-message", reason),
+        Some(code) => Reply::new(status, "")
+            .with("x-error-code", code)
+            .with("x-error-message", reason),
         None => Reply::new(status, serde_json::json!({ "error": reason }).to_string()),
     });
     let mut place = Place::new();
-    let sources = Sources { token: token.map(str::to_owned), ..sources(&server.url()) };
-    let Blame { error, .. } = Blame::of(&fetch(&mut place, &sources).unwrap_err());
-    assert!(error.contains(reason) && error.contains(first) && error.contains(second), "{error}");
-    assert!(error.contains(&status.to_string()) && !error.contains("hf_secret"), "{error}");
+    let sources = Sources {
+        token: token.map(str::to_owned),
+        ..sources(&server.url())
+    };
+    let UserError { error, .. } = UserError::of(&fetch(&mut place, &sources).unwrap_err());
+    assert!(
+        error.contains(reason) && error.contains(first) && error.contains(second),
+        "{error}"
+    );
+    assert!(
+        error.contains(&status.to_string()) && !error.contains("hf_secret"),
+        "{error}"
+    );
     if first.starts_with("accept") {
         assert!(
             error.contains(&format!("{}/{REPO}", server.url()))

@@ -17,21 +17,35 @@ const PIECE: usize = 700_000;
 
 fn start(server: &Server, folder: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-    online(command.args(["prefetch", "efficientnet_b0"]), server, folder);
+    online(
+        command.args(["prefetch", "efficientnet_b0"]),
+        server,
+        folder,
+    );
     for name in ["HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "WARMSTART_WEIGHTS"] {
         command.env_remove(name);
     }
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Bytes that are here, of whatever file.
 fn here(folder: &Path) -> u64 {
-    left(folder).iter().filter_map(|path| std::fs::metadata(path).ok()).map(|meta| meta.len()).max().unwrap_or(0)
+    left(folder)
+        .iter()
+        .filter_map(|path| std::fs::metadata(path).ok())
+        .map(|meta| meta.len())
+        .max()
+        .unwrap_or(0)
 }
 
 #[test]
 fn a_download_killed_again_and_again_is_taken_up_and_proven() {
-    let kills = std::env::var("WARMSTART_DOWNLOAD_KILLS").map_or(12, |kills| kills.parse().unwrap());
+    let kills =
+        std::env::var("WARMSTART_DOWNLOAD_KILLS").map_or(12, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let bytes = backbone();
     let digest = format!("{:x}", Sha256::digest(&bytes));
@@ -46,33 +60,66 @@ fn a_download_killed_again_and_again_is_taken_up_and_proven() {
                 .with("x-linked-etag", &format!("\"{linked}\""));
         }
         let reply = Reply::file(seen, &bytes, "\"bytes\"");
-        if is_last.load(Ordering::Relaxed) { reply } else { reply.stalling_after(piece) }
+        if is_last.load(Ordering::Relaxed) {
+            reply
+        } else {
+            reply.stalling_after(piece)
+        }
     });
     let mut random = SplitMix64::new(23);
     for kill in 0..kills {
         let (before, began) = (here(folder.path()), Instant::now());
         let mut child = start(&server, folder.path());
         // Most are killed as soon as their piece is here, the others at any time.
-        let life = Duration::from_millis(if kill % 4 == 3 { random.below(900) } else { 60_000 });
+        let life = Duration::from_millis(if kill % 4 == 3 {
+            random.below(900)
+        } else {
+            60_000
+        });
         while here(folder.path()) < before + piece as u64 && began.elapsed() < life {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed {kill} times");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it ended before it was killed {kill} times"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
         let found = left(folder.path());
         // Nothing that somebody would take for the whole.
-        assert!(found.iter().all(|path| path.extension().is_some_and(|end| end == "incomplete")), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|path| path.extension().is_some_and(|end| end == "incomplete")),
+            "{found:?}"
+        );
     }
     is_over.store(true, Ordering::Relaxed);
     assert!(start(&server, folder.path()).wait().unwrap().success());
-    let whole = left(folder.path()).into_iter().find(|path| path.ends_with(&digest)).unwrap();
-    assert_eq!(format!("{:x}", Sha256::digest(std::fs::read(whole).unwrap())), digest);
-    let asked: Vec<usize> =
-        server.seen().iter().filter(|seen| seen.method == "GET").map(|seen| seen.from().unwrap_or(0)).collect();
-    assert!(asked.is_sorted(), "what was here was fetched again: {asked:?}");
+    let whole = left(folder.path())
+        .into_iter()
+        .find(|path| path.ends_with(&digest))
+        .unwrap();
+    assert_eq!(
+        format!("{:x}", Sha256::digest(std::fs::read(whole).unwrap())),
+        digest
+    );
+    let asked: Vec<usize> = server
+        .seen()
+        .iter()
+        .filter(|seen| seen.method == "GET")
+        .map(|seen| seen.from().unwrap_or(0))
+        .collect();
+    assert!(
+        asked.is_sorted(),
+        "what was here was fetched again: {asked:?}"
+    );
     let again = asked.iter().filter(|from| **from == 0).count();
-    let target = if std::env::var_os("WARMSTART_DOWNLOAD_KILLS").is_some() { 50 } else { 12 };
+    let target = if std::env::var_os("WARMSTART_DOWNLOAD_KILLS").is_some() {
+        50
+    } else {
+        12
+    };
     let verdict = if kills >= target { "ok" } else { "UNDER" };
     println!(
         "FIGURE D7\tkills of a download of {:.0} MB, taken up each time ({again} began at 0), then proven\t{kills}\t{target}\t{verdict}",

@@ -53,12 +53,23 @@ impl Place {
             hub: folder.path().join("hub"),
             offline: false,
         };
-        Self { folder, places, watch: Recorder::default() }
+        Self {
+            folder,
+            places,
+            watch: Recorder::default(),
+        }
     }
 
     pub fn fetcher<'a>(&'a mut self, sources: &'a Sources) -> Fetcher<'a> {
-        self.watch = Recorder { stop_at: self.watch.stop_at, ..Recorder::default() };
-        Fetcher { places: &self.places, sources, watch: &mut self.watch }
+        self.watch = Recorder {
+            stop_at: self.watch.stop_at,
+            ..Recorder::default()
+        };
+        Fetcher {
+            places: &self.places,
+            sources,
+            watch: &mut self.watch,
+        }
     }
 
     /// All files below a folder that are more than locks, with their bytes.
@@ -90,15 +101,30 @@ pub fn sources(url: &str) -> Sources {
         pause: Duration::from_millis(5),
         longest_pause: Duration::from_millis(300),
     };
-    Sources { mirror: url.to_owned(), endpoint: url.to_owned(), token: None, patience }
+    Sources {
+        mirror: url.to_owned(),
+        endpoint: url.to_owned(),
+        token: None,
+        patience,
+    }
 }
 
 /// A made-up dataset: two files that do not compress, and the archive of them.
 pub fn tiny() -> (Published, Vec<u8>) {
     let (train, test) = (noise(300_000, 1), noise(70_000, 2));
     let mut tar = tar::Builder::new(Vec::new());
-    for (name, bytes) in [("train.bin", &train), ("readme.txt", &b"hello".to_vec()), ("test.bin", &test)] {
-        entry(&mut tar, tar::EntryType::Regular, &format!("tiny/{name}"), bytes, None);
+    for (name, bytes) in [
+        ("train.bin", &train),
+        ("readme.txt", &b"hello".to_vec()),
+        ("test.bin", &test),
+    ] {
+        entry(
+            &mut tar,
+            tar::EntryType::Regular,
+            &format!("tiny/{name}"),
+            bytes,
+            None,
+        );
     }
     let bytes = gzip(&tar.into_inner().unwrap());
     (published(&bytes), bytes)
@@ -109,7 +135,10 @@ pub fn published(archive: &[u8]) -> Published {
     Published {
         name: "tiny".to_owned(),
         folder: "tiny".to_owned(),
-        files: vec![("train.bin".to_owned(), 300_000), ("test.bin".to_owned(), 70_000)],
+        files: vec![
+            ("train.bin".to_owned(), 300_000),
+            ("test.bin".to_owned(), 70_000),
+        ],
         archive: "tiny.tar.gz".to_owned(),
         bytes: archive.len() as u64,
         md5: format!("{:x}", Md5::digest(archive)),
@@ -117,7 +146,13 @@ pub fn published(archive: &[u8]) -> Published {
 }
 
 /// Appends an entry, however wrong: its name is written as it is.
-pub fn entry(tar: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, name: &str, bytes: &[u8], link: Option<&str>) {
+pub fn entry(
+    tar: &mut tar::Builder<Vec<u8>>,
+    kind: tar::EntryType,
+    name: &str,
+    bytes: &[u8],
+    link: Option<&str>,
+) {
     let mut header = tar::Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);

@@ -23,7 +23,11 @@ impl Seen {
 
     /// The byte from which on it asks for the file.
     pub fn from(&self) -> Option<usize> {
-        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+        self.header("range")?
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse()
+            .ok()
     }
 }
 
@@ -42,7 +46,11 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, body: body.into(), ..Self::default() }
+        Self {
+            status,
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// What a decent server answers to a request for a file: all of it, or the part that was asked for.
@@ -51,10 +59,15 @@ impl Reply {
         let whole = || Self::new(200, bytes).with("etag", etag);
         match seen.from().filter(|_| is_same) {
             None => whole(),
-            Some(from) if from < bytes.len() => Self::new(206, &bytes[from..])
-                .with("etag", etag)
-                .with("content-range", &format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len())),
-            Some(_) => Self::new(416, "").with("content-range", &format!("bytes */{}", bytes.len())),
+            Some(from) if from < bytes.len() => {
+                Self::new(206, &bytes[from..]).with("etag", etag).with(
+                    "content-range",
+                    &format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len()),
+                )
+            }
+            Some(_) => {
+                Self::new(416, "").with("content-range", &format!("bytes */{}", bytes.len()))
+            }
         }
     }
 
@@ -93,20 +106,31 @@ impl Server {
     pub fn new(handler: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (seen, ends) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (log, over, handler) =
-            (Arc::clone(&seen), Arc::clone(&ends), Arc::<Handler>::from(Box::new(handler) as Box<Handler>));
+        let (seen, ends) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (log, over, handler) = (
+            Arc::clone(&seen),
+            Arc::clone(&ends),
+            Arc::<Handler>::from(Box::new(handler) as Box<Handler>),
+        );
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if over.load(Ordering::Relaxed) {
                     return;
                 }
-                let (log, over, handler) = (Arc::clone(&log), Arc::clone(&over), Arc::clone(&handler));
+                let (log, over, handler) =
+                    (Arc::clone(&log), Arc::clone(&over), Arc::clone(&handler));
                 // A client that goes away is what some tests are about.
                 std::thread::spawn(move || drop(serve(stream, &log, &over, &*handler)));
             }
         });
-        Self { address, seen, ends }
+        Self {
+            address,
+            seen,
+            ends,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -131,18 +155,29 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, over: &AtomicBool, handler: &Handler) -> std::io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    log: &Mutex<Vec<Seen>>,
+    over: &AtomicBool,
+    handler: &Handler,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
-    let mut seen =
-        Seen { method: words.next().unwrap_or_default(), path: words.next().unwrap_or_default(), ..Seen::default() };
+    let mut seen = Seen {
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
+        ..Seen::default()
+    };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
-        seen.headers.insert(name.to_lowercase(), value.trim().to_owned());
+        let Some((name, value)) = line.trim().split_once(':') else {
+            break;
+        };
+        seen.headers
+            .insert(name.to_lowercase(), value.trim().to_owned());
     }
     let number = {
         let mut log = log.lock().unwrap();
@@ -152,8 +187,17 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, over: &AtomicBool, handler: 
     answer(stream, &seen, &handler(&seen, number), over)
 }
 
-fn answer(mut stream: TcpStream, seen: &Seen, reply: &Reply, over: &AtomicBool) -> std::io::Result<()> {
-    write!(stream, "HTTP/1.1 {} Reply\r\nconnection: close\r\n", reply.status)?;
+fn answer(
+    mut stream: TcpStream,
+    seen: &Seen,
+    reply: &Reply,
+    over: &AtomicBool,
+) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {} Reply\r\nconnection: close\r\n",
+        reply.status
+    )?;
     if !reply.has_length {
         write!(stream, "content-length: {}\r\n", reply.body.len())?;
     }

@@ -18,14 +18,29 @@ use warmstart_schema::state::Outcome;
 use crate::server::{Reply, Seen, Server};
 use crate::support::{self, events, finish, log, new_run, state, wait_for};
 
-const IMAGENET: [&str; 3] = ["model.backbone=efficientnet_b0", "model.weights=imagenet", "train.epochs=1"];
+const IMAGENET: [&str; 3] = [
+    "model.backbone=efficientnet_b0",
+    "model.weights=imagenet",
+    "train.epochs=1",
+];
 
 /// Weights as the hub would have them: a whole backbone, from random numbers.
 pub fn backbone() -> Vec<u8> {
-    let experiment = experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
-    let model = Model::new(&initial::model_spec(&experiment, 10, 18), 1, tch::Device::Cpu).unwrap();
-    let tensors = model.tensors().iter().filter(|named| !named.name.starts_with("head."));
-    let tensors: Vec<_> = tensors.map(|named| (named.name.clone(), named.tensor.detach())).collect();
+    let experiment =
+        experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
+    let model = Model::new(
+        &initial::model_spec(&experiment, 10, 18),
+        1,
+        tch::Device::Cpu,
+    )
+    .unwrap();
+    let tensors = model
+        .tensors()
+        .iter()
+        .filter(|named| !named.name.starts_with("head."));
+    let tensors: Vec<_> = tensors
+        .map(|named| (named.name.clone(), named.tensor.detach()))
+        .collect();
     weights::write(&tensors).unwrap()
 }
 
@@ -41,7 +56,11 @@ fn hub(bytes: Vec<u8>, first: impl Fn(Reply) -> Reply + Send + Sync + 'static) -
                 .with("x-linked-etag", &format!("\"{digest}\""));
         }
         let reply = Reply::file(seen, &bytes, "\"bytes\"");
-        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) { first(reply) } else { reply }
+        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            first(reply)
+        } else {
+            reply
+        }
     })
 }
 
@@ -53,8 +72,12 @@ fn worker(run: &RunDir, server: &Server) -> Command {
 }
 
 pub fn online<'a>(command: &'a mut Command, server: &Server, folder: &Path) -> &'a mut Command {
-    command.env_remove("HF_HUB_OFFLINE").env("NO_PROXY", "127.0.0.1,localhost");
-    command.env("HF_ENDPOINT", server.url()).env("WARMSTART_MIRROR", server.url());
+    command
+        .env_remove("HF_HUB_OFFLINE")
+        .env("NO_PROXY", "127.0.0.1,localhost");
+    command
+        .env("HF_ENDPOINT", server.url())
+        .env("WARMSTART_MIRROR", server.url());
     command.env("XDG_CACHE_HOME", folder.join("cache"))
 }
 
@@ -64,7 +87,11 @@ pub fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut folders = vec![folder.join("cache")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let list = if entry.file_type().unwrap().is_dir() { &mut folders } else { &mut left };
+            let list = if entry.file_type().unwrap().is_dir() {
+                &mut folders
+            } else {
+                &mut left
+            };
             list.push(entry.path());
         }
     }
@@ -89,25 +116,65 @@ fn a_run_fetches_its_weights_and_a_stop_in_the_middle_loses_nothing() {
     let mut child = worker(&run, &server).spawn().unwrap();
     wait_for(&run, &mut child, |event| matches!(event, Event::Fetch(_)));
     let began = Instant::now();
-    let is_there = |path: &std::path::PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() == broken as u64);
+    let is_there = |path: &std::path::PathBuf| {
+        std::fs::metadata(path).is_ok_and(|meta| meta.len() == broken as u64)
+    };
     while !left(run.path()).iter().any(is_there) {
-        assert!(child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_mins(2), "{}", log(&run));
+        assert!(
+            child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_mins(2),
+            "{}",
+            log(&run)
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
     assert!(child.wait().unwrap().success(), "{}", log(&run));
     assert_eq!(state(&run).outcome, Some(Outcome::Stopped));
 
-    assert!(worker(&run, &server).status().unwrap().success(), "{}", log(&run));
+    assert!(
+        worker(&run, &server).status().unwrap().success(),
+        "{}",
+        log(&run)
+    );
     let state = state(&run);
-    assert_eq!(state.outcome, Some(Outcome::Finished { stopped_early: false }));
-    assert_eq!(state.model.unwrap().weights, "ImageNet (timm/efficientnet_b0.ra_in1k)");
-    let parts: Vec<Option<usize>> = server.seen().iter().filter(|seen| seen.method == "GET").map(Seen::from).collect();
+    assert_eq!(
+        state.outcome,
+        Some(Outcome::Finished {
+            stopped_early: false
+        })
+    );
+    assert_eq!(
+        state.model.unwrap().weights,
+        "ImageNet (timm/efficientnet_b0.ra_in1k)"
+    );
+    let parts: Vec<Option<usize>> = server
+        .seen()
+        .iter()
+        .filter(|seen| seen.method == "GET")
+        .map(Seen::from)
+        .collect();
     assert_eq!(parts, [None, Some(broken)]);
-    let told: Vec<Event> = events(&run).into_iter().map(|record| record.event).collect();
-    let is_told = |event: &Event| matches!(event, Event::Fetch(fetch) if fetch.total == bytes.len() as u64);
-    let phases = told.iter().filter_map(|event| if let Event::Phase { phase } = event { Some(*phase) } else { None });
-    assert_eq!(phases.take(3).collect::<Vec<_>>(), [Phase::Fetching, Phase::Fetching, Phase::Loading]);
+    let told: Vec<Event> = events(&run)
+        .into_iter()
+        .map(|record| record.event)
+        .collect();
+    let is_told =
+        |event: &Event| matches!(event, Event::Fetch(fetch) if fetch.total == bytes.len() as u64);
+    let phases = told.iter().filter_map(|event| {
+        if let Event::Phase { phase } = event {
+            Some(*phase)
+        } else {
+            None
+        }
+    });
+    assert_eq!(
+        phases.take(3).collect::<Vec<_>>(),
+        [Phase::Fetching, Phase::Fetching, Phase::Loading]
+    );
     assert!(told.iter().any(is_told));
     assert!(
         matches!(told.iter().rfind(|event| is_told(event)), Some(Event::Fetch(fetch)) if fetch.done == fetch.total)
@@ -118,13 +185,20 @@ fn a_run_fetches_its_weights_and_a_stop_in_the_middle_loses_nothing() {
 fn a_run_whose_weights_or_data_cannot_be_had_says_why_and_leaves_nothing() {
     let root = tempfile::tempdir().unwrap();
     // Well formed and with the right hash, but of no backbone.
-    let tensors = [("fc.weight".to_owned(), tch::Tensor::zeros([4, 4], tch::kind::FLOAT_CPU))];
+    let tensors = [(
+        "fc.weight".to_owned(),
+        tch::Tensor::zeros([4, 4], tch::kind::FLOAT_CPU),
+    )];
     let server = hub(weights::write(&tensors).unwrap(), |reply| reply);
     let run = new_run(root.path(), &IMAGENET).0;
     assert!(!worker(&run, &server).status().unwrap().success());
     let (kind, error, help) = failure(&run);
     assert_eq!(kind, Failure::Input);
-    assert!(error.contains("does not hold the tensors of efficientnet_b0") && help.contains("HF_ENDPOINT"), "{error}");
+    assert!(
+        error.contains("does not hold the tensors of efficientnet_b0")
+            && help.contains("HF_ENDPOINT"),
+        "{error}"
+    );
     assert_eq!(left(run.path()), [] as [&Path; 0]);
 
     let server = Server::new(|_, _| Reply::new(200, "<html>"));
@@ -132,7 +206,10 @@ fn a_run_whose_weights_or_data_cannot_be_had_says_why_and_leaves_nothing() {
     assert!(!worker(&run, &server).status().unwrap().success());
     let (kind, error, help) = failure(&run);
     assert_eq!(kind, Failure::Input);
-    assert!(error.contains("offers 6 bytes, expected 168513733") && help.contains("WARMSTART_MIRROR"), "{error}");
+    assert!(
+        error.contains("offers 6 bytes, expected 168513733") && help.contains("WARMSTART_MIRROR"),
+        "{error}"
+    );
     assert_eq!(server.seen()[0].path, "/cifar-100-binary.tar.gz");
     assert_eq!(left(run.path()), [] as [&Path; 0]);
 }
@@ -146,13 +223,20 @@ fn a_run_without_network_says_where_to_put_what_it_lacks() {
             "the files of cifar10 (data_batch_1.bin",
             "put cifar-10-binary.tar.gz into",
         ),
-        (&IMAGENET[..], "the ImageNet weights timm/efficientnet_b0.ra_in1k", "put model.safetensors of"),
+        (
+            &IMAGENET[..],
+            "the ImageNet weights timm/efficientnet_b0.ra_in1k",
+            "put model.safetensors of",
+        ),
     ] {
         let run = new_run(root.path(), changes).0;
         assert!(!finish(&run));
         let (kind, error, help) = failure(&run);
         assert_eq!(kind, Failure::Input);
-        assert!(error.contains(lacking) && help.contains("HF_HUB_OFFLINE") && help.contains(put), "{error}: {help}");
+        assert!(
+            error.contains(lacking) && help.contains("HF_HUB_OFFLINE") && help.contains(put),
+            "{error}: {help}"
+        );
     }
 }
 
@@ -162,22 +246,46 @@ fn two_workers_that_fetch_the_same_weights_share_one_download() {
     let server = hub(backbone(), |reply| reply);
     let start = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-        command.args(["prefetch", "efficientnet_b0", "emoji98", "nonsense"]).stdout(Stdio::piped());
-        online(&mut command, &server, folder.path()).env_remove("HF_HOME").env_remove("HF_HUB_CACHE").spawn().unwrap()
+        command
+            .args(["prefetch", "efficientnet_b0", "emoji98", "nonsense"])
+            .stdout(Stdio::piped());
+        online(&mut command, &server, folder.path())
+            .env_remove("HF_HOME")
+            .env_remove("HF_HUB_CACHE")
+            .spawn()
+            .unwrap()
     };
     for child in [start(), start()] {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let said: Vec<Report> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let said: Vec<Report> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         let done: Vec<&str> = said
             .iter()
-            .filter_map(|said| if let Report::Done(had) = said { Some(had.item.as_str()) } else { None })
+            .filter_map(|said| {
+                if let Report::Done(had) = said {
+                    Some(had.item.as_str())
+                } else {
+                    None
+                }
+            })
             .collect();
         assert_eq!(done, ["efficientnet_b0", "emoji98"], "{text}");
-        let Some(Report::Failed(refused)) = said.last() else { panic!("{text}") };
-        assert!(refused.item == "nonsense" && !output.status.success(), "{text}");
+        let Some(Report::Failed(refused)) = said.last() else {
+            panic!("{text}")
+        };
+        assert!(
+            refused.item == "nonsense" && !output.status.success(),
+            "{text}"
+        );
     }
-    let gets = server.seen().iter().filter(|seen| seen.path.contains("resolve") && seen.method == "GET").count();
+    let gets = server
+        .seen()
+        .iter()
+        .filter(|seen| seen.path.contains("resolve") && seen.method == "GET")
+        .count();
     assert_eq!(gets, 1, "{:?}", server.seen());
 }
 
@@ -186,7 +294,10 @@ fn private_weights_come_by_the_users_token_into_the_users_cache() {
     let folder = tempfile::tempdir().unwrap();
     let (home, cache) = (folder.path().join("home"), folder.path().join("elsewhere"));
     let bytes = backbone();
-    let (size, digest) = (bytes.len().to_string(), format!("\"{:x}\"", Sha256::digest(&bytes)));
+    let (size, digest) = (
+        bytes.len().to_string(),
+        format!("\"{:x}\"", Sha256::digest(&bytes)),
+    );
     let public = hub(bytes, |reply| reply);
     let url = public.url();
     // In front of the hub: whoever has no token sees nothing, and everybody is asked for patience once.
@@ -200,27 +311,66 @@ fn private_weights_come_by_the_users_token_into_the_users_cache() {
     });
     let prefetch = |settings: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-        online(command.args(["prefetch", "efficientnet_b0"]), &door, folder.path());
-        for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "WARMSTART_WEIGHTS"] {
+        online(
+            command.args(["prefetch", "efficientnet_b0"]),
+            &door,
+            folder.path(),
+        );
+        for name in [
+            "HF_TOKEN",
+            "HF_TOKEN_PATH",
+            "HF_HUB_CACHE",
+            "WARMSTART_WEIGHTS",
+        ] {
             command.env_remove(name);
         }
-        command.env("HF_HOME", &home).current_dir(folder.path()).envs(settings.iter().copied());
+        command
+            .env("HF_HOME", &home)
+            .current_dir(folder.path())
+            .envs(settings.iter().copied());
         let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
-        let last = text.lines().last().map(|line| serde_json::from_str(line).unwrap());
+        let last = text
+            .lines()
+            .last()
+            .map(|line| serde_json::from_str(line).unwrap());
         last.unwrap_or_else(|| panic!("nothing was said: {text}"))
     };
-    let Report::Failed(refused) = prefetch(&[]) else { panic!("had without a token") };
-    assert!(refused.error.contains("private") && refused.help.contains("HF_TOKEN"), "{refused:?}");
+    let Report::Failed(refused) = prefetch(&[]) else {
+        panic!("had without a token")
+    };
+    assert!(
+        refused.error.contains("private") && refused.help.contains("HF_TOKEN"),
+        "{refused:?}"
+    );
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(home.join("token"), "hf_mine\n").unwrap();
-    let Report::Failed(refused) = prefetch(&[("HF_TOKEN", "hf_other")]) else { panic!("had by a wrong token") };
+    let Report::Failed(refused) = prefetch(&[("HF_TOKEN", "hf_other")]) else {
+        panic!("had by a wrong token")
+    };
     assert!(refused.error.contains("private"), "{refused:?}");
 
-    let Report::Done(had) = prefetch(&[]) else { panic!("not had by the token of HF_HOME") };
-    assert!(Path::new(&had.path).starts_with(home.join("hub")), "below HF_HOME");
-    assert_eq!(public.seen().iter().filter(|seen| seen.headers.contains_key("authorization")).count(), 0);
+    let Report::Done(had) = prefetch(&[]) else {
+        panic!("not had by the token of HF_HOME")
+    };
+    assert!(
+        Path::new(&had.path).starts_with(home.join("hub")),
+        "below HF_HOME"
+    );
+    assert_eq!(
+        public
+            .seen()
+            .iter()
+            .filter(|seen| seen.headers.contains_key("authorization"))
+            .count(),
+        0
+    );
     std::fs::remove_file(home.join("token")).unwrap();
-    let moved = [("HF_TOKEN", "hf_mine"), ("HF_HUB_CACHE", cache.to_str().unwrap())];
-    let Report::Done(had) = prefetch(&moved) else { panic!("not had by HF_TOKEN") };
+    let moved = [
+        ("HF_TOKEN", "hf_mine"),
+        ("HF_HUB_CACHE", cache.to_str().unwrap()),
+    ];
+    let Report::Done(had) = prefetch(&moved) else {
+        panic!("not had by HF_TOKEN")
+    };
     assert!(Path::new(&had.path).starts_with(&cache), "in HF_HUB_CACHE");
 }

@@ -22,15 +22,17 @@ use super::tiny::{Result, like, new_run, result, root, wanted};
 /// Processes tried at the same time.
 const LANES: usize = 2;
 /// Calls that change a file system. How many writes there are depends on the time; where among them a kill lands does not matter.
-const CALLS: &str =
-    "openat,write,fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir";
+const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir";
 
 /// A call by its name and its number among those of that name.
 type Call = (String, usize);
 
 #[expect(clippy::print_stderr, reason = "a test that is passed over says so")]
 fn has_strace() -> bool {
-    let has = Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
+    let has = Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !has {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
     }
@@ -52,14 +54,20 @@ fn traced(traced: &Command, run: &RunDir, expressions: &[&str], output: &Path) -
 
 /// The calls of a process that change something below `path`.
 fn calls(process: &Command, run: &RunDir, path: &Path, trace: &Path) -> Vec<Call> {
-    let status = traced(process, run, &[&format!("trace={CALLS}")], trace).status().unwrap();
+    let status = traced(process, run, &[&format!("trace={CALLS}")], trace)
+        .status()
+        .unwrap();
     assert!(status.success(), "{}", log(run));
     let (text, path) = (fs::read_to_string(trace).unwrap(), path.to_str().unwrap());
     let (mut numbers, mut points) = (BTreeMap::<&str, usize>::new(), Vec::new());
     let main = text.split(' ').next().unwrap();
     for line in text.lines() {
-        let Some((_, rest)) = line.split_once(' ').filter(|(pid, _)| *pid == main) else { continue };
-        let Some((name, arguments)) = rest.trim_start().split_once('(') else { continue };
+        let Some((_, rest)) = line.split_once(' ').filter(|(pid, _)| *pid == main) else {
+            continue;
+        };
+        let Some((name, arguments)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
         let number = numbers.entry(name).or_default();
         *number += 1;
         if arguments.contains(path) && (name != "openat" || arguments.contains("O_CREAT")) {
@@ -71,7 +79,12 @@ fn calls(process: &Command, run: &RunDir, path: &Path, trace: &Path) -> Vec<Call
 
 /// So many of the calls, from the end, so that the last ones are among few.
 fn chosen(points: &[Call], most: usize) -> Vec<Call> {
-    points.iter().rev().step_by(points.len().div_ceil(most.max(1)).max(1)).cloned().collect()
+    points
+        .iter()
+        .rev()
+        .step_by(points.len().div_ceil(most.max(1)).max(1))
+        .cloned()
+        .collect()
 }
 
 /// Does something with each item, a few at the same time; the answers in any order.
@@ -81,7 +94,9 @@ fn in_lanes<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Ve
         for _ in 0..LANES {
             scope.spawn(|| {
                 loop {
-                    let Some(item) = items.lock().unwrap().pop() else { break };
+                    let Some(item) = items.lock().unwrap().pop() else {
+                        break;
+                    };
                     let answer = work(item);
                     answers.lock().unwrap().push(answer);
                 }
@@ -107,12 +122,21 @@ fn unbroken(root: &Path) -> (Result, Vec<Call>) {
 /// What a worker said was saved is there, nothing else has the name of a checkpoint, and the next worker ends as an unbroken one.
 fn assert_goes_on(run: &RunDir, whole: &Result, what: &str) {
     assert_whole(run);
-    let told = events(run).into_iter().rev().find_map(|record| match record.event {
-        Event::Checkpoint(saved) => Some(saved.step),
-        _ => None,
-    });
-    let newest = checkpoint::newest(&Disk, run).unwrap().0.map(|content| content.state.step);
-    assert!(newest >= told, "{what}: step {told:?} was said to be saved, {newest:?} is");
+    let told = events(run)
+        .into_iter()
+        .rev()
+        .find_map(|record| match record.event {
+            Event::Checkpoint(saved) => Some(saved.step),
+            _ => None,
+        });
+    let newest = checkpoint::newest(&Disk, run)
+        .unwrap()
+        .0
+        .map(|content| content.state.step);
+    assert!(
+        newest >= told,
+        "{what}: step {told:?} was said to be saved, {newest:?} is"
+    );
     assert!(finish(run), "{what}: {}", log(run));
     let found = result(run).unwrap_or_else(|| panic!("{what}: {}", log(run)));
     assert!(
@@ -133,10 +157,19 @@ fn a_worker_killed_at_any_call_that_changes_its_run_goes_on_to_the_same_bits() {
     let tried = chosen.len();
     let killed = in_lanes(chosen, |(name, number)| {
         let run = new_run(root.path(), &SHORT);
-        let expressions = [format!("trace={name}"), format!("inject={name}:signal=SIGKILL:when={number}")];
+        let expressions = [
+            format!("trace={name}"),
+            format!("inject={name}:signal=SIGKILL:when={number}"),
+        ];
         let expressions = expressions.each_ref().map(String::as_str);
-        let status = traced(&command(&run), &run, &expressions, Path::new("/dev/null")).status().unwrap();
-        assert!(was_killed(status) || status.success(), "{name} {number}: {status:?}: {}", log(&run));
+        let status = traced(&command(&run), &run, &expressions, Path::new("/dev/null"))
+            .status()
+            .unwrap();
+        assert!(
+            was_killed(status) || status.success(),
+            "{name} {number}: {status:?}: {}",
+            log(&run)
+        );
         assert_goes_on(&run, &whole, &format!("killed at {name} {number}"));
         fs::remove_dir_all(run.path()).unwrap();
         was_killed(status)
@@ -159,24 +192,40 @@ fn a_worker_makes_nothing_outside_the_folder_of_runs() {
     let (run, trace) = (new_run(root.path(), &SHORT), elsewhere.path().join("trace"));
     let mut worker = command(&run);
     worker.env("TMPDIR", elsewhere.path());
-    let status = traced(&worker, &run, &[&format!("trace={CALLS}")], &trace).status().unwrap();
+    let status = traced(&worker, &run, &[&format!("trace={CALLS}")], &trace)
+        .status()
+        .unwrap();
     assert!(status.success(), "{}", log(&run));
     let text = fs::read_to_string(&trace).unwrap();
     let is_making = |line: &&str| {
         let (_, call) = line.split_once(' ').unwrap_or_default();
         let call = call.trim_start();
-        let opens =
-            call.starts_with("openat(") && ["O_CREAT", "O_WRONLY", "O_RDWR"].iter().any(|flag| call.contains(flag));
-        opens || ["mkdir", "rename", "link", "unlink", "rmdir"].iter().any(|name| call.starts_with(name))
+        let opens = call.starts_with("openat(")
+            && ["O_CREAT", "O_WRONLY", "O_RDWR"]
+                .iter()
+                .any(|flag| call.contains(flag));
+        opens
+            || ["mkdir", "rename", "link", "unlink", "rmdir"]
+                .iter()
+                .any(|name| call.starts_with(name))
     };
-    let (inside, made): (Vec<&str>, Vec<&str>) =
-        text.lines().filter(is_making).partition(|line| line.contains(root.path().to_str().unwrap()));
-    let outside: Vec<&&str> =
-        made.iter().filter(|line| !line.contains("\"/dev/") && !line.contains("\"/proc/self/")).collect();
+    let (inside, made): (Vec<&str>, Vec<&str>) = text
+        .lines()
+        .filter(is_making)
+        .partition(|line| line.contains(root.path().to_str().unwrap()));
+    let outside: Vec<&&str> = made
+        .iter()
+        .filter(|line| !line.contains("\"/dev/") && !line.contains("\"/proc/self/"))
+        .collect();
     assert!(outside.is_empty() && inside.len() > 20, "{outside:#?}");
-    let left: Vec<PathBuf> = fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<PathBuf> = fs::read_dir(elsewhere.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(left, [trace], "what is in the folder for what is temporary");
-    println!("FIGURE D8\tfiles that a worker makes outside the folder of runs, /tmp included\t0\t0\tok");
+    println!(
+        "FIGURE D8\tfiles that a worker makes outside the folder of runs, /tmp included\t0\t0\tok"
+    );
 }
 
 /// Errors that a call may have.
@@ -212,20 +261,38 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
     let most = wanted("WARMSTART_CALLS", 4);
     let cases: Vec<(usize, Call, bool)> = [false, true]
         .into_iter()
-        .flat_map(|lasts| chosen(&points, most).into_iter().enumerate().map(move |(at, call)| (at, call, lasts)))
+        .flat_map(|lasts| {
+            chosen(&points, most)
+                .into_iter()
+                .enumerate()
+                .map(move |(at, call)| (at, call, lasts))
+        })
         .collect();
     let tried = cases.len();
     let ended = in_lanes(cases, |(at, (name, number), lasts)| {
         let errors = errors(&name);
         // To be interrupted for good is no error of a disk.
-        let error = if lasts { errors[at % errors.len().min(3)] } else { errors[at % errors.len()] };
+        let error = if lasts {
+            errors[at % errors.len().min(3)]
+        } else {
+            errors[at % errors.len()]
+        };
         let what = format!("{error} at {name} {number}, for good: {lasts}");
         let run = new_run(root.path(), &SHORT);
         let plus = if lasts { "+" } else { "" };
-        let expressions = [format!("trace={name}"), format!("inject={name}:error={error}:when={number}{plus}")];
+        let expressions = [
+            format!("trace={name}"),
+            format!("inject={name}:error={error}:when={number}{plus}"),
+        ];
         let expressions = expressions.each_ref().map(String::as_str);
-        let status = traced(&command(&run), &run, &expressions, Path::new("/dev/null")).status().unwrap();
-        assert!(matches!(status.code(), Some(0 | 1)), "{what}: {status:?}: {}", log(&run));
+        let status = traced(&command(&run), &run, &expressions, Path::new("/dev/null"))
+            .status()
+            .unwrap();
+        assert!(
+            matches!(status.code(), Some(0 | 1)),
+            "{what}: {status:?}: {}",
+            log(&run)
+        );
         if status.code() == Some(1) {
             let told = match state(&run).outcome {
                 Some(Outcome::Failed { error, .. }) => error,
@@ -233,7 +300,10 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
             };
             // A log that cannot be written cannot tell either.
             let is_mute = lasts && name == "write";
-            assert!(is_mute || told.contains(words(error)) && told.contains('/'), "{what}: {told}");
+            assert!(
+                is_mute || told.contains(words(error)) && told.contains('/'),
+                "{what}: {told}"
+            );
         }
         assert_goes_on(&run, &whole, &what);
         fs::remove_dir_all(run.path()).unwrap();
@@ -247,8 +317,12 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
 
 /// Everything in a folder that is not hidden.
 fn visible(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.')).collect()
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
+        .collect()
 }
 
 #[test]
@@ -262,7 +336,11 @@ fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for
     let export = |folder: &Path| {
         fs::create_dir_all(folder).unwrap();
         let mut export = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-        export.arg("export").arg(run.path()).arg(folder.join("x.safetensors")).env("OMP_NUM_THREADS", "1");
+        export
+            .arg("export")
+            .arg(run.path())
+            .arg(folder.join("x.safetensors"))
+            .env("OMP_NUM_THREADS", "1");
         export
     };
     let whole = root.path().join("whole");
@@ -272,23 +350,38 @@ fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for
     let expected = read(&whole);
     assert!(points.len() >= 8, "{points:?}");
     let tried = points.len();
-    in_lanes(points.into_iter().enumerate().collect(), |(at, (name, number))| {
-        let folder = root.path().join(at.to_string());
-        let expressions = [format!("trace={name}"), format!("inject={name}:signal=SIGKILL:when={number}")];
-        let expressions = expressions.each_ref().map(String::as_str);
-        let status = traced(&export(&folder), &run, &expressions, Path::new("/dev/null")).status().unwrap();
-        assert!(was_killed(status), "{name} {number}: {status:?}");
-        for path in visible(&folder) {
-            let known = files.iter().position(|file| path.ends_with(file)).unwrap();
-            assert!(fs::read(&path).unwrap() == expected[known], "{name} {number}: {}", path.display());
-        }
-        // What is there is not overwritten, and need not be.
-        if !folder.join("x.safetensors").exists() {
-            assert!(export(&folder).status().unwrap().success(), "{name} {number}");
-        }
-        assert!(read(&folder) == expected, "{name} {number}");
-        fs::remove_dir_all(folder).unwrap();
-    });
+    in_lanes(
+        points.into_iter().enumerate().collect(),
+        |(at, (name, number))| {
+            let folder = root.path().join(at.to_string());
+            let expressions = [
+                format!("trace={name}"),
+                format!("inject={name}:signal=SIGKILL:when={number}"),
+            ];
+            let expressions = expressions.each_ref().map(String::as_str);
+            let status = traced(&export(&folder), &run, &expressions, Path::new("/dev/null"))
+                .status()
+                .unwrap();
+            assert!(was_killed(status), "{name} {number}: {status:?}");
+            for path in visible(&folder) {
+                let known = files.iter().position(|file| path.ends_with(file)).unwrap();
+                assert!(
+                    fs::read(&path).unwrap() == expected[known],
+                    "{name} {number}: {}",
+                    path.display()
+                );
+            }
+            // What is there is not overwritten, and need not be.
+            if !folder.join("x.safetensors").exists() {
+                assert!(
+                    export(&folder).status().unwrap().success(),
+                    "{name} {number}"
+                );
+            }
+            assert!(read(&folder) == expected, "{name} {number}");
+            fs::remove_dir_all(folder).unwrap();
+        },
+    );
     println!(
         "FIGURE A2\texports killed at each call that writes, nothing half-written, asked for again with success\t{tried}\tall\tok"
     );

@@ -21,14 +21,22 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
         let with = |epochs: u32| {
             let epochs = format!("train.epochs={epochs}");
             let schedule = format!("train.schedule.name={schedule}");
-            new_run(root.path(), &[&epochs, &schedule, "train.early_stopping=null"])
+            new_run(
+                root.path(),
+                &[&epochs, &schedule, "train.early_stopping=null"],
+            )
         };
         let (longer, run) = (with(4), with(2));
         for run in [&longer, &run] {
             assert!(train(run, &Interrupt::default()).unwrap(), "{}", log(run));
         }
         let first = state(&run);
-        assert_eq!(first.outcome, Some(Outcome::Finished { stopped_early: false }));
+        assert_eq!(
+            first.outcome,
+            Some(Outcome::Finished {
+                stopped_early: false
+            })
+        );
         // Without a change there is nothing to do.
         assert!(train(&run, &Interrupt::default()).unwrap());
         assert_eq!(state(&run), first);
@@ -37,12 +45,31 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
         assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
         let extended = state(&run);
         let attempt = extended.attempt.as_ref().unwrap();
-        assert_eq!((attempt.number, attempt.epochs, attempt.resumed_from), (2, 4, Some(6)));
+        assert_eq!(
+            (attempt.number, attempt.epochs, attempt.resumed_from),
+            (2, 4, Some(6))
+        );
         assert_eq!(attempt.not_exact.is_empty(), is_exact, "{attempt:?}");
         assert_eq!(extended.resumes, [6]);
-        assert_eq!(extended.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        assert!(extended.batches.is_sorted_by_key(|progress| progress.batch.step));
-        assert!(extended.notes.iter().any(|note| note.text.contains("the test is measured again")));
+        assert_eq!(
+            extended
+                .epochs
+                .iter()
+                .map(|epoch| epoch.epoch)
+                .collect::<Vec<_>>(),
+            [1, 2, 3, 4]
+        );
+        assert!(
+            extended
+                .batches
+                .is_sorted_by_key(|progress| progress.batch.step)
+        );
+        assert!(
+            extended
+                .notes
+                .iter()
+                .any(|note| note.text.contains("the test is measured again"))
+        );
         let (mut planned, mut changed) = (result(&longer).unwrap(), result(&run).unwrap());
         for result in [&mut planned, &mut changed] {
             result.last.state.machine.experiment.clear();
@@ -60,7 +87,10 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
 fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
     let _alone = alone();
     let root = root();
-    let run = new_run(root.path(), &["train.epochs=2", "train.early_stopping=null"]);
+    let run = new_run(
+        root.path(),
+        &["train.epochs=2", "train.early_stopping=null"],
+    );
     // In the second epoch.
     assert!(train(&run, &Interrupt::at_look(11)).unwrap());
     let stopped = state(&run);
@@ -71,10 +101,20 @@ fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
     let state = state(&run);
     for batch in state.batches.iter().map(|progress| &progress.batch) {
         let expected: f64 = if batch.step <= step { 0.01 } else { 0.001 };
-        assert_eq!(batch.learning_rate.to_bits(), expected.to_bits(), "step {}", batch.step);
+        assert_eq!(
+            batch.learning_rate.to_bits(),
+            expected.to_bits(),
+            "step {}",
+            batch.step
+        );
     }
     let not_exact = &state.attempt.as_ref().unwrap().not_exact;
-    assert_eq!(*not_exact, [format!("train.optimizer.learning_rate was 0.01 until step {step}, is 0.001")]);
+    assert_eq!(
+        *not_exact,
+        [format!(
+            "train.optimizer.learning_rate was 0.01 until step {step}, is 0.001"
+        )]
+    );
     assert_eq!(state.resumes, [step]);
 }
 
@@ -82,13 +122,26 @@ fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
 fn more_patience_revives_a_run_that_had_lost_it() {
     let _alone = alone();
     let root = root();
-    let (run, patient) = (new_run(root.path(), &[]), new_run(root.path(), &["train.early_stopping.patience=3"]));
+    let (run, patient) = (
+        new_run(root.path(), &[]),
+        new_run(root.path(), &["train.early_stopping.patience=3"]),
+    );
     for run in [&run, &patient] {
         assert!(train(run, &Interrupt::default()).unwrap());
     }
-    assert_eq!(state(&run).outcome, Some(Outcome::Finished { stopped_early: true }));
-    let too_little = change::change(&run, &["train.epochs=9".to_owned()], true).unwrap_err().to_string();
-    assert!(too_little.contains("more train.early_stopping.patience"), "{too_little}");
+    assert_eq!(
+        state(&run).outcome,
+        Some(Outcome::Finished {
+            stopped_early: true
+        })
+    );
+    let too_little = change::change(&run, &["train.epochs=9".to_owned()], true)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        too_little.contains("more train.early_stopping.patience"),
+        "{too_little}"
+    );
     change(&run, &["train.early_stopping.patience=3"], true);
     assert!(train(&run, &Interrupt::default()).unwrap());
     assert!(state(&run).attempt.unwrap().not_exact.is_empty());

@@ -25,8 +25,15 @@ pub fn assert_whole(run: &RunDir) {
 
 fn assert_failed_for_the_disk(run: &RunDir, signs: &[&str]) {
     match state(run).outcome {
-        Some(Outcome::Failed { kind: Failure::Disk, error, help }) => {
-            assert!(signs.iter().all(|sign| error.contains(sign)) && !help.is_empty(), "{error} / {help}");
+        Some(Outcome::Failed {
+            kind: Failure::Disk,
+            error,
+            help,
+        }) => {
+            assert!(
+                signs.iter().all(|sign| error.contains(sign)) && !help.is_empty(),
+                "{error} / {help}"
+            );
         }
         other => panic!("{other:?}: {}", log(run)),
     }
@@ -39,7 +46,9 @@ fn a_limit_on_the_size_of_files_ends_the_run_with_its_reason_and_loses_nothing()
     assert!(finish(&whole));
     // A shell's unit is 512 or 1,024 bytes: between 1 and 2 MB, less than a checkpoint's model.
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -f 2000; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_warmstart-worker"));
+    limited
+        .args(["-c", "ulimit -f 2000; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_warmstart-worker"));
     let worker = command(&run);
     limited.args(worker.get_args());
     like(&mut limited, &worker, &run);
@@ -62,7 +71,9 @@ fn a_full_disk_of_two_megabytes_ends_the_run_with_its_reason_and_a_larger_one_go
         .status()
         .is_ok_and(|status| status.success());
     if !possible {
-        eprintln!("SKIPPED: no file system of 2 MB can be mounted here (unshare -rm mount -t tmpfs)");
+        eprintln!(
+            "SKIPPED: no file system of 2 MB can be mounted here (unshare -rm mount -t tmpfs)"
+        );
         return;
     }
     let run = new_run(root.path(), &SHORT);
@@ -89,8 +100,14 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
     fs::create_dir(&out).unwrap();
     let worker = command(&run);
     let mut shell = Command::new("unshare");
-    shell.args(["-rm", "sh", "-c", script]).env("WORKER", env!("CARGO_BIN_EXE_warmstart-worker"));
-    shell.env("DISK", &mount).env("RUN", run.path()).env("NAME", name).env("OUT", &out);
+    shell
+        .args(["-rm", "sh", "-c", script])
+        .env("WORKER", env!("CARGO_BIN_EXE_warmstart-worker"));
+    shell
+        .env("DISK", &mount)
+        .env("RUN", run.path())
+        .env("NAME", name)
+        .env("OUT", &out);
     for (name, value) in worker.get_envs() {
         if let Some(value) = value {
             shell.env(name, value);
@@ -100,14 +117,23 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     // Not a byte was free: the worker's own output says it, for no log could.
     assert_eq!(read("full.status").trim(), "1", "{}", read("full.log"));
-    assert!(read("full.log").contains("No space left on device"), "{}", read("full.log"));
+    assert!(
+        read("full.log").contains("No space left on device"),
+        "{}",
+        read("full.log")
+    );
     assert_eq!(read("small.status").trim(), "1", "{}", read("small.log"));
     let small = RunDir::new(out.join("small"));
     assert_failed_for_the_disk(&small, &["checkpoint", "MB free on the disk"]);
     assert_whole(&small);
     assert_eq!(checkpoint::steps(&Disk, &small).unwrap().len(), 0);
     assert_eq!(read("large.status").trim(), "0", "{}", read("large.log"));
-    assert_eq!(state(&RunDir::new(out.join("large"))).outcome, Some(Outcome::Finished { stopped_early: false }));
+    assert_eq!(
+        state(&RunDir::new(out.join("large"))).outcome,
+        Some(Outcome::Finished {
+            stopped_early: false
+        })
+    );
     println!(
         "FIGURE A3\treal disk of 2 MB, full and nearly: reason told, nothing half-written, goes on with room\t3 of 3\tall\tok"
     );

@@ -54,7 +54,11 @@ fn found(run: &RunDir) -> Expected {
         format: run.info().unwrap().format,
         step: content.state.step,
         best_step: best.state.step,
-        val_loss: state(run).epochs.iter().map(|epoch| epoch.val_loss.to_bits()).collect(),
+        val_loss: state(run)
+            .epochs
+            .iter()
+            .map(|epoch| epoch.val_loss.to_bits())
+            .collect(),
         model: hash(&content.model),
         optimizer: hash(&content.optimizer),
         classes: run.labels().unwrap().unwrap().names,
@@ -70,10 +74,17 @@ fn repeating(bytes: &[u8]) -> Vec<u8> {
         .map(|(name, entry)| {
             let tensor = entry.tensor().unwrap();
             // A step's number stays; a variance is never negative.
-            let numbers = Tensor::arange(i64::try_from(tensor.numel()).unwrap(), (tensor.kind(), tch::Device::Cpu))
-                .remainder(13)
+            let numbers = Tensor::arange(
+                i64::try_from(tensor.numel()).unwrap(),
+                (tensor.kind(), tch::Device::Cpu),
+            )
+            .remainder(13)
                 / 64;
-            let tensor = if tensor.kind() == tch::Kind::Float { numbers.view_as(&tensor) } else { tensor };
+            let tensor = if tensor.kind() == tch::Kind::Float {
+                numbers.view_as(&tensor)
+            } else {
+                tensor
+            };
             (name, tensor.to_kind(entry.tensor().unwrap().kind()))
         })
         .collect();
@@ -83,7 +94,10 @@ fn repeating(bytes: &[u8]) -> Vec<u8> {
 /// Stops a run in its second epoch, exchanges its numbers, and packs it.
 fn bless(target: &Path) {
     let root = root();
-    let run = new_run(root.path(), &["train.epochs=3", "train.early_stopping=null"]);
+    let run = new_run(
+        root.path(),
+        &["train.epochs=3", "train.early_stopping=null"],
+    );
     assert!(train(&run, &Interrupt::at_look(13)).unwrap());
     for step in checkpoint::steps(&Disk, &run).unwrap() {
         let mut content = checkpoint::read(&Disk, &run.checkpoint(step)).unwrap();
@@ -93,11 +107,18 @@ fn bless(target: &Path) {
     }
     // Whose machine it was is nobody's business.
     let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
-    let told = fs::read_to_string(run.events()).unwrap().replace(&format!("\"{host}\""), "\"golden\"");
+    let told = fs::read_to_string(run.events())
+        .unwrap()
+        .replace(&format!("\"{host}\""), "\"golden\"");
     fs::write(run.events(), told).unwrap();
     let expected = serde_json::to_string_pretty(&found(&run)).unwrap() + "\n";
-    let mut packed = tar::Builder::new(GzEncoder::new(File::create(target).unwrap(), Compression::best()));
-    packed.append_dir_all(run.path().file_name().unwrap(), run.path()).unwrap();
+    let mut packed = tar::Builder::new(GzEncoder::new(
+        File::create(target).unwrap(),
+        Compression::best(),
+    ));
+    packed
+        .append_dir_all(run.path().file_name().unwrap(), run.path())
+        .unwrap();
     packed.into_inner().unwrap().finish().unwrap();
     fs::write(target.with_extension("").with_extension("json"), expected).unwrap();
 }
@@ -111,7 +132,11 @@ fn runs_of_every_version_are_taken_up() {
         fs::create_dir_all(&folder).unwrap();
         bless(&today);
     }
-    assert!(today.exists(), "WARMSTART_BLESS=1 writes {}", today.display());
+    assert!(
+        today.exists(),
+        "WARMSTART_BLESS=1 writes {}",
+        today.display()
+    );
     let packed: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -119,7 +144,9 @@ fn runs_of_every_version_are_taken_up() {
         .collect();
     for path in &packed {
         let root = root.path().join(path.file_name().unwrap());
-        tar::Archive::new(GzDecoder::new(File::open(path).unwrap())).unpack(&root).unwrap();
+        tar::Archive::new(GzDecoder::new(File::open(path).unwrap()))
+            .unpack(&root)
+            .unwrap();
         let run = RunDir::of(&root, &run::list(&root).unwrap()[0]);
         let beside = fs::read_to_string(path.with_extension("").with_extension("json")).unwrap();
         let expected: Expected = serde_json::from_str(&beside).unwrap();
@@ -128,7 +155,12 @@ fn runs_of_every_version_are_taken_up() {
 
         assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
         let done = state(&run);
-        assert_eq!(done.outcome, Some(Outcome::Finished { stopped_early: false }));
+        assert_eq!(
+            done.outcome,
+            Some(Outcome::Finished {
+                stopped_early: false
+            })
+        );
         assert_eq!(done.attempt.unwrap().resumed_from, Some(expected.step));
         assert_eq!(done.epochs[0].val_loss.to_bits(), expected.val_loss[0]);
     }
@@ -142,11 +174,19 @@ fn runs_of_every_version_are_taken_up() {
 fn a_run_of_a_later_version_is_refused_with_both_versions() {
     let _alone = alone();
     let root = root();
-    let run = new_run(root.path(), &["train.epochs=2", "train.early_stopping=null"]);
+    let run = new_run(
+        root.path(),
+        &["train.epochs=2", "train.early_stopping=null"],
+    );
     let path = run.path().join("run.json");
-    let later = fs::read_to_string(&path).unwrap().replace(&format!("\"format\": {}", run::FORMAT), "\"format\": 7");
+    let later = fs::read_to_string(&path)
+        .unwrap()
+        .replace(&format!("\"format\": {}", run::FORMAT), "\"format\": 7");
     fs::write(&path, later).unwrap();
     let error = format!("{:#}", train(&run, &Interrupt::default()).unwrap_err());
-    assert!(error.contains("format 7") && error.contains(&format!("up to {}", run::FORMAT)), "{error}");
+    assert!(
+        error.contains("format 7") && error.contains(&format!("up to {}", run::FORMAT)),
+        "{error}"
+    );
     assert!(!run.events().exists() && checkpoint::steps(&Disk, &run).unwrap().is_empty());
 }

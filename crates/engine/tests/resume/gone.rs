@@ -14,7 +14,11 @@ fn refused(run: &RunDir) -> String {
     let before = state(run);
     assert!(!train(run, &Interrupt::default()).unwrap());
     let after = state(run);
-    assert_eq!((&after.epochs, &after.checkpoint), (&before.epochs, &before.checkpoint), "earlier results stay");
+    assert_eq!(
+        (&after.epochs, &after.checkpoint),
+        (&before.epochs, &before.checkpoint),
+        "earlier results stay"
+    );
     let Some(Outcome::Failed { error, help, .. }) = after.setback.or(after.outcome) else {
         unreachable!("{}", log(run))
     };
@@ -26,14 +30,26 @@ fn refused(run: &RunDir) -> String {
 fn a_run_is_never_begun_from_zero_unasked() {
     let _alone = alone();
     let root = root();
-    let new = || new_run(root.path(), &["train.early_stopping=null", "train.epochs=2"]);
+    let new = || {
+        new_run(
+            root.path(),
+            &["train.early_stopping=null", "train.epochs=2"],
+        )
+    };
     let unbroken = new();
-    assert!(train(&unbroken, &Interrupt::default()).unwrap(), "{}", log(&unbroken));
+    assert!(
+        train(&unbroken, &Interrupt::default()).unwrap(),
+        "{}",
+        log(&unbroken)
+    );
     let expected = result(&unbroken).unwrap();
 
-    for (what, sign) in
-        [("all", "gone"), ("empty", "holds none"), ("no names", "its log knows"), ("damaged", "can be read")]
-    {
+    for (what, sign) in [
+        ("all", "gone"),
+        ("empty", "holds none"),
+        ("no names", "its log knows"),
+        ("damaged", "can be read"),
+    ] {
         let run = new();
         assert!(train(&run, &Interrupt::at_look(11)).unwrap());
         let ckpt = run.checkpoints();
@@ -49,7 +65,11 @@ fn a_run_is_never_begun_from_zero_unasked() {
             }
             _ => {
                 for folder in fs::read_dir(&ckpt).unwrap() {
-                    fs::write(folder.unwrap().path().join("model.safetensors"), "no weights").unwrap();
+                    fs::write(
+                        folder.unwrap().path().join("model.safetensors"),
+                        "no weights",
+                    )
+                    .unwrap();
                 }
             }
         }
@@ -60,11 +80,31 @@ fn a_run_is_never_begun_from_zero_unasked() {
         change::start_over(&run).unwrap();
         assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
         let ended = state(&run);
-        assert_eq!(ended.outcome, Some(Outcome::Finished { stopped_early: false }), "{what}");
-        assert_eq!(ended.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            ended.outcome,
+            Some(Outcome::Finished {
+                stopped_early: false
+            }),
+            "{what}"
+        );
+        assert_eq!(
+            ended
+                .epochs
+                .iter()
+                .map(|epoch| epoch.epoch)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert!(ended.attempt.unwrap().not_exact.is_empty());
-        assert!(result(&run).unwrap() == expected, "{what}: from the beginning it is the unbroken run");
-        assert_eq!(run.path().join("ckpt.before-1").exists(), what == "damaged" || what == "empty", "{what}");
+        assert!(
+            result(&run).unwrap() == expected,
+            "{what}: from the beginning it is the unbroken run"
+        );
+        assert_eq!(
+            run.path().join("ckpt.before-1").exists(),
+            what == "damaged" || what == "empty",
+            "{what}"
+        );
         // Once: the next resume goes on.
         assert!(train(&run, &Interrupt::default()).unwrap());
     }

@@ -48,11 +48,18 @@ impl Lane<'_> {
                 } else if self.kill(&run, &mut child) {
                     *places.entry(place(&run, attempts)).or_default() += 1;
                     let one_less = |left: usize| Some(left.saturating_sub(1));
-                    self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).unwrap();
+                    self.left
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+                        .unwrap();
                 }
             }
             let found = result(&run).unwrap();
-            assert!(found == *self.expected, "after {places:?}: {:?} {:?}", found.last.state, found.steps);
+            assert!(
+                found == *self.expected,
+                "after {places:?}: {:?} {:?}",
+                found.last.state,
+                found.steps
+            );
             assert!(state(&run).attempt.unwrap().not_exact.is_empty());
             assert_left_clean(&run);
             fs::remove_dir_all(run.path()).unwrap();
@@ -84,12 +91,22 @@ impl Lane<'_> {
 
 /// Whether files of a checkpoint are being written.
 fn is_writing(run: &RunDir) -> bool {
-    let Ok(entries) = fs::read_dir(run.checkpoints()) else { return false };
-    entries.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "new"))
+    let Ok(entries) = fs::read_dir(run.checkpoints()) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "new")
+    })
 }
 
 fn attempts(run: &RunDir) -> usize {
-    events(run).iter().filter(|record| matches!(record.event, Event::Attempt(_))).count()
+    events(run)
+        .iter()
+        .filter(|record| matches!(record.event, Event::Attempt(_)))
+        .count()
 }
 
 /// What a worker was doing when it was killed, by what it told last.
@@ -100,13 +117,23 @@ fn place(run: &RunDir, attempts_before: usize) -> &'static str {
     if attempts(run) == attempts_before {
         return "loading";
     }
-    let last = events(run).into_iter().rev().find_map(|record| match record.event {
-        Event::Phase { phase: Phase::Saving } => Some("in a checkpoint"),
-        Event::Phase { phase: Phase::Training } | Event::Checkpoint(_) => Some("training"),
-        Event::Phase { phase: Phase::Validating | Phase::Testing } => Some("evaluating"),
-        Event::Attempt(_) | Event::Phase { .. } => Some("loading"),
-        _ => None,
-    });
+    let last = events(run)
+        .into_iter()
+        .rev()
+        .find_map(|record| match record.event {
+            Event::Phase {
+                phase: Phase::Saving,
+            } => Some("in a checkpoint"),
+            Event::Phase {
+                phase: Phase::Training,
+            }
+            | Event::Checkpoint(_) => Some("training"),
+            Event::Phase {
+                phase: Phase::Validating | Phase::Testing,
+            } => Some("evaluating"),
+            Event::Attempt(_) | Event::Phase { .. } => Some("loading"),
+            _ => None,
+        });
     last.unwrap_or("loading")
 }
 
@@ -128,7 +155,11 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
     let root = root();
     let straight = new_run(root.path(), &CHANGES);
     let began = Instant::now();
-    assert!(teller(&straight).status().unwrap().success(), "{}", log(&straight));
+    assert!(
+        teller(&straight).status().unwrap().success(),
+        "{}",
+        log(&straight)
+    );
     let whole = began.elapsed();
     let expected = result(&straight).unwrap();
     assert_eq!((expected.steps.len(), expected.epochs.len()), (18, 6));
@@ -143,7 +174,9 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
             expected: &expected,
             left: &left,
         };
-        let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number).work())).collect();
+        let lanes: Vec<_> = (0..LANES)
+            .map(|number| scope.spawn(move || lane(number).work()))
+            .collect();
         for lane in lanes {
             let (found, number) = lane.join().unwrap();
             runs += number;
@@ -153,7 +186,11 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
         }
     });
     let done: usize = places.values().sum();
-    let in_saves: usize = places.iter().filter(|(place, _)| place.ends_with("a checkpoint")).map(|(_, hit)| hit).sum();
+    let in_saves: usize = places
+        .iter()
+        .filter(|(place, _)| place.ends_with("a checkpoint"))
+        .map(|(_, hit)| hit)
+        .sum();
     let seconds = began.elapsed().as_secs();
     let share = in_saves * 100 / done;
     let asked = verdict("WARMSTART_KILLS", done, [100, 1000]);

@@ -48,7 +48,12 @@ enum Look {
 }
 
 const fn place(name: &'static str, epoch: u64, look: Look, stands: (u32, u32)) -> Place {
-    Place { name, epoch, look, stands }
+    Place {
+        name,
+        epoch,
+        look,
+        stands,
+    }
 }
 
 const PLACES: [Place; 7] = [
@@ -56,7 +61,12 @@ const PLACES: [Place; 7] = [
     place("in the middle of an epoch", 1, Look::Batch(2), (1, 2)),
     place("before the last batch", 1, Look::Batch(4), (1, 4)),
     place("at an epoch's end", 2, Look::Batch(0), (2, 0)),
-    place("in the middle of an evaluation", 1, Look::Validation(1), (1, 5)),
+    place(
+        "in the middle of an evaluation",
+        1,
+        Look::Validation(1),
+        (1, 5),
+    ),
     place("an epoch before patience ends", 2, Look::Batch(2), (2, 2)),
     place("between two batches of a step", 0, Look::Batch(3), (0, 4)),
 ];
@@ -70,10 +80,19 @@ struct Looks {
 
 impl Looks {
     fn of(run: &RunDir, looks: u64) -> Self {
-        let DatasetFacts { train, validation, test, .. } = state(run).dataset.unwrap();
+        let DatasetFacts {
+            train,
+            validation,
+            test,
+            ..
+        } = state(run).dataset.unwrap();
         let batches = |images: u32| u64::from(images.div_ceil(4));
         let (training, validation) = (batches(train), batches(validation));
-        Self { before: looks - EPOCHS * (training + validation) - batches(test), training, validation }
+        Self {
+            before: looks - EPOCHS * (training + validation) - batches(test),
+            training,
+            validation,
+        }
     }
 
     fn at(&self, place: Place) -> u64 {
@@ -89,10 +108,18 @@ fn straight(root: &Path, changes: &[&str]) -> (Result, Looks) {
     let run = new_run(root, changes);
     let interrupt = Interrupt::default();
     assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
-    assert_eq!(state(&run).outcome, Some(Outcome::Finished { stopped_early: true }));
+    assert_eq!(
+        state(&run).outcome,
+        Some(Outcome::Finished {
+            stopped_early: true
+        })
+    );
     let looks = Looks::of(&run, interrupt.looks());
     let whole = result(&run).unwrap();
-    assert_eq!((whole.steps.len(), whole.epochs.len(), looks.training), (9, 3, 5));
+    assert_eq!(
+        (whole.steps.len(), whole.epochs.len(), looks.training),
+        (9, 3, 5)
+    );
     fs::remove_dir_all(run.path()).unwrap();
     (whole, looks)
 }
@@ -113,16 +140,27 @@ fn cells(optimizer: &str) {
     let root = root();
     let mut exact = 0;
     for schedule in SCHEDULES {
-        let changes = [format!("train.optimizer={optimizer}"), format!("train.schedule={schedule}")];
+        let changes = [
+            format!("train.optimizer={optimizer}"),
+            format!("train.schedule={schedule}"),
+        ];
         let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
         let (whole, looks) = straight(root.path(), &changes);
         for place in PLACES {
             let run = stopped(root.path(), &changes, &looks, place);
             assert!(train(&run, &Interrupt::default()).unwrap());
             let attempt = state(&run).attempt.unwrap();
-            assert!(attempt.resumed_from.is_some_and(|step| step > 0) && attempt.not_exact.is_empty(), "{attempt:?}");
+            assert!(
+                attempt.resumed_from.is_some_and(|step| step > 0) && attempt.not_exact.is_empty(),
+                "{attempt:?}"
+            );
             let broken = result(&run).unwrap();
-            assert!(broken == whole, "{optimizer} {schedule} stopped {}: {}", place.name, difference(&whole, &broken));
+            assert!(
+                broken == whole,
+                "{optimizer} {schedule} stopped {}: {}",
+                place.name,
+                difference(&whole, &broken)
+            );
             exact += 1;
             fs::remove_dir_all(run.path()).unwrap();
         }
@@ -132,7 +170,10 @@ fn cells(optimizer: &str) {
 
 /// Where two results part, without their megabytes.
 fn difference(one: &Result, other: &Result) -> String {
-    let weights = (one.last.model == other.last.model, one.last.optimizer == other.last.optimizer);
+    let weights = (
+        one.last.model == other.last.model,
+        one.last.optimizer == other.last.optimizer,
+    );
     format!(
         "model and optimizer equal: {weights:?}; {:?} {:?} against {:?} {:?}",
         one.last.state, one.steps, other.last.state, other.steps
@@ -183,7 +224,16 @@ fn zeroed(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Vec<u8> {
 
 fn without(content: &Content, item: &str) -> Content {
     let mut left = content.clone();
-    let State { step, epoch, batch, sums, progress, plateau, best_step, .. } = &mut left.state;
+    let State {
+        step,
+        epoch,
+        batch,
+        sums,
+        progress,
+        plateau,
+        best_step,
+        ..
+    } = &mut left.state;
     match item {
         "step" => *step = 0,
         "epoch" => *epoch = 0,
@@ -192,7 +242,9 @@ fn without(content: &Content, item: &str) -> Content {
         "progress" => *progress = warmstart_schema::policy::Progress::default(),
         "plateau" => *plateau = warmstart_schema::policy::Plateau::default(),
         "best_step" => *best_step = None,
-        "the optimizer's step" => left.optimizer = zeroed(&content.optimizer, |name| name == "step"),
+        "the optimizer's step" => {
+            left.optimizer = zeroed(&content.optimizer, |name| name == "step");
+        }
         "weights" => left.model = zeroed(&content.model, |name| name == "head.fc2.weight"),
         "statistics" => left.model = zeroed(&content.model, |name| name.ends_with("running_mean")),
         moment => left.optimizer = zeroed(&content.optimizer, |name| name.ends_with(moment)),
@@ -201,7 +253,13 @@ fn without(content: &Content, item: &str) -> Content {
 }
 
 /// Stops there, takes the item out of the checkpoint, goes on; true when that ended elsewhere, or was refused.
-fn is_noticed(root: &Path, changes: &[&str], (whole, looks): &(Result, Looks), place: Place, item: &str) -> bool {
+fn is_noticed(
+    root: &Path,
+    changes: &[&str],
+    (whole, looks): &(Result, Looks),
+    place: Place,
+    item: &str,
+) -> bool {
     let run = stopped(root, changes, looks, place);
     let content = checkpoint::newest(&Disk, &run).unwrap().0.unwrap();
     let left = without(&content, item);
@@ -239,18 +297,32 @@ fn every_item_of_the_state_is_needed() {
         (".square_avg", 4, middle),
     ];
     // Reductions of the rate, and epochs after the best one.
-    let changes =
-        OPTIMIZERS.map(|name| [format!("train.optimizer={name}"), format!("train.schedule={}", SCHEDULES[3])]);
-    let changes = changes.each_ref().map(|changes| changes.each_ref().map(String::as_str));
+    let changes = OPTIMIZERS.map(|name| {
+        [
+            format!("train.optimizer={name}"),
+            format!("train.schedule={}", SCHEDULES[3]),
+        ]
+    });
+    let changes = changes
+        .each_ref()
+        .map(|changes| changes.each_ref().map(String::as_str));
     let wholes = changes.map(|changes| straight(root.path(), &changes));
     let mut unnoticed = Vec::new();
     for (item, optimizer, place) in cases {
-        if !is_noticed(root.path(), &changes[optimizer], &wholes[optimizer], place, item) {
+        if !is_noticed(
+            root.path(),
+            &changes[optimizer],
+            &wholes[optimizer],
+            place,
+            item,
+        ) {
             unnoticed.push(item);
         }
     }
     let (noticed, all) = (cases.len() - unnoticed.len(), cases.len());
     let verdict = if unnoticed.is_empty() { "ok" } else { "UNDER" };
-    println!("FIGURE A7\titems of the state whose loss is noticed\t{noticed} of {all}\tall\t{verdict}");
+    println!(
+        "FIGURE A7\titems of the state whose loss is noticed\t{noticed} of {all}\tall\t{verdict}"
+    );
     assert!(unnoticed.is_empty(), "{unnoticed:?}");
 }

@@ -18,7 +18,10 @@ const RACES: usize = 200;
 /// Of two workers on one run one gets it. It is stopped when the other has left.
 fn workers(root: &std::path::Path) {
     let run = new_run(root, &["train.epochs=100", "train.early_stopping=null"]);
-    let mut pair = [command(&run).spawn().unwrap(), command(&run).spawn().unwrap()];
+    let mut pair = [
+        command(&run).spawn().unwrap(),
+        command(&run).spawn().unwrap(),
+    ];
     let loser = loop {
         match pair.each_mut().map(|child| child.try_wait().unwrap()) {
             [Some(status), None] => break (0, status),
@@ -29,9 +32,16 @@ fn workers(root: &std::path::Path) {
     };
     assert!(!loser.1.success(), "{}", log(&run));
     let winner = &mut pair[1 - loser.0];
-    kill(Pid::from_raw(i32::try_from(winner.id()).unwrap()), Signal::SIGTERM).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(winner.id()).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
     assert!(winner.wait().unwrap().success(), "{}", log(&run));
-    let attempts = events(&run).iter().filter(|record| matches!(record.event, Event::Attempt(_))).count();
+    let attempts = events(&run)
+        .iter()
+        .filter(|record| matches!(record.event, Event::Attempt(_)))
+        .count();
     let refused = log(&run).matches("another worker has run").count();
     assert_eq!((attempts, refused), (1, 1), "{}", log(&run));
     std::fs::remove_dir_all(run.path()).unwrap();

@@ -14,24 +14,51 @@ use super::tiny::{alone, new_run, result, root, train};
 
 /// Step and epoch of each checkpoint that was told.
 fn saves(run: &RunDir) -> Vec<(u64, u32)> {
-    let saved = |event| if let Event::Checkpoint(saved) = event { Some((saved.step, saved.epoch)) } else { None };
-    events(run).into_iter().filter_map(|record| saved(record.event)).collect()
+    let saved = |event| {
+        if let Event::Checkpoint(saved) = event {
+            Some((saved.step, saved.epoch))
+        } else {
+            None
+        }
+    };
+    events(run)
+        .into_iter()
+        .filter_map(|record| saved(record.event))
+        .collect()
 }
 
 #[test]
 fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
     let five_minutes = std::time::Duration::from_mins(5);
-    assert_eq!((Saving::default().every(), Saving::default().keep), (five_minutes, 2));
+    assert_eq!(
+        (Saving::default().every(), Saving::default().keep),
+        (five_minutes, 2)
+    );
     let _alone = alone();
     let root = root();
-    let [seldom, often] = [&["train.epochs=2"][..], &["train.epochs=2", "train.checkpoint.every_minutes=1e-9"]]
-        .map(|changes| new_run(root.path(), changes));
+    let [seldom, often] = [
+        &["train.epochs=2"][..],
+        &["train.epochs=2", "train.checkpoint.every_minutes=1e-9"],
+    ]
+    .map(|changes| new_run(root.path(), changes));
     for run in [&seldom, &often] {
         assert!(train(run, &Interrupt::default()).unwrap(), "{}", log(run));
     }
     // Three steps an epoch. Within one a checkpoint is made between two steps whenever it is time, and never where gradients wait.
     assert_eq!(saves(&seldom), [(3, 1), (6, 2)]);
-    assert_eq!(saves(&often), [(0, 0), (1, 0), (2, 0), (3, 1), (3, 1), (4, 1), (5, 1), (6, 2)]);
+    assert_eq!(
+        saves(&often),
+        [
+            (0, 0),
+            (1, 0),
+            (2, 0),
+            (3, 1),
+            (3, 1),
+            (4, 1),
+            (5, 1),
+            (6, 2)
+        ]
+    );
     let [mut seldom, mut often] = [&seldom, &often].map(|run| result(run).unwrap());
     for result in [&mut seldom, &mut often] {
         result.last.state.machine.experiment.clear();
@@ -43,22 +70,37 @@ fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
 fn a_run_killed_within_an_epoch_loses_no_more_than_what_came_after_its_last_checkpoint() {
     let _alone = alone();
     let root = root();
-    let changes = ["train.epochs=2", "train.checkpoint.every_minutes=1e-9", "train.checkpoint.keep=9"];
-    let (whole, run) = (new_run(root.path(), &changes), new_run(root.path(), &changes));
+    let changes = [
+        "train.epochs=2",
+        "train.checkpoint.every_minutes=1e-9",
+        "train.checkpoint.keep=9",
+    ];
+    let (whole, run) = (
+        new_run(root.path(), &changes),
+        new_run(root.path(), &changes),
+    );
     assert!(train(&whole, &Interrupt::default()).unwrap());
     assert!(train(&run, &Interrupt::default()).unwrap());
     // As if it had been killed after the fourth step.
-    for step in checkpoint::steps(&Disk, &run).unwrap().into_iter().filter(|step| *step > 4) {
+    for step in checkpoint::steps(&Disk, &run)
+        .unwrap()
+        .into_iter()
+        .filter(|step| *step > 4)
+    {
         fs::remove_dir_all(run.checkpoint(step)).unwrap();
     }
     let text = fs::read_to_string(run.events()).unwrap();
-    let is_later = |line: &&str| line.contains("\"event\":\"batch\"") && line.contains("\"step\":5");
+    let is_later =
+        |line: &&str| line.contains("\"event\":\"batch\"") && line.contains("\"step\":5");
     let cut = text.lines().position(|line| is_later(&line)).unwrap();
     let kept: Vec<&str> = text.lines().take(cut).collect();
     fs::write(run.events(), kept.join("\n") + "\n").unwrap();
     assert!(train(&run, &Interrupt::default()).unwrap());
     let resumed = super::support::state(&run).attempt.unwrap();
-    assert_eq!((resumed.resumed_from, resumed.not_exact), (Some(4), Vec::new()));
+    assert_eq!(
+        (resumed.resumed_from, resumed.not_exact),
+        (Some(4), Vec::new())
+    );
     assert!(result(&run).unwrap() == result(&whole).unwrap());
 }
 
@@ -69,14 +111,24 @@ fn the_newest_stay_and_the_best_of_each() {
     for keep in [2, 3] {
         let keeps = format!("train.checkpoint.keep={keep}");
         // Nothing improves by 100, so the first epoch's checkpoint is the best to the end.
-        let run = new_run(root.path(), &["train.epochs=5", "train.early_stopping.patience=9", &keeps]);
+        let run = new_run(
+            root.path(),
+            &["train.epochs=5", "train.early_stopping.patience=9", &keeps],
+        );
         assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
         let newest: Vec<u64> = (1..=5).map(|epoch| 3 * epoch).skip(5 - keep).collect();
         let best = run.names(&Disk).unwrap().best.unwrap();
         let mut expected = newest.clone();
         expected.extend(Some(best).filter(|best| !newest.contains(best)));
         expected.sort_unstable();
-        assert_eq!(checkpoint::steps(&Disk, &run).unwrap(), expected, "keep {keep}, best {best}");
-        assert_eq!(checkpoint::best(&Disk, &run).unwrap().unwrap().state.step, best);
+        assert_eq!(
+            checkpoint::steps(&Disk, &run).unwrap(),
+            expected,
+            "keep {keep}, best {best}"
+        );
+        assert_eq!(
+            checkpoint::best(&Disk, &run).unwrap().unwrap().state.step,
+            best
+        );
     }
 }

@@ -18,7 +18,11 @@ use super::tiny::new_run;
 /// What 99 of 100 must not exceed, from the signal to the worker's end.
 const IN_TIME: Duration = Duration::from_secs(5);
 /// Long epochs of a small network, and pictures enough for an evaluation to be met.
-const CHANGES: [&str; 3] = ["dataset.limit=600", "train.epochs=50", "train.early_stopping=null"];
+const CHANGES: [&str; 3] = [
+    "dataset.limit=600",
+    "train.epochs=50",
+    "train.early_stopping=null",
+];
 
 fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
@@ -29,8 +33,16 @@ fn worker_in(run: &RunDir, phase: Phase) -> Child {
     let mut child = start(run);
     match phase {
         Phase::Loading => wait_for(run, &mut child, |event| matches!(event, Event::Attempt(_))),
-        Phase::Training => wait_for(run, &mut child, |event| matches!(event, Event::Batch(batch) if batch.step > 0)),
-        phase => wait_for(run, &mut child, |event| matches!(event, Event::Phase { phase: now } if *now == phase)),
+        Phase::Training => wait_for(
+            run,
+            &mut child,
+            |event| matches!(event, Event::Batch(batch) if batch.step > 0),
+        ),
+        phase => wait_for(
+            run,
+            &mut child,
+            |event| matches!(event, Event::Phase { phase: now } if *now == phase),
+        ),
     }
     child
 }
@@ -44,9 +56,16 @@ fn ended(run: &RunDir, mut child: Child, since: Instant) -> Duration {
 fn assert_saved(run: &RunDir) {
     let state = state(run);
     assert_eq!(state.outcome, Some(Outcome::Stopped), "{}", log(run));
-    let told = state.batches.last().map_or(0, |progress| progress.batch.step);
+    let told = state
+        .batches
+        .last()
+        .map_or(0, |progress| progress.batch.step);
     let saved = checkpoint::newest(&Disk, run).unwrap().0.unwrap().state;
-    assert!(saved.step >= told, "step {told} was told, step {} was saved", saved.step);
+    assert!(
+        saved.step >= told,
+        "step {told} was told, step {} was saved",
+        saved.step
+    );
     let Some(Event::Stopped { step, .. }) = events(run).pop().map(|record| record.event) else {
         panic!("{}", log(run))
     };
@@ -59,7 +78,12 @@ fn asked_to_stop_it_saves_and_leaves_in_time() {
     let root = tempfile::tempdir().unwrap();
     let mut took: Vec<Duration> = Vec::new();
     for _ in 0..times {
-        for phase in [Phase::Loading, Phase::Training, Phase::Validating, Phase::Saving] {
+        for phase in [
+            Phase::Loading,
+            Phase::Training,
+            Phase::Validating,
+            Phase::Saving,
+        ] {
             let run = new_run(root.path(), &CHANGES);
             let child = worker_in(&run, phase);
             let since = Instant::now();
@@ -91,7 +115,10 @@ fn asked_to_stop_it_saves_and_leaves_in_time() {
 #[test]
 fn asked_twice_it_leaves_at_once_and_goes_on_from_the_checkpoint_before() {
     let root = tempfile::tempdir().unwrap();
-    let run = new_run(root.path(), &["train.epochs=20", "train.early_stopping=null"]);
+    let run = new_run(
+        root.path(),
+        &["train.epochs=20", "train.early_stopping=null"],
+    );
     let child = worker_in(&run, Phase::Saving);
     // Frozen in between, so that both are heard together.
     send(&child, Signal::SIGSTOP);
@@ -100,7 +127,11 @@ fn asked_twice_it_leaves_at_once_and_goes_on_from_the_checkpoint_before() {
     let since = Instant::now();
     send(&child, Signal::SIGCONT);
     let status = { child }.wait().unwrap();
-    assert!(status.code().is_some_and(|code| code == 143 || code == 130), "{status:?}: {}", log(&run));
+    assert!(
+        status.code().is_some_and(|code| code == 143 || code == 130),
+        "{status:?}: {}",
+        log(&run)
+    );
     assert!(since.elapsed() < IN_TIME);
     assert_eq!(state(&run).outcome, None);
     assert!(finish(&run), "{}", log(&run));

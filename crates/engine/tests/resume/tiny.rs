@@ -39,31 +39,58 @@ const RUN: &str = "WARMSTART_TINY_RUN";
 static TRAINING: Mutex<()> = Mutex::new(());
 
 pub fn alone() -> MutexGuard<'static, ()> {
-    TRAINING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    TRAINING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A folder in memory where there is one: what is tried here is not the disk.
 pub fn root() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
 }
 
 pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
     let experiment = experiment::parse_with(TINY, "tiny.yaml", &changes).unwrap();
-    RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("tiny.yaml"), device: "cpu" }).unwrap().0
+    RunDir::create(
+        root,
+        &Launch {
+            experiment: &experiment,
+            source: Path::new("tiny.yaml"),
+            device: "cpu",
+        },
+    )
+    .unwrap()
+    .0
 }
 
 /// Carries a run out in this process, telling every step.
 pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
-    worker::run(run.path(), Manner { stop_after: None, progress_every: Duration::ZERO }, interrupt)
+    worker::run(
+        run.path(),
+        Manner {
+            stop_after: None,
+            progress_every: Duration::ZERO,
+        },
+        interrupt,
+    )
 }
 
 /// A process that carries a run out with one thread and tells every step, as the worker does not. It begins as the worker begins.
 pub fn teller(run: &RunDir) -> Command {
     let worker = command(run);
     let mut teller = Command::new(std::env::current_exe().unwrap());
-    teller.args(["--exact", "tiny::what_tells_every_step_ends_well", "--nocapture", "--test-threads=1"]);
+    teller.args([
+        "--exact",
+        "tiny::what_tells_every_step_ends_well",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     like(&mut teller, &worker, run);
     teller.env(RUN, run.path()).env("OMP_NUM_THREADS", "1");
     teller
@@ -77,8 +104,15 @@ pub fn like(process: &mut Command, worker: &Command, run: &RunDir) {
             None => process.env_remove(name),
         };
     }
-    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
-    process.stdin(std::process::Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let log = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(run.worker_log())
+        .unwrap();
+    process
+        .stdin(std::process::Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
 }
 
 #[test]
@@ -95,8 +129,15 @@ pub fn wanted(name: &str, usual: usize) -> usize {
 
 /// The figure's target and verdict: what the soak test must reach where that is what runs, else what CI must.
 pub fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
-    let target = if std::env::var_os(name).is_some() { soak } else { ci };
-    format!("{target}\t{}", if reached >= target { "ok" } else { "UNDER" })
+    let target = if std::env::var_os(name).is_some() {
+        soak
+    } else {
+        ci
+    };
+    format!(
+        "{target}\t{}",
+        if reached >= target { "ok" } else { "UNDER" }
+    )
 }
 
 /// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.
@@ -111,19 +152,38 @@ pub struct Result {
 pub fn result(run: &RunDir) -> Option<Result> {
     let mut last = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
     last.state.train_time = 0.0;
-    let RunState { batches, epochs, test, .. } = state(run);
+    let RunState {
+        batches,
+        epochs,
+        test,
+        ..
+    } = state(run);
     let test = test?;
     let step = |batch: &Batch| {
-        let figures = [batch.loss, batch.accuracy, batch.learning_rate, batch.gradient_norm];
+        let figures = [
+            batch.loss,
+            batch.accuracy,
+            batch.learning_rate,
+            batch.gradient_norm,
+        ];
         (batch.step, figures.map(f64::to_bits))
     };
     let epoch = |epoch: &Epoch| {
-        let figures = [epoch.train_loss, epoch.train_acc, epoch.val_loss, epoch.val_acc, epoch.learning_rate];
+        let figures = [
+            epoch.train_loss,
+            epoch.train_acc,
+            epoch.val_loss,
+            epoch.val_acc,
+            epoch.learning_rate,
+        ];
         (epoch.step, figures.map(f64::to_bits), epoch.best)
     };
     Some(Result {
         last,
-        steps: batches.iter().map(|progress| step(&progress.batch)).collect(),
+        steps: batches
+            .iter()
+            .map(|progress| step(&progress.batch))
+            .collect(),
         epochs: epochs.iter().map(epoch).collect(),
         test: [test.loss, test.accuracy].map(f64::to_bits),
     })

@@ -5,7 +5,9 @@ use warmstart_schema::architecture::{TensorKind, TensorSpec};
 
 /// Numbers in [-1, 1), float64: FNV-1a of the name, then `SplitMix64`.
 pub fn stream(name: &str, shape: &[i64]) -> Tensor {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
     let count = shape.iter().product::<i64>().cast_unsigned();
     let numbers: Vec<f64> = (0..count)
         .map(|i| {
@@ -23,7 +25,10 @@ pub fn stream(name: &str, shape: &[i64]) -> Tensor {
 pub fn value(spec: &TensorSpec, name: &str) -> Tensor {
     let u = stream(name, &spec.shape);
     let values = match spec.kind {
-        TensorKind::RunningMean | TensorKind::Bias | TensorKind::NormBias | TensorKind::Embedding => u * 0.1,
+        TensorKind::RunningMean
+        | TensorKind::Bias
+        | TensorKind::NormBias
+        | TensorKind::Embedding => u * 0.1,
         TensorKind::RunningVar => u * 0.5 + 1.0,
         TensorKind::NormWeight | TensorKind::Scale => u * 0.1 + 1.0,
         TensorKind::Weight | TensorKind::SmallWeight => {

@@ -13,10 +13,16 @@ pub fn is_alone(test: &str) -> bool {
         return true;
     }
     let mut alone = Command::new(std::env::current_exe().unwrap());
-    alone.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(THRESHOLD, "65536");
+    alone
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(THRESHOLD, "65536");
     let output = alone.output().unwrap();
     println!("{}", String::from_utf8_lossy(&output.stdout));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     false
 }
 
@@ -31,7 +37,15 @@ pub fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
 /// The most memory that this process held since the last time, in bytes; counted anew from here on.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     fs::write("/proc/self/clear_refs", "5").unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        << 10
 }

@@ -31,19 +31,45 @@ train:
 pub fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
     let experiment = experiment::parse_with(SMALL, "small.yaml", &changes).unwrap();
-    RunDir::create(root, &Launch { experiment: &experiment, source: Path::new("small.yaml"), device: "cpu" }).unwrap()
+    RunDir::create(
+        root,
+        &Launch {
+            experiment: &experiment,
+            source: Path::new("small.yaml"),
+            device: "cpu",
+        },
+    )
+    .unwrap()
 }
 
 /// The worker on a run, without network and without what the machine's user may have fetched.
 pub fn command(run: &RunDir) -> Command {
-    let log = std::fs::OpenOptions::new().append(true).create(true).open(run.worker_log()).unwrap();
+    let log = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(run.worker_log())
+        .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-    command.arg("train").arg(run.path()).env("OMP_NUM_THREADS", "2").env("OMP_WAIT_POLICY", "passive");
-    command.env("HF_HUB_OFFLINE", "1").env("XDG_CACHE_HOME", run.path().join("cache"));
-    for name in ["WARMSTART_DATA", "WARMSTART_WEIGHTS", "HF_HOME", "HF_HUB_CACHE"] {
+    command
+        .arg("train")
+        .arg(run.path())
+        .env("OMP_NUM_THREADS", "2")
+        .env("OMP_WAIT_POLICY", "passive");
+    command
+        .env("HF_HUB_OFFLINE", "1")
+        .env("XDG_CACHE_HOME", run.path().join("cache"));
+    for name in [
+        "WARMSTART_DATA",
+        "WARMSTART_WEIGHTS",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+    ] {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
     command
 }
 
@@ -71,7 +97,11 @@ pub fn state(run: &RunDir) -> RunState {
 pub fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
     let started = Instant::now();
     while !events(run).iter().any(|record| is_it(&record.event)) {
-        assert!(child.try_wait().unwrap().is_none(), "the worker ended: {}", log(run));
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the worker ended: {}",
+            log(run)
+        );
         assert!(started.elapsed() < PATIENCE, "nothing came: {}", log(run));
         std::thread::sleep(Duration::from_millis(5));
     }

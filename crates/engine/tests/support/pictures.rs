@@ -9,7 +9,13 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 /// The picture of `reference/pictures.py`.
 pub fn formula(width: u32, height: u32) -> RgbImage {
     let byte = |value: u32| u8::try_from(value % 256).unwrap();
-    RgbImage::from_fn(width, height, |x, y| Rgb([byte(x * 5 + y * 3), byte(x * x / 7 + y), byte(y * 9 + 40 * (x / 6))]))
+    RgbImage::from_fn(width, height, |x, y| {
+        Rgb([
+            byte(x * 5 + y * 3),
+            byte(x * x / 7 + y),
+            byte(y * 9 + 40 * (x / 6)),
+        ])
+    })
 }
 
 pub fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -21,7 +27,13 @@ pub fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8>
 /// A PNG that claims to have this size and holds nothing of it.
 pub fn claiming(width: u32, height: u32) -> Vec<u8> {
     let mut png = encoded(RgbImage::new(1, 1), ImageFormat::Png);
-    let header = [b"IHDR".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let header = [
+        b"IHDR".as_slice(),
+        &width.to_be_bytes(),
+        &height.to_be_bytes(),
+        &[8, 2, 0, 0, 0],
+    ]
+    .concat();
     png[12..29].copy_from_slice(&header);
     png[29..33].copy_from_slice(&crc32(&header).to_be_bytes());
     png
@@ -29,8 +41,16 @@ pub fn claiming(width: u32, height: u32) -> Vec<u8> {
 
 /// PNG's checksum, bit by bit.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+    let step = |crc: u32, _| {
+        if crc & 1 == 1 {
+            crc >> 1 ^ 0xedb8_8320
+        } else {
+            crc >> 1
+        }
+    };
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), step)
+    })
 }
 
 /// What no decoder should take, with a word of what is said about it.
@@ -43,13 +63,37 @@ pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("end.jpg", jpeg[..jpeg.len() - 2].to_vec(), "breaks off"),
         ("half.png", png[..png.len() / 2].to_vec(), ""),
         ("half.webp", webp[..webp.len() / 2].to_vec(), ""),
-        ("text.png", b"this is no picture".to_vec(), "is no picture of a kind that is read"),
-        ("gif.jpg", b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(), ""),
-        ("phone.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "is a HEIC picture: convert it"),
-        ("pointer.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n".to_vec(), "Git LFS"),
-        ("page.jpg", b"<!DOCTYPE html><title>404</title>".to_vec(), "a web page"),
+        (
+            "text.png",
+            b"this is no picture".to_vec(),
+            "is no picture of a kind that is read",
+        ),
+        (
+            "gif.jpg",
+            b"GIF89a\x01\x00\x01\x00\x00\x00\x00".to_vec(),
+            "",
+        ),
+        (
+            "phone.jpg",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(),
+            "is a HEIC picture: convert it",
+        ),
+        (
+            "pointer.png",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n".to_vec(),
+            "Git LFS",
+        ),
+        (
+            "page.jpg",
+            b"<!DOCTYPE html><title>404</title>".to_vec(),
+            "a web page",
+        ),
         ("nothing.jpeg", Vec::new(), "is empty"),
-        ("strip.png", encoded(RgbImage::new(60_000, 1), ImageFormat::Png), "60000"),
+        (
+            "strip.png",
+            encoded(RgbImage::new(60_000, 1), ImageFormat::Png),
+            "60000",
+        ),
         ("bomb.png", claiming(25_000, 25_000), "25000×25000"),
         ("claim.png", claiming(u32::MAX, u32::MAX), ""),
     ]
@@ -67,10 +111,16 @@ pub fn folder(root: &Path, parts: &[&str]) {
                 for pixel in picture.pixels_mut() {
                     pixel[hue] = pixel[hue] / 2 + 128;
                 }
-                let (ending, format) =
-                    [("png", ImageFormat::Png), ("jpg", ImageFormat::Jpeg), ("WebP", ImageFormat::WebP)]
-                        [index as usize % 3];
-                fs::write(folder.join(format!("{index:02}.{ending}")), encoded(picture, format)).unwrap();
+                let (ending, format) = [
+                    ("png", ImageFormat::Png),
+                    ("jpg", ImageFormat::Jpeg),
+                    ("WebP", ImageFormat::WebP),
+                ][index as usize % 3];
+                fs::write(
+                    folder.join(format!("{index:02}.{ending}")),
+                    encoded(picture, format),
+                )
+                .unwrap();
             }
         }
     }

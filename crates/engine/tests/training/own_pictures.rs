@@ -15,7 +15,11 @@ use super::*;
 /// A run of the small model on the pictures below `data`.
 fn run_on(root: &Path, data: &Path, changes: &[&str]) -> RunDir {
     let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
-    let changes = [&[dataset.as_str(), "input.resize=32", "train.batch_size=8"], changes].concat();
+    let changes = [
+        &[dataset.as_str(), "input.resize=32", "train.batch_size=8"],
+        changes,
+    ]
+    .concat();
     new_run(root, &changes).0
 }
 
@@ -25,7 +29,12 @@ fn notes(run: &RunDir) -> Vec<String> {
 
 fn predict(run: &RunDir, images: &[PathBuf]) -> Answer {
     let worker = env!("CARGO_BIN_EXE_warmstart-worker");
-    let output = Command::new(worker).arg("predict").arg(run.path()).args(images).output().unwrap();
+    let output = Command::new(worker)
+        .arg("predict")
+        .arg(run.path())
+        .args(images)
+        .output()
+        .unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -38,9 +47,21 @@ fn predictions(run: &RunDir, images: &[PathBuf]) -> Predictions {
 
 /// All pictures of a part, with the class that each shows.
 fn pictures_in(part: &Path) -> Vec<(String, PathBuf)> {
-    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let entries = |folder: &Path| {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect::<Vec<_>>()
+    };
     let class = |folder: &PathBuf| folder.file_name().unwrap().to_str().unwrap().to_owned();
-    entries(part).iter().flat_map(|folder| entries(folder).into_iter().map(|path| (class(folder), path))).collect()
+    entries(part)
+        .iter()
+        .flat_map(|folder| {
+            entries(folder)
+                .into_iter()
+                .map(|path| (class(folder), path))
+        })
+        .collect()
 }
 
 #[test]
@@ -57,18 +78,44 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
     let told = state(&straight);
     let dataset = told.dataset.unwrap();
     // 12, 20 and 31 pictures that can be read: about a fifth is for the test, then 30 % of the others validate.
-    assert_eq!((dataset.train + dataset.validation + dataset.test, dataset.classes), (63, 3));
-    assert!((5..=22).contains(&dataset.test) && (7..=25).contains(&dataset.validation), "{dataset:?}");
+    assert_eq!(
+        (
+            dataset.train + dataset.validation + dataset.test,
+            dataset.classes
+        ),
+        (63, 3)
+    );
+    assert!(
+        (5..=22).contains(&dataset.test) && (7..=25).contains(&dataset.validation),
+        "{dataset:?}"
+    );
     let (smallest, largest) = (dataset.smallest.unwrap(), dataset.largest.unwrap());
     let images = straight.labels().unwrap().unwrap().train_images;
-    assert_eq!((Some(&smallest.images), Some(&largest.images)), (images.iter().min(), images.iter().max()));
+    assert_eq!(
+        (Some(&smallest.images), Some(&largest.images)),
+        (images.iter().min(), images.iter().max())
+    );
     assert_eq!(largest.name, "red");
-    assert!(told.epochs.iter().all(|epoch| (0.0..=1.0).contains(&epoch.data_wait.unwrap())));
+    assert!(
+        told.epochs
+            .iter()
+            .all(|epoch| (0.0..=1.0).contains(&epoch.data_wait.unwrap()))
+    );
     let notes = notes(&straight);
-    let left_out: Vec<&String> = notes.iter().filter(|note| note.starts_with("left out")).collect();
-    let count: usize = left_out.iter().map(|note| note.split(' ').nth(2).unwrap().parse::<usize>().unwrap()).sum();
+    let left_out: Vec<&String> = notes
+        .iter()
+        .filter(|note| note.starts_with("left out"))
+        .collect();
+    let count: usize = left_out
+        .iter()
+        .map(|note| note.split(' ').nth(2).unwrap().parse::<usize>().unwrap())
+        .sum();
     assert_eq!(count, broken().len(), "{notes:?}");
-    assert!(log(&straight).contains("red/text.png: is no picture"), "{}", log(&straight));
+    assert!(
+        log(&straight).contains("red/text.png: is no picture"),
+        "{}",
+        log(&straight)
+    );
     let labels = straight.labels().unwrap().unwrap();
     assert_eq!(
         (labels.names.join(","), labels.train_images.iter().sum()),
@@ -77,15 +124,25 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
 
     let stopped = run_on(root.path(), &data, &changes);
     let mut child = start(&stopped);
-    wait_for(&stopped, &mut child, |event| matches!(event, Event::Batch(batch) if batch.step > 0));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), nix::sys::signal::SIGTERM)
-        .unwrap();
+    wait_for(
+        &stopped,
+        &mut child,
+        |event| matches!(event, Event::Batch(batch) if batch.step > 0),
+    );
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        nix::sys::signal::SIGTERM,
+    )
+    .unwrap();
     assert!(child.wait().unwrap().success(), "{}", log(&stopped));
     let half = last(&stopped).state;
     assert!(half.batch > 0 && half.epoch == 0, "{half:?}");
     assert!(finish(&stopped), "{}", log(&stopped));
     assert_eq!(state(&stopped).attempt.unwrap().not_exact, [""; 0]);
-    assert_eq!((last(&stopped), figures(&stopped)), (last(&straight), figures(&straight)));
+    assert_eq!(
+        (last(&stopped), figures(&stopped)),
+        (last(&straight), figures(&straight))
+    );
 }
 
 #[test]
@@ -94,7 +151,11 @@ fn a_run_predicts_its_pictures_as_its_own_evaluation_does() {
     let data = root.path().join("data");
     folder(&data, &["train", "val", "test"]);
     // The frozen base's features are kept, and come from the same pictures.
-    let run = run_on(root.path(), &data, &["model.freeze=backbone", "augment={}", "train.epochs=6"]);
+    let run = run_on(
+        root.path(),
+        &data,
+        &["model.freeze=backbone", "augment={}", "train.epochs=6"],
+    );
     assert!(finish(&run), "{}", log(&run));
     let measured = state(&run).test.unwrap();
     let pictures = pictures_in(&data.join("test"));
@@ -104,17 +165,46 @@ fn a_run_predicts_its_pictures_as_its_own_evaluation_does() {
     let (mut right, mut loss) = (0.0, 0.0);
     for ((class, _), predicted) in pictures.iter().zip(&answer.images) {
         right += f64::from(predicted.classes[0].name == *class);
-        loss -= predicted.classes.iter().find(|other| other.name == *class).unwrap().probability.ln();
-        assert!((predicted.classes.iter().map(|class| class.probability).sum::<f64>() - 1.0).abs() < 1e-9);
+        loss -= predicted
+            .classes
+            .iter()
+            .find(|other| other.name == *class)
+            .unwrap()
+            .probability
+            .ln();
+        assert!(
+            (predicted
+                .classes
+                .iter()
+                .map(|class| class.probability)
+                .sum::<f64>()
+                - 1.0)
+                .abs()
+                < 1e-9
+        );
     }
-    assert!((right / 63.0 - measured.accuracy).abs() < 1e-12, "{right} of 63, {measured:?}");
-    assert!((loss / 63.0 - measured.loss).abs() < 1e-5, "{} {measured:?}", loss / 63.0);
+    assert!(
+        (right / 63.0 - measured.accuracy).abs() < 1e-12,
+        "{right} of 63, {measured:?}"
+    );
+    assert!(
+        (loss / 63.0 - measured.loss).abs() < 1e-5,
+        "{} {measured:?}",
+        loss / 63.0
+    );
     // Colours tell these classes apart, so that it must have learnt something.
     assert!(measured.accuracy > 0.6, "{measured:?}");
 
     let none = root.path().join("none.png");
     let mixed = predictions(&run, &[none, paths[0].clone()]);
-    assert!(mixed.images[0].error.as_ref().unwrap().contains("cannot be found"), "{mixed:?}");
+    assert!(
+        mixed.images[0]
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("cannot be found"),
+        "{mixed:?}"
+    );
     assert_eq!(mixed.images[1], answer.images[0]);
 }
 
@@ -123,15 +213,34 @@ fn a_run_on_small_pictures_predicts_pictures_of_any_size() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &["train.epochs=1"]).0;
     let picture = root.path().join("-any.png");
-    image::RgbImage::from_pixel(200, 90, image::Rgb([200, 30, 30])).save(&picture).unwrap();
-    let Answer::Refused { error, .. } = predict(&run, std::slice::from_ref(&picture)) else { panic!() };
+    image::RgbImage::from_pixel(200, 90, image::Rgb([200, 30, 30]))
+        .save(&picture)
+        .unwrap();
+    let Answer::Refused { error, .. } = predict(&run, std::slice::from_ref(&picture)) else {
+        panic!()
+    };
     assert!(error.contains("no checkpoint"), "{error}");
     assert!(finish(&run), "{}", log(&run));
     let answer = predictions(&run, &[picture]);
-    let names: Vec<&str> = answer.images[0].classes.iter().map(|class| class.name.as_str()).collect();
+    let names: Vec<&str> = answer.images[0]
+        .classes
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect();
     assert_eq!(names.len(), 5);
-    assert!(run.labels().unwrap().unwrap().names.iter().any(|name| name == names[0]), "{names:?}");
-    assert!(names.contains(&"Flags") || names.contains(&"Symbols") || names.contains(&"Objects"), "{names:?}");
+    assert!(
+        run.labels()
+            .unwrap()
+            .unwrap()
+            .names
+            .iter()
+            .any(|name| name == names[0]),
+        "{names:?}"
+    );
+    assert!(
+        names.contains(&"Flags") || names.contains(&"Symbols") || names.contains(&"Objects"),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -141,45 +250,88 @@ fn a_folder_that_cannot_be_used_or_changed_is_explained() {
     folder(&data, &["train"]);
     let spoilt = data.join("train/green/spoilt.png");
     fs::write(&spoilt, "no picture").unwrap();
-    let dataset = format!("dataset={{name: image_folder, strict: true, path: {}}}", data.display());
-    let strict = new_run(root.path(), &[&dataset, "input.resize=32", "train.batch_size=8"]).0;
+    let dataset = format!(
+        "dataset={{name: image_folder, strict: true, path: {}}}",
+        data.display()
+    );
+    let strict = new_run(
+        root.path(),
+        &[&dataset, "input.resize=32", "train.batch_size=8"],
+    )
+    .0;
     assert!(!finish(&strict));
     let (kind, error, help) = failure(&strict);
     assert_eq!(kind, Failure::Input);
-    assert!(error.contains("green/spoilt.png") && help.contains("dataset.strict"), "{error} / {help}");
+    assert!(
+        error.contains("green/spoilt.png") && help.contains("dataset.strict"),
+        "{error} / {help}"
+    );
 
     let missing = run_on(root.path(), &data.join("none"), &[]);
     assert!(!finish(&missing));
-    assert!(failure(&missing).1.contains("none"), "{:?}", failure(&missing));
+    assert!(
+        failure(&missing).1.contains("none"),
+        "{:?}",
+        failure(&missing)
+    );
 
     let run = run_on(root.path(), &data, &[]);
     let mut child = start(&run);
-    wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    wait_for(
+        &run,
+        &mut child,
+        |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     // Another picture makes it another training; another class makes it impossible.
-    fs::copy(data.join("train/green/00.png"), data.join("train/green/99.png")).unwrap();
+    fs::copy(
+        data.join("train/green/00.png"),
+        data.join("train/green/99.png"),
+    )
+    .unwrap();
     assert!(finish(&run), "{}", log(&run));
     let reasons = state(&run).attempt.unwrap().not_exact;
-    assert!(reasons.iter().any(|reason| reason.contains("pictures were added")), "{reasons:?}");
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason.contains("pictures were added")),
+        "{reasons:?}"
+    );
     let run = run_on(root.path(), &data, &[]);
     let mut child = start(&run);
-    wait_for(&run, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    wait_for(
+        &run,
+        &mut child,
+        |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     fs::rename(data.join("train/green"), data.join("train/grass")).unwrap();
     assert!(!finish(&run));
-    assert!(failure(&run).1.contains("gone: green; new: grass"), "{:?}", failure(&run));
+    assert!(
+        failure(&run).1.contains("gone: green; new: grass"),
+        "{:?}",
+        failure(&run)
+    );
 }
 
 #[test]
 fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_place() {
     let root = tempfile::tempdir().unwrap();
-    let (data, moved, others) = (root.path().join("data"), root.path().join("moved"), root.path().join("others"));
+    let (data, moved, others) = (
+        root.path().join("data"),
+        root.path().join("moved"),
+        root.path().join("others"),
+    );
     folder(&data, &[""]);
     folder(&others, &[""]);
     fs::copy(others.join("red/00.png"), others.join("red/99.png")).unwrap();
-    let run = run_on(root.path(), &data, &["train.epochs=2", "train.schedule.name=constant"]);
+    let run = run_on(
+        root.path(),
+        &data,
+        &["train.epochs=2", "train.schedule.name=constant"],
+    );
     assert!(finish(&run), "{}", log(&run));
     let earned = state(&run);
     fs::rename(&data, &moved).unwrap();
@@ -191,7 +343,10 @@ fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_pl
     let setback = || {
         assert!(!finish(&run));
         let state = state(&run);
-        assert_eq!((&state.test, &state.epochs, &state.outcome), (&earned.test, &earned.epochs, &earned.outcome));
+        assert_eq!(
+            (&state.test, &state.epochs, &state.outcome),
+            (&earned.test, &earned.epochs, &earned.outcome)
+        );
         match state.setback {
             Some(Outcome::Failed { error, help, .. }) => (error, help),
             other => panic!("{other:?}"),
@@ -199,9 +354,15 @@ fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_pl
     };
     change(&["train.epochs=3"]);
     let (error, help) = setback();
-    assert!(error.contains("data") && help.contains("--set dataset.path="), "{error}; {help}");
+    assert!(
+        error.contains("data") && help.contains("--set dataset.path="),
+        "{error}; {help}"
+    );
     let not_exact = state(&run).attempt.unwrap().not_exact;
-    assert!(not_exact.is_empty(), "of pictures that are not there nothing can be said: {not_exact:?}");
+    assert!(
+        not_exact.is_empty(),
+        "of pictures that are not there nothing can be said: {not_exact:?}"
+    );
     change(&[&format!("dataset.path={}", others.display())]);
     assert!(setback().0.contains("not those that the run began with"));
     change(&[&format!("dataset.path={}", moved.display())]);
@@ -229,14 +390,25 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
     say(0.25, 40);
     let from = format!("model.weights={}", weights.display());
     let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
-    let changes = [dataset.as_str(), &from, "train.batch_size=8", "train.epochs=2"];
+    let changes = [
+        dataset.as_str(),
+        &from,
+        "train.batch_size=8",
+        "train.epochs=2",
+    ];
     let straight = new_run(root.path(), &changes).0;
     assert!(finish(&straight), "{}", log(&straight));
     let kept = last(&straight).state.preparation.unwrap();
-    assert_eq!((kept.mean, kept.side, kept.crop_pct), ([0.25, 0.4, 0.5], 40, 0.9));
+    assert_eq!(
+        (kept.mean, kept.side, kept.crop_pct),
+        ([0.25, 0.4, 0.5], 40, 0.9)
+    );
     let told = state(&straight).model.unwrap();
     assert_eq!((told.pixels, told.preparation.as_ref()), (40, Some(&kept)));
-    assert!(kept.to_string().contains("bicubic") && kept.to_string().contains("config.json"), "{kept}");
+    assert!(
+        kept.to_string().contains("bicubic") && kept.to_string().contains("config.json"),
+        "{kept}"
+    );
 
     // Another normalization is another training.
     say(0.75, 40);
@@ -246,28 +418,61 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
     // An explicit size comes first.
     let sized = new_run(
         root.path(),
-        &[&changes[..], &["input={resize: 32, interpolation: bilinear}", "train.epochs=1"]].concat(),
+        &[
+            &changes[..],
+            &[
+                "input={resize: 32, interpolation: bilinear}",
+                "train.epochs=1",
+            ],
+        ]
+        .concat(),
     )
     .0;
     assert!(finish(&sized), "{}", log(&sized));
     let kept = last(&sized).state.preparation.unwrap();
-    assert_eq!((kept.side, kept.interpolation.as_str(), kept.mean[0]), (32, "bilinear", 0.75));
+    assert_eq!(
+        (kept.side, kept.interpolation.as_str(), kept.mean[0]),
+        (32, "bilinear", 0.75)
+    );
 
     // What is said of the file later changes no run that has begun.
     say(0.25, 40);
     let stopped = new_run(root.path(), &changes).0;
     let mut child = start(&stopped);
-    wait_for(&stopped, &mut child, |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1));
+    wait_for(
+        &stopped,
+        &mut child,
+        |event| matches!(event, Event::Checkpoint(saved) if saved.epoch == 1),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     say(0.75, 64);
     assert!(finish(&stopped), "{}", log(&stopped));
-    assert_eq!((last(&stopped), figures(&stopped)), (last(&straight), figures(&straight)));
+    assert_eq!(
+        (last(&stopped), figures(&stopped)),
+        (last(&straight), figures(&straight))
+    );
     // And a run that starts from it normalizes as its base learnt.
-    let tuned =
-        new_run(root.path(), &[dataset.as_str(), "init={from: small}", "train.batch_size=8", "train.epochs=1"]).0;
+    let tuned = new_run(
+        root.path(),
+        &[
+            dataset.as_str(),
+            "init={from: small}",
+            "train.batch_size=8",
+            "train.epochs=1",
+        ],
+    )
+    .0;
     assert!(finish(&tuned), "{}", log(&tuned));
-    assert_eq!(last(&tuned).state.preparation.unwrap().mean.map(f32::to_bits), [0.25_f32, 0.4, 0.5].map(f32::to_bits));
+    assert_eq!(
+        last(&tuned)
+            .state
+            .preparation
+            .unwrap()
+            .mean
+            .map(f32::to_bits),
+        [0.25_f32, 0.4, 0.5].map(f32::to_bits)
+    );
 }
 
 #[test]
@@ -281,32 +486,64 @@ fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
     }
     let run = run_on(root.path(), &data, &["train.epochs=1"]);
     assert!(finish(&run), "{}", log(&run));
-    let labels: serde_json::Value = serde_json::from_slice(&fs::read(run.path().join("labels.json")).unwrap()).unwrap();
+    let labels: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.path().join("labels.json")).unwrap()).unwrap();
     assert_eq!(labels["names"], serde_json::json!(names));
     let told = state(&run).dataset.unwrap();
-    let ends = [told.smallest.unwrap(), told.largest.unwrap()].map(|class| (class.name, class.exact));
-    let ends = ends.each_ref().map(|(name, exact)| (name.as_str(), exact.as_deref()));
-    assert_eq!(ends, [("two spaces (2)", Some(names[1])), ("DE", Some(names[2]))]);
+    let ends =
+        [told.smallest.unwrap(), told.largest.unwrap()].map(|class| (class.name, class.exact));
+    let ends = ends
+        .each_ref()
+        .map(|(name, exact)| (name.as_str(), exact.as_deref()));
+    assert_eq!(
+        ends,
+        [("two spaces (2)", Some(names[1])), ("DE", Some(names[2]))]
+    );
     let place = tempfile::tempdir().unwrap();
     let mut export = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
-    assert!(export.arg("export").arg(run.path()).current_dir(place.path()).status().unwrap().success());
+    assert!(
+        export
+            .arg("export")
+            .arg(run.path())
+            .current_dir(place.path())
+            .status()
+            .unwrap()
+            .success()
+    );
     let ends = |ending: &str| {
-        let files = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
-        let file = files.into_iter().find(|path| path.to_string_lossy().ends_with(ending)).unwrap();
+        let files = fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let file = files
+            .into_iter()
+            .find(|path| path.to_string_lossy().ends_with(ending))
+            .unwrap();
         serde_json::from_slice::<serde_json::Value>(&fs::read(file).unwrap()).unwrap()
     };
-    assert_eq!((&ends(".labels.json"), &ends(".config.json")["label_names"]), (&labels["names"], &labels["names"]));
+    assert_eq!(
+        (&ends(".labels.json"), &ends(".config.json")["label_names"]),
+        (&labels["names"], &labels["names"])
+    );
     let picture = root.path().join("a  picture.png");
-    image::RgbImage::from_pixel(40, 40, image::Rgb([200, 30, 30])).save(&picture).unwrap();
+    image::RgbImage::from_pixel(40, 40, image::Rgb([200, 30, 30]))
+        .save(&picture)
+        .unwrap();
     let answer = predictions(&run, std::slice::from_ref(&picture));
     assert_eq!(answer.images[0].image, picture.to_str().unwrap());
-    let mut found: Vec<(String, String)> =
-        answer.images[0].classes.iter().map(|class| (class.name.clone(), class.shown())).collect();
+    let mut found: Vec<(String, String)> = answer.images[0]
+        .classes
+        .iter()
+        .map(|class| (class.name.clone(), class.shown()))
+        .collect();
     found.sort_unstable();
     let shown = ["two spaces", "two spaces (2)", "DE"];
     assert_eq!(
         found,
-        names.iter().zip(shown).map(|(name, shown)| ((*name).to_owned(), shown.to_owned())).collect::<Vec<_>>()
+        names
+            .iter()
+            .zip(shown)
+            .map(|(name, shown)| ((*name).to_owned(), shown.to_owned()))
+            .collect::<Vec<_>>()
     );
 
     // A run of an earlier version kept the names of the screens, and goes on.
@@ -319,13 +556,15 @@ fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
 /// The pictures of a run's parts by name, as its folder keeps them.
 fn parts_of(run: &RunDir) -> [Vec<String>; 3] {
     let sets = run.pictures().unwrap().unwrap();
-    [sets.train, sets.validation, sets.test].map(|part| part.into_iter().map(|kept| kept.name).collect())
+    [sets.train, sets.validation, sets.test]
+        .map(|part| part.into_iter().map(|kept| kept.name).collect())
 }
 
 fn add(data: &Path, class: &str, name: &str, shade: u8) {
     fs::create_dir_all(data.join(class)).unwrap();
     let byte = |at: u32| u8::try_from(at * 6).unwrap();
-    let picture = image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([shade, byte(x), byte(y) ^ shade]));
+    let picture =
+        image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([shade, byte(x), byte(y) ^ shade]));
     picture.save(data.join(class).join(name)).unwrap();
 }
 
@@ -360,7 +599,11 @@ fn pictures_that_come_and_go_move_no_other_and_a_resume_says_which() {
     assert!(finish(&run), "{}", log(&run));
     let after = parts_of(&run);
     for (then, now) in before.iter().zip(&after) {
-        assert!(then.iter().all(|name| now.contains(name) || name == "dog/020.png"), "{then:?}\n{now:?}");
+        assert!(
+            then.iter()
+                .all(|name| now.contains(name) || name == "dog/020.png"),
+            "{then:?}\n{now:?}"
+        );
     }
     let said = warnings(&run);
     let expected = "since the last attempt, pictures: 3 added (cat/0.png, cat/zzz.png, dog/017b.png), 1 removed (dog/020.png); \
@@ -389,7 +632,11 @@ fn a_run_that_starts_from_another_says_which_of_its_pictures_that_has_learnt_fro
     add(&data, "cat", "more.png", 99);
     let same = run_on(root.path(), &data, &["train.epochs=1", from]);
     assert!(finish(&same), "{}", log(&same));
-    assert!(!warnings(&same).contains("learnt from"), "{}", warnings(&same));
+    assert!(
+        !warnings(&same).contains("learnt from"),
+        "{}",
+        warnings(&same)
+    );
     let other = run_on(root.path(), &data, &["train.epochs=1", "seed=8", from]);
     assert!(finish(&other), "{}", log(&other));
     let [theirs, ..] = parts_of(&same);
@@ -402,7 +649,11 @@ fn a_run_that_starts_from_another_says_which_of_its_pictures_that_has_learnt_fro
         count(&test),
         test.len()
     );
-    assert!(warnings(&other).contains(&expected), "{expected}\n{}", warnings(&other));
+    assert!(
+        warnings(&other).contains(&expected),
+        "{expected}\n{}",
+        warnings(&other)
+    );
 }
 
 #[test]
@@ -417,15 +668,28 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     // As they wrote it: without a word on the split.
     let yaml = fs::read_to_string(run.experiment_yaml()).unwrap();
     assert!(yaml.contains("split: by_name"), "{yaml}");
-    fs::write(run.experiment_yaml(), yaml.replace("  split: by_name\n", "")).unwrap();
+    fs::write(
+        run.experiment_yaml(),
+        yaml.replace("  split: by_name\n", ""),
+    )
+    .unwrap();
     assert!(finish(&run), "{}", log(&run));
     // 20, 13 and 31 pictures: a fifth and 30 % of the rest to the nearest picture, whatever can be read.
     let dataset = state(&run).dataset.unwrap();
-    assert_eq!((dataset.train, dataset.validation, dataset.test), (36, 15, 13));
-    let parts =
-        data::parts(&experiment::load_frozen(&run.experiment_yaml()).unwrap(), &Places::from_env(), Device::Cpu);
+    assert_eq!(
+        (dataset.train, dataset.validation, dataset.test),
+        (36, 15, 13)
+    );
+    let parts = data::parts(
+        &experiment::load_frozen(&run.experiment_yaml()).unwrap(),
+        &Places::from_env(),
+        Device::Cpu,
+    );
     // As a program of its own computes it by the earlier rule.
-    assert_eq!(parts.unwrap().test.members, [1, 8, 16, 19, 22, 26, 30, 35, 41, 42, 45, 50, 58]);
+    assert_eq!(
+        parts.unwrap().test.members,
+        [1, 8, 16, 19, 22, 26, 30, 35, 41, 42, 45, 50, 58]
+    );
 }
 
 #[test]
@@ -443,12 +707,28 @@ fn what_is_not_used_or_cannot_be_read_is_said_and_counts_nowhere() {
     fs::write(data.join("Train/dog/later.heic"), "x").unwrap();
     fs::create_dir_all(data.join("Train/fox")).unwrap();
     for number in 0..4 {
-        fs::write(data.join(format!("Train/fox/{number}.jpg")), b"\0\0\0\x18ftypheic").unwrap();
+        fs::write(
+            data.join(format!("Train/fox/{number}.jpg")),
+            b"\0\0\0\x18ftypheic",
+        )
+        .unwrap();
     }
-    let run = run_on(root.path(), &data, &["train.epochs=1", "train.class_weights=balanced"]);
+    let run = run_on(
+        root.path(),
+        &data,
+        &["train.epochs=1", "train.class_weights=balanced"],
+    );
     assert!(finish(&run), "{}", log(&run));
     let dataset = state(&run).dataset.unwrap();
-    assert_eq!((dataset.train, dataset.validation, dataset.test, dataset.classes), (13, 6, 12, 3));
+    assert_eq!(
+        (
+            dataset.train,
+            dataset.validation,
+            dataset.test,
+            dataset.classes
+        ),
+        (13, 6, 12, 3)
+    );
     assert_eq!(run.labels().unwrap().unwrap().train_images, [7, 6, 0]);
     let said = warnings(&run);
     for expected in [
@@ -463,10 +743,21 @@ fn what_is_not_used_or_cannot_be_read_is_said_and_counts_nowhere() {
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
-    let strict = format!("dataset={{name: image_folder, strict: true, path: {}}}", data.display());
-    let strict = new_run(root.path(), &[&strict, "input.resize=32", "train.batch_size=8"]).0;
+    let strict = format!(
+        "dataset={{name: image_folder, strict: true, path: {}}}",
+        data.display()
+    );
+    let strict = new_run(
+        root.path(),
+        &[&strict, "input.resize=32", "train.batch_size=8"],
+    )
+    .0;
     assert!(!finish(&strict));
-    assert!(failure(&strict).1.starts_with("class fox is empty"), "{:?}", failure(&strict));
+    assert!(
+        failure(&strict).1.starts_with("class fox is empty"),
+        "{:?}",
+        failure(&strict)
+    );
 }
 
 #[test]
@@ -479,7 +770,11 @@ fn a_part_that_cannot_be_read_is_named_with_its_files() {
         }
         for class in ["cat", "dog"] {
             for number in 0..4 {
-                fs::write(data.join(part).join(class).join(format!("{number:03}.png")), "").unwrap();
+                fs::write(
+                    data.join(part).join(class).join(format!("{number:03}.png")),
+                    "",
+                )
+                .unwrap();
             }
         }
         let run = run_on(root.path(), &data, &[]);
@@ -491,8 +786,15 @@ fn a_part_that_cannot_be_read_is_named_with_its_files() {
             other => other,
         };
         let expected = format!("none of the 8 {name} pictures can be read: ");
-        assert!(kind == Failure::Input && error.contains(&expected), "{error}");
-        assert!(error.contains(&format!("{part}/cat/000.png: is empty")) && error.contains("and 3 more"), "{error}");
+        assert!(
+            kind == Failure::Input && error.contains(&expected),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!("{part}/cat/000.png: is empty"))
+                && error.contains("and 3 more"),
+            "{error}"
+        );
         assert!(!run.path().join("pictures.json").exists());
     }
 }

@@ -13,7 +13,10 @@ use warmstart_runs::store::{Run, Runs};
 
 /// What a comparison shows.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[expect(clippy::doc_markdown, reason = "`--help` shows it as it stands here")]
 pub struct ShownArguments {
     /// Ids or experiments of runs
@@ -61,8 +64,11 @@ impl ShownArguments {
 
     /// What is asked for, once names are runs and columns are known.
     pub fn options(&self, runs: &Runs) -> Result<Options, Failure> {
-        let named: Vec<RunId> =
-            self.runs.iter().map(|name| Ok(names::run(runs, name)?.id.clone())).collect::<Result<_, Failure>>()?;
+        let named: Vec<RunId> = self
+            .runs
+            .iter()
+            .map(|name| Ok(names::run(runs, name)?.id.clone()))
+            .collect::<Result<_, Failure>>()?;
         for column in self.columns.iter().chain(&self.sort) {
             check_column(column, runs)?;
         }
@@ -95,7 +101,9 @@ impl ShownArguments {
 
 /// A column that no table and no run's experiment has is a mistake.
 fn check_column(column: &Column, runs: &Runs) -> Result<(), Failure> {
-    let Column::Config(name) = column else { return Ok(()) };
+    let Column::Config(name) = column else {
+        return Ok(());
+    };
     let mut known: Vec<String> = runs
         .iter()
         .filter_map(|run: &Run| run.experiment.as_deref())
@@ -110,6 +118,9 @@ fn check_column(column: &Column, runs: &Runs) -> Result<(), Failure> {
     }
     let name = text::line(name, 80);
     let near = text::closest(&name, known.iter().map(String::as_str));
-    let help = near.map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+    let help = near.map_or_else(
+        || format!("known are {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
     Err(Failure::new(Kind::Input, format!("no column is called `{name}`")).help(help))
 }

@@ -24,8 +24,17 @@ pub enum Column {
 impl Column {
     /// All but the fields of experiments.
     pub fn own() -> Vec<Self> {
-        let metrics = Metric::ALL.into_iter().flat_map(|metric| [Self::Metric(metric), Self::Delta(metric)]);
-        let others = [Self::Experiment, Self::Run, Self::State, Self::Total, Self::Trainable, Self::NonTrainable];
+        let metrics = Metric::ALL
+            .into_iter()
+            .flat_map(|metric| [Self::Metric(metric), Self::Delta(metric)]);
+        let others = [
+            Self::Experiment,
+            Self::Run,
+            Self::State,
+            Self::Total,
+            Self::Trainable,
+            Self::NonTrainable,
+        ];
         others.into_iter().chain(metrics).collect()
     }
 
@@ -87,7 +96,10 @@ fn config_title(path: &str) -> String {
     let mut parts = path.rsplit('.');
     let last = parts.next().unwrap_or_default();
     // `name`, `from` and the like say nothing without what they belong to.
-    let title = match parts.next().filter(|_| ["name", "from", "path", "limit", "test", "strict"].contains(&last)) {
+    let title = match parts
+        .next()
+        .filter(|_| ["name", "from", "path", "limit", "test", "strict"].contains(&last))
+    {
         Some(parent) => format!("{parent} {last}"),
         None => last.to_owned(),
     };

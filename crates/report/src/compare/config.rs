@@ -11,16 +11,24 @@ pub fn fields(experiment: &Experiment) -> Vec<(String, String)> {
     let yaml = serde_yaml::to_value(experiment).unwrap_or_default();
     let mut fields = Vec::new();
     flatten("", &yaml, &mut fields);
-    fields
-        .retain(|(path, _)| !["name", "group", "question"].contains(&path.as_str()) && !path.starts_with("reference."));
+    fields.retain(|(path, _)| {
+        !["name", "group", "question"].contains(&path.as_str()) && !path.starts_with("reference.")
+    });
     fields
 }
 
 fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
     match yaml {
         Yaml::Mapping(map) => {
-            for (key, value) in map.iter().filter_map(|(key, value)| Some((key.as_str()?, value))) {
-                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            for (key, value) in map
+                .iter()
+                .filter_map(|(key, value)| Some((key.as_str()?, value)))
+            {
+                let path = if path.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{path}.{key}")
+                };
                 flatten(&path, value, fields);
             }
         }
@@ -36,7 +44,9 @@ fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
 /// differs.
 pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let paths = all.iter().flat_map(|fields| fields.iter().map(|(path, _)| path));
+    let paths = all
+        .iter()
+        .flat_map(|fields| fields.iter().map(|(path, _)| path));
     let paths: Vec<&String> = paths.filter(|path| seen.insert(*path)).collect();
     let mut differing: Vec<&String> = paths
         .into_iter()
@@ -54,5 +64,8 @@ pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
 }
 
 pub fn value<'a>(fields: &'a [(String, String)], path: &str) -> Option<&'a str> {
-    fields.iter().find(|(other, _)| other == path).map(|(_, value)| value.as_str())
+    fields
+        .iter()
+        .find(|(other, _)| other == path)
+        .map(|(_, value)| value.as_str())
 }

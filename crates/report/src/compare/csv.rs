@@ -11,9 +11,18 @@ pub fn render(table: &Table, delimiter: u8) -> String {
     records.extend(table.rows.iter().map(|row| record(table, row, has_groups)));
     if table.transposed {
         let width = records[0].len();
-        records = (0..width).map(|column| records.iter().map(|record| record[column].clone()).collect()).collect();
+        records = (0..width)
+            .map(|column| {
+                records
+                    .iter()
+                    .map(|record| record[column].clone())
+                    .collect()
+            })
+            .collect();
     }
-    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .from_writer(Vec::new());
     // Writing to memory cannot fail.
     for record in &records {
         let _ = writer.write_record(record);
@@ -24,7 +33,10 @@ pub fn render(table: &Table, delimiter: u8) -> String {
 /// Programs that read the file know a row by its run.
 fn with_run_first(table: &Table) -> Table {
     let mut table = table.clone();
-    if table.columns.starts_with(&[Column::Experiment, Column::Run]) {
+    if table
+        .columns
+        .starts_with(&[Column::Experiment, Column::Run])
+    {
         table.columns.swap(0, 1);
         table.rows.iter_mut().for_each(|row| row.cells.swap(0, 1));
     }
@@ -36,9 +48,13 @@ fn header(table: &Table, has_groups: bool) -> Vec<String> {
         let key = column.key();
         let spread = has_groups && matches!(column, Column::Metric(_));
         let more = spread.then(|| [format!("{key}_sd"), format!("{key}_n")]);
-        std::iter::once(key).chain(more.into_iter().flatten()).collect::<Vec<_>>()
+        std::iter::once(key)
+            .chain(more.into_iter().flatten())
+            .collect::<Vec<_>>()
     });
-    titles.chain(["source", "note"].map(str::to_owned)).collect()
+    titles
+        .chain(["source", "note"].map(str::to_owned))
+        .collect()
 }
 
 fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
@@ -59,10 +75,27 @@ fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
             record.extend(spread(cell));
         }
     }
-    let reference = row.reference.as_ref().filter(|_| row.kind == Kind::Published);
-    let over = row.gain.as_ref().filter(|_| row.kind == Kind::Gain).map(|gain| gain.over.to_string());
-    record.push(reference.map(|reference| guarded(&reference.source)).or(over).unwrap_or_default());
-    record.push(reference.and_then(|reference| reference.note.as_deref()).map(guarded).unwrap_or_default());
+    let reference = row
+        .reference
+        .as_ref()
+        .filter(|_| row.kind == Kind::Published);
+    let over = row
+        .gain
+        .as_ref()
+        .filter(|_| row.kind == Kind::Gain)
+        .map(|gain| gain.over.to_string());
+    record.push(
+        reference
+            .map(|reference| guarded(&reference.source))
+            .or(over)
+            .unwrap_or_default(),
+    );
+    record.push(
+        reference
+            .and_then(|reference| reference.note.as_deref())
+            .map(guarded)
+            .unwrap_or_default(),
+    );
     record
 }
 
@@ -78,14 +111,27 @@ fn plain(value: &Value) -> String {
 }
 
 fn spread(cell: &Cell) -> [String; 2] {
-    let Value::Figure { metric, spread, .. } = &cell.value else { return [String::new(), String::new()] };
+    let Value::Figure { metric, spread, .. } = &cell.value else {
+        return [String::new(), String::new()];
+    };
     let (deviation, n) = spread.map_or((None, 1), |Spread { deviation, n }| (deviation, n));
-    [deviation.map(|deviation| metric.format(deviation)).unwrap_or_default(), n.to_string()]
+    [
+        deviation
+            .map(|deviation| metric.format(deviation))
+            .unwrap_or_default(),
+        n.to_string(),
+    ]
 }
 
 /// A spreadsheet takes a text that begins like a formula for one and runs it.
 fn guarded(text: &str) -> String {
     let is_number = text.parse::<f64>().is_ok();
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number;
-    if is_formula { format!("'{text}") } else { text.to_owned() }
+    let is_formula = text
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+        && !is_number;
+    if is_formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }

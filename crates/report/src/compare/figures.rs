@@ -20,8 +20,13 @@ impl Figures {
         let epoch = match at {
             At::BestEpoch => {
                 let tested = state.test.as_ref().map(|test| test.epoch);
-                let tested = state.epochs.iter().find(|epoch| Some(epoch.epoch) == tested);
-                tested.or_else(|| state.best_epoch()).or(state.epochs.last())
+                let tested = state
+                    .epochs
+                    .iter()
+                    .find(|epoch| Some(epoch.epoch) == tested);
+                tested
+                    .or_else(|| state.best_epoch())
+                    .or(state.epochs.last())
             }
             At::Last | At::Best => state.epochs.last(),
         };
@@ -29,16 +34,31 @@ impl Figures {
             Metric::TrainTime => state.train_time(),
             Metric::TestAcc => state.test.as_ref().map(|test| test.accuracy),
             _ if at == At::Best => {
-                let figures = state.epochs.iter().filter_map(|epoch| metric.of_epoch(epoch));
+                let figures = state
+                    .epochs
+                    .iter()
+                    .filter_map(|epoch| metric.of_epoch(epoch));
                 let finite = figures.filter(|figure| figure.is_finite());
-                finite.reduce(|a, b| metric.better(a, b)).or_else(|| metric.of_epoch(epoch?))
+                finite
+                    .reduce(|a, b| metric.better(a, b))
+                    .or_else(|| metric.of_epoch(epoch?))
             }
             _ => metric.of_epoch(epoch?),
         }))
     }
 
     pub fn published(reference: &Reference) -> Self {
-        let Reference { train_time, train_acc, val_acc, train_loss, val_loss, test_acc, .. } = *reference;
-        Self([train_time, train_acc, val_acc, train_loss, val_loss, test_acc])
+        let Reference {
+            train_time,
+            train_acc,
+            val_acc,
+            train_loss,
+            val_loss,
+            test_acc,
+            ..
+        } = *reference;
+        Self([
+            train_time, train_acc, val_acc, train_loss, val_loss, test_acc,
+        ])
     }
 }

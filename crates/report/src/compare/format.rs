@@ -19,7 +19,15 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Self; 7] = [Self::Csv, Self::Md, Self::Latex, Self::Json, Self::Html, Self::Table, Self::Tsv];
+    pub const ALL: [Self; 7] = [
+        Self::Csv,
+        Self::Md,
+        Self::Latex,
+        Self::Json,
+        Self::Html,
+        Self::Table,
+        Self::Tsv,
+    ];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -68,11 +76,15 @@ impl Format {
     /// The format that a file's name asks for.
     pub fn of_file(path: &std::path::Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_lowercase();
-        Self::ALL.into_iter().find(|format| format.extensions().contains(&ending.as_str()))
+        Self::ALL
+            .into_iter()
+            .find(|format| format.extensions().contains(&ending.as_str()))
     }
 
     /// The endings of all formats: `*.csv, *.tsv, …`.
     pub fn endings() -> String {
-        Self::ALL.map(|format| format!("*.{}", format.extension())).join(", ")
+        Self::ALL
+            .map(|format| format!("*.{}", format.extension()))
+            .join(", ")
     }
 }

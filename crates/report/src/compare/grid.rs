@@ -34,7 +34,11 @@ impl Grid {
                 let is_name = *column == Column::Experiment;
                 Tile {
                     text: cell.value.shown(),
-                    mark: if is_name { row.mark.clone() } else { cell.mark.clone() },
+                    mark: if is_name {
+                        row.mark.clone()
+                    } else {
+                        cell.mark.clone()
+                    },
                     best: cell.best,
                     kind: Some(row.kind),
                     is_below: is_name && row.kind != Kind::Measured,
@@ -45,16 +49,32 @@ impl Grid {
         }
         if table.transposed {
             let is_figure = (0..rows.len()).map(|column| column > 0).collect();
-            return Self { rows: turned(&rows), is_figure };
+            return Self {
+                rows: turned(&rows),
+                is_figure,
+            };
         }
-        let is_figure = (0..table.columns.len()).map(|index| is_figure(table, index)).collect();
+        let is_figure = (0..table.columns.len())
+            .map(|index| is_figure(table, index))
+            .collect();
         Self { rows, is_figure }
     }
 }
 
 fn title(column: &Column) -> Tile {
-    let better = if let Column::Metric(metric) = column { Some(metric.higher_is_better()) } else { None };
-    Tile { text: Some(column.title()), mark: None, best: false, kind: None, is_below: false, better }
+    let better = if let Column::Metric(metric) = column {
+        Some(metric.higher_is_better())
+    } else {
+        None
+    };
+    Tile {
+        text: Some(column.title()),
+        mark: None,
+        best: false,
+        kind: None,
+        is_below: false,
+        better,
+    }
 }
 
 /// Whether everything in a column is a number or nothing.
@@ -71,12 +91,25 @@ fn is_figure(table: &Table, index: usize) -> bool {
 
 fn turned(rows: &[Vec<Tile>]) -> Vec<Vec<Tile>> {
     let width = rows.first().map_or(0, Vec::len);
-    (0..width).map(|column| rows.iter().map(|row| row[column].clone()).collect()).collect()
+    (0..width)
+        .map(|column| rows.iter().map(|row| row[column].clone()).collect())
+        .collect()
 }
 
 /// A tile with an arrow towards the better end, and its mark.
-pub fn decorated(tile: &Tile, text: &str, [up, down]: [&str; 2], mark: impl Fn(&str) -> String) -> String {
-    let arrow = tile.better.map(|up_is_better| format!(" {}", if up_is_better { up } else { down }));
+pub fn decorated(
+    tile: &Tile,
+    text: &str,
+    [up, down]: [&str; 2],
+    mark: impl Fn(&str) -> String,
+) -> String {
+    let arrow = tile
+        .better
+        .map(|up_is_better| format!(" {}", if up_is_better { up } else { down }));
     let mark = tile.mark.as_deref().map(mark);
-    format!("{text}{}{}", arrow.unwrap_or_default(), mark.unwrap_or_default())
+    format!(
+        "{text}{}{}",
+        arrow.unwrap_or_default(),
+        mark.unwrap_or_default()
+    )
 }

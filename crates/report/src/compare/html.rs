@@ -25,11 +25,20 @@ pub fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let mut out = vec![HEAD.to_owned()];
     let mut rows = grid.rows.iter().map(|tiles| row(tiles, &grid.is_figure));
-    let head = rows.next().unwrap_or_default().replace("<td", "<th").replace("</td>", "</th>");
+    let head = rows
+        .next()
+        .unwrap_or_default()
+        .replace("<td", "<th")
+        .replace("</td>", "</th>");
     out.push(format!("<thead>{head}</thead>\n<tbody>"));
     out.extend(rows);
     out.push("</tbody>\n</table>".to_owned());
-    out.extend(table.footnotes.iter().map(|(mark, text)| format!("<p>{mark} {}</p>", escape(text))));
+    out.extend(
+        table
+            .footnotes
+            .iter()
+            .map(|(mark, text)| format!("<p>{mark} {}</p>", escape(text))),
+    );
     if table.has_best() {
         out.push("<p><b>bold</b>: best of its column among runs that are done</p>".to_owned());
     }
@@ -41,13 +50,28 @@ fn row(tiles: &[Tile], is_figure: &[bool]) -> String {
     let first = tiles.first().and_then(|tile| class(tile));
     let whole = first.filter(|first| tiles.iter().all(|tile| class(tile) == Some(first)));
     let cells = tiles.iter().zip(is_figure).map(|(tile, is_figure)| {
-        let text =
-            decorated(tile, &escape(tile.text.as_deref().unwrap_or("–")), ["↑", "↓"], |mark| format!(" {mark}"));
-        let text = if tile.best { format!("<b>{text}</b>") } else { text };
-        let classes = is_figure.then_some("n").into_iter().chain(class(tile).filter(|_| whole.is_none()));
+        let text = decorated(
+            tile,
+            &escape(tile.text.as_deref().unwrap_or("–")),
+            ["↑", "↓"],
+            |mark| format!(" {mark}"),
+        );
+        let text = if tile.best {
+            format!("<b>{text}</b>")
+        } else {
+            text
+        };
+        let classes = is_figure
+            .then_some("n")
+            .into_iter()
+            .chain(class(tile).filter(|_| whole.is_none()));
         format!("<td{}>{text}</td>", attribute(&classes.collect::<Vec<_>>()))
     });
-    format!("<tr{}>{}</tr>", attribute(whole.as_slice()), cells.collect::<String>())
+    format!(
+        "<tr{}>{}</tr>",
+        attribute(whole.as_slice()),
+        cells.collect::<String>()
+    )
 }
 
 fn class(tile: &Tile) -> Option<&'static str> {
@@ -59,7 +83,11 @@ fn class(tile: &Tile) -> Option<&'static str> {
 }
 
 fn attribute(classes: &[&str]) -> String {
-    if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) }
+    if classes.is_empty() {
+        String::new()
+    } else {
+        format!(" class=\"{}\"", classes.join(" "))
+    }
 }
 
 fn escape(text: &str) -> String {

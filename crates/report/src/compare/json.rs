@@ -83,27 +83,55 @@ struct Group<'a> {
 
 impl Measured {
     fn of(values: &[Value; 6], pick: impl Fn(&Value) -> Option<f64>) -> Self {
-        let [train_time, train_acc, val_acc, train_loss, val_loss, test_acc] =
-            Metric::ALL.map(|metric| pick(&values[metric as usize]).filter(|figure| figure.is_finite()));
-        Self { train_time, train_acc, val_acc, train_loss, val_loss, test_acc }
+        let [
+            train_time,
+            train_acc,
+            val_acc,
+            train_loss,
+            val_loss,
+            test_acc,
+        ] = Metric::ALL
+            .map(|metric| pick(&values[metric as usize]).filter(|figure| figure.is_finite()));
+        Self {
+            train_time,
+            train_acc,
+            val_acc,
+            train_loss,
+            val_loss,
+            test_acc,
+        }
     }
 }
 
 fn figure(value: &Value) -> Option<f64> {
-    if let Value::Figure { figure, .. } = value { Some(*figure) } else { None }
+    if let Value::Figure { figure, .. } = value {
+        Some(*figure)
+    } else {
+        None
+    }
 }
 
 fn spread(value: &Value) -> Option<Spread> {
-    if let Value::Figure { spread, .. } = value { *spread } else { None }
+    if let Value::Figure { spread, .. } = value {
+        *spread
+    } else {
+        None
+    }
 }
 
 fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
     let cells = || table.columns.iter().zip(&row.cells);
     let is_group = row.runs.len() > 1;
     Object {
-        run: row.runs.first().filter(|_| !is_group).map(warmstart_runs::run::RunId::as_str),
+        run: row
+            .runs
+            .first()
+            .filter(|_| !is_group)
+            .map(warmstart_runs::run::RunId::as_str),
         experiment: &row.exact,
-        state: row.status.map_or("", warmstart_schema::state::Status::as_str),
+        state: row
+            .status
+            .map_or("", warmstart_schema::state::Status::as_str),
         figures: Measured::of(&row.figures, figure),
         total_params: row.params.map(|params| params.total),
         trainable_params: row.params.map(|params| params.trainable),
@@ -113,24 +141,42 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
         gain: row.gain.as_ref().map(Difference::from),
         delta: cells()
             .filter_map(|(column, cell)| {
-                let Column::Delta(metric) = column else { return None };
-                let Value::Difference { difference, .. } = cell.value else { return Some((metric.key(), None)) };
-                Some((metric.key(), Some(difference).filter(|difference| difference.is_finite())))
+                let Column::Delta(metric) = column else {
+                    return None;
+                };
+                let Value::Difference { difference, .. } = cell.value else {
+                    return Some((metric.key(), None));
+                };
+                Some((
+                    metric.key(),
+                    Some(difference).filter(|difference| difference.is_finite()),
+                ))
             })
             .collect(),
         config: cells()
             .filter_map(|(column, cell)| {
-                let Column::Config(path) = column else { return None };
+                let Column::Config(path) = column else {
+                    return None;
+                };
                 Some((path.as_str(), cell.value.shown()))
             })
             .collect(),
         group: is_group.then(|| Group {
-            runs: row.runs.iter().map(warmstart_runs::run::RunId::as_str).collect(),
+            runs: row
+                .runs
+                .iter()
+                .map(warmstart_runs::run::RunId::as_str)
+                .collect(),
             seeds: &row.seeds,
             standard_deviation: Measured::of(&row.figures, |value| spread(value)?.deviation),
             n: Metric::ALL
                 .iter()
-                .map(|metric| (metric.key(), spread(&row.figures[*metric as usize]).map_or(0, |spread| spread.n)))
+                .map(|metric| {
+                    (
+                        metric.key(),
+                        spread(&row.figures[*metric as usize]).map_or(0, |spread| spread.n),
+                    )
+                })
                 .collect(),
         }),
     }

@@ -17,33 +17,56 @@ const OTHER_DEFINED: &str = "\
 
 pub fn render(table: &Table) -> String {
     let grid = Grid::of(table);
-    let alignment: String = grid.is_figure.iter().map(|is_figure| if *is_figure { 'r' } else { 'l' }).collect();
+    let alignment: String = grid
+        .is_figure
+        .iter()
+        .map(|is_figure| if *is_figure { 'r' } else { 'l' })
+        .collect();
     let mut out = vec![format!("\\begin{{tabular}}{{{alignment}}}")];
     out.push("\\toprule".to_owned());
     for (index, tiles) in grid.rows.iter().enumerate() {
         if index == 1 {
             out.push("\\midrule".to_owned());
         }
-        out.push(format!("{} \\\\", tiles.iter().map(cell).collect::<Vec<_>>().join(" & ")));
+        out.push(format!(
+            "{} \\\\",
+            tiles.iter().map(cell).collect::<Vec<_>>().join(" & ")
+        ));
     }
     out.push("\\bottomrule".to_owned());
-    let mut notes: Vec<String> =
-        table.footnotes.iter().map(|(mark, text)| format!("{} {}", raised(mark), escape(text))).collect();
+    let mut notes: Vec<String> = table
+        .footnotes
+        .iter()
+        .map(|(mark, text)| format!("{} {}", raised(mark), escape(text)))
+        .collect();
     if table.has_best() {
         notes.push("\\textbf{bold}: best of its column among runs that are done".to_owned());
     }
     let width = alignment.len();
-    out.extend(notes.iter().map(|note| format!("\\multicolumn{{{width}}}{{l}}{{\\footnotesize {note}}} \\\\")));
+    out.extend(
+        notes
+            .iter()
+            .map(|note| format!("\\multicolumn{{{width}}}{{l}}{{\\footnotesize {note}}} \\\\")),
+    );
     out.push("\\end{tabular}".to_owned());
     let uses_other = out.iter().any(|line| line.contains(OTHER));
-    let head = std::iter::once("% \\usepackage{booktabs}").chain(uses_other.then_some(OTHER_DEFINED));
-    head.map(str::to_owned).chain(out).collect::<Vec<_>>().join("\n") + "\n"
+    let head =
+        std::iter::once("% \\usepackage{booktabs}").chain(uses_other.then_some(OTHER_DEFINED));
+    head.map(str::to_owned)
+        .chain(out)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 fn cell(tile: &Tile) -> String {
     let text = tile.text.as_deref().map_or_else(|| "--".to_owned(), escape);
     let text = decorated(tile, &text, ["$\\uparrow$", "$\\downarrow$"], raised);
-    if tile.best { format!("\\textbf{{{text}}}") } else { text }
+    if tile.best {
+        format!("\\textbf{{{text}}}")
+    } else {
+        text
+    }
 }
 
 /// A footnote's mark as a superscript.
@@ -76,7 +99,11 @@ fn escape(text: &str) -> String {
         let mut base = String::new();
         set(c, &mut base);
         // The innermost accent is the first.
-        out.push_str(&accents.iter().fold(base, |base, accent| format!("\\{accent}{{{base}}}")));
+        out.push_str(
+            &accents
+                .iter()
+                .fold(base, |base, accent| format!("\\{accent}{{{base}}}")),
+        );
     }
     out
 }

@@ -6,10 +6,17 @@ use super::grid::{Grid, Tile, decorated};
 pub fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let mut out: Vec<String> = grid.rows.iter().map(|tiles| row(tiles)).collect();
-    let rule: String = grid.is_figure.iter().map(|is_figure| if *is_figure { "---:|" } else { "---|" }).collect();
+    let rule: String = grid
+        .is_figure
+        .iter()
+        .map(|is_figure| if *is_figure { "---:|" } else { "---|" })
+        .collect();
     out.insert(1.min(out.len()), format!("|{rule}"));
-    let mut notes: Vec<String> =
-        table.footnotes.iter().map(|(mark, text)| format!("{mark} {}", escape(text))).collect();
+    let mut notes: Vec<String> = table
+        .footnotes
+        .iter()
+        .map(|(mark, text)| format!("{mark} {}", escape(text)))
+        .collect();
     if table.has_best() {
         notes.push("**bold**: best of its column among runs that are done".to_owned());
     }
@@ -24,7 +31,11 @@ fn row(tiles: &[Tile]) -> String {
     let cells = tiles.iter().map(|tile| {
         let text = tile.text.as_deref().map_or_else(|| "–".to_owned(), escape);
         let text = decorated(tile, &text, ["↑", "↓"], |mark| format!(" {mark}"));
-        if tile.best { format!("**{text}**") } else { text }
+        if tile.best {
+            format!("**{text}**")
+        } else {
+            text
+        }
     });
     format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
 }
@@ -36,7 +47,9 @@ fn escape(text: &str) -> String {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '#' | '!' | '>' => out.extend(['\\', c]),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '#' | '!' | '>' => {
+                out.extend(['\\', c]);
+            }
             _ => out.push(c),
         }
     }

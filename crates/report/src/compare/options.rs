@@ -130,7 +130,14 @@ impl Options {
             Columns::Differing => say(&["--differing"]),
             Columns::Config => say(&["--config"]),
             Columns::Named(columns) => {
-                say(&["--columns", &columns.iter().map(Column::key).collect::<Vec<_>>().join(",")]);
+                say(&[
+                    "--columns",
+                    &columns
+                        .iter()
+                        .map(Column::key)
+                        .collect::<Vec<_>>()
+                        .join(","),
+                ]);
             }
         }
         match &self.baseline {
@@ -155,13 +162,32 @@ mod tests {
 
     #[test]
     fn a_shell_reads_every_filter_back() {
-        for filter in ["plain", "two words", "it's", "$HOME `id` \\ *", "\"q r\"", "-x", "é漢", "val_acc>0.5"] {
-            let options = Options { filter: Query::parse(filter).unwrap(), ..Options::default() };
+        for filter in [
+            "plain",
+            "two words",
+            "it's",
+            "$HOME `id` \\ *",
+            "\"q r\"",
+            "-x",
+            "é漢",
+            "val_acc>0.5",
+        ] {
+            let options = Options {
+                filter: Query::parse(filter).unwrap(),
+                ..Options::default()
+            };
             let command = options.command(Format::Csv, &FolderOptions::default());
             let said = command.replace("warmstart compare", "printf '%s\\n'");
-            let output = std::process::Command::new("sh").args(["-c", &said]).output().unwrap();
+            let output = std::process::Command::new("sh")
+                .args(["-c", &said])
+                .output()
+                .unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
-            assert_eq!(text, format!("--filter={filter}\n--format\ncsv\n"), "{command}");
+            assert_eq!(
+                text,
+                format!("--filter={filter}\n--format\ncsv\n"),
+                "{command}"
+            );
         }
     }
 }

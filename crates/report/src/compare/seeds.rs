@@ -14,7 +14,11 @@ pub fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     let mut by_experiment: HashMap<String, usize> = HashMap::new();
     for run in runs {
-        let key = run.experiment.as_deref().filter(|_| run.status() == Status::Finished).and_then(without_seed);
+        let key = run
+            .experiment
+            .as_deref()
+            .filter(|_| run.status() == Status::Finished)
+            .and_then(without_seed);
         match key.map(|key| *by_experiment.entry(key).or_insert(groups.len())) {
             Some(index) if index < groups.len() => groups[index].push(run),
             _ => groups.push(vec![run]),
@@ -25,11 +29,20 @@ pub fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
 }
 
 fn without_seed(experiment: &Experiment) -> Option<String> {
-    serde_json::to_string(&Experiment { seed: 0, ..experiment.clone() }).ok()
+    serde_json::to_string(&Experiment {
+        seed: 0,
+        ..experiment.clone()
+    })
+    .ok()
 }
 
 fn newest_of_each_seed(group: &mut Vec<&Run>) {
-    let created = |run: &Run| (run.info.as_ref().ok().map(|info| info.created), run.id.clone());
+    let created = |run: &Run| {
+        (
+            run.info.as_ref().ok().map(|info| info.created),
+            run.id.clone(),
+        )
+    };
     let seed = |run: &Run| run.experiment.as_deref().map(|experiment| experiment.seed);
     group.sort_by_key(|run| (seed(run), std::cmp::Reverse(created(run))));
     group.dedup_by_key(|run| seed(run));
@@ -52,7 +65,11 @@ mod tests {
     #[test]
     fn means_and_deviations_are_those_of_an_independent_reference() {
         for (figures, expected, deviation) in [
-            (&[0.7123, 0.7188, 0.7056, 0.7201, 0.7145][..], 0.714_26, 0.005_779_532_853_094_601),
+            (
+                &[0.7123, 0.7188, 0.7056, 0.7201, 0.7145][..],
+                0.714_26,
+                0.005_779_532_853_094_601,
+            ),
             (&[1.3685, 1.301], 1.334_75, 0.047_729_707_730_092_04),
             (&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0], 1_000_000_002.0, 1.0),
             (&[0.5, 0.5, 0.5], 0.5, 0.0),
@@ -63,8 +80,20 @@ mod tests {
             assert!((found - deviation).abs() <= deviation * 1e-12, "{found}");
             assert_eq!(spread.n, figures.len());
         }
-        assert_eq!(mean(&[0.25]), Some((0.25, Spread { deviation: None, n: 1 })));
+        assert_eq!(
+            mean(&[0.25]),
+            Some((
+                0.25,
+                Spread {
+                    deviation: None,
+                    n: 1
+                }
+            ))
+        );
         assert_eq!(mean(&[]), None);
-        assert!(mean(&[0.1, f64::NAN]).unwrap().0.is_nan(), "a run that diverged does not vanish in a mean");
+        assert!(
+            mean(&[0.1, f64::NAN]).unwrap().0.is_nan(),
+            "a run that diverged does not vanish in a mean"
+        );
     }
 }

@@ -10,7 +10,9 @@ use warmstart_schema::experiment::Reference;
 use warmstart_schema::state::Status;
 
 use super::value::Spread;
-use super::{At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds};
+use super::{
+    At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds,
+};
 use crate::query::Subject;
 use warmstart_runs::params;
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
@@ -81,11 +83,15 @@ impl Table {
     /// Whether two rows of runs are called the same, so that only the runs' ids tell them apart.
     pub fn has_namesakes(&self) -> bool {
         let mut seen = std::collections::HashSet::new();
-        self.measured().any(|row| !seen.insert(row.experiment.as_str()))
+        self.measured()
+            .any(|row| !seen.insert(row.experiment.as_str()))
     }
 
     pub fn has_best(&self) -> bool {
-        self.rows.iter().flat_map(|row| &row.cells).any(|cell| cell.best)
+        self.rows
+            .iter()
+            .flat_map(|row| &row.cells)
+            .any(|cell| cell.best)
     }
 }
 
@@ -105,8 +111,15 @@ struct Line<'a> {
 /// unless the options name or sort them.
 pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
     let chosen = chosen(runs, files, options);
-    let groups = if options.seeds { seeds::group(chosen) } else { chosen.into_iter().map(|run| vec![run]).collect() };
-    let mut lines: Vec<Line> = groups.into_iter().map(|group| Line::of(runs, group, options)).collect();
+    let groups = if options.seeds {
+        seeds::group(chosen)
+    } else {
+        chosen.into_iter().map(|run| vec![run]).collect()
+    };
+    let mut lines: Vec<Line> = groups
+        .into_iter()
+        .map(|group| Line::of(runs, group, options))
+        .collect();
     if let Some(sort) = &options.sort {
         lines.sort_by(|a, b| a.value(sort).order(&b.value(sort), options.reversed));
     } else if options.reversed {
@@ -126,10 +139,15 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         if options.columns == Columns::Config {
             continue;
         }
-        table.rows.extend(line.gain.as_ref().map(|gain| gained(line, gain, &table.columns)));
+        table.rows.extend(
+            line.gain
+                .as_ref()
+                .map(|gain| gained(line, gain, &table.columns)),
+        );
         let next = lines.get(index + 1);
         let same_below = next.is_some_and(|next| {
-            runs.home(next.runs[0]) == runs.home(line.runs[0]) && next.reference() == line.reference()
+            runs.home(next.runs[0]) == runs.home(line.runs[0])
+                && next.reference() == line.reference()
         });
         if let Some(reference) = line.reference().filter(|_| !same_below) {
             let row = published(line, reference, &mut table.footnotes, &table.columns);
@@ -143,21 +161,33 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
 
 /// Marks runs whose test pictures are others than those of the first run; where that is not known, nothing is said.
 fn mark_other_tests(table: &mut Table, lines: &[Line]) {
-    let mut known = lines.iter().filter_map(|line| Some((line.test_set()?, line)));
-    let Some((first, of)) = known.next() else { return };
+    let mut known = lines
+        .iter()
+        .filter_map(|line| Some((line.test_set()?, line)));
+    let Some((first, of)) = known.next() else {
+        return;
+    };
     let text = format!(
         "measured on other test images than {} ({}): test figures do not compare",
         of.runs[0].label(),
         of.runs[0].id
     );
-    let others: Vec<&RunId> = known.filter(|(set, _)| *set != first).map(|(_, line)| &line.runs[0].id).collect();
+    let others: Vec<&RunId> = known
+        .filter(|(set, _)| *set != first)
+        .map(|(_, line)| &line.runs[0].id)
+        .collect();
     if others.is_empty() {
         return;
     }
     let mark = footnote(&mut table.footnotes, text);
-    let is_other =
-        |row: &&mut Row| row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run));
-    table.rows.iter_mut().filter(is_other).for_each(|row| row.mark = Some(mark.clone()));
+    let is_other = |row: &&mut Row| {
+        row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run))
+    };
+    table
+        .rows
+        .iter_mut()
+        .filter(is_other)
+        .for_each(|row| row.mark = Some(mark.clone()));
 }
 
 fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Vec<&'a Run> {
@@ -168,31 +198,52 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
     };
     chosen.retain(|run| options.filter.matches(&Subject::of_run(run)));
     if !matches!(options.selection, Selection::Runs(_)) {
-        let places: HashMap<&Path, usize> =
-            files.iter().zip(0..).map(|(file, place)| (file.place.as_path(), place)).collect();
+        let places: HashMap<&Path, usize> = files
+            .iter()
+            .zip(0..)
+            .map(|(file, place)| (file.place.as_path(), place))
+            .collect();
         let place = |run: &Run| match runs.home(run) {
             Some(Home::File(path)) => places.get(path.as_path()).copied().unwrap_or(usize::MAX),
             _ => usize::MAX,
         };
-        chosen
-            .sort_by_cached_key(|run| (place(run), run.stem().unwrap_or_default().to_owned(), runs.home(run).cloned()));
+        chosen.sort_by_cached_key(|run| {
+            (
+                place(run),
+                run.stem().unwrap_or_default().to_owned(),
+                runs.home(run).cloned(),
+            )
+        });
     }
     chosen
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {
-    let Some(home) = runs.home(run) else { return true };
-    let done = runs.all_of(home).rfind(|run| run.status() == Status::Finished);
-    done.or_else(|| runs.latest_of(home)).is_some_and(|newest| newest.id == run.id)
+    let Some(home) = runs.home(run) else {
+        return true;
+    };
+    let done = runs
+        .all_of(home)
+        .rfind(|run| run.status() == Status::Finished);
+    done.or_else(|| runs.latest_of(home))
+        .is_some_and(|newest| newest.id == run.id)
 }
 
 impl<'a> Line<'a> {
     fn of(all: &Runs, runs: Vec<&'a Run>, options: &Options) -> Self {
-        let measured: Vec<Figures> = runs.iter().map(|run| Figures::of(&run.state, options.figures)).collect();
+        let measured: Vec<Figures> = runs
+            .iter()
+            .map(|run| Figures::of(&run.state, options.figures))
+            .collect();
         let baseline = match &options.baseline {
             Baseline::None => Figures::default(),
-            Baseline::Published => reference(runs[0]).map(Figures::published).unwrap_or_default(),
-            Baseline::Run(id) => all.get(id).map(|run| Figures::of(&run.state, options.figures)).unwrap_or_default(),
+            Baseline::Published => reference(runs[0])
+                .map(Figures::published)
+                .unwrap_or_default(),
+            Baseline::Run(id) => all
+                .get(id)
+                .map(|run| Figures::of(&run.state, options.figures))
+                .unwrap_or_default(),
         };
         // Taking ten thousand experiments apart for a table that shows none of it would be felt.
         let sorted = matches!(options.sort, Some(Column::Config(_)));
@@ -200,14 +251,24 @@ impl<'a> Line<'a> {
             (Columns::Standard, _) if !sorted => Vec::new(),
             (_, experiment) => experiment.map(config::fields).unwrap_or_default(),
         };
-        let config =
-            if runs.len() > 1 { config.into_iter().filter(|(path, _)| path != "seed").collect() } else { config };
+        let config = if runs.len() > 1 {
+            config
+                .into_iter()
+                .filter(|(path, _)| path != "seed")
+                .collect()
+        } else {
+            config
+        };
         Self {
             figures: Metric::ALL.map(|metric| combined(metric, &measured)),
             params: params::of(runs[0]),
             baseline,
             config,
-            gain: if let [run] = runs[..] { Gain::of(all, run, options.figures) } else { None },
+            gain: if let [run] = runs[..] {
+                Gain::of(all, run, options.figures)
+            } else {
+                None
+            },
             runs,
         }
     }
@@ -222,13 +283,24 @@ impl<'a> Line<'a> {
     }
 
     fn seeds(&self) -> Vec<u64> {
-        let seeds = self.runs.iter().filter_map(|run| run.experiment.as_deref()).map(|experiment| experiment.seed);
-        if self.runs.len() > 1 { seeds.collect() } else { Vec::new() }
+        let seeds = self
+            .runs
+            .iter()
+            .filter_map(|run| run.experiment.as_deref())
+            .map(|experiment| experiment.seed);
+        if self.runs.len() > 1 {
+            seeds.collect()
+        } else {
+            Vec::new()
+        }
     }
 
     fn value(&self, column: &Column) -> Value {
-        let count =
-            |of: fn(&ParamCounts) -> u64| self.params.as_ref().map_or(Value::Absent, |params| Value::Count(of(params)));
+        let count = |of: fn(&ParamCounts) -> u64| {
+            self.params
+                .as_ref()
+                .map_or(Value::Absent, |params| Value::Count(of(params)))
+        };
         match column {
             Column::Experiment => Value::text(self.runs[0].label()),
             Column::Run if self.runs.len() > 1 => {
@@ -242,12 +314,16 @@ impl<'a> Line<'a> {
             Column::Total => count(|params| params.total),
             Column::Trainable => count(|params| params.trainable),
             Column::NonTrainable => count(ParamCounts::non_trainable),
-            Column::Config(path) => config::value(&self.config, path).map_or(Value::Absent, Value::text),
+            Column::Config(path) => {
+                config::value(&self.config, path).map_or(Value::Absent, Value::text)
+            }
         }
     }
 
     fn difference(&self, metric: Metric) -> Option<f64> {
-        let Value::Figure { figure, .. } = self.figures[metric as usize] else { return None };
+        let Value::Figure { figure, .. } = self.figures[metric as usize] else {
+            return None;
+        };
         Some(figure - self.baseline.get(metric)?)
     }
 
@@ -263,7 +339,14 @@ impl<'a> Line<'a> {
             gain: self.gain.clone(),
             mark: None,
             test_set: self.test_set(),
-            cells: columns.iter().map(|column| Cell { value: self.value(column), best: false, mark: None }).collect(),
+            cells: columns
+                .iter()
+                .map(|column| Cell {
+                    value: self.value(column),
+                    best: false,
+                    mark: None,
+                })
+                .collect(),
             figures: self.figures.clone(),
             params: self.params,
         }
@@ -289,23 +372,35 @@ fn combined(metric: Metric, measured: &[Figures]) -> Value {
     if let [one] = measured {
         return Value::figure(metric, one.get(metric));
     }
-    let figures: Vec<f64> = measured.iter().filter_map(|figures| figures.get(metric)).collect();
-    seeds::mean(&figures).map_or(Value::Absent, |(figure, spread): (f64, Spread)| Value::Figure {
-        metric,
-        figure,
-        spread: Some(spread),
+    let figures: Vec<f64> = measured
+        .iter()
+        .filter_map(|figures| figures.get(metric))
+        .collect();
+    seeds::mean(&figures).map_or(Value::Absent, |(figure, spread): (f64, Spread)| {
+        Value::Figure {
+            metric,
+            figure,
+            spread: Some(spread),
+        }
     })
 }
 
 fn columns(lines: &[Line], options: &Options) -> Vec<Column> {
     let fields = || {
-        let all: Vec<&[(String, String)]> = lines.iter().map(|line| line.config.as_slice()).collect();
-        config::differing(&all).into_iter().map(Column::Config).collect::<Vec<_>>()
+        let all: Vec<&[(String, String)]> =
+            lines.iter().map(|line| line.config.as_slice()).collect();
+        config::differing(&all)
+            .into_iter()
+            .map(Column::Config)
+            .collect::<Vec<_>>()
     };
     match &options.columns {
         Columns::Standard => standard(options, Vec::new()),
         Columns::Named(columns) => columns.clone(),
-        Columns::Config => [Column::Experiment, Column::Run].into_iter().chain(fields()).collect(),
+        Columns::Config => [Column::Experiment, Column::Run]
+            .into_iter()
+            .chain(fields())
+            .collect(),
         Columns::Differing => {
             let mut columns = standard(options, fields());
             let differs = |column: &Column| {
@@ -313,7 +408,9 @@ fn columns(lines: &[Line], options: &Options) -> Vec<Column> {
                 let first = values.next();
                 values.any(|value| Some(value) != first)
             };
-            columns.retain(|column| lines.len() < 2 || *column == Column::Experiment || differs(column));
+            columns.retain(|column| {
+                lines.len() < 2 || *column == Column::Experiment || differs(column)
+            });
             columns
         }
     }
@@ -340,21 +437,33 @@ fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
         return mark.clone();
     }
     let number = footnotes.len();
-    let mark = MARKS.get(number).map_or_else(|| format!("†{}", number + 1), |mark| (*mark).to_owned());
+    let mark = MARKS
+        .get(number)
+        .map_or_else(|| format!("†{}", number + 1), |mark| (*mark).to_owned());
     footnotes.push((mark.clone(), text));
     mark
 }
 
 /// The published figures, with a footnote for their source and one for what is doubtful.
-fn published(line: &Line, reference: &Reference, footnotes: &mut Vec<(String, String)>, columns: &[Column]) -> Row {
+fn published(
+    line: &Line,
+    reference: &Reference,
+    footnotes: &mut Vec<(String, String)>,
+    columns: &[Column],
+) -> Row {
     let figures = Figures::published(reference);
     let figures = Metric::ALL.map(|metric| Value::figure(metric, figures.get(metric)));
     let source = format!("published: {}", reference.source);
     let mark = match &reference.note {
-        Some(note) if reference.doubtful.is_empty() => footnote(footnotes, format!("{source}; {note}")),
+        Some(note) if reference.doubtful.is_empty() => {
+            footnote(footnotes, format!("{source}; {note}"))
+        }
         _ => footnote(footnotes, source),
     };
-    let doubt = reference.note.clone().filter(|_| !reference.doubtful.is_empty());
+    let doubt = reference
+        .note
+        .clone()
+        .filter(|_| !reference.doubtful.is_empty());
     let doubt = doubt.map(|note| footnote(footnotes, note));
     let mut row = Row {
         reference: Some(reference.clone()),
@@ -374,7 +483,10 @@ fn gained(line: &Line, gain: &Gain, columns: &[Column]) -> Row {
         Metric::TrainTime => Value::Absent,
         _ => Value::difference(metric, gain.figures.get(metric)),
     });
-    Row { gain: Some(gain.clone()), ..below(Kind::Gain, line, &gain.title(), figures, columns) }
+    Row {
+        gain: Some(gain.clone()),
+        ..below(Kind::Gain, line, &gain.title(), figures, columns)
+    }
 }
 
 /// A row that belongs to the measured one above it.
@@ -385,7 +497,14 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         Column::Total | Column::Trainable | Column::NonTrainable => Value::Absent,
         Column::Run | Column::State | Column::Delta(_) | Column::Config(_) => Value::Blank,
     };
-    let cells = columns.iter().map(|column| Cell { value: value(column), best: false, mark: None }).collect();
+    let cells = columns
+        .iter()
+        .map(|column| Cell {
+            value: value(column),
+            best: false,
+            mark: None,
+        })
+        .collect();
     Row {
         kind,
         runs: Vec::new(),
@@ -406,13 +525,23 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
 /// Marks the best figure of each column among the runs that are done, where there are at least two to choose from.
 fn mark_best(table: &mut Table) {
     for (index, column) in table.columns.iter().enumerate() {
-        let Column::Metric(metric) = column else { continue };
+        let Column::Metric(metric) = column else {
+            continue;
+        };
         let figure = |row: &Row| match &row.cells[index].value {
-            Value::Figure { figure, .. } if figure.is_finite() && row.status == Some(Status::Finished) => Some(*figure),
+            Value::Figure { figure, .. }
+                if figure.is_finite() && row.status == Some(Status::Finished) =>
+            {
+                Some(*figure)
+            }
             _ => None,
         };
         let figures: Vec<f64> = table.rows.iter().filter_map(figure).collect();
-        let best = figures.iter().copied().reduce(|a, b| metric.better(a, b)).filter(|_| figures.len() > 1);
+        let best = figures
+            .iter()
+            .copied()
+            .reduce(|a, b| metric.better(a, b))
+            .filter(|_| figures.len() > 1);
         for row in &mut table.rows {
             let is_best = best.is_some() && figure(row) == best;
             row.cells[index].best = is_best;

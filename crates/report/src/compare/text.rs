@@ -10,29 +10,65 @@ use crate::fit::{self, Holds};
 pub fn render(table: &Table, width: Option<usize>) -> String {
     let grid = grid::Grid::of(table);
     let mut rows = grid.rows.iter().map(|tiles| {
-        tiles.iter().zip(&grid.is_figure).map(|(tile, is_figure)| cell(tile, *is_figure)).collect::<Vec<_>>()
+        tiles
+            .iter()
+            .zip(&grid.is_figure)
+            .map(|(tile, is_figure)| cell(tile, *is_figure))
+            .collect::<Vec<_>>()
     });
     let titles = rows.next().unwrap_or_default();
-    let columns: Vec<fit::Column> =
-        titles.iter().enumerate().map(|(index, title)| described(table, &grid, index, title)).collect();
+    let columns: Vec<fit::Column> = titles
+        .iter()
+        .enumerate()
+        .map(|(index, title)| described(table, &grid, index, title))
+        .collect();
     let fitted = fit::fitted(&columns, &rows.collect::<Vec<_>>(), width);
-    let mut below: Vec<String> = table.footnotes.iter().map(|(mark, text)| format!("{mark} {text}")).collect();
+    let mut below: Vec<String> = table
+        .footnotes
+        .iter()
+        .map(|(mark, text)| format!("{mark} {text}"))
+        .collect();
     if table.has_best() {
         below.push("* best of its column among runs that are done".to_owned());
     }
-    let hidden: Vec<String> = fitted.hidden.iter().map(|title| title.trim().to_owned()).collect();
-    let what = if table.transposed { "--format csv has all" } else { "widen the terminal, or choose with --columns" };
+    let hidden: Vec<String> = fitted
+        .hidden
+        .iter()
+        .map(|title| title.trim().to_owned())
+        .collect();
+    let what = if table.transposed {
+        "--format csv has all"
+    } else {
+        "widen the terminal, or choose with --columns"
+    };
     below.extend(fit::note(&hidden, what, None));
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1).max(1));
-    let below = below.iter().flat_map(|line| wrap(line, room)).map(|line| format!(" {}", line.trim_end()));
-    fitted.lines.into_iter().chain(below).collect::<Vec<_>>().join("\n") + "\n"
+    let below = below
+        .iter()
+        .flat_map(|line| wrap(line, room))
+        .map(|line| format!(" {}", line.trim_end()));
+    fitted
+        .lines
+        .into_iter()
+        .chain(below)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 /// What a column of the grid holds, and how soon it goes. Turned, the runs are columns, and the last ones go first.
 fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> fit::Column {
     if table.transposed {
         let order = u8::try_from(index).unwrap_or(u8::MAX);
-        return fit::Column::new(title, if index == 0 { Holds::Names } else { Holds::Words }, order);
+        return fit::Column::new(
+            title,
+            if index == 0 {
+                Holds::Names
+            } else {
+                Holds::Words
+            },
+            order,
+        );
     }
     let (holds, order) = match &table.columns[index] {
         Column::Experiment => (Holds::Words, 0),
@@ -48,7 +84,12 @@ fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> fit
 /// Figures are followed by a star, a mark or a space, and so are their titles: their digits stand below each other.
 fn cell(tile: &Tile, is_figure: bool) -> String {
     let space = if is_figure { "" } else { " " };
-    let text = decorated(tile, tile.text.as_deref().unwrap_or("–"), ["↑", "↓"], |mark| format!("{space}{mark}"));
+    let text = decorated(
+        tile,
+        tile.text.as_deref().unwrap_or("–"),
+        ["↑", "↓"],
+        |mark| format!("{space}{mark}"),
+    );
     let indent = if tile.is_below { "  " } else { "" };
     let star = match (is_figure && tile.mark.is_none(), tile.best) {
         (_, true) => "*",

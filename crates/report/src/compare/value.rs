@@ -40,11 +40,18 @@ impl Value {
     }
 
     pub fn figure(metric: Metric, figure: Option<f64>) -> Self {
-        figure.map_or(Self::Absent, |figure| Self::Figure { metric, figure, spread: None })
+        figure.map_or(Self::Absent, |figure| Self::Figure {
+            metric,
+            figure,
+            spread: None,
+        })
     }
 
     pub fn difference(metric: Metric, difference: Option<f64>) -> Self {
-        difference.map_or(Self::Absent, |difference| Self::Difference { metric, difference })
+        difference.map_or(Self::Absent, |difference| Self::Difference {
+            metric,
+            difference,
+        })
     }
 
     /// As people read it; none for what is not measured.
@@ -54,12 +61,32 @@ impl Value {
             Self::Blank => String::new(),
             Self::Text(text) => text.clone(),
             Self::Count(count) => thousands(*count),
-            Self::Figure { metric, figure, spread: None } => metric.format(*figure),
-            Self::Figure { metric, figure, spread: Some(Spread { deviation: None, n }) } => {
+            Self::Figure {
+                metric,
+                figure,
+                spread: None,
+            } => metric.format(*figure),
+            Self::Figure {
+                metric,
+                figure,
+                spread: Some(Spread { deviation: None, n }),
+            } => {
                 format!("{} ({n})", metric.format(*figure))
             }
-            Self::Figure { metric, figure, spread: Some(Spread { deviation: Some(deviation), n }) } => {
-                format!("{} ± {} ({n})", metric.format(*figure), metric.format(*deviation))
+            Self::Figure {
+                metric,
+                figure,
+                spread:
+                    Some(Spread {
+                        deviation: Some(deviation),
+                        n,
+                    }),
+            } => {
+                format!(
+                    "{} ± {} ({n})",
+                    metric.format(*figure),
+                    metric.format(*deviation)
+                )
             }
             Self::Difference { metric, difference } => metric.format_difference(*difference),
         })
@@ -104,7 +131,9 @@ impl Value {
 
     fn higher_is_better(&self) -> bool {
         match self {
-            Self::Figure { metric, .. } | Self::Difference { metric, .. } => metric.higher_is_better(),
+            Self::Figure { metric, .. } | Self::Difference { metric, .. } => {
+                metric.higher_is_better()
+            }
             _ => false,
         }
     }

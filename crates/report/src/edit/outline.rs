@@ -6,8 +6,19 @@ use serde_json::Value;
 use warmstart_schema::experiment::json_schema;
 
 /// Sections as files have them; the schema's own order is that of the alphabet.
-const ORDER: [&str; 11] =
-    ["name", "group", "question", "seed", "dataset", "input", "augment", "model", "init", "train", "reference"];
+const ORDER: [&str; 11] = [
+    "name",
+    "group",
+    "question",
+    "seed",
+    "dataset",
+    "input",
+    "augment",
+    "model",
+    "init",
+    "train",
+    "reference",
+];
 
 /// A field with one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +40,24 @@ pub fn fields() -> Vec<Field> {
     let schema = json_schema();
     let mut fields = Vec::new();
     collect(&schema, &schema, "", true, &mut fields);
-    fields.sort_by_key(|field| ORDER.iter().position(|section| field.path.split('.').next() == Some(section)));
+    fields.sort_by_key(|field| {
+        ORDER
+            .iter()
+            .position(|section| field.path.split('.').next() == Some(section))
+    });
     fields
 }
 
 /// The paths of the fields that make a run what it is, and not only describe it.
 static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let describes = |path: &str| ["name", "group", "question"].contains(&path) || path.starts_with("reference.");
-    fields().into_iter().map(|field| field.path).filter(|path| !describes(path)).collect()
+    let describes = |path: &str| {
+        ["name", "group", "question"].contains(&path) || path.starts_with("reference.")
+    };
+    fields()
+        .into_iter()
+        .map(|field| field.path)
+        .filter(|path| !describes(path))
+        .collect()
 });
 
 /// All settings of experiments by their paths.
@@ -53,19 +74,39 @@ pub fn setting(name: &str) -> Option<&'static str> {
         "px" => "input.resize",
         name => name,
     };
-    let ends_so = |path: &str| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let ends_so = |path: &str| {
+        path.strip_suffix(name)
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
     let mut found = SETTINGS.iter().filter(|path| ends_so(path));
     let exact = SETTINGS.iter().find(|path| *path == name);
     let only = found.next().filter(|_| found.next().is_none());
     exact.or(only).map(String::as_str)
 }
 
-fn collect(schema: &Value, object: &Value, above: &str, is_required: bool, fields: &mut Vec<Field>) {
-    let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
-    let required: Vec<&str> =
-        object.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+fn collect(
+    schema: &Value,
+    object: &Value,
+    above: &str,
+    is_required: bool,
+    fields: &mut Vec<Field>,
+) {
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let required: Vec<&str> = object
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     for (name, property) in properties {
-        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        let path = if above.is_empty() {
+            name.clone()
+        } else {
+            format!("{above}.{name}")
+        };
         let target = resolved(schema, property);
         let is_required = is_required && required.contains(&name.as_str());
         if target.get("properties").is_some() {
@@ -75,28 +116,62 @@ fn collect(schema: &Value, object: &Value, above: &str, is_required: bool, field
         if target.get("type").and_then(Value::as_str) == Some("array") {
             continue;
         }
-        let about = [property, target].into_iter().find_map(|schema| schema.get("description")?.as_str());
+        let about = [property, target]
+            .into_iter()
+            .find_map(|schema| schema.get("description")?.as_str());
         let words = words(target);
         let is_text = words.is_empty() && takes_text(target);
-        let about = about.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-        fields.push(Field { path, about, words, is_text, is_required });
+        let about = about
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        fields.push(Field {
+            path,
+            about,
+            words,
+            is_text,
+            is_required,
+        });
     }
 }
 
 /// What a property refers to, whether or not it may be left out.
 fn resolved<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
-    let choices = property.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-    let reference = std::iter::once(property).chain(choices).find_map(|choice| choice.get("$ref")?.as_str());
+    let choices = property
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let reference = std::iter::once(property)
+        .chain(choices)
+        .find_map(|choice| choice.get("$ref")?.as_str());
     let name = reference.and_then(|reference| reference.strip_prefix("#/$defs/"));
-    name.and_then(|name| schema.get("$defs")?.get(name)).unwrap_or(property)
+    name.and_then(|name| schema.get("$defs")?.get(name))
+        .unwrap_or(property)
 }
 
 fn words(schema: &Value) -> Vec<String> {
-    let choices = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
-    let all = std::iter::once(schema).chain(choices("oneOf")).chain(choices("anyOf"));
+    let choices = |key: &str| {
+        schema
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let all = std::iter::once(schema)
+        .chain(choices("oneOf"))
+        .chain(choices("anyOf"));
     let words = all.flat_map(|choice| {
-        let listed = choice.get("enum").and_then(Value::as_array).into_iter().flatten();
-        listed.chain(choice.get("const")).filter_map(Value::as_str).map(str::to_owned)
+        let listed = choice
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        listed
+            .chain(choice.get("const"))
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
     });
     words.collect()
 }
@@ -136,7 +211,10 @@ mod tests {
 
     #[test]
     fn every_field_that_an_experiment_writes_is_among_them() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments/4-effnet-freeze.yaml");
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../experiments/4-effnet-freeze.yaml"
+        );
         let experiment = parse(&std::fs::read_to_string(file).unwrap(), "it").unwrap();
         let all = fields();
         for (path, _) in crate::compare::config_fields(&experiment) {
@@ -144,10 +222,18 @@ mod tests {
         }
         let field = |path: &str| all.iter().find(|field| field.path == path).unwrap();
         assert!(field("name").is_text && field("name").is_required);
-        assert!(field("train.optimizer.name").words.contains(&"adam".to_owned()));
+        assert!(
+            field("train.optimizer.name")
+                .words
+                .contains(&"adam".to_owned())
+        );
         assert!(field("train.optimizer.learning_rate").is_required);
-        assert!(!field("train.early_stopping.patience").is_required && !field("input.resize").is_text);
-        assert!(field("model.freeze").words == ["none", "backbone"] && !field("model.freeze").is_text);
+        assert!(
+            !field("train.early_stopping.patience").is_required && !field("input.resize").is_text
+        );
+        assert!(
+            field("model.freeze").words == ["none", "backbone"] && !field("model.freeze").is_text
+        );
         assert!(field("dataset.path").is_text && field("init.from").is_text);
     }
 }

@@ -26,19 +26,41 @@ train:
 
 /// The lines that are not the same.
 fn difference(before: &str, after: &str) -> String {
-    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let same = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
+    let same = before
+        .iter()
+        .zip(&after)
+        .take_while(|(a, b)| a == b)
+        .count();
     let (before, after) = (&before[same..], &after[same..]);
-    let end = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
+    let end = before
+        .iter()
+        .rev()
+        .zip(after.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let lines = |sign: &str, lines: &[&str]| {
-        lines[..lines.len() - end].iter().map(|line| format!("{sign}{line}\n")).collect::<Vec<_>>().concat()
+        lines[..lines.len() - end]
+            .iter()
+            .map(|line| format!("{sign}{line}\n"))
+            .collect::<Vec<_>>()
+            .concat()
     };
     lines("-", before) + &lines("+", after)
 }
 
 #[rstest]
-#[case::in_braces("train.optimizer.learning_rate", "3e-4", "-    learning_rate: 1.0e-3\n+    learning_rate: 3e-4\n")]
-#[case::beside_a_comment("train.epochs", "5", "-  epochs: 20      # enough\n+  epochs: 5      # enough\n")]
+#[case::in_braces(
+    "train.optimizer.learning_rate",
+    "3e-4",
+    "-    learning_rate: 1.0e-3\n+    learning_rate: 3e-4\n"
+)]
+#[case::beside_a_comment(
+    "train.epochs",
+    "5",
+    "-  epochs: 20      # enough\n+  epochs: 5      # enough\n"
+)]
 #[case::before_a_comment_in_braces(
     "train.optimizer.name",
     "sgd",
@@ -92,7 +114,11 @@ fn a_text_in_braces_is_quoted_for_what_ends_it_there() {
 #[case::a_section("train.optimizer", "adam")]
 #[case::below_a_value("seed.x", "1")]
 fn what_would_change_more_than_the_field_is_refused(#[case] path: &str, #[case] value: &str) {
-    assert!(set(FILE, path, value, false).is_err(), "{:?}", set(FILE, path, value, false));
+    assert!(
+        set(FILE, path, value, false).is_err(),
+        "{:?}",
+        set(FILE, path, value, false)
+    );
 }
 
 #[test]
@@ -104,15 +130,33 @@ fn an_anchor_that_others_repeat_is_not_touched() {
 
 #[test]
 fn ends_of_lines_stay_those_of_the_file() {
-    assert_eq!(set("a: 1\r\nb: 2\r\n", "c", "3", false).unwrap(), "a: 1\r\nb: 2\r\nc: 3\r\n");
+    assert_eq!(
+        set("a: 1\r\nb: 2\r\n", "c", "3", false).unwrap(),
+        "a: 1\r\nb: 2\r\nc: 3\r\n"
+    );
     assert_eq!(set("a: 1", "c", "3", false).unwrap(), "a: 1\nc: 3\n");
-    assert_eq!(set("\u{feff}a: 1\n", "a", "3", false).unwrap(), "\u{feff}a: 3\n");
+    assert_eq!(
+        set("\u{feff}a: 1\n", "a", "3", false).unwrap(),
+        "\u{feff}a: 3\n"
+    );
     assert_eq!(set("a:\nb: 1\n", "a", "3", false).unwrap(), "a: 3\nb: 1\n");
-    assert_eq!(set("a: # why\nb: 1\n", "a.c", "3", false).unwrap(), "a: { c: 3 } # why\nb: 1\n");
+    assert_eq!(
+        set("a: # why\nb: 1\n", "a.c", "3", false).unwrap(),
+        "a: { c: 3 } # why\nb: 1\n"
+    );
     assert_eq!(set("a: {}\n", "a.c", "3", false).unwrap(), "a: { c: 3 }\n");
-    assert_eq!(set("a: |\n  long\n  text\nb: 1\n", "a", "x", true).unwrap(), "a: x\nb: 1\n");
-    assert_eq!(set("a: \"x\"\nb: 'y'\n", "b", "z", true).unwrap(), "a: \"x\"\nb: z\n");
-    assert_eq!(set("q: ä ö\nb: { c: ü, d: 1 }\n", "b.d", "2", false).unwrap(), "q: ä ö\nb: { c: ü, d: 2 }\n");
+    assert_eq!(
+        set("a: |\n  long\n  text\nb: 1\n", "a", "x", true).unwrap(),
+        "a: x\nb: 1\n"
+    );
+    assert_eq!(
+        set("a: \"x\"\nb: 'y'\n", "b", "z", true).unwrap(),
+        "a: \"x\"\nb: z\n"
+    );
+    assert_eq!(
+        set("q: ä ö\nb: { c: ü, d: 1 }\n", "b.d", "2", false).unwrap(),
+        "q: ä ö\nb: { c: ü, d: 2 }\n"
+    );
 }
 
 #[rstest]
@@ -122,7 +166,10 @@ fn ends_of_lines_stay_those_of_the_file() {
     "dataset.validation",
     "-dataset: { name: emoji98, validation: 0.3 }\n+dataset: { name: emoji98 }\n"
 )]
-#[case::the_first_in_braces("model.head.hidden", "-  head: { hidden: 256, dropout: 0.2 }\n+  head: { dropout: 0.2 }\n")]
+#[case::the_first_in_braces(
+    "model.head.hidden",
+    "-  head: { hidden: 256, dropout: 0.2 }\n+  head: { dropout: 0.2 }\n"
+)]
 #[case::a_section("model.head", "-  head: { hidden: 256, dropout: 0.2 }\n")]
 fn a_field_is_taken_out(#[case] path: &str, #[case] expected: &str) {
     assert_eq!(difference(FILE, &remove(FILE, path).unwrap()), expected);
@@ -143,10 +190,20 @@ fn every_field_of_every_shipped_experiment_can_be_changed() {
         for field in fields() {
             let value = match value_of(&source, &field.path) {
                 Some(value) if value.parse::<f64>().is_ok() => "1".to_owned(),
-                _ => field.words.first().cloned().unwrap_or_else(|| "2".to_owned()),
+                _ => field
+                    .words
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| "2".to_owned()),
             };
             let after = set(&source, &field.path, &value, field.is_text).unwrap();
-            assert_eq!(value_of(&after, &field.path), Some(value), "{} of {}", field.path, file.path.display());
+            assert_eq!(
+                value_of(&after, &field.path),
+                Some(value),
+                "{} of {}",
+                field.path,
+                file.path.display()
+            );
             assert!(remove(&after, &field.path).is_ok(), "{}", field.path);
         }
     }

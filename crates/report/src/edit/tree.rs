@@ -42,8 +42,16 @@ pub struct Tree(Map);
 impl Tree {
     /// Reads a text whose first document is a mapping.
     pub fn of(body: &str) -> Result<Self, String> {
-        let offsets = body.char_indices().map(|(offset, _)| offset).chain([body.len()]).collect();
-        let mut reader = Reader { body, offsets, events: Parser::new_from_str(body) };
+        let offsets = body
+            .char_indices()
+            .map(|(offset, _)| offset)
+            .chain([body.len()])
+            .collect();
+        let mut reader = Reader {
+            body,
+            offsets,
+            events: Parser::new_from_str(body),
+        };
         loop {
             match reader.next()? {
                 (Event::MappingStart(..), at) => return Ok(Self(reader.map(at, 0)?)),
@@ -67,7 +75,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Range<usize>), String> {
-        let event = self.events.next_event().ok_or("the file ends in the middle")?;
+        let event = self
+            .events
+            .next_event()
+            .ok_or("the file ends in the middle")?;
         let (event, Span { start, end }) = event.map_err(|error| error.to_string())?;
         let byte = |index: usize| self.offsets.get(index).copied().unwrap_or(self.body.len());
         Ok((event, byte(start.index())..byte(end.index())))
@@ -79,10 +90,20 @@ impl<'a> Reader<'a> {
         let mut entries = Vec::new();
         loop {
             match self.next()? {
-                (Event::MappingEnd, at) => return Ok(Map { at: begin.start..at.end, is_flow, entries }),
+                (Event::MappingEnd, at) => {
+                    return Ok(Map {
+                        at: begin.start..at.end,
+                        is_flow,
+                        entries,
+                    });
+                }
                 (Event::Scalar(key, ..), key_at) => {
                     let value = self.value(&key_at, depth)?;
-                    entries.push(Entry { key: key.into_owned(), key_at, value });
+                    entries.push(Entry {
+                        key: key.into_owned(),
+                        key_at,
+                        value,
+                    });
                 }
                 _ => return Err("a field's name is no plain text".to_owned()),
             }
@@ -106,7 +127,9 @@ impl<'a> Reader<'a> {
     }
 
     fn behind_colon(&self, key_at: &Range<usize>) -> Result<usize, String> {
-        let colon = self.body[key_at.end..].find(':').ok_or("a field has no colon")?;
+        let colon = self.body[key_at.end..]
+            .find(':')
+            .ok_or("a field has no colon")?;
         Ok(key_at.end + colon + 1)
     }
 

@@ -138,8 +138,16 @@ const KINDS: [&str; 4] = ["archived", "resumed", "tagged", "frozen"];
 
 impl Text {
     /// What a word without a field is searched for in.
-    pub const NAMES: [Self; 8] =
-        [Self::Name, Self::Group, Self::Backbone, Self::File, Self::Run, Self::Status, Self::Tag, Self::Note];
+    pub const NAMES: [Self; 8] = [
+        Self::Name,
+        Self::Group,
+        Self::Backbone,
+        Self::File,
+        Self::Run,
+        Self::Status,
+        Self::Tag,
+        Self::Note,
+    ];
 
     /// Whether it is a text of many words, in which a value is looked for.
     pub fn is_prose(self) -> bool {
@@ -152,7 +160,9 @@ impl Text {
             Self::Status => Some(("state", STATES.to_vec())),
             Self::Backbone => Some(("backbone", Backbone::ALL.map(Backbone::as_str).to_vec())),
             Self::Dataset => {
-                let all = DatasetName::ALL.into_iter().chain([DatasetName::ImageFolder]);
+                let all = DatasetName::ALL
+                    .into_iter()
+                    .chain([DatasetName::ImageFolder]);
                 Some(("dataset", all.map(DatasetName::as_str).collect()))
             }
             Self::Is => Some(("kind of run", KINDS.to_vec())),
@@ -169,8 +179,12 @@ impl Text {
             Self::Backbone => one(experiment.map(|experiment| experiment.model.backbone.as_str())),
             Self::Group => one(Some(subject.group)),
             Self::Tag => run.is_some_and(|run| run.annotation.tags.iter().any(|tag| passes(tag))),
-            Self::Name => one(file.map(ExperimentFile::label).or_else(|| run.map(Run::label))),
-            Self::File => one(file.map(|file| file.stem.as_str()).or_else(|| run.and_then(Run::stem))),
+            Self::Name => one(file
+                .map(ExperimentFile::label)
+                .or_else(|| run.map(Run::label))),
+            Self::File => one(file
+                .map(|file| file.stem.as_str())
+                .or_else(|| run.and_then(Run::stem))),
             Self::Run => one(run.map(|run| run.id.as_str())),
             Self::Device => one(run.map(Run::device)),
             Self::Dataset => one(experiment.map(|experiment| experiment.dataset.name.as_str())),
@@ -179,7 +193,9 @@ impl Text {
                 one(weights.as_deref())
             }
             Self::Optimizer => one(experiment.and_then(optimizer).as_deref()),
-            Self::Note => one(run.map(|run| run.annotation.note.as_str()).filter(|note| !note.is_empty())),
+            Self::Note => one(run
+                .map(|run| run.annotation.note.as_str())
+                .filter(|note| !note.is_empty())),
             Self::Is => kinds(subject).into_iter().any(passes),
         }
     }
@@ -187,14 +203,19 @@ impl Text {
 
 /// By the name that its file gives it.
 fn optimizer(experiment: &Experiment) -> Option<String> {
-    serde_json::to_value(experiment.train.optimizer.name).ok()?.as_str().map(str::to_owned)
+    serde_json::to_value(experiment.train.optimizer.name)
+        .ok()?
+        .as_str()
+        .map(str::to_owned)
 }
 
 fn status(subject: &Subject, passes: &mut dyn FnMut(&str) -> bool) -> bool {
     if subject.file.is_some_and(|file| file.loaded.is_err()) {
         return passes(BROKEN);
     }
-    let Some(run) = subject.run else { return passes(NEVER) };
+    let Some(run) = subject.run else {
+        return passes(NEVER);
+    };
     let status = run.status();
     let other = match status {
         status if status.is_live() => Some(RUNNING),
@@ -206,16 +227,21 @@ fn status(subject: &Subject, passes: &mut dyn FnMut(&str) -> bool) -> bool {
 
 fn kinds(subject: &Subject) -> Vec<&'static str> {
     let run = |is: fn(&Run) -> bool| subject.run.is_some_and(is);
-    let is_frozen = subject
-        .experiment()
-        .is_some_and(|experiment| experiment.model.freeze != warmstart_schema::experiment::Freeze::default());
+    let is_frozen = subject.experiment().is_some_and(|experiment| {
+        experiment.model.freeze != warmstart_schema::experiment::Freeze::default()
+    });
     let all = [
         run(|run| run.annotation.archived),
         run(|run| !run.state.resumes.is_empty()),
         run(|run| !run.annotation.tags.is_empty()),
         is_frozen,
     ];
-    KINDS.into_iter().zip(all).filter(|(_, is)| *is).map(|(kind, _)| kind).collect()
+    KINDS
+        .into_iter()
+        .zip(all)
+        .filter(|(_, is)| *is)
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 impl Number {
@@ -223,8 +249,15 @@ impl Number {
     pub fn units(self) -> &'static [Unit] {
         match self {
             Self::ValAcc | Self::TrainAcc | Self::TestAcc => &[("%", |share| share / 100.0)],
-            Self::TrainTime => &[("s", |s| s), ("m", |m| m * 60.0), ("h", |h| h * 3600.0), ("d", |d| d * 86400.0)],
-            Self::Trainable | Self::Params => &[("k", |k| k * 1e3), ("K", |k| k * 1e3), ("M", |m| m * 1e6)],
+            Self::TrainTime => &[
+                ("s", |s| s),
+                ("m", |m| m * 60.0),
+                ("h", |h| h * 3600.0),
+                ("d", |d| d * 86400.0),
+            ],
+            Self::Trainable | Self::Params => {
+                &[("k", |k| k * 1e3), ("K", |k| k * 1e3), ("M", |m| m * 1e6)]
+            }
             _ => &[],
         }
     }
@@ -245,7 +278,9 @@ impl Number {
             Self::Epochs => experiment.map(|experiment| f64::from(experiment.train.epochs)),
             Self::Pixels => experiment.map(|experiment| f64::from(experiment.pixels())),
             Self::Seed => experiment.map(|experiment| experiment.seed as f64),
-            Self::LearningRate => experiment.map(|experiment| experiment.train.optimizer.learning_rate),
+            Self::LearningRate => {
+                experiment.map(|experiment| experiment.train.optimizer.learning_rate)
+            }
             Self::BatchSize => experiment.map(|experiment| f64::from(experiment.train.batch_size)),
             Self::Trainable => subject.counts().map(|counts| counts.trainable as f64),
             Self::Params => subject.counts().map(|counts| counts.total as f64),
@@ -257,13 +292,19 @@ impl<'a> Subject<'a> {
     /// A run by itself.
     pub fn of_run(run: &'a Run) -> Self {
         let group = run.info.as_ref().map_or("", |info| info.group.as_str());
-        Self { file: None, run: Some(run), group }
+        Self {
+            file: None,
+            run: Some(run),
+            group,
+        }
     }
 
     /// The experiment as the run was launched with it, or as its file says it now.
     fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = || self.file.and_then(|file| file.loaded.as_ref().ok());
-        self.run.and_then(|run| run.experiment.as_deref()).or_else(of_file)
+        self.run
+            .and_then(|run| run.experiment.as_deref())
+            .or_else(of_file)
     }
 
     /// What the experiment says of a setting, its defaults included.
@@ -273,8 +314,15 @@ impl<'a> Subject<'a> {
     }
 
     fn counts(&self) -> Option<warmstart_schema::architecture::ParamCounts> {
-        let told = self.run.and_then(|run| run.state.model.as_ref()).map(|model| model.counts.total);
-        told.or_else(|| self.experiment().and_then(params::counts).map(|counts| counts.total))
+        let told = self
+            .run
+            .and_then(|run| run.state.model.as_ref())
+            .map(|model| model.counts.total);
+        told.or_else(|| {
+            self.experiment()
+                .and_then(params::counts)
+                .map(|counts| counts.total)
+        })
     }
 
     /// `2026-11-22T10:01:07Z`
@@ -295,8 +343,14 @@ mod tests {
 
     #[test]
     fn every_state_that_a_run_can_have_can_be_filtered_by() {
-        let phases =
-            [Phase::Fetching, Phase::Loading, Phase::Training, Phase::Validating, Phase::Saving, Phase::Testing];
+        let phases = [
+            Phase::Fetching,
+            Phase::Loading,
+            Phase::Training,
+            Phase::Validating,
+            Phase::Saving,
+            Phase::Testing,
+        ];
         let others = [
             Status::Queued(1),
             Status::Starting,

@@ -26,7 +26,13 @@ impl Pattern {
 
     /// The text itself, where nothing in it stands for something else.
     pub fn literal(&self) -> Option<String> {
-        let just = |piece: &Piece| if let Piece::Just(c) = piece { Some(*c) } else { None };
+        let just = |piece: &Piece| {
+            if let Piece::Just(c) = piece {
+                Some(*c)
+            } else {
+                None
+            }
+        };
         self.0.iter().map(just).collect()
     }
 
@@ -45,7 +51,9 @@ impl Pattern {
 /// before and behind the pattern.
 fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
     let lower: Vec<char> = if text.is_ascii() {
-        text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
+        text.bytes()
+            .map(|byte| char::from(byte.to_ascii_lowercase()))
+            .collect()
     } else {
         text.chars().flat_map(char::to_lowercase).collect()
     };
@@ -69,7 +77,9 @@ fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
         if fits {
             (at, piece) = (at + 1, piece + 1);
         } else {
-            let Some((from, next)) = retry.filter(|(_, next)| *next < lower.len()) else { return false };
+            let Some((from, next)) = retry.filter(|(_, next)| *next < lower.len()) else {
+                return false;
+            };
             retry = Some((from, next + 1));
             (at, piece) = (next + 1, from);
         }
@@ -102,7 +112,11 @@ mod tests {
             ("漢?", "漢字", true, true),
             ("aab", "aaab", false, true),
         ] {
-            assert_eq!((pattern(wanted).is(text), pattern(wanted).is_within(text)), (is, is_within), "{wanted} {text}");
+            assert_eq!(
+                (pattern(wanted).is(text), pattern(wanted).is_within(text)),
+                (is, is_within),
+                "{wanted} {text}"
+            );
         }
     }
 

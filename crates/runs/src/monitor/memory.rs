@@ -29,7 +29,8 @@ fn of_group(groups: &str, root: &Path) -> Option<u64> {
 
 /// The line `oom_kill N`, which all three files have.
 fn counter(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -40,15 +41,27 @@ mod tests {
     fn the_group_is_found_in_both_hierarchies() {
         let root = tempfile::tempdir().unwrap();
         for (file, text) in [
-            ("a/b/memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 0\n"),
-            ("memory/docker/x/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"),
+            (
+                "a/b/memory.events",
+                "low 0\noom 3\noom_kill 2\noom_group_kill 0\n",
+            ),
+            (
+                "memory/docker/x/memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n",
+            ),
         ] {
             let file = root.path().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
         assert_eq!(of_group("0::/a/b\n", root.path()), Some(2));
-        assert_eq!(of_group("12:cpu,cpuacct:/\n9:memory:/docker/x\n0::/none\n", root.path()), Some(5));
+        assert_eq!(
+            of_group(
+                "12:cpu,cpuacct:/\n9:memory:/docker/x\n0::/none\n",
+                root.path()
+            ),
+            Some(5)
+        );
         assert_eq!(of_group("0::/\n", root.path()), None);
     }
 }

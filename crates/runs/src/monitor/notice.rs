@@ -47,7 +47,9 @@ fn event(run: &Run) -> Option<&'static str> {
     use warmstart_schema::event::Failure::NotANumber;
     match &run.state.outcome {
         Some(Outcome::Finished { .. }) => Some("finished"),
-        Some(Outcome::Failed { kind: NotANumber, .. }) => Some("not_a_number"),
+        Some(Outcome::Failed {
+            kind: NotANumber, ..
+        }) => Some("not_a_number"),
         Some(Outcome::Failed { .. }) => Some("failed"),
         Some(Outcome::Stopped) => None,
         None => Some("lost"),
@@ -79,18 +81,28 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
                 // It may end in this very moment; then there is nothing to kill.
                 let _ = killpg(group, Signal::SIGKILL);
                 let _ = child.wait();
-                return Err(format!("`{command}` took longer than {} s and was killed", limit.as_secs()));
+                return Err(format!(
+                    "`{command}` took longer than {} s and was killed",
+                    limit.as_secs()
+                ));
             }
             Err(error) => return Err(format!("`{command}` cannot be waited for: {error}")),
         }
     };
-    if status.success() { Ok(()) } else { Err(format!("`{command}` ended with {status}")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{command}` ended with {status}"))
+    }
 }
 
 /// Notes something in the run, unless a worker has taken it up again.
 fn note(run: &RunDir, text: String) {
     let noted = run.lock().and_then(|lock| match lock {
-        Some(_lock) => EventWriter::open(&run.events())?.write(&Event::Note { level: Level::Warning, text }),
+        Some(_lock) => EventWriter::open(&run.events())?.write(&Event::Note {
+            level: Level::Warning,
+            text,
+        }),
         None => Ok(()),
     });
     if let Err(error) = noted {
@@ -110,9 +122,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"a\":1}\n");
         // One that reads nothing is not waited for, however long the text is.
         call("exit 0", &"x".repeat(1 << 20), LIMIT).unwrap();
-        assert!(call("exit 3", "", LIMIT).unwrap_err().contains("exit status: 3"));
+        assert!(
+            call("exit 3", "", LIMIT)
+                .unwrap_err()
+                .contains("exit status: 3")
+        );
         let began = Instant::now();
         let error = call("sleep 60 & sleep 60", "", Duration::from_millis(100)).unwrap_err();
-        assert!(error.contains("was killed") && began.elapsed() < Duration::from_secs(10), "{error}");
+        assert!(
+            error.contains("was killed") && began.elapsed() < Duration::from_secs(10),
+            "{error}"
+        );
     }
 }

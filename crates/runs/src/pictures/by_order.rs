@@ -6,7 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Class, Listed, PartFolder, PictureFolder, Unusable, is_hidden, label, listed, named, shown, spelled};
+use super::{
+    Class, Listed, PartFolder, PictureFolder, Unusable, is_hidden, label, listed, named, shown,
+    spelled,
+};
 use warmstart_schema::experiment::SplitRule;
 
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
@@ -17,7 +20,11 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     let train = if has_parts { inner } else { root.to_path_buf() };
     let (full, empty) = class_folders(&train)?;
     if full.len() < 2 {
-        let found = if full.is_empty() { "no folder".to_owned() } else { "only one folder".to_owned() };
+        let found = if full.is_empty() {
+            "no folder".to_owned()
+        } else {
+            "only one folder".to_owned()
+        };
         return Err(Unusable {
             error: format!("expected a folder with pictures for each class in {}, found {found}", shown(&train)),
             help: "put two classes or more there, as train/<class>/*.jpg or <class>/*.jpg (png, jpg, jpeg, webp)"
@@ -25,7 +32,13 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
         });
     }
     let classes = named(full);
-    let part = |name: &str| if has_parts { part(root.join(name), &classes) } else { Ok(None) };
+    let part = |name: &str| {
+        if has_parts {
+            part(root.join(name), &classes)
+        } else {
+            Ok(None)
+        }
+    };
     Ok(PictureFolder {
         root: root.to_path_buf(),
         validation: part("val")?,
@@ -39,7 +52,10 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
 }
 
 fn of_classes(path: PathBuf, classes: &[Class]) -> PartFolder {
-    let folders = (0_u32..).zip(classes).map(|(number, class)| (number, class.folder.clone())).collect();
+    let folders = (0_u32..)
+        .zip(classes)
+        .map(|(number, class)| (number, class.folder.clone()))
+        .collect();
     PartFolder { path, folders }
 }
 
@@ -50,12 +66,20 @@ fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable
     }
     let (full, _) = class_folders(&path)?;
     let is_strange = |name: &&OsString| !classes.iter().any(|class| class.folder == **name);
-    let strange: Vec<String> = full.iter().filter(is_strange).map(|name| label(name)).collect();
+    let strange: Vec<String> = full
+        .iter()
+        .filter(is_strange)
+        .map(|name| label(name))
+        .collect();
     if strange.is_empty() {
         return Ok((!full.is_empty()).then(|| of_classes(path, classes)));
     }
     Err(Unusable {
-        error: format!("{} holds classes that training pictures lack: {}", shown(&path), listed(&strange)),
+        error: format!(
+            "{} holds classes that training pictures lack: {}",
+            shown(&path),
+            listed(&strange)
+        ),
         help: "add them to train/, or remove them".to_owned(),
     })
 }
@@ -70,13 +94,21 @@ pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
         }
         let mut names: Vec<OsString> = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
-            names.push(entry.map_err(|error| unreadable(&folder, &error))?.file_name());
+            names.push(
+                entry
+                    .map_err(|error| unreadable(&folder, &error))?
+                    .file_name(),
+            );
         }
         names.retain(|name| is_picture(name));
         names.sort_unstable();
         let listed = names.into_iter().map(|file| {
             let path = Path::new(name).join(file);
-            Listed { class: *class, name: spelled(path.as_os_str()), path }
+            Listed {
+                class: *class,
+                name: spelled(path.as_os_str()),
+                path,
+            }
         });
         all.extend(listed);
     }
@@ -91,7 +123,8 @@ fn is_picture(name: &OsStr) -> bool {
 fn unreadable(path: &Path, error: &io::Error) -> Unusable {
     Unusable {
         error: format!("the folder {} cannot be read: {error}", shown(path)),
-        help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg".to_owned(),
+        help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg"
+            .to_owned(),
     }
 }
 
@@ -107,7 +140,9 @@ fn class_folders(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), Unusable
     let (mut full, mut empty) = (Vec::new(), Vec::new());
     for name in names {
         let class = folder.join(&name);
-        let mut entries = fs::read_dir(&class).map_err(|error| unreadable(&class, &error))?.flatten();
+        let mut entries = fs::read_dir(&class)
+            .map_err(|error| unreadable(&class, &error))?
+            .flatten();
         if entries.any(|entry| is_picture(&entry.file_name())) {
             full.push(name);
         } else {

@@ -36,7 +36,12 @@ impl Inside {
         let entries = walk::entries(&path).map_err(walk::Unreadable::unusable)?;
         let is_loose = entries.has_pictures();
         let (classes, empty) = parted(&path, entries)?;
-        Ok(Self { name: name.to_owned(), is_loose, classes, empty })
+        Ok(Self {
+            name: name.to_owned(),
+            is_loose,
+            classes,
+            empty,
+        })
     }
 
     fn is(&self, part: Part) -> bool {
@@ -49,14 +54,19 @@ fn parted(root: &Path, entries: Entries) -> Result<(Vec<OsString>, Vec<OsString>
     let (mut full, mut empty) = (Vec::new(), Vec::new());
     for name in entries.folders {
         let has = walk::has_picture(root, Path::new(&name)).map_err(walk::Unreadable::unusable)?;
-        if has { full.push(name) } else { empty.push(name) }
+        if has {
+            full.push(name);
+        } else {
+            empty.push(name);
+        }
     }
     Ok((full, empty))
 }
 
 pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     let entries = walk::entries(root).map_err(|error| missing(root, error.unusable()))?;
-    let (mut others, mut empty, mut parts, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut others, mut empty, mut parts, mut closed) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for name in &entries.folders {
         if part_of(name).is_some() {
             parts.push(Inside::look(root, name)?);
@@ -68,28 +78,48 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
             Err(error) => closed.push(error.unusable()),
         }
     }
-    let train: Vec<&Inside> =
-        parts.iter().filter(|inside| inside.is(Part::Train) && !inside.classes.is_empty()).collect();
-    let Some(train) = one(root, "training", &train)? else { return flat(root, others, &empty, &parts, closed) };
+    let train: Vec<&Inside> = parts
+        .iter()
+        .filter(|inside| inside.is(Part::Train) && !inside.classes.is_empty())
+        .collect();
+    let Some(train) = one(root, "training", &train)? else {
+        return flat(root, others, &empty, &parts, closed);
+    };
     // A class that is called so has pictures of its own, and other classes beside it.
-    if train.is_loose && train.classes.len() < 2 && !others.is_empty() && !is_confirmed(train, &parts) {
+    if train.is_loose
+        && train.classes.len() < 2
+        && !others.is_empty()
+        && !is_confirmed(train, &parts)
+    {
         return flat(root, others, &empty, &parts, closed);
     }
     let path = root.join(&train.name);
     let classes = classes(&path, train.classes.clone())?;
     let part = |part: Part| {
-        let found: Vec<&Inside> = parts.iter().filter(|inside| inside.is(part) && !inside.classes.is_empty()).collect();
+        let found: Vec<&Inside> = parts
+            .iter()
+            .filter(|inside| inside.is(part) && !inside.classes.is_empty())
+            .collect();
         part_folder(root, &found, part, &classes)
     };
     let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
-    Ok(whole(root, path, classes, [validation, test], &train.empty, Vec::new()))
+    Ok(whole(
+        root,
+        path,
+        classes,
+        [validation, test],
+        &train.empty,
+        Vec::new(),
+    ))
 }
 
 /// Whether another part has a class of this one's.
 fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
     let known: Vec<String> = train.classes.iter().map(|name| spelled(name)).collect();
     let others = parts.iter().filter(|inside| !inside.is(Part::Train));
-    others.flat_map(|inside| &inside.classes).any(|name| known.contains(&spelled(name)))
+    others
+        .flat_map(|inside| &inside.classes)
+        .any(|name| known.contains(&spelled(name)))
 }
 
 /// Classes in the folder itself.
@@ -106,12 +136,22 @@ fn flat(
     }
     let known: Vec<String> = own.iter().map(|name| spelled(name)).collect();
     // A part's folders are called as the classes are.
-    let is_part =
-        |inside: &&Inside| !inside.is(Part::Train) && inside.classes.iter().any(|name| known.contains(&spelled(name)));
-    let named_so: Vec<&Inside> =
-        parts.iter().filter(|inside| !is_part(inside) && (inside.is_loose || !inside.classes.is_empty())).collect();
+    let is_part = |inside: &&Inside| {
+        !inside.is(Part::Train)
+            && inside
+                .classes
+                .iter()
+                .any(|name| known.contains(&spelled(name)))
+    };
+    let named_so: Vec<&Inside> = parts
+        .iter()
+        .filter(|inside| !is_part(inside) && (inside.is_loose || !inside.classes.is_empty()))
+        .collect();
     if own.is_empty() && !named_so.is_empty() {
-        let loose: Vec<String> = named_so.iter().map(|inside| format!("{}/", label(&inside.name))).collect();
+        let loose: Vec<String> = named_so
+            .iter()
+            .map(|inside| format!("{}/", label(&inside.name)))
+            .collect();
         return Err(Unusable {
             error: format!(
                 "expected a folder with pictures for each class in {}, found no folder; {} {} pictures of no class",
@@ -133,11 +173,21 @@ fn flat(
     own.sort_unstable();
     let classes = classes(root, own)?;
     let part = |part: Part| {
-        let found: Vec<&Inside> = parts.iter().filter(|inside| is_part(inside) && inside.is(part)).collect();
+        let found: Vec<&Inside> = parts
+            .iter()
+            .filter(|inside| is_part(inside) && inside.is(part))
+            .collect();
         part_folder(root, &found, part, &classes)
     };
     let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
-    Ok(whole(root, root.to_path_buf(), classes, [validation, test], empty, remarks))
+    Ok(whole(
+        root,
+        root.to_path_buf(),
+        classes,
+        [validation, test],
+        empty,
+        remarks,
+    ))
 }
 
 /// Classes with the folders of each: several where one name is spelled in several ways.
@@ -148,7 +198,9 @@ fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
     for folder in folders {
         let key = spelled(&folder);
         // What is no text is known by its bytes alone.
-        let same = all.iter_mut().find(|(known, folders)| *known == key && folders[0].to_str().is_some());
+        let same = all
+            .iter_mut()
+            .find(|(known, folders)| *known == key && folders[0].to_str().is_some());
         match same.filter(|_| folder.to_str().is_some()) {
             Some((_, folders)) => folders.push(folder),
             None => all.push((key, vec![folder])),
@@ -157,10 +209,20 @@ fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
     if all.len() >= 2 {
         return Ok(all);
     }
-    let found = if all.is_empty() { "no folder" } else { "only one folder" };
+    let found = if all.is_empty() {
+        "no folder"
+    } else {
+        "only one folder"
+    };
     Err(Unusable {
-        error: format!("expected a folder with pictures for each class in {}, found {found}", shown(place)),
-        help: all.first().and_then(|(_, folders)| one_deeper(&place.join(&folders[0]))).unwrap_or_else(help),
+        error: format!(
+            "expected a folder with pictures for each class in {}, found {found}",
+            shown(place)
+        ),
+        help: all
+            .first()
+            .and_then(|(_, folders)| one_deeper(&place.join(&folders[0])))
+            .unwrap_or_else(help),
     })
 }
 
@@ -171,8 +233,12 @@ fn help() -> String {
 /// Where the classes lie one folder deeper than was said.
 fn one_deeper(folder: &Path) -> Option<String> {
     let (full, _) = parted(folder, walk::entries(folder).ok()?).ok()?;
-    (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Part::Train)))
-        .then(|| format!("its classes may lie one folder deeper: try dataset.path: {}", shown(folder)))
+    (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Part::Train))).then(|| {
+        format!(
+            "its classes may lie one folder deeper: try dataset.path: {}",
+            shown(folder)
+        )
+    })
 }
 
 /// The only one of several folders that can be meant.
@@ -181,9 +247,16 @@ fn one<'a>(root: &Path, what: &str, found: &[&'a Inside]) -> Result<Option<&'a I
         [] => Ok(None),
         [one] => Ok(Some(one)),
         several => {
-            let names: Vec<String> = several.iter().map(|inside| format!("{}/", label(&inside.name))).collect();
+            let names: Vec<String> = several
+                .iter()
+                .map(|inside| format!("{}/", label(&inside.name)))
+                .collect();
             Err(Unusable {
-                error: format!("{} hold {what} pictures in {}", names.join(" and "), shown(root)),
+                error: format!(
+                    "{} hold {what} pictures in {}",
+                    names.join(" and "),
+                    shown(root)
+                ),
                 help: "keep one of them, or put their pictures together".to_owned(),
             })
         }
@@ -191,12 +264,21 @@ fn one<'a>(root: &Path, what: &str, found: &[&'a Inside]) -> Result<Option<&'a I
 }
 
 /// A part that may be missing; its classes must be known.
-fn part_folder(root: &Path, found: &[&Inside], part: Part, classes: &Classes) -> Result<Option<PartFolder>, Unusable> {
-    let Some(inside) = one(root, part.adjective(), found)? else { return Ok(None) };
+fn part_folder(
+    root: &Path,
+    found: &[&Inside],
+    part: Part,
+    classes: &Classes,
+) -> Result<Option<PartFolder>, Unusable> {
+    let Some(inside) = one(root, part.adjective(), found)? else {
+        return Ok(None);
+    };
     let path = root.join(&inside.name);
     let (mut folders, mut strange) = (Vec::new(), Vec::new());
     for name in &inside.classes {
-        let same = |(key, theirs): &(String, Vec<OsString>)| theirs.contains(name) || *key == spelled(name);
+        let same = |(key, theirs): &(String, Vec<OsString>)| {
+            theirs.contains(name) || *key == spelled(name)
+        };
         match (0_u32..).zip(classes).find(|(_, class)| same(class)) {
             Some((class, _)) => folders.push((class, name.clone())),
             None => strange.push(name),
@@ -207,7 +289,11 @@ fn part_folder(root: &Path, found: &[&Inside], part: Part, classes: &Classes) ->
     }
     let names: Vec<String> = strange.iter().map(|name| label(name)).collect();
     Err(Unusable {
-        error: format!("{} holds classes that training pictures lack: {}", shown(&path), listed(&names)),
+        error: format!(
+            "{} holds classes that training pictures lack: {}",
+            shown(&path),
+            listed(&names)
+        ),
         help: strange
             .first()
             .and_then(|name| other_case(name, classes))
@@ -218,8 +304,13 @@ fn part_folder(root: &Path, found: &[&Inside], part: Part, classes: &Classes) ->
 /// A class that is called the same but for capitals.
 fn other_case(name: &OsStr, classes: &Classes) -> Option<String> {
     let small = spelled(name).to_lowercase();
-    let (_, folders) = classes.iter().find(|(key, _)| key.to_lowercase() == small)?;
-    Some(format!("training pictures have {}: rename one of the two, capitals included", label(&folders[0])))
+    let (_, folders) = classes
+        .iter()
+        .find(|(key, _)| key.to_lowercase() == small)?;
+    Some(format!(
+        "training pictures have {}: rename one of the two, capitals included",
+        label(&folders[0])
+    ))
 }
 
 fn whole(
@@ -238,9 +329,13 @@ fn whole(
         ));
     }
     let numbered = (0_u32..).zip(&classes);
-    let folders =
-        numbered.flat_map(|(class, (_, folders))| folders.iter().map(move |name| (class, name.clone()))).collect();
-    let firsts = classes.into_iter().filter_map(|(_, folders)| folders.into_iter().next()).collect();
+    let folders = numbered
+        .flat_map(|(class, (_, folders))| folders.iter().map(move |name| (class, name.clone())))
+        .collect();
+    let firsts = classes
+        .into_iter()
+        .filter_map(|(_, folders)| folders.into_iter().next())
+        .collect();
     PictureFolder {
         root: root.to_path_buf(),
         train: PartFolder { path, folders },
@@ -259,20 +354,41 @@ fn missing(root: &Path, unusable: Unusable) -> Unusable {
         return unusable;
     }
     // The first part of the path that is not there.
-    let Some(lost) = root.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).last() else {
+    let Some(lost) = root
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .last()
+    else {
         return unusable;
     };
-    let (Some(name), parent) = (lost.file_name(), lost.parent().unwrap_or(Path::new(""))) else { return unusable };
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let Ok(beside) = walk::entries(parent) else { return unusable };
+    let (Some(name), parent) = (lost.file_name(), lost.parent().unwrap_or(Path::new(""))) else {
+        return unusable;
+    };
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let Ok(beside) = walk::entries(parent) else {
+        return unusable;
+    };
     let wanted = spelled(name).to_lowercase();
-    let names: BTreeMap<String, String> =
-        beside.folders.iter().map(|name| (spelled(name).to_lowercase(), label(name))).collect();
-    let near = text::closest(&wanted, names.keys().map(String::as_str)).and_then(|near| names.get(near));
+    let names: BTreeMap<String, String> = beside
+        .folders
+        .iter()
+        .map(|name| (spelled(name).to_lowercase(), label(name)))
+        .collect();
+    let near =
+        text::closest(&wanted, names.keys().map(String::as_str)).and_then(|near| names.get(near));
     match near {
-        Some(near) => {
-            Unusable { help: format!("did you mean {}? {}", shown(&parent.join(near)), unusable.help), ..unusable }
-        }
+        Some(near) => Unusable {
+            help: format!(
+                "did you mean {}? {}",
+                shown(&parent.join(near)),
+                unusable.help
+            ),
+            ..unusable
+        },
         None => unusable,
     }
 }

@@ -71,8 +71,11 @@ impl Sets {
     /// SHA-256 over class and bytes of every picture of a part, whatever the files are called and wherever they lie.
     pub fn fingerprint(&self, part: Part) -> String {
         let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
-        let mut all: Vec<(String, &str)> =
-            self.part(part).iter().map(|kept| (class(&kept.name), kept.content.0.as_str())).collect();
+        let mut all: Vec<(String, &str)> = self
+            .part(part)
+            .iter()
+            .map(|kept| (class(&kept.name), kept.content.0.as_str()))
+            .collect();
         all.sort_unstable();
         let mut hash = Sha256::new();
         for (class, content) in all {
@@ -86,8 +89,11 @@ impl Sets {
     /// What is other than it was.
     pub fn since(&self, before: &Self) -> Moves {
         let by_name = |sets: &Self| -> BTreeMap<(String, Part), Content> {
-            let of =
-                |part: Part| sets.part(part).iter().map(move |kept| ((kept.name.clone(), part), kept.content.clone()));
+            let of = |part: Part| {
+                sets.part(part)
+                    .iter()
+                    .map(move |kept| ((kept.name.clone(), part), kept.content.clone()))
+            };
             Part::ALL.into_iter().flat_map(of).collect()
         };
         let (now, then) = (by_name(self), by_name(before));
@@ -98,7 +104,9 @@ impl Sets {
         }
         let has_crossed = |part: Part, content: &Content| {
             let is_train = usize::from(part == Part::Train);
-            sides.get(content).is_some_and(|were| were[1 - is_train] && !were[is_train])
+            sides
+                .get(content)
+                .is_some_and(|were| were[1 - is_train] && !were[is_train])
         };
         let mut moves = Moves::default();
         for ((name, part), content) in &now {
@@ -111,15 +119,26 @@ impl Sets {
                 moves.crossed.push(name.clone());
             }
         }
-        moves.removed = then.into_keys().filter(|key| !now.contains_key(key)).map(|(name, _)| name).collect();
+        moves.removed = then
+            .into_keys()
+            .filter(|key| !now.contains_key(key))
+            .map(|(name, _)| name)
+            .collect();
         moves
     }
 
     /// How many of this run's validation and test pictures are among those that another one learnt from.
     pub fn learnt_by(&self, other: &Self) -> Leak {
         let theirs: HashSet<&Content> = other.train.iter().map(|kept| &kept.content).collect();
-        let count = |part: &[Kept]| part.iter().filter(|kept| theirs.contains(&kept.content)).count();
-        Leak { validation: count(&self.validation), test: count(&self.test) }
+        let count = |part: &[Kept]| {
+            part.iter()
+                .filter(|kept| theirs.contains(&kept.content))
+                .count()
+        };
+        Leak {
+            validation: count(&self.validation),
+            test: count(&self.test),
+        }
     }
 }
 

@@ -23,15 +23,23 @@ fn open(root: &Path) -> PictureFolder {
 }
 
 fn refusal(files: &[&str]) -> String {
-    PictureFolder::open(tree(files).path(), SplitRule::ByName).unwrap_err().to_string()
+    PictureFolder::open(tree(files).path(), SplitRule::ByName)
+        .unwrap_err()
+        .to_string()
 }
 
 fn names(folder: &PictureFolder) -> Vec<&str> {
-    folder.classes.iter().map(|class| class.name.as_str()).collect()
+    folder
+        .classes
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect()
 }
 
 fn paths(part: &[Listed]) -> Vec<&str> {
-    part.iter().map(|listed| listed.path.to_str().unwrap()).collect()
+    part.iter()
+        .map(|listed| listed.path.to_str().unwrap())
+        .collect()
 }
 
 fn part_name(part: Option<&PartFolder>) -> Option<&str> {
@@ -40,8 +48,21 @@ fn part_name(part: Option<&PartFolder>) -> Option<&str> {
 
 #[test]
 fn parts_are_found_and_classes_stand_in_byte_order() {
-    let root = tree(&["train/b/1.JPG", "train/a/1.webp", "train/Z/1.png", "train/empty/notes.txt", "val/a/1.png"]);
-    touch(root.path(), &["train/.cache/1.png", "train/hidden/._1.png", "test/loose.png"]);
+    let root = tree(&[
+        "train/b/1.JPG",
+        "train/a/1.webp",
+        "train/Z/1.png",
+        "train/empty/notes.txt",
+        "val/a/1.png",
+    ]);
+    touch(
+        root.path(),
+        &[
+            "train/.cache/1.png",
+            "train/hidden/._1.png",
+            "test/loose.png",
+        ],
+    );
     let folder = open(root.path());
     assert_eq!(names(&folder), ["Z", "a", "b"]);
     assert_eq!(folder.empty, ["empty", "hidden"]);
@@ -50,7 +71,10 @@ fn parts_are_found_and_classes_stand_in_byte_order() {
     // Loose pictures have no class: they are no test set, and that is said.
     assert_eq!(folder.test, None);
     let unused = folder.list().unwrap().unused.sentences();
-    assert_eq!(unused, ["1 picture in test/ is not used: it belongs to no class"]);
+    assert_eq!(
+        unused,
+        ["1 picture in test/ is not used: it belongs to no class"]
+    );
 }
 
 #[test]
@@ -63,29 +87,68 @@ fn parts_are_known_by_the_names_that_people_give_them() {
     ] {
         let root = tree(&[]);
         for part in [train, validation, test] {
-            touch(root.path(), &[&format!("{part}/a/1.png"), &format!("{part}/b/1.png")]);
+            touch(
+                root.path(),
+                &[&format!("{part}/a/1.png"), &format!("{part}/b/1.png")],
+            );
         }
         let folder = open(root.path());
         assert_eq!(names(&folder), ["a", "b"]);
-        let found = [Some(&folder.train), folder.validation.as_ref(), folder.test.as_ref()].map(part_name);
+        let found = [
+            Some(&folder.train),
+            folder.validation.as_ref(),
+            folder.test.as_ref(),
+        ]
+        .map(part_name);
         assert_eq!(found, [Some(train), Some(validation), Some(test)]);
         assert_eq!(folder.list().unwrap().unused, Unused::default());
     }
-    let error = refusal(&["train/a/1.png", "train/b/1.png", "val/a/1.png", "valid/b/1.png"]);
-    assert!(error.starts_with("val/ and valid/ hold validation pictures in "), "{error}");
+    let error = refusal(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "val/a/1.png",
+        "valid/b/1.png",
+    ]);
+    assert!(
+        error.starts_with("val/ and valid/ hold validation pictures in "),
+        "{error}"
+    );
     let error = refusal(&["train/a/1.png", "train/b/1.png", "Train/a/1.png"]);
-    assert!(error.starts_with("Train/ and train/ hold training pictures in "), "{error}");
+    assert!(
+        error.starts_with("Train/ and train/ hold training pictures in "),
+        "{error}"
+    );
     // One of them that holds nothing is in nobody's way.
-    let root = tree(&["train/a/1.png", "train/b/1.png", "val/readme.txt", "valid/b/1.png"]);
-    assert_eq!(part_name(open(root.path()).validation.as_ref()), Some("valid"));
+    let root = tree(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "val/readme.txt",
+        "valid/b/1.png",
+    ]);
+    assert_eq!(
+        part_name(open(root.path()).validation.as_ref()),
+        Some("valid")
+    );
 }
 
 #[test]
 fn classes_may_lie_in_the_folder_itself_with_parts_beside_them() {
-    let root = tree(&["cat/1.png", "dog/1.jpeg", "val/readme", "test/cat/9.png", "test/dog/9.png"]);
+    let root = tree(&[
+        "cat/1.png",
+        "dog/1.jpeg",
+        "val/readme",
+        "test/cat/9.png",
+        "test/dog/9.png",
+    ]);
     let folder = open(root.path());
-    assert_eq!((names(&folder), &folder.train.path), (vec!["cat", "dog"], &root.path().to_path_buf()));
-    assert_eq!((part_name(folder.test.as_ref()), &folder.validation), (Some("test"), &None));
+    assert_eq!(
+        (names(&folder), &folder.train.path),
+        (vec!["cat", "dog"], &root.path().to_path_buf())
+    );
+    assert_eq!(
+        (part_name(folder.test.as_ref()), &folder.validation),
+        (Some("test"), &None)
+    );
     let listing = folder.list().unwrap();
     assert_eq!(paths(&listing.train), ["cat/1.png", "dog/1.jpeg"]);
     assert_eq!(paths(&listing.test.unwrap()), ["cat/9.png", "dog/9.png"]);
@@ -96,24 +159,46 @@ fn a_class_may_be_called_like_a_part() {
     let root = tree(&["bus/1.png", "car/1.png", "train/1.png", "train/more/2.png"]);
     let folder = open(root.path());
     assert_eq!(names(&folder), ["bus", "car", "train"]);
-    assert_eq!(paths(&folder.list().unwrap().train), ["bus/1.png", "car/1.png", "train/1.png", "train/more/2.png"]);
-    assert!(folder.remarks[0].starts_with("train/ is taken for a class"), "{:?}", folder.remarks);
+    assert_eq!(
+        paths(&folder.list().unwrap().train),
+        ["bus/1.png", "car/1.png", "train/1.png", "train/more/2.png"]
+    );
+    assert!(
+        folder.remarks[0].starts_with("train/ is taken for a class"),
+        "{:?}",
+        folder.remarks
+    );
     let root = tree(&["plane/1.png", "train/1.png", "test/1.png"]);
     assert_eq!(names(&open(root.path())), ["plane", "test", "train"]);
 
     // Folders of its own make it the part, and what lies beside it is told.
-    let root = tree(&["old/1.png", "train/loose.png", "train/cat/1.png", "train/dog/1.png", "val/x.png"]);
+    let root = tree(&[
+        "old/1.png",
+        "train/loose.png",
+        "train/cat/1.png",
+        "train/dog/1.png",
+        "val/x.png",
+    ]);
     let folder = open(root.path());
     assert_eq!(names(&folder), ["cat", "dog"]);
     let unused = folder.list().unwrap().unused.sentences();
     assert_eq!(unused.len(), 3, "{unused:?}");
     let error = refusal(&["train/1.png", "train/2.png", "val/1.png"]);
-    assert!(error.contains("train, found no folder; train/, val/ hold pictures of no class"), "{error}");
+    assert!(
+        error.contains("train, found no folder; train/, val/ hold pictures of no class"),
+        "{error}"
+    );
 }
 
 #[test]
 fn pictures_are_found_at_any_depth_and_through_links() {
-    let root = tree(&["cat/1.png", "cat/2020/b/2.jfif", "cat/2021/3.BMP", "dog/deep/er/4.tiff", "dog/5.gif"]);
+    let root = tree(&[
+        "cat/1.png",
+        "cat/2020/b/2.jfif",
+        "cat/2021/3.BMP",
+        "dog/deep/er/4.tiff",
+        "dog/5.gif",
+    ]);
     touch(root.path(), &["elsewhere-not-here/.hidden"]);
     let elsewhere = tree(&["6.jpe", "sub/7.tif"]);
     symlink(elsewhere.path(), root.path().join("cat/linked")).unwrap();
@@ -139,9 +224,34 @@ fn pictures_are_found_at_any_depth_and_through_links() {
 
 #[test]
 fn what_is_left_over_is_counted_by_place_and_kind() {
-    let root = tree(&["train/a/1.png", "train/b/1.png", "train/a/2.HEIC", "train/b/3.heic", "train/b/4.avif"]);
-    touch(root.path(), &["train/loose.jpg", "val/1.jpg", "val/2.jpg", "old/deep/1.png", "old/2.png", "0.png"]);
-    touch(root.path(), &["readme.md", "train/a/labels.txt", "train/b/noending", "train/a/Thumbs.db", "more/x.zip"]);
+    let root = tree(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "train/a/2.HEIC",
+        "train/b/3.heic",
+        "train/b/4.avif",
+    ]);
+    touch(
+        root.path(),
+        &[
+            "train/loose.jpg",
+            "val/1.jpg",
+            "val/2.jpg",
+            "old/deep/1.png",
+            "old/2.png",
+            "0.png",
+        ],
+    );
+    touch(
+        root.path(),
+        &[
+            "readme.md",
+            "train/a/labels.txt",
+            "train/b/noending",
+            "train/a/Thumbs.db",
+            "more/x.zip",
+        ],
+    );
     let unused = open(root.path()).list().unwrap().unused;
     assert_eq!(
         unused.sentences(),
@@ -161,24 +271,46 @@ fn what_is_left_over_is_counted_by_place_and_kind() {
 #[test]
 fn two_spellings_of_a_name_are_one_class() {
     // é as one character, and as e with an accent.
-    let root = tree(&["train/caf\u{e9}/1.png", "train/tea/1.png", "val/cafe\u{301}/2.png"]);
+    let root = tree(&[
+        "train/caf\u{e9}/1.png",
+        "train/tea/1.png",
+        "val/cafe\u{301}/2.png",
+    ]);
     let folder = open(root.path());
     assert_eq!(names(&folder).len(), 2);
     let listing = folder.list().unwrap();
     let validation = listing.validation.unwrap();
-    assert_eq!((validation[0].class, validation[0].name.as_str()), (0, "caf\u{e9}/2.png"));
+    assert_eq!(
+        (validation[0].class, validation[0].name.as_str()),
+        (0, "caf\u{e9}/2.png")
+    );
     assert_eq!(validation[0].path, Path::new("cafe\u{301}/2.png"));
     touch(root.path(), &["train/cafe\u{301}/3.png"]);
     let folder = open(root.path());
     assert_eq!(folder.classes.len(), 2);
-    assert!(folder.remarks[0].starts_with("2 folders are called"), "{:?}", folder.remarks);
-    let own: Vec<u32> = folder.list().unwrap().train.iter().map(|listed| listed.class).collect();
+    assert!(
+        folder.remarks[0].starts_with("2 folders are called"),
+        "{:?}",
+        folder.remarks
+    );
+    let own: Vec<u32> = folder
+        .list()
+        .unwrap()
+        .train
+        .iter()
+        .map(|listed| listed.class)
+        .collect();
     assert_eq!(own.iter().filter(|class| **class == own[0]).count(), 2);
 }
 
 #[test]
 fn hostile_names_become_harmless_and_stay_apart() {
-    let root = tree(&["a\u{202e}b/1.png", "a\u{200b}b/1.png", "\u{1b}[31mred/1.png", "\u{feff}/1.png"]);
+    let root = tree(&[
+        "a\u{202e}b/1.png",
+        "a\u{200b}b/1.png",
+        "\u{1b}[31mred/1.png",
+        "\u{feff}/1.png",
+    ]);
     for bytes in [b"\xff\xfe", b"\xff\xfd"] {
         let raw = root.path().join(OsStr::from_bytes(bytes));
         fs::create_dir(&raw).unwrap();
@@ -188,7 +320,10 @@ fn hostile_names_become_harmless_and_stay_apart() {
     symlink("itself", root.path().join("itself")).unwrap();
     let folder = open(root.path());
     let twin = "\u{fffd}\u{fffd}";
-    assert_eq!(names(&folder), ["[31mred", "ab", "ab (2)", "?", twin, &format!("{twin} (2)")]);
+    assert_eq!(
+        names(&folder),
+        ["[31mred", "ab", "ab (2)", "?", twin, &format!("{twin} (2)")]
+    );
     assert_eq!(folder.empty, ["loop"]);
     assert_eq!(folder.list().unwrap().train.len(), 6);
 }
@@ -196,26 +331,59 @@ fn hostile_names_become_harmless_and_stay_apart() {
 #[test]
 fn what_cannot_be_trained_on_says_what_was_expected() {
     let root = tempfile::tempdir().unwrap();
-    let error = PictureFolder::open(&root.path().join("none"), SplitRule::ByName).unwrap_err().to_string();
-    assert!(error.contains("none cannot be read") && error.contains("train/<class>"), "{error}");
+    let error = PictureFolder::open(&root.path().join("none"), SplitRule::ByName)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("none cannot be read") && error.contains("train/<class>"),
+        "{error}"
+    );
     assert!(refusal(&["train/a/1.png"]).contains("only one folder"));
-    let error = refusal(&["train/a/1.png", "train/b/1.png", "val/c/1.png", "val/a/1.png"]);
-    assert!(error.contains("val holds classes that training pictures lack: c;"), "{error}");
+    let error = refusal(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "val/c/1.png",
+        "val/a/1.png",
+    ]);
+    assert!(
+        error.contains("val holds classes that training pictures lack: c;"),
+        "{error}"
+    );
     let error = refusal(&["train/Cat/1.png", "train/dog/1.png", "val/cat/1.png"]);
-    assert!(error.contains("lack: cat; training pictures have Cat"), "{error}");
+    assert!(
+        error.contains("lack: cat; training pictures have Cat"),
+        "{error}"
+    );
     let error = refusal(&["archive/train/a/1.png", "archive/train/b/1.png"]);
-    assert!(error.contains("try dataset.path:") && error.ends_with("archive"), "{error}");
+    assert!(
+        error.contains("try dataset.path:") && error.ends_with("archive"),
+        "{error}"
+    );
     touch(root.path(), &["Pictures/a/1.png"]);
-    let error = PictureFolder::open(&root.path().join("pictures/deep"), SplitRule::ByName).unwrap_err().to_string();
-    assert!(error.contains("did you mean ") && error.contains("/Pictures?"), "{error}");
+    let error = PictureFolder::open(&root.path().join("pictures/deep"), SplitRule::ByName)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("did you mean ") && error.contains("/Pictures?"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_run_of_an_earlier_version_finds_what_it_found() {
-    let root = tree(&["train/a/1.png", "train/b/1.png", "train/a/deep/2.png", "train/b/3.bmp", "train/c/deep/4.png"]);
+    let root = tree(&[
+        "train/a/1.png",
+        "train/b/1.png",
+        "train/a/deep/2.png",
+        "train/b/3.bmp",
+        "train/c/deep/4.png",
+    ]);
     touch(root.path(), &["valid/a/1.png", "val/b/5.jpg"]);
     let folder = PictureFolder::open(root.path(), SplitRule::ByOrder).unwrap();
-    assert_eq!((names(&folder), &folder.empty), (vec!["a", "b"], &vec!["c".to_owned()]));
+    assert_eq!(
+        (names(&folder), &folder.empty),
+        (vec!["a", "b"], &vec!["c".to_owned()])
+    );
     let listing = folder.list().unwrap();
     assert_eq!(paths(&listing.train), ["a/1.png", "b/1.png"]);
     assert_eq!(paths(&listing.validation.unwrap()), ["b/5.jpg"]);
@@ -223,26 +391,56 @@ fn a_run_of_an_earlier_version_finds_what_it_found() {
 }
 
 fn kept(name: &str, bytes: &str) -> Kept {
-    Kept { name: name.to_owned(), content: Content::of(bytes.as_bytes()), bytes: 1, changed: 1 }
+    Kept {
+        name: name.to_owned(),
+        content: Content::of(bytes.as_bytes()),
+        bytes: 1,
+        changed: 1,
+    }
 }
 
 fn sets(train: &[(&str, &str)], validation: &[(&str, &str)], test: &[(&str, &str)]) -> Sets {
     let all = |part: &[(&str, &str)]| part.iter().map(|(name, bytes)| kept(name, bytes)).collect();
-    Sets { split: SplitRule::ByName, train: all(train), validation: all(validation), test: all(test) }
+    Sets {
+        split: SplitRule::ByName,
+        train: all(train),
+        validation: all(validation),
+        test: all(test),
+    }
 }
 
 #[test]
 fn what_became_of_pictures_is_told_apart() {
-    let before = sets(&[("a/1", "1"), ("a/2", "2")], &[("b/3", "3")], &[("b/4", "4")]);
+    let before = sets(
+        &[("a/1", "1"), ("a/2", "2")],
+        &[("b/3", "3")],
+        &[("b/4", "4")],
+    );
     assert!(before.since(&before).is_none());
-    let after = sets(&[("a/1", "other"), ("a/5", "5"), ("a/3", "3")], &[], &[("b/4", "4"), ("b/renamed", "2")]);
+    let after = sets(
+        &[("a/1", "other"), ("a/5", "5"), ("a/3", "3")],
+        &[],
+        &[("b/4", "4"), ("b/renamed", "2")],
+    );
     let moves = after.since(&before);
     assert_eq!(moves.added, ["a/3", "a/5", "b/renamed"]);
     assert_eq!(moves.removed, ["a/2", "b/3"]);
     assert_eq!(moves.replaced, ["a/1"]);
     assert_eq!(moves.crossed, ["a/3", "b/renamed"]);
-    assert_eq!(before.learnt_by(&after), Leak { validation: 1, test: 0 });
-    assert_eq!(after.learnt_by(&before), Leak { validation: 0, test: 1 });
+    assert_eq!(
+        before.learnt_by(&after),
+        Leak {
+            validation: 1,
+            test: 0
+        }
+    );
+    assert_eq!(
+        after.learnt_by(&before),
+        Leak {
+            validation: 0,
+            test: 1
+        }
+    );
 }
 
 #[test]
@@ -251,7 +449,11 @@ fn a_set_is_the_same_wherever_it_lies_and_whatever_its_files_are_called() {
     let one = sets(&[], &[], &[("a/1", "1"), ("b/2", "2")]);
     let moved = sets(&[], &[], &[("b/deep/9", "2"), ("a/0", "1")]);
     assert_eq!(one.fingerprint(Part::Test), moved.fingerprint(Part::Test));
-    for other in [sets(&[], &[], &[("a/1", "1")]), sets(&[], &[], &[("b/1", "1"), ("a/2", "2")]), sets(&[], &[], &[])] {
+    for other in [
+        sets(&[], &[], &[("a/1", "1")]),
+        sets(&[], &[], &[("b/1", "1"), ("a/2", "2")]),
+        sets(&[], &[], &[]),
+    ] {
         assert_ne!(one.fingerprint(Part::Test), other.fingerprint(Part::Test));
     }
 }

@@ -5,14 +5,16 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{
-    PartFolder, PictureFolder, READ, Unusable, counted, ending, is_picture, label, listed, shown, tally, walk,
+    PartFolder, PictureFolder, READ, Unusable, counted, ending, is_picture, label, listed, shown,
+    tally, walk,
 };
 
 /// Endings of pictures, films and packed files: most probably they were meant to be used.
 const MEANT: [&str; 48] = [
-    "3fr", "3gp", "7z", "arw", "avi", "avif", "avifs", "bz2", "cr2", "cr3", "dcm", "dds", "dng", "eps", "exr", "gz",
-    "hdr", "heic", "heics", "heif", "ico", "j2k", "jp2", "jpx", "jxl", "jxr", "mkv", "mov", "mp4", "nef", "npy", "orf",
-    "pcx", "pdf", "psd", "qoi", "raf", "rar", "raw", "rw2", "svg", "svgz", "tar", "tga", "tgz", "webm", "xcf", "zip",
+    "3fr", "3gp", "7z", "arw", "avi", "avif", "avifs", "bz2", "cr2", "cr3", "dcm", "dds", "dng",
+    "eps", "exr", "gz", "hdr", "heic", "heics", "heif", "ico", "j2k", "jp2", "jpx", "jxl", "jxr",
+    "mkv", "mov", "mp4", "nef", "npy", "orf", "pcx", "pdf", "psd", "qoi", "raf", "rar", "raw",
+    "rw2", "svg", "svgz", "tar", "tga", "tgz", "webm", "xcf", "zip",
 ];
 
 /// Files that are no pictures of any part.
@@ -37,8 +39,15 @@ impl Unused {
             .pictures
             .iter()
             .map(|(place, &count)| {
-                let (are, they) = if count == 1 { ("is", "it belongs") } else { ("are", "they belong") };
-                format!("{} in {place} {are} not used: {they} to no class", counted(count, "picture"))
+                let (are, they) = if count == 1 {
+                    ("is", "it belongs")
+                } else {
+                    ("are", "they belong")
+                };
+                format!(
+                    "{} in {place} {are} not used: {they} to no class",
+                    counted(count, "picture")
+                )
             })
             .collect();
         if !self.others.is_empty() {
@@ -51,11 +60,20 @@ impl Unused {
         }
         if self.without_ending > 0 {
             let text = counted(self.without_ending, "file");
-            let are = if self.without_ending == 1 { "is" } else { "are" };
-            all.push(format!("{text} without an ending {are} not used: pictures are known by {READ}"));
+            let are = if self.without_ending == 1 {
+                "is"
+            } else {
+                "are"
+            };
+            all.push(format!(
+                "{text} without an ending {are} not used: pictures are known by {READ}"
+            ));
         }
         if !self.closed.is_empty() {
-            all.push(format!("what lies in {} cannot be read", listed(&self.closed)));
+            all.push(format!(
+                "what lies in {} cannot be read",
+                listed(&self.closed)
+            ));
         }
         all
     }
@@ -77,9 +95,19 @@ impl Unused {
             }
             // Windows leaves these.
             Some(ending) if ending == "db" || ending == "ini" => {}
-            Some(ending) => *self.plain.entry(format!(".{}", label(OsStr::new(&ending)))).or_default() += 1,
+            Some(ending) => {
+                *self
+                    .plain
+                    .entry(format!(".{}", label(OsStr::new(&ending))))
+                    .or_default() += 1;
+            }
             None if in_class => self.without_ending += 1,
-            None => *self.plain.entry("without an ending".to_owned()).or_default() += 1,
+            None => {
+                *self
+                    .plain
+                    .entry("without an ending".to_owned())
+                    .or_default() += 1;
+            }
         }
     }
 }
@@ -87,11 +115,18 @@ impl Unused {
 /// What lies below the folder and belongs to no class of a part, or is no picture.
 pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     let mut unused = Unused::default();
-    let classes = |part: &PartFolder| part.folders.iter().map(|(_, name)| part.path.join(name)).collect::<Vec<_>>();
+    let classes = |part: &PartFolder| {
+        part.folders
+            .iter()
+            .map(|(_, name)| part.path.join(name))
+            .collect::<Vec<_>>()
+    };
     let used: HashSet<PathBuf> = folder.parts().flat_map(classes).collect();
     for part in folder.parts() {
         for (_, class) in &part.folders {
-            for path in walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)? {
+            for path in
+                walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)?
+            {
                 if !path.file_name().is_some_and(is_picture) {
                     unused.add(&path, String::new, true);
                 }
@@ -105,10 +140,19 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     for path in paths {
         let place = || {
             let holder = path.parent().unwrap_or(Path::new(""));
-            let is_part = holder.as_os_str().is_empty() || parts.contains(&folder.root.join(holder).as_path());
+            let is_part = holder.as_os_str().is_empty()
+                || parts.contains(&folder.root.join(holder).as_path());
             // Deep folders are told by the first one that belongs to nothing.
-            let top = if is_part { holder.to_path_buf() } else { top(&folder.root, holder, &parts) };
-            if top.as_os_str().is_empty() { "dataset.path itself".to_owned() } else { format!("{}/", shown(&top)) }
+            let top = if is_part {
+                holder.to_path_buf()
+            } else {
+                top(&folder.root, holder, &parts)
+            };
+            if top.as_os_str().is_empty() {
+                "dataset.path itself".to_owned()
+            } else {
+                format!("{}/", shown(&top))
+            }
         };
         unused.add(&path, place, false);
     }

@@ -21,8 +21,13 @@ pub(super) struct Unreadable {
 impl Unreadable {
     pub(super) fn unusable(self) -> Unusable {
         Unusable {
-            error: format!("the folder {} cannot be read: {}", shown(&self.path), self.error),
-            help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg".to_owned(),
+            error: format!(
+                "the folder {} cannot be read: {}",
+                shown(&self.path),
+                self.error
+            ),
+            help: "dataset.path must name a folder that holds train/<class>/*.jpg or <class>/*.jpg"
+                .to_owned(),
         }
     }
 }
@@ -41,7 +46,10 @@ impl Entries {
 }
 
 pub(super) fn entries(folder: &Path) -> Result<Entries, Unreadable> {
-    let unreadable = |error| Unreadable { path: folder.to_path_buf(), error };
+    let unreadable = |error| Unreadable {
+        path: folder.to_path_buf(),
+        error,
+    };
     let mut found = Entries::default();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -54,7 +62,11 @@ pub(super) fn entries(folder: &Path) -> Result<Entries, Unreadable> {
             // A link that leads nowhere, or to itself, is a file that cannot be read.
             _ => entry.path().is_dir(),
         };
-        if is_folder { found.folders.push(name) } else { found.files.push(name) }
+        if is_folder {
+            found.folders.push(name);
+        } else {
+            found.files.push(name);
+        }
     }
     found.folders.sort_unstable();
     found.files.sort_unstable();
@@ -64,7 +76,9 @@ pub(super) fn entries(folder: &Path) -> Result<Entries, Unreadable> {
 type Identity = (u64, u64);
 
 fn identity(folder: &Path) -> Option<Identity> {
-    fs::metadata(folder).ok().map(|meta| (meta.dev(), meta.ino()))
+    fs::metadata(folder)
+        .ok()
+        .map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// The files below `root/within`, by their paths below `root`.
@@ -79,7 +93,10 @@ pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadab
 }
 
 /// The files below `root` without those of folders that are to be passed over, and the folders that cannot be read.
-pub(super) fn files_but(root: &Path, passed_over: impl Fn(&Path) -> bool) -> (Vec<PathBuf>, Vec<PathBuf>) {
+pub(super) fn files_but(
+    root: &Path,
+    passed_over: impl Fn(&Path) -> bool,
+) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let (mut all, mut closed) = (Vec::new(), Vec::new());
     let each = |path: PathBuf| {
         all.push(path);
@@ -113,7 +130,12 @@ fn visit(
     let mut seen: HashSet<Identity> = HashSet::new();
     if !within.as_os_str().is_empty() {
         // What leads back to the root or above it would hold every other class.
-        seen.extend(fs::canonicalize(root).iter().flat_map(|root| root.ancestors()).filter_map(identity));
+        seen.extend(
+            fs::canonicalize(root)
+                .iter()
+                .flat_map(|root| root.ancestors())
+                .filter_map(identity),
+        );
     }
     let mut waiting = vec![within.to_path_buf()];
     while let Some(folder) = waiting.pop() {
@@ -133,7 +155,13 @@ fn visit(
                 return Ok(ControlFlow::Break(()));
             }
         }
-        waiting.extend(entries.folders.into_iter().rev().map(|name| folder.join(name)));
+        waiting.extend(
+            entries
+                .folders
+                .into_iter()
+                .rev()
+                .map(|name| folder.join(name)),
+        );
     }
     Ok(ControlFlow::Continue(()))
 }

@@ -19,19 +19,37 @@ fn names(entries: &[Entry]) -> Vec<&str> {
 
 #[test]
 fn one_run_a_slot_in_order() {
-    let waiting = vec![entry("a", "cpu", None), entry("b", "cpu", None), entry("c", "cuda:0", None)];
-    let mut content = Content { waiting, ..Content::default() };
+    let waiting = vec![
+        entry("a", "cpu", None),
+        entry("b", "cpu", None),
+        entry("c", "cuda:0", None),
+    ];
+    let mut content = Content {
+        waiting,
+        ..Content::default()
+    };
     assert_eq!(names(&content.take_startable()), ["a", "c"]);
     assert_eq!(names(&content.waiting), ["b"]);
 }
 
 #[test]
 fn a_run_waits_for_what_it_starts_from_on_any_slot() {
-    let waiting = vec![entry("a", "cuda:0", None), entry("b", "cuda:1", Some("a")), entry("c", "cuda:1", None)];
-    let mut content = Content { waiting, ..Content::default() };
+    let waiting = vec![
+        entry("a", "cuda:0", None),
+        entry("b", "cuda:1", Some("a")),
+        entry("c", "cuda:1", None),
+    ];
+    let mut content = Content {
+        waiting,
+        ..Content::default()
+    };
     assert_eq!(names(&content.take_startable()), ["a", "c"]);
     let worker = Identity::current();
-    content.active = vec![Active { entry: entry("a", "cuda:0", None), worker, since: 0 }];
+    content.active = vec![Active {
+        entry: entry("a", "cuda:0", None),
+        worker,
+        since: 0,
+    }];
     assert!(content.take_startable().is_empty());
     content.active.clear();
     assert_eq!(names(&content.take_startable()), ["b"]);
@@ -58,16 +76,49 @@ fn a_run_stands_in_the_queue_once_and_can_be_taken_out() {
 fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
-    let active = Active { entry: entry("a", "cpu", None), worker: Identity::current(), since: 5_000 };
-    let content = Content { active: vec![active], ..Content::default() };
-    fs::write(folder.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
-    let push = |last_word| queue.push_again::<io::Error>(entry("a", "cpu", None), last_word, || Ok(())).unwrap();
+    let active = Active {
+        entry: entry("a", "cpu", None),
+        worker: Identity::current(),
+        since: 5_000,
+    };
+    let content = Content {
+        active: vec![active],
+        ..Content::default()
+    };
+    fs::write(
+        folder.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
+    let push = |last_word| {
+        queue
+            .push_again::<io::Error>(entry("a", "cpu", None), last_word, || Ok(()))
+            .unwrap()
+    };
     // Started after the last word that is known of it: somebody else has taken it up.
-    assert_eq!([push(None), push(Some(4.9)), push(Some(6.0))], [Push::Started, Push::Started, Push::Leaving]);
-    let gone = Active { worker: Identity { start_ticks: 1, ..Identity::current() }, ..content.active[0].clone() };
-    let content = Content { active: vec![gone], ..Content::default() };
-    fs::write(folder.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
-    let refused = queue.push_again(entry("a", "cpu", None), Some(6.0), || Err(io::Error::other("not ready")));
+    assert_eq!(
+        [push(None), push(Some(4.9)), push(Some(6.0))],
+        [Push::Started, Push::Started, Push::Leaving]
+    );
+    let gone = Active {
+        worker: Identity {
+            start_ticks: 1,
+            ..Identity::current()
+        },
+        ..content.active[0].clone()
+    };
+    let content = Content {
+        active: vec![gone],
+        ..Content::default()
+    };
+    fs::write(
+        folder.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
+    let refused = queue.push_again(entry("a", "cpu", None), Some(6.0), || {
+        Err(io::Error::other("not ready"))
+    });
     assert!(refused.is_err() && queue.content().unwrap().waiting.is_empty());
     assert_eq!(push(Some(6.0)), Push::Queued);
 }
@@ -75,7 +126,11 @@ fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_r
 #[test]
 fn a_device_takes_as_many_runs_as_it_has_slots() {
     let waiting = ["a", "b", "c"].map(|run| entry(run, "cpu", None)).to_vec();
-    let mut content = Content { waiting, slots: 2, ..Content::default() };
+    let mut content = Content {
+        waiting,
+        slots: 2,
+        ..Content::default()
+    };
     assert_eq!(names(&content.take_startable()), ["a", "b"]);
     content.paused = Some("by hand".to_owned());
     assert!(content.take_startable().is_empty());
@@ -110,7 +165,13 @@ fn waiting_runs_are_moved_and_the_ends_are_ends() {
     assert_eq!(queue.content().unwrap().paused.as_deref(), Some("by hand"));
     queue.unpause().unwrap();
     queue.set_slots(0).unwrap();
-    assert_eq!((queue.content().unwrap().paused, queue.content().unwrap().slots), (None, 1));
+    assert_eq!(
+        (
+            queue.content().unwrap().paused,
+            queue.content().unwrap().slots
+        ),
+        (None, 1)
+    );
 }
 
 #[test]
@@ -119,7 +180,14 @@ fn a_file_of_the_first_version_is_read() {
     let old = "{\"waiting\":[{\"run\":\"b\",\"stem\":\"b\",\"slot\":\"cpu\"}],\"active\":[{\"run\":\"a\",\"stem\":\"a\",\"slot\":\"cpu\",\"worker\":{\"boot_id\":\"x\",\"pid\":9,\"start_ticks\":1}}]}";
     fs::write(folder.path().join("queue.json"), old).unwrap();
     let content = Queue::new(folder.path()).content().unwrap();
-    assert_eq!((content.waiting.len(), content.active[0].since, content.slots), (1, 0, 1));
+    assert_eq!(
+        (
+            content.waiting.len(),
+            content.active[0].since,
+            content.slots
+        ),
+        (1, 0, 1)
+    );
     assert_eq!(content.paused, None);
 }
 
@@ -130,12 +198,32 @@ fn a_worker_that_outlived_its_monitor_keeps_its_device() {
     for run in ["a", "b"] {
         fs::create_dir(folder.path().join(run)).unwrap();
     }
-    let gone = Identity { start_ticks: 1, ..Identity::current() };
-    let active = vec![Active { entry: entry("a", "cpu", None), worker: gone, since: 0 }];
-    let content = Content { waiting: vec![entry("b", "cpu", None)], active, ..Content::default() };
-    fs::write(folder.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
-    let programs = Programs { worker: "/bin/true".into(), monitor: None };
-    let lock = RunDir::of(folder.path(), &"a".parse().unwrap()).lock().unwrap();
+    let gone = Identity {
+        start_ticks: 1,
+        ..Identity::current()
+    };
+    let active = vec![Active {
+        entry: entry("a", "cpu", None),
+        worker: gone,
+        since: 0,
+    }];
+    let content = Content {
+        waiting: vec![entry("b", "cpu", None)],
+        active,
+        ..Content::default()
+    };
+    fs::write(
+        folder.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
+    let programs = Programs {
+        worker: "/bin/true".into(),
+        monitor: None,
+    };
+    let lock = RunDir::of(folder.path(), &"a".parse().unwrap())
+        .lock()
+        .unwrap();
     assert!(queue.advance(&programs, None).unwrap().started.is_empty());
     drop(lock);
     for (_, mut child) in queue.advance(&programs, None).unwrap().started {
@@ -152,7 +240,10 @@ fn the_end_of_one_run_starts_the_next() {
         fs::create_dir(folder.path().join(run)).unwrap();
         assert_eq!(queue.push(entry(run, "cpu", None)).unwrap(), Push::Queued);
     }
-    let programs = Programs { worker: "/bin/true".into(), monitor: None };
+    let programs = Programs {
+        worker: "/bin/true".into(),
+        monitor: None,
+    };
     let first = queue.advance(&programs, None).unwrap();
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();

@@ -38,9 +38,19 @@ impl ExperimentFile {
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
         let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
         // What is no file of text has no hash, however long it is.
-        let is_small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
-        let sha256 = is_small.then(|| fs::read(&path).ok()).flatten().map(|text| change::fingerprint(&text));
-        Self { stem: run::stem(&path), loaded, path, place, sha256 }
+        let is_small =
+            fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let sha256 = is_small
+            .then(|| fs::read(&path).ok())
+            .flatten()
+            .map(|text| change::fingerprint(&text));
+        Self {
+            stem: run::stem(&path),
+            loaded,
+            path,
+            place,
+            sha256,
+        }
     }
 
     /// What its runs are of.
@@ -50,17 +60,29 @@ impl ExperimentFile {
 
     /// What it is called among these files: its stem; with the folder that it lies in where another file has the same one.
     pub fn handle(&self, files: &[Self]) -> String {
-        let is_shared = files.iter().any(|other| other.stem == self.stem && other.place != self.place);
-        let folder = self.place.parent().and_then(Path::file_name).filter(|_| is_shared);
+        let is_shared = files
+            .iter()
+            .any(|other| other.stem == self.stem && other.place != self.place);
+        let folder = self
+            .place
+            .parent()
+            .and_then(Path::file_name)
+            .filter(|_| is_shared);
         match folder {
-            Some(folder) => format!("{}/{}", text::line(&folder.to_string_lossy(), 40), self.stem),
+            Some(folder) => format!(
+                "{}/{}",
+                text::line(&folder.to_string_lossy(), 40),
+                self.stem
+            ),
             None => self.stem.clone(),
         }
     }
 
     /// The experiment's name, or the file's where it has none.
     pub fn label(&self) -> &str {
-        self.loaded.as_ref().map_or(&self.stem, |experiment| &experiment.name)
+        self.loaded
+            .as_ref()
+            .map_or(&self.stem, |experiment| &experiment.name)
     }
 }
 
@@ -73,8 +95,12 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
             files.push(ExperimentFile::load(path, &[]));
         } else if path.is_dir() {
             match entries(&path) {
-                Ok(inner) => files
-                    .extend(inner.into_iter().filter(|path| is_yaml(path)).map(|path| ExperimentFile::load(path, &[]))),
+                Ok(inner) => files.extend(
+                    inner
+                        .into_iter()
+                        .filter(|path| is_yaml(path))
+                        .map(|path| ExperimentFile::load(path, &[])),
+                ),
                 Err(error) => files.push(broken(path, &error)),
             }
         }
@@ -83,7 +109,10 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     let mut keyed: Vec<_> = groups.into_iter().zip(files).collect();
     keyed.sort_by(|(a, first), (b, second)| {
         let key = |group: &str| Reverse(group == FIRST_GROUP);
-        key(a).cmp(&key(b)).then_with(|| a.cmp(b)).then_with(|| first.path.cmp(&second.path))
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.cmp(b))
+            .then_with(|| first.path.cmp(&second.path))
     });
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
@@ -95,17 +124,30 @@ pub fn source(
     files: &[ExperimentFile],
     file: &ExperimentFile,
 ) -> Result<Option<PathBuf>, (String, String)> {
-    let Some(init) = file.loaded.as_ref().ok().and_then(|experiment| experiment.init.as_ref()) else { return Ok(None) };
+    let Some(init) = file
+        .loaded
+        .as_ref()
+        .ok()
+        .and_then(|experiment| experiment.init.as_ref())
+    else {
+        return Ok(None);
+    };
     let from = Path::new(&init.from);
     let known = || files.iter().chain(std::iter::once(file));
     let is_path = init.from.contains('/') || is_yaml(from);
     let mut found: Vec<&Path> = if is_path {
         let folders = [file.path.parent().unwrap_or(Path::new("")), dir];
-        let named = folders
-            .iter()
-            .flat_map(|folder| ["", ".yaml", ".yml"].map(|end| folder.join(format!("{}{end}", init.from))));
-        let Some(place) = named.filter(|path| path.is_file()).find_map(|path| fs::canonicalize(path).ok()) else {
-            let what = format!("there is no experiment file {}", text::line(&init.from, 200));
+        let named = folders.iter().flat_map(|folder| {
+            ["", ".yaml", ".yml"].map(|end| folder.join(format!("{}{end}", init.from)))
+        });
+        let Some(place) = named
+            .filter(|path| path.is_file())
+            .find_map(|path| fs::canonicalize(path).ok())
+        else {
+            let what = format!(
+                "there is no experiment file {}",
+                text::line(&init.from, 200)
+            );
             return Err((
                 what,
                 "a path is taken from the experiment's own folder, or from the folder of experiments".to_owned(),
@@ -113,7 +155,10 @@ pub fn source(
         };
         return Ok(Some(place));
     } else {
-        known().filter(|other| other.stem == init.from).map(|other| other.place.as_path()).collect()
+        known()
+            .filter(|other| other.stem == init.from)
+            .map(|other| other.place.as_path())
+            .collect()
     };
     found.sort_unstable();
     found.dedup();
@@ -121,15 +166,29 @@ pub fn source(
         [one] => Ok(Some(one.to_path_buf())),
         [] => {
             let near = text::closest(&init.from, known().map(|other| other.stem.as_str()));
-            let help =
-                near.map_or_else(|| "`warmstart list` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
-            Err((format!("no experiment is called `{}`", text::line(&init.from, 80)), help))
+            let help = near.map_or_else(
+                || "`warmstart list` shows all".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Err((
+                format!("no experiment is called `{}`", text::line(&init.from, 80)),
+                help,
+            ))
         }
         ref several => {
-            let named: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            let what =
-                format!("`{}` could be more than one experiment: {}", text::line(&init.from, 80), named.join(", "));
-            Err((what, "write its path from the folder of experiments, as sub/name.yaml".to_owned()))
+            let named: Vec<String> = several
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let what = format!(
+                "`{}` could be more than one experiment: {}",
+                text::line(&init.from, 80),
+                named.join(", ")
+            );
+            Err((
+                what,
+                "write its path from the folder of experiments, as sub/name.yaml".to_owned(),
+            ))
         }
     }
 }
@@ -141,26 +200,38 @@ fn group(file: &ExperimentFile, all: &[ExperimentFile]) -> String {
             .filter(|other| other.path.parent() == file.path.parent())
             .find_map(|other| other.loaded.as_ref().ok())
     };
-    file.loaded.as_ref().ok().or_else(beside).map_or_else(String::new, |experiment| experiment.group.clone())
+    file.loaded
+        .as_ref()
+        .ok()
+        .or_else(beside)
+        .map_or_else(String::new, |experiment| experiment.group.clone())
 }
 
 fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
-    paths.retain(|path| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")));
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    paths.retain(|path| {
+        path.file_name()
+            .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+    });
     paths.sort_unstable();
     Ok(paths)
 }
 
 fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml")
 }
 
 fn unreadable(dir: &Path, error: &io::Error) -> Failure {
-    let what =
-        format!("the experiments folder {} cannot be read: {error}", text::line(&dir.display().to_string(), 300));
-    Failure::new(Kind::NotFound, what)
-        .help("name another one with --experiments DIR, or start in the folder that has `experiments/`")
+    let what = format!(
+        "the experiments folder {} cannot be read: {error}",
+        text::line(&dir.display().to_string(), 300)
+    );
+    Failure::new(Kind::NotFound, what).help(
+        "name another one with --experiments DIR, or start in the folder that has `experiments/`",
+    )
 }
 
 fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {
@@ -200,7 +271,12 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_named() {
-        let error = experiments(Path::new("/nowhere/at/all")).unwrap_err().to_string();
-        assert!(error.contains("/nowhere/at/all") && error.contains("--experiments"), "{error}");
+        let error = experiments(Path::new("/nowhere/at/all"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("/nowhere/at/all") && error.contains("--experiments"),
+            "{error}"
+        );
     }
 }

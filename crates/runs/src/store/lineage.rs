@@ -75,10 +75,17 @@ impl Lineage {
         if files == self.files {
             return false;
         }
-        self.by_path = files.iter().zip(0..).map(|(file, index)| (file.path.clone(), index)).collect();
+        self.by_path = files
+            .iter()
+            .zip(0..)
+            .map(|(file, index)| (file.path.clone(), index))
+            .collect();
         (self.by_stem, self.by_text) = (HashMap::new(), HashMap::new());
         for (file, index) in files.iter().zip(0..) {
-            self.by_stem.entry(file.stem.clone()).or_default().push(index);
+            self.by_stem
+                .entry(file.stem.clone())
+                .or_default()
+                .push(index);
             if let Some(sha256) = &file.sha256 {
                 self.by_text.entry(sha256.clone()).or_default().push(index);
             }
@@ -90,12 +97,19 @@ impl Lineage {
     /// Takes in what a run tells. Returns the runs whose home that may change.
     pub fn add(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         let Some(file) = &info.file else {
-            self.silent.entry(info.stem.clone()).or_default().insert(id.clone());
+            self.silent
+                .entry(info.stem.clone())
+                .or_default()
+                .insert(id.clone());
             return Vec::new();
         };
         let told = self.told.entry(info.stem.clone()).or_default();
         *told.entry(file.clone()).or_default() += 1;
-        if told[file] == 1 { self.silent_of(&info.stem) } else { Vec::new() }
+        if told[file] == 1 {
+            self.silent_of(&info.stem)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Forgets what a run told. Returns the runs whose home that may change.
@@ -103,9 +117,15 @@ impl Lineage {
         if let Some(silent) = self.silent.get_mut(&info.stem) {
             silent.remove(id);
         }
-        let Some(file) = &info.file else { return Vec::new() };
-        let Some(told) = self.told.get_mut(&info.stem) else { return Vec::new() };
-        let Some(count) = told.get_mut(file) else { return Vec::new() };
+        let Some(file) = &info.file else {
+            return Vec::new();
+        };
+        let Some(told) = self.told.get_mut(&info.stem) else {
+            return Vec::new();
+        };
+        let Some(count) = told.get_mut(file) else {
+            return Vec::new();
+        };
         *count -= 1;
         if *count > 0 {
             return Vec::new();
@@ -115,7 +135,12 @@ impl Lineage {
     }
 
     fn silent_of(&self, stem: &str) -> Vec<RunId> {
-        self.silent.get(stem).into_iter().flatten().cloned().collect()
+        self.silent
+            .get(stem)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// What a run is of.
@@ -123,16 +148,21 @@ impl Lineage {
         match &info.file {
             Some(file) if self.by_path.contains_key(file) => Home::File(file.clone()),
             Some(file) => Home::File(self.renamed(info).unwrap_or(file).to_path_buf()),
-            None => {
-                self.by_name(info).map_or_else(|| Home::Stem(info.stem.clone()), |path| Home::File(path.to_path_buf()))
-            }
+            None => self.by_name(info).map_or_else(
+                || Home::Stem(info.stem.clone()),
+                |path| Home::File(path.to_path_buf()),
+            ),
         }
     }
 
     /// The file of the same text that is here, where a run's own is not; of several, the one that kept its name.
     fn renamed(&self, info: &RunInfo) -> Option<&Path> {
-        let same: Vec<&File> =
-            self.by_text.get(info.sha256.as_ref()?)?.iter().map(|&index| &self.files[index]).collect();
+        let same: Vec<&File> = self
+            .by_text
+            .get(info.sha256.as_ref()?)?
+            .iter()
+            .map(|&index| &self.files[index])
+            .collect();
         let named: Vec<&&File> = same.iter().filter(|file| file.stem == info.stem).collect();
         match (&same[..], &named[..]) {
             ([one], _) => Some(&one.path),
@@ -143,17 +173,38 @@ impl Lineage {
 
     /// The only file of a run's stem; of several, the one that ends as the path does by which the run was launched.
     fn by_name(&self, info: &RunInfo) -> Option<&Path> {
-        let here: Vec<&Path> =
-            self.by_stem.get(&info.stem).into_iter().flatten().map(|&index| self.files[index].path.as_path()).collect();
-        let told: Vec<&Path> =
-            self.told.get(&info.stem).into_iter().flatten().map(|(path, _)| path.as_path()).collect();
+        let here: Vec<&Path> = self
+            .by_stem
+            .get(&info.stem)
+            .into_iter()
+            .flatten()
+            .map(|&index| self.files[index].path.as_path())
+            .collect();
+        let told: Vec<&Path> = self
+            .told
+            .get(&info.stem)
+            .into_iter()
+            .flatten()
+            .map(|(path, _)| path.as_path())
+            .collect();
         let known = if here.is_empty() { told } else { here };
         if let [one] = known[..] {
             return Some(one);
         }
         // `./a.yaml` and `a.yaml` are one; a bare name ends every path of its stem.
-        let source: PathBuf = info.source.components().filter(|part| *part != std::path::Component::CurDir).collect();
-        let like: Vec<&Path> = known.into_iter().filter(|path| path.ends_with(&source)).collect();
-        if let [one] = like[..] { Some(one) } else { None }
+        let source: PathBuf = info
+            .source
+            .components()
+            .filter(|part| *part != std::path::Component::CurDir)
+            .collect();
+        let like: Vec<&Path> = known
+            .into_iter()
+            .filter(|path| path.ends_with(&source))
+            .collect();
+        if let [one] = like[..] {
+            Some(one)
+        } else {
+            None
+        }
     }
 }

@@ -29,7 +29,10 @@ fn tail_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     file.take(TAIL).read_to_end(&mut bytes)?;
     if skipped > 0 {
         // The first line is cut.
-        let begin = bytes.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let begin = bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
         bytes.drain(..begin);
     }
     Ok(bytes)
@@ -46,7 +49,10 @@ mod tests {
         std::fs::create_dir(root.path().join("r")).unwrap();
         let log = format!("{}\nkilled \u{1b}[31mhere\n\nlast", "x\n".repeat(100_000));
         std::fs::write(root.path().join("r/worker.log"), log).unwrap();
-        assert_eq!(worker_log_tail(root.path(), &id, 2), ["killed [31mhere", "last"]);
+        assert_eq!(
+            worker_log_tail(root.path(), &id, 2),
+            ["killed [31mhere", "last"]
+        );
         assert!(worker_log_tail(root.path(), &"none".parse().unwrap(), 2).is_empty());
     }
 }

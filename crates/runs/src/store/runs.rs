@@ -122,12 +122,18 @@ impl Run {
 
     /// The experiment's name, or the run's own where that cannot be read.
     pub fn label(&self) -> &str {
-        self.info.as_ref().map_or(self.id.as_str(), |info| &info.experiment)
+        self.info
+            .as_ref()
+            .map_or(self.id.as_str(), |info| &info.experiment)
     }
 
     /// The same for machines: exactly as the experiment's file says it.
     pub fn exact_label(&self) -> &str {
-        let exact = self.info.as_ref().ok().and_then(|info| info.exact.as_deref());
+        let exact = self
+            .info
+            .as_ref()
+            .ok()
+            .and_then(|info| info.exact.as_deref());
         exact.unwrap_or_else(|| self.label())
     }
 
@@ -139,11 +145,19 @@ impl Run {
     /// Whether the file that it was launched from says something else by now.
     pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
         let Ok(info) = &self.info else { return false };
-        let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else { return false };
+        let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else {
+            return false;
+        };
         // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
         let told = |experiment: &Experiment| {
-            let dataset = Dataset { split: None, ..experiment.dataset.clone() };
-            Experiment { dataset, ..experiment.clone() }
+            let dataset = Dataset {
+                split: None,
+                ..experiment.dataset.clone()
+            };
+            Experiment {
+                dataset,
+                ..experiment.clone()
+            }
         };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
             (Ok(now), Some(then)) => told(now) == told(then),
@@ -154,8 +168,14 @@ impl Run {
 
     /// The device it runs on, or the one asked for before a worker has chosen.
     pub fn device(&self) -> &str {
-        let chosen = self.state.attempt.as_ref().map(|attempt| attempt.device.as_str());
-        chosen.or_else(|| self.info.as_ref().ok().map(|info| info.device.as_str())).unwrap_or("")
+        let chosen = self
+            .state
+            .attempt
+            .as_ref()
+            .map(|attempt| attempt.device.as_str());
+        chosen
+            .or_else(|| self.info.as_ref().ok().map(|info| info.device.as_str()))
+            .unwrap_or("")
     }
 }
 
@@ -228,7 +248,11 @@ impl Runs {
 
     fn take(&mut self, change: Change) {
         match change {
-            Change::Added { id, info, experiment } => self.add(&id, info, experiment),
+            Change::Added {
+                id,
+                info,
+                experiment,
+            } => self.add(&id, info, experiment),
             Change::Info { id, info } => {
                 self.forget(&id);
                 if let Some(run) = self.by_id.get_mut(&id) {
@@ -236,7 +260,12 @@ impl Runs {
                     self.index(&id);
                 }
             }
-            Change::Events { id, records, damaged, restarted } => {
+            Change::Events {
+                id,
+                records,
+                damaged,
+                restarted,
+            } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     if restarted {
                         *run.state = RunState::default();
@@ -247,7 +276,11 @@ impl Runs {
                     }
                 }
             }
-            Change::State { id, state, is_summary } => {
+            Change::State {
+                id,
+                state,
+                is_summary,
+            } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     run.state = state;
                     run.is_summary = is_summary;
@@ -282,7 +315,9 @@ impl Runs {
             Change::PassedOver { text } => {
                 self.passed_over = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
             }
-            Change::Problem { text } => self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty()),
+            Change::Problem { text } => {
+                self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
+            }
         }
     }
 
@@ -292,8 +327,17 @@ impl Runs {
     }
 
     pub fn tally(&self) -> Tally {
-        let ByState { live, queued, failed_or_lost, .. } = &self.by_state;
-        Tally { live: live.len(), queued: queued.len(), failed_or_lost: failed_or_lost.len() }
+        let ByState {
+            live,
+            queued,
+            failed_or_lost,
+            ..
+        } = &self.by_state;
+        Tally {
+            live: live.len(),
+            queued: queued.len(),
+            failed_or_lost: failed_or_lost.len(),
+        }
     }
 
     /// Runs that a worker has or is about to have, oldest first.
@@ -303,8 +347,14 @@ impl Runs {
 
     /// The newest run of each experiment, and every run of which nothing can be read; in no order.
     pub fn latest(&self) -> impl Iterator<Item = &Run> {
-        let named = self.by_home.values().filter_map(|ids| ids.last()).map(|(_, id)| id);
-        named.chain(&self.by_state.nameless).filter_map(|id| self.get(id))
+        let named = self
+            .by_home
+            .values()
+            .filter_map(|ids| ids.last())
+            .map(|(_, id)| id);
+        named
+            .chain(&self.by_state.nameless)
+            .filter_map(|id| self.get(id))
     }
 
     /// Every run, oldest first.
@@ -352,23 +402,38 @@ impl Runs {
 
     /// An experiment's runs, oldest first.
     pub fn all_of(&self, home: &Home) -> impl DoubleEndedIterator<Item = &Run> {
-        self.by_home.get(home).into_iter().flatten().filter_map(|(_, id)| self.get(id))
+        self.by_home
+            .get(home)
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, id)| self.get(id))
     }
 
     /// All runs of the experiment that a run is of, itself among them, oldest first.
     pub fn all_like(&self, run: &Run) -> impl DoubleEndedIterator<Item = &Run> {
-        self.home(run).into_iter().flat_map(|home| self.all_of(home))
+        self.home(run)
+            .into_iter()
+            .flat_map(|home| self.all_of(home))
     }
 
     /// The runs of every experiment that `init: {from: …}` may mean, oldest first within each.
     pub fn all_named(&self, from: &str) -> impl Iterator<Item = &Run> {
         let name = crate::run::source_stem(from);
-        self.by_home.keys().filter(move |home| home.stem() == name).flat_map(|home| self.all_of(home))
+        self.by_home
+            .keys()
+            .filter(move |home| home.stem() == name)
+            .flat_map(|home| self.all_of(home))
     }
 
     /// The file that a run is of, among these.
-    pub fn file_of<'a>(&self, run: &Run, files: &'a [ExperimentFile]) -> Option<&'a ExperimentFile> {
-        let Home::File(path) = self.home(run)? else { return None };
+    pub fn file_of<'a>(
+        &self,
+        run: &Run,
+        files: &'a [ExperimentFile],
+    ) -> Option<&'a ExperimentFile> {
+        let Home::File(path) = self.home(run)? else {
+            return None;
+        };
         files.iter().find(|file| file.place == *path)
     }
 
@@ -386,7 +451,12 @@ impl Runs {
         self.passed_over.as_deref()
     }
 
-    fn add(&mut self, id: &RunId, info: Result<RunInfo, String>, experiment: Option<Arc<Experiment>>) {
+    fn add(
+        &mut self,
+        id: &RunId,
+        info: Result<RunInfo, String>,
+        experiment: Option<Arc<Experiment>>,
+    ) {
         self.forget(id);
         let run = Run {
             id: id.clone(),
@@ -403,7 +473,9 @@ impl Runs {
 
     /// Puts a run among its experiment's, in order of creation.
     fn index(&mut self, id: &RunId) {
-        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
+            return;
+        };
         let others = self.lineage.add(id, info);
         self.settle(id);
         for other in others {
@@ -414,7 +486,9 @@ impl Runs {
     /// Moves a run to where it belongs.
     fn settle(&mut self, id: &RunId) {
         self.unsettle(id);
-        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
+            return;
+        };
         let home = self.lineage.home(info);
         let entry = (info.created, id.clone());
         match self.by_home.get_mut(&home) {
@@ -425,7 +499,9 @@ impl Runs {
     }
 
     fn unsettle(&mut self, id: &RunId) {
-        let Some(home) = self.homes.remove(id) else { return };
+        let Some(home) = self.homes.remove(id) else {
+            return;
+        };
         let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
         if let Some((ids, info)) = self.by_home.get_mut(&home).zip(info) {
             ids.remove(&(info.created, id.clone()));
@@ -437,7 +513,9 @@ impl Runs {
 
     fn forget(&mut self, id: &RunId) {
         self.unsettle(id);
-        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else { return };
+        let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
+            return;
+        };
         for other in self.lineage.remove(id, info) {
             self.settle(&other);
         }
@@ -457,7 +535,11 @@ mod tests {
     }
 
     fn added(id: &str, created: &str) -> Change {
-        Change::Added { id: id.parse().unwrap(), info: Ok(info(id, created)), experiment: None }
+        Change::Added {
+            id: id.parse().unwrap(),
+            info: Ok(info(id, created)),
+            experiment: None,
+        }
     }
 
     #[test]
@@ -466,9 +548,23 @@ mod tests {
         runs.apply(added("b", "2026-01-02T00:00:00Z"));
         runs.apply(added("a", "2026-01-03T00:00:00Z"));
         runs.apply(added("z", "2026-01-01T00:00:00Z"));
-        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "a");
-        runs.apply(Change::Removed { id: "a".parse().unwrap() });
-        assert_eq!(runs.latest_of(&Home::Stem("s".to_owned())).unwrap().id.as_str(), "b");
+        assert_eq!(
+            runs.latest_of(&Home::Stem("s".to_owned()))
+                .unwrap()
+                .id
+                .as_str(),
+            "a"
+        );
+        runs.apply(Change::Removed {
+            id: "a".parse().unwrap(),
+        });
+        assert_eq!(
+            runs.latest_of(&Home::Stem("s".to_owned()))
+                .unwrap()
+                .id
+                .as_str(),
+            "b"
+        );
         assert_eq!(runs.all_of(&Home::Stem("s".to_owned())).count(), 2);
         assert!(runs.latest_of(&Home::Stem("other".to_owned())).is_none());
     }
@@ -482,34 +578,68 @@ mod tests {
             sha256: file.map(|_| text.to_owned()),
             ..info(id, "2026-01-02T00:00:00Z")
         };
-        Change::Added { id: id.parse().unwrap(), info: Ok(info), experiment: None }
+        Change::Added {
+            id: id.parse().unwrap(),
+            info: Ok(info),
+            experiment: None,
+        }
     }
 
     fn file(path: &str, text: &str) -> ExperimentFile {
         let file = ExperimentFile::new(path.into(), Err(Vec::new()));
-        ExperimentFile { sha256: Some(text.to_owned()), ..file }
+        ExperimentFile {
+            sha256: Some(text.to_owned()),
+            ..file
+        }
     }
 
     fn homes(runs: &Runs, path: &str) -> String {
-        let ids: Vec<&str> = runs.all_of(&Home::File(path.into())).map(|run| run.id.as_str()).collect();
+        let ids: Vec<&str> = runs
+            .all_of(&Home::File(path.into()))
+            .map(|run| run.id.as_str())
+            .collect();
         ids.join(" ")
     }
 
     #[test]
     fn a_run_is_of_its_file_and_not_of_one_that_is_called_the_same() {
         let mut runs = Runs::default();
-        runs.know(&[file("/p/quick.yaml", "one"), file("/p/sub/quick.yaml", "two")]);
+        runs.know(&[
+            file("/p/quick.yaml", "one"),
+            file("/p/sub/quick.yaml", "two"),
+        ]);
         runs.apply(of_file("a", Some("/p/quick.yaml"), "one", "quick.yaml"));
-        runs.apply(of_file("b", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
+        runs.apply(of_file(
+            "b",
+            Some("/p/sub/quick.yaml"),
+            "two",
+            "sub/quick.yaml",
+        ));
         // Edited since, and of earlier versions: one that tells which it was, one that does not.
         runs.apply(of_file("c", Some("/p/quick.yaml"), "older", "quick.yaml"));
         runs.apply(of_file("d", None, "", "sub/quick.yaml"));
         runs.apply(of_file("e", None, "", "quick.yaml"));
-        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d".into()));
-        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1, "nobody knows of which it is");
+        assert_eq!(
+            (
+                homes(&runs, "/p/quick.yaml"),
+                homes(&runs, "/p/sub/quick.yaml")
+            ),
+            ("a c".into(), "b d".into())
+        );
+        assert_eq!(
+            runs.all_of(&Home::Stem("quick".to_owned())).count(),
+            1,
+            "nobody knows of which it is"
+        );
         // Their neighbour goes: what it earned is not the other's, but what tells no file can mean only that one.
         runs.know(&[file("/p/sub/quick.yaml", "two")]);
-        assert_eq!((homes(&runs, "/p/quick.yaml"), homes(&runs, "/p/sub/quick.yaml")), ("a c".into(), "b d e".into()));
+        assert_eq!(
+            (
+                homes(&runs, "/p/quick.yaml"),
+                homes(&runs, "/p/sub/quick.yaml")
+            ),
+            ("a c".into(), "b d e".into())
+        );
     }
 
     #[test]
@@ -518,21 +648,35 @@ mod tests {
         runs.know(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
         runs.apply(of_file("a", Some("/p/a.yaml"), "text", "a.yaml"));
         for (files, home) in [
-            (vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")], "/p/b.yaml"),
+            (
+                vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")],
+                "/p/b.yaml",
+            ),
             // Moved with its project, and there twice: the one that kept its name.
-            (vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")], "/q/a.yaml"),
+            (
+                vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")],
+                "/q/a.yaml",
+            ),
             // Renamed and edited, or one of two: not to be told.
             (vec![file("/p/b.yaml", "new")], "/p/a.yaml"),
-            (vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")], "/p/a.yaml"),
+            (
+                vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")],
+                "/p/a.yaml",
+            ),
             // Its path again, edited.
-            (vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")], "/p/a.yaml"),
+            (
+                vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")],
+                "/p/a.yaml",
+            ),
             (Vec::new(), "/p/a.yaml"),
         ] {
             runs.know(&files);
             assert_eq!(homes(&runs, home), "a", "{files:?}");
             assert_eq!(runs.homes().count(), 1);
         }
-        runs.apply(Change::Removed { id: "a".parse().unwrap() });
+        runs.apply(Change::Removed {
+            id: "a".parse().unwrap(),
+        });
         assert_eq!(runs.homes().count(), 0);
     }
 
@@ -543,9 +687,20 @@ mod tests {
         assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1);
         runs.apply(of_file("new", Some("/p/quick.yaml"), "one", "quick.yaml"));
         assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
-        runs.apply(of_file("other", Some("/p/sub/quick.yaml"), "two", "sub/quick.yaml"));
-        assert_eq!(homes(&runs, "/p/quick.yaml"), "new", "now it may be of either");
-        runs.apply(Change::Removed { id: "other".parse().unwrap() });
+        runs.apply(of_file(
+            "other",
+            Some("/p/sub/quick.yaml"),
+            "two",
+            "sub/quick.yaml",
+        ));
+        assert_eq!(
+            homes(&runs, "/p/quick.yaml"),
+            "new",
+            "now it may be of either"
+        );
+        runs.apply(Change::Removed {
+            id: "other".parse().unwrap(),
+        });
         assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
     }
 
@@ -553,18 +708,34 @@ mod tests {
     fn runs_are_counted_by_their_state_whatever_came_before() {
         let mut runs = Runs::default();
         let id: RunId = "a".parse().unwrap();
-        let liveness = |liveness| Change::Liveness { id: "a".parse().unwrap(), liveness };
+        let liveness = |liveness| Change::Liveness {
+            id: "a".parse().unwrap(),
+            liveness,
+        };
         let mut after = |change| {
             runs.apply(change);
             let live: Vec<&str> = runs.live().map(|run| run.id.as_str()).collect();
             let nameless = runs.latest().filter(|run| run.info.is_err()).count();
             (runs.tally(), live.len(), nameless)
         };
-        let tally = |live, queued, failed_or_lost| Tally { live, queued, failed_or_lost };
-        assert_eq!(after(added("a", "2026-01-02T00:00:00Z")), (tally(0, 0, 1), 0, 0));
+        let tally = |live, queued, failed_or_lost| Tally {
+            live,
+            queued,
+            failed_or_lost,
+        };
+        assert_eq!(
+            after(added("a", "2026-01-02T00:00:00Z")),
+            (tally(0, 0, 1), 0, 0)
+        );
         assert_eq!(after(liveness(Liveness::Queued(1))), (tally(0, 1, 0), 0, 0));
         assert_eq!(after(liveness(Liveness::Held)), (tally(1, 0, 0), 1, 0));
-        assert_eq!(after(Change::Info { id: id.clone(), info: Err("torn".to_owned()) }), (tally(1, 0, 0), 1, 1));
+        assert_eq!(
+            after(Change::Info {
+                id: id.clone(),
+                info: Err("torn".to_owned())
+            }),
+            (tally(1, 0, 0), 1, 1)
+        );
         assert_eq!(after(Change::Removed { id }), (tally(0, 0, 0), 0, 0));
     }
 
@@ -574,9 +745,19 @@ mod tests {
         runs.apply(added("a", "2026-01-02T00:00:00Z"));
         let stopping = || vec![serde_json::from_str("{\"t\":1,\"event\":\"stopping\"}").unwrap()];
         let id: RunId = "a".parse().unwrap();
-        runs.apply(Change::Events { id: id.clone(), records: stopping(), damaged: 2, restarted: false });
+        runs.apply(Change::Events {
+            id: id.clone(),
+            records: stopping(),
+            damaged: 2,
+            restarted: false,
+        });
         assert!(runs.get(&id).unwrap().state.stopping);
-        runs.apply(Change::Events { id: id.clone(), records: Vec::new(), damaged: 0, restarted: true });
+        runs.apply(Change::Events {
+            id: id.clone(),
+            records: Vec::new(),
+            damaged: 0,
+            restarted: true,
+        });
         assert_eq!(*runs.get(&id).unwrap().state, RunState::default());
     }
 }

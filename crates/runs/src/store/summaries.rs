@@ -34,7 +34,14 @@ pub type Stamp = Option<(u64, i64, i64, i64, i64, u64)>;
 
 pub fn stamp(path: &Path) -> Stamp {
     let meta = fs::metadata(path).ok()?;
-    Some((meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec(), meta.len()))
+    Some((
+        meta.ino(),
+        meta.mtime(),
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec(),
+        meta.len(),
+    ))
 }
 
 /// Of one run, as of the two files that it was made from.
@@ -98,11 +105,25 @@ impl Summaries {
         if kept.info_stamp != info || kept.log_stamp != log || info.is_none() {
             return None;
         }
-        let experiment = kept.experiment.map_or(Some(None), |number| self.shared.experiment(number).map(Some))?;
-        let model = kept.model.map_or(Some(None), |number| self.shared.model(number).map(Some))?;
+        let experiment = kept.experiment.map_or(Some(None), |number| {
+            self.shared.experiment(number).map(Some)
+        })?;
+        let model = kept
+            .model
+            .map_or(Some(None), |number| self.shared.model(number).map(Some))?;
         self.used.push((id.clone(), place));
-        let state = RunState { epochs, model, ..kept.state };
-        Some(Summary { info_stamp: info, log_stamp: log, info: kept.info, experiment, state })
+        let state = RunState {
+            epochs,
+            model,
+            ..kept.state
+        };
+        Some(Summary {
+            info_stamp: info,
+            log_stamp: log,
+            info: kept.info,
+            experiment,
+            state,
+        })
     }
 
     /// Keeps what was read of a run for the next time.
@@ -111,7 +132,9 @@ impl Summaries {
             && self.is_settled(summary.log_stamp)
             && let Some(bytes) = self.encode(summary)
         {
-            let Some(block) = Block::of(&bytes, self.fresh.len() as u64) else { return };
+            let Some(block) = Block::of(&bytes, self.fresh.len() as u64) else {
+                return;
+            };
             self.fresh.extend(bytes);
             self.fresh_runs.push((id.clone(), block));
             self.fresh_logs += summary.log_stamp.map_or(0, |stamp| stamp.5);
@@ -135,7 +158,9 @@ impl Summaries {
     }
 
     fn is_settled(&self, stamp: Stamp) -> bool {
-        stamp.is_none_or(|(_, modified, _, changed, ..)| now() - modified.max(changed) as f64 > self.settled)
+        stamp.is_none_or(|(_, modified, _, changed, ..)| {
+            now() - modified.max(changed) as f64 > self.settled
+        })
     }
 
     /// Keeps what has just changed too.
@@ -149,15 +174,31 @@ impl Summaries {
         if self.fresh_runs.len() < WORTH_RUNS && self.fresh_logs < WORTH_BYTES {
             return Ok(());
         }
-        let aside = self.path.with_file_name(format!("{FILE}.{}.new", std::process::id()));
+        let aside = self
+            .path
+            .with_file_name(format!("{FILE}.{}.new", std::process::id()));
         let mut write = || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&aside)?;
             let mut file = BufWriter::new(file);
             let runs = self.used.iter().chain(&self.fresh_runs).cloned().collect();
-            file.write_all(&Index { shared: self.shared.live(), runs }.encode(&header())?)?;
+            file.write_all(
+                &Index {
+                    shared: self.shared.live(),
+                    runs,
+                }
+                .encode(&header())?,
+            )?;
             for (_, block) in &self.used {
                 // Damaged since it was used, it leaves a hole, which is found by its sum.
-                let bytes = self.kept.read(*block).map_or_else(|| vec![0; block.length as usize], <[u8]>::to_vec);
+                let bytes = self
+                    .kept
+                    .read(*block)
+                    .map_or_else(|| vec![0; block.length as usize], <[u8]>::to_vec);
                 file.write_all(&bytes)?;
             }
             file.write_all(&self.fresh)?;
@@ -173,8 +214,14 @@ impl Summaries {
 
 /// Names the program to the build: another one may understand the same log differently.
 fn header() -> String {
-    let build = std::env::current_exe().ok().and_then(|path| stamp(&path)).map(|stamp| (stamp.1, stamp.2, stamp.5));
-    format!("warmstart {} summaries {build:?}\n", env!("CARGO_PKG_VERSION"))
+    let build = std::env::current_exe()
+        .ok()
+        .and_then(|path| stamp(&path))
+        .map(|stamp| (stamp.1, stamp.2, stamp.5));
+    format!(
+        "warmstart {} summaries {build:?}\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 #[cfg(test)]

@@ -108,7 +108,13 @@ impl Watcher {
         for id in self.due(&before, &mentioned) {
             if let Some(watched) = self.runs.get_mut(&id) {
                 let wanted = self.wanted.contains(&id);
-                watched.poll(&id, mentioned.get(&id).copied(), wanted, &self.here, &mut changes);
+                watched.poll(
+                    &id,
+                    mentioned.get(&id).copied(),
+                    wanted,
+                    &self.here,
+                    &mut changes,
+                );
                 if watched.is_awake() {
                     self.awake.insert(id);
                 } else {
@@ -122,7 +128,12 @@ impl Watcher {
 
     /// How many runs are there whose logs have not been read as far as they shall be.
     pub fn unread(&self) -> usize {
-        self.unread.len() + self.awake.iter().filter(|id| self.runs.get(id).is_some_and(Watched::is_reading)).count()
+        self.unread.len()
+            + self
+                .awake
+                .iter()
+                .filter(|id| self.runs.get(id).is_some_and(Watched::is_reading))
+                .count()
     }
 
     fn poll_queue(&mut self, changes: &mut Vec<Change>) {
@@ -141,12 +152,17 @@ impl Watcher {
     /// Finds new and removed runs.
     fn poll_folder(&mut self, changes: &mut Vec<Change>) {
         let now = stamp(&self.root);
-        if self.listed.is_some_and(|(then, at)| then == now && at.elapsed() < LISTING) {
+        if self
+            .listed
+            .is_some_and(|(then, at)| then == now && at.elapsed() < LISTING)
+        {
             return;
         }
         let survey = match run::survey(&self.root, |id| self.runs.contains_key(id)) {
             Ok(survey) => survey,
-            Err(error) => return self.report(1, format!("{}: {error}", self.root.display()), changes),
+            Err(error) => {
+                return self.report(1, format!("{}: {error}", self.root.display()), changes);
+            }
         };
         self.report(1, String::new(), changes);
         let passed_over = survey.sentence(&self.root).unwrap_or_default();
@@ -158,7 +174,12 @@ impl Watcher {
         // Clocks of file systems tick in milliseconds: a folder that has just changed may change again within a tick.
         let is_settled = now.is_some_and(|(_, changed, ..)| event::now() - changed as f64 > 1.5);
         self.listed = is_settled.then(|| (now, Instant::now()));
-        let gone: Vec<RunId> = self.runs.keys().filter(|id| ids.binary_search(id).is_err()).cloned().collect();
+        let gone: Vec<RunId> = self
+            .runs
+            .keys()
+            .filter(|id| ids.binary_search(id).is_err())
+            .cloned()
+            .collect();
         for id in gone {
             self.runs.remove(&id);
             self.awake.remove(&id);
@@ -170,7 +191,8 @@ impl Watcher {
         }
         for id in ids {
             if !self.runs.contains_key(&id) {
-                self.runs.insert(id.clone(), Watched::new(RunDir::of(&self.root, &id)));
+                self.runs
+                    .insert(id.clone(), Watched::new(RunDir::of(&self.root, &id)));
                 self.unread.push(id);
             }
         }
@@ -180,31 +202,63 @@ impl Watcher {
     fn report(&mut self, place: usize, text: String, changes: &mut Vec<Change>) {
         if self.problems[place] != text {
             self.problems[place] = text;
-            let text = self.problems.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+            let text = self
+                .problems
+                .iter()
+                .find(|text| !text.is_empty())
+                .cloned()
+                .unwrap_or_default();
             changes.push(Change::Problem { text });
         }
     }
 
     /// What the queue says of the runs that it names.
     fn mentioned(&self) -> HashMap<RunId, Mention> {
-        let waiting =
-            self.queue.waiting.iter().zip(1..).map(|(entry, place)| (entry.run.clone(), Mention::Waits(place)));
+        let waiting = self
+            .queue
+            .waiting
+            .iter()
+            .zip(1..)
+            .map(|(entry, place)| (entry.run.clone(), Mention::Waits(place)));
         let started = self.queue.active.iter().map(|active| {
-            let mention = if active.worker.is_alive() { Mention::Started(active.since) } else { Mention::Ended };
+            let mention = if active.worker.is_alive() {
+                Mention::Started(active.since)
+            } else {
+                Mention::Ended
+            };
             (active.entry.run.clone(), mention)
         });
         started.chain(waiting).collect()
     }
 
     /// The runs to look at: all that may be live or are wanted, and the next few of those at rest.
-    fn due(&mut self, before: &HashMap<RunId, Mention>, now: &HashMap<RunId, Mention>) -> BTreeSet<RunId> {
-        let from = self.resting.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let turn: Vec<RunId> =
-            self.runs.range((from, Bound::Unbounded)).take(RESTING_PER_POLL).map(|(id, _)| id.clone()).collect();
-        self.resting = turn.last().filter(|_| turn.len() == RESTING_PER_POLL).cloned();
+    fn due(
+        &mut self,
+        before: &HashMap<RunId, Mention>,
+        now: &HashMap<RunId, Mention>,
+    ) -> BTreeSet<RunId> {
+        let from = self
+            .resting
+            .take()
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        let turn: Vec<RunId> = self
+            .runs
+            .range((from, Bound::Unbounded))
+            .take(RESTING_PER_POLL)
+            .map(|(id, _)| id.clone())
+            .collect();
+        self.resting = turn
+            .last()
+            .filter(|_| turn.len() == RESTING_PER_POLL)
+            .cloned();
         // Those that nobody wants any more have one more look, to be summarized.
         let unwanted = std::mem::replace(&mut self.whole, self.wanted.clone());
-        let named = before.keys().chain(now.keys()).chain(&self.awake).chain(&self.wanted).chain(&unwanted);
+        let named = before
+            .keys()
+            .chain(now.keys())
+            .chain(&self.awake)
+            .chain(&self.wanted)
+            .chain(&unwanted);
         let mut due: BTreeSet<RunId> = named.cloned().chain(turn).collect();
         due.retain(|id| self.runs.get(id).is_some_and(Watched::is_announced));
         due
@@ -214,7 +268,9 @@ impl Watcher {
     fn read_new(&mut self, mentioned: &HashMap<RunId, Mention>, changes: &mut Vec<Change>) {
         let began = Instant::now();
         while let Some(id) = self.unread.pop() {
-            let Some(watched) = self.runs.get_mut(&id) else { continue };
+            let Some(watched) = self.runs.get_mut(&id) else {
+                continue;
+            };
             let kept = &mut self.summaries;
             if watched.first_look(&id, mentioned.get(&id).copied(), kept.as_mut(), &self.here) {
                 watched.announce(&id, &mut self.experiments, kept.as_mut(), changes);

@@ -124,7 +124,13 @@ impl Simulated {
             state.live.push(Node::Folder(BTreeMap::new()));
             state.durable.push(Node::Folder(BTreeMap::new()));
         }
-        for ancestor in root.ancestors().collect::<Vec<_>>().into_iter().rev().filter(|path| path.parent().is_some()) {
+        for ancestor in root
+            .ancestors()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .filter(|path| path.parent().is_some())
+        {
             disk.create_dir(ancestor).unwrap();
         }
         let mut state = disk.state.borrow_mut();
@@ -137,11 +143,17 @@ impl Simulated {
     }
 
     pub fn that_forgets(self, sync: String) -> Self {
-        Self { forgotten: Some(sync), ..self }
+        Self {
+            forgotten: Some(sync),
+            ..self
+        }
     }
 
     pub fn without_rename(self) -> Self {
-        Self { without_rename: true, ..self }
+        Self {
+            without_rename: true,
+            ..self
+        }
     }
 
     pub fn fail(&self, fault: Option<Fault>) {
@@ -174,12 +186,16 @@ impl Simulated {
         let mut nodes = state.durable.clone();
         for (index, change) in state.pending.iter().enumerate() {
             match change {
-                Pending::Content(inode, bytes) if kept(index) => nodes[*inode] = Node::File(bytes.clone()),
+                Pending::Content(inode, bytes) if kept(index) => {
+                    nodes[*inode] = Node::File(bytes.clone());
+                }
                 Pending::Content(inode, bytes) => {
                     nodes[*inode] = Node::File(bytes[..bytes.len() * torn / 2].to_vec());
                 }
                 Pending::Names(inode, names) if kept(index) => {
-                    let Node::Folder(folder) = &mut nodes[*inode] else { panic!("names in a file") };
+                    let Node::Folder(folder) = &mut nodes[*inode] else {
+                        panic!("names in a file")
+                    };
                     for (name, entry) in names {
                         match entry {
                             Some(entry) => folder.insert(name.clone(), *entry),
@@ -190,8 +206,15 @@ impl Simulated {
                 Pending::Names(..) => {}
             }
         }
-        let state = State { live: nodes.clone(), durable: nodes, ..State::default() };
-        Self { state: Rc::new(RefCell::new(state)), ..Self::default() }
+        let state = State {
+            live: nodes.clone(),
+            durable: nodes,
+            ..State::default()
+        };
+        Self {
+            state: Rc::new(RefCell::new(state)),
+            ..Self::default()
+        }
     }
 
     fn call(&self) -> io::Result<()> {
@@ -201,19 +224,28 @@ impl Simulated {
             state.calls
         };
         match self.fault.get() {
-            Some(fault) if fault.errno > 0 && fault.hits(call) => Err(io::Error::from_raw_os_error(fault.errno)),
+            Some(fault) if fault.errno > 0 && fault.hits(call) => {
+                Err(io::Error::from_raw_os_error(fault.errno))
+            }
             _ => Ok(()),
         }
     }
 
     /// Whether the call at hand is to do this, which is no error.
     fn does(&self, errno: i32) -> bool {
-        self.fault.get().is_some_and(|fault| fault.errno == errno && fault.hits(self.calls()))
+        self.fault
+            .get()
+            .is_some_and(|fault| fault.errno == errno && fault.hits(self.calls()))
     }
 
     /// How many files below a folder were read.
     pub fn reads_below(&self, folder: &Path) -> usize {
-        self.state.borrow().reads.iter().filter(|path| path.starts_with(folder)).count()
+        self.state
+            .borrow()
+            .reads
+            .iter()
+            .filter(|path| path.starts_with(folder))
+            .count()
     }
 
     fn changing(&self) -> io::Result<()> {
@@ -225,7 +257,11 @@ impl Simulated {
 
     fn real(&self, path: &Path) -> PathBuf {
         let text = path.to_str().unwrap();
-        if self.without_rename { text.replace("/.step-", "/step-").replace(".new", "").into() } else { text.into() }
+        if self.without_rename {
+            text.replace("/.step-", "/step-").replace(".new", "").into()
+        } else {
+            text.into()
+        }
     }
 
     fn find(&self, path: &Path) -> Option<Inode> {
@@ -233,7 +269,9 @@ impl Simulated {
         let state = self.state.borrow();
         let mut inode = 0;
         for part in path.components().skip(1) {
-            let Node::Folder(folder) = &state.live[inode] else { return None };
+            let Node::Folder(folder) = &state.live[inode] else {
+                return None;
+            };
             inode = *folder.get(part.as_os_str().to_str()?)?;
         }
         Some(inode)
@@ -246,7 +284,10 @@ impl Simulated {
     fn place(&self, path: &Path) -> io::Result<(Inode, String)> {
         let path = self.real(path);
         let folder = self.require(path.parent().unwrap())?;
-        Ok((folder, path.file_name().unwrap().to_str().unwrap().to_owned()))
+        Ok((
+            folder,
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+        ))
     }
 
     fn add(&self, path: &Path, node: Node) -> io::Result<Inode> {
@@ -266,7 +307,9 @@ impl Simulated {
 
     fn set_names(&self, folder: Inode, names: Vec<(String, Option<Inode>)>) {
         let mut state = self.state.borrow_mut();
-        let Node::Folder(entries) = &mut state.live[folder] else { panic!("names in a file") };
+        let Node::Folder(entries) = &mut state.live[folder] else {
+            panic!("names in a file")
+        };
         for (name, entry) in &names {
             match entry {
                 Some(entry) => entries.insert(name.clone(), *entry),
@@ -279,7 +322,10 @@ impl Simulated {
     /// Makes what is pending of one file or folder durable, unless this sync is the one that is left out.
     fn synced(&self, inode: Inode, what: &str) {
         let mut state = self.state.borrow_mut();
-        let earlier = state.syncs[state.mark..].iter().filter(|sync| sync.starts_with(&format!("{what} ("))).count();
+        let earlier = state.syncs[state.mark..]
+            .iter()
+            .filter(|sync| sync.starts_with(&format!("{what} (")))
+            .count();
         let what = format!("{what} ({})", earlier + 1);
         state.syncs.push(what.clone());
         if self.forgotten.as_ref() == Some(&what) {
@@ -330,7 +376,9 @@ impl Write for SimulatedFile {
             Ok(()) => bytes.len(),
         };
         let mut state = self.disk.state.borrow_mut();
-        let Node::File(content) = &mut state.live[self.inode] else { panic!("not a file") };
+        let Node::File(content) = &mut state.live[self.inode] else {
+            panic!("not a file")
+        };
         content.extend_from_slice(&bytes[..taken]);
         if lies {
             content[0] ^= 1;
@@ -348,7 +396,8 @@ impl Write for SimulatedFile {
 impl Durable for SimulatedFile {
     fn sync(&mut self) -> io::Result<()> {
         self.disk.changing()?;
-        self.disk.synced(self.inode, &format!("content of {}", shape(&self.path)));
+        self.disk
+            .synced(self.inode, &format!("content of {}", shape(&self.path)));
         Ok(())
     }
 }
@@ -367,7 +416,11 @@ impl Storage for Simulated {
             }
             None => self.add(path, Node::File(Vec::new()))?,
         };
-        Ok(SimulatedFile { disk: self.clone(), inode, path: path.to_path_buf() })
+        Ok(SimulatedFile {
+            disk: self.clone(),
+            inode,
+            path: path.to_path_buf(),
+        })
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -389,7 +442,10 @@ impl Storage for Simulated {
         self.changing()?;
         let (folder, old) = self.place(from)?;
         let (same, new) = self.place(to)?;
-        assert_eq!(folder, same, "only within one folder is a rename one change");
+        assert_eq!(
+            folder, same,
+            "only within one folder is a rename one change"
+        );
         let inode = self.require(from)?;
         if old != new {
             self.set_names(folder, vec![(old, None), (new, Some(inode))]);
@@ -400,7 +456,10 @@ impl Storage for Simulated {
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         self.changing()?;
         let ((folder, first), (_, second)) = (self.place(one)?, self.place(other)?);
-        let names = vec![(first, Some(self.require(other)?)), (second, Some(self.require(one)?))];
+        let names = vec![
+            (first, Some(self.require(other)?)),
+            (second, Some(self.require(one)?)),
+        ];
         self.set_names(folder, names);
         Ok(())
     }
@@ -416,8 +475,15 @@ impl Storage for Simulated {
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         for name in self.names(path)? {
             let inner = path.join(name);
-            let is_folder = matches!(self.state.borrow().live[self.require(&inner)?], Node::Folder(_));
-            if is_folder { self.remove_dir(&inner)? } else { self.remove_file(&inner)? }
+            let is_folder = matches!(
+                self.state.borrow().live[self.require(&inner)?],
+                Node::Folder(_)
+            );
+            if is_folder {
+                self.remove_dir(&inner)?;
+            } else {
+                self.remove_file(&inner)?;
+            }
         }
         self.remove_file(path)
     }
@@ -434,7 +500,9 @@ impl Storage for Simulated {
 
     fn names(&self, path: &Path) -> io::Result<Vec<String>> {
         self.call()?;
-        let Some(inode) = self.find(path) else { return Ok(Vec::new()) };
+        let Some(inode) = self.find(path) else {
+            return Ok(Vec::new());
+        };
         match &self.state.borrow().live[inode] {
             Node::File(_) => Err(ErrorKind::NotADirectory.into()),
             Node::Folder(folder) => Ok(folder.keys().cloned().collect()),

@@ -90,12 +90,19 @@ reference:
   note: none
 ";
 /// Of these any number that is finite and not negative makes sense.
-const UNBOUNDED: [&str; 4] =
-    ["train.early_stopping.min_delta", "reference.train_time", "reference.train_loss", "reference.val_loss"];
+const UNBOUNDED: [&str; 4] = [
+    "train.early_stopping.min_delta",
+    "reference.train_time",
+    "reference.train_loss",
+    "reference.val_loss",
+];
 
 /// A field of an experiment, from its schema.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::struct_excessive_bools, reason = "they are facts of a field, any of which may hold")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are facts of a field, any of which may hold"
+)]
 struct Field {
     path: String,
     is_section: bool,
@@ -107,7 +114,10 @@ struct Field {
 
 fn fields(schema: &Value, of: &Value, path: &str, is_required: bool, found: &mut BTreeSet<Field>) {
     let mut of = of;
-    if let Some(inner) = of["anyOf"].as_array().and_then(|any| any.iter().find(|inner| inner.get("$ref").is_some())) {
+    if let Some(inner) = of["anyOf"]
+        .as_array()
+        .and_then(|any| any.iter().find(|inner| inner.get("$ref").is_some()))
+    {
         of = inner;
     }
     if let Some(name) = of["$ref"].as_str() {
@@ -127,8 +137,14 @@ fn fields(schema: &Value, of: &Value, path: &str, is_required: bool, found: &mut
         });
     }
     for (name, inner) in properties.into_iter().flatten() {
-        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let is_required = of["required"].as_array().is_some_and(|required| required.iter().any(|other| other == name));
+        let below = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        let is_required = of["required"]
+            .as_array()
+            .is_some_and(|required| required.iter().any(|other| other == name));
         fields(schema, inner, &below, is_required, found);
     }
 }
@@ -151,22 +167,38 @@ fn paths(source: &str) -> Vec<String> {
 fn with_line(source: &str, index: usize, replacement: Option<&str>, with_children: bool) -> String {
     let lines: Vec<&str> = source.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
-    let children = lines[index + 1..].iter().take_while(|line| depth(line) > depth(lines[index])).count();
+    let children = lines[index + 1..]
+        .iter()
+        .take_while(|line| depth(line) > depth(lines[index]))
+        .count();
     let after = index + 1 + if with_children { children } else { 0 };
     let indent = &lines[index][..depth(lines[index])];
     let changed = replacement.map(|text| format!("{indent}{text}"));
     let kept = lines[..index].iter().map(|line| (*line).to_owned());
-    let all: Vec<String> = kept.chain(changed).chain(lines[after..].iter().map(|line| (*line).to_owned())).collect();
+    let all: Vec<String> = kept
+        .chain(changed)
+        .chain(lines[after..].iter().map(|line| (*line).to_owned()))
+        .collect();
     all.join("\n") + "\n"
 }
 
 /// What is wrong with the text; each problem on a line of it.
 fn problems(source: &str) -> Vec<Problem> {
-    let problems = experiment::parse(source, "x.yaml").err().unwrap_or_default();
+    let problems = experiment::parse(source, "x.yaml")
+        .err()
+        .unwrap_or_default();
     for problem in &problems {
-        let (line, column) = problem.at.unwrap_or_else(|| panic!("no place: {problem}\n{source}"));
-        assert!(line >= 1 && line <= source.lines().count() && column >= 1, "{problem}\n{source}");
-        assert!(!problem.field.is_empty() && !problem.message.is_empty(), "{problem}\n{source}");
+        let (line, column) = problem
+            .at
+            .unwrap_or_else(|| panic!("no place: {problem}\n{source}"));
+        assert!(
+            line >= 1 && line <= source.lines().count() && column >= 1,
+            "{problem}\n{source}"
+        );
+        assert!(
+            !problem.field.is_empty() && !problem.message.is_empty(),
+            "{problem}\n{source}"
+        );
     }
     problems
 }
@@ -182,17 +214,37 @@ impl Case<'_> {
     /// Whether anything is wrong with it; what is wrong with this field stands on its line.
     fn is_refused(&self) -> bool {
         let problems = problems(&self.source);
-        for problem in problems.iter().filter(|problem| problem.field == self.field.path) {
-            assert_eq!(problem.at.unwrap().0, self.line, "{problem}\n{}", self.source);
+        for problem in problems
+            .iter()
+            .filter(|problem| problem.field == self.field.path)
+        {
+            assert_eq!(
+                problem.at.unwrap().0,
+                self.line,
+                "{problem}\n{}",
+                self.source
+            );
         }
         !problems.is_empty()
     }
 
     fn must_be_refused(&self) {
         let problems = problems(&self.source);
-        assert!(self.is_refused(), "accepted {}:\n{}", self.field.path, self.source);
-        let own = problems.iter().find(|problem| problem.field.starts_with(&self.field.path));
-        let own = own.unwrap_or_else(|| panic!("{} is not named: {}\n{}", self.field.path, problems[0], self.source));
+        assert!(
+            self.is_refused(),
+            "accepted {}:\n{}",
+            self.field.path,
+            self.source
+        );
+        let own = problems
+            .iter()
+            .find(|problem| problem.field.starts_with(&self.field.path));
+        let own = own.unwrap_or_else(|| {
+            panic!(
+                "{} is not named: {}\n{}",
+                self.field.path, problems[0], self.source
+            )
+        });
         assert!(own.message.contains("expected"), "{own}");
     }
 }
@@ -203,17 +255,29 @@ fn every_field_with_every_kind_of_wrong_value_is_explained_on_its_line() {
     let mut all = BTreeSet::new();
     fields(&schema, &schema, "", true, &mut all);
     let covered: BTreeSet<String> = [STEPS, PLATEAU].into_iter().flat_map(paths).collect();
-    let missing: Vec<&Field> = all.iter().filter(|field| !covered.contains(&field.path)).collect();
-    assert!(missing.is_empty(), "put these into one of the two experiments above: {missing:?}");
+    let missing: Vec<&Field> = all
+        .iter()
+        .filter(|field| !covered.contains(&field.path))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "put these into one of the two experiments above: {missing:?}"
+    );
     let mut cases = 0;
     for source in [STEPS, PLATEAU] {
-        assert!(experiment::parse(source, "x.yaml").is_ok(), "{:?}", experiment::parse(source, "x.yaml"));
+        assert!(
+            experiment::parse(source, "x.yaml").is_ok(),
+            "{:?}",
+            experiment::parse(source, "x.yaml")
+        );
         for (index, path) in paths(source).iter().enumerate() {
             let field = all.iter().find(|field| field.path == *path).unwrap();
             cases += wrong_values(source, index, field) + typos(source, index, field);
         }
     }
-    println!("FIGURE D2\teach field with each kind of wrong value\t{cases} cases, all on their line\t100 %\tok");
+    println!(
+        "FIGURE D2\teach field with each kind of wrong value\t{cases} cases, all on their line\t100 %\tok"
+    );
     assert!(cases > 500, "{cases}");
 }
 
@@ -227,10 +291,17 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     // ===== Missing and null: only some fields mind. =====
     let gone = problems(&with_line(source, index, None, true));
     let parent = field.path.rsplit_once('.').map_or("", |(parent, _)| parent);
-    let siblings = paths(source).iter().filter(|path| path.rsplit_once('.').map_or("", |(p, _)| p) == parent).count();
+    let siblings = paths(source)
+        .iter()
+        .filter(|path| path.rsplit_once('.').map_or("", |(p, _)| p) == parent)
+        .count();
     // A section without its only line is an empty one, which may be left out.
     if field.is_required && siblings > 1 {
-        assert!(gone.iter().any(|problem| problem.field == field.path && problem.message == "is missing"), "{gone:?}");
+        assert!(
+            gone.iter()
+                .any(|problem| problem.field == field.path && problem.message == "is missing"),
+            "{gone:?}"
+        );
     }
     case("~").is_refused();
     case("\"\"").is_refused();
@@ -260,14 +331,25 @@ fn typos(source: &str, index: usize, field: &Field) -> usize {
     let line = source.lines().nth(index).unwrap().trim_start();
     let mut swapped: Vec<char> = name.chars().collect();
     swapped.swap(0, 1);
-    let typos = [format!("{name}x"), name[..name.len() - 1].to_owned(), swapped.into_iter().collect()];
+    let typos = [
+        format!("{name}x"),
+        name[..name.len() - 1].to_owned(),
+        swapped.into_iter().collect(),
+    ];
     for typo in &typos {
         let wrong = with_line(source, index, Some(&line.replacen(name, typo, 1)), false);
         let problems = problems(&wrong);
-        let own = problems.iter().find(|problem| problem.field.ends_with(typo.as_str()));
+        let own = problems
+            .iter()
+            .find(|problem| problem.field.ends_with(typo.as_str()));
         let own = own.unwrap_or_else(|| panic!("{typo} is not named: {problems:?}\n{wrong}"));
         assert_eq!(own.at.unwrap().0, index + 1, "{own}\n{wrong}");
-        assert!(own.help.as_deref().is_some_and(|help| help.contains(&format!("`{name}`"))), "{own}\n{wrong}");
+        assert!(
+            own.help
+                .as_deref()
+                .is_some_and(|help| help.contains(&format!("`{name}`"))),
+            "{own}\n{wrong}"
+        );
     }
     typos.len()
 }

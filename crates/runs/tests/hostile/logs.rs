@@ -12,7 +12,8 @@ use warmstart_schema::state::RunState;
 
 /// The events of a log, and how many of its lines were none.
 fn read(path: &Path) -> (Vec<Record>, usize) {
-    let (mut reader, mut records, mut damaged) = (EventReader::new(path.to_path_buf()), Vec::new(), 0);
+    let (mut reader, mut records, mut damaged) =
+        (EventReader::new(path.to_path_buf()), Vec::new(), 0);
     loop {
         let poll = reader.poll().unwrap();
         records.extend(poll.records);
@@ -47,10 +48,16 @@ fn a_log_torn_anywhere_loses_only_the_line_that_is_torn() {
         if cut % 7 == 0 && whole[cut] != b'\n' {
             fs::write(&path, [&whole[..cut], &whole[cut + 1..]].concat()).unwrap();
             let (left, damaged) = read(&path);
-            assert!(left.len() + damaged >= all.len() - 1 && left.len() >= all.len() - 1, "without byte {cut}");
+            assert!(
+                left.len() + damaged >= all.len() - 1 && left.len() >= all.len() - 1,
+                "without byte {cut}"
+            );
         }
     }
-    println!("FIGURE D4\tlogs torn at every byte\t{} cuts, each lost its own line at most\t0 more\tok", whole.len());
+    println!(
+        "FIGURE D4\tlogs torn at every byte\t{} cuts, each lost its own line at most\t0 more\tok",
+        whole.len()
+    );
 }
 
 #[test]
@@ -67,7 +74,8 @@ fn garbage_between_lines_costs_no_line() {
         for line in &lines {
             for _ in 0..random.below(3) {
                 let length = usize::try_from(random.below(60)).unwrap();
-                let garbage = std::iter::repeat_with(|| random.next_u64().to_le_bytes()[0]).take(length);
+                let garbage =
+                    std::iter::repeat_with(|| random.next_u64().to_le_bytes()[0]).take(length);
                 bytes.extend(garbage.filter(|&byte| byte != b'\n').collect::<Vec<_>>());
                 bytes.extend(if length % 2 == 0 { &b"\n"[..] } else { b"\r\n" });
             }
@@ -86,14 +94,25 @@ fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
     let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
     let mut random = SplitMix64::new(5);
     for _ in 0..2_000 {
-        let pick = |random: &mut SplitMix64| lines[usize::try_from(random.below(lines.len() as u64)).unwrap()];
+        let pick = |random: &mut SplitMix64| {
+            lines[usize::try_from(random.below(lines.len() as u64)).unwrap()]
+        };
         let mut state = RunState::default();
         for _ in 0..30 {
             let mut line = String::from_utf8(pick(&mut random).to_vec()).unwrap();
             for digit in ["0", "1", "3"] {
                 if random.below(4) == 0 {
-                    let absurd = ["-1", "1e308", "\"NaN\"", "4294967295", "18446744073709551615", "null", "{}"];
-                    let absurd = absurd[usize::try_from(random.below(absurd.len() as u64)).unwrap()];
+                    let absurd = [
+                        "-1",
+                        "1e308",
+                        "\"NaN\"",
+                        "4294967295",
+                        "18446744073709551615",
+                        "null",
+                        "{}",
+                    ];
+                    let absurd =
+                        absurd[usize::try_from(random.below(absurd.len() as u64)).unwrap()];
                     line = line.replacen(digit, absurd, 1);
                 }
             }
@@ -102,10 +121,18 @@ fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
                 Err(_) => state.damaged_lines += 1,
             }
         }
-        let _ = (state.time_left(), state.train_time(), state.epochs_planned());
+        let _ = (
+            state.time_left(),
+            state.train_time(),
+            state.epochs_planned(),
+        );
         // What is told is what was kept: the best epoch is one of those, and none is kept that no line told.
         assert!(state.epochs.len() + state.damaged_lines <= 30);
-        assert!(state.best_epoch().is_none_or(|best| state.epochs.iter().any(|epoch| epoch.epoch == best.epoch)));
+        assert!(
+            state
+                .best_epoch()
+                .is_none_or(|best| state.epochs.iter().any(|epoch| epoch.epoch == best.epoch))
+        );
     }
 }
 
@@ -114,9 +141,14 @@ fn an_endless_line_takes_neither_memory_nor_the_lines_around_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let mut file = File::create(&path).unwrap();
-    file.write_all(b"{\"t\":1,\"event\":\"stopping\"}\n").unwrap();
+    file.write_all(b"{\"t\":1,\"event\":\"stopping\"}\n")
+        .unwrap();
     // A hole: nothing on the disk, and zeros to whoever reads it.
-    let length = if std::env::var_os("WARMSTART_MUTATIONS").is_some() { 1 << 30 } else { 256 << 20 };
+    let length = if std::env::var_os("WARMSTART_MUTATIONS").is_some() {
+        1 << 30
+    } else {
+        256 << 20
+    };
     file.set_len(length).unwrap();
     fs::OpenOptions::new()
         .append(true)
@@ -130,12 +162,19 @@ fn an_endless_line_takes_neither_memory_nor_the_lines_around_it() {
     let (took, grown) = (began.elapsed().as_secs_f64(), peak().saturating_sub(before));
     assert_eq!((records.len(), damaged), (2, 1));
     assert!(grown < 128 << 10, "{grown} kB more");
-    println!("FIGURE D4\ta line of {} MiB in a log\t{took:.1} s, {} MB more\t≤ 128 MB\tok", length >> 20, grown >> 10);
+    println!(
+        "FIGURE D4\ta line of {} MiB in a log\t{took:.1} s, {} MB more\t≤ 128 MB\tok",
+        length >> 20,
+        grown >> 10
+    );
 }
 
 /// The most memory that this process ever held, in kB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

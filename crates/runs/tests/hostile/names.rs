@@ -41,11 +41,15 @@ const PIECES: [&str; 26] = [
 ];
 
 fn hostile(random: &mut SplitMix64) -> String {
-    let below = |random: &mut SplitMix64, number: usize| usize::try_from(random.below(number as u64)).unwrap();
+    let below = |random: &mut SplitMix64, number: usize| {
+        usize::try_from(random.below(number as u64)).unwrap()
+    };
     if below(random, 20) == 0 {
         return PIECES[below(random, PIECES.len())].repeat(300);
     }
-    (0..=below(random, 6)).map(|_| PIECES[below(random, PIECES.len())]).collect()
+    (0..=below(random, 6))
+        .map(|_| PIECES[below(random, PIECES.len())])
+        .collect()
 }
 
 /// Every file below a folder with its length and the time of its last change.
@@ -68,7 +72,8 @@ const NAMES: usize = 2_000;
 /// Makes a run of each of so many hostile names below a root, and calls runs by them.
 fn make_runs(root: &Path, number: usize) {
     let yaml = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/quickstart/4-lite0-freeze.yaml"),
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../experiments/quickstart/4-lite0-freeze.yaml"),
     );
     let good = experiment::parse(&yaml.unwrap(), "x.yaml").unwrap();
     let mut random = SplitMix64::new(17);
@@ -76,19 +81,38 @@ fn make_runs(root: &Path, number: usize) {
         let name = hostile(&mut random);
         if let Ok(id) = name.parse::<RunId>() {
             assert_eq!(root.join(id.as_str()).parent(), Some(root), "{name:?}");
-            assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name:?}");
+            assert!(
+                id.as_str()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+                "{name:?}"
+            );
         }
-        assert!(serde_json::from_value::<RunId>(name.clone().into()).is_err() || name.parse::<RunId>().is_ok());
+        assert!(
+            serde_json::from_value::<RunId>(name.clone().into()).is_err()
+                || name.parse::<RunId>().is_ok()
+        );
         let mut experiment = good.clone();
         (experiment.name, experiment.group) = (name.clone(), name.clone());
-        let launch = Launch { experiment: &experiment, source: Path::new(&name), device: &name };
+        let launch = Launch {
+            experiment: &experiment,
+            source: Path::new(&name),
+            device: &name,
+        };
         let (dir, info) = RunDir::create(root, &launch).unwrap();
         assert_eq!(dir.path().parent(), Some(root));
-        assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o7777, 0o700, "{name:?}");
+        assert_eq!(
+            fs::metadata(dir.path()).unwrap().mode() & 0o7777,
+            0o700,
+            "{name:?}"
+        );
         let read = dir.info().unwrap();
         assert_eq!(read.id, info.id);
         for text in [&read.experiment, &read.group, &read.stem] {
-            assert!(!text.chars().any(char::is_control) && text.chars().count() <= 81, "{text:?}");
+            assert!(
+                !text.chars().any(char::is_control) && text.chars().count() <= 81,
+                "{text:?}"
+            );
         }
     }
 }
@@ -96,7 +120,11 @@ fn make_runs(root: &Path, number: usize) {
 /// A folder in memory where there is one: two thousand runs wait for a disk for a while.
 fn place() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
 }
 
 #[test]
@@ -107,7 +135,8 @@ fn no_name_leads_out_of_the_folder_of_runs() {
     fs::write(outside.path().join("canary"), "alive").unwrap();
     let canary = || {
         let all = listing(outside.path()).into_iter();
-        all.filter(|(path, _)| !path.starts_with(&root)).collect::<Vec<_>>()
+        all.filter(|(path, _)| !path.starts_with(&root))
+            .collect::<Vec<_>>()
     };
     let before = canary();
     make_runs(&root, NAMES);
@@ -127,22 +156,51 @@ fn what_is_watched_makes_runs() {
 fn no_call_leads_out_of_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
                          rmdir,truncate,chmod,fchmodat,mknod,mknodat";
-    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
+    if !Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
         return;
     }
     let folder = place();
-    let (root, trace) = (folder.path().join("checkpoints"), folder.path().join("trace"));
+    let (root, trace) = (
+        folder.path().join("checkpoints"),
+        folder.path().join("trace"),
+    );
     fs::create_dir(&root).unwrap();
     let mut strace = Command::new("strace");
-    strace.args(["-f", "--seccomp-bpf", "-qq", "-y", "-s", "4096", "-e", CALLS, "-o"]).arg(&trace);
+    strace
+        .args([
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-y",
+            "-s",
+            "4096",
+            "-e",
+            CALLS,
+            "-o",
+        ])
+        .arg(&trace);
     strace.arg(std::env::current_exe().unwrap());
-    strace.args(["--exact", "names::what_is_watched_makes_runs", "--test-threads=1"]).env(ROOT, &root);
+    strace
+        .args([
+            "--exact",
+            "names::what_is_watched_makes_runs",
+            "--test-threads=1",
+        ])
+        .env(ROOT, &root);
     assert!(strace.output().unwrap().status.success());
     let is_write = |line: &&str| {
         let opens = line.contains(" open");
         let is_call = line.contains('(') && !line.contains(" resumed>") && !line.contains(" --- ");
-        is_call && (!opens || ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| line.contains(flag)))
+        is_call
+            && (!opens
+                || ["O_WRONLY", "O_RDWR", "O_CREAT"]
+                    .iter()
+                    .any(|flag| line.contains(flag)))
     };
     let text = fs::read_to_string(&trace).unwrap();
     let writes: Vec<&str> = text.lines().filter(is_write).collect();
@@ -154,7 +212,8 @@ fn no_call_leads_out_of_the_folder_of_runs() {
         let paths = line.matches("\"/").count();
         let is_inside = line.matches(&inside).count() == paths && !line.contains("/../");
         // What is removed with its folder is named within that.
-        let is_inside = is_inside && (paths > 0 || line.contains(&below) && !line.contains("\"../"));
+        let is_inside =
+            is_inside && (paths > 0 || line.contains(&below) && !line.contains("\"../"));
         assert!(is_inside || line.contains(&own), "{line}");
     }
     println!(
@@ -209,7 +268,10 @@ fn a_run_that_is_damaged_or_too_new_says_which() {
     let root = tempfile::tempdir().unwrap();
     let dir = run::RunDir::new(root.path());
     for (text, said) in [
-        ("{\"format\": 9, \"later\": true}", "format 9; this version knows up to 1: use a newer warmstart"),
+        (
+            "{\"format\": 9, \"later\": true}",
+            "format 9; this version knows up to 1: use a newer warmstart",
+        ),
         ("{\"format\": 1", "run.json is damaged"),
         ("", "run.json is damaged"),
     ] {

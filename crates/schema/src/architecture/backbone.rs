@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 pub(super) const VIT_PIXELS: u32 = 224;
 
 /// A pretrained base, named as in timm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Backbone {
     /// He et al., "Deep Residual Learning for Image Recognition" (2015).
@@ -127,6 +129,9 @@ impl FromStr for Backbone {
     type Err = UnknownBackbone;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|backbone| backbone.as_str() == name).ok_or_else(|| UnknownBackbone(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|backbone| backbone.as_str() == name)
+            .ok_or_else(|| UnknownBackbone(name.to_owned()))
     }
 }

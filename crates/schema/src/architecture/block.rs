@@ -38,6 +38,10 @@ impl Block {
         for layer in &layers {
             layer.push_tensors(&mut tensors);
         }
-        Self { name: name.into(), layers, tensors }
+        Self {
+            name: name.into(),
+            layers,
+            tensors,
+        }
     }
 }

@@ -11,21 +11,35 @@ const STAGES: [(i64, usize); 4] = [(96, 3), (192, 3), (384, 9), (768, 3)];
 
 pub(super) fn architecture(backbone: Backbone) -> Architecture {
     let (mut input, _) = STAGES[0];
-    let stem = vec![Layer::Conv(patches("stem.0", (3, input), 4)), norm("stem.1", input)];
+    let stem = vec![
+        Layer::Conv(patches("stem.0", (3, input), 4)),
+        norm("stem.1", input),
+    ];
     let mut blocks = vec![Block::new("stem", stem)];
     for (index, (width, depth)) in STAGES.into_iter().enumerate() {
         let name = format!("stages.{index}");
         let mut layers = Vec::with_capacity(depth + 2);
         if index > 0 {
             layers.push(norm(&format!("{name}.downsample.0"), input));
-            layers.push(Layer::Conv(patches(&format!("{name}.downsample.1"), (input, width), 2)));
+            layers.push(Layer::Conv(patches(
+                &format!("{name}.downsample.1"),
+                (input, width),
+                2,
+            )));
         }
         layers.extend((0..depth).map(|block| residual(&format!("{name}.blocks.{block}"), width)));
         blocks.push(Block::new(name, layers));
         input = width;
     }
-    blocks.push(Block::new("norm", vec![Layer::Pool, norm("head.norm", input)]));
-    Architecture { backbone, features: usize::try_from(input).unwrap_or_default(), blocks }
+    blocks.push(Block::new(
+        "norm",
+        vec![Layer::Pool, norm("head.norm", input)],
+    ));
+    Architecture {
+        backbone,
+        features: usize::try_from(input).unwrap_or_default(),
+        blocks,
+    }
 }
 
 fn residual(prefix: &str, channels: i64) -> Layer {
@@ -38,9 +52,17 @@ fn residual(prefix: &str, channels: i64) -> Layer {
         padding: Padding::Symmetric,
         ..patches("", (channels, channels), 1)
     };
-    let mlp = Mlp { name: name("mlp"), channels, hidden: 4 * channels };
+    let mlp = Mlp {
+        name: name("mlp"),
+        channels,
+        hidden: 4 * channels,
+    };
     Layer::Residual(Residual {
-        path: vec![Layer::Conv(depthwise), norm(&name("norm"), channels), Layer::Mlp(mlp)],
+        path: vec![
+            Layer::Conv(depthwise),
+            norm(&name("norm"), channels),
+            Layer::Mlp(mlp),
+        ],
         scale: Some((name("gamma"), channels)),
         shortcut: Shortcut::Identity,
         activation: None,
@@ -63,5 +85,9 @@ fn patches(name: &str, (input, output): (i64, i64), side: i64) -> Conv {
 }
 
 fn norm(name: &str, channels: i64) -> Layer {
-    Layer::LayerNorm(LayerNorm { name: name.to_owned(), channels, epsilon: EPSILON })
+    Layer::LayerNorm(LayerNorm {
+        name: name.to_owned(),
+        channels,
+        epsilon: EPSILON,
+    })
 }

@@ -77,7 +77,10 @@ pub fn count(architecture: &Architecture, head: &HeadSpec, frozen_blocks: usize)
             counts: ParamCounts::of(&block.tensors, i < frozen_blocks),
         })
         .collect();
-    blocks.push(BlockCounts { name: "head".to_owned(), counts: ParamCounts::of(&head.tensors(), false) });
+    blocks.push(BlockCounts {
+        name: "head".to_owned(),
+        counts: ParamCounts::of(&head.tensors(), false),
+    });
     let mut total = ParamCounts::default();
     for block in &blocks {
         total += block.counts;

@@ -15,21 +15,41 @@ pub(super) struct Variant {
 
 /// As trained in `PyTorch`.
 pub(super) const PYTORCH: Variant = Variant {
-    style: Style { activation: Activation::Silu, padding: Padding::Symmetric, epsilon: 1e-5 },
+    style: Style {
+        activation: Activation::Silu,
+        padding: Padding::Symmetric,
+        epsilon: 1e-5,
+    },
     squeeze_excite: true,
 };
 
 /// As trained in TensorFlow.
-pub(super) const TENSORFLOW: Variant =
-    Variant { style: Style { padding: Padding::Same, epsilon: 1e-3, ..PYTORCH.style }, squeeze_excite: true };
+pub(super) const TENSORFLOW: Variant = Variant {
+    style: Style {
+        padding: Padding::Same,
+        epsilon: 1e-3,
+        ..PYTORCH.style
+    },
+    squeeze_excite: true,
+};
 
 /// For mobile hardware.
-pub(super) const LITE: Variant =
-    Variant { style: Style { activation: Activation::Relu6, ..PYTORCH.style }, squeeze_excite: false };
+pub(super) const LITE: Variant = Variant {
+    style: Style {
+        activation: Activation::Relu6,
+        ..PYTORCH.style
+    },
+    squeeze_excite: false,
+};
 
 /// For mobile hardware, as trained in TensorFlow.
-pub(super) const TENSORFLOW_LITE: Variant =
-    Variant { style: Style { activation: Activation::Relu6, ..TENSORFLOW.style }, squeeze_excite: false };
+pub(super) const TENSORFLOW_LITE: Variant = Variant {
+    style: Style {
+        activation: Activation::Relu6,
+        ..TENSORFLOW.style
+    },
+    squeeze_excite: false,
+};
 
 struct Stage {
     repeats: usize,
@@ -41,19 +61,66 @@ struct Stage {
 
 /// Table 1 of the `EfficientNet` paper.
 const STAGES: [Stage; 7] = [
-    Stage { repeats: 1, kernel: 3, stride: 1, expansion: 1, channels: 16 },
-    Stage { repeats: 2, kernel: 3, stride: 2, expansion: 6, channels: 24 },
-    Stage { repeats: 2, kernel: 5, stride: 2, expansion: 6, channels: 40 },
-    Stage { repeats: 3, kernel: 3, stride: 2, expansion: 6, channels: 80 },
-    Stage { repeats: 3, kernel: 5, stride: 1, expansion: 6, channels: 112 },
-    Stage { repeats: 4, kernel: 5, stride: 2, expansion: 6, channels: 192 },
-    Stage { repeats: 1, kernel: 3, stride: 1, expansion: 6, channels: 320 },
+    Stage {
+        repeats: 1,
+        kernel: 3,
+        stride: 1,
+        expansion: 1,
+        channels: 16,
+    },
+    Stage {
+        repeats: 2,
+        kernel: 3,
+        stride: 2,
+        expansion: 6,
+        channels: 24,
+    },
+    Stage {
+        repeats: 2,
+        kernel: 5,
+        stride: 2,
+        expansion: 6,
+        channels: 40,
+    },
+    Stage {
+        repeats: 3,
+        kernel: 3,
+        stride: 2,
+        expansion: 6,
+        channels: 80,
+    },
+    Stage {
+        repeats: 3,
+        kernel: 5,
+        stride: 1,
+        expansion: 6,
+        channels: 112,
+    },
+    Stage {
+        repeats: 4,
+        kernel: 5,
+        stride: 2,
+        expansion: 6,
+        channels: 192,
+    },
+    Stage {
+        repeats: 1,
+        kernel: 3,
+        stride: 1,
+        expansion: 6,
+        channels: 320,
+    },
 ];
 const STEM: i64 = 32;
 const FEATURES: i64 = 1280;
 
 /// The member of the family that is `width` tenths as wide and `depth` tenths as deep as B0.
-pub(super) fn scaled(backbone: Backbone, variant: &Variant, width: i64, depth: usize) -> Architecture {
+pub(super) fn scaled(
+    backbone: Backbone,
+    variant: &Variant,
+    width: i64,
+    depth: usize,
+) -> Architecture {
     let style = variant.style;
     let wide = |channels: i64| round_channels(channels * width, 10);
     let mut input = wide(STEM);
@@ -78,14 +145,25 @@ pub(super) fn scaled(backbone: Backbone, variant: &Variant, width: i64, depth: u
     }
     let features = wide(FEATURES);
     let head = style.conv("conv_head", "bn2", (input, features), 1, 1);
-    blocks.push(Block::new("conv_head", vec![Layer::ConvNorm(head), Layer::Pool]));
-    Architecture { backbone, features: usize::try_from(features).unwrap_or_default(), blocks }
+    blocks.push(Block::new(
+        "conv_head",
+        vec![Layer::ConvNorm(head), Layer::Pool],
+    ));
+    Architecture {
+        backbone,
+        features: usize::try_from(features).unwrap_or_default(),
+        blocks,
+    }
 }
 
 impl Variant {
     /// A quarter of the block's input, not of its expanded width.
     fn squeeze(&self, input: i64) -> Option<Squeeze> {
         let (activation, gate) = (self.style.activation, Gate::Sigmoid);
-        self.squeeze_excite.then_some(Squeeze { reduced: input / 4, activation, gate })
+        self.squeeze_excite.then_some(Squeeze {
+            reduced: input / 4,
+            activation,
+            gate,
+        })
     }
 }

@@ -24,8 +24,11 @@ impl HeadSpec {
 
     /// Whether a tensor of this name is the head's: timm calls the last normalization of some backbones `head.norm`.
     pub fn owns(name: &str) -> bool {
-        name.strip_prefix(Self::PREFIX)
-            .is_some_and(|name| ["fc1.", "bn.", "fc2."].iter().any(|part| name.starts_with(part)))
+        name.strip_prefix(Self::PREFIX).is_some_and(|name| {
+            ["fc1.", "bn.", "fc2."]
+                .iter()
+                .any(|part| name.starts_with(part))
+        })
     }
 
     /// What a tensor of the head is called where the head is a `Sequential` of dense layer, `ReLU`, normalization and dense layer
@@ -43,12 +46,22 @@ impl HeadSpec {
 
     /// The head's eight tensors, in the order of the forward pass.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        let [features, hidden, classes] =
-            [self.features, self.hidden, self.classes].map(|width| i64::try_from(width).unwrap_or(i64::MAX));
+        let [features, hidden, classes] = [self.features, self.hidden, self.classes]
+            .map(|width| i64::try_from(width).unwrap_or(i64::MAX));
         let mut tensors = Vec::with_capacity(8);
-        push_dense("head.fc1", (features, hidden), TensorKind::Weight, &mut tensors);
+        push_dense(
+            "head.fc1",
+            (features, hidden),
+            TensorKind::Weight,
+            &mut tensors,
+        );
         push_norm("head.bn", hidden, &mut tensors);
-        push_dense("head.fc2", (hidden, classes), TensorKind::Weight, &mut tensors);
+        push_dense(
+            "head.fc2",
+            (hidden, classes),
+            TensorKind::Weight,
+            &mut tensors,
+        );
         tensors
     }
 }

@@ -33,23 +33,57 @@ pub(super) struct Squeeze {
 impl Inverted {
     /// Expand, depthwise, squeeze-and-excite, project; without expansion timm numbers and names what is left anew.
     fn path(&self, prefix: &str, style: Style) -> Vec<Layer> {
-        let named = |conv: &str, norm: usize| (format!("{prefix}.{conv}"), format!("{prefix}.bn{norm}"));
+        let named =
+            |conv: &str, norm: usize| (format!("{prefix}.{conv}"), format!("{prefix}.bn{norm}"));
         let mut layers = Vec::new();
         let expands = self.expanded != self.input;
         if expands {
             let (conv, norm) = named("conv_pw", 1);
-            layers.push(Layer::ConvNorm(style.conv(&conv, &norm, (self.input, self.expanded), 1, 1)));
+            layers.push(Layer::ConvNorm(style.conv(
+                &conv,
+                &norm,
+                (self.input, self.expanded),
+                1,
+                1,
+            )));
         }
         let (conv, norm) = named("conv_dw", if expands { 2 } else { 1 });
-        let depthwise = style.conv(&conv, &norm, (self.expanded, self.expanded), self.kernel, self.stride);
-        layers.push(Layer::ConvNorm(ConvNorm { groups: self.expanded, ..depthwise }));
-        if let Some(Squeeze { reduced, activation, gate }) = self.squeeze {
+        let depthwise = style.conv(
+            &conv,
+            &norm,
+            (self.expanded, self.expanded),
+            self.kernel,
+            self.stride,
+        );
+        layers.push(Layer::ConvNorm(ConvNorm {
+            groups: self.expanded,
+            ..depthwise
+        }));
+        if let Some(Squeeze {
+            reduced,
+            activation,
+            gate,
+        }) = self.squeeze
+        {
             let (name, channels) = (format!("{prefix}.se"), self.expanded);
-            layers.push(Layer::SqueezeExcite(SqueezeExcite { name, channels, reduced, activation, gate }));
+            layers.push(Layer::SqueezeExcite(SqueezeExcite {
+                name,
+                channels,
+                reduced,
+                activation,
+                gate,
+            }));
         }
-        let (conv, norm) = if expands { named("conv_pwl", 3) } else { named("conv_pw", 2) };
+        let (conv, norm) = if expands {
+            named("conv_pwl", 3)
+        } else {
+            named("conv_pw", 2)
+        };
         let project = style.conv(&conv, &norm, (self.expanded, self.output), 1, 1);
-        layers.push(Layer::ConvNorm(ConvNorm { activation: None, ..project }));
+        layers.push(Layer::ConvNorm(ConvNorm {
+            activation: None,
+            ..project
+        }));
         layers
     }
 
@@ -58,7 +92,12 @@ impl Inverted {
         let path = self.path(prefix, style);
         if self.stride == 1 && self.input == self.output {
             let (scale, shortcut, activation) = (None, Shortcut::Identity, None);
-            vec![Layer::Residual(Residual { path, scale, shortcut, activation })]
+            vec![Layer::Residual(Residual {
+                path,
+                scale,
+                shortcut,
+                activation,
+            })]
         } else {
             path
         }
@@ -66,7 +105,14 @@ impl Inverted {
 }
 
 impl Style {
-    pub fn conv(self, conv: &str, norm: &str, (input, output): (i64, i64), kernel: i64, stride: i64) -> ConvNorm {
+    pub fn conv(
+        self,
+        conv: &str,
+        norm: &str,
+        (input, output): (i64, i64),
+        kernel: i64,
+        stride: i64,
+    ) -> ConvNorm {
         ConvNorm {
             conv: conv.to_owned(),
             norm: norm.to_owned(),
@@ -85,5 +131,9 @@ impl Style {
 /// The multiple of 8 nearest to `numerator / denominator`, unless that is below nine tenths of it: then the next one.
 pub(super) fn round_channels(numerator: i64, denominator: i64) -> i64 {
     let nearest = ((numerator + 4 * denominator) / (8 * denominator) * 8).max(8);
-    if 10 * nearest * denominator < 9 * numerator { nearest + 8 } else { nearest }
+    if 10 * nearest * denominator < 9 * numerator {
+        nearest + 8
+    } else {
+        nearest
+    }
 }

@@ -11,7 +11,11 @@ pub struct TensorSpec {
 
 impl TensorSpec {
     pub(super) fn new(name: String, shape: &[i64], kind: TensorKind) -> Self {
-        Self { name, shape: shape.to_vec(), kind }
+        Self {
+            name,
+            shape: shape.to_vec(),
+            kind,
+        }
     }
 
     /// How many numbers it holds.
@@ -108,8 +112,17 @@ pub struct ConvNorm {
 
 impl ConvNorm {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        let shape = [self.output, self.input / self.groups, self.kernel, self.kernel];
-        tensors.push(TensorSpec::new(format!("{}.weight", self.conv), &shape, TensorKind::Weight));
+        let shape = [
+            self.output,
+            self.input / self.groups,
+            self.kernel,
+            self.kernel,
+        ];
+        tensors.push(TensorSpec::new(
+            format!("{}.weight", self.conv),
+            &shape,
+            TensorKind::Weight,
+        ));
         push_norm(&self.norm, self.output, tensors);
     }
 }
@@ -122,7 +135,11 @@ pub(super) fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpe
         ("running_mean", TensorKind::RunningMean),
         ("running_var", TensorKind::RunningVar),
     ] {
-        tensors.push(TensorSpec::new(format!("{prefix}.{suffix}"), &[channels], kind));
+        tensors.push(TensorSpec::new(
+            format!("{prefix}.{suffix}"),
+            &[channels],
+            kind,
+        ));
     }
 }
 
@@ -145,9 +162,22 @@ pub struct Conv {
 
 impl Conv {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        let shape = [self.output, self.input / self.groups, self.kernel, self.kernel];
-        tensors.push(TensorSpec::new(format!("{}.weight", self.name), &shape, self.kind));
-        tensors.push(TensorSpec::new(format!("{}.bias", self.name), &[self.output], TensorKind::Bias));
+        let shape = [
+            self.output,
+            self.input / self.groups,
+            self.kernel,
+            self.kernel,
+        ];
+        tensors.push(TensorSpec::new(
+            format!("{}.weight", self.name),
+            &shape,
+            self.kind,
+        ));
+        tensors.push(TensorSpec::new(
+            format!("{}.bias", self.name),
+            &[self.output],
+            TensorKind::Bias,
+        ));
     }
 }
 
@@ -163,8 +193,15 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        for (suffix, kind) in [("weight", TensorKind::NormWeight), ("bias", TensorKind::NormBias)] {
-            tensors.push(TensorSpec::new(format!("{}.{suffix}", self.name), &[self.channels], kind));
+        for (suffix, kind) in [
+            ("weight", TensorKind::NormWeight),
+            ("bias", TensorKind::NormBias),
+        ] {
+            tensors.push(TensorSpec::new(
+                format!("{}.{suffix}", self.name),
+                &[self.channels],
+                kind,
+            ));
         }
     }
 }
@@ -180,8 +217,18 @@ pub struct Mlp {
 
 impl Mlp {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        push_dense(&format!("{}.fc1", self.name), (self.channels, self.hidden), TensorKind::SmallWeight, tensors);
-        push_dense(&format!("{}.fc2", self.name), (self.hidden, self.channels), TensorKind::SmallWeight, tensors);
+        push_dense(
+            &format!("{}.fc1", self.name),
+            (self.channels, self.hidden),
+            TensorKind::SmallWeight,
+            tensors,
+        );
+        push_dense(
+            &format!("{}.fc2", self.name),
+            (self.hidden, self.channels),
+            TensorKind::SmallWeight,
+            tensors,
+        );
     }
 }
 
@@ -197,7 +244,11 @@ impl Patches {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
         let (channels, across) = (self.projection.output, self.pixels / self.projection.stride);
         for (name, count) in [("cls_token", 1), ("pos_embed", across * across + 1)] {
-            tensors.push(TensorSpec::new(name.to_owned(), &[1, count, channels], TensorKind::Embedding));
+            tensors.push(TensorSpec::new(
+                name.to_owned(),
+                &[1, count, channels],
+                TensorKind::Embedding,
+            ));
         }
         self.projection.push_tensors(tensors);
     }
@@ -215,15 +266,38 @@ pub struct Attention {
 impl Attention {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
         let Self { name, channels, .. } = self;
-        push_dense(&format!("{name}.qkv"), (*channels, 3 * channels), TensorKind::SmallWeight, tensors);
-        push_dense(&format!("{name}.proj"), (*channels, *channels), TensorKind::SmallWeight, tensors);
+        push_dense(
+            &format!("{name}.qkv"),
+            (*channels, 3 * channels),
+            TensorKind::SmallWeight,
+            tensors,
+        );
+        push_dense(
+            &format!("{name}.proj"),
+            (*channels, *channels),
+            TensorKind::SmallWeight,
+            tensors,
+        );
     }
 }
 
 /// Weight and bias of a dense layer.
-pub(super) fn push_dense(prefix: &str, (input, output): (i64, i64), kind: TensorKind, tensors: &mut Vec<TensorSpec>) {
-    tensors.push(TensorSpec::new(format!("{prefix}.weight"), &[output, input], kind));
-    tensors.push(TensorSpec::new(format!("{prefix}.bias"), &[output], TensorKind::Bias));
+pub(super) fn push_dense(
+    prefix: &str,
+    (input, output): (i64, i64),
+    kind: TensorKind,
+    tensors: &mut Vec<TensorSpec>,
+) {
+    tensors.push(TensorSpec::new(
+        format!("{prefix}.weight"),
+        &[output, input],
+        kind,
+    ));
+    tensors.push(TensorSpec::new(
+        format!("{prefix}.bias"),
+        &[output],
+        TensorKind::Bias,
+    ));
 }
 
 /// Channel attention: pooled channels through two 1×1 convolutions and a gate (Hu et al. 2018).
@@ -240,12 +314,21 @@ pub struct SqueezeExcite {
 
 impl SqueezeExcite {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        for (conv, input, output) in
-            [("conv_reduce", self.channels, self.reduced), ("conv_expand", self.reduced, self.channels)]
-        {
+        for (conv, input, output) in [
+            ("conv_reduce", self.channels, self.reduced),
+            ("conv_expand", self.reduced, self.channels),
+        ] {
             let prefix = format!("{}.{conv}", self.name);
-            tensors.push(TensorSpec::new(format!("{prefix}.weight"), &[output, input, 1, 1], TensorKind::Weight));
-            tensors.push(TensorSpec::new(format!("{prefix}.bias"), &[output], TensorKind::Bias));
+            tensors.push(TensorSpec::new(
+                format!("{prefix}.weight"),
+                &[output, input, 1, 1],
+                TensorKind::Weight,
+            ));
+            tensors.push(TensorSpec::new(
+                format!("{prefix}.bias"),
+                &[output],
+                TensorKind::Bias,
+            ));
         }
     }
 }
@@ -264,9 +347,15 @@ pub struct Residual {
 impl Residual {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
         if let Some((name, channels)) = &self.scale {
-            tensors.push(TensorSpec::new(name.clone(), &[*channels], TensorKind::Scale));
+            tensors.push(TensorSpec::new(
+                name.clone(),
+                &[*channels],
+                TensorKind::Scale,
+            ));
         }
-        self.path.iter().for_each(|layer| layer.push_tensors(tensors));
+        self.path
+            .iter()
+            .for_each(|layer| layer.push_tensors(tensors));
         if let Shortcut::Projection(conv) = &self.shortcut {
             conv.push_tensors(tensors);
         }

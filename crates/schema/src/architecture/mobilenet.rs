@@ -6,7 +6,11 @@ use super::block::Block;
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
 use super::{Activation, Conv, Gate, Layer, Padding, TensorKind};
 
-const STYLE: Style = Style { activation: Activation::HardSwish, padding: Padding::Symmetric, epsilon: 1e-5 };
+const STYLE: Style = Style {
+    activation: Activation::HardSwish,
+    padding: Padding::Symmetric,
+    epsilon: 1e-5,
+};
 const STEM: i64 = 16;
 const LAST: i64 = 960;
 const FEATURES: i64 = 1280;
@@ -20,8 +24,22 @@ struct Row {
     squeezes: bool,
 }
 
-const fn row(stage: usize, kernel: i64, stride: i64, expanded: i64, output: i64, squeezes: bool) -> Row {
-    Row { stage, kernel, stride, expanded, output, squeezes }
+const fn row(
+    stage: usize,
+    kernel: i64,
+    stride: i64,
+    expanded: i64,
+    output: i64,
+    squeezes: bool,
+) -> Row {
+    Row {
+        stage,
+        kernel,
+        stride,
+        expanded,
+        output,
+        squeezes,
+    }
 }
 
 /// Table 1 of the `MobileNetV3` paper, with the stages that timm makes of it.
@@ -53,24 +71,55 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
         let mut name = String::new();
         let mut layers = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let &Row { stage, kernel, stride, expanded, output, squeezes } = row;
+            let &Row {
+                stage,
+                kernel,
+                stride,
+                expanded,
+                output,
+                squeezes,
+            } = row;
             name = format!("blocks.{stage}");
-            let activation = if stage < FIRST_HARD_SWISH { Activation::Relu } else { STYLE.activation };
+            let activation = if stage < FIRST_HARD_SWISH {
+                Activation::Relu
+            } else {
+                STYLE.activation
+            };
             let squeeze = squeezes.then_some(Squeeze {
                 reduced: round_channels(expanded, 4),
                 activation: Activation::Relu,
                 gate: Gate::HardSigmoid,
             });
-            let block = Inverted { kernel, stride, input, expanded, output, squeeze };
-            layers.extend(block.layers(&format!("{name}.{index}"), Style { activation, ..STYLE }));
+            let block = Inverted {
+                kernel,
+                stride,
+                input,
+                expanded,
+                output,
+                squeeze,
+            };
+            layers.extend(block.layers(
+                &format!("{name}.{index}"),
+                Style {
+                    activation,
+                    ..STYLE
+                },
+            ));
             input = output;
         }
         blocks.push(Block::new(name, layers));
     }
     let last = STYLE.conv("blocks.6.0.conv", "blocks.6.0.bn1", (input, LAST), 1, 1);
     blocks.push(Block::new("blocks.6", vec![Layer::ConvNorm(last)]));
-    blocks.push(Block::new("conv_head", vec![Layer::Pool, Layer::Conv(conv_head())]));
-    Architecture { backbone, features: usize::try_from(FEATURES).unwrap_or_default(), blocks }
+    blocks.push(Block::new(
+        "conv_head",
+        vec![Layer::Pool, Layer::Conv(conv_head())],
+    ));
+    Architecture {
+        backbone,
+        features: usize::try_from(FEATURES).unwrap_or_default(),
+        blocks,
+    }
 }
 
 fn conv_head() -> Conv {

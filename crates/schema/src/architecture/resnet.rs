@@ -38,8 +38,19 @@ impl Kind {
 
 pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -> Architecture {
     let stem = vec![
-        Layer::ConvNorm(conv_norm("conv1", "bn1", (3, 64), 7, 2, Some(Activation::Relu))),
-        Layer::MaxPool { kernel: 3, stride: 2, padding: 1 },
+        Layer::ConvNorm(conv_norm(
+            "conv1",
+            "bn1",
+            (3, 64),
+            7,
+            2,
+            Some(Activation::Relu),
+        )),
+        Layer::MaxPool {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        },
     ];
     let mut blocks = vec![Block::new("stem", stem)];
     let mut input = 64;
@@ -48,7 +59,13 @@ pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -
         let mut layers = Vec::with_capacity(depth + 1);
         for index in 0..depth {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-            layers.push(Layer::Residual(residual(kind, &format!("{name}.{index}"), input, width, stride)));
+            layers.push(Layer::Residual(residual(
+                kind,
+                &format!("{name}.{index}"),
+                input,
+                width,
+                stride,
+            )));
             input = width * kind.expansion();
         }
         if stage + 1 == WIDTHS.len() {
@@ -56,20 +73,37 @@ pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -
         }
         blocks.push(Block::new(name, layers));
     }
-    Architecture { backbone, features: usize::try_from(input).unwrap_or_default(), blocks }
+    Architecture {
+        backbone,
+        features: usize::try_from(input).unwrap_or_default(),
+        blocks,
+    }
 }
 
 fn residual(kind: Kind, prefix: &str, input: i64, width: i64, stride: i64) -> Residual {
     let output = width * kind.expansion();
     let convolutions = kind.convolutions();
     let mut channels = input;
-    let path = convolutions.iter().enumerate().map(|(i, &(kernel, strided))| {
-        let last = i + 1 == convolutions.len();
-        let from = std::mem::replace(&mut channels, if last { output } else { width });
-        let (conv, norm) = (format!("{prefix}.conv{}", i + 1), format!("{prefix}.bn{}", i + 1));
-        let activation = (!last).then_some(Activation::Relu);
-        Layer::ConvNorm(conv_norm(&conv, &norm, (from, channels), kernel, if strided { stride } else { 1 }, activation))
-    });
+    let path = convolutions
+        .iter()
+        .enumerate()
+        .map(|(i, &(kernel, strided))| {
+            let last = i + 1 == convolutions.len();
+            let from = std::mem::replace(&mut channels, if last { output } else { width });
+            let (conv, norm) = (
+                format!("{prefix}.conv{}", i + 1),
+                format!("{prefix}.bn{}", i + 1),
+            );
+            let activation = (!last).then_some(Activation::Relu);
+            Layer::ConvNorm(conv_norm(
+                &conv,
+                &norm,
+                (from, channels),
+                kernel,
+                if strided { stride } else { 1 },
+                activation,
+            ))
+        });
     let path = path.collect();
     let shortcut = if stride == 1 && input == output {
         Shortcut::Identity
@@ -78,7 +112,12 @@ fn residual(kind: Kind, prefix: &str, input: i64, width: i64, stride: i64) -> Re
         let (conv, norm) = (format!("{prefix}.0"), format!("{prefix}.1"));
         Shortcut::Projection(conv_norm(&conv, &norm, (input, output), 1, stride, None))
     };
-    Residual { path, scale: None, shortcut, activation: Some(Activation::Relu) }
+    Residual {
+        path,
+        scale: None,
+        shortcut,
+        activation: Some(Activation::Relu),
+    }
 }
 
 fn conv_norm(

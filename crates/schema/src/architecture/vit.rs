@@ -3,7 +3,9 @@
 use super::backbone::{Backbone, VIT_PIXELS as PIXELS};
 use super::block::Architecture;
 use super::block::Block;
-use super::{Attention, Conv, Layer, LayerNorm, Mlp, Padding, Patches, Residual, Shortcut, TensorKind};
+use super::{
+    Attention, Conv, Layer, LayerNorm, Mlp, Padding, Patches, Residual, Shortcut, TensorKind,
+};
 
 const PATCH: i64 = 16;
 const CHANNELS: i64 = 384;
@@ -23,28 +25,55 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
         activation: None,
         kind: TensorKind::Weight,
     };
-    let patches = Layer::Patches(Patches { projection, pixels: i64::from(PIXELS) });
+    let patches = Layer::Patches(Patches {
+        projection,
+        pixels: i64::from(PIXELS),
+    });
     let mut blocks = vec![Block::new("stem", vec![patches])];
     for index in 0..DEPTH {
         let name = format!("blocks.{index}");
         let part = |part: &str| format!("{name}.{part}");
-        let attention = Attention { name: part("attn"), channels: CHANNELS, heads: HEADS };
-        let mlp = Mlp { name: part("mlp"), channels: CHANNELS, hidden: 4 * CHANNELS };
+        let attention = Attention {
+            name: part("attn"),
+            channels: CHANNELS,
+            heads: HEADS,
+        };
+        let mlp = Mlp {
+            name: part("mlp"),
+            channels: CHANNELS,
+            hidden: 4 * CHANNELS,
+        };
         let layers = vec![
             residual(norm(part("norm1")), Layer::Attention(attention)),
             residual(norm(part("norm2")), Layer::Mlp(mlp)),
         ];
         blocks.push(Block::new(name, layers));
     }
-    blocks.push(Block::new("norm", vec![norm("norm".to_owned()), Layer::ClassToken]));
-    Architecture { backbone, features: usize::try_from(CHANNELS).unwrap_or_default(), blocks }
+    blocks.push(Block::new(
+        "norm",
+        vec![norm("norm".to_owned()), Layer::ClassToken],
+    ));
+    Architecture {
+        backbone,
+        features: usize::try_from(CHANNELS).unwrap_or_default(),
+        blocks,
+    }
 }
 
 fn residual(norm: Layer, layer: Layer) -> Layer {
     let path = vec![norm, layer];
-    Layer::Residual(Residual { path, scale: None, shortcut: Shortcut::Identity, activation: None })
+    Layer::Residual(Residual {
+        path,
+        scale: None,
+        shortcut: Shortcut::Identity,
+        activation: None,
+    })
 }
 
 fn norm(name: String) -> Layer {
-    Layer::LayerNorm(LayerNorm { name, channels: CHANNELS, epsilon: EPSILON })
+    Layer::LayerNorm(LayerNorm {
+        name,
+        channels: CHANNELS,
+        epsilon: EPSILON,
+    })
 }

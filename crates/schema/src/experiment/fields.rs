@@ -56,9 +56,13 @@ impl<'de> Deserialize<'de> for Freeze {
             }
 
             fn visit_u64<E: Error>(self, n: u64) -> Result<Freeze, E> {
-                let blocks =
-                    u32::try_from(n).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))?;
-                Ok(if blocks == 0 { Freeze::None } else { Freeze::Blocks(blocks) })
+                let blocks = u32::try_from(n)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(n), &self))?;
+                Ok(if blocks == 0 {
+                    Freeze::None
+                } else {
+                    Freeze::Blocks(blocks)
+                })
             }
         }
         deserializer.deserialize_any(FreezeVisitor)
@@ -120,7 +124,10 @@ impl<'de> Deserialize<'de> for Weights {
                     "imagenet" => Ok(Weights::Imagenet),
                     "random" => Ok(Weights::Random),
                     path if path.ends_with(".safetensors") => Ok(Weights::File(path.into())),
-                    path if [".pt", ".pth", ".ot", ".bin", ".ckpt"].iter().any(|end| path.ends_with(end)) => {
+                    path if [".pt", ".pth", ".ot", ".bin", ".ckpt"]
+                        .iter()
+                        .any(|end| path.ends_with(end)) =>
+                    {
                         Err(E::custom(
                             "a pickled checkpoint can run code when it is loaded, so it is never opened; expected a \
                          .safetensors file (in Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)",
@@ -160,7 +167,10 @@ pub enum OnNan {
 }
 
 impl OnNan {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }

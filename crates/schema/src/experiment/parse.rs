@@ -39,27 +39,53 @@ pub struct Problem {
 impl Problem {
     fn new(file: &str, message: impl Into<String>) -> Self {
         let message = text::line(&message.into(), 600);
-        Self { file: file.to_owned(), at: None, field: String::new(), message, help: None, excerpt: None }
+        Self {
+            file: file.to_owned(),
+            at: None,
+            field: String::new(),
+            message,
+            help: None,
+            excerpt: None,
+        }
     }
 
     /// What only others can know to be wrong with a field of a file that can be read.
-    pub fn in_file(path: &Path, field: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn in_file(
+        path: &Path,
+        field: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
         let source = std::fs::read_to_string(path).unwrap_or_default();
         let label = text::line(&path.display().to_string(), 300);
-        Self::new(&label, message).field(field).at(locate(&source, field), &source).help(Some(help.into()))
+        Self::new(&label, message)
+            .field(field)
+            .at(locate(&source, field), &source)
+            .help(Some(help.into()))
     }
 
     /// A value of a text that can be read but not used, by the names that lead to it.
-    pub fn at_keys(source: &str, file: &str, keys: &[&str], message: String, help: Option<String>) -> Self {
+    pub fn at_keys(
+        source: &str,
+        file: &str,
+        keys: &[&str],
+        message: String,
+        help: Option<String>,
+    ) -> Self {
         let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-        Self::new(file, message).field(&keys.join(".")).at(locate_keys(source, keys), source).help(help)
+        Self::new(file, message)
+            .field(&keys.join("."))
+            .at(locate_keys(source, keys), source)
+            .help(help)
     }
 
     fn at(mut self, at: Option<(usize, usize)>, source: &str) -> Self {
         self.at = at;
         // Further to the right there is nothing to point at.
         let shown = at.filter(|(_, column)| *column <= EXCERPT);
-        self.excerpt = shown.and_then(|(line, _)| source.lines().nth(line - 1)).map(printable);
+        self.excerpt = shown
+            .and_then(|(line, _)| source.lines().nth(line - 1))
+            .map(printable);
         self
     }
 
@@ -98,7 +124,17 @@ impl std::error::Error for Problem {}
 
 /// Control characters would move the cursor of whoever reads the excerpt; each becomes a space so that columns stay true.
 fn printable(source: &str) -> String {
-    source.chars().take(EXCERPT).map(|c| if text::line(&c.to_string(), 1).is_empty() { ' ' } else { c }).collect()
+    source
+        .chars()
+        .take(EXCERPT)
+        .map(|c| {
+            if text::line(&c.to_string(), 1).is_empty() {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Reads and parses a file, and makes its paths whole.
@@ -116,29 +152,47 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
     for (field, named) in experiment.paths() {
         if let Some(name) = super::place::variable(named).filter(|_| !named.exists()) {
             let message = format!("${name} is not replaced in the path {}", named.display());
-            return Err(problem(field, text::line(&message, 300), "write ~ for your home, or the whole path"));
+            return Err(problem(
+                field,
+                text::line(&message, 300),
+                "write ~ for your home, or the whole path",
+            ));
         }
     }
-    experiment
-        .placed()
-        .map_err(|error| problem("", format!("its paths have no place: {error}"), "start in a folder that is there"))
+    experiment.placed().map_err(|error| {
+        problem(
+            "",
+            format!("its paths have no place: {error}"),
+            "start in a folder that is there",
+        )
+    })
 }
 
 /// The text of a YAML file that a person wrote; what is no such file, or longer than one, is not read.
 pub fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
-    let fail = |message: String, help: &str| vec![Problem::new(&label(path), message).help(Some(help.to_owned()))];
-    let unreadable =
-        |error: std::io::Error| fail(format!("cannot be read: {error}"), "check the path and its permissions");
+    let fail = |message: String, help: &str| {
+        vec![Problem::new(&label(path), message).help(Some(help.to_owned()))]
+    };
+    let unreadable = |error: std::io::Error| {
+        fail(
+            format!("cannot be read: {error}"),
+            "check the path and its permissions",
+        )
+    };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
-        return Err(fail("is not a file; expected a YAML file".to_owned(), "name the file itself"));
+        return Err(fail(
+            "is not a file; expected a YAML file".to_owned(),
+            "name the file itself",
+        ));
     }
     if meta.len() > MAX_BYTES as u64 {
         return Err(fail(too_long(meta.len()), A_PAGE));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let good = |error: &std::string::FromUtf8Error| error.utf8_error().valid_up_to();
-    String::from_utf8(bytes).map_err(|error| vec![not_utf8(&error.as_bytes()[..good(&error)], &label(path))])
+    String::from_utf8(bytes)
+        .map_err(|error| vec![not_utf8(&error.as_bytes()[..good(&error)], &label(path))])
 }
 
 fn label(path: &Path) -> String {
@@ -162,14 +216,21 @@ fn not_utf8(good: &[u8], file: &str) -> Problem {
 pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     // Some editors begin a file with a mark that is no part of its text.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let source_is_empty = source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    let source_is_empty = source
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     if source_is_empty {
         let help = "start from a copy of a file in experiments/quickstart/";
-        return Err(vec![Problem::new(file, "is empty; expected an experiment").help(Some(help.to_owned()))]);
+        return Err(vec![
+            Problem::new(file, "is empty; expected an experiment").help(Some(help.to_owned())),
+        ]);
     }
     let experiment: Experiment = read_strict(source, file)?;
     finish(experiment, |path, message, help| {
-        Problem::new(file, message).field(path).at(locate(source, path), source).help(help)
+        Problem::new(file, message)
+            .field(path)
+            .at(locate(source, path), source)
+            .help(help)
     })
 }
 
@@ -190,7 +251,10 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
         let problem = Problem::new(file, too_long(source.len()));
         return Some(
             problem
-                .at(Some(place_of(source, source.floor_char_boundary(MAX_BYTES))), source)
+                .at(
+                    Some(place_of(source, source.floor_char_boundary(MAX_BYTES))),
+                    source,
+                )
                 .help(Some(A_PAGE.to_owned())),
         );
     }
@@ -203,14 +267,26 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
     };
     if let Some((offset, _)) = source.char_indices().find(is_odd) {
         let problem = Problem::new(file, "a control character stands here; expected text");
-        return Some(problem.at(Some(place_of(source, offset)), source).help(Some("remove it".to_owned())));
+        return Some(
+            problem
+                .at(Some(place_of(source, offset)), source)
+                .help(Some("remove it".to_owned())),
+        );
     }
     let (offset, message) = excess(source)?;
-    Some(Problem::new(file, message).at(Some(place_of(source, offset)), source).help(Some(A_PAGE.to_owned())))
+    Some(
+        Problem::new(file, message)
+            .at(Some(place_of(source, offset)), source)
+            .help(Some(A_PAGE.to_owned())),
+    )
 }
 
 /// Parses with `field.path=value` changes applied to the YAML before it is understood, as `--set` gives them.
-pub fn parse_with(source: &str, file: &str, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
+pub fn parse_with(
+    source: &str,
+    file: &str,
+    overrides: &[String],
+) -> Result<Experiment, Vec<Problem>> {
     let plain = parse(source, file);
     if overrides.is_empty() {
         return plain;
@@ -224,16 +300,23 @@ pub fn parse_with(source: &str, file: &str, overrides: &[String]) -> Result<Expe
         Err(_) => return plain,
     };
     for change in overrides {
-        set(&mut document, change).map_err(|message| vec![Problem::new(&format!("--set {change}"), message)])?;
+        set(&mut document, change)
+            .map_err(|message| vec![Problem::new(&format!("--set {change}"), message)])?;
     }
     let label = format!("{file} with --set {}", overrides.join(" --set "));
-    let changed: Result<Experiment, Vec<Problem>> =
-        serde_path_to_error::deserialize(document).map_err(|error| vec![explain(&error, "", &label)]);
+    let changed: Result<Experiment, Vec<Problem>> = serde_path_to_error::deserialize(document)
+        .map_err(|error| vec![explain(&error, "", &label)]);
     let changed = changed.and_then(|experiment| {
-        finish(experiment, |path, message, help| Problem::new(&label, message).field(path).help(help))
+        finish(experiment, |path, message, help| {
+            Problem::new(&label, message).field(path).help(help)
+        })
     });
     // What is wrong with the file itself has a line that can be named.
-    if changed.is_err() && plain.is_err() { plain } else { changed }
+    if changed.is_err() && plain.is_err() {
+        plain
+    } else {
+        changed
+    }
 }
 
 /// Checks what types cannot say, and sanitizes the texts that screens show.
@@ -241,14 +324,18 @@ fn finish(
     mut experiment: Experiment,
     problem: impl Fn(&str, String, Option<String>) -> Problem,
 ) -> Result<Experiment, Vec<Problem>> {
-    let problems: Vec<Problem> =
-        validate::all(&experiment).into_iter().map(|found| problem(found.field, found.message, found.help)).collect();
+    let problems: Vec<Problem> = validate::all(&experiment)
+        .into_iter()
+        .map(|found| problem(found.field, found.message, found.help))
+        .collect();
     if !problems.is_empty() {
         return Err(problems);
     }
     experiment.name = text::line(&experiment.name, 80);
     experiment.group = text::line(&experiment.group, 40);
-    experiment.question = experiment.question.map(|question| text::line(&question, 200));
+    experiment.question = experiment
+        .question
+        .map(|question| text::line(&question, 200));
     if let Some(reference) = &mut experiment.reference {
         reference.source = text::line(&reference.source, 80);
         reference.note = reference.note.take().map(|note| text::line(&note, 300));
@@ -257,14 +344,19 @@ fn finish(
 }
 
 fn set(document: &mut Value, change: &str) -> Result<(), String> {
-    let (path, value) = change.split_once('=').ok_or("expected FIELD=VALUE, for example train.epochs=3")?;
-    let value: Value = serde_yaml::from_str(value).map_err(|error| format!("the value is not YAML: {error}"))?;
+    let (path, value) = change
+        .split_once('=')
+        .ok_or("expected FIELD=VALUE, for example train.epochs=3")?;
+    let value: Value =
+        serde_yaml::from_str(value).map_err(|error| format!("the value is not YAML: {error}"))?;
     let mut place = document;
     for key in path.split('.') {
         if place.is_null() {
             *place = Value::Mapping(serde_yaml::Mapping::new());
         }
-        let mapping = place.as_mapping_mut().ok_or_else(|| format!("`{key}` lies below a field that is no mapping"))?;
+        let mapping = place
+            .as_mapping_mut()
+            .ok_or_else(|| format!("`{key}` lies below a field that is no mapping"))?;
         place = mapping.entry(key.into()).or_insert(Value::Null);
     }
     *place = value;
@@ -272,20 +364,41 @@ fn set(document: &mut Value, change: &str) -> Result<(), String> {
 }
 
 /// Puts a parser's error into our words.
-fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>, source: &str, file: &str) -> Problem {
+fn explain(
+    error: &serde_path_to_error::Error<serde_yaml::Error>,
+    source: &str,
+    file: &str,
+) -> Problem {
     let inner = error.inner();
     let location = inner.location().map(|place| (place.line(), place.column()));
     let raw = inner.to_string();
-    let message = raw.rfind(" at line ").map_or(raw.as_str(), |end| &raw[..end]);
+    let message = raw
+        .rfind(" at line ")
+        .map_or(raw.as_str(), |end| &raw[..end]);
     let path = error.path().to_string();
     let mut path = if path == "." { String::new() } else { path };
-    let message = message.strip_prefix(&format!("{path}: ")).unwrap_or(message);
-    let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent).to_owned();
-    let message = message.strip_prefix(&format!("{parent}: ")).unwrap_or(message);
+    let message = message
+        .strip_prefix(&format!("{path}: "))
+        .unwrap_or(message);
+    let parent = path
+        .rsplit_once('.')
+        .map_or("", |(parent, _)| parent)
+        .to_owned();
+    let message = message
+        .strip_prefix(&format!("{parent}: "))
+        .unwrap_or(message);
 
     if let Some(name) = quoted_after(message, "unknown field ") {
-        let parent = path.strip_suffix(&name).map_or(path.as_str(), |parent| parent).trim_end_matches('.').to_owned();
-        path = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
+        let parent = path
+            .strip_suffix(&name)
+            .map_or(path.as_str(), |parent| parent)
+            .trim_end_matches('.')
+            .to_owned();
+        path = if parent.is_empty() {
+            name.clone()
+        } else {
+            format!("{parent}.{name}")
+        };
         let (expected, help) = choices(message, &name);
         return Problem::new(file, format!("unknown field; expected {expected}"))
             .field(&path)
@@ -303,19 +416,35 @@ fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>, source: &str, 
         && let Some((field, place)) = duplicate(source)
     {
         let name = field.rsplit('.').next().unwrap_or_default();
-        let problem = Problem::new(file, format!("`{name}` stands twice; expected it once")).field(&field);
-        return problem.at(Some(place), source).help(Some("keep the one that you mean".to_owned()));
+        let problem =
+            Problem::new(file, format!("`{name}` stands twice; expected it once")).field(&field);
+        return problem
+            .at(Some(place), source)
+            .help(Some("keep the one that you mean".to_owned()));
     }
     if let Some(name) = quoted_after(message, "missing field ") {
-        let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        return Problem::new(file, "is missing").field(&field).at(location, source).help(Some(format!(
-            "add `{name}: …`{}",
-            if path.is_empty() { String::new() } else { format!(" below `{path}`") }
-        )));
+        let field = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        return Problem::new(file, "is missing")
+            .field(&field)
+            .at(location, source)
+            .help(Some(format!(
+                "add `{name}: …`{}",
+                if path.is_empty() {
+                    String::new()
+                } else {
+                    format!(" below `{path}`")
+                }
+            )));
     }
     match serde_yaml::from_str::<IgnoredAny>(source) {
         Err(error) if !source.is_empty() => syntax(&error, source, file),
-        _ => Problem::new(file, in_plain_words(message, &path)).field(&path).at(location, source),
+        _ => Problem::new(file, in_plain_words(message, &path))
+            .field(&path)
+            .at(location, source),
     }
 }
 
@@ -324,21 +453,35 @@ fn syntax(error: &serde_yaml::Error, source: &str, file: &str) -> Problem {
     let location = error.location().map(|place| (place.line(), place.column()));
     let raw = error.to_string();
     if raw.contains("more than one document") {
-        let second = source.match_indices("\n---").last().map_or((1, 1), |(offset, _)| place_of(source, offset + 1));
-        let problem = Problem::new(file, "a second document begins here; expected one experiment a file");
-        return problem.at(Some(second), source).help(Some("put it into a file of its own".to_owned()));
+        let second = source
+            .match_indices("\n---")
+            .last()
+            .map_or((1, 1), |(offset, _)| place_of(source, offset + 1));
+        let problem = Problem::new(
+            file,
+            "a second document begins here; expected one experiment a file",
+        );
+        return problem
+            .at(Some(second), source)
+            .help(Some("put it into a file of its own".to_owned()));
     }
-    let line = location.and_then(|(line, _)| source.lines().nth(line - 1)).unwrap_or_default();
+    let line = location
+        .and_then(|(line, _)| source.lines().nth(line - 1))
+        .unwrap_or_default();
     if line.trim_start_matches(' ').starts_with('\t') {
-        let problem = Problem::new(file, "a tab indents this line; expected spaces").at(location, source);
+        let problem =
+            Problem::new(file, "a tab indents this line; expected spaces").at(location, source);
         return problem.help(Some("replace the tab by spaces".to_owned()));
     }
     let (what, rest) = raw.split_once(" at line ").unwrap_or((&raw, ""));
     // The parser names a second place: where the thing begins that it was reading.
-    let begin = rest.split_once(", while ").and_then(|(_, context)| context.split_once(" at line "));
+    let begin = rest
+        .split_once(", while ")
+        .and_then(|(_, context)| context.split_once(" at line "));
     let (context, place) = begin.map_or((String::new(), None), |(context, place)| {
-        let numbers =
-            place.split_once(" column ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+        let numbers = place
+            .split_once(" column ")
+            .and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
         (format!(" while {context}"), numbers)
     });
     Problem::new(file, format!("not valid YAML: {what}{context}")).at(place.or(location), source)
@@ -352,7 +495,9 @@ fn quoted_after(message: &str, prefix: &str) -> Option<String> {
 
 /// The expected words of an "unknown …" message, and which of them was probably meant.
 fn choices(message: &str, found: &str) -> (String, Option<String>) {
-    let expected = message.rsplit_once("expected ").map_or("something else", |(_, list)| list);
+    let expected = message
+        .rsplit_once("expected ")
+        .map_or("something else", |(_, list)| list);
     let words = expected.split('`').skip(1).step_by(2);
     let help = text::closest(found, words).map(|word| format!("did you mean `{word}`?"));
     (expected.to_owned(), help)
@@ -367,7 +512,9 @@ fn in_plain_words(message: &str, field: &str) -> String {
         return message.to_owned();
     };
     let expected = match expected {
-        "u32" => &validate::whole_number(field).unwrap_or_else(|| "a whole number, 0 or more".to_owned()),
+        "u32" => {
+            &validate::whole_number(field).unwrap_or_else(|| "a whole number, 0 or more".to_owned())
+        }
         "u64" | "usize" => "a whole number, 0 or more",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",

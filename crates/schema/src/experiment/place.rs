@@ -21,7 +21,12 @@ impl Experiment {
             Weights::File(path) => Some(("model.weights", path.as_path())),
             _ => None,
         };
-        self.dataset.path.as_deref().map(|path| ("dataset.path", path)).into_iter().chain(weights)
+        self.dataset
+            .path
+            .as_deref()
+            .map(|path| ("dataset.path", path))
+            .into_iter()
+            .chain(weights)
     }
 }
 
@@ -36,19 +41,37 @@ pub fn whole(path: &Path) -> io::Result<PathBuf> {
 /// A path with the home that `~` or `~name` stands for; as it is where nobody has such a home, or where it is a folder's name.
 fn at_home(path: &Path) -> PathBuf {
     let mut parts = path.components();
-    let Some(Component::Normal(first)) = parts.next() else { return path.to_path_buf() };
-    let Some(name) = first.to_str().and_then(|first| first.strip_prefix('~')) else { return path.to_path_buf() };
-    let home = if name.is_empty() { own_home() } else { home_of(name) };
+    let Some(Component::Normal(first)) = parts.next() else {
+        return path.to_path_buf();
+    };
+    let Some(name) = first.to_str().and_then(|first| first.strip_prefix('~')) else {
+        return path.to_path_buf();
+    };
+    let home = if name.is_empty() {
+        own_home()
+    } else {
+        home_of(name)
+    };
     home.map_or_else(|| path.to_path_buf(), |home| home.join(parts.as_path()))
 }
 
 fn own_home() -> Option<PathBuf> {
-    let said = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    said.or_else(|| nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir))
+    let said = std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from);
+    said.or_else(|| {
+        nix::unistd::User::from_uid(nix::unistd::getuid())
+            .ok()
+            .flatten()
+            .map(|user| user.dir)
+    })
 }
 
 fn home_of(name: &str) -> Option<PathBuf> {
-    nix::unistd::User::from_name(name).ok().flatten().map(|user| user.dir)
+    nix::unistd::User::from_name(name)
+        .ok()
+        .flatten()
+        .map(|user| user.dir)
 }
 
 /// The first variable of the environment that a path names as a shell would: `$HOME` or `${HOME}`.
@@ -57,7 +80,10 @@ pub(super) fn variable(path: &Path) -> Option<String> {
     text.match_indices('$').find_map(|(at, _)| {
         let rest = &text[at + 1..];
         let name = rest.strip_prefix('{').unwrap_or(rest);
-        let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let length = name
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
         let name = &name[..length];
         (!name.is_empty() && std::env::var_os(name).is_some()).then(|| name.to_owned())
     })
@@ -77,8 +103,18 @@ mod tests {
             ("pictures/cats", here.join("pictures/cats")),
             ("./~/pictures", here.join("~/pictures")),
             ("/data/~", "/data/~".into()),
-            ("~nobody-is-called-so/x", here.join("~nobody-is-called-so/x")),
-            ("~root/x", nix::unistd::User::from_name("root").unwrap().unwrap().dir.join("x")),
+            (
+                "~nobody-is-called-so/x",
+                here.join("~nobody-is-called-so/x"),
+            ),
+            (
+                "~root/x",
+                nix::unistd::User::from_name("root")
+                    .unwrap()
+                    .unwrap()
+                    .dir
+                    .join("x"),
+            ),
         ] {
             let once = whole(Path::new(written)).unwrap();
             assert_eq!(once, meant, "{written}");
@@ -89,9 +125,12 @@ mod tests {
 
     #[test]
     fn a_variable_is_found_where_a_shell_would_find_it() {
-        for (path, name) in
-            [("$HOME/x", Some("HOME")), ("/a/${HOME}/x", Some("HOME")), ("a$b/x", None), ("/a/$/x", None)]
-        {
+        for (path, name) in [
+            ("$HOME/x", Some("HOME")),
+            ("/a/${HOME}/x", Some("HOME")),
+            ("a$b/x", None),
+            ("/a/$/x", None),
+        ] {
             assert_eq!(variable(Path::new(path)).as_deref(), name, "{path}");
         }
     }

@@ -15,7 +15,11 @@ pub(super) struct Finding {
 
 impl Finding {
     fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
-        Self { field, message: format!("expected {expected}, found {found}"), help: None }
+        Self {
+            field,
+            message: format!("expected {expected}, found {found}"),
+            help: None,
+        }
     }
 
     fn help(mut self, help: &str) -> Self {
@@ -40,7 +44,14 @@ const RANGES: [(&str, RangeInclusive<u32>); 10] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules = [validate_texts, validate_dataset, validate_input, validate_augment, validate_freeze, validate_head];
+    let rules = [
+        validate_texts,
+        validate_dataset,
+        validate_input,
+        validate_augment,
+        validate_freeze,
+        validate_head,
+    ];
     let training = [
         validate_length,
         validate_optimizer,
@@ -56,7 +67,13 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
     findings
 }
 
-fn number(findings: &mut Vec<Finding>, field: &'static str, value: f64, allowed: impl Fn(f64) -> bool, expected: &str) {
+fn number(
+    findings: &mut Vec<Finding>,
+    field: &'static str,
+    value: f64,
+    allowed: impl Fn(f64) -> bool,
+    expected: &str,
+) {
     if !value.is_finite() || !allowed(value) {
         findings.push(Finding::new(field, expected, value));
     }
@@ -65,24 +82,46 @@ fn number(findings: &mut Vec<Finding>, field: &'static str, value: f64, allowed:
 /// What a field takes that is a whole number, said alike of a number out of range and of what is none.
 pub(super) fn whole_number(field: &str) -> Option<String> {
     let (_, allowed) = RANGES.iter().find(|(name, _)| *name == field)?;
-    Some(format!("a whole number from {} to {}", allowed.start(), allowed.end()))
+    Some(format!(
+        "a whole number from {} to {}",
+        allowed.start(),
+        allowed.end()
+    ))
 }
 
 fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32) {
-    let is_allowed = RANGES.iter().any(|(name, allowed)| *name == field && allowed.contains(&value));
+    let is_allowed = RANGES
+        .iter()
+        .any(|(name, allowed)| *name == field && allowed.contains(&value));
     if !is_allowed {
-        findings.push(Finding::new(field, &whole_number(field).unwrap_or_default(), value));
+        findings.push(Finding::new(
+            field,
+            &whole_number(field).unwrap_or_default(),
+            value,
+        ));
     }
 }
 
 fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
     for (field, text) in [("name", &experiment.name), ("group", &experiment.group)] {
         if crate::text::line(text, 80).is_empty() {
-            findings.push(Finding::new(field, "a text that can be seen", format!("{text:?}")));
+            findings.push(Finding::new(
+                field,
+                "a text that can be seen",
+                format!("{text:?}"),
+            ));
         }
     }
-    if experiment.init.as_ref().is_some_and(|init| init.from.trim().is_empty()) {
-        findings.push(Finding::new("init.from", "the file stem of another experiment", "nothing"));
+    if experiment
+        .init
+        .as_ref()
+        .is_some_and(|init| init.from.trim().is_empty())
+    {
+        findings.push(Finding::new(
+            "init.from",
+            "the file stem of another experiment",
+            "nothing",
+        ));
     }
 }
 
@@ -99,8 +138,10 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
         whole(findings, "dataset.limit", limit);
     }
     if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
-        findings
-            .push(Finding::new("dataset.labels", "`fine`", "`coarse`").help("this dataset has one label a picture"));
+        findings.push(
+            Finding::new("dataset.labels", "`fine`", "`coarse`")
+                .help("this dataset has one label a picture"),
+        );
     }
     if dataset.name == DatasetName::ImageFolder {
         validate_folder(dataset, findings);
@@ -112,20 +153,42 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
         ("dataset.strict", dataset.strict),
     ];
     for (field, _) in alien.into_iter().filter(|(_, present)| *present) {
-        findings.push(Finding::new(field, "it only with `name: image_folder`", "it here").help("remove the line"));
+        findings.push(
+            Finding::new(field, "it only with `name: image_folder`", "it here")
+                .help("remove the line"),
+        );
     }
     if dataset.path.is_some() && dataset.name.files().is_none() {
-        findings.push(Finding::new("dataset.path", "no path", "one").help("this dataset is part of warmstart itself"));
+        findings.push(
+            Finding::new("dataset.path", "no path", "one")
+                .help("this dataset is part of warmstart itself"),
+        );
     }
 }
 
 fn validate_folder(dataset: &Dataset, findings: &mut Vec<Finding>) {
-    if dataset.path.as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
-        let finding = Finding::new("dataset.path", "the folder that holds the pictures", "nothing");
-        findings.push(finding.help("add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg"));
+    if dataset
+        .path
+        .as_ref()
+        .is_none_or(|path| path.as_os_str().is_empty())
+    {
+        let finding = Finding::new(
+            "dataset.path",
+            "the folder that holds the pictures",
+            "nothing",
+        );
+        findings.push(
+            finding.help("add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg"),
+        );
     }
     if let Some(test) = dataset.test {
-        number(findings, "dataset.test", test, |x| x > 0.0 && x <= 0.9, "a share above 0 and up to 0.9");
+        number(
+            findings,
+            "dataset.test",
+            test,
+            |x| x > 0.0 && x <= 0.9,
+            "a share above 0 and up to 0.9",
+        );
     }
 }
 
@@ -136,17 +199,35 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let (backbone, found) = (experiment.model.backbone, experiment.pixels());
     if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
         // Where no size is given, the backbone is the line to show.
-        let field = if experiment.input.resize.is_some() { "input.resize" } else { "model.backbone" };
+        let field = if experiment.input.resize.is_some() {
+            "input.resize"
+        } else {
+            "model.backbone"
+        };
         let expected = format!("pictures of {pixels} pixels for {backbone}");
-        let help = format!("it learnt a position for each of their patches; write `input: {{ resize: {pixels} }}`");
+        let help = format!(
+            "it learnt a position for each of their patches; write `input: {{ resize: {pixels} }}`"
+        );
         findings.push(Finding::new(field, &expected, found).help(&help));
     }
 }
 
 fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let augment = &experiment.augment;
-    number(findings, "augment.rotation", augment.rotation, |x| (0.0..=180.0).contains(&x), "degrees from 0 to 180");
-    number(findings, "augment.zoom", augment.zoom, |x| (0.0..=0.9).contains(&x), "a share from 0 to 0.9");
+    number(
+        findings,
+        "augment.rotation",
+        augment.rotation,
+        |x| (0.0..=180.0).contains(&x),
+        "degrees from 0 to 180",
+    );
+    number(
+        findings,
+        "augment.zoom",
+        augment.zoom,
+        |x| (0.0..=0.9).contains(&x),
+        "a share from 0 to 0.9",
+    );
 }
 
 fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -155,8 +236,10 @@ fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
         if usize::try_from(count).is_ok_and(|count| count > blocks.len()) {
             let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
             let expected = format!("`none`, `backbone`, or at most {} blocks", blocks.len());
-            findings
-                .push(Finding::new("model.freeze", &expected, count).help(&format!("they are {}", names.join(", "))));
+            findings.push(
+                Finding::new("model.freeze", &expected, count)
+                    .help(&format!("they are {}", names.join(", "))),
+            );
         }
     }
 }
@@ -164,7 +247,13 @@ fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
 fn validate_head(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let head = &experiment.model.head;
     whole(findings, "model.head.hidden", head.hidden);
-    number(findings, "model.head.dropout", head.dropout, |x| (0.0..1.0).contains(&x), "a share from 0 to below 1");
+    number(
+        findings,
+        "model.head.dropout",
+        head.dropout,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
 }
 
 fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -176,7 +265,13 @@ fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
 fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let saving = &experiment.train.checkpoint;
     let expected = "minutes above 0 and up to 1440";
-    number(findings, "train.checkpoint.every_minutes", saving.every_minutes, |x| x > 0.0 && x <= 1440.0, expected);
+    number(
+        findings,
+        "train.checkpoint.every_minutes",
+        saving.every_minutes,
+        |x| x > 0.0 && x <= 1440.0,
+        expected,
+    );
     // With one alone, damage to it would lose the run.
     whole(findings, "train.checkpoint.keep", saving.keep);
 }
@@ -184,7 +279,13 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let optimizer = &experiment.train.optimizer;
     let rate = optimizer.learning_rate;
-    number(findings, "train.optimizer.learning_rate", rate, |x| x > 0.0 && x <= 100.0, "a rate above 0 and up to 100");
+    number(
+        findings,
+        "train.optimizer.learning_rate",
+        rate,
+        |x| x > 0.0 && x <= 100.0,
+        "a rate above 0 and up to 100",
+    );
     number(
         findings,
         "train.optimizer.momentum",
@@ -192,10 +293,20 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..1.0).contains(&x),
         "a share from 0 to below 1",
     );
-    number(findings, "train.optimizer.weight_decay", optimizer.weight_decay, |x| (0.0..=10.0).contains(&x), "0 to 10");
+    number(
+        findings,
+        "train.optimizer.weight_decay",
+        optimizer.weight_decay,
+        |x| (0.0..=10.0).contains(&x),
+        "0 to 10",
+    );
     let default = super::default_momentum();
     if optimizer.name != OptimizerName::Sgd && (optimizer.momentum - default).abs() > f64::EPSILON {
-        let finding = Finding::new("train.optimizer.momentum", "none for this optimizer", optimizer.momentum);
+        let finding = Finding::new(
+            "train.optimizer.momentum",
+            "none for this optimizer",
+            optimizer.momentum,
+        );
         findings.push(finding.help("momentum belongs to `sgd`; remove the line"));
     }
 }
@@ -206,9 +317,21 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let field = "train.schedule.warmup_epochs";
     // Without epochs there is nothing to compare with, and that is said already.
     let most = if epochs > 0.0 { epochs } else { f64::MAX };
-    number(findings, field, schedule.warmup_epochs, |x| (0.0..=most).contains(&x), "0 up to the number of epochs");
+    number(
+        findings,
+        field,
+        schedule.warmup_epochs,
+        |x| (0.0..=most).contains(&x),
+        "0 up to the number of epochs",
+    );
     if let Some(gamma) = schedule.gamma {
-        number(findings, "train.schedule.gamma", gamma, |x| x > 0.0 && x <= 1.0, "a factor above 0 and up to 1");
+        number(
+            findings,
+            "train.schedule.gamma",
+            gamma,
+            |x| x > 0.0 && x <= 1.0,
+            "a factor above 0 and up to 1",
+        );
     }
     if let Some(epochs) = schedule.step_epochs {
         whole(findings, "train.schedule.step_epochs", epochs);
@@ -221,19 +344,34 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
 
 /// Fields that belong to some schedules and not to others.
 fn validate_kind(schedule: &Schedule, findings: &mut Vec<Finding>) {
-    let (is_step, is_plateau) = (schedule.name == ScheduleName::Step, schedule.name == ScheduleName::Plateau);
+    let (is_step, is_plateau) = (
+        schedule.name == ScheduleName::Step,
+        schedule.name == ScheduleName::Plateau,
+    );
     if is_step && schedule.step_epochs.is_none() {
-        let finding = Finding::new("train.schedule.step_epochs", "a whole number with `name: step`", "nothing");
+        let finding = Finding::new(
+            "train.schedule.step_epochs",
+            "a whole number with `name: step`",
+            "nothing",
+        );
         findings.push(finding.help("add `step_epochs: 10`"));
     }
     let alien = [
-        ("train.schedule.step_epochs", "it only with `name: step`", schedule.step_epochs.is_some() && !is_step),
+        (
+            "train.schedule.step_epochs",
+            "it only with `name: step`",
+            schedule.step_epochs.is_some() && !is_step,
+        ),
         (
             "train.schedule.gamma",
             "it only with `name: step` or `name: plateau`",
             schedule.gamma.is_some() && !is_step && !is_plateau,
         ),
-        ("train.schedule.patience", "it only with `name: plateau`", schedule.patience.is_some() && !is_plateau),
+        (
+            "train.schedule.patience",
+            "it only with `name: plateau`",
+            schedule.patience.is_some() && !is_plateau,
+        ),
     ];
     for (field, expected, _) in alien.into_iter().filter(|(.., present)| *present) {
         findings.push(Finding::new(field, expected, "it here").help("remove the line"));
@@ -243,12 +381,20 @@ fn validate_kind(schedule: &Schedule, findings: &mut Vec<Finding>) {
 fn validate_early_stopping(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(stop) = &experiment.train.early_stopping {
         whole(findings, "train.early_stopping.patience", stop.patience);
-        number(findings, "train.early_stopping.min_delta", stop.min_delta, |x| x >= 0.0, "0 or more");
+        number(
+            findings,
+            "train.early_stopping.min_delta",
+            stop.min_delta,
+            |x| x >= 0.0,
+            "0 or more",
+        );
     }
 }
 
 fn validate_reference(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    let Some(reference) = &experiment.reference else { return };
+    let Some(reference) = &experiment.reference else {
+        return;
+    };
     let figures = [
         ("reference.train_time", reference.train_time, f64::MAX),
         ("reference.train_acc", reference.train_acc, 1.0),
@@ -259,12 +405,24 @@ fn validate_reference(experiment: &Experiment, findings: &mut Vec<Finding>) {
     ];
     for (field, figure, most) in figures {
         if let Some(figure) = figure {
-            let expected = if most > 1.0 { "0 or more" } else { "an accuracy from 0 to 1" };
-            number(findings, field, figure, |x| (0.0..=most).contains(&x), expected);
+            let expected = if most > 1.0 {
+                "0 or more"
+            } else {
+                "an accuracy from 0 to 1"
+            };
+            number(
+                findings,
+                field,
+                figure,
+                |x| (0.0..=most).contains(&x),
+                expected,
+            );
         }
     }
     if !reference.doubtful.is_empty() && reference.note.is_none() {
         let help = "say in `reference.note` what is wrong with the figure";
-        findings.push(Finding::new("reference.doubtful", "it only beside a `note`", "no note").help(help));
+        findings.push(
+            Finding::new("reference.doubtful", "it only beside a `note`", "no note").help(help),
+        );
     }
 }

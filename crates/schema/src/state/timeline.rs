@@ -15,7 +15,7 @@ const MAX: usize = 4096;
 /// Points in order, never more than so many, however long a run gets. When there are too many, neighbours become one, and
 /// from then on as many new ones become one too: every part of a run is told equally finely, up to its newest point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row<T> {
+pub struct Downsampled<T> {
     points: Vec<T>,
     /// How many that came are one point.
     stride: u32,
@@ -23,13 +23,17 @@ pub struct Row<T> {
     newest: u32,
 }
 
-impl<T> Default for Row<T> {
+impl<T> Default for Downsampled<T> {
     fn default() -> Self {
-        Self { points: Vec::new(), stride: 1, newest: 0 }
+        Self {
+            points: Vec::new(),
+            stride: 1,
+            newest: 0,
+        }
     }
 }
 
-impl<T> Deref for Row<T> {
+impl<T> Deref for Downsampled<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -45,9 +49,13 @@ pub trait Point {
     fn absorb(&mut self, next: Self);
 }
 
-impl<T: Point> Row<T> {
+impl<T: Point> Downsampled<T> {
     pub(super) fn push(&mut self, point: T, most: usize) {
-        if let Some(last) = self.points.last_mut().filter(|last| self.newest < self.stride && last.is_akin(&point)) {
+        if let Some(last) = self
+            .points
+            .last_mut()
+            .filter(|last| self.newest < self.stride && last.is_akin(&point))
+        {
             last.absorb(point);
             self.newest += 1;
             return;
@@ -68,7 +76,10 @@ impl<T: Point> Row<T> {
         let mut halved: Vec<T> = Vec::with_capacity(self.points.capacity());
         let mut is_open = false;
         for point in self.points.drain(..) {
-            if let Some(last) = halved.last_mut().filter(|last| is_open && may_join(last, &point)) {
+            if let Some(last) = halved
+                .last_mut()
+                .filter(|last| is_open && may_join(last, &point))
+            {
                 last.absorb(point);
                 is_open = false;
             } else {
@@ -80,7 +91,7 @@ impl<T: Point> Row<T> {
     }
 }
 
-impl<T> Row<T> {
+impl<T> Downsampled<T> {
     /// Leaves out what does not fit.
     pub(super) fn retain(&mut self, fits: impl FnMut(&T) -> bool) {
         self.points.retain(fits);
@@ -109,7 +120,12 @@ pub struct Progress {
 impl From<Batch> for Progress {
     fn from(batch: Batch) -> Self {
         let (norm, speed) = (batch.gradient_norm, batch.images_per_second);
-        Self { batch, count: 1, gradient_norm: (norm, norm), images_per_second: (speed, speed) }
+        Self {
+            batch,
+            count: 1,
+            gradient_norm: (norm, norm),
+            images_per_second: (speed, speed),
+        }
     }
 }
 
@@ -194,12 +210,27 @@ impl Point for Sample {
 
 impl RunState {
     pub(super) fn passes(&mut self, step: u64, t: f64, ends_epoch: bool) {
-        self.moments.push(Moment { step, t, ends_epoch }, MAX);
+        self.moments.push(
+            Moment {
+                step,
+                t,
+                ends_epoch,
+            },
+            MAX,
+        );
     }
 
     pub(super) fn sample(&mut self, t: f64, system: System) {
         let step = self.moments.last().map_or(0, |moment| moment.step);
-        self.samples.push(Sample { step, t, count: 1, system }, MAX);
+        self.samples.push(
+            Sample {
+                step,
+                t,
+                count: 1,
+                system,
+            },
+            MAX,
+        );
     }
 
     pub(super) fn trains(&mut self, batch: Batch) {
@@ -233,12 +264,26 @@ mod tests {
     /// A run of so many steps, each of which is told, with one gradient that explodes.
     fn told(steps: u64, spike: u64) -> RunState {
         let mut state = RunState::default();
-        state.apply(Record { t: 0.0, event: Event::Phase { phase: Phase::Training } });
+        state.apply(Record {
+            t: 0.0,
+            event: Event::Phase {
+                phase: Phase::Training,
+            },
+        });
         for step in 1..=steps {
             let norm = if step == spike { 900.0 } else { 1.0 };
-            state.apply(Record { t: step as f64, event: Event::Batch(batch(step, norm)) });
-            let system = System { memory: Some(if step == spike { 9 } else { 5 }), ..System::default() };
-            state.apply(Record { t: step as f64, event: Event::System(system) });
+            state.apply(Record {
+                t: step as f64,
+                event: Event::Batch(batch(step, norm)),
+            });
+            let system = System {
+                memory: Some(if step == spike { 9 } else { 5 }),
+                ..System::default()
+            };
+            state.apply(Record {
+                t: step as f64,
+                event: Event::System(system),
+            });
         }
         state
     }
@@ -247,60 +292,137 @@ mod tests {
     fn a_row_stays_short_and_tells_every_part_of_a_run_equally_finely() {
         for steps in [8_192, 8_193, 100_000, 300_000] {
             let state = told(steps, 12_345);
-            for (row, most) in
-                [(state.batches.len(), MAX_PROGRESS), (state.moments.len(), MAX), (state.samples.len(), MAX)]
-            {
-                assert!(row <= most && row >= most / 3, "{steps} steps became {row} points");
+            for (row, most) in [
+                (state.batches.len(), MAX_PROGRESS),
+                (state.moments.len(), MAX),
+                (state.samples.len(), MAX),
+            ] {
+                assert!(
+                    row <= most && row >= most / 3,
+                    "{steps} steps became {row} points"
+                );
             }
-            assert_eq!(state.batches.last().unwrap().batch.step, steps, "the newest is there");
+            assert_eq!(
+                state.batches.last().unwrap().batch.step,
+                steps,
+                "the newest is there"
+            );
             assert_eq!(state.moments.last().unwrap().step, steps);
-            assert_eq!(state.batches.iter().map(|point| u64::from(point.count)).sum::<u64>(), steps, "none is lost");
-            let widest = state.moments.windows(2).map(|pair| pair[1].step - pair[0].step).max().unwrap();
-            assert!(widest <= 4 * steps / MAX as u64 + 1, "{steps} steps: {widest} in one gap");
+            assert_eq!(
+                state
+                    .batches
+                    .iter()
+                    .map(|point| u64::from(point.count))
+                    .sum::<u64>(),
+                steps,
+                "none is lost"
+            );
+            let widest = state
+                .moments
+                .windows(2)
+                .map(|pair| pair[1].step - pair[0].step)
+                .max()
+                .unwrap();
+            assert!(
+                widest <= 4 * steps / MAX as u64 + 1,
+                "{steps} steps: {widest} in one gap"
+            );
         }
     }
 
     #[test]
     fn an_extreme_outlives_any_thinning_and_a_mean_stays_one() {
         let state = told(100_000, 12_345);
-        let highest = state.batches.iter().find(|point| point.gradient_norm.1 > 899.0).unwrap();
-        assert!(highest.batch.step >= 12_345 && highest.batch.step - 12_345 < u64::from(highest.count));
+        let highest = state
+            .batches
+            .iter()
+            .find(|point| point.gradient_norm.1 > 899.0)
+            .unwrap();
+        assert!(
+            highest.batch.step >= 12_345 && highest.batch.step - 12_345 < u64::from(highest.count)
+        );
         let expected = (900.0 + f64::from(highest.count - 1)) / f64::from(highest.count);
-        assert!((highest.batch.gradient_norm - expected).abs() < 1e-9, "{highest:?}");
+        assert!(
+            (highest.batch.gradient_norm - expected).abs() < 1e-9,
+            "{highest:?}"
+        );
         assert_eq!(highest.images_per_second, (100.0, 101.0));
         assert!((highest.batch.images_per_second - 100.5).abs() < 1e-9);
-        assert_eq!(state.samples.iter().filter(|sample| sample.system.memory == Some(9)).count(), 1);
+        assert_eq!(
+            state
+                .samples
+                .iter()
+                .filter(|sample| sample.system.memory == Some(9))
+                .count(),
+            1
+        );
     }
 
     #[test]
     fn the_last_point_of_an_epoch_is_its_own() {
         let state = told(100_000, 1);
         for epoch in 1..=100 {
-            let last = state.batches.iter().rfind(|point| point.batch.epoch == epoch).unwrap();
+            let last = state
+                .batches
+                .iter()
+                .rfind(|point| point.batch.epoch == epoch)
+                .unwrap();
             assert_eq!(last.batch.batch, 1000, "epoch {epoch}");
         }
     }
 
     #[test]
     fn when_an_epoch_ended_is_known_to_the_second() {
-        let mut row = Row::default();
+        let mut row = Downsampled::default();
         for step in 1..=200_000_u64 {
-            row.push(Moment { step, t: step as f64, ends_epoch: false }, MAX);
+            row.push(
+                Moment {
+                    step,
+                    t: step as f64,
+                    ends_epoch: false,
+                },
+                MAX,
+            );
             if step.is_multiple_of(STEPS) {
-                row.push(Moment { step, t: step as f64 + 0.5, ends_epoch: true }, MAX);
+                row.push(
+                    Moment {
+                        step,
+                        t: step as f64 + 0.5,
+                        ends_epoch: true,
+                    },
+                    MAX,
+                );
             }
         }
-        let ends: Vec<u64> = row.iter().filter(|moment| moment.ends_epoch).map(|moment| moment.step).collect();
-        assert_eq!(ends, (1..=200).map(|epoch| epoch * STEPS).collect::<Vec<_>>());
+        let ends: Vec<u64> = row
+            .iter()
+            .filter(|moment| moment.ends_epoch)
+            .map(|moment| moment.step)
+            .collect();
+        assert_eq!(
+            ends,
+            (1..=200).map(|epoch| epoch * STEPS).collect::<Vec<_>>()
+        );
         assert!(row.is_sorted_by(|a, b| a.step <= b.step && a.t < b.t) && row.len() <= MAX);
     }
 
     #[test]
     fn more_epochs_than_points_are_bounded_too() {
-        let mut row = Row::default();
+        let mut row = Downsampled::default();
         for step in 1..=100_000_u64 {
-            row.push(Moment { step, t: step as f64, ends_epoch: true }, MAX);
+            row.push(
+                Moment {
+                    step,
+                    t: step as f64,
+                    ends_epoch: true,
+                },
+                MAX,
+            );
         }
-        assert!(row.len() <= MAX && row.last().unwrap().step == 100_000, "{}", row.len());
+        assert!(
+            row.len() <= MAX && row.last().unwrap().step == 100_000,
+            "{}",
+            row.len()
+        );
     }
 }

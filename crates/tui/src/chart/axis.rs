@@ -24,12 +24,19 @@ pub struct Axis {
 }
 
 /// Seconds that clocks count in.
-const ROUND_SECONDS: [f64; 16] =
-    [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0];
+const ROUND_SECONDS: [f64; 16] = [
+    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
+    21_600.0, 43_200.0,
+];
 
 impl Axis {
     pub fn linear(low: f64, high: f64) -> Self {
-        Self { low, high, log: false, unit: Unit::Number }
+        Self {
+            low,
+            high,
+            log: false,
+            unit: Unit::Number,
+        }
     }
 
     /// A range that holds all finite values, its ends on round numbers; 0 to 1 when there are none.
@@ -38,7 +45,11 @@ impl Axis {
         if low > high {
             return Self::linear(0.0, 1.0);
         }
-        let span = if high > low { high - low } else { high.abs().max(1e-3) };
+        let span = if high > low {
+            high - low
+        } else {
+            high.abs().max(1e-3)
+        };
         let step = nice(span / 4.0);
         let (low, top) = ((low / step).floor() * step, (high / step).ceil() * step);
         Self::linear(low, if top > low { top } else { low + step })
@@ -46,13 +57,26 @@ impl Axis {
 
     /// The same on a logarithmic axis: what is not above 0 has no place on it. 0.1 to 1 when nothing has.
     pub fn around_log(values: impl IntoIterator<Item = f64>) -> Self {
-        let (low, high) = extremes(values.into_iter().filter(|value| value.is_finite() && *value > 0.0));
+        let (low, high) = extremes(
+            values
+                .into_iter()
+                .filter(|value| value.is_finite() && *value > 0.0),
+        );
         if low > high {
-            return Self { log: true, ..Self::linear(0.1, 1.0) };
+            return Self {
+                log: true,
+                ..Self::linear(0.1, 1.0)
+            };
         }
-        let below = mantissas(low).filter(|round| *round <= low * 1.000_001).fold(low, |_, round| round);
-        let above = mantissas(high).find(|round| *round >= high * 0.999_999 && *round > below * 1.5);
-        Self { log: true, ..Self::linear(below, above.unwrap_or(high.max(below * 2.0))) }
+        let below = mantissas(low)
+            .filter(|round| *round <= low * 1.000_001)
+            .fold(low, |_, round| round);
+        let above =
+            mantissas(high).find(|round| *round >= high * 0.999_999 && *round > below * 1.5);
+        Self {
+            log: true,
+            ..Self::linear(below, above.unwrap_or(high.max(below * 2.0)))
+        }
     }
 
     pub fn in_unit(self, unit: Unit) -> Self {
@@ -61,14 +85,25 @@ impl Axis {
 
     /// The same range counted in ratios, where both ends allow it.
     pub fn logarithmic(self) -> Self {
-        Self { log: self.low > 0.0 && self.high > self.low, ..self }
+        Self {
+            log: self.low > 0.0 && self.high > self.low,
+            ..self
+        }
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high end; no number where a logarithm has none.
     pub fn share(self, value: f64) -> f64 {
-        let (low, high, value) = (self.scaled(self.low), self.scaled(self.high), self.scaled(value));
+        let (low, high, value) = (
+            self.scaled(self.low),
+            self.scaled(self.high),
+            self.scaled(value),
+        );
         let span = high - low;
-        if span > 0.0 { (value - low) / span } else { 0.5 }
+        if span > 0.0 {
+            (value - low) / span
+        } else {
+            0.5
+        }
     }
 
     /// The value that lies at a share of the length.
@@ -89,12 +124,20 @@ impl Axis {
     /// The axis `factor` times as long around the value at `about`, which stays where it is.
     pub fn zoomed(self, factor: f64, about: f64) -> Self {
         let share = self.share(about).clamp(0.0, 1.0);
-        Self { low: self.at(share - share * factor), high: self.at(share + (1.0 - share) * factor), ..self }
+        Self {
+            low: self.at(share - share * factor),
+            high: self.at(share + (1.0 - share) * factor),
+            ..self
+        }
     }
 
     /// The axis moved by a share of its length.
     pub fn panned(self, share: f64) -> Self {
-        Self { low: self.at(share), high: self.at(1.0 + share), ..self }
+        Self {
+            low: self.at(share),
+            high: self.at(1.0 + share),
+            ..self
+        }
     }
 
     /// The axis moved, or shortened, so that it lies within another.
@@ -102,7 +145,11 @@ impl Axis {
         let length = self.scaled(self.high) - self.scaled(self.low);
         let room = whole.scaled(whole.high) - whole.scaled(whole.low);
         if length.partial_cmp(&room) != Some(std::cmp::Ordering::Less) {
-            return Self { low: whole.low, high: whole.high, ..self };
+            return Self {
+                low: whole.low,
+                high: whole.high,
+                ..self
+            };
         }
         let moved = if self.low < whole.low {
             whole.share(whole.low) - whole.share(self.low)
@@ -131,7 +178,12 @@ impl Axis {
         (0..=most + 1)
             .map(|n| (first + n as f64) * step)
             .take_while(|value| *value <= self.high + step * 1e-6)
-            .map(|value| (value, self.text(value, usize::try_from(decimals).unwrap_or(0))))
+            .map(|value| {
+                (
+                    value,
+                    self.text(value, usize::try_from(decimals).unwrap_or(0)),
+                )
+            })
             .collect()
     }
 
@@ -142,8 +194,14 @@ impl Axis {
             Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
-                let round = ROUND_SECONDS.into_iter().find(|round| *round >= least && least > 0.5);
-                if least <= 0.5 { nice(least) } else { round.unwrap_or_else(days) }
+                let round = ROUND_SECONDS
+                    .into_iter()
+                    .find(|round| *round >= least && least > 0.5);
+                if least <= 0.5 {
+                    nice(least)
+                } else {
+                    round.unwrap_or_else(days)
+                }
             }
         }
     }
@@ -156,14 +214,21 @@ impl Axis {
             .collect();
         let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-9;
         let powers: Vec<f64> = values.iter().copied().filter(is_power).collect();
-        let chosen = if values.len() <= most || powers.len() < 2 { values } else { powers };
+        let chosen = if values.len() <= most || powers.len() < 2 {
+            values
+        } else {
+            powers
+        };
         let every = chosen.len().div_ceil(most.max(1)).max(1);
         chosen
             .into_iter()
             .step_by(every)
             .map(|value| {
                 let decimals = (0..6).find(|&n| fits(value, n)).unwrap_or(6);
-                (value, self.text(value, usize::try_from(decimals).unwrap_or(0)))
+                (
+                    value,
+                    self.text(value, usize::try_from(decimals).unwrap_or(0)),
+                )
             })
             .collect()
     }
@@ -173,7 +238,11 @@ impl Axis {
             Unit::Number => number(value, decimals),
             Unit::Whole => whole(value, decimals),
             Unit::Seconds => clock(value, decimals),
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, and it saturates")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "bytes, and it saturates"
+            )]
             Unit::Bytes => {
                 if value < 1.0 {
                     "0".to_owned()
@@ -186,14 +255,20 @@ impl Axis {
 }
 
 fn extremes(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        (low.min(v), high.max(v))
+    })
 }
 
 /// 1, 2 and 5 times the powers of ten, from the one below a value on.
 fn mantissas(from: f64) -> impl Iterator<Item = f64> {
-    #[expect(clippy::cast_possible_truncation, reason = "the exponent of a finite number above 0")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the exponent of a finite number above 0"
+    )]
     let first = from.log10().floor() as i32;
-    (first..first.saturating_add(40)).flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
+    (first..first.saturating_add(40))
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)))
 }
 
 /// The next of 1, 2, 5 × 10ⁿ that is not smaller.
@@ -220,7 +295,11 @@ fn number(value: f64, decimals: usize) -> String {
         return "0".to_owned();
     }
     // Adding 0 turns -0 into 0.
-    if value.abs() >= 1e5 || decimals >= 5 { format!("{value:.0e}") } else { format!("{:.decimals$}", value + 0.0) }
+    if value.abs() >= 1e5 || decimals >= 5 {
+        format!("{value:.0e}")
+    } else {
+        format!("{:.decimals$}", value + 0.0)
+    }
 }
 
 /// A count, its thousands and millions short: `20k`.
@@ -236,11 +315,20 @@ fn whole(value: f64, decimals: usize) -> String {
 /// Seconds as `30s`, `5m`, `1h30m`, `2d`.
 fn clock(value: f64, decimals: usize) -> String {
     if value < 60.0 {
-        return if value == 0.0 { "0".to_owned() } else { format!("{value:.decimals$}s") };
+        return if value == 0.0 {
+            "0".to_owned()
+        } else {
+            format!("{value:.decimals$}s")
+        };
     }
     let (days, hours) = ((value / 86_400.0).floor(), (value / 3600.0).floor() % 24.0);
     let (minutes, seconds) = ((value / 60.0).floor() % 60.0, value % 60.0);
-    let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds.floor(), "s")];
+    let parts = [
+        (days, "d"),
+        (hours, "h"),
+        (minutes, "m"),
+        (seconds.floor(), "s"),
+    ];
     parts
         .iter()
         .filter(|(count, _)| *count > 0.0)
@@ -257,13 +345,20 @@ mod tests {
     use super::*;
 
     fn texts(axis: Axis, most: usize) -> Vec<String> {
-        axis.labels(most).into_iter().map(|(_, text)| text).collect()
+        axis.labels(most)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect()
     }
 
     #[test]
     fn steps_are_one_two_or_five() {
-        let steps = [0.013, 0.2, 3.0, 70.0, 0.0, f64::NAN, f64::INFINITY].map(|span| format!("{:.2}", nice(span)));
-        assert_eq!(steps, ["0.02", "0.20", "5.00", "100.00", "1.00", "1.00", "1.00"]);
+        let steps = [0.013, 0.2, 3.0, 70.0, 0.0, f64::NAN, f64::INFINITY]
+            .map(|span| format!("{:.2}", nice(span)));
+        assert_eq!(
+            steps,
+            ["0.02", "0.20", "5.00", "100.00", "1.00", "1.00", "1.00"]
+        );
     }
 
     #[rstest]
@@ -283,7 +378,13 @@ mod tests {
     #[case(Axis::linear(1e-5, 1e-3).logarithmic(), 3, "1e-5 0.0001 0.001")]
     #[case(Axis::linear(0.31, 0.34).logarithmic(), 3, "0.31 0.32 0.33 0.34")]
     fn labels_are_round_and_alike(#[case] axis: Axis, #[case] most: usize, #[case] expected: &str) {
-        assert_eq!(texts(axis, most), expected.split("  ").flat_map(|part| split(part, axis.unit)).collect::<Vec<_>>());
+        assert_eq!(
+            texts(axis, most),
+            expected
+                .split("  ")
+                .flat_map(|part| split(part, axis.unit))
+                .collect::<Vec<_>>()
+        );
     }
 
     /// Words, but a number and its unit of bytes are one.
@@ -305,7 +406,10 @@ mod tests {
     #[test]
     fn a_range_holds_what_is_finite() {
         let axis = Axis::around([f64::NAN, 0.13, 0.47, f64::INFINITY]);
-        assert!(axis.low <= 0.13 && axis.high >= 0.47 && axis.high < 1.0, "{axis:?}");
+        assert!(
+            axis.low <= 0.13 && axis.high >= 0.47 && axis.high < 1.0,
+            "{axis:?}"
+        );
         assert_eq!(Axis::around([]), Axis::linear(0.0, 1.0));
         let one = Axis::around([0.5]);
         assert!(one.low <= 0.5 && one.high > one.low);
@@ -322,9 +426,15 @@ mod tests {
 
     #[test]
     fn a_place_and_its_value_belong_together() {
-        for axis in [Axis::linear(-2.0, 6.0), Axis::linear(0.01, 100.0).logarithmic()] {
+        for axis in [
+            Axis::linear(-2.0, 6.0),
+            Axis::linear(0.01, 100.0).logarithmic(),
+        ] {
             for share in [0.0, 0.25, 0.9, 1.0] {
-                assert!((axis.share(axis.at(share)) - share).abs() < 1e-12, "{axis:?}");
+                assert!(
+                    (axis.share(axis.at(share)) - share).abs() < 1e-12,
+                    "{axis:?}"
+                );
             }
         }
         assert!((Axis::linear(0.01, 100.0).logarithmic().share(1.0) - 0.5).abs() < 1e-12);
@@ -339,12 +449,24 @@ mod tests {
         assert_eq!(ends(zoomed), ends(Axis::linear(10.0, 60.0)));
         assert!((zoomed.share(20.0) - axis.share(20.0)).abs() < 1e-12);
         assert_eq!(ends(zoomed.panned(0.5)), ends(Axis::linear(35.0, 85.0)));
-        assert_eq!(ends(zoomed.panned(-2.0).within(axis)), ends(Axis::linear(0.0, 50.0)));
-        assert_eq!(ends(zoomed.panned(9.0).within(axis)), ends(Axis::linear(50.0, 100.0)));
+        assert_eq!(
+            ends(zoomed.panned(-2.0).within(axis)),
+            ends(Axis::linear(0.0, 50.0))
+        );
+        assert_eq!(
+            ends(zoomed.panned(9.0).within(axis)),
+            ends(Axis::linear(50.0, 100.0))
+        );
         assert_eq!(ends(axis.zoomed(3.0, 50.0).within(axis)), ends(axis));
         let log = Axis::linear(1.0, 100.0).logarithmic();
-        assert_eq!(ends(log.zoomed(0.5, 10.0)), ends(Axis::linear(10_f64.sqrt(), 1000_f64.sqrt())));
-        assert_eq!(ends(log.zoomed(0.5, 10.0).panned(9.0).within(log)), ends(Axis::linear(10.0, 100.0)));
+        assert_eq!(
+            ends(log.zoomed(0.5, 10.0)),
+            ends(Axis::linear(10_f64.sqrt(), 1000_f64.sqrt()))
+        );
+        assert_eq!(
+            ends(log.zoomed(0.5, 10.0).panned(9.0).within(log)),
+            ends(Axis::linear(10.0, 100.0))
+        );
     }
 
     #[test]

@@ -35,7 +35,12 @@ pub struct Canvas {
 impl Canvas {
     pub fn new(width: u16, height: u16, ascii: bool) -> Self {
         let cells = vec![Dots::default(); usize::from(width) * usize::from(height)];
-        Self { width, height, ascii, cells }
+        Self {
+            width,
+            height,
+            ascii,
+            cells,
+        }
     }
 
     /// How many columns of dots there are.
@@ -73,10 +78,20 @@ impl Canvas {
             return;
         }
         let (top, bottom) = (self.dot((0.0, high)).1, self.dot((0.0, low)).1);
-        let (Ok(top), Ok(bottom)) = (usize::try_from(top), usize::try_from(bottom)) else { return };
+        let (Ok(top), Ok(bottom)) = (usize::try_from(top), usize::try_from(bottom)) else {
+            return;
+        };
         for row in top / 4..=bottom / 4 {
-            let from = if row == top / 4 { FROM[top % 4][column % 2] } else { 0xff };
-            let to = if row == bottom / 4 { TO[bottom % 4][column % 2] } else { 0xff };
+            let from = if row == top / 4 {
+                FROM[top % 4][column % 2]
+            } else {
+                0xff
+            };
+            let to = if row == bottom / 4 {
+                TO[bottom % 4][column % 2]
+            } else {
+                0xff
+            };
             let side = FROM[0][column % 2];
             let at = row * usize::from(self.width) + column / 2;
             if let Some(cell) = self.cells.get_mut(at) {
@@ -115,13 +130,20 @@ impl Canvas {
     }
 
     /// The dot of a point; shares outside 0..1 land on the border.
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to the number of dots")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "clamped to the number of dots"
+    )]
     fn dot(&self, (x, y): Point) -> (i32, i32) {
-        let last = |cells: u16, per_cell: u16| f64::from(u32::from(cells) * u32::from(per_cell)) - 1.0;
+        let last =
+            |cells: u16, per_cell: u16| f64::from(u32::from(cells) * u32::from(per_cell)) - 1.0;
         let (right, bottom) = (last(self.width, 2).max(0.0), last(self.height, 4).max(0.0));
         // Of what is not below 0, cutting off rounds, without the call that `round` is.
         let nearest = |dot: f64, last: f64| (dot.clamp(0.0, last) + 0.5) as i32;
-        (nearest(x * right, right), nearest((1.0 - y) * bottom, bottom))
+        (
+            nearest(x * right, right),
+            nearest((1.0 - y) * bottom, bottom),
+        )
     }
 
     fn cell(&mut self, x: i32, y: i32) -> Option<&mut Dots> {
@@ -132,7 +154,9 @@ impl Canvas {
     fn set(&mut self, (x, y): (i32, i32), pen: Pen) {
         // Unicode numbers the dots of a cell down the left column, then the right one, the bottom row last.
         const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-        let (Ok(column), Ok(row)) = (usize::try_from(x % 2), usize::try_from(y % 4)) else { return };
+        let (Ok(column), Ok(row)) = (usize::try_from(x % 2), usize::try_from(y % 4)) else {
+            return;
+        };
         if let Some(cell) = self.cell(x, y) {
             cell.add(BITS[row][column], pen);
         }
@@ -140,7 +164,9 @@ impl Canvas {
 
     /// Bresenham's line, of the part that lies on the canvas.
     fn line(&mut self, from: Point, to: Point, pen: Pen) {
-        let Some((from, to)) = clipped(from, to) else { return };
+        let Some((from, to)) = clipped(from, to) else {
+            return;
+        };
         let (from, to) = (self.dot(from), self.dot(to));
         let (dx, dy) = ((to.0 - from.0).abs(), -(to.1 - from.1).abs());
         let (sx, sy) = ((to.0 - from.0).signum(), (to.1 - from.1).signum());
@@ -172,7 +198,12 @@ impl Dots {
         if self.faint && !pen.faint {
             self.bits = 0;
         }
-        *self = Self { bits: self.bits | bits, style: pen.style, faint: pen.faint, mark: None };
+        *self = Self {
+            bits: self.bits | bits,
+            style: pen.style,
+            faint: pen.faint,
+            mark: None,
+        };
     }
 }
 
@@ -186,7 +217,12 @@ fn is_inside((x, y): Point) -> bool {
 fn clipped(from: Point, to: Point) -> Option<(Point, Point)> {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let (mut enters, mut leaves) = (0.0_f64, 1.0_f64);
-    for (step, room) in [(-dx, from.0), (dx, 1.0 - from.0), (-dy, from.1), (dy, 1.0 - from.1)] {
+    for (step, room) in [
+        (-dx, from.0),
+        (dx, 1.0 - from.0),
+        (-dy, from.1),
+        (dy, 1.0 - from.1),
+    ] {
         // A line along a border that rounding put just beyond it.
         let room = if room.abs() < 1e-9 { 0.0 } else { room };
         if step == 0.0 {
@@ -207,7 +243,10 @@ fn clipped(from: Point, to: Point) -> Option<(Point, Point)> {
 mod tests {
     use super::*;
 
-    const PEN: Pen = Pen { style: Style::new(), faint: false };
+    const PEN: Pen = Pen {
+        style: Style::new(),
+        faint: false,
+    };
 
     fn lines(canvas: &Canvas) -> Vec<String> {
         let area = Rect::new(0, 0, canvas.width, canvas.height);
@@ -233,8 +272,15 @@ mod tests {
     #[test]
     fn a_bar_is_what_its_dots_would_be() {
         for column in 0..6 {
-            for (low, high) in [(0.0, 1.0), (0.3, 0.3), (0.1, 0.62), (0.55, 2.0), (-1.0, 0.2)] {
-                let (mut by_bar, mut by_dots) = (Canvas::new(3, 3, false), Canvas::new(3, 3, false));
+            for (low, high) in [
+                (0.0, 1.0),
+                (0.3, 0.3),
+                (0.1, 0.62),
+                (0.55, 2.0),
+                (-1.0, 0.2),
+            ] {
+                let (mut by_bar, mut by_dots) =
+                    (Canvas::new(3, 3, false), Canvas::new(3, 3, false));
                 by_bar.bar(column, low, high, PEN);
                 let x = column as f64 / 5.0;
                 by_dots.path([Some((x, low)), Some((x, high))], PEN);
@@ -251,7 +297,10 @@ mod tests {
             for pen in order {
                 // The faint one is high, the other low.
                 let y = if pen.faint { 1.0 } else { 0.0 };
-                canvas.path([Some((0.0, y)), Some((if pen.faint { 1.0 } else { 0.3 }, y))], pen);
+                canvas.path(
+                    [Some((0.0, y)), Some((if pen.faint { 1.0 } else { 0.3 }, y))],
+                    pen,
+                );
             }
             assert_eq!(lines(&canvas), ["⣀⠉"]);
         }

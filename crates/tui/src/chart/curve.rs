@@ -34,7 +34,12 @@ pub struct Mean {
 impl Mean {
     /// A point that is itself, or the mean of so many of which no more is known.
     pub fn of(x: f64, y: f64, count: u32) -> Self {
-        Self { x, y, reach: (y, y), count }
+        Self {
+            x,
+            y,
+            reach: (y, y),
+            count,
+        }
     }
 }
 
@@ -53,7 +58,11 @@ type Extremes = (f64, f64);
 const NONE: Extremes = (f64::INFINITY, f64::NEG_INFINITY);
 
 fn widen((low, high): Extremes, y: f64) -> Extremes {
-    if y.is_finite() { (low.min(y), high.max(y)) } else { (low, high) }
+    if y.is_finite() {
+        (low.min(y), high.max(y))
+    } else {
+        (low, high)
+    }
 }
 
 impl Curve {
@@ -64,24 +73,46 @@ impl Curve {
 
     /// Likewise of points that may be means of several.
     pub fn of_means(points: impl IntoIterator<Item = Mean>) -> Self {
-        let mut points: Vec<Mean> = points.into_iter().filter(|point| point.x.is_finite()).collect();
+        let mut points: Vec<Mean> = points
+            .into_iter()
+            .filter(|point| point.x.is_finite())
+            .collect();
         if !points.is_sorted_by(|a, b| a.x <= b.x) {
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
         }
-        let (xs, ys) = points.iter().map(|point| (point.x, point.y)).unzip::<_, _, Vec<f64>, Vec<f64>>();
+        let (xs, ys) = points
+            .iter()
+            .map(|point| (point.x, point.y))
+            .unzip::<_, _, Vec<f64>, Vec<f64>>();
         let are_means = points.iter().any(|point| point.count > 1);
         let (reaches, counts) = if are_means {
-            points.iter().map(|point| (point.reach, point.count)).unzip()
+            points
+                .iter()
+                .map(|point| (point.reach, point.count))
+                .unzip()
         } else {
             (Vec::new(), Vec::new())
         };
         Self::of_columns(xs.into(), ys, reaches, counts.into())
     }
 
-    fn of_columns(xs: Arc<[f64]>, ys: Vec<f64>, reaches: Vec<Extremes>, counts: Arc<[u32]>) -> Self {
-        let mut curve = Self { xs, ys, reaches, counts, blocks: Vec::new() };
+    fn of_columns(
+        xs: Arc<[f64]>,
+        ys: Vec<f64>,
+        reaches: Vec<Extremes>,
+        counts: Arc<[u32]>,
+    ) -> Self {
+        let mut curve = Self {
+            xs,
+            ys,
+            reaches,
+            counts,
+            blocks: Vec::new(),
+        };
         let starts = (0..curve.len()).step_by(BLOCK);
-        curve.blocks = starts.map(|from| curve.each(from, (from + BLOCK).min(curve.len()), NONE)).collect();
+        curve.blocks = starts
+            .map(|from| curve.each(from, (from + BLOCK).min(curve.len()), NONE))
+            .collect();
         curve
     }
 
@@ -89,14 +120,20 @@ impl Curve {
     pub fn smoothed(&self, weight: f64) -> Self {
         let counts = self.counts.iter().copied().chain(std::iter::repeat(1));
         let ys = smooth(self.ys.iter().copied().zip(counts), weight);
-        Self::of_columns(Arc::clone(&self.xs), ys, Vec::new(), Arc::clone(&self.counts))
+        Self::of_columns(
+            Arc::clone(&self.xs),
+            ys,
+            Vec::new(),
+            Arc::clone(&self.counts),
+        )
     }
 
     /// The least and the greatest of what points of a stretch are means of, each at its x, where that is more than they.
     pub fn reaches(&self, axis: Axis) -> impl Iterator<Item = (f64, Extremes)> {
         let (from, to) = self.stretch(axis.low, axis.high);
         let xs = self.xs[from..to].iter().copied();
-        xs.zip(self.reaches.iter().skip(from).copied()).filter(|(_, (low, high))| low < high)
+        xs.zip(self.reaches.iter().skip(from).copied())
+            .filter(|(_, (low, high))| low < high)
     }
 
     fn len(&self) -> usize {
@@ -119,9 +156,16 @@ impl Curve {
         if !(x >= first - slack && x <= last + slack) && x.to_bits() != first.to_bits() {
             return None;
         }
-        let after = self.xs.partition_point(|other| *other < x).min(self.len() - 1);
+        let after = self
+            .xs
+            .partition_point(|other| *other < x)
+            .min(self.len() - 1);
         let before = after.saturating_sub(1);
-        let nearest = if (x - self.xs[before]).abs() <= (self.xs[after] - x).abs() { before } else { after };
+        let nearest = if (x - self.xs[before]).abs() <= (self.xs[after] - x).abs() {
+            before
+        } else {
+            after
+        };
         Some((self.xs[nearest], self.ys[nearest]))
     }
 
@@ -145,7 +189,10 @@ impl Curve {
     pub fn around(&self, axis: Axis) -> impl ExactSizeIterator<Item = (f64, f64)> {
         let (from, to) = self.stretch(axis.low, axis.high);
         let (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
-        self.xs[from..to].iter().copied().zip(self.ys[from..to].iter().copied())
+        self.xs[from..to]
+            .iter()
+            .copied()
+            .zip(self.ys[from..to].iter().copied())
     }
 
     /// How many points lie on an axis.
@@ -160,7 +207,11 @@ impl Curve {
         let mut width = 0;
         (0..columns).filter_map(move |index| {
             let border = axis.at((index + 1) as f64 / columns as f64);
-            let to = if index + 1 == columns { end } else { self.next_after(from, end, from + width, border) };
+            let to = if index + 1 == columns {
+                end
+            } else {
+                self.next_after(from, end, from + width, border)
+            };
             let start = std::mem::replace(&mut from, to);
             width = to - start;
             self.column(index, start, to)
@@ -190,7 +241,13 @@ impl Curve {
         let first = *inside.iter().find(|y| y.is_finite())?;
         let last = *inside.iter().rfind(|y| y.is_finite())?;
         let (low, high) = self.extremes(from, to);
-        Some(Column { index, first, low, high, last })
+        Some(Column {
+            index,
+            first,
+            low,
+            high,
+            last,
+        })
     }
 
     /// Whole blocks by their extremes, what sticks out at either end point by point.
@@ -200,15 +257,25 @@ impl Curve {
             return self.each(from, to, NONE);
         }
         let ends = self.each(last * BLOCK, to, self.each(from, first * BLOCK, NONE));
-        self.blocks[first..last].iter().fold(ends, |(low, high), block| (low.min(block.0), high.max(block.1)))
+        self.blocks[first..last]
+            .iter()
+            .fold(ends, |(low, high), block| {
+                (low.min(block.0), high.max(block.1))
+            })
     }
 
     /// Point by point.
     fn each(&self, from: usize, to: usize, extremes: Extremes) -> Extremes {
         if self.reaches.is_empty() {
-            self.ys[from..to].iter().fold(extremes, |extremes, y| widen(extremes, *y))
+            self.ys[from..to]
+                .iter()
+                .fold(extremes, |extremes, y| widen(extremes, *y))
         } else {
-            self.reaches[from..to].iter().fold(extremes, |extremes, reach| widen(widen(extremes, reach.0), reach.1))
+            self.reaches[from..to]
+                .iter()
+                .fold(extremes, |extremes, reach| {
+                    widen(widen(extremes, reach.0), reach.1)
+                })
         }
     }
 }
@@ -233,14 +300,28 @@ mod tests {
 
     /// What `columns` says, point by point.
     fn slowly(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
-        let column_of =
-            |x: f64| (0..columns).find(|at| x < axis.at((at + 1) as f64 / columns as f64) || at + 1 == columns);
+        let column_of = |x: f64| {
+            (0..columns)
+                .find(|at| x < axis.at((at + 1) as f64 / columns as f64) || at + 1 == columns)
+        };
         let mut found: Vec<Column> = Vec::new();
-        for &(x, y) in points.iter().filter(|(x, y)| *x >= axis.low && *x <= axis.high && y.is_finite()) {
+        for &(x, y) in points
+            .iter()
+            .filter(|(x, y)| *x >= axis.low && *x <= axis.high && y.is_finite())
+        {
             let index = column_of(x).unwrap();
             match found.last_mut().filter(|column| column.index == index) {
-                Some(column) => (column.low, column.high, column.last) = (column.low.min(y), column.high.max(y), y),
-                None => found.push(Column { index, first: y, low: y, high: y, last: y }),
+                Some(column) => {
+                    (column.low, column.high, column.last) =
+                        (column.low.min(y), column.high.max(y), y);
+                }
+                None => found.push(Column {
+                    index,
+                    first: y,
+                    low: y,
+                    high: y,
+                    last: y,
+                }),
             }
         }
         found
@@ -252,7 +333,12 @@ mod tests {
             let points = noise(points, 7);
             let curve = Curve::new(points.clone());
             let end = points.last().map_or(10.0, |point| point.0);
-            for (low, high) in [(0.0, end), (end * 0.31, end * 0.33), (end * 0.4, end * 2.0), (-50.0, -1.0)] {
+            for (low, high) in [
+                (0.0, end),
+                (end * 0.31, end * 0.33),
+                (end * 0.4, end * 2.0),
+                (-50.0, -1.0),
+            ] {
                 let linear = Axis::linear(low, high);
                 let log = Axis::linear(low.max(1.0), high.max(2.0)).logarithmic();
                 for axis in [linear, log] {
@@ -260,7 +346,9 @@ mod tests {
                     assert_eq!(fast, slowly(&points, axis, columns), "{axis:?} {columns}");
                 }
                 let (from, to) = curve.stretch(low, high);
-                let of_points = slowly(&points, linear, 1).first().map(|column| (column.low, column.high));
+                let of_points = slowly(&points, linear, 1)
+                    .first()
+                    .map(|column| (column.low, column.high));
                 if from < to {
                     assert_eq!(curve.heights(low, high), of_points);
                 }
@@ -270,39 +358,71 @@ mod tests {
 
     #[test]
     fn one_spike_among_a_hundred_thousand_is_seen() {
-        let curve = Curve::new((0..100_000_u32).map(|n| (f64::from(n), if n == 77_777 { 9.0 } else { 0.5 })));
+        let curve = Curve::new(
+            (0..100_000_u32).map(|n| (f64::from(n), if n == 77_777 { 9.0 } else { 0.5 })),
+        );
         let columns: Vec<Column> = curve.columns(Axis::linear(0.0, 99_999.0), 160).collect();
-        let spikes: Vec<usize> = columns.iter().filter(|column| column.high > 8.0).map(|column| column.index).collect();
+        let spikes: Vec<usize> = columns
+            .iter()
+            .filter(|column| column.high > 8.0)
+            .map(|column| column.index)
+            .collect();
         assert_eq!(spikes, [77_777 * 160 / 99_999]);
         assert!(columns.iter().all(|column| column.low <= 0.5));
     }
 
     #[test]
     fn what_a_mean_hides_is_still_reached_and_smoothing_knows_how_many_it_is() {
-        let all = (0..64_000_u32).map(|n| (f64::from(n), if n == 40_003 { 9.0 } else { f64::from(n % 10) / 10.0 }));
+        let all = (0..64_000_u32).map(|n| {
+            (
+                f64::from(n),
+                if n == 40_003 {
+                    9.0
+                } else {
+                    f64::from(n % 10) / 10.0
+                },
+            )
+        });
         let all: Vec<(f64, f64)> = all.collect();
         let means = all.chunks(8).map(|part| {
             let y = part.iter().map(|point| point.1).sum::<f64>() / 8.0;
             let reach = part.iter().fold(NONE, |reach, point| widen(reach, point.1));
-            Mean { x: part[7].0, y, reach, count: 8 }
+            Mean {
+                x: part[7].0,
+                y,
+                reach,
+                count: 8,
+            }
         });
         let (thin, full) = (Curve::of_means(means), Curve::new(all.iter().copied()));
         let axis = Axis::linear(0.0, 63_999.0);
         assert_eq!(thin.heights(0.0, 63_999.0), full.heights(0.0, 63_999.0));
         let spikes = |curve: &Curve| -> Vec<usize> {
-            curve.columns(axis, 160).filter(|column| column.high > 8.0).map(|column| column.index).collect()
+            curve
+                .columns(axis, 160)
+                .filter(|column| column.high > 8.0)
+                .map(|column| column.index)
+                .collect()
         };
         assert_eq!(spikes(&thin), spikes(&full));
         assert_eq!(
-            thin.reaches(Axis::linear(40_000.0, 40_010.0)).map(|(x, reach)| (x, reach.1)).next(),
+            thin.reaches(Axis::linear(40_000.0, 40_010.0))
+                .map(|(x, reach)| (x, reach.1))
+                .next(),
             Some((40_007.0, 9.0))
         );
         assert_eq!(full.reaches(axis).count(), 0);
         // The smoothed curve of the means is that of all points, but for what lies within one of them.
         let (thin, full) = (thin.smoothed(0.97), full.smoothed(0.97));
-        let apart = thin.points().map(|(x, y)| (y - full.nearest(x).unwrap().1).abs()).fold(0.0, f64::max);
+        let apart = thin
+            .points()
+            .map(|(x, y)| (y - full.nearest(x).unwrap().1).abs())
+            .fold(0.0, f64::max);
         assert!(apart < 0.05, "{apart}");
-        assert!(thin.heights(0.0, 63_999.0).unwrap().1 < 2.0, "a smoothed curve reaches no further than it goes");
+        assert!(
+            thin.heights(0.0, 63_999.0).unwrap().1 < 2.0,
+            "a smoothed curve reaches no further than it goes"
+        );
     }
 
     #[test]
@@ -312,7 +432,14 @@ mod tests {
         assert_eq!(curve.nearest(1.6), Some((2.0, 0.2)));
         assert_eq!(curve.nearest(0.3), Some((1.0, 0.1)));
         assert!(curve.nearest(3.5).unwrap().1.is_nan());
-        assert_eq!((curve.nearest(9.0), curve.nearest(-1.0), curve.nearest(f64::NAN)), (None, None, None));
+        assert_eq!(
+            (
+                curve.nearest(9.0),
+                curve.nearest(-1.0),
+                curve.nearest(f64::NAN)
+            ),
+            (None, None, None)
+        );
         assert_eq!(Curve::new([(3.0, 1.0)]).nearest(3.0), Some((3.0, 1.0)));
         assert!(Curve::default().nearest(0.0).is_none());
     }

@@ -23,10 +23,21 @@ pub fn from_svg(svg: &str) -> anyhow::Result<Vec<u8>> {
     fonts.set_sans_serif_family(FAMILY);
     fonts.set_serif_family(FAMILY);
     let tree = Tree::from_str(svg, &options).context("the charts' SVG cannot be drawn")?;
-    let size = tree.size().to_int_size().scale_by(SCALE).context("the charts have no size")?;
-    let mut pixels = Pixmap::new(size.width(), size.height()).context("the charts are too large for a picture")?;
-    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().context("the charts cannot be written as PNG")
+    let size = tree
+        .size()
+        .to_int_size()
+        .scale_by(SCALE)
+        .context("the charts have no size")?;
+    let mut pixels = Pixmap::new(size.width(), size.height())
+        .context("the charts are too large for a picture")?;
+    resvg::render(
+        &tree,
+        Transform::from_scale(SCALE, SCALE),
+        &mut pixels.as_mut(),
+    );
+    pixels
+        .encode_png()
+        .context("the charts cannot be written as PNG")
 }
 
 #[cfg(test)]
@@ -34,7 +45,9 @@ mod tests {
     use super::*;
 
     fn drawn(body: &str) -> Pixmap {
-        let svg = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{body}</svg>"#);
+        let svg = format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{body}</svg>"#
+        );
         Pixmap::decode_png(&from_svg(&svg).unwrap()).unwrap()
     }
 
@@ -42,17 +55,33 @@ mod tests {
     fn a_picture_has_the_svgs_shapes_at_twice_its_size() {
         let picture = drawn(r##"<rect width="20" height="20" fill="#0072B2"/>"##);
         assert_eq!((picture.width(), picture.height()), (80, 40));
-        let colour = |x, y| picture.pixel(x, y).map(|pixel| (pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()));
-        assert_eq!((colour(39, 39), colour(41, 0)), (Some((0, 0x72, 0xB2, 255)), Some((0, 0, 0, 0))));
+        let colour = |x, y| {
+            picture
+                .pixel(x, y)
+                .map(|pixel| (pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()))
+        };
+        assert_eq!(
+            (colour(39, 39), colour(41, 0)),
+            (Some((0, 0x72, 0xB2, 255)), Some((0, 0, 0, 0)))
+        );
     }
 
     #[test]
     fn text_is_drawn_in_both_weights_whatever_family_is_asked_for() {
         let ink = |attributes: &str| {
-            let text = format!(r#"<text x="0" y="15" font-family="Helvetica, sans-serif" {attributes}>Δ 0.5</text>"#);
-            drawn(&text).pixels().iter().map(|pixel| u64::from(pixel.alpha())).sum::<u64>()
+            let text = format!(
+                r#"<text x="0" y="15" font-family="Helvetica, sans-serif" {attributes}>Δ 0.5</text>"#
+            );
+            drawn(&text)
+                .pixels()
+                .iter()
+                .map(|pixel| u64::from(pixel.alpha()))
+                .sum::<u64>()
         };
         let (plain, bold) = (ink(""), ink(r#"font-weight="bold""#));
-        assert!(plain > 10_000 && bold > plain + plain / 10, "{plain} {bold}");
+        assert!(
+            plain > 10_000 && bold > plain + plain / 10,
+            "{plain} {bold}"
+        );
     }
 }

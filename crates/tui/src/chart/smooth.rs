@@ -13,7 +13,11 @@ pub fn smooth(values: impl IntoIterator<Item = (f64, u32)>, weight: f64) -> Vec<
             return value;
         }
         // 1 + w + w² + …, as many as there are.
-        let own = if count == 1 || weight >= 1.0 { f64::from(count) } else { (1.0 - left) / (1.0 - weight) };
+        let own = if count == 1 || weight >= 1.0 {
+            f64::from(count)
+        } else {
+            (1.0 - left) / (1.0 - weight)
+        };
         (sum, weights) = (sum + value * own, weights + own);
         sum / weights
     };
@@ -39,12 +43,22 @@ mod tests {
             .skip(1)
             .map(|line| line.split(',').collect())
             .collect();
-        let column = |at: usize| -> Vec<f64> { rows.iter().map(|row| row[at].parse().unwrap_or(f64::NAN)).collect() };
+        let column = |at: usize| -> Vec<f64> {
+            rows.iter()
+                .map(|row| row[at].parse().unwrap_or(f64::NAN))
+                .collect()
+        };
         let values = column(0);
         for (at, weight) in [(1, 0.0), (2, 0.6), (3, 0.9), (4, 0.99)] {
-            for ((smoothed, expected), value) in each(&values, weight).iter().zip(column(at)).zip(&values) {
+            for ((smoothed, expected), value) in
+                each(&values, weight).iter().zip(column(at)).zip(&values)
+            {
                 // Where there is no figure pandas carries the last average on; here the gap stays a gap.
-                let agrees = if value.is_nan() { smoothed.is_nan() } else { (smoothed - expected).abs() < 1e-12 };
+                let agrees = if value.is_nan() {
+                    smoothed.is_nan()
+                } else {
+                    (smoothed - expected).abs() < 1e-12
+                };
                 assert!(agrees, "{smoothed} for {value} at {weight}: {expected}");
             }
         }
@@ -53,7 +67,11 @@ mod tests {
 
     #[test]
     fn the_first_value_does_not_pull() {
-        assert!(each(&[5.0, 5.0, 5.0], 0.99).iter().all(|y| (y - 5.0).abs() < 1e-12));
+        assert!(
+            each(&[5.0, 5.0, 5.0], 0.99)
+                .iter()
+                .all(|y| (y - 5.0).abs() < 1e-12)
+        );
         assert!((each(&[0.0, 1.0], 0.5)[1] - 2.0 / 3.0).abs() < 1e-12);
     }
 

@@ -84,7 +84,14 @@ impl Paper {
 fn draw(svg: &mut String, panel: &Panel, top: f64, index: usize) {
     let (left, right, above, below) = MARGIN;
     let (width, height) = (WIDTH - left - right, PANEL - above - below);
-    let paper = Paper { x: panel.x, y: panel.y, left, top: top + above, width, height };
+    let paper = Paper {
+        x: panel.x,
+        y: panel.y,
+        left,
+        top: top + above,
+        width,
+        height,
+    };
     let _ = writeln!(
         svg,
         "<text x=\"{left}\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}</text>\n\
@@ -96,7 +103,12 @@ fn draw(svg: &mut String, panel: &Panel, top: f64, index: usize) {
     draw_axes(svg, panel, &paper);
     draw_legend(svg, panel, &paper, top + 34.0);
     let _ = writeln!(svg, "<g clip-path=\"url(#axes{index})\" fill=\"none\">");
-    for event in panel.events.iter().map(|event| paper.x(*event)).filter(|x| x.is_finite()) {
+    for event in panel
+        .events
+        .iter()
+        .map(|event| paper.x(*event))
+        .filter(|x| x.is_finite())
+    {
         let _ = writeln!(
             svg,
             "<path d=\"M{event:.1} {:.1}V{:.1}\" stroke=\"#888\" stroke-dasharray=\"2 3\"/>",
@@ -109,8 +121,11 @@ fn draw(svg: &mut String, panel: &Panel, top: f64, index: usize) {
         draw_series(svg, &paper, series);
     }
     if let Some((x, y)) = panel.best.and_then(|best| paper.point(best)) {
-        let _ =
-            writeln!(svg, "<path d=\"M{x:.1} {:.1}l5 9h-10z\" fill=\"#009E73\"><title>best</title></path>", y - 6.0);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} {:.1}l5 9h-10z\" fill=\"#009E73\"><title>best</title></path>",
+            y - 6.0
+        );
     }
     svg.push_str("</g>\n");
 }
@@ -176,7 +191,10 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     let curve = series.curve;
     let is_sparse = curve.count(paper.x) <= DENSE;
     let points: Vec<Option<(f64, f64)>> = if is_sparse {
-        curve.around(paper.x).map(|point| paper.point(point)).collect()
+        curve
+            .around(paper.x)
+            .map(|point| paper.point(point))
+            .collect()
     } else {
         let columns = DENSE / 2;
         let at = |index: usize| paper.left + (index as f64 + 0.5) / columns as f64 * paper.width;
@@ -184,7 +202,9 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
             let x = at(column.index);
             [column.first, column.low, column.high, column.last].map(|y| (x, paper.y(y)))
         });
-        corners.map(|point| point.1.is_finite().then_some(point)).collect()
+        corners
+            .map(|point| point.1.is_finite().then_some(point))
+            .collect()
     };
     let mut path = String::new();
     let mut pen_is_down = false;
@@ -196,7 +216,9 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     }
     if is_sparse {
         for (x, (low, high)) in curve.reaches(paper.x) {
-            if let (Some((x, low)), Some((_, high))) = (paper.point((x, low)), paper.point((x, high))) {
+            if let (Some((x, low)), Some((_, high))) =
+                (paper.point((x, low)), paper.point((x, high)))
+            {
                 let _ = write!(path, "M{x:.1} {low:.1}V{high:.1}");
             }
         }
@@ -211,7 +233,11 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     // A point alone between gaps is no line.
     if series.marked && points.len() <= 120 {
         for (x, y) in points.iter().flatten() {
-            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{}\"/>", series.colour);
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{}\"/>",
+                series.colour
+            );
         }
     }
 }
@@ -237,8 +263,14 @@ mod tests {
     use super::*;
 
     fn panel<'a>(curve: &'a Curve, name: &str) -> Panel<'a> {
-        let series =
-            SvgSeries { name: name.to_owned(), curve, colour: "#0072B2", dash: "", faint: false, marked: true };
+        let series = SvgSeries {
+            name: name.to_owned(),
+            curve,
+            colour: "#0072B2",
+            dash: "",
+            faint: false,
+            marked: true,
+        };
         Panel {
             title: "loss".to_owned(),
             along: "epoch".to_owned(),
@@ -256,14 +288,19 @@ mod tests {
         let svg = picture("A & B", &[panel(&curve, "<val>")]);
         // Axes from 72 to 840 and from 98 to 324, the gap in the middle kept.
         assert!(svg.contains("d=\"M72.0 324.0M840.0 98.0\""), "{svg}");
-        assert!(svg.contains("M456.0 98.0V324.0"), "the event in the middle: {svg}");
+        assert!(
+            svg.contains("M456.0 98.0V324.0"),
+            "the event in the middle: {svg}"
+        );
         assert!(svg.contains("A &amp; B") && svg.contains("&lt;val&gt;") && !svg.contains("<val>"));
         assert!(svg.contains("M840.0 318.0l5 9h-10z"), "the best: {svg}");
     }
 
     #[test]
     fn a_hundred_thousand_points_become_columns_that_keep_the_spike() {
-        let curve = Curve::new((0..100_000_u32).map(|n| (f64::from(n) / 1e4, if n == 31_234 { 1.0 } else { 0.5 })));
+        let curve = Curve::new(
+            (0..100_000_u32).map(|n| (f64::from(n) / 1e4, if n == 31_234 { 1.0 } else { 0.5 })),
+        );
         let svg = picture("t", &[panel(&curve, "n")]);
         assert!(svg.len() < 100_000, "{}", svg.len());
         assert!(svg.contains(" 98.0L"), "the spike reaches the top");

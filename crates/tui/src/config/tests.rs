@@ -4,7 +4,11 @@ use super::*;
 
 fn mistake(source: &str) -> String {
     let problems = parse(source, "config.yaml").1;
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -12,24 +16,48 @@ fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
     assert_eq!(parse(&sample(), "it"), (Config::default(), Vec::new()));
     // Comments that are sentences begin with a capital; settings do not.
     let is_setting = |line: &&str| {
-        line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase() || c == ' '))
+        line.strip_prefix("# ")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase() || c == ' '))
     };
     let settings = sample();
-    let lines = settings.lines().filter(is_setting).filter(|line| !line.contains("yaml-language-server"));
-    let used = lines.map(|line| format!("{}\n", &line[2..])).collect::<Vec<_>>().concat();
+    let lines = settings
+        .lines()
+        .filter(is_setting)
+        .filter(|line| !line.contains("yaml-language-server"));
+    let used = lines
+        .map(|line| format!("{}\n", &line[2..]))
+        .collect::<Vec<_>>()
+        .concat();
     let (config, problems) = parse(&used, "it");
     assert_eq!(problems, []);
-    assert!(config.notify.is_some() && config.sort.as_deref() == Some("-val acc") && config.keys.len() == 2, "{used}");
-    let changed = Config { notify: None, sort: None, columns: None, keys: BTreeMap::new(), ..config };
+    assert!(
+        config.notify.is_some()
+            && config.sort.as_deref() == Some("-val acc")
+            && config.keys.len() == 2,
+        "{used}"
+    );
+    let changed = Config {
+        notify: None,
+        sort: None,
+        columns: None,
+        keys: BTreeMap::new(),
+        ..config
+    };
     assert_eq!(changed, Config::default(), "it shows defaults");
 }
 
 #[test]
 fn every_setting_is_understood() {
     let config = parse("theme: 16\nascii: true\nmouse: false\nbell: false\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").0;
-    assert_eq!((config.theme, config.ascii, config.mouse, config.bell), (Theme::Sixteen, true, false, false));
+    assert_eq!(
+        (config.theme, config.ascii, config.mouse, config.bell),
+        (Theme::Sixteen, true, false, false)
+    );
     assert_eq!(config.columns.unwrap(), ["val acc", "note"]);
-    assert_eq!(config.keys["quit"], Keys(vec!["Q".to_owned(), "ctrl-c".to_owned()]));
+    assert_eq!(
+        config.keys["quit"],
+        Keys(vec!["Q".to_owned(), "ctrl-c".to_owned()])
+    );
     assert_eq!(config.keys["mark"], Keys(vec!["9".to_owned()]));
     for (name, theme) in [
         ("auto", Theme::Auto),
@@ -43,15 +71,31 @@ fn every_setting_is_understood() {
 }
 
 #[rstest]
-#[case::a_field("them: dark\n", "config.yaml:1:1: them: unknown field", "did you mean `theme`?")]
-#[case::a_theme("ascii: true\ntheme: drak\n", "config.yaml:2:8: theme: expected", "did you mean `dark`?")]
-#[case::a_type("mouse: 3\n", "config.yaml:1:8: mouse: expected `true` or `false`, found `3`", "")]
+#[case::a_field(
+    "them: dark\n",
+    "config.yaml:1:1: them: unknown field",
+    "did you mean `theme`?"
+)]
+#[case::a_theme(
+    "ascii: true\ntheme: drak\n",
+    "config.yaml:2:8: theme: expected",
+    "did you mean `dark`?"
+)]
+#[case::a_type(
+    "mouse: 3\n",
+    "config.yaml:1:8: mouse: expected `true` or `false`, found `3`",
+    ""
+)]
 #[case::a_column(
     "columns: [val acc, tst acc]\n",
     "config.yaml:1:10: columns: no column is called `tst acc`",
     "did you mean `test acc`?"
 )]
-#[case::a_sort("sort: -vall acc\n", "config.yaml:1:7: sort: no column is called `vall acc`", "did you mean `val acc`?")]
+#[case::a_sort(
+    "sort: -vall acc\n",
+    "config.yaml:1:7: sort: no column is called `vall acc`",
+    "did you mean `val acc`?"
+)]
 #[case::an_action(
     "keys:\n  run.stpo: x\n",
     "config.yaml:2:13: keys.run.stpo: no action is called `stpo` on `run`",
@@ -64,8 +108,16 @@ fn every_setting_is_understood() {
 )]
 #[case::a_key("keys: { stop: { a: b } }\n", "keys.stop: expected a key like `x`", "")]
 #[case::no_yaml("keys: {\n", "not valid YAML", "")]
-#[case::twice("bell: true\nbell: true\n", "config.yaml:2:1: bell: `bell` stands twice", "")]
-fn what_is_wrong_is_told_with_its_place(#[case] source: &str, #[case] message: &str, #[case] help: &str) {
+#[case::twice(
+    "bell: true\nbell: true\n",
+    "config.yaml:2:1: bell: `bell` stands twice",
+    ""
+)]
+fn what_is_wrong_is_told_with_its_place(
+    #[case] source: &str,
+    #[case] message: &str,
+    #[case] help: &str,
+) {
     let told = mistake(source);
     assert!(told.contains(message) && told.contains(help), "{told}");
 }
@@ -84,13 +136,28 @@ fn what_is_wrong_is_told_with_its_place(#[case] source: &str, #[case] message: &
 #[case::a_column("bell: false\nmouse: false\ncolumns: [val acc, tst acc]\n", &[3])]
 #[case::said_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
 fn what_is_wrong_is_left_out_and_the_rest_holds(#[case] source: &str, #[case] lines: &[usize]) {
-    for source in [source.to_owned(), source.replace('\n', "\r\n"), format!("\u{feff}{source}")] {
+    for source in [
+        source.to_owned(),
+        source.replace('\n', "\r\n"),
+        format!("\u{feff}{source}"),
+    ] {
         let (config, problems) = parse(&source, "config.yaml");
-        let found: Vec<usize> = problems.iter().filter_map(|problem| Some(problem.at?.0)).collect();
+        let found: Vec<usize> = problems
+            .iter()
+            .filter_map(|problem| Some(problem.at?.0))
+            .collect();
         assert_eq!(found, lines, "{problems:?}");
-        assert_eq!((config.bell, config.mouse, config.theme), (false, false, Theme::Auto), "{source}");
+        assert_eq!(
+            (config.bell, config.mouse, config.theme),
+            (false, false, Theme::Auto),
+            "{source}"
+        );
         if source.contains("run.stop: X") {
-            assert_eq!(config.keys["run.stop"], Keys(vec!["X".to_owned()]), "{source}");
+            assert_eq!(
+                config.keys["run.stop"],
+                Keys(vec!["X".to_owned()]),
+                "{source}"
+            );
         }
         if source.contains("quit: Q") {
             assert_eq!(config.keys.keys().collect::<Vec<_>>(), ["quit"], "{source}");

@@ -41,13 +41,22 @@ fn written(writing: &Writing) -> Message {
         Ok(path) => {
             let text = match &writing.stem {
                 Some(_) => format!("wrote {}; r launches it", format::path(&path)),
-                None => format!("changed {}; runs keep the experiment that they began with", format::path(&path)),
+                None => format!(
+                    "changed {}; runs keep the experiment that they began with",
+                    format::path(&path)
+                ),
             };
-            Message::ExperimentWritten { path, report: Report { good: true, text } }
+            Message::ExperimentWritten {
+                path,
+                report: Report { good: true, text },
+            }
         }
         Err(error) => Message::ExperimentWritten {
             path: writing.source.clone(),
-            report: Report { good: false, text: format!("{error:#}") },
+            report: Report {
+                good: false,
+                text: format!("{error:#}"),
+            },
         },
     }
 }
@@ -66,13 +75,30 @@ pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
         Ok(_) => (true, format!("{name} is valid")),
         Err(problems) => {
             let more = problems.len().saturating_sub(1);
-            let more = if more > 0 { format!(", and {}", format::plural(more, "more problem")) } else { String::new() };
-            let first = problems.into_iter().next().map(|problem| Problem { file: name, ..problem });
-            (false, first.as_ref().map_or(String::new(), format::problem) + &more)
+            let more = if more > 0 {
+                format!(", and {}", format::plural(more, "more problem"))
+            } else {
+                String::new()
+            };
+            let first = problems.into_iter().next().map(|problem| Problem {
+                file: name,
+                ..problem
+            });
+            (
+                false,
+                first.as_ref().map_or(String::new(), format::problem) + &more,
+            )
         }
     };
     let good = is_valid && ended.is_none();
-    Report { good, text: ended.into_iter().chain([file]).collect::<Vec<_>>().join("; ") }
+    Report {
+        good,
+        text: ended
+            .into_iter()
+            .chain([file])
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
 }
 
 /// A new file beside the other; of a name that is taken the next.
@@ -80,7 +106,11 @@ fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
     let folder = writing.source.parent().unwrap_or(Path::new(""));
     let mut aside = aside(folder, &writing.source, &writing.text)?;
     for number in 1..=NAMES {
-        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let suffix = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
         let path = folder.join(format!("{stem}{suffix}.yaml"));
         match aside.persist_noclobber(&path) {
             Ok(_) => {
@@ -89,25 +119,33 @@ fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
             }
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => aside = error.file,
             Err(error) => {
-                return Err(error.error).with_context(|| format!("{} cannot be written", format::path(&path)));
+                return Err(error.error)
+                    .with_context(|| format!("{} cannot be written", format::path(&path)));
             }
         }
     }
-    bail!("{}/{stem}.yaml and {NAMES} names like it are taken", format::path(folder))
+    bail!(
+        "{}/{stem}.yaml and {NAMES} names like it are taken",
+        format::path(folder)
+    )
 }
 
 /// In the place of what was read, if it still says that.
 fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
     let shown = format::path(&writing.source);
     // A link stays one: what it leads to is replaced.
-    let path = fs::canonicalize(&writing.source).with_context(|| format!("{shown} cannot be found"))?;
+    let path =
+        fs::canonicalize(&writing.source).with_context(|| format!("{shown} cannot be found"))?;
     let now = fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read"))?;
     if now != writing.before {
         bail!("{shown} was changed by somebody else meanwhile; look at it and try again");
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let aside = aside(folder, &path, &writing.text)?;
-    aside.persist(&path).map_err(|error| error.error).with_context(|| format!("{shown} cannot be replaced"))?;
+    aside
+        .persist(&path)
+        .map_err(|error| error.error)
+        .with_context(|| format!("{shown} cannot be replaced"))?;
     sync(folder);
     Ok(writing.source.clone())
 }
@@ -116,8 +154,15 @@ fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
 fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
     let write = || -> std::io::Result<NamedTempFile> {
         let permissions: Permissions = fs::metadata(like)?.permissions();
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let mut file = tempfile::Builder::new().prefix(".").suffix(".new").tempfile_in(folder)?;
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".")
+            .suffix(".new")
+            .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().set_permissions(permissions)?;
         file.as_file().sync_all()?;
@@ -128,7 +173,11 @@ fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile
 
 /// The name too shall survive a power loss; a folder that cannot be synced holds the file all the same.
 fn sync(folder: &Path) {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
@@ -147,7 +196,12 @@ mod tests {
 
     fn writing(source: &Path, stem: Option<&str>) -> Writing {
         let (before, text) = ("name: a\n".to_owned(), "name: b\n".to_owned());
-        Writing { source: source.to_path_buf(), before, text, stem: stem.map(str::to_owned) }
+        Writing {
+            source: source.to_path_buf(),
+            before,
+            text,
+            stem: stem.map(str::to_owned),
+        }
     }
 
     fn written(writing: &Writing) -> (PathBuf, Report) {
@@ -162,12 +216,22 @@ mod tests {
         let (folder, source) = folder();
         for name in ["b.yaml", "b-2.yaml", "b-3.yaml"] {
             let (path, report) = written(&writing(&source, Some("b")));
-            assert!(report.good && path == folder.path().join(name), "{path:?} {report:?}");
+            assert!(
+                report.good && path == folder.path().join(name),
+                "{path:?} {report:?}"
+            );
             assert_eq!(fs::read_to_string(&path).unwrap(), "name: b\n");
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o640
+            );
         }
         assert_eq!(fs::read_to_string(&source).unwrap(), "name: a\n");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is left aside");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            4,
+            "nothing is left aside"
+        );
     }
 
     #[test]
@@ -175,7 +239,10 @@ mod tests {
         let (_folder, source) = folder();
         fs::write(&source, "name: c\n").unwrap();
         let (_, report) = written(&writing(&source, None));
-        assert!(!report.good && report.text.contains("somebody else"), "{report:?}");
+        assert!(
+            !report.good && report.text.contains("somebody else"),
+            "{report:?}"
+        );
         assert_eq!(fs::read_to_string(&source).unwrap(), "name: c\n");
     }
 
@@ -193,9 +260,15 @@ mod tests {
     fn what_cannot_be_written_is_said_and_leaves_nothing() {
         let (folder, source) = folder();
         let (_, report) = written(&writing(&source, Some("no/such")));
-        assert!(!report.good && report.text.contains("cannot be written"), "{report:?}");
+        assert!(
+            !report.good && report.text.contains("cannot be written"),
+            "{report:?}"
+        );
         let (_, report) = written(&writing(Path::new("/nowhere/a.yaml"), None));
-        assert!(!report.good && report.text.contains("/nowhere/a.yaml"), "{report:?}");
+        assert!(
+            !report.good && report.text.contains("/nowhere/a.yaml"),
+            "{report:?}"
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -12,7 +12,8 @@ use warmstart_runs::files;
 
 /// A comparison as a format has it. Returns what to say of it.
 pub fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
-    written(folder, "compare", text.as_bytes(), extension).map(|path| format!("wrote {}", path.display()))
+    written(folder, "compare", text.as_bytes(), extension)
+        .map(|path| format!("wrote {}", path.display()))
 }
 
 /// Charts as SVG and PNG under one name; where the PNG cannot be drawn, nothing is written.
@@ -20,7 +21,8 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     let picture = png::from_svg(svg)?;
     let drawn = written(folder, "charts", svg.as_bytes(), "svg")?;
     let beside = drawn.with_extension("png");
-    files::create(&beside, &picture).with_context(|| format!("{} cannot be written", beside.display()))?;
+    files::create(&beside, &picture)
+        .with_context(|| format!("{} cannot be written", beside.display()))?;
     Ok(format!("wrote {} and .png", drawn.display()))
 }
 
@@ -30,12 +32,22 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
     let printed = match std::fs::read(&path) {
         Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
     };
     // A terminal that shows the file shall do nothing else.
-    let lines = printed.lines().map(|line| format!("worker    {}\n", text::line(line, 10_000))).collect::<Vec<_>>();
+    let lines = printed
+        .lines()
+        .map(|line| format!("worker    {}\n", text::line(line, 10_000)))
+        .collect::<Vec<_>>();
     let lines = lines.concat();
-    let path = written(folder, &format!("log-{id}"), format!("{told}{lines}").as_bytes(), "txt")?;
+    let path = written(
+        folder,
+        &format!("log-{id}"),
+        format!("{told}{lines}").as_bytes(),
+        "txt",
+    )?;
     Ok(format!("wrote {}", path.display()))
 }
 
@@ -43,7 +55,11 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
 fn written(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {
-        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        let suffix = if attempt == 1 {
+            String::new()
+        } else {
+            format!("-{attempt}")
+        };
         let path = folder.join(format!("{what}-{stamp}{suffix}.{extension}"));
         match files::create(&path, content) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -10,7 +10,10 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
-use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind};
+use sysinfo::{
+    CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate,
+    RefreshKind,
+};
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_runs::run::RunId;
 use warmstart_schema::text;
@@ -32,7 +35,11 @@ pub struct Meter {
 impl Meter {
     /// Reads the disk of `folder`; readings are sent as messages.
     pub fn new(folder: PathBuf, messages: UnboundedSender<Message>) -> Self {
-        Self { questions: None, folder, messages }
+        Self {
+            questions: None,
+            folder,
+            messages,
+        }
     }
 
     /// Asks for a reading, which comes a second after the one before at the earliest.
@@ -79,7 +86,11 @@ impl Reader {
         });
         // Use is a difference between two looks.
         std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
-        Self { folder, system, nvml }
+        Self {
+            folder,
+            system,
+            nvml,
+        }
     }
 
     fn read(&mut self, workers: &Workers) -> Machine {
@@ -99,22 +110,41 @@ impl Reader {
         };
         if let Some(system) = &mut self.system {
             let pids: Vec<Pid> = alive.iter().map(|(_, pid)| *pid).collect();
-            let seen: HashSet<Pid> = pids.iter().copied().filter(|pid| system.process(*pid).is_some()).collect();
+            let seen: HashSet<Pid> = pids
+                .iter()
+                .copied()
+                .filter(|pid| system.process(*pid).is_some())
+                .collect();
             let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
             system.refresh_cpu_usage();
             system.refresh_memory();
             system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
-            machine.processor = system.cpus().first().map(|cpu| text::line(cpu.brand().trim(), 80)).unwrap_or_default();
+            machine.processor = system
+                .cpus()
+                .first()
+                .map(|cpu| text::line(cpu.brand().trim(), 80))
+                .unwrap_or_default();
             machine.cores = system.cpus().len();
             machine.cpu = Some(f64::from(system.global_cpu_usage()));
             machine.memory = Some((system.used_memory(), system.total_memory()));
             let on_gpu = self.nvml.as_ref().ok().map(gpu_memory);
             for (run, pid) in alive {
-                let Some(process) = system.process(pid) else { continue };
-                let gpu_memory = on_gpu.as_ref().map(|all| all.get(&pid.as_u32()).copied().unwrap_or_default());
+                let Some(process) = system.process(pid) else {
+                    continue;
+                };
+                let gpu_memory = on_gpu
+                    .as_ref()
+                    .map(|all| all.get(&pid.as_u32()).copied().unwrap_or_default());
                 let cpu = seen.contains(&pid).then(|| f64::from(process.cpu_usage()));
                 let memory = process.memory();
-                machine.processes.insert(run.clone(), Process { cpu, memory, gpu_memory });
+                machine.processes.insert(
+                    run.clone(),
+                    Process {
+                        cpu,
+                        memory,
+                        gpu_memory,
+                    },
+                );
             }
         }
         machine
@@ -123,21 +153,29 @@ impl Reader {
 
 fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
     let stat = nix::sys::statvfs::statvfs(folder).ok()?;
-    let [all, free, size] = [stat.blocks(), stat.blocks_available(), stat.fragment_size()].map(u64::from);
+    let [all, free, size] =
+        [stat.blocks(), stat.blocks_available(), stat.fragment_size()].map(u64::from);
     let all = all.saturating_mul(size);
     Some((all.saturating_sub(free.saturating_mul(size)), all))
 }
 
 fn gpus(nvml: &Nvml) -> Vec<Gpu> {
-    let devices = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
+    let devices =
+        (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
     devices
         .map(|device| {
             let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
             let limit = device.enforced_power_limit().ok().map(watts);
             Gpu {
                 name: text::line(&device.name().unwrap_or_default(), 80),
-                busy: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
-                memory: device.memory_info().ok().map(|memory| (memory.used, memory.total)),
+                busy: device
+                    .utilization_rates()
+                    .ok()
+                    .map(|rates| f64::from(rates.gpu)),
+                memory: device
+                    .memory_info()
+                    .ok()
+                    .map(|memory| (memory.used, memory.total)),
                 temperature: device.temperature(TemperatureSensor::Gpu).ok(),
                 power: device.power_usage().ok().map(|power| (watts(power), limit)),
             }
@@ -148,8 +186,10 @@ fn gpus(nvml: &Nvml) -> Vec<Gpu> {
 /// Bytes on all GPUs by process.
 fn gpu_memory(nvml: &Nvml) -> HashMap<u32, u64> {
     let mut all = HashMap::new();
-    let devices = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
-    for process in devices.flat_map(|device| device.running_compute_processes().unwrap_or_default()) {
+    let devices =
+        (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
+    for process in devices.flat_map(|device| device.running_compute_processes().unwrap_or_default())
+    {
         if let UsedGpuMemory::Used(bytes) = process.used_gpu_memory {
             *all.entry(process.pid).or_default() += bytes;
         }
@@ -173,22 +213,37 @@ mod tests {
         let mut meter = Meter::new(folder.path().to_path_buf(), sender);
         let begin = Instant::now();
         for _ in 0..2 {
-            meter
-                .ask(vec![(run.clone(), Identity::current()), ("20261122-101500-0c21".parse().unwrap(), gone.clone())]);
+            meter.ask(vec![
+                (run.clone(), Identity::current()),
+                ("20261122-101500-0c21".parse().unwrap(), gone.clone()),
+            ]);
         }
         let mut read = || match messages.blocking_recv() {
             Some(Message::Machine(machine)) => machine,
             other => panic!("{other:?}"),
         };
         let (first, second) = (read(), read());
-        assert!(begin.elapsed() >= PAUSE, "no more than one reading a second");
+        assert!(
+            begin.elapsed() >= PAUSE,
+            "no more than one reading a second"
+        );
         for machine in [first, second] {
             let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            let resident = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmRSS:"))
+                .unwrap();
             let kilobytes: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
             let memory = machine.processes[&run].memory as f64 / 1024.0;
-            assert!(memory > kilobytes / 2.0 && memory < kilobytes * 2.0, "{memory} {kilobytes}");
-            assert_eq!(machine.processes.len(), 1, "a process with another start is another one");
+            assert!(
+                memory > kilobytes / 2.0 && memory < kilobytes * 2.0,
+                "{memory} {kilobytes}"
+            );
+            assert_eq!(
+                machine.processes.len(),
+                1,
+                "a process with another start is another one"
+            );
             let total = std::fs::read_to_string("/proc/meminfo").unwrap();
             let total: u64 = total.split_whitespace().nth(1).unwrap().parse().unwrap();
             assert_eq!(machine.memory.unwrap().1, total * 1024);

@@ -14,7 +14,12 @@ use warmstart_runs::actions;
 use warmstart_runs::store::Change;
 use warmstart_runs::trash::{self, Trashed};
 
-pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: Progress) -> Message {
+pub fn annotate(
+    root: &Path,
+    runs: &[RunId],
+    notation: &Notation,
+    mut progress: Progress,
+) -> Message {
     let (mut undo, mut changes) = (Vec::new(), Vec::new());
     let mut failed = None;
     for id in runs {
@@ -22,7 +27,10 @@ pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: 
             Ok((before, annotation)) => {
                 undo.push((id.clone(), before));
                 progress.at(undo.len());
-                changes.push(Change::Annotation { id: id.clone(), annotation });
+                changes.push(Change::Annotation {
+                    id: id.clone(),
+                    annotation,
+                });
             }
             Err(error) => {
                 failed = Some(error);
@@ -30,7 +38,11 @@ pub fn annotate(root: &Path, runs: &[RunId], notation: &Notation, mut progress: 
             }
         }
     }
-    let said = format!("{} {}", named(undo.iter().map(|(id, _)| id)), notation.past());
+    let said = format!(
+        "{} {}",
+        named(undo.iter().map(|(id, _)| id)),
+        notation.past()
+    );
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
@@ -46,9 +58,19 @@ pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Messa
         if let Err(error) = actions::annotate(root, id, set) {
             return done(None, changes, Err(error));
         }
-        changes.push(Change::Annotation { id: id.clone(), annotation: annotation.clone() });
+        changes.push(Change::Annotation {
+            id: id.clone(),
+            annotation: annotation.clone(),
+        });
     }
-    done(None, changes, Ok(format!("{} as before", named(before.iter().map(|(id, _)| id)))))
+    done(
+        None,
+        changes,
+        Ok(format!(
+            "{} as before",
+            named(before.iter().map(|(id, _)| id))
+        )),
+    )
 }
 
 pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
@@ -66,8 +88,14 @@ pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
             }
         }
     }
-    let changes = trashed.iter().map(|one| Change::Removed { id: one.id.clone() }).collect();
-    let said = format!("{} deleted; U brings it back", named(trashed.iter().map(|one| &one.id)));
+    let changes = trashed
+        .iter()
+        .map(|one| Change::Removed { id: one.id.clone() })
+        .collect();
+    let said = format!(
+        "{} deleted; U brings it back",
+        named(trashed.iter().map(|one| &one.id))
+    );
     let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
@@ -77,7 +105,11 @@ pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Mess
         progress.at(done);
         trash::restore(root, one)
     });
-    done(None, Vec::new(), result.map(|()| format!("{} brought back", named(trashed.iter().map(|one| &one.id)))))
+    done(
+        None,
+        Vec::new(),
+        result.map(|()| format!("{} brought back", named(trashed.iter().map(|one| &one.id)))),
+    )
 }
 
 /// One run by its name, several by how many they are.
@@ -93,5 +125,12 @@ fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>
         Ok(said) => (true, said),
         Err(error) => (false, format!("{error:#}")),
     };
-    Message::Done { undo, changes, report: Report { good, text: text::line(&said, 400) } }
+    Message::Done {
+        undo,
+        changes,
+        report: Report {
+            good,
+            text: text::line(&said, 400),
+        },
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::message::{Doing, Message};
+use crate::message::{Activity, Message};
 
 /// Between two tellings, and before the first.
 const EVERY: Duration = Duration::from_millis(200);
@@ -24,7 +24,14 @@ impl<'a> Progress<'a> {
     /// `what` is being done to so many.
     pub fn of(messages: &'a UnboundedSender<Message>, what: &'static str, total: usize) -> Self {
         let now = Instant::now();
-        Self { messages, what, total, began: now, told: now, is_shown: false }
+        Self {
+            messages,
+            what,
+            total,
+            began: now,
+            told: now,
+            is_shown: false,
+        }
     }
 
     pub fn at(&mut self, done: usize) {
@@ -34,16 +41,21 @@ impl<'a> Progress<'a> {
         self.told = Instant::now();
         self.is_shown = true;
         let seconds = self.began.elapsed().as_secs_f64();
-        let doing = Doing { what: self.what, done, total: self.total, seconds };
+        let doing = Activity {
+            what: self.what,
+            done,
+            total: self.total,
+            seconds,
+        };
         // Nobody listens any more only while leaving.
-        let _ = self.messages.send(Message::Doing(Some(doing)));
+        let _ = self.messages.send(Message::Activity(Some(doing)));
     }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         if self.is_shown {
-            let _ = self.messages.send(Message::Doing(None));
+            let _ = self.messages.send(Message::Activity(None));
         }
     }
 }
@@ -65,9 +77,11 @@ mod tests {
         long.at(1);
         long.at(2);
         drop(long);
-        let Ok(Message::Doing(Some(doing))) = told.try_recv() else { panic!("nothing told") };
+        let Ok(Message::Activity(Some(doing))) = told.try_recv() else {
+            panic!("nothing told")
+        };
         assert_eq!((doing.what, doing.done, doing.total), ("deleting", 1, 3));
-        assert!(matches!(told.try_recv(), Ok(Message::Doing(None))));
+        assert!(matches!(told.try_recv(), Ok(Message::Activity(None))));
         assert!(told.try_recv().is_err());
     }
 }

@@ -30,7 +30,10 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
         }
         QueueChange::Slots(slots) => {
             all_started(waiting::set_slots(checkpoints, *slots)?)?;
-            format!("a device takes {} at a time", plural(usize::try_from(*slots).unwrap_or(usize::MAX), "run"))
+            format!(
+                "a device takes {} at a time",
+                plural(usize::try_from(*slots).unwrap_or(usize::MAX), "run")
+            )
         }
     }))
 }

@@ -8,9 +8,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::look::Ask;
 
-use crate::effect::Album;
+use crate::effect::DatasetSource;
 use crate::message::Message;
-use warmstart_runs::look::{Heard, Looker};
+use warmstart_runs::look::{DatasetViewer, Heard};
 use warmstart_runs::predict::{self, Subject};
 
 /// What it takes to ask them. Dropped, it ends the one that shows a dataset.
@@ -18,29 +18,36 @@ use warmstart_runs::predict::{self, Subject};
 pub struct Workers {
     checkpoints: PathBuf,
     messages: UnboundedSender<Message>,
-    looker: Option<Looker>,
+    looker: Option<DatasetViewer>,
 }
 
 impl Workers {
     pub fn new(checkpoints: PathBuf, messages: UnboundedSender<Message>) -> Self {
-        Self { checkpoints, messages, looker: None }
+        Self {
+            checkpoints,
+            messages,
+            looker: None,
+        }
     }
 
     /// Shows another dataset. What the worker says comes as messages; so does that it does not start.
-    pub fn look(&mut self, ticket: u64, album: Album) -> Option<Message> {
+    pub fn look(&mut self, ticket: u64, album: DatasetSource) -> Option<Message> {
         self.looker = None;
         let file = match album {
-            Album::File(path) => path,
-            Album::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
+            DatasetSource::File(path) => path,
+            DatasetSource::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
         };
         let messages = self.messages.clone();
         let hear = move |heard| messages.send(Message::Look { ticket, heard }).is_ok();
-        match Looker::start(&file, hear) {
+        match DatasetViewer::start(&file, hear) {
             Ok(looker) => {
                 self.looker = Some(looker);
                 None
             }
-            Err(failure) => Some(Message::Look { ticket, heard: Heard::Ended(failure) }),
+            Err(failure) => Some(Message::Look {
+                ticket,
+                heard: Heard::Ended(failure),
+            }),
         }
     }
 

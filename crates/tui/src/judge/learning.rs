@@ -29,11 +29,22 @@ pub fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     }
     // Only training has a loss: while features are computed there is none.
     let trains = run.status() == Status::Active(Phase::Training);
-    let batch = run.state.batch.as_ref().filter(|batch| trains && !batch.loss.is_finite());
+    let batch = run
+        .state
+        .batch
+        .as_ref()
+        .filter(|batch| trains && !batch.loss.is_finite());
     let of_batch = batch.map(|batch| batch.epoch);
-    let of_epoch = run.state.epochs.iter().find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
+    let of_epoch = run
+        .state
+        .epochs
+        .iter()
+        .find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
     let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
-    alert(Level::Error, format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"))
+    alert(
+        Level::Error,
+        format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"),
+    )
 }
 
 /// Steps that were left out because their loss or gradients were no numbers.
@@ -49,7 +60,11 @@ pub fn skipped(run: &Run, _: f64) -> Option<Alert> {
 
 /// The least figure of all epochs, and where it is.
 fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
-    let finite = epochs.iter().map(of).enumerate().filter(|(_, figure)| figure.is_finite());
+    let finite = epochs
+        .iter()
+        .map(of)
+        .enumerate()
+        .filter(|(_, figure)| figure.is_finite());
     finite.min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
@@ -80,7 +95,9 @@ pub fn overfits_since(run: &Run) -> Option<u32> {
         return None;
     }
     let recent = &after[after.len() - long..];
-    let is_worse = recent.iter().all(|epoch| epoch.val_loss > best * (1.0 + worse));
+    let is_worse = recent
+        .iter()
+        .all(|epoch| epoch.val_loss > best * (1.0 + worse));
     let still_learns = after.last()?.train_loss < all[at].train_loss;
     (is_worse && still_learns).then(|| all[at].epoch + 1)
 }
@@ -88,10 +105,15 @@ pub fn overfits_since(run: &Run) -> Option<u32> {
 pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
     let since = overfits_since(run)?;
     let best = since.saturating_sub(1);
-    let what = format!("overfitting since epoch {since}: validation loss rises while training loss falls");
+    let what =
+        format!("overfitting since epoch {since}: validation loss rises while training loss falls");
     if run.status().is_live() {
-        let help = "s stops here; next time more augmentation, dropout or weight decay, or early stopping";
-        return alert(Level::Warning, format!("{what}; best at epoch {best}. {help}"));
+        let help =
+            "s stops here; next time more augmentation, dropout or weight decay, or early stopping";
+        return alert(
+            Level::Warning,
+            format!("{what}; best at epoch {best}. {help}"),
+        );
     }
     let kept = "The best checkpoint is from before; fewer epochs, or more augmentation, would save the time";
     alert(Level::Info, format!("{what}. {kept}"))
@@ -101,20 +123,32 @@ pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
 pub fn stuck(run: &Run, _: f64) -> Option<Alert> {
     let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
     let since = last.epoch.saturating_sub(best.epoch);
-    let monitor = run.experiment.as_deref().map_or(Monitor::ValLoss, Experiment::monitor);
+    let monitor = run
+        .experiment
+        .as_deref()
+        .map_or(Monitor::ValLoss, Experiment::monitor);
     let (name, value) = match monitor {
         Monitor::ValLoss => ("loss", best.val_loss),
         Monitor::ValAcc => ("accuracy", best.val_acc),
     };
     let is_said = monitor == Monitor::ValLoss && overfits_since(run).is_some();
-    let patience = run.experiment.as_deref().and_then(|experiment| experiment.train.early_stopping.as_ref());
+    let patience = run
+        .experiment
+        .as_deref()
+        .and_then(|experiment| experiment.train.early_stopping.as_ref());
     let rule = match patience {
         Some(rule) => format!("; it stops after {}", rule.patience),
         None => "; s stops it, train.early_stopping would".to_owned(),
     };
     (run.status().is_live() && since >= STUCK && !is_said).then(|| {
         let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
-        alert(Level::Warning, format!("validation {name} has not improved for {} ({best}){rule}", epochs(since)))
+        alert(
+            Level::Warning,
+            format!(
+                "validation {name} has not improved for {} ({best}){rule}",
+                epochs(since)
+            ),
+        )
     })?
 }
 
@@ -127,7 +161,8 @@ pub fn guesses(run: &Run, _: f64) -> Option<Alert> {
     let chance = 1.0 / f64::from(dataset.classes);
     let spread = |images: u32| 3.0 * (chance * (1.0 - chance) / f64::from(images.max(1))).sqrt();
     let guessed = all.iter().all(|epoch| {
-        epoch.train_acc <= chance + spread(dataset.train) && epoch.val_acc <= chance + spread(dataset.validation)
+        epoch.train_acc <= chance + spread(dataset.train)
+            && epoch.val_acc <= chance + spread(dataset.validation)
     });
     let last = all.last()?;
     guessed.then(|| {
@@ -145,7 +180,11 @@ pub fn guesses(run: &Run, _: f64) -> Option<Alert> {
 /// A rate that has come down to nothing before the last epoch.
 pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
     let (all, planned) = (&run.state.epochs, run.state.epochs_planned()?);
-    let idle = all.iter().rev().take_while(|epoch| epoch.learning_rate == 0.0).count();
+    let idle = all
+        .iter()
+        .rev()
+        .take_while(|epoch| epoch.learning_rate == 0.0)
+        .count();
     let since = all.get(all.len() - idle)?.epoch;
     let is_early = all.last()?.epoch < planned;
     (run.status().is_live() && is_early).then(|| {
@@ -159,7 +198,10 @@ pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
 pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
-    let is_weighed = run.experiment.as_deref().is_some_and(|experiment| experiment.train.class_weights.is_some());
+    let is_weighed = run
+        .experiment
+        .as_deref()
+        .is_some_and(|experiment| experiment.train.class_weights.is_some());
     (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
         let text = format!(
             "classes are uneven: {} of {}, {} of {}; train.class_weights: balanced makes up for it, and accuracy says \

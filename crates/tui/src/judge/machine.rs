@@ -17,7 +17,10 @@ const UNSAFE: f64 = 40.0 * 60.0;
 const ROOM: (u64, u64) = (3, 1_000_000_000);
 
 fn trains(run: &Run) -> bool {
-    matches!(run.status(), Status::Active(Phase::Training | Phase::Validating | Phase::Saving))
+    matches!(
+        run.status(),
+        Status::Active(Phase::Training | Phase::Validating | Phase::Saving)
+    )
 }
 
 /// A device that waits: for pictures, where steps were measured to wait for them; else for more work.
@@ -25,7 +28,12 @@ pub fn idle(run: &Run, _: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
-    let wait = run.state.epochs.last().and_then(|epoch| epoch.data_wait).filter(|wait| *wait >= WAITS);
+    let wait = run
+        .state
+        .epochs
+        .last()
+        .and_then(|epoch| epoch.data_wait)
+        .filter(|wait| *wait >= WAITS);
     if let Some(wait) = wait {
         let text = format!(
             "the device is idle {:.0} % of the step, waiting for pictures: store them nearer to input.resize, or give the run \
@@ -36,13 +44,18 @@ pub fn idle(run: &Run, _: f64) -> Option<Alert> {
     }
     let (busy, least) = BUSY;
     let samples = &run.state.samples;
-    let recent: Vec<f64> =
-        samples[samples.len().saturating_sub(least)..].iter().filter_map(|sample| sample.system.gpu).collect();
+    let recent: Vec<f64> = samples[samples.len().saturating_sub(least)..]
+        .iter()
+        .filter_map(|sample| sample.system.gpu)
+        .collect();
     let mean = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
     (recent.len() == least && mean < busy).then(|| {
         let idle = 100.0 - mean;
         let help = "a larger train.batch_size gives it more to do at once";
-        alert(Level::Warning, format!("the GPU is idle {idle:.0} % of the time: {help}"))
+        alert(
+            Level::Warning,
+            format!("the GPU is idle {idle:.0} % of the time: {help}"),
+        )
     })?
 }
 
@@ -51,10 +64,24 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
-    let resumed = run.state.attempt.as_ref().and_then(|attempt| attempt.resumed_from).unwrap_or(0);
+    let resumed = run
+        .state
+        .attempt
+        .as_ref()
+        .and_then(|attempt| attempt.resumed_from)
+        .unwrap_or(0);
     // What lay between two attempts was no training.
-    let began = run.state.moments.iter().find(|moment| moment.step > resumed).map(|moment| moment.t)?;
-    let saved = run.state.checkpoint.as_ref().map_or(began, |(t, _)| t.max(began));
+    let began = run
+        .state
+        .moments
+        .iter()
+        .find(|moment| moment.step > resumed)
+        .map(|moment| moment.t)?;
+    let saved = run
+        .state
+        .checkpoint
+        .as_ref()
+        .map_or(began, |(t, _)| t.max(began));
     let age = now - saved;
     (age >= UNSAFE).then(|| {
         let help = "a crash would lose it; s saves and stops, train.checkpoint.every_minutes saves more often";
@@ -66,17 +93,33 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
 pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
     let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
     is_running.then(|| {
-        let help = "should it hang, that could not be told from a long step; s and u give it a new one";
-        alert(Level::Warning, format!("it gets on, but its heartbeat has stopped: {help}"))
+        let help =
+            "should it hang, that could not be told from a long step; s and u give it a new one";
+        alert(
+            Level::Warning,
+            format!("it gets on, but its heartbeat has stopped: {help}"),
+        )
     })?
 }
 
 pub fn nearly_full(run: &Run, _: f64) -> Option<Alert> {
-    let free = run.state.system.as_ref().and_then(|system| system.disk_free).filter(|_| run.status().is_live())?;
+    let free = run
+        .state
+        .system
+        .as_ref()
+        .and_then(|system| system.disk_free)
+        .filter(|_| run.status().is_live())?;
     let (checkpoints, least) = ROOM;
-    let one = run.state.checkpoint.as_ref().map_or(0, |(_, checkpoint)| checkpoint.bytes);
+    let one = run
+        .state
+        .checkpoint
+        .as_ref()
+        .map_or(0, |(_, checkpoint)| checkpoint.bytes);
     (free < least.max(one.saturating_mul(checkpoints))).then(|| {
         let help = "delete runs that are no longer needed, or the next checkpoint may not fit";
-        alert(Level::Warning, format!("the disk is nearly full, {} are left: {help}", bytes(free)))
+        alert(
+            Level::Warning,
+            format!("the disk is nearly full, {} are left: {help}", bytes(free)),
+        )
     })?
 }

@@ -46,25 +46,74 @@ fn story(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
 
 fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<(Level, String)> {
     let mut model = typical();
-    let records: Vec<Record> = events.into_iter().map(|event| serde_json::from_value(event).unwrap()).collect();
+    let records: Vec<Record> = events
+        .into_iter()
+        .map(|event| serde_json::from_value(event).unwrap())
+        .collect();
     let now = records.last().unwrap().t + after;
-    let change_of_log = Change::Events { id: id(LIVE), records, damaged: 0, restarted: true };
-    update(&mut model, Message::Changes { now, changes: vec![change_of_log] });
+    let change_of_log = Change::Events {
+        id: id(LIVE),
+        records,
+        damaged: 0,
+        restarted: true,
+    };
+    update(
+        &mut model,
+        Message::Changes {
+            now,
+            changes: vec![change_of_log],
+        },
+    );
     change(&mut model);
-    alerts(model.runs.get(&id(LIVE)).unwrap(), now).into_iter().map(|alert| (alert.level, alert.text)).collect()
+    alerts(model.runs.get(&id(LIVE)).unwrap(), now)
+        .into_iter()
+        .map(|alert| (alert.level, alert.text))
+        .collect()
 }
 
 fn texts(epochs: &[Figures], more: &[Value]) -> Vec<String> {
-    said(story(epochs, more), 1.0, |_| ()).into_iter().map(|(_, text)| text).collect()
+    said(story(epochs, more), 1.0, |_| ())
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect()
 }
 
-const WELL: [Figures; 4] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.2, 1.6, 0.65), (1.0, 1.5, 0.7)];
-const OVERFIT: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.2, 1.9, 0.6), (1.0, 2.0, 0.6), (0.8, 2.2, 0.6)];
+const WELL: [Figures; 4] = [
+    (2.0, 2.1, 0.5),
+    (1.5, 1.8, 0.6),
+    (1.2, 1.6, 0.65),
+    (1.0, 1.5, 0.7),
+];
+const OVERFIT: [Figures; 5] = [
+    (2.0, 2.1, 0.5),
+    (1.5, 1.8, 0.6),
+    (1.2, 1.9, 0.6),
+    (1.0, 2.0, 0.6),
+    (0.8, 2.2, 0.6),
+];
 /// Validation gets worse, but so does training.
-const WORSE: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.6, 1.9, 0.6), (1.6, 2.0, 0.6), (1.7, 2.2, 0.6)];
+const WORSE: [Figures; 5] = [
+    (2.0, 2.1, 0.5),
+    (1.5, 1.8, 0.6),
+    (1.6, 1.9, 0.6),
+    (1.6, 2.0, 0.6),
+    (1.7, 2.2, 0.6),
+];
 /// Within two percent of the best.
-const FLAT: [Figures; 5] = [(2.0, 2.1, 0.5), (1.5, 1.8, 0.6), (1.4, 1.81, 0.6), (1.3, 1.8, 0.6), (1.2, 1.82, 0.6)];
-const DIVERGING: [Figures; 5] = [(2.0, 2.1, 0.5), (1.0, 1.8, 0.6), (1.2, 1.7, 0.6), (1.4, 1.6, 0.6), (1.6, 1.5, 0.6)];
+const FLAT: [Figures; 5] = [
+    (2.0, 2.1, 0.5),
+    (1.5, 1.8, 0.6),
+    (1.4, 1.81, 0.6),
+    (1.3, 1.8, 0.6),
+    (1.2, 1.82, 0.6),
+];
+const DIVERGING: [Figures; 5] = [
+    (2.0, 2.1, 0.5),
+    (1.0, 1.8, 0.6),
+    (1.2, 1.7, 0.6),
+    (1.4, 1.6, 0.6),
+    (1.6, 1.5, 0.6),
+];
 const CHANCE: [Figures; 3] = [(1.39, 1.39, 0.25), (1.39, 1.38, 0.27), (1.38, 1.37, 0.24)];
 
 fn system(gpu: f64, disk_free: u64) -> Value {
@@ -96,30 +145,58 @@ fn classes(smallest: u32, largest: u32) -> Value {
 #[case::disk_not_full(&WELL, &[system(90.0, 9_000_000_000)], "")]
 #[case::uneven(&WELL, &[classes(9, 217)], "classes are uneven: 9 images of rare, 217 of many; train.class_weights: balanced")]
 #[case::nearly_even(&WELL, &[classes(12, 217)], "")]
-fn it_is_said_where_it_is_so(#[case] epochs: &[Figures], #[case] more: &[Value], #[case] expected: &str) {
+fn it_is_said_where_it_is_so(
+    #[case] epochs: &[Figures],
+    #[case] more: &[Value],
+    #[case] expected: &str,
+) {
     let texts = texts(epochs, more);
     match expected {
         "" => assert_eq!(texts, [""; 0]),
-        _ => assert!(texts.len() == 1 && texts[0].starts_with(expected), "{texts:?}"),
+        _ => assert!(
+            texts.len() == 1 && texts[0].starts_with(expected),
+            "{texts:?}"
+        ),
     }
 }
 
 #[test]
 fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
-    let skipped = |step: u32| json!({"event": "skipped", "step": step, "in_a_row": 1, "loss": "NaN"});
+    let skipped =
+        |step: u32| json!({"event": "skipped", "step": step, "in_a_row": 1, "loss": "NaN"});
     let texts = texts(&WELL, &[skipped(41), skipped(47)]);
-    let expected = "loss or gradients of 2 steps were not finite numbers, the last at step 47; left out";
-    assert!(texts.len() == 1 && texts[0].starts_with(expected), "{texts:?}");
+    let expected =
+        "loss or gradients of 2 steps were not finite numbers, the last at step 47; left out";
+    assert!(
+        texts.len() == 1 && texts[0].starts_with(expected),
+        "{texts:?}"
+    );
     // What a resume does again is counted once.
     let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
         "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
         "resumed_from": 40});
-    let events = story(&WELL, &[skipped(41), again, json!({"event": "phase", "phase": "training"})]);
+    let events = story(
+        &WELL,
+        &[
+            skipped(41),
+            again,
+            json!({"event": "phase", "phase": "training"}),
+        ],
+    );
     assert!(said(events, 1.0, |_| ()).is_empty());
     let pulseless = |model: &mut Model| {
         let liveness = warmstart_schema::state::Liveness::Pulseless;
         let now = model.now;
-        update(model, Message::Changes { now, changes: vec![Change::Liveness { id: id(LIVE), liveness }] });
+        update(
+            model,
+            Message::Changes {
+                now,
+                changes: vec![Change::Liveness {
+                    id: id(LIVE),
+                    liveness,
+                }],
+            },
+        );
     };
     let said = said(story(&WELL, &[]), 1.0, pulseless);
     assert!(
@@ -129,7 +206,11 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
 }
 
 #[rstest]
-#[case(15, 30.0, "the GPU is idle 70 % of the time: a larger train.batch_size")]
+#[case(
+    15,
+    30.0,
+    "the GPU is idle 70 % of the time: a larger train.batch_size"
+)]
 #[case(14, 30.0, "")]
 #[case(15, 45.0, "")]
 fn a_gpu_with_little_to_do(#[case] samples: usize, #[case] gpu: f64, #[case] expected: &str) {
@@ -140,7 +221,11 @@ fn a_gpu_with_little_to_do(#[case] samples: usize, #[case] gpu: f64, #[case] exp
 
 #[rstest]
 #[case(39.0, false, "")]
-#[case(41.0, false, "no checkpoint for 41m 00s: a crash would lose it; s saves and stops")]
+#[case(
+    41.0,
+    false,
+    "no checkpoint for 41m 00s: a crash would lose it; s saves and stops"
+)]
 #[case(41.0, true, "")]
 fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case] expected: &str) {
     let seconds = minutes * 60.0;
@@ -159,18 +244,33 @@ fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case]
         more[0]["t"] = json!(saved_at);
     }
     more.push(batch(11, BEGAN + 3.0 + seconds - 1.0));
-    let texts: Vec<String> = said(story(&WELL[..1], &more), 1.0, |_| ()).into_iter().map(|(_, text)| text).collect();
+    let texts: Vec<String> = said(story(&WELL[..1], &more), 1.0, |_| ())
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
     assert_eq!(texts.len(), usize::from(!expected.is_empty()), "{texts:?}");
-    assert!(texts.iter().all(|text| text.starts_with(expected)), "{texts:?}");
+    assert!(
+        texts.iter().all(|text| text.starts_with(expected)),
+        "{texts:?}"
+    );
 }
 
 #[test]
 fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
     let stopped = [json!({"event": "stopped", "step": 50, "train_time": 300.0})];
     let at_rest = |model: &mut Model| {
-        let free = Change::Liveness { id: id(LIVE), liveness: warmstart_schema::state::Liveness::Free };
+        let free = Change::Liveness {
+            id: id(LIVE),
+            liveness: warmstart_schema::state::Liveness::Free,
+        };
         let now = model.now;
-        update(model, Message::Changes { now, changes: vec![free] });
+        update(
+            model,
+            Message::Changes {
+                now,
+                changes: vec![free],
+            },
+        );
     };
     let of = |epochs: &[Figures]| said(story(epochs, &stopped), 1.0, at_rest);
     let overfit = of(&OVERFIT);
@@ -185,15 +285,25 @@ fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
 
 #[test]
 fn what_is_worst_comes_first() {
-    let broken = [(f64::NAN, 2.0, 0.5)].iter().chain(&OVERFIT).copied().collect::<Vec<Figures>>();
+    let broken = [(f64::NAN, 2.0, 0.5)]
+        .iter()
+        .chain(&OVERFIT)
+        .copied()
+        .collect::<Vec<Figures>>();
     let mut events = story(&broken, &[classes(1, 100)]);
-    events.iter_mut().filter(|event| event["event"] == "epoch" || event["event"] == "batch").for_each(|event| {
-        for field in ["train_loss", "loss"] {
-            if event.get(field).is_some_and(Value::is_null) {
-                event[field] = json!("NaN");
+    events
+        .iter_mut()
+        .filter(|event| event["event"] == "epoch" || event["event"] == "batch")
+        .for_each(|event| {
+            for field in ["train_loss", "loss"] {
+                if event.get(field).is_some_and(Value::is_null) {
+                    event[field] = json!("NaN");
+                }
             }
-        }
-    });
-    let levels: Vec<Level> = said(events, 1.0, |_| ()).into_iter().map(|(level, _)| level).collect();
+        });
+    let levels: Vec<Level> = said(events, 1.0, |_| ())
+        .into_iter()
+        .map(|(level, _)| level)
+        .collect();
     assert_eq!(levels, [Level::Error, Level::Warning, Level::Info]);
 }

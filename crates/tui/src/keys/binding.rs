@@ -64,7 +64,10 @@ impl Context {
 impl Context {
     /// Whether characters are text here.
     pub fn is_typing(self) -> bool {
-        matches!(self, Self::Filter | Self::Prompt | Self::Inquiry | Self::Palette | Self::Editor)
+        matches!(
+            self,
+            Self::Filter | Self::Prompt | Self::Inquiry | Self::Palette | Self::Editor
+        )
     }
 
     /// What a place is called where keys are chosen for it.
@@ -137,5 +140,12 @@ pub const fn bind(
     word: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { action, keys: Cow::Borrowed(keys), label: Cow::Borrowed(label), command, word, help }
+    Binding {
+        action,
+        keys: Cow::Borrowed(keys),
+        label: Cow::Borrowed(label),
+        command,
+        word,
+        help,
+    }
 }

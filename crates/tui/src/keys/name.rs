@@ -31,12 +31,14 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Control(c) => write!(f, "ctrl-{c}"),
-            Self::Plain(code) => match (NAMED.into_iter().find(|(other, _)| *other == code), code) {
-                (Some((_, name)), _) => f.write_str(name),
-                (None, KeyCode::Char(c)) => write!(f, "{c}"),
-                (None, KeyCode::F(number)) => write!(f, "f{number}"),
-                (None, other) => write!(f, "{other:?}"),
-            },
+            Self::Plain(code) => {
+                match (NAMED.into_iter().find(|(other, _)| *other == code), code) {
+                    (Some((_, name)), _) => f.write_str(name),
+                    (None, KeyCode::Char(c)) => write!(f, "{c}"),
+                    (None, KeyCode::F(number)) => write!(f, "f{number}"),
+                    (None, other) => write!(f, "{other:?}"),
+                }
+            }
         }
     }
 }
@@ -62,20 +64,30 @@ impl FromStr for Key {
     fn from_str(name: &str) -> Result<Self, String> {
         let only = |text: &str| {
             let mut chars = text.chars();
-            chars.next().filter(|c| chars.next().is_none() && !c.is_control() && !c.is_whitespace())
+            chars
+                .next()
+                .filter(|c| chars.next().is_none() && !c.is_control() && !c.is_whitespace())
         };
         if let Some(c) = only(name) {
             return Ok(Self::Plain(KeyCode::Char(c)));
         }
-        if let Some(code) = NAMED.into_iter().find(|(_, other)| *other == name).map(|(code, _)| code) {
+        if let Some(code) = NAMED
+            .into_iter()
+            .find(|(_, other)| *other == name)
+            .map(|(code, _)| code)
+        {
             return Ok(Self::Plain(code));
         }
         if let Some(letter) = name.strip_prefix("ctrl-") {
             // Terminals send the others as other keys: ctrl-i is a tab, ctrl-m enter, ctrl-h often backspace.
             let letter = only(letter).filter(|c| c.is_ascii_lowercase() && !"him".contains(*c));
-            return letter.map(Self::Control).ok_or_else(|| format!("`{name}` is no key that terminals tell apart"));
+            return letter
+                .map(Self::Control)
+                .ok_or_else(|| format!("`{name}` is no key that terminals tell apart"));
         }
-        let number = name.strip_prefix('f').and_then(|number| number.parse().ok());
+        let number = name
+            .strip_prefix('f')
+            .and_then(|number| number.parse().ok());
         if let Some(number @ 1..=12) = number {
             return Ok(Self::Plain(KeyCode::F(number)));
         }
@@ -93,7 +105,11 @@ mod tests {
     #[test]
     fn every_key_of_the_table_has_a_name_that_leads_back_to_it() {
         for context in Context::ALL {
-            for key in Keymap::default().bindings(context).iter().flat_map(|binding| binding.keys.iter().copied()) {
+            for key in Keymap::default()
+                .bindings(context)
+                .iter()
+                .flat_map(|binding| binding.keys.iter().copied())
+            {
                 assert_eq!(key.to_string().parse(), Ok(key));
             }
         }
@@ -104,6 +120,10 @@ mod tests {
         let error = |name: &str| name.parse::<Key>().unwrap_err();
         assert!(error("entr").contains("did you mean `enter`?"));
         assert!(error("ctrl-i").contains("terminals tell apart"));
-        assert!(error("").contains("no key") && error("f13").contains("no key") && error("xy").contains("no key"));
+        assert!(
+            error("").contains("no key")
+                && error("f13").contains("no key")
+                && error("xy").contains("no key")
+        );
     }
 }

@@ -50,54 +50,103 @@ impl Keymap {
         }
         mistakes.dedup();
         // A larger terminal brings the other keys back.
-        for (context, bindings) in keymap.0.iter().filter(|(context, _)| *context != Context::Small) {
-            let leaves = |binding: &Binding| matches!(binding.command, Command::Back | Command::Quit);
+        for (context, bindings) in keymap
+            .0
+            .iter()
+            .filter(|(context, _)| *context != Context::Small)
+        {
+            let leaves =
+                |binding: &Binding| matches!(binding.command, Command::Back | Command::Quit);
             if let Some(choice) = choices.first()
-                && !bindings.iter().any(|binding| leaves(binding) && !binding.keys.is_empty())
+                && !bindings
+                    .iter()
+                    .any(|binding| leaves(binding) && !binding.keys.is_empty())
             {
                 let message = format!("no key would be left to leave `{}`", context.name());
-                mistakes.push(KeyMistake { action: choice.written.to_owned(), message, help: None });
+                mistakes.push(KeyMistake {
+                    action: choice.written.to_owned(),
+                    message,
+                    help: None,
+                });
             }
         }
-        if mistakes.is_empty() { Ok(keymap) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(keymap)
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn understood<'a>(&self, written: &'a str, keys: &Keys) -> Result<Choice<'a>, KeyMistake> {
-        let mistake = |message: String, help: Option<String>| KeyMistake { action: written.to_owned(), message, help };
+        let mistake = |message: String, help: Option<String>| KeyMistake {
+            action: written.to_owned(),
+            message,
+            help,
+        };
         let meant = |name: &str, known: &mut dyn Iterator<Item = &'static str>| {
             closest(name, known).map(|close| format!("did you mean `{close}`?"))
         };
         let (context, action) = match written.split_once('.') {
             None => (None, written),
             Some((screen, action)) => {
-                let context = Context::ALL.into_iter().find(|context| context.name() == screen);
+                let context = Context::ALL
+                    .into_iter()
+                    .find(|context| context.name() == screen);
                 let context = context.ok_or_else(|| {
                     let names: Vec<&str> = Context::ALL.into_iter().map(Context::name).collect();
-                    let message = format!("no screen is called `{screen}`; expected one of {}", names.join(", "));
-                    mistake(message, meant(screen, &mut Context::ALL.into_iter().map(Context::name)))
+                    let message = format!(
+                        "no screen is called `{screen}`; expected one of {}",
+                        names.join(", ")
+                    );
+                    mistake(
+                        message,
+                        meant(screen, &mut Context::ALL.into_iter().map(Context::name)),
+                    )
                 })?;
                 (Some(context), action)
             }
         };
-        let places = self.0.iter().filter(|(other, _)| context.is_none_or(|context| context == *other));
-        let mut actions = places.flat_map(|(_, bindings)| bindings.iter().map(|binding| binding.action));
+        let places = self
+            .0
+            .iter()
+            .filter(|(other, _)| context.is_none_or(|context| context == *other));
+        let mut actions =
+            places.flat_map(|(_, bindings)| bindings.iter().map(|binding| binding.action));
         if !actions.clone().any(|other| other == action) {
-            let place = context.map_or(String::new(), |context| format!(" on `{}`", context.name()));
-            let help = meant(action, &mut actions).or_else(|| Some("the palette (:) names the actions".to_owned()));
-            return Err(mistake(format!("no action is called `{action}`{place}"), help));
+            let place =
+                context.map_or(String::new(), |context| format!(" on `{}`", context.name()));
+            let help = meant(action, &mut actions)
+                .or_else(|| Some("the palette (:) names the actions".to_owned()));
+            return Err(mistake(
+                format!("no action is called `{action}`{place}"),
+                help,
+            ));
         }
         let parsed: Result<Vec<Key>, String> = keys.0.iter().map(|key| key.parse()).collect();
         let keys = parsed.map_err(|message| {
-            mistake(message, Some("a key is written `x`, `X`, `ctrl-x`, `enter`, `f5`".to_owned()))
+            mistake(
+                message,
+                Some("a key is written `x`, `X`, `ctrl-x`, `enter`, `f5`".to_owned()),
+            )
         })?;
         if let Some(context) = context
             && context.is_typing()
-            && keys.iter().any(|key| matches!(key, Key::Plain(KeyCode::Char(_))))
+            && keys
+                .iter()
+                .any(|key| matches!(key, Key::Plain(KeyCode::Char(_))))
         {
-            let message = format!("characters are text on `{}`; expected a key like `ctrl-x` or `f5`", context.name());
+            let message = format!(
+                "characters are text on `{}`; expected a key like `ctrl-x` or `f5`",
+                context.name()
+            );
             return Err(mistake(message, None));
         }
-        Ok(Choice { written, context, action, keys })
+        Ok(Choice {
+            written,
+            context,
+            action,
+            keys,
+        })
     }
 
     fn apply(&mut self, choice: &Choice) {
@@ -105,14 +154,26 @@ impl Keymap {
             if choice.context.is_some_and(|chosen| chosen != *context) {
                 continue;
             }
-            let is_text = |key: &&Key| context.is_typing() && matches!(key, Key::Plain(KeyCode::Char(_)));
-            let keys: Vec<Key> = choice.keys.iter().filter(|key| !is_text(key)).copied().collect();
+            let is_text =
+                |key: &&Key| context.is_typing() && matches!(key, Key::Plain(KeyCode::Char(_)));
+            let keys: Vec<Key> = choice
+                .keys
+                .iter()
+                .filter(|key| !is_text(key))
+                .copied()
+                .collect();
             // Where only characters were chosen and characters are text, the table's keys stay.
             if keys.is_empty() && !choice.keys.is_empty() {
                 continue;
             }
-            let label = keys.iter().map(|key| key.symbol()).collect::<Vec<_>>().join(" ");
-            let mut of_action = bindings.iter_mut().filter(|binding| binding.action == choice.action);
+            let label = keys
+                .iter()
+                .map(|key| key.symbol())
+                .collect::<Vec<_>>()
+                .join(" ");
+            let mut of_action = bindings
+                .iter_mut()
+                .filter(|binding| binding.action == choice.action);
             if let Some(binding) = of_action.next() {
                 (binding.keys, binding.label) = (Cow::Owned(keys), Cow::Owned(label));
             }
@@ -125,18 +186,29 @@ impl Keymap {
 
     /// Another action that has one of the keys too, on a screen where this one has it.
     fn collision(&self, choice: &Choice) -> Option<KeyMistake> {
-        for (context, bindings) in
-            self.0.iter().filter(|(context, _)| choice.context.is_none_or(|chosen| chosen == *context))
+        for (context, bindings) in self
+            .0
+            .iter()
+            .filter(|(context, _)| choice.context.is_none_or(|chosen| chosen == *context))
         {
-            let Some(mine) = bindings.iter().find(|binding| binding.action == choice.action) else { continue };
+            let Some(mine) = bindings
+                .iter()
+                .find(|binding| binding.action == choice.action)
+            else {
+                continue;
+            };
             for key in &*mine.keys {
-                let other = bindings.iter().find(|other| other.action != mine.action && other.keys.contains(key));
+                let other = bindings
+                    .iter()
+                    .find(|other| other.action != mine.action && other.keys.contains(key));
                 if let Some(other) = other {
                     let (screen, other) = (context.name(), other.action);
                     return Some(KeyMistake {
                         action: choice.written.to_owned(),
                         message: format!("`{key}` is the key of `{other}` on `{screen}`"),
-                        help: Some(format!("choose another key, or one for `{screen}.{other}` too")),
+                        help: Some(format!(
+                            "choose another key, or one for `{screen}.{other}` too"
+                        )),
                     });
                 }
             }
@@ -151,37 +223,69 @@ mod tests {
 
     fn rebound(chosen: &[(&str, &[&str])]) -> Result<Keymap, Vec<KeyMistake>> {
         let keys = |keys: &[&str]| Keys(keys.iter().map(|key| (*key).to_owned()).collect());
-        Keymap::rebound(&chosen.iter().map(|(action, of)| ((*action).to_owned(), keys(of))).collect())
+        Keymap::rebound(
+            &chosen
+                .iter()
+                .map(|(action, of)| ((*action).to_owned(), keys(of)))
+                .collect(),
+        )
     }
 
     fn command(keymap: &Keymap, context: Context, key: &str) -> Option<Command> {
         let key: Key = key.parse().unwrap();
-        keymap.bindings(context).iter().find(|binding| binding.keys.contains(&key)).map(|binding| binding.command)
+        keymap
+            .bindings(context)
+            .iter()
+            .find(|binding| binding.keys.contains(&key))
+            .map(|binding| binding.command)
     }
 
     fn mistake(chosen: &[(&str, &[&str])]) -> String {
         let mistakes = rebound(chosen).unwrap_err();
         let mistake = &mistakes[0];
-        format!("{}: {}; {}", mistake.action, mistake.message, mistake.help.clone().unwrap_or_default())
+        format!(
+            "{}: {}; {}",
+            mistake.action,
+            mistake.message,
+            mistake.help.clone().unwrap_or_default()
+        )
     }
 
     #[test]
     fn an_action_gets_its_key_on_one_screen_or_on_all() {
         let keymap = rebound(&[("stop", &["X"]), ("run.stop", &["i", "f5"])]).unwrap();
-        assert_eq!(command(&keymap, Context::Experiments, "X"), Some(Command::Stop));
+        assert_eq!(
+            command(&keymap, Context::Experiments, "X"),
+            Some(Command::Stop)
+        );
         assert_eq!(command(&keymap, Context::Experiments, "s"), None);
         assert_eq!(command(&keymap, Context::Run, "i"), Some(Command::Stop));
         assert_eq!(command(&keymap, Context::Run, "f5"), Some(Command::Stop));
         assert_eq!(command(&keymap, Context::Run, "X"), None);
-        let label = keymap.bindings(Context::Run).iter().find(|binding| binding.action == "stop").unwrap();
+        let label = keymap
+            .bindings(Context::Run)
+            .iter()
+            .find(|binding| binding.action == "stop")
+            .unwrap();
         assert_eq!(label.label, "i f5");
     }
 
     #[test]
     fn keys_can_be_swapped_and_taken_away() {
-        let keymap = rebound(&[("experiments.stop", &["r"]), ("experiments.launch", &["s"]), ("delete", &[])]).unwrap();
-        assert_eq!(command(&keymap, Context::Experiments, "r"), Some(Command::Stop));
-        assert_eq!(command(&keymap, Context::Experiments, "s"), Some(Command::Launch));
+        let keymap = rebound(&[
+            ("experiments.stop", &["r"]),
+            ("experiments.launch", &["s"]),
+            ("delete", &[]),
+        ])
+        .unwrap();
+        assert_eq!(
+            command(&keymap, Context::Experiments, "r"),
+            Some(Command::Stop)
+        );
+        assert_eq!(
+            command(&keymap, Context::Experiments, "s"),
+            Some(Command::Launch)
+        );
         assert_eq!(command(&keymap, Context::Experiments, "D"), None);
     }
 
@@ -190,7 +294,10 @@ mod tests {
         let keymap = rebound(&[("back", &["B"])]).unwrap();
         assert_eq!(command(&keymap, Context::Log, "B"), Some(Command::Back));
         assert_eq!(command(&keymap, Context::Filter, "B"), None);
-        assert_eq!(command(&keymap, Context::Filter, "esc"), Some(Command::Back));
+        assert_eq!(
+            command(&keymap, Context::Filter, "esc"),
+            Some(Command::Back)
+        );
         assert!(mistake(&[("filter.back", &["b"])]).contains("characters are text"));
     }
 

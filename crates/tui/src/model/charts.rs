@@ -15,7 +15,7 @@ use warmstart_runs::store::{Run, Runs};
 
 /// A chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantity {
+pub enum ChartKind {
     Accuracy,
     Loss,
     LearningRate,
@@ -25,7 +25,7 @@ pub enum Quantity {
     Memory,
 }
 
-impl Quantity {
+impl ChartKind {
     /// In the order in which they are shown as far as there is room.
     pub const ALL: [Self; 7] = [
         Self::Accuracy,
@@ -67,7 +67,7 @@ impl Quantity {
 
 /// What charts run along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Along {
+pub enum XAxis {
     #[default]
     Epoch,
     Step,
@@ -77,7 +77,7 @@ pub enum Along {
     Training,
 }
 
-impl Along {
+impl XAxis {
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -117,7 +117,7 @@ impl Along {
 
 /// How much of what happened within epochs is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Detail {
+pub enum Smoothing {
     /// A figure for each epoch.
     #[default]
     Epochs,
@@ -128,7 +128,7 @@ pub enum Detail {
     Strong,
 }
 
-impl Detail {
+impl Smoothing {
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -163,9 +163,15 @@ impl Detail {
 
     /// The one of that key.
     pub fn named(key: &str) -> Option<Self> {
-        [Self::Epochs, Self::Points, Self::Light, Self::Medium, Self::Strong]
-            .into_iter()
-            .find(|detail| detail.key() == key)
+        [
+            Self::Epochs,
+            Self::Points,
+            Self::Light,
+            Self::Medium,
+            Self::Strong,
+        ]
+        .into_iter()
+        .find(|detail| detail.key() == key)
     }
 
     pub fn name(self) -> &'static str {
@@ -197,15 +203,15 @@ pub enum Others {
 pub struct ChartView {
     /// Where the cursor stands along the axis.
     pub cursor: Option<f64>,
-    pub along: Along,
+    pub along: XAxis,
     pub log_x: bool,
     pub log_y: bool,
-    pub detail: Detail,
+    pub detail: Smoothing,
     pub others: Others,
     /// The runs that were marked in the list when this one was opened, but for itself.
     pub marked: Vec<RunId>,
     /// The one chart that takes all the room.
-    pub alone: Option<Quantity>,
+    pub alone: Option<ChartKind>,
     /// The stretch of the axis that is shown, where it is not all.
     pub window: Option<(f64, f64)>,
     /// How often the height was halved around the figure under the cursor.
@@ -227,38 +233,68 @@ pub struct Drawn<'a> {
 impl<'a> Drawn<'a> {
     /// A run as it is.
     pub fn whole(run: &'a Run) -> Self {
-        Self { run, rank: 0, shift: 0.0, until: None }
+        Self {
+            run,
+            rank: 0,
+            shift: 0.0,
+            until: None,
+        }
     }
 
     /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
-    pub fn continued(runs: &[&'a Run], along: Along, apart: bool) -> Vec<Self> {
-        let find = |id: &RunId| runs.iter().copied().find(|run| run.id == *id).filter(|_| !apart);
-        runs.iter().map(|run| Self { shift: begins(run, &find, along), ..Self::whole(run) }).collect()
+    pub fn continued(runs: &[&'a Run], along: XAxis, apart: bool) -> Vec<Self> {
+        let find = |id: &RunId| {
+            runs.iter()
+                .copied()
+                .find(|run| run.id == *id)
+                .filter(|_| !apart)
+        };
+        runs.iter()
+            .map(|run| Self {
+                shift: begins(run, &find, along),
+                ..Self::whole(run)
+            })
+            .collect()
     }
 }
 
 impl ChartView {
     /// Nothing chosen but how much is shown of what happened within epochs.
-    pub fn with(detail: Detail) -> Self {
-        Self { detail, ..Self::default() }
+    pub fn with(detail: Smoothing) -> Self {
+        Self {
+            detail,
+            ..Self::default()
+        }
     }
 
     /// Nothing chosen, of a run as it is now.
     pub fn of(run: &Run) -> Self {
         let mut view = Self::default();
-        view.curves.keep(vec![(run.id.clone(), curves::Key::of(Drawn::whole(run), view.along, view.detail))]);
+        view.curves.keep(vec![(
+            run.id.clone(),
+            curves::Key::of(Drawn::whole(run), view.along, view.detail),
+        )]);
         view
     }
 
     /// Beside the runs that are marked, where there are any.
     #[must_use]
     pub fn beside(self, marked: Vec<RunId>) -> Self {
-        let others = if marked.is_empty() { self.others } else { Others::Marked };
-        Self { others, marked, ..self }
+        let others = if marked.is_empty() {
+            self.others
+        } else {
+            Others::Marked
+        };
+        Self {
+            others,
+            marked,
+            ..self
+        }
     }
 
-    pub fn lines(&self, drawn: Drawn, quantity: Quantity) -> &[Line] {
-        self.curves.lines(drawn, quantity, (self.along, self.detail))
+    pub fn lines(&self, drawn: Drawn, quantity: ChartKind) -> &[Line] {
+        self.curves
+            .lines(drawn, quantity, (self.along, self.detail))
     }
 
     /// The runs beside the open one, oldest first.
@@ -266,20 +302,42 @@ impl ChartView {
         let mut others: Vec<Drawn> = match self.others {
             Others::None => Vec::new(),
             Others::Stage => self.stage(runs, run).into_iter().collect(),
-            Others::Experiment => runs.all_like(run).filter(|other| other.id != run.id).map(Drawn::whole).collect(),
-            Others::Marked => self.marked.iter().filter_map(|id| runs.get(id)).map(Drawn::whole).collect(),
+            Others::Experiment => runs
+                .all_like(run)
+                .filter(|other| other.id != run.id)
+                .map(Drawn::whole)
+                .collect(),
+            Others::Marked => self
+                .marked
+                .iter()
+                .filter_map(|id| runs.get(id))
+                .map(Drawn::whole)
+                .collect(),
         };
         // What continues one of the others, or what they continue, lies behind it.
         if self.others != Others::Stage {
-            let drawn: HashSet<&RunId> = others.iter().map(|other| &other.run.id).chain([&run.id]).collect();
+            let drawn: HashSet<&RunId> = others
+                .iter()
+                .map(|other| &other.run.id)
+                .chain([&run.id])
+                .collect();
             let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
             let own = begins(run, &find, self.along);
-            let shifts: Vec<f64> = others.iter().map(|other| begins(other.run, &find, self.along) - own).collect();
-            others.iter_mut().zip(shifts).for_each(|(other, shift)| other.shift = shift);
+            let shifts: Vec<f64> = others
+                .iter()
+                .map(|other| begins(other.run, &find, self.along) - own)
+                .collect();
+            others
+                .iter_mut()
+                .zip(shifts)
+                .for_each(|(other, shift)| other.shift = shift);
         }
         if !others.is_empty() {
             for (rank, any) in runs.iter().enumerate() {
-                others.iter_mut().filter(|other| other.run.id == any.id).for_each(|other| other.rank = rank);
+                others
+                    .iter_mut()
+                    .filter(|other| other.run.id == any.id)
+                    .for_each(|other| other.rank = rank);
             }
         }
         others
@@ -289,26 +347,42 @@ impl ChartView {
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
         let end = end_of(stage, step, self.along);
-        Some(Drawn { shift: -end, until: Some(step), ..Drawn::whole(stage) })
+        Some(Drawn {
+            shift: -end,
+            until: Some(step),
+            ..Drawn::whole(stage)
+        })
     }
 
     /// All that there is along the axis. Figures of epochs begin with the first one, others with the first step.
-    pub fn whole(&self, runs: &Runs, run: &Run, quantity: Quantity) -> Axis {
-        let by_epoch = quantity.is_by_epoch() && self.detail == Detail::Epochs;
+    pub fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
+        let by_epoch = quantity.is_by_epoch() && self.detail == Smoothing::Epochs;
         let own = Times::of(&run.state, self.along).extent(run, by_epoch);
-        let (low, high) = self.others(runs, run).iter().fold(own, |(low, high), other| {
-            let extent = Times::of(&other.run.state, self.along).extent(other.run, by_epoch);
-            let end = if other.until.is_some() { 0.0 } else { extent.1 + other.shift };
-            (low.min(extent.0 + other.shift), high.max(end))
-        });
-        let low = if self.log_x && low <= 0.0 { high / 1000.0 } else { low };
+        let (low, high) = self
+            .others(runs, run)
+            .iter()
+            .fold(own, |(low, high), other| {
+                let extent = Times::of(&other.run.state, self.along).extent(other.run, by_epoch);
+                let end = if other.until.is_some() {
+                    0.0
+                } else {
+                    extent.1 + other.shift
+                };
+                (low.min(extent.0 + other.shift), high.max(end))
+            });
+        let low = if self.log_x && low <= 0.0 {
+            high / 1000.0
+        } else {
+            low
+        };
         self.dressed(Axis::linear(low, high))
     }
 
     /// What is shown of the axis.
-    pub fn axis(&self, runs: &Runs, run: &Run, quantity: Quantity) -> Axis {
+    pub fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let whole = self.whole(runs, run, quantity);
-        self.window.map_or(whole, |(low, high)| self.dressed(Axis::linear(low, high)))
+        self.window
+            .map_or(whole, |(low, high)| self.dressed(Axis::linear(low, high)))
     }
 
     fn dressed(&self, axis: Axis) -> Axis {
@@ -318,7 +392,8 @@ impl ChartView {
 
     /// The step under the cursor.
     pub fn step(&self, run: &Run) -> Option<f64> {
-        self.cursor.map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
+        self.cursor
+            .map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
     }
 
     /// The epoch whose figures stand for the place of the cursor.
@@ -326,19 +401,26 @@ impl ChartView {
         let step = self.step(run)?;
         let epochs = &run.state.epochs;
         let distance = |epoch: &&warmstart_schema::event::Epoch| (epoch.step as f64 - step).abs();
-        epochs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|epoch| epoch.epoch)
+        epochs
+            .iter()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+            .map(|epoch| epoch.epoch)
     }
 }
 
 /// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
 /// lies. `drawn` finds the runs that are.
-pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: Along) -> f64 {
+pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
     /// Files may say that two runs started from each other.
     const STAGES: usize = 32;
     let (mut at, mut run) = (0.0, run);
     for _ in 0..STAGES {
-        let Some(from) = &run.state.started_from else { break };
-        let Some(origin) = drawn(&from.run) else { break };
+        let Some(from) = &run.state.started_from else {
+            break;
+        };
+        let Some(origin) = drawn(&from.run) else {
+            break;
+        };
         at += end_of(origin, from.step, along);
         run = origin;
     }
@@ -346,7 +428,7 @@ pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along
 }
 
 /// Where a checkpoint of a run lies.
-fn end_of(run: &Run, step: u64, along: Along) -> f64 {
+fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
     let times = Times::of(&run.state, along);
     let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
     epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
@@ -361,12 +443,21 @@ pub fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
 impl Model {
     /// Forgets the curves of the open charts that have changed, and of the runs that are shown no more.
     pub fn refresh_curves(&mut self) {
-        let Screen::Run(view) = &mut self.open else { return };
-        let Some(run) = self.runs.get(&view.id) else { return };
+        let Screen::Run(view) = &mut self.open else {
+            return;
+        };
+        let Some(run) = self.runs.get(&view.id) else {
+            return;
+        };
         let others = view.charts.others(&self.runs, run);
         let shown = others.into_iter().chain([Drawn::whole(run)]);
         let ids: Vec<(RunId, curves::Key)> = shown
-            .map(|drawn| (drawn.run.id.clone(), curves::Key::of(drawn, view.charts.along, view.charts.detail)))
+            .map(|drawn| {
+                (
+                    drawn.run.id.clone(),
+                    curves::Key::of(drawn, view.charts.along, view.charts.detail),
+                )
+            })
             .collect();
         view.charts.curves.keep(ids);
     }

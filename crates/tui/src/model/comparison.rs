@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use unicode_width::UnicodeWidthStr;
 use warmstart_runs::run::RunId;
 
-use super::charts::{Along, begins};
+use super::charts::{XAxis, begins};
 use super::{Filter, ListView, Model, Screen};
 use crate::columns::COLUMNS;
-use warmstart_report::compare::{Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table};
+use warmstart_report::compare::{
+    Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table,
+};
 use warmstart_report::edit;
 
 /// The compare screen.
@@ -30,7 +32,11 @@ impl Default for CompareView {
     fn default() -> Self {
         Self {
             list: ListView::default(),
-            options: Options { selection: Selection::All, baseline: Baseline::Published, ..Options::default() },
+            options: Options {
+                selection: Selection::All,
+                baseline: Baseline::Published,
+                ..Options::default()
+            },
             scrolled: 0,
             curves: Curves::default(),
             cursor: None,
@@ -43,28 +49,39 @@ impl CompareView {
     /// What the table is made of, the filter included.
     pub fn options(&self) -> Options {
         let filter = self.list.filter.query().cloned().unwrap_or_default();
-        Options { filter, ..self.options.clone() }
+        Options {
+            filter,
+            ..self.options.clone()
+        }
     }
 }
 
 impl CompareView {
     /// The columns that the table can have, beside the names of the runs: its own, then the settings of experiments.
     fn choices() -> Vec<Column> {
-        let own = Column::own().into_iter().filter(|column| *column != Column::Experiment);
-        own.chain(edit::settings().iter().cloned().map(Column::Config)).collect()
+        let own = Column::own()
+            .into_iter()
+            .filter(|column| *column != Column::Experiment);
+        own.chain(edit::settings().iter().cloned().map(Column::Config))
+            .collect()
     }
 
     /// Shows a column of the choices, or hides it. Columns stand in the order of the choices.
     pub fn toggle(&mut self, chosen: usize) {
         let choices = Self::choices();
-        let Some(column) = choices.get(chosen) else { return };
+        let Some(column) = choices.get(chosen) else {
+            return;
+        };
         let mut columns = self.shown.table().columns.clone();
         if columns.contains(column) {
             columns.retain(|other| other != column);
             self.options.sort = self.options.sort.take().filter(|sort| sort != column);
         } else {
             let order = |column: &Column| choices.iter().position(|choice| choice == column);
-            let place = columns.iter().position(|other| order(other) > order(column)).unwrap_or(columns.len());
+            let place = columns
+                .iter()
+                .position(|other| order(other) > order(column))
+                .unwrap_or(columns.len());
             columns.insert(place, column.clone());
         }
         self.options.columns = Columns::Named(columns);
@@ -143,8 +160,14 @@ impl Shown {
 
     /// The columns that rows can be sorted by with a key.
     pub fn sortable(&self) -> Vec<Column> {
-        let is_label = |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
-        self.table.columns.iter().filter(|column| !is_label(column)).cloned().collect()
+        let is_label =
+            |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
+        self.table
+            .columns
+            .iter()
+            .filter(|column| !is_label(column))
+            .cloned()
+            .collect()
     }
 }
 
@@ -152,9 +175,10 @@ impl Model {
     /// The columns that the open screen can have, and whether they are shown.
     pub fn column_choices(&self) -> Vec<(String, bool)> {
         match &self.open {
-            Screen::Experiments(list) => {
-                COLUMNS.iter().map(|(column, title)| ((*title).to_owned(), list.columns.contains(column))).collect()
-            }
+            Screen::Experiments(list) => COLUMNS
+                .iter()
+                .map(|(column, title)| ((*title).to_owned(), list.columns.contains(column)))
+                .collect(),
             Screen::Compare(view) => {
                 let shown = &view.shown.table().columns;
                 let choice = |column: &Column| match column {
@@ -169,7 +193,11 @@ impl Model {
 
     /// What the open comparison shows; what it would show from elsewhere.
     pub fn comparison_options(&self) -> Options {
-        if let Screen::Compare(view) = &self.open { view.options() } else { self.next_comparison().options() }
+        if let Screen::Compare(view) = &self.open {
+            view.options()
+        } else {
+            self.next_comparison().options()
+        }
     }
 
     /// The comparison that the open screen leads to: from the list, of the marked runs where there are two or more, or of
@@ -178,8 +206,13 @@ impl Model {
         let mut view = CompareView::default();
         if let Screen::Experiments(list) = &self.open {
             if list.marked.len() > 1 {
-                view.options.selection = Selection::Runs(self.targets().iter().map(|run| run.id.clone()).collect());
-            } else if let Some(query) = list.filter.query().filter(|query| !query.source().is_empty()) {
+                view.options.selection =
+                    Selection::Runs(self.targets().iter().map(|run| run.id.clone()).collect());
+            } else if let Some(query) = list
+                .filter
+                .query()
+                .filter(|query| !query.source().is_empty())
+            {
                 view.list.filter = Filter::Set(query.clone());
             }
         }
@@ -188,39 +221,69 @@ impl Model {
 
     /// The table of these options.
     pub fn comparison(&self, options: &Options) -> Table {
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let files = self
+            .catalogue
+            .as_ref()
+            .map_or(&[][..], |catalogue| &catalogue.files);
         table(&self.runs, files, options)
     }
 
     /// Makes the open comparison's table anew where it has changed.
     pub fn refresh_comparison(&mut self) {
-        let Screen::Compare(view) = &self.open else { return };
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let stems = files.iter().map(|file| file.path.display().to_string()).collect();
+        let Screen::Compare(view) = &self.open else {
+            return;
+        };
+        let files = self
+            .catalogue
+            .as_ref()
+            .map_or(&[][..], |catalogue| &catalogue.files);
+        let stems = files
+            .iter()
+            .map(|file| file.path.display().to_string())
+            .collect();
         let made_from = Some((self.runs.revision(), stems, view.options()));
         if view.shown.made_from == made_from {
             return;
         }
         let table = self.comparison(&view.options());
         let measured = table.rows.iter().filter(|row| row.kind == Kind::Measured);
-        let ids: Vec<RunId> = measured.filter_map(|row| row.runs.first().cloned()).collect();
+        let ids: Vec<RunId> = measured
+            .filter_map(|row| row.runs.first().cloned())
+            .collect();
         let drawn: HashSet<&RunId> = table.rows.iter().flat_map(|row| &row.runs).collect();
         let ranks = if drawn.len() > MOST_MARKED {
             HashMap::new()
         } else {
-            let all = self.runs.iter().enumerate().filter(|(_, run)| drawn.contains(&run.id));
+            let all = self
+                .runs
+                .iter()
+                .enumerate()
+                .filter(|(_, run)| drawn.contains(&run.id));
             all.map(|(rank, run)| (run.id.clone(), rank)).collect()
         };
-        let widths = (0..table.columns.len()).map(|column| width(&table, column)).collect();
+        let widths = (0..table.columns.len())
+            .map(|column| width(&table, column))
+            .collect();
         let find = |id: &RunId| self.runs.get(id).filter(|_| drawn.contains(id));
         let continued = drawn.iter().filter_map(|id| self.runs.get(id)).map(|run| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "epochs, and it saturates")]
-            let epochs = begins(run, &find, Along::Epoch).round() as u32;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "epochs, and it saturates"
+            )]
+            let epochs = begins(run, &find, XAxis::Epoch).round() as u32;
             (run.id.clone(), epochs)
         });
         let after = continued.filter(|(_, epochs)| *epochs > 0).collect();
         if let Screen::Compare(view) = &mut self.open {
-            view.shown = Shown { table, ids, ranks, widths, after, made_from };
+            view.shown = Shown {
+                table,
+                ids,
+                ranks,
+                widths,
+                after,
+                made_from,
+            };
         }
     }
 }
@@ -230,6 +293,7 @@ const MOST_MARKED: usize = 200;
 
 fn width(table: &Table, column: usize) -> u16 {
     let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
-    let widths = cells.map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    let widths = cells
+        .map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
     u16::try_from(widths.max().unwrap_or(0)).unwrap_or(u16::MAX)
 }

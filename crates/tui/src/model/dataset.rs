@@ -29,7 +29,10 @@ impl Grid {
     pub fn of(terminal: Size) -> Self {
         let columns = (terminal.width / WHOLE.0).clamp(4, 10);
         let rows = (terminal.height.saturating_sub(AROUND) / WHOLE.1).clamp(2, 6);
-        Self { columns: columns.into(), rows: rows.into() }
+        Self {
+            columns: columns.into(),
+            rows: rows.into(),
+        }
     }
 
     pub fn pictures(self) -> u32 {
@@ -106,7 +109,11 @@ impl DatasetView {
     }
 
     pub fn facts(&self) -> Option<&Facts> {
-        if let Opened::Yes(facts) = &self.state { Some(facts) } else { None }
+        if let Opened::Yes(facts) = &self.state {
+            Some(facts)
+        } else {
+            None
+        }
     }
 
     /// Images of the part that is shown.
@@ -126,13 +133,19 @@ impl DatasetView {
 
     /// The epochs that are shown beside the picture; none where it is not augmented.
     pub fn epochs(&self) -> Vec<u32> {
-        let epoch = self.epoch.filter(|_| self.part == Part::Train && self.pane == DatasetPane::One);
-        epoch.map_or_else(Vec::new, |epoch| (epoch..epoch.saturating_add(EPOCHS)).collect())
+        let epoch = self
+            .epoch
+            .filter(|_| self.part == Part::Train && self.pane == DatasetPane::One);
+        epoch.map_or_else(Vec::new, |epoch| {
+            (epoch..epoch.saturating_add(EPOCHS)).collect()
+        })
     }
 
     pub fn step(&mut self, by: i64) {
         let last = i64::from(self.images()) - 1;
-        let to = i64::from(self.position).saturating_add(by).clamp(0, last.max(0));
+        let to = i64::from(self.position)
+            .saturating_add(by)
+            .clamp(0, last.max(0));
         self.position = u32::try_from(to).unwrap_or(0);
     }
 
@@ -145,8 +158,10 @@ impl DatasetView {
     }
 
     pub fn next_part(&mut self) {
-        let next =
-            Part::ALL.iter().position(|part| *part == self.part).map_or(0, |index| (index + 1) % Part::ALL.len());
+        let next = Part::ALL
+            .iter()
+            .position(|part| *part == self.part)
+            .map_or(0, |index| (index + 1) % Part::ALL.len());
         self.show_part(Part::ALL[next]);
         self.position = 0;
     }
@@ -165,8 +180,11 @@ impl DatasetView {
         let ask = if let Some(number) = self.sought.take() {
             Ask::Number { part, number }
         } else {
-            let wanted: Vec<Wanted> =
-                self.wanted().into_iter().filter(|wanted| !self.pictures.contains_key(&(part, *wanted))).collect();
+            let wanted: Vec<Wanted> = self
+                .wanted()
+                .into_iter()
+                .filter(|wanted| !self.pictures.contains_key(&(part, *wanted)))
+                .collect();
             if wanted.is_empty() {
                 return None;
             }
@@ -178,16 +196,27 @@ impl DatasetView {
 
     /// All that the screen shows.
     fn wanted(&self) -> Vec<Wanted> {
-        let as_it_is = |position| Wanted { position, epoch: None };
+        let as_it_is = |position| Wanted {
+            position,
+            epoch: None,
+        };
         let position = self.position;
         match self.pane {
             DatasetPane::One if self.images() > 0 => {
-                let epochs = self.epochs().into_iter().map(|epoch| Wanted { position, epoch: Some(epoch) });
+                let epochs = self.epochs().into_iter().map(|epoch| Wanted {
+                    position,
+                    epoch: Some(epoch),
+                });
                 std::iter::once(as_it_is(position)).chain(epochs).collect()
             }
             DatasetPane::Page => {
                 let first = self.page();
-                (first..first.saturating_add(self.grid.pictures()).min(self.images())).map(as_it_is).collect()
+                (first
+                    ..first
+                        .saturating_add(self.grid.pictures())
+                        .min(self.images()))
+                    .map(as_it_is)
+                    .collect()
             }
             DatasetPane::One | DatasetPane::Classes => Vec::new(),
         }
@@ -225,9 +254,14 @@ impl DatasetView {
         if self.pictures.len() + pictures.len() > KEPT {
             let shown = self.wanted();
             let here = self.part;
-            self.pictures.retain(|(part, wanted), _| *part == here && shown.contains(wanted));
+            self.pictures
+                .retain(|(part, wanted), _| *part == here && shown.contains(wanted));
         }
-        self.pictures.extend(pictures.into_iter().map(|picture| ((part, picture.wanted), picture)));
+        self.pictures.extend(
+            pictures
+                .into_iter()
+                .map(|picture| ((part, picture.wanted), picture)),
+        );
     }
 
     /// The worker is gone.
@@ -239,7 +273,9 @@ impl DatasetView {
 
     /// Class numbers in the order shown.
     pub fn class_order(&self) -> Vec<usize> {
-        let Some(facts) = self.facts() else { return Vec::new() };
+        let Some(facts) = self.facts() else {
+            return Vec::new();
+        };
         let counts = &facts.part(self.part).by_class;
         let mut order: Vec<usize> = (0..facts.classes.len()).collect();
         if self.by_count {

@@ -36,16 +36,30 @@ impl Difference {
         let differing = config_differing(&sides);
         let mut paths: Vec<&str> = sides[0].iter().map(|(path, _)| path.as_str()).collect();
         // A field of the second alone belongs behind those of its own section.
-        for (path, _) in sides[1].iter().filter(|(path, _)| config_value(sides[0], path).is_none()) {
-            let section = |path: &str| path.rsplit_once('.').map_or("", |(section, _)| section).to_owned();
-            let beside = paths.iter().rposition(|other| section(other) == section(path));
+        for (path, _) in sides[1]
+            .iter()
+            .filter(|(path, _)| config_value(sides[0], path).is_none())
+        {
+            let section = |path: &str| {
+                path.rsplit_once('.')
+                    .map_or("", |(section, _)| section)
+                    .to_owned()
+            };
+            let beside = paths
+                .iter()
+                .rposition(|other| section(other) == section(path));
             paths.insert(beside.map_or(paths.len(), |index| index + 1), path);
         }
         let rows = paths.into_iter().map(|path| DifferenceRow {
             path: path.to_owned(),
             values: sides.map(|side| config_value(side, path).map(str::to_owned)),
         });
-        Self { titles, rows: rows.collect(), all: differing.is_empty(), down: 0 }
+        Self {
+            titles,
+            rows: rows.collect(),
+            all: differing.is_empty(),
+            down: 0,
+        }
     }
 
     /// The rows that are shown.
@@ -55,7 +69,10 @@ impl Difference {
 
     /// How many fields differ, and how many there are.
     pub fn count(&self) -> (usize, usize) {
-        (self.rows.iter().filter(|row| row.differs()).count(), self.rows.len())
+        (
+            self.rows.iter().filter(|row| row.differs()).count(),
+            self.rows.len(),
+        )
     }
 }
 
@@ -65,14 +82,15 @@ impl Model {
         let fields = |target: &Target| {
             let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
             let experiment = match target {
-                Target::Experiment(path) => {
-                    files.find(|file| file.path == *path).and_then(|file| file.loaded.as_ref().ok())
-                }
+                Target::Experiment(path) => files
+                    .find(|file| file.path == *path)
+                    .and_then(|file| file.loaded.as_ref().ok()),
                 Target::Run(id) => self.runs.get(id).and_then(|run| run.experiment.as_deref()),
                 Target::Action(_) | Target::Field(_) => None,
             };
-            let experiment =
-                experiment.ok_or_else(|| format!("the experiment of {} cannot be read", self.name_of(target)));
+            let experiment = experiment.ok_or_else(|| {
+                format!("the experiment of {} cannot be read", self.name_of(target))
+            });
             // A file may leave out the rule of its split; a run of it does not.
             let experiment = experiment.map(|experiment| match target {
                 Target::Experiment(_) => Cow::Owned(experiment.clone().frozen()),
@@ -81,6 +99,9 @@ impl Model {
             experiment.map(|experiment| config_fields(&experiment))
         };
         let sides = [fields(one)?, fields(other)?];
-        Ok(Difference::new([one, other].map(|target| self.name_of(target)), [&sides[0], &sides[1]]))
+        Ok(Difference::new(
+            [one, other].map(|target| self.name_of(target)),
+            [&sides[0], &sides[1]],
+        ))
     }
 }

@@ -110,7 +110,9 @@ impl Palette {
 
 impl Editor {
     pub fn new(source: Source, path: &str, target: Destination) -> Option<Self> {
-        let field = edit::fields().into_iter().find(|field| field.path == path)?;
+        let field = edit::fields()
+            .into_iter()
+            .find(|field| field.path == path)?;
         let before = source.value(path).map(|(value, _)| value);
         let value = Input::new(before.clone().unwrap_or_default());
         let mut editor = Self {
@@ -142,10 +144,13 @@ impl Editor {
     }
 
     fn edit_value(&mut self, request: InputRequest) {
-        let replaces = std::mem::replace(&mut self.entry, ValueEntry::Edits) == ValueEntry::Replaces;
+        let replaces =
+            std::mem::replace(&mut self.entry, ValueEntry::Edits) == ValueEntry::Replaces;
         let takes_all = matches!(
             request,
-            InputRequest::InsertChar(_) | InputRequest::DeletePrevChar | InputRequest::DeleteNextChar
+            InputRequest::InsertChar(_)
+                | InputRequest::DeletePrevChar
+                | InputRequest::DeleteNextChar
         );
         if replaces && takes_all {
             self.value = Input::default();
@@ -177,7 +182,11 @@ impl Editor {
             let stem = if self.field.path == "name" {
                 slug(typed, SLUG * 2)
             } else {
-                let value = if typed.is_empty() { "default".to_owned() } else { slug(typed, SLUG) };
+                let value = if typed.is_empty() {
+                    "default".to_owned()
+                } else {
+                    slug(typed, SLUG)
+                };
                 format!("{}-{}-{value}", self.source.stem(), short(&self.field.path))
             };
             self.stem = Input::new(stem);
@@ -187,11 +196,19 @@ impl Editor {
 
     /// What the file would become, or why not.
     fn drafted(&self, typed: &str) -> Result<Draft, Vec<String>> {
-        let Source { text: source, experiment, path } = &self.source;
+        let Source {
+            text: source,
+            experiment,
+            path,
+        } = &self.source;
         let field = &self.field;
         let own = edit::value_of(source, &field.path);
         if self.before.as_deref() == Some(typed) || own.is_none() && typed.is_empty() {
-            let what = if typed.is_empty() { "the file leaves it out already" } else { "that is what it says already" };
+            let what = if typed.is_empty() {
+                "the file leaves it out already"
+            } else {
+                "that is what it says already"
+            };
             return Err(vec![what.to_owned()]);
         }
         if typed.is_empty() && field.is_required {
@@ -208,16 +225,28 @@ impl Editor {
             Some(name) => edit::set(&changed, "name", name, true).map_err(|error| vec![error])?,
             None => changed.clone(),
         };
-        parse(&renamed, &text::line(&path.display().to_string(), 300))
-            .map_err(|problems| problems.iter().flat_map(|problem| told(problem, &field.path)).collect::<Vec<_>>())?;
+        parse(&renamed, &text::line(&path.display().to_string(), 300)).map_err(|problems| {
+            problems
+                .iter()
+                .flat_map(|problem| told(problem, &field.path))
+                .collect::<Vec<_>>()
+        })?;
         if self.target == Destination::NewFile {
             check_stem(self.stem.value())?;
         }
-        let after = if typed.is_empty() { "its default".to_owned() } else { typed.to_owned() };
+        let after = if typed.is_empty() {
+            "its default".to_owned()
+        } else {
+            typed.to_owned()
+        };
         let before = self.before.clone().unwrap_or_else(|| "–".to_owned());
         let mut changes = vec![(field.path.clone(), before, after)];
         changes.extend(name.map(|name| ("name".to_owned(), experiment.name.clone(), name)));
-        Ok(Draft { line: changed_line(source, &changed), text: renamed, changes })
+        Ok(Draft {
+            line: changed_line(source, &changed),
+            text: renamed,
+            changes,
+        })
     }
 
     /// What tells the new experiment from the one that it is made of.
@@ -241,7 +270,9 @@ fn told(problem: &Problem, field: &str) -> Vec<String> {
     } else {
         format!("{}: {}", problem.field, problem.message)
     };
-    std::iter::once(message).chain(problem.help.clone()).collect()
+    std::iter::once(message)
+        .chain(problem.help.clone())
+        .collect()
 }
 
 /// A file's name that every system takes and no folder hides.
@@ -285,13 +316,19 @@ fn slug(value: &str, most: usize) -> String {
             slug.push('-');
         }
     }
-    slug.chars().take(most).collect::<String>().trim_matches(['-', '.']).to_owned()
+    slug.chars()
+        .take(most)
+        .collect::<String>()
+        .trim_matches(['-', '.'])
+        .to_owned()
 }
 
 fn changed_line(before: &str, after: &str) -> Option<(usize, String)> {
     let mut lines = after.lines().enumerate();
     let mut old = before.lines();
-    lines.find(|(_, line)| old.next() != Some(line)).map(|(index, line)| (index + 1, text::line(line, 200)))
+    lines
+        .find(|(_, line)| old.next() != Some(line))
+        .map(|(index, line)| (index + 1, text::line(line, 200)))
 }
 
 #[cfg(test)]
@@ -300,7 +337,10 @@ mod tests {
 
     #[test]
     fn names_of_files_follow_the_change() {
-        assert_eq!((short("train.optimizer.learning_rate"), slug("3e-4", SLUG)), ("lr".to_owned(), "3e-4".to_owned()));
+        assert_eq!(
+            (short("train.optimizer.learning_rate"), slug("3e-4", SLUG)),
+            ("lr".to_owned(), "3e-4".to_owned())
+        );
         assert_eq!(short("train.optimizer.name"), "optimizer");
         assert_eq!(short("input.resize"), "resize");
         assert_eq!(slug("/data/My Pictures!", SLUG), "data-my-pictures");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use warmstart_runs::places::Lack;
+use warmstart_runs::places::MissingFile;
 use warmstart_runs::run::RunId;
 use warmstart_schema::architecture::ModelCounts;
 use warmstart_schema::experiment::Experiment;
@@ -65,7 +65,11 @@ impl<'a> Entry<'a> {
     pub fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
         let of_run = self.run.and_then(|run| run.experiment.as_deref());
-        if self.kind == Kind::Experiment { of_file.or(of_run) } else { of_run.or(of_file) }
+        if self.kind == Kind::Experiment {
+            of_file.or(of_run)
+        } else {
+            of_run.or(of_file)
+        }
     }
 
     pub fn status(&self) -> Option<Status> {
@@ -74,7 +78,10 @@ impl<'a> Entry<'a> {
 
     /// Parameter counts: measured by the run, or known from the experiment alone.
     pub fn counts(&self) -> Option<ModelCounts> {
-        let measured = self.run.and_then(|run| run.state.model.as_ref()).map(|model| model.counts.clone());
+        let measured = self
+            .run
+            .and_then(|run| run.state.model.as_ref())
+            .map(|model| model.counts.clone());
         measured.or_else(|| self.experiment().and_then(counts))
     }
 }
@@ -89,12 +96,23 @@ impl Model {
         let files = &catalogue.files;
         let beside: HashMap<_, &str> = files
             .iter()
-            .filter_map(|file| Some((file.path.parent(), file.loaded.as_ref().ok()?.group.as_str())))
+            .filter_map(|file| {
+                Some((
+                    file.path.parent(),
+                    file.loaded.as_ref().ok()?.group.as_str(),
+                ))
+            })
             .collect();
         let group = |file: &ExperimentFile| {
             // A broken file stands with its neighbours.
-            let own = file.loaded.as_ref().ok().map(|experiment| experiment.group.as_str());
-            own.or_else(|| beside.get(&file.path.parent()).copied()).unwrap_or("experiments").to_owned()
+            let own = file
+                .loaded
+                .as_ref()
+                .ok()
+                .map(|experiment| experiment.group.as_str());
+            own.or_else(|| beside.get(&file.path.parent()).copied())
+                .unwrap_or("experiments")
+                .to_owned()
         };
         self.groups = files.iter().map(group).collect();
         self.catalogue_revision += 1;
@@ -103,8 +121,11 @@ impl Model {
     }
 
     /// What this machine lacks for an experiment.
-    pub fn missing(&self, file: &ExperimentFile) -> &[Lack] {
-        self.catalogue.as_ref().and_then(|catalogue| catalogue.missing.get(&file.path)).map_or(&[], Vec::as_slice)
+    pub fn missing(&self, file: &ExperimentFile) -> &[MissingFile] {
+        self.catalogue
+            .as_ref()
+            .and_then(|catalogue| catalogue.missing.get(&file.path))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// What of it a run cannot fetch by itself.

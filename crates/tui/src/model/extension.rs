@@ -36,20 +36,54 @@ impl Extension {
     /// Of a run that is done; or why it cannot go on.
     pub fn of(run: &Run) -> Result<Self, String> {
         let Some(experiment) = &run.experiment else {
-            return Err(format!("{} cannot go on: its experiment.yaml cannot be read", run.label()));
+            return Err(format!(
+                "{} cannot go on: its experiment.yaml cannot be read",
+                run.label()
+            ));
         };
-        let done = run.state.epochs.last().map_or(experiment.train.epochs, |epoch| epoch.epoch);
-        let stopped_early = matches!(run.state.outcome, Some(Outcome::Finished { stopped_early: true }));
-        let rule = experiment.train.early_stopping.as_ref().filter(|_| stopped_early);
+        let done = run
+            .state
+            .epochs
+            .last()
+            .map_or(experiment.train.epochs, |epoch| epoch.epoch);
+        let stopped_early = matches!(
+            run.state.outcome,
+            Some(Outcome::Finished {
+                stopped_early: true
+            })
+        );
+        let rule = experiment
+            .train
+            .early_stopping
+            .as_ref()
+            .filter(|_| stopped_early);
         let (needs, now, least) = match rule {
-            Some(rule) => (Needs::Patience, rule.patience, rule.patience.saturating_add(1)),
-            None => (Needs::Epochs, experiment.train.epochs, done.saturating_add(1)),
+            Some(rule) => (
+                Needs::Patience,
+                rule.patience,
+                rule.patience.saturating_add(1),
+            ),
+            None => (
+                Needs::Epochs,
+                experiment.train.epochs,
+                done.saturating_add(1),
+            ),
         };
         if least > MOST {
-            return Err(format!("{} cannot go on: it has as many epochs as a run may have", run.label()));
+            return Err(format!(
+                "{} cannot go on: it has as many epochs as a run may have",
+                run.label()
+            ));
         }
         let is_cosine = experiment.train.schedule.name == ScheduleName::Cosine;
-        Ok(Self { run: run.id.clone(), input: Input::default(), needs, now, least, is_cosine })
+        Ok(Self {
+            run: run.id.clone(),
+            input: Input::default(),
+            needs,
+            now,
+            least,
+            is_cosine,
+        })
     }
 
     /// The change of the experiment that was typed, as `FIELD=VALUE`; or what is wrong with it.
@@ -62,8 +96,19 @@ impl Extension {
     }
 
     fn typed(&self) -> Result<u32, String> {
-        let number = self.input.value().trim().parse().ok().filter(|number| (self.least..=MOST).contains(number));
-        number.ok_or_else(|| format!("a whole number from {} to {MOST}; it is {} now", self.least, self.now))
+        let number = self
+            .input
+            .value()
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| (self.least..=MOST).contains(number));
+        number.ok_or_else(|| {
+            format!(
+                "a whole number from {} to {MOST}; it is {} now",
+                self.least, self.now
+            )
+        })
     }
 
     pub fn question(&self) -> &'static str {
@@ -82,11 +127,17 @@ impl Extension {
         let more = usize::try_from(number.saturating_sub(self.now)).unwrap_or(usize::MAX);
         match self.needs {
             Needs::Epochs if self.is_cosine => {
-                format!("{} more, on the longer cosine schedule; the test is measured again", plural(more, "epoch"))
+                format!(
+                    "{} more, on the longer cosine schedule; the test is measured again",
+                    plural(more, "epoch")
+                )
             }
             Needs::Epochs => format!("{} more; the test is measured again", plural(more, "epoch")),
             Needs::Patience => {
-                format!("{} more without improvement; the test is measured again", plural(more, "epoch"))
+                format!(
+                    "{} more without improvement; the test is measured again",
+                    plural(more, "epoch")
+                )
             }
         }
     }

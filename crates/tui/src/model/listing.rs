@@ -15,7 +15,7 @@ use crate::columns::ColumnId;
 use warmstart_report::query::{Query, Subject};
 use warmstart_runs::store::{ExperimentFile, Home, Run};
 
-use self::columns::Worth;
+use self::columns::SortKey;
 pub use self::columns::tags;
 
 /// The group of a list of runs.
@@ -111,7 +111,10 @@ impl Listing {
     /// Other columns and another order to begin with, by their names; a dash sorts the other way round.
     pub fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
         if let Some(names) = columns {
-            self.columns = names.iter().filter_map(|name| ColumnId::named(name)).collect();
+            self.columns = names
+                .iter()
+                .filter_map(|name| ColumnId::named(name))
+                .collect();
             self.columns.sort_unstable();
             self.columns.dedup();
         }
@@ -162,7 +165,9 @@ impl Listing {
 
     /// Sorts by the next of the shown columns; after the last one in the list's own order.
     pub fn sort_by_next(&mut self) {
-        let at = self.sort.and_then(|sort| self.columns.iter().position(|column| *column == sort));
+        let at = self
+            .sort
+            .and_then(|sort| self.columns.iter().position(|column| *column == sort));
         self.sort = self.columns.get(at.map_or(0, |at| at + 1)).copied();
         self.reversed = false;
     }
@@ -199,13 +204,22 @@ impl Listing {
 impl Model {
     /// Makes the open list's rows anew where they have changed.
     pub fn refresh_list(&mut self) {
-        let Screen::Experiments(list) = &self.open else { return };
+        let Screen::Experiments(list) = &self.open else {
+            return;
+        };
         let made_from = list.made_from(self.runs.revision(), self.catalogue_revision);
         if list.rows.made_from.as_ref() == Some(&made_from) {
             return;
         }
-        let keys = if list.flat { self.flat(list) } else { self.tree(list) };
-        let places: Vec<Place> = keys.iter().filter_map(|key| self.entry_of(key).place()).collect();
+        let keys = if list.flat {
+            self.flat(list)
+        } else {
+            self.tree(list)
+        };
+        let places: Vec<Place> = keys
+            .iter()
+            .filter_map(|key| self.entry_of(key).place())
+            .collect();
         let selected = list.selection.index(&places);
         let (mut lines, mut line_of) = (Vec::new(), Vec::new());
         for (index, key) in keys.iter().enumerate() {
@@ -217,34 +231,59 @@ impl Model {
             lines.push(Line::Row(index));
         }
         if let Screen::Experiments(list) = &mut self.open {
-            list.rows = Rows { keys, places, lines, line_of, selected, made_from: Some(made_from) };
+            list.rows = Rows {
+                keys,
+                places,
+                lines,
+                line_of,
+                selected,
+                made_from: Some(made_from),
+            };
         }
     }
 
     /// A row by its place in the open list.
     pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
-        let Screen::Experiments(list) = &self.open else { return None };
+        let Screen::Experiments(list) = &self.open else {
+            return None;
+        };
         list.rows.keys.get(index).map(|key| self.entry_of(key))
     }
 
     /// Every row of the open list.
     pub fn shown_entries(&self) -> Vec<Entry<'_>> {
-        let Screen::Experiments(list) = &self.open else { return Vec::new() };
-        list.rows.keys.iter().map(|key| self.entry_of(key)).collect()
+        let Screen::Experiments(list) = &self.open else {
+            return Vec::new();
+        };
+        list.rows
+            .keys
+            .iter()
+            .map(|key| self.entry_of(key))
+            .collect()
     }
 
     pub fn selected_entry(&self) -> Option<Entry<'_>> {
-        let Screen::Experiments(list) = &self.open else { return None };
+        let Screen::Experiments(list) = &self.open else {
+            return None;
+        };
         self.entry(list.selected()?)
     }
 
     /// The runs that a key acts on: the marked ones, or else the one under the cursor.
     pub fn targets(&self) -> Vec<&Run> {
         let marked: Vec<&Run> = match &self.open {
-            Screen::Experiments(list) => list.marked.iter().filter_map(|id| self.runs.get(id)).collect(),
+            Screen::Experiments(list) => list
+                .marked
+                .iter()
+                .filter_map(|id| self.runs.get(id))
+                .collect(),
             _ => Vec::new(),
         };
-        if marked.is_empty() { self.run().into_iter().collect() } else { marked }
+        if marked.is_empty() {
+            self.run().into_iter().collect()
+        } else {
+            marked
+        }
     }
 
     fn group_of(&self, key: &Key) -> &str {
@@ -255,27 +294,50 @@ impl Model {
     }
 
     fn entry_of(&self, key: &Key) -> Entry<'_> {
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
+        let files = self
+            .catalogue
+            .as_ref()
+            .map_or(&[][..], |catalogue| &catalogue.files);
         let run = key.run.as_ref().and_then(|id| self.runs.get(id));
-        Entry { group: self.group_of(key), kind: key.kind, file: key.file.and_then(|index| files.get(index)), run }
+        Entry {
+            group: self.group_of(key),
+            kind: key.kind,
+            file: key.file.and_then(|index| files.get(index)),
+            run,
+        }
     }
 
     /// All runs together.
     fn flat(&self, list: &Listing) -> Vec<Key> {
-        let files = self.catalogue.as_ref().map_or(&[][..], |catalogue| &catalogue.files);
-        let by_home: HashMap<Home, usize> =
-            files.iter().enumerate().map(|(index, file)| (file.home(), index)).collect();
-        let group = Group::Text(if list.sort.is_none() && !list.reversed { ALL_RUNS } else { SORTED_RUNS });
+        let files = self
+            .catalogue
+            .as_ref()
+            .map_or(&[][..], |catalogue| &catalogue.files);
+        let by_home: HashMap<Home, usize> = files
+            .iter()
+            .enumerate()
+            .map(|(index, file)| (file.home(), index))
+            .collect();
+        let group = Group::Text(if list.sort.is_none() && !list.reversed {
+            ALL_RUNS
+        } else {
+            SORTED_RUNS
+        });
         let fits = |run: &&Run| list.may_show(run) && list.filter.matches(&Subject::of_run(run));
         let mut runs: Vec<&Run> = self.runs.iter().rev().filter(fits).collect();
         if list.sort.is_none() {
-            runs.sort_by_key(|run| std::cmp::Reverse(run.info.as_ref().ok().map(|info| info.created)));
+            runs.sort_by_key(|run| {
+                std::cmp::Reverse(run.info.as_ref().ok().map(|info| info.created))
+            });
         }
         Self::arrange(list, &mut runs);
         let key = |run: &Run| Key {
             group,
             kind: Kind::Run,
-            file: self.runs.home(run).and_then(|home| by_home.get(home).copied()),
+            file: self
+                .runs
+                .home(run)
+                .and_then(|home| by_home.get(home).copied()),
             run: Some(run.id.clone()),
         };
         runs.into_iter().map(key).collect()
@@ -285,7 +347,15 @@ impl Model {
     fn arrange(list: &Listing, runs: &mut [&Run]) {
         if let Some(column) = list.sort {
             sort(runs, column, list.reversed, |run| {
-                columns::worth(column, &Entry { group: "", kind: Kind::Run, file: None, run: Some(run) })
+                columns::worth(
+                    column,
+                    &Entry {
+                        group: "",
+                        kind: Kind::Run,
+                        file: None,
+                        run: Some(run),
+                    },
+                )
             });
         } else if list.reversed {
             runs.reverse();
@@ -294,39 +364,64 @@ impl Model {
 
     /// Every experiment file with its newest run, its runs below it where they are wanted, then runs whose file is gone.
     fn tree(&self, list: &Listing) -> Vec<Key> {
-        let Some(catalogue) = &self.catalogue else { return Vec::new() };
+        let Some(catalogue) = &self.catalogue else {
+            return Vec::new();
+        };
         let files = &catalogue.files;
         let mut keys = Vec::new();
         let mut begin = 0;
         while begin < files.len() {
             // Files of one group stand together.
             let group = self.groups.get(begin);
-            let length = (begin..files.len()).take_while(|&index| self.groups.get(index) == group).count();
-            let mut heads: Vec<(Key, Vec<&Run>)> =
-                (begin..begin + length).filter_map(|index| self.experiment(list, index)).collect();
+            let length = (begin..files.len())
+                .take_while(|&index| self.groups.get(index) == group)
+                .count();
+            let mut heads: Vec<(Key, Vec<&Run>)> = (begin..begin + length)
+                .filter_map(|index| self.experiment(list, index))
+                .collect();
             if let Some(column) = list.sort {
-                sort(&mut heads, column, list.reversed, |(key, _)| columns::worth(column, &self.entry_of(key)));
+                sort(&mut heads, column, list.reversed, |(key, _)| {
+                    columns::worth(column, &self.entry_of(key))
+                });
             } else if list.reversed {
                 heads.reverse();
             }
             for (key, runs) in heads {
-                let below = Key { kind: Kind::RunBelow, ..key.clone() };
+                let below = Key {
+                    kind: Kind::RunBelow,
+                    ..key.clone()
+                };
                 keys.push(key);
-                keys.extend(runs.into_iter().map(|run| Key { run: Some(run.id.clone()), ..below.clone() }));
+                keys.extend(runs.into_iter().map(|run| Key {
+                    run: Some(run.id.clone()),
+                    ..below.clone()
+                }));
             }
             begin += length.max(1);
         }
         let homes: HashSet<Home> = files.iter().map(ExperimentFile::home).collect();
-        let gone = self.runs.latest().filter(|run| self.runs.home(run).is_none_or(|home| !homes.contains(home)));
+        let gone = self
+            .runs
+            .latest()
+            .filter(|run| self.runs.home(run).is_none_or(|home| !homes.contains(home)));
         let fits = |run: &&Run| {
-            let subject = Subject { file: None, run: Some(run), group: WITHOUT_FILE };
+            let subject = Subject {
+                file: None,
+                run: Some(run),
+                group: WITHOUT_FILE,
+            };
             list.may_show(run) && list.filter.matches(&subject)
         };
         let mut gone: Vec<&Run> = gone.filter(fits).collect();
         gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
         Self::arrange(list, &mut gone);
         let group = Group::Text(WITHOUT_FILE);
-        let key = |run: &Run| Key { group, kind: Kind::Experiment, file: None, run: Some(run.id.clone()) };
+        let key = |run: &Run| Key {
+            group,
+            kind: Kind::Experiment,
+            file: None,
+            run: Some(run.id.clone()),
+        };
         keys.extend(gone.into_iter().map(key));
         keys
     }
@@ -335,9 +430,18 @@ impl Model {
     fn experiment<'a>(&'a self, list: &Listing, index: usize) -> Option<(Key, Vec<&'a Run>)> {
         let file = self.catalogue.as_ref()?.files.get(index)?;
         let group = self.groups.get(index).map_or("", String::as_str);
-        let subject = |run| Subject { file: Some(file), run, group };
+        let subject = |run| Subject {
+            file: Some(file),
+            run,
+            group,
+        };
         let home = file.home();
-        let mut visible = self.runs.all_of(&home).rev().filter(|run| list.may_show(run)).peekable();
+        let mut visible = self
+            .runs
+            .all_of(&home)
+            .rev()
+            .filter(|run| list.may_show(run))
+            .peekable();
         let newest = visible.peek().copied();
         let fits = list.filter.matches(&subject(newest));
         let is_expanded = list.expanded.contains(&file.path);
@@ -348,44 +452,51 @@ impl Model {
             Self::arrange(list, &mut runs);
         }
         let run = newest.map(|run| run.id.clone());
-        let key = Key { group: Group::Of(index), kind: Kind::Experiment, file: Some(index), run };
+        let key = Key {
+            group: Group::Of(index),
+            kind: Kind::Experiment,
+            file: Some(index),
+            run,
+        };
         (fits || !runs.is_empty()).then_some((key, runs))
     }
 }
 
 /// Sorts by a column: the better, or the first, on top; what has no value last, either way.
-fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) -> Worth) {
-    let order = |a: &Worth, b: &Worth| match (a, b) {
-        (Worth::Nothing, Worth::Nothing) => Ordering::Equal,
-        (Worth::Nothing, _) | (Worth::Text(_), Worth::Figure(_)) => Ordering::Greater,
-        (_, Worth::Nothing) | (Worth::Figure(_), Worth::Text(_)) => Ordering::Less,
-        (Worth::Figure(a), Worth::Figure(b)) if column.higher_first() != reversed => b.total_cmp(a),
-        (Worth::Figure(a), Worth::Figure(b)) => a.total_cmp(b),
-        (Worth::Text(a), Worth::Text(b)) if reversed => b.cmp(a),
-        (Worth::Text(a), Worth::Text(b)) => a.cmp(b),
+fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) -> SortKey) {
+    let order = |a: &SortKey, b: &SortKey| match (a, b) {
+        (SortKey::Nothing, SortKey::Nothing) => Ordering::Equal,
+        (SortKey::Nothing, _) | (SortKey::Text(_), SortKey::Figure(_)) => Ordering::Greater,
+        (_, SortKey::Nothing) | (SortKey::Figure(_), SortKey::Text(_)) => Ordering::Less,
+        (SortKey::Figure(a), SortKey::Figure(b)) if column.higher_first() != reversed => {
+            b.total_cmp(a)
+        }
+        (SortKey::Figure(a), SortKey::Figure(b)) => a.total_cmp(b),
+        (SortKey::Text(a), SortKey::Text(b)) if reversed => b.cmp(a),
+        (SortKey::Text(a), SortKey::Text(b)) => a.cmp(b),
     };
     // Each worth is found once, not once a comparison.
     rows.sort_by_cached_key(|row| Keyed(worth(row), order));
 }
 
-struct Keyed<F>(Worth, F);
+struct Keyed<F>(SortKey, F);
 
-impl<F: Fn(&Worth, &Worth) -> Ordering> Ord for Keyed<F> {
+impl<F: Fn(&SortKey, &SortKey) -> Ordering> Ord for Keyed<F> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.1)(&self.0, &other.0)
     }
 }
 
-impl<F: Fn(&Worth, &Worth) -> Ordering> PartialOrd for Keyed<F> {
+impl<F: Fn(&SortKey, &SortKey) -> Ordering> PartialOrd for Keyed<F> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<F: Fn(&Worth, &Worth) -> Ordering> PartialEq for Keyed<F> {
+impl<F: Fn(&SortKey, &SortKey) -> Ordering> PartialEq for Keyed<F> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<F: Fn(&Worth, &Worth) -> Ordering> Eq for Keyed<F> {}
+impl<F: Fn(&SortKey, &SortKey) -> Ordering> Eq for Keyed<F> {}

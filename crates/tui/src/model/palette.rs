@@ -64,7 +64,14 @@ impl Candidate {
     pub fn new(kind: impl Into<String>, text: String, target: Target) -> Self {
         let kind = kind.into();
         let haystack = format!("{kind} {text}");
-        Self { kind, text, keys: Vec::new(), aside: String::new(), target, haystack }
+        Self {
+            kind,
+            text,
+            keys: Vec::new(),
+            aside: String::new(),
+            target,
+            haystack,
+        }
     }
 
     pub fn with_keys(self, keys: Vec<String>) -> Self {
@@ -78,7 +85,13 @@ impl Candidate {
 
 impl Palette {
     pub fn new(purpose: Purpose, candidates: Vec<Candidate>) -> Self {
-        let mut palette = Self { purpose, input: Input::default(), chosen: 0, candidates, hits: Vec::new() };
+        let mut palette = Self {
+            purpose,
+            input: Input::default(),
+            chosen: 0,
+            candidates,
+            hits: Vec::new(),
+        };
         palette.search();
         palette
     }
@@ -93,28 +106,46 @@ impl Palette {
     /// A key's own text stands first, exactly as it is pressed: `d` is not `D`.
     fn search(&mut self) {
         let query = self.input.value();
-        let mut hits = search(query, |index| self.candidates.get(index).map(|candidate| candidate.haystack.as_str()));
+        let mut hits = search(query, |index| {
+            self.candidates
+                .get(index)
+                .map(|candidate| candidate.haystack.as_str())
+        });
         let words = query.trim().to_lowercase();
         // What is called so stands before what has it in its name, and that before what is only described so.
         hits.sort_by_key(|hit| {
             let kind = self.candidates[hit.index].kind.to_lowercase();
             let is_called = kind.rsplit('.').next() == Some(&*words);
-            if words.is_empty() || is_called { 0 } else { 1 + u8::from(!kind.contains(&words)) }
+            if words.is_empty() || is_called {
+                0
+            } else {
+                1 + u8::from(!kind.contains(&words))
+            }
         });
         let is_key = |index: usize| self.candidates[index].keys.iter().any(|key| key == query);
         let with_key = (0..self.candidates.len()).filter(|index| is_key(*index));
-        let first: Vec<Hit> = with_key.map(|index| Hit { index, letters: Vec::new() }).collect();
+        let first: Vec<Hit> = with_key
+            .map(|index| Hit {
+                index,
+                letters: Vec::new(),
+            })
+            .collect();
         hits.retain(|hit| !is_key(hit.index));
         self.hits = first.into_iter().chain(hits).collect();
     }
 
     pub fn step(&mut self, by: isize) {
-        self.chosen = self.chosen.saturating_add_signed(by).min(self.hits.len().saturating_sub(1));
+        self.chosen = self
+            .chosen
+            .saturating_add_signed(by)
+            .min(self.hits.len().saturating_sub(1));
     }
 
     /// What fits, the best first, with the letters that do.
     pub fn hits(&self) -> impl ExactSizeIterator<Item = (&Candidate, &[u32])> {
-        self.hits.iter().map(|hit| (&self.candidates[hit.index], &*hit.letters))
+        self.hits
+            .iter()
+            .map(|hit| (&self.candidates[hit.index], &*hit.letters))
     }
 
     pub fn chosen(&self) -> Option<&Candidate> {
@@ -131,18 +162,30 @@ impl Model {
     /// Every action of the open screen, every experiment and every run, the newest first.
     pub fn palette(&self) -> Palette {
         let bindings = self.keys.bindings(self.context_beneath()).iter();
-        let actions = bindings.filter(|binding| binding.command != Command::Palette).map(|binding| {
-            let keys: Vec<String> = binding.keys.iter().map(Key::to_string).collect();
-            let aside = binding.label.split(' ').next().unwrap_or_default().to_owned();
-            let target = Target::Action(binding.command);
-            Candidate::new(binding.action, binding.help.to_owned(), target).with_keys(keys).with_aside(aside)
-        });
+        let actions = bindings
+            .filter(|binding| binding.command != Command::Palette)
+            .map(|binding| {
+                let keys: Vec<String> = binding.keys.iter().map(Key::to_string).collect();
+                let aside = binding
+                    .label
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                let target = Target::Action(binding.command);
+                Candidate::new(binding.action, binding.help.to_owned(), target)
+                    .with_keys(keys)
+                    .with_aside(aside)
+            });
         Palette::new(Purpose::Run, actions.chain(self.places()).collect())
     }
 
     /// Experiments and runs to compare one with.
     pub fn partners(&self, of: Target) -> Palette {
-        let others: Vec<Candidate> = self.places().filter(|candidate| candidate.target != of).collect();
+        let others: Vec<Candidate> = self
+            .places()
+            .filter(|candidate| candidate.target != of)
+            .collect();
         Palette::new(Purpose::CompareWith(of), others)
     }
 
@@ -154,9 +197,10 @@ impl Model {
                 let file = files.find(|file| file.path == *path);
                 file.map_or_else(|| crate::format::path(path), |file| file.label().to_owned())
             }
-            Target::Run(id) => {
-                self.runs.get(id).map_or_else(|| id.to_string(), |run| format!("{} ({id})", run.label()))
-            }
+            Target::Run(id) => self
+                .runs
+                .get(id)
+                .map_or_else(|| id.to_string(), |run| format!("{} ({id})", run.label())),
             Target::Action(_) | Target::Field(_) => String::new(),
         }
     }

@@ -53,7 +53,11 @@ pub enum Inquiry {
     /// The number of a picture.
     Number { input: Input },
     /// The path of a picture, and how it could go on.
-    File { run: RunId, input: Input, candidates: Vec<String> },
+    File {
+        run: RunId,
+        input: Input,
+        candidates: Vec<String>,
+    },
     /// What the log is searched for.
     Search { input: Input },
     /// How far a run that is done shall go on.

@@ -9,15 +9,25 @@ pub struct Selection<K> {
 
 impl<K> Default for Selection<K> {
     fn default() -> Self {
-        Self { key: None, position: 0 }
+        Self {
+            key: None,
+            position: 0,
+        }
     }
 }
 
 impl<K: PartialEq + Clone> Selection<K> {
     /// The selected row among these; none only when there are none.
     pub fn index(&self, keys: &[K]) -> Option<usize> {
-        let found = self.key.as_ref().and_then(|key| keys.iter().position(|other| other == key));
-        found.or_else(|| keys.len().checked_sub(1).map(|last| self.position.min(last)))
+        let found = self
+            .key
+            .as_ref()
+            .and_then(|key| keys.iter().position(|other| other == key));
+        found.or_else(|| {
+            keys.len()
+                .checked_sub(1)
+                .map(|last| self.position.min(last))
+        })
     }
 
     pub fn select(&mut self, keys: &[K], index: usize) {

@@ -17,8 +17,16 @@ pub struct SystemView {
 impl Model {
     /// What works, then what waits, in its order.
     pub fn working_and_waiting(&self) -> Vec<RunId> {
-        let waiting = self.runs.queue().waiting.iter().map(|entry| entry.run.clone());
-        self.live().map(|run| run.id.clone()).chain(waiting).collect()
+        let waiting = self
+            .runs
+            .queue()
+            .waiting
+            .iter()
+            .map(|entry| entry.run.clone());
+        self.live()
+            .map(|run| run.id.clone())
+            .chain(waiting)
+            .collect()
     }
 
     /// Asks for a reading of the machine while its screen is open, one at a time.
@@ -27,8 +35,11 @@ impl Model {
             return Vec::new();
         }
         self.reads_machine = true;
-        let worker =
-            |run: &warmstart_runs::store::Run| Some((run.id.clone(), run.state.attempt.as_ref()?.worker.clone()));
-        vec![Effect::ReadMachine(self.live().filter_map(worker).collect())]
+        let worker = |run: &warmstart_runs::store::Run| {
+            Some((run.id.clone(), run.state.attempt.as_ref()?.worker.clone()))
+        };
+        vec![Effect::ReadMachine(
+            self.live().filter_map(worker).collect(),
+        )]
     }
 }

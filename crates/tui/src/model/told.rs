@@ -47,12 +47,16 @@ impl Told {
     /// All of it in lines, the newest first.
     pub fn lines(&self, zone: &TimeZone) -> Vec<String> {
         let line = |saying: &Saying| {
-            let at = saying
-                .at
-                .and_then(|at| Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(at).ok()?).ok());
+            let at = saying.at.and_then(|at| {
+                Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(at).ok()?).ok()
+            });
             let stamp = at.map(|at| at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string());
             let mark = if saying.report.good { ' ' } else { '✗' };
-            format!("{} {mark} {}", stamp.unwrap_or_default(), saying.report.text)
+            format!(
+                "{} {mark} {}",
+                stamp.unwrap_or_default(),
+                saying.report.text
+            )
         };
         self.past.iter().rev().map(line).collect()
     }
@@ -62,17 +66,36 @@ impl Told {
 pub fn setting_left_out(problem: &Problem, others: usize) -> String {
     const ROOM: usize = 78;
     let name = problem.file.rsplit('/').next().unwrap_or_default();
-    let line = problem.at.map_or(String::new(), |(line, _)| format!(":{line}"));
-    let more = if others > 0 { format!(", {others} more") } else { String::new() };
+    let line = problem
+        .at
+        .map_or(String::new(), |(line, _)| format!(":{line}"));
+    let more = if others > 0 {
+        format!(", {others} more")
+    } else {
+        String::new()
+    };
     let tail = format!(" ({name}{line}{more}; ! for all)");
-    let field = if problem.field.is_empty() { String::new() } else { format!("{}: ", problem.field) };
+    let field = if problem.field.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", problem.field)
+    };
     let cause = format!("{field}{}", problem.message);
     // What was expected instead may be a long list.
-    let brief = cause.split("; expected").next().unwrap_or_default().to_owned();
+    let brief = cause
+        .split("; expected")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let helped = problem.help.as_ref().map(|help| format!("{brief}; {help}"));
     let room = ROOM.saturating_sub(tail.width());
-    let all = [helped, Some(cause), Some(brief.clone())].into_iter().flatten();
-    let cause = all.into_iter().find(|cause| cause.width() <= room).unwrap_or_else(|| text::middle(&brief, room));
+    let all = [helped, Some(cause), Some(brief.clone())]
+        .into_iter()
+        .flatten();
+    let cause = all
+        .into_iter()
+        .find(|cause| cause.width() <= room)
+        .unwrap_or_else(|| text::middle(&brief, room));
     format!("{cause}{tail}")
 }
 
@@ -94,7 +117,13 @@ impl Model {
     /// Time has come to this, in seconds since the Unix epoch.
     pub fn tick(&mut self, now: f64) {
         self.now = now;
-        for saying in self.told.past.iter_mut().rev().take_while(|saying| saying.at.is_none()) {
+        for saying in self
+            .told
+            .past
+            .iter_mut()
+            .rev()
+            .take_while(|saying| saying.at.is_none())
+        {
             saying.at = Some(now);
         }
         self.told.is_untimed = false;
@@ -103,7 +132,9 @@ impl Model {
             _ if !is_good => self.told.fades = None,
             None => self.told.fades = Some(now + STAYS),
             // A clock that was set back must not keep it for hours.
-            Some(fades) if now >= fades || now < fades - 2.0 * STAYS => (self.report, self.told.fades) = (None, None),
+            Some(fades) if now >= fades || now < fades - 2.0 * STAYS => {
+                (self.report, self.told.fades) = (None, None);
+            }
             Some(_) => {}
         }
     }

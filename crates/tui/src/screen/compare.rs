@@ -25,7 +25,7 @@ use super::paint;
 use super::table::{self, Place};
 use crate::format::{NOT_YET, plural};
 use crate::model::{CompareView, Curves, Model, Shown};
-use crate::mouse::{Spot, Spots};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_report::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
 
@@ -36,10 +36,20 @@ const GAP: u16 = 1;
 /// Below this the chart is drawn only where a key asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, spots: &mut Spots) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hits: &mut HitMap) {
     let shown = &view.shown;
-    let selected = view.list.selection.index(shown.ids()).and_then(|index| shown.ids().get(index));
-    let row = selected.and_then(|id| shown.table().rows.iter().find(|row| row.runs.first() == Some(id)));
+    let selected = view
+        .list
+        .selection
+        .index(shown.ids())
+        .and_then(|index| shown.ids().get(index));
+    let row = selected.and_then(|id| {
+        shown
+            .table()
+            .rows
+            .iter()
+            .find(|row| row.runs.first() == Some(id))
+    });
     let buf = frame.buffer_mut();
     let [title, table, note, rule, chart] = area.layout(&Layout::vertical([
         Constraint::Length(1),
@@ -49,20 +59,24 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, sp
         Constraint::Length(chart_height(area, view)),
     ]));
     draw_title(buf, title, model, view);
-    spots.note(table, Spot::Scroll);
+    hits.add(table, HitBox::Scroll);
     let hidden = if shown.table().rows.is_empty() {
-        let words = if view.list.filter.text().is_empty() { "No run yet." } else { "No run fits the filter." };
+        let words = if view.list.filter.text().is_empty() {
+            "No run yet."
+        } else {
+            "No run fits the filter."
+        };
         paint::left(buf, paint::inset(paint::row(table, 1)), words, THEME.muted);
         0
     } else if view.options.transposed {
         sides::draw(buf, table, view, row)
     } else {
-        draw_table(buf, table, view, row, spots)
+        draw_table(buf, table, view, row, hits)
     };
     draw_note(buf, note, shown.table(), hidden, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        curves::draw(buf, chart, model, view, row, spots);
+        curves::draw(buf, chart, model, view, row, hits);
     }
 }
 
@@ -70,8 +84,14 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, sp
 fn chart_height(area: Rect, view: &CompareView) -> u16 {
     let table = view.shown.table();
     // With titles on two or three lines, and the lines around the table.
-    let lines = if view.options.transposed { table.columns.len() + 6 } else { table.rows.len() + 6 };
-    let free = area.height.saturating_sub(u16::try_from(lines).unwrap_or(u16::MAX));
+    let lines = if view.options.transposed {
+        table.columns.len() + 6
+    } else {
+        table.rows.len() + 6
+    };
+    let free = area
+        .height
+        .saturating_sub(u16::try_from(lines).unwrap_or(u16::MAX));
     let is_asked_for = matches!(view.curves, Curves::Of(_)) || view.cursor.is_some();
     match view.curves {
         Curves::Hidden => 0,
@@ -85,7 +105,11 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     let options = view.options();
     let shown = view.shown.table();
     let measured = shown.measured().count();
-    let rows = if options.seeds { plural(measured, "row") } else { plural(measured, "run") };
+    let rows = if options.seeds {
+        plural(measured, "row")
+    } else {
+        plural(measured, "run")
+    };
     let mut parts = vec![match options.selection {
         Selection::Newest => format!("{rows}, the newest of each experiment"),
         Selection::All | Selection::Runs(_) => rows,
@@ -94,7 +118,9 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
         parts.push(format!("filter {}", options.filter.source()));
     }
     match &options.columns {
-        Columns::Config if shown.columns.len() == 2 => parts.push("their experiments do not differ".to_owned()),
+        Columns::Config if shown.columns.len() == 2 => {
+            parts.push("their experiments do not differ".to_owned());
+        }
         Columns::Config => parts.push("where their experiments differ".to_owned()),
         Columns::Differing => parts.push("columns that differ".to_owned()),
         Columns::Standard | Columns::Named(_) => {}
@@ -103,13 +129,20 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
         parts.push(options.figures.words().to_owned());
     }
     if let Some(sort) = &options.sort {
-        parts.push(format!("by {}{}", sort.title(), if options.reversed { ", reversed" } else { "" }));
+        parts.push(format!(
+            "by {}{}",
+            sort.title(),
+            if options.reversed { ", reversed" } else { "" }
+        ));
     }
     match &options.baseline {
         Baseline::None => {}
         Baseline::Published => parts.push("Δ to published".to_owned()),
         Baseline::Run(id) => {
-            let label = model.runs.get(id).map_or("a run that is gone", warmstart_runs::store::Run::label);
+            let label = model
+                .runs
+                .get(id)
+                .map_or("a run that is gone", warmstart_runs::store::Run::label);
             parts.push(format!("Δ to {label} {id}"));
         }
     }
@@ -123,9 +156,13 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
 /// long name is needed least.
 fn drawn_columns(table: &Table) -> Vec<usize> {
     let all = || table.columns.iter().enumerate();
-    let is_figure = |column: &Column| !matches!(column, Column::Experiment | Column::State | Column::Run);
+    let is_figure =
+        |column: &Column| !matches!(column, Column::Experiment | Column::State | Column::Run);
     let figures = all().filter(|(_, column)| is_figure(column));
-    figures.chain(all().filter(|(_, column)| **column == Column::Run)).map(|(index, _)| index).collect()
+    figures
+        .chain(all().filter(|(_, column)| **column == Column::Run))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// A column's title on two lines.
@@ -141,29 +178,70 @@ fn title(column: &Column) -> (String, String) {
 }
 
 /// One run below the other; returns how many columns there was no room for.
-fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>, spots: &mut Spots) -> usize {
+fn draw_table(
+    buf: &mut Buffer,
+    area: Rect,
+    view: &CompareView,
+    selected: Option<&Row>,
+    hits: &mut HitMap,
+) -> usize {
     let (shown, table) = (&view.shown, view.shown.table());
-    let [head, body] = area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]));
+    let [head, body] = area.layout(&Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Fill(1),
+    ]));
     let indices = drawn_columns(table);
     let scrolled = view.scrolled.min(indices.len().saturating_sub(1));
     let kept = &indices[scrolled..];
-    let columns: Vec<table::Column> = kept.iter().zip(1..).map(|(index, order)| fitted(shown, *index, order)).collect();
-    let inner = Rect { x: area.x + 5, width: area.width.saturating_sub(6), ..area };
+    let columns: Vec<table::Column> = kept
+        .iter()
+        .zip(1..)
+        .map(|(index, order)| fitted(shown, *index, order))
+        .collect();
+    let inner = Rect {
+        x: area.x + 5,
+        width: area.width.saturating_sub(6),
+        ..area
+    };
     let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
     let fits = roomy.1.len() == columns.len();
-    let (name, places) = if fits { roomy } else { table::fit(&columns, inner, NAME.0..=NAME.1, GAP) };
+    let (name, places) = if fits {
+        roomy
+    } else {
+        table::fit(&columns, inner, NAME.0..=NAME.1, GAP)
+    };
     let (first, second) = (paint::row(head, 0), paint::row(head, 1));
-    paint::left(buf, Rect { y: second.y, height: second.height, ..name }, "run", THEME.label);
+    paint::left(
+        buf,
+        Rect {
+            y: second.y,
+            height: second.height,
+            ..name
+        },
+        "run",
+        THEME.label,
+    );
     for place in &places {
         let column = &table.columns[kept[place.column]];
         let is_sorted = view.options.sort.as_ref() == Some(column);
         let style = if is_sorted { THEME.accent } else { THEME.label };
         let (upper, lower) = title(column);
         table::cell(buf, first, *place, &columns[place.column], &upper, style);
-        let arrow = if is_sorted { if view.options.reversed { "▲" } else { "▼" } } else { "" };
-        table::cell(buf, second, *place, &columns[place.column], &format!("{arrow}{lower}"), style);
+        let arrow = if is_sorted {
+            if view.options.reversed { "▲" } else { "▼" }
+        } else {
+            ""
+        };
+        table::cell(
+            buf,
+            second,
+            *place,
+            &columns[place.column],
+            &format!("{arrow}{lower}"),
+            style,
+        );
         for row in [first, second] {
-            spots.note(place.within(row), Spot::Title(kept[place.column]));
+            hits.add(place.within(row), HitBox::Title(kept[place.column]));
         }
     }
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
@@ -171,14 +249,31 @@ fn draw_table(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option
     let offset = table::offset(selected_line, table.rows.len(), usize::from(body.height));
     for (row, y) in table.rows[offset..].iter().zip(0..body.height) {
         let line = paint::row(body, y);
-        let has_id = places.iter().any(|place| table.columns[kept[place.column]] == Column::Run);
-        draw_name(buf, line, Rect { y: line.y, height: line.height, ..name }, shown, row, has_id);
+        let has_id = places
+            .iter()
+            .any(|place| table.columns[kept[place.column]] == Column::Run);
+        draw_name(
+            buf,
+            line,
+            Rect {
+                y: line.y,
+                height: line.height,
+                ..name
+            },
+            shown,
+            row,
+            has_id,
+        );
         for place in &places {
             let (text, style) = written(row, &row.cells[kept[place.column]]);
             table::cell(buf, line, *place, &columns[place.column], &text, style);
         }
-        if let Some(index) = row.runs.first().and_then(|id| shown.ids().iter().position(|other| other == id)) {
-            spots.note(line, Spot::Row(index));
+        if let Some(index) = row
+            .runs
+            .first()
+            .and_then(|id| shown.ids().iter().position(|other| other == id))
+        {
+            hits.add(line, HitBox::Row(index));
         }
         if is_selected(row) {
             paint::mark_selected(buf, line);
@@ -192,28 +287,72 @@ fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
     let (upper, lower) = title(column);
     let titles = [upper, lower].map(|line| u16::try_from(line.chars().count()).unwrap_or(u16::MAX));
     // The arrow of what is sorted by must not make a column wider.
-    let width = shown.width(index).max(titles[0]).max(titles[1].saturating_add(1)).min(40);
-    table::Column { title: "", width, is_figure: *column != Column::Run, order }
+    let width = shown
+        .width(index)
+        .max(titles[0])
+        .max(titles[1].saturating_add(1))
+        .min(40);
+    table::Column {
+        title: "",
+        width,
+        is_figure: *column != Column::Run,
+        order,
+    }
 }
 
 fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row, has_id: bool) {
     if row.kind != Kind::Measured {
-        let inner = Rect { x: name.x + 2.min(name.width), width: name.width.saturating_sub(2), ..name };
+        let inner = Rect {
+            x: name.x + 2.min(name.width),
+            width: name.width.saturating_sub(2),
+            ..name
+        };
         paint::left(buf, inner, &label(row), THEME.muted);
         return;
     }
     let (status, style) = THEME.status(row.status);
-    paint::left(buf, Rect { x: line.x + 1, width: 1, ..line }, status, style);
+    paint::left(
+        buf,
+        Rect {
+            x: line.x + 1,
+            width: 1,
+            ..line
+        },
+        status,
+        style,
+    );
     if let Some((marker, style)) = marker(shown, row) {
-        paint::left(buf, Rect { x: line.x + 3, width: 1, ..line }, marker, style);
+        paint::left(
+            buf,
+            Rect {
+                x: line.x + 3,
+                width: 1,
+                ..line
+            },
+            marker,
+            style,
+        );
     }
     // The end of its id tells apart what has the same name, where the id has no column.
     let id = row.runs.first().filter(|_| row.runs.len() == 1 && !has_id);
-    let id = id.map_or_else(String::new, |id| format!(" {}", id.as_str().rsplit('-').next().unwrap_or_default()));
+    let id = id.map_or_else(String::new, |id| {
+        format!(" {}", id.as_str().rsplit('-').next().unwrap_or_default())
+    });
     let wide = u16::try_from(id.width()).unwrap_or(0);
-    let room = Rect { width: name.width.saturating_sub(wide), ..name };
+    let room = Rect {
+        width: name.width.saturating_sub(wide),
+        ..name
+    };
     let rest = paint::left(buf, room, &row.experiment, THEME.text);
-    paint::left(buf, Rect { width: name.right().saturating_sub(rest.x), ..rest }, &id, THEME.muted);
+    paint::left(
+        buf,
+        Rect {
+            width: name.right().saturating_sub(rest.x),
+            ..rest
+        },
+        &id,
+        THEME.muted,
+    );
 }
 
 /// What a row is called.
@@ -227,7 +366,10 @@ fn label(row: &Row) -> String {
 
 /// A row's own marker and colour; none where there are too many to tell apart.
 fn marker(shown: &Shown, row: &Row) -> Option<(&'static str, Style)> {
-    row.runs.first().and_then(|id| shown.rank(id)).map(|rank| THEME.run(rank))
+    row.runs
+        .first()
+        .and_then(|id| shown.rank(id))
+        .map(|rank| THEME.run(rank))
 }
 
 /// A cell as it is drawn.
@@ -235,9 +377,10 @@ fn written(row: &Row, cell: &Cell) -> (String, Style) {
     let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
     match (cell.best, row.kind) {
         (true, _) => (format!("▸{text}"), THEME.best),
-        (false, Kind::Gain | Kind::Published) => {
-            (format!("{}{text}", cell.mark.as_deref().unwrap_or_default()), THEME.muted)
-        }
+        (false, Kind::Gain | Kind::Published) => (
+            format!("{}{text}", cell.mark.as_deref().unwrap_or_default()),
+            THEME.muted,
+        ),
         (false, Kind::Measured) => (text, THEME.text),
     }
 }
@@ -246,18 +389,36 @@ fn written(row: &Row, cell: &Cell) -> (String, Style) {
 fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Option<&Row>) {
     let mut spans = Vec::new();
     if hidden > 0 {
-        let what = if table.transposed { "more run" } else { "more column" };
-        spans.push(Span::styled(format!("→ {}   ", plural(hidden, what)), THEME.muted));
+        let what = if table.transposed {
+            "more run"
+        } else {
+            "more column"
+        };
+        spans.push(Span::styled(
+            format!("→ {}   ", plural(hidden, what)),
+            THEME.muted,
+        ));
     }
     if table.has_best() {
-        spans.push(Span::styled("▸ best of the runs that are done   ", THEME.muted));
+        spans.push(Span::styled(
+            "▸ best of the runs that are done   ",
+            THEME.muted,
+        ));
     }
     if let Some(reference) = row.and_then(|row| row.reference.as_ref()) {
-        let is_it = |row: &&Row| row.kind == Kind::Published && row.reference.as_ref() == Some(reference);
+        let is_it =
+            |row: &&Row| row.kind == Kind::Published && row.reference.as_ref() == Some(reference);
         let row = table.rows.iter().find(is_it);
-        let marks = row.map(|row| row.mark.iter().chain(row.cells.iter().filter_map(|cell| cell.mark.as_ref())));
+        let marks = row.map(|row| {
+            row.mark
+                .iter()
+                .chain(row.cells.iter().filter_map(|cell| cell.mark.as_ref()))
+        });
         let marks: Vec<&String> = marks.into_iter().flatten().collect();
-        let notes = table.footnotes.iter().filter(|(mark, _)| marks.contains(&mark));
+        let notes = table
+            .footnotes
+            .iter()
+            .filter(|(mark, _)| marks.contains(&mark));
         let notes: Vec<String> = notes.map(|(mark, text)| format!("{mark} {text}")).collect();
         spans.push(Span::styled(notes.join("   "), THEME.muted));
     }

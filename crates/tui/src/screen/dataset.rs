@@ -21,15 +21,26 @@ use crate::theme::THEME;
 
 pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
     let buf = frame.buffer_mut();
-    let [title, body] = paint::inset(area).layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
+    let [title, body] = paint::inset(area).layout(&Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+    ]));
     match &view.state {
         Opened::NotYet => {
             paint::left(buf, title, &view.label, THEME.title);
-            paint::left(buf, paint::row(body, 0), "reading the dataset …", THEME.muted);
+            paint::left(
+                buf,
+                paint::row(body, 0),
+                "reading the dataset …",
+                THEME.muted,
+            );
         }
         Opened::No(why) => {
             paint::left(buf, title, &view.label, THEME.title);
-            for (line, y) in paint::wrap(why, usize::from(body.width)).iter().zip(0..body.height) {
+            for (line, y) in paint::wrap(why, usize::from(body.width))
+                .iter()
+                .zip(0..body.height)
+            {
                 paint::left(buf, paint::row(body, y), line, THEME.warning);
             }
         }
@@ -54,29 +65,58 @@ fn draw_notes(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) -
     let notes = &facts.notes;
     let lines: Vec<String> = match (view.pane, &notes[..]) {
         (_, []) => return area,
-        (DatasetPane::Classes, _) => notes.iter().flat_map(|note| paint::wrap(note, usize::from(area.width))).collect(),
+        (DatasetPane::Classes, _) => notes
+            .iter()
+            .flat_map(|note| paint::wrap(note, usize::from(area.width)))
+            .collect(),
         (_, [one]) => vec![one.clone()],
         (_, [first, rest @ ..]) => vec![format!("{} more above the classes · {first}", rest.len())],
     };
     // Half of the screen stays what it is for.
-    let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height / 2);
+    let rows = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .min(area.height / 2);
     for (line, y) in lines.iter().zip(0..rows) {
         paint::left(buf, paint::row(area, y), line, THEME.warning);
     }
-    Rect { y: area.y + rows, height: area.height - rows, ..area }
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
+    }
 }
 
 fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     let images = |part: Part| count(u64::from(facts.part(part).images));
     let mut spans = Vec::new();
     for part in Part::ALL {
-        let (mark, style) = if part == view.part { ("▸", THEME.accent) } else { (" ", THEME.muted) };
-        spans.push(Span::styled(format!(" {mark}{} {}", part.adjective(), images(part)), style));
+        let (mark, style) = if part == view.part {
+            ("▸", THEME.accent)
+        } else {
+            (" ", THEME.muted)
+        };
+        spans.push(Span::styled(
+            format!(" {mark}{} {}", part.adjective(), images(part)),
+            style,
+        ));
     }
     let line = Line::from(spans);
-    let width = u16::try_from(line.width()).unwrap_or(u16::MAX).min(area.width);
-    paint::left_line(buf, Rect { x: area.right() - width, width, ..area }, &line);
-    let rest = Rect { width: area.width - width, ..area };
+    let width = u16::try_from(line.width())
+        .unwrap_or(u16::MAX)
+        .min(area.width);
+    paint::left_line(
+        buf,
+        Rect {
+            x: area.right() - width,
+            width,
+            ..area
+        },
+        &line,
+    );
+    let rest = Rect {
+        width: area.width - width,
+        ..area
+    };
     let rest = paint::left(buf, rest, &view.label, THEME.title);
     paint::left(buf, rest, &format!(" ▸ {}", facts.dataset), THEME.muted);
 }
@@ -84,11 +124,19 @@ fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
 /// A picture where it has come, or what there is instead. Returns what it covers.
 fn draw_picture(buf: &mut Buffer, area: Rect, picture: Option<&Picture>) -> Rect {
     let (text, style) = match picture {
-        Some(Picture { pixels: Some(pixels), .. }) => return picture::draw(buf, area, pixels),
-        Some(Picture { error, .. }) => (error.as_deref().unwrap_or("cannot be read"), THEME.warning),
+        Some(Picture {
+            pixels: Some(pixels),
+            ..
+        }) => return picture::draw(buf, area, pixels),
+        Some(Picture { error, .. }) => {
+            (error.as_deref().unwrap_or("cannot be read"), THEME.warning)
+        }
         None => ("loading …", THEME.muted),
     };
-    for (line, y) in paint::wrap(text, usize::from(area.width)).iter().zip(0..area.height) {
+    for (line, y) in paint::wrap(text, usize::from(area.width))
+        .iter()
+        .zip(0..area.height)
+    {
         paint::left(buf, paint::row(area, y), line, style);
     }
     // Until it is known, pictures are taken to be small ones.

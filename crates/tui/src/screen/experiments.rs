@@ -30,7 +30,7 @@ use crate::columns::ColumnId;
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
 use crate::judge;
 use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
-use crate::mouse::{Spot, Spots};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
@@ -54,13 +54,18 @@ fn column(id: ColumnId) -> Column {
         ColumnId::Tags => (16, false, 4),
         ColumnId::Note => (24, false, 6),
     };
-    Column { title: id.title(), width, is_figure, order }
+    Column {
+        title: id.title(),
+        width,
+        is_figure,
+        order,
+    }
 }
 
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (20, 48);
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, spots: &mut Spots) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, hits: &mut HitMap) {
     let wanted = detail::height(area.height);
     let [table, rule, foot] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
@@ -71,13 +76,20 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, spots:
         draw_nothing(frame.buffer_mut(), table, model, list);
         return;
     }
-    spots.note(table, Spot::Scroll);
-    draw_list(frame.buffer_mut(), table, model, list, spots);
+    hits.add(table, HitBox::Scroll);
+    draw_list(frame.buffer_mut(), table, model, list, hits);
     if let Some(entry) = model.selected_entry().filter(|_| !foot.is_empty()) {
         paint::rule(frame.buffer_mut(), rule);
         if let Some(run) = entry.run {
             let id = Line::styled(format!(" {} ", run.id), THEME.muted);
-            paint::right_line(frame.buffer_mut(), Rect { width: rule.width.saturating_sub(1), ..rule }, &id);
+            paint::right_line(
+                frame.buffer_mut(),
+                Rect {
+                    width: rule.width.saturating_sub(1),
+                    ..rule
+                },
+                &id,
+            );
         }
         detail::draw(frame.buffer_mut(), foot, model, &entry);
     }
@@ -89,23 +101,49 @@ fn draw_nothing(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing) {
     let lines = lines.iter().flat_map(|line| paint::wrap(line, width));
     for (line, y) in lines.zip(1..) {
         let row = paint::row(area, y);
-        paint::left(buf, Rect { x: row.x + 3, width: row.width.saturating_sub(3), ..row }, &line, THEME.muted);
+        paint::left(
+            buf,
+            Rect {
+                x: row.x + 3,
+                width: row.width.saturating_sub(3),
+                ..row
+            },
+            &line,
+            THEME.muted,
+        );
     }
 }
 
 /// Why the list has no row, and what to do.
 fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
-    let Some(catalogue) = &model.catalogue else { return vec!["Reading the experiments …".to_owned()] };
+    let Some(catalogue) = &model.catalogue else {
+        return vec!["Reading the experiments …".to_owned()];
+    };
     let filter = list.filter.text();
-    if matches!(list.filter, Filter::Typing(Typing { mistake: Some(_), .. })) {
-        return vec!["The filter has a mistake.".to_owned(), "esc shows everything again.".to_owned()];
+    if matches!(
+        list.filter,
+        Filter::Typing(Typing {
+            mistake: Some(_),
+            ..
+        })
+    ) {
+        return vec![
+            "The filter has a mistake.".to_owned(),
+            "esc shows everything again.".to_owned(),
+        ];
     }
     let runs = plural(model.runs.len(), "run");
-    let away = model.runs.iter().filter(|run| run.annotation.archived).count();
+    let away = model
+        .runs
+        .iter()
+        .filter(|run| run.annotation.archived)
+        .count();
     let hides_away = !list.archived && away > 0;
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
-        lines.extend(hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))));
+        lines.extend(
+            hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))),
+        );
         lines.push("esc shows everything again.".to_owned());
         return lines;
     }
@@ -118,17 +156,25 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                 format!("Each *.yaml in {folder} is an experiment."),
             ]
         }
-        (true, true) => vec![format!("No run yet. v shows the {experiments}; r there launches one.")],
-        (true, false) => vec![format!("All of the {runs} are put away. . shows them, v shows the experiments.")],
+        (true, true) => vec![format!(
+            "No run yet. v shows the {experiments}; r there launches one."
+        )],
+        (true, false) => vec![format!(
+            "All of the {runs} are put away. . shows them, v shows the experiments."
+        )],
         (false, _) => {
             let mut lines = match &catalogue.error {
                 Some(error) => vec![format!("No experiment can be read: {error}")],
                 None => vec![
                     format!("There is no experiment in {folder} yet."),
-                    "An experiment is a YAML file there; each *.yaml becomes a row here.".to_owned(),
+                    "An experiment is a YAML file there; each *.yaml becomes a row here."
+                        .to_owned(),
                 ],
             };
-            lines.extend(hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))));
+            lines.extend(
+                hides_away
+                    .then(|| format!("{} put away; . shows what was put away.", count_are(away))),
+            );
             lines
         }
     }
@@ -136,48 +182,107 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
 
 /// `1 run is`, `2 runs are`
 fn count_are(runs: usize) -> String {
-    format!("{} {}", plural(runs, "run"), if runs == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        plural(runs, "run"),
+        if runs == 1 { "is" } else { "are" }
+    )
 }
 
 /// Only the lines in view are made.
-fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, spots: &mut Spots) {
+fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: &mut HitMap) {
     let head = paint::row(area, 0);
-    let inner = Rect { x: head.x + 3, width: head.width.saturating_sub(4), ..head };
+    let inner = Rect {
+        x: head.x + 3,
+        width: head.width.saturating_sub(4),
+        ..head
+    };
     let columns: Vec<Column> = list.columns.iter().map(|id| column(*id)).collect();
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
     // A filter that is longer than names has a row of its own.
     let is_long = !filter.is_empty() && what.len() + 2 + filter.width() > usize::from(name.width);
-    let title = if filter.is_empty() || is_long { what.to_owned() } else { format!("{what}: {filter}") };
+    let title = if filter.is_empty() || is_long {
+        what.to_owned()
+    } else {
+        format!("{what}: {filter}")
+    };
     let rest = paint::left(buf, name, &title, THEME.label);
     let above = 1 + u16::from(is_long && !matches!(list.filter, Filter::Typing(_)));
     if above > 1 {
-        paint::left(buf, Rect { x: inner.x, width: inner.width, ..paint::row(area, 1) }, filter, THEME.label);
+        paint::left(
+            buf,
+            Rect {
+                x: inner.x,
+                width: inner.width,
+                ..paint::row(area, 1)
+            },
+            filter,
+            THEME.label,
+        );
     }
-    let body = Rect { y: area.y + above.min(area.height), height: area.height.saturating_sub(above), ..area };
+    let body = Rect {
+        y: area.y + above.min(area.height),
+        height: area.height.saturating_sub(above),
+        ..area
+    };
     // Where its column had to go, the name's title says what rows are sorted by.
-    if let Some(id) = list.sort.filter(|id| places.iter().all(|place| list.columns[place.column] != *id)) {
-        paint::left(buf, rest, &format!(" {} {}", arrow(list, id), id.title()), THEME.accent);
+    if let Some(id) = list
+        .sort
+        .filter(|id| places.iter().all(|place| list.columns[place.column] != *id))
+    {
+        paint::left(
+            buf,
+            rest,
+            &format!(" {} {}", arrow(list, id), id.title()),
+            THEME.accent,
+        );
     }
     for place in &places {
-        draw_title(buf, head, *place, &columns[place.column], list, list.columns[place.column]);
-        spots.note(place.within(head), Spot::Title(place.column));
+        draw_title(
+            buf,
+            head,
+            *place,
+            &columns[place.column],
+            list,
+            list.columns[place.column],
+        );
+        hits.add(place.within(head), HitBox::Title(place.column));
     }
     let selected = list.selected().unwrap_or(0);
-    let offset = table::offset(list.line_of(selected), list.lines().len(), usize::from(body.height));
-    let grid = Grid { name, columns: &columns, places: &places };
+    let offset = table::offset(
+        list.line_of(selected),
+        list.lines().len(),
+        usize::from(body.height),
+    );
+    let grid = Grid {
+        name,
+        columns: &columns,
+        places: &places,
+    };
     for (line, y) in list.lines()[offset..].iter().zip(0..body.height) {
         let row = paint::row(body, y);
         match line {
             ListLine::Group(below) => {
                 let group = model.entry(*below).map_or("", |entry| entry.group);
-                paint::left(buf, Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, group, THEME.title);
+                paint::left(
+                    buf,
+                    Rect {
+                        x: row.x + 1,
+                        width: row.width.saturating_sub(1),
+                        ..row
+                    },
+                    group,
+                    THEME.title,
+                );
             }
             ListLine::Row(index) => {
-                let Some(entry) = model.entry(*index) else { continue };
+                let Some(entry) = model.entry(*index) else {
+                    continue;
+                };
                 draw_entry(buf, row, &grid, &entry, model, list);
-                spots.note(row, Spot::Row(*index));
+                hits.add(row, HitBox::Row(*index));
                 if selected == *index {
                     paint::mark_selected(buf, row);
                 }
@@ -194,36 +299,98 @@ struct Grid<'a> {
 }
 
 /// A column's title, with an arrow where rows are sorted by it.
-fn draw_title(buf: &mut Buffer, head: Rect, place: table::Place, column: &Column, list: &Listing, id: ColumnId) {
+fn draw_title(
+    buf: &mut Buffer,
+    head: Rect,
+    place: table::Place,
+    column: &Column,
+    list: &Listing,
+    id: ColumnId,
+) {
     if list.sort != Some(id) {
         table::cell(buf, head, place, column, column.title, THEME.label);
         return;
     }
     // The arrow stands in the gap before the column.
-    let before = Rect { x: place.x.saturating_sub(1), width: 1, ..head };
+    let before = Rect {
+        x: place.x.saturating_sub(1),
+        width: 1,
+        ..head
+    };
     paint::left(buf, before, arrow(list, id), THEME.accent);
     table::cell(buf, head, place, column, column.title, THEME.accent);
 }
 
 /// Which way the rows are sorted by this column.
 fn arrow(list: &Listing, id: ColumnId) -> &'static str {
-    if id.higher_first() == list.reversed { "▲" } else { "▼" }
+    if id.higher_first() == list.reversed {
+        "▲"
+    } else {
+        "▼"
+    }
 }
 
-fn draw_entry(buf: &mut Buffer, row: Rect, grid: &Grid, entry: &Entry, model: &Model, list: &Listing) {
-    let is_broken = entry.kind == Kind::Experiment && entry.file.is_some_and(|file| file.loaded.is_err());
-    let (mark, style) = if is_broken { ("✗", THEME.error) } else { THEME.status(entry.status()) };
-    paint::left(buf, Rect { x: row.x + 1, width: 1, ..row }, mark, style);
+fn draw_entry(
+    buf: &mut Buffer,
+    row: Rect,
+    grid: &Grid,
+    entry: &Entry,
+    model: &Model,
+    list: &Listing,
+) {
+    let is_broken =
+        entry.kind == Kind::Experiment && entry.file.is_some_and(|file| file.loaded.is_err());
+    let (mark, style) = if is_broken {
+        ("✗", THEME.error)
+    } else {
+        THEME.status(entry.status())
+    };
+    paint::left(
+        buf,
+        Rect {
+            x: row.x + 1,
+            width: 1,
+            ..row
+        },
+        mark,
+        style,
+    );
     if entry.run.is_some_and(|run| list.marked.contains(&run.id)) {
-        paint::left(buf, Rect { x: row.x + 2, width: 1, ..row }, "+", THEME.accent);
+        paint::left(
+            buf,
+            Rect {
+                x: row.x + 2,
+                width: 1,
+                ..row
+            },
+            "+",
+            THEME.accent,
+        );
     }
-    let name = Rect { y: row.y, height: row.height, ..grid.name };
+    let name = Rect {
+        y: row.y,
+        height: row.height,
+        ..grid.name
+    };
     if let Some(Err(problems)) = entry.file.map(|file| &file.loaded).filter(|_| is_broken) {
-        let label = entry.file.map_or_else(String::new, |file| format!("{}.yaml", file.stem));
+        let label = entry
+            .file
+            .map_or_else(String::new, |file| format!("{}.yaml", file.stem));
         paint::left(buf, name, &label, THEME.text);
-        let problem = problems.first().map_or_else(String::new, super::experiments::detail::short_problem);
+        let problem = problems
+            .first()
+            .map_or_else(String::new, super::experiments::detail::short_problem);
         let x = grid.places.first().map_or(name.right(), |place| place.x);
-        paint::message(buf, Rect { x, width: row.right().saturating_sub(x + 1), ..row }, &problem, THEME.error);
+        paint::message(
+            buf,
+            Rect {
+                x,
+                width: row.right().saturating_sub(x + 1),
+                ..row
+            },
+            &problem,
+            THEME.error,
+        );
         return;
     }
     draw_name(buf, name, entry);
@@ -241,11 +408,20 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
         Kind::RunBelow => paint::left(buf, name, &format!("  {id}"), THEME.text),
         Kind::Run => {
             let label = entry.run.map_or("", Run::label);
-            paint::left(buf, name, &format!("{} {label}", id.rsplit('-').next().unwrap_or_default()), THEME.text)
+            paint::left(
+                buf,
+                name,
+                &format!("{} {label}", id.rsplit('-').next().unwrap_or_default()),
+                THEME.text,
+            )
         }
     };
     let Some(run) = entry.run else { return };
-    let away = if run.annotation.archived { " (away)" } else { "" };
+    let away = if run.annotation.archived {
+        " (away)"
+    } else {
+        ""
+    };
     let tags = paint::hash_tags(run);
     if rest.width > 1 && (!tags.is_empty() || !away.is_empty()) {
         paint::left(buf, rest, &format!("{away}{tags}"), THEME.muted);
@@ -257,41 +433,69 @@ fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
     let best = || run.and_then(|run| run.state.best_epoch().or(run.state.epochs.last()));
     let words = |text: Option<String>| text.unwrap_or_else(|| NOT_YET.to_owned());
     let text = match column {
-        ColumnId::Backbone => experiment.map_or_else(String::new, |experiment| experiment.model.backbone.to_string()),
-        ColumnId::Pixels => experiment.map_or_else(String::new, |experiment| experiment.pixels().to_string()),
+        ColumnId::Backbone => experiment.map_or_else(String::new, |experiment| {
+            experiment.model.backbone.to_string()
+        }),
+        ColumnId::Pixels => {
+            experiment.map_or_else(String::new, |experiment| experiment.pixels().to_string())
+        }
         ColumnId::State => return state(entry, model),
         ColumnId::Epoch => run.map_or_else(|| NOT_YET.to_owned(), epochs),
         ColumnId::ValAcc => metric(run.and_then(best_val_acc)),
         ColumnId::TrainAcc => metric(best().map(|epoch| epoch.train_acc)),
         ColumnId::ValLoss => metric(best().map(|epoch| epoch.val_loss)),
         ColumnId::TrainLoss => metric(best().map(|epoch| epoch.train_loss)),
-        ColumnId::TestAcc => metric(run.and_then(|run| run.state.test.as_ref()).map(|test| test.accuracy)),
+        ColumnId::TestAcc => metric(
+            run.and_then(|run| run.state.test.as_ref())
+                .map(|test| test.accuracy),
+        ),
         ColumnId::Time => words(run.and_then(|run| run.state.train_time()).map(duration)),
-        ColumnId::LearningRate => words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate))),
+        ColumnId::LearningRate => {
+            words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate)))
+        }
         ColumnId::Seed => words(experiment.map(|experiment| experiment.seed.to_string())),
         ColumnId::Device => run.map_or_else(String::new, |run| text::line(run.device(), 20)),
         ColumnId::Created => {
-            let created = run.and_then(|run| run.info.as_ref().ok()).map(|info| info.created);
-            words(created.map(|at| at.to_zoned(model.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()))
+            let created = run
+                .and_then(|run| run.info.as_ref().ok())
+                .map(|info| info.created);
+            words(created.map(|at| {
+                at.to_zoned(model.zone.clone())
+                    .strftime("%Y-%m-%d %H:%M")
+                    .to_string()
+            }))
         }
         ColumnId::Run => run.map_or_else(String::new, |run| run.id.to_string()),
         ColumnId::Tags => run.map_or_else(String::new, tags),
         ColumnId::Note => run.map_or_else(String::new, |run| run.annotation.note.clone()),
     };
-    let style = if text == NOT_YET { THEME.muted } else { THEME.text };
+    let style = if text == NOT_YET {
+        THEME.muted
+    } else {
+        THEME.text
+    };
     (text, style)
 }
 
 /// Of the best epoch, which is also the one that is tested.
 pub fn best_val_acc(run: &Run) -> Option<f64> {
-    run.state.best_epoch().or(run.state.epochs.last()).map(|epoch| epoch.val_acc)
+    run.state
+        .best_epoch()
+        .or(run.state.epochs.last())
+        .map(|epoch| epoch.val_acc)
 }
 
 /// `12/30`: the epoch at work while there is one, else those done.
 pub fn epochs(run: &Run) -> String {
     let done = run.state.epochs.last().map_or(0, |epoch| epoch.epoch);
-    let at = run.state.batch.as_ref().map_or(done, |batch| batch.epoch.max(done));
-    run.state.epochs_planned().map_or_else(|| NOT_YET.to_owned(), |planned| format!("{at}/{planned}"))
+    let at = run
+        .state
+        .batch
+        .as_ref()
+        .map_or(done, |batch| batch.epoch.max(done));
+    run.state
+        .epochs_planned()
+        .map_or_else(|| NOT_YET.to_owned(), |planned| format!("{at}/{planned}"))
 }
 
 /// The state in a word or two, what stands in the way included.
@@ -301,25 +505,39 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
         Some(Status::Queued(place)) => format!("queued {place}"),
         Some(status @ Status::Active(Phase::Fetching)) => {
             let fetch = entry.run.and_then(|run| run.state.fetch.as_ref());
-            fetch.map_or_else(|| status.as_str().to_owned(), |fetch| format!("fetching {:.0}%", fetch.share() * 99.0))
+            fetch.map_or_else(
+                || status.as_str().to_owned(),
+                |fetch| format!("fetching {:.0}%", fetch.share() * 99.0),
+            )
         }
-        Some(Status::Active(Phase::Loading)) if entry.run.is_some_and(|run| run.state.batch.is_some()) => {
+        Some(Status::Active(Phase::Loading))
+            if entry.run.is_some_and(|run| run.state.batch.is_some()) =>
+        {
             let batch = entry.run.and_then(|run| run.state.batch.as_ref());
-            let share = batch.map_or(0.0, |batch| f64::from(batch.batch) / f64::from(batch.batches.max(1)));
+            let share = batch.map_or(0.0, |batch| {
+                f64::from(batch.batch) / f64::from(batch.batches.max(1))
+            });
             format!("features {:.0}%", share * 99.0)
         }
         Some(status) => {
-            let alerts = entry.run.map_or_else(Vec::new, |run| judge::alerts(run, model.now));
+            let alerts = entry
+                .run
+                .map_or_else(Vec::new, |run| judge::alerts(run, model.now));
             if status.is_live() && alerts.iter().any(|alert| alert.level != Level::Info) {
                 return (format!("{} ⚠", status.as_str()), THEME.warning);
             }
             status.as_str().to_owned()
         }
-        None if entry.file.is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) => {
+        None if entry
+            .file
+            .is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) =>
+        {
             return ("put away".to_owned(), THEME.muted);
         }
         None => {
-            let lacks = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
+            let lacks = entry
+                .file
+                .map_or_else(Vec::new, |file| model.obstacles(file));
             let lacks_data = lacks.iter().any(|text| text.starts_with("data"));
             let word = if lacks_data {
                 "needs data"
@@ -328,7 +546,14 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             } else {
                 "needs weights"
             };
-            return (word.to_owned(), if lacks.is_empty() { THEME.muted } else { THEME.warning });
+            return (
+                word.to_owned(),
+                if lacks.is_empty() {
+                    THEME.muted
+                } else {
+                    THEME.warning
+                },
+            );
         }
     };
     (text, style)

@@ -27,7 +27,12 @@ pub fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     let text = after_width(input.value(), scroll);
     if input.value().is_empty() {
         let rest = paint::left(buf, rest, " ", THEME.selected);
-        paint::left(buf, rest, " words, status:running backbone:resnet* val_acc>0.6 tag:x -not", THEME.muted);
+        paint::left(
+            buf,
+            rest,
+            " words, status:running backbone:resnet* val_acc>0.6 tag:x -not",
+            THEME.muted,
+        );
     } else {
         let scrolled = input.value().chars().count() - text.chars().count();
         let (before, after) = split_at(text, input.cursor().saturating_sub(scrolled));
@@ -57,14 +62,35 @@ fn after_width(text: &str, columns: usize) -> &str {
 pub fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
     let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
     let before: String = typing.input.value().chars().take(mistake.at).collect();
-    let column = 1 + FILTER.len() + before.width().saturating_sub(typing.input.visual_scroll(room));
+    let column = 1
+        + FILTER.len()
+        + before
+            .width()
+            .saturating_sub(typing.input.visual_scroll(room));
     let text = format!("^ {mistake}");
-    let column =
-        u16::try_from(column.min(usize::from(area.width).saturating_sub(text.width() + 1)).max(1)).unwrap_or(1);
+    let column = u16::try_from(
+        column
+            .min(usize::from(area.width).saturating_sub(text.width() + 1))
+            .max(1),
+    )
+    .unwrap_or(1);
     let column = column.min(area.width);
-    paint::left(buf, Rect { x: area.x + column, width: area.width - column, ..area }, &text, THEME.warning);
+    paint::left(
+        buf,
+        Rect {
+            x: area.x + column,
+            width: area.width - column,
+            ..area
+        },
+        &text,
+        THEME.warning,
+    );
 }
 
 fn split_at(text: &str, chars: usize) -> (&str, &str) {
-    text.split_at(text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at))
+    text.split_at(
+        text.char_indices()
+            .nth(chars)
+            .map_or(text.len(), |(at, _)| at),
+    )
 }

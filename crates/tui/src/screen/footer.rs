@@ -13,53 +13,97 @@ use warmstart_schema::state::Status;
 use super::{filter, paint};
 use crate::format::{duration, path, plural};
 use crate::keys::{Binding, Context};
-use crate::message::{ChartCommand, Command, Comparison, Doing};
+use crate::message::{Activity, ChartCommand, Command, Comparison};
 use crate::model::{Filter, Model, Screen, Typing};
 
-use crate::mouse::{Spot, Spots};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use crate::update::refusal;
 
 pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     let buf = frame.buffer_mut();
-    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
     if let Some(Filter::Typing(typing)) = model.filter().filter(|_| model.popup.is_none()) {
         filter::draw(buf, area, &typing.input);
         return;
     }
-    if let Some(doing) = model.doing.as_ref().filter(|_| model.report.as_ref().is_none_or(|report| report.good)) {
+    if let Some(doing) = model
+        .doing
+        .as_ref()
+        .filter(|_| model.report.as_ref().is_none_or(|report| report.good))
+    {
         draw_doing(buf, area, doing);
         return;
     }
-    let problem = model.catalogue.as_ref().and_then(|catalogue| catalogue.error.as_deref()).or(model.runs.problem());
+    let problem = model
+        .catalogue
+        .as_ref()
+        .and_then(|catalogue| catalogue.error.as_deref())
+        .or(model.runs.problem());
     match (&model.report, problem) {
-        (Some(report), _) => {
-            paint::message(buf, area, &report.text, if report.good { THEME.text } else { THEME.warning })
-        }
+        (Some(report), _) => paint::message(
+            buf,
+            area,
+            &report.text,
+            if report.good {
+                THEME.text
+            } else {
+                THEME.warning
+            },
+        ),
         (None, Some(problem)) => paint::message(buf, area, problem, THEME.error),
         (None, None) => paint::left(buf, area, &summary(model), THEME.muted),
     };
 }
 
 /// What takes its time: how far it is, and how long it goes on.
-fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Doing) {
+fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Activity) {
     const BAR: u16 = 24;
     let head = format!("{} {} ", doing.what, plural(doing.total, "run"));
     let rest = paint::left(buf, area, &head, THEME.text);
-    let bar = Rect { width: BAR.min(rest.width), ..rest };
+    let bar = Rect {
+        width: BAR.min(rest.width),
+        ..rest
+    };
     paint::bar(buf, bar, doing.share(), THEME.accent);
-    let rest = Rect { x: bar.right(), width: rest.width - bar.width, ..rest };
-    let tail = format!(" {:>3.0} %  {} left", doing.share() * 100.0, duration(doing.left()));
+    let rest = Rect {
+        x: bar.right(),
+        width: rest.width - bar.width,
+        ..rest
+    };
+    let tail = format!(
+        " {:>3.0} %  {} left",
+        doing.share() * 100.0,
+        duration(doing.left())
+    );
     paint::left(buf, rest, &tail, THEME.muted);
 }
 
 /// What there is, when nothing happened.
 fn summary(model: &Model) -> String {
-    let Some(catalogue) = &model.catalogue else { return format!("reading {} …", path(&model.experiments)) };
+    let Some(catalogue) = &model.catalogue else {
+        return format!("reading {} …", path(&model.experiments));
+    };
     let tally = model.runs.tally();
-    let states = [(tally.live, "running"), (tally.queued, "queued"), (tally.failed_or_lost, "failed or lost")];
-    let mut parts = vec![plural(catalogue.files.len(), "experiment"), plural(model.runs.len(), "run")];
-    parts.extend(states.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+    let states = [
+        (tally.live, "running"),
+        (tally.queued, "queued"),
+        (tally.failed_or_lost, "failed or lost"),
+    ];
+    let mut parts = vec![
+        plural(catalogue.files.len(), "experiment"),
+        plural(model.runs.len(), "run"),
+    ];
+    parts.extend(
+        states
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}")),
+    );
     if let Screen::Experiments(list) = &model.open
         && !list.marked.is_empty()
     {
@@ -68,19 +112,26 @@ fn summary(model: &Model) -> String {
     parts.join(" · ")
 }
 
-pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots) {
-    if let Some(Filter::Typing(typing @ Typing { mistake: Some(mistake), .. })) =
-        model.filter().filter(|_| model.popup.is_none())
+pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap) {
+    if let Some(Filter::Typing(
+        typing @ Typing {
+            mistake: Some(mistake),
+            ..
+        },
+    )) = model.filter().filter(|_| model.popup.is_none())
     {
         filter::draw_mistake(frame.buffer_mut(), area, typing, mistake);
         return;
     }
     let context = model.context();
     // Going on with what is done is no everyday wish: the help has it.
-    let is_done = model.run().is_some_and(|run| run.status() == Status::Finished);
+    let is_done = model
+        .run()
+        .is_some_and(|run| run.status() == Status::Finished);
     let is_rare = |binding: &Binding| is_done && binding.command == Command::Resume;
-    let works =
-        |binding: &&Binding| !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none();
+    let works = |binding: &&Binding| {
+        !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none()
+    };
     let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
     shown.sort_by_key(|binding| need(context, binding.command));
     let is_under = shown.iter().any(|binding| binding.command == Command::Back);
@@ -95,14 +146,23 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots
         // The help has them all.
         let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
         let quit = shown.iter().position(is_quit);
-        let Some(last) = quit.or_else(|| shown.iter().rposition(|binding| !is_pinned(binding))) else { break };
+        let Some(last) = quit.or_else(|| shown.iter().rposition(|binding| !is_pinned(binding)))
+        else {
+            break;
+        };
         shown.remove(last);
     }
     let mut rest = area;
     for binding in shown {
         let before = rest;
         rest = paint::left_line(frame.buffer_mut(), rest, &keys_line(&[binding], context));
-        spots.note(Rect { width: rest.x - before.x, ..before }, Spot::Key(binding.command));
+        hits.add(
+            Rect {
+                width: rest.x - before.x,
+                ..before
+            },
+            HitBox::Key(binding.command),
+        );
     }
 }
 
@@ -110,9 +170,12 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, spots: &mut Spots
 /// of use.
 fn need(context: Context, command: Command) -> usize {
     use Command::{
-        Back, Chart, Compare, Export, Filter, Help, Launch, LaunchAll, Log, Mark, Open, Quit, Resume, Sort, Stop,
+        Back, Chart, Compare, Export, Filter, Help, Launch, LaunchAll, Log, Mark, Open, Quit,
+        Resume, Sort, Stop,
     };
-    const LIST: &[Command] = &[Open, Launch, LaunchAll, Stop, Resume, Compare, Filter, Export, Mark];
+    const LIST: &[Command] = &[
+        Open, Launch, LaunchAll, Stop, Resume, Compare, Filter, Export, Mark,
+    ];
     const RUN: &[Command] = &[
         Chart(ChartCommand::Cursor(-1)),
         Chart(ChartCommand::ZoomIn),
@@ -145,7 +208,10 @@ fn need(context: Context, command: Command) -> usize {
         Back => usize::MAX - 2,
         Help => usize::MAX - 1,
         Quit => usize::MAX,
-        command => first.iter().position(|first| *first == command).unwrap_or(first.len()),
+        command => first
+            .iter()
+            .position(|first| *first == command)
+            .unwrap_or(first.len()),
     }
 }
 

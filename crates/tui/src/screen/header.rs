@@ -30,7 +30,10 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     ]);
     let buf = frame.buffer_mut();
     let rest = paint::left_line(buf, area, &title);
-    let rest = Rect { width: rest.width.saturating_sub(1), ..rest };
+    let rest = Rect {
+        width: rest.width.saturating_sub(1),
+        ..rest
+    };
     // The most that fits: with the run's name, without it, the queue alone.
     let (waiting, first) = (model.runs.queue().waiting.len(), model.live().next());
     let others = model.live().count().saturating_sub(1);
@@ -39,13 +42,23 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     choices.iter().any(|line| {
         paint::right_line(
             buf,
-            Rect { x: rest.x + 2.min(rest.width), width: rest.width.saturating_sub(2), ..rest },
+            Rect {
+                x: rest.x + 2.min(rest.width),
+                width: rest.width.saturating_sub(2),
+                ..rest
+            },
             line,
         )
     });
 }
 
-fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize, paused: bool) -> Line<'static> {
+fn right_side(
+    run: Option<&Run>,
+    named: bool,
+    others: usize,
+    waiting: usize,
+    paused: bool,
+) -> Line<'static> {
     let mut spans: Vec<Span> = Vec::new();
     if let Some(run) = run {
         let (mark, style) = THEME.status(Some(run.status()));
@@ -53,7 +66,10 @@ fn right_side(run: Option<&Run>, named: bool, others: usize, waiting: usize, pau
         if named {
             spans.push(Span::styled(format!("{}  ", run.label()), THEME.text));
         }
-        spans.push(Span::styled(usage(run.device(), run.state.system.as_ref()), THEME.text));
+        spans.push(Span::styled(
+            usage(run.device(), run.state.system.as_ref()),
+            THEME.text,
+        ));
         if others > 0 {
             spans.push(Span::styled(format!("  and {others} more"), THEME.muted));
         }
@@ -83,5 +99,8 @@ pub fn usage(device: &str, system: Option<&System>) -> String {
         (Some(used), None) => Some(format!("  {}", bytes(used))),
         (None, _) => None,
     };
-    [Some(device), percent, memory].into_iter().flatten().collect()
+    [Some(device), percent, memory]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -33,14 +33,27 @@ mod tests {
     #[test]
     fn on_a_narrow_terminal_no_word_is_cut() {
         let keys = Keymap::default();
-        let lines: Vec<String> = lines(&keys, Context::Run, 36).iter().map(ToString::to_string).collect();
-        assert!(lines.iter().all(|line| line.chars().count() <= 36), "{lines:#?}");
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<String> = lines(&keys, Context::Run, 36)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 36),
+            "{lines:#?}"
+        );
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let told = words(&lines.join(" "));
         for (context, _) in SECTIONS {
             for binding in keys.bindings(context) {
                 let row = words(&format!("{} {}", binding.label, binding.help));
-                assert!(told.windows(row.len()).any(|part| *part == row[..]), "{row:?}");
+                assert!(
+                    told.windows(row.len()).any(|part| *part == row[..]),
+                    "{row:?}"
+                );
             }
         }
     }

@@ -32,23 +32,44 @@ pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     }
     let space = usize::from(area.width);
     let end = if text.width() <= space {
-        buf.set_stringn(area.left(), area.top(), text, space, style).0
+        buf.set_stringn(area.left(), area.top(), text, space, style)
+            .0
     } else {
         let (x, y) = buf.set_stringn(area.left(), area.top(), text, space - 1, style);
         buf.set_stringn(x, y, "…", 1, style).0
     };
-    Rect { x: end, width: area.right().saturating_sub(end), ..area }
+    Rect {
+        x: end,
+        width: area.right().saturating_sub(end),
+        ..area
+    }
 }
 
 /// A message at the left of the area's first row: where it is too long, its paths give way before its cause does.
 pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
-    left(buf, area, &text::fitted(text, usize::from(area.width)), style)
+    left(
+        buf,
+        area,
+        &text::fitted(text, usize::from(area.width)),
+        style,
+    )
 }
 
 /// Text at the right of the area's first row.
 pub fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
-    let width = u16::try_from(text.width()).unwrap_or(u16::MAX).min(area.width);
-    left(buf, Rect { x: area.right() - width, width, ..area }, text, style);
+    let width = u16::try_from(text.width())
+        .unwrap_or(u16::MAX)
+        .min(area.width);
+    left(
+        buf,
+        Rect {
+            x: area.right() - width,
+            width,
+            ..area
+        },
+        text,
+        style,
+    );
 }
 
 /// A styled line at the right; left out whole when it does not fit.
@@ -63,13 +84,19 @@ pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
 
 /// A styled line at the left, cut where it does not fit. Returns the area that is left to its right.
 pub fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
-    line.spans.iter().fold(area, |rest, span| left(buf, rest, &span.content, span.style))
+    line.spans.iter().fold(area, |rest, span| {
+        left(buf, rest, &span.content, span.style)
+    })
 }
 
 /// The row of an area, empty when it has none of that number.
 pub fn row(area: Rect, index: u16) -> Rect {
     let height = u16::from(index < area.height);
-    Rect { y: area.y.saturating_add(index.min(area.height)), height, ..area }
+    Rect {
+        y: area.y.saturating_add(index.min(area.height)),
+        height,
+        ..area
+    }
 }
 
 /// A label at the left and a figure at the right of a row.
@@ -80,7 +107,11 @@ pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Styl
     let rest = left(buf, area, label, THEME.label);
     right(
         buf,
-        Rect { x: rest.x.saturating_add(1).min(area.right()), width: rest.width.saturating_sub(1), ..rest },
+        Rect {
+            x: rest.x.saturating_add(1).min(area.right()),
+            width: rest.width.saturating_sub(1),
+            ..rest
+        },
         value,
         style,
     );
@@ -103,7 +134,11 @@ pub fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a row's width")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a row's width"
+)]
 fn halves(share: f64, width: u16) -> usize {
     (share.clamp(0.0, 1.0) * f64::from(width) * 2.0).round() as usize
 }
@@ -113,35 +148,64 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let shown = &values[values.len().saturating_sub(width)..];
     let finite = || shown.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        (low.min(v), high.max(v))
+    });
     shown
         .iter()
         .map(|value| {
-            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
-            if value.is_finite() { STEPS[step(share).min(7)] } else { ' ' }
+            let share = if high > low {
+                (value - low) / (high - low)
+            } else {
+                0.5
+            };
+            if value.is_finite() {
+                STEPS[step(share).min(7)]
+            } else {
+                ' '
+            }
         })
         .collect()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of eight steps")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of eight steps"
+)]
 fn step(share: f64) -> usize {
     (share * 7.0).round() as usize
 }
 
 /// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
 pub fn mark_selected(buf: &mut Buffer, row: Rect) {
-    buf.set_style(Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row }, THEME.selected);
+    buf.set_style(
+        Rect {
+            x: row.x + 1,
+            width: row.width.saturating_sub(1),
+            ..row
+        },
+        THEME.selected,
+    );
     buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
 }
 
 /// A run's tags, each with a space and a `#` before it.
 pub fn hash_tags(run: &Run) -> String {
-    run.annotation.tags.iter().flat_map(|tag| [" #", tag]).collect()
+    run.annotation
+        .tags
+        .iter()
+        .flat_map(|tag| [" #", tag])
+        .collect()
 }
 
 /// The area without its first and last column.
 pub fn inset(area: Rect) -> Rect {
-    Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
+    Rect {
+        x: area.x + 1.min(area.width),
+        width: area.width.saturating_sub(2),
+        ..area
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +217,13 @@ mod tests {
         let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
         let area = buf.area;
         left(&mut buf, area, "漢字漢字", Style::new());
-        assert_eq!(buf.content.iter().map(ratatui::buffer::Cell::symbol).collect::<String>(), "漢 … ");
+        assert_eq!(
+            buf.content
+                .iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>(),
+            "漢 … "
+        );
     }
 
     #[test]

@@ -17,14 +17,20 @@ fn fitting(area: Rect, side: u32) -> u16 {
     let most = u16::try_from(side.saturating_mul(MOST)).unwrap_or(u16::MAX);
     let fitting = area.width.min(area.height.saturating_mul(2)).min(most);
     // Whole multiples are crisp; and every cell has two pixels.
-    let whole = u16::try_from(side).ok().filter(|side| *side > 0 && *side <= fitting);
+    let whole = u16::try_from(side)
+        .ok()
+        .filter(|side| *side > 0 && *side <= fitting);
     whole.map_or(fitting, |side| fitting / side * side) / 2 * 2
 }
 
 /// The part of an area, from its upper left corner, that a picture of `side` pixels takes.
 pub fn place(area: Rect, side: u32) -> Rect {
     let width = fitting(area, side);
-    Rect { width, height: width / 2, ..area }
+    Rect {
+        width,
+        height: width / 2,
+        ..area
+    }
 }
 
 /// Draws a picture as large as it fits, and returns what it covers.
@@ -35,7 +41,9 @@ pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
         for x in 0..place.width {
             let pixel = |row: u16| sampled(pixels, u32::from(x), u32::from(row), size);
             let cell = &mut buf[(place.x + x, place.y + y)];
-            cell.set_symbol(HALF).set_fg(pixel(2 * y)).set_bg(pixel(2 * y + 1));
+            cell.set_symbol(HALF)
+                .set_fg(pixel(2 * y))
+                .set_bg(pixel(2 * y + 1));
         }
     }
     place
@@ -52,8 +60,12 @@ pub fn printed(pixels: &Pixels, width: u16, height: u16, look: Look) -> String {
         for x in place.left()..place.right() {
             let cell = &buf[(x, y)];
             let style = ContentStyle {
-                foreground_color: Some(cell.fg).filter(|_| look.has_colour()).map(IntoCrossterm::into_crossterm),
-                background_color: Some(cell.bg).filter(|_| look.has_colour()).map(IntoCrossterm::into_crossterm),
+                foreground_color: Some(cell.fg)
+                    .filter(|_| look.has_colour())
+                    .map(IntoCrossterm::into_crossterm),
+                background_color: Some(cell.bg)
+                    .filter(|_| look.has_colour())
+                    .map(IntoCrossterm::into_crossterm),
                 ..ContentStyle::new()
             };
             text.push_str(&StyledContent::new(style, cell.symbol()).to_string());
@@ -79,12 +91,16 @@ fn sampled(pixels: &Pixels, x: u32, y: u32, size: u32) -> Color {
     for (row, height) in span(y) {
         for (column, width) in span(x) {
             let at = usize::try_from((row * side + column) * 3).unwrap_or(usize::MAX);
-            for (sum, byte) in sums.iter_mut().zip(pixels.rgb().get(at..).unwrap_or_default()) {
+            for (sum, byte) in sums
+                .iter_mut()
+                .zip(pixels.rgb().get(at..).unwrap_or_default())
+            {
                 *sum += u64::from(*byte) * height * width;
             }
         }
     }
-    let [red, green, blue] = sums.map(|sum| u8::try_from((sum + side * side / 2) / (side * side)).unwrap_or(u8::MAX));
+    let [red, green, blue] =
+        sums.map(|sum| u8::try_from((sum + side * side / 2) / (side * side)).unwrap_or(u8::MAX));
     Color::Rgb(red, green, blue)
 }
 
@@ -94,9 +110,19 @@ mod tests {
 
     fn colours(buf: &Buffer, area: Rect) -> Vec<Vec<Color>> {
         let row = |y: u16, upper: bool| {
-            (area.left()..area.right()).map(|x| if upper { buf[(x, y)].fg } else { buf[(x, y)].bg }).collect()
+            (area.left()..area.right())
+                .map(|x| {
+                    if upper {
+                        buf[(x, y)].fg
+                    } else {
+                        buf[(x, y)].bg
+                    }
+                })
+                .collect()
         };
-        (area.top()..area.bottom()).flat_map(|y| [row(y, true), row(y, false)]).collect()
+        (area.top()..area.bottom())
+            .flat_map(|y| [row(y, true), row(y, false)])
+            .collect()
     }
 
     fn grey(value: u8) -> Color {
@@ -113,11 +139,17 @@ mod tests {
         let mut buf = Buffer::empty(Rect::new(0, 0, 9, 9));
         let place = draw(&mut buf, Rect::new(1, 1, 3, 2), &pixels);
         assert_eq!(place, Rect::new(1, 1, 2, 1));
-        assert_eq!(colours(&buf, place), [[grey(10), grey(20)], [grey(30), grey(40)]]);
+        assert_eq!(
+            colours(&buf, place),
+            [[grey(10), grey(20)], [grey(30), grey(40)]]
+        );
         assert_eq!(buf[(0, 0)].symbol(), " ");
         let place = draw(&mut buf, Rect::new(0, 0, 5, 9), &pixels);
         assert_eq!(place, Rect::new(0, 0, 4, 2));
-        assert_eq!(colours(&buf, place)[1], [grey(10), grey(10), grey(20), grey(20)]);
+        assert_eq!(
+            colours(&buf, place)[1],
+            [grey(10), grey(10), grey(20), grey(20)]
+        );
         assert_eq!(place.width, super::place(Rect::new(0, 0, 5, 9), 2).width);
     }
 
@@ -128,7 +160,10 @@ mod tests {
         let area = buf.area;
         let place = draw(&mut buf, area, &pixels);
         // One and a half pixels each: (2·0 + 90) / 3 and (90 + 2·180) / 3.
-        assert_eq!(colours(&buf, place), [[grey(30), grey(150)], [grey(30), grey(150)]]);
+        assert_eq!(
+            colours(&buf, place),
+            [[grey(30), grey(150)], [grey(30), grey(150)]]
+        );
     }
 
     #[test]

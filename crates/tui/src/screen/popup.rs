@@ -33,7 +33,9 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
     let width = popup_width(area.width);
     // So far that this line is in view.
-    let to = |area: Rect, line: usize| (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)));
+    let to = |area: Rect, line: usize| {
+        (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)))
+    };
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => {
             let lines = question(lines, effects.is_empty(), width, area);
@@ -42,11 +44,25 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Export { chosen } => {
             let lines = formats(model, *chosen, width);
             let area = room(area, lines.len());
-            return draw_box(frame, area, "export the comparison as", lines, Some(to(area, *chosen)));
+            return draw_box(
+                frame,
+                area,
+                "export the comparison as",
+                lines,
+                Some(to(area, *chosen)),
+            );
         }
-        Popup::Prompt { asked, runs, input } => (prompt_title(*asked), prompt(*asked, runs.len(), input, width), None),
+        Popup::Prompt { asked, runs, input } => (
+            prompt_title(*asked),
+            prompt(*asked, runs.len(), input, width),
+            None,
+        ),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), Some(to(area, *chosen))),
-        Popup::Help { down } => ("keys", help::lines(&model.keys, model.context_beneath(), width), Some(*down)),
+        Popup::Help { down } => (
+            "keys",
+            help::lines(&model.keys, model.context_beneath(), width),
+            Some(*down),
+        ),
         Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
         Popup::Editor(editor) => return editor::draw(frame, area, editor),
         Popup::Difference(difference) => return difference::draw(frame, area, difference),
@@ -59,18 +75,37 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
 
 /// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
 fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
-    let line = |line: &String| if line.starts_with(' ') { vec![line.clone()] } else { paint::wrap(line, width) };
+    let line = |line: &String| {
+        if line.starts_with(' ') {
+            vec![line.clone()]
+        } else {
+            paint::wrap(line, width)
+        }
+    };
     lines.iter().flat_map(line).map(Line::from).collect()
 }
 
-fn question(lines: &[String], nothing_follows: bool, width: usize, body: Rect) -> Vec<Line<'static>> {
+fn question(
+    lines: &[String],
+    nothing_follows: bool,
+    width: usize,
+    body: Rect,
+) -> Vec<Line<'static>> {
     let Question { text, has_answers } = layout::question(lines, width, body);
     let mut text: Vec<Line> = text.into_iter().map(Line::from).collect();
     if has_answers {
         text.push(Line::default());
-        let answers: &[(&str, &str)] = if nothing_follows { &[("n", "back")] } else { &[("y", "yes"), ("n", "no")] };
-        let spans =
-            answers.iter().flat_map(|(key, word)| [Span::styled(*key, THEME.key), Span::raw(format!(" {word}   "))]);
+        let answers: &[(&str, &str)] = if nothing_follows {
+            &[("n", "back")]
+        } else {
+            &[("y", "yes"), ("n", "no")]
+        };
+        let spans = answers.iter().flat_map(|(key, word)| {
+            [
+                Span::styled(*key, THEME.key),
+                Span::raw(format!(" {word}   ")),
+            ]
+        });
         text.push(Line::from(spans.collect::<Vec<_>>()));
     }
     text
@@ -81,14 +116,31 @@ fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     let row = |(index, format): (usize, Format)| {
         let is_chosen = index == chosen;
         let (name, extension) = (format.name(), format.extension());
-        let text = format!("{} {name:<10} compare-….{extension:<4} ", if is_chosen { "▸" } else { " " });
-        Line::styled(text, if is_chosen { THEME.selected } else { THEME.text })
+        let text = format!(
+            "{} {name:<10} compare-….{extension:<4} ",
+            if is_chosen { "▸" } else { " " }
+        );
+        Line::styled(
+            text,
+            if is_chosen {
+                THEME.selected
+            } else {
+                THEME.text
+            },
+        )
     };
     let mut lines: Vec<Line> = Format::ALL.into_iter().enumerate().map(row).collect();
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
     let command = model.comparison_options().command(format, &model.folders);
-    lines.extend([Line::default(), Line::styled("the same on the command line:", THEME.label)]);
-    lines.extend(paint::wrap(&command, width).into_iter().map(|line| Line::styled(line, THEME.text)));
+    lines.extend([
+        Line::default(),
+        Line::styled("the same on the command line:", THEME.label),
+    ]);
+    lines.extend(
+        paint::wrap(&command, width)
+            .into_iter()
+            .map(|line| Line::styled(line, THEME.text)),
+    );
     lines
 }
 
@@ -103,18 +155,30 @@ fn prompt_title(asked: Asked) -> &'static str {
 fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
     let value = input.value();
     // The end that is being written stays in view.
-    let hidden = value.chars().count().saturating_sub(width.saturating_sub(3));
+    let hidden = value
+        .chars()
+        .count()
+        .saturating_sub(width.saturating_sub(3));
     let shown: String = value.chars().skip(hidden).collect();
     let at = input.cursor().saturating_sub(hidden);
     let before: String = shown.chars().take(at).collect();
-    let under = shown.chars().nth(at).map_or_else(|| " ".to_owned(), String::from);
+    let under = shown
+        .chars()
+        .nth(at)
+        .map_or_else(|| " ".to_owned(), String::from);
     let after: String = shown.chars().skip(at + 1).collect();
     let (hint, style) = match asked {
         Asked::Tags => match list::tag_changes(value) {
             Err(error) => (error.to_string(), THEME.warning),
-            Ok(_) => (format!("+tag adds, -tag takes off; for {}", plural(runs, "run")), THEME.muted),
+            Ok(_) => (
+                format!("+tag adds, -tag takes off; for {}", plural(runs, "run")),
+                THEME.muted,
+            ),
         },
-        Asked::Note => (format!("for {}; an empty note is none", plural(runs, "run")), THEME.muted),
+        Asked::Note => (
+            format!("for {}; an empty note is none", plural(runs, "run")),
+            THEME.muted,
+        ),
     };
     let mut lines = vec![
         Line::from(vec![
@@ -124,7 +188,11 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
         ]),
         Line::default(),
     ];
-    lines.extend(paint::wrap(&hint, width).into_iter().map(|line| Line::styled(line, style)));
+    lines.extend(
+        paint::wrap(&hint, width)
+            .into_iter()
+            .map(|line| Line::styled(line, style)),
+    );
     // Room to write in.
     lines.push(Line::raw(" ".repeat(width.min(60))));
     lines
@@ -133,8 +201,17 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
 fn columns(model: &Model, chosen: usize) -> Vec<Line<'static>> {
     let row = |(index, (title, is_shown)): (usize, (String, bool))| {
         let mark = if is_shown { "x" } else { " " };
-        let style = if index == chosen { THEME.selected } else { THEME.text };
+        let style = if index == chosen {
+            THEME.selected
+        } else {
+            THEME.text
+        };
         Line::styled(format!("[{mark}] {title:<12}"), style)
     };
-    model.column_choices().into_iter().enumerate().map(row).collect()
+    model
+        .column_choices()
+        .into_iter()
+        .enumerate()
+        .map(row)
+        .collect()
 }

@@ -25,7 +25,7 @@ pub use self::log::{has, texts as log_lines, whole as whole_log};
 use super::paint;
 use crate::judge;
 use crate::model::{Model, Pane, RunView};
-use crate::mouse::{Spot, Spots};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
@@ -33,35 +33,57 @@ use warmstart_runs::store::Run;
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, spots: &mut Spots) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: &mut HitMap) {
     let buf = frame.buffer_mut();
     let Some(run) = model.runs.get(&view.id) else {
         let text = format!("The folder of run {} is gone.", view.id);
         paint::left(buf, paint::row(area, 1), &text, THEME.warning);
         return;
     };
-    let [title, rule, body] =
-        area.layout(&Layout::vertical([Constraint::Length(2), Constraint::Length(1), Constraint::Fill(1)]));
+    let [title, rule, body] = area.layout(&Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+    ]));
     draw_title(buf, title, run, view);
     paint::rule(buf, rule);
     match view.pane {
         Pane::Log { up } => {
-            spots.note(body, Spot::Scroll);
-            log::draw(buf, paint::inset(body), model, run, up, view.searched.as_deref());
+            hits.add(body, HitBox::Scroll);
+            log::draw(
+                buf,
+                paint::inset(body),
+                model,
+                run,
+                up,
+                view.searched.as_deref(),
+            );
         }
-        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, spots),
-        Pane::Charts => draw_narrow(buf, body, model, run, view, spots),
+        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, hits),
+        Pane::Charts => draw_narrow(buf, body, model, run, view, hits),
     }
 }
 
 fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
-    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
     let first = paint::row(area, 0);
     let (mark, style) = THEME.status(Some(run.status()));
     let state = format!("{mark} {}", run.status().as_str());
     let width = u16::try_from(state.chars().count()).unwrap_or(0) + 2;
     paint::right(buf, first, &state, style);
-    let rest = paint::left(buf, Rect { width: first.width.saturating_sub(width), ..first }, run.label(), THEME.title);
+    let rest = paint::left(
+        buf,
+        Rect {
+            width: first.width.saturating_sub(width),
+            ..first
+        },
+        run.label(),
+        THEME.title,
+    );
     let rest = paint::left(buf, rest, " ▸ ", THEME.muted);
     let rest = paint::left(buf, rest, run.id.as_str(), THEME.muted);
     let rest = paint::left(buf, rest, &paint::hash_tags(run), THEME.muted);
@@ -70,24 +92,60 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
     }
     let second = paint::row(area, 1);
     // The charts' titles say it too, where there is room.
-    let place = charts::place(&view.charts).filter(|_| view.pane == Pane::Charts).unwrap_or_default();
+    let place = charts::place(&view.charts)
+        .filter(|_| view.pane == Pane::Charts)
+        .unwrap_or_default();
     paint::right(buf, second, &place, THEME.accent);
-    let taken = u16::try_from(place.chars().count()).map_or(0, |width| if width > 0 { width + 2 } else { 0 });
-    progress::draw(buf, Rect { width: second.width.saturating_sub(taken), ..second }, run);
+    let taken = u16::try_from(place.chars().count())
+        .map_or(0, |width| if width > 0 { width + 2 } else { 0 });
+    progress::draw(
+        buf,
+        Rect {
+            width: second.width.saturating_sub(taken),
+            ..second
+        },
+        run,
+    );
 }
 
-fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView, spots: &mut Spots) {
-    let log = if area.height >= 14 { (area.height / 4).clamp(4, 12) } else { 0 };
-    let [upper, rule, lower] =
-        area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Length(log.min(1)), Constraint::Length(log)]));
-    let [main, border, side] =
-        upper.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(SIDE)]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, spots);
+fn draw_wide(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    run: &Run,
+    view: &RunView,
+    hits: &mut HitMap,
+) {
+    let log = if area.height >= 14 {
+        (area.height / 4).clamp(4, 12)
+    } else {
+        0
+    };
+    let [upper, rule, lower] = area.layout(&Layout::vertical([
+        Constraint::Fill(1),
+        Constraint::Length(log.min(1)),
+        Constraint::Length(log),
+    ]));
+    let [main, border, side] = upper.layout(&Layout::horizontal([
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(SIDE),
+    ]));
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
     paint::divide(buf, border);
-    let by_block = run.state.model.as_ref().map_or(0, |facts| facts.counts.blocks.len());
-    let parameters = u16::try_from(by_block).unwrap_or(u16::MAX).saturating_add(parameters::REST);
+    let by_block = run
+        .state
+        .model
+        .as_ref()
+        .map_or(0, |facts| facts.counts.blocks.len());
+    let parameters = u16::try_from(by_block)
+        .unwrap_or(u16::MAX)
+        .saturating_add(parameters::REST);
     let parameters = parameters.min(side.height.saturating_sub(facts::HEIGHT));
-    let [counts, facts] = side.layout(&Layout::vertical([Constraint::Length(parameters), Constraint::Fill(1)]));
+    let [counts, facts] = side.layout(&Layout::vertical([
+        Constraint::Length(parameters),
+        Constraint::Fill(1),
+    ]));
     parameters::draw(buf, paint::inset(counts), run);
     facts::draw(buf, paint::inset(facts), model, run, view.charts.epoch(run));
     if log > 0 {
@@ -98,11 +156,26 @@ fn draw_wide(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunV
     }
 }
 
-fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &RunView, spots: &mut Spots) {
+fn draw_narrow(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    run: &Run,
+    view: &RunView,
+    hits: &mut HitMap,
+) {
     // A chart that was chosen gets the room, and its run's facts come back with the others.
     let has_strip = area.height >= 12 && view.charts.alone.is_none();
-    let strip = if has_strip { 4 + u16::from(area.height >= 24) } else { 0 };
-    let log = if area.height >= 14 { (area.height / 5).clamp(2, 8) } else { 0 };
+    let strip = if has_strip {
+        4 + u16::from(area.height >= 24)
+    } else {
+        0
+    };
+    let log = if area.height >= 14 {
+        (area.height / 5).clamp(2, 8)
+    } else {
+        0
+    };
     let [main, rule, strip, second_rule, log] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
         Constraint::Length(strip.min(1)),
@@ -110,11 +183,14 @@ fn draw_narrow(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Ru
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, spots);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
     if !strip.is_empty() {
         paint::rule(buf, rule);
-        let [counts, border, facts] =
-            strip.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Fill(1)]));
+        let [counts, border, facts] = strip.layout(&Layout::horizontal([
+            Constraint::Fill(1),
+            Constraint::Length(1),
+            Constraint::Fill(1),
+        ]));
         parameters::draw(buf, paint::inset(counts), run);
         paint::divide(buf, border);
         facts::draw(buf, paint::inset(facts), model, run, view.charts.epoch(run));
@@ -132,23 +208,47 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = paint::inset(area);
     let mut y = 0;
     let is_low = area.height < 5;
-    for alert in judge::alerts(run, model.now).into_iter().filter(|alert| !is_low || alert.level != Level::Info) {
+    for alert in judge::alerts(run, model.now)
+        .into_iter()
+        .filter(|alert| !is_low || alert.level != Level::Info)
+    {
         // A remark is no alarm.
-        let mark = if alert.level == Level::Info { "·" } else { "⚠" };
+        let mark = if alert.level == Level::Info {
+            "·"
+        } else {
+            "⚠"
+        };
         for line in paint::wrap(&format!("{mark} {}", alert.text), usize::from(area.width)) {
             paint::left(buf, paint::row(area, y), &line, THEME.level(alert.level));
             y += 1;
         }
     }
     let y = y.min(area.height);
-    log::draw_tail(buf, Rect { y: area.y + y, height: area.height - y, ..area }, model, run);
+    log::draw_tail(
+        buf,
+        Rect {
+            y: area.y + y,
+            height: area.height - y,
+            ..area
+        },
+        model,
+        run,
+    );
 }
 
 /// On a low terminal the worst alert takes the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
-    if let Some(alert) = judge::alerts(run, model.now).first().filter(|alert| alert.level != Level::Info) {
+    if let Some(alert) = judge::alerts(run, model.now)
+        .first()
+        .filter(|alert| alert.level != Level::Info)
+    {
         let row = paint::inset(paint::row(area, area.height.saturating_sub(1)));
         ratatui::widgets::Widget::render(ratatui::widgets::Clear, row, buf);
-        paint::message(buf, row, &format!("⚠ {}", alert.text), THEME.level(alert.level));
+        paint::message(
+            buf,
+            row,
+            &format!("⚠ {}", alert.text),
+            THEME.level(alert.level),
+        );
     }
 }

@@ -32,18 +32,35 @@ pub struct Place {
 impl Place {
     /// The column's part of a row.
     pub fn within(self, row: Rect) -> Rect {
-        Rect { x: self.x, width: self.width, height: row.height.min(1), ..row }
+        Rect {
+            x: self.x,
+            width: self.width,
+            height: row.height.min(1),
+            ..row
+        }
     }
 }
 
 /// Fits a growing first column of so many characters, and as many others as there is room for with `gap` between them.
-pub fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) -> (Rect, Vec<Place>) {
+pub fn fit(
+    columns: &[Column],
+    area: Rect,
+    name: RangeInclusive<u16>,
+    gap: u16,
+) -> (Rect, Vec<Place>) {
     let (least, most) = name.into_inner();
     let mut kept: Vec<usize> = (0..columns.len()).collect();
-    let width_of = |kept: &[usize]| kept.iter().map(|&index| columns[index].width + gap).sum::<u16>();
+    let width_of = |kept: &[usize]| {
+        kept.iter()
+            .map(|&index| columns[index].width + gap)
+            .sum::<u16>()
+    };
     while width_of(&kept) + least > area.width {
         // The last of the most dispensable ones.
-        let Some(position) = (0..kept.len()).max_by_key(|&position| columns[kept[position]].order) else { break };
+        let Some(position) = (0..kept.len()).max_by_key(|&position| columns[kept[position]].order)
+        else {
+            break;
+        };
         if columns[kept[position]].order == 0 {
             break;
         }
@@ -55,13 +72,23 @@ pub fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) 
         .into_iter()
         .map(|column| {
             let width = columns[column].width;
-            let place = Place { column, x: x + gap, width };
+            let place = Place {
+                column,
+                x: x + gap,
+                width,
+            };
             x += gap + width;
             place
         })
         .filter(|place| place.x + place.width <= area.right())
         .collect();
-    (Rect { width: name, ..area }, places)
+    (
+        Rect {
+            width: name,
+            ..area
+        },
+        places,
+    )
 }
 
 /// Puts a text into its column on a row.
@@ -79,7 +106,9 @@ pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &s
 
 /// The first row of a list that shows the selected one near its middle, as far as the ends allow.
 pub fn offset(selected: usize, rows: usize, height: usize) -> usize {
-    selected.saturating_sub(height / 2).min(rows.saturating_sub(height))
+    selected
+        .saturating_sub(height / 2)
+        .min(rows.saturating_sub(height))
 }
 
 #[cfg(test)]
@@ -87,7 +116,12 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<Column> {
-        let column = |width, order| Column { title: "", width, is_figure: true, order };
+        let column = |width, order| Column {
+            title: "",
+            width,
+            is_figure: true,
+            order,
+        };
         vec![column(10, 3), column(5, 0), column(6, 1)]
     }
 
@@ -95,7 +129,10 @@ mod tests {
     fn columns_go_in_their_order_and_the_name_takes_the_rest() {
         let kept = |width| {
             let (name, places) = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
-            (name.width, places.iter().map(|place| place.column).collect::<Vec<_>>())
+            (
+                name.width,
+                places.iter().map(|place| place.column).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(kept(60), (20, vec![0, 1, 2]));
         assert_eq!(kept(37), (10, vec![0, 1, 2]));
@@ -108,7 +145,10 @@ mod tests {
     fn the_selected_row_is_always_in_view() {
         for (selected, rows, height) in [(0, 100, 10), (50, 100, 10), (99, 100, 10), (3, 5, 10)] {
             let offset = offset(selected, rows, height);
-            assert!((offset..offset + height).contains(&selected), "{selected} {offset}");
+            assert!(
+                (offset..offset + height).contains(&selected),
+                "{selected} {offset}"
+            );
             assert!(offset == 0 || offset + height <= rows);
         }
     }

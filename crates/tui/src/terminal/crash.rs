@@ -1,6 +1,9 @@
 //! Signals that end the program at once, from a fault of its own or from outside: the terminal is given back first, and then
 //! the signal does what it does by default.
-#![expect(unsafe_code, reason = "what a signal interrupts cannot be known; all that runs here is async-signal-safe")]
+#![expect(
+    unsafe_code,
+    reason = "what a signal interrupts cannot be known; all that runs here is async-signal-safe"
+)]
 
 use std::io::{IsTerminal, stdin};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -10,7 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, signal};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, signal,
+};
 use nix::sys::termios::tcgetattr;
 
 /// Those that end a program, but for the ones that the dashboard takes as messages.
@@ -54,8 +59,11 @@ static BEFORE: OnceLock<Vec<(Signal, SigAction)>> = OnceLock::new();
 /// From now on such a signal gives the terminal back, if it is taken.
 pub fn watch() {
     BEFORE.get_or_init(|| {
-        let ours =
-            SigAction::new(SigHandler::SigAction(end), SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK, SigSet::empty());
+        let ours = SigAction::new(
+            SigHandler::SigAction(end),
+            SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK,
+            SigSet::empty(),
+        );
         let install = |deadly: Signal| {
             // SAFETY: `end` does only what a signal handler may.
             let before = unsafe { sigaction(deadly, &ours) }.ok()?;
@@ -94,13 +102,21 @@ pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
 fn remember(sequences: &str) {
     let stdin = stdin();
     // Where keys come from is what is set to raw mode.
-    let terminal = if stdin.is_terminal() { stdin.as_raw_fd() } else { libc::STDOUT_FILENO };
+    let terminal = if stdin.is_terminal() {
+        stdin.as_raw_fd()
+    } else {
+        libc::STDOUT_FILENO
+    };
     let modes = match terminal {
         libc::STDIN_FILENO => tcgetattr(stdin.as_fd()),
         _ => tcgetattr(std::io::stdout().as_fd()),
     };
     let Ok(modes) = modes else { return };
-    let taken = Taken { terminal, modes: modes.into(), sequences: sequences.as_bytes().to_vec() };
+    let taken = Taken {
+        terminal,
+        modes: modes.into(),
+        sequences: sequences.as_bytes().to_vec(),
+    };
     // The one before stays where a signal may be looking at it: a few bytes for each return from the shell.
     TAKEN.store(Box::into_raw(Box::new(taken)), Ordering::Release);
 }
@@ -124,16 +140,25 @@ extern "C" fn end(number: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     if let Some(taken) = unsafe { taken.as_ref() } {
         give_back(taken);
     }
-    let Ok(deadly) = Signal::try_from(number) else { return };
-    let before = BEFORE.get().and_then(|before| before.iter().find(|(other, _)| *other == deadly));
-    if let Some((_, SigHandler::SigAction(before))) = before.map(|(deadly, action)| (deadly, action.handler())) {
+    let Ok(deadly) = Signal::try_from(number) else {
+        return;
+    };
+    let before = BEFORE
+        .get()
+        .and_then(|before| before.iter().find(|(other, _)| *other == deadly));
+    if let Some((_, SigHandler::SigAction(before))) =
+        before.map(|(deadly, action)| (deadly, action.handler()))
+    {
         before(number, info, context);
     }
     // SAFETY: the default, for which no code of ours runs.
     let _ = unsafe { signal(deadly, SigHandler::SigDfl) };
     // SAFETY: the system hands over what it knows of the signal.
     let is_of_this_code = unsafe { info.as_ref() }.is_some_and(|info| info.si_code > 0);
-    let returns_to_fault = matches!(deadly, Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE);
+    let returns_to_fault = matches!(
+        deadly,
+        Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE
+    );
     // A fault happens once more, with its address for whoever looks at the core; what was sent is sent once more.
     if !(is_of_this_code && returns_to_fault) {
         let _ = raise(deadly);

@@ -206,7 +206,11 @@ impl Decoder {
     fn begin_character(&mut self, first: u8, alt: bool) {
         let length = text::length(first);
         if length > 1 {
-            self.state = State::Character(Character { bytes: vec![first], length, alt });
+            self.state = State::Character(Character {
+                bytes: vec![first],
+                length,
+                alt,
+            });
         }
     }
 
@@ -220,7 +224,10 @@ impl Decoder {
             self.state = State::Character(character);
             return;
         }
-        match std::str::from_utf8(&character.bytes).ok().and_then(|text| text.chars().next()) {
+        match std::str::from_utf8(&character.bytes)
+            .ok()
+            .and_then(|text| text.chars().next())
+        {
             // The same control functions, as UTF-8 writes them.
             Some('\u{80}'..='\u{9f}') => self.eight_bit(byte, now),
             Some(c) => self.character(c, character.alt),
@@ -301,20 +308,32 @@ impl Decoder {
 
     /// Whether what comes now may be keys, though a text has not ended.
     fn begin_doubt(&mut self, bytes: &[u8], now: Instant) {
-        let (State::Text(text), Some(heard), Some(first)) = (&self.state, self.heard, bytes.first()) else { return };
+        let (State::Text(text), Some(heard), Some(first)) =
+            (&self.state, self.heard, bytes.first())
+        else {
+            return;
+        };
         let silence = now.saturating_duration_since(heard);
         let is_long = text.takes_long(now) && silence >= TOGETHER;
         if (silence >= QUIET || is_long) && text.can_doubt(*first) {
-            let State::Text(text) = take(&mut self.state) else { return };
+            let State::Text(text) = take(&mut self.state) else {
+                return;
+            };
             let until = now + TOGETHER;
-            self.state = State::Doubt(Doubt { text, held: Vec::new(), silence, until });
+            self.state = State::Doubt(Doubt {
+                text,
+                held: Vec::new(),
+                silence,
+                until,
+            });
         }
     }
 
     /// An end in sight leaves no doubt, and neither does more than anybody types.
     fn settle_doubt(&mut self) {
-        let is_clear =
-            |doubt: &Doubt| doubt.held.len() > HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until);
+        let is_clear = |doubt: &Doubt| {
+            doubt.held.len() > HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until)
+        };
         if matches!(&self.state, State::Doubt(doubt) if is_clear(doubt))
             && let State::Doubt(doubt) = take(&mut self.state)
         {
@@ -326,7 +345,8 @@ impl Decoder {
         let mut alone = Self::default();
         let mut events = alone.feed(&doubt.held, now);
         events.extend(alone.tick(now + ESCAPE));
-        let is_one_key = matches!(events[..], [Event::Key(_)]) && matches!(alone.state, State::Ground | State::Wary(_));
+        let is_one_key = matches!(events[..], [Event::Key(_)])
+            && matches!(alone.state, State::Ground | State::Wary(_));
         if is_one_key || doubt.silence >= OVER {
             self.events.extend(doubt.text.pasted());
             self.events.append(&mut events);
@@ -351,16 +371,26 @@ impl Decoder {
             b'\t' => (KeyCode::Tab, KeyModifiers::NONE),
             0x7f => (KeyCode::Backspace, KeyModifiers::NONE),
             0x00 => (KeyCode::Char(' '), KeyModifiers::CONTROL),
-            0x01..=0x1a => (KeyCode::Char(char::from(byte - 1 + b'a')), KeyModifiers::CONTROL),
+            0x01..=0x1a => (
+                KeyCode::Char(char::from(byte - 1 + b'a')),
+                KeyModifiers::CONTROL,
+            ),
             0x1b => (KeyCode::Esc, KeyModifiers::NONE),
-            0x1c..=0x1f => (KeyCode::Char(char::from(byte - 0x1c + b'4')), KeyModifiers::CONTROL),
+            0x1c..=0x1f => (
+                KeyCode::Char(char::from(byte - 0x1c + b'4')),
+                KeyModifiers::CONTROL,
+            ),
             _ => return self.character(char::from(byte), alt),
         };
         self.press(code, modifiers | alted(alt));
     }
 
     fn character(&mut self, c: char, alt: bool) {
-        let shift = if c.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+        let shift = if c.is_uppercase() {
+            KeyModifiers::SHIFT
+        } else {
+            KeyModifiers::NONE
+        };
         self.press(KeyCode::Char(c), shift | alted(alt));
     }
 
@@ -370,7 +400,11 @@ impl Decoder {
 }
 
 fn alted(alt: bool) -> KeyModifiers {
-    if alt { KeyModifiers::ALT } else { KeyModifiers::NONE }
+    if alt {
+        KeyModifiers::ALT
+    } else {
+        KeyModifiers::NONE
+    }
 }
 
 fn keep(sequence: &mut Vec<u8>, byte: u8) {
@@ -411,10 +445,13 @@ fn is_rest(first: u8, rest: &[u8]) -> bool {
         b'[' => {
             let end = rest.iter().position(|byte| !(0x20..=0x3f).contains(byte));
             end.is_some_and(|end| {
-                (0x40..=0x7e).contains(&rest[end]) && rest[..end].iter().any(|byte| matches!(byte, b';'..=b'?'))
+                (0x40..=0x7e).contains(&rest[end])
+                    && rest[..end].iter().any(|byte| matches!(byte, b';'..=b'?'))
             })
         }
-        b']' | b'P' | b'_' | b'^' | b'X' => rest.contains(&0x07) || rest.windows(2).any(|pair| pair == b"\x1b\\"),
+        b']' | b'P' | b'_' | b'^' | b'X' => {
+            rest.contains(&0x07) || rest.windows(2).any(|pair| pair == b"\x1b\\")
+        }
         _ => false,
     }
 }

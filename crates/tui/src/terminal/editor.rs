@@ -10,20 +10,36 @@ const USUAL: [&str; 2] = ["vi", "nano"];
 /// The editor's command on a file: `VISUAL`, `EDITOR`, or what is there. The error says what to do.
 pub fn command(path: &Path) -> Result<Command, String> {
     let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
-        let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty())?;
+        let value = std::env::var(name)
+            .ok()
+            .filter(|value| !value.trim().is_empty())?;
         Some((name, value))
     });
-    of(chosen.as_ref().map(|(name, value)| (*name, value.as_str())), std::env::var_os("PATH"), path)
+    of(
+        chosen.as_ref().map(|(name, value)| (*name, value.as_str())),
+        std::env::var_os("PATH"),
+        path,
+    )
 }
 
-fn of(chosen: Option<(&str, &str)>, search: Option<OsString>, path: &Path) -> Result<Command, String> {
+fn of(
+    chosen: Option<(&str, &str)>,
+    search: Option<OsString>,
+    path: &Path,
+) -> Result<Command, String> {
     let words = if let Some((name, value)) = chosen {
-        shell_words::split(value).map_err(|_| format!("{name} has a quote that nothing closes: {value}"))?
+        shell_words::split(value)
+            .map_err(|_| format!("{name} has a quote that nothing closes: {value}"))?
     } else {
         let search = search.unwrap_or_default();
-        let is_there = |name: &&str| std::env::split_paths(&search).any(|folder| folder.join(name).is_file());
+        let is_there =
+            |name: &&str| std::env::split_paths(&search).any(|folder| folder.join(name).is_file());
         let found = USUAL.into_iter().find(is_there);
-        vec![found.ok_or("there is no editor: set EDITOR, for example `export EDITOR=nano`")?.to_owned()]
+        vec![
+            found
+                .ok_or("there is no editor: set EDITOR, for example `export EDITOR=nano`")?
+                .to_owned(),
+        ]
     };
     let (program, arguments) = words.split_first().ok_or("EDITOR names no program")?;
     let mut command = Command::new(program);
@@ -38,17 +54,26 @@ mod tests {
     fn words(chosen: Option<(&str, &str)>, search: &str) -> Result<Vec<String>, String> {
         let command = of(chosen, Some(search.into()), Path::new("a b.yaml"))?;
         let all = std::iter::once(command.get_program()).chain(command.get_args());
-        Ok(all.map(|word| word.to_string_lossy().into_owned()).collect())
+        Ok(all
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect())
     }
 
     #[test]
     fn what_is_chosen_is_split_as_a_shell_does() {
-        assert_eq!(words(Some(("EDITOR", "code --wait")), "").unwrap(), ["code", "--wait", "a b.yaml"]);
+        assert_eq!(
+            words(Some(("EDITOR", "code --wait")), "").unwrap(),
+            ["code", "--wait", "a b.yaml"]
+        );
         assert_eq!(
             words(Some(("VISUAL", "'/my apps/ed' -x \"y z\"")), "").unwrap(),
             ["/my apps/ed", "-x", "y z", "a b.yaml"]
         );
-        assert!(words(Some(("EDITOR", "vi '")), "").unwrap_err().contains("EDITOR has a quote"));
+        assert!(
+            words(Some(("EDITOR", "vi '")), "")
+                .unwrap_err()
+                .contains("EDITOR has a quote")
+        );
     }
 
     #[test]

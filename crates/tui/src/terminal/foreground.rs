@@ -20,7 +20,10 @@ pub fn run(command: &mut Command) -> io::Result<Ended> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let modes = tcgetattr(&terminal)?;
     // A group of its own, so that ^C in it does not end the dashboard too.
-    let child = command.process_group(0).stdin(terminal.try_clone()?).spawn()?;
+    let child = command
+        .process_group(0)
+        .stdin(terminal.try_clone()?)
+        .spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let ended = follow(&terminal, child, &modes);
     let taken = give(&terminal, getpgrp());

@@ -67,7 +67,9 @@ impl Frames {
     /// Sends bytes after whatever is on its way.
     pub fn send(&self, frame: Vec<u8>) -> io::Result<()> {
         self.shared.busy.store(true, Ordering::Release);
-        self.queue.send(frame).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.queue
+            .send(frame)
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -98,7 +100,11 @@ pub struct QuietBackend {
 impl QuietBackend {
     pub fn new(frames: Frames) -> Self {
         let frame = Frame::default();
-        Self { inner: CrosstermBackend::new(frame.clone()), frame, frames }
+        Self {
+            inner: CrosstermBackend::new(frame.clone()),
+            frame,
+            frames,
+        }
     }
 }
 
@@ -108,7 +114,11 @@ impl Backend for QuietBackend {
     fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
         let mut content = content.peekable();
         // Without a cell to draw, crossterm would still reset every style.
-        if content.peek().is_none() { Ok(()) } else { self.inner.draw(content) }
+        if content.peek().is_none() {
+            Ok(())
+        } else {
+            self.inner.draw(content)
+        }
     }
 
     /// Hidden for as long as the dashboard has the terminal.
@@ -146,6 +156,10 @@ impl Backend for QuietBackend {
 
     fn flush(&mut self) -> io::Result<()> {
         let frame = self.frame.0.take();
-        if frame.is_empty() { Ok(()) } else { self.frames.send(frame) }
+        if frame.is_empty() {
+            Ok(())
+        } else {
+            self.frames.send(frame)
+        }
     }
 }

@@ -51,7 +51,11 @@ impl TerminalKeys {
     pub fn new() -> io::Result<Self> {
         let (sender, heard) = unbounded_channel();
         let reader = Some(Reader::start(sender.clone(), size())?);
-        Ok(Self { sender, heard, reader })
+        Ok(Self {
+            sender,
+            heard,
+            reader,
+        })
     }
 }
 
@@ -95,15 +99,27 @@ impl Reader {
         let (woken, wake) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         let resized = pipe::register(SIGWINCH, wake)?;
-        let mut ears = Ears { line, stopped, woken, known, events };
-        let thread = std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
-            if ears.listen().is_none() {
-                // Nobody listens any more only while leaving.
-                let _ = ears.events.send(Heard::Nothing);
-            }
-        });
+        let mut ears = Ears {
+            line,
+            stopped,
+            woken,
+            known,
+            events,
+        };
+        let thread = std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(move || {
+                if ears.listen().is_none() {
+                    // Nobody listens any more only while leaving.
+                    let _ = ears.events.send(Heard::Nothing);
+                }
+            });
         match thread {
-            Ok(thread) => Ok(Self { stop: Some(stop), thread: Some(thread), resized }),
+            Ok(thread) => Ok(Self {
+                stop: Some(stop),
+                thread: Some(thread),
+                resized,
+            }),
             Err(error) => {
                 unregister(resized);
                 Err(error)
@@ -151,7 +167,8 @@ impl Ears {
                 Err(Errno::EINTR) => continue,
                 Err(_) => return None,
             }
-            let [line, stopped, woken] = watched.map(|watched| watched.revents().unwrap_or(PollFlags::empty()));
+            let [line, stopped, woken] =
+                watched.map(|watched| watched.revents().unwrap_or(PollFlags::empty()));
             if !stopped.is_empty() {
                 return Some(());
             }
@@ -166,7 +183,9 @@ impl Ears {
             let understood = if line.contains(PollFlags::POLLIN) {
                 match nix::unistd::read(&self.line, &mut bytes) {
                     // Nothing is the end of a line elsewhere, and no end of the terminal.
-                    Ok(count) if count > 0 || !self.line.is_lost() => decoder.feed(&bytes[..count], Instant::now()),
+                    Ok(count) if count > 0 || !self.line.is_lost() => {
+                        decoder.feed(&bytes[..count], Instant::now())
+                    }
                     // Another program took the bytes.
                     Err(Errno::EINTR | Errno::EAGAIN) => Vec::new(),
                     Ok(_) | Err(_) => return None,
@@ -199,7 +218,9 @@ fn size() -> Option<(u16, u16)> {
 
 /// Until then, rounded up, for a look too early would be followed by many.
 fn patience(deadline: Option<Instant>) -> PollTimeout {
-    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
     let left = deadline.saturating_duration_since(Instant::now());
     PollTimeout::try_from(left.as_millis().saturating_add(1)).unwrap_or(PollTimeout::MAX)
 }

@@ -29,11 +29,14 @@ impl Line {
     pub fn open() -> Option<Self> {
         let is_stdin = stdin().is_terminal();
         let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let opened = File::options().read(true).custom_flags(flags.bits()).open(if is_stdin {
-            "/proc/self/fd/0"
-        } else {
-            "/dev/tty"
-        });
+        let opened = File::options()
+            .read(true)
+            .custom_flags(flags.bits())
+            .open(if is_stdin {
+                "/proc/self/fd/0"
+            } else {
+                "/dev/tty"
+            });
         match opened {
             Ok(terminal) => Some(Self::Opened(terminal)),
             // Another user's, as after `su`.

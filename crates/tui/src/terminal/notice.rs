@@ -34,7 +34,10 @@ pub fn sequence(text: &str, between: Between) -> String {
     let message = format!("\u{1b}]9;warmstart: {text}\u{7}");
     match between {
         Between::Nothing => format!("\u{7}{message}"),
-        Between::Tmux => format!("\u{7}\u{1b}Ptmux;{}\u{1b}\\", message.replace('\u{1b}', "\u{1b}\u{1b}")),
+        Between::Tmux => format!(
+            "\u{7}\u{1b}Ptmux;{}\u{1b}\\",
+            message.replace('\u{1b}', "\u{1b}\u{1b}")
+        ),
         Between::Screen => format!("\u{7}\u{1b}P{message}\u{1b}\\"),
         Between::Plain => "\u{7}".to_owned(),
     }
@@ -45,19 +48,35 @@ mod tests {
     use super::*;
 
     fn between(variables: &[(&str, &str)]) -> Between {
-        Between::find(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        Between::find(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn a_notice_reaches_the_terminal_through_whatever_lies_between() {
         for (variables, expected, bytes) in [
-            (vec![("TERM", "xterm-256color")], Between::Nothing, "\u{7}\u{1b}]9;warmstart: done\u{7}"),
             (
-                vec![("TERM", "tmux-256color"), ("TMUX", "/tmp/tmux-0/default,1,0")],
+                vec![("TERM", "xterm-256color")],
+                Between::Nothing,
+                "\u{7}\u{1b}]9;warmstart: done\u{7}",
+            ),
+            (
+                vec![
+                    ("TERM", "tmux-256color"),
+                    ("TMUX", "/tmp/tmux-0/default,1,0"),
+                ],
                 Between::Tmux,
                 "\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
             ),
-            (vec![("TERM", "screen.xterm")], Between::Screen, "\u{7}\u{1b}P\u{1b}]9;warmstart: done\u{7}\u{1b}\\"),
+            (
+                vec![("TERM", "screen.xterm")],
+                Between::Screen,
+                "\u{7}\u{1b}P\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
+            ),
             (vec![("TERM", "linux")], Between::Plain, "\u{7}"),
             (vec![("TERM", "vt100")], Between::Plain, "\u{7}"),
             (vec![], Between::Plain, "\u{7}"),
@@ -71,8 +90,14 @@ mod tests {
     fn no_name_can_end_the_sequence_and_begin_another() {
         let hostile = "\u{7}\u{1b}]52;c;aGE=\u{7}\u{1b}[2J\u{9c}\u{202e}x\n";
         let sent = sequence(hostile, Between::Nothing);
-        let inner = sent.strip_prefix("\u{7}\u{1b}]9;").and_then(|rest| rest.strip_suffix('\u{7}')).unwrap();
-        assert!(inner.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{inner:?}");
+        let inner = sent
+            .strip_prefix("\u{7}\u{1b}]9;")
+            .and_then(|rest| rest.strip_suffix('\u{7}'))
+            .unwrap();
+        assert!(
+            inner.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            "{inner:?}"
+        );
         assert!(sequence(&"x".repeat(9000), Between::Nothing).len() < 300);
     }
 }

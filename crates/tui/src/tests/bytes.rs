@@ -13,12 +13,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use unicode_width::UnicodeWidthStr;
-use warmstart_runs::places::Lack;
+use warmstart_runs::places::MissingFile;
 use warmstart_runs::queue::{Content, Entry};
 use warmstart_runs::run::RunId;
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
-use super::dataset::{Album, answering};
+use super::dataset::{DatasetSource, answering};
 use super::fixtures::{DONE, empty, id, typical};
 use super::press;
 use crate::effect::Effect;
@@ -65,21 +65,39 @@ impl Line {
     fn new(width: u16, height: u16) -> Self {
         let wire = Wire::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-        let terminal =
-            Terminal::with_options(CrosstermBackend::new(wire.clone()), TerminalOptions { viewport }).unwrap();
+        let terminal = Terminal::with_options(
+            CrosstermBackend::new(wire.clone()),
+            TerminalOptions { viewport },
+        )
+        .unwrap();
         let cells = |number| NonZero::new(number).unwrap();
-        Self { wire, terminal, parser: vt100::Parser::new(cells(height), cells(width), 0), frames: 0 }
+        Self {
+            wire,
+            terminal,
+            parser: vt100::Parser::new(cells(height), cells(width), 0),
+            frames: 0,
+        }
     }
 
     /// Draws, and looks at what was sent and at what a terminal makes of it.
     fn draw(&mut self, model: &Model) {
-        let meant = self.terminal.draw(|frame| screen::draw(frame, model)).unwrap().buffer.clone();
+        let meant = self
+            .terminal
+            .draw(|frame| screen::draw(frame, model))
+            .unwrap()
+            .buffer
+            .clone();
         let bytes = self.wire.0.take();
         if let Err(wrong) = refuse(&bytes, Kind::Frames) {
             panic!("{wrong}\n{}", super::text(&meant));
         }
         // This emulator, as no other, gives the replacement character no room.
-        self.parser.process(String::from_utf8(bytes).unwrap().replace('\u{fffd}', "?").as_bytes());
+        self.parser.process(
+            String::from_utf8(bytes)
+                .unwrap()
+                .replace('\u{fffd}', "?")
+                .as_bytes(),
+        );
         self.frames += 1;
         compare(&meant, self.parser.screen());
     }
@@ -94,7 +112,10 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
             let symbol = meant[(x, y)].symbol().replace('\u{fffd}', "?");
             let end = x + u16::try_from(symbol.width()).unwrap().max(1);
             // A cluster of letters may stand in several cells of a terminal, each with its own.
-            let contents: String = (x..end).filter_map(|x| seen.cell(y, x)).map(vt100::Cell::contents).collect();
+            let contents: String = (x..end)
+                .filter_map(|x| seen.cell(y, x))
+                .map(vt100::Cell::contents)
+                .collect();
             let contents = if contents.is_empty() { " " } else { &contents };
             assert!(
                 symbol == *contents,
@@ -111,11 +132,24 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
 fn read(folder: &Path) -> Model {
     let mut model = empty();
     let files = experiments(&folder.join("experiments")).unwrap();
-    update(&mut model, Message::Experiments(Catalogue { files, error: None, missing: HashMap::new() }));
+    update(
+        &mut model,
+        Message::Experiments(Catalogue {
+            files,
+            error: None,
+            missing: HashMap::new(),
+        }),
+    );
     let mut watcher = Watcher::new(&folder.join("checkpoints"));
     loop {
         let changes = watcher.poll();
-        update(&mut model, Message::Changes { now: 1_795_341_700.0, changes });
+        update(
+            &mut model,
+            Message::Changes {
+                now: 1_795_341_700.0,
+                changes,
+            },
+        );
         if watcher.unread() == 0 {
             return model;
         }
@@ -146,7 +180,9 @@ fn runs() {
     for first in (0..TEXTS).step_by(RUNS) {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path().join("checkpoints");
-        let names: Vec<RunId> = (first..first + RUNS).map(|number| id(&format!("{number:06}"))).collect();
+        let names: Vec<RunId> = (first..first + RUNS)
+            .map(|number| id(&format!("{number:06}")))
+            .collect();
         for (number, name) in (first..).zip(&names) {
             write_run(&runs, name.as_str(), Texts::new(&strings, number));
         }
@@ -159,10 +195,25 @@ fn runs() {
         down(&mut line, &mut model, RUNS);
         press(&mut model, "<esc>");
         for (number, name) in names.iter().enumerate() {
-            let pane = if number.is_multiple_of(3) { Pane::Log { up: 0 } } else { Pane::Charts };
-            model.open = Screen::Run(RunView { id: name.clone(), charts: ChartView::default(), pane, searched: None });
+            let pane = if number.is_multiple_of(3) {
+                Pane::Log { up: 0 }
+            } else {
+                Pane::Charts
+            };
+            model.open = Screen::Run(RunView {
+                id: name.clone(),
+                charts: ChartView::default(),
+                pane,
+                searched: None,
+            });
             let lines = worker_log_tail(&runs, name, 10);
-            update(&mut model, Message::WorkerLog { id: name.clone(), lines });
+            update(
+                &mut model,
+                Message::WorkerLog {
+                    id: name.clone(),
+                    lines,
+                },
+            );
             line.draw(&model);
         }
         frames += line.frames;
@@ -179,14 +230,26 @@ fn files() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("experiments")).unwrap();
         for number in first..first + RUNS {
-            write_experiment(&folder.path().join("experiments"), Texts::new(&strings, number));
+            write_experiment(
+                &folder.path().join("experiments"),
+                Texts::new(&strings, number),
+            );
         }
         let mut model = read(folder.path());
         let mut catalogue = model.catalogue.take().unwrap();
         assert_eq!(catalogue.files.len(), RUNS);
-        let lacks = |number: usize| vec![Lack { text: Texts::new(&strings, first + number).of(6), is_fetched: false }];
-        catalogue.missing =
-            catalogue.files.iter().enumerate().map(|(number, file)| (file.path.clone(), lacks(number))).collect();
+        let lacks = |number: usize| {
+            vec![MissingFile {
+                text: Texts::new(&strings, first + number).of(6),
+                is_fetched: false,
+            }]
+        };
+        catalogue.missing = catalogue
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| (file.path.clone(), lacks(number)))
+            .collect();
         update(&mut model, Message::Experiments(catalogue));
         let mut line = Line::new(80, 24);
         // What is wrong with a file, or what an experiment is for and lacks.
@@ -204,7 +267,7 @@ fn what_workers_and_drivers_say() {
     let strings = strings(TEXTS);
     let mut line = Line::new(80, 24);
     // Names of classes, on the dataset screen and beside pictures.
-    let mut album = Album::of_classes(&strings);
+    let mut album = DatasetSource::of_classes(&strings);
     album.facts = as_read(&album.facts);
     let mut model = typical();
     answering(&mut model, "jjjjd<tab><tab>", &album);
@@ -213,14 +276,24 @@ fn what_workers_and_drivers_say() {
     press(&mut model, "M");
     for (number, names) in strings.chunks(10).enumerate() {
         // As the thread that reads the machine hands them on.
-        let gpus = names.iter().map(|name| Gpu { name: line_of(name), ..Gpu::default() }).collect();
+        let gpus = names
+            .iter()
+            .map(|name| Gpu {
+                name: line_of(name),
+                ..Gpu::default()
+            })
+            .collect();
         let machine = Machine {
             processor: line_of(&names[0]),
             cores: 2,
             cpu: None,
             memory: None,
             disk: None,
-            gpus: if number % 10 == 9 { Err(line_of(&names[0])) } else { Ok(gpus) },
+            gpus: if number % 10 == 9 {
+                Err(line_of(&names[0]))
+            } else {
+                Ok(gpus)
+            },
             processes: HashMap::new(),
         };
         update(&mut model, Message::Machine(Box::new(machine)));
@@ -237,19 +310,36 @@ fn what_workers_and_drivers_say() {
             paused: Some(names[1].clone()),
             ..Content::default()
         };
-        let changes = vec![Change::Queue(content), Change::Problem { text: names[2].clone() }];
+        let changes = vec![
+            Change::Queue(content),
+            Change::Problem {
+                text: names[2].clone(),
+            },
+        ];
         update(&mut model, Message::Changes { now: 1e9, changes });
-        update(&mut model, Message::Report(Report { good: false, text: names[3].clone() }));
+        update(
+            &mut model,
+            Message::Report(Report {
+                good: false,
+                text: names[3].clone(),
+            }),
+        );
         line.draw(&model);
     }
     let mut model = typical();
     press(&mut model, "j<enter>p");
     for names in strings.chunks(8) {
-        let Some(Popup::Inquiry(inquiry)) = &model.popup else { panic!("{:?}", model.popup) };
+        let Some(Popup::Inquiry(inquiry)) = &model.popup else {
+            panic!("{:?}", model.popup)
+        };
         let typed = inquiry.input().value().to_owned();
         // Only names that are harmless are offered.
         let candidates = names.iter().map(|name| line_of(name)).collect();
-        let completed = Message::Completed { typed, longer: line_of(&names[0]), candidates };
+        let completed = Message::Completed {
+            typed,
+            longer: line_of(&names[0]),
+            candidates,
+        };
         update(&mut model, completed);
         line.draw(&model);
     }
@@ -259,12 +349,31 @@ fn what_workers_and_drivers_say() {
         let Some(Effect::Predict { ticket, .. }) = press(&mut model, "<enter>").pop() else {
             panic!("{:?}", model.popup)
         };
-        let class = |name: &String| ClassProbability { name: name.clone(), probability: 0.2, label: None };
+        let class = |name: &String| ClassProbability {
+            name: name.clone(),
+            probability: 0.2,
+            label: None,
+        };
         let error = (number % 4 == 3).then(|| names[1].clone());
-        let image =
-            Predicted { image: names[0].clone(), classes: names.iter().map(class).collect(), error, pixels: None };
-        let predictions = Predictions { run: id(DONE), epoch: 1, step: 1, images: vec![image] };
-        update(&mut model, Message::Predicted { ticket, result: Ok(as_read(&predictions)) });
+        let image = Predicted {
+            image: names[0].clone(),
+            classes: names.iter().map(class).collect(),
+            error,
+            pixels: None,
+        };
+        let predictions = Predictions {
+            run: id(DONE),
+            epoch: 1,
+            step: 1,
+            images: vec![image],
+        };
+        update(
+            &mut model,
+            Message::Predicted {
+                ticket,
+                result: Ok(as_read(&predictions)),
+            },
+        );
         line.draw(&model);
     }
 }

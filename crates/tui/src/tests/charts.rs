@@ -20,12 +20,19 @@ fn after(keys: &str) -> Model {
 }
 
 fn charts(model: &Model) -> &ChartView {
-    let Screen::Run(view) = &model.open else { panic!("no run is open") };
+    let Screen::Run(view) = &model.open else {
+        panic!("no run is open")
+    };
     &view.charts
 }
 
 fn window(model: &Model) -> Option<(f64, f64)> {
-    charts(model).window.map(|(low, high)| ((low * 1000.0).round() / 1000.0, (high * 1000.0).round() / 1000.0))
+    charts(model).window.map(|(low, high)| {
+        (
+            (low * 1000.0).round() / 1000.0,
+            (high * 1000.0).round() / 1000.0,
+        )
+    })
 }
 
 #[rstest]
@@ -52,7 +59,14 @@ fn a_zoom_has_an_end_and_a_pan_needs_one() {
     let mut model = after(&"+".repeat(60));
     let (low, high) = charts(&model).window.unwrap();
     assert!(high - low > 20.0 * 0.9e-5 && high > low, "{low} {high}");
-    assert!(model.report.as_ref().unwrap().text.contains("as close as it gets"));
+    assert!(
+        model
+            .report
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("as close as it gets")
+    );
     press(&mut model, &"-".repeat(60));
     assert_eq!(window(&model), None);
     press(&mut model, ">");
@@ -89,21 +103,42 @@ fn every_chart_tells_what_is_under_the_cursor() {
     let picture = text(&drawn(&model, 200, 60));
     // Each chart, and the run's own title.
     assert_eq!(picture.matches("at epoch 18").count(), 7 + 1, "{picture}");
-    for figure in [epoch.val_acc, epoch.train_acc, epoch.val_loss, epoch.train_loss] {
-        assert!(picture.contains(&format!("{figure:.4}")), "{figure}: {picture}");
+    for figure in [
+        epoch.val_acc,
+        epoch.train_acc,
+        epoch.val_loss,
+        epoch.train_loss,
+    ] {
+        assert!(
+            picture.contains(&format!("{figure:.4}")),
+            "{figure}: {picture}"
+        );
     }
     let batches = state.batches.iter().map(|progress| &progress.batch);
-    let batch = batches.min_by_key(|batch| batch.step.abs_diff(epoch.step)).unwrap();
-    assert!(picture.contains(&format!("gradient norm  {:.3}", batch.gradient_norm)), "{picture}");
+    let batch = batches
+        .min_by_key(|batch| batch.step.abs_diff(epoch.step))
+        .unwrap();
+    assert!(
+        picture.contains(&format!("gradient norm  {:.3}", batch.gradient_norm)),
+        "{picture}"
+    );
 }
 
 #[test]
 fn the_cursor_stays_on_its_step_whatever_the_axis_runs_along() {
     let mut model = after("<left><left><left>");
-    for place in ["at step 578", "at 16m 34s", "after 1m 12s of training", "at epoch 17"] {
+    for place in [
+        "at step 578",
+        "at 16m 34s",
+        "after 1m 12s of training",
+        "at epoch 17",
+    ] {
         press(&mut model, "x");
         let picture = text(&drawn(&model, 120, 40));
-        assert!(picture.contains(place) && picture.contains("0.4748"), "{place}: {picture}");
+        assert!(
+            picture.contains(place) && picture.contains("0.4748"),
+            "{place}: {picture}"
+        );
     }
 }
 
@@ -112,12 +147,24 @@ fn smoothing_leaves_the_points_faintly_behind_it() {
     let model = after("mmm1");
     let buffer = drawn(&model, 120, 40);
     let picture = text(&buffer);
-    assert!(picture.contains("smoothed 0.9") && picture.contains(" ~0."), "{picture}");
-    let braille =
-        |cell: &&ratatui::buffer::Cell| ('\u{2801}'..='\u{28ff}').contains(&cell.symbol().chars().next().unwrap());
-    let (faint, plain): (Vec<_>, Vec<_>) =
-        buffer.content.iter().filter(braille).partition(|cell| cell.modifier.contains(Modifier::DIM));
-    assert!(faint.len() > 20 && plain.len() > 60, "{} {}", faint.len(), plain.len());
+    assert!(
+        picture.contains("smoothed 0.9") && picture.contains(" ~0."),
+        "{picture}"
+    );
+    let braille = |cell: &&ratatui::buffer::Cell| {
+        ('\u{2801}'..='\u{28ff}').contains(&cell.symbol().chars().next().unwrap())
+    };
+    let (faint, plain): (Vec<_>, Vec<_>) = buffer
+        .content
+        .iter()
+        .filter(braille)
+        .partition(|cell| cell.modifier.contains(Modifier::DIM));
+    assert!(
+        faint.len() > 20 && plain.len() > 60,
+        "{} {}",
+        faint.len(),
+        plain.len()
+    );
 }
 
 #[test]
@@ -126,17 +173,34 @@ fn every_point_shows_what_means_hide() {
         let model = after(keys);
         let view = charts(&model);
         let drawn_run = crate::model::Drawn::whole(model.runs.get(&id(RESUMED)).unwrap());
-        view.lines(drawn_run, crate::model::Quantity::Loss)[0].curve.points().len()
+        view.lines(drawn_run, crate::model::ChartKind::Loss)[0]
+            .curve
+            .points()
+            .len()
     };
-    let batches = typical().runs.get(&id(RESUMED)).unwrap().state.batches.len();
+    let batches = typical()
+        .runs
+        .get(&id(RESUMED))
+        .unwrap()
+        .state
+        .batches
+        .len();
     assert_eq!((count(""), count("m")), (20, batches));
 }
 
 #[test]
 fn the_chart_that_is_chosen_is_alone() {
-    for (keys, title) in [("3", "learning rate"), ("<tab><tab>", "loss"), ("7", "memory"), ("5<tab>", "use, %")] {
+    for (keys, title) in [
+        ("3", "learning rate"),
+        ("<tab><tab>", "loss"),
+        ("7", "memory"),
+        ("5<tab>", "use, %"),
+    ] {
         let picture = text(&drawn(&after(keys), 80, 24));
-        assert!(picture.contains(&format!(" {title}  ")) && !picture.contains(" accuracy  "), "{picture}");
+        assert!(
+            picture.contains(&format!(" {title}  ")) && !picture.contains(" accuracy  "),
+            "{picture}"
+        );
     }
     assert!(text(&drawn(&after("33"), 80, 24)).contains(" accuracy  "));
     assert!(text(&drawn(&after("3<esc>"), 80, 24)).contains(" accuracy  "));
@@ -152,9 +216,14 @@ fn with_siblings(count: usize, keys: &str) -> Model {
         std::fs::create_dir(&to).unwrap();
         for file in std::fs::read_dir(data().join("runs").join(RESUMED)).unwrap() {
             let file = file.unwrap();
-            let content = std::fs::read_to_string(file.path()).unwrap().replace(RESUMED, &name);
+            let content = std::fs::read_to_string(file.path())
+                .unwrap()
+                .replace(RESUMED, &name);
             // Each validates a little better than the one before.
-            let content = content.replace("\"val_acc\":0.4", &format!("\"val_acc\":0.{}", 5 + number % 4));
+            let content = content.replace(
+                "\"val_acc\":0.4",
+                &format!("\"val_acc\":0.{}", 5 + number % 4),
+            );
             std::fs::write(to.join(file.file_name()), content).unwrap();
         }
     }
@@ -166,7 +235,10 @@ fn with_siblings(count: usize, keys: &str) -> Model {
             break;
         }
     }
-    let changes = changes.into_iter().filter(|change| change.run().is_some()).collect();
+    let changes = changes
+        .into_iter()
+        .filter(|change| change.run().is_some())
+        .collect();
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     press(&mut model, "jjjj<enter>");
@@ -183,10 +255,20 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
     }
     let marks = |buffer: &ratatui::buffer::Buffer| -> std::collections::BTreeSet<String> {
         let is_mark = |symbol: &&str| "●◆▲■▼★✚✖".contains(*symbol);
-        buffer.content.iter().map(ratatui::buffer::Cell::symbol).filter(is_mark).map(str::to_owned).collect()
+        buffer
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .filter(is_mark)
+            .map(str::to_owned)
+            .collect()
     };
     assert!(marks(&drawn(&model, 120, 40)).len() >= 4);
-    model.look = Look { ascii: true, theme: Theme::Mono, palette: Palette::True };
+    model.look = Look {
+        ascii: true,
+        theme: Theme::Mono,
+        palette: Palette::True,
+    };
     assert!(text(&drawn(&model, 80, 24)).is_ascii());
     press(&mut model, "o");
     assert!(!text(&drawn(&model, 120, 40)).contains("0001 0.6"));
@@ -203,21 +285,35 @@ fn a_run_that_starts_from_another_is_drawn_behind_it() {
     let mut model = typical();
     press(&mut model, "jjjjj<enter>o");
     let picture = text(&drawn(&model, 120, 40));
-    assert!(picture.contains("frozen ┊ fine-tuned") || picture.contains("frozen │ fine-tuned"), "{picture}");
+    assert!(
+        picture.contains("frozen ┊ fine-tuned") || picture.contains("frozen │ fine-tuned"),
+        "{picture}"
+    );
     assert!(picture.contains("Lite0, freeze 0."), "{picture}");
     // The stage lies left of 0, its checkpoint at 0.
-    assert!(picture.contains(" -15 ") || picture.contains(" -10 "), "{picture}");
+    assert!(
+        picture.contains(" -15 ") || picture.contains(" -10 "),
+        "{picture}"
+    );
 }
 
 #[test]
 fn what_is_shown_can_be_written() {
     let mut model = with_siblings(2, "o2");
     let effects = press(&mut model, "P");
-    let [crate::effect::Effect::ExportCharts(svg)] = &effects[..] else { panic!("{effects:?}") };
+    let [crate::effect::Effect::ExportCharts(svg)] = &effects[..] else {
+        panic!("{effects:?}")
+    };
     // The chart that is alone, of three runs.
-    assert!(svg.starts_with("<svg ") && !svg.contains(">validation accuracy<"), "{svg}");
+    assert!(
+        svg.starts_with("<svg ") && !svg.contains(">validation accuracy<"),
+        "{svg}"
+    );
     for name in ["4b12", "0000", "0001"] {
-        assert!(svg.contains(&format!(">Lite0, freeze {name}<")), "{name}: {svg}");
+        assert!(
+            svg.contains(&format!(">Lite0, freeze {name}<")),
+            "{name}: {svg}"
+        );
     }
 }
 
@@ -225,11 +321,21 @@ fn what_is_shown_can_be_written() {
 fn pictures_of_charts() {
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {
         let shot = |keys: &str| text(&drawn(&after(keys), width, height));
-        insta::assert_snapshot!(format!("charts-smoothed-by-step-{width}x{height}"), shot("xmmm[+"));
+        insta::assert_snapshot!(
+            format!("charts-smoothed-by-step-{width}x{height}"),
+            shot("xmmm[+")
+        );
         insta::assert_snapshot!(format!("charts-siblings-{width}x{height}"), {
             text(&drawn(&with_siblings(3, "o2<left>"), width, height))
         });
-        let model = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..after("gmm2[") };
+        let model = Model {
+            look: Look {
+                ascii: true,
+                theme: Theme::Mono,
+                palette: Palette::True,
+            },
+            ..after("gmm2[")
+        };
         let picture = text(&drawn(&model, width, height));
         assert!(picture.is_ascii(), "{picture}");
         insta::assert_snapshot!(format!("charts-ascii-{width}x{height}"), picture);

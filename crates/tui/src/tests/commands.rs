@@ -19,7 +19,9 @@ fn names(effects: &[Effect]) -> Vec<String> {
     let name = |effect: &Effect| match effect {
         Effect::Launch(file) => format!("launch {}", file.stem),
         Effect::StartOver(run) => format!("start over {}", run.id),
-        Effect::Resume { run, changes } => format!("resume {} {}", run.id, changes.join(" ")).trim_end().to_owned(),
+        Effect::Resume { run, changes } => format!("resume {} {}", run.id, changes.join(" "))
+            .trim_end()
+            .to_owned(),
         Effect::Queue(change) => format!("queue {change:?}"),
         Effect::Notice(text) => format!("notice {text}"),
         Effect::Stop { run, now } => format!("stop {} {now}", run.id),
@@ -31,10 +33,13 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::ReadMachine(workers) => format!("read the machine and {} workers", workers.len()),
         Effect::Copy(text) => format!("copy {text}"),
         Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),
-        Effect::Delete(runs) => format!("delete {}", runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")),
+        Effect::Delete(runs) => format!(
+            "delete {}",
+            runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")
+        ),
         Effect::TakeBack(undo) => format!("take back {undo:?}"),
         Effect::Look { album, .. } => format!("look {album:?}"),
-        Effect::AskLook(ask) => format!("ask {ask:?}"),
+        Effect::AskDataset(ask) => format!("ask {ask:?}"),
         Effect::EndLook => "end look".to_owned(),
         Effect::Predict { run, subject, .. } => format!("predict {run} {subject:?}"),
         Effect::CompletePath(typed) => format!("complete {typed}"),
@@ -91,8 +96,12 @@ fn a_launch_asks_only_where_something_is_in_the_way() {
 #[test]
 fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
     assert!(asked("a").is_empty());
-    let expected =
-        ["launch 1-resnet-original", "launch 3-lite0-resized", "launch 4-lite0-freeze", "launch 5-lite0-finetune"];
+    let expected = [
+        "launch 1-resnet-original",
+        "launch 3-lite0-resized",
+        "launch 4-lite0-freeze",
+        "launch 5-lite0-finetune",
+    ];
     assert_eq!(asked("ay"), expected);
     assert_eq!(asked("/fine-tune<enter>ay"), ["launch 5-lite0-finetune"]);
 }
@@ -100,20 +109,39 @@ fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
 #[test]
 fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_is_mended() {
     let mut model = typical();
-    let labels =
-        |model: &Model| -> Vec<String> { model.shown_entries().iter().map(|entry| entry.label().to_owned()).collect() };
+    let labels = |model: &Model| -> Vec<String> {
+        model
+            .shown_entries()
+            .iter()
+            .map(|entry| entry.label().to_owned())
+            .collect()
+    };
     press(&mut model, "/backbone:resnet* ");
-    assert_eq!(labels(&model), ["ResNet, original input", "ResNet, resized input"]);
+    assert_eq!(
+        labels(&model),
+        ["ResNet, original input", "ResNet, resized input"]
+    );
     press(&mut model, "stat");
     assert!(labels(&model).is_empty());
     press(&mut model, "us:runing<enter>");
-    assert!(labels(&model).is_empty() && matches!(model.filter(), Some(Filter::Typing(_))), "enter takes no mistake");
+    assert!(
+        labels(&model).is_empty() && matches!(model.filter(), Some(Filter::Typing(_))),
+        "enter takes no mistake"
+    );
     press(&mut model, "<left><left><left>n<enter>");
     assert_eq!(labels(&model), ["ResNet, resized input"]);
     press(&mut model, "<esc>");
     press(&mut model, "c/val_acc>25%<enter>");
-    let Screen::Compare(view) = &model.open else { panic!() };
-    let acc = |id| model.runs.get(id).and_then(|run| run.state.best_epoch()).map(|epoch| epoch.val_acc);
+    let Screen::Compare(view) = &model.open else {
+        panic!()
+    };
+    let acc = |id| {
+        model
+            .runs
+            .get(id)
+            .and_then(|run| run.state.best_epoch())
+            .map(|epoch| epoch.val_acc)
+    };
     assert!(view.shown.ids().iter().all(|id| acc(id) > Some(0.25)));
     assert_eq!(view.shown.ids().len(), 4);
 }
@@ -128,20 +156,33 @@ fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typ
     let mut model = typical();
     assert!(press(&mut model, "ju").is_empty());
     let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
-    assert!(shown(&model).contains("go on to how many epochs in all?"), "{}", shown(&model));
+    assert!(
+        shown(&model).contains("go on to how many epochs in all?"),
+        "{}",
+        shown(&model)
+    );
     for wrong in ["", "x", "10", "-1", "1.5", "100001", "99999999999"] {
         press(&mut model, &format!("{wrong}<enter>"));
         let screen = shown(&model);
-        assert!(screen.contains("a whole number from 11 to 100000; it is 10 now"), "{wrong:?}: {screen}");
+        assert!(
+            screen.contains("a whole number from 11 to 100000; it is 10 now"),
+            "{wrong:?}: {screen}"
+        );
         press(&mut model, &"<backspace>".repeat(wrong.len()));
     }
     press(&mut model, "12");
     assert!(shown(&model).contains("2 epochs more"), "{}", shown(&model));
-    assert_eq!(names(&press(&mut model, "<enter>")), [format!("resume {DONE} train.epochs=12")]);
+    assert_eq!(
+        names(&press(&mut model, "<enter>")),
+        [format!("resume {DONE} train.epochs=12")]
+    );
     assert!(model.popup.is_none());
     assert!(asked("ju12<esc>").is_empty());
     // On its own screen too.
-    assert_eq!(asked("j<enter>u20<enter>").last().unwrap(), &format!("resume {DONE} train.epochs=20"));
+    assert_eq!(
+        asked("j<enter>u20<enter>").last().unwrap(),
+        &format!("resume {DONE} train.epochs=20")
+    );
 }
 
 #[test]
@@ -149,12 +190,24 @@ fn a_run_that_stopped_early_goes_on_with_more_patience() {
     let mut model = typical();
     let run = model.runs.get(&id(DONE)).unwrap();
     let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
-    Arc::make_mut(&mut experiment).train.early_stopping =
-        Some(EarlyStopping { monitor: Monitor::ValLoss, patience: 4, min_delta: 0.0 });
-    state.outcome = Some(Outcome::Finished { stopped_early: true });
+    Arc::make_mut(&mut experiment).train.early_stopping = Some(EarlyStopping {
+        monitor: Monitor::ValLoss,
+        patience: 4,
+        min_delta: 0.0,
+    });
+    state.outcome = Some(Outcome::Finished {
+        stopped_early: true,
+    });
     let changes = vec![
-        Change::Experiment { id: id(DONE), experiment: Some(experiment) },
-        Change::State { id: id(DONE), state, is_summary: false },
+        Change::Experiment {
+            id: id(DONE),
+            experiment: Some(experiment),
+        },
+        Change::State {
+            id: id(DONE),
+            state,
+            is_summary: false,
+        },
     ];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
@@ -170,10 +223,19 @@ fn a_run_that_stopped_early_goes_on_with_more_patience() {
 fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
     let end = |event: &str| {
         let mut model = typical();
-        let record = serde_json::from_str(&format!("{{\"t\":{},\"event\":{event}}}", model.now)).unwrap();
+        let record =
+            serde_json::from_str(&format!("{{\"t\":{},\"event\":{event}}}", model.now)).unwrap();
         let changes = vec![
-            Change::Events { id: id(LIVE), records: vec![record], damaged: 0, restarted: false },
-            Change::Liveness { id: id(LIVE), liveness: Liveness::Free },
+            Change::Events {
+                id: id(LIVE),
+                records: vec![record],
+                damaged: 0,
+                restarted: false,
+            },
+            Change::Liveness {
+                id: id(LIVE),
+                liveness: Liveness::Free,
+            },
         ];
         let now = model.now;
         names(&update(&mut model, Message::Changes { now, changes }))
@@ -190,8 +252,9 @@ fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
     // The first step that is left out, and only the first.
     let mut model = typical();
     let skip = |step: u64| {
-        let line =
-            format!("{{\"t\":1795342500,\"event\":\"skipped\",\"step\":{step},\"in_a_row\":1,\"loss\":\"NaN\"}}");
+        let line = format!(
+            "{{\"t\":1795342500,\"event\":\"skipped\",\"step\":{step},\"in_a_row\":1,\"loss\":\"NaN\"}}"
+        );
         vec![Change::Events {
             id: id(LIVE),
             records: vec![serde_json::from_str(&line).unwrap()],
@@ -200,9 +263,27 @@ fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
         }]
     };
     let now = model.now;
-    let first = names(&update(&mut model, Message::Changes { now, changes: skip(300) }));
-    assert!(first[0].starts_with("notice ResNet, resized input: a step was left out"), "{first:?}");
-    assert!(names(&update(&mut model, Message::Changes { now, changes: skip(301) })).is_empty());
+    let first = names(&update(
+        &mut model,
+        Message::Changes {
+            now,
+            changes: skip(300),
+        },
+    ));
+    assert!(
+        first[0].starts_with("notice ResNet, resized input: a step was left out"),
+        "{first:?}"
+    );
+    assert!(
+        names(&update(
+            &mut model,
+            Message::Changes {
+                now,
+                changes: skip(301)
+            }
+        ))
+        .is_empty()
+    );
 }
 
 #[test]
@@ -212,7 +293,11 @@ fn what_would_end_runs_with_the_session_is_told_with_the_first_launch() {
     assert!(press(&mut model, "jr").is_empty());
     assert!(super::text(&super::drawn(&model, 80, 24)).contains("Runs end with this connection."));
     assert_eq!(names(&press(&mut model, "y")), ["launch 1-resnet-original"]);
-    assert_eq!(names(&press(&mut model, "r")), ["launch 1-resnet-original"], "told once");
+    assert_eq!(
+        names(&press(&mut model, "r")),
+        ["launch 1-resnet-original"],
+        "told once"
+    );
 }
 
 #[test]
@@ -250,10 +335,23 @@ fn back_closes_one_thing_at_a_time() {
 #[test]
 fn the_end_of_a_run_is_told_in_words() {
     let mut model = typical();
-    let free = Change::Liveness { id: id(LIVE), liveness: Liveness::Free };
+    let free = Change::Liveness {
+        id: id(LIVE),
+        liveness: Liveness::Free,
+    };
     let now = model.now + 1.0;
-    update(&mut model, Message::Changes { now, changes: vec![free] });
-    assert!(says(&model).contains("ResNet, resized input was lost"), "{}", says(&model));
+    update(
+        &mut model,
+        Message::Changes {
+            now,
+            changes: vec![free],
+        },
+    );
+    assert!(
+        says(&model).contains("ResNet, resized input was lost"),
+        "{}",
+        says(&model)
+    );
 }
 
 #[test]
@@ -267,19 +365,34 @@ fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_noth
             file: None,
             after_file: None,
         };
-        Change::Queue(Content { waiting: vec![entry], ..Content::default() })
+        Change::Queue(Content {
+            waiting: vec![entry],
+            ..Content::default()
+        })
     };
-    let free = |id: &str| Change::Liveness { id: super::fixtures::id(id), liveness: Liveness::Free };
+    let free = |id: &str| Change::Liveness {
+        id: super::fixtures::id(id),
+        liveness: Liveness::Free,
+    };
     let at = |model: &mut Model, seconds: f64, changes: Vec<Change>| {
         let now = model.now + seconds;
         let effects = names(&update(model, Message::Changes { now, changes }));
-        effects.into_iter().filter(|effect| !effect.starts_with("notice")).collect::<Vec<_>>()
+        effects
+            .into_iter()
+            .filter(|effect| !effect.starts_with("notice"))
+            .collect::<Vec<_>>()
     };
     let mut seen = typical();
     assert!(at(&mut seen, 1.0, vec![waiting()]).is_empty());
-    assert!(at(&mut seen, 1.0, vec![free(LIVE)]).is_empty(), "its worker may yet start the next");
+    assert!(
+        at(&mut seen, 1.0, vec![free(LIVE)]).is_empty(),
+        "its worker may yet start the next"
+    );
     let later = seen.now + 2.0;
-    assert_eq!(names(&update(&mut seen, Message::Clock(later))), ["advance"]);
+    assert_eq!(
+        names(&update(&mut seen, Message::Clock(later))),
+        ["advance"]
+    );
 
     let mut unseen = typical();
     unseen.queue_watch = crate::model::QueueWatch::Unseen;

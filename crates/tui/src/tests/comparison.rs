@@ -17,7 +17,10 @@ use warmstart_runs::store::{Change, Watcher, experiments};
 /// The recorded runs as their folders tell: no worker has any of them.
 fn recorded() -> Model {
     let mut model = typical();
-    let free = vec![Change::Liveness { id: id(LIVE), liveness: Liveness::Free }];
+    let free = vec![Change::Liveness {
+        id: id(LIVE),
+        liveness: Liveness::Free,
+    }];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes: free });
     press(&mut model, "c");
@@ -37,14 +40,24 @@ struct Asked {
 /// What the command line prints for a command that the dashboard shows, read as a shell reads it.
 fn printed_by(command: &str) -> String {
     let words = command.replacen("warmstart", "printf '%s\\0'", 1);
-    let output = std::process::Command::new("sh").args(["-c", &words]).output().unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", &words])
+        .output()
+        .unwrap();
     let words = String::from_utf8(output.stdout).unwrap();
     let asked = Asked::try_parse_from(words.split_terminator('\0').skip(1))
         .unwrap_or_else(|error| panic!("{command}: {error}"));
     let files = experiments(&data().join("experiments")).unwrap();
     let (_, runs) = Watcher::read_all(&data().join("runs"), &files);
-    let options = asked.shown.options(&runs).unwrap_or_else(|error| panic!("{command}: {error}"));
-    render(&table(&runs, &files, &options), asked.format.unwrap_or(Format::Table), None)
+    let options = asked
+        .shown
+        .options(&runs)
+        .unwrap_or_else(|error| panic!("{command}: {error}"));
+    render(
+        &table(&runs, &files, &options),
+        asked.format.unwrap_or(Format::Table),
+        None,
+    )
 }
 
 /// Presses the keys that export in a format and copy the command, and expects both to say the same.
@@ -60,14 +73,36 @@ fn assert_same(model: &mut Model, format: usize) {
     };
     assert_eq!(text, copied);
     assert_eq!(*text, printed_by(command), "{command}");
-    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
-    assert_eq!(*text, render(view.shown.table(), Format::ALL[format], None), "what is on screen");
+    let Screen::Compare(view) = &model.open else {
+        panic!("the comparison is open")
+    };
+    assert_eq!(
+        *text,
+        render(view.shown.table(), Format::ALL[format], None),
+        "what is on screen"
+    );
 }
 
 #[test]
 fn every_option_gives_what_the_command_line_prints_in_every_format() {
-    for keys in ["", "d", "D", "t", "g", "b", "bb", "p", "jjp", "w", "ooo", "oooO", "O", "dt", "oxox", "/lite0<enter>"]
-    {
+    for keys in [
+        "",
+        "d",
+        "D",
+        "t",
+        "g",
+        "b",
+        "bb",
+        "p",
+        "jjp",
+        "w",
+        "ooo",
+        "oooO",
+        "O",
+        "dt",
+        "oxox",
+        "/lite0<enter>",
+    ] {
         for format in 0..Format::ALL.len() {
             let mut model = recorded();
             press(&mut model, keys);
@@ -98,15 +133,26 @@ fn the_command_names_the_folders_in_use_for_a_shell() {
     let mut model = recorded();
     model.folders = folders("experiments", "/data/my runs");
     let command = press(&mut model, "Ec");
-    let Effect::Copy(command) = &command[0] else { panic!("{command:?}") };
+    let Effect::Copy(command) = &command[0] else {
+        panic!("{command:?}")
+    };
     let words = shell_words::split(command).unwrap();
-    assert_eq!(words[..4], ["warmstart", "compare", "--checkpoints", "/data/my runs"]);
+    assert_eq!(
+        words[..4],
+        ["warmstart", "compare", "--checkpoints", "/data/my runs"]
+    );
     assert!(!command.contains("--experiments"), "{command}");
     // What the status line tells to paste has them too.
-    let told = Report { good: false, text: "saved; `warmstart resume x1` goes on".to_owned() };
+    let told = Report {
+        good: false,
+        text: "saved; `warmstart resume x1` goes on".to_owned(),
+    };
     update(&mut model, Message::Report(told));
     let report = &model.report.as_ref().unwrap().text;
-    assert_eq!(report, "saved; `warmstart resume --checkpoints '/data/my runs' x1` goes on");
+    assert_eq!(
+        report,
+        "saved; `warmstart resume --checkpoints '/data/my runs' x1` goes on"
+    );
 }
 
 #[test]
@@ -130,15 +176,27 @@ fn the_list_leads_to_a_comparison_of_what_is_marked_or_shown_in_it() {
         let exported = press(&mut model, "E<enter>");
         press(&mut model, "c");
         assert_same(&mut model, 0);
-        let Effect::Export { text, .. } = &exported[0] else { panic!("{exported:?}") };
-        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
-        assert_eq!(*text, render(view.shown.table(), Format::ALL[0], None), "{keys}");
+        let Effect::Export { text, .. } = &exported[0] else {
+            panic!("{exported:?}")
+        };
+        let Screen::Compare(view) = &model.open else {
+            panic!("the comparison is open")
+        };
+        assert_eq!(
+            *text,
+            render(view.shown.table(), Format::ALL[0], None),
+            "{keys}"
+        );
         view.shown.ids().len()
     };
     assert_eq!(runs(""), 5);
     assert_eq!(runs("/lite0<enter>"), 3);
     assert_eq!(runs("v*"), 5);
-    assert_eq!(runs("v j /lite0<enter>"), 2, "marks say more than the filter");
+    assert_eq!(
+        runs("v j /lite0<enter>"),
+        2,
+        "marks say more than the filter"
+    );
     assert_eq!(runs("v /lite0<enter>"), 3, "one mark is none");
 }
 
@@ -148,14 +206,19 @@ fn what_is_drawn_is_the_table() {
         let mut model = recorded();
         press(&mut model, keys);
         let picture = text(&drawn(&model, 200, 60));
-        let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+        let Screen::Compare(view) = &model.open else {
+            panic!("the comparison is open")
+        };
         let table = view.shown.table();
         for row in &table.rows {
             for (cell, column) in row.cells.iter().zip(&table.columns) {
                 // The state is a glyph, and a long list of runs has no room for the last columns.
-                let is_drawn = !matches!(column, Column::State) && (table.transposed || *column != Column::Run);
-                let shown =
-                    cell.value.shown().filter(|_| is_drawn && matches!(column, Column::Metric(_) | Column::Delta(_)));
+                let is_drawn = !matches!(column, Column::State)
+                    && (table.transposed || *column != Column::Run);
+                let shown = cell
+                    .value
+                    .shown()
+                    .filter(|_| is_drawn && matches!(column, Column::Metric(_) | Column::Delta(_)));
                 if let Some(shown) = shown {
                     assert!(picture.contains(&shown), "{keys}: {shown}\n{picture}");
                 }
@@ -168,14 +231,32 @@ fn what_is_drawn_is_the_table() {
 fn differences_are_to_the_pinned_run() {
     let mut model = recorded();
     press(&mut model, "jp");
-    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    let Screen::Compare(view) = &model.open else {
+        panic!("the comparison is open")
+    };
     let table = view.shown.table();
-    let at = |column: Column| table.columns.iter().position(|other| *other == column).unwrap();
-    let (delta, acc) = (at(Column::Delta(Metric::ValAcc)), at(Column::Metric(Metric::ValAcc)));
+    let at = |column: Column| {
+        table
+            .columns
+            .iter()
+            .position(|other| *other == column)
+            .unwrap()
+    };
+    let (delta, acc) = (
+        at(Column::Delta(Metric::ValAcc)),
+        at(Column::Metric(Metric::ValAcc)),
+    );
     let figures: Vec<(f64, f64)> = table
         .measured()
         .map(|row| {
-            let number = |index: usize| row.cells[index].value.shown().unwrap().parse::<f64>().unwrap();
+            let number = |index: usize| {
+                row.cells[index]
+                    .value
+                    .shown()
+                    .unwrap()
+                    .parse::<f64>()
+                    .unwrap()
+            };
             (number(acc), number(delta))
         })
         .collect();
@@ -191,13 +272,32 @@ fn the_cursor_reads_every_run_at_one_epoch() {
     let mut model = recorded();
     press(&mut model, "]]]");
     let picture = text(&drawn(&model, 120, 40));
-    let legend = picture.lines().find(|line| line.contains("at epoch 3")).unwrap();
-    let mut figures: Vec<&str> = legend.split_whitespace().filter(|word| word.starts_with("0.")).collect();
+    let legend = picture
+        .lines()
+        .find(|line| line.contains("at epoch 3"))
+        .unwrap();
+    let mut figures: Vec<&str> = legend
+        .split_whitespace()
+        .filter(|word| word.starts_with("0."))
+        .collect();
     figures.sort_unstable();
     // The one that continues another has not begun there.
-    let from_the_start = model.runs.iter().filter(|run| run.state.started_from.is_none());
+    let from_the_start = model
+        .runs
+        .iter()
+        .filter(|run| run.state.started_from.is_none());
     let mut expected: Vec<String> = from_the_start
-        .map(|run| format!("{:.4}", run.state.epochs.iter().find(|epoch| epoch.epoch == 3).unwrap().val_acc))
+        .map(|run| {
+            format!(
+                "{:.4}",
+                run.state
+                    .epochs
+                    .iter()
+                    .find(|epoch| epoch.epoch == 3)
+                    .unwrap()
+                    .val_acc
+            )
+        })
         .collect();
     expected.sort();
     assert_eq!(expected.len(), 4);
@@ -215,7 +315,11 @@ fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
             let id = id(&format!("20270101-000000-{number:04x}"));
             let mut info = run.info.clone().unwrap();
             info.id = id.clone();
-            [Change::Added { id, info: Ok(info), experiment: run.experiment.clone() }]
+            [Change::Added {
+                id,
+                info: Ok(info),
+                experiment: run.experiment.clone(),
+            }]
         })
         .collect();
     let now = model.now;
@@ -240,33 +344,58 @@ fn columns_are_chosen_and_runs_are_told_apart_at_80_columns() {
     press(&mut model, "|G<space>");
     assert_same_after(&mut model, |columns| {
         matches!(columns.last(), Some(Column::Config(_)))
-            || columns.iter().any(|column| matches!(column, Column::Config(_)))
+            || columns
+                .iter()
+                .any(|column| matches!(column, Column::Config(_)))
     });
 }
 
 fn assert_same_after(model: &mut Model, holds: fn(&[Column]) -> bool) {
     press(model, "<esc>");
-    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
-    assert!(holds(&view.shown.table().columns), "{:?}", view.shown.table().columns);
+    let Screen::Compare(view) = &model.open else {
+        panic!("the comparison is open")
+    };
+    assert!(
+        holds(&view.shown.table().columns),
+        "{:?}",
+        view.shown.table().columns
+    );
     assert_same(model, 0);
 }
 
 #[test]
 fn a_curve_that_continues_another_run_begins_where_its_checkpoint_lies() {
     let model = recorded();
-    let Screen::Compare(view) = &model.open else { panic!("the comparison is open") };
+    let Screen::Compare(view) = &model.open else {
+        panic!("the comparison is open")
+    };
     // The recorded fine-tuning started from the frozen run's best checkpoint.
-    let tuned = model.runs.iter().find(|run| run.state.started_from.is_some()).expect("one of them continues another");
+    let tuned = model
+        .runs
+        .iter()
+        .find(|run| run.state.started_from.is_some())
+        .expect("one of them continues another");
     let from = tuned.state.started_from.as_ref().unwrap();
     let origin = model.runs.get(&from.run).unwrap();
-    let epoch = origin.state.epochs.iter().find(|epoch| epoch.step == from.step).unwrap().epoch;
+    let epoch = origin
+        .state
+        .epochs
+        .iter()
+        .find(|epoch| epoch.step == from.step)
+        .unwrap()
+        .epoch;
     assert_eq!(view.shown.after(&tuned.id), epoch);
     assert_eq!(view.shown.after(&origin.id), 0);
     let shown = text(&drawn(&model, 200, 60));
-    assert!(shown.contains(&format!("{} after {epoch}", tuned.label())), "{shown}");
+    assert!(
+        shown.contains(&format!("{} after {epoch}", tuned.label())),
+        "{shown}"
+    );
     // Without the other run it stands by itself.
     let mut alone = recorded();
     press(&mut alone, &format!("/{}<enter>", tuned.id));
-    let Screen::Compare(view) = &alone.open else { panic!("the comparison is open") };
+    let Screen::Compare(view) = &alone.open else {
+        panic!("the comparison is open")
+    };
     assert_eq!(view.shown.after(&tuned.id), 0);
 }

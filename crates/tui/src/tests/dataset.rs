@@ -19,7 +19,7 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::look::Heard;
 use warmstart_runs::predict::Subject;
 
-pub use self::album::{Album, answering, looking, picture, tell};
+pub use self::album::{DatasetSource, answering, looking, picture, tell};
 
 fn says(model: &Model) -> &str {
     model.report.as_ref().map_or("", |report| &report.text)
@@ -31,82 +31,182 @@ fn screen(model: &Model) -> String {
 
 /// Where a picture's cells are: those with a colour of their own both above and below.
 fn pixels(buffer: &Buffer) -> usize {
-    buffer.content.iter().filter(|cell| cell.symbol() == "▀" && matches!(cell.fg, Color::Rgb(..))).count()
+    buffer
+        .content
+        .iter()
+        .filter(|cell| cell.symbol() == "▀" && matches!(cell.fg, Color::Rgb(..)))
+        .count()
 }
 
 #[test]
 fn every_view_is_drawn() {
-    for (name, keys) in [("picture", ""), ("augmented", "aa"), ("page", "<tab><right>"), ("classes", "<tab><tab>o")] {
-        let mut model = looking(&format!("jjjjd{keys}"), &Album::typical());
+    for (name, keys) in [
+        ("picture", ""),
+        ("augmented", "aa"),
+        ("page", "<tab><right>"),
+        ("classes", "<tab><tab>o"),
+    ] {
+        let mut model = looking(&format!("jjjjd{keys}"), &DatasetSource::typical());
         for (width, height) in [(80, 24), (120, 40), (200, 60)] {
-            tell(&mut model, &Event::Resize(width, height), &Album::typical());
-            insta::assert_snapshot!(format!("dataset-{name}-{width}x{height}"), text(&drawn(&model, width, height)));
+            tell(
+                &mut model,
+                &Event::Resize(width, height),
+                &DatasetSource::typical(),
+            );
+            insta::assert_snapshot!(
+                format!("dataset-{name}-{width}x{height}"),
+                text(&drawn(&model, width, height))
+            );
         }
     }
 }
 
 #[test]
 fn what_is_left_out_is_said_above_every_view() {
-    let mut album = Album::typical();
-    album.facts.notes = vec!["2 pictures in old/ are not used".to_owned(), "left out 3 pictures".to_owned()];
+    let mut album = DatasetSource::typical();
+    album.facts.notes = vec![
+        "2 pictures in old/ are not used".to_owned(),
+        "left out 3 pictures".to_owned(),
+    ];
     for keys in ["", "<tab>"] {
         let shown = screen(&looking(&format!("jjjjd{keys}"), &album));
-        assert!(shown.contains("1 more above the classes · 2 pictures in old/ are not used"), "{shown}");
+        assert!(
+            shown.contains("1 more above the classes · 2 pictures in old/ are not used"),
+            "{shown}"
+        );
     }
     let shown = screen(&looking("jjjjd<tab><tab>", &album));
-    assert!(shown.contains("2 pictures in old/ are not used") && shown.contains("left out 3 pictures"), "{shown}");
+    assert!(
+        shown.contains("2 pictures in old/ are not used") && shown.contains("left out 3 pictures"),
+        "{shown}"
+    );
     assert!(shown.contains("tiger"), "{shown}");
 }
 
 #[test]
 fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
-    let album = Album::typical();
+    let album = DatasetSource::typical();
     let mut model = looking("jjjjd<tab><down><down><down><right>", &album);
     let page = |model: &Model| match &model.open {
-        Screen::Dataset(view) => (view.position, view.page(), view.page() + view.grid.pictures()),
+        Screen::Dataset(view) => (
+            view.position,
+            view.page(),
+            view.page() + view.grid.pictures(),
+        ),
         other => panic!("{other:?}"),
     };
-    assert_eq!(page(&model), (13, 8, 16), "four beside each other in two rows");
+    assert_eq!(
+        page(&model),
+        (13, 8, 16),
+        "four beside each other in two rows"
+    );
     tell(&mut model, &Event::Resize(200, 60), &album);
-    assert_eq!(page(&model), (13, 0, 18), "six of 33 columns in three rows of 17");
+    assert_eq!(
+        page(&model),
+        (13, 0, 18),
+        "six of 33 columns in three rows of 17"
+    );
     let shown = text(&drawn(&model, 200, 60));
-    assert!(!shown.contains("loading"), "the rest was asked for: {shown}");
+    assert!(
+        !shown.contains("loading"),
+        "the rest was asked for: {shown}"
+    );
     answering(&mut model, "<down>", &album);
     assert_eq!(page(&model), (19, 18, 36));
     tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &album);
     let (_, first, end) = page(&model);
-    assert!((end - first) as usize <= warmstart_schema::look::MOST_PICTURES, "a question has no more");
+    assert!(
+        (end - first) as usize <= warmstart_schema::look::MOST_PICTURES,
+        "a question has no more"
+    );
 }
 
 #[test]
 fn a_picture_keeps_its_colours_and_its_places() {
-    let model = looking("jjjjd", &Album::typical());
+    let model = looking("jjjjd", &DatasetSource::typical());
     let buffer = drawn(&model, 80, 24);
     // Half blocks two by two: 32 columns of 16 rows are 32×32 pixels, the first below two lines of text.
     assert_eq!(pixels(&buffer), 32 * 16);
     let expected = picture(Part::Train, 0, None).pixels.unwrap();
     for (x, y) in [(0, 0), (31, 0), (5, 14), (31, 30)] {
         let at = (y * 32 + x) * 3;
-        let colour = |at: usize| Color::Rgb(expected.rgb()[at], expected.rgb()[at + 1], expected.rgb()[at + 2]);
-        let cell = &buffer[(1 + u16::try_from(x).unwrap(), 5 + u16::try_from(y / 2).unwrap())];
-        assert_eq!((cell.fg, cell.bg), (colour(at), colour(at + 32 * 3)), "{x} {y}");
+        let colour = |at: usize| {
+            Color::Rgb(
+                expected.rgb()[at],
+                expected.rgb()[at + 1],
+                expected.rgb()[at + 2],
+            )
+        };
+        let cell = &buffer[(
+            1 + u16::try_from(x).unwrap(),
+            5 + u16::try_from(y / 2).unwrap(),
+        )];
+        assert_eq!(
+            (cell.fg, cell.bg),
+            (colour(at), colour(at + 32 * 3)),
+            "{x} {y}"
+        );
     }
 }
 
 #[test]
 fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
-    let with = |look: Look| Model { look, ..looking("jjjjd", &Album::typical()) };
-    let beyond = |buffer: &Buffer, is: fn(Color) -> bool| buffer.content.iter().any(|cell| is(cell.fg) || is(cell.bg));
+    let with = |look: Look| Model {
+        look,
+        ..looking("jjjjd", &DatasetSource::typical())
+    };
+    let beyond = |buffer: &Buffer, is: fn(Color) -> bool| {
+        buffer.content.iter().any(|cell| is(cell.fg) || is(cell.bg))
+    };
     let is_rgb: fn(Color) -> bool = |colour| matches!(colour, Color::Rgb(..));
     let is_indexed: fn(Color) -> bool = |colour| matches!(colour, Color::Indexed(_));
-    let indexed = drawn(&with(Look { ascii: false, theme: Theme::Dark, palette: Palette::Indexed }), 80, 24);
+    let indexed = drawn(
+        &with(Look {
+            ascii: false,
+            theme: Theme::Dark,
+            palette: Palette::Indexed,
+        }),
+        80,
+        24,
+    );
     assert!(!beyond(&indexed, is_rgb) && beyond(&indexed, is_indexed));
-    let sixteen = drawn(&with(Look { ascii: false, theme: Theme::Dark, palette: Palette::Sixteen }), 80, 24);
-    assert!(!beyond(&sixteen, is_rgb) && !beyond(&sixteen, is_indexed) && text(&sixteen).contains('▀'));
-    let plain = drawn(&with(Look { ascii: false, theme: Theme::Mono, palette: Palette::True }), 80, 24);
-    assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    let sixteen = drawn(
+        &with(Look {
+            ascii: false,
+            theme: Theme::Dark,
+            palette: Palette::Sixteen,
+        }),
+        80,
+        24,
+    );
+    assert!(
+        !beyond(&sixteen, is_rgb) && !beyond(&sixteen, is_indexed) && text(&sixteen).contains('▀')
+    );
+    let plain = drawn(
+        &with(Look {
+            ascii: false,
+            theme: Theme::Mono,
+            palette: Palette::True,
+        }),
+        80,
+        24,
+    );
+    assert!(
+        plain
+            .content
+            .iter()
+            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+    );
     assert!(!text(&plain).contains('▀'));
-    let ascii = text(&drawn(&with(Look { ascii: true, theme: Theme::Dark, palette: Palette::True }), 80, 24));
+    let ascii = text(&drawn(
+        &with(Look {
+            ascii: true,
+            theme: Theme::Dark,
+            palette: Palette::True,
+        }),
+        80,
+        24,
+    ));
     assert!(ascii.is_ascii(), "{ascii}");
     insta::assert_snapshot!("dataset-ascii", ascii);
 }
@@ -118,30 +218,76 @@ fn it_is_opened_for_an_experiment_and_for_a_run() {
         other => panic!("{other:?}"),
     };
     assert!(opened("jd").contains("1-resnet-original.yaml"));
-    assert!(opened("d").contains("7-effnet-freeze.yaml"), "without a run too");
+    assert!(
+        opened("d").contains("7-effnet-freeze.yaml"),
+        "without a run too"
+    );
     assert!(opened("jj<enter>d").contains(LIVE));
     let mut model = typical();
     press(&mut model, "Gd");
-    assert!(says(&model).contains("6-typo.yaml has a mistake"), "{}", says(&model));
+    assert!(
+        says(&model).contains("6-typo.yaml has a mistake"),
+        "{}",
+        says(&model)
+    );
 }
 
 #[test]
 fn one_question_at_a_time_and_the_last_picture_counts() {
     let mut model = typical();
-    let album = Album::typical();
-    assert!(matches!(press(&mut model, "jjjjd")[..], [Effect::Look { ticket: 1, .. }]));
-    assert!(press(&mut model, "<right> n").is_empty(), "nothing is known yet");
-    assert!(says(&model).contains("still being read"), "{}", says(&model));
-    let ask =
-        update(&mut model, Message::Look { ticket: 1, heard: Heard::Answer(Answer::Opened(album.facts.clone())) });
-    let [Effect::AskLook(first)] = &ask[..] else { panic!("{ask:?}") };
-    assert!(press(&mut model, "<right><right><right>").is_empty(), "the answer is awaited");
+    let album = DatasetSource::typical();
+    assert!(matches!(
+        press(&mut model, "jjjjd")[..],
+        [Effect::Look { ticket: 1, .. }]
+    ));
+    assert!(
+        press(&mut model, "<right> n").is_empty(),
+        "nothing is known yet"
+    );
+    assert!(
+        says(&model).contains("still being read"),
+        "{}",
+        says(&model)
+    );
+    let ask = update(
+        &mut model,
+        Message::Look {
+            ticket: 1,
+            heard: Heard::Answer(Answer::Opened(album.facts.clone())),
+        },
+    );
+    let [Effect::AskDataset(first)] = &ask[..] else {
+        panic!("{ask:?}")
+    };
+    assert!(
+        press(&mut model, "<right><right><right>").is_empty(),
+        "the answer is awaited"
+    );
     assert!(screen(&model).contains("loading …"));
-    let next = update(&mut model, Message::Look { ticket: 1, heard: Heard::Answer(album.answer(first)) });
-    let [Effect::AskLook(Ask::Pictures { wanted, .. })] = &next[..] else { panic!("{next:?}") };
-    assert_eq!(wanted.iter().map(|wanted| wanted.position).collect::<Vec<_>>(), [3]);
+    let next = update(
+        &mut model,
+        Message::Look {
+            ticket: 1,
+            heard: Heard::Answer(album.answer(first)),
+        },
+    );
+    let [Effect::AskDataset(Ask::Pictures { wanted, .. })] = &next[..] else {
+        panic!("{next:?}")
+    };
+    assert_eq!(
+        wanted
+            .iter()
+            .map(|wanted| wanted.position)
+            .collect::<Vec<_>>(),
+        [3]
+    );
     // What another worker says late is void.
-    let late = Message::Look { ticket: 9, heard: Heard::Answer(Answer::NotThere { error: "late".to_owned() }) };
+    let late = Message::Look {
+        ticket: 9,
+        heard: Heard::Answer(Answer::NotThere {
+            error: "late".to_owned(),
+        }),
+    };
     assert!(update(&mut model, late).is_empty() && says(&model).is_empty());
     assert!(matches!(press(&mut model, "<esc>")[..], [Effect::EndLook]));
     assert!(matches!(model.open, Screen::Experiments(_)));
@@ -149,7 +295,7 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
 
 #[test]
 fn pictures_are_picked_by_number_at_random_and_by_steps() {
-    let album = Album::typical();
+    let album = DatasetSource::typical();
     let mut model = looking("jjjjd", &album);
     answering(&mut model, "107<enter>", &album);
     assert!(screen(&model).contains("image number 107") && screen(&model).contains("▸training"));
@@ -163,9 +309,17 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
     answering(&mut model, "n9999<enter>", &album);
     assert!(says(&model).contains("no image 9999") && screen(&model).contains("image number 2003"));
     answering(&mut model, "n1<backspace><enter>", &album);
-    assert!(says(&model).contains("`` is not the number"), "{}", says(&model));
+    assert!(
+        says(&model).contains("`` is not the number"),
+        "{}",
+        says(&model)
+    );
     answering(&mut model, "t", &album);
-    assert!(screen(&model).contains("test image 1 of 60"), "{}", screen(&model));
+    assert!(
+        screen(&model).contains("test image 1 of 60"),
+        "{}",
+        screen(&model)
+    );
     let mut seen: Vec<String> = Vec::new();
     for _ in 0..5 {
         answering(&mut model, " ", &album);
@@ -174,39 +328,68 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
     seen.dedup();
     assert!(seen.len() > 2, "{seen:?}");
     answering(&mut model, "tG", &album);
-    assert!(screen(&model).contains("training image 120 of 120"), "{}", screen(&model));
+    assert!(
+        screen(&model).contains("training image 120 of 120"),
+        "{}",
+        screen(&model)
+    );
     answering(&mut model, "<right>g<left><down>", &album);
-    assert!(screen(&model).contains("training image 2 of 120"), "{}", screen(&model));
+    assert!(
+        screen(&model).contains("training image 2 of 120"),
+        "{}",
+        screen(&model)
+    );
     answering(&mut model, "<tab><down><right><enter>", &album);
-    assert!(screen(&model).contains("training image 7 of 120"), "{}", screen(&model));
+    assert!(
+        screen(&model).contains("training image 7 of 120"),
+        "{}",
+        screen(&model)
+    );
 }
 
 #[test]
 fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
-    let album = Album::typical();
+    let album = DatasetSource::typical();
     let mut model = looking("jjjjda", &album);
     let buffer = drawn(&model, 120, 40);
-    assert!(text(&buffer).contains("beside it epochs 1, 2: ±15°, flip, zoom ±10 %"), "{}", text(&buffer));
+    assert!(
+        text(&buffer).contains("beside it epochs 1, 2: ±15°, flip, zoom ±10 %"),
+        "{}",
+        text(&buffer)
+    );
     assert!(pixels(&buffer) >= 2 * 32 * 16);
     answering(&mut model, "a", &album);
-    assert!(screen(&model).contains("beside it epoch 2: ±15°, flip, zoom ±10 %"), "{}", screen(&model));
+    assert!(
+        screen(&model).contains("beside it epoch 2: ±15°, flip, zoom ±10 %"),
+        "{}",
+        screen(&model)
+    );
     answering(&mut model, "ta", &album);
-    assert!(says(&model).contains("only training images"), "{}", says(&model));
+    assert!(
+        says(&model).contains("only training images"),
+        "{}",
+        says(&model)
+    );
     answering(&mut model, "ttA", &album);
     assert!(!screen(&model).contains("beside it"));
-    let mut still = Album::typical();
+    let mut still = DatasetSource::typical();
     still.facts.augment = warmstart_schema::experiment::Augment::default();
     assert!(says(&looking("jjjjda", &still)).contains("augments nothing"));
 }
 
 #[test]
 fn classes_say_how_uneven_they_are() {
-    let mut album = Album::typical();
-    let shown = |album: &Album| screen(&looking("jjjjd<tab><tab>", album));
+    let mut album = DatasetSource::typical();
+    let shown = |album: &DatasetSource| screen(&looking("jjjjd<tab><tab>", album));
     let said = shown(&album);
-    assert!(said.contains("2 to 40 training images each: imbalance 20.0 to 1"), "{said}");
     assert!(
-        said.contains("class_weights: none") && said.contains("fewest walrus (2)") && said.contains("most tiger (40)"),
+        said.contains("2 to 40 training images each: imbalance 20.0 to 1"),
+        "{said}"
+    );
+    assert!(
+        said.contains("class_weights: none")
+            && said.contains("fewest walrus (2)")
+            && said.contains("most tiger (40)"),
         "{said}"
     );
     album.facts.class_weights = Some(vec![0.5; 9]);
@@ -222,22 +405,59 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
     let mut model = typical();
     press(&mut model, "jjjjd");
     assert!(screen(&model).contains("reading the dataset"));
-    let refused = Answer::Refused { error: "the files are not here".to_owned(), help: "warmstart prefetch".to_owned() };
-    update(&mut model, Message::Look { ticket: 1, heard: Heard::Answer(refused) });
-    let failure = Failure::new(Kind::Worker, "the training program shows nothing: it ended without a word");
-    update(&mut model, Message::Look { ticket: 1, heard: Heard::Ended(failure) });
-    assert!(screen(&model).contains("the files are not here; warmstart prefetch"), "{}", screen(&model));
+    let refused = Answer::Refused {
+        error: "the files are not here".to_owned(),
+        help: "warmstart prefetch".to_owned(),
+    };
+    update(
+        &mut model,
+        Message::Look {
+            ticket: 1,
+            heard: Heard::Answer(refused),
+        },
+    );
+    let failure = Failure::new(
+        Kind::Worker,
+        "the training program shows nothing: it ended without a word",
+    );
+    update(
+        &mut model,
+        Message::Look {
+            ticket: 1,
+            heard: Heard::Ended(failure),
+        },
+    );
+    assert!(
+        screen(&model).contains("the files are not here; warmstart prefetch"),
+        "{}",
+        screen(&model)
+    );
     press(&mut model, " ");
     assert!(says(&model).contains("nothing to see"), "{}", says(&model));
     let mut model = typical();
     press(&mut model, "jjjjd");
-    let failure = Failure::new(Kind::Worker, "libtorch is missing").help("`warmstart doctor` says more");
-    update(&mut model, Message::Look { ticket: 1, heard: Heard::Ended(failure) });
-    assert!(screen(&model).contains("libtorch is missing; `warmstart doctor` says more"), "{}", screen(&model));
+    let failure =
+        Failure::new(Kind::Worker, "libtorch is missing").help("`warmstart doctor` says more");
+    update(
+        &mut model,
+        Message::Look {
+            ticket: 1,
+            heard: Heard::Ended(failure),
+        },
+    );
+    assert!(
+        screen(&model).contains("libtorch is missing; `warmstart doctor` says more"),
+        "{}",
+        screen(&model)
+    );
 }
 
 fn prediction(pixels: bool) -> Predictions {
-    let class = |(name, probability): (&str, f64)| ClassProbability { name: name.to_owned(), probability, label: None };
+    let class = |(name, probability): (&str, f64)| ClassProbability {
+        name: name.to_owned(),
+        probability,
+        label: None,
+    };
     let classes = [
         ("lion", 0.625),
         ("tiger", 0.25),
@@ -251,40 +471,102 @@ fn prediction(pixels: bool) -> Predictions {
         error: None,
         pixels: pixels.then(|| picture(Part::Train, 0, None).pixels.unwrap()),
     };
-    Predictions { run: id(DONE), epoch: 17, step: 578, images: vec![image] }
+    Predictions {
+        run: id(DONE),
+        epoch: 17,
+        step: 578,
+        images: vec![image],
+    }
 }
 
 #[test]
 fn a_run_says_what_it_sees_in_the_picture_shown() {
-    let album = Album::typical();
+    let album = DatasetSource::typical();
     let mut model = looking("jd", &album);
     let asked = press(&mut model, "p");
-    let [Effect::Predict { ticket, run, subject }] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!((run.as_str(), subject), (DONE, &Subject::OfDataset { part: Part::Train, number: 100 }));
+    let [
+        Effect::Predict {
+            ticket,
+            run,
+            subject,
+        },
+    ] = &asked[..]
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(
+        (run.as_str(), subject),
+        (
+            DONE,
+            &Subject::OfDataset {
+                part: Part::Train,
+                number: 100
+            }
+        )
+    );
     assert!(screen(&model).contains("asking its best checkpoint"));
     let ticket = *ticket;
-    update(&mut model, Message::Predicted { ticket: ticket + 1, result: Ok(prediction(false)) });
-    assert!(screen(&model).contains("asking its best checkpoint"), "another question's answer");
-    update(&mut model, Message::Predicted { ticket, result: Ok(prediction(true)) });
+    update(
+        &mut model,
+        Message::Predicted {
+            ticket: ticket + 1,
+            result: Ok(prediction(false)),
+        },
+    );
+    assert!(
+        screen(&model).contains("asking its best checkpoint"),
+        "another question's answer"
+    );
+    update(
+        &mut model,
+        Message::Predicted {
+            ticket,
+            result: Ok(prediction(true)),
+        },
+    );
     insta::assert_snapshot!("prediction", screen(&model));
-    let colours = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..model };
-    assert!(screen(&colours).is_ascii() && screen(&colours).contains("* tiger"), "{}", screen(&colours));
+    let colours = Model {
+        look: Look {
+            ascii: true,
+            theme: Theme::Mono,
+            palette: Palette::True,
+        },
+        ..model
+    };
+    assert!(
+        screen(&colours).is_ascii() && screen(&colours).contains("* tiger"),
+        "{}",
+        screen(&colours)
+    );
 }
 
 #[test]
 fn a_file_is_asked_about_by_its_path() {
     for keys in ["j<enter>p", "cP"] {
         let mut model = typical();
-        assert!(!press(&mut model, keys).iter().any(|effect| matches!(effect, Effect::Predict { .. })));
-        assert!(press(&mut model, "<enter>").is_empty(), "nothing is typed yet");
-        assert!(matches!(&press(&mut model, "cat q<tab>")[..], [Effect::CompletePath(typed)] if typed == "cat q"));
+        assert!(
+            !press(&mut model, keys)
+                .iter()
+                .any(|effect| matches!(effect, Effect::Predict { .. }))
+        );
+        assert!(
+            press(&mut model, "<enter>").is_empty(),
+            "nothing is typed yet"
+        );
+        assert!(
+            matches!(&press(&mut model, "cat q<tab>")[..], [Effect::CompletePath(typed)] if typed == "cat q")
+        );
         let completed = |longer: &str| Message::Completed {
             typed: "cat q".to_owned(),
             longer: longer.to_owned(),
             candidates: vec!["cat quick.png".to_owned(), "cat quiet.png".to_owned()],
         };
         update(&mut model, completed("cat qui"));
-        assert!(screen(&model).contains("cat quick.png  cat quiet.png"), "{}", screen(&model));
+        assert!(
+            screen(&model).contains("cat quick.png  cat quiet.png"),
+            "{}",
+            screen(&model)
+        );
         if keys == "cP" {
             insta::assert_snapshot!("prompt-for-a-picture", screen(&model));
         }
@@ -296,12 +578,22 @@ fn a_file_is_asked_about_by_its_path() {
             "{asked:?}"
         );
         let failed = Err(Failure::new(Kind::Input, "no checkpoint").help("wait"));
-        update(&mut model, Message::Predicted { ticket: 1, result: failed });
-        assert!(screen(&model).contains("no checkpoint; wait"), "{}", screen(&model));
+        update(
+            &mut model,
+            Message::Predicted {
+                ticket: 1,
+                result: failed,
+            },
+        );
+        assert!(
+            screen(&model).contains("no checkpoint; wait"),
+            "{}",
+            screen(&model)
+        );
         press(&mut model, "<esc>");
         assert!(model.popup.is_none());
     }
-    let mut model = looking("d", &Album::typical());
+    let mut model = looking("d", &DatasetSource::typical());
     press(&mut model, "p");
     assert!(says(&model).contains("no run to ask"), "{}", says(&model));
 }

@@ -13,11 +13,14 @@ use crate::update::update;
 fn answered(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut others = Vec::new();
     for event in super::events(keys) {
-        let Some(message) = model.keys.message(model.context(), &event) else { continue };
+        let Some(message) = model.keys.message(model.context(), &event) else {
+            continue;
+        };
         for effect in update(model, message) {
             match effect {
                 Effect::ReadExperiment(path) => {
-                    let text = std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
+                    let text = std::fs::read_to_string(data().join(&path))
+                        .map_err(|error| error.to_string());
                     update(model, Message::ExperimentRead { path, text });
                 }
                 effect => others.push(effect),
@@ -60,7 +63,10 @@ const CLEAR: &str = "<ctrl-u>";
 fn one_field_becomes_a_file_of_its_own_with_a_name_of_its_own() {
     let writing = written(&format!("jjjjClearning_rate<enter>{CLEAR}3e-4<enter>"));
     assert_eq!(writing.stem.as_deref(), Some("4-lite0-freeze-lr-3e-4"));
-    assert_eq!(writing.source, PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml"));
+    assert_eq!(
+        writing.source,
+        PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml")
+    );
     let expected = writing
         .before
         .replace("learning_rate: 1.0e-3", "learning_rate: 3e-4")
@@ -70,7 +76,12 @@ fn one_field_becomes_a_file_of_its_own_with_a_name_of_its_own() {
 
 #[test]
 fn typing_replaces_the_value_that_is_there_and_moving_the_cursor_edits_it() {
-    let value = |keys: &str| editor(&after(&format!("jjjjClearning_rate<enter>{keys}"))).value.value().to_owned();
+    let value = |keys: &str| {
+        editor(&after(&format!("jjjjClearning_rate<enter>{keys}")))
+            .value
+            .value()
+            .to_owned()
+    };
     assert_eq!(value(""), "0.001");
     assert_eq!(value("1e-3"), "1e-3");
     assert_eq!(value("<end>5"), "0.0015");
@@ -82,27 +93,50 @@ fn typing_replaces_the_value_that_is_there_and_moving_the_cursor_edits_it() {
     let mut model = after("jjjjClearning_rate<enter>");
     update(&mut model, Message::Paste("2e-4".to_owned()));
     assert_eq!(editor(&model).value.value(), "2e-4");
-    assert_eq!(written("jjjjClearning_rate<enter>3e-4<enter>").stem.as_deref(), Some("4-lite0-freeze-lr-3e-4"));
+    assert_eq!(
+        written("jjjjClearning_rate<enter>3e-4<enter>")
+            .stem
+            .as_deref(),
+        Some("4-lite0-freeze-lr-3e-4")
+    );
 }
 
 #[test]
 fn in_place_the_name_stays() {
     let writing = written(&format!("jjjjCepochs<enter><tab>{CLEAR}5<enter>"));
-    assert_eq!((writing.stem, writing.text), (None, writing.before.replace("epochs: 20", "epochs: 5")));
+    assert_eq!(
+        (writing.stem, writing.text),
+        (None, writing.before.replace("epochs: 20", "epochs: 5"))
+    );
 }
 
 #[test]
 fn a_field_that_the_file_leaves_out_is_added_and_one_can_be_taken_out() {
     let writing = written(&format!("jjjjCweight_decay<enter>{CLEAR}0.01<enter>"));
-    assert!(writing.text.contains("{ name: adam, learning_rate: 1.0e-3, weight_decay: 0.01 }"), "{}", writing.text);
+    assert!(
+        writing
+            .text
+            .contains("{ name: adam, learning_rate: 1.0e-3, weight_decay: 0.01 }"),
+        "{}",
+        writing.text
+    );
     let writing = written(&format!("jjjjCinput.resize<enter>{CLEAR}<enter>"));
-    assert!(writing.text.contains("input: {  }") || writing.text.contains("input: { }"), "{}", writing.text);
-    assert_eq!(writing.stem.as_deref(), Some("4-lite0-freeze-resize-default"));
+    assert!(
+        writing.text.contains("input: {  }") || writing.text.contains("input: { }"),
+        "{}",
+        writing.text
+    );
+    assert_eq!(
+        writing.stem.as_deref(),
+        Some("4-lite0-freeze-resize-default")
+    );
 }
 
 #[test]
 fn the_new_files_name_can_be_written() {
-    let writing = written(&format!("jjjjCepochs<enter>{CLEAR}5<down>{CLEAR}mine<enter>"));
+    let writing = written(&format!(
+        "jjjjCepochs<enter>{CLEAR}5<down>{CLEAR}mine<enter>"
+    ));
     assert_eq!(writing.stem.as_deref(), Some("mine"));
     let wrong = problems(&format!("jjjjCepochs<enter>{CLEAR}5<down>{CLEAR}../mine"));
     assert!(wrong.contains("dot"), "{wrong}");
@@ -111,15 +145,27 @@ fn the_new_files_name_can_be_written() {
 #[test]
 fn what_is_wrong_is_told_while_it_is_typed_and_enter_writes_nothing() {
     for (field, typed, told) in [
-        ("train.epochs", "0", "expected a whole number from 1 to 100000, found 0"),
-        ("train.epochs", "many", "expected a whole number from 1 to 100000, found text \"many\""),
+        (
+            "train.epochs",
+            "0",
+            "expected a whole number from 1 to 100000, found 0",
+        ),
+        (
+            "train.epochs",
+            "many",
+            "expected a whole number from 1 to 100000, found text \"many\"",
+        ),
         ("train.epochs", "20", "that is what it says already"),
         ("train.epochs", "", "a file must say it"),
         ("model.backbone", "resnet81", "did you mean `resnet"),
         ("optimizer.name", "adm", "did you mean `adam`?"),
         ("head.dropout", "1", "a share from 0 to below 1"),
         ("head.dropout", "0.1 }", "does not allow this change"),
-        ("schedule.name", "step", "train.schedule.step_epochs: expected a whole number with `name: step`"),
+        (
+            "schedule.name",
+            "step",
+            "train.schedule.step_epochs: expected a whole number with `name: step`",
+        ),
         ("train.precision", "", "the file leaves it out already"),
     ] {
         let keys = format!("jjjjC{field}<enter>{CLEAR}{typed}");
@@ -134,11 +180,34 @@ fn what_is_wrong_is_told_while_it_is_typed_and_enter_writes_nothing() {
 #[test]
 fn what_a_broken_file_or_a_run_without_one_is_told() {
     let mut model = after("GC");
-    assert!(model.popup.is_none() && model.report.as_ref().unwrap().text.contains("has a mistake"));
-    let broken = Message::ExperimentRead { path: "a.yaml".into(), text: Ok("name: [".to_owned()) };
+    assert!(
+        model.popup.is_none()
+            && model
+                .report
+                .as_ref()
+                .unwrap()
+                .text
+                .contains("has a mistake")
+    );
+    let broken = Message::ExperimentRead {
+        path: "a.yaml".into(),
+        text: Ok("name: [".to_owned()),
+    };
     update(&mut model, broken);
-    assert!(model.report.as_ref().unwrap().text.starts_with("a.yaml:2:1"), "{:?}", model.report);
-    let gone = Message::ExperimentRead { path: "a.yaml".into(), text: Err("a.yaml cannot be read: gone".to_owned()) };
+    assert!(
+        model
+            .report
+            .as_ref()
+            .unwrap()
+            .text
+            .starts_with("a.yaml:2:1"),
+        "{:?}",
+        model.report
+    );
+    let gone = Message::ExperimentRead {
+        path: "a.yaml".into(),
+        text: Err("a.yaml cannot be read: gone".to_owned()),
+    };
     update(&mut model, gone);
     assert!(model.report.as_ref().unwrap().text.contains("gone"));
 }
@@ -147,16 +216,36 @@ fn what_a_broken_file_or_a_run_without_one_is_told() {
 fn what_was_written_is_selected_once_it_is_in_the_list() {
     let mut model = after("/resnet<enter>");
     let path = PathBuf::from("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml");
-    let report = Report { good: true, text: "wrote it".to_owned() };
-    update(&mut model, Message::ExperimentWritten { path: path.clone(), report });
+    let report = Report {
+        good: true,
+        text: "wrote it".to_owned(),
+    };
+    update(
+        &mut model,
+        Message::ExperimentWritten {
+            path: path.clone(),
+            report,
+        },
+    );
     let mut catalogue = model.catalogue.take().unwrap();
-    let mut file = catalogue.files.iter().find(|file| file.stem == "4-lite0-freeze").unwrap().clone();
+    let mut file = catalogue
+        .files
+        .iter()
+        .find(|file| file.stem == "4-lite0-freeze")
+        .unwrap()
+        .clone();
     (file.path, file.stem) = (path, "4-lite0-freeze-lr-3e-4".to_owned());
     catalogue.files.insert(5, file);
     update(&mut model, Message::Experiments(catalogue));
-    assert_eq!(model.selected_entry().unwrap().file.unwrap().stem, "4-lite0-freeze-lr-3e-4");
+    assert_eq!(
+        model.selected_entry().unwrap().file.unwrap().stem,
+        "4-lite0-freeze-lr-3e-4"
+    );
     press(&mut model, "k");
-    assert_eq!(model.selected_entry().unwrap().file.unwrap().stem, "4-lite0-freeze");
+    assert_eq!(
+        model.selected_entry().unwrap().file.unwrap().stem,
+        "4-lite0-freeze"
+    );
 }
 
 #[test]
@@ -165,21 +254,36 @@ fn the_editor_opens_the_selected_file_broken_or_not() {
         [.., Effect::Edit(path)] => path.display().to_string(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(opened("je"), "experiments/quickstart/1-resnet-original.yaml");
+    assert_eq!(
+        opened("je"),
+        "experiments/quickstart/1-resnet-original.yaml"
+    );
     assert_eq!(opened("Ge"), "experiments/quickstart/6-typo.yaml");
-    assert_eq!(opened("jj<enter>e"), "experiments/quickstart/2-resnet-resized.yaml");
+    assert_eq!(
+        opened("jj<enter>e"),
+        "experiments/quickstart/2-resnet-resized.yaml"
+    );
 }
 
 #[test]
 fn two_experiments_stand_side_by_side() {
     let mut model = after("jjjjyfine-tune<enter>");
     let shown = text(&drawn(&model, 100, 30));
-    let differing = shown.lines().find(|line| line.contains("model.freeze")).unwrap();
-    assert!(differing.contains("backbone") && differing.contains("none"), "{shown}");
+    let differing = shown
+        .lines()
+        .find(|line| line.contains("model.freeze"))
+        .unwrap();
+    assert!(
+        differing.contains("backbone") && differing.contains("none"),
+        "{shown}"
+    );
     assert!(!shown.contains("model.backbone"), "{shown}");
     press(&mut model, "d");
     let shown = text(&drawn(&model, 100, 30));
-    assert!(shown.contains("model.backbone") && shown.contains("±"), "{shown}");
+    assert!(
+        shown.contains("model.backbone") && shown.contains("±"),
+        "{shown}"
+    );
     press(&mut model, "q");
     assert!(model.popup.is_none());
     let marked = after("j<space>j<space>y").popup;
@@ -188,7 +292,14 @@ fn two_experiments_stand_side_by_side() {
         "{marked:?}"
     );
     let mut broken = after("jjjjy6-typo<enter>");
-    assert!(broken.report.take().unwrap().text.contains("cannot be read"));
+    assert!(
+        broken
+            .report
+            .take()
+            .unwrap()
+            .text
+            .contains("cannot be read")
+    );
 }
 
 #[test]
@@ -198,14 +309,20 @@ fn they_are_drawn_at_every_size() {
         ("fields", "jjjjC"),
         ("editor", &*long),
         ("editor-in-place", &format!("{long}<tab>")),
-        ("editor-mistake", &format!("jjjjCbackbone<enter>{CLEAR}resnet81")),
+        (
+            "editor-mistake",
+            &format!("jjjjCbackbone<enter>{CLEAR}resnet81"),
+        ),
         ("difference", "jjjjyfine-tune<enter>"),
         ("difference-all", "jjjjyfine-tune<enter>d"),
         ("partners", "jjjjylite"),
     ] {
         let model = after(keys);
         for (width, height) in [(80, 24), (120, 40), (200, 60)] {
-            insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&drawn(&model, width, height)));
+            insta::assert_snapshot!(
+                format!("{name}-{width}x{height}"),
+                text(&drawn(&model, width, height))
+            );
         }
         for (width, height) in [(0, 0), (40, 10), (41, 11), (60, 15)] {
             drawn(&model, width, height);

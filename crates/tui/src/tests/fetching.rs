@@ -13,22 +13,53 @@ use warmstart_runs::store::Change;
 /// The dashboard as [`typical`], but where it may fetch what it lacks.
 fn online() -> Model {
     let mut model = typical();
-    let Catalogue { files, error, mut missing } = model.catalogue.take().unwrap();
+    let Catalogue {
+        files,
+        error,
+        mut missing,
+    } = model.catalogue.take().unwrap();
     for lack in missing.values_mut().flatten() {
         lack.is_fetched = true;
     }
-    missing.values_mut().flatten().next().unwrap().text = "data: cifar100 is fetched at launch (169 MB)".to_owned();
-    update(&mut model, Message::Experiments(Catalogue { files, error, missing }));
+    missing.values_mut().flatten().next().unwrap().text =
+        "data: cifar100 is fetched at launch (169 MB)".to_owned();
+    update(
+        &mut model,
+        Message::Experiments(Catalogue {
+            files,
+            error,
+            missing,
+        }),
+    );
     model
 }
 
 /// The live run, fetching.
 fn fetching(what: &str, done: u64) -> Model {
     let mut model = typical();
-    let fetch = Fetch { what: what.to_owned(), done, total: 168_513_733 };
-    let events = [Event::Phase { phase: Phase::Fetching }, Event::Fetch(fetch)];
-    let records = events.map(|event| Record { t: model.now, event }).to_vec();
-    let changes = vec![Change::Events { id: id(LIVE), records, damaged: 0, restarted: false }];
+    let fetch = Fetch {
+        what: what.to_owned(),
+        done,
+        total: 168_513_733,
+    };
+    let events = [
+        Event::Phase {
+            phase: Phase::Fetching,
+        },
+        Event::Fetch(fetch),
+    ];
+    let records = events
+        .map(|event| Record {
+            t: model.now,
+            event,
+        })
+        .to_vec();
+    let changes = vec![Change::Events {
+        id: id(LIVE),
+        records,
+        damaged: 0,
+        restarted: false,
+    }];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     model
@@ -38,24 +69,53 @@ fn fetching(what: &str, done: u64) -> Model {
 fn an_experiment_whose_data_is_fetched_is_launched_by_itself_and_never_along_with_all() {
     let mut model = online();
     let screen = text(&drawn(&model, 80, 24));
-    assert!(screen.contains("never run") && !screen.contains("needs data"), "{screen}");
-    assert!(screen.contains("data: cifar100 is fetched at launch (169 MB)"), "{screen}");
-    assert!(matches!(&press(&mut model, "r")[..], [Effect::Launch(file)] if file.stem == "7-effnet-freeze"));
+    assert!(
+        screen.contains("never run") && !screen.contains("needs data"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("data: cifar100 is fetched at launch (169 MB)"),
+        "{screen}"
+    );
+    assert!(
+        matches!(&press(&mut model, "r")[..], [Effect::Launch(file)] if file.stem == "7-effnet-freeze")
+    );
     let mut model = online();
     let launched = press(&mut model, "ay");
     let stems: Vec<&str> = launched
         .iter()
-        .filter_map(|effect| if let Effect::Launch(file) = effect { Some(file.stem.as_str()) } else { None })
+        .filter_map(|effect| {
+            if let Effect::Launch(file) = effect {
+                Some(file.stem.as_str())
+            } else {
+                None
+            }
+        })
         .collect();
-    assert!(!stems.is_empty() && !stems.contains(&"7-effnet-freeze"), "{stems:?}");
+    assert!(
+        !stems.is_empty() && !stems.contains(&"7-effnet-freeze"),
+        "{stems:?}"
+    );
 }
 
 #[test]
 fn a_download_tells_how_long_it_takes_by_the_bytes_that_came_since_it_began() {
     let mut model = fetching("cifar100", 76_000_000);
-    let fetch = Fetch { what: "cifar100".to_owned(), done: 106_000_000, total: 168_513_733 };
-    let records = vec![Record { t: model.now + 10.0, event: Event::Fetch(fetch) }];
-    let changes = vec![Change::Events { id: id(LIVE), records, damaged: 0, restarted: false }];
+    let fetch = Fetch {
+        what: "cifar100".to_owned(),
+        done: 106_000_000,
+        total: 168_513_733,
+    };
+    let records = vec![Record {
+        t: model.now + 10.0,
+        event: Event::Fetch(fetch),
+    }];
+    let changes = vec![Change::Events {
+        id: id(LIVE),
+        records,
+        damaged: 0,
+        restarted: false,
+    }];
     let now = model.now + 10.0;
     update(&mut model, Message::Changes { now, changes });
     press(&mut model, "jj<enter>");
@@ -68,10 +128,16 @@ fn a_download_tells_how_long_it_takes_by_the_bytes_that_came_since_it_began() {
 fn a_download_is_a_bar_in_the_run_and_a_figure_in_the_list() {
     let mut model = fetching("cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));
-    assert!(screen.contains("ResNet, resized input      fetching 45%"), "{screen}");
+    assert!(
+        screen.contains("ResNet, resized input      fetching 45%"),
+        "{screen}"
+    );
     press(&mut model, "jj<enter>");
     let screen = text(&drawn(&model, 80, 24));
-    let line = screen.lines().find(|line| line.contains("fetching cifar100 ━")).unwrap_or_else(|| panic!("{screen}"));
+    let line = screen
+        .lines()
+        .find(|line| line.contains("fetching cifar100 ━"))
+        .unwrap_or_else(|| panic!("{screen}"));
     assert!(line.contains("  45 %  76 MB of 169 MB"), "{line}");
     let mut model = fetching("unpacking cifar100", 168_513_733);
     assert!(text(&drawn(&model, 80, 24)).contains("fetching 99%"));

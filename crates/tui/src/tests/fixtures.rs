@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use warmstart_runs::places::Lack;
+use warmstart_runs::places::MissingFile;
 use warmstart_runs::process::Identity;
 use warmstart_runs::run::{RunDir, RunId, RunInfo};
 use warmstart_schema::event::{
-    Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts, Phase, Record,
-    StartedFrom, System, Test,
+    Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts,
+    Phase, Record, StartedFrom, System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
 use warmstart_schema::state::Liveness;
@@ -40,7 +40,11 @@ pub fn id(name: &str) -> RunId {
 
 /// An empty dashboard.
 pub fn empty() -> Model {
-    let look = Look { ascii: false, theme: Theme::Dark, palette: Palette::True };
+    let look = Look {
+        ascii: false,
+        theme: Theme::Dark,
+        palette: Palette::True,
+    };
     Model::new("experiments".into(), look, TimeZone::UTC)
 }
 
@@ -57,14 +61,29 @@ pub fn typical() -> Model {
             }
         }
     }
-    let missing = files.iter().filter(|file| file.stem == "7-effnet-freeze").map(|file| {
-        let lacks = [
-            "data: cifar100 is not in /nowhere/cifar-100-binary",
-            "weights: /nowhere/efficientnet_b0.safetensors is not there",
-        ];
-        (file.path.clone(), lacks.map(|text| Lack { text: text.to_owned(), is_fetched: false }).to_vec())
-    });
-    let catalogue = Catalogue { missing: missing.collect(), files, error: None };
+    let missing = files
+        .iter()
+        .filter(|file| file.stem == "7-effnet-freeze")
+        .map(|file| {
+            let lacks = [
+                "data: cifar100 is not in /nowhere/cifar-100-binary",
+                "weights: /nowhere/efficientnet_b0.safetensors is not there",
+            ];
+            (
+                file.path.clone(),
+                lacks
+                    .map(|text| MissingFile {
+                        text: text.to_owned(),
+                        is_fetched: false,
+                    })
+                    .to_vec(),
+            )
+        });
+    let catalogue = Catalogue {
+        missing: missing.collect(),
+        files,
+        error: None,
+    };
     update(&mut model, Message::Experiments(catalogue));
     let mut changes = Vec::new();
     let mut watcher = Watcher::new(&data().join("runs"));
@@ -77,10 +96,25 @@ pub fn typical() -> Model {
         }
         changes.extend(found);
     }
-    update(&mut model, Message::Changes { now: START + 12_000.0, changes });
+    update(
+        &mut model,
+        Message::Changes {
+            now: START + 12_000.0,
+            changes,
+        },
+    );
     let now = model.runs.get(&id(LIVE)).unwrap().state.last_event.unwrap();
-    let held = vec![Change::Liveness { id: id(LIVE), liveness: Liveness::Held }];
-    update(&mut model, Message::Changes { now: now + 2.0, changes: held });
+    let held = vec![Change::Liveness {
+        id: id(LIVE),
+        liveness: Liveness::Held,
+    }];
+    update(
+        &mut model,
+        Message::Changes {
+            now: now + 2.0,
+            changes: held,
+        },
+    );
     model.report = None;
     model
 }
@@ -100,15 +134,31 @@ impl Story {
     fn new(stem: &str, offset: f64, speed: f64) -> Self {
         let path = data().join(format!("experiments/quickstart/{stem}.yaml"));
         let experiment = parse(&std::fs::read_to_string(path).unwrap(), stem).unwrap();
-        let mut story =
-            Self { experiment, now: START + offset, steps: 34, step: 0, trained: 0.0, speed, records: Vec::new() };
-        story.say(0.0, Event::Header { format: 1, software: "warmstart 0.1.0".to_owned() });
+        let mut story = Self {
+            experiment,
+            now: START + offset,
+            steps: 34,
+            step: 0,
+            trained: 0.0,
+            speed,
+            records: Vec::new(),
+        };
+        story.say(
+            0.0,
+            Event::Header {
+                format: 1,
+                software: "warmstart 0.1.0".to_owned(),
+            },
+        );
         story
     }
 
     fn say(&mut self, after: f64, event: Event) {
         self.now += after;
-        self.records.push(Record { t: (self.now * 1000.0).round() / 1000.0, event });
+        self.records.push(Record {
+            t: (self.now * 1000.0).round() / 1000.0,
+            event,
+        });
     }
 
     fn phase(&mut self, phase: Phase) {
@@ -116,7 +166,11 @@ impl Story {
     }
 
     fn attempt(&mut self, number: u32, resumed_from: Option<u64>, not_exact: &[&str]) {
-        let worker = Identity { boot_id: "recorded".to_owned(), pid: 4711, start_ticks: 1 };
+        let worker = Identity {
+            boot_id: "recorded".to_owned(),
+            pid: 4711,
+            start_ticks: 1,
+        };
         let epochs = self.experiment.train.epochs;
         self.say(
             0.4,
@@ -145,8 +199,16 @@ impl Story {
                 test: 774,
                 classes: 98,
                 steps_per_epoch: self.steps,
-                smallest: Some(ClassFacts { name: "keycap".to_owned(), images: 9, exact: None }),
-                largest: Some(ClassFacts { name: "country-flag".to_owned(), images: 217, exact: None }),
+                smallest: Some(ClassFacts {
+                    name: "keycap".to_owned(),
+                    images: 9,
+                    exact: None,
+                }),
+                largest: Some(ClassFacts {
+                    name: "country-flag".to_owned(),
+                    images: 217,
+                    exact: None,
+                }),
                 sets: None,
             }),
         );
@@ -155,7 +217,10 @@ impl Story {
             backbone: experiment.model.backbone.to_string(),
             pixels: experiment.pixels(),
             weights: experiment.model.weights.to_string(),
-            started_from: experiment.init.as_ref().map(|_| StartedFrom { run: id(RESUMED), step: 578 }),
+            started_from: experiment.init.as_ref().map(|_| StartedFrom {
+                run: id(RESUMED),
+                step: 578,
+            }),
             counts: counts(experiment).unwrap(),
             cached_features: false,
             preparation: None,
@@ -166,7 +231,10 @@ impl Story {
     fn batches(&mut self, epoch: u32, until: u32, loss: f64, accuracy: f64) {
         self.phase(Phase::Training);
         for batch in (4..=until).step_by(6) {
-            let (share, seconds) = (f64::from(batch) / f64::from(self.steps), 6.0 * 64.0 / self.speed);
+            let (share, seconds) = (
+                f64::from(batch) / f64::from(self.steps),
+                6.0 * 64.0 / self.speed,
+            );
             let event = Batch {
                 epoch,
                 step: self.step + u64::from(batch),
@@ -221,7 +289,13 @@ impl Story {
         self.phase(Phase::Saving);
         self.say(
             0.05,
-            Event::Checkpoint(Checkpoint { step: self.step, epoch, best, bytes: 41_234_567, seconds: 0.05 }),
+            Event::Checkpoint(Checkpoint {
+                step: self.step,
+                epoch,
+                best,
+                bytes: 41_234_567,
+                seconds: 0.05,
+            }),
         );
     }
 
@@ -231,19 +305,40 @@ impl Story {
             let x = f64::from(epoch);
             let train_acc = reach * 1.25 * (1.0 - (-x / 4.0).exp());
             let over = f64::from(epoch.saturating_sub(peak));
-            let val_acc =
-                reach * (1.0 - (-x.min(f64::from(peak)) / 3.0).exp()) - 0.004 * over + 0.006 * (x * 1.7).sin();
-            let (train_loss, val_loss) = (4.4 * (-x / 5.0).exp() + 0.4, 3.2 * (-x / 5.0).exp() + 1.4 + 0.05 * over);
-            let figures = [train_loss, train_acc.min(0.99), val_loss + 0.03 * (x * 2.3).sin(), val_acc];
+            let val_acc = reach * (1.0 - (-x.min(f64::from(peak)) / 3.0).exp()) - 0.004 * over
+                + 0.006 * (x * 1.7).sin();
+            let (train_loss, val_loss) = (
+                4.4 * (-x / 5.0).exp() + 0.4,
+                3.2 * (-x / 5.0).exp() + 1.4 + 0.05 * over,
+            );
+            let figures = [
+                train_loss,
+                train_acc.min(0.99),
+                val_loss + 0.03 * (x * 2.3).sin(),
+                val_acc,
+            ];
             self.epoch(epoch, figures, epoch <= peak);
         }
     }
 
     fn test(&mut self, epoch: u32, accuracy: f64) {
         self.phase(Phase::Testing);
-        self.say(0.8, Event::Test(Test { epoch, loss: 1.5, accuracy: round(accuracy) }));
+        self.say(
+            0.8,
+            Event::Test(Test {
+                epoch,
+                loss: 1.5,
+                accuracy: round(accuracy),
+            }),
+        );
         let train_time = round(self.trained);
-        self.say(0.1, Event::Finished { train_time, stopped_early: false });
+        self.say(
+            0.1,
+            Event::Finished {
+                train_time,
+                stopped_early: false,
+            },
+        );
     }
 
     fn write(self, name: &str, stem: &str) {
@@ -261,13 +356,24 @@ impl Story {
             sha256: None,
             init_file: None,
             cwd: None,
-            created: jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.records[0].t)).unwrap(),
+            created: jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(
+                self.records[0].t,
+            ))
+            .unwrap(),
             device: "auto".to_owned(),
             worker: None,
         };
         RunDir::new(&folder).write_info(&info).unwrap();
-        std::fs::write(folder.join("experiment.yaml"), self.experiment.to_yaml().unwrap()).unwrap();
-        let lines: String = self.records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+        std::fs::write(
+            folder.join("experiment.yaml"),
+            self.experiment.to_yaml().unwrap(),
+        )
+        .unwrap();
+        let lines: String = self
+            .records
+            .iter()
+            .map(|record| serde_json::to_string(record).unwrap() + "\n")
+            .collect();
         std::fs::write(folder.join("events.jsonl"), lines).unwrap();
     }
 }
@@ -295,18 +401,37 @@ fn write_the_runs() {
     stopped.attempt(1, None, &[]);
     stopped.learn(1..=3, 0.47, 12);
     stopped.say(1.0, Event::Stopping);
-    stopped.say(0.3, Event::Stopped { step: 102, train_time: round(stopped.trained) });
+    stopped.say(
+        0.3,
+        Event::Stopped {
+            step: 102,
+            train_time: round(stopped.trained),
+        },
+    );
     stopped.write(STOPPED, "3-lite0-resized");
 
     let mut resumed = Story::new("4-lite0-freeze", 3533.0, 505.0);
     resumed.attempt(1, None, &[]);
     resumed.learn(1..=6, 0.48, 17);
     resumed.batches(7, 10, 1.3, 0.5);
-    resumed.say(900.0, Event::Note { level: Level::Info, text: "taken up again from step 204".to_owned() });
+    resumed.say(
+        900.0,
+        Event::Note {
+            level: Level::Info,
+            text: "taken up again from step 204".to_owned(),
+        },
+    );
     resumed.attempt(2, Some(204), &["4 threads instead of 2"]);
     resumed.learn(7..=20, 0.48, 17);
     let hash = "9f2c4e".repeat(8);
-    resumed.say(0.2, Event::Frozen { tensors: 245, before: hash.clone(), after: hash });
+    resumed.say(
+        0.2,
+        Event::Frozen {
+            tensors: 245,
+            before: hash.clone(),
+            after: hash,
+        },
+    );
     resumed.test(17, 0.4884);
     resumed.write(RESUMED, "4-lite0-freeze");
 
@@ -314,7 +439,10 @@ fn write_the_runs() {
     failed.attempt(1, None, &[]);
     failed.say(
         0.1,
-        Event::Note { level: Level::Warning, text: "3 of 2,127 images could not be read and are left out".to_owned() },
+        Event::Note {
+            level: Level::Warning,
+            text: "3 of 2,127 images could not be read and are left out".to_owned(),
+        },
     );
     failed.learn(1..=2, 0.5, 2);
     failed.epoch(3, [f64::NAN, 0.0102, f64::NAN, 0.0102], false);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use warmstart_runs::places::Lack;
+use warmstart_runs::places::MissingFile;
 use warmstart_schema::event::{Batch, Epoch, Event, Level, Phase, Record, System};
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::state::Liveness;
@@ -56,15 +56,37 @@ fn batch(batch: u32, batches: u32, value: f64) -> Event {
 
 /// The events of one odd run.
 fn story(kind: usize) -> Vec<Event> {
-    let extremes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN_POSITIVE, -0.0, 0.5, 1e300];
-    let training = Event::Phase { phase: Phase::Training };
+    let extremes = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        -0.0,
+        0.5,
+        1e300,
+    ];
+    let training = Event::Phase {
+        phase: Phase::Training,
+    };
     match kind % 6 {
         0 => Vec::new(),
-        1 => extremes.iter().zip(1..).map(|(value, number)| epoch(number, *value)).collect(),
-        2 => vec![training, batch(0, 0, f64::NAN), batch(u32::MAX, 1, f64::INFINITY)],
+        1 => extremes
+            .iter()
+            .zip(1..)
+            .map(|(value, number)| epoch(number, *value))
+            .collect(),
+        2 => vec![
+            training,
+            batch(0, 0, f64::NAN),
+            batch(u32::MAX, 1, f64::INFINITY),
+        ],
         3 => vec![epoch(u32::MAX, 0.1), training, batch(1, 3, 0.0)],
         4 => {
-            let note = |text: &str| Event::Note { level: Level::Error, text: text.repeat(20) };
+            let note = |text: &str| Event::Note {
+                level: Level::Error,
+                text: text.repeat(20),
+            };
             NASTY.iter().map(|text| note(text)).collect()
         }
         _ => vec![
@@ -74,7 +96,11 @@ fn story(kind: usize) -> Vec<Event> {
                 memory_total: Some(0),
                 ..System::default()
             }),
-            Event::Frozen { tensors: 0, before: "a".to_owned(), after: "b".to_owned() },
+            Event::Frozen {
+                tensors: 0,
+                before: "a".to_owned(),
+                after: "b".to_owned(),
+            },
             Event::Failed {
                 kind: warmstart_schema::event::Failure::Internal,
                 error: NASTY[3].repeat(40),
@@ -96,41 +122,94 @@ pub fn hostile() -> Model {
         help: Some(text.to_owned()),
         excerpt: None,
     };
-    let yaml = std::fs::read_to_string(data().join("experiments/quickstart/4-lite0-freeze.yaml")).unwrap();
+    let yaml =
+        std::fs::read_to_string(data().join("experiments/quickstart/4-lite0-freeze.yaml")).unwrap();
     let experiment = warmstart_schema::experiment::parse(&yaml, "x").unwrap();
     let file = |(index, text): (usize, &&str)| {
         let mut named = experiment.clone();
         named.name = (*text).to_owned();
         named.group = NASTY[index / 3].to_owned();
         named.question = Some(text.repeat(5));
-        let loaded = if index % 3 == 2 { Err(vec![problem(text)]) } else { Ok(named) };
+        let loaded = if index % 3 == 2 {
+            Err(vec![problem(text)])
+        } else {
+            Ok(named)
+        };
         ExperimentFile::new(format!("{index}{text}.yaml").into(), loaded)
     };
     let files: Vec<ExperimentFile> = NASTY.iter().enumerate().map(file).collect();
     let missing = files
         .iter()
-        .map(|file| (file.path.clone(), vec![Lack { text: NASTY[1].repeat(9), is_fetched: false }]))
+        .map(|file| {
+            (
+                file.path.clone(),
+                vec![MissingFile {
+                    text: NASTY[1].repeat(9),
+                    is_fetched: false,
+                }],
+            )
+        })
         .take(2)
         .collect();
-    update(&mut model, Message::Experiments(Catalogue { files, error: None, missing }));
+    update(
+        &mut model,
+        Message::Experiments(Catalogue {
+            files,
+            error: None,
+            missing,
+        }),
+    );
     let mut changes = Vec::new();
     let tower = format!("e{}", "\u{301}".repeat(2_000));
-    let states = [Liveness::Held, Liveness::Free, Liveness::Queued(usize::MAX), Liveness::Started];
+    let states = [
+        Liveness::Held,
+        Liveness::Free,
+        Liveness::Queued(usize::MAX),
+        Liveness::Started,
+    ];
     for index in 0..24_usize {
         let name = id(&format!("{index:064}"));
-        let device = if index % 8 == 4 { tower.clone() } else { NASTY[index % 8].to_owned() };
+        let device = if index % 8 == 4 {
+            tower.clone()
+        } else {
+            NASTY[index % 8].to_owned()
+        };
         let info = serde_json::json!({
             "format": 1, "id": name, "experiment": NASTY[index % 8], "group": "g", "stem": format!("s{}", index % 12),
             "source": "s.yaml", "created": "2026-01-02T00:00:00Z", "device": device,
         });
-        let info =
-            if index % 7 == 6 { Err(NASTY[index % 8].to_owned()) } else { Ok(serde_json::from_value(info).unwrap()) };
+        let info = if index % 7 == 6 {
+            Err(NASTY[index % 8].to_owned())
+        } else {
+            Ok(serde_json::from_value(info).unwrap())
+        };
         let experiment = (index % 2 == 0).then(|| Arc::new(experiment.clone()));
-        changes.push(Change::Added { id: name.clone(), info, experiment });
-        let records = story(index).into_iter().map(|event| Record { t: f64::NAN, event }).collect();
-        changes.push(Change::Events { id: name.clone(), records, damaged: index, restarted: false });
-        changes.push(Change::Liveness { id: name, liveness: states[index % 4] });
+        changes.push(Change::Added {
+            id: name.clone(),
+            info,
+            experiment,
+        });
+        let records = story(index)
+            .into_iter()
+            .map(|event| Record { t: f64::NAN, event })
+            .collect();
+        changes.push(Change::Events {
+            id: name.clone(),
+            records,
+            damaged: index,
+            restarted: false,
+        });
+        changes.push(Change::Liveness {
+            id: name,
+            liveness: states[index % 4],
+        });
     }
-    update(&mut model, Message::Changes { now: f64::INFINITY, changes });
+    update(
+        &mut model,
+        Message::Changes {
+            now: f64::INFINITY,
+            changes,
+        },
+    );
     model
 }

@@ -21,13 +21,24 @@ fn says(model: &Model) -> &str {
 }
 
 fn runs(model: &Model) -> Vec<&str> {
-    model.shown_entries().iter().filter_map(|entry| Some(entry.run?.id.as_str())).collect()
+    model
+        .shown_entries()
+        .iter()
+        .filter_map(|entry| Some(entry.run?.id.as_str()))
+        .collect()
 }
 
-fn annotated(model: &mut Model, run: &str, change: impl FnOnce(&mut warmstart_schema::annotation::Annotation)) {
+fn annotated(
+    model: &mut Model,
+    run: &str,
+    change: impl FnOnce(&mut warmstart_schema::annotation::Annotation),
+) {
     let mut annotation = model.runs.get(&id(run)).unwrap().annotation.clone();
     change(&mut annotation);
-    let changes = vec![Change::Annotation { id: id(run), annotation }];
+    let changes = vec![Change::Annotation {
+        id: id(run),
+        annotation,
+    }];
     let now = model.now;
     update(model, Message::Changes { now, changes });
 }
@@ -36,8 +47,10 @@ fn annotated(model: &mut Model, run: &str, change: impl FnOnce(&mut warmstart_sc
 fn many(count: u32) -> Model {
     let mut model = empty();
     let files = experiments(&data().join("experiments")).unwrap();
-    let good: Vec<_> =
-        files.iter().filter_map(|file| Some((file.stem.clone(), Arc::new(file.loaded.clone().ok()?)))).collect();
+    let good: Vec<_> = files
+        .iter()
+        .filter_map(|file| Some((file.stem.clone(), Arc::new(file.loaded.clone().ok()?))))
+        .collect();
     let mut changes = Vec::new();
     for number in 0..count {
         let (stem, experiment) = &good[number as usize % good.len()];
@@ -61,14 +74,33 @@ fn many(count: u32) -> Model {
             data_wait: None,
         });
         let info = Ok(serde_json::from_value(info).unwrap());
-        changes.push(Change::Added { id: name.clone(), info, experiment: Some(Arc::clone(experiment)) });
-        let records = vec![Record { t: 1.0, event: epoch }];
-        changes.push(Change::Events { id: name.clone(), records, damaged: 0, restarted: false });
-        changes.push(Change::Liveness { id: name, liveness: Liveness::Free });
+        changes.push(Change::Added {
+            id: name.clone(),
+            info,
+            experiment: Some(Arc::clone(experiment)),
+        });
+        let records = vec![Record {
+            t: 1.0,
+            event: epoch,
+        }];
+        changes.push(Change::Events {
+            id: name.clone(),
+            records,
+            damaged: 0,
+            restarted: false,
+        });
+        changes.push(Change::Liveness {
+            id: name,
+            liveness: Liveness::Free,
+        });
     }
     update(
         &mut model,
-        Message::Experiments(Catalogue { files, error: None, missing: std::collections::HashMap::default() }),
+        Message::Experiments(Catalogue {
+            files,
+            error: None,
+            missing: std::collections::HashMap::default(),
+        }),
     );
     update(&mut model, Message::Changes { now: 1.0, changes });
     model
@@ -81,12 +113,19 @@ fn an_experiment_unfolds_into_its_runs_and_folds_again() {
     press(&mut model, "j<tab>");
     let entries = model.shown_entries();
     assert_eq!(entries.len(), before + 1);
-    assert_eq!((entries[2].kind, entries[2].run.unwrap().id.as_str()), (Kind::RunBelow, DONE));
+    assert_eq!(
+        (entries[2].kind, entries[2].run.unwrap().id.as_str()),
+        (Kind::RunBelow, DONE)
+    );
     press(&mut model, "j");
     assert_eq!(model.run().unwrap().id, id(DONE));
     press(&mut model, "<tab>");
     assert_eq!(model.shown_entries().len(), before);
-    assert_eq!(model.selected_entry().unwrap().label(), "ResNet, original input", "back on its experiment");
+    assert_eq!(
+        model.selected_entry().unwrap().label(),
+        "ResNet, original input",
+        "back on its experiment"
+    );
     press(&mut model, "gg<tab>");
     assert!(says(&model).contains("has no run yet"), "{}", says(&model));
 }
@@ -95,17 +134,37 @@ fn an_experiment_unfolds_into_its_runs_and_folds_again() {
 fn rows_are_sorted_by_every_column_both_ways_and_gaps_come_last() {
     let mut model = typical();
     press(&mut model, "v");
-    assert_eq!(runs(&model), [FAILED, RESUMED, STOPPED, LIVE, DONE], "the newest first");
+    assert_eq!(
+        runs(&model),
+        [FAILED, RESUMED, STOPPED, LIVE, DONE],
+        "the newest first"
+    );
     press(&mut model, "ooooo");
-    assert_eq!(runs(&model)[0], RESUMED, "the best validation accuracy first");
+    assert_eq!(
+        runs(&model)[0],
+        RESUMED,
+        "the best validation accuracy first"
+    );
     press(&mut model, "O");
     assert_eq!(runs(&model)[4], RESUMED);
     press(&mut model, "o");
-    assert_eq!(runs(&model)[..2], [RESUMED, DONE], "by test accuracy, the untested behind");
+    assert_eq!(
+        runs(&model)[..2],
+        [RESUMED, DONE],
+        "by test accuracy, the untested behind"
+    );
     press(&mut model, "O");
-    assert_eq!(runs(&model)[..2], [DONE, RESUMED], "the untested still behind");
+    assert_eq!(
+        runs(&model)[..2],
+        [DONE, RESUMED],
+        "the untested still behind"
+    );
     press(&mut model, "oo");
-    assert_eq!(runs(&model), [FAILED, RESUMED, STOPPED, LIVE, DONE], "after the last column the list's own order");
+    assert_eq!(
+        runs(&model),
+        [FAILED, RESUMED, STOPPED, LIVE, DONE],
+        "after the last column the list's own order"
+    );
 }
 
 #[test]
@@ -116,7 +175,10 @@ fn columns_are_chosen_and_drawn() {
     press(&mut model, " jj jjjjj <esc>");
     let picture = text(&drawn(&model, 120, 40));
     let head = picture.lines().nth(2).unwrap();
-    assert!(!head.contains("backbone") && !head.contains("state") && head.contains("train acc"), "{head}");
+    assert!(
+        !head.contains("backbone") && !head.contains("state") && head.contains("train acc"),
+        "{head}"
+    );
 }
 
 #[test]
@@ -125,13 +187,26 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     press(&mut model, "jt+good -old tw,o");
     let picture = text(&drawn(&model, 80, 24));
     assert!(picture.contains("`tw,o` says neither + nor -"), "{picture}");
-    assert!(press(&mut model, "<enter>").is_empty() && model.popup.is_some(), "a mistake is not taken");
+    assert!(
+        press(&mut model, "<enter>").is_empty() && model.popup.is_some(),
+        "a mistake is not taken"
+    );
     press(&mut model, "<backspace><backspace><backspace><backspace>");
     let effects = press(&mut model, "<enter>");
-    let [Effect::Annotate { runs, notation: Notation::Tags(changes) }] = &effects[..] else { panic!("{effects:?}") };
+    let [
+        Effect::Annotate {
+            runs,
+            notation: Notation::Tags(changes),
+        },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}")
+    };
     assert_eq!((runs.len(), changes.len()), (1, 2));
     let effects = press(&mut model, "nq says so<enter>");
-    let [Effect::Annotate { notation, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Annotate { notation, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!(*notation, Notation::Note("q says so".to_owned()));
     annotated(&mut model, DONE, |annotation| {
         annotation.tags.insert("good".to_owned());
@@ -139,11 +214,20 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     });
     assert!(text(&drawn(&model, 120, 40)).contains("ResNet, original input #good"));
     press(&mut model, "n");
-    assert!(text(&drawn(&model, 80, 24)).contains("as before"), "the note can be changed");
+    assert!(
+        text(&drawn(&model, 80, 24)).contains("as before"),
+        "the note can be changed"
+    );
     press(&mut model, "<esc>");
-    assert!(text(&drawn(&model, 80, 24)).contains("note as before"), "below the list");
+    assert!(
+        text(&drawn(&model, 80, 24)).contains("note as before"),
+        "below the list"
+    );
     press(&mut model, "l");
-    assert!(text(&drawn(&model, 120, 40)).contains(&format!("{DONE} #good  as before")), "above the run");
+    assert!(
+        text(&drawn(&model, 120, 40)).contains(&format!("{DONE} #good  as before")),
+        "above the run"
+    );
     press(&mut model, "<esc>/tag:good<enter>");
     assert_eq!(runs_of(&model), 1);
 }
@@ -151,14 +235,34 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
 #[test]
 fn what_rows_are_filtered_and_sorted_by_is_said_where_it_has_no_room_of_its_own() {
     let mut model = typical();
-    press(&mut model, "v/val_acc>0.2 test_acc>0.2 status:finished<enter>");
+    press(
+        &mut model,
+        "v/val_acc>0.2 test_acc>0.2 status:finished<enter>",
+    );
     let picture = text(&drawn(&model, 80, 24));
-    assert!(picture.contains("val_acc>0.2 test_acc>0.2 status:finished"), "{picture}");
-    assert!(picture.contains("7f3a ResNet"), "the rows stand below it: {picture}");
+    assert!(
+        picture.contains("val_acc>0.2 test_acc>0.2 status:finished"),
+        "{picture}"
+    );
+    assert!(
+        picture.contains("7f3a ResNet"),
+        "the rows stand below it: {picture}"
+    );
     press(&mut model, "<esc>oo");
-    let head = |width| text(&drawn(&model, width, 24)).lines().nth(2).unwrap().trim().to_owned();
+    let head = |width| {
+        text(&drawn(&model, width, 24))
+            .lines()
+            .nth(2)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
     assert!(head(70).starts_with("run ▲ px"), "{}", head(70));
-    assert!(head(120).starts_with("run  ") && head(120).contains("▲  px"), "{}", head(120));
+    assert!(
+        head(120).starts_with("run  ") && head(120).contains("▲  px"),
+        "{}",
+        head(120)
+    );
 }
 
 #[test]
@@ -168,13 +272,33 @@ fn a_checkpoint_within_an_epoch_is_told_as_such() {
         press(model, "l");
         let picture = text(&drawn(model, 120, 40));
         press(model, "<esc>");
-        picture.lines().find_map(|line| line.split_once("checkpoint")).unwrap().1.trim().to_owned()
+        picture
+            .lines()
+            .find_map(|line| line.split_once("checkpoint"))
+            .unwrap()
+            .1
+            .trim()
+            .to_owned()
     };
     press(&mut model, "j");
     assert_eq!(facts(&mut model), "epoch 10");
-    let saved = Checkpoint { step: 357, epoch: 10, best: false, bytes: 1, seconds: 0.1 };
-    let records = vec![Record { t: 1.0, event: Event::Checkpoint(saved) }];
-    let changes = vec![Change::Events { id: id(DONE), records, damaged: 0, restarted: false }];
+    let saved = Checkpoint {
+        step: 357,
+        epoch: 10,
+        best: false,
+        bytes: 1,
+        seconds: 0.1,
+    };
+    let records = vec![Record {
+        t: 1.0,
+        event: Event::Checkpoint(saved),
+    }];
+    let changes = vec![Change::Events {
+        id: id(DONE),
+        records,
+        damaged: 0,
+        restarted: false,
+    }];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     assert_eq!(facts(&mut model), "step 357, in epoch 11");
@@ -196,10 +320,19 @@ fn what_is_put_away_is_hidden_until_it_is_asked_for() {
     press(&mut model, "<esc>.");
     assert!(runs(&model).contains(&DONE));
     press(&mut model, "v.j");
-    assert!(text(&drawn(&model, 120, 40)).contains("put away"), "its experiment says so");
+    assert!(
+        text(&drawn(&model, 120, 40)).contains("put away"),
+        "its experiment says so"
+    );
     press(&mut model, "vjj");
     let effects = press(&mut model, "A");
-    assert!(matches!(&effects[..], [Effect::Annotate { notation: Notation::Archived(true), .. }]));
+    assert!(matches!(
+        &effects[..],
+        [Effect::Annotate {
+            notation: Notation::Archived(true),
+            ..
+        }]
+    ));
 }
 
 #[test]
@@ -210,10 +343,23 @@ fn a_deletion_asks_and_is_taken_back() {
     assert!(press(&mut model, "n").is_empty());
     let effects = press(&mut model, "Dy");
     assert!(matches!(&effects[..], [Effect::Delete(ids)] if ids[..] == [id(RESUMED)]));
-    let trashed = vec![Trashed { id: id(RESUMED), deleted: 7 }];
-    let report = Report { good: true, text: "1 run deleted; U brings it back".to_owned() };
+    let trashed = vec![Trashed {
+        id: id(RESUMED),
+        deleted: 7,
+    }];
+    let report = Report {
+        good: true,
+        text: "1 run deleted; U brings it back".to_owned(),
+    };
     let changes = vec![Change::Removed { id: id(RESUMED) }];
-    update(&mut model, Message::Done { undo: Some(Undo::Deleted(trashed.clone())), changes, report });
+    update(
+        &mut model,
+        Message::Done {
+            undo: Some(Undo::Deleted(trashed.clone())),
+            changes,
+            report,
+        },
+    );
     assert!(model.runs.get(&id(RESUMED)).is_none());
     let effects = press(&mut model, "U");
     assert!(matches!(&effects[..], [Effect::TakeBack(Undo::Deleted(back))] if *back == trashed));
@@ -225,47 +371,83 @@ fn a_deletion_asks_and_is_taken_back() {
 fn what_is_at_work_or_needed_is_not_deleted() {
     let mut model = typical();
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
-    assert!(says(&model).contains("is training; stop it first"), "{}", says(&model));
+    assert!(
+        says(&model).contains("is training; stop it first"),
+        "{}",
+        says(&model)
+    );
     // The fine-tuning starts from the frozen one's only finished run.
     let waits = warmstart_runs::queue::Entry {
         after: Some("4-lite0-freeze".to_owned()),
-        ..serde_json::from_value(serde_json::json!({ "run": "w", "stem": "5-lite0-finetune", "slot": "cpu" })).unwrap()
+        ..serde_json::from_value(
+            serde_json::json!({ "run": "w", "stem": "5-lite0-finetune", "slot": "cpu" }),
+        )
+        .unwrap()
     };
-    let yaml = std::fs::read_to_string(data().join("experiments/quickstart/5-lite0-finetune.yaml")).unwrap();
-    let experiment = warmstart_schema::experiment::parse(&yaml, "x").ok().map(Arc::new);
+    let yaml = std::fs::read_to_string(data().join("experiments/quickstart/5-lite0-finetune.yaml"))
+        .unwrap();
+    let experiment = warmstart_schema::experiment::parse(&yaml, "x")
+        .ok()
+        .map(Arc::new);
     let info = serde_json::json!({
         "format": 1, "id": "w", "experiment": "Heir", "group": "g", "stem": "5-lite0-finetune", "source": "s.yaml",
         "created": "2026-12-02T00:00:00Z", "device": "cpu",
     });
     let changes = vec![
-        Change::Added { id: id("w"), info: Ok(serde_json::from_value(info).unwrap()), experiment },
-        Change::Liveness { id: id("w"), liveness: Liveness::Queued(1) },
-        Change::Queue(warmstart_runs::queue::Content { waiting: vec![waits], ..Default::default() }),
+        Change::Added {
+            id: id("w"),
+            info: Ok(serde_json::from_value(info).unwrap()),
+            experiment,
+        },
+        Change::Liveness {
+            id: id("w"),
+            liveness: Liveness::Queued(1),
+        },
+        Change::Queue(warmstart_runs::queue::Content {
+            waiting: vec![waits],
+            ..Default::default()
+        }),
     ];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
-    assert!(says(&model).contains("Heir (w) is to start from Lite0, freeze"), "{}", says(&model));
+    assert!(
+        says(&model).contains("Heir (w) is to start from Lite0, freeze"),
+        "{}",
+        says(&model)
+    );
     press(&mut model, "jD");
-    assert!(says(&model).contains("waits in the queue"), "{}", says(&model));
+    assert!(
+        says(&model).contains("waits in the queue"),
+        "{}",
+        says(&model)
+    );
 }
 
 #[test]
 fn keys_act_on_all_that_are_marked() {
     let mut model = typical();
     press(&mut model, "v  j ");
-    let Screen::Experiments(list) = &model.open else { panic!() };
+    let Screen::Experiments(list) = &model.open else {
+        panic!()
+    };
     assert_eq!(list.marked.len(), 3);
     assert!(text(&drawn(&model, 80, 24)).contains("3 marked"));
     let effects = press(&mut model, "D");
-    assert!(effects.is_empty() && says(&model).contains("is training"), "one of them is at work: {}", says(&model));
+    assert!(
+        effects.is_empty() && says(&model).contains("is training"),
+        "one of them is at work: {}",
+        says(&model)
+    );
     press(&mut model, "s");
     assert!(text(&drawn(&model, 80, 24)).contains("Stop 1 run and keep"));
     assert_eq!(press(&mut model, "y").len(), 1);
     let effects = press(&mut model, "t+x<enter>");
     assert!(matches!(&effects[..], [Effect::Annotate { runs, .. }] if runs.len() == 3));
     press(&mut model, "c");
-    let Screen::Compare(view) = &model.open else { panic!() };
+    let Screen::Compare(view) = &model.open else {
+        panic!()
+    };
     assert_eq!(view.shown.ids().len(), 3, "those alone are compared");
     press(&mut model, "<esc><esc>");
     assert_eq!(model.targets().len(), 1, "escape lets go of the marks");
@@ -293,7 +475,9 @@ fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     let (sorted, _) = timed(&mut model, "ooooo");
     let (filtered, picture) = timed(&mut model, "/val_acc>0.99 ");
     assert!(picture.lines().count() > 50);
-    println!("10,000 runs: a key {slowest:?}, five sorts {sorted:?}, fifteen letters of a filter {filtered:?}");
+    println!(
+        "10,000 runs: a key {slowest:?}, five sorts {sorted:?}, fifteen letters of a filter {filtered:?}"
+    );
     // Without optimization and beside other tests; a release build is measured by the benchmark.
     assert!(slowest < Duration::from_millis(100), "{slowest:?}");
     let first: RunId = id(runs(&model)[0]);
@@ -311,14 +495,24 @@ fn an_empty_list_says_what_is_so() {
     };
     let shown = nothing("v");
     assert!(
-        shown.contains("No run yet. v shows the 7 experiments") && !shown.contains("There is no experiment"),
+        shown.contains("No run yet. v shows the 7 experiments")
+            && !shown.contains("There is no experiment"),
         "{shown}"
     );
     let mut model = super::fixtures::empty();
     let error = Some("experiments cannot be read: permission denied".to_owned());
-    update(&mut model, Message::Experiments(Catalogue { error, ..Catalogue::default() }));
+    update(
+        &mut model,
+        Message::Experiments(Catalogue {
+            error,
+            ..Catalogue::default()
+        }),
+    );
     let shown = text(&drawn(&model, 80, 24));
-    assert!(shown.contains("No experiment can be read: experiments cannot be read"), "{shown}");
+    assert!(
+        shown.contains("No experiment can be read: experiments cannot be read"),
+        "{shown}"
+    );
     update(&mut model, Message::Experiments(Catalogue::default()));
     assert!(text(&drawn(&model, 80, 24)).contains("There is no experiment in experiments yet."));
     press(&mut model, "v");
@@ -333,7 +527,10 @@ fn the_list_shows_run_and_time_at_80_columns_and_tags_are_found_as_they_are_show
     let mut model = typical();
     press(&mut model, "jj");
     let shown = text(&drawn(&model, 80, 24));
-    let rule = shown.lines().find(|line| line.contains("── 2026")).unwrap_or_else(|| panic!("{shown}"));
+    let rule = shown
+        .lines()
+        .find(|line| line.contains("── 2026"))
+        .unwrap_or_else(|| panic!("{shown}"));
     let run = model.run().unwrap();
     assert!(rule.contains(run.id.as_str()), "{rule}");
 }

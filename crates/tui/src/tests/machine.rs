@@ -17,7 +17,11 @@ use warmstart_runs::store::Change;
 
 fn reading(gpus: Result<Vec<Gpu>, String>) -> Message {
     let gpu_memory = gpus.as_ref().ok().map(|_| 61_000_000_000);
-    let process = Process { cpu: Some(104.4), memory: 3_210_000_000, gpu_memory };
+    let process = Process {
+        cpu: Some(104.4),
+        memory: 3_210_000_000,
+        gpu_memory,
+    };
     Message::Machine(Box::new(Machine {
         processor: "AMD EPYC 9B14".to_owned(),
         cores: 8,
@@ -37,7 +41,16 @@ fn two_gpus() -> Vec<Gpu> {
         temperature: Some(64),
         power: Some((512.3, Some(700.0))),
     };
-    vec![gpu.clone(), Gpu { busy: Some(0.0), memory: None, temperature: None, power: None, ..gpu }]
+    vec![
+        gpu.clone(),
+        Gpu {
+            busy: Some(0.0),
+            memory: None,
+            temperature: None,
+            power: None,
+            ..gpu
+        },
+    ]
 }
 
 /// One run works, two wait: one for its device, one for the run that it starts from.
@@ -51,16 +64,39 @@ fn busy() -> Model {
         file: None,
         after_file: None,
     };
-    let worker = model.runs.get(&id(LIVE)).unwrap().state.attempt.as_ref().unwrap().worker.clone();
-    let active = Active { entry: entry(LIVE, "2-resnet-resized", "cpu", None), worker, since: 0 };
+    let worker = model
+        .runs
+        .get(&id(LIVE))
+        .unwrap()
+        .state
+        .attempt
+        .as_ref()
+        .unwrap()
+        .worker
+        .clone();
+    let active = Active {
+        entry: entry(LIVE, "2-resnet-resized", "cpu", None),
+        worker,
+        since: 0,
+    };
     let waiting = vec![
         entry(STOPPED, "3-lite0-resized", "cpu", None),
         entry(RESUMED, "4-lite0-freeze", "cuda:1", Some("3-lite0-resized")),
     ];
     let changes = vec![
-        Change::Queue(Content { waiting, active: vec![active], ..Content::default() }),
-        Change::Liveness { id: id(STOPPED), liveness: Liveness::Queued(1) },
-        Change::Liveness { id: id(RESUMED), liveness: Liveness::Queued(2) },
+        Change::Queue(Content {
+            waiting,
+            active: vec![active],
+            ..Content::default()
+        }),
+        Change::Liveness {
+            id: id(STOPPED),
+            liveness: Liveness::Queued(1),
+        },
+        Change::Liveness {
+            id: id(RESUMED),
+            liveness: Liveness::Queued(2),
+        },
     ];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
@@ -80,29 +116,56 @@ fn opened(gpus: Result<Vec<Gpu>, String>) -> Model {
 fn pictures() {
     let model = opened(Ok(two_gpus()));
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {
-        insta::assert_snapshot!(format!("machine-{width}x{height}"), text(&drawn(&model, width, height)));
+        insta::assert_snapshot!(
+            format!("machine-{width}x{height}"),
+            text(&drawn(&model, width, height))
+        );
     }
-    let none = opened(Err("no NVIDIA driver answers: the library libnvidia-ml.so.1 is not there".to_owned()));
+    let none = opened(Err(
+        "no NVIDIA driver answers: the library libnvidia-ml.so.1 is not there".to_owned(),
+    ));
     insta::assert_snapshot!("machine-without-gpu", text(&drawn(&none, 80, 24)));
-    let ascii = Model { look: Look { ascii: true, theme: Theme::Mono, palette: Palette::True }, ..model };
+    let ascii = Model {
+        look: Look {
+            ascii: true,
+            theme: Theme::Mono,
+            palette: Palette::True,
+        },
+        ..model
+    };
     let picture = text(&drawn(&ascii, 80, 24));
     assert!(picture.is_ascii(), "{picture}");
 }
 
 #[test]
 fn it_is_read_while_it_is_open_and_once_at_a_time() {
-    let asks = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::ReadMachine(_))).count();
+    let asks = |effects: &[Effect]| {
+        effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::ReadMachine(_)))
+            .count()
+    };
     let mut model = busy();
     let effects = press(&mut model, "M");
-    assert!(matches!(&effects[..], [Effect::ReadMachine(workers)] if workers.len() == 1 && workers[0].0 == id(LIVE)));
+    assert!(
+        matches!(&effects[..], [Effect::ReadMachine(workers)] if workers.len() == 1 && workers[0].0 == id(LIVE))
+    );
     assert_eq!(asks(&press(&mut model, "?<esc>")), 0, "one is on its way");
     assert_eq!(asks(&update(&mut model, reading(Ok(Vec::new())))), 1);
     press(&mut model, "<enter>");
     assert!(matches!(model.open, Screen::Run(_)));
-    assert_eq!(asks(&update(&mut model, reading(Ok(Vec::new())))), 0, "nobody looks");
+    assert_eq!(
+        asks(&update(&mut model, reading(Ok(Vec::new())))),
+        0,
+        "nobody looks"
+    );
     assert_eq!(asks(&press(&mut model, "<esc>")), 1, "somebody looks again");
     press(&mut model, "<esc>");
-    assert_eq!(asks(&press(&mut model, "M")), 0, "the answer to the last question is still on its way");
+    assert_eq!(
+        asks(&press(&mut model, "M")),
+        0,
+        "the answer to the last question is still on its way"
+    );
     assert_eq!(asks(&update(&mut model, reading(Ok(Vec::new())))), 1);
 }
 
@@ -110,14 +173,21 @@ fn it_is_read_while_it_is_open_and_once_at_a_time() {
 fn every_waiting_run_says_what_for() {
     let mut model = opened(Ok(Vec::new()));
     let picture = text(&drawn(&model, 80, 24));
-    assert!(picture.contains("1  waits for cpu") && picture.contains("2  waits for its base"), "{picture}");
     assert!(
-        picture.contains("cpu goes to ResNet, resized input before it.") && picture.contains("none here"),
+        picture.contains("1  waits for cpu") && picture.contains("2  waits for its base"),
+        "{picture}"
+    );
+    assert!(
+        picture.contains("cpu goes to ResNet, resized input before it.")
+            && picture.contains("none here"),
         "{picture}"
     );
     press(&mut model, "j");
     let picture = text(&drawn(&model, 80, 24));
-    assert!(picture.contains("It starts from Lite0, resized input, which has not ended."), "{picture}");
+    assert!(
+        picture.contains("It starts from Lite0, resized input, which has not ended."),
+        "{picture}"
+    );
 }
 
 #[test]
@@ -125,21 +195,45 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
     let queued = |effects: &[Effect]| -> Vec<QueueChange> {
         effects
             .iter()
-            .filter_map(|effect| if let Effect::Queue(change) = effect { Some(change.clone()) } else { None })
+            .filter_map(|effect| {
+                if let Effect::Queue(change) = effect {
+                    Some(change.clone())
+                } else {
+                    None
+                }
+            })
             .collect()
     };
-    let says = |model: &Model| model.report.as_ref().map_or("", |report| &report.text).to_owned();
+    let says = |model: &Model| {
+        model
+            .report
+            .as_ref()
+            .map_or("", |report| &report.text)
+            .to_owned()
+    };
     // The first row is the run at work: it has no place in the queue.
     let mut model = busy();
     press(&mut model, "M");
     for key in ["K", "J", "x"] {
         assert!(queued(&press(&mut model, key)).is_empty());
-        assert!(says(&model).contains("does not wait in the queue"), "{key}: {}", says(&model));
+        assert!(
+            says(&model).contains("does not wait in the queue"),
+            "{key}: {}",
+            says(&model)
+        );
     }
     press(&mut model, "j");
-    assert!(queued(&press(&mut model, "K")).is_empty() && says(&model).contains("first that waits"));
+    assert!(
+        queued(&press(&mut model, "K")).is_empty() && says(&model).contains("first that waits")
+    );
     let run = id(STOPPED);
-    assert_eq!(queued(&press(&mut model, "J")), [QueueChange::Move { run: run.clone(), to: Move::Down }]);
+    assert_eq!(
+        queued(&press(&mut model, "J")),
+        [QueueChange::Move {
+            run: run.clone(),
+            to: Move::Down
+        }]
+    );
     assert!(queued(&press(&mut model, "x")).is_empty(), "asks first");
     assert!(text(&drawn(&model, 80, 24)).contains("Take Lite0, resized input"));
     assert!(queued(&press(&mut model, "n")).is_empty());
@@ -148,24 +242,47 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
     );
     press(&mut model, "j");
     assert!(queued(&press(&mut model, "J")).is_empty() && says(&model).contains("last that waits"));
-    assert_eq!(queued(&press(&mut model, "K")), [QueueChange::Move { run: id(RESUMED), to: Move::Up }]);
+    assert_eq!(
+        queued(&press(&mut model, "K")),
+        [QueueChange::Move {
+            run: id(RESUMED),
+            to: Move::Up
+        }]
+    );
     assert_eq!(queued(&press(&mut model, "P")), [QueueChange::Pause]);
     assert_eq!(queued(&press(&mut model, "+")), [QueueChange::Slots(2)]);
     assert!(queued(&press(&mut model, "-")).is_empty());
 
-    let paused = Content { paused: Some("by hand".to_owned()), slots: 2, ..model.runs.queue().clone() };
+    let paused = Content {
+        paused: Some("by hand".to_owned()),
+        slots: 2,
+        ..model.runs.queue().clone()
+    };
     let now = model.now;
-    update(&mut model, Message::Changes { now, changes: vec![Change::Queue(paused)] });
+    update(
+        &mut model,
+        Message::Changes {
+            now,
+            changes: vec![Change::Queue(paused)],
+        },
+    );
     let picture = text(&drawn(&model, 80, 24));
     assert!(
-        picture.contains("queue 2 paused") && picture.contains("The queue is paused: by hand. P lets it go on."),
+        picture.contains("queue 2 paused")
+            && picture.contains("The queue is paused: by hand. P lets it go on."),
         "{picture}"
     );
     assert_eq!(queued(&press(&mut model, "P")), [QueueChange::GoOn]);
     assert_eq!(queued(&press(&mut model, "-")), [QueueChange::Slots(1)]);
     // The same keys move a waiting run in the list of experiments.
     press(&mut model, "<esc>/lite0, resized<enter>");
-    assert_eq!(queued(&press(&mut model, "J")), [QueueChange::Move { run, to: Move::Down }]);
+    assert_eq!(
+        queued(&press(&mut model, "J")),
+        [QueueChange::Move {
+            run,
+            to: Move::Down
+        }]
+    );
 }
 
 #[test]
@@ -173,7 +290,14 @@ fn without_colour_it_says_the_same() {
     let model = opened(Ok(two_gpus()));
     let coloured = text(&drawn(&model, 120, 40));
     let plain = text(&drawn(
-        &Model { look: Look { ascii: false, theme: Theme::Mono, palette: Palette::True }, ..model },
+        &Model {
+            look: Look {
+                ascii: false,
+                theme: Theme::Mono,
+                palette: Palette::True,
+            },
+            ..model
+        },
         120,
         40,
     ));

@@ -27,7 +27,13 @@ fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
 fn what_was_chosen_is_there_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/state.json");
-    for keys in ["ooO", "|<space>jj<space><esc>", "v", "j<tab>", "jjjj<enter>mm<esc><esc>"] {
+    for keys in [
+        "ooO",
+        "|<space>jj<space><esc>",
+        "v",
+        "j<tab>",
+        "jjjj<enter>mm<esc><esc>",
+    ] {
         let (left, shown) = after(&Memory::default(), keys);
         left.write(&file).unwrap();
         let (_, again) = after(&Memory::read(&file), "");
@@ -55,8 +61,19 @@ fn garbage_is_nothing() {
         fs::write(&file, text).unwrap();
         assert_eq!(Memory::read(&file), Memory::default(), "{text}");
     }
-    fs::write(&file, r#"{"columns":["gone","val acc"],"sort":"-gone","detail":"what","later":1}"#).unwrap();
+    fs::write(
+        &file,
+        r#"{"columns":["gone","val acc"],"sort":"-gone","detail":"what","later":1}"#,
+    )
+    .unwrap();
     let (_, shown) = after(&Memory::read(&file), "");
-    assert_eq!(serde_json::to_value(&shown).unwrap()["columns"], serde_json::json!(["val acc"]));
-    assert!(Memory::default().write(Path::new("/proc/nothing/state.json")).is_err());
+    assert_eq!(
+        serde_json::to_value(&shown).unwrap()["columns"],
+        serde_json::json!(["val acc"])
+    );
+    assert!(
+        Memory::default()
+            .write(Path::new("/proc/nothing/state.json"))
+            .is_err()
+    );
 }

@@ -57,9 +57,16 @@ fn it_lists_every_action_of_the_open_screen_with_its_key() {
             .map(|binding| (binding.command, binding.keys[0].symbol()))
             .collect();
         press(&mut model, ":");
-        let listed: Vec<&Target> = palette(&model).hits().map(|(candidate, _)| &candidate.target).collect();
+        let listed: Vec<&Target> = palette(&model)
+            .hits()
+            .map(|(candidate, _)| &candidate.target)
+            .collect();
         for (command, key) in bindings {
-            assert_eq!(listed.contains(&&Target::Action(command)), command != Command::Palette, "{key} on {context}");
+            assert_eq!(
+                listed.contains(&&Target::Action(command)),
+                command != Command::Palette,
+                "{key} on {context}"
+            );
         }
     }
 }
@@ -71,11 +78,24 @@ fn what_is_chosen_is_done_and_escape_does_nothing() {
     let effects = press(&mut model, ":launch the exp<enter>");
     assert!(matches!(&effects[..], [Effect::Launch(file)] if file.stem == "1-resnet-original"));
     press(&mut model, ":stop-now<enter>");
-    assert!(model.report.as_ref().unwrap().text.contains("nothing to stop"));
+    assert!(
+        model
+            .report
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("nothing to stop")
+    );
     press(&mut model, "j:stop-now<enter>");
-    assert!(matches!(model.popup, Some(Popup::Question { .. })), "what asks still asks");
+    assert!(
+        matches!(model.popup, Some(Popup::Question { .. })),
+        "what asks still asks"
+    );
     press(&mut model, "n:zzzzzz<enter>");
-    assert!(palette(&model).chosen().is_none(), "it stays open where nothing was found");
+    assert!(
+        palette(&model).chosen().is_none(),
+        "it stays open where nothing was found"
+    );
 }
 
 #[test]
@@ -84,10 +104,16 @@ fn runs_and_experiments_are_gone_to_by_name() {
     press(&mut model, &format!("cj<enter>:{RESUMED}<enter>"));
     assert!(matches!(&model.open, Screen::Run(view) if view.id == id(RESUMED)));
     press(&mut model, "<esc><esc>");
-    assert!(matches!(model.open, Screen::Compare(_)), "back leads where one came from");
+    assert!(
+        matches!(model.open, Screen::Compare(_)),
+        "back leads where one came from"
+    );
     press(&mut model, ":experiment lite0 tune<enter>");
     let entry = model.selected_entry().unwrap();
-    assert_eq!((entry.label(), entry.kind), ("Lite0, fine-tune", Kind::Experiment));
+    assert_eq!(
+        (entry.label(), entry.kind),
+        ("Lite0, fine-tune", Kind::Experiment)
+    );
     assert!(model.below.is_empty());
 }
 
@@ -96,11 +122,19 @@ fn what_hides_an_experiment_is_taken_away() {
     for before in ["/resnet<enter>", "v", "v/resnet<enter>"] {
         let mut model = typical();
         press(&mut model, &format!("{before}:experiment 5-lite0<enter>"));
-        assert_eq!(model.selected_entry().unwrap().label(), "Lite0, fine-tune", "{before}");
+        assert_eq!(
+            model.selected_entry().unwrap().label(),
+            "Lite0, fine-tune",
+            "{before}"
+        );
     }
     let mut model = typical();
     press(&mut model, "/lite0<enter>:experiment 5-lite0<enter>");
-    assert_eq!(model.filter().unwrap().text(), "lite0", "what does not hide it stays");
+    assert_eq!(
+        model.filter().unwrap().text(),
+        "lite0",
+        "what does not hide it stays"
+    );
 }
 
 #[test]
@@ -114,11 +148,18 @@ fn a_run_that_is_gone_meanwhile_is_named() {
 
 #[test]
 fn it_is_drawn_at_every_size() {
-    for (name, keys) in [("palette", ":"), ("palette-found", "j:stop"), ("palette-on-a-run", "j<enter>:smo")] {
+    for (name, keys) in [
+        ("palette", ":"),
+        ("palette-found", "j:stop"),
+        ("palette-on-a-run", "j<enter>:smo"),
+    ] {
         for (width, height) in [(80, 24), (120, 40), (200, 60), (40, 10)] {
             let mut model = typical();
             press(&mut model, keys);
-            insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&drawn(&model, width, height)));
+            insta::assert_snapshot!(
+                format!("{name}-{width}x{height}"),
+                text(&drawn(&model, width, height))
+            );
         }
     }
     for make in [hostile, empty] {

@@ -8,22 +8,31 @@ use super::fixtures::typical;
 use super::{drawn, press, text};
 use crate::effect::Effect;
 use crate::model::{Model, Screen};
-use crate::mouse::Spots;
+use crate::mouse::HitMap;
 use crate::screen;
 use crate::update::update;
 
 const SIZE: (u16, u16) = (120, 40);
 
-fn spots(model: &Model) -> Spots {
-    let mut spots = Spots::default();
+fn hits(model: &Model) -> HitMap {
+    let mut hits = HitMap::default();
     let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
-    terminal.draw(|frame| spots = screen::draw_and_note(frame, model)).unwrap();
-    spots
+    terminal
+        .draw(|frame| hits = screen::draw_and_note(frame, model))
+        .unwrap();
+    hits
 }
 
 fn point(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> Vec<Effect> {
-    let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
-    spots(model).message(event).map_or_else(Vec::new, |message| update(model, message))
+    let event = MouseEvent {
+        kind,
+        column,
+        row,
+        modifiers: KeyModifiers::NONE,
+    };
+    hits(model)
+        .message(event)
+        .map_or_else(Vec::new, |message| update(model, message))
 }
 
 fn click(model: &mut Model, at: (u16, u16)) -> Vec<Effect> {
@@ -35,7 +44,10 @@ fn place(model: &Model, wanted: &str) -> (u16, u16) {
     let picture = text(&drawn(model, SIZE.0, SIZE.1));
     let found = picture.lines().enumerate().skip(1).find_map(|(row, line)| {
         let at = line.find(wanted)?;
-        Some((u16::try_from(line[..at].chars().count()).unwrap(), u16::try_from(row).unwrap()))
+        Some((
+            u16::try_from(line[..at].chars().count()).unwrap(),
+            u16::try_from(row).unwrap(),
+        ))
     });
     found.unwrap_or_else(|| panic!("no {wanted} in\n{picture}"))
 }
@@ -45,7 +57,10 @@ fn a_click_selects_and_a_click_on_what_is_selected_opens() {
     let mut model = typical();
     let at = place(&model, "Lite0, freeze");
     click(&mut model, at);
-    assert_eq!(model.run().map(warmstart_runs::store::Run::label), Some("Lite0, freeze"));
+    assert_eq!(
+        model.run().map(warmstart_runs::store::Run::label),
+        Some("Lite0, freeze")
+    );
     assert!(matches!(model.open, Screen::Experiments(_)));
     click(&mut model, at);
     assert!(matches!(model.open, Screen::Run(_)));
@@ -58,20 +73,32 @@ fn a_click_on_a_title_sorts_by_it_and_again_the_other_way_round() {
     click(&mut model, title);
     let arrow = |model: &Model| {
         let picture = text(&drawn(model, SIZE.0, SIZE.1));
-        picture.lines().nth(2).unwrap().chars().find(|c| "▲▼".contains(*c))
+        picture
+            .lines()
+            .nth(2)
+            .unwrap()
+            .chars()
+            .find(|c| "▲▼".contains(*c))
     };
     assert_eq!(arrow(&model), Some('▼'));
     click(&mut model, title);
     assert_eq!(arrow(&model), Some('▲'));
     press(&mut model, "c");
     let title = place(&model, "epoch ");
-    let Screen::Compare(view) = &model.open else { panic!("no comparison") };
+    let Screen::Compare(view) = &model.open else {
+        panic!("no comparison")
+    };
     assert_eq!(view.options.sort, None, "{title:?}");
     let title = place(&model, " loss");
     click(&mut model, (title.0 + 2, title.1));
-    let Screen::Compare(view) = &model.open else { panic!("no comparison") };
+    let Screen::Compare(view) = &model.open else {
+        panic!("no comparison")
+    };
     assert!(
-        view.options.sort.as_ref().is_some_and(|column| column.title().contains("loss")),
+        view.options
+            .sort
+            .as_ref()
+            .is_some_and(|column| column.title().contains("loss")),
         "{:?}",
         view.options.sort
     );
@@ -95,19 +122,34 @@ fn a_click_in_a_chart_sets_the_cursor_there_and_the_wheel_zooms_around_it() {
     press(&mut model, "jjjj<enter>2");
     let picture = text(&drawn(&model, SIZE.0, SIZE.1));
     let foot = picture.lines().position(|line| line.contains('└')).unwrap();
-    let left = picture.lines().nth(foot).unwrap().chars().position(|c| c == '└').unwrap();
-    let at = (u16::try_from(left + 1).unwrap(), u16::try_from(foot - 2).unwrap());
+    let left = picture
+        .lines()
+        .nth(foot)
+        .unwrap()
+        .chars()
+        .position(|c| c == '└')
+        .unwrap();
+    let at = (
+        u16::try_from(left + 1).unwrap(),
+        u16::try_from(foot - 2).unwrap(),
+    );
     click(&mut model, at);
-    let Screen::Run(view) = &model.open else { panic!("no run") };
+    let Screen::Run(view) = &model.open else {
+        panic!("no run")
+    };
     // The left edge is the first epoch.
     assert_eq!(view.charts.cursor, Some(1.0));
     assert!(text(&drawn(&model, SIZE.0, SIZE.1)).contains("at epoch 1"));
     point(&mut model, MouseEventKind::ScrollUp, at);
-    let Screen::Run(view) = &model.open else { panic!("no run") };
+    let Screen::Run(view) = &model.open else {
+        panic!("no run")
+    };
     let (low, high) = view.charts.window.expect("zoomed");
     assert!((low - 1.0).abs() < 1e-9 && high < 12.0, "{low} {high}");
     point(&mut model, MouseEventKind::ScrollDown, at);
-    let Screen::Run(view) = &model.open else { panic!("no run") };
+    let Screen::Run(view) = &model.open else {
+        panic!("no run")
+    };
     assert_eq!(view.charts.window, None);
 }
 
@@ -123,15 +165,21 @@ fn the_wheel_moves_through_lists_and_nothing_behind_a_popup_is_hit() {
     click(&mut model, at);
     assert_eq!(model.run().map(|run| run.id.clone()), after);
     point(&mut model, MouseEventKind::ScrollDown, at);
-    assert!(matches!(model.popup, Some(crate::model::Popup::Help { down: 3 })));
+    assert!(matches!(
+        model.popup,
+        Some(crate::model::Popup::Help { down: 3 })
+    ));
 }
 
 #[test]
 fn movements_and_other_buttons_mean_nothing() {
     let mut model = typical();
     let at = place(&model, "Lite0, freeze");
-    for kind in [MouseEventKind::Moved, MouseEventKind::Down(MouseButton::Right), MouseEventKind::Up(MouseButton::Left)]
-    {
+    for kind in [
+        MouseEventKind::Moved,
+        MouseEventKind::Down(MouseButton::Right),
+        MouseEventKind::Up(MouseButton::Left),
+    ] {
         let before = text(&drawn(&model, 80, 24));
         assert!(point(&mut model, kind, at).is_empty());
         assert_eq!(text(&drawn(&model, 80, 24)), before);

@@ -1,7 +1,9 @@
 //! Random keys, pastes, clicks and windows: nothing that a terminal can send brings the dashboard down, and what has been
 //! drawn piece by piece is what would be drawn at once.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, TestBackend};
 use ratatui::buffer::{Buffer, Cell};
@@ -10,14 +12,14 @@ use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::seed::SplitMix64;
 
-use super::dataset::{Album, tell};
+use super::dataset::{DatasetSource, tell};
 use super::fixtures::typical;
 use super::hostile::{NASTY, hostile};
 use super::{drawn, press, text};
 use crate::keys::Key;
 use crate::message::Message;
 use crate::model::Model;
-use crate::mouse::Spots;
+use crate::mouse::HitMap;
 use crate::screen;
 use crate::update::update;
 
@@ -43,11 +45,17 @@ impl Hand {
     fn event(&mut self, model: &Model) -> Event {
         let key = |code, modifiers| Event::Key(KeyEvent::new(code, modifiers));
         match self.below(20) {
-            0 => Event::Paste(format!("{}{}", self.one(&NASTY), self.one(&["", "status:done ", "+a ", "3", "/"]))),
+            0 => Event::Paste(format!(
+                "{}{}",
+                self.one(&NASTY),
+                self.one(&["", "status:done ", "+a ", "3", "/"])
+            )),
             1 => self.click(),
             2 => Event::Resize(self.cells(200), self.cells(60)),
             3 => key(
-                KeyCode::Char(self.one(&['é', '漢', '\u{301}', '\u{202e}', '👍', '"', ':', '>', '5'])),
+                KeyCode::Char(
+                    self.one(&['é', '漢', '\u{301}', '\u{202e}', '👍', '"', ':', '>', '5']),
+                ),
                 KeyModifiers::NONE,
             ),
             4 => key(
@@ -59,11 +67,23 @@ impl Hand {
                     KeyCode::F(5),
                     KeyCode::Null,
                 ]),
-                self.one(&[KeyModifiers::NONE, KeyModifiers::ALT, KeyModifiers::CONTROL, KeyModifiers::SHIFT]),
+                self.one(&[
+                    KeyModifiers::NONE,
+                    KeyModifiers::ALT,
+                    KeyModifiers::CONTROL,
+                    KeyModifiers::SHIFT,
+                ]),
             ),
             5 => {
-                let mut event = KeyEvent::new(KeyCode::Char(self.one(&['a', 'b', 'w', 'q'])), KeyModifiers::ALT);
-                event.kind = self.one(&[KeyEventKind::Release, KeyEventKind::Repeat, KeyEventKind::Press]);
+                let mut event = KeyEvent::new(
+                    KeyCode::Char(self.one(&['a', 'b', 'w', 'q'])),
+                    KeyModifiers::ALT,
+                );
+                event.kind = self.one(&[
+                    KeyEventKind::Release,
+                    KeyEventKind::Repeat,
+                    KeyEventKind::Press,
+                ]);
                 Event::Key(event)
             }
             _ => {
@@ -94,7 +114,12 @@ impl Hand {
             MouseEventKind::ScrollLeft,
             MouseEventKind::ScrollRight,
         ]);
-        Event::Mouse(MouseEvent { kind, column: self.cells(210), row: self.cells(70), modifiers: KeyModifiers::NONE })
+        Event::Mouse(MouseEvent {
+            kind,
+            column: self.cells(210),
+            row: self.cells(70),
+            modifiers: KeyModifiers::NONE,
+        })
     }
 }
 
@@ -120,20 +145,24 @@ fn blank_behind_wide(backend: &mut TestBackend) {
     for y in 0..height {
         let mut x = 0;
         while x < width {
-            let covers = u16::try_from(backend.buffer()[(x, y)].symbol().width()).unwrap().max(1);
+            let covers = u16::try_from(backend.buffer()[(x, y)].symbol().width())
+                .unwrap()
+                .max(1);
             behind.extend((x + 1..(x + covers).min(width)).map(|x| (x, y)));
             x += covers;
         }
     }
     let blank = Cell::EMPTY;
-    backend.draw(behind.into_iter().map(|(x, y)| (x, y, &blank))).unwrap();
+    backend
+        .draw(behind.into_iter().map(|(x, y)| (x, y, &blank)))
+        .unwrap();
 }
 
-fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
+fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     // What the newest frame has for the mouse.
-    let mut spots = Spots::default();
+    let mut hits = HitMap::default();
     for number in 0..EVENTS {
         let event = hand.event(&model);
         // A window that changes twice before a frame moves cells about which no terminal would.
@@ -143,7 +172,7 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
         }
         match event {
             Event::Mouse(event) => {
-                if let Some(message) = spots.message(event) {
+                if let Some(message) = hits.message(event) {
                     drop(update(&mut model, message));
                 }
             }
@@ -151,14 +180,23 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
         }
         let is_compared = number % 1000 == 999 || number == EVENTS - 1;
         if number.is_multiple_of(32) || is_compared || is_resized {
-            terminal.draw(|frame| spots = screen::draw_and_note(frame, &model)).unwrap();
+            terminal
+                .draw(|frame| hits = screen::draw_and_note(frame, &model))
+                .unwrap();
             blank_behind_wide(terminal.backend_mut());
         }
         if is_compared {
             let now = terminal.backend().buffer();
             let fresh = drawn(&model, now.area.width, now.area.height);
-            let other = visible(now).into_iter().zip(visible(&fresh)).find(|(now, fresh)| now != fresh);
-            assert!(other.is_none(), "{other:?} after {number} events:\n{}", text(&fresh));
+            let other = visible(now)
+                .into_iter()
+                .zip(visible(&fresh))
+                .find(|(now, fresh)| now != fresh);
+            assert!(
+                other.is_none(),
+                "{other:?} after {number} events:\n{}",
+                text(&fresh)
+            );
         }
     }
     // However many screens lie above each other, each can be left where it is seen.
@@ -177,10 +215,10 @@ fn storm(name: &str, mut model: Model, album: &Album, seed: u64) {
 
 #[test]
 fn fifty_thousand_events_with_typical_data() {
-    storm("typical", typical(), &Album::typical(), 7);
+    storm("typical", typical(), &DatasetSource::typical(), 7);
 }
 
 #[test]
 fn fifty_thousand_events_with_hostile_data() {
-    storm("hostile", hostile(), &Album::hostile(), 11);
+    storm("hostile", hostile(), &DatasetSource::hostile(), 11);
 }

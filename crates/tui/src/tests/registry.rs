@@ -8,19 +8,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use warmstart_schema::look::Part;
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
-use super::dataset::{Album, answering, picture};
+use super::dataset::{DatasetSource, answering, picture};
 use super::drawn;
 use super::fixtures::{DONE, empty, id, typical};
 use super::hostile::{NASTY, hostile};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{
-    Curves, DatasetPane, Filter, Inquiry, Model, Opened, Pane, Popup, Prediction, RunView, Screen, Seen,
+    Curves, DatasetPane, Filter, Inquiry, Model, Opened, Pane, Popup, Prediction, RunView, Screen,
+    Seen,
 };
 use crate::update::update;
 
 /// How a place is reached: keys from the first screen on, and what a worker answers to them.
-type Way = fn(&mut Model, &Album);
+type Way = fn(&mut Model, &DatasetSource);
 
 /// Names every variant of a type and the way to it: all of them as a list, and which of them a value is.
 macro_rules! places {
@@ -87,14 +88,36 @@ places!(POPUPS, popup, Popup, {
 });
 
 /// Asks what a run sees, and answers.
-fn foretell(model: &mut Model, album: &Album, error: Option<String>) {
+fn foretell(model: &mut Model, album: &DatasetSource, error: Option<String>) {
     answering(model, "jjd", album);
-    let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else { return };
-    let class = |name: &&str| ClassProbability { name: (*name).to_owned(), probability: f64::NAN, label: None };
+    let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else {
+        return;
+    };
+    let class = |name: &&str| ClassProbability {
+        name: (*name).to_owned(),
+        probability: f64::NAN,
+        label: None,
+    };
     let pixels = picture(Part::Train, 0, None).pixels;
-    let image = Predicted { image: NASTY[2].to_owned(), classes: NASTY.iter().map(class).collect(), error, pixels };
-    let predictions = Predictions { run: id(DONE), epoch: u32::MAX, step: u64::MAX, images: vec![image] };
-    update(model, Message::Predicted { ticket, result: Ok(predictions) });
+    let image = Predicted {
+        image: NASTY[2].to_owned(),
+        classes: NASTY.iter().map(class).collect(),
+        error,
+        pixels,
+    };
+    let predictions = Predictions {
+        run: id(DONE),
+        epoch: u32::MAX,
+        step: u64::MAX,
+        images: vec![image],
+    };
+    update(
+        model,
+        Message::Predicted {
+            ticket,
+            result: Ok(predictions),
+        },
+    );
 }
 
 /// Charts in states of their own: zoomed, logarithmic, by time, alone, with other runs.
@@ -110,10 +133,13 @@ const CHARTS: [&str; 8] = [
 ];
 
 /// What there may be to show: the model, and the dataset that a worker shows.
-type Data = (&'static str, fn() -> Model, fn() -> Album);
+type Data = (&'static str, fn() -> Model, fn() -> DatasetSource);
 
-const DATA: [Data; 3] =
-    [("typical", typical, Album::typical), ("hostile", hostile, Album::hostile), ("no", empty, Album::hostile)];
+const DATA: [Data; 3] = [
+    ("typical", typical, DatasetSource::typical),
+    ("hostile", hostile, DatasetSource::hostile),
+    ("no", empty, DatasetSource::hostile),
+];
 
 /// All places, with all data. Where keys lead nowhere, for there is nothing to open, stands what was opened when there was:
 /// runs and experiments may go while they are looked at.
@@ -126,16 +152,25 @@ fn all() -> Vec<(String, Model)> {
             .chain(POPUPS.iter().map(|place| (place.0, place.1, true)))
         {
             let is_there = |model: &Model| {
-                let name = if is_popup { model.popup.as_ref().map(popup) } else { Some(screen(&model.open)) };
+                let name = if is_popup {
+                    model.popup.as_ref().map(popup)
+                } else {
+                    Some(screen(&model.open))
+                };
                 name == Some(what)
             };
             let mut model = make();
             way(&mut model, &album());
             if !is_there(&model) {
                 let mut before = typical();
-                way(&mut before, &Album::typical());
+                way(&mut before, &DatasetSource::typical());
                 assert!(is_there(&before), "these keys do not lead to: {what}");
-                model = Model { open: before.open, below: before.below, popup: before.popup, ..make() };
+                model = Model {
+                    open: before.open,
+                    below: before.below,
+                    popup: before.popup,
+                    ..make()
+                };
                 model.refresh_list();
                 model.refresh_comparison();
                 model.refresh_curves();
@@ -156,7 +191,10 @@ fn look(what: &str, model: &Model, width: u16, height: u16) {
     let hides = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     for cell in &drawn(model, width, height).content {
         let symbol = cell.symbol();
-        assert!(symbol.len() <= 32 && !symbol.chars().any(hides), "{symbol:?} at {width}×{height}: {what}");
+        assert!(
+            symbol.len() <= 32 && !symbol.chars().any(hides),
+            "{symbol:?} at {width}×{height}: {what}"
+        );
     }
 }
 
@@ -167,7 +205,9 @@ fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
             scope.spawn(|| {
                 let places = all();
-                while let Some((index, (what, model))) = places.iter().enumerate().nth(next.fetch_add(1, Relaxed)) {
+                while let Some((index, (what, model))) =
+                    places.iter().enumerate().nth(next.fetch_add(1, Relaxed))
+                {
                     let sizes = sizes(index);
                     for (width, height) in &sizes {
                         look(what, model, *width, *height);
@@ -183,8 +223,13 @@ fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
 /// Of a terminal that is small each size, of a larger one every third.
 fn sampled() -> Vec<(u16, u16)> {
     let small = (0..=80).flat_map(|width| (0..=24).map(move |height| (width, height)));
-    let large = (0..=200).step_by(3).flat_map(|width| (0..=60).step_by(3).map(move |height| (width, height)));
-    small.chain(large.filter(|(width, height)| *width > 80 || *height > 24)).chain([(200, 60)]).collect()
+    let large = (0..=200)
+        .step_by(3)
+        .flat_map(|width| (0..=60).step_by(3).map(move |height| (width, height)));
+    small
+        .chain(large.filter(|(width, height)| *width > 80 || *height > 24))
+        .chain([(200, 60)])
+        .collect()
 }
 
 #[test]
@@ -192,14 +237,24 @@ fn every_place_at_a_share_of_all_sizes() {
     /// Each place sees one size of so many, and each size is seen by several places.
     const SHARE: usize = 23;
     let sizes = sampled();
-    every_place(|index| sizes.iter().skip(index % SHARE).step_by(SHARE).copied().chain([(0, 0), (80, 24)]).collect());
+    every_place(|index| {
+        sizes
+            .iter()
+            .skip(index % SHARE)
+            .step_by(SHARE)
+            .copied()
+            .chain([(0, 0), (80, 24)])
+            .collect()
+    });
 }
 
 /// `scripts/soak.d/50-terminal.py` runs this one.
 #[test]
 #[ignore = "draws every place at every size, which takes minutes"]
 fn every_place_at_every_size() {
-    let sizes: Vec<(u16, u16)> = (0..=200).flat_map(|width| (0..=60).map(move |height| (width, height))).collect();
+    let sizes: Vec<(u16, u16)> = (0..=200)
+        .flat_map(|width| (0..=60).map(move |height| (width, height)))
+        .collect();
     let frames = every_place(|_| sizes.clone());
     let (places, each) = (all().len(), sizes.len());
     assert_eq!(frames, places * each);

@@ -1,6 +1,6 @@
 //! Every screen and popup as it is drawn, compared with the screen itself. Colours are not in these pictures: see `styles`.
 
-use super::dataset::{Album, looking};
+use super::dataset::{DatasetSource, looking};
 use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
@@ -13,7 +13,10 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 fn pictures(name: &str, model: &Model) {
     for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&drawn(model, width, height)));
+        insta::assert_snapshot!(
+            format!("{name}-{width}x{height}"),
+            text(&drawn(model, width, height))
+        );
     }
 }
 
@@ -54,7 +57,11 @@ fn the_comparison() {
 
 #[test]
 fn in_ascii() {
-    let ascii = Look { ascii: true, theme: Theme::Dark, palette: Palette::True };
+    let ascii = Look {
+        ascii: true,
+        theme: Theme::Dark,
+        palette: Palette::True,
+    };
     for (name, keys) in [
         ("ascii-experiments", "jj"),
         ("ascii-run", "jj<enter>"),
@@ -72,7 +79,10 @@ fn in_ascii() {
         ("ascii-difference", "jjjjyfine<enter>"),
         ("ascii-extension", "ju3"),
     ] {
-        let model = Model { look: ascii, ..looking(keys, &Album::typical()) };
+        let model = Model {
+            look: ascii,
+            ..looking(keys, &DatasetSource::typical())
+        };
         let picture = text(&drawn(&model, 80, 24));
         assert!(picture.is_ascii(), "{picture}");
         insta::assert_snapshot!(name, picture);
@@ -129,10 +139,32 @@ fn while_features_are_computed_there_is_progress_but_no_alarm() {
         r#"{"t":1795342501,"event":"phase","phase":"loading"}"#,
         r#"{"t":1795342502,"event":"batch","epoch":0,"step":0,"batch":23,"batches":47,"loss":"NaN","accuracy":"NaN","learning_rate":"NaN","images_per_second":44.0,"gradient_norm":"NaN"}"#,
     ];
-    let records = lines.map(|line| serde_json::from_str(line).unwrap()).into_iter().collect();
-    let change = Change::Events { id: id(LIVE), records, damaged: 0, restarted: false };
-    update(&mut model, Message::Changes { now: 1_795_342_503.0, changes: vec![change] });
+    let records = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .into_iter()
+        .collect();
+    let change = Change::Events {
+        id: id(LIVE),
+        records,
+        damaged: 0,
+        restarted: false,
+    };
+    update(
+        &mut model,
+        Message::Changes {
+            now: 1_795_342_503.0,
+            changes: vec![change],
+        },
+    );
     let picture = text(&drawn(&model, 120, 40));
-    assert!(picture.contains("features once") && picture.contains("49 %") && picture.contains("44 img/s"), "{picture}");
-    assert!(!picture.contains("NaN") && !picture.contains('⚠') && !picture.contains("left in all"), "{picture}");
+    assert!(
+        picture.contains("features once")
+            && picture.contains("49 %")
+            && picture.contains("44 img/s"),
+        "{picture}"
+    );
+    assert!(
+        !picture.contains("NaN") && !picture.contains('⚠') && !picture.contains("left in all"),
+        "{picture}"
+    );
 }

@@ -3,13 +3,16 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-use super::dataset::{Album, looking};
+use super::dataset::{DatasetSource, looking};
 use super::fixtures::typical;
 use super::{drawn, press, text};
 use crate::theme::{Look, Palette, Theme};
 
 fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
-    let row = text(buffer).lines().position(|line| line.contains(wanted)).unwrap_or_else(|| panic!("no {wanted}"));
+    let row = text(buffer)
+        .lines()
+        .position(|line| line.contains(wanted))
+        .unwrap_or_else(|| panic!("no {wanted}"));
     u16::try_from(row).unwrap()
 }
 
@@ -20,11 +23,16 @@ fn is_reversed(buffer: &Buffer, y: u16) -> bool {
 #[test]
 fn the_selected_row_alone_is_reversed_in_every_theme() {
     for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
-        for (keys, selected, other) in
-            [("jj", "ResNet, resized", "ResNet, original"), ("cj", "ResNet, resized", "Lite0, freeze")]
-        {
+        for (keys, selected, other) in [
+            ("jj", "ResNet, resized", "ResNet, original"),
+            ("cj", "ResNet, resized", "Lite0, freeze"),
+        ] {
             let mut model = typical();
-            model.look = Look { ascii: false, theme, palette: Palette::True };
+            model.look = Look {
+                ascii: false,
+                theme,
+                palette: Palette::True,
+            };
             press(&mut model, keys);
             let buffer = drawn(&model, 80, 24);
             // The header names the running experiment too: the list begins below it.
@@ -61,7 +69,7 @@ const KEYS: [&str; 19] = [
 ];
 
 fn themed(theme: Theme, keys: &str) -> Buffer {
-    let mut model = looking(keys, &Album::typical());
+    let mut model = looking(keys, &DatasetSource::typical());
     model.look.theme = theme;
     drawn(&model, 120, 40)
 }
@@ -71,9 +79,18 @@ fn without_colour_no_cell_has_any_and_text_and_weight_are_those_of_the_sixteen()
     for keys in KEYS {
         let (coloured, plain) = (themed(Theme::Ansi, keys), themed(Theme::Mono, keys));
         assert!(coloured.content.iter().any(|cell| cell.fg != Color::Reset));
-        assert!(plain.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(
+            plain
+                .content
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
         let shape = |buffer: &Buffer| -> Vec<(String, Modifier)> {
-            buffer.content.iter().map(|cell| (cell.symbol().to_owned(), cell.modifier)).collect()
+            buffer
+                .content
+                .iter()
+                .map(|cell| (cell.symbol().to_owned(), cell.modifier))
+                .collect()
         };
         assert_eq!(shape(&coloured), shape(&plain), "{keys}");
     }
@@ -94,20 +111,40 @@ fn no_cell_is_left_with_a_role_instead_of_a_colour() {
     for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
         for keys in KEYS {
             let left = |colour: Color| matches!(colour, Color::Indexed(0..=15));
-            assert!(!themed(theme, keys).content.iter().any(|cell| left(cell.fg) || left(cell.bg)), "{theme:?} {keys}");
+            assert!(
+                !themed(theme, keys)
+                    .content
+                    .iter()
+                    .any(|cell| left(cell.fg) || left(cell.bg)),
+                "{theme:?} {keys}"
+            );
         }
     }
 }
 
 #[test]
 fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
-    for (theme, keys) in [(Theme::Ansi, "jj"), (Theme::Dark, "jj<enter>"), (Theme::Light, "c")] {
+    for (theme, keys) in [
+        (Theme::Ansi, "jj"),
+        (Theme::Dark, "jj<enter>"),
+        (Theme::Light, "c"),
+    ] {
         let mut model = typical();
         press(&mut model, keys);
-        model.look = Look { ascii: false, theme, palette: Palette::Sixteen };
+        model.look = Look {
+            ascii: false,
+            theme,
+            palette: Palette::Sixteen,
+        };
         let buffer = drawn(&model, 200, 60);
         let beyond = |colour: Color| matches!(colour, Color::Rgb(..) | Color::Indexed(_));
-        assert!(!buffer.content.iter().any(|cell| beyond(cell.fg) || beyond(cell.bg)), "{keys}");
+        assert!(
+            !buffer
+                .content
+                .iter()
+                .any(|cell| beyond(cell.fg) || beyond(cell.bg)),
+            "{keys}"
+        );
     }
 }
 
@@ -117,11 +154,14 @@ fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
     press(&mut model, "cG");
     let buffer = drawn(&model, 120, 40);
     let y = row_with(&buffer, "Lite0, freeze");
-    let marks: Vec<u16> = (0..120).filter(|x| buffer[(*x, y)].symbol() == "▸").collect();
+    let marks: Vec<u16> = (0..120)
+        .filter(|x| buffer[(*x, y)].symbol() == "▸")
+        .collect();
     assert_eq!(marks.len(), 5);
     for x in marks {
         assert!(
-            buffer[(x, y)].modifier.contains(Modifier::BOLD) && buffer[(x + 1, y)].modifier.contains(Modifier::BOLD)
+            buffer[(x, y)].modifier.contains(Modifier::BOLD)
+                && buffer[(x + 1, y)].modifier.contains(Modifier::BOLD)
         );
     }
     let published = row_with(&buffer, "published †");
@@ -134,5 +174,8 @@ fn training_and_validation_differ_by_mark_not_only_by_colour() {
     model.look.theme = Theme::Mono;
     press(&mut model, "jjjj<enter>");
     let picture = text(&drawn(&model, 120, 40));
-    assert!(picture.matches('●').count() > 10 && picture.contains('▲'), "{picture}");
+    assert!(
+        picture.matches('●').count() > 10 && picture.contains('▲'),
+        "{picture}"
+    );
 }

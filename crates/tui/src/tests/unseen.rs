@@ -1,6 +1,8 @@
 //! What nobody sees: in a terminal too small to draw, and behind the edge of one that is nearly so, nothing is done.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use ratatui::layout::Size;
 use rstest::rstest;
 
@@ -11,13 +13,21 @@ use crate::effect::Effect;
 use crate::keys::{Context, Key};
 use crate::message::{Command, Message};
 use crate::model::{Model, Popup};
-use crate::mouse::{Gesture, Pointed, Spot, Spots};
+use crate::mouse::{Gesture, HitBox, HitMap, Pointed};
 use crate::screen;
 use crate::update::update;
 use warmstart_report::compare::Format;
 
 /// Below 40×10 in one way or the other.
-const SMALL: [(u16, u16); 7] = [(20, 5), (39, 24), (80, 9), (39, 9), (1, 1), (200, 1), (0, 0)];
+const SMALL: [(u16, u16); 7] = [
+    (20, 5),
+    (39, 24),
+    (80, 9),
+    (39, 9),
+    (1, 1),
+    (200, 1),
+    (0, 0),
+];
 /// Keys that lead to each thing that can be open, those that act at once among them.
 const PLACES: [&str; 22] = [
     "",
@@ -99,7 +109,9 @@ fn in_a_terminal_too_small_to_draw_no_key_of_the_table_acts_but_those_that_leave
 
 #[test]
 fn no_command_acts_in_a_small_terminal_whoever_sends_it() {
-    let all = Context::ALL.into_iter().flat_map(|context| typical().keys.bindings(context).to_vec());
+    let all = Context::ALL
+        .into_iter()
+        .flat_map(|context| typical().keys.bindings(context).to_vec());
     let commands: Vec<Command> = all.map(|binding| binding.command).collect();
     for place in PLACES {
         let mut model = typical();
@@ -122,17 +134,32 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
         let mut model = typical();
         press(&mut model, place);
         resize(&mut model, (20, 5));
-        let mut spots = Spots::default();
-        let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(20, 5)).unwrap();
-        terminal.draw(|frame| spots = screen::draw_and_note(frame, &model)).unwrap();
+        let mut hits = HitMap::default();
+        let mut terminal =
+            ratatui::Terminal::new(ratatui::backend::TestBackend::new(20, 5)).unwrap();
+        terminal
+            .draw(|frame| hits = screen::draw_and_note(frame, &model))
+            .unwrap();
         for (column, row) in (0..20).flat_map(|x| (0..5).map(move |y| (x, y))) {
             let kind = MouseEventKind::Down(MouseButton::Left);
-            let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
-            assert!(spots.message(event).is_none());
+            let event = MouseEvent {
+                kind,
+                column,
+                row,
+                modifiers: KeyModifiers::NONE,
+            };
+            assert!(hits.message(event).is_none());
         }
-        for spot in [Spot::Row(3), Spot::Title(2), Spot::Scroll] {
+        for spot in [HitBox::Row(3), HitBox::Title(2), HitBox::Scroll] {
             for gesture in [Gesture::Click, Gesture::WheelDown, Gesture::Click] {
-                let effects = update(&mut model, Message::Pointed(Pointed { gesture, spot, share: 0.5 }));
+                let effects = update(
+                    &mut model,
+                    Message::Pointed(Pointed {
+                        gesture,
+                        spot,
+                        share: 0.5,
+                    }),
+                );
                 assert!(effects.is_empty());
             }
         }
@@ -145,7 +172,10 @@ fn a_small_terminal_says_what_it_lacks_and_how_to_leave() {
     let mut model = typical();
     resize(&mut model, (20, 6));
     let shown = text(&drawn(&model, 20, 6)).replace('\n', " ");
-    assert!(shown.contains("needs 40×10") && shown.contains("20×6") && shown.contains("q leaves"), "{shown}");
+    assert!(
+        shown.contains("needs 40×10") && shown.contains("20×6") && shown.contains("q leaves"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -155,7 +185,10 @@ fn what_happens_by_itself_still_does_in_a_small_terminal() {
     let now = model.now + 60.0;
     update(&mut model, Message::Clock(now));
     assert!((model.now - now).abs() < 1e-9);
-    assert!(matches!(update(&mut model, Message::Leave)[..], [Effect::Leave]));
+    assert!(matches!(
+        update(&mut model, Message::Leave)[..],
+        [Effect::Leave]
+    ));
 }
 
 /// Whether each line that is asked stands on the screen, however it is wrapped.
@@ -164,17 +197,25 @@ fn shows(model: &Model, (width, height): (u16, u16), wanted: &[String]) -> bool 
     let picture = text(&drawn(model, width, height));
     let rows: Vec<Vec<char>> = picture.lines().map(|line| line.chars().collect()).collect();
     let corner = |c: char| {
-        rows.iter().position(|row| row.contains(&c)).zip(rows.iter().find_map(|row| row.iter().position(|x| *x == c)))
+        rows.iter()
+            .position(|row| row.contains(&c))
+            .zip(rows.iter().find_map(|row| row.iter().position(|x| *x == c)))
     };
-    let (Some((top, left)), Some((bottom, right))) = (corner('┌'), corner('┘')) else { return false };
-    let inside = rows[top + 1..bottom].iter().map(|row| row[left + 1..right].iter().collect::<String>());
+    let (Some((top, left)), Some((bottom, right))) = (corner('┌'), corner('┘')) else {
+        return false;
+    };
+    let inside = rows[top + 1..bottom]
+        .iter()
+        .map(|row| row[left + 1..right].iter().collect::<String>());
     let shown = words(&inside.collect::<Vec<_>>().join(" "));
     wanted.iter().all(|line| shown.contains(&words(line)))
 }
 
 #[test]
 fn a_question_is_answered_only_where_all_of_it_is_shown() {
-    let sizes = (40..=100).step_by(3).flat_map(|width| (10..=30).map(move |height| (width, height)));
+    let sizes = (40..=100)
+        .step_by(3)
+        .flat_map(|width| (10..=30).map(move |height| (width, height)));
     let (mut answered, mut refused) = (0, 0);
     for size in sizes {
         for keys in ["jD", "jjs", "jjS", "jjkkr", "a", "r"] {
@@ -185,15 +226,23 @@ fn a_question_is_answered_only_where_all_of_it_is_shown() {
             );
             resize(&mut model, size);
             press(&mut model, keys);
-            let Some(Popup::Question { lines, .. }) = &model.popup else { continue };
+            let Some(Popup::Question { lines, .. }) = &model.popup else {
+                continue;
+            };
             let lines = lines.clone();
             let is_shown = shows(&model, size, &lines);
             let effects = press(&mut model, "y");
             if effects.is_empty() {
                 refused += 1;
                 let shown = text(&drawn(&model, size.0, size.1));
-                assert!(!is_shown, "{keys} at {size:?} is shown and refused:\n{shown}");
-                assert!(shown.contains("cut off; n goes back"), "{keys} at {size:?}:\n{shown}");
+                assert!(
+                    !is_shown,
+                    "{keys} at {size:?} is shown and refused:\n{shown}"
+                );
+                assert!(
+                    shown.contains("cut off; n goes back"),
+                    "{keys} at {size:?}:\n{shown}"
+                );
                 press(&mut model, "n");
                 assert!(model.popup.is_none());
             } else {
@@ -211,9 +260,10 @@ fn chosen(model: &Model) -> String {
         Some(Popup::Export { chosen }) => format!("▸ {}", Format::ALL[*chosen].name()),
         Some(Popup::Columns { chosen }) => format!("] {}", COLUMNS[*chosen].1),
         Some(Popup::Palette(palette)) => palette.chosen().unwrap().kind.clone(),
-        _ => model
-            .selected_entry()
-            .map_or_else(|| model.run().unwrap().label().to_owned(), |entry| entry.label().to_owned()),
+        _ => model.selected_entry().map_or_else(
+            || model.run().unwrap().label().to_owned(),
+            |entry| entry.label().to_owned(),
+        ),
     }
 }
 

@@ -44,7 +44,10 @@ impl User {
 
     /// Waits until the screen shows all of these.
     async fn sees(&self, wanted: &[&str]) -> String {
-        self.waits(wanted, |screen| wanted.iter().all(|text| screen.contains(text))).await
+        self.waits(wanted, |screen| {
+            wanted.iter().all(|text| screen.contains(text))
+        })
+        .await
     }
 
     async fn waits(&self, wanted: &[&str], is_there: impl Fn(&str) -> bool) -> String {
@@ -54,7 +57,10 @@ impl User {
             if is_there(&screen) {
                 return screen;
             }
-            assert!(begin.elapsed() < DEADLINE, "{wanted:?} did not come:\n{screen}");
+            assert!(
+                begin.elapsed() < DEADLINE,
+                "{wanted:?} did not come:\n{screen}"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -88,18 +94,35 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     };
     let (keys, input) = unbounded_channel();
     let glass = Glass::new(100, 30);
-    let user = User { keys, glass: glass.clone(), folders: folders.clone(), _root: root };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let user = User {
+        keys,
+        glass: glass.clone(),
+        folders: folders.clone(),
+        _root: root,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let farewell = runtime.block_on(async {
         let settings = Settings {
             pasted: warmstart_runs::pasted::FolderOptions::default(),
             folders,
-            look: Look { ascii: false, theme: Theme::Dark, palette: Palette::True },
+            look: Look {
+                ascii: false,
+                theme: Theme::Dark,
+                palette: Palette::True,
+            },
             zone: TimeZone::UTC,
             config: Loaded::default(),
             hazard: None,
         };
-        let app = App::new(ratatui::Terminal::new(glass).unwrap(), Keys(input), NoHost, settings);
+        let app = App::new(
+            ratatui::Terminal::new(glass).unwrap(),
+            Keys(input),
+            NoHost,
+            settings,
+        );
         let (farewell, _kept) = tokio::join!(app.run(), async {
             let kept = script(&user).await;
             user.press("<esc><esc><esc><esc>q");
@@ -114,9 +137,17 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
 #[test]
 fn a_run_is_opened_and_left_again() {
     let farewell = use_it(async |user| {
-        user.sees(&["Lite0, freeze", "20/20", "0.4884", "experiments"]).await;
+        user.sees(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
+            .await;
         user.press("jjjj<enter>");
-        user.sees(&["test acc 0.4884 with epoch 17", "353,634", "best at 17", "accuracy", "loss"]).await;
+        user.sees(&[
+            "test acc 0.4884 with epoch 17",
+            "353,634",
+            "best at 17",
+            "accuracy",
+            "loss",
+        ])
+        .await;
         user.press("l");
         user.sees(&["taken up again from step 204"]).await;
         user.press("<esc><esc>");
@@ -130,7 +161,11 @@ fn a_filter_narrows_and_escape_widens_again() {
     use_it(async |user| {
         user.sees(&["ResNet, original input"]).await;
         user.press("/failed");
-        let screen = user.waits(&["only the failed run"], |screen| !screen.contains("ResNet, original")).await;
+        let screen = user
+            .waits(&["only the failed run"], |screen| {
+                !screen.contains("ResNet, original")
+            })
+            .await;
         assert!(screen.contains("Lite0, fine-tune"), "{screen}");
         user.press("<enter><esc>");
         user.sees(&["ResNet, original input"]).await;
@@ -142,18 +177,25 @@ fn a_run_is_tagged_deleted_and_brought_back() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jt+keep<enter>");
-        user.sees(&["20261122-100107-7f3a tagged", "ResNet, original input #keep"]).await;
+        user.sees(&[
+            "20261122-100107-7f3a tagged",
+            "ResNet, original input #keep",
+        ])
+        .await;
         let run = RunDir::of(&user.folders.checkpoints, &id(DONE));
         assert!(run.annotation().unwrap().tags.contains("keep"));
         user.press("U");
-        user.waits(&["no tag"], |screen| !screen.contains("#keep")).await;
+        user.waits(&["no tag"], |screen| !screen.contains("#keep"))
+            .await;
         user.press("D");
         user.sees(&["Delete ResNet, original input"]).await;
         user.press("y");
-        user.sees(&["20261122-100107-7f3a deleted", "never run"]).await;
+        user.sees(&["20261122-100107-7f3a deleted", "never run"])
+            .await;
         assert!(!run.path().exists());
         user.press("U");
-        user.sees(&["20261122-100107-7f3a brought back", "0.2946"]).await;
+        user.sees(&["20261122-100107-7f3a brought back", "0.2946"])
+            .await;
         assert!(run.events().exists());
     });
 }
@@ -173,7 +215,11 @@ fn keys_act_on_what_was_drawn_whoever_has_told_of_the_size() {
         user.sees(&["launch the experiment"]).await;
         user.press("q");
         user.sees(&["ResNet, original input", "5 runs"]).await;
-        assert!(RunDir::of(&user.folders.checkpoints, &id(DONE)).events().exists());
+        assert!(
+            RunDir::of(&user.folders.checkpoints, &id(DONE))
+                .events()
+                .exists()
+        );
     });
 }
 
@@ -192,7 +238,11 @@ fn a_terminal_that_grows_refuses_the_keys_pressed_before_its_resize_event() {
         user.sees(&["launch the experiment"]).await;
         user.press("q");
         user.sees(&["ResNet, original input", "5 runs"]).await;
-        assert!(RunDir::of(&user.folders.checkpoints, &id(DONE)).events().exists());
+        assert!(
+            RunDir::of(&user.folders.checkpoints, &id(DONE))
+                .events()
+                .exists()
+        );
     });
 }
 
@@ -203,7 +253,10 @@ fn help_names_every_key_and_closes() {
         user.press("?");
         user.sees(&["launch the experiment", "stop the run"]).await;
         user.press("q");
-        user.waits(&["no help"], |screen| !screen.contains("launch the experiment")).await;
+        user.waits(&["no help"], |screen| {
+            !screen.contains("launch the experiment")
+        })
+        .await;
     });
 }
 
@@ -218,15 +271,26 @@ fn exports_are_what_is_shown_and_never_overwrite() {
         user.press("E<enter>");
         user.sees(&[".csv"]).await;
         let read = |end: &str| -> Vec<String> {
-            let paths = fs::read_dir(&user.folders.exports).unwrap().flatten().map(|entry| entry.path());
-            let mut paths: Vec<_> =
-                paths.filter(|path| path.extension().is_some_and(|extension| extension == end)).collect();
+            let paths = fs::read_dir(&user.folders.exports)
+                .unwrap()
+                .flatten()
+                .map(|entry| entry.path());
+            let mut paths: Vec<_> = paths
+                .filter(|path| path.extension().is_some_and(|extension| extension == end))
+                .collect();
             paths.sort();
-            paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+            paths
+                .iter()
+                .map(|path| fs::read_to_string(path).unwrap())
+                .collect()
         };
         let csv = read("csv");
         assert_eq!(csv.len(), 2);
-        assert!(csv[0].contains("Lite0, freeze") && !csv[0].contains("ResNet"), "{}", csv[0]);
+        assert!(
+            csv[0].contains("Lite0, freeze") && !csv[0].contains("ResNet"),
+            "{}",
+            csv[0]
+        );
         assert_eq!(csv[0], csv[1]);
         assert!(read("tex")[0].contains("\\begin{tabular}"));
     });
@@ -240,14 +304,21 @@ fn what_a_worker_writes_appears_and_a_run_without_one_is_lost() {
         let lock = run.lock().unwrap().unwrap();
         user.press("jj<enter>");
         // Its newest event is from long ago: somebody has it, and nothing comes of it.
-        user.sees(&["◒ stalled", "epoch 8/12", "no progress for"]).await;
-        let mut log = fs::OpenOptions::new().append(true).open(run.events()).unwrap();
+        user.sees(&["◒ stalled", "epoch 8/12", "no progress for"])
+            .await;
+        let mut log = fs::OpenOptions::new()
+            .append(true)
+            .open(run.events())
+            .unwrap();
         let epoch = r#","event":"epoch","epoch":8,"step":272,"train_loss":1.0,"train_acc":0.44,"val_loss":2.2,"val_acc":0.4321,"learning_rate":0.0004,"images_per_second":98,"train_time":177,"best":true}"#;
         writeln!(log, "{{\"t\":{}{epoch}", warmstart_schema::event::now()).unwrap();
         user.sees(&["◐ training", "0.4321", "best at 8"]).await;
         lock
     });
-    assert_eq!(farewell.unwrap(), "ResNet, resized input goes on. Open warmstart again to see it live.");
+    assert_eq!(
+        farewell.unwrap(),
+        "ResNet, resized input goes on. Open warmstart again to see it live."
+    );
 }
 
 #[test]
@@ -255,8 +326,13 @@ fn an_experiment_that_is_added_or_mended_appears() {
     use_it(async |user| {
         user.sees(&["6-typo.yaml"]).await;
         let file = user.folders.experiments.join("quickstart/6-typo.yaml");
-        let mended = fs::read_to_string(&file).unwrap().replace("dropuot", "dropout");
+        let mended = fs::read_to_string(&file)
+            .unwrap()
+            .replace("dropuot", "dropout");
         fs::write(file, mended).unwrap();
-        user.waits(&["the mended one"], |screen| screen.contains("more dropout") && !screen.contains("6-typo")).await;
+        user.waits(&["the mended one"], |screen| {
+            screen.contains("more dropout") && !screen.contains("6-typo")
+        })
+        .await;
     });
 }

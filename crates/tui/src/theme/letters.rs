@@ -61,15 +61,26 @@ mod tests {
     }
 
     fn symbols(buffer: &Buffer) -> Vec<&str> {
-        buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect()
+        buffer
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect()
     }
 
     #[test]
     fn joined_letters_get_a_cell_each_and_all_else_stays() {
         let mut buffer = written("a\u{915}\u{94d}\u{937}漢e\u{301}z", 7);
-        assert_ne!(symbols(&buffer)[1], "\u{915}\u{94d}", "they are joined to begin with");
+        assert_ne!(
+            symbols(&buffer)[1],
+            "\u{915}\u{94d}",
+            "they are joined to begin with"
+        );
         part(&mut buffer);
-        assert_eq!(symbols(&buffer), ["a", "\u{915}\u{94d}", "\u{937}", "漢", " ", "e\u{301}", "z"]);
+        assert_eq!(
+            symbols(&buffer),
+            ["a", "\u{915}\u{94d}", "\u{937}", "漢", " ", "e\u{301}", "z"]
+        );
         assert!(buffer.content[..4].iter().all(|cell| cell.fg == Color::Red));
     }
 

@@ -56,13 +56,17 @@ impl Palette {
 
     /// The nearest colour that there is.
     pub fn nearest(self, colour: Color) -> Color {
-        let Some(rgb) = rgb(colour) else { return colour };
+        let Some(rgb) = rgb(colour) else {
+            return colour;
+        };
         match self {
             Self::True => colour,
             Self::Indexed if matches!(colour, Color::Indexed(_)) => colour,
             Self::Indexed => Color::Indexed(indexed(rgb)),
             Self::Sixteen => {
-                let nearest = SIXTEEN.iter().min_by_key(|(known, _)| distance(*known, rgb));
+                let nearest = SIXTEEN
+                    .iter()
+                    .min_by_key(|(known, _)| distance(*known, rgb));
                 nearest.map_or(colour, |(_, colour)| *colour)
             }
         }
@@ -84,16 +88,27 @@ pub fn rgb(colour: Color) -> Option<[u8; 3]> {
 
 /// The nearest of the 6×6×6 colours and the 24 greys. The sixteen before them look different everywhere.
 fn indexed(rgb: [u8; 3]) -> u8 {
-    let step = |value: u8| (0_u8..6).min_by_key(|&step| STEPS[usize::from(step)].abs_diff(value)).unwrap_or(0);
+    let step = |value: u8| {
+        (0_u8..6)
+            .min_by_key(|&step| STEPS[usize::from(step)].abs_diff(value))
+            .unwrap_or(0)
+    };
     let steps = rgb.map(step);
-    let cube = (16 + 36 * steps[0] + 6 * steps[1] + steps[2], steps.map(|step| STEPS[usize::from(step)]));
+    let cube = (
+        16 + 36 * steps[0] + 6 * steps[1] + steps[2],
+        steps.map(|step| STEPS[usize::from(step)]),
+    );
     let grey = |index: u8| (232 + index, [8 + 10 * index; 3]);
     let all = std::iter::once(cube).chain((0..24).map(grey));
-    all.min_by_key(|(_, known)| distance(*known, rgb)).map_or(16, |(index, _)| index)
+    all.min_by_key(|(_, known)| distance(*known, rgb))
+        .map_or(16, |(index, _)| index)
 }
 
 fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| u32::from(a.abs_diff(b)).pow(2))
+        .sum()
 }
 
 /// Turns a cell of a picture into a character as bright as its two pixels; of other cells nothing becomes of it.
@@ -108,7 +123,9 @@ pub fn without_colour(cell: &mut Cell) {
 
 /// 0 to 255, by the weights of Rec. 709.
 fn luminance(colour: Color) -> u32 {
-    let Color::Rgb(red, green, blue) = colour else { return 0 };
+    let Color::Rgb(red, green, blue) = colour else {
+        return 0;
+    };
     (2126 * u32::from(red) + 7152 * u32::from(green) + 722 * u32::from(blue)) / 10_000
 }
 
@@ -132,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_nearest_colour_is_taken() {
-        let nearest = |palette: Palette, rgb: [u8; 3]| palette.nearest(Color::Rgb(rgb[0], rgb[1], rgb[2]));
+        let nearest =
+            |palette: Palette, rgb: [u8; 3]| palette.nearest(Color::Rgb(rgb[0], rgb[1], rgb[2]));
         assert_eq!(nearest(Palette::True, [1, 2, 3]), Color::Rgb(1, 2, 3));
         for (rgb, index, sixteen) in [
             ([0, 0, 0], 16, Color::Black),
@@ -142,14 +160,27 @@ mod tests {
             ([95, 135, 175], 67, Color::DarkGray),
             ([0, 0, 230], 20, Color::Blue),
         ] {
-            assert_eq!(nearest(Palette::Indexed, rgb), Color::Indexed(index), "{rgb:?}");
+            assert_eq!(
+                nearest(Palette::Indexed, rgb),
+                Color::Indexed(index),
+                "{rgb:?}"
+            );
             assert_eq!(nearest(Palette::Sixteen, rgb), sixteen, "{rgb:?}");
         }
         assert_eq!(Palette::Sixteen.nearest(Color::Cyan), Color::Cyan);
         // What is chosen from 256 colours stays so where there are as many.
-        assert_eq!(Palette::Indexed.nearest(Color::Indexed(75)), Color::Indexed(75));
-        assert_eq!(Palette::Sixteen.nearest(Color::Indexed(196)), Color::LightRed);
-        assert_eq!((rgb(Color::Indexed(214)), rgb(Color::Indexed(255))), (Some([255, 175, 0]), Some([238; 3])));
+        assert_eq!(
+            Palette::Indexed.nearest(Color::Indexed(75)),
+            Color::Indexed(75)
+        );
+        assert_eq!(
+            Palette::Sixteen.nearest(Color::Indexed(196)),
+            Color::LightRed
+        );
+        assert_eq!(
+            (rgb(Color::Indexed(214)), rgb(Color::Indexed(255))),
+            (Some([255, 175, 0]), Some([238; 3]))
+        );
     }
 
     #[test]

@@ -30,7 +30,13 @@ pub enum Role {
     FifthRun,
 }
 
-pub const RUN_COLOURS: [Role; 5] = [Role::FirstRun, Role::SecondRun, Role::ThirdRun, Role::FourthRun, Role::FifthRun];
+pub const RUN_COLOURS: [Role; 5] = [
+    Role::FirstRun,
+    Role::SecondRun,
+    Role::ThirdRun,
+    Role::FourthRun,
+    Role::FifthRun,
+];
 
 impl Role {
     pub const ALL: [Self; 16] = [
@@ -59,7 +65,9 @@ impl Role {
 
     /// The role that a cell carries.
     pub fn of(colour: Color) -> Option<Self> {
-        let Color::Indexed(number) = colour else { return None };
+        let Color::Indexed(number) = colour else {
+            return None;
+        };
         Self::ALL.get(usize::from(number)).copied()
     }
 }
@@ -141,7 +149,10 @@ impl Roles {
         const MARKERS: [&str; 8] = ["●", "◆", "▲", "■", "▼", "★", "✚", "✖"];
         // Five colours and eight markers: forty runs differ in one or the other.
         let colour = RUN_COLOURS[rank % RUN_COLOURS.len()];
-        (MARKERS[rank % MARKERS.len()], Style::new().fg(colour.carried()))
+        (
+            MARKERS[rank % MARKERS.len()],
+            Style::new().fg(colour.carried()),
+        )
     }
 
     pub fn level(&self, level: Level) -> Style {

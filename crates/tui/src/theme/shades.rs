@@ -26,12 +26,17 @@ impl Theme {
     /// What suits a terminal: none where none are wanted, its own where it has but sixteen, else by its background. Few
     /// terminals tell theirs; most are dark.
     pub fn of(no_colour: bool, palette: Palette, colorfgbg: &str, term: &str) -> Self {
-        let background = colorfgbg.rsplit(';').next().and_then(|number| number.parse::<u8>().ok());
+        let background = colorfgbg
+            .rsplit(';')
+            .next()
+            .and_then(|number| number.parse::<u8>().ok());
         if no_colour || term == "dumb" {
             Self::Mono
         } else if palette == Palette::Sixteen {
             Self::Ansi
-        } else if background.is_some_and(|background| background == 7 || (9..=15).contains(&background)) {
+        } else if background
+            .is_some_and(|background| background == 7 || (9..=15).contains(&background))
+        {
             Self::Light
         } else {
             Self::Dark
@@ -115,21 +120,34 @@ mod tests {
     use super::*;
 
     /// The lightest background that dark terminals usually have (One Dark's), and the darkest of light ones.
-    const GROUNDS: [(Theme, [u8; 3]); 2] = [(Theme::Dark, [0x28, 0x2c, 0x34]), (Theme::Light, [0xee, 0xee, 0xee])];
+    const GROUNDS: [(Theme, [u8; 3]); 2] = [
+        (Theme::Dark, [0x28, 0x2c, 0x34]),
+        (Theme::Light, [0xee, 0xee, 0xee]),
+    ];
     /// What runs must at least differ by, in CIE 1976 units, however they are seen.
     const APART: f64 = 24.0;
     /// How colours are seen with protanopia and deuteranopia, in linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.
-    const PROTANOPIA: [[f64; 3]; 3] =
-        [[0.152_286, 1.052_583, -0.204_868], [0.114_503, 0.786_281, 0.099_216], [-0.003_882, -0.048_116, 1.051_998]];
-    const DEUTERANOPIA: [[f64; 3]; 3] =
-        [[0.367_322, 0.860_646, -0.227_968], [0.280_085, 0.672_501, 0.047_413], [-0.011_820, 0.042_940, 0.968_881]];
+    const PROTANOPIA: [[f64; 3]; 3] = [
+        [0.152_286, 1.052_583, -0.204_868],
+        [0.114_503, 0.786_281, 0.099_216],
+        [-0.003_882, -0.048_116, 1.051_998],
+    ];
+    const DEUTERANOPIA: [[f64; 3]; 3] = [
+        [0.367_322, 0.860_646, -0.227_968],
+        [0.280_085, 0.672_501, 0.047_413],
+        [-0.011_820, 0.042_940, 0.968_881],
+    ];
     const AS_IT_IS: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
     /// By the transfer function of sRGB.
     fn linear(rgb: [u8; 3]) -> [f64; 3] {
         rgb.map(|value| {
             let value = f64::from(value) / 255.0;
-            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         })
     }
 
@@ -147,12 +165,25 @@ mod tests {
     /// CIE L*a*b*, D65.
     fn lab(linear: [f64; 3]) -> [f64; 3] {
         let to_xyz = [
-            [0.412_456 / 0.950_47, 0.357_576 / 0.950_47, 0.180_437 / 0.950_47],
+            [
+                0.412_456 / 0.950_47,
+                0.357_576 / 0.950_47,
+                0.180_437 / 0.950_47,
+            ],
             [0.212_673, 0.715_152, 0.072_175],
-            [0.019_334 / 1.088_83, 0.119_192 / 1.088_83, 0.950_304 / 1.088_83],
+            [
+                0.019_334 / 1.088_83,
+                0.119_192 / 1.088_83,
+                0.950_304 / 1.088_83,
+            ],
         ];
-        let [x, y, z] = times(to_xyz, linear.map(|value| value.clamp(0.0, 1.0)))
-            .map(|t| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 });
+        let [x, y, z] = times(to_xyz, linear.map(|value| value.clamp(0.0, 1.0))).map(|t| {
+            if t > 216.0 / 24389.0 {
+                t.cbrt()
+            } else {
+                (24389.0 / 27.0 * t + 16.0) / 116.0
+            }
+        });
         [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
     }
 
@@ -166,7 +197,12 @@ mod tests {
         // The grey that WCAG's own examples name as the lightest that passes on white.
         assert!((contrast([0x76, 0x76, 0x76], [255, 255, 255]) - 4.54).abs() < 0.01);
         let red = lab(linear([255, 0, 0]));
-        assert!(red.iter().zip([53.24, 80.09, 67.20]).all(|(a, b)| (a - b).abs() < 0.05), "{red:?}");
+        assert!(
+            red.iter()
+                .zip([53.24, 80.09, 67.20])
+                .all(|(a, b)| (a - b).abs() < 0.05),
+            "{red:?}"
+        );
     }
 
     #[test]
@@ -183,20 +219,36 @@ mod tests {
     #[test]
     fn rules_are_seen_and_quieter_than_text() {
         for (theme, ground) in GROUNDS {
-            let [rule, quiet] = [Role::Rule, Role::Quiet].map(|role| contrast(colour(theme, role), ground));
-            assert!(rule > 1.4 && rule < quiet, "{theme:?}: {rule:.2} {quiet:.2}");
+            let [rule, quiet] =
+                [Role::Rule, Role::Quiet].map(|role| contrast(colour(theme, role), ground));
+            assert!(
+                rule > 1.4 && rule < quiet,
+                "{theme:?}: {rule:.2} {quiet:.2}"
+            );
         }
     }
 
     #[test]
     fn runs_differ_for_colour_blind_people_too() {
         for (theme, _) in GROUNDS {
-            for (name, seen) in [("as it is", AS_IT_IS), ("protanopia", PROTANOPIA), ("deuteranopia", DEUTERANOPIA)] {
+            for (name, seen) in [
+                ("as it is", AS_IT_IS),
+                ("protanopia", PROTANOPIA),
+                ("deuteranopia", DEUTERANOPIA),
+            ] {
                 let labs = RUN_COLOURS.map(|role| lab(times(seen, linear(colour(theme, role)))));
                 for (index, a) in labs.iter().enumerate() {
                     for (other, b) in labs.iter().enumerate().skip(index + 1) {
-                        let apart = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-                        assert!(apart >= APART, "{theme:?} {name}: runs {index} and {other} differ by {apart:.1}");
+                        let apart = a
+                            .iter()
+                            .zip(b)
+                            .map(|(a, b)| (a - b).powi(2))
+                            .sum::<f64>()
+                            .sqrt();
+                        assert!(
+                            apart >= APART,
+                            "{theme:?} {name}: runs {index} and {other} differ by {apart:.1}"
+                        );
                     }
                 }
             }
@@ -207,14 +259,36 @@ mod tests {
     fn the_environment_chooses() {
         for (no_colour, palette, colorfgbg, term, expected) in [
             (false, Palette::True, "", "xterm-256color", Theme::Dark),
-            (false, Palette::Indexed, "15;0", "xterm-256color", Theme::Dark),
-            (false, Palette::Indexed, "0;15", "rxvt-unicode-256color", Theme::Light),
-            (false, Palette::Indexed, "0;default;7", "xterm-256color", Theme::Light),
+            (
+                false,
+                Palette::Indexed,
+                "15;0",
+                "xterm-256color",
+                Theme::Dark,
+            ),
+            (
+                false,
+                Palette::Indexed,
+                "0;15",
+                "rxvt-unicode-256color",
+                Theme::Light,
+            ),
+            (
+                false,
+                Palette::Indexed,
+                "0;default;7",
+                "xterm-256color",
+                Theme::Light,
+            ),
             (false, Palette::Sixteen, "0;15", "xterm", Theme::Ansi),
             (true, Palette::True, "0;15", "xterm-256color", Theme::Mono),
             (false, Palette::Sixteen, "", "dumb", Theme::Mono),
         ] {
-            assert_eq!(Theme::of(no_colour, palette, colorfgbg, term), expected, "{palette:?} {colorfgbg} {term}");
+            assert_eq!(
+                Theme::of(no_colour, palette, colorfgbg, term),
+                expected,
+                "{palette:?} {colorfgbg} {term}"
+            );
         }
     }
 }

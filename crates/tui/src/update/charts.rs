@@ -4,7 +4,9 @@ use crate::chart::Axis;
 use crate::effect::Effect;
 use crate::format::plural;
 use crate::message::{ChartCommand, Report};
-use crate::model::{ChartView, Detail, Drawn, Model, Others, Quantity, Screen, Times, stage_of};
+use crate::model::{
+    ChartKind, ChartView, Drawn, Model, Others, Screen, Smoothing, Times, stage_of,
+};
 use crate::plot::Plot;
 use warmstart_runs::store::{Run, Runs};
 
@@ -19,8 +21,12 @@ const FLATTEST: u8 = 12;
 
 /// Does what a key means to the charts of the open run.
 pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
-    let Screen::Run(view) = &mut model.open else { return Vec::new() };
-    let Some(run) = model.runs.get(&view.id) else { return Vec::new() };
+    let Screen::Run(view) = &mut model.open else {
+        return Vec::new();
+    };
+    let Some(run) = model.runs.get(&view.id) else {
+        return Vec::new();
+    };
     let (charts, runs) = (&mut view.charts, &model.runs);
     // What shows by itself needs no words.
     let mut said = None;
@@ -35,7 +41,7 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::HalfHeight => charts.height = (charts.height + 1).min(FLATTEST),
         ChartCommand::DoubleHeight => charts.height = charts.height.saturating_sub(1),
         ChartCommand::Whole => (charts.window, charts.height) = (None, 0),
-        ChartCommand::Along => said = Some(turn(charts, run)),
+        ChartCommand::XAxis => said = Some(turn(charts, run)),
         ChartCommand::LogX => {
             charts.log_x = !charts.log_x;
             charts.window = None;
@@ -48,7 +54,11 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::Smooth => {
             charts.detail = charts.detail.next();
             model.detail = charts.detail;
-            let name = if charts.detail == Detail::Epochs { "a figure an epoch" } else { charts.detail.name() };
+            let name = if charts.detail == Smoothing::Epochs {
+                "a figure an epoch"
+            } else {
+                charts.detail.name()
+            };
             said = Some(name.to_owned());
         }
         ChartCommand::Others => said = Some(next_others(charts, runs, run)),
@@ -56,7 +66,10 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::Previous => charts.alone = neighbour(charts.alone, false),
         ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
         ChartCommand::Alone(number) => {
-            let chosen = usize::from(number).checked_sub(1).and_then(|index| Quantity::ALL.get(index)).copied();
+            let chosen = usize::from(number)
+                .checked_sub(1)
+                .and_then(|index| ChartKind::ALL.get(index))
+                .copied();
             charts.alone = chosen.filter(|_| chosen != charts.alone);
         }
     }
@@ -69,14 +82,20 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
 /// What is shown, as SVG: the chart that is alone, or accuracy and loss; this run last, over the others.
 fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
     let plot = Plot {
-        quantities: charts.alone.map_or_else(|| Quantity::ALL[..2].to_vec(), |quantity| vec![quantity]),
+        quantities: charts
+            .alone
+            .map_or_else(|| ChartKind::ALL[..2].to_vec(), |quantity| vec![quantity]),
         along: charts.along,
         detail: charts.detail,
         log_x: charts.log_x,
         log_y: charts.log_y,
         window: charts.window,
     };
-    let drawn: Vec<Drawn> = charts.others(runs, run).into_iter().chain([Drawn::whole(run)]).collect();
+    let drawn: Vec<Drawn> = charts
+        .others(runs, run)
+        .into_iter()
+        .chain([Drawn::whole(run)])
+        .collect();
     plot.svg(&drawn)
 }
 
@@ -85,32 +104,46 @@ fn kind(log: bool) -> &'static str {
 }
 
 /// The chart whose axis the cursor and the zoom follow.
-fn leading(charts: &ChartView) -> Quantity {
-    charts.alone.unwrap_or(Quantity::Accuracy)
+fn leading(charts: &ChartView) -> ChartKind {
+    charts.alone.unwrap_or(ChartKind::Accuracy)
 }
 
-fn neighbour(alone: Option<Quantity>, next: bool) -> Option<Quantity> {
-    let order = || std::iter::once(None).chain(Quantity::ALL.map(Some));
-    let count = Quantity::ALL.len() + 1;
+fn neighbour(alone: Option<ChartKind>, next: bool) -> Option<ChartKind> {
+    let order = || std::iter::once(None).chain(ChartKind::ALL.map(Some));
+    let count = ChartKind::ALL.len() + 1;
     let at = order().position(|quantity| quantity == alone).unwrap_or(0);
-    order().nth((at + if next { 1 } else { count - 1 }) % count).flatten()
+    order()
+        .nth((at + if next { 1 } else { count - 1 }) % count)
+        .flatten()
 }
 
 /// The cursor at a place: on the nearest epoch where it moves by epochs.
 pub fn point_at(model: &mut Model, x: f64) {
-    let Screen::Run(view) = &mut model.open else { return };
-    let Some(run) = model.runs.get(&view.id) else { return };
+    let Screen::Run(view) = &mut model.open else {
+        return;
+    };
+    let Some(run) = model.runs.get(&view.id) else {
+        return;
+    };
     let charts = &mut view.charts;
     let times = Times::of(&run.state, charts.along);
     let epochs = run.state.epochs.iter().map(|epoch| times.epoch(epoch));
     let nearest = epochs.min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs()));
-    charts.cursor = if charts.detail == Detail::Epochs { nearest.or(Some(x)) } else { Some(x) };
+    charts.cursor = if charts.detail == Smoothing::Epochs {
+        nearest.or(Some(x))
+    } else {
+        Some(x)
+    };
 }
 
 /// Zooms around a place, which stays where it is.
 pub fn zoom_at(model: &mut Model, x: f64, closer: bool) {
-    let Screen::Run(view) = &mut model.open else { return };
-    let Some(run) = model.runs.get(&view.id) else { return };
+    let Screen::Run(view) = &mut model.open else {
+        return;
+    };
+    let Some(run) = model.runs.get(&view.id) else {
+        return;
+    };
     let (charts, runs) = (&mut view.charts, &model.runs);
     let axis = charts.axis(runs, run, leading(charts));
     zoom_about(charts, runs, run, axis, if closer { 0.5 } else { 2.0 }, x);
@@ -120,18 +153,27 @@ pub fn zoom_at(model: &mut Model, x: f64, closer: bool) {
 fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
     let axis = charts.axis(runs, run, leading(charts));
     let times = Times::of(&run.state, charts.along);
-    let epochs: Vec<f64> = run.state.epochs.iter().map(|epoch| times.epoch(epoch)).collect();
+    let epochs: Vec<f64> = run
+        .state
+        .epochs
+        .iter()
+        .map(|epoch| times.epoch(epoch))
+        .collect();
     let last = charts.whole(runs, run, leading(charts)).high;
     let newest = epochs.last().copied().unwrap_or(0.0);
-    let in_sight = epochs.iter().filter(|x| (axis.low..=axis.high).contains(x)).count();
-    let to = if charts.detail == Detail::Epochs && !epochs.is_empty() && in_sight <= SINGLE_EPOCHS {
-        let from = charts.cursor.unwrap_or(newest);
-        by_epochs(&epochs, from, isize::from(by)).filter(|_| charts.cursor.is_some() || by < 0)
-    } else {
-        let from = charts.cursor.unwrap_or(last.min(axis.high));
-        let moved = axis.at(axis.share(from) + f64::from(by) / STEPS);
-        (moved <= last).then_some(moved.max(charts.whole(runs, run, leading(charts)).low))
-    };
+    let in_sight = epochs
+        .iter()
+        .filter(|x| (axis.low..=axis.high).contains(x))
+        .count();
+    let to =
+        if charts.detail == Smoothing::Epochs && !epochs.is_empty() && in_sight <= SINGLE_EPOCHS {
+            let from = charts.cursor.unwrap_or(newest);
+            by_epochs(&epochs, from, isize::from(by)).filter(|_| charts.cursor.is_some() || by < 0)
+        } else {
+            let from = charts.cursor.unwrap_or(last.min(axis.high));
+            let moved = axis.at(axis.share(from) + f64::from(by) / STEPS);
+            (moved <= last).then_some(moved.max(charts.whole(runs, run, leading(charts)).low))
+        };
     charts.cursor = to.filter(|to| to.is_finite());
     follow(charts, runs, run);
 }
@@ -141,7 +183,11 @@ fn by_epochs(epochs: &[f64], from: f64, by: isize) -> Option<f64> {
     let after = epochs.partition_point(|x| *x < from);
     let is_on_one = epochs.get(after).is_some_and(|x| *x <= from);
     // Between two epochs the first step goes to the nearer one in its direction.
-    let at = if by > 0 && !is_on_one { after.checked_add_signed(by - 1) } else { after.checked_add_signed(by) };
+    let at = if by > 0 && !is_on_one {
+        after.checked_add_signed(by - 1)
+    } else {
+        after.checked_add_signed(by)
+    };
     match at {
         None => epochs.first().copied(),
         Some(at) => epochs.get(at).copied(),
@@ -149,18 +195,30 @@ fn by_epochs(epochs: &[f64], from: f64, by: isize) -> Option<f64> {
 }
 
 fn jump(charts: &mut ChartView, runs: &Runs, run: &Run) {
-    let first = run.state.epochs.first().map(|epoch| Times::of(&run.state, charts.along).epoch(epoch));
+    let first = run
+        .state
+        .epochs
+        .first()
+        .map(|epoch| Times::of(&run.state, charts.along).epoch(epoch));
     let low = charts.whole(runs, run, leading(charts)).low;
-    charts.cursor = first.filter(|_| charts.detail == Detail::Epochs).or(Some(low));
+    charts.cursor = first
+        .filter(|_| charts.detail == Smoothing::Epochs)
+        .or(Some(low));
     follow(charts, runs, run);
 }
 
 /// Moves what is shown so that the cursor is in it.
 fn follow(charts: &mut ChartView, runs: &Runs, run: &Run) {
-    let Some((cursor, _)) = charts.cursor.zip(charts.window) else { return };
+    let Some((cursor, _)) = charts.cursor.zip(charts.window) else {
+        return;
+    };
     let axis = charts.axis(runs, run, leading(charts));
     let share = axis.share(cursor);
-    let by = if share < 0.0 { share } else { (share - 1.0).max(0.0) };
+    let by = if share < 0.0 {
+        share
+    } else {
+        (share - 1.0).max(0.0)
+    };
     if by != 0.0 {
         set_window(charts, runs, run, axis.panned(by));
     }
@@ -168,8 +226,13 @@ fn follow(charts: &mut ChartView, runs: &Runs, run: &Run) {
 
 /// All figures of a run lie on this.
 fn limits(charts: &ChartView, runs: &Runs, run: &Run) -> Axis {
-    let [by_epoch, all] = [Quantity::Loss, Quantity::LearningRate].map(|quantity| charts.whole(runs, run, quantity));
-    Axis { low: all.low.min(by_epoch.low), high: all.high.max(by_epoch.high), ..all }
+    let [by_epoch, all] = [ChartKind::Loss, ChartKind::LearningRate]
+        .map(|quantity| charts.whole(runs, run, quantity));
+    Axis {
+        low: all.low.min(by_epoch.low),
+        high: all.high.max(by_epoch.high),
+        ..all
+    }
 }
 
 fn set_window(charts: &mut ChartView, runs: &Runs, run: &Run, wanted: Axis) {
@@ -192,7 +255,14 @@ fn zoom(charts: &mut ChartView, runs: &Runs, run: &Run, factor: f64) -> Option<S
     zoom_about(charts, runs, run, axis, factor, about)
 }
 
-fn zoom_about(charts: &mut ChartView, runs: &Runs, run: &Run, axis: Axis, factor: f64, about: f64) -> Option<String> {
+fn zoom_about(
+    charts: &mut ChartView,
+    runs: &Runs,
+    run: &Run,
+    axis: Axis,
+    factor: f64,
+    about: f64,
+) -> Option<String> {
     let zoomed = axis.zoomed(factor, about);
     let whole = limits(charts, runs, run);
     let shown = whole.share(zoomed.high) - whole.share(zoomed.low);
@@ -228,14 +298,20 @@ fn next_others(charts: &mut ChartView, runs: &Runs, run: &Run) -> String {
     charts.others = match charts.others {
         Others::None if stage.is_some() => Others::Stage,
         Others::None | Others::Stage if siblings > 0 => Others::Experiment,
-        Others::None | Others::Stage | Others::Experiment if !charts.marked.is_empty() => Others::Marked,
+        Others::None | Others::Stage | Others::Experiment if !charts.marked.is_empty() => {
+            Others::Marked
+        }
         _ => Others::None,
     };
     match (charts.others, stage) {
-        (Others::Stage, Some((stage, _))) => format!("with the stage before: {} ({})", stage.label(), stage.id),
+        (Others::Stage, Some((stage, _))) => {
+            format!("with the stage before: {} ({})", stage.label(), stage.id)
+        }
         (Others::Experiment, _) => format!("with {siblings} more of this experiment's runs"),
         (Others::Marked, _) => format!("with {} marked", plural(charts.marked.len(), "run")),
-        (_, None) if siblings == 0 => "this experiment has no other run, and no stage before it".to_owned(),
+        (_, None) if siblings == 0 => {
+            "this experiment has no other run, and no stage before it".to_owned()
+        }
         _ => "this run alone".to_owned(),
     }
 }

@@ -18,7 +18,9 @@ pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
         _ => {}
     }
     let run = model.run().map(|run| run.id.clone());
-    let Screen::Compare(view) = &mut model.open else { return Vec::new() };
+    let Screen::Compare(view) = &mut model.open else {
+        return Vec::new();
+    };
     let options = &mut view.options;
     match change {
         Comparison::Differing => options.columns = toggled(&options.columns, Columns::Differing),
@@ -28,7 +30,11 @@ pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
         }
         Comparison::Pin => {
             let pinned = run.map_or(Baseline::Published, Baseline::Run);
-            options.baseline = if options.baseline == pinned { Baseline::Published } else { pinned };
+            options.baseline = if options.baseline == pinned {
+                Baseline::Published
+            } else {
+                pinned
+            };
         }
         Comparison::Transpose => options.transposed = !options.transposed,
         Comparison::Seeds => options.seeds = !options.seeds,
@@ -48,11 +54,17 @@ pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
 }
 
 fn toggled(columns: &Columns, wanted: Columns) -> Columns {
-    if *columns == wanted { Columns::Standard } else { wanted }
+    if *columns == wanted {
+        Columns::Standard
+    } else {
+        wanted
+    }
 }
 
 fn which(model: &mut Model) {
-    let Screen::Compare(view) = &mut model.open else { return };
+    let Screen::Compare(view) = &mut model.open else {
+        return;
+    };
     view.options.selection = match view.options.selection {
         Which::All | Which::Runs(_) => Which::Newest,
         Which::Newest => Which::All,
@@ -61,8 +73,17 @@ fn which(model: &mut Model) {
 
 /// Leaves out the column that is sorted by; the order stays.
 fn hide(view: &mut CompareView) {
-    let Some(sort) = &view.options.sort else { return };
-    let kept: Vec<Column> = view.shown.table().columns.iter().filter(|column| *column != sort).cloned().collect();
+    let Some(sort) = &view.options.sort else {
+        return;
+    };
+    let kept: Vec<Column> = view
+        .shown
+        .table()
+        .columns
+        .iter()
+        .filter(|column| *column != sort)
+        .cloned()
+        .collect();
     view.options.columns = Columns::Named(kept);
 }
 
@@ -72,7 +93,10 @@ pub fn sort(model: &mut Model) {
         let columns = view.shown.sortable();
         let next = match &view.options.sort {
             None => 0,
-            Some(sort) => columns.iter().position(|column| column == sort).map_or(0, |index| index + 1),
+            Some(sort) => columns
+                .iter()
+                .position(|column| column == sort)
+                .map_or(0, |index| index + 1),
         };
         view.options.sort = columns.get(next).cloned();
         view.options.reversed = false;
@@ -82,8 +106,12 @@ pub fn sort(model: &mut Model) {
 
 /// By a column of the table; again: the other way round.
 pub fn sort_by(model: &mut Model, column: usize) {
-    let Screen::Compare(view) = &mut model.open else { return };
-    let Some(column) = view.shown.table().columns.get(column).cloned() else { return };
+    let Screen::Compare(view) = &mut model.open else {
+        return;
+    };
+    let Some(column) = view.shown.table().columns.get(column).cloned() else {
+        return;
+    };
     if !view.shown.sortable().contains(&column) {
         return;
     }
@@ -95,8 +123,14 @@ pub fn sort_by(model: &mut Model, column: usize) {
 
 /// The cursor at the epoch nearest to a place.
 pub fn point_at(model: &mut Model, x: f64) {
-    let Screen::Compare(view) = &mut model.open else { return };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an epoch, and it saturates")]
+    let Screen::Compare(view) = &mut model.open else {
+        return;
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an epoch, and it saturates"
+    )]
     let epoch = x.round().max(1.0) as u32;
     view.cursor = Some(epoch);
 }
@@ -128,14 +162,21 @@ pub fn move_right(view: &mut CompareView, by: isize) {
 }
 
 fn move_cursor(model: &mut Model, after: bool) {
-    let Screen::Compare(view) = &model.open else { return };
+    let Screen::Compare(view) = &model.open else {
+        return;
+    };
     let runs = view.shown.ids().iter().filter_map(|id| model.runs.get(id));
     let epochs = runs.flat_map(|run| {
         let after = view.shown.after(&run.id);
-        run.state.epochs.iter().map(move |epoch| epoch.epoch.saturating_add(after))
+        run.state
+            .epochs
+            .iter()
+            .map(move |epoch| epoch.epoch.saturating_add(after))
     });
     let Some((first, last)) = epochs.fold(None, |reach: Option<(u32, u32)>, epoch| {
-        Some(reach.map_or((epoch, epoch), |(first, last)| (first.min(epoch), last.max(epoch))))
+        Some(reach.map_or((epoch, epoch), |(first, last)| {
+            (first.min(epoch), last.max(epoch))
+        }))
     }) else {
         return;
     };
@@ -153,7 +194,10 @@ fn move_cursor(model: &mut Model, after: bool) {
 /// Writes the open comparison, or all runs from elsewhere, in the format with this number.
 pub fn export(model: &Model, chosen: usize) -> Vec<Effect> {
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
-    vec![Effect::Export { text: text(model, format), extension: format.extension() }]
+    vec![Effect::Export {
+        text: text(model, format),
+        extension: format.extension(),
+    }]
 }
 
 fn text(model: &Model, format: Format) -> String {
@@ -183,12 +227,18 @@ fn copy_command(model: &mut Model) -> Vec<Effect> {
 fn hand_over(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
     let size = bytes(text.len() as u64);
     if text.len() > CLIPBOARD {
-        let text = format!("{size} are more than terminals take for their clipboard; E writes a file");
+        let text =
+            format!("{size} are more than terminals take for their clipboard; E writes a file");
         model.report = Some(Report { good: false, text });
         return Vec::new();
     }
     // Whether the terminal took it, it does not say.
-    let text_of_report = format!("{what} was handed to the terminal's clipboard (in tmux: `set -g set-clipboard on`)");
-    model.report = Some(Report { good: true, text: text_of_report });
+    let text_of_report = format!(
+        "{what} was handed to the terminal's clipboard (in tmux: `set -g set-clipboard on`)"
+    );
+    model.report = Some(Report {
+        good: true,
+        text: text_of_report,
+    });
     vec![Effect::Copy(text)]
 }

@@ -33,9 +33,10 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
 pub fn target(model: &Model) -> Option<Target> {
     let run = || model.run().map(|run| Target::Run(run.id.clone()));
     match (&model.open, model.selected_entry()) {
-        (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => {
-            entry.file.map(|file| Target::Experiment(file.path.clone())).or_else(run)
-        }
+        (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => entry
+            .file
+            .map(|file| Target::Experiment(file.path.clone()))
+            .or_else(run),
         _ => run(),
     }
 }

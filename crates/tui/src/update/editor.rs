@@ -13,7 +13,9 @@ use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 /// Reads the file as it is at this moment.
 pub fn begin(model: &Model) -> Vec<Effect> {
     let file = super::ask::experiment_file(model);
-    file.map(|file| Effect::ReadExperiment(file.path.clone())).into_iter().collect()
+    file.map(|file| Effect::ReadExperiment(file.path.clone()))
+        .into_iter()
+        .collect()
 }
 
 /// The file was read: one of its fields is asked for.
@@ -24,7 +26,11 @@ pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
     }
     let label = text::line(&path.display().to_string(), 300);
     let understood = text.and_then(|text| match parse(&text, &label) {
-        Ok(experiment) => Ok(Source { path, text, experiment }),
+        Ok(experiment) => Ok(Source {
+            path,
+            text,
+            experiment,
+        }),
         Err(problems) => Err(problems.first().map_or(String::new(), format::problem)),
     });
     match understood {
@@ -35,25 +41,35 @@ pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
 
 /// The field is known: its value is asked for.
 pub fn open(model: &mut Model, source: Source, path: &str) -> Vec<Effect> {
-    model.popup = Editor::new(source, path, Destination::NewFile).map(|editor| Popup::Editor(Box::new(editor)));
+    model.popup = Editor::new(source, path, Destination::NewFile)
+        .map(|editor| Popup::Editor(Box::new(editor)));
     Vec::new()
 }
 
 pub fn turn(model: &mut Model, command: Command) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
-        if command == Command::Destination { editor.turn() } else { editor.step() }
+        if command == Command::Destination {
+            editor.turn();
+        } else {
+            editor.step();
+        }
     }
 }
 
 /// Writes what is shown; a mistake stands there until it is mended.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
-    let Some(Popup::Editor(editor)) = &model.popup else { return Vec::new() };
-    let Ok(draft) = &editor.draft else { return Vec::new() };
+    let Some(Popup::Editor(editor)) = &model.popup else {
+        return Vec::new();
+    };
+    let Ok(draft) = &editor.draft else {
+        return Vec::new();
+    };
     let writing = Writing {
         source: editor.source.path.clone(),
         before: editor.source.text.clone(),
         text: draft.text.clone(),
-        stem: (editor.target == Destination::NewFile).then(|| editor.stem.value().trim().to_owned()),
+        stem: (editor.target == Destination::NewFile)
+            .then(|| editor.stem.value().trim().to_owned()),
     };
     model.popup = None;
     vec![Effect::WriteExperiment(Box::new(writing))]

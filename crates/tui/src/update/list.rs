@@ -17,12 +17,23 @@ const REMEMBERED: usize = 20;
 
 /// Why a command of the list can do nothing here.
 pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let no_run = || model.targets().is_empty().then(|| "there is no run here".to_owned());
+    let no_run = || {
+        model
+            .targets()
+            .is_empty()
+            .then(|| "there is no run here".to_owned())
+    };
     match command {
         Command::Mark | Command::Tag | Command::Note | Command::Archive => no_run(),
-        Command::MarkAll => model.runs.is_empty().then(|| "there is no run to mark".to_owned()),
+        Command::MarkAll => model
+            .runs
+            .is_empty()
+            .then(|| "there is no run to mark".to_owned()),
         Command::Delete => no_run().or_else(|| trash::obstacle(&model.runs, &ids(model))),
-        Command::Undo => model.undo.is_empty().then(|| "there is nothing to take back".to_owned()),
+        Command::Undo => model
+            .undo
+            .is_empty()
+            .then(|| "there is nothing to take back".to_owned()),
         Command::Expand => expandable(model).err(),
         _ => None,
     }
@@ -48,17 +59,30 @@ pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
 }
 
 fn ids(model: &Model) -> Vec<RunId> {
-    model.targets().into_iter().map(|run| run.id.clone()).collect()
+    model
+        .targets()
+        .into_iter()
+        .map(|run| run.id.clone())
+        .collect()
 }
 
 fn list(model: &mut Model) -> Option<&mut Listing> {
-    if let Screen::Experiments(list) = &mut model.open { Some(list) } else { None }
+    if let Screen::Experiments(list) = &mut model.open {
+        Some(list)
+    } else {
+        None
+    }
 }
 
 /// The file of the experiment under the cursor, if it has runs.
 fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
-    let entry = model.selected_entry().filter(|entry| entry.kind != Kind::Run);
-    let file = entry.as_ref().and_then(|entry| entry.file).ok_or("v shows experiments, each with its runs")?;
+    let entry = model
+        .selected_entry()
+        .filter(|entry| entry.kind != Kind::Run);
+    let file = entry
+        .as_ref()
+        .and_then(|entry| entry.file)
+        .ok_or("v shows experiments, each with its runs")?;
     if model.runs.latest_of(&file.home()).is_none() {
         return Err(format!("{} has no run yet", file.label()));
     }
@@ -91,7 +115,9 @@ pub fn sort(model: &mut Model) {
 /// By a column of the list; again: the other way round.
 pub fn sort_by(model: &mut Model, column: usize) {
     let Some(list) = list(model) else { return };
-    let Some(column) = list.columns.get(column).copied() else { return };
+    let Some(column) = list.columns.get(column).copied() else {
+        return;
+    };
     list.reversed = list.sort == Some(column) && !list.reversed;
     list.sort = Some(column);
 }
@@ -105,12 +131,21 @@ pub fn reverse(model: &mut Model) {
 fn archived(model: &mut Model) {
     let Some(list) = list(model) else { return };
     list.archived = !list.archived;
-    let text = if list.archived { "what was put away is shown" } else { "what was put away is hidden" };
-    model.report = Some(Report { good: true, text: text.to_owned() });
+    let text = if list.archived {
+        "what was put away is shown"
+    } else {
+        "what was put away is hidden"
+    };
+    model.report = Some(Report {
+        good: true,
+        text: text.to_owned(),
+    });
 }
 
 fn mark(model: &mut Model) {
-    let Some(id) = model.run().map(|run| run.id.clone()) else { return };
+    let Some(id) = model.run().map(|run| run.id.clone()) else {
+        return;
+    };
     if let Some(list) = list(model) {
         if !list.marked.remove(&id) {
             list.marked.insert(id);
@@ -121,7 +156,11 @@ fn mark(model: &mut Model) {
 
 /// Marks every run that is shown; where all are, none.
 fn mark_all(model: &mut Model) {
-    let shown: Vec<RunId> = model.shown_entries().iter().filter_map(|entry| Some(entry.run?.id.clone())).collect();
+    let shown: Vec<RunId> = model
+        .shown_entries()
+        .iter()
+        .filter_map(|entry| Some(entry.run?.id.clone()))
+        .collect();
     let Some(list) = list(model) else { return };
     let before = list.marked.len();
     list.marked.extend(shown);
@@ -136,7 +175,11 @@ fn prompt(model: &mut Model, asked: Asked) {
         (Asked::Note, [run]) => Input::new(run.annotation.note.clone()),
         _ => Input::default(),
     };
-    model.popup = Some(Popup::Prompt { asked, runs: runs.into_iter().map(|run| run.id.clone()).collect(), input });
+    model.popup = Some(Popup::Prompt {
+        asked,
+        runs: runs.into_iter().map(|run| run.id.clone()).collect(),
+        input,
+    });
 }
 
 /// What is typed as tags: words that begin with + or -.
@@ -157,7 +200,9 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
         }
         return Some(Vec::new());
     }
-    let Some(Popup::Prompt { asked, runs, input }) = &model.popup else { return None };
+    let Some(Popup::Prompt { asked, runs, input }) = &model.popup else {
+        return None;
+    };
     let notation = match asked {
         // The mistake stands below what is typed.
         Asked::Tags => match tag_changes(input.value()) {
@@ -169,13 +214,24 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     };
     let runs = runs.clone();
     model.popup = None;
-    Some(notation.into_iter().map(|notation| Effect::Annotate { runs: runs.clone(), notation }).collect())
+    Some(
+        notation
+            .into_iter()
+            .map(|notation| Effect::Annotate {
+                runs: runs.clone(),
+                notation,
+            })
+            .collect(),
+    )
 }
 
 /// Puts runs away; those that all are away already come back.
 fn archive(model: &mut Model) -> Vec<Effect> {
     let archived = !model.targets().iter().all(|run| run.annotation.archived);
-    vec![Effect::Annotate { runs: ids(model), notation: Notation::Archived(archived) }]
+    vec![Effect::Annotate {
+        runs: ids(model),
+        notation: Notation::Archived(archived),
+    }]
 }
 
 fn delete(model: &mut Model) {
@@ -188,8 +244,12 @@ fn delete(model: &mut Model) {
     let mut lines = vec![what];
     lines.extend((done > 0 && runs.len() > 1).then(|| format!("{done} of them have been tested.")));
     let days = trash::KEPT.as_secs() / (24 * 60 * 60);
-    lines.push(format!("U brings it back; after {days} days in the trash it is gone for good."));
-    let effects = vec![Effect::Delete(runs.iter().map(|run| run.id.clone()).collect())];
+    lines.push(format!(
+        "U brings it back; after {days} days in the trash it is gone for good."
+    ));
+    let effects = vec![Effect::Delete(
+        runs.iter().map(|run| run.id.clone()).collect(),
+    )];
     model.popup = Some(Popup::Question { lines, effects });
 }
 

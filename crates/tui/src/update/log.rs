@@ -9,7 +9,9 @@ use crate::screen;
 
 /// Why a key of the log can do nothing here.
 pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let Screen::Run(view) = &model.open else { return Some("no log is open".to_owned()) };
+    let Screen::Run(view) = &model.open else {
+        return Some("no log is open".to_owned());
+    };
     match command {
         Command::FindBefore | Command::FindAfter if view.searched.is_none() => {
             Some("nothing is searched for yet; / begins".to_owned())
@@ -20,7 +22,11 @@ pub fn refusal(model: &Model, command: Command) -> Option<String> {
 
 pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     match command {
-        Command::Find => model.popup = Some(Popup::Inquiry(Inquiry::Search { input: Input::default() })),
+        Command::Find => {
+            model.popup = Some(Popup::Inquiry(Inquiry::Search {
+                input: Input::default(),
+            }));
+        }
         Command::FindBefore => step(model, true),
         Command::FindAfter => step(model, false),
         Command::SaveLog => return save(model),
@@ -31,23 +37,38 @@ pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
 
 /// What was typed is searched for, from the line at the bottom upwards: the newest line that has it comes first.
 pub fn accept(model: &mut Model) {
-    let Some(Popup::Inquiry(Inquiry::Search { input })) = &model.popup else { return };
+    let Some(Popup::Inquiry(Inquiry::Search { input })) = &model.popup else {
+        return;
+    };
     let wanted = input.value().trim().to_owned();
     model.popup = None;
-    let Screen::Run(view) = &mut model.open else { return };
+    let Screen::Run(view) = &mut model.open else {
+        return;
+    };
     // Nothing typed ends the search.
     view.searched = Some(wanted).filter(|wanted| !wanted.is_empty());
     if view.searched.is_some() {
-        go(model, |lines, at| lines.iter().rposition(|line| *line <= at).or(lines.len().checked_sub(1)));
+        go(model, |lines, at| {
+            lines
+                .iter()
+                .rposition(|line| *line <= at)
+                .or(lines.len().checked_sub(1))
+        });
     }
 }
 
 fn step(model: &mut Model, before: bool) {
     go(model, |lines, at| {
         if before {
-            lines.iter().rposition(|line| *line < at).or(lines.len().checked_sub(1))
+            lines
+                .iter()
+                .rposition(|line| *line < at)
+                .or(lines.len().checked_sub(1))
         } else {
-            lines.iter().position(|line| *line > at).or((!lines.is_empty()).then_some(0))
+            lines
+                .iter()
+                .position(|line| *line > at)
+                .or((!lines.is_empty()).then_some(0))
         }
     });
 }
@@ -55,27 +76,47 @@ fn step(model: &mut Model, before: bool) {
 /// To one of the lines that have what is searched for, chosen by the line at the bottom.
 fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
     let lines = log_lines(model);
-    let Screen::Run(view) = &mut model.open else { return };
-    let Pane::Log { up } = &mut view.pane else { return };
+    let Screen::Run(view) = &mut model.open else {
+        return;
+    };
+    let Pane::Log { up } = &mut view.pane else {
+        return;
+    };
     let Some(wanted) = &view.searched else { return };
     let last = lines.len().saturating_sub(1);
     let bottom = last.saturating_sub(*up);
-    let found: Vec<usize> = (0..lines.len()).filter(|line| screen::has(&lines[*line], wanted)).collect();
+    let found: Vec<usize> = (0..lines.len())
+        .filter(|line| screen::has(&lines[*line], wanted))
+        .collect();
     let text = match choose(&found, bottom) {
         Some(chosen) => {
             *up = last - found[chosen];
-            format!("\"{wanted}\": line {} of {} that have it; n older, N newer", chosen + 1, found.len())
+            format!(
+                "\"{wanted}\": line {} of {} that have it; n older, N newer",
+                chosen + 1,
+                found.len()
+            )
         }
         None => format!("\"{wanted}\" is not in the log"),
     };
-    model.report = Some(Report { good: !found.is_empty(), text });
+    model.report = Some(Report {
+        good: !found.is_empty(),
+        text,
+    });
 }
 
 fn log_lines(model: &Model) -> Vec<String> {
-    model.run().map_or_else(Vec::new, |run| screen::log_lines(model, run))
+    model
+        .run()
+        .map_or_else(Vec::new, |run| screen::log_lines(model, run))
 }
 
 fn save(model: &Model) -> Vec<Effect> {
-    let Some(run) = model.run() else { return Vec::new() };
-    vec![Effect::SaveLog { id: run.id.clone(), text: screen::whole_log(model, run) }]
+    let Some(run) = model.run() else {
+        return Vec::new();
+    };
+    vec![Effect::SaveLog {
+        id: run.id.clone(),
+        text: screen::whole_log(model, run),
+    }]
 }

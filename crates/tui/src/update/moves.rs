@@ -25,19 +25,38 @@ pub fn move_selection(model: &mut Model, command: Command) {
 
 /// Moves down by so many, or up.
 pub fn move_by(model: &mut Model, by: isize) {
-    let help_height = help::rows(&model.keys, Context::Experiments, popup_width(model.size.width)).len();
-    let columns = if matches!(model.popup, Some(Popup::Columns { .. })) { model.column_choices().len() } else { 0 };
+    let help_height = help::rows(
+        &model.keys,
+        Context::Experiments,
+        popup_width(model.size.width),
+    )
+    .len();
+    let columns = if matches!(model.popup, Some(Popup::Columns { .. })) {
+        model.column_choices().len()
+    } else {
+        0
+    };
     match &mut model.popup {
-        Some(Popup::Export { chosen }) => *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1),
+        Some(Popup::Export { chosen }) => {
+            *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1);
+        }
         Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
         Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
-        Some(Popup::Columns { chosen }) => *chosen = chosen.saturating_add_signed(by).min(columns.saturating_sub(1)),
+        Some(Popup::Columns { chosen }) => {
+            *chosen = chosen
+                .saturating_add_signed(by)
+                .min(columns.saturating_sub(1));
+        }
         Some(Popup::Difference(difference)) => {
             difference.down = scrolled(difference.down, by, difference.shown().count());
         }
         Some(Popup::Palette(palette)) => palette.step(by),
         Some(
-            Popup::Question { .. } | Popup::Prompt { .. } | Popup::Inquiry(_) | Popup::Prediction(_) | Popup::Editor(_),
+            Popup::Question { .. }
+            | Popup::Prompt { .. }
+            | Popup::Inquiry(_)
+            | Popup::Prediction(_)
+            | Popup::Editor(_),
         ) => {}
         None => move_in_screen(model, by),
     }

@@ -22,7 +22,13 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     if model.runs_read {
         let known = |id: &RunId| {
             let run = model.runs.get(id)?;
-            Some((id.clone(), Before { status: run.status(), skipped: run.state.skipped.len() }))
+            Some((
+                id.clone(),
+                Before {
+                    status: run.status(),
+                    skipped: run.state.skipped.len(),
+                },
+            ))
         };
         before.extend(changes.iter().filter_map(Change::run).filter_map(known));
     }
@@ -37,12 +43,23 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     if let Some(text) = passed_over {
         // Said once; it stands among what was told.
         let report = Report { good: true, text };
-        if model.report.is_none() { model.report = Some(report) } else { model.told.keep(report) }
+        if model.report.is_none() {
+            model.report = Some(report);
+        } else {
+            model.told.keep(report);
+        }
     }
     // A trouble is what is shown of several.
-    let mut news: Vec<News> = before.iter().filter_map(|(id, old)| news(model.runs.get(id)?, old, now)).collect();
+    let mut news: Vec<News> = before
+        .iter()
+        .filter_map(|(id, old)| news(model.runs.get(id)?, old, now))
+        .collect();
     news.sort_by_key(|news| !news.report.good);
-    let loud: Vec<&str> = news.iter().filter(|news| news.is_loud).map(|news| news.report.text.as_str()).collect();
+    let loud: Vec<&str> = news
+        .iter()
+        .filter(|news| news.is_loud)
+        .map(|news| news.report.text.as_str())
+        .collect();
     let mut effects = Vec::new();
     if !loud.is_empty() && model.config.bell {
         effects.push(Effect::Notice(loud.join("; ")));
@@ -54,9 +71,12 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
         model.report = Some(shown);
     }
     if let Screen::Run(view) = &model.open
-        && before
-            .get(&view.id)
-            .is_some_and(|old| model.runs.get(&view.id).is_some_and(|run| run.status() != old.status))
+        && before.get(&view.id).is_some_and(|old| {
+            model
+                .runs
+                .get(&view.id)
+                .is_some_and(|run| run.status() != old.status)
+        })
     {
         effects.push(Effect::ReadWorkerLog(view.id.clone()));
     }
@@ -81,15 +101,24 @@ struct News {
 fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
     let status = run.status();
     if status.is_live() && before.skipped == 0 && !run.state.skipped.is_empty() {
-        let text = format!("{}: a step was left out, its loss or its gradients are not numbers", run.label());
-        return Some(News { report: Report { good: false, text }, is_loud: true });
+        let text = format!(
+            "{}: a step was left out, its loss or its gradients are not numbers",
+            run.label()
+        );
+        return Some(News {
+            report: Report { good: false, text },
+            is_loud: true,
+        });
     }
     if status == before.status {
         return None;
     }
     // Whoever stopped a run by hand knows.
     let is_loud = matches!(status, Status::Finished | Status::Failed | Status::Lost);
-    Some(News { report: sentence(run, now)?, is_loud })
+    Some(News {
+        report: sentence(run, now)?,
+        is_loud,
+    })
 }
 
 /// Starts the next run when the worker that should have done so was killed.
@@ -116,10 +145,15 @@ pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
 fn sentence(run: &Run, now: f64) -> Option<Report> {
     let label = run.label();
     let (good, text) = match run.status() {
-        Status::Finished if run.state.setback.is_some() => (false, format!("{label}: {}", run.trouble(now)?.what)),
+        Status::Finished if run.state.setback.is_some() => {
+            (false, format!("{label}: {}", run.trouble(now)?.what))
+        }
         Status::Finished => {
             let test = run.state.test.as_ref().map(|test| test.accuracy);
-            (true, format!("{label} is done: test accuracy {}", metric(test)))
+            (
+                true,
+                format!("{label} is done: test accuracy {}", metric(test)),
+            )
         }
         Status::Failed => {
             let error = match &run.state.outcome {
@@ -128,8 +162,13 @@ fn sentence(run: &Run, now: f64) -> Option<Report> {
             };
             (false, format!("{label} failed: {error}"))
         }
-        Status::Lost => (false, format!("{label} was {}; u resumes it", run.trouble(now)?.what)),
-        Status::Stalled | Status::Hung | Status::Suspended => (false, format!("{label} is {}", run.trouble(now)?.what)),
+        Status::Lost => (
+            false,
+            format!("{label} was {}; u resumes it", run.trouble(now)?.what),
+        ),
+        Status::Stalled | Status::Hung | Status::Suspended => {
+            (false, format!("{label} is {}", run.trouble(now)?.what))
+        }
         Status::Stopped => (true, format!("{label} stopped; u resumes it")),
         Status::Stopping => (true, format!("{label} is stopping")),
         Status::Starting => (true, format!("{label} is starting")),

@@ -8,6 +8,11 @@ use crate::model::{ChartView, Model, Pane, RunView, Screen};
 /// Opens a run over what is open, its charts beside those of other runs.
 pub fn show_run(model: &mut Model, id: RunId, others: Vec<RunId>) -> Effect {
     let charts = ChartView::with(model.detail).beside(others);
-    model.show(Screen::Run(RunView { id: id.clone(), charts, pane: Pane::Charts, searched: None }));
+    model.show(Screen::Run(RunView {
+        id: id.clone(),
+        charts,
+        pane: Pane::Charts,
+        searched: None,
+    }));
     Effect::ReadWorkerLog(id)
 }

@@ -11,9 +11,15 @@ use crate::model::{Filter, Model, Palette, Place, Popup, Purpose, Screen, Target
 
 /// Does what the chosen one stands for; without one the palette stays open.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
-    let Some(Popup::Palette(palette)) = &model.popup else { return Vec::new() };
-    let Some(target) = palette.chosen().map(|candidate| candidate.target.clone()) else { return Vec::new() };
-    let Some(Popup::Palette(Palette { purpose, .. })) = model.popup.take() else { return Vec::new() };
+    let Some(Popup::Palette(palette)) = &model.popup else {
+        return Vec::new();
+    };
+    let Some(target) = palette.chosen().map(|candidate| candidate.target.clone()) else {
+        return Vec::new();
+    };
+    let Some(Popup::Palette(Palette { purpose, .. })) = model.popup.take() else {
+        return Vec::new();
+    };
     match (purpose, target) {
         (Purpose::Run, Target::Action(command)) => super::run_command(model, command),
         (Purpose::Run, Target::Experiment(path)) => go_to_experiment(model, &path),
@@ -61,8 +67,13 @@ fn select(model: &mut Model, path: &Path) -> bool {
 
 /// Selects the file that was written as soon as it is in the list.
 pub fn select_awaited(model: &mut Model) {
-    let Some(path) = model.awaited.take() else { return };
-    let mut files = model.catalogue.iter().flat_map(|catalogue| &catalogue.files);
+    let Some(path) = model.awaited.take() else {
+        return;
+    };
+    let mut files = model
+        .catalogue
+        .iter()
+        .flat_map(|catalogue| &catalogue.files);
     if !files.any(|file| file.path == path) {
         model.awaited = Some(path);
         return;
@@ -79,7 +90,10 @@ pub fn select_awaited(model: &mut Model) {
 /// Opens a run over what is open.
 fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
     if model.runs.get(&id).is_none() {
-        model.report = Some(Report { good: false, text: format!("run {id} is not there any more") });
+        model.report = Some(Report {
+            good: false,
+            text: format!("run {id} is not there any more"),
+        });
         return Vec::new();
     }
     if matches!(&model.open, Screen::Run(view) if view.id == id) {
@@ -92,8 +106,12 @@ fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
 
 /// The dataset screen holds a worker, which ends with it.
 fn leave_dataset(model: &mut Model) -> Vec<Effect> {
-    let Screen::Dataset(_) = model.open else { return Vec::new() };
-    let Some(below) = model.below.pop() else { return Vec::new() };
+    let Screen::Dataset(_) = model.open else {
+        return Vec::new();
+    };
+    let Some(below) = model.below.pop() else {
+        return Vec::new();
+    };
     model.open = below;
     vec![Effect::EndLook]
 }

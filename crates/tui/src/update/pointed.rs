@@ -4,25 +4,25 @@ use super::{comparison, list, moves, run_command};
 use crate::effect::Effect;
 use crate::message::Command;
 use crate::model::{Model, Screen};
-use crate::mouse::{Gesture, Pointed, Spot};
+use crate::mouse::{Gesture, HitBox, Pointed};
 
 /// Lines that a notch of the wheel moves by.
 const NOTCH: isize = 3;
 
 pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
     match (pointed.gesture, pointed.spot) {
-        (Gesture::Click, Spot::Row(row)) => return click_row(model, row),
-        (Gesture::Click, Spot::Title(column)) => match &model.open {
+        (Gesture::Click, HitBox::Row(row)) => return click_row(model, row),
+        (Gesture::Click, HitBox::Title(column)) => match &model.open {
             Screen::Experiments(_) => list::sort_by(model, column),
             _ => comparison::sort_by(model, column),
         },
-        (Gesture::Click, Spot::Chart(axis)) => point_at(model, axis.at(pointed.share)),
-        (gesture, Spot::Chart(axis)) if matches!(model.open, Screen::Run(_)) => {
+        (Gesture::Click, HitBox::Chart(axis)) => point_at(model, axis.at(pointed.share)),
+        (gesture, HitBox::Chart(axis)) if matches!(model.open, Screen::Run(_)) => {
             super::charts::zoom_at(model, axis.at(pointed.share), gesture == Gesture::WheelUp);
         }
         (Gesture::WheelUp, _) => moves::move_by(model, -NOTCH),
         (Gesture::WheelDown, _) => moves::move_by(model, NOTCH),
-        (Gesture::Click, Spot::Key(_) | Spot::Scroll) => {}
+        (Gesture::Click, HitBox::Key(_) | HitBox::Scroll) => {}
     }
     Vec::new()
 }
@@ -49,7 +49,11 @@ fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
         }
         Screen::Run(_) | Screen::Dataset(_) => return Vec::new(),
     };
-    if was_selected { run_command(model, Command::Open) } else { Vec::new() }
+    if was_selected {
+        run_command(model, Command::Open)
+    } else {
+        Vec::new()
+    }
 }
 
 /// Sets the cursor of the charts.

@@ -14,7 +14,9 @@ pub fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
     let queue = model.runs.queue();
     let place = || {
         let run = model.run().ok_or("nothing is selected")?;
-        queue.position(&run.id).ok_or_else(|| format!("{} does not wait in the queue", run.label()))
+        queue
+            .position(&run.id)
+            .ok_or_else(|| format!("{} does not wait in the queue", run.label()))
     };
     match command {
         QueueCommand::Up | QueueCommand::Down => match place() {
@@ -26,20 +28,26 @@ pub fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
             Ok(_) => None,
         },
         QueueCommand::Remove => place().err(),
-        QueueCommand::FewerSlots => (queue.slots <= 1).then(|| "a device takes one run at a time".to_owned()),
-        QueueCommand::MoreSlots => {
-            (queue.slots >= MOST_SLOTS).then(|| format!("a device takes {MOST_SLOTS} runs at a time at most"))
+        QueueCommand::FewerSlots => {
+            (queue.slots <= 1).then(|| "a device takes one run at a time".to_owned())
         }
+        QueueCommand::MoreSlots => (queue.slots >= MOST_SLOTS)
+            .then(|| format!("a device takes {MOST_SLOTS} runs at a time at most")),
         QueueCommand::Pause => None,
     }
 }
 
 pub fn change(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
     let queue = model.runs.queue();
-    let run = model.run().map(|run| (run.id.clone(), run.label().to_owned()));
+    let run = model
+        .run()
+        .map(|run| (run.id.clone(), run.label().to_owned()));
     let change = match (command, run) {
         (QueueCommand::Up, Some((run, _))) => QueueChange::Move { run, to: Move::Up },
-        (QueueCommand::Down, Some((run, _))) => QueueChange::Move { run, to: Move::Down },
+        (QueueCommand::Down, Some((run, _))) => QueueChange::Move {
+            run,
+            to: Move::Down,
+        },
         (QueueCommand::Remove, Some((run, label))) => {
             let lines = vec![format!("Take {label} ({run}) out of the queue?")];
             let effects = vec![Effect::Queue(QueueChange::Remove { run, label })];

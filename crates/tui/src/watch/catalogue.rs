@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_runs::places::{Lack, Places};
+use warmstart_runs::places::{MissingFile, Places};
 
 use crate::message::Catalogue;
 use warmstart_runs::store::{ExperimentFile, experiments};
@@ -25,12 +25,18 @@ pub struct CatalogueWatch {
     looked: Option<Instant>,
     searched: Option<Instant>,
     stamp: Stamp,
-    missing: HashMap<PathBuf, Vec<Lack>>,
+    missing: HashMap<PathBuf, Vec<MissingFile>>,
 }
 
 impl CatalogueWatch {
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, looked: None, searched: None, stamp: Stamp::new(), missing: HashMap::new() }
+        Self {
+            folder,
+            looked: None,
+            searched: None,
+            stamp: Stamp::new(),
+            missing: HashMap::new(),
+        }
     }
 
     /// The files and what they lack, when either changed.
@@ -56,21 +62,34 @@ impl CatalogueWatch {
             return None;
         }
         self.missing.clone_from(&missing);
-        Some(Catalogue { files, error, missing })
+        Some(Catalogue {
+            files,
+            error,
+            missing,
+        })
     }
 }
 
 fn stamp(folder: &Path) -> Stamp {
     let entries = |folder: &Path| {
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         paths.sort_unstable();
         paths
     };
     let mut stamp = Stamp::new();
     let mut add = |path: &Path| {
         if let Ok(meta) = std::fs::metadata(path) {
-            stamp.push((path.to_path_buf(), meta.mtime(), meta.mtime_nsec(), meta.len()));
+            stamp.push((
+                path.to_path_buf(),
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.len(),
+            ));
         }
     };
     for path in entries(folder) {
@@ -84,7 +103,7 @@ fn stamp(folder: &Path) -> Stamp {
     stamp
 }
 
-fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<Lack>> {
+fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<MissingFile>> {
     let places = Places::from_env();
     let of = |file: &ExperimentFile| {
         let lacks = places.missing(file.loaded.as_ref().ok()?);
@@ -118,7 +137,10 @@ mod tests {
         let loaded = warmstart_schema::experiment::parse(yaml, "x.yaml");
         let file = ExperimentFile::new("x.yaml".into(), loaded);
         let missing = missing(&[file]);
-        let lack = Lack { text: "data: cifar100 is not in /nowhere".to_owned(), is_fetched: false };
+        let lack = MissingFile {
+            text: "data: cifar100 is not in /nowhere".to_owned(),
+            is_fetched: false,
+        };
         assert_eq!(missing[Path::new("x.yaml")], [lack]);
     }
 }

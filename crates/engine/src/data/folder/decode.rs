@@ -43,15 +43,31 @@ pub struct Framing {
 
 impl From<&Preparation> for Framing {
     fn from(preparation: &Preparation) -> Self {
-        let Preparation { side, interpolation, crop_pct, order, .. } = *preparation;
-        Self { side, interpolation, crop_pct, order }
+        let Preparation {
+            side,
+            interpolation,
+            crop_pct,
+            order,
+            ..
+        } = *preparation;
+        Self {
+            side,
+            interpolation,
+            crop_pct,
+            order,
+        }
     }
 }
 
 /// The largest centred square, bilinear.
 impl From<u32> for Framing {
     fn from(side: u32) -> Self {
-        Self { side, interpolation: Interpolation::Bilinear, crop_pct: 1.0, order: Order::CropFirst }
+        Self {
+            side,
+            interpolation: Interpolation::Bilinear,
+            crop_pct: 1.0,
+            order: Order::CropFirst,
+        }
     }
 }
 
@@ -66,7 +82,12 @@ fn alone() -> Alone {
 }
 
 /// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row.
-pub fn read(path: &Path, framing: impl Into<Framing>, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
+pub fn read(
+    path: &Path,
+    framing: impl Into<Framing>,
+    resizer: &mut Resizer,
+    out: &mut [u8],
+) -> Result<()> {
     let framing = framing.into();
     let result = guarded(|| {
         let (bytes, alone) = bytes(path)?;
@@ -100,19 +121,35 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
     let meta = fs::metadata(path).context("cannot be found")?;
     // To open a pipe would wait for its writer.
     ensure!(meta.is_file(), "is not a file");
-    ensure!(meta.len() <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
+    ensure!(
+        meta.len() <= MAX_FILE,
+        "is larger than {} MB",
+        MAX_FILE >> 20
+    );
     let alone = (meta.len() > LARGE_FILE).then(alone);
     let mut bytes = Vec::new();
     let file = fs::File::open(path).context("cannot be opened")?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot be read")?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot be read")?;
     ensure!(!bytes.is_empty(), "is empty");
-    ensure!(bytes.len() as u64 <= MAX_FILE, "is larger than {} MB", MAX_FILE >> 20);
+    ensure!(
+        bytes.len() as u64 <= MAX_FILE,
+        "is larger than {} MB",
+        MAX_FILE >> 20
+    );
     Ok((bytes, alone))
 }
 
 /// Decodes a picture for `work`, with how its camera was held.
-fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orientation) -> Result<()>) -> Result<()> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("cannot be read")?;
+fn opened(
+    bytes: &[u8],
+    held: Option<Alone>,
+    work: impl FnOnce(&RgbImage, Orientation) -> Result<()>,
+) -> Result<()> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .context("cannot be read")?;
     let format = reader.format();
     match format {
         Some(ImageFormat::Jpeg) => ensure!(is_whole_jpeg(bytes), "is a JPEG that breaks off"),
@@ -128,7 +165,11 @@ fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orient
     }
     let mut limits = Limits::no_limits();
     // For PNG's decoder that is what it may unpack beside the picture: a colour profile may claim gigabytes.
-    limits.max_alloc = Some(if format == Some(ImageFormat::Png) { MAX_PROFILE } else { MAX_MEMORY });
+    limits.max_alloc = Some(if format == Some(ImageFormat::Png) {
+        MAX_PROFILE
+    } else {
+        MAX_MEMORY
+    });
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
@@ -139,7 +180,10 @@ fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orient
         pixels as f64 / 1e6,
         MAX_PIXELS / 1_000_000
     );
-    ensure!(width.max(height) <= MAX_SIDE, "has {width}×{height} pixels; sides of up to {MAX_SIDE} pixels are read");
+    ensure!(
+        width.max(height) <= MAX_SIDE,
+        "has {width}×{height} pixels; sides of up to {MAX_SIDE} pixels are read"
+    );
     ensure!(
         decoder.total_bytes() <= MAX_MEMORY,
         "takes {} MB once it is unpacked; up to {} MB are read",
@@ -156,7 +200,9 @@ fn opened(bytes: &[u8], held: Option<Alone>, work: impl FnOnce(&RgbImage, Orient
 /// What a file is that is no picture of a kind that is read, by how it begins.
 fn what_it_is(bytes: &[u8]) -> String {
     let read = "what is read: PNG, JPEG, WebP, BMP, TIFF, GIF, PNM";
-    let brand = bytes.get(4..12).and_then(|brand| brand.strip_prefix(b"ftyp"));
+    let brand = bytes
+        .get(4..12)
+        .and_then(|brand| brand.strip_prefix(b"ftyp"));
     let begins = |sign: &[u8]| bytes.starts_with(sign);
     let text = bytes.trim_ascii_start();
     let kind = match brand {
@@ -165,16 +211,24 @@ fn what_it_is(bytes: &[u8]) -> String {
             "a HEIC picture: convert it to JPEG or PNG"
         }
         Some(_) => "a film",
-        None if begins(b"version https://git-lfs") => "a pointer of Git LFS, not the picture: `git lfs pull` brings it",
-        None if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") => "a JPEG XL picture: convert it to JPEG or PNG",
+        None if begins(b"version https://git-lfs") => {
+            "a pointer of Git LFS, not the picture: `git lfs pull` brings it"
+        }
+        None if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL ") => {
+            "a JPEG XL picture: convert it to JPEG or PNG"
+        }
         None if begins(b"\0\0\0\x0cjP  ") || begins(b"\xff\x4f\xff\x51") => {
             "a JPEG 2000 picture: convert it to JPEG or PNG"
         }
         None if begins(b"8BPS") => "a Photoshop file: convert it to JPEG or PNG",
         None if begins(b"%PDF") => "a PDF",
         None if text.starts_with(b"<svg") || text.starts_with(b"<?xml") => "an SVG or XML text",
-        None if text.get(..14).is_some_and(|text| text.eq_ignore_ascii_case(b"<!doctype html"))
-            || text.get(..5).is_some_and(|text| text.eq_ignore_ascii_case(b"<html")) =>
+        None if text
+            .get(..14)
+            .is_some_and(|text| text.eq_ignore_ascii_case(b"<!doctype html"))
+            || text
+                .get(..5)
+                .is_some_and(|text| text.eq_ignore_ascii_case(b"<html")) =>
         {
             "a web page, not a picture"
         }
@@ -186,7 +240,8 @@ fn what_it_is(bytes: &[u8]) -> String {
 /// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     // Of what begins with 0xff, these have no content: fill bytes, the image's start, and what stands within compressed data.
-    let has_content = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
+    let has_content =
+        |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
     let mut rest = bytes;
     while let Some(next) = rest.windows(2).position(has_content) {
         let length = match rest[next + 1..] {
@@ -223,8 +278,18 @@ fn resize(
     resizer: &mut Resizer,
     out: &mut [u8],
 ) -> Result<()> {
-    let Framing { side, interpolation, order, .. } = framing;
-    let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)?;
+    let Framing {
+        side,
+        interpolation,
+        order,
+        ..
+    } = framing;
+    let from = ImageRef::new(
+        picture.width(),
+        picture.height(),
+        picture.as_raw(),
+        PixelType::U8x3,
+    )?;
     let mut to = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
     let options = ResizeOptions::new().resize_alg(match interpolation {
         Interpolation::Nearest => ResizeAlg::Nearest,
@@ -248,7 +313,11 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
     let (shorter, longer) = (u64::from(width.min(height)), u64::from(width.max(height)));
     // The whole sides that torchvision resizes to; the longer one is cut off, not rounded.
     let to = (f64::from(side) / crop_pct).floor();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive whole number of pixels")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive whole number of pixels"
+    )]
     let long = (to as u64 * longer / shorter.max(1)) as f64;
     let (mirrors_x, mirrors_y) = match orientation {
         Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
@@ -257,14 +326,21 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
         Orientation::Rotate180 | Orientation::Rotate270FlipH => (true, true),
     };
     let along = |pixels: u32, mirrors: bool| {
-        let resized = if u64::from(pixels) == shorter { to } else { long };
+        let resized = if u64::from(pixels) == shorter {
+            to
+        } else {
+            long
+        };
         let excess = resized - f64::from(side);
         // As Python rounds. Turning comes later here, so that the odd pixel lies on the side that it will be turned from.
         let begin = (excess / 2.0).round_ties_even();
         let begin = if mirrors { excess - begin } else { begin };
         let scale = f64::from(pixels) / resized;
         let begin = begin * scale;
-        (begin, (f64::from(side) * scale).min(f64::from(pixels) - begin))
+        (
+            begin,
+            (f64::from(side) * scale).min(f64::from(pixels) - begin),
+        )
     };
     let ((left, across), (top, down)) = (along(width, mirrors_x), along(height, mirrors_y));
     [left, top, across, down]
@@ -273,7 +349,8 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
 /// Turns what was resized: a square is turned at little cost.
 fn turn(orientation: Orientation, side: u32, out: &mut [u8]) -> Result<()> {
     if orientation != Orientation::NoTransforms {
-        let square = RgbImage::from_raw(side, side, out.to_vec()).context("a square of another size")?;
+        let square =
+            RgbImage::from_raw(side, side, out.to_vec()).context("a square of another size")?;
         let mut square = DynamicImage::from(square);
         square.apply_orientation(orientation);
         out.copy_from_slice(square.as_bytes());

@@ -14,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 use super::decode::Framing;
 use super::{Decoding, Listing, Unreadable, decode};
 use crate::data::{Batch, Input};
-use crate::failure::Blame;
+use crate::failure::UserError;
 
 /// Batches that wait for the model, beside the one that is being made and the one that is being used.
 const AHEAD: usize = 2;
@@ -60,28 +60,58 @@ impl Stream {
             batches_left: order.len().div_ceil(size),
         };
         let feed = move || feed(&listing, &decoding, &order, size, &sender);
-        std::thread::Builder::new().name("pictures".to_owned()).spawn(feed).context("starting to read pictures")?;
+        std::thread::Builder::new()
+            .name("pictures".to_owned())
+            .spawn(feed)
+            .context("starting to read pictures")?;
         Ok(stream)
     }
 
     fn batch(&mut self) -> Result<Batch> {
         let waiting = Instant::now();
-        let Decoded { pixels, members, failed } = self.decoded.recv().context("the decoder threads are gone")?;
+        let Decoded {
+            pixels,
+            members,
+            failed,
+        } = self
+            .decoded
+            .recv()
+            .context("the decoder threads are gone")?;
         let waited = Some(waiting.elapsed());
         for (picture, why) in failed {
             if self.strict {
-                let error = format!("a picture cannot be read: {}", self.listing.describe(picture, &why));
-                return Err(Blame::input(error, "mend or remove it, or leave dataset.strict out"));
+                let error = format!(
+                    "a picture cannot be read: {}",
+                    self.listing.describe(picture, &why)
+                );
+                return Err(UserError::input(
+                    error,
+                    "mend or remove it, or leave dataset.strict out",
+                ));
             }
-            self.unreadable.borrow_mut().add(&self.listing, picture, &why);
+            self.unreadable
+                .borrow_mut()
+                .add(&self.listing, picture, &why);
         }
         let count = i64::try_from(members.len())?;
         let shape = [count, self.side, self.side, i64::try_from(CHANNELS)?];
-        let pixels = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?.f_to_device(self.device)?;
-        let images = pixels.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
-        let labels: Vec<i64> = members.iter().map(|&picture| i64::from(self.listing.class(picture))).collect();
+        let pixels =
+            Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?.f_to_device(self.device)?;
+        let images = pixels
+            .f_permute([0, 3, 1, 2])?
+            .f_to_kind(Kind::Float)?
+            .f_div_scalar(255.0)?;
+        let labels: Vec<i64> = members
+            .iter()
+            .map(|&picture| i64::from(self.listing.class(picture)))
+            .collect();
         let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
-        Ok(Batch { input: Input::Images(images), labels, members, waited })
+        Ok(Batch {
+            input: Input::Images(images),
+            labels,
+            members,
+            waited,
+        })
     }
 }
 
@@ -95,9 +125,22 @@ impl Iterator for Stream {
 }
 
 /// Makes batches until all are made or nobody takes them any more.
-fn feed(listing: &Listing, decoding: &Decoding, order: &[u32], size: usize, batches: &SyncSender<Decoded>) {
+fn feed(
+    listing: &Listing,
+    decoding: &Decoding,
+    order: &[u32],
+    size: usize,
+    batches: &SyncSender<Decoded>,
+) {
     for members in order.chunks(size) {
-        if batches.send(decoding.pool.install(|| decoded(listing, decoding.framing, members))).is_err() {
+        if batches
+            .send(
+                decoding
+                    .pool
+                    .install(|| decoded(listing, decoding.framing, members)),
+            )
+            .is_err()
+        {
             return;
         }
     }
@@ -109,19 +152,28 @@ fn decoded(listing: &Listing, framing: Framing, members: &[u32]) -> Decoded {
     let results: Vec<Result<()>> = pixels
         .par_chunks_mut(picture_bytes)
         .zip(members)
-        .map_init(Resizer::new, |resizer, (out, &picture)| decode::read(&listing.path(picture), framing, resizer, out))
+        .map_init(Resizer::new, |resizer, (out, &picture)| {
+            decode::read(&listing.path(picture), framing, resizer, out)
+        })
         .collect();
     let (mut kept, mut failed) = (Vec::with_capacity(members.len()), Vec::new());
     for (index, (&picture, result)) in members.iter().zip(results).enumerate() {
         match result {
             Ok(()) => {
                 // What could be read moves up into the places of what could not.
-                pixels.copy_within(index * picture_bytes..(index + 1) * picture_bytes, kept.len() * picture_bytes);
+                pixels.copy_within(
+                    index * picture_bytes..(index + 1) * picture_bytes,
+                    kept.len() * picture_bytes,
+                );
                 kept.push(picture);
             }
             Err(error) => failed.push((picture, format!("{error:#}"))),
         }
     }
     pixels.truncate(kept.len() * picture_bytes);
-    Decoded { pixels, members: kept, failed }
+    Decoded {
+        pixels,
+        members: kept,
+        failed,
+    }
 }

@@ -27,7 +27,11 @@ pub struct Block {
 impl Block {
     /// Of bytes that are to lie there; none for more than a block may have.
     pub fn of(bytes: &[u8], begin: u64) -> Option<Self> {
-        Some(Self { begin, length: bytes.len().try_into().ok()?, sum: crc32fast::hash(bytes) })
+        Some(Self {
+            begin,
+            length: bytes.len().try_into().ok()?,
+            sum: crc32fast::hash(bytes),
+        })
     }
 }
 
@@ -53,15 +57,23 @@ impl Index {
             let Block { length, sum, .. } = Block::of(bytes, 0)?;
             Some((*number, length, sum))
         });
-        let runs = self.runs.iter().map(|(id, block)| (id.to_string(), block.length, block.sum));
-        let index = Written { shared: shared.collect(), runs: runs.collect() };
+        let runs = self
+            .runs
+            .iter()
+            .map(|(id, block)| (id.to_string(), block.length, block.sum));
+        let index = Written {
+            shared: shared.collect(),
+            runs: runs.collect(),
+        };
         let index = rmp_serde::to_vec(&index).map_err(io::Error::other)?;
         let length = u32::try_from(index.len()).map_err(io::Error::other)?;
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend(length.to_le_bytes());
         bytes.extend(crc32fast::hash(&index).to_le_bytes());
         bytes.extend(index);
-        self.shared.iter().for_each(|(_, shared)| bytes.extend(shared));
+        self.shared
+            .iter()
+            .for_each(|(_, shared)| bytes.extend(shared));
         Ok(bytes)
     }
 }
@@ -86,14 +98,23 @@ impl Blocks {
         if !meta.is_file() || meta.len() > MAX_BYTES {
             return None;
         }
-        let mut blocks = Self { file: Some(file), length: meta.len(), ..Self::default() };
+        let mut blocks = Self {
+            file: Some(file),
+            length: meta.len(),
+            ..Self::default()
+        };
         let frame = header.len() as u64;
         if blocks.bytes(0, frame)? != header.as_bytes() {
             return None;
         }
         let (length, sum) = blocks.bytes(frame, FRAME)?.split_at(4);
-        let [length, sum] = [length, sum].map(|word| word.first_chunk().map(|word| u32::from_le_bytes(*word)));
-        let index = Block { begin: frame + FRAME, length: length?, sum: sum? };
+        let [length, sum] =
+            [length, sum].map(|word| word.first_chunk().map(|word| u32::from_le_bytes(*word)));
+        let index = Block {
+            begin: frame + FRAME,
+            length: length?,
+            sum: sum?,
+        };
         let written: Written = rmp_serde::from_slice(blocks.read(index)?).ok()?;
         blocks.begin = index.begin + u64::from(index.length);
         let mut end = 0_u64;
@@ -102,27 +123,46 @@ impl Blocks {
             end = end.checked_add(u64::from(length))?;
             Some(Block { begin, length, sum })
         };
-        let shared: Option<Vec<(u32, Block)>> =
-            written.shared.iter().map(|(number, length, sum)| Some((*number, place(*length, *sum)?))).collect();
-        let runs: Option<Vec<(RunId, Block)>> =
-            written.runs.iter().map(|(id, length, sum)| Some((id.parse().ok()?, place(*length, *sum)?))).collect();
+        let shared: Option<Vec<(u32, Block)>> = written
+            .shared
+            .iter()
+            .map(|(number, length, sum)| Some((*number, place(*length, *sum)?)))
+            .collect();
+        let runs: Option<Vec<(RunId, Block)>> = written
+            .runs
+            .iter()
+            .map(|(id, length, sum)| Some((id.parse().ok()?, place(*length, *sum)?)))
+            .collect();
         let read = |(number, block)| Some((number, blocks.read(block)?.to_vec()));
         let shared = shared?.into_iter().filter_map(read).collect();
-        Some((blocks, Index { shared, runs: runs? }))
+        Some((
+            blocks,
+            Index {
+                shared,
+                runs: runs?,
+            },
+        ))
     }
 
     /// A block's bytes; none where they are not what was written.
     pub fn read(&mut self, block: Block) -> Option<&[u8]> {
         let begin = self.begin.checked_add(block.begin)?;
-        self.bytes(begin, block.length.into()).filter(|bytes| crc32fast::hash(bytes) == block.sum)
+        self.bytes(begin, block.length.into())
+            .filter(|bytes| crc32fast::hash(bytes) == block.sum)
     }
 
     fn bytes(&mut self, begin: u64, length: u64) -> Option<&[u8]> {
-        let end = begin.checked_add(length).filter(|end| *end <= self.length)?;
+        let end = begin
+            .checked_add(length)
+            .filter(|end| *end <= self.length)?;
         if begin < self.at || end > self.at + self.window.len() as u64 {
             let size = length.max(WINDOW).min(self.length - begin);
             self.window.resize(size.try_into().ok()?, 0);
-            let is_read = self.file.as_ref()?.read_exact_at(&mut self.window, begin).is_ok();
+            let is_read = self
+                .file
+                .as_ref()?
+                .read_exact_at(&mut self.window, begin)
+                .is_ok();
             self.at = begin;
             if !is_read {
                 self.window.clear();

@@ -23,9 +23,21 @@ pub struct Shared {
 impl Shared {
     /// Takes in what was written, by its numbers.
     pub fn new(written: Vec<(u32, Vec<u8>)>) -> Self {
-        let numbers = written.iter().map(|(number, bytes)| (bytes.clone(), *number)).collect();
-        let next = written.iter().map(|(number, _)| number.saturating_add(1)).max().unwrap_or(0);
-        Self { bytes: written.into_iter().collect(), numbers, next, ..Self::default() }
+        let numbers = written
+            .iter()
+            .map(|(number, bytes)| (bytes.clone(), *number))
+            .collect();
+        let next = written
+            .iter()
+            .map(|(number, _)| number.saturating_add(1))
+            .max()
+            .unwrap_or(0);
+        Self {
+            bytes: written.into_iter().collect(),
+            numbers,
+            next,
+            ..Self::default()
+        }
     }
 
     /// None where the number stands for no experiment.
@@ -39,7 +51,10 @@ impl Shared {
     }
 
     /// The number of what a run has, for its block; none when it cannot be written.
-    #[expect(clippy::option_option, reason = "what is not there has no number, and can be written")]
+    #[expect(
+        clippy::option_option,
+        reason = "what is not there has no number, and can be written"
+    )]
     pub fn number<T: Serialize>(&mut self, what: Option<&T>) -> Option<Option<u32>> {
         let Some(what) = what else { return Some(None) };
         let bytes = rmp_serde::to_vec_named(what).ok()?;
@@ -57,7 +72,10 @@ impl Shared {
 
     /// What is to be written.
     pub fn live(&self) -> Vec<(u32, Vec<u8>)> {
-        self.live.iter().filter_map(|number| Some((*number, self.bytes.get(number)?.clone()))).collect()
+        self.live
+            .iter()
+            .filter_map(|number| Some((*number, self.bytes.get(number)?.clone())))
+            .collect()
     }
 }
 

@@ -18,19 +18,32 @@ fn summary(number: usize) -> Summary {
     let model = json!({ "event": "model", "backbone": "resnet18", "pixels": 32, "weights": "random", "counts": counts,
         "cached_features": false });
     let test = json!({ "event": "test", "epoch": 1, "loss": 0.25, "accuracy": 0.5 });
-    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model].into_iter().skip(if number % 3 == 2 { 2 } else { 0 });
+    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model]
+        .into_iter()
+        .skip(if number % 3 == 2 { 2 } else { 0 });
     let record = |(t, mut event): (u32, Value)| {
         event["t"] = json!(t);
         serde_json::from_value::<Record>(event).unwrap()
     };
     let mut state = RunState::fold((0..).zip(told).map(record));
-    assert_eq!((state.epochs.len(), state.model.is_some()), (if number % 3 == 2 { 0 } else { 2 }, true));
+    assert_eq!(
+        (state.epochs.len(), state.model.is_some()),
+        (if number % 3 == 2 { 0 } else { 2 }, true)
+    );
     if number % 3 == 1 {
         state.model = None;
     }
     let changes = [format!("seed={}", number % 2 + number / 1000)];
-    let experiment = (number % 3 != 1).then(|| parse_with(EXPERIMENT, "x", &changes).unwrap()).map(Arc::new);
-    Summary { info_stamp: Some((1, 2, 3, 4, 5, 6)), log_stamp: None, info: Err("torn".to_owned()), experiment, state }
+    let experiment = (number % 3 != 1)
+        .then(|| parse_with(EXPERIMENT, "x", &changes).unwrap())
+        .map(Arc::new);
+    Summary {
+        info_stamp: Some((1, 2, 3, 4, 5, 6)),
+        log_stamp: None,
+        info: Err("torn".to_owned()),
+        experiment,
+        state,
+    }
 }
 
 fn id(number: usize) -> RunId {
@@ -44,7 +57,11 @@ fn written(root: &Path, runs: usize) {
 }
 
 fn take(summaries: &mut Summaries, number: usize) -> Option<Summary> {
-    let Summary { info_stamp, log_stamp, .. } = summary(0);
+    let Summary {
+        info_stamp,
+        log_stamp,
+        ..
+    } = summary(0);
     summaries.take(&id(number), info_stamp, log_stamp)
 }
 
@@ -57,7 +74,10 @@ fn what_is_kept_comes_back_to_the_bit_for_the_same_files_alone() {
         assert_eq!(take(&mut summaries, number), Some(summary(number)));
     }
     let [one, other] = [3, 9].map(|number| take(&mut summaries, number).unwrap());
-    assert!(Arc::ptr_eq(&one.experiment.unwrap(), &other.experiment.unwrap()), "one in memory");
+    assert!(
+        Arc::ptr_eq(&one.experiment.unwrap(), &other.experiment.unwrap()),
+        "one in memory"
+    );
     let log = Some((0, 0, 0, 0, 0, 0));
     assert_eq!(summaries.take(&id(8), summary(8).info_stamp, log), None);
     assert_eq!(take(&mut summaries, WORTH_RUNS), None);
@@ -96,10 +116,14 @@ fn damage_anywhere_gives_nothing_that_was_not_written() {
     let all_as_written = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         let mut summaries = Summaries::open(root.path());
-        (0..WORTH_RUNS).all(|number| take(&mut summaries, number).is_none_or(|kept| kept == all[number]))
+        (0..WORTH_RUNS)
+            .all(|number| take(&mut summaries, number).is_none_or(|kept| kept == all[number]))
     };
     // Nearly all of the index and of what is shared, and places all over the blocks.
-    for at in (0..8_000).step_by(151).chain((8_000..whole.len()).step_by(3_001)) {
+    for at in (0..8_000)
+        .step_by(151)
+        .chain((8_000..whole.len()).step_by(3_001))
+    {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);
         assert!(all_as_written(&damaged), "byte {at}");
@@ -111,6 +135,12 @@ fn damage_anywhere_gives_nothing_that_was_not_written() {
 fn what_has_just_changed_is_not_kept() {
     let root = tempfile::tempdir().unwrap();
     let mut summaries = Summaries::open(root.path());
-    summaries.add(&id(1), &Summary { info_stamp: stamp(root.path()), ..summary(1) });
+    summaries.add(
+        &id(1),
+        &Summary {
+            info_stamp: stamp(root.path()),
+            ..summary(1)
+        },
+    );
     assert!(summaries.fresh.is_empty());
 }

@@ -18,7 +18,8 @@ fn run(root: &Path, id: &str, events: &[Event]) -> RunDir {
         "format": 1, "id": id, "experiment": id, "group": "g", "stem": "s", "source": "s.yaml",
         "created": "2026-01-01T00:00:00Z", "device": "cpu",
     });
-    dir.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+    dir.write_info(&serde_json::from_value(info).unwrap())
+        .unwrap();
     append(&dir, events);
     dir
 }
@@ -31,7 +32,10 @@ fn append(dir: &RunDir, events: &[Event]) {
 }
 
 fn finished() -> Event {
-    Event::Finished { train_time: 1.0, stopped_early: false }
+    Event::Finished {
+        train_time: 1.0,
+        stopped_early: false,
+    }
 }
 
 fn poll(watcher: &mut Watcher, runs: &mut Runs) -> usize {
@@ -64,16 +68,34 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Queued(1));
-    let active = Active { entry, worker: Identity::current(), since: 0 };
-    let content = queue::Content { active: vec![active], ..queue::Content::default() };
-    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    let active = Active {
+        entry,
+        worker: Identity::current(),
+        since: 0,
+    };
+    let content = queue::Content {
+        active: vec![active],
+        ..queue::Content::default()
+    };
+    fs::write(
+        root.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Starting);
     let lock = dir.lock().unwrap().unwrap();
     poll(&mut watcher, &mut runs);
-    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    assert_eq!(
+        runs.get(&"a".parse().unwrap()).unwrap().liveness,
+        Liveness::Held
+    );
     append(&dir, &[finished()]);
-    fs::write(root.path().join("queue.json"), "{\"waiting\":[],\"active\":[]}").unwrap();
+    fs::write(
+        root.path().join("queue.json"),
+        "{\"waiting\":[],\"active\":[]}",
+    )
+    .unwrap();
     drop(lock);
     poll(&mut watcher, &mut runs);
     assert_eq!(status(&runs, "a"), Status::Finished);
@@ -88,19 +110,34 @@ fn attempt(worker: Identity, host: &str) -> Event {
         "t": event::now(), "event": "attempt", "number": 1, "worker": worker, "host": host, "device": "cpu", "device_name": "d",
         "device_reason": "r", "threads": 2, "libtorch": "2.13.0", "epochs": 3, "resumed_from": null, "heartbeat": 10,
     });
-    serde_json::from_value::<warmstart_schema::event::Record>(record).unwrap().event
+    serde_json::from_value::<warmstart_schema::event::Record>(record)
+        .unwrap()
+        .event
 }
 
 #[test]
 fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() {
     let root = tempfile::tempdir().unwrap();
-    let here = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+    let here = nix::unistd::gethostname()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
     let me = Identity::current();
-    let before = Identity { boot_id: "another boot".to_owned(), ..me.clone() };
+    let before = Identity {
+        boot_id: "another boot".to_owned(),
+        ..me.clone()
+    };
     for (id, worker, host) in [
         ("a", before.clone(), here.as_str()),
         ("b", before.clone(), "another-host"),
-        ("c", Identity { start_ticks: me.start_ticks + 1, ..me.clone() }, here.as_str()),
+        (
+            "c",
+            Identity {
+                start_ticks: me.start_ticks + 1,
+                ..me.clone()
+            },
+            here.as_str(),
+        ),
     ] {
         run(root.path(), id, &[attempt(worker, host)]);
     }
@@ -114,22 +151,51 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
             file: None,
             after_file: None,
         };
-        let worker =
-            if id == "c" { Identity { start_ticks: me.start_ticks + 1, ..me.clone() } } else { before.clone() };
-        Active { entry, worker, since: 1 }
+        let worker = if id == "c" {
+            Identity {
+                start_ticks: me.start_ticks + 1,
+                ..me.clone()
+            }
+        } else {
+            before.clone()
+        };
+        Active {
+            entry,
+            worker,
+            since: 1,
+        }
     });
-    let content = queue::Content { active: active.to_vec(), ..queue::Content::default() };
-    fs::write(root.path().join("queue.json"), serde_json::to_vec(&content).unwrap()).unwrap();
+    let content = queue::Content {
+        active: active.to_vec(),
+        ..queue::Content::default()
+    };
+    fs::write(
+        root.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
     let (_, runs, _) = read(root.path());
-    for (id, what) in
-        [("a", "the machine went down while it ran"), ("b", "another-host"), ("c", "ended without a word")]
-    {
+    for (id, what) in [
+        ("a", "the machine went down while it ran"),
+        ("b", "another-host"),
+        ("c", "ended without a word"),
+    ] {
         assert_eq!(status(&runs, id), Status::Lost, "{id}");
         assert!(status(&runs, id).is_resumable());
-        let trouble = runs.get(&id.parse().unwrap()).unwrap().trouble(event::now()).unwrap();
-        assert!(trouble.what.contains(what) && trouble.help.contains("resuming"), "{id}: {trouble:?}");
+        let trouble = runs
+            .get(&id.parse().unwrap())
+            .unwrap()
+            .trouble(event::now())
+            .unwrap();
+        assert!(
+            trouble.what.contains(what) && trouble.help.contains("resuming"),
+            "{id}: {trouble:?}"
+        );
         for worker in [&before, &content.active[2].worker] {
-            assert!(!worker.ask(crate::process::Request::Stop).unwrap(), "nobody is signalled");
+            assert!(
+                !worker.ask(crate::process::Request::Stop).unwrap(),
+                "nobody is signalled"
+            );
         }
     }
 }
@@ -137,7 +203,16 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
 #[test]
 fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
     let root = tempfile::tempdir().unwrap();
-    let dir = run(root.path(), "a", &[attempt(Identity::current(), "h"), Event::Phase { phase: Phase::Training }]);
+    let dir = run(
+        root.path(),
+        "a",
+        &[
+            attempt(Identity::current(), "h"),
+            Event::Phase {
+                phase: Phase::Training,
+            },
+        ],
+    );
     let lock = dir.lock().unwrap().unwrap();
     dir.touch().unwrap();
     let (mut watcher, mut runs, _) = read(root.path());
@@ -146,13 +221,20 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
         let run = runs.get(&"a".parse().unwrap()).unwrap();
         (run.liveness, run.status())
     };
-    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Held, Status::Active(Phase::Training)));
+    assert_eq!(
+        look(&mut watcher, &mut runs),
+        (Liveness::Held, Status::Active(Phase::Training))
+    );
     // Its last touch is three intervals and a second old, though it has just said something.
     let file = fs::File::open(dir.path().join("run.lock")).unwrap();
-    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31))
+        .unwrap();
     // As a dashboard that opens now would see it.
     let (mut watcher, mut runs, _) = read(root.path());
-    assert_eq!(look(&mut watcher, &mut runs), (Liveness::Pulseless, Status::Active(Phase::Training)));
+    assert_eq!(
+        look(&mut watcher, &mut runs),
+        (Liveness::Pulseless, Status::Active(Phase::Training))
+    );
     dir.touch().unwrap();
     assert_eq!(look(&mut watcher, &mut runs).0, Liveness::Held);
     drop(lock);
@@ -170,10 +252,16 @@ fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
     let lock = dir.lock().unwrap();
     append(&dir, &[Event::Stopping]);
     poll(&mut watcher, &mut runs);
-    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Held);
+    assert_eq!(
+        runs.get(&"a".parse().unwrap()).unwrap().liveness,
+        Liveness::Held
+    );
     drop(lock);
     poll(&mut watcher, &mut runs);
-    assert_eq!(runs.get(&"a".parse().unwrap()).unwrap().liveness, Liveness::Free);
+    assert_eq!(
+        runs.get(&"a".parse().unwrap()).unwrap().liveness,
+        Liveness::Free
+    );
     fs::remove_dir_all(dir.path()).unwrap();
     poll(&mut watcher, &mut runs);
     assert!(runs.is_empty());
@@ -182,7 +270,9 @@ fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
 #[test]
 fn many_runs_at_rest_take_turns() {
     let root = tempfile::tempdir().unwrap();
-    let ids: Vec<String> = (0..RESTING_PER_POLL + 10).map(|index| format!("r{index:05}")).collect();
+    let ids: Vec<String> = (0..RESTING_PER_POLL + 10)
+        .map(|index| format!("r{index:05}"))
+        .collect();
     for id in &ids {
         run(root.path(), id, &[]);
     }
@@ -190,7 +280,10 @@ fn many_runs_at_rest_take_turns() {
     while runs.len() < ids.len() {
         poll(&mut watcher, &mut runs);
     }
-    append(&RunDir::new(root.path().join(ids.last().unwrap())), &[finished()]);
+    append(
+        &RunDir::new(root.path().join(ids.last().unwrap())),
+        &[finished()],
+    );
     append(&RunDir::new(root.path().join(&ids[0])), &[finished()]);
     for _ in 0..3 {
         poll(&mut watcher, &mut runs);
@@ -207,7 +300,11 @@ fn what_cannot_be_read_is_said_once_and_hides_no_run() {
     fs::write(root.path().join("queue.json"), "not json").unwrap();
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
     poll(&mut watcher, &mut runs);
-    assert!(runs.problem().unwrap().contains("queue.json"), "{:?}", runs.problem());
+    assert!(
+        runs.problem().unwrap().contains("queue.json"),
+        "{:?}",
+        runs.problem()
+    );
     assert!(runs.get(&"a".parse().unwrap()).unwrap().info.is_err());
     assert_eq!(status(&runs, "a"), Status::Finished);
     assert_eq!(poll(&mut watcher, &mut runs), 0);
@@ -229,7 +326,12 @@ fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
     let root = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
     for number in 0..250 {
-        let recorded = fs::read_dir(&data).unwrap().flatten().nth(number % 5).unwrap().path();
+        let recorded = fs::read_dir(&data)
+            .unwrap()
+            .flatten()
+            .nth(number % 5)
+            .unwrap()
+            .path();
         let dir = root.path().join(format!("r{number:03}"));
         fs::create_dir(&dir).unwrap();
         for name in ["run.json", "experiment.yaml", "events.jsonl"] {

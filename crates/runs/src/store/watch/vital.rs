@@ -17,7 +17,10 @@ pub struct Here {
 
 impl Here {
     pub fn find() -> Self {
-        Self { boot_id: boot_id(), host: host() }
+        Self {
+            boot_id: boot_id(),
+            host: host(),
+        }
     }
 }
 
@@ -47,7 +50,7 @@ enum Origin {
 }
 
 #[derive(Debug, Default)]
-pub struct Vital {
+pub struct LogFacts {
     pulse: Pulse,
     origin: Origin,
     /// The worker, while its attempt has no end.
@@ -58,7 +61,7 @@ pub struct Vital {
     touched: Option<(SystemTime, Option<Instant>)>,
 }
 
-impl Vital {
+impl LogFacts {
     /// Takes in what was there before the first look.
     pub fn read_first(&mut self, records: &[Record], restarted: bool, here: &Here) {
         if restarted {
@@ -115,15 +118,23 @@ impl Vital {
 
     /// Whether the run's last word is newer than its start.
     pub fn has_ended_since(&self, mention: Option<Mention>) -> bool {
-        let Some(Mention::Started(since)) = mention else { return false };
-        since > 0 && self.pulse.ended().is_some_and(|ended| ended * 1000.0 > since as f64)
+        let Some(Mention::Started(since)) = mention else {
+            return false;
+        };
+        since > 0
+            && self
+                .pulse
+                .ended()
+                .is_some_and(|ended| ended * 1000.0 > since as f64)
     }
 
     fn held(&mut self, dir: &RunDir) -> Liveness {
         if self.worker.as_ref().is_some_and(Identity::is_suspended) {
             return Liveness::Suspended;
         }
-        let Some(last) = self.pulse.last() else { return Liveness::Held };
+        let Some(last) = self.pulse.last() else {
+            return Liveness::Held;
+        };
         let silence = least(event::now() - last, self.read);
         let touched = self.touched(dir);
         self.pulse.liveness(silence, touched)
@@ -138,7 +149,10 @@ impl Vital {
             None => self.touched = Some((now, None)),
         }
         let seen = self.touched.and_then(|(_, seen)| seen);
-        let ago = SystemTime::now().duration_since(now).as_ref().map_or(0.0, Duration::as_secs_f64);
+        let ago = SystemTime::now()
+            .duration_since(now)
+            .as_ref()
+            .map_or(0.0, Duration::as_secs_f64);
         Some(least(ago, seen))
     }
 }

@@ -13,7 +13,7 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::state::{Liveness, Outcome, RunState};
 
 use super::READING;
-use super::vital::{Here, Mention, Vital};
+use super::vital::{Here, LogFacts, Mention};
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 
@@ -34,7 +34,7 @@ pub struct Watched {
     info: Stamp,
     annotation: Stamp,
     log: Stamp,
-    vital: Vital,
+    vital: LogFacts,
     liveness: Liveness,
     /// Its log was read to its end, and it was made known.
     announced: bool,
@@ -58,7 +58,7 @@ impl Watched {
             info: None,
             annotation: None,
             log: None,
-            vital: Vital::default(),
+            vital: LogFacts::default(),
             liveness: Liveness::Free,
             announced: false,
             awake: false,
@@ -97,12 +97,15 @@ impl Watched {
         let mut liveness = self.vital.look(&self.dir, mentioned);
         (self.info, self.log) = (info, log);
         if info_changed {
-            changes.push(Change::Info { id: id.clone(), info: read_info(&self.dir) });
+            changes.push(Change::Info {
+                id: id.clone(),
+                info: read_info(&self.dir),
+            });
         }
         self.poll_annotation(id, changes);
         if self.is_summary && self.reading.is_none() && (log_changed || wanted) {
             self.reader = EventReader::new(self.dir.events());
-            self.vital = Vital::default();
+            self.vital = LogFacts::default();
             self.reading = Some(Box::default());
         }
         let mut more = false;
@@ -114,19 +117,36 @@ impl Watched {
                 if !state.changes.is_empty() {
                     self.read_plan(id, changes);
                 }
-                changes.push(Change::State { id: id.clone(), state, is_summary: false });
+                changes.push(Change::State {
+                    id: id.clone(),
+                    state,
+                    is_summary: false,
+                });
             }
         } else if log_changed || self.awake {
             // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
             let poll = self.next();
             more = poll.more;
-            let Poll { records, damaged, restarted, .. } = poll;
+            let Poll {
+                records,
+                damaged,
+                restarted,
+                ..
+            } = poll;
             self.vital.read(&records, restarted, here);
-            if records.iter().any(|record| matches!(record.event, Event::Changed(_))) {
+            if records
+                .iter()
+                .any(|record| matches!(record.event, Event::Changed(_)))
+            {
                 self.read_plan(id, changes);
             }
             if !records.is_empty() || damaged > 0 || restarted {
-                changes.push(Change::Events { id: id.clone(), records, damaged, restarted });
+                changes.push(Change::Events {
+                    id: id.clone(),
+                    records,
+                    damaged,
+                    restarted,
+                });
             }
         }
         if self.vital.has_ended_since(mentioned) {
@@ -136,7 +156,10 @@ impl Watched {
         let liveness = self.known(liveness);
         if liveness != self.liveness {
             self.liveness = liveness;
-            changes.push(Change::Liveness { id: id.clone(), liveness });
+            changes.push(Change::Liveness {
+                id: id.clone(),
+                liveness,
+            });
         }
         self.awake = changed || more || !self.liveness.is_free();
         if !self.awake && !wanted && !self.is_summary {
@@ -148,7 +171,10 @@ impl Watched {
     /// What the run is to do was changed, and is told anew.
     fn read_plan(&self, id: &RunId, changes: &mut Vec<Change>) {
         let experiment = Experiments::default().read(&self.dir);
-        changes.push(Change::Experiment { id: id.clone(), experiment });
+        changes.push(Change::Experiment {
+            id: id.clone(),
+            experiment,
+        });
     }
 
     /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
@@ -163,16 +189,21 @@ impl Watched {
             (self.info, self.log) = self.stamps();
             let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
             if let Some(kept) = kept.filter(|_| mentioned.is_none()) {
-                self.vital.read_first(&vital_signs(&kept.state), false, here);
+                self.vital
+                    .read_first(&vital_signs(&kept.state), false, here);
                 // Nobody takes up what is finished; of any other run only the lock tells.
-                let is_finished =
-                    matches!(kept.state.outcome, Some(Outcome::Finished { .. })) && !kept.state.awaits_change;
-                self.liveness = if is_finished { Liveness::Free } else { self.vital.look(&self.dir, None) };
+                let is_finished = matches!(kept.state.outcome, Some(Outcome::Finished { .. }))
+                    && !kept.state.awaits_change;
+                self.liveness = if is_finished {
+                    Liveness::Free
+                } else {
+                    self.vital.look(&self.dir, None)
+                };
                 if self.liveness.is_free() {
                     self.kept = Some(Box::new(kept));
                     return true;
                 }
-                self.vital = Vital::default();
+                self.vital = LogFacts::default();
             }
             self.reading = Some(Box::default());
         }
@@ -184,13 +215,21 @@ impl Watched {
 
     /// What can be told of a run without its log: that a worker has it, or nothing.
     fn known(&self, liveness: Liveness) -> Liveness {
-        if self.access == Access::Denied && liveness.is_free() { Liveness::Unknown } else { liveness }
+        if self.access == Access::Denied && liveness.is_free() {
+            Liveness::Unknown
+        } else {
+            liveness
+        }
     }
 
     /// What was appended to the log; nothing where it cannot be read.
     fn next(&mut self) -> Poll {
         let poll = self.reader.poll();
-        self.access = if poll.is_ok() { Access::Granted } else { Access::Denied };
+        self.access = if poll.is_ok() {
+            Access::Granted
+        } else {
+            Access::Denied
+        };
         poll.unwrap_or_default()
     }
 
@@ -205,10 +244,26 @@ impl Watched {
         self.announced = true;
         if let Some(kept) = self.kept.take() {
             self.is_summary = true;
-            let Summary { info, experiment, state, .. } = *kept;
-            changes.push(Change::Added { id: id.clone(), info, experiment });
-            changes.push(Change::State { id: id.clone(), state: Box::new(state), is_summary: true });
-            changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+            let Summary {
+                info,
+                experiment,
+                state,
+                ..
+            } = *kept;
+            changes.push(Change::Added {
+                id: id.clone(),
+                info,
+                experiment,
+            });
+            changes.push(Change::State {
+                id: id.clone(),
+                state: Box::new(state),
+                is_summary: true,
+            });
+            changes.push(Change::Liveness {
+                id: id.clone(),
+                liveness: self.liveness,
+            });
             return self.poll_annotation(id, changes);
         }
         let (info, experiment) = (read_info(&self.dir), experiments.read(&self.dir));
@@ -218,7 +273,13 @@ impl Watched {
             self.is_summary = true;
             let mut state = *reading.fold();
             state.summarize();
-            let mut summary = Summary { info_stamp: self.info, log_stamp: self.log, info, experiment, state };
+            let mut summary = Summary {
+                info_stamp: self.info,
+                log_stamp: self.log,
+                info,
+                experiment,
+                state,
+            };
             if is_same
                 && self.access == Access::Granted
                 && let Some(keep) = keep
@@ -226,13 +287,28 @@ impl Watched {
                 keep.add(id, &summary);
             }
             let (info, experiment) = (summary.info, summary.experiment.take());
-            changes.push(Change::Added { id: id.clone(), info, experiment });
-            changes.push(Change::State { id: id.clone(), state: Box::new(summary.state), is_summary: true });
+            changes.push(Change::Added {
+                id: id.clone(),
+                info,
+                experiment,
+            });
+            changes.push(Change::State {
+                id: id.clone(),
+                state: Box::new(summary.state),
+                is_summary: true,
+            });
         } else {
-            changes.push(Change::Added { id: id.clone(), info, experiment });
+            changes.push(Change::Added {
+                id: id.clone(),
+                info,
+                experiment,
+            });
             changes.push(reading.told(id));
         }
-        changes.push(Change::Liveness { id: id.clone(), liveness: self.liveness });
+        changes.push(Change::Liveness {
+            id: id.clone(),
+            liveness: self.liveness,
+        });
         self.poll_annotation(id, changes);
         // Its log may have grown since it was read.
         self.awake = !is_same || !self.liveness.is_free();
@@ -244,7 +320,10 @@ impl Watched {
         if now != self.annotation {
             self.annotation = now;
             if let Ok(annotation) = self.dir.annotation() {
-                changes.push(Change::Annotation { id: id.clone(), annotation });
+                changes.push(Change::Annotation {
+                    id: id.clone(),
+                    annotation,
+                });
             }
         }
     }
@@ -297,33 +376,60 @@ impl Reading {
         self.state.damaged_lines += poll.damaged;
         if !self.newest.is_empty() {
             self.is_folded = true;
-            self.newest.drain(..).for_each(|record| self.state.apply(record));
+            self.newest
+                .drain(..)
+                .for_each(|record| self.state.apply(record));
         }
         self.newest = poll.records;
     }
 
     fn fold(self) -> Box<RunState> {
         let mut state = self.state;
-        self.newest.into_iter().for_each(|record| state.apply(record));
+        self.newest
+            .into_iter()
+            .for_each(|record| state.apply(record));
         Box::new(state)
     }
 
     /// A short log's events one by one, for whoever tells them; a long one's state.
     fn told(self, id: &RunId) -> Change {
         if self.is_folded {
-            return Change::State { id: id.clone(), state: self.fold(), is_summary: false };
+            return Change::State {
+                id: id.clone(),
+                state: self.fold(),
+                is_summary: false,
+            };
         }
         let damaged = self.state.damaged_lines;
-        Change::Events { id: id.clone(), records: self.newest, damaged, restarted: false }
+        Change::Events {
+            id: id.clone(),
+            records: self.newest,
+            damaged,
+            restarted: false,
+        }
     }
 }
 
 /// Of what is kept, what tells whose the run is and whether it is over.
 fn vital_signs(state: &RunState) -> Vec<Record> {
-    let at = |t: Option<f64>, event| Record { t: t.unwrap_or_default(), event };
-    let attempt = state.attempt.clone().map(|attempt| at(state.first_event, Event::Attempt(attempt)));
+    let at = |t: Option<f64>, event| Record {
+        t: t.unwrap_or_default(),
+        event,
+    };
+    let attempt = state
+        .attempt
+        .clone()
+        .map(|attempt| at(state.first_event, Event::Attempt(attempt)));
     let train_time = state.train_time().unwrap_or_default();
-    let end = state.outcome.as_ref().map(|_| at(state.last_event, Event::Stopped { step: 0, train_time }));
+    let end = state.outcome.as_ref().map(|_| {
+        at(
+            state.last_event,
+            Event::Stopped {
+                step: 0,
+                train_time,
+            },
+        )
+    });
     attempt.into_iter().chain(end).collect()
 }
 
@@ -340,7 +446,9 @@ impl Experiments {
         if let Some(experiment) = self.0.get(&bytes) {
             return experiment.clone();
         }
-        let experiment = str::from_utf8(&bytes).ok().and_then(|text| experiment::parse(text, "experiment.yaml").ok());
+        let experiment = str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| experiment::parse(text, "experiment.yaml").ok());
         let experiment = experiment.map(Arc::new);
         if self.0.len() >= MAX_KNOWN {
             self.0.clear();
@@ -351,5 +459,6 @@ impl Experiments {
 }
 
 fn read_info(dir: &RunDir) -> Result<RunInfo, String> {
-    dir.info().map_err(|error| warmstart_schema::text::line(&error.to_string(), 300))
+    dir.info()
+        .map_err(|error| warmstart_schema::text::line(&error.to_string(), 300))
 }

@@ -10,13 +10,32 @@ const MAX_ALIASES: usize = 100;
 
 /// The first byte that is too much, and what it is too much of.
 pub(super) fn excess(source: &str) -> Option<(usize, String)> {
-    let brackets = source.match_indices(['[', '{']).nth(MAX_BRACKETS).map(|(offset, _)| offset);
-    let brackets =
-        brackets.map(|offset| (offset, format!("expected at most {MAX_BRACKETS} opening brackets, found more")));
-    let aliases = source.match_indices('*').filter(|(offset, _)| is_alias(source, *offset)).nth(MAX_ALIASES);
-    let aliases = aliases.map(|(offset, _)| (offset, format!("expected at most {MAX_ALIASES} aliases, found more")));
-    let depth =
-        too_deep(source).map(|offset| (offset, format!("expected at most {MAX_DEPTH} levels of nesting, found more")));
+    let brackets = source
+        .match_indices(['[', '{'])
+        .nth(MAX_BRACKETS)
+        .map(|(offset, _)| offset);
+    let brackets = brackets.map(|offset| {
+        (
+            offset,
+            format!("expected at most {MAX_BRACKETS} opening brackets, found more"),
+        )
+    });
+    let aliases = source
+        .match_indices('*')
+        .filter(|(offset, _)| is_alias(source, *offset))
+        .nth(MAX_ALIASES);
+    let aliases = aliases.map(|(offset, _)| {
+        (
+            offset,
+            format!("expected at most {MAX_ALIASES} aliases, found more"),
+        )
+    });
+    let depth = too_deep(source).map(|offset| {
+        (
+            offset,
+            format!("expected at most {MAX_DEPTH} levels of nesting, found more"),
+        )
+    });
     [brackets, aliases, depth].into_iter().flatten().min()
 }
 
@@ -24,7 +43,8 @@ pub(super) fn excess(source: &str) -> Option<(usize, String)> {
 fn is_alias(source: &str, offset: usize) -> bool {
     let before = source[..offset].chars().next_back();
     let after = source[offset + 1..].chars().next();
-    before.is_none_or(|c| c.is_whitespace() || "[{,:-".contains(c)) && after.is_some_and(char::is_alphanumeric)
+    before.is_none_or(|c| c.is_whitespace() || "[{,:-".contains(c))
+        && after.is_some_and(char::is_alphanumeric)
 }
 
 /// Where the text is nested deeper than any experiment: by brackets, by indentation, or by `- - -` in one line.
@@ -37,7 +57,10 @@ fn too_deep(source: &str) -> Option<usize> {
             indents.retain(|indent| *indent < column);
             indents.push(column);
             let mut rest = content;
-            while let Some(inner) = ["- ", "? ", ": "].iter().find_map(|mark| rest.strip_prefix(mark)) {
+            while let Some(inner) = ["- ", "? ", ": "]
+                .iter()
+                .find_map(|mark| rest.strip_prefix(mark))
+            {
                 column += rest.len() - inner.len();
                 rest = inner;
                 indents.push(column);
@@ -71,15 +94,23 @@ mod tests {
     #[test]
     fn what_is_a_little_much_is_let_through_and_one_more_is_not() {
         let flow = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
-        let block =
-            |depth: usize| (0..depth).map(|level| format!("{}k:\n", " ".repeat(level))).collect::<Vec<_>>().concat();
+        let block = |depth: usize| {
+            (0..depth)
+                .map(|level| format!("{}k:\n", " ".repeat(level)))
+                .collect::<Vec<_>>()
+                .concat()
+        };
         let items = |depth: usize| format!("{}1\n", "- ".repeat(depth - 1));
         let aliases = |count: usize| format!("a: &a 1\nb: [{}]\n", "*a, ".repeat(count));
-        assert!(excess(&flow(32)).is_none() && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32));
+        assert!(
+            excess(&flow(32)).is_none()
+                && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32)
+        );
         assert!(excess(&block(32)).is_none() && excess(&block(33)).is_some());
         assert!(excess(&items(32)).is_none() && excess(&items(33)).is_some());
         assert!(
-            excess(&aliases(100)).is_none() && excess(&aliases(101)).is_some_and(|(_, text)| text.contains("aliases"))
+            excess(&aliases(100)).is_none()
+                && excess(&aliases(101)).is_some_and(|(_, text)| text.contains("aliases"))
         );
         assert!(excess(&"question: is 2 * 3 = 6, or 2*3? **bold** \n".repeat(99)).is_none());
         assert!(excess(&"k: 1\n".repeat(5000)).is_none());

@@ -17,7 +17,9 @@ pub(super) fn locate(source: &str, path: &str) -> Option<Place> {
 /// The same by the keys that lead there, which may have dots in them.
 pub(super) fn locate_keys(source: &str, keys: &[&str]) -> Option<Place> {
     let place = |keys: &[&str]| {
-        let error = Seek(keys).deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
+        let error = Seek(keys)
+            .deserialize(serde_yaml::Deserializer::from_str(source))
+            .err()?;
         error.location().map(|place| (place.line(), place.column()))
     };
     (1..=keys.len()).rev().find_map(|len| place(&keys[..len]))
@@ -41,7 +43,9 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((key, rest)) = self.0.split_first() else { return Err(A::Error::custom("found")) };
+        let Some((key, rest)) = self.0.split_first() else {
+            return Err(A::Error::custom("found"));
+        };
         while let Some(name) = map.next_key::<String>()? {
             if name == *key {
                 map.next_value_seed(Seek(rest))?;
@@ -60,9 +64,16 @@ impl<'de> Visitor<'de> for Seek<'_> {
 /// The first field that stands twice in its mapping, and where it does so again.
 pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
     let mut twice = None;
-    let unique = Unique { path: String::new(), twice: &mut twice };
-    let error = unique.deserialize(serde_yaml::Deserializer::from_str(source)).err()?;
-    let place = error.location().map(|place| (place.line(), place.column()))?;
+    let unique = Unique {
+        path: String::new(),
+        twice: &mut twice,
+    };
+    let error = unique
+        .deserialize(serde_yaml::Deserializer::from_str(source))
+        .err()?;
+    let place = error
+        .location()
+        .map(|place| (place.line(), place.column()))?;
     twice.map(|field| (field, place))
 }
 
@@ -70,7 +81,10 @@ pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
 pub(super) fn place_of(source: &str, offset: usize) -> Place {
     let before = &source[..offset];
     let line = before.rfind('\n').map_or(0, |end| end + 1);
-    (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before[line..].chars().count() + 1,
+    )
 }
 
 /// A value in which no mapping may say a key twice.
@@ -97,10 +111,15 @@ impl<'de> Visitor<'de> for Unique<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
-        while let Some(path) =
-            map.next_key_seed(Key { parent: &self.path, seen: &mut seen, twice: &mut *self.twice })?
-        {
-            map.next_value_seed(Unique { path, twice: &mut *self.twice })?;
+        while let Some(path) = map.next_key_seed(Key {
+            parent: &self.path,
+            seen: &mut seen,
+            twice: &mut *self.twice,
+        })? {
+            map.next_value_seed(Unique {
+                path,
+                twice: &mut *self.twice,
+            })?;
         }
         Ok(())
     }
@@ -158,7 +177,11 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<String, E> {
-        let path = if self.parent.is_empty() { name.to_owned() } else { format!("{}.{name}", self.parent) };
+        let path = if self.parent.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.parent)
+        };
         if self.seen.insert(name.to_owned()) {
             return Ok(path);
         }
@@ -182,8 +205,14 @@ mod tests {
     fn the_second_of_two_equal_keys_is_found_in_its_own_mapping() {
         let source = "name: a\nb:\n  name: 1\n  d: { e: x, name: y, e: 3 }\n";
         assert_eq!(duplicate(source), Some(("b.d.e".to_owned(), (4, 23))));
-        assert_eq!(duplicate("name: a\nb:\n  name: 1\n  name: 2\n"), Some(("b.name".to_owned(), (4, 3))));
-        assert_eq!(duplicate("a: [1, { b: 1 }]\nc: ~\nd: 1.5\ne: true\nf: -1\n"), None);
+        assert_eq!(
+            duplicate("name: a\nb:\n  name: 1\n  name: 2\n"),
+            Some(("b.name".to_owned(), (4, 3)))
+        );
+        assert_eq!(
+            duplicate("a: [1, { b: 1 }]\nc: ~\nd: 1.5\ne: true\nf: -1\n"),
+            None
+        );
     }
 
     #[test]

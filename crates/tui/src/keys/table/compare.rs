@@ -2,7 +2,9 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT};
+use super::everywhere::{
+    BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT,
+};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 use crate::message::{Command, Comparison};
@@ -15,9 +17,26 @@ pub const BINDINGS: &[&[Binding]] = &[
     &[MACHINE, FILTER, BACK],
     MOVES,
     // `g` is taken by the seeds.
-    &[bind("first", &[code(KeyCode::Home)], "home", Command::First, "", "to the first"), LAST],
+    &[
+        bind(
+            "first",
+            &[code(KeyCode::Home)],
+            "home",
+            Command::First,
+            "",
+            "to the first",
+        ),
+        LAST,
+    ],
     ENDS,
-    &[bind("predict", &[key('P')], "P", Command::Predict, "", "what the run sees in a picture, from its file")],
+    &[bind(
+        "predict",
+        &[key('P')],
+        "P",
+        Command::Predict,
+        "",
+        "what the run sees in a picture, from its file",
+    )],
 ];
 
 const TABLE: &[Binding] = &[
@@ -77,8 +96,22 @@ const TABLE: &[Binding] = &[
         "",
         "which runs: all, or of each experiment the newest that is done",
     ),
-    bind("columns", &[key('|')], "|", Command::Columns, "columns", "choose the columns: figures, run, settings"),
-    bind("hide", &[key('x')], "x", Command::Comparison(Comparison::Hide), "", "leave out the column sorted by"),
+    bind(
+        "columns",
+        &[key('|')],
+        "|",
+        Command::Columns,
+        "columns",
+        "choose the columns: figures, run, settings",
+    ),
+    bind(
+        "hide",
+        &[key('x')],
+        "x",
+        Command::Comparison(Comparison::Hide),
+        "",
+        "leave out the column sorted by",
+    ),
     bind(
         "chart",
         &[key('v')],
@@ -111,6 +144,20 @@ const TABLE: &[Binding] = &[
         "copy",
         "copy the table as Markdown to the clipboard, through SSH too (OSC 52)",
     ),
-    bind("left", &[code(KeyCode::Left)], "←", Command::Left, "", "columns further left"),
-    bind("right", &[code(KeyCode::Right)], "→", Command::Right, "more columns", "columns further right"),
+    bind(
+        "left",
+        &[code(KeyCode::Left)],
+        "←",
+        Command::Left,
+        "",
+        "columns further left",
+    ),
+    bind(
+        "right",
+        &[code(KeyCode::Right)],
+        "→",
+        Command::Right,
+        "more columns",
+        "columns further right",
+    ),
 ];

@@ -6,18 +6,59 @@ use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
 use crate::message::Command;
 
-pub const LAUNCH: Binding =
-    bind("launch", &[key('r')], "r", Command::Launch, "run", "launch the experiment: a new run");
+pub const LAUNCH: Binding = bind(
+    "launch",
+    &[key('r')],
+    "r",
+    Command::Launch,
+    "run",
+    "launch the experiment: a new run",
+);
 
 /// What is done to a run once it has begun.
 pub const OF_A_RUN: &[Binding] = &[
-    bind("stop", &[key('s')], "s", Command::Stop, "stop", "stop the run and keep what it has learnt (asks)"),
-    bind("stop-now", &[key('S')], "S", Command::StopNow, "", "stop the run without saving (asks)"),
-    bind("resume", &[key('u')], "u", Command::Resume, "resume", "resume a run; give a finished one more epochs"),
+    bind(
+        "stop",
+        &[key('s')],
+        "s",
+        Command::Stop,
+        "stop",
+        "stop the run and keep what it has learnt (asks)",
+    ),
+    bind(
+        "stop-now",
+        &[key('S')],
+        "S",
+        Command::StopNow,
+        "",
+        "stop the run without saving (asks)",
+    ),
+    bind(
+        "resume",
+        &[key('u')],
+        "u",
+        Command::Resume,
+        "resume",
+        "resume a run; give a finished one more epochs",
+    ),
 ];
 
-pub const SORT: Binding = bind("sort", &[key('o')], "o", Command::Sort, "sort", "sort by the next column");
-pub const REVERSE: Binding = bind("reverse", &[key('O')], "O", Command::Reverse, "", "sort the other way round");
+pub const SORT: Binding = bind(
+    "sort",
+    &[key('o')],
+    "o",
+    Command::Sort,
+    "sort",
+    "sort by the next column",
+);
+pub const REVERSE: Binding = bind(
+    "reverse",
+    &[key('O')],
+    "O",
+    Command::Reverse,
+    "",
+    "sort the other way round",
+);
 pub const EXPORT: Binding = bind(
     "export",
     &[key('E')],
@@ -60,7 +101,14 @@ pub const OF_A_FILE: &[Binding] = &[
         "duplicate",
         "duplicate the experiment with one field changed, or change the file itself",
     ),
-    bind("edit", &[key('e')], "e", Command::Edit, "edit", "open the experiment's file in $VISUAL or $EDITOR"),
+    bind(
+        "edit",
+        &[key('e')],
+        "e",
+        Command::Edit,
+        "edit",
+        "open the experiment's file in $VISUAL or $EDITOR",
+    ),
     bind(
         "difference",
         &[key('y')],
@@ -70,8 +118,14 @@ pub const OF_A_FILE: &[Binding] = &[
         "its experiment side by side with another; with two marked runs theirs",
     ),
 ];
-pub const DATASET: Binding =
-    bind("dataset", &[key('d')], "d", Command::Dataset, "", "look at the pictures that it learns from");
+pub const DATASET: Binding = bind(
+    "dataset",
+    &[key('d')],
+    "d",
+    Command::Dataset,
+    "",
+    "look at the pictures that it learns from",
+);
 pub const BACK: Binding = bind(
     "back",
     &[code(KeyCode::Esc), key('h'), code(KeyCode::Backspace)],
@@ -81,22 +135,82 @@ pub const BACK: Binding = bind(
     "back; clears a filter first",
 );
 
-pub const OPEN_RUN: Binding =
-    bind("open", &[code(KeyCode::Enter), key('l')], "enter l", Command::Open, "open", "open the run");
+pub const OPEN_RUN: Binding = bind(
+    "open",
+    &[code(KeyCode::Enter), key('l')],
+    "enter l",
+    Command::Open,
+    "open",
+    "open the run",
+);
 
 /// Along a list.
 pub const MOVES: &[Binding] = &[
-    bind("up", &[code(KeyCode::Up), key('k')], "↑ k", Command::Up, "", "up"),
-    bind("down", &[code(KeyCode::Down), key('j')], "↓ j", Command::Down, "", "down"),
-    bind("page-up", &[code(KeyCode::PageUp), control('b')], "pgup", Command::PageUp, "", "a page up"),
-    bind("page-down", &[code(KeyCode::PageDown), control('f')], "pgdn", Command::PageDown, "", "a page down"),
+    bind(
+        "up",
+        &[code(KeyCode::Up), key('k')],
+        "↑ k",
+        Command::Up,
+        "",
+        "up",
+    ),
+    bind(
+        "down",
+        &[code(KeyCode::Down), key('j')],
+        "↓ j",
+        Command::Down,
+        "",
+        "down",
+    ),
+    bind(
+        "page-up",
+        &[code(KeyCode::PageUp), control('b')],
+        "pgup",
+        Command::PageUp,
+        "",
+        "a page up",
+    ),
+    bind(
+        "page-down",
+        &[code(KeyCode::PageDown), control('f')],
+        "pgdn",
+        Command::PageDown,
+        "",
+        "a page down",
+    ),
 ];
-pub const FIRST: Binding =
-    bind("first", &[code(KeyCode::Home), key('g')], "home g", Command::First, "", "to the first");
-pub const LAST: Binding = bind("last", &[code(KeyCode::End), key('G')], "end G", Command::Last, "", "to the last");
-pub const REDRAW: Binding = bind("redraw", &[control('l')], "ctrl-l", Command::Redraw, "", "draw the screen anew");
-pub const SUSPEND: Binding =
-    bind("suspend", &[control('z')], "ctrl-z", Command::Suspend, "", "back to the shell; `fg` returns");
+pub const FIRST: Binding = bind(
+    "first",
+    &[code(KeyCode::Home), key('g')],
+    "home g",
+    Command::First,
+    "",
+    "to the first",
+);
+pub const LAST: Binding = bind(
+    "last",
+    &[code(KeyCode::End), key('G')],
+    "end G",
+    Command::Last,
+    "",
+    "to the last",
+);
+pub const REDRAW: Binding = bind(
+    "redraw",
+    &[control('l')],
+    "ctrl-l",
+    Command::Redraw,
+    "",
+    "draw the screen anew",
+);
+pub const SUSPEND: Binding = bind(
+    "suspend",
+    &[control('z')],
+    "ctrl-z",
+    Command::Suspend,
+    "",
+    "back to the shell; `fg` returns",
+);
 
 /// What every screen ends with.
 pub const ENDS: &[Binding] = &[
@@ -108,8 +222,22 @@ pub const ENDS: &[Binding] = &[
         "find",
         "search every action of this screen, every experiment and every run",
     ),
-    bind("messages", &[key('!')], "!", Command::Messages, "", "what happened so far: all that the status line told"),
-    bind("help", &[key('?'), code(KeyCode::F(1))], "?", Command::Help, "help", "all keys"),
+    bind(
+        "messages",
+        &[key('!')],
+        "!",
+        Command::Messages,
+        "",
+        "what happened so far: all that the status line told",
+    ),
+    bind(
+        "help",
+        &[key('?'), code(KeyCode::F(1))],
+        "?",
+        Command::Help,
+        "help",
+        "all keys",
+    ),
     bind(
         "quit",
         &[key('q'), control('c')],

@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{
-    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN, REVERSE,
-    SORT,
+    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE,
+    OF_A_RUN, REVERSE, SORT,
 };
 use super::machine::QUEUE_FROM_AFAR;
 use crate::keys::binding::Binding;
@@ -41,7 +41,14 @@ pub const BINDINGS: &[&[Binding]] = &[
             "mark",
             "mark the run; s, t, n, A, D and c then act on all marked",
         ),
-        bind("mark-all", &[key('*')], "*", Command::MarkAll, "", "mark all runs that are shown, or none"),
+        bind(
+            "mark-all",
+            &[key('*')],
+            "*",
+            Command::MarkAll,
+            "",
+            "mark all runs that are shown, or none",
+        ),
         bind(
             "expand",
             &[code(KeyCode::Tab)],
@@ -50,11 +57,46 @@ pub const BINDINGS: &[&[Binding]] = &[
             "runs",
             "all runs of the experiment below it, or only the newest",
         ),
-        bind("flat", &[key('v')], "v", Command::Flat, "", "all runs in one list, or experiments"),
-        bind("tag", &[key('t')], "t", Command::Tag, "tag", "tags: +good -old"),
-        bind("note", &[key('n')], "n", Command::Note, "", "a note on the run"),
-        bind("archive", &[key('A')], "A", Command::Archive, "", "put the run away, or bring it back from there"),
-        bind("archived", &[key('.')], ".", Command::Archived, "", "show what was put away, or hide it"),
+        bind(
+            "flat",
+            &[key('v')],
+            "v",
+            Command::Flat,
+            "",
+            "all runs in one list, or experiments",
+        ),
+        bind(
+            "tag",
+            &[key('t')],
+            "t",
+            Command::Tag,
+            "tag",
+            "tags: +good -old",
+        ),
+        bind(
+            "note",
+            &[key('n')],
+            "n",
+            Command::Note,
+            "",
+            "a note on the run",
+        ),
+        bind(
+            "archive",
+            &[key('A')],
+            "A",
+            Command::Archive,
+            "",
+            "put the run away, or bring it back from there",
+        ),
+        bind(
+            "archived",
+            &[key('.')],
+            ".",
+            Command::Archived,
+            "",
+            "show what was put away, or hide it",
+        ),
         bind(
             "delete",
             &[key('D'), code(KeyCode::Delete)],
@@ -63,8 +105,22 @@ pub const BINDINGS: &[&[Binding]] = &[
             "",
             "delete the run (asks; U brings it back)",
         ),
-        bind("undo", &[key('U')], "U", Command::Undo, "undo", "take back the last deletion, tag, note or archiving"),
-        bind("columns", &[key('|')], "|", Command::Columns, "", "choose the columns"),
+        bind(
+            "undo",
+            &[key('U')],
+            "U",
+            Command::Undo,
+            "undo",
+            "take back the last deletion, tag, note or archiving",
+        ),
+        bind(
+            "columns",
+            &[key('|')],
+            "|",
+            Command::Columns,
+            "",
+            "choose the columns",
+        ),
     ],
     &[SORT, REVERSE, EXPORT, COMPARE, MACHINE, FILTER, BACK],
     MOVES,

@@ -7,11 +7,33 @@ use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 use crate::message::{Command, QueueCommand};
 
-pub const BINDINGS: &[&[Binding]] = &[&[OPEN_RUN, LAUNCH], OF_A_RUN, QUEUE, &[BACK], MOVES, &[FIRST, LAST], ENDS];
+pub const BINDINGS: &[&[Binding]] = &[
+    &[OPEN_RUN, LAUNCH],
+    OF_A_RUN,
+    QUEUE,
+    &[BACK],
+    MOVES,
+    &[FIRST, LAST],
+    ENDS,
+];
 
 const QUEUE: &[Binding] = &[
-    bind("queue-up", &[key('K')], "K", UP, "up", "a waiting run before the one above it"),
-    bind("queue-down", &[key('J')], "J", DOWN, "down", "a waiting run after the one below it"),
+    bind(
+        "queue-up",
+        &[key('K')],
+        "K",
+        UP,
+        "up",
+        "a waiting run before the one above it",
+    ),
+    bind(
+        "queue-down",
+        &[key('J')],
+        "J",
+        DOWN,
+        "down",
+        "a waiting run after the one below it",
+    ),
     bind(
         "queue-remove",
         &[key('x'), code(KeyCode::Delete)],
@@ -20,7 +42,14 @@ const QUEUE: &[Binding] = &[
         "",
         "take a waiting run out of the queue (asks)",
     ),
-    bind("queue-pause", &[key('P')], "P", PAUSE, "pause", "start nothing more, or let the queue go on"),
+    bind(
+        "queue-pause",
+        &[key('P')],
+        "P",
+        PAUSE,
+        "pause",
+        "start nothing more, or let the queue go on",
+    ),
     bind(
         "more-slots",
         &[key('+'), key('=')],
@@ -45,7 +74,28 @@ const PAUSE: Command = Command::Queue(QueueCommand::Pause);
 
 /// The same on the list of experiments, where the foot has no room for it.
 pub const QUEUE_FROM_AFAR: &[Binding] = &[
-    bind("queue-up", &[key('K')], "K", UP, "", "a waiting run: one place up"),
-    bind("queue-down", &[key('J')], "J", DOWN, "", "a waiting run: one place down"),
-    bind("queue-pause", &[key('P')], "P", PAUSE, "", "pause the queue, or let it go on"),
+    bind(
+        "queue-up",
+        &[key('K')],
+        "K",
+        UP,
+        "",
+        "a waiting run: one place up",
+    ),
+    bind(
+        "queue-down",
+        &[key('J')],
+        "J",
+        DOWN,
+        "",
+        "a waiting run: one place down",
+    ),
+    bind(
+        "queue-pause",
+        &[key('P')],
+        "P",
+        PAUSE,
+        "",
+        "pause the queue, or let it go on",
+    ),
 ];

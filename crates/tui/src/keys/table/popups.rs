@@ -7,17 +7,56 @@ use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
 use crate::message::{Command, Comparison};
 
-const ACCEPT: Binding = bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "accept", "accept");
-const LEAVE: Binding = bind("back", &[code(KeyCode::Esc)], "esc", Command::Back, "back", "back");
-const CLOSE: Binding = bind("back", &[key('q'), key('?')], "q", Command::Back, "", "back");
+const ACCEPT: Binding = bind(
+    "accept",
+    &[code(KeyCode::Enter)],
+    "enter",
+    Command::Accept,
+    "accept",
+    "accept",
+);
+const LEAVE: Binding = bind(
+    "back",
+    &[code(KeyCode::Esc)],
+    "esc",
+    Command::Back,
+    "back",
+    "back",
+);
+const CLOSE: Binding = bind(
+    "back",
+    &[key('q'), key('?')],
+    "q",
+    Command::Back,
+    "",
+    "back",
+);
 
 /// What every popup ends with.
-const ENDS: &[Binding] = &[bind("quit", &[control('c')], "ctrl-c", Command::Quit, "", "leave"), REDRAW, SUSPEND];
+const ENDS: &[Binding] = &[
+    bind(
+        "quit",
+        &[control('c')],
+        "ctrl-c",
+        Command::Quit,
+        "",
+        "leave",
+    ),
+    REDRAW,
+    SUSPEND,
+];
 
 pub const QUESTION: &[&[Binding]] = &[
     &[
         bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
-        bind("back", &[key('n'), code(KeyCode::Esc), key('q')], "n", Command::Back, "no", "no"),
+        bind(
+            "back",
+            &[key('n'), code(KeyCode::Esc), key('q')],
+            "n",
+            Command::Back,
+            "no",
+            "no",
+        ),
     ],
     ENDS,
 ];
@@ -26,13 +65,31 @@ pub const FILTER: &[&[Binding]] = &[
         ACCEPT,
         LEAVE,
         bind("up", &[code(KeyCode::Up)], "↑", Command::Up, "", "up"),
-        bind("down", &[code(KeyCode::Down)], "↓", Command::Down, "", "down"),
+        bind(
+            "down",
+            &[code(KeyCode::Down)],
+            "↓",
+            Command::Down,
+            "",
+            "down",
+        ),
     ],
     ENDS,
 ];
 pub const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
 pub const INQUIRY: &[&[Binding]] = &[
-    &[ACCEPT, LEAVE, bind("complete", &[code(KeyCode::Tab)], "tab", Command::Complete, "complete", "complete a path")],
+    &[
+        ACCEPT,
+        LEAVE,
+        bind(
+            "complete",
+            &[code(KeyCode::Tab)],
+            "tab",
+            Command::Complete,
+            "complete",
+            "complete a path",
+        ),
+    ],
     ENDS,
 ];
 pub const COLUMNS: &[&[Binding]] = &[
@@ -80,18 +137,60 @@ pub const EXPORT: &[&[Binding]] = &[
 ];
 pub const PALETTE: &[&[Binding]] = &[
     &[
-        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "choose", "do it, or go there"),
+        bind(
+            "accept",
+            &[code(KeyCode::Enter)],
+            "enter",
+            Command::Accept,
+            "choose",
+            "do it, or go there",
+        ),
         LEAVE,
-        bind("up", &[code(KeyCode::Up), control('p'), control('k')], "↑", Command::Up, "", "up"),
-        bind("down", &[code(KeyCode::Down), control('n'), control('j')], "↓", Command::Down, "", "down"),
-        bind("page-up", &[code(KeyCode::PageUp)], "pgup", Command::PageUp, "", "a page up"),
-        bind("page-down", &[code(KeyCode::PageDown)], "pgdn", Command::PageDown, "", "a page down"),
+        bind(
+            "up",
+            &[code(KeyCode::Up), control('p'), control('k')],
+            "↑",
+            Command::Up,
+            "",
+            "up",
+        ),
+        bind(
+            "down",
+            &[code(KeyCode::Down), control('n'), control('j')],
+            "↓",
+            Command::Down,
+            "",
+            "down",
+        ),
+        bind(
+            "page-up",
+            &[code(KeyCode::PageUp)],
+            "pgup",
+            Command::PageUp,
+            "",
+            "a page up",
+        ),
+        bind(
+            "page-down",
+            &[code(KeyCode::PageDown)],
+            "pgdn",
+            Command::PageDown,
+            "",
+            "a page down",
+        ),
     ],
     ENDS,
 ];
 pub const EDITOR: &[&[Binding]] = &[
     &[
-        bind("accept", &[code(KeyCode::Enter)], "enter", Command::Accept, "write", "write what is shown"),
+        bind(
+            "accept",
+            &[code(KeyCode::Enter)],
+            "enter",
+            Command::Accept,
+            "write",
+            "write what is shown",
+        ),
         LEAVE,
         bind(
             "destination",
@@ -114,7 +213,14 @@ pub const EDITOR: &[&[Binding]] = &[
 ];
 pub const DIFFERENCE: &[&[Binding]] = &[
     &[
-        bind("differing", &[key('d')], "d", Command::AllFields, "all fields", "all fields, or those that differ"),
+        bind(
+            "differing",
+            &[key('d')],
+            "d",
+            Command::AllFields,
+            "all fields",
+            "all fields, or those that differ",
+        ),
         LEAVE,
         CLOSE,
     ],
@@ -123,6 +229,16 @@ pub const DIFFERENCE: &[&[Binding]] = &[
     ENDS,
 ];
 /// Whatever is open, it is hidden: only what hides nothing acts.
-pub const SMALL: &[&[Binding]] =
-    &[&[bind("quit", &[key('q'), control('c')], "q", Command::Quit, "quit", "leave"), REDRAW, SUSPEND]];
+pub const SMALL: &[&[Binding]] = &[&[
+    bind(
+        "quit",
+        &[key('q'), control('c')],
+        "q",
+        Command::Quit,
+        "quit",
+        "leave",
+    ),
+    REDRAW,
+    SUSPEND,
+]];
 pub const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

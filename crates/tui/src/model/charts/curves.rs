@@ -7,7 +7,7 @@ use warmstart_runs::run::RunId;
 use warmstart_schema::event::{Batch, Epoch, System};
 use warmstart_schema::state::{Progress, RunState};
 
-use super::{Along, Detail, Drawn, Quantity, Times};
+use super::{ChartKind, Drawn, Smoothing, Times, XAxis};
 use crate::chart::{Curve, Mean};
 
 /// What a line is in its chart.
@@ -34,8 +34,8 @@ pub struct Line {
 /// What a run's lines were made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    along: Along,
-    detail: Detail,
+    along: XAxis,
+    detail: Smoothing,
     shift: u64,
     attempt: u32,
     batches: (usize, u64),
@@ -44,22 +44,34 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn of(drawn: Drawn, along: Along, detail: Detail) -> Self {
+    pub fn of(drawn: Drawn, along: XAxis, detail: Smoothing) -> Self {
         let state = &drawn.run.state;
         Self {
             along,
             detail,
             shift: drawn.shift.to_bits(),
             attempt: state.attempt.as_ref().map_or(0, |attempt| attempt.number),
-            batches: (state.batches.len(), state.batches.last().map_or(0, |progress| progress.batch.step)),
-            epochs: (state.epochs.len(), state.epochs.last().map_or(0, |epoch| epoch.step)),
-            samples: (state.samples.len(), state.samples.last().map_or(0, |sample| sample.t.to_bits())),
+            batches: (
+                state.batches.len(),
+                state
+                    .batches
+                    .last()
+                    .map_or(0, |progress| progress.batch.step),
+            ),
+            epochs: (
+                state.epochs.len(),
+                state.epochs.last().map_or(0, |epoch| epoch.step),
+            ),
+            samples: (
+                state.samples.len(),
+                state.samples.last().map_or(0, |sample| sample.t.to_bits()),
+            ),
         }
     }
 }
 
 /// The lines of every chart of a run.
-type Charts = [OnceCell<Vec<Line>>; Quantity::ALL.len()];
+type Charts = [OnceCell<Vec<Line>>; ChartKind::ALL.len()];
 
 /// The lines of all runs that are shown.
 #[derive(Debug, Default)]
@@ -71,7 +83,8 @@ pub struct Curves {
 impl Curves {
     /// Lines of these runs may be asked for, made from this.
     pub fn keep(&mut self, runs: Vec<(RunId, Key)>) {
-        self.of_runs.retain(|id, _| runs.iter().any(|(kept, _)| kept == id));
+        self.of_runs
+            .retain(|id, _| runs.iter().any(|(kept, _)| kept == id));
         for (id, key) in runs {
             let slot = self.of_runs.entry(id).or_default();
             if slot.0.as_ref() != Some(&key) {
@@ -81,37 +94,74 @@ impl Curves {
     }
 
     /// The lines of a chart of a run that is kept.
-    pub fn lines(&self, drawn: Drawn, quantity: Quantity, how: (Along, Detail)) -> &[Line] {
-        let Some((_, charts)) = self.of_runs.get(&drawn.run.id) else { return &self.nothing };
+    pub fn lines(&self, drawn: Drawn, quantity: ChartKind, how: (XAxis, Smoothing)) -> &[Line] {
+        let Some((_, charts)) = self.of_runs.get(&drawn.run.id) else {
+            return &self.nothing;
+        };
         charts[quantity as usize].get_or_init(|| lines(drawn, quantity, how))
     }
 }
 
 /// What a chart shows of a run.
-pub fn lines(drawn: Drawn, quantity: Quantity, (along, detail): (Along, Detail)) -> Vec<Line> {
-    let source = Source { state: &drawn.run.state, times: Times::of(&drawn.run.state, along), detail, drawn };
+pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothing)) -> Vec<Line> {
+    let source = Source {
+        state: &drawn.run.state,
+        times: Times::of(&drawn.run.state, along),
+        detail,
+        drawn,
+    };
     let lines = match quantity {
-        Quantity::Accuracy => vec![
-            ("train", Role::Train, source.training(|epoch| epoch.train_acc, |batch| batch.accuracy)),
-            ("val", Role::Validation, source.epochs(|epoch| epoch.val_acc)),
+        ChartKind::Accuracy => vec![
+            (
+                "train",
+                Role::Train,
+                source.training(|epoch| epoch.train_acc, |batch| batch.accuracy),
+            ),
+            (
+                "val",
+                Role::Validation,
+                source.epochs(|epoch| epoch.val_acc),
+            ),
         ],
-        Quantity::Loss => vec![
-            ("train", Role::Train, source.training(|epoch| epoch.train_loss, |batch| batch.loss)),
-            ("val", Role::Validation, source.epochs(|epoch| epoch.val_loss)),
+        ChartKind::Loss => vec![
+            (
+                "train",
+                Role::Train,
+                source.training(|epoch| epoch.train_loss, |batch| batch.loss),
+            ),
+            (
+                "val",
+                Role::Validation,
+                source.epochs(|epoch| epoch.val_loss),
+            ),
         ],
-        Quantity::LearningRate => {
+        ChartKind::LearningRate => {
             let rate = |progress: &Progress| (progress.batch.learning_rate, None);
-            vec![("", Role::First, source.batches(|epoch| epoch.learning_rate, rate))]
+            vec![(
+                "",
+                Role::First,
+                source.batches(|epoch| epoch.learning_rate, rate),
+            )]
         }
-        Quantity::Throughput => {
-            let speed = |progress: &Progress| (progress.batch.images_per_second, Some(progress.images_per_second));
-            vec![("", Role::First, source.batches(|epoch| epoch.images_per_second, speed))]
+        ChartKind::Throughput => {
+            let speed = |progress: &Progress| {
+                (
+                    progress.batch.images_per_second,
+                    Some(progress.images_per_second),
+                )
+            };
+            vec![(
+                "",
+                Role::First,
+                source.batches(|epoch| epoch.images_per_second, speed),
+            )]
         }
-        Quantity::GradientNorm => {
-            let norm = |progress: &Progress| (progress.batch.gradient_norm, Some(progress.gradient_norm));
+        ChartKind::GradientNorm => {
+            let norm =
+                |progress: &Progress| (progress.batch.gradient_norm, Some(progress.gradient_norm));
             vec![("", Role::First, source.batches(|_| f64::NAN, norm))]
         }
-        Quantity::Usage => vec![
+        ChartKind::Usage => vec![
             ("gpu", Role::First, source.samples(|system| system.gpu)),
             ("cpu", Role::Second, source.samples(|system| system.cpu)),
             (
@@ -120,17 +170,34 @@ pub fn lines(drawn: Drawn, quantity: Quantity, (along, detail): (Along, Detail))
                 source.epochs(|epoch| epoch.data_wait.map_or(f64::NAN, |wait| wait * 100.0)),
             ),
         ],
-        Quantity::Memory => vec![
-            ("gpu", Role::First, source.samples(|system| system.gpu_memory.map(|bytes| bytes as f64))),
-            ("worker", Role::Second, source.samples(|system| system.memory.map(|bytes| bytes as f64))),
+        ChartKind::Memory => vec![
+            (
+                "gpu",
+                Role::First,
+                source.samples(|system| system.gpu_memory.map(|bytes| bytes as f64)),
+            ),
+            (
+                "worker",
+                Role::Second,
+                source.samples(|system| system.memory.map(|bytes| bytes as f64)),
+            ),
         ],
     };
     // A rate is what it was set to: there is no noise to smooth.
-    let weight = detail.weight().filter(|_| quantity != Quantity::LearningRate);
+    let weight = detail
+        .weight()
+        .filter(|_| quantity != ChartKind::LearningRate);
     lines
         .into_iter()
-        .filter(|(.., curve)| curve.points().any(|point| !point.1.is_nan()) || quantity.is_by_epoch())
-        .map(|(name, role, curve)| Line { name, role, smoothed: weight.map(|weight| curve.smoothed(weight)), curve })
+        .filter(|(.., curve)| {
+            curve.points().any(|point| !point.1.is_nan()) || quantity.is_by_epoch()
+        })
+        .map(|(name, role, curve)| Line {
+            name,
+            role,
+            smoothed: weight.map(|weight| curve.smoothed(weight)),
+            curve,
+        })
         .collect()
 }
 
@@ -140,7 +207,7 @@ type FigureOf = fn(&Progress) -> (f64, Option<(f64, f64)>);
 struct Source<'a> {
     state: &'a RunState,
     times: Times<'a>,
-    detail: Detail,
+    detail: Smoothing,
     drawn: Drawn<'a>,
 }
 
@@ -148,21 +215,39 @@ impl Source<'_> {
     fn curve(&self, points: impl Iterator<Item = (u64, Mean)>) -> Curve {
         let until = self.drawn.until.unwrap_or(u64::MAX);
         let shift = self.drawn.shift;
-        Curve::of_means(points.filter(|point| point.0 <= until).map(|(_, mean)| Mean { x: mean.x + shift, ..mean }))
+        Curve::of_means(
+            points
+                .filter(|point| point.0 <= until)
+                .map(|(_, mean)| Mean {
+                    x: mean.x + shift,
+                    ..mean
+                }),
+        )
     }
 
     fn epochs(&self, figure: fn(&Epoch) -> f64) -> Curve {
-        self.curve(self.state.epochs.iter().map(|epoch| self.epoch(epoch, figure)))
+        self.curve(
+            self.state
+                .epochs
+                .iter()
+                .map(|epoch| self.epoch(epoch, figure)),
+        )
     }
 
     fn epoch(&self, epoch: &Epoch, figure: fn(&Epoch) -> f64) -> (u64, Mean) {
-        (epoch.step, Mean::of(self.times.epoch(epoch), figure(epoch), 1))
+        (
+            epoch.step,
+            Mean::of(self.times.epoch(epoch), figure(epoch), 1),
+        )
     }
 
     fn samples(&self, figure: fn(&System) -> Option<f64>) -> Curve {
         self.curve(self.state.samples.iter().map(|sample| {
             let y = figure(&sample.system).unwrap_or(f64::NAN);
-            (sample.step, Mean::of(self.times.sample(sample), y, sample.count))
+            (
+                sample.step,
+                Mean::of(self.times.sample(sample), y, sample.count),
+            )
         }))
     }
 
@@ -174,32 +259,55 @@ impl Source<'_> {
         self.curve(self.state.batches.iter().map(|progress| {
             let (y, reach) = figure(progress);
             let (step, mean) = self.point(progress, y);
-            (step, Mean { reach: reach.unwrap_or(mean.reach), ..mean })
+            (
+                step,
+                Mean {
+                    reach: reach.unwrap_or(mean.reach),
+                    ..mean
+                },
+            )
         }))
     }
 
     fn point(&self, progress: &Progress, y: f64) -> (u64, Mean) {
-        (progress.batch.step, Mean::of(self.times.batch(&progress.batch), y, progress.count))
+        (
+            progress.batch.step,
+            Mean::of(self.times.batch(&progress.batch), y, progress.count),
+        )
     }
 
     /// A training figure: a mean for each epoch and for the one at work, or every stretch between two points by itself. Within
     /// the first epoch its means so far.
     fn training(&self, of_epoch: fn(&Epoch) -> f64, so_far: fn(&Batch) -> f64) -> Curve {
-        let RunState { batches, epochs, .. } = self.state;
-        if self.detail != Detail::Epochs && !batches.is_empty() {
-            let before = std::iter::once(None).chain(batches.iter().map(|progress| Some(&progress.batch)));
+        let RunState {
+            batches, epochs, ..
+        } = self.state;
+        if self.detail != Smoothing::Epochs && !batches.is_empty() {
+            let before =
+                std::iter::once(None).chain(batches.iter().map(|progress| Some(&progress.batch)));
             let stretches = batches.iter().zip(before);
-            return self.curve(
-                stretches.map(|(progress, before)| self.point(progress, stretch(before, &progress.batch, so_far))),
-            );
+            return self.curve(stretches.map(|(progress, before)| {
+                self.point(progress, stretch(before, &progress.batch, so_far))
+            }));
         }
         if epochs.is_empty() {
-            return self.curve(batches.iter().map(|progress| self.point(progress, so_far(&progress.batch))));
+            return self.curve(
+                batches
+                    .iter()
+                    .map(|progress| self.point(progress, so_far(&progress.batch))),
+            );
         }
         let ended = epochs.last().map_or(0, |epoch| epoch.step);
-        let at_work = batches.last().filter(|progress| progress.batch.step > ended);
+        let at_work = batches
+            .last()
+            .filter(|progress| progress.batch.step > ended);
         let at_work = at_work.map(|progress| self.point(progress, so_far(&progress.batch)));
-        self.curve(epochs.iter().map(|epoch| self.epoch(epoch, of_epoch)).chain(at_work))
+        self.curve(
+            epochs
+                .iter()
+                .map(|epoch| self.epoch(epoch, of_epoch))
+                .chain(at_work),
+        )
     }
 }
 
@@ -237,7 +345,9 @@ mod tests {
     fn what_a_stretch_was_like_comes_back_from_means_since_the_epoch_began() {
         // Batches with the losses 4 4 3 3, told as running means after two and after four.
         let points = [batch(1, 2, 4.0), batch(1, 4, 3.5), batch(2, 3, 2.5)];
-        let of = |before: Option<usize>, at: usize| stretch(before.map(|at| &points[at]), &points[at], |b| b.loss);
+        let of = |before: Option<usize>, at: usize| {
+            stretch(before.map(|at| &points[at]), &points[at], |b| b.loss)
+        };
         assert!((of(None, 0) - 4.0).abs() < 1e-12);
         assert!((of(Some(0), 1) - 3.0).abs() < 1e-12);
         // A new epoch begins a new mean.

@@ -3,40 +3,56 @@
 use warmstart_schema::event::{Batch, Epoch};
 use warmstart_schema::state::{RunState, Sample};
 
-use super::Along;
+use super::XAxis;
 use warmstart_runs::store::Run;
 
 /// A run's places along one kind of axis.
 #[derive(Debug)]
 pub struct Times<'a> {
     state: &'a RunState,
-    along: Along,
+    along: XAxis,
     /// Steps and their places, both growing; what lies between is in proportion.
     track: Vec<(f64, f64)>,
 }
 
 impl<'a> Times<'a> {
-    pub fn of(state: &'a RunState, along: Along) -> Self {
+    pub fn of(state: &'a RunState, along: XAxis) -> Self {
         let first = state.first_event.unwrap_or(0.0);
         let track = match along {
-            Along::Epoch | Along::Step => Vec::new(),
-            Along::Time => state.moments.iter().map(|moment| (moment.step as f64, moment.t - first)).collect(),
-            Along::Training => {
-                let ends = state.epochs.iter().map(|epoch| (epoch.step as f64, epoch.train_time));
-                std::iter::once((0.0, 0.0)).chain(ends).chain(at_work(state)).collect()
+            XAxis::Epoch | XAxis::Step => Vec::new(),
+            XAxis::Time => state
+                .moments
+                .iter()
+                .map(|moment| (moment.step as f64, moment.t - first))
+                .collect(),
+            XAxis::Training => {
+                let ends = state
+                    .epochs
+                    .iter()
+                    .map(|epoch| (epoch.step as f64, epoch.train_time));
+                std::iter::once((0.0, 0.0))
+                    .chain(ends)
+                    .chain(at_work(state))
+                    .collect()
             }
         };
-        Self { state, along, track }
+        Self {
+            state,
+            along,
+            track,
+        }
     }
 
     pub fn epoch(&self, epoch: &Epoch) -> f64 {
         match self.along {
-            Along::Epoch => f64::from(epoch.epoch),
-            Along::Step => epoch.step as f64,
-            Along::Training => epoch.train_time,
+            XAxis::Epoch => f64::from(epoch.epoch),
+            XAxis::Step => epoch.step as f64,
+            XAxis::Training => epoch.train_time,
             // Its last moment: when validation was over.
-            Along::Time => {
-                let after = self.track.partition_point(|anchor| anchor.0 <= epoch.step as f64);
+            XAxis::Time => {
+                let after = self
+                    .track
+                    .partition_point(|anchor| anchor.0 <= epoch.step as f64);
                 after.checked_sub(1).map_or(0.0, |at| self.track[at].1)
             }
         }
@@ -44,7 +60,7 @@ impl<'a> Times<'a> {
 
     pub fn batch(&self, batch: &Batch) -> f64 {
         match self.along {
-            Along::Epoch => {
+            XAxis::Epoch => {
                 let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
                 f64::from(batch.epoch.saturating_sub(1)) + share
             }
@@ -54,7 +70,7 @@ impl<'a> Times<'a> {
 
     pub fn sample(&self, sample: &Sample) -> f64 {
         match self.along {
-            Along::Time => sample.t - self.state.first_event.unwrap_or(0.0),
+            XAxis::Time => sample.t - self.state.first_event.unwrap_or(0.0),
             _ => self.at(sample.step as f64),
         }
     }
@@ -62,51 +78,80 @@ impl<'a> Times<'a> {
     /// Where a step lies.
     pub fn at(&self, step: f64) -> f64 {
         match self.along {
-            Along::Epoch => step / self.steps_per_epoch(),
-            Along::Step => step,
-            Along::Time | Along::Training => between(&self.track, step, |anchor| anchor),
+            XAxis::Epoch => step / self.steps_per_epoch(),
+            XAxis::Step => step,
+            XAxis::Time | XAxis::Training => between(&self.track, step, |anchor| anchor),
         }
     }
 
     /// The step that lies at a place.
     pub fn step_at(&self, place: f64) -> f64 {
         match self.along {
-            Along::Epoch => place * self.steps_per_epoch(),
-            Along::Step => place,
-            Along::Time | Along::Training => between(&self.track, place, |(step, place)| (place, step)),
+            XAxis::Epoch => place * self.steps_per_epoch(),
+            XAxis::Step => place,
+            XAxis::Time | XAxis::Training => {
+                between(&self.track, place, |(step, place)| (place, step))
+            }
         }
     }
 
     fn steps_per_epoch(&self) -> f64 {
-        self.state.dataset.as_ref().map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)))
+        self.state
+            .dataset
+            .as_ref()
+            .map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)))
     }
 
     /// The newest place that anything is known of.
     fn end(&self) -> f64 {
         let epoch = self.state.epochs.last().map(|epoch| self.epoch(epoch));
-        let batch = self.state.batches.last().map(|progress| self.batch(&progress.batch));
-        [epoch, batch].into_iter().flatten().filter(|end| end.is_finite()).fold(0.0, f64::max)
+        let batch = self
+            .state
+            .batches
+            .last()
+            .map(|progress| self.batch(&progress.batch));
+        [epoch, batch]
+            .into_iter()
+            .flatten()
+            .filter(|end| end.is_finite())
+            .fold(0.0, f64::max)
     }
 
     /// From where to where its axis goes. All planned epochs while the run goes on and at least an eighth is done, so that the
     /// axis rests; else what there is. Along time, what there is.
     pub fn extent(&self, run: &Run, by_epoch: bool) -> (f64, f64) {
-        let in_epochs = Times { state: self.state, along: Along::Epoch, track: Vec::new() };
+        let in_epochs = Times {
+            state: self.state,
+            along: XAxis::Epoch,
+            track: Vec::new(),
+        };
         let scale = match self.along {
-            Along::Epoch => 1.0,
-            Along::Step => self.steps_per_epoch(),
-            Along::Time | Along::Training => {
+            XAxis::Epoch => 1.0,
+            XAxis::Step => self.steps_per_epoch(),
+            XAxis::Time | XAxis::Training => {
                 let end = self.end();
                 return (0.0, if end > 0.0 { end } else { 1.0 });
             }
         };
         let Some(first) = self.state.epochs.first().filter(|_| by_epoch) else {
-            let high = if self.state.epochs.is_empty() { 1.0 } else { in_epochs.planned_end(run) };
+            let high = if self.state.epochs.is_empty() {
+                1.0
+            } else {
+                in_epochs.planned_end(run)
+            };
             return (0.0, high.max(1.0) * scale);
         };
         let (first, high) = (f64::from(first.epoch), in_epochs.planned_end(run));
-        let low = if self.along == Along::Epoch { first } else { 0.0 };
-        if high > low { (low * scale, high * scale) } else { ((low - 1.0) * scale, (low + 1.0) * scale) }
+        let low = if self.along == XAxis::Epoch {
+            first
+        } else {
+            0.0
+        };
+        if high > low {
+            (low * scale, high * scale)
+        } else {
+            ((low - 1.0) * scale, (low + 1.0) * scale)
+        }
     }
 
     fn planned_end(&self, run: &Run) -> f64 {
@@ -123,7 +168,10 @@ impl<'a> Times<'a> {
 /// The training time at the newest step of an epoch that has not ended, from its pace.
 fn at_work(state: &RunState) -> Option<(f64, f64)> {
     let batch = &state.batches.last()?.batch;
-    let (step, before) = state.epochs.last().map_or((0, 0.0), |epoch| (epoch.step, epoch.train_time));
+    let (step, before) = state
+        .epochs
+        .last()
+        .map_or((0, 0.0), |epoch| (epoch.step, epoch.train_time));
     let images = f64::from(state.dataset.as_ref()?.train);
     let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
     let seconds = images * share / batch.images_per_second;
@@ -132,10 +180,16 @@ fn at_work(state: &RunState) -> Option<(f64, f64)> {
 
 /// The second of a pair at a value of the first, in proportion between the pairs and on from the last.
 fn between(track: &[(f64, f64)], at: f64, turned: fn((f64, f64)) -> (f64, f64)) -> f64 {
-    let after = track.partition_point(|pair| turned(*pair).0 < at).clamp(1, track.len().max(2) - 1);
+    let after = track
+        .partition_point(|pair| turned(*pair).0 < at)
+        .clamp(1, track.len().max(2) - 1);
     let (Some(&from), Some(&to)) = (track.get(after - 1), track.get(after)) else {
         return track.first().map_or(0.0, |pair| turned(*pair).1);
     };
     let ((x0, y0), (x1, y1)) = (turned(from), turned(to));
-    if x1 > x0 { y0 + (at - x0) / (x1 - x0) * (y1 - y0) } else { y1 }
+    if x1 > x0 {
+        y0 + (at - x0) / (x1 - x0) * (y1 - y0)
+    } else {
+        y1
+    }
 }

@@ -14,7 +14,7 @@ use super::paint;
 use crate::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::format::metric;
 use crate::model::{CompareView, Model};
-use crate::mouse::{Spot, Spots};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_report::compare::{Metric, Row};
 use warmstart_runs::store::Run;
@@ -30,43 +30,80 @@ pub fn draw(
     model: &Model,
     view: &CompareView,
     selected: Option<&Row>,
-    spots: &mut Spots,
+    hits: &mut HitMap,
 ) {
-    let Some(figure) = view.curves.metric() else { return };
+    let Some(figure) = view.curves.metric() else {
+        return;
+    };
     let runs = runs(model, view, selected);
     let area = paint::inset(area);
     let legend = legend(view, &runs, figure, usize::from(area.width));
     let height = u16::try_from(legend.len()).unwrap_or(1);
-    let [title, plot] = area.layout(&Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]));
+    let [title, plot] = area.layout(&Layout::vertical([
+        Constraint::Length(height),
+        Constraint::Fill(1),
+    ]));
     for (line, y) in legend.iter().zip(0..) {
         paint::left_line(buf, paint::row(title, y), line);
     }
-    let curves: Vec<Curve> = runs.iter().map(|run| curve(run, figure, view.shown.after(&run.id))).collect();
+    let curves: Vec<Curve> = runs
+        .iter()
+        .map(|run| curve(run, figure, view.shown.after(&run.id)))
+        .collect();
     let series: Vec<Series> = runs
         .iter()
         .zip(&curves)
         .map(|(run, curve)| {
             let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
             let is_selected = selected.is_some_and(|row| row.runs.contains(&run.id));
-            Series { curve, style, mark: Some(mark), faint: selected.is_some() && !is_selected }
+            Series {
+                curve,
+                style,
+                mark: Some(mark),
+                faint: selected.is_some() && !is_selected,
+            }
         })
         .collect();
-    let last = curves.iter().filter_map(Curve::reach).map(|reach| reach.1).fold(2.0, f64::max);
+    let last = curves
+        .iter()
+        .filter_map(Curve::reach)
+        .map(|reach| reach.1)
+        .fold(2.0, f64::max);
     let values = curves.iter().flat_map(Curve::points).map(|point| point.1);
-    let (x, y) = (Axis::linear(1.0, last).in_unit(Unit::Whole), Axis::around(values));
+    let (x, y) = (
+        Axis::linear(1.0, last).in_unit(Unit::Whole),
+        Axis::around(values),
+    );
     let cursor = view.cursor.map(f64::from);
-    let chart = Chart { series: &series, x, y, best: &[], events: &[], cursor, ascii: model.look.ascii };
-    spots.note(chart.plot(plot), Spot::Chart(x));
+    let chart = Chart {
+        series: &series,
+        x,
+        y,
+        best: &[],
+        events: &[],
+        cursor,
+        ascii: model.look.ascii,
+    };
+    hits.add(chart.plot(plot), HitBox::Chart(x));
     chart.render(plot, buf);
 }
 
 /// The runs of the shown rows in their order, those of the selected row last, over the others.
 fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec<&'a Run> {
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
-    let others = view.shown.table().measured().filter(|row| !is_selected(row)).flat_map(|row| &row.runs);
+    let others = view
+        .shown
+        .table()
+        .measured()
+        .filter(|row| !is_selected(row))
+        .flat_map(|row| &row.runs);
     let own = selected.into_iter().flat_map(|row| &row.runs);
     let left = MOST.saturating_sub(own.clone().count());
-    others.take(left).chain(own).filter_map(|id| model.runs.get(id)).collect()
+    others
+        .take(left)
+        .chain(own)
+        .filter_map(|id| model.runs.get(id))
+        .collect()
 }
 
 /// By epochs; what continues another run begins where that one ended.
@@ -87,7 +124,9 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
     };
     let mut lines = vec![Line::from(Span::styled(title, THEME.title))];
     if let Some(epoch) = view.cursor {
-        lines[0].spans.push(Span::styled(format!("  at epoch {epoch}"), THEME.accent));
+        lines[0]
+            .spans
+            .push(Span::styled(format!("  at epoch {epoch}"), THEME.accent));
     }
     let most = if view.cursor.is_some() { LEGEND } else { 1 };
     // The selected run, which is drawn last, is named first.
@@ -95,7 +134,11 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
         let text = match view.cursor {
             Some(epoch) => {
                 let after = view.shown.after(&run.id);
-                let at = run.state.epochs.iter().find(|at| at.epoch.saturating_add(after) == epoch);
+                let at = run
+                    .state
+                    .epochs
+                    .iter()
+                    .find(|at| at.epoch.saturating_add(after) == epoch);
                 metric(at.and_then(|at| figure.of_epoch(at)))
             }
             None => match view.shown.after(&run.id) {
@@ -104,13 +147,22 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
             },
         };
         let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
-        let spans = [Span::styled(format!("  {mark} "), style), Span::styled(text, THEME.text)];
+        let spans = [
+            Span::styled(format!("  {mark} "), style),
+            Span::styled(text, THEME.text),
+        ];
         let wide: usize = spans.iter().map(Span::width).sum();
-        let is_full = |reserved: usize| lines.last().is_some_and(|line| line.width() + wide + reserved > width);
+        let is_full = |reserved: usize| {
+            lines
+                .last()
+                .is_some_and(|line| line.width() + wide + reserved > width)
+        };
         let rest = runs.len() - named;
         // Room for how many there are beside those named.
         if lines.len() == most && is_full(if rest > 1 { "  +999".len() } else { 0 }) {
-            lines[most - 1].spans.push(Span::styled(format!("  +{rest}"), THEME.muted));
+            lines[most - 1]
+                .spans
+                .push(Span::styled(format!("  +{rest}"), THEME.muted));
             break;
         }
         if is_full(0) {

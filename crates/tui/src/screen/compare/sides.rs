@@ -23,13 +23,25 @@ const HEAD: u16 = 2;
 /// Returns how many runs there was no room for on the right.
 pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>) -> usize {
     let table = view.shown.table();
-    let fields: Vec<(usize, &Column)> =
-        table.columns.iter().enumerate().filter(|(_, column)| **column != Column::Experiment).collect();
-    let labels = fields.iter().map(|(_, column)| column.title().width()).max().unwrap_or(0).min(LABELS);
+    let fields: Vec<(usize, &Column)> = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| **column != Column::Experiment)
+        .collect();
+    let labels = fields
+        .iter()
+        .map(|(_, column)| column.title().width())
+        .max()
+        .unwrap_or(0)
+        .min(LABELS);
     let labels = u16::try_from(labels).unwrap_or(u16::MAX);
     let left = area.x + 1 + labels + 2;
     let widths: Vec<u16> = table.rows.iter().map(width).collect();
-    let chosen = table.rows.iter().position(|row| selected.is_some_and(|selected| std::ptr::eq(selected, row)));
+    let chosen = table
+        .rows
+        .iter()
+        .position(|row| selected.is_some_and(|selected| std::ptr::eq(selected, row)));
     let room = area.right().saturating_sub(left);
     let start = first_in_view(&widths, chosen.unwrap_or(0), room);
     let scrolled = view.scrolled.min(fields.len().saturating_sub(1));
@@ -37,21 +49,60 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&
         let line = paint::row(area, y);
         let is_sorted = view.options.sort.as_ref() == Some(*column);
         let style = if is_sorted { THEME.accent } else { THEME.label };
-        paint::left(buf, Rect { x: area.x + 1, width: labels.min(area.width), ..line }, &column.title(), style);
+        paint::left(
+            buf,
+            Rect {
+                x: area.x + 1,
+                width: labels.min(area.width),
+                ..line
+            },
+            &column.title(),
+            style,
+        );
     }
     let (mut x, mut drawn) = (left, 0);
     for (index, row) in table.rows.iter().enumerate().skip(start) {
         if x + widths[index] > area.right() {
             break;
         }
-        draw_head(buf, Rect { x, width: widths[index], height: area.height.min(HEAD), ..area }, view, row);
+        draw_head(
+            buf,
+            Rect {
+                x,
+                width: widths[index],
+                height: area.height.min(HEAD),
+                ..area
+            },
+            view,
+            row,
+        );
         for ((field, _), y) in fields[scrolled..].iter().zip(HEAD..area.height) {
             let (text, style) = written(row, &row.cells[*field]);
-            let column = table::Column { title: "", width: widths[index], is_figure: true, order: 0 };
-            table::cell(buf, paint::row(area, y), place(0, x, widths[index]), &column, &text, style);
+            let column = table::Column {
+                title: "",
+                width: widths[index],
+                is_figure: true,
+                order: 0,
+            };
+            table::cell(
+                buf,
+                paint::row(area, y),
+                place(0, x, widths[index]),
+                &column,
+                &text,
+                style,
+            );
         }
         if chosen == Some(index) {
-            buf.set_style(Rect { x, width: widths[index], height: area.height.min(HEAD), ..area }, THEME.selected);
+            buf.set_style(
+                Rect {
+                    x,
+                    width: widths[index],
+                    height: area.height.min(HEAD),
+                    ..area
+                },
+                THEME.selected,
+            );
         }
         x += widths[index] + 2;
         drawn += 1;
@@ -61,14 +112,28 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&
 
 /// The first run to draw so that the chosen one is in view.
 fn first_in_view(widths: &[u16], chosen: usize, room: u16) -> usize {
-    let taken = |from: usize| widths[from..=chosen].iter().map(|width| u32::from(*width) + 2).sum::<u32>();
-    (0..=chosen).find(|from| widths.is_empty() || taken(*from) <= u32::from(room) + 2).unwrap_or(chosen)
+    let taken = |from: usize| {
+        widths[from..=chosen]
+            .iter()
+            .map(|width| u32::from(*width) + 2)
+            .sum::<u32>()
+    };
+    (0..=chosen)
+        .find(|from| widths.is_empty() || taken(*from) <= u32::from(room) + 2)
+        .unwrap_or(chosen)
 }
 
 fn width(row: &Row) -> u16 {
-    let cells = row.cells.iter().map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    let cells = row
+        .cells
+        .iter()
+        .map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
     // The name has two lines.
-    let name = row.cells.first().and_then(|cell| cell.value.shown()).map_or(0, |text| text.width());
+    let name = row
+        .cells
+        .first()
+        .and_then(|cell| cell.value.shown())
+        .map_or(0, |text| text.width());
     let widest = cells.skip(1).max().unwrap_or(0).max(name.div_ceil(2) + 3);
     u16::try_from(widest.clamp(WIDTH.0, WIDTH.1)).unwrap_or(u16::MAX)
 }
@@ -77,11 +142,27 @@ fn draw_head(buf: &mut Buffer, area: Rect, view: &CompareView, row: &Row) {
     let marker = marker(&view.shown, row);
     let indent = if marker.is_some() { 2 } else { 0 };
     let width = area.width.saturating_sub(indent);
-    let inner = Rect { x: area.x + indent, width, ..area };
+    let inner = Rect {
+        x: area.x + indent,
+        width,
+        ..area
+    };
     if let Some((marker, style)) = marker {
-        paint::left(buf, Rect { width: 1.min(area.width), ..area }, marker, style);
+        paint::left(
+            buf,
+            Rect {
+                width: 1.min(area.width),
+                ..area
+            },
+            marker,
+            style,
+        );
     }
-    let style = if row.kind == Kind::Measured { THEME.text } else { THEME.muted };
+    let style = if row.kind == Kind::Measured {
+        THEME.text
+    } else {
+        THEME.muted
+    };
     let lines = paint::wrap(&label(row), usize::from(width));
     let (first, rest) = lines.split_at(1.min(lines.len()));
     // What does not fit on two lines ends with an ellipsis.

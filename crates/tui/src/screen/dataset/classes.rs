@@ -16,43 +16,82 @@ use crate::screen::paint;
 use crate::theme::THEME;
 
 pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
-    let [first, second, list] =
-        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1)]));
+    let [first, second, list] = area.layout(&Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+    ]));
     let counts = &facts.part(view.part).by_class;
     draw_range(buf, first, view.part, counts);
     draw_ends(buf, second, facts, counts);
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let order = view.class_order();
-    let first = view.scrolled.min(order.len().saturating_sub(usize::from(list.height)));
+    let first = view
+        .scrolled
+        .min(order.len().saturating_sub(usize::from(list.height)));
     for (class, y) in order[first..].iter().zip(0..list.height) {
         let images = counts.get(*class).copied().unwrap_or(0);
         let row = paint::row(list, y);
         let name = (row.width / 3).min(32);
-        let text = format!("{class:>3}  {}", facts.classes.get(*class).map_or("", String::as_str));
+        let text = format!(
+            "{class:>3}  {}",
+            facts.classes.get(*class).map_or("", String::as_str)
+        );
         paint::left(buf, Rect { width: name, ..row }, &text, THEME.text);
         let figure = 8.min(row.width);
         let bar = row.width.saturating_sub(name + 1 + figure);
         let share = f64::from(images) / f64::from(most);
-        paint::bar(buf, Rect { x: row.x + (name + 1).min(row.width), width: bar, ..row }, share, THEME.accent);
+        paint::bar(
+            buf,
+            Rect {
+                x: row.x + (name + 1).min(row.width),
+                width: bar,
+                ..row
+            },
+            share,
+            THEME.accent,
+        );
         paint::right(buf, row, &count(u64::from(images)), THEME.text);
     }
 }
 
 /// The range of the classes' images, and its ratio.
 fn draw_range(buf: &mut Buffer, area: Rect, part: Part, counts: &[u32]) {
-    let (Some(least), Some(most)) = (counts.iter().copied().min(), counts.iter().copied().max()) else { return };
+    let (Some(least), Some(most)) = (counts.iter().copied().min(), counts.iter().copied().max())
+    else {
+        return;
+    };
     let classes = plural(counts.len(), "classe").replace("1 classe", "1 class");
     let images = part.adjective();
     let (text, style) = if least == most {
-        (format!("{classes}, {} {images} images each: as even as can be", count(u64::from(least))), THEME.text)
+        (
+            format!(
+                "{classes}, {} {images} images each: as even as can be",
+                count(u64::from(least))
+            ),
+            THEME.text,
+        )
     } else if least == 0 {
         let none = counts.iter().filter(|count| **count == 0).count();
-        (format!("{classes}, up to {} {images} images each; {none} without any", count(u64::from(most))), THEME.warning)
+        (
+            format!(
+                "{classes}, up to {} {images} images each; {none} without any",
+                count(u64::from(most))
+            ),
+            THEME.warning,
+        )
     } else {
         let ratio = f64::from(most) / f64::from(least);
         let range = format!("{} to {}", count(u64::from(least)), count(u64::from(most)));
         let text = format!("{classes}, {range} {images} images each: imbalance {ratio:.1} to 1");
-        (text, if ratio >= UNEVEN { THEME.warning } else { THEME.text })
+        (
+            text,
+            if ratio >= UNEVEN {
+                THEME.warning
+            } else {
+                THEME.text
+            },
+        )
     };
     paint::left(buf, area, &text, style);
 }
@@ -61,14 +100,21 @@ fn draw_range(buf: &mut Buffer, area: Rect, part: Part, counts: &[u32]) {
 fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
     let end = |word: &str, class: Option<usize>| {
         let class = class?;
-        Some(format!("{word} {} ({})", facts.classes.get(class)?, count(u64::from(counts[class]))))
+        Some(format!(
+            "{word} {} ({})",
+            facts.classes.get(class)?,
+            count(u64::from(counts[class]))
+        ))
     };
     let smallest = (0..counts.len()).min_by_key(|&class| counts[class]);
     let largest = (0..counts.len()).rev().max_by_key(|&class| counts[class]);
     let weights = match (&facts.class_weights, smallest) {
         (Some(weights), Some(class)) => {
-            let (low, high) =
-                weights.iter().fold((f32::INFINITY, 0.0_f32), |(low, high), w| (low.min(*w), high.max(*w)));
+            let (low, high) = weights
+                .iter()
+                .fold((f32::INFINITY, 0.0_f32), |(low, high), w| {
+                    (low.min(*w), high.max(*w))
+                });
             let name = facts.classes.get(class).map_or("", String::as_str);
             let own = weights.get(class).copied().unwrap_or(0.0);
             format!("class_weights: balanced, from {low:.2} to {high:.2}; {name} {own:.2}")
@@ -76,5 +122,10 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
         _ => "class_weights: none, all weigh the same".to_owned(),
     };
     let parts = [Some(weights), end("fewest", smallest), end("most", largest)];
-    paint::left(buf, area, &parts.into_iter().flatten().collect::<Vec<_>>().join("   "), THEME.muted);
+    paint::left(
+        buf,
+        area,
+        &parts.into_iter().flatten().collect::<Vec<_>>().join("   "),
+        THEME.muted,
+    );
 }

@@ -21,26 +21,43 @@ use crate::theme::THEME;
 const GAP: u16 = 2;
 
 pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
-    let [labels, place, pictures] =
-        area.layout(&Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1)]));
+    let [labels, place, pictures] = area.layout(&Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+    ]));
     let picture = view.picture(view.position, None);
     if let Some(picture) = picture {
         draw_labels(buf, labels, picture);
     }
     let epochs = view.epochs();
     // One picture's width is known from the first; those beside it are as large.
-    let share = if epochs.is_empty() { pictures } else { first_share(pictures) };
+    let share = if epochs.is_empty() {
+        pictures
+    } else {
+        first_share(pictures)
+    };
     let drawn = draw_picture(buf, share, picture);
     let mut rest = pictures;
     let mut seen = Vec::new();
     for epoch in epochs {
         let taken = drawn.width + GAP;
-        rest =
-            Rect { x: rest.x.saturating_add(taken).min(rest.right()), width: rest.width.saturating_sub(taken), ..rest };
+        rest = Rect {
+            x: rest.x.saturating_add(taken).min(rest.right()),
+            width: rest.width.saturating_sub(taken),
+            ..rest
+        };
         if rest.width < drawn.width || drawn.width == 0 {
             break;
         }
-        draw_picture(buf, Rect { width: drawn.width, ..rest }, view.picture(view.position, Some(epoch)));
+        draw_picture(
+            buf,
+            Rect {
+                width: drawn.width,
+                ..rest
+            },
+            view.picture(view.position, Some(epoch)),
+        );
         seen.push(epoch);
     }
     draw_place(buf, place, view, facts, picture, &seen);
@@ -48,11 +65,17 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
 
 /// Room for a picture that leaves at least as much beside it.
 fn first_share(area: Rect) -> Rect {
-    Rect { width: area.width.saturating_sub(GAP) / 2, ..area }
+    Rect {
+        width: area.width.saturating_sub(GAP) / 2,
+        ..area
+    }
 }
 
 fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
-    let mut spans = vec![Span::styled(format!("image number {}", picture.number), THEME.title)];
+    let mut spans = vec![Span::styled(
+        format!("image number {}", picture.number),
+        THEME.title,
+    )];
     let mut add = |kind: &str, label: &Option<Label>| {
         if let Some(Label { number, name, .. }) = label {
             spans.push(Span::styled(format!("   {kind} {number} "), THEME.label));
@@ -60,7 +83,14 @@ fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
         }
     };
     add("category", &picture.coarse);
-    add(if picture.coarse.is_some() { "subcategory" } else { "category" }, &picture.fine);
+    add(
+        if picture.coarse.is_some() {
+            "subcategory"
+        } else {
+            "category"
+        },
+        &picture.fine,
+    );
     paint::left_line(buf, area, &Line::from(spans));
 }
 
@@ -80,10 +110,17 @@ fn draw_place(
     );
     let rest = paint::left(buf, area, &at, THEME.muted);
     let epochs: Vec<String> = seen.iter().map(u32::to_string).collect();
-    let text = match (epochs.is_empty(), picture.and_then(|picture| picture.file.as_ref())) {
+    let text = match (
+        epochs.is_empty(),
+        picture.and_then(|picture| picture.file.as_ref()),
+    ) {
         (false, _) => {
             let word = if epochs.len() == 1 { "epoch" } else { "epochs" };
-            format!("   beside it {word} {}: {}", epochs.join(", "), described(&facts.augment))
+            format!(
+                "   beside it {word} {}: {}",
+                epochs.join(", "),
+                described(&facts.augment)
+            )
         }
         (true, Some(file)) => format!("   {file}"),
         (true, None) => String::new(),
@@ -96,5 +133,9 @@ pub fn described(augment: &Augment) -> String {
     let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
     let flip = augment.horizontal_flip.then(|| "flip".to_owned());
     let zoom = (augment.zoom > 0.0).then(|| format!("zoom ±{:.0} %", augment.zoom * 100.0));
-    [rotation, flip, zoom].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [rotation, flip, zoom]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -17,7 +17,7 @@ use super::super::run::{charts, progress};
 use crate::format::{count, metric, path};
 use crate::judge;
 use crate::model::{ChartView, Entry, Model};
-use crate::mouse::Spots;
+use crate::mouse::HitMap;
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
@@ -36,38 +36,74 @@ pub fn height(body: u16) -> u16 {
 }
 
 pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
-    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
     let space = u16::from(area.height > LINES);
-    let [text, _, chart] =
-        area.layout(&Layout::vertical([Constraint::Length(LINES), Constraint::Length(space), Constraint::Fill(1)]));
+    let [text, _, chart] = area.layout(&Layout::vertical([
+        Constraint::Length(LINES),
+        Constraint::Length(space),
+        Constraint::Fill(1),
+    ]));
     if let Some(Err(problems)) = entry.file.map(|file| &file.loaded) {
         draw_problems(buf, area, problems);
         return;
     }
     draw_purpose(buf, paint::row(text, 0), entry);
     let Some(run) = entry.run else {
-        let below = Rect { y: text.y + 1.min(text.height), height: text.height.saturating_sub(1), ..text };
+        let below = Rect {
+            y: text.y + 1.min(text.height),
+            height: text.height.saturating_sub(1),
+            ..text
+        };
         draw_plans(buf, below, model, entry);
         return;
     };
     draw_result(buf, paint::row(text, 1), entry, run);
     draw_run_state(buf, paint::row(text, 2), model, run);
     if chart.height >= 6 {
-        charts::draw(buf, chart, model, run, &ChartView::of(run), &mut Spots::default());
+        charts::draw(
+            buf,
+            chart,
+            model,
+            run,
+            &ChartView::of(run),
+            &mut HitMap::default(),
+        );
     }
 }
 
 /// One line of a file's problem.
 pub fn short_problem(problem: &Problem) -> String {
-    let at = problem.at.map(|(line, _)| format!("line {line}: ")).unwrap_or_default();
-    let field = if problem.field.is_empty() { String::new() } else { format!("{}: ", problem.field) };
+    let at = problem
+        .at
+        .map(|(line, _)| format!("line {line}: "))
+        .unwrap_or_default();
+    let field = if problem.field.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", problem.field)
+    };
     format!("{at}{field}{}", problem.message)
 }
 
 fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
-    let lines = problems.iter().flat_map(|problem| problem.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
+    let lines = problems.iter().flat_map(|problem| {
+        problem
+            .to_string()
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    });
     for (line, y) in lines.zip(0..area.height) {
-        paint::message(buf, paint::row(area, y), &line, if y == 0 { THEME.error } else { THEME.text });
+        paint::message(
+            buf,
+            paint::row(area, y),
+            &line,
+            if y == 0 { THEME.error } else { THEME.text },
+        );
     }
 }
 
@@ -82,20 +118,35 @@ fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
             Span::styled(" not", THEME.label),
         ])
     });
-    let width = counts.as_ref().map_or(0, |line| u16::try_from(line.width()).unwrap_or(0) + 2);
-    let question = entry.experiment().and_then(|experiment| experiment.question.as_deref());
+    let width = counts
+        .as_ref()
+        .map_or(0, |line| u16::try_from(line.width()).unwrap_or(0) + 2);
+    let question = entry
+        .experiment()
+        .and_then(|experiment| experiment.question.as_deref());
     let source = entry.file.map(|file| path(&file.path)).unwrap_or_default();
-    let (text, style) = question.map_or((source, THEME.muted), |question| (question.to_owned(), THEME.text));
-    let is_changed = entry.file.zip(entry.run).is_some_and(|(file, run)| run.is_changed_since(file));
+    let (text, style) = question.map_or((source, THEME.muted), |question| {
+        (question.to_owned(), THEME.text)
+    });
+    let is_changed = entry
+        .file
+        .zip(entry.run)
+        .is_some_and(|(file, run)| run.is_changed_since(file));
     let (text, style) = if is_changed {
-        (format!("changed since this run, y shows how · {text}"), THEME.warning)
+        (
+            format!("changed since this run, y shows how · {text}"),
+            THEME.warning,
+        )
     } else {
         (text, style)
     };
     if let Some(line) = &counts {
         paint::right_line(buf, row, line);
     }
-    let rest = Rect { width: row.width.saturating_sub(width), ..row };
+    let rest = Rect {
+        width: row.width.saturating_sub(width),
+        ..row
+    };
     match entry.run.map(|run| run.annotation.note.as_str()) {
         None | Some("") => paint::left(buf, rest, &text, style),
         Some(note) => {
@@ -107,12 +158,26 @@ fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
 
 /// The published figures at the right; returns what they leave free.
 fn draw_published(buf: &mut Buffer, row: Rect, entry: &Entry) -> Rect {
-    let Some(reference) = entry.experiment().and_then(|experiment| experiment.reference.as_ref()) else { return row };
+    let Some(reference) = entry
+        .experiment()
+        .and_then(|experiment| experiment.reference.as_ref())
+    else {
+        return row;
+    };
     let (val, test) = (metric(reference.val_acc), metric(reference.test_acc));
     let word = if row.width >= WIDE { "published " } else { "" };
     let line = Line::styled(format!("{word}† val {val}  test {test}"), THEME.muted);
-    let used = if paint::right_line(buf, row, &line) { line.width() + 2 } else { 0 };
-    Rect { width: row.width.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX)), ..row }
+    let used = if paint::right_line(buf, row, &line) {
+        line.width() + 2
+    } else {
+        0
+    };
+    Rect {
+        width: row
+            .width
+            .saturating_sub(u16::try_from(used).unwrap_or(u16::MAX)),
+        ..row
+    }
 }
 
 fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
@@ -125,13 +190,21 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
     let newest = format!(" {}", metric(accuracies.last().copied()));
     let best = run.state.best_epoch();
-    let best =
-        best.map_or_else(String::new, |best| format!("  {} at best epoch {}", metric(Some(best.val_acc)), best.epoch));
+    let best = best.map_or_else(String::new, |best| {
+        format!(
+            "  {} at best epoch {}",
+            metric(Some(best.val_acc)),
+            best.epoch
+        )
+    });
     // The line gives way to the figures.
     let room = usize::from(rest.width).saturating_sub(LABEL.len() + newest.len() + best.len());
     let spans = vec![
         Span::styled(LABEL, THEME.label),
-        Span::styled(paint::sparkline(&accuracies, room.clamp(4, 24)), THEME.validation),
+        Span::styled(
+            paint::sparkline(&accuracies, room.clamp(4, 24)),
+            THEME.validation,
+        ),
         Span::styled(newest, THEME.text),
         Span::styled(best, THEME.muted),
     ];
@@ -140,23 +213,45 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
 
 /// Of an experiment that never ran: what stands in its way, or how to begin; and what was published.
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
-    let obstacles = entry.file.map_or_else(Vec::new, |file| model.obstacles(file));
+    let obstacles = entry
+        .file
+        .map_or_else(Vec::new, |file| model.obstacles(file));
     for (text, y) in obstacles.iter().zip(0..) {
         paint::message(buf, paint::row(area, y), text, THEME.warning);
     }
     if !obstacles.is_empty() {
         return;
     }
-    let text = match entry.experiment().and_then(|experiment| experiment.init.as_ref()) {
-        Some(init) if model.runs.all_named(&init.from).any(|run| run.status() == Status::Finished) => {
-            format!("never run; starts from the best weights of {}; r launches it", init.from)
+    let text = match entry
+        .experiment()
+        .and_then(|experiment| experiment.init.as_ref())
+    {
+        Some(init)
+            if model
+                .runs
+                .all_named(&init.from)
+                .any(|run| run.status() == Status::Finished) =>
+        {
+            format!(
+                "never run; starts from the best weights of {}; r launches it",
+                init.from
+            )
         }
         Some(init) => format!("never run; needs a finished run of {}", init.from),
         None => "never run; r launches it".to_owned(),
     };
     let rest = draw_published(buf, paint::row(area, 0), entry);
-    let fetched = entry.file.map_or(&[][..], |file| model.missing(file)).iter().map(|lack| lack.text.as_str());
-    paint::left(buf, rest, &fetched.collect::<Vec<_>>().join("; "), THEME.muted);
+    let fetched = entry
+        .file
+        .map_or(&[][..], |file| model.missing(file))
+        .iter()
+        .map(|lack| lack.text.as_str());
+    paint::left(
+        buf,
+        rest,
+        &fetched.collect::<Vec<_>>().join("; "),
+        THEME.muted,
+    );
     paint::left(buf, paint::row(area, 1), &text, THEME.muted);
 }
 
@@ -168,15 +263,28 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
         }
         (Status::Active(_) | Status::Stopping, _) => progress::draw(buf, row, run),
         (Status::Queued(place), _) => {
-            let hint =
-                if model.live().next().is_some() { "one run a device at a time" } else { "nothing runs: u starts it" };
-            paint::left(buf, row, &format!("waits in the queue, place {place}; {hint}"), THEME.muted);
+            let hint = if model.live().next().is_some() {
+                "one run a device at a time"
+            } else {
+                "nothing runs: u starts it"
+            };
+            paint::left(
+                buf,
+                row,
+                &format!("waits in the queue, place {place}; {hint}"),
+                THEME.muted,
+            );
         }
         (Status::Starting, _) => {
             paint::left(buf, row, "its worker is starting", THEME.muted);
         }
         (Status::Stopped, _) => {
-            paint::left(buf, row, "stopped; u resumes it where it stopped", THEME.muted);
+            paint::left(
+                buf,
+                row,
+                "stopped; u resumes it where it stopped",
+                THEME.muted,
+            );
         }
         (status, Some(alert)) if alert.level == Level::Warning || status.is_stuck() => {
             paint::message(buf, row, &alert.text, THEME.level(alert.level));

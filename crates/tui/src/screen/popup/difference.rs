@@ -30,9 +30,17 @@ pub fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
         _ => format!(" {differing} of {all} fields differ "),
     };
     let rows: Vec<&DifferenceRow> = difference.shown().collect();
-    let height = u16::try_from(rows.len() + 3).unwrap_or(u16::MAX).min(area.height);
-    let area = Rect { y: area.y + (area.height - height) / 2, height, ..area };
-    let below = rows.len().saturating_sub(usize::from(height.saturating_sub(3)));
+    let height = u16::try_from(rows.len() + 3)
+        .unwrap_or(u16::MAX)
+        .min(area.height);
+    let area = Rect {
+        y: area.y + (area.height - height) / 2,
+        height,
+        ..area
+    };
+    let below = rows
+        .len()
+        .saturating_sub(usize::from(height.saturating_sub(3)));
     let down = difference.down.min(below);
     let block = Block::bordered()
         .border_style(THEME.accent)
@@ -42,33 +50,74 @@ pub fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let buf = frame.buffer_mut();
-    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
+    let inner = Rect {
+        x: inner.x + 1.min(inner.width),
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
     let widest = rows.iter().map(|row| row.path.width()).max().unwrap_or(0);
-    let labels = u16::try_from(widest).unwrap_or(u16::MAX).min(inner.width / 3 + 4);
+    let labels = u16::try_from(widest)
+        .unwrap_or(u16::MAX)
+        .min(inner.width / 3 + 4);
     let [one, other] = &difference.titles;
-    draw_row(buf, paint::row(inner, 0), labels, ("", THEME.label), [(one, THEME.title), (other, THEME.title)]);
+    draw_row(
+        buf,
+        paint::row(inner, 0),
+        labels,
+        ("", THEME.label),
+        [(one, THEME.title), (other, THEME.title)],
+    );
     for (row, y) in rows.iter().skip(down).zip(1..inner.height) {
-        let style = if row.differs() { THEME.accent } else { THEME.muted };
+        let style = if row.differs() {
+            THEME.accent
+        } else {
+            THEME.muted
+        };
         let [one, other] = [0, 1].map(|side| (row.values[side].as_deref().unwrap_or("–"), style));
         // Told apart without colour too.
-        let mark = if row.differs() && difference.all { "±" } else { " " };
+        let mark = if row.differs() && difference.all {
+            "±"
+        } else {
+            " "
+        };
         let line = paint::row(inner, y);
         draw_row(buf, line, labels, (&row.path, THEME.label), [one, other]);
         if difference.all {
-            let at = Rect { x: (line.x + labels).min(line.right()), width: 1.min(line.width), ..line };
+            let at = Rect {
+                x: (line.x + labels).min(line.right()),
+                width: 1.min(line.width),
+                ..line
+            };
             paint::left(buf, at, mark, THEME.accent);
         }
     }
 }
 
 /// A label and two columns of the same width.
-fn draw_row(buf: &mut Buffer, row: Rect, labels: u16, label: (&str, Style), values: [(&str, Style); 2]) {
+fn draw_row(
+    buf: &mut Buffer,
+    row: Rect,
+    labels: u16,
+    label: (&str, Style),
+    values: [(&str, Style); 2],
+) {
     let labels = labels.min(row.width);
-    paint::left(buf, Rect { width: labels, ..row }, label.0, label.1);
+    paint::left(
+        buf,
+        Rect {
+            width: labels,
+            ..row
+        },
+        label.0,
+        label.1,
+    );
     let rest = row.width.saturating_sub(labels + GAP);
     let half = rest.saturating_sub(GAP) / 2;
     for (index, (text, style)) in (0_u16..).zip(values) {
-        let x = row.x.saturating_add(labels + GAP + index * (half + GAP)).min(row.right());
+        let x = row
+            .x
+            .saturating_add(labels + GAP + index * (half + GAP))
+            .min(row.right());
         let width = half.min(row.right().saturating_sub(x));
         paint::left(buf, Rect { x, width, ..row }, text, style);
     }

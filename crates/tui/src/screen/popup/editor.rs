@@ -38,7 +38,10 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
             Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
             Destination::SameFile => Line::from(vec![
                 Span::styled(format!("{:<LABEL$}", "file"), THEME.label),
-                Span::styled(format!("{} itself", format::path(&editor.source.path)), THEME.warning),
+                Span::styled(
+                    format!("{} itself", format::path(&editor.source.path)),
+                    THEME.warning,
+                ),
             ]),
         },
         Line::default(),
@@ -46,18 +49,29 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     match &editor.draft {
         Ok(draft) => lines.extend(preview(draft, width)),
         Err(problems) => {
-            let wrapped = problems.iter().flat_map(|problem| paint::wrap(problem, width));
+            let wrapped = problems
+                .iter()
+                .flat_map(|problem| paint::wrap(problem, width));
             lines.extend(wrapped.map(|line| Line::styled(line, THEME.warning)));
         }
     }
     let words = match &editor.draft {
         // A mistake names them already.
-        Ok(_) if !editor.field.words.is_empty() => format!("one of: {}", editor.field.words.join(", ")),
+        Ok(_) if !editor.field.words.is_empty() => {
+            format!("one of: {}", editor.field.words.join(", "))
+        }
         _ => String::new(),
     };
-    for text in [&editor.field.about, &words].into_iter().filter(|text| !text.is_empty()) {
+    for text in [&editor.field.about, &words]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+    {
         lines.push(Line::default());
-        lines.extend(paint::wrap(text, width).into_iter().map(|line| Line::styled(line, THEME.muted)));
+        lines.extend(
+            paint::wrap(text, width)
+                .into_iter()
+                .map(|line| Line::styled(line, THEME.muted)),
+        );
     }
     // The box keeps its size while problems come and go.
     lines.resize(lines.len().max(10), Line::default());
@@ -72,7 +86,10 @@ fn value(editor: &Editor, width: usize) -> Line<'static> {
         return field("value", editor.focus == Focus::Value, &editor.value, width);
     }
     let shown = warmstart_schema::text::middle(editor.value.value(), width.saturating_sub(LABEL));
-    Line::from(vec![Span::styled(format!("{:<LABEL$}", "value"), THEME.label), Span::styled(shown, THEME.selected)])
+    Line::from(vec![
+        Span::styled(format!("{:<LABEL$}", "value"), THEME.label),
+        Span::styled(shown, THEME.selected),
+    ])
 }
 
 fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) -> Line<'static> {
@@ -101,7 +118,10 @@ fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
         ]));
     }
     if let Some((number, line)) = &draft.line {
-        let text: String = format!("{number:>4} │ {line}").chars().take(width).collect();
+        let text: String = format!("{number:>4} │ {line}")
+            .chars()
+            .take(width)
+            .collect();
         lines.push(Line::styled(text, THEME.muted));
     }
     lines

@@ -12,13 +12,19 @@ use crate::theme::THEME;
 pub fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: Option<usize>) {
     let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
     let text = Text::from(lines);
-    let width = cells(text.width().max(title.width() + 4)).saturating_add(4).min(area.width);
+    let width = cells(text.width().max(title.width() + 4))
+        .saturating_add(4)
+        .min(area.width);
     let rows = cells(text.height());
     let height = rows.saturating_add(2).min(area.height);
     let [area] = area.layout(&Layout::vertical([Constraint::Length(height)]).flex(Flex::Center));
     let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
     let below = rows.saturating_sub(height.saturating_sub(2));
-    let hint = if below > 0 && down.is_some() { " ↑↓ " } else { "" };
+    let hint = if below > 0 && down.is_some() {
+        " ↑↓ "
+    } else {
+        ""
+    };
     let block = Block::bordered()
         .border_style(THEME.accent)
         .title(format!(" {title} "))
@@ -26,6 +32,13 @@ pub fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, do
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
-    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
-    frame.render_widget(Paragraph::new(text).scroll((cells(down.unwrap_or(0)).min(below), 0)), inner);
+    let inner = Rect {
+        x: inner.x + 1.min(inner.width),
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
+    frame.render_widget(
+        Paragraph::new(text).scroll((cells(down.unwrap_or(0)).min(below), 0)),
+        inner,
+    );
 }

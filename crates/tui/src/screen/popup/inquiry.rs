@@ -26,12 +26,23 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     let (title, hints) = match prompt {
         Inquiry::Number { .. } => ("the number of an image", Vec::new()),
         Inquiry::Search { .. } => ("search the log", Vec::new()),
-        Inquiry::File { candidates, .. } => ("which picture? its path", paint::wrap(&candidates.join("  "), width)),
-        Inquiry::Extension(extension) => (extension.question(), paint::wrap(&extension.answer(), width)),
+        Inquiry::File { candidates, .. } => (
+            "which picture? its path",
+            paint::wrap(&candidates.join("  "), width),
+        ),
+        Inquiry::Extension(extension) => (
+            extension.question(),
+            paint::wrap(&extension.answer(), width),
+        ),
     };
     let mut lines = vec![typed(prompt.input(), width)];
-    let is_mistaken = matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
-    let style = if is_mistaken { THEME.warning } else { THEME.muted };
+    let is_mistaken =
+        matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
+    let style = if is_mistaken {
+        THEME.warning
+    } else {
+        THEME.muted
+    };
     lines.extend(hints.into_iter().map(|hint| Line::styled(hint, style)));
     draw_box(frame, area, title, lines, None);
 }
@@ -46,10 +57,15 @@ pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
     });
     let hidden = hidden.count();
     let mut shown = input.value().chars().skip(hidden);
-    let before: String = shown.by_ref().take(input.cursor().saturating_sub(hidden)).collect();
+    let before: String = shown
+        .by_ref()
+        .take(input.cursor().saturating_sub(hidden))
+        .collect();
     let cursor = shown.next().map_or(" ".to_owned(), String::from);
     let after: String = shown.collect();
-    let space = LEAST.min(width).saturating_sub(before.width() + cursor.width() + after.width());
+    let space = LEAST
+        .min(width)
+        .saturating_sub(before.width() + cursor.width() + after.width());
     Line::from(vec![
         Span::styled(before, THEME.text),
         Span::styled(cursor, THEME.selected),

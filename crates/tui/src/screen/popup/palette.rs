@@ -29,36 +29,73 @@ const KINDS: usize = 16;
 const PATHS: usize = 34;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
-    let width = u16::try_from(popup_width(area.width) + 4).unwrap_or(u16::MAX).min(area.width);
-    let [area] = area.layout(&Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center));
+    let width = u16::try_from(popup_width(area.width) + 4)
+        .unwrap_or(u16::MAX)
+        .min(area.width);
+    let [area] = area.layout(
+        &Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center),
+    );
     let [area] = area.layout(&Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center));
     let title = match &palette.purpose {
         Purpose::Run => " do or go to ".to_owned(),
         Purpose::CompareWith(one) => format!(" compare {} with ", model.name_of(one)),
-        Purpose::Field(source) => format!(" duplicate with one field changed: {} ", source.experiment.name),
+        Purpose::Field(source) => format!(
+            " duplicate with one field changed: {} ",
+            source.experiment.name
+        ),
     };
     let count = format!(" {} of {} ", palette.hits().len(), palette.len());
     let block = Block::bordered()
         .border_style(THEME.accent)
         .title(title)
         .title_bottom(Line::from(count).right_aligned())
-        .title_bottom(Line::styled(reason(model, palette).unwrap_or_default(), THEME.warning));
+        .title_bottom(Line::styled(
+            reason(model, palette).unwrap_or_default(),
+            THEME.warning,
+        ));
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let buf = frame.buffer_mut();
-    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
-    paint::left_line(buf, paint::row(inner, 0), &inquiry::typed(&palette.input, usize::from(inner.width)));
-    let list = Rect { y: inner.y + 1.min(inner.height), height: inner.height.saturating_sub(1), ..inner };
+    let inner = Rect {
+        x: inner.x + 1.min(inner.width),
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
+    paint::left_line(
+        buf,
+        paint::row(inner, 0),
+        &inquiry::typed(&palette.input, usize::from(inner.width)),
+    );
+    let list = Rect {
+        y: inner.y + 1.min(inner.height),
+        height: inner.height.saturating_sub(1),
+        ..inner
+    };
     if palette.hits().len() == 0 {
-        paint::left(buf, paint::row(list, 0), "nothing has these letters in this order", THEME.muted);
+        paint::left(
+            buf,
+            paint::row(list, 0),
+            "nothing has these letters in this order",
+            THEME.muted,
+        );
         return;
     }
-    let kinds = palette.hits().map(|(candidate, _)| candidate.kind.len()).max().unwrap_or(0);
-    let kinds = kinds.min(if matches!(palette.purpose, Purpose::Field(_)) { PATHS } else { KINDS });
+    let kinds = palette
+        .hits()
+        .map(|(candidate, _)| candidate.kind.len())
+        .max()
+        .unwrap_or(0);
+    let kinds = kinds.min(if matches!(palette.purpose, Purpose::Field(_)) {
+        PATHS
+    } else {
+        KINDS
+    });
     let rows = usize::from(list.height).max(1);
     let first = (palette.chosen + 1).saturating_sub(rows);
-    for ((index, (candidate, letters)), y) in palette.hits().enumerate().skip(first).zip(0..list.height) {
+    for ((index, (candidate, letters)), y) in
+        palette.hits().enumerate().skip(first).zip(0..list.height)
+    {
         let row = paint::row(list, y);
         draw_row(buf, row, candidate, letters, kinds);
         if index == palette.chosen {
@@ -70,21 +107,35 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
 }
 
 fn draw_row(buf: &mut Buffer, row: Rect, candidate: &Candidate, letters: &[u32], kinds: usize) {
-    let aside = u16::try_from(candidate.aside.width()).unwrap_or(u16::MAX).min(row.width / 2);
+    let aside = u16::try_from(candidate.aside.width())
+        .unwrap_or(u16::MAX)
+        .min(row.width / 2);
     let room = row.width.saturating_sub(aside + 2);
     let mut spans = lettered(&candidate.kind, letters, 0, THEME.label);
-    spans.push(Span::raw(" ".repeat((kinds + 2).saturating_sub(candidate.kind.len()))));
+    spans.push(Span::raw(
+        " ".repeat((kinds + 2).saturating_sub(candidate.kind.len())),
+    ));
     let before = candidate.kind.chars().count() + Candidate::GAP;
     spans.extend(lettered(&candidate.text, letters, before, THEME.text));
     paint::left_line(buf, Rect { width: room, ..row }, &Line::from(spans));
-    paint::right(buf, Rect { x: row.right() - aside, width: aside, ..row }, &candidate.aside, THEME.key);
+    paint::right(
+        buf,
+        Rect {
+            x: row.right() - aside,
+            width: aside,
+            ..row
+        },
+        &candidate.aside,
+        THEME.key,
+    );
 }
 
 /// A text in which the letters that fit stand out; the first of its letters has the number `before`.
 fn lettered(text: &str, letters: &[u32], before: usize, style: Style) -> Vec<Span<'static>> {
     let mut spans: Vec<Span> = Vec::new();
     for (index, c) in text.chars().enumerate() {
-        let fits = u32::try_from(before + index).is_ok_and(|number| letters.binary_search(&number).is_ok());
+        let fits = u32::try_from(before + index)
+            .is_ok_and(|number| letters.binary_search(&number).is_ok());
         let style = if fits { THEME.accent } else { style };
         match spans.last_mut().filter(|span| span.style == style) {
             Some(span) => span.content.to_mut().push(c),
@@ -101,6 +152,8 @@ fn is_idle(model: &Model, candidate: &Candidate) -> bool {
 
 /// Why the chosen one would do nothing.
 fn reason(model: &Model, palette: &Palette) -> Option<String> {
-    let Target::Action(command) = palette.chosen()?.target else { return None };
+    let Target::Action(command) = palette.chosen()?.target else {
+        return None;
+    };
     refusal(model, command).map(|reason| format!(" {reason} "))
 }

@@ -25,41 +25,79 @@ const HEIGHT: u16 = 18;
 const WIDTH: u16 = CLASSES + 36;
 
 pub fn draw(frame: &mut Frame, area: Rect, prediction: &Prediction) {
-    let [area] = area.layout(&Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center));
-    let [area] = area.layout(&Layout::horizontal([Constraint::Length(WIDTH.min(area.width))]).flex(Flex::Center));
+    let [area] = area.layout(
+        &Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center),
+    );
+    let [area] = area.layout(
+        &Layout::horizontal([Constraint::Length(WIDTH.min(area.width))]).flex(Flex::Center),
+    );
     let Prediction { label, title, .. } = prediction;
     let block = Block::bordered().border_style(THEME.accent);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let buf = frame.buffer_mut();
-    let heading = Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: area.height.min(1), ..area };
+    let heading = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        height: area.height.min(1),
+        ..area
+    };
     paint::left(buf, heading, &format!(" {label} on {title} "), THEME.title);
-    let inner = Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner };
+    let inner = Rect {
+        x: inner.x + 1.min(inner.width),
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
     match &prediction.seen {
         Seen::NotYet => {
             paint::left(buf, inner, "asking its best checkpoint …", THEME.muted);
         }
         Seen::Nothing(why) => {
-            for (line, y) in paint::wrap(why, usize::from(inner.width)).iter().zip(0..inner.height) {
+            for (line, y) in paint::wrap(why, usize::from(inner.width))
+                .iter()
+                .zip(0..inner.height)
+            {
                 paint::left(buf, paint::row(inner, y), line, THEME.warning);
             }
         }
-        Seen::Classes { epoch, classes, pixels } => {
+        Seen::Classes {
+            epoch,
+            classes,
+            pixels,
+        } => {
             let beside = draw_picture(buf, inner, pixels.as_ref());
             draw_classes(buf, beside, classes, prediction.truth.as_deref());
             let last = paint::row(beside, beside.height.saturating_sub(1));
-            paint::left(buf, last, &format!("its checkpoint of epoch {epoch}"), THEME.muted);
+            paint::left(
+                buf,
+                last,
+                &format!("its checkpoint of epoch {epoch}"),
+                THEME.muted,
+            );
         }
     }
 }
 
 /// Draws what the model saw where there is room, and returns what is left beside it.
 fn draw_picture(buf: &mut Buffer, area: Rect, pixels: Option<&Pixels>) -> Rect {
-    let Some(pixels) = pixels.filter(|_| area.width > CLASSES) else { return area };
-    let drawn = picture::draw(buf, Rect { width: area.width - CLASSES, ..area }, pixels);
+    let Some(pixels) = pixels.filter(|_| area.width > CLASSES) else {
+        return area;
+    };
+    let drawn = picture::draw(
+        buf,
+        Rect {
+            width: area.width - CLASSES,
+            ..area
+        },
+        pixels,
+    );
     let taken = (drawn.width + 2).min(area.width);
-    Rect { x: area.x + taken, width: area.width - taken, ..area }
+    Rect {
+        x: area.x + taken,
+        width: area.width - taken,
+        ..area
+    }
 }
 
 /// A bar for each class; the true one is marked, by a sign too.
@@ -72,20 +110,53 @@ fn draw_classes(buf: &mut Buffer, area: Rect, classes: &[ClassProbability], trut
         let shown = class.shown();
         let is_true = truth == Some(shown.as_str());
         let style = if is_true { THEME.good } else { THEME.text };
-        paint::left(buf, Rect { width: 1.min(row.width), ..row }, if is_true { "●" } else { " " }, style);
+        paint::left(
+            buf,
+            Rect {
+                width: 1.min(row.width),
+                ..row
+            },
+            if is_true { "●" } else { " " },
+            style,
+        );
         let after_mark = 2.min(name);
-        paint::left(buf, Rect { x: row.x + after_mark, width: name - after_mark, ..row }, &shown, style);
+        paint::left(
+            buf,
+            Rect {
+                x: row.x + after_mark,
+                width: name - after_mark,
+                ..row
+            },
+            &shown,
+            style,
+        );
         let bar = row.width.saturating_sub(name + 1 + FIGURE);
         paint::bar(
             buf,
-            Rect { x: row.x + (name + 1).min(row.width), width: bar, ..row },
+            Rect {
+                x: row.x + (name + 1).min(row.width),
+                width: bar,
+                ..row
+            },
             class.probability,
             THEME.accent,
         );
-        paint::right(buf, row, &format!(" {:.2} %", class.probability * 100.0), style);
+        paint::right(
+            buf,
+            row,
+            &format!(" {:.2} %", class.probability * 100.0),
+            style,
+        );
     }
-    let said = u16::try_from(classes.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let said = u16::try_from(classes.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(1);
     if let Some(truth) = truth {
-        paint::left(buf, paint::row(area, said), &format!("it is: {truth}"), THEME.text);
+        paint::left(
+            buf,
+            paint::row(area, said),
+            &format!("it is: {truth}"),
+            THEME.text,
+        );
     }
 }

@@ -16,8 +16,8 @@ use ratatui::widgets::Widget;
 
 use super::super::paint;
 use crate::chart::{Axis, Chart, Curve, Series, Unit};
-use crate::model::{Along, ChartView, Drawn, Line, Model, Others, Quantity, Role, Times};
-use crate::mouse::{Spot, Spots};
+use crate::model::{ChartKind, ChartView, Drawn, Line, Model, Others, Role, Times, XAxis};
+use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
@@ -26,7 +26,7 @@ const ROOM_FOR_ALL: (u16, u16) = (110, 30);
 
 /// One chart's lines.
 struct Scene<'a> {
-    quantity: Quantity,
+    quantity: ChartKind,
     view: &'a ChartView,
     run: &'a Run,
     own: &'a [Line],
@@ -36,9 +36,20 @@ struct Scene<'a> {
     x: Axis,
 }
 
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &ChartView, spots: &mut Spots) {
+pub fn draw(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    run: &Run,
+    view: &ChartView,
+    hits: &mut HitMap,
+) {
     let others = view.others(&model.runs, run);
-    let rank = model.runs.iter().position(|other| other.id == run.id).filter(|_| !others.is_empty());
+    let rank = model
+        .runs
+        .iter()
+        .position(|other| other.id == run.id)
+        .filter(|_| !others.is_empty());
     for (index, (quantity, area)) in arranged(area, view.alone).into_iter().enumerate() {
         let scene = Scene {
             quantity,
@@ -49,45 +60,81 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, view: &Chart
             rank,
             x: view.axis(&model.runs, run, quantity),
         };
-        draw_one(buf, area, model, &scene, index == 0, spots);
+        draw_one(buf, area, model, &scene, index == 0, hits);
     }
 }
 
 /// Which charts are shown where.
-fn arranged(area: Rect, alone: Option<Quantity>) -> Vec<(Quantity, Rect)> {
-    let side_by_side = |row: Rect, quantities: &[Quantity]| -> Vec<(Quantity, Rect)> {
+fn arranged(area: Rect, alone: Option<ChartKind>) -> Vec<(ChartKind, Rect)> {
+    let side_by_side = |row: Rect, quantities: &[ChartKind]| -> Vec<(ChartKind, Rect)> {
         let columns = Layout::horizontal(quantities.iter().map(|_| Constraint::Fill(1))).spacing(2);
-        quantities.iter().copied().zip(columns.split(row).iter().copied()).collect()
+        quantities
+            .iter()
+            .copied()
+            .zip(columns.split(row).iter().copied())
+            .collect()
     };
-    let [accuracy, loss, rest @ ..] = Quantity::ALL;
+    let [accuracy, loss, rest @ ..] = ChartKind::ALL;
     if let Some(quantity) = alone {
         vec![(quantity, area)]
     } else if area.width >= ROOM_FOR_ALL.0 && area.height >= ROOM_FOR_ALL.1 {
-        let rows = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2), Constraint::Fill(2)]);
+        let rows = Layout::vertical([
+            Constraint::Fill(3),
+            Constraint::Fill(2),
+            Constraint::Fill(2),
+        ]);
         let [first, second, third] = area.layout(&rows);
-        let rows = [(first, &[accuracy, loss][..]), (second, &rest[..3]), (third, &rest[3..])];
-        rows.into_iter().flat_map(|(row, quantities)| side_by_side(row, quantities)).collect()
+        let rows = [
+            (first, &[accuracy, loss][..]),
+            (second, &rest[..3]),
+            (third, &rest[3..]),
+        ];
+        rows.into_iter()
+            .flat_map(|(row, quantities)| side_by_side(row, quantities))
+            .collect()
     } else if area.width >= area.height.saturating_mul(5) && area.width >= 56 {
         side_by_side(area, &[accuracy, loss])
     } else if area.height >= 12 {
-        let [upper, lower] = area.layout(&Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]));
+        let [upper, lower] = area.layout(&Layout::vertical([
+            Constraint::Fill(1),
+            Constraint::Fill(1),
+        ]));
         vec![(accuracy, upper), (loss, lower)]
     } else {
         vec![(accuracy, area)]
     }
 }
 
-fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first: bool, spots: &mut Spots) {
-    let most = if scene.view.alone.is_some() { 4 } else { 1 + u16::from(area.height >= 12) };
+fn draw_one(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    scene: &Scene,
+    is_first: bool,
+    hits: &mut HitMap,
+) {
+    let most = if scene.view.alone.is_some() {
+        4
+    } else {
+        1 + u16::from(area.height >= 12)
+    };
     let others = legend::entries(scene, area.width, most.min(area.height.saturating_sub(5)));
-    let rows = [Constraint::Length(1), Constraint::Length(others.rows), Constraint::Fill(1)];
+    let rows = [
+        Constraint::Length(1),
+        Constraint::Length(others.rows),
+        Constraint::Fill(1),
+    ];
     let [title, names, plot] = area.layout(&Layout::vertical(rows));
     legend::draw_title(buf, title, model.look.ascii, scene, is_first);
     legend::draw_others(buf, names, &others);
     let series = series(scene);
     if series.iter().all(|series| series.curve.reach().is_none()) {
         let row = paint::row(plot, plot.height / 2);
-        let words = if scene.run.status().is_live() { "no figures yet" } else { "no figures" };
+        let words = if scene.run.status().is_live() {
+            "no figures yet"
+        } else {
+            "no figures"
+        };
         paint::left(buf, row, words, THEME.muted);
         return;
     }
@@ -101,7 +148,7 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
         cursor: scene.view.cursor,
         ascii: model.look.ascii,
     };
-    spots.note(chart.plot(plot), Spot::Chart(scene.x));
+    hits.add(chart.plot(plot), HitBox::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
         legend::draw_stages(buf, plot, scene);
@@ -112,19 +159,32 @@ fn draw_one(buf: &mut Buffer, area: Rect, model: &Model, scene: &Scene, is_first
 fn pen(scene: &Scene, role: Role) -> (Style, Option<&'static str>, Style) {
     let is_alone = scene.own.len() == 1;
     // Among other runs it has the marker and the colour that it has on every screen.
-    let (mark, style) = scene.rank.map_or(("●", THEME.validation), |rank| THEME.run(rank));
+    let (mark, style) = scene
+        .rank
+        .map_or(("●", THEME.validation), |rank| THEME.run(rank));
     let faint = style.add_modifier(Modifier::DIM);
     match role {
         Role::Train | Role::Second => (THEME.text, None, THEME.train),
         Role::Validation => (style, Some(mark), faint),
-        Role::First => (style, (!is_alone || scene.rank.is_some()).then_some(mark), faint),
-        Role::Third => (THEME.busy, Some("×"), THEME.busy.add_modifier(Modifier::DIM)),
+        Role::First => (
+            style,
+            (!is_alone || scene.rank.is_some()).then_some(mark),
+            faint,
+        ),
+        Role::Third => (
+            THEME.busy,
+            Some("×"),
+            THEME.busy.add_modifier(Modifier::DIM),
+        ),
     }
 }
 
 /// What stands for a run beside the open one: validation, or the first of equals.
 fn leading(lines: &[Line]) -> Option<&Line> {
-    lines.iter().find(|line| matches!(line.role, Role::Validation | Role::First)).or(lines.first())
+    lines
+        .iter()
+        .find(|line| matches!(line.role, Role::Validation | Role::First))
+        .or(lines.first())
 }
 
 fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
@@ -143,12 +203,31 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
     for line in scene.own {
         let (style, mark, behind) = pen(scene, line.role);
         if let Some(curve) = &line.smoothed {
-            series.push(Series { curve: &line.curve, style: behind, mark: None, faint: true });
-            series.push(Series { curve, style, mark, faint: false });
+            series.push(Series {
+                curve: &line.curve,
+                style: behind,
+                mark: None,
+                faint: true,
+            });
+            series.push(Series {
+                curve,
+                style,
+                mark,
+                faint: false,
+            });
         } else {
             // Alone, a training line is quieter than what it is measured by.
-            let style = if matches!(line.role, Role::Train | Role::Second) { behind } else { style };
-            series.push(Series { curve: &line.curve, style, mark, faint: false });
+            let style = if matches!(line.role, Role::Train | Role::Second) {
+                behind
+            } else {
+                style
+            };
+            series.push(Series {
+                curve: &line.curve,
+                style,
+                mark,
+                faint: false,
+            });
         }
     }
     series
@@ -158,8 +237,8 @@ fn best(scene: &Scene) -> Option<(f64, f64)> {
     let epoch = scene.run.state.best_epoch()?;
     let x = Times::of(&scene.run.state, scene.view.along).epoch(epoch);
     let y = match scene.quantity {
-        Quantity::Accuracy => epoch.val_acc,
-        Quantity::Loss => epoch.val_loss,
+        ChartKind::Accuracy => epoch.val_acc,
+        ChartKind::Loss => epoch.val_loss,
         _ => return None,
     };
     (scene.x.low..=scene.x.high).contains(&x).then_some((x, y))
@@ -168,34 +247,54 @@ fn best(scene: &Scene) -> Option<(f64, f64)> {
 /// Where the run was resumed, and where the stage before ended.
 fn events(scene: &Scene) -> Vec<f64> {
     let times = Times::of(&scene.run.state, scene.view.along);
-    let resumes = scene.run.state.resumes.iter().map(|step| times.at(*step as f64));
-    resumes.chain((scene.view.others == Others::Stage).then_some(0.0)).collect()
+    let resumes = scene
+        .run
+        .state
+        .resumes
+        .iter()
+        .map(|step| times.at(*step as f64));
+    resumes
+        .chain((scene.view.others == Others::Stage).then_some(0.0))
+        .collect()
 }
 
 /// The height that holds all that is in sight, or a part of it around the figure under the cursor.
 fn heights(scene: &Scene, series: &[Series]) -> Axis {
-    let ranges = series.iter().filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
+    let ranges = series
+        .iter()
+        .filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
     let fixed = match scene.quantity {
-        Quantity::Usage => Some((0.0, 100.0)),
+        ChartKind::Usage => Some((0.0, 100.0)),
         // How much less it became is seen against all of it.
-        Quantity::Memory | Quantity::Throughput => Some((0.0, 0.0)),
+        ChartKind::Memory | ChartKind::Throughput => Some((0.0, 0.0)),
         _ => None,
     };
     let fixed = fixed.filter(|_| !scene.view.log_y);
-    let ends: Vec<f64> = ranges.chain(fixed).flat_map(|(low, high)| [low, high]).collect();
+    let ends: Vec<f64> = ranges
+        .chain(fixed)
+        .flat_map(|(low, high)| [low, high])
+        .collect();
     let mut axis = if scene.view.log_y {
         let high = ends.iter().copied().fold(0.0, f64::max);
         // What touches 0 is shown three decades down.
-        Axis::around_log(ends.iter().map(|end| if *end > 0.0 { *end } else { high / 1000.0 }))
+        Axis::around_log(
+            ends.iter()
+                .map(|end| if *end > 0.0 { *end } else { high / 1000.0 }),
+        )
     } else {
         Axis::around(ends)
     };
-    if scene.quantity == Quantity::Memory {
+    if scene.quantity == ChartKind::Memory {
         axis = axis.in_unit(Unit::Bytes);
     }
     let line = leading(scene.own).map(|line| line.smoothed.as_ref().unwrap_or(&line.curve));
-    match line.and_then(|curve| under_cursor(curve, scene.view.cursor)).filter(|y| y.is_finite()) {
-        Some(about) if scene.view.height > 0 => axis.zoomed(0.5_f64.powi(i32::from(scene.view.height)), about),
+    match line
+        .and_then(|curve| under_cursor(curve, scene.view.cursor))
+        .filter(|y| y.is_finite())
+    {
+        Some(about) if scene.view.height > 0 => {
+            axis.zoomed(0.5_f64.powi(i32::from(scene.view.height)), about)
+        }
         _ => axis,
     }
 }
@@ -213,14 +312,18 @@ fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
 pub fn place(view: &ChartView) -> Option<String> {
     use crate::format::{count, duration};
     let at = view.cursor?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of steps, and it saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of steps, and it saturates"
+    )]
     let step = at.abs().round() as u64;
     let sign = if at < 0.0 { "−" } else { "" };
     Some(match view.along {
-        Along::Epoch if (at - at.round()).abs() < 1e-9 => format!("at epoch {at:.0}"),
-        Along::Epoch => format!("at epoch {at:.2}"),
-        Along::Step => format!("at step {sign}{}", count(step)),
-        Along::Time => format!("at {sign}{}", duration(at.abs())),
-        Along::Training => format!("after {sign}{} of training", duration(at.abs())),
+        XAxis::Epoch if (at - at.round()).abs() < 1e-9 => format!("at epoch {at:.0}"),
+        XAxis::Epoch => format!("at epoch {at:.2}"),
+        XAxis::Step => format!("at step {sign}{}", count(step)),
+        XAxis::Time => format!("at {sign}{}", duration(at.abs())),
+        XAxis::Training => format!("after {sign}{} of training", duration(at.abs())),
     })
 }

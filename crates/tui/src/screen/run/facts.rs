@@ -48,29 +48,62 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Opti
 }
 
 fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
-    let of_epoch =
-        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.learning_rate);
+    let of_epoch = |epoch: u32| {
+        run.state
+            .epochs
+            .iter()
+            .find(|other| other.epoch == epoch)
+            .map(|epoch| epoch.learning_rate)
+    };
     // While features are computed there is no rate yet.
-    let at_work = run.state.batch.as_ref().map(|batch| batch.learning_rate).filter(|rate| rate.is_finite());
+    let at_work = run
+        .state
+        .batch
+        .as_ref()
+        .map(|batch| batch.learning_rate)
+        .filter(|rate| rate.is_finite());
     let now = at_work.or(run.state.epochs.last().map(|epoch| epoch.learning_rate));
-    let schedule = run.experiment.as_deref().map_or("", |experiment| experiment.train.schedule.name.as_str());
-    let value = cursor.and_then(of_epoch).or(now).map_or_else(|| NOT_YET.to_owned(), rate);
-    ("learning rate", format!("{value} {schedule}").trim_end().to_owned(), THEME.text)
+    let schedule = run
+        .experiment
+        .as_deref()
+        .map_or("", |experiment| experiment.train.schedule.name.as_str());
+    let value = cursor
+        .and_then(of_epoch)
+        .or(now)
+        .map_or_else(|| NOT_YET.to_owned(), rate);
+    (
+        "learning rate",
+        format!("{value} {schedule}").trim_end().to_owned(),
+        THEME.text,
+    )
 }
 
 /// With the share of time in which steps waited for pictures, where pictures have to be decoded.
 fn speed(run: &Run, cursor: Option<u32>) -> Fact {
     let last = run.state.epochs.last();
-    let chosen = cursor.and_then(|epoch| run.state.epochs.iter().find(|other| other.epoch == epoch));
-    let now = run.state.batch.as_ref().map(|batch| batch.images_per_second);
+    let chosen =
+        cursor.and_then(|epoch| run.state.epochs.iter().find(|other| other.epoch == epoch));
+    let now = run
+        .state
+        .batch
+        .as_ref()
+        .map(|batch| batch.images_per_second);
     let of = |epoch: &Epoch| epoch.images_per_second;
     let speed = chosen.map(of).or(now).or(last.map(of));
     let value = speed.map_or_else(|| NOT_YET.to_owned(), |speed| format!("{speed:.0}"));
     match chosen.or(last).and_then(|epoch| epoch.data_wait) {
         None => ("images/s", value, THEME.text),
         Some(share) => {
-            let style = if share > SLOW_DATA { THEME.warning } else { THEME.text };
-            ("images/s", format!("{value}, waits {:.0} %", share * 100.0), style)
+            let style = if share > SLOW_DATA {
+                THEME.warning
+            } else {
+                THEME.text
+            };
+            (
+                "images/s",
+                format!("{value}, waits {:.0} %", share * 100.0),
+                style,
+            )
         }
     }
 }
@@ -85,19 +118,32 @@ fn checkpoint(run: &Run, now: f64) -> Fact {
     let Some((at, checkpoint)) = &run.state.checkpoint else {
         return ("checkpoint", NOT_YET.to_owned(), THEME.muted);
     };
-    let when = if run.status().is_live() { format!(", {}", ago((now - at).max(0.0))) } else { String::new() };
+    let when = if run.status().is_live() {
+        format!(", {}", ago((now - at).max(0.0)))
+    } else {
+        String::new()
+    };
     let ends = |epoch: &Epoch| epoch.epoch == checkpoint.epoch && epoch.step == checkpoint.step;
     let place = if run.state.epochs.iter().any(ends) {
         format!("epoch {}", checkpoint.epoch)
     } else {
-        format!("step {}, in epoch {}", checkpoint.step, checkpoint.epoch.saturating_add(1))
+        format!(
+            "step {}, in epoch {}",
+            checkpoint.step,
+            checkpoint.epoch.saturating_add(1)
+        )
     };
     ("checkpoint", format!("{place}{when}"), THEME.text)
 }
 
 fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
-    let of_epoch =
-        |epoch: u32| run.state.epochs.iter().find(|other| other.epoch == epoch).map(|epoch| epoch.train_time);
+    let of_epoch = |epoch: u32| {
+        run.state
+            .epochs
+            .iter()
+            .find(|other| other.epoch == epoch)
+            .map(|epoch| epoch.train_time)
+    };
     let seconds = cursor.and_then(of_epoch).or(run.state.train_time())?;
     Some(("trained for", duration(seconds), THEME.text))
 }
@@ -109,30 +155,61 @@ fn gradient(run: &Run) -> Option<Fact> {
 
 fn frozen(run: &Run) -> Option<Fact> {
     let proof = run.state.frozen.as_ref()?;
-    let (word, style) = if proof.unchanged() { ("unmoved", THEME.good) } else { ("MOVED", THEME.error) };
+    let (word, style) = if proof.unchanged() {
+        ("unmoved", THEME.good)
+    } else {
+        ("MOVED", THEME.error)
+    };
     Some(("frozen", format!("{} tensors {word}", proof.tensors), style))
 }
 
 fn optimizer(run: &Run) -> Option<Fact> {
     let train = &run.experiment.as_ref()?.train;
-    let times = if train.accumulate > 1 { format!(" x{}", train.accumulate) } else { String::new() };
-    let text = format!("{}, batch {}{times}", train.optimizer.name.as_str(), train.batch_size);
+    let times = if train.accumulate > 1 {
+        format!(" x{}", train.accumulate)
+    } else {
+        String::new()
+    };
+    let text = format!(
+        "{}, batch {}{times}",
+        train.optimizer.name.as_str(),
+        train.batch_size
+    );
     Some(("optimizer", text, THEME.text))
 }
 
 fn data(run: &Run) -> Option<Fact> {
     let dataset = run.state.dataset.as_ref()?;
-    Some(("images", format!("{} train, {} val", dataset.train, dataset.validation), THEME.text))
+    Some((
+        "images",
+        format!("{} train, {} val", dataset.train, dataset.validation),
+        THEME.text,
+    ))
 }
 
 /// The range from the rarest class to the commonest.
 fn classes(run: &Run) -> Option<Fact> {
     let dataset = run.state.dataset.as_ref()?;
-    let (smallest, largest) = (dataset.smallest.as_ref()?.images, dataset.largest.as_ref()?.images);
-    let range = if smallest == largest { smallest.to_string() } else { format!("{smallest} to {largest}") };
+    let (smallest, largest) = (
+        dataset.smallest.as_ref()?.images,
+        dataset.largest.as_ref()?.images,
+    );
+    let range = if smallest == largest {
+        smallest.to_string()
+    } else {
+        format!("{smallest} to {largest}")
+    };
     // Ten times fewer images than another class: such a class is easily never predicted.
-    let style = if smallest.saturating_mul(10) < largest { THEME.warning } else { THEME.text };
-    Some(("classes", format!("{}, {range} images", dataset.classes), style))
+    let style = if smallest.saturating_mul(10) < largest {
+        THEME.warning
+    } else {
+        THEME.text
+    };
+    Some((
+        "classes",
+        format!("{}, {range} images", dataset.classes),
+        style,
+    ))
 }
 
 fn threads(run: &Run) -> Option<Fact> {
@@ -141,7 +218,15 @@ fn threads(run: &Run) -> Option<Fact> {
 }
 
 fn exactness(run: &Run) -> Option<Fact> {
-    let attempt = run.state.attempt.as_ref().filter(|attempt| attempt.resumed_from.is_some())?;
-    let (word, style) = if attempt.not_exact.is_empty() { ("exact", THEME.good) } else { ("not exact", THEME.warning) };
+    let attempt = run
+        .state
+        .attempt
+        .as_ref()
+        .filter(|attempt| attempt.resumed_from.is_some())?;
+    let (word, style) = if attempt.not_exact.is_empty() {
+        ("exact", THEME.good)
+    } else {
+        ("not exact", THEME.warning)
+    };
     Some(("resumed", word.to_owned(), style))
 }

@@ -44,7 +44,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     let totals = draw_totals(buf, area, &all);
     let rest = below(area, totals);
     let proof = proof(run, &all, usize::from(area.width));
-    let facts = norms(run, &all).into_iter().chain(proof).collect::<Vec<Text>>();
+    let facts = norms(run, &all)
+        .into_iter()
+        .chain(proof)
+        .collect::<Vec<Text>>();
     let wanted = u16::try_from(facts.len()).unwrap_or(0);
     let by_block = u16::try_from(all.blocks.len() + 1).unwrap_or(u16::MAX);
     let used = if rest.height >= by_block {
@@ -62,7 +65,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
 
 fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
-    Rect { y: area.y + rows, height: area.height - rows, ..area }
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
+    }
 }
 
 /// Frozen parameters and statistics apart where there is room, else together.
@@ -73,7 +80,9 @@ fn draw_totals(buf: &mut Buffer, area: Rect, all: &ModelCounts) -> u16 {
     } else {
         vec![("not trainable", total.non_trainable())]
     };
-    let fields = [("parameters", total.total), ("trainable", total.trainable)].into_iter().chain(held);
+    let fields = [("parameters", total.total), ("trainable", total.trainable)]
+        .into_iter()
+        .chain(held);
     let mut rows = 0;
     for (name, number) in fields {
         let style = if rows == 0 { THEME.title } else { THEME.text };
@@ -84,7 +93,15 @@ fn draw_totals(buf: &mut Buffer, area: Rect, all: &ModelCounts) -> u16 {
     let row = paint::row(area, rows);
     let percent = format!(" {:.1} % trains", share * 100.0);
     let width = u16::try_from(percent.len()).unwrap_or(0).min(row.width);
-    paint::bar(buf, Rect { width: row.width - width, ..row }, share, THEME.accent);
+    paint::bar(
+        buf,
+        Rect {
+            width: row.width - width,
+            ..row
+        },
+        share,
+        THEME.accent,
+    );
     paint::right(buf, row, &percent, THEME.muted);
     rows + 1
 }
@@ -95,20 +112,39 @@ fn is_frozen(block: &BlockCounts) -> bool {
 
 /// How a block's bar is filled: by shape and by colour, so that either is enough.
 fn fill(block: &BlockCounts) -> (char, Style) {
-    if is_frozen(block) { ('░', THEME.waiting) } else { ('█', THEME.good) }
+    if is_frozen(block) {
+        ('░', THEME.waiting)
+    } else {
+        ('█', THEME.good)
+    }
 }
 
 /// A bar for each block, as long as it has parameters, and what the two kinds of bars mean.
 fn draw_blocks(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) {
-    let most = blocks.iter().map(|block| block.counts.total).max().unwrap_or(1).max(1);
+    let most = blocks
+        .iter()
+        .map(|block| block.counts.total)
+        .max()
+        .unwrap_or(1)
+        .max(1);
     for (block, y) in blocks.iter().zip(0..area.height) {
         let row = paint::row(area, y);
-        paint::left(buf, Rect { width: NAME.min(row.width), ..row }, &block.name, THEME.label);
+        paint::left(
+            buf,
+            Rect {
+                width: NAME.min(row.width),
+                ..row
+            },
+            &block.name,
+            THEME.label,
+        );
         paint::right(buf, row, &count(block.counts.total), THEME.text);
         let room = row.width.saturating_sub(NAME + COUNT);
         let (symbol, style) = fill(block);
         for x in 0..cells(block.counts.total, most, room).max(1).min(room) {
-            buf[(row.x + NAME + x, row.y)].set_char(symbol).set_style(style);
+            buf[(row.x + NAME + x, row.y)]
+                .set_char(symbol)
+                .set_style(style);
         }
     }
     let key = paint::row(area, u16::try_from(blocks.len()).unwrap_or(u16::MAX));
@@ -131,7 +167,11 @@ fn draw_stack(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) -> u16 {
         return 1;
     }
     let row = paint::row(area, 0);
-    let all = blocks.iter().map(|block| block.counts.total).sum::<u64>().max(1);
+    let all = blocks
+        .iter()
+        .map(|block| block.counts.total)
+        .sum::<u64>()
+        .max(1);
     let mut before = 0;
     for block in blocks {
         let (symbol, style) = fill(block);
@@ -145,7 +185,11 @@ fn draw_stack(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) -> u16 {
     2
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a row's width")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a row's width"
+)]
 fn cells(part: u64, of: u64, width: u16) -> u16 {
     (part as f64 / of as f64 * f64::from(width)).round() as u16
 }
@@ -153,10 +197,16 @@ fn cells(part: u64, of: u64, width: u16) -> u16 {
 /// What batch normalization goes by in frozen blocks and in those that train, where there is any.
 fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
     let normalizes = |frozen: bool| {
-        let backbone = all.blocks.iter().filter(|block| block.name != "head" && is_frozen(block) == frozen);
+        let backbone = all
+            .blocks
+            .iter()
+            .filter(|block| block.name != "head" && is_frozen(block) == frozen);
         backbone.map(|block| block.counts.statistics).sum::<u64>() > 0
     };
-    let mode = run.experiment.as_deref().map(|experiment| experiment.model.batch_norm);
+    let mode = run
+        .experiment
+        .as_deref()
+        .map(|experiment| experiment.model.batch_norm);
     let trained = match mode {
         Some(BatchNorm::Inference) => "inference",
         _ => "training",
@@ -181,15 +231,30 @@ fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
     }
     let short = |hash: &str| hash.chars().take(8).collect::<String>();
     let (text, style) = match &run.state.frozen {
-        None => ("frozen tensors are hashed before and after training".to_owned(), THEME.muted),
+        None => (
+            "frozen tensors are hashed before and after training".to_owned(),
+            THEME.muted,
+        ),
         Some(proof) if proof.unchanged() => {
             let (tensors, hash) = (proof.tensors, short(&proof.after));
-            (format!("{tensors} frozen tensors did not move: hash {hash} before and after"), THEME.good)
+            (
+                format!("{tensors} frozen tensors did not move: hash {hash} before and after"),
+                THEME.good,
+            )
         }
         Some(proof) => {
-            let (tensors, before, after) = (proof.tensors, short(&proof.before), short(&proof.after));
-            (format!("of {tensors} frozen tensors some MOVED: hash {before} before, {after} after"), THEME.error)
+            let (tensors, before, after) =
+                (proof.tensors, short(&proof.before), short(&proof.after));
+            (
+                format!(
+                    "of {tensors} frozen tensors some MOVED: hash {before} before, {after} after"
+                ),
+                THEME.error,
+            )
         }
     };
-    paint::wrap(&text, width).into_iter().map(|line| (line.trim_end().to_owned(), style)).collect()
+    paint::wrap(&text, width)
+        .into_iter()
+        .map(|line| (line.trim_end().to_owned(), style))
+        .collect()
 }

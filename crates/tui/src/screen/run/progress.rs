@@ -21,9 +21,15 @@ const BAR: u16 = 8;
 pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     let status = run.status();
     match (&run.state.batch, status) {
-        (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => draw_fetch(buf, row, run),
-        (Some(batch), status) if status.is_live() && status != Status::Starting => draw_batch(buf, row, run, batch),
-        (None, Status::Active(phase)) => drop(paint::left(buf, row, &waiting_for(phase, run), THEME.muted)),
+        (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => {
+            draw_fetch(buf, row, run);
+        }
+        (Some(batch), status) if status.is_live() && status != Status::Starting => {
+            draw_batch(buf, row, run, batch);
+        }
+        (None, Status::Active(phase)) => {
+            paint::left(buf, row, &waiting_for(phase, run), THEME.muted);
+        }
         _ => draw_result(buf, row, run),
     }
 }
@@ -35,7 +41,11 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
         Phase::Loading => "loading data and weights".to_owned(),
         Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
         Phase::Training | Phase::Validating | Phase::Saving => {
-            format!("{} epoch {}", phase.as_str(), run.state.epochs.last().map_or(1, |epoch| epoch.epoch))
+            format!(
+                "{} epoch {}",
+                phase.as_str(),
+                run.state.epochs.last().map_or(1, |epoch| epoch.epoch)
+            )
         }
     }
 }
@@ -44,20 +54,40 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
 pub fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
     let whole = result(run, true);
     let fits = whole.width() <= usize::from(row.width);
-    paint::left(buf, row, &if fits { whole } else { result(run, false) }, THEME.muted);
+    paint::left(
+        buf,
+        row,
+        &if fits { whole } else { result(run, false) },
+        THEME.muted,
+    );
 }
 
 fn result(run: &Run, with_best: bool) -> String {
     let state = &run.state;
-    let trained = state.train_time().map(|seconds| format!("trained for {}", duration(seconds)));
-    let best = state
-        .best_epoch()
-        .filter(|_| with_best)
-        .map(|epoch| format!("val acc {} at best epoch {}", metric(Some(epoch.val_acc)), epoch.epoch));
-    let test =
-        state.test.as_ref().map(|test| format!("test acc {} with epoch {}", metric(Some(test.accuracy)), test.epoch));
-    let early =
-        matches!(state.outcome, Some(Outcome::Finished { stopped_early: true })).then(|| "stopped early".to_owned());
+    let trained = state
+        .train_time()
+        .map(|seconds| format!("trained for {}", duration(seconds)));
+    let best = state.best_epoch().filter(|_| with_best).map(|epoch| {
+        format!(
+            "val acc {} at best epoch {}",
+            metric(Some(epoch.val_acc)),
+            epoch.epoch
+        )
+    });
+    let test = state.test.as_ref().map(|test| {
+        format!(
+            "test acc {} with epoch {}",
+            metric(Some(test.accuracy)),
+            test.epoch
+        )
+    });
+    let early = matches!(
+        state.outcome,
+        Some(Outcome::Finished {
+            stopped_early: true
+        })
+    )
+    .then(|| "stopped early".to_owned());
     let parts: Vec<String> = [test, best, trained, early].into_iter().flatten().collect();
     match run.status() {
         _ if !parts.is_empty() => parts.join(" · "),
@@ -70,7 +100,10 @@ fn result(run: &Run, with_best: bool) -> String {
 
 fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
     let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
-    let planned = run.state.epochs_planned().map_or_else(String::new, |planned| format!("/{planned}"));
+    let planned = run
+        .state
+        .epochs_planned()
+        .map_or_else(String::new, |planned| format!("/{planned}"));
     let epoch = format!("epoch {}{planned} ", batch.epoch);
     let head = match run.status() {
         Status::Stopping => format!("stopping  {epoch}"),
@@ -83,10 +116,18 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
 }
 
 fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
-    let Some(fetch) = &run.state.fetch else { return };
+    let Some(fetch) = &run.state.fetch else {
+        return;
+    };
     let sizes = format!("  {} of {}", bytes(fetch.done), bytes(fetch.total));
-    let left = run.state.fetch_left().map_or_else(String::new, |seconds| format!("  {} left", duration(seconds)));
-    let head = if fetch.what.starts_with("unpacking") { String::new() } else { "fetching ".to_owned() };
+    let left = run.state.fetch_left().map_or_else(String::new, |seconds| {
+        format!("  {} left", duration(seconds))
+    });
+    let head = if fetch.what.starts_with("unpacking") {
+        String::new()
+    } else {
+        "fetching ".to_owned()
+    };
     let tails = [format!("{sizes}{left}"), left, sizes].map(|tail| Line::styled(tail, THEME.muted));
     draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
 }
@@ -95,12 +136,22 @@ fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
 fn draw_share(buf: &mut Buffer, row: Rect, head: &str, share: f64, tails: &[Line]) {
     let percent = format!(" {:>3.0} %", share * 100.0);
     let rest = paint::left(buf, row, head, THEME.text);
-    let room = |line: &Line| rest.width.saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX));
+    let room = |line: &Line| {
+        rest.width
+            .saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX))
+    };
     let width = u16::try_from(percent.len()).unwrap_or(0);
     let tail = tails.iter().find(|line| room(line) >= BAR + width);
-    let bar = Rect { width: tail.map_or(rest.width, room).saturating_sub(width).min(48), ..rest };
+    let bar = Rect {
+        width: tail.map_or(rest.width, room).saturating_sub(width).min(48),
+        ..rest
+    };
     paint::bar(buf, bar, share, THEME.accent);
-    let rest = Rect { x: bar.right(), width: rest.right() - bar.right(), ..rest };
+    let rest = Rect {
+        x: bar.right(),
+        width: rest.right() - bar.right(),
+        ..rest
+    };
     let rest = paint::left(buf, rest, &percent, THEME.text);
     if let Some(line) = tail {
         paint::left_line(buf, rest, line);
@@ -114,7 +165,8 @@ fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
         let left = 1.0 - f64::from(batch.batch) / f64::from(batch.batches.max(1));
         f64::from(dataset.train) * left / batch.images_per_second
     });
-    let in_epoch = in_epoch.filter(|seconds| seconds.is_finite() && run.state.phase == Phase::Training);
+    let in_epoch =
+        in_epoch.filter(|seconds| seconds.is_finite() && run.state.phase == Phase::Training);
     let in_epoch = in_epoch.map(|seconds| format!("  {} left in epoch", duration(seconds)));
     let in_all = run
         .state
@@ -122,7 +174,10 @@ fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
         .filter(|_| run.state.phase != Phase::Loading)
         .map(|seconds| format!("  {} left in all", duration(seconds)));
     let say = |parts: [Option<String>; 3]| {
-        let spans = parts.into_iter().flatten().map(|part| Span::styled(part, THEME.muted));
+        let spans = parts
+            .into_iter()
+            .flatten()
+            .map(|part| Span::styled(part, THEME.muted));
         Line::from(spans.collect::<Vec<_>>())
     };
     [

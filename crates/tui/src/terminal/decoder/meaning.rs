@@ -1,7 +1,8 @@
 //! What a whole sequence means: a key, the mouse, or nothing here. Forms of xterm, rxvt, the Linux console and kitty.
 
 use crossterm::event::{
-    Event, KeyCode, KeyEvent, KeyEventKind, KeyEventState, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyEventState, KeyModifiers, MouseButton, MouseEvent,
+    MouseEventKind,
 };
 
 /// Numbers between semicolons, each with others after colons; none where nothing stands.
@@ -16,7 +17,9 @@ pub fn single(parameters: &[u8], last: u8) -> Option<Event> {
         // rxvt.
         return Some(pressed(code, KeyModifiers::CONTROL));
     }
-    let modified = parameters.last().map_or(Some(Modified::NONE), |last| Modified::read(last))?;
+    let modified = parameters
+        .last()
+        .map_or(Some(Modified::NONE), |last| Modified::read(last))?;
     let code = match last {
         b'R' => KeyCode::F(3),
         _ => lettered(last)?,
@@ -30,8 +33,14 @@ pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
         return mouse(&read(parameters)?, last);
     }
     let parameters = read(sequence)?;
-    let first = parameters.first().and_then(|parameter| parameter.first().copied().flatten());
-    let modified = || parameters.get(1).map_or(Some(Modified::NONE), |parameter| Modified::read(parameter));
+    let first = parameters
+        .first()
+        .and_then(|parameter| parameter.first().copied().flatten());
+    let modified = || {
+        parameters
+            .get(1)
+            .map_or(Some(Modified::NONE), |parameter| Modified::read(parameter))
+    };
     match (last, parameters.len()) {
         (b'I', 0) => Some(Event::FocusGained),
         (b'O', 0) => Some(Event::FocusLost),
@@ -41,12 +50,20 @@ pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
         }
         (b'u', 1..) => unicode(first?, parameters[0].get(1).copied().flatten(), modified()?),
         // xterm's modifyOtherKeys.
-        (b'~', 3) if first == Some(27) => unicode(parameters[2].first().copied().flatten()?, None, modified()?),
+        (b'~', 3) if first == Some(27) => {
+            unicode(parameters[2].first().copied().flatten()?, None, modified()?)
+        }
         (b'~', 1..=3) => Some(modified()?.press(numbered(first?)?)),
         // rxvt.
         (b'^', 1) => Some(pressed(numbered(first?)?, KeyModifiers::CONTROL)),
-        (b'@', 1) => Some(pressed(numbered(first?)?, KeyModifiers::CONTROL | KeyModifiers::SHIFT)),
-        (b'a'..=b'd', 0) => Some(pressed(arrow(last.to_ascii_uppercase())?, KeyModifiers::SHIFT)),
+        (b'@', 1) => Some(pressed(
+            numbered(first?)?,
+            KeyModifiers::CONTROL | KeyModifiers::SHIFT,
+        )),
+        (b'a'..=b'd', 0) => Some(pressed(
+            arrow(last.to_ascii_uppercase())?,
+            KeyModifiers::SHIFT,
+        )),
         // With a number more, this is where the cursor is, and no F3.
         (b'R', _) => None,
         (b'Z', 0..=2) => {
@@ -55,8 +72,12 @@ pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
             Some(modified.press(KeyCode::BackTab))
         }
         // An old form has the modifiers alone.
-        (_, 1) if first.is_some_and(|first| first > 1) => Some(Modified::read(&parameters[0])?.press(lettered(last)?)),
-        (_, 0..=2) if first.is_none_or(|first| first == 1) => Some(modified()?.press(lettered(last)?)),
+        (_, 1) if first.is_some_and(|first| first > 1) => {
+            Some(Modified::read(&parameters[0])?.press(lettered(last)?))
+        }
+        (_, 0..=2) if first.is_none_or(|first| first == 1) => {
+            Some(modified()?.press(lettered(last)?))
+        }
         _ => None,
     }
 }
@@ -77,11 +98,16 @@ fn read(parameters: &[u8]) -> Option<Parameters> {
     };
     let parameter = |text: &[u8]| text.split(|byte| *byte == b':').map(number).collect();
     // Anything but digits makes it something else than a key.
-    parameters.split(|byte| *byte == b';').map(parameter).collect()
+    parameters
+        .split(|byte| *byte == b';')
+        .map(parameter)
+        .collect()
 }
 
 fn first_three(parameters: &Parameters) -> Option<[u32; 3]> {
-    let mut numbers = parameters.iter().map(|parameter| parameter.first().copied().flatten());
+    let mut numbers = parameters
+        .iter()
+        .map(|parameter| parameter.first().copied().flatten());
     Some([numbers.next()??, numbers.next()??, numbers.next()??])
 }
 
@@ -94,7 +120,11 @@ struct Modified {
 }
 
 impl Modified {
-    const NONE: Self = Self { modifiers: KeyModifiers::NONE, kind: KeyEventKind::Press, state: KeyEventState::NONE };
+    const NONE: Self = Self {
+        modifiers: KeyModifiers::NONE,
+        kind: KeyEventKind::Press,
+        state: KeyEventState::NONE,
+    };
 
     /// One more than the sum of what is held, and after a colon what was done.
     fn read(parameter: &[Option<u32>]) -> Option<Self> {
@@ -111,7 +141,10 @@ impl Modified {
         if mask > 0xff {
             return None;
         }
-        let held = BITS.into_iter().filter(|(bit, _)| mask & bit != 0).map(|(_, modifier)| modifier);
+        let held = BITS
+            .into_iter()
+            .filter(|(bit, _)| mask & bit != 0)
+            .map(|(_, modifier)| modifier);
         let kind = match parameter.get(1).copied().flatten() {
             Some(2) => KeyEventKind::Repeat,
             Some(3) => KeyEventKind::Release,
@@ -120,11 +153,20 @@ impl Modified {
         let mut state = KeyEventState::NONE;
         state.set(KeyEventState::CAPS_LOCK, mask & 64 != 0);
         state.set(KeyEventState::NUM_LOCK, mask & 128 != 0);
-        Some(Self { modifiers: held.collect(), kind, state })
+        Some(Self {
+            modifiers: held.collect(),
+            kind,
+            state,
+        })
     }
 
     fn press(self, code: KeyCode) -> Event {
-        Event::Key(KeyEvent::new_with_kind_and_state(code, self.modifiers, self.kind, self.state))
+        Event::Key(KeyEvent::new_with_kind_and_state(
+            code,
+            self.modifiers,
+            self.kind,
+            self.state,
+        ))
     }
 }
 
@@ -189,7 +231,10 @@ fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<
         }
         _ => {
             let c = char::from_u32(number).filter(|c| !c.is_control())?;
-            match shifted.and_then(char::from_u32).filter(|c| shift && !c.is_control()) {
+            match shifted
+                .and_then(char::from_u32)
+                .filter(|c| shift && !c.is_control())
+            {
                 Some(shifted) => {
                     modified.modifiers.remove(KeyModifiers::SHIFT);
                     KeyCode::Char(shifted)
@@ -237,7 +282,9 @@ fn kitty(number: u32) -> Option<(KeyCode, KeyEventState)> {
         KeyCode::KeypadBegin,
     ];
     match number {
-        57376..=57398 => u8::try_from(number - 57376 + 13).ok().map(|f| (KeyCode::F(f), KeyEventState::NONE)),
+        57376..=57398 => u8::try_from(number - 57376 + 13)
+            .ok()
+            .map(|f| (KeyCode::F(f), KeyEventState::NONE)),
         57399.. => {
             let index = usize::try_from(number - 57399).ok()?;
             KEYPAD.get(index).map(|code| (*code, KeyEventState::KEYPAD))
@@ -259,12 +306,18 @@ fn mouse(parameters: &Parameters, last: u8) -> Option<Event> {
 /// The mouse at a place counted from 1. In a button's number two bits say which of four, three what is held, one that it
 /// moved, and two which four.
 fn at(button: u32, column: u32, row: u32, is_up: bool) -> Option<Event> {
-    const HELD: [(u32, KeyModifiers); 3] =
-        [(0b100, KeyModifiers::SHIFT), (0b1000, KeyModifiers::ALT), (0b1_0000, KeyModifiers::CONTROL)];
+    const HELD: [(u32, KeyModifiers); 3] = [
+        (0b100, KeyModifiers::SHIFT),
+        (0b1000, KeyModifiers::ALT),
+        (0b1_0000, KeyModifiers::CONTROL),
+    ];
     if button > 0xff {
         return None;
     }
-    let (which, moved) = ((button & 0b11) | (button & 0b1100_0000) >> 4, button & 0b10_0000 != 0);
+    let (which, moved) = (
+        (button & 0b11) | (button & 0b1100_0000) >> 4,
+        button & 0b10_0000 != 0,
+    );
     let pressed = match which {
         0 => Some(MouseButton::Left),
         1 => Some(MouseButton::Middle),
@@ -283,7 +336,16 @@ fn at(button: u32, column: u32, row: u32, is_up: bool) -> Option<Event> {
         (7, None, false) => MouseEventKind::ScrollRight,
         _ => return None,
     };
-    let modifiers = HELD.into_iter().filter(|(bit, _)| button & bit != 0).map(|(_, modifier)| modifier).collect();
+    let modifiers = HELD
+        .into_iter()
+        .filter(|(bit, _)| button & bit != 0)
+        .map(|(_, modifier)| modifier)
+        .collect();
     let place = |number: u32| u16::try_from(number.checked_sub(1)?).ok();
-    Some(Event::Mouse(MouseEvent { kind, column: place(column)?, row: place(row)?, modifiers }))
+    Some(Event::Mouse(MouseEvent {
+        kind,
+        column: place(column)?,
+        row: place(row)?,
+        modifiers,
+    }))
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use proptest::prelude::*;
 
 use super::Decoder;
@@ -94,7 +96,11 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        Self { decoder: Decoder::default(), now: Instant::now(), events: Vec::new() }
+        Self {
+            decoder: Decoder::default(),
+            now: Instant::now(),
+            events: Vec::new(),
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) -> &mut Self {
@@ -104,7 +110,11 @@ impl Line {
 
     fn wait(&mut self, milliseconds: u64) -> &mut Self {
         let until = self.now + Duration::from_millis(milliseconds);
-        while let Some(deadline) = self.decoder.deadline().filter(|deadline| *deadline <= until) {
+        while let Some(deadline) = self
+            .decoder
+            .deadline()
+            .filter(|deadline| *deadline <= until)
+        {
             self.now = self.now.max(deadline);
             self.events.extend(self.decoder.tick(self.now));
         }
@@ -138,11 +148,24 @@ fn a_report_cut_in_two_anywhere_is_swallowed() {
         for pause in [0, 20, 60, 300, 1000] {
             for cut in 1..report.len() {
                 let mut line = Line::new();
-                line.send(&report[..cut]).wait(pause).send(&report[cut..]).wait(20).send(b"j");
+                line.send(&report[..cut])
+                    .wait(pause)
+                    .send(&report[cut..])
+                    .wait(20)
+                    .send(b"j");
                 // An `ESC` alone for so long is the Esc key, whatever follows.
                 let is_escape = report[0] == 0x1b && cut == 1 && pause > 50;
-                let expected: Vec<Event> = is_escape.then(escape).into_iter().chain([character('j')]).collect();
-                assert_eq!(line.heard(), expected, "{} cut at {cut} for {pause} ms", report.escape_ascii());
+                let expected: Vec<Event> = is_escape
+                    .then(escape)
+                    .into_iter()
+                    .chain([character('j')])
+                    .collect();
+                assert_eq!(
+                    line.heard(),
+                    expected,
+                    "{} cut at {cut} for {pause} ms",
+                    report.escape_ascii()
+                );
             }
         }
     }
@@ -158,18 +181,41 @@ fn a_report_that_comes_byte_by_byte_is_swallowed() {
             }
             line.wait(50).send(b"j");
             let is_escape = report[0] == 0x1b && pause > 50;
-            let expected: Vec<Event> = is_escape.then(escape).into_iter().chain([character('j')]).collect();
-            assert_eq!(line.heard(), expected, "{} with {pause} ms", report.escape_ascii());
+            let expected: Vec<Event> = is_escape
+                .then(escape)
+                .into_iter()
+                .chain([character('j')])
+                .collect();
+            assert_eq!(
+                line.heard(),
+                expected,
+                "{} with {pause} ms",
+                report.escape_ascii()
+            );
         }
     }
 }
 
 #[test]
 fn a_report_whose_escape_came_long_before_the_rest_is_swallowed() {
-    for report in [&b"\x1b[?2026;2$y"[..], b"\x1b[>41;388;0c", b"\x1b]11;rgb:00/00/00\x07", b"\x1bP1$r0 q\x1b\\"] {
+    for report in [
+        &b"\x1b[?2026;2$y"[..],
+        b"\x1b[>41;388;0c",
+        b"\x1b]11;rgb:00/00/00\x07",
+        b"\x1bP1$r0 q\x1b\\",
+    ] {
         let mut line = Line::new();
-        line.send(&report[..1]).wait(8000).send(&report[1..]).wait(10).send(b"j");
-        assert_eq!(line.heard(), [escape(), character('j')], "{}", report.escape_ascii());
+        line.send(&report[..1])
+            .wait(8000)
+            .send(&report[1..])
+            .wait(10)
+            .send(b"j");
+        assert_eq!(
+            line.heard(),
+            [escape(), character('j')],
+            "{}",
+            report.escape_ascii()
+        );
     }
 }
 
@@ -178,16 +224,32 @@ fn keys_typed_after_escape_are_kept() {
     // Seconds apart, as people do.
     for c in "[]OP_X^qr".chars() {
         let mut line = Line::new();
-        line.send(b"\x1b").wait(2000).send(c.to_string().as_bytes()).wait(400).send(b"j");
+        line.send(b"\x1b")
+            .wait(2000)
+            .send(c.to_string().as_bytes())
+            .wait(400)
+            .send(b"j");
         let shift = if c.is_uppercase() { SHIFT } else { NONE };
-        assert_eq!(line.heard(), [escape(), key(KeyCode::Char(c), shift), character('j')], "{c}");
+        assert_eq!(
+            line.heard(),
+            [escape(), key(KeyCode::Char(c), shift), character('j')],
+            "{c}"
+        );
     }
     // Soon after: what may go on as a sequence is kept back, and comes.
     for c in ['[', ']', 'O', 'P'] {
         let mut line = Line::new();
-        line.send(b"\x1b").wait(400).send(c.to_string().as_bytes()).wait(1500).send(b"j");
+        line.send(b"\x1b")
+            .wait(400)
+            .send(c.to_string().as_bytes())
+            .wait(1500)
+            .send(b"j");
         let shift = if c.is_uppercase() { SHIFT } else { NONE };
-        assert_eq!(line.heard(), [escape(), key(KeyCode::Char(c), shift), character('j')], "{c}");
+        assert_eq!(
+            line.heard(),
+            [escape(), key(KeyCode::Char(c), shift), character('j')],
+            "{c}"
+        );
     }
     for keys in ["[[", "]]", "j[", "[\r", "O\x03", "Pj", "qr", "1y"] {
         let mut line = Line::new();
@@ -216,7 +278,12 @@ fn a_key_cut_in_two_is_that_key() {
                 }
                 let mut line = Line::new();
                 line.send(&bytes[..cut]).wait(pause).send(&bytes[cut..]);
-                assert_eq!(line.heard(), [key(expected.0, expected.1)], "{} at {cut}", bytes.escape_ascii());
+                assert_eq!(
+                    line.heard(),
+                    [key(expected.0, expected.1)],
+                    "{} at {cut}",
+                    bytes.escape_ascii()
+                );
             }
         }
     }
@@ -281,7 +348,10 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
     (b"\x1b[1;5A", (KeyCode::Up, CONTROL)),
     (b"\x1b[1;2D", (KeyCode::Left, SHIFT)),
     (b"\x1b[1;3C", (KeyCode::Right, ALT)),
-    (b"\x1b[1;8B", (KeyCode::Down, SHIFT.union(ALT).union(CONTROL))),
+    (
+        b"\x1b[1;8B",
+        (KeyCode::Down, SHIFT.union(ALT).union(CONTROL)),
+    ),
     (b"\x1b[1;5H", (KeyCode::Home, CONTROL)),
     (b"\x1b[3;5~", (KeyCode::Delete, CONTROL)),
     (b"\x1b[6;2~", (KeyCode::PageDown, SHIFT)),
@@ -331,7 +401,12 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
 #[test]
 fn every_key_is_understood() {
     for (bytes, (code, modifiers)) in KEYS {
-        assert_eq!(heard(bytes), [key(code, modifiers)], "{}", bytes.escape_ascii());
+        assert_eq!(
+            heard(bytes),
+            [key(code, modifiers)],
+            "{}",
+            bytes.escape_ascii()
+        );
     }
     assert_eq!(heard(b"\x1b"), [escape()]);
 }
@@ -346,20 +421,45 @@ fn a_key_that_is_held_or_released_says_so() {
     assert_eq!(kind(b"\x1b[97;1:2u"), KeyEventKind::Repeat);
     assert_eq!(kind(b"\x1b[5;1:3~"), KeyEventKind::Release);
     assert_eq!(kind(b"\x1b[;1:3B"), KeyEventKind::Release);
-    assert_eq!(heard(b"\x1b[I\x1b[O"), [Event::FocusGained, Event::FocusLost]);
+    assert_eq!(
+        heard(b"\x1b[I\x1b[O"),
+        [Event::FocusGained, Event::FocusLost]
+    );
 }
 
 #[test]
 fn the_mouse_is_understood_in_each_of_its_forms() {
-    let mouse = |kind, column, row, modifiers| Event::Mouse(MouseEvent { kind, column, row, modifiers });
+    let mouse = |kind, column, row, modifiers| {
+        Event::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers,
+        })
+    };
     let left = MouseEventKind::Down(MouseButton::Left);
     for (bytes, expected) in [
         (&b"\x1b[<0;20;10M"[..], mouse(left, 19, 9, NONE)),
-        (b"\x1b[<0;20;10m", mouse(MouseEventKind::Up(MouseButton::Left), 19, 9, NONE)),
-        (b"\x1b[<2;1;1M", mouse(MouseEventKind::Down(MouseButton::Right), 0, 0, NONE)),
-        (b"\x1b[<64;300;10M", mouse(MouseEventKind::ScrollUp, 299, 9, NONE)),
-        (b"\x1b[<65;1;1M", mouse(MouseEventKind::ScrollDown, 0, 0, NONE)),
-        (b"\x1b[<32;5;5M", mouse(MouseEventKind::Drag(MouseButton::Left), 4, 4, NONE)),
+        (
+            b"\x1b[<0;20;10m",
+            mouse(MouseEventKind::Up(MouseButton::Left), 19, 9, NONE),
+        ),
+        (
+            b"\x1b[<2;1;1M",
+            mouse(MouseEventKind::Down(MouseButton::Right), 0, 0, NONE),
+        ),
+        (
+            b"\x1b[<64;300;10M",
+            mouse(MouseEventKind::ScrollUp, 299, 9, NONE),
+        ),
+        (
+            b"\x1b[<65;1;1M",
+            mouse(MouseEventKind::ScrollDown, 0, 0, NONE),
+        ),
+        (
+            b"\x1b[<32;5;5M",
+            mouse(MouseEventKind::Drag(MouseButton::Left), 4, 4, NONE),
+        ),
         (b"\x1b[<35;5;5M", mouse(MouseEventKind::Moved, 4, 4, NONE)),
         (b"\x1b[<20;5;5M", mouse(left, 4, 4, SHIFT | CONTROL)),
         (b"\x1b[M #+", mouse(left, 2, 10, NONE)),
@@ -376,28 +476,59 @@ fn the_mouse_is_understood_in_each_of_its_forms() {
         assert_eq!(line.heard().len(), 1, "{}", bytes.escape_ascii());
     }
     // What cannot be.
-    for bytes in [&b"\x1b[<0;0;0M"[..], b"\x1b[<999;1;1M", b"\x1b[<0;99999;1M", b"\x1b[<0;1M", b"\x1b[M\x20\x20\x20"] {
+    for bytes in [
+        &b"\x1b[<0;0;0M"[..],
+        b"\x1b[<999;1;1M",
+        b"\x1b[<0;99999;1M",
+        b"\x1b[<0;1M",
+        b"\x1b[M\x20\x20\x20",
+    ] {
         assert_eq!(heard(bytes), [], "{}", bytes.escape_ascii());
     }
 }
 
 #[test]
 fn a_click_that_is_cut_off_leaves_the_keyboard_alive() {
-    for cut in [&b"\x1b[<0;20"[..], b"\x1b[<", b"\x1b[", b"\x1b[M", b"\x1b[M #", b"\x1b[?2026;", b"\x1bO"] {
+    for cut in [
+        &b"\x1b[<0;20"[..],
+        b"\x1b[<",
+        b"\x1b[",
+        b"\x1b[M",
+        b"\x1b[M #",
+        b"\x1b[?2026;",
+        b"\x1bO",
+    ] {
         // The next sequence begins whatever was there, and a control character is typed.
         let mut line = Line::new();
-        line.send(cut).send(b"\x1b[B").send(cut).wait(2000).send(b"\x03");
+        line.send(cut)
+            .send(b"\x1b[B")
+            .send(cut)
+            .wait(2000)
+            .send(b"\x03");
         let expected = [key(KeyCode::Down, NONE), key(KeyCode::Char('c'), CONTROL)];
         assert_eq!(line.heard(), expected, "{}", cut.escape_ascii());
         // Letters are its rest for as long as it can have one, three of a click at most.
         line.send(b"jjjq");
-        assert_eq!(line.heard().last(), Some(&character('q')), "{}", cut.escape_ascii());
+        assert_eq!(
+            line.heard().last(),
+            Some(&character('q')),
+            "{}",
+            cut.escape_ascii()
+        );
     }
 }
 
 #[test]
 fn a_string_without_an_end_does_not_keep_the_keyboard() {
-    for begun in [&b"\x1b]11;rgb:"[..], b"\x1bP1$rr", b"\x1b_Gi=", b"\x1b^y", b"\x1bXD", b"\x9d52;c;", b"\x1b[200~yD"] {
+    for begun in [
+        &b"\x1b]11;rgb:"[..],
+        b"\x1bP1$rr",
+        b"\x1b_Gi=",
+        b"\x1b^y",
+        b"\x1bXD",
+        b"\x9d52;c;",
+        b"\x1b[200~yD",
+    ] {
         let name = begun.escape_ascii();
         let is_paste = begun.ends_with(b"yD");
         let without_paste = |mut events: Vec<Event>| {
@@ -408,33 +539,77 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
         for wait in [1500, 3000, 9000] {
             let mut line = Line::new();
             line.send(begun).wait(wait).send(b"j").wait(200).send(b"q");
-            assert_eq!(without_paste(line.heard()), [character('j'), character('q')], "{name} {wait}");
+            assert_eq!(
+                without_paste(line.heard()),
+                [character('j'), character('q')],
+                "{name} {wait}"
+            );
         }
         let mut line = Line::new();
         line.send(begun).wait(1500).send(b"\x1b[B");
-        assert_eq!(without_paste(line.heard()), [key(KeyCode::Down, NONE)], "{name}");
+        assert_eq!(
+            without_paste(line.heard()),
+            [key(KeyCode::Down, NONE)],
+            "{name}"
+        );
         // Several at once after a longer one.
         let mut line = Line::new();
         line.send(begun).wait(6000).send(b"jq");
-        assert_eq!(without_paste(line.heard()), [character('j'), character('q')], "{name}");
+        assert_eq!(
+            without_paste(line.heard()),
+            [character('j'), character('q')],
+            "{name}"
+        );
         // The rest of it, however late.
-        let end: &[u8] = if is_paste { b"ry\x1b[201~" } else { b"ry\x1b\\" };
+        let end: &[u8] = if is_paste {
+            b"ry\x1b[201~"
+        } else {
+            b"ry\x1b\\"
+        };
         for wait in [200, 2000, 20_000] {
             let mut line = Line::new();
             line.send(begun).wait(wait).send(end).send(b"j");
-            assert_eq!(without_paste(line.heard()), [character('j')], "{name} {wait}");
+            assert_eq!(
+                without_paste(line.heard()),
+                [character('j')],
+                "{name} {wait}"
+            );
         }
         let mut line = Line::new();
-        line.send(begun).wait(2000).send(b"ryS D").wait(100).send(end).send(b"j");
+        line.send(begun)
+            .wait(2000)
+            .send(b"ryS D")
+            .wait(100)
+            .send(end)
+            .send(b"j");
         assert_eq!(without_paste(line.heard()), [character('j')], "{name}");
         if !is_paste {
             // Ctrl-C at once, CAN and SUB, the Esc key, another sequence.
-            assert_eq!(heard(&[begun, b"ry\x03"].concat()), [key(KeyCode::Char('c'), CONTROL)], "{name}");
-            assert_eq!(heard(&[begun, b"\x18j"].concat()), [character('j')], "{name}");
-            assert_eq!(heard(&[begun, b"\x1aj"].concat()), [character('j')], "{name}");
-            assert_eq!(heard(&[begun, b"\x1b[A\x1b[?1;2cj"].concat()), [key(KeyCode::Up, NONE), character('j')]);
+            assert_eq!(
+                heard(&[begun, b"ry\x03"].concat()),
+                [key(KeyCode::Char('c'), CONTROL)],
+                "{name}"
+            );
+            assert_eq!(
+                heard(&[begun, b"\x18j"].concat()),
+                [character('j')],
+                "{name}"
+            );
+            assert_eq!(
+                heard(&[begun, b"\x1aj"].concat()),
+                [character('j')],
+                "{name}"
+            );
+            assert_eq!(
+                heard(&[begun, b"\x1b[A\x1b[?1;2cj"].concat()),
+                [key(KeyCode::Up, NONE), character('j')]
+            );
             let mut line = Line::new();
-            line.send(begun).wait(300).send(b"\x1b").wait(1400).send(b"j");
+            line.send(begun)
+                .wait(300)
+                .send(b"\x1b")
+                .wait(1400)
+                .send(b"j");
             assert_eq!(line.heard(), [character('j')], "{name}");
             // Somebody keeps hammering.
             let mut line = Line::new();
@@ -450,14 +625,23 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
 #[test]
 fn what_is_pasted_is_text_whatever_it_is() {
     let pasted = |text: &str| Event::Paste(text.to_owned());
-    assert_eq!(heard(b"\x1b[200~on and on\x1b[201~j"), [pasted("on and on"), character('j')]);
+    assert_eq!(
+        heard(b"\x1b[200~on and on\x1b[201~j"),
+        [pasted("on and on"), character('j')]
+    );
     assert_eq!(heard(b"\x1b[200~\x1b[201~"), [pasted("")]);
     assert_eq!(
         heard(b"\x1b[200~ry\r\x03\x1b[A\x1b]0;x\x07\x1b[20\x1b[201~j"),
         [pasted("ry\r\x03\x1b[A\x1b]0;x\x07\x1b[20"), character('j')]
     );
-    assert_eq!(heard("\x1b[200~é漢\u{9c}\x1b[201~".as_bytes()), [pasted("é漢\u{9c}")]);
-    assert_eq!(heard(b"\x1b[200~\xff\xfe\x1b[201~"), [pasted("\u{fffd}\u{fffd}")]);
+    assert_eq!(
+        heard("\x1b[200~é漢\u{9c}\x1b[201~".as_bytes()),
+        [pasted("é漢\u{9c}")]
+    );
+    assert_eq!(
+        heard(b"\x1b[200~\xff\xfe\x1b[201~"),
+        [pasted("\u{fffd}\u{fffd}")]
+    );
     assert_eq!(heard(b"\x1b[201~j"), [character('j')]);
     let mut line = Line::new();
     for byte in b"\x1b[200~ryD\x1b[201~j" {
@@ -467,17 +651,33 @@ fn what_is_pasted_is_text_whatever_it_is() {
     // More than any field takes is left out, its end is found.
     let long = [&b"\x1b[200~"[..], &vec![b'r'; 3 << 20], b"\x1b[201~j"].concat();
     let events = heard(&long);
-    assert!(matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j')));
+    assert!(
+        matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j'))
+    );
     // One whose end never comes is handed over.
-    assert_eq!(Line::new().send(b"\x1b[200~abc").wait(6000).heard(), [pasted("abc")]);
+    assert_eq!(
+        Line::new().send(b"\x1b[200~abc").wait(6000).heard(),
+        [pasted("abc")]
+    );
 }
 
 #[test]
 fn what_is_no_character_is_left_out() {
-    for bytes in
-        [&b"\xff"[..], b"\xc3", b"\xe2\x82", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x80\x85\xa0"]
-    {
-        assert_eq!(heard(&[bytes, b"j"].concat()), [character('j')], "{}", bytes.escape_ascii());
+    for bytes in [
+        &b"\xff"[..],
+        b"\xc3",
+        b"\xe2\x82",
+        b"\xc0\xaf",
+        b"\xed\xa0\x80",
+        b"\xf5\x80\x80\x80",
+        b"\x80\x85\xa0",
+    ] {
+        assert_eq!(
+            heard(&[bytes, b"j"].concat()),
+            [character('j')],
+            "{}",
+            bytes.escape_ascii()
+        );
     }
 }
 
@@ -500,19 +700,44 @@ fn printable() -> impl Strategy<Value = Vec<u8>> {
 
 /// A report of each class, with anything in it that its form allows.
 fn report() -> impl Strategy<Value = Vec<u8>> {
-    let parameters = || proptest::collection::vec(prop_oneof![Just(b';'), Just(b':'), b'0'..=b'9'], 0..12);
-    let csi = || prop_oneof![Just(&b"\x1b["[..]), Just(&b"\x9b"[..]), Just(&b"\xc2\x9b"[..])];
-    let marked = (csi(), prop_oneof![Just(b'?'), Just(b'>'), Just(b'=')], parameters(), 0x40_u8..0x7f)
+    let parameters =
+        || proptest::collection::vec(prop_oneof![Just(b';'), Just(b':'), b'0'..=b'9'], 0..12);
+    let csi = || {
+        prop_oneof![
+            Just(&b"\x1b["[..]),
+            Just(&b"\x9b"[..]),
+            Just(&b"\xc2\x9b"[..])
+        ]
+    };
+    let marked = (
+        csi(),
+        prop_oneof![Just(b'?'), Just(b'>'), Just(b'=')],
+        parameters(),
+        0x40_u8..0x7f,
+    )
         .prop_map(|(csi, mark, parameters, last)| [csi, &[mark], &parameters, &[last]].concat());
-    let between = (csi(), parameters(), proptest::collection::vec(0x20_u8..0x30, 1..3), 0x40_u8..0x7f)
-        .prop_map(|(csi, parameters, between, last)| [csi, &parameters, &between, &[last]].concat());
+    let between = (
+        csi(),
+        parameters(),
+        proptest::collection::vec(0x20_u8..0x30, 1..3),
+        0x40_u8..0x7f,
+    )
+        .prop_map(|(csi, parameters, between, last)| {
+            [csi, &parameters, &between, &[last]].concat()
+        });
     // Without parameters, some are keys of rxvt's.
     let numbers = proptest::collection::vec(prop_oneof![Just(b';'), b'0'..=b'9'], 1..12);
-    let plain = (csi(), numbers, proptest::sample::select(&b"cntxywRrqpml"[..]))
+    let plain = (
+        csi(),
+        numbers,
+        proptest::sample::select(&b"cntxywRrqpml"[..]),
+    )
         .prop_map(|(csi, parameters, last)| [csi, &parameters, &[last]].concat());
-    let single =
-        (prop_oneof![Just(&b"\x1bO"[..]), Just(&b"\x8f"[..])], proptest::sample::select(&b"MXIjklmnopqrstuvwxyz"[..]))
-            .prop_map(|(single, last)| [single, &[last]].concat());
+    let single = (
+        prop_oneof![Just(&b"\x1bO"[..]), Just(&b"\x8f"[..])],
+        proptest::sample::select(&b"MXIjklmnopqrstuvwxyz"[..]),
+    )
+        .prop_map(|(single, last)| [single, &[last]].concat());
     let begin = proptest::sample::select(vec![
         // As answers begin: what begins otherwise may be typed after the Esc key.
         &b"\x1b]1"[..],
@@ -529,7 +754,8 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
         b"\x98",
     ]);
     let end = proptest::sample::select(vec![&b"\x1b\\"[..], b"\x07", b"\x9c", b"\xc2\x9c"]);
-    let string = (begin, printable(), end).prop_map(|(begin, text, end)| [begin, &text, end].concat());
+    let string =
+        (begin, printable(), end).prop_map(|(begin, text, end)| [begin, &text, end].concat());
     prop_oneof![
         2 => marked,
         1 => between,
@@ -550,8 +776,15 @@ fn sent() -> impl Strategy<Value = Sent> {
 
 /// `WARMSTART_KEYS` asks for another number of them.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("WARMSTART_KEYS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let cases = std::env::var("WARMSTART_KEYS")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(2000);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

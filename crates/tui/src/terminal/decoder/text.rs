@@ -52,16 +52,29 @@ pub enum Step {
 impl Text {
     /// OSC, DCS, APC, PM or SOS.
     pub fn string(now: Instant) -> Self {
-        Self { kind: Kind::String { escape: None, character: (0, 0) }, began: now }
+        Self {
+            kind: Kind::String {
+                escape: None,
+                character: (0, 0),
+            },
+            began: now,
+        }
     }
 
     pub fn paste(now: Instant) -> Self {
-        Self { kind: Kind::Paste { bytes: Vec::new(), matched: 0 }, began: now }
+        Self {
+            kind: Kind::Paste {
+                bytes: Vec::new(),
+                matched: 0,
+            },
+            began: now,
+        }
     }
 
     /// Whether it takes longer than strings do. A paste may.
     pub fn takes_long(&self, now: Instant) -> bool {
-        matches!(self.kind, Kind::String { .. }) && now.saturating_duration_since(self.began) >= LONG
+        matches!(self.kind, Kind::String { .. })
+            && now.saturating_duration_since(self.began) >= LONG
     }
 
     pub fn push(&mut self, byte: u8, now: Instant) -> Step {
@@ -75,7 +88,11 @@ impl Text {
             },
             Kind::Paste { bytes, matched } => {
                 // `ESC` is nowhere in it but at its beginning.
-                *matched = if byte == PASTED[*matched] { *matched + 1 } else { usize::from(byte == PASTED[0]) };
+                *matched = if byte == PASTED[*matched] {
+                    *matched + 1
+                } else {
+                    usize::from(byte == PASTED[0])
+                };
                 if bytes.len() < MOST {
                     bytes.push(byte);
                 }
@@ -100,7 +117,9 @@ impl Text {
 
     /// Whether its end is among these bytes.
     pub fn ends_within(mut self, bytes: &[u8], now: Instant) -> bool {
-        bytes.iter().any(|byte| self.push(*byte, now) == Step::Ended)
+        bytes
+            .iter()
+            .any(|byte| self.push(*byte, now) == Step::Ended)
     }
 
     pub fn has_pasted(&self) -> bool {
@@ -109,12 +128,21 @@ impl Text {
 
     /// What was pasted so far, for whoever types.
     pub fn pasted(&mut self) -> Option<Event> {
-        let Kind::Paste { bytes, .. } = &mut self.kind else { return None };
-        Some(Event::Paste(String::from_utf8_lossy(&std::mem::take(bytes)).into_owned()))
+        let Kind::Paste { bytes, .. } = &mut self.kind else {
+            return None;
+        };
+        Some(Event::Paste(
+            String::from_utf8_lossy(&std::mem::take(bytes)).into_owned(),
+        ))
     }
 }
 
-fn string(byte: u8, escape: &mut Option<Instant>, character: &mut (u8, usize), now: Instant) -> Step {
+fn string(
+    byte: u8,
+    escape: &mut Option<Instant>,
+    character: &mut (u8, usize),
+    now: Instant,
+) -> Step {
     let (first, left) = *character;
     if left > 0 && (0x80..=0xbf).contains(&byte) {
         *character = (first, left - 1);

@@ -14,21 +14,31 @@ use crate::update::update;
 use warmstart_runs::look::Heard;
 
 #[derive(Debug, Clone)]
-pub struct Album {
+pub struct DatasetSource {
     pub facts: Facts,
     names: Vec<String>,
 }
 
-impl Album {
+impl DatasetSource {
     /// 240 pictures in nine classes; validation images are numbered from 2000.
     pub fn typical() -> Self {
-        let names = ["tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus"];
-        Self::of(names.map(str::to_owned).to_vec(), [120, 60, 60], &[40, 30, 16, 12, 8, 6, 3, 3, 2])
+        let names = [
+            "tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus",
+        ];
+        Self::of(
+            names.map(str::to_owned).to_vec(),
+            [120, 60, 60],
+            &[40, 30, 16, 12, 8, 6, 3, 3, 2],
+        )
     }
 
     /// Names, numbers and sizes as nobody would choose them.
     pub fn hostile() -> Self {
-        let mut album = Self::of(NASTY.map(str::to_owned).to_vec(), [u32::MAX, 0, 1], &[0, u32::MAX, 1]);
+        let mut album = Self::of(
+            NASTY.map(str::to_owned).to_vec(),
+            [u32::MAX, 0, 1],
+            &[0, u32::MAX, 1],
+        );
         album.facts.dataset = NASTY[1].to_owned();
         album.facts.notes = NASTY.map(str::to_owned).to_vec();
         album
@@ -40,7 +50,10 @@ impl Album {
     }
 
     fn of(names: Vec<String>, images: [u32; 3], by_class: &[u32]) -> Self {
-        let part = |images| PartFacts { images, by_class: by_class.to_vec() };
+        let part = |images| PartFacts {
+            images,
+            by_class: by_class.to_vec(),
+        };
         let facts = Facts {
             dataset: "emoji98".to_owned(),
             labels: Labels::Fine,
@@ -48,7 +61,11 @@ impl Album {
             train: part(images[0]),
             validation: part(images[1]),
             test: part(images[2]),
-            augment: Augment { rotation: 15.0, horizontal_flip: true, zoom: 0.1 },
+            augment: Augment {
+                rotation: 15.0,
+                horizontal_flip: true,
+                zoom: 0.1,
+            },
             notes: Vec::new(),
             class_weights: None,
         };
@@ -60,22 +77,38 @@ impl Album {
             Ask::Pictures { part, wanted } => {
                 let shown = |wanted: &Wanted| Picture {
                     fine: Some(self.label(wanted.position)),
-                    coarse: (wanted.position.is_multiple_of(2)).then(|| self.label(wanted.position / 2)),
+                    coarse: (wanted.position.is_multiple_of(2))
+                        .then(|| self.label(wanted.position / 2)),
                     ..picture(*part, wanted.position, wanted.epoch)
                 };
-                Answer::Pictures { part: *part, pictures: wanted.iter().map(shown).collect() }
+                Answer::Pictures {
+                    part: *part,
+                    pictures: wanted.iter().map(shown).collect(),
+                }
             }
             Ask::Number { number, .. } => match number {
-                100..220 => Answer::Found { part: Part::Train, position: number - 100 },
-                2000..2060 => Answer::Found { part: Part::Validation, position: number - 2000 },
-                _ => Answer::NotThere { error: format!("there is no image {number}") },
+                100..220 => Answer::Found {
+                    part: Part::Train,
+                    position: number - 100,
+                },
+                2000..2060 => Answer::Found {
+                    part: Part::Validation,
+                    position: number - 2000,
+                },
+                _ => Answer::NotThere {
+                    error: format!("there is no image {number}"),
+                },
             },
         }
     }
 
     fn label(&self, position: u32) -> Label {
         let number = position % u32::try_from(self.names.len()).unwrap();
-        Label { number, name: self.names[number as usize].clone(), exact: None }
+        Label {
+            number,
+            name: self.names[number as usize].clone(),
+            exact: None,
+        }
     }
 }
 
@@ -84,9 +117,13 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
     let byte = |at: u32| {
-        u8::try_from((at * 5 + position.wrapping_mul(31) % 256 + epoch.unwrap_or(0) % 256 * 77) % 256).unwrap()
+        u8::try_from(
+            (at * 5 + position.wrapping_mul(31) % 256 + epoch.unwrap_or(0) % 256 * 77) % 256,
+        )
+        .unwrap()
     };
-    let pixels = (position % 10 != 9).then(|| Pixels::new(side, (0..side * side * 3).map(byte).collect()).unwrap());
+    let pixels = (position % 10 != 9)
+        .then(|| Pixels::new(side, (0..side * side * 3).map(byte).collect()).unwrap());
     Picture {
         wanted: Wanted { position, epoch },
         number: first + position % 1000,
@@ -99,22 +136,25 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 }
 
 /// Presses keys while a worker answers what is asked.
-pub fn answering(model: &mut Model, keys: &str, album: &Album) {
+pub fn answering(model: &mut Model, keys: &str, album: &DatasetSource) {
     for event in &events(keys) {
         tell(model, event, album);
     }
 }
 
 /// Tells of one event of the terminal, likewise.
-pub fn tell(model: &mut Model, event: &Event, album: &Album) {
-    let Some(message) = model.keys.message(model.context(), event) else { return };
+pub fn tell(model: &mut Model, event: &Event, album: &DatasetSource) {
+    let Some(message) = model.keys.message(model.context(), event) else {
+        return;
+    };
     let mut effects = update(model, message);
     while let Some(effect) = effects.pop() {
         effects.extend(match effect {
             Effect::Look { ticket, .. } => hear(model, ticket, Answer::Opened(album.facts.clone())),
-            Effect::AskLook(ask) => hear(model, model.tickets, album.answer(&ask)),
+            Effect::AskDataset(ask) => hear(model, model.tickets, album.answer(&ask)),
             Effect::ReadExperiment(path) => {
-                let text = std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
+                let text =
+                    std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
                 update(model, Message::ExperimentRead { path, text })
             }
             _ => Vec::new(),
@@ -123,11 +163,17 @@ pub fn tell(model: &mut Model, event: &Event, album: &Album) {
 }
 
 fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
-    update(model, Message::Look { ticket, heard: Heard::Answer(answer) })
+    update(
+        model,
+        Message::Look {
+            ticket,
+            heard: Heard::Answer(answer),
+        },
+    )
 }
 
 /// The typical dashboard after some keys.
-pub fn looking(keys: &str, album: &Album) -> Model {
+pub fn looking(keys: &str, album: &DatasetSource) -> Model {
     let mut model = typical();
     press(&mut model, "");
     answering(&mut model, keys, album);

@@ -25,12 +25,15 @@ pub struct Glass(Rc<RefCell<Buffer>>);
 
 impl Glass {
     pub fn new(width: u16, height: u16) -> Self {
-        Self(Rc::new(RefCell::new(Buffer::empty(Rect::new(0, 0, width, height)))))
+        Self(Rc::new(RefCell::new(Buffer::empty(Rect::new(
+            0, 0, width, height,
+        )))))
     }
 
     /// Takes another size, of which nobody is told.
     pub fn resize(&self, width: u16, height: u16) {
-        self.0.replace(Buffer::empty(Rect::new(0, 0, width, height)));
+        self.0
+            .replace(Buffer::empty(Rect::new(0, 0, width, height)));
     }
 
     pub fn buffer(&self) -> Buffer {
@@ -41,7 +44,10 @@ impl Glass {
 impl Backend for Glass {
     type Error = Infallible;
 
-    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> Result<(), Infallible> {
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(
+        &mut self,
+        content: I,
+    ) -> Result<(), Infallible> {
         let mut buffer = self.0.borrow_mut();
         for (x, y, cell) in content {
             buffer[(x, y)] = cell.clone();
@@ -79,7 +85,10 @@ impl Backend for Glass {
     }
 
     fn window_size(&mut self) -> Result<WindowSize, Infallible> {
-        Ok(WindowSize { columns_rows: self.size()?, pixels: Size::ZERO })
+        Ok(WindowSize {
+            columns_rows: self.size()?,
+            pixels: Size::ZERO,
+        })
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {

@@ -14,20 +14,26 @@ use warmstart_schema::architecture::BlockCounts;
 use super::super::super::paint;
 use super::{Scene, leading, pen, place, under_cursor};
 use crate::format::{NOT_YET, bytes, figure, metric, norm, rate};
-use crate::model::{Along, Detail, Drawn, Line, Others, Quantity, Role};
+use crate::model::{ChartKind, Drawn, Line, Others, Role, Smoothing, XAxis};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
 /// A figure of a chart, as it is read.
-fn value(quantity: Quantity, value: Option<f64>) -> String {
-    let Some(value) = value else { return NOT_YET.to_owned() };
+fn value(quantity: ChartKind, value: Option<f64>) -> String {
+    let Some(value) = value else {
+        return NOT_YET.to_owned();
+    };
     match quantity {
-        Quantity::Accuracy | Quantity::Loss => metric(Some(value)),
-        Quantity::LearningRate => rate(value),
-        Quantity::Throughput | Quantity::Usage => figure(Some(value), 0),
-        Quantity::GradientNorm => norm(value),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes, and it saturates")]
-        Quantity::Memory => bytes(value as u64),
+        ChartKind::Accuracy | ChartKind::Loss => metric(Some(value)),
+        ChartKind::LearningRate => rate(value),
+        ChartKind::Throughput | ChartKind::Usage => figure(Some(value), 0),
+        ChartKind::GradientNorm => norm(value),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bytes, and it saturates"
+        )]
+        ChartKind::Memory => bytes(value as u64),
     }
 }
 
@@ -53,38 +59,68 @@ impl Part {
 }
 
 pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_first: bool) {
-    let choices = if is_first { choices(scene) } else { String::new() };
-    let mut parts = vec![Part { order: 0, spans: vec![Span::styled(scene.quantity.name(), THEME.title)] }];
+    let choices = if is_first {
+        choices(scene)
+    } else {
+        String::new()
+    };
+    let mut parts = vec![Part {
+        order: 0,
+        spans: vec![Span::styled(scene.quantity.name(), THEME.title)],
+    }];
     parts.extend(line_parts(ascii, scene));
     match (place(scene.view), scene.run.state.best_epoch()) {
         // Where the cursor stands is said below the run's name too.
         (Some(place), _) => {
-            parts.push(Part { order: usize::MAX, spans: vec![Span::styled(format!("  {place}"), THEME.accent)] });
+            parts.push(Part {
+                order: usize::MAX,
+                spans: vec![Span::styled(format!("  {place}"), THEME.accent)],
+            });
         }
         // The best epoch is marked in the chart too.
         (None, Some(best)) if scene.quantity.is_by_epoch() => {
             let text = format!("  ▲ best at {}", best.epoch);
-            parts.push(Part { order: usize::MAX, spans: vec![Span::styled(text, THEME.best)] });
+            parts.push(Part {
+                order: usize::MAX,
+                spans: vec![Span::styled(text, THEME.best)],
+            });
         }
         _ => {}
     }
     // What was chosen stands nowhere else.
-    let reserved = if choices.is_empty() { 0 } else { choices.width() + 2 };
+    let reserved = if choices.is_empty() {
+        0
+    } else {
+        choices.width() + 2
+    };
     let room = usize::from(row.width);
     let width = |parts: &[Part]| parts.iter().map(Part::width).sum::<usize>();
-    while width(&parts) + reserved > room && parts.last().is_some_and(|part| part.order == usize::MAX) {
+    while width(&parts) + reserved > room
+        && parts.last().is_some_and(|part| part.order == usize::MAX)
+    {
         parts.pop();
     }
     if width(&parts) > room {
         parts[0].spans = vec![Span::styled(scene.quantity.short_name(), THEME.title)];
     }
     while width(&parts) > room && parts.len() > 1 {
-        let least = (0..parts.len()).max_by_key(|at| parts[*at].order).unwrap_or(0);
+        let least = (0..parts.len())
+            .max_by_key(|at| parts[*at].order)
+            .unwrap_or(0);
         parts.remove(least);
     }
-    let line = Text::from(parts.into_iter().flat_map(|part| part.spans).collect::<Vec<_>>());
+    let line = Text::from(
+        parts
+            .into_iter()
+            .flat_map(|part| part.spans)
+            .collect::<Vec<_>>(),
+    );
     let rest = paint::left_line(buf, row, &line);
-    let room = Rect { x: rest.x.saturating_add(2), width: rest.width.saturating_sub(2), ..rest };
+    let room = Rect {
+        x: rest.x.saturating_add(2),
+        width: rest.width.saturating_sub(2),
+        ..rest
+    };
     paint::right_line(buf, room, &Text::styled(choices, THEME.muted));
 }
 
@@ -96,7 +132,11 @@ fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
     let ordered = measured.chain(scene.own.iter().filter(is_trained_on));
     let part = |(index, line): (usize, &Line)| {
         let (style, mark, behind) = pen(scene, line.role);
-        let style = if line.smoothed.is_none() && mark.is_none() && !is_alone { behind } else { style };
+        let style = if line.smoothed.is_none() && mark.is_none() && !is_alone {
+            behind
+        } else {
+            style
+        };
         let glyph = mark.unwrap_or(if is_alone {
             ""
         } else if ascii {
@@ -104,11 +144,20 @@ fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
         } else {
             "·"
         });
-        let name = [glyph, line.name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let name = [glyph, line.name]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         let space = if name.is_empty() { "" } else { " " };
-        let spans =
-            vec![Span::styled(format!("  {name}{space}"), style), Span::styled(reading(scene, line), THEME.text)];
-        Part { order: index + 1, spans }
+        let spans = vec![
+            Span::styled(format!("  {name}{space}"), style),
+            Span::styled(reading(scene, line), THEME.text),
+        ];
+        Part {
+            order: index + 1,
+            spans,
+        }
     };
     ordered.enumerate().map(part).collect()
 }
@@ -118,8 +167,8 @@ fn choices(scene: &Scene) -> String {
     let view = scene.view;
     let window = view.window.map(|_| "zoomed".to_owned());
     let parts = [
-        (view.along != Along::Epoch).then(|| view.along.name().to_owned()),
-        (view.detail != Detail::Epochs).then(|| view.detail.name().to_owned()),
+        (view.along != XAxis::Epoch).then(|| view.along.name().to_owned()),
+        (view.detail != Smoothing::Epochs).then(|| view.detail.name().to_owned()),
         view.log_y.then(|| "log".to_owned()),
         view.log_x.then(|| "log axis".to_owned()),
         window,
@@ -158,18 +207,36 @@ pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
     let said = |words: Words| {
         let named = scene.others.iter().zip(&figures).map(|(other, figure)| {
             let (mark, style) = THEME.run(other.rank);
-            (format!("{mark} {}{figure}", name(scene, other, words)), style)
+            (
+                format!("{mark} {}{figure}", name(scene, other, words)),
+                style,
+            )
         });
         let texts: Vec<(String, Style)> = named.collect();
-        let widest = texts.iter().map(|(text, _)| text.width() + 2).max().unwrap_or(1);
+        let widest = texts
+            .iter()
+            .map(|(text, _)| text.width() + 2)
+            .max()
+            .unwrap_or(1);
         // The last one needs no space behind it.
         let a_row = ((usize::from(width) + 2) / widest).max(1);
         let needed = u16::try_from(texts.len().div_ceil(a_row)).unwrap_or(u16::MAX);
-        Entries { texts, a_row, widest, rows: needed }
+        Entries {
+            texts,
+            a_row,
+            widest,
+            rows: needed,
+        }
     };
-    let whole = [Words::Name, Words::Id].into_iter().map(said).find(|entries| entries.rows <= rows);
+    let whole = [Words::Name, Words::Id]
+        .into_iter()
+        .map(said)
+        .find(|entries| entries.rows <= rows);
     let entries = whole.unwrap_or_else(|| said(Words::Marker));
-    Entries { rows: entries.rows.min(rows), ..entries }
+    Entries {
+        rows: entries.rows.min(rows),
+        ..entries
+    }
 }
 
 /// What a run is called in so many words, with a space behind it.
@@ -185,25 +252,51 @@ fn name(scene: &Scene, other: &Drawn, words: Words) -> String {
 
 /// The other runs in columns; how many more there are, where they do not fit.
 pub fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
-    let Entries { texts, a_row, widest, .. } = others;
+    let Entries {
+        texts,
+        a_row,
+        widest,
+        ..
+    } = others;
     let most = a_row * usize::from(area.height);
     for (index, (text, style)) in texts.iter().take(most).enumerate() {
-        let (Ok(x), Ok(y)) = (u16::try_from(index % a_row * widest), u16::try_from(index / a_row)) else { return };
+        let (Ok(x), Ok(y)) = (
+            u16::try_from(index % a_row * widest),
+            u16::try_from(index / a_row),
+        ) else {
+            return;
+        };
         let row = paint::row(area, y);
-        let cell = Rect { x: row.x + x.min(row.width), width: row.width.saturating_sub(x), ..row };
+        let cell = Rect {
+            x: row.x + x.min(row.width),
+            width: row.width.saturating_sub(x),
+            ..row
+        };
         let is_last = index + 1 == most && texts.len() > most;
         let more = format!("+{} more", texts.len() - most.min(texts.len()) + 1);
-        let (text, style) = if is_last { (&more, THEME.muted) } else { (text, *style) };
+        let (text, style) = if is_last {
+            (&more, THEME.muted)
+        } else {
+            (text, *style)
+        };
         paint::left(buf, cell, text, style);
     }
 }
 
 /// How much of a run's backbone gradient descent may move.
 fn stage_name(run: &Run) -> &'static str {
-    let Some(facts) = &run.state.model else { return "before" };
-    let (head, backbone): (Vec<&BlockCounts>, Vec<&BlockCounts>) =
-        facts.counts.blocks.iter().partition(|block| block.name == "head");
-    let frozen = backbone.iter().filter(|block| block.counts.trainable == 0).count();
+    let Some(facts) = &run.state.model else {
+        return "before";
+    };
+    let (head, backbone): (Vec<&BlockCounts>, Vec<&BlockCounts>) = facts
+        .counts
+        .blocks
+        .iter()
+        .partition(|block| block.name == "head");
+    let frozen = backbone
+        .iter()
+        .filter(|block| block.counts.trainable == 0)
+        .count();
     match frozen {
         0 => "fine-tuned",
         _ if frozen == backbone.len() && !head.is_empty() => "frozen",
@@ -213,7 +306,9 @@ fn stage_name(run: &Run) -> &'static str {
 
 /// The names of two stages on either side of the line between them.
 pub fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
-    let Some(stage) = scene.others.first() else { return };
+    let Some(stage) = scene.others.first() else {
+        return;
+    };
     let (row, share) = (paint::row(plot, 0), scene.x.share(0.0));
     if !(0.0..=1.0).contains(&share) {
         return;
@@ -222,13 +317,30 @@ pub fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
     let after = format!(" {}", stage_name(scene.run));
     // The scale at the left takes at least six columns; names need not be exact to the cell.
     let plot_width = row.width.saturating_sub(6);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a row's width")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a row's width"
+    )]
     let column = row.x + 6 + (share * f64::from(plot_width.saturating_sub(1))).round() as u16;
     let width = u16::try_from(before.width()).unwrap_or(0);
     if column >= row.x + 6 + width {
-        paint::left(buf, Rect { x: column - width, width, ..row }, &before, THEME.muted);
+        paint::left(
+            buf,
+            Rect {
+                x: column - width,
+                width,
+                ..row
+            },
+            &before,
+            THEME.muted,
+        );
     }
-    let rest = Rect { x: column + 1, width: row.right().saturating_sub(column + 1), ..row };
+    let rest = Rect {
+        x: column + 1,
+        width: row.right().saturating_sub(column + 1),
+        ..row
+    };
     if usize::from(rest.width) >= after.width() {
         paint::left(buf, rest, &after, THEME.muted);
     }
