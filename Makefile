@@ -15,8 +15,9 @@ ARGS ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: build weights ## set up, build, open the dashboard (ARGS="list" passes arguments on)
-	@$(TARGET)/release/warmstart $(ARGS)
+run: setup need-cargo ## set up, build, open the dashboard (ARGS="list" passes arguments on)
+	$(CARGO) build --workspace
+	@$(TARGET)/debug/warmstart $(ARGS)
 
 setup: libtorch weights ## bring libtorch and the quickstart weights into this folder (WARMSTART_CUDA=1 or 0 chooses)
 
@@ -34,6 +35,7 @@ check: setup need-cargo ## what CI runs: formatting, lints, all tests
 	@for part in fmt clippy; do $(CARGO) $$part --version >/dev/null 2>&1 || \
 	  { echo "error: cargo $$part is missing. Get it with: rustup component add rustfmt clippy" >&2; exit 1; }; done
 	$(CARGO) fmt --all --check
+	$(PYTHON) scripts/circles.py
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory test
 

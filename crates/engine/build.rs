@@ -34,6 +34,7 @@ fn compile_shim(include: &Path) {
         .cpp(true)
         .pic(true)
         .warnings(false)
+        .opt_level(3)
         .include(include)
         .include(include.join("torch/csrc/api/include"))
         .flag("-std=c++17")
