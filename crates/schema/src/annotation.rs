@@ -104,6 +104,11 @@ impl Annotation {
     }
 }
 
+/// What is typed as tags: words that begin with + or -.
+pub fn tag_changes(text: &str) -> Result<Vec<TagChange>, BadTag> {
+    text.split_whitespace().map(TagChange::parse).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use ratatui::layout::Size;
 use tui_input::InputRequest;
 
 pub use self::binding::{Binding, Context, Key};
+pub use self::table::first_in_foot;
 use super::message::Message;
 
 /// What keys mean in every context.
@@ -137,7 +138,7 @@ fn edit_by_control(context: Context, c: char) -> Option<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Command;
+    use crate::command::Command;
 
     #[test]
     fn no_key_means_two_things_in_one_context() {

@@ -4,6 +4,7 @@
 mod app;
 mod chart;
 pub mod columns;
+mod command;
 pub mod config;
 mod effect;
 mod executor;
@@ -42,8 +43,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::look::Pixels;
 
 use self::app::{App, Settings};
+use self::command::Command;
 use self::folders::Folders;
-use self::message::{Command, Message};
+use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
 use warmstart_runs::login::Login;

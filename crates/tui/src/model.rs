@@ -1,5 +1,6 @@
 //! What the dashboard knows and where the user is in it. Only `update` changes it; screens read it.
 
+pub mod available;
 mod charts;
 mod comparison;
 mod dataset;
@@ -8,6 +9,7 @@ mod editor;
 mod entry;
 mod extension;
 mod listing;
+pub mod log;
 mod palette;
 mod popup;
 mod selection;

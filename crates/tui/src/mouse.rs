@@ -4,7 +4,8 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::chart::Axis;
-use super::message::{Command, Message};
+use super::command::Command;
+use super::message::Message;
 
 /// Something on the screen that the mouse can act on.
 #[derive(Debug, Clone, Copy, PartialEq)]

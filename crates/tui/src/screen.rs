@@ -19,11 +19,10 @@ use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::widgets::{Paragraph, Wrap};
 
 pub use self::picture::printed;
-pub use self::run::{has, log_lines, whole_log};
+use super::command::Command;
 use super::format::plural;
 use super::keys::Context;
 use super::layout::{LEAST, fits};
-use super::message::Command;
 use super::model::{Model, Screen};
 use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;

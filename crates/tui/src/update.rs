@@ -1,12 +1,11 @@
 //! The only code that changes the model. It does nothing else: what shall happen outside comes back as effects.
 
-mod ask;
 mod charts;
 mod comparison;
 mod dataset;
 mod difference;
 mod editor;
-pub mod list;
+mod list;
 mod log;
 mod moves;
 mod news;
@@ -14,18 +13,19 @@ mod opening;
 mod palette;
 mod pointed;
 mod queue;
+mod training;
 
 use tui_input::{Input, InputRequest};
 use warmstart_schema::text;
 
+use super::command::{Command, DatasetCommand, ExperimentCommand, Show};
 use super::effect::Effect;
 use super::format::path;
 use super::layout::fits;
 use super::machine::Machine;
-use super::message::{Command, Message, Report};
+use super::message::{Message, Report};
+use super::model::available::{self, refusal};
 use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
-
-pub use self::ask::refusal;
 
 /// Takes in a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -138,20 +138,11 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     if !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good) {
         model.report = None;
     }
-    if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() && is_of_dataset(command) {
-        return dataset::run_command(model, command);
-    }
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::First
-        | Command::Last => {
-            moves::move_selection(model, command);
-        }
-        Command::Left => moves::sideways(model, false),
-        Command::Right => moves::sideways(model, true),
+        Command::Move(movement) => return moves::apply(model, movement),
+        Command::Open if shows_dataset(model) => return dataset::open_picture(model),
+        Command::Open => return open(model),
+        Command::Show(target) => return show(model, target),
         Command::Back => {
             let mut effects = back(model);
             effects.extend(model.read_machine());
@@ -160,96 +151,87 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Accept => return accept(model),
         Command::Yes => return yes(model),
         Command::Complete => return dataset::complete(model),
-        Command::Filter => begin_filter(model),
-        Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
-        Command::Change => return editor::begin(model),
-        Command::Edit => {
-            return ask::experiment_file(model)
-                .map(|file| Effect::Edit(file.path.clone()))
-                .into_iter()
-                .collect();
+        Command::Training(command) => return training::run_command(model, command),
+        Command::Queue(command) => return queue::run_command(model, command),
+        Command::List(command) => return list::run_command(model, command),
+        Command::Experiment(command) => return experiment(model, command),
+        Command::Chart(command) => return charts::change(model, command),
+        Command::Log(command) => return log::run_command(model, command),
+        Command::Comparison(command) => return comparison::change(model, command),
+        Command::Dataset(command) if shows_dataset(model) => {
+            return dataset::run_command(model, command);
         }
-        Command::Destination | Command::OtherText => editor::turn(model, command),
-        Command::Difference => return difference::begin(model),
-        Command::AllFields => difference::toggle(model),
+        Command::Dataset(_) => {}
+        Command::Predict => return dataset::predict(model),
+        Command::Sort if shows_dataset(model) => return dataset::sort(model),
+        Command::Sort if matches!(model.open, Screen::Experiments(_)) => list::sort(model),
+        Command::Sort => comparison::sort(model),
+        Command::Reverse if matches!(model.open, Screen::Experiments(_)) => list::reverse(model),
+        Command::Reverse => comparison::reverse(model),
+        Command::Export => model.popup = Some(Popup::Export { chosen: 0 }),
+        Command::Filter => begin_filter(model),
         Command::Palette => model.popup = Some(Popup::Palette(model.palette())),
         Command::Messages => messages(model),
         Command::Help => model.popup = Some(Popup::Help { down: 0 }),
         Command::Quit => return vec![Effect::Leave],
         Command::Redraw => return vec![Effect::Repaint],
         Command::Suspend => return vec![Effect::Suspend],
-        Command::Comparison(change) => return comparison::change(model, change),
-        Command::Chart(command) => return charts::change(model, command),
-        Command::Sort | Command::Reverse => sort(model, command),
-        Command::Launch => return ask::launch(model),
-        Command::LaunchAll => ask::launch_all(model),
-        Command::Stop => ask::stop(model, false),
-        Command::StopNow => ask::stop(model, true),
-        Command::Resume => return ask::resume(model),
-        Command::Queue(change) => return queue::change(model, change),
-        Command::Find | Command::FindBefore | Command::FindAfter | Command::SaveLog => {
-            return log::run_command(model, command);
-        }
-        _ if is_of_list(command) => return list::run_command(model, command),
-        _ => return show_screen(model, command),
     }
     Vec::new()
 }
 
-/// Whether a key is about the rows of the list of experiments.
-fn is_of_list(command: Command) -> bool {
-    use Command::{
-        Archive, Archived, Columns, Delete, Expand, Flat, Mark, MarkAll, Note, Tag, Undo,
-    };
-    matches!(
-        command,
-        Expand | Flat | Archived | Columns | Mark | MarkAll | Tag | Note | Archive | Delete | Undo
-    )
+/// Whether keys are about the dataset screen itself.
+fn shows_dataset(model: &Model) -> bool {
+    matches!(model.open, Screen::Dataset(_)) && model.popup.is_none()
 }
 
-fn sort(model: &mut Model, command: Command) {
-    match (&model.open, command) {
-        (Screen::Experiments(_), Command::Sort) => list::sort(model),
-        (Screen::Experiments(_), _) => list::reverse(model),
-        (_, Command::Sort) => comparison::sort(model),
-        _ => comparison::reverse(model),
-    }
-}
-
-/// Keys that lead to another screen, or to another part of it.
-fn show_screen(model: &mut Model, command: Command) -> Vec<Effect> {
+fn experiment(model: &mut Model, command: ExperimentCommand) -> Vec<Effect> {
     match command {
-        Command::Open => return open(model),
-        Command::Dataset => return dataset::open(model),
-        Command::Predict => return dataset::predict(model),
-        Command::Compare => {
+        ExperimentCommand::Change => return editor::begin(model),
+        ExperimentCommand::Destination => editor::turn_destination(model),
+        ExperimentCommand::OtherText => editor::turn_focus(model),
+        ExperimentCommand::Edit => {
+            return available::experiment_file(model)
+                .map(|file| Effect::Edit(file.path.clone()))
+                .into_iter()
+                .collect();
+        }
+        ExperimentCommand::Difference => return difference::begin(model),
+        ExperimentCommand::AllFields => difference::toggle(model),
+    }
+    Vec::new()
+}
+
+/// Leads to another screen, or to another pane of the run's.
+fn show(model: &mut Model, target: Show) -> Vec<Effect> {
+    match target {
+        Show::Dataset => return dataset::open(model),
+        Show::Comparison => {
             let view = model.next_comparison();
             model.show(Screen::Compare(view));
         }
-        Command::System => {
+        Show::Machine => {
             model.show(Screen::System(SystemView::default()));
             return model.read_machine();
         }
-        Command::Log => {
+        Show::Log => {
             if let Screen::Run(view) = &mut model.open {
                 view.pane = Pane::Log { up: 0 };
                 return vec![Effect::ReadWorkerLog(view.id.clone())];
             }
         }
-        // What is left are keys of the dataset screen alone.
-        _ => {}
     }
     Vec::new()
 }
 
-/// What was told so far, the newest first.
+/// The messages so far, the newest first.
 fn messages(model: &mut Model) {
     let mut lines = model.told.lines(&model.zone);
     if lines.is_empty() {
-        lines.push("Nothing was told yet.".to_owned());
+        lines.push("No messages yet.".to_owned());
     }
     model.popup = Some(Popup::Text {
-        title: "what happened".to_owned(),
+        title: "messages".to_owned(),
         lines,
         down: 0,
     });
@@ -262,23 +244,6 @@ fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
         view.machine = Some(machine);
     }
     model.read_machine()
-}
-
-/// Whether the dataset screen itself knows what to do.
-fn is_of_dataset(command: Command) -> bool {
-    use Command::{
-        AsItIs, Augment, Down, First, Last, Left, Number, Open, PageDown, PageUp, Part, Random,
-        Right, Sort, Up, View,
-    };
-    let moves = matches!(
-        command,
-        Up | Down | PageUp | PageDown | First | Last | Left | Right
-    );
-    moves
-        || matches!(
-            command,
-            Open | Sort | View | Part | Number | Random | Augment | AsItIs
-        )
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
@@ -381,7 +346,7 @@ fn back(model: &mut Model) -> Vec<Effect> {
 
 fn accept(model: &mut Model) -> Vec<Effect> {
     if let Some(Popup::Inquiry(Inquiry::Extension(_))) = model.popup {
-        return ask::extend(model);
+        return training::extend(model);
     }
     if let Some(Popup::Inquiry(Inquiry::Search { .. })) = model.popup {
         log::accept(model);
@@ -456,7 +421,7 @@ fn type_text(model: &mut Model, request: InputRequest) {
         _ => {}
     }
     if let (None, Screen::Dataset(_)) = (&model.popup, &model.open)
-        && dataset::refusal(model, Command::Number).is_none()
+        && refusal(model, Command::Dataset(DatasetCommand::Number)).is_none()
     {
         let input = Input::default();
         model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crossterm::event::KeyCode;
 
-use crate::message::Command;
+use crate::command::Command;
 
 /// Who gets the next key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

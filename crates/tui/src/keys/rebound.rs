@@ -8,8 +8,8 @@ use warmstart_schema::text::closest;
 
 use super::Keymap;
 use super::binding::{Binding, Context, Key};
+use crate::command::Command;
 use crate::config::Keys;
-use crate::message::Command;
 
 /// What is wrong with a chosen key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +220,7 @@ impl Keymap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::TrainingCommand;
 
     fn rebound(chosen: &[(&str, &[&str])]) -> Result<Keymap, Vec<KeyMistake>> {
         let keys = |keys: &[&str]| Keys(keys.iter().map(|key| (*key).to_owned()).collect());
@@ -256,11 +257,17 @@ mod tests {
         let keymap = rebound(&[("stop", &["X"]), ("run.stop", &["i", "f5"])]).unwrap();
         assert_eq!(
             command(&keymap, Context::Experiments, "X"),
-            Some(Command::Stop)
+            Some(Command::Training(TrainingCommand::Stop))
         );
         assert_eq!(command(&keymap, Context::Experiments, "s"), None);
-        assert_eq!(command(&keymap, Context::Run, "i"), Some(Command::Stop));
-        assert_eq!(command(&keymap, Context::Run, "f5"), Some(Command::Stop));
+        assert_eq!(
+            command(&keymap, Context::Run, "i"),
+            Some(Command::Training(TrainingCommand::Stop))
+        );
+        assert_eq!(
+            command(&keymap, Context::Run, "f5"),
+            Some(Command::Training(TrainingCommand::Stop))
+        );
         assert_eq!(command(&keymap, Context::Run, "X"), None);
         let label = keymap
             .bindings(Context::Run)
@@ -280,11 +287,11 @@ mod tests {
         .unwrap();
         assert_eq!(
             command(&keymap, Context::Experiments, "r"),
-            Some(Command::Stop)
+            Some(Command::Training(TrainingCommand::Stop))
         );
         assert_eq!(
             command(&keymap, Context::Experiments, "s"),
-            Some(Command::Launch)
+            Some(Command::Training(TrainingCommand::Launch))
         );
         assert_eq!(command(&keymap, Context::Experiments, "D"), None);
     }

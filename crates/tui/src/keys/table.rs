@@ -9,6 +9,7 @@ mod popups;
 mod run;
 
 use super::binding::{Binding, Context};
+use crate::command::Command;
 
 /// The keys of a context, in groups.
 pub fn of(context: Context) -> &'static [&'static [Binding]] {
@@ -30,5 +31,15 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Difference => popups::DIFFERENCE,
         Context::Reading => popups::READING,
         Context::Small => popups::SMALL,
+    }
+}
+
+/// The commands that the foot of the screen shows first, where its order is not the table's.
+pub fn first_in_foot(context: Context) -> &'static [Command] {
+    match context {
+        Context::Experiments => experiments::FIRST_IN_FOOT,
+        Context::Run => run::FIRST_IN_FOOT,
+        Context::Compare => compare::FIRST_IN_FOOT,
+        _ => &[],
     }
 }

@@ -6,9 +6,9 @@ use tui_input::{Input, InputRequest};
 use warmstart_runs::run::RunId;
 
 use super::{Model, Source};
+use crate::command::Command;
 use crate::fuzzy::{Hit, search};
 use crate::keys::Key;
-use crate::message::Command;
 use warmstart_runs::store::Run;
 
 /// A list that is searched.

@@ -11,14 +11,15 @@ use ratatui::text::{Line, Span};
 use warmstart_schema::state::Status;
 
 use super::{filter, paint};
+use crate::command::{Command, TrainingCommand};
 use crate::format::{duration, path, plural};
-use crate::keys::{Binding, Context};
-use crate::message::{Activity, ChartCommand, Command, Comparison};
+use crate::keys::{Binding, Context, first_in_foot};
+use crate::message::Activity;
 use crate::model::{Filter, Model, Screen, Typing};
 
+use crate::model::available::refusal;
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
-use crate::update::refusal;
 
 pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     let buf = frame.buffer_mut();
@@ -128,7 +129,9 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     let is_done = model
         .run()
         .is_some_and(|run| run.status() == Status::Finished);
-    let is_rare = |binding: &Binding| is_done && binding.command == Command::Resume;
+    let is_rare = |binding: &Binding| {
+        is_done && binding.command == Command::Training(TrainingCommand::Resume)
+    };
     let works = |binding: &&Binding| {
         !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none()
     };
@@ -169,45 +172,13 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
 /// What a new user needs first stands first; what there is no room for is in the help. Elsewhere the table's order is that
 /// of use.
 fn need(context: Context, command: Command) -> usize {
-    use Command::{
-        Back, Chart, Compare, Export, Filter, Help, Launch, LaunchAll, Log, Mark, Open, Quit,
-        Resume, Sort, Stop,
-    };
-    const LIST: &[Command] = &[
-        Open, Launch, LaunchAll, Stop, Resume, Compare, Filter, Export, Mark,
-    ];
-    const RUN: &[Command] = &[
-        Chart(ChartCommand::Cursor(-1)),
-        Chart(ChartCommand::ZoomIn),
-        Chart(ChartCommand::Next),
-        Stop,
-        Resume,
-        Log,
-        Chart(ChartCommand::Others),
-        Chart(ChartCommand::Smooth),
-        Compare,
-    ];
-    const COMPARISON: &[Command] = &[
-        Open,
-        Sort,
-        Command::Comparison(Comparison::Curves),
-        Export,
-        Filter,
-        Command::Comparison(Comparison::Differing),
-        Command::Comparison(Comparison::Pin),
-    ];
-    let first = match context {
-        Context::Experiments => LIST,
-        Context::Run => RUN,
-        Context::Compare => COMPARISON,
-        _ => &[],
-    };
+    let first = first_in_foot(context);
     match command {
         // What finds everything else, and the ways out, stand at the end on every screen.
         Command::Palette => usize::MAX - 3,
-        Back => usize::MAX - 2,
-        Help => usize::MAX - 1,
-        Quit => usize::MAX,
+        Command::Back => usize::MAX - 2,
+        Command::Help => usize::MAX - 1,
+        Command::Quit => usize::MAX,
         command => first
             .iter()
             .position(|first| *first == command)

@@ -26,8 +26,8 @@ use crate::format::plural;
 use crate::layout::{self, Question, popup_width, room};
 use crate::model::{Asked, Model, Popup};
 use crate::theme::THEME;
-use crate::update::list;
 use warmstart_report::compare::Format;
+use warmstart_schema::annotation;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
@@ -168,7 +168,7 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
         .map_or_else(|| " ".to_owned(), String::from);
     let after: String = shown.chars().skip(at + 1).collect();
     let (hint, style) = match asked {
-        Asked::Tags => match list::tag_changes(value) {
+        Asked::Tags => match annotation::tag_changes(value) {
             Err(error) => (error.to_string(), THEME.warning),
             Ok(_) => (
                 format!("+tag adds, -tag takes off; for {}", plural(runs, "run")),

@@ -21,7 +21,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
-pub use self::log::{has, texts as log_lines, whole as whole_log};
 use super::paint;
 use crate::judge;
 use crate::model::{Model, Pane, RunView};

@@ -5,8 +5,8 @@ use rstest::rstest;
 use super::fixtures::{DONE, RESUMED, empty, id, typical};
 use super::hostile::hostile;
 use super::{drawn, press, text};
+use crate::command::{Command, ListCommand, Show, TrainingCommand};
 use crate::effect::Effect;
-use crate::message::Command;
 use crate::model::{Kind, Model, Palette, Popup, Screen, Target};
 
 fn palette(model: &Model) -> &Palette {
@@ -23,16 +23,16 @@ fn chosen(keys: &str) -> Target {
 }
 
 #[rstest]
-#[case::by_its_name(":launch-all", Command::LaunchAll)]
-#[case::by_what_it_does(":without saving", Command::StopNow)]
-#[case::by_a_few_letters(":cmpr all", Command::Compare)]
-#[case::by_its_key(":s", Command::Stop)]
-#[case::by_its_other_key(":S", Command::StopNow)]
-#[case::by_a_key_that_many_have_in_their_words(":d", Command::Dataset)]
-#[case::by_a_key_in_capitals(":D", Command::Delete)]
-#[case::by_the_name_of_a_key(":tab", Command::Expand)]
+#[case::by_its_name(":launch-all", Command::Training(TrainingCommand::LaunchAll))]
+#[case::by_what_it_does(":without saving", Command::Training(TrainingCommand::StopNow))]
+#[case::by_a_few_letters(":cmpr all", Command::Show(Show::Comparison))]
+#[case::by_its_key(":s", Command::Training(TrainingCommand::Stop))]
+#[case::by_its_other_key(":S", Command::Training(TrainingCommand::StopNow))]
+#[case::by_a_key_that_many_have_in_their_words(":d", Command::Show(Show::Dataset))]
+#[case::by_a_key_in_capitals(":D", Command::List(ListCommand::Delete))]
+#[case::by_the_name_of_a_key(":tab", Command::List(ListCommand::Expand))]
 #[case::by_a_control_key("<ctrl-p>ctrl-z", Command::Suspend)]
-#[case::with_the_arrows(":stop<down>", Command::StopNow)]
+#[case::with_the_arrows(":stop<down>", Command::Training(TrainingCommand::StopNow))]
 fn actions_are_found(#[case] keys: &str, #[case] command: Command) {
     assert_eq!(chosen(keys), Target::Action(command));
 }

@@ -85,7 +85,7 @@ fn the_same_words_again_are_new_once_the_first_are_gone_and_a_clock_set_back_kee
 fn all_that_was_told_can_be_read_again_the_newest_first() {
     let mut model = typical();
     press(&mut model, "!");
-    assert!(text(&drawn(&model, 80, 24)).contains("Nothing was told yet."));
+    assert!(text(&drawn(&model, 80, 24)).contains("No messages yet."));
     press(&mut model, "<esc>");
     tell(&mut model, true, "the first");
     later(&mut model, 1.0);

@@ -1,9 +1,10 @@
 //! What keys do to a run's charts: the cursor, zoom and pan, the axes, smoothing, and which charts are shown.
 
 use crate::chart::Axis;
+use crate::command::ChartCommand;
 use crate::effect::Effect;
 use crate::format::plural;
-use crate::message::{ChartCommand, Report};
+use crate::message::Report;
 use crate::model::{
     ChartKind, ChartView, Drawn, Model, Others, Screen, Smoothing, Times, stage_of,
 };

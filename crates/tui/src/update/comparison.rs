@@ -1,8 +1,9 @@
 //! The compare screen's own keys: what its table shows, and where it leaves to.
 
+use crate::command::ComparisonCommand;
 use crate::effect::Effect;
 use crate::format::bytes;
-use crate::message::{Comparison, Report};
+use crate::message::Report;
 use crate::model::{CompareView, Model, Popup, Screen, Selection};
 use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as Which, render};
 
@@ -10,11 +11,11 @@ use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as 
 const CLIPBOARD: usize = 74_994;
 
 /// Does what a key means.
-pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
+pub fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect> {
     match change {
-        Comparison::Copy => return copy(model),
-        Comparison::CopyCommand => return copy_command(model),
-        Comparison::Which => which(model),
+        ComparisonCommand::Copy => return copy(model),
+        ComparisonCommand::CopyCommand => return copy_command(model),
+        ComparisonCommand::Which => which(model),
         _ => {}
     }
     let run = model.run().map(|run| run.id.clone());
@@ -23,12 +24,14 @@ pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
     };
     let options = &mut view.options;
     match change {
-        Comparison::Differing => options.columns = toggled(&options.columns, Columns::Differing),
-        Comparison::Config => {
+        ComparisonCommand::Differing => {
+            options.columns = toggled(&options.columns, Columns::Differing);
+        }
+        ComparisonCommand::Config => {
             options.columns = toggled(&options.columns, Columns::Config);
             options.transposed = options.columns == Columns::Config;
         }
-        Comparison::Pin => {
+        ComparisonCommand::Pin => {
             let pinned = run.map_or(Baseline::Published, Baseline::Run);
             options.baseline = if options.baseline == pinned {
                 Baseline::Published
@@ -36,18 +39,18 @@ pub fn change(model: &mut Model, change: Comparison) -> Vec<Effect> {
                 pinned
             };
         }
-        Comparison::Transpose => options.transposed = !options.transposed,
-        Comparison::Seeds => options.seeds = !options.seeds,
-        Comparison::Figures => options.figures = options.figures.next(),
-        Comparison::Curves => view.curves = view.curves.next(),
-        Comparison::Hide => hide(view),
-        Comparison::EpochBefore | Comparison::EpochAfter => {
-            move_cursor(model, change == Comparison::EpochAfter);
+        ComparisonCommand::Transpose => options.transposed = !options.transposed,
+        ComparisonCommand::Seeds => options.seeds = !options.seeds,
+        ComparisonCommand::Figures => options.figures = options.figures.next(),
+        ComparisonCommand::Curves => view.curves = view.curves.next(),
+        ComparisonCommand::Hide => hide(view),
+        ComparisonCommand::EpochBefore | ComparisonCommand::EpochAfter => {
+            move_cursor(model, change == ComparisonCommand::EpochAfter);
             return Vec::new();
         }
-        Comparison::Which | Comparison::Copy | Comparison::CopyCommand => {}
+        ComparisonCommand::Which | ComparisonCommand::Copy | ComparisonCommand::CopyCommand => {}
     }
-    if !matches!(change, Comparison::Curves | Comparison::Pin) {
+    if !matches!(change, ComparisonCommand::Curves | ComparisonCommand::Pin) {
         view.scrolled = 0;
     }
     Vec::new()

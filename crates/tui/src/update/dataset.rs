@@ -1,113 +1,23 @@
 //! The dataset screen and predictions: what their keys do, and what comes of what was asked.
 
 use tui_input::Input;
-use warmstart_schema::look::{Answer, Part};
+use warmstart_schema::look::Answer;
 use warmstart_schema::prediction::Predictions;
-use warmstart_schema::state::Status;
 
-use crate::effect::{DatasetSource, Effect};
-use crate::message::{Command, Report};
+use crate::command::{DatasetCommand, Movement};
+use crate::effect::Effect;
+use crate::message::Report;
+use crate::model::available::{dataset_source, model_run};
 use crate::model::{
-    DatasetPane, DatasetView, Grid, Inquiry, Model, Opened, Popup, Prediction, Screen, Seen,
+    DatasetPane, DatasetView, Grid, Inquiry, Model, Popup, Prediction, Screen, Seen,
 };
 use warmstart_runs::failure::Failure;
 use warmstart_runs::look::Heard;
 use warmstart_runs::predict::Subject;
 use warmstart_runs::store::Run;
 
-/// Why a command of these can do nothing here.
-pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let view = if let Screen::Dataset(view) = &model.open {
-        Some(view)
-    } else {
-        None
-    };
-    let not_read = view.and_then(|view| match &view.state {
-        Opened::Yes(_) => None,
-        Opened::NotYet => Some("the dataset is still being read".to_owned()),
-        Opened::No(_) => Some("there is nothing to see of this dataset".to_owned()),
-    });
-    match command {
-        Command::Dataset => album(model).err(),
-        Command::Predict => not_read.or_else(|| no_model_run(model)).or_else(|| {
-            let view = view?;
-            let shown =
-                view.pane != DatasetPane::Classes && view.picture(view.position, None).is_some();
-            (!shown).then(|| "no picture is shown; tab shows one".to_owned())
-        }),
-        Command::View | Command::Part | Command::Number | Command::Random => not_read,
-        Command::Augment | Command::AsItIs => not_read.or_else(|| not_augmented(view?, command)),
-        Command::Complete => (!matches!(model.popup, Some(Popup::Inquiry(Inquiry::File { .. }))))
-            .then(|| "a number cannot be completed".to_owned()),
-        _ => None,
-    }
-}
-
-fn not_augmented(view: &DatasetView, command: Command) -> Option<String> {
-    if command == Command::AsItIs {
-        return view
-            .epoch
-            .is_none()
-            .then(|| "the picture is shown as it is".to_owned());
-    }
-    let is_identity = view.facts().is_none_or(|facts| facts.augment.is_identity());
-    if is_identity {
-        Some("this experiment augments nothing: its `augment` is not set".to_owned())
-    } else if view.part != Part::Train {
-        Some("only training images are augmented; t goes on to them".to_owned())
-    } else {
-        (view.pane != DatasetPane::One)
-            .then(|| "one picture is augmented at a time; tab shows one".to_owned())
-    }
-}
-
-/// Why no run can be asked what it sees.
-fn no_model_run(model: &Model) -> Option<String> {
-    match model_run(model) {
-        None => Some("no run to ask what it sees: r launches one from the experiments".to_owned()),
-        Some(run) if run.state.checkpoint.is_none() => {
-            let when = match run.status() {
-                status if status.is_live() || matches!(status, Status::Queued(_)) => {
-                    "let it train for an epoch"
-                }
-                _ => "u resumes it",
-            };
-            Some(format!("{} has no checkpoint yet: {when}", run.label()))
-        }
-        Some(_) => None,
-    }
-}
-
-/// The run that predicts.
-fn model_run(model: &Model) -> Option<&Run> {
-    match &model.open {
-        Screen::Dataset(view) => model.runs.get(view.run.as_ref()?),
-        _ => model.run(),
-    }
-}
-
-/// Whose dataset would be opened here.
-fn album(model: &Model) -> Result<(DatasetSource, String), String> {
-    if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry()) {
-        match entry.file.map(|file| (file, &file.loaded)) {
-            Some((file, Ok(_))) => {
-                return Ok((
-                    DatasetSource::File(file.path.clone()),
-                    entry.label().to_owned(),
-                ));
-            }
-            Some((file, Err(_))) => {
-                return Err(format!("{}.yaml has a mistake; enter shows it", file.stem));
-            }
-            None => {}
-        }
-    }
-    let run = model.run().ok_or("nothing is selected")?;
-    Ok((DatasetSource::Run(run.id.clone()), run.label().to_owned()))
-}
-
 pub fn open(model: &mut Model) -> Vec<Effect> {
-    let Ok((album, label)) = album(model) else {
+    let Ok((album, label)) = dataset_source(model) else {
         return Vec::new();
     };
     let run = model.run().map(|run| run.id.clone());
@@ -121,45 +31,63 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a key does on the open dataset screen.
-pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
+pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
     match command {
-        Command::View => {
+        DatasetCommand::View => {
             view.pane = match view.pane {
                 DatasetPane::One => DatasetPane::Page,
                 DatasetPane::Page => DatasetPane::Classes,
                 DatasetPane::Classes => DatasetPane::One,
             }
         }
-        Command::Open => view.pane = DatasetPane::One,
-        Command::Part => view.next_part(),
-        Command::Random => {
+        DatasetCommand::Part => view.next_part(),
+        DatasetCommand::Random => {
             view.pick_at_random();
             if view.pane == DatasetPane::Classes {
                 view.pane = DatasetPane::One;
             }
         }
-        Command::Augment => {
+        DatasetCommand::Augment => {
             view.epoch = Some(view.epoch.map_or(1, |epoch| epoch.saturating_add(1)));
         }
-        Command::AsItIs => view.epoch = None,
-        Command::Sort => {
-            view.by_count = !view.by_count;
-            view.scrolled = 0;
-        }
-        Command::Number => {
+        DatasetCommand::AsItIs => view.epoch = None,
+        DatasetCommand::Number => {
             model.popup = Some(Popup::Inquiry(Inquiry::Number {
                 input: Input::default(),
             }));
         }
-        command => step(view, command),
     }
     next_question(model)
 }
 
-fn step(view: &mut DatasetView, command: Command) {
+/// Shows the selected picture alone.
+pub fn open_picture(model: &mut Model) -> Vec<Effect> {
+    if let Screen::Dataset(view) = &mut model.open {
+        view.pane = DatasetPane::One;
+    }
+    next_question(model)
+}
+
+/// Sorts the classes by their number of images, or by name again.
+pub fn sort(model: &mut Model) -> Vec<Effect> {
+    if let Screen::Dataset(view) = &mut model.open {
+        view.by_count = !view.by_count;
+        view.scrolled = 0;
+    }
+    next_question(model)
+}
+
+pub fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
+    if let Screen::Dataset(view) = &mut model.open {
+        step(view, movement);
+    }
+    next_question(model)
+}
+
+fn step(view: &mut DatasetView, movement: Movement) {
     let (row, page) = match view.pane {
         DatasetPane::One => (1, i64::from(view.grid.pictures())),
         DatasetPane::Page => (
@@ -168,18 +96,17 @@ fn step(view: &mut DatasetView, command: Command) {
         ),
         DatasetPane::Classes => (1, 10),
     };
-    let by = match command {
-        Command::Left => -1,
-        Command::Right => 1,
-        Command::Up => -row,
-        Command::Down => row,
-        Command::PageUp => -page,
-        Command::PageDown => page,
-        Command::First => i64::MIN,
-        Command::Last => i64::MAX,
-        _ => return,
+    let by = match movement {
+        Movement::Left => -1,
+        Movement::Right => 1,
+        Movement::Up => -row,
+        Movement::Down => row,
+        Movement::PageUp => -page,
+        Movement::PageDown => page,
+        Movement::First => i64::MIN,
+        Movement::Last => i64::MAX,
     };
-    if view.pane == DatasetPane::Classes && !matches!(command, Command::Left | Command::Right) {
+    if view.pane == DatasetPane::Classes && !matches!(movement, Movement::Left | Movement::Right) {
         let last = view
             .facts()
             .map_or(0, |facts| facts.classes.len().saturating_sub(1));

@@ -2,7 +2,8 @@
 
 use crate::effect::Effect;
 use crate::message::Report;
-use crate::model::{CompareView, Kind, Model, Popup, Screen, Target};
+use crate::model::available::difference_target;
+use crate::model::{CompareView, Model, Popup, Screen, Target};
 use warmstart_report::compare::{Columns, Selection};
 
 /// Of two marked runs their experiments, of more all of them in the comparison; else another one is asked for.
@@ -23,22 +24,10 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
             return Vec::new();
         }
     }
-    if let Some(target) = target(model) {
+    if let Some(target) = difference_target(model) {
         model.popup = Some(Popup::Palette(model.partners(target)));
     }
     Vec::new()
-}
-
-/// What is compared: the experiment's file, or of a run the experiment that it began with.
-pub fn target(model: &Model) -> Option<Target> {
-    let run = || model.run().map(|run| Target::Run(run.id.clone()));
-    match (&model.open, model.selected_entry()) {
-        (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => entry
-            .file
-            .map(|file| Target::Experiment(file.path.clone()))
-            .or_else(run),
-        _ => run(),
-    }
 }
 
 pub fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {

@@ -7,12 +7,13 @@ use warmstart_schema::text;
 
 use crate::effect::{Effect, Writing};
 use crate::format;
-use crate::message::{Command, Report};
+use crate::message::Report;
+use crate::model::available;
 use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 
 /// Reads the file as it is at this moment.
 pub fn begin(model: &Model) -> Vec<Effect> {
-    let file = super::ask::experiment_file(model);
+    let file = available::experiment_file(model);
     file.map(|file| Effect::ReadExperiment(file.path.clone()))
         .into_iter()
         .collect()
@@ -46,13 +47,17 @@ pub fn open(model: &mut Model, source: Source, path: &str) -> Vec<Effect> {
     Vec::new()
 }
 
-pub fn turn(model: &mut Model, command: Command) {
+/// A new file, or the file itself.
+pub fn turn_destination(model: &mut Model) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
-        if command == Command::Destination {
-            editor.turn();
-        } else {
-            editor.step();
-        }
+        editor.turn();
+    }
+}
+
+/// Between the value and the new file's name.
+pub fn turn_focus(model: &mut Model) {
+    if let Some(Popup::Editor(editor)) = &mut model.popup {
+        editor.step();
     }
 }
 

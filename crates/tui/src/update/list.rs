@@ -2,68 +2,39 @@
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
-use warmstart_schema::annotation::{BadTag, TagChange};
+use warmstart_schema::annotation;
 
 use crate::columns::COLUMNS;
+use crate::command::ListCommand;
 use crate::effect::{Effect, Notation, Undo};
 use crate::format::plural;
-use crate::message::{Command, Report};
-use crate::model::{Asked, Kind, Listing, Model, Popup, Screen};
+use crate::message::Report;
+use crate::model::available::{expandable, target_ids};
+use crate::model::{Asked, Listing, Model, Popup, Screen};
 use warmstart_runs::store::Change;
 use warmstart_runs::trash;
 
 /// Deletions and notes that can be taken back.
 const REMEMBERED: usize = 20;
 
-/// Why a command of the list can do nothing here.
-pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let no_run = || {
-        model
-            .targets()
-            .is_empty()
-            .then(|| "there is no run here".to_owned())
-    };
-    match command {
-        Command::Mark | Command::Tag | Command::Note | Command::Archive => no_run(),
-        Command::MarkAll => model
-            .runs
-            .is_empty()
-            .then(|| "there is no run to mark".to_owned()),
-        Command::Delete => no_run().or_else(|| trash::obstacle(&model.runs, &ids(model))),
-        Command::Undo => model
-            .undo
-            .is_empty()
-            .then(|| "there is nothing to take back".to_owned()),
-        Command::Expand => expandable(model).err(),
-        _ => None,
-    }
-}
-
 /// Does what a key of the list means.
-pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
+pub fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
     match command {
-        Command::Expand => expand(model),
-        Command::Flat => flat(model),
-        Command::Archived => archived(model),
-        Command::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
-        Command::Mark => mark(model),
-        Command::MarkAll => mark_all(model),
-        Command::Tag => prompt(model, Asked::Tags),
-        Command::Note => prompt(model, Asked::Note),
-        Command::Archive => return archive(model),
-        Command::Delete => delete(model),
-        Command::Undo => return model.undo.pop().map(Effect::TakeBack).into_iter().collect(),
-        _ => {}
+        ListCommand::Expand => expand(model),
+        ListCommand::Flat => flat(model),
+        ListCommand::Archived => archived(model),
+        ListCommand::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
+        ListCommand::Mark => mark(model),
+        ListCommand::MarkAll => mark_all(model),
+        ListCommand::Tag => prompt(model, Asked::Tags),
+        ListCommand::Note => prompt(model, Asked::Note),
+        ListCommand::Archive => return archive(model),
+        ListCommand::Delete => delete(model),
+        ListCommand::Undo => {
+            return model.undo.pop().map(Effect::TakeBack).into_iter().collect();
+        }
     }
     Vec::new()
-}
-
-fn ids(model: &Model) -> Vec<RunId> {
-    model
-        .targets()
-        .into_iter()
-        .map(|run| run.id.clone())
-        .collect()
 }
 
 fn list(model: &mut Model) -> Option<&mut Listing> {
@@ -72,21 +43,6 @@ fn list(model: &mut Model) -> Option<&mut Listing> {
     } else {
         None
     }
-}
-
-/// The file of the experiment under the cursor, if it has runs.
-fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
-    let entry = model
-        .selected_entry()
-        .filter(|entry| entry.kind != Kind::Run);
-    let file = entry
-        .as_ref()
-        .and_then(|entry| entry.file)
-        .ok_or("v shows experiments, each with its runs")?;
-    if model.runs.latest_of(&file.home()).is_none() {
-        return Err(format!("{} has no run yet", file.label()));
-    }
-    Ok(file.path.clone())
 }
 
 fn expand(model: &mut Model) {
@@ -182,11 +138,6 @@ fn prompt(model: &mut Model, asked: Asked) {
     });
 }
 
-/// What is typed as tags: words that begin with + or -.
-pub fn tag_changes(text: &str) -> Result<Vec<TagChange>, BadTag> {
-    text.split_whitespace().map(TagChange::parse).collect()
-}
-
 /// Takes what was typed or chosen; nothing where neither is under way.
 pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     let chosen = match &model.popup {
@@ -205,7 +156,7 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     };
     let notation = match asked {
         // The mistake stands below what is typed.
-        Asked::Tags => match tag_changes(input.value()) {
+        Asked::Tags => match annotation::tag_changes(input.value()) {
             Ok(changes) if changes.is_empty() => None,
             Ok(changes) => Some(Notation::Tags(changes)),
             Err(_) => return Some(Vec::new()),
@@ -229,7 +180,7 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
 fn archive(model: &mut Model) -> Vec<Effect> {
     let archived = !model.targets().iter().all(|run| run.annotation.archived);
     vec![Effect::Annotate {
-        runs: ids(model),
+        runs: target_ids(model),
         notation: Notation::Archived(archived),
     }]
 }
@@ -271,6 +222,6 @@ pub fn take_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, re
 
 /// The marked runs, where there are at least two.
 pub fn compared(model: &Model) -> Option<Vec<RunId>> {
-    let marked = ids(model);
+    let marked = target_ids(model);
     (marked.len() > 1).then_some(marked)
 }

@@ -2,35 +2,22 @@
 
 use tui_input::Input;
 
+use crate::command::LogCommand;
 use crate::effect::Effect;
-use crate::message::{Command, Report};
+use crate::message::Report;
+use crate::model::log;
 use crate::model::{Inquiry, Model, Pane, Popup, Screen};
-use crate::screen;
 
-/// Why a key of the log can do nothing here.
-pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let Screen::Run(view) = &model.open else {
-        return Some("no log is open".to_owned());
-    };
+pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     match command {
-        Command::FindBefore | Command::FindAfter if view.searched.is_none() => {
-            Some("nothing is searched for yet; / begins".to_owned())
-        }
-        _ => None,
-    }
-}
-
-pub fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
-    match command {
-        Command::Find => {
+        LogCommand::Find => {
             model.popup = Some(Popup::Inquiry(Inquiry::Search {
                 input: Input::default(),
             }));
         }
-        Command::FindBefore => step(model, true),
-        Command::FindAfter => step(model, false),
-        Command::SaveLog => return save(model),
-        _ => {}
+        LogCommand::Before => step(model, true),
+        LogCommand::After => step(model, false),
+        LogCommand::Save => return save(model),
     }
     Vec::new()
 }
@@ -86,7 +73,7 @@ fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
     let last = lines.len().saturating_sub(1);
     let bottom = last.saturating_sub(*up);
     let found: Vec<usize> = (0..lines.len())
-        .filter(|line| screen::has(&lines[*line], wanted))
+        .filter(|line| log::has(&lines[*line], wanted))
         .collect();
     let text = match choose(&found, bottom) {
         Some(chosen) => {
@@ -108,7 +95,7 @@ fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
 fn log_lines(model: &Model) -> Vec<String> {
     model
         .run()
-        .map_or_else(Vec::new, |run| screen::log_lines(model, run))
+        .map_or_else(Vec::new, |run| log::texts(model, run))
 }
 
 fn save(model: &Model) -> Vec<Effect> {
@@ -117,6 +104,6 @@ fn save(model: &Model) -> Vec<Effect> {
     };
     vec![Effect::SaveLog {
         id: run.id.clone(),
-        text: screen::whole_log(model, run),
+        text: log::whole(model, run),
     }]
 }

@@ -1,26 +1,32 @@
 //! Moving within the open screen.
 
+use crate::command::Movement;
+use crate::effect::Effect;
 use crate::help;
 use crate::keys::Context;
 use crate::layout::popup_width;
-use crate::message::Command;
 use crate::model::{Model, Pane, Popup, Screen};
 use warmstart_report::compare::Format;
 
 /// Rows in a page: fixed, so that moving does not depend on what was drawn.
 const PAGE: isize = 10;
 
-/// Moves up or down in whatever takes it: a popup, the log, or the list.
-pub fn move_selection(model: &mut Model, command: Command) {
-    let by = match command {
-        Command::Up => -1,
-        Command::Down => 1,
-        Command::PageUp => -PAGE,
-        Command::PageDown => PAGE,
-        Command::First => isize::MIN,
-        _ => isize::MAX,
-    };
-    move_by(model, by);
+/// Moves the selection, or what is shown, of a popup or of the open screen.
+pub fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
+    if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() {
+        return super::dataset::move_by(model, movement);
+    }
+    match movement {
+        Movement::Up => move_by(model, -1),
+        Movement::Down => move_by(model, 1),
+        Movement::PageUp => move_by(model, -PAGE),
+        Movement::PageDown => move_by(model, PAGE),
+        Movement::First => move_by(model, isize::MIN),
+        Movement::Last => move_by(model, isize::MAX),
+        Movement::Left => sideways(model, -1),
+        Movement::Right => sideways(model, 1),
+    }
+    Vec::new()
 }
 
 /// Moves down by so many, or up.
@@ -84,8 +90,8 @@ fn move_in_screen(model: &mut Model, by: isize) {
 }
 
 /// The first column of the comparison.
-pub fn sideways(model: &mut Model, right: bool) {
+fn sideways(model: &mut Model, by: isize) {
     if let Screen::Compare(view) = &mut model.open {
-        super::comparison::move_right(view, if right { 1 } else { -1 });
+        super::comparison::move_right(view, by);
     }
 }

@@ -1,8 +1,8 @@
 //! What the mouse does to the open screen.
 
 use super::{comparison, list, moves, run_command};
+use crate::command::Command;
 use crate::effect::Effect;
-use crate::message::Command;
 use crate::model::{Model, Screen};
 use crate::mouse::{Gesture, HitBox, Pointed};
 

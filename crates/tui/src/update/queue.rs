@@ -2,42 +2,11 @@
 
 use warmstart_runs::queue::Move;
 
+use crate::command::QueueCommand;
 use crate::effect::{Effect, QueueChange};
-use crate::message::QueueCommand;
 use crate::model::{Model, Popup};
 
-/// Runs that a device may take at a time at most.
-const MOST_SLOTS: u32 = 64;
-
-/// Why a command of the queue can do nothing here and now.
-pub fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
-    let queue = model.runs.queue();
-    let place = || {
-        let run = model.run().ok_or("nothing is selected")?;
-        queue
-            .position(&run.id)
-            .ok_or_else(|| format!("{} does not wait in the queue", run.label()))
-    };
-    match command {
-        QueueCommand::Up | QueueCommand::Down => match place() {
-            Err(reason) => Some(reason),
-            Ok(1) if command == QueueCommand::Up => Some("it is the first that waits".to_owned()),
-            Ok(place) if command == QueueCommand::Down && place == queue.waiting.len() => {
-                Some("it is the last that waits".to_owned())
-            }
-            Ok(_) => None,
-        },
-        QueueCommand::Remove => place().err(),
-        QueueCommand::FewerSlots => {
-            (queue.slots <= 1).then(|| "a device takes one run at a time".to_owned())
-        }
-        QueueCommand::MoreSlots => (queue.slots >= MOST_SLOTS)
-            .then(|| format!("a device takes {MOST_SLOTS} runs at a time at most")),
-        QueueCommand::Pause => None,
-    }
-}
-
-pub fn change(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
+pub fn run_command(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
     let queue = model.runs.queue();
     let run = model
         .run()

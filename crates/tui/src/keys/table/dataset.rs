@@ -3,9 +3,9 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{BACK, ENDS, FIRST, LAST, MOVES};
+use crate::command::{Command, DatasetCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
-use crate::message::Command;
 
 pub const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];
 
@@ -22,7 +22,7 @@ const PICTURES: &[Binding] = &[
         "view",
         &[code(KeyCode::Tab)],
         "tab",
-        Command::View,
+        Command::Dataset(DatasetCommand::View),
         "view",
         "a picture, a page of them, the classes",
     ),
@@ -30,7 +30,7 @@ const PICTURES: &[Binding] = &[
         "random",
         &[key(' ')],
         "space",
-        Command::Random,
+        Command::Dataset(DatasetCommand::Random),
         "random",
         "a picture at random",
     ),
@@ -38,7 +38,7 @@ const PICTURES: &[Binding] = &[
         "number",
         &[key('n')],
         "n 0–9",
-        Command::Number,
+        Command::Dataset(DatasetCommand::Number),
         "number",
         "the picture of a number; a digit begins to type it",
     ),
@@ -46,7 +46,7 @@ const PICTURES: &[Binding] = &[
         "part",
         &[key('t')],
         "t",
-        Command::Part,
+        Command::Dataset(DatasetCommand::Part),
         "part",
         "training, validation or test images",
     ),
@@ -54,7 +54,7 @@ const PICTURES: &[Binding] = &[
         "augment",
         &[key('a')],
         "a",
-        Command::Augment,
+        Command::Dataset(DatasetCommand::Augment),
         "augment",
         "the picture as training sees it; again: in the next epoch",
     ),
@@ -62,7 +62,7 @@ const PICTURES: &[Binding] = &[
         "as-it-is",
         &[key('A')],
         "A",
-        Command::AsItIs,
+        Command::Dataset(DatasetCommand::AsItIs),
         "",
         "the picture alone, as it is",
     ),
@@ -70,7 +70,7 @@ const PICTURES: &[Binding] = &[
         "left",
         &[code(KeyCode::Left)],
         "←",
-        Command::Left,
+        Command::Move(Movement::Left),
         "",
         "the picture before",
     ),
@@ -78,7 +78,7 @@ const PICTURES: &[Binding] = &[
         "right",
         &[code(KeyCode::Right)],
         "→",
-        Command::Right,
+        Command::Move(Movement::Right),
         "",
         "the next picture",
     ),

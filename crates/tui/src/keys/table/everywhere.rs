@@ -2,15 +2,15 @@
 
 use crossterm::event::KeyCode;
 
+use crate::command::{Command, ExperimentCommand, Movement, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
-use crate::message::Command;
 
 pub const LAUNCH: Binding = bind(
     "launch",
     &[key('r')],
     "r",
-    Command::Launch,
+    Command::Training(TrainingCommand::Launch),
     "run",
     "launch the experiment: a new run",
 );
@@ -21,7 +21,7 @@ pub const OF_A_RUN: &[Binding] = &[
         "stop",
         &[key('s')],
         "s",
-        Command::Stop,
+        Command::Training(TrainingCommand::Stop),
         "stop",
         "stop the run and keep what it has learnt (asks)",
     ),
@@ -29,7 +29,7 @@ pub const OF_A_RUN: &[Binding] = &[
         "stop-now",
         &[key('S')],
         "S",
-        Command::StopNow,
+        Command::Training(TrainingCommand::StopNow),
         "",
         "stop the run without saving (asks)",
     ),
@@ -37,7 +37,7 @@ pub const OF_A_RUN: &[Binding] = &[
         "resume",
         &[key('u')],
         "u",
-        Command::Resume,
+        Command::Training(TrainingCommand::Resume),
         "resume",
         "resume a run; give a finished one more epochs",
     ),
@@ -71,7 +71,7 @@ pub const COMPARE: Binding = bind(
     "compare",
     &[key('c')],
     "c",
-    Command::Compare,
+    Command::Show(Show::Comparison),
     "compare",
     "compare the runs that are marked, or shown by a filter, or all",
 );
@@ -79,7 +79,7 @@ pub const MACHINE: Binding = bind(
     "machine",
     &[key('M')],
     "M",
-    Command::System,
+    Command::Show(Show::Machine),
     "machine",
     "the machine: GPUs, processor, memory, disk, what each run uses, and the queue",
 );
@@ -97,7 +97,7 @@ pub const OF_A_FILE: &[Binding] = &[
         "duplicate",
         &[key('C')],
         "C",
-        Command::Change,
+        Command::Experiment(ExperimentCommand::Change),
         "duplicate",
         "duplicate the experiment with one field changed, or change the file itself",
     ),
@@ -105,7 +105,7 @@ pub const OF_A_FILE: &[Binding] = &[
         "edit",
         &[key('e')],
         "e",
-        Command::Edit,
+        Command::Experiment(ExperimentCommand::Edit),
         "edit",
         "open the experiment's file in $VISUAL or $EDITOR",
     ),
@@ -113,7 +113,7 @@ pub const OF_A_FILE: &[Binding] = &[
         "difference",
         &[key('y')],
         "y",
-        Command::Difference,
+        Command::Experiment(ExperimentCommand::Difference),
         "",
         "its experiment side by side with another; with two marked runs theirs",
     ),
@@ -122,7 +122,7 @@ pub const DATASET: Binding = bind(
     "dataset",
     &[key('d')],
     "d",
-    Command::Dataset,
+    Command::Show(Show::Dataset),
     "",
     "look at the pictures that it learns from",
 );
@@ -150,7 +150,7 @@ pub const MOVES: &[Binding] = &[
         "up",
         &[code(KeyCode::Up), key('k')],
         "↑ k",
-        Command::Up,
+        Command::Move(Movement::Up),
         "",
         "up",
     ),
@@ -158,7 +158,7 @@ pub const MOVES: &[Binding] = &[
         "down",
         &[code(KeyCode::Down), key('j')],
         "↓ j",
-        Command::Down,
+        Command::Move(Movement::Down),
         "",
         "down",
     ),
@@ -166,7 +166,7 @@ pub const MOVES: &[Binding] = &[
         "page-up",
         &[code(KeyCode::PageUp), control('b')],
         "pgup",
-        Command::PageUp,
+        Command::Move(Movement::PageUp),
         "",
         "a page up",
     ),
@@ -174,7 +174,7 @@ pub const MOVES: &[Binding] = &[
         "page-down",
         &[code(KeyCode::PageDown), control('f')],
         "pgdn",
-        Command::PageDown,
+        Command::Move(Movement::PageDown),
         "",
         "a page down",
     ),
@@ -183,7 +183,7 @@ pub const FIRST: Binding = bind(
     "first",
     &[code(KeyCode::Home), key('g')],
     "home g",
-    Command::First,
+    Command::Move(Movement::First),
     "",
     "to the first",
 );
@@ -191,7 +191,7 @@ pub const LAST: Binding = bind(
     "last",
     &[code(KeyCode::End), key('G')],
     "end G",
-    Command::Last,
+    Command::Move(Movement::Last),
     "",
     "to the last",
 );
@@ -228,7 +228,7 @@ pub const ENDS: &[Binding] = &[
         "!",
         Command::Messages,
         "",
-        "what happened so far: all that the status line told",
+        "the messages so far, the newest first",
     ),
     bind(
         "help",

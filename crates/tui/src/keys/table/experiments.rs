@@ -7,9 +7,9 @@ use super::everywhere::{
     OF_A_RUN, REVERSE, SORT,
 };
 use super::machine::QUEUE_FROM_AFAR;
+use crate::command::{Command, ListCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
-use crate::message::Command;
 
 pub const BINDINGS: &[&[Binding]] = &[
     &[
@@ -26,7 +26,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "launch-all",
             &[key('a')],
             "a",
-            Command::LaunchAll,
+            Command::Training(TrainingCommand::LaunchAll),
             "all",
             "launch all that are shown, one run a device at a time",
         ),
@@ -37,7 +37,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "mark",
             &[key(' ')],
             "space",
-            Command::Mark,
+            Command::List(ListCommand::Mark),
             "mark",
             "mark the run; s, t, n, A, D and c then act on all marked",
         ),
@@ -45,7 +45,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "mark-all",
             &[key('*')],
             "*",
-            Command::MarkAll,
+            Command::List(ListCommand::MarkAll),
             "",
             "mark all runs that are shown, or none",
         ),
@@ -53,7 +53,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "expand",
             &[code(KeyCode::Tab)],
             "tab",
-            Command::Expand,
+            Command::List(ListCommand::Expand),
             "runs",
             "all runs of the experiment below it, or only the newest",
         ),
@@ -61,7 +61,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "flat",
             &[key('v')],
             "v",
-            Command::Flat,
+            Command::List(ListCommand::Flat),
             "",
             "all runs in one list, or experiments",
         ),
@@ -69,7 +69,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "tag",
             &[key('t')],
             "t",
-            Command::Tag,
+            Command::List(ListCommand::Tag),
             "tag",
             "tags: +good -old",
         ),
@@ -77,7 +77,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "note",
             &[key('n')],
             "n",
-            Command::Note,
+            Command::List(ListCommand::Note),
             "",
             "a note on the run",
         ),
@@ -85,7 +85,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "archive",
             &[key('A')],
             "A",
-            Command::Archive,
+            Command::List(ListCommand::Archive),
             "",
             "put the run away, or bring it back from there",
         ),
@@ -93,7 +93,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "archived",
             &[key('.')],
             ".",
-            Command::Archived,
+            Command::List(ListCommand::Archived),
             "",
             "show what was put away, or hide it",
         ),
@@ -101,7 +101,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "delete",
             &[key('D'), code(KeyCode::Delete)],
             "D",
-            Command::Delete,
+            Command::List(ListCommand::Delete),
             "",
             "delete the run (asks; U brings it back)",
         ),
@@ -109,7 +109,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "undo",
             &[key('U')],
             "U",
-            Command::Undo,
+            Command::List(ListCommand::Undo),
             "undo",
             "take back the last deletion, tag, note or archiving",
         ),
@@ -117,7 +117,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "columns",
             &[key('|')],
             "|",
-            Command::Columns,
+            Command::List(ListCommand::Columns),
             "",
             "choose the columns",
         ),
@@ -129,4 +129,17 @@ pub const BINDINGS: &[&[Binding]] = &[
     QUEUE_FROM_AFAR,
     ENDS,
     &[DATASET],
+];
+
+/// What a new user needs first.
+pub const FIRST_IN_FOOT: &[Command] = &[
+    Command::Open,
+    Command::Training(TrainingCommand::Launch),
+    Command::Training(TrainingCommand::LaunchAll),
+    Command::Training(TrainingCommand::Stop),
+    Command::Training(TrainingCommand::Resume),
+    Command::Show(Show::Comparison),
+    Command::Filter,
+    Command::Export,
+    Command::List(ListCommand::Mark),
 ];

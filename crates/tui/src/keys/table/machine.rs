@@ -3,9 +3,9 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{BACK, ENDS, FIRST, LAST, LAUNCH, MOVES, OF_A_RUN, OPEN_RUN};
+use crate::command::{Command, QueueCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
-use crate::message::{Command, QueueCommand};
 
 pub const BINDINGS: &[&[Binding]] = &[
     &[OPEN_RUN, LAUNCH],

@@ -3,9 +3,9 @@
 use crossterm::event::KeyCode;
 
 use super::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
+use crate::command::{Command, ComparisonCommand, ExperimentCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
-use crate::message::{Command, Comparison};
 
 const ACCEPT: Binding = bind(
     "accept",
@@ -64,12 +64,19 @@ pub const FILTER: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
-        bind("up", &[code(KeyCode::Up)], "↑", Command::Up, "", "up"),
+        bind(
+            "up",
+            &[code(KeyCode::Up)],
+            "↑",
+            Command::Move(Movement::Up),
+            "",
+            "up",
+        ),
         bind(
             "down",
             &[code(KeyCode::Down)],
             "↓",
-            Command::Down,
+            Command::Move(Movement::Down),
             "",
             "down",
         ),
@@ -116,7 +123,7 @@ pub const EXPORT: &[&[Binding]] = &[
             "copy",
             &[key('y'), key('Y')],
             "y",
-            Command::Comparison(Comparison::Copy),
+            Command::Comparison(ComparisonCommand::Copy),
             "copy",
             "copy to the clipboard instead",
         ),
@@ -124,7 +131,7 @@ pub const EXPORT: &[&[Binding]] = &[
             "copy-command",
             &[key('c')],
             "c",
-            Command::Comparison(Comparison::CopyCommand),
+            Command::Comparison(ComparisonCommand::CopyCommand),
             "copy command",
             "copy the command that prints the same",
         ),
@@ -150,7 +157,7 @@ pub const PALETTE: &[&[Binding]] = &[
             "up",
             &[code(KeyCode::Up), control('p'), control('k')],
             "↑",
-            Command::Up,
+            Command::Move(Movement::Up),
             "",
             "up",
         ),
@@ -158,7 +165,7 @@ pub const PALETTE: &[&[Binding]] = &[
             "down",
             &[code(KeyCode::Down), control('n'), control('j')],
             "↓",
-            Command::Down,
+            Command::Move(Movement::Down),
             "",
             "down",
         ),
@@ -166,7 +173,7 @@ pub const PALETTE: &[&[Binding]] = &[
             "page-up",
             &[code(KeyCode::PageUp)],
             "pgup",
-            Command::PageUp,
+            Command::Move(Movement::PageUp),
             "",
             "a page up",
         ),
@@ -174,7 +181,7 @@ pub const PALETTE: &[&[Binding]] = &[
             "page-down",
             &[code(KeyCode::PageDown)],
             "pgdn",
-            Command::PageDown,
+            Command::Move(Movement::PageDown),
             "",
             "a page down",
         ),
@@ -196,7 +203,7 @@ pub const EDITOR: &[&[Binding]] = &[
             "destination",
             &[code(KeyCode::Tab)],
             "tab",
-            Command::Destination,
+            Command::Experiment(ExperimentCommand::Destination),
             "new file or this one",
             "write a new file, or change the file itself; runs keep the experiment that they began with",
         ),
@@ -204,7 +211,7 @@ pub const EDITOR: &[&[Binding]] = &[
             "file-name",
             &[code(KeyCode::Up), code(KeyCode::Down)],
             "↑↓",
-            Command::OtherText,
+            Command::Experiment(ExperimentCommand::OtherText),
             "file name",
             "to the new file's name, and back to the value",
         ),
@@ -217,7 +224,7 @@ pub const DIFFERENCE: &[&[Binding]] = &[
             "differing",
             &[key('d')],
             "d",
-            Command::AllFields,
+            Command::Experiment(ExperimentCommand::AllFields),
             "all fields",
             "all fields, or those that differ",
         ),

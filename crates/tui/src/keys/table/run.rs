@@ -5,9 +5,9 @@ use crossterm::event::KeyCode;
 use super::everywhere::{
     BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN,
 };
+use crate::command::{ChartCommand, Command, LogCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
-use crate::message::{ChartCommand, Command};
 
 pub const BINDINGS: &[&[Binding]] = &[
     &[LAUNCH],
@@ -17,7 +17,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "log",
             &[key('l')],
             "l",
-            Command::Log,
+            Command::Show(Show::Log),
             "log",
             "the whole log",
         ),
@@ -50,7 +50,7 @@ const SEARCH: &[Binding] = &[
         "search",
         &[key('/')],
         "/",
-        Command::Find,
+        Command::Log(LogCommand::Find),
         "search",
         "search the log, from its end upwards",
     ),
@@ -58,7 +58,7 @@ const SEARCH: &[Binding] = &[
         "older-match",
         &[key('n')],
         "n",
-        Command::FindBefore,
+        Command::Log(LogCommand::Before),
         "older",
         "the line before that has it",
     ),
@@ -66,7 +66,7 @@ const SEARCH: &[Binding] = &[
         "newer-match",
         &[key('N')],
         "N",
-        Command::FindAfter,
+        Command::Log(LogCommand::After),
         "",
         "the line after that has it",
     ),
@@ -74,7 +74,7 @@ const SEARCH: &[Binding] = &[
         "save-log",
         &[key('w')],
         "w",
-        Command::SaveLog,
+        Command::Log(LogCommand::Save),
         "save",
         "write the whole log into a file here",
     ),
@@ -305,4 +305,16 @@ const CHARTS: &[Binding] = &[
         "",
         "memory",
     ),
+];
+
+pub const FIRST_IN_FOOT: &[Command] = &[
+    Command::Chart(ChartCommand::Cursor(-1)),
+    Command::Chart(ChartCommand::ZoomIn),
+    Command::Chart(ChartCommand::Next),
+    Command::Training(TrainingCommand::Stop),
+    Command::Training(TrainingCommand::Resume),
+    Command::Show(Show::Log),
+    Command::Chart(ChartCommand::Others),
+    Command::Chart(ChartCommand::Smooth),
+    Command::Show(Show::Comparison),
 ];

@@ -17,10 +17,10 @@ use unicode_width::UnicodeWidthStr;
 
 use super::inquiry;
 use crate::layout::popup_width;
+use crate::model::available::refusal;
 use crate::model::{Candidate, Model, Palette, Purpose, Target};
 use crate::screen::paint;
 use crate::theme::THEME;
-use crate::update::refusal;
 
 const HEIGHT: u16 = 20;
 /// Characters that the names of actions get at most.

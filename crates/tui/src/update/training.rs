@@ -1,146 +1,27 @@
-//! What starts and stops runs: refused with a reason, asked about where something could be lost or surprise, or done.
+//! What starts and stops runs: done, or asked about first where something could be lost or surprise.
 
 use warmstart_runs::run::source_stem;
 use warmstart_schema::state::Status;
 
+use crate::command::TrainingCommand;
 use crate::effect::Effect;
 use crate::format::plural;
-use crate::layout::shows_whole_question;
-use crate::message::Command;
-use crate::model::{Entry, Extension, Filter, Inquiry, Kind, Model, Popup, Screen};
+use crate::model::available::launchable;
+use crate::model::{Entry, Extension, Inquiry, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
 
-/// Why a command can do nothing here and now; the foot of the screen shows only commands without a reason.
-pub fn refusal(model: &Model, command: Command) -> Option<String> {
-    let status = model.run().map(Run::status);
-    let name = || model.run().map_or("there", Run::label).to_owned();
+pub fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
     match command {
-        Command::Open if !matches!(model.open, Screen::Dataset(_)) => {
-            let nothing = model.run().is_none() && model.selected_entry().is_none();
-            nothing.then(|| "nothing is selected".to_owned())
-        }
-        Command::Edit => experiment_file(model).err(),
-        Command::Launch | Command::Change => launchable(model).err(),
-        Command::Difference => super::difference::target(model)
-            .is_none()
-            .then(|| "there is no experiment here to compare".to_owned()),
-        Command::LaunchAll => model
-            .groups
-            .is_empty()
-            .then(|| "there is no experiment to launch".to_owned()),
-        // The question says which of them can be.
-        Command::Stop | Command::StopNow if model.targets().len() > 1 => None,
-        Command::Stop | Command::StopNow => match status {
-            Some(Status::Stopping) if command == Command::StopNow => None,
-            Some(Status::Stopping) => Some(format!(
-                "{} is stopping already; S stops it without saving",
-                name()
-            )),
-            Some(status) if status.is_live() || matches!(status, Status::Queued(_)) => None,
-            Some(status) => Some(format!(
-                "nothing to stop: {} is {}",
-                name(),
-                status.as_str()
-            )),
-            None => Some("nothing to stop: no run yet".to_owned()),
-        },
-        Command::Resume => match status {
-            Some(Status::Finished) => model.run().and_then(|run| Extension::of(run).err()),
-            Some(status) if status.is_resumable() => None,
-            Some(Status::Queued(_)) if model.live().next().is_none() => None,
-            Some(Status::Unreadable) => model
-                .run()
-                .and_then(|run| run.trouble(model.now))
-                .map(|trouble| format!("{} {}", name(), trouble.what)),
-            Some(status) => Some(format!(
-                "nothing to resume: {} is {}",
-                name(),
-                status.as_str()
-            )),
-            None => Some("nothing to resume: no run yet".to_owned()),
-        },
-        Command::Yes => {
-            let Some(Popup::Question { lines, effects }) = &model.popup else {
-                return None;
-            };
-            if effects.is_empty() {
-                return Some("there is nothing to say yes to; n goes back".to_owned());
-            }
-            (!shows_whole_question(lines, model.size))
-                .then(|| "the question is cut off; n goes back".to_owned())
-        }
-        Command::Queue(change) => super::queue::refusal(model, change),
-        Command::Find | Command::FindBefore | Command::FindAfter | Command::SaveLog => {
-            super::log::refusal(model, command)
-        }
-        Command::Export | Command::Compare => model
-            .runs
-            .is_empty()
-            .then(|| "there is no run to compare yet; r launches one".to_owned()),
-        Command::Chart(_) => {
-            let none = model
-                .run()
-                .is_none_or(|run| run.state.epochs.is_empty() && run.state.batches.is_empty());
-            none.then(|| "there are no figures yet".to_owned())
-        }
-        Command::Dataset
-        | Command::Predict
-        | Command::View
-        | Command::Part
-        | Command::Number
-        | Command::Random
-        | Command::Augment
-        | Command::AsItIs
-        | Command::Complete => super::dataset::refusal(model, command),
-        Command::Back if model.popup.is_none() && model.below.is_empty() => {
-            let filtered = model
-                .filter()
-                .is_some_and(|filter| !matches!(filter, Filter::Off));
-            let marked =
-                matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
-            (!filtered && !marked).then(|| "this is the first screen; q leaves".to_owned())
-        }
-        command => super::list::refusal(model, command),
+        TrainingCommand::Launch => return launch(model),
+        TrainingCommand::LaunchAll => launch_all(model),
+        TrainingCommand::Stop => stop(model, false),
+        TrainingCommand::StopNow => stop(model, true),
+        TrainingCommand::Resume => return resume(model),
     }
+    Vec::new()
 }
 
-/// The experiment that a launch here would start.
-fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
-    let file = experiment_file(model)?;
-    match file.loaded {
-        Ok(_) => Ok(file),
-        Err(_) => Err(format!("{}.yaml has a mistake; enter shows it", file.stem)),
-    }
-}
-
-/// The file of the experiment that keys are about.
-pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
-    match &model.open {
-        Screen::Experiments(_) => match model.selected_entry() {
-            Some(entry) => entry.file.ok_or_else(|| {
-                format!(
-                    "{} has no experiment file here; u resumes its run",
-                    entry.label()
-                )
-            }),
-            None => Err("nothing is selected".to_owned()),
-        },
-        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
-            let run = model.run().ok_or("this run's experiment is not known")?;
-            let stem = run.stem().ok_or("this run's experiment is not known")?;
-            let files = model
-                .catalogue
-                .as_ref()
-                .map_or(&[][..], |catalogue| &catalogue.files);
-            model
-                .runs
-                .file_of(run, files)
-                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
-        }
-    }
-}
-
-pub fn launch(model: &mut Model) -> Vec<Effect> {
+fn launch(model: &mut Model) -> Vec<Effect> {
     let hazard = model.hazard.take();
     let Ok(file) = launchable(model) else {
         return Vec::new();
@@ -174,7 +55,7 @@ fn is_busy(status: Status) -> bool {
 }
 
 /// Asks about launching every experiment shown that can run and does not run already, each after what it starts from.
-pub fn launch_all(model: &mut Model) {
+fn launch_all(model: &mut Model) {
     let hazard = model.hazard.take();
     let mut entries = model.shown_entries();
     entries.retain(|entry| entry.kind == Kind::Experiment);
@@ -256,7 +137,7 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
     ordered
 }
 
-pub fn stop(model: &mut Model, now: bool) {
+fn stop(model: &mut Model, now: bool) {
     if model.targets().len() > 1 {
         return stop_marked(model, now);
     }
@@ -308,7 +189,7 @@ fn stop_marked(model: &mut Model, now: bool) {
     model.popup = Some(Popup::Question { lines, effects });
 }
 
-pub fn resume(model: &mut Model) -> Vec<Effect> {
+fn resume(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model.run() else {
         return Vec::new();
     };

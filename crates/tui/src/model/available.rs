@@ -1,0 +1,104 @@
+//! What a command would act on here, and why it can do nothing: the foot of the screen, the palette and `update` ask the same.
+
+mod dataset;
+mod list;
+mod queue;
+mod training;
+
+use super::{Filter, Model, Popup, Screen};
+use crate::command::{Command, ExperimentCommand, LogCommand, Show};
+use crate::layout::shows_whole_question;
+
+pub use self::dataset::{model_run, source as dataset_source};
+pub use self::list::{difference_target, expandable, target_ids};
+pub use self::training::{experiment_file, launchable};
+
+/// Why a command can do nothing here and now; none if it can.
+pub fn refusal(model: &Model, command: Command) -> Option<String> {
+    match command {
+        Command::Training(command) => training::refusal(model, command),
+        Command::Queue(command) => queue::refusal(model, command),
+        Command::List(command) => list::refusal(model, command),
+        Command::Dataset(command) => dataset::refusal(model, command),
+        Command::Log(command) => log(model, command),
+        Command::Experiment(command) => experiment(model, command),
+        Command::Open => {
+            let nothing = !matches!(model.open, Screen::Dataset(_))
+                && model.run().is_none()
+                && model.selected_entry().is_none();
+            nothing.then(|| "nothing is selected".to_owned())
+        }
+        Command::Show(Show::Dataset) => dataset_source(model).err(),
+        Command::Export | Command::Show(Show::Comparison) => model
+            .runs
+            .is_empty()
+            .then(|| "there is no run to compare yet; r launches one".to_owned()),
+        Command::Chart(_) => {
+            let none = model
+                .run()
+                .is_none_or(|run| run.state.epochs.is_empty() && run.state.batches.is_empty());
+            none.then(|| "there are no figures yet".to_owned())
+        }
+        Command::Predict => dataset::prediction_refusal(model),
+        Command::Complete => dataset::completion_refusal(model),
+        Command::Yes => question(model),
+        Command::Back => first_screen(model),
+        Command::Move(_)
+        | Command::Show(Show::Machine | Show::Log)
+        | Command::Comparison(_)
+        | Command::Accept
+        | Command::Sort
+        | Command::Reverse
+        | Command::Filter
+        | Command::Palette
+        | Command::Messages
+        | Command::Help
+        | Command::Quit
+        | Command::Redraw
+        | Command::Suspend => None,
+    }
+}
+
+fn experiment(model: &Model, command: ExperimentCommand) -> Option<String> {
+    match command {
+        ExperimentCommand::Edit => experiment_file(model).err(),
+        ExperimentCommand::Change => launchable(model).err(),
+        ExperimentCommand::Difference => difference_target(model)
+            .is_none()
+            .then(|| "there is no experiment here to compare".to_owned()),
+        ExperimentCommand::Destination
+        | ExperimentCommand::OtherText
+        | ExperimentCommand::AllFields => None,
+    }
+}
+
+fn log(model: &Model, command: LogCommand) -> Option<String> {
+    let Screen::Run(view) = &model.open else {
+        return Some("no log is open".to_owned());
+    };
+    let searches_again = matches!(command, LogCommand::Before | LogCommand::After);
+    (searches_again && view.searched.is_none())
+        .then(|| "nothing is searched for yet; / begins".to_owned())
+}
+
+fn question(model: &Model) -> Option<String> {
+    let Some(Popup::Question { lines, effects }) = &model.popup else {
+        return None;
+    };
+    if effects.is_empty() {
+        return Some("there is nothing to say yes to; n goes back".to_owned());
+    }
+    (!shows_whole_question(lines, model.size))
+        .then(|| "the question is cut off; n goes back".to_owned())
+}
+
+fn first_screen(model: &Model) -> Option<String> {
+    if model.popup.is_some() || !model.below.is_empty() {
+        return None;
+    }
+    let filtered = model
+        .filter()
+        .is_some_and(|filter| !matches!(filter, Filter::Off));
+    let marked = matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
+    (!filtered && !marked).then(|| "this is the first screen; q leaves".to_owned())
+}

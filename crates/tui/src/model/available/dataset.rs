@@ -1,0 +1,117 @@
+//! The pictures of a dataset, and what a run sees in them.
+
+use warmstart_runs::store::Run;
+use warmstart_schema::look::Part;
+use warmstart_schema::state::Status;
+
+use crate::command::DatasetCommand;
+use crate::effect::DatasetSource;
+use crate::model::{DatasetPane, DatasetView, Inquiry, Model, Opened, Popup, Screen};
+
+pub fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
+    let view = view(model)?;
+    match command {
+        DatasetCommand::View
+        | DatasetCommand::Part
+        | DatasetCommand::Number
+        | DatasetCommand::Random => not_read(view),
+        DatasetCommand::Augment | DatasetCommand::AsItIs => {
+            not_read(view).or_else(|| not_augmented(view, command))
+        }
+    }
+}
+
+pub fn prediction_refusal(model: &Model) -> Option<String> {
+    let view = view(model);
+    view.and_then(not_read)
+        .or_else(|| no_model_run(model))
+        .or_else(|| {
+            let view = view?;
+            let shown =
+                view.pane != DatasetPane::Classes && view.picture(view.position, None).is_some();
+            (!shown).then(|| "no picture is shown; tab shows one".to_owned())
+        })
+}
+
+pub fn completion_refusal(model: &Model) -> Option<String> {
+    (!matches!(model.popup, Some(Popup::Inquiry(Inquiry::File { .. }))))
+        .then(|| "a number cannot be completed".to_owned())
+}
+
+fn view(model: &Model) -> Option<&DatasetView> {
+    match &model.open {
+        Screen::Dataset(view) => Some(view),
+        _ => None,
+    }
+}
+
+fn not_read(view: &DatasetView) -> Option<String> {
+    match &view.state {
+        Opened::Yes(_) => None,
+        Opened::NotYet => Some("the dataset is still being read".to_owned()),
+        Opened::No(_) => Some("there is nothing to see of this dataset".to_owned()),
+    }
+}
+
+fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> {
+    if command == DatasetCommand::AsItIs {
+        return view
+            .epoch
+            .is_none()
+            .then(|| "the picture is shown as it is".to_owned());
+    }
+    let is_identity = view.facts().is_none_or(|facts| facts.augment.is_identity());
+    if is_identity {
+        Some("this experiment augments nothing: its `augment` is not set".to_owned())
+    } else if view.part != Part::Train {
+        Some("only training images are augmented; t goes on to them".to_owned())
+    } else {
+        (view.pane != DatasetPane::One)
+            .then(|| "one picture is augmented at a time; tab shows one".to_owned())
+    }
+}
+
+/// Why no run can be asked what it sees.
+fn no_model_run(model: &Model) -> Option<String> {
+    match model_run(model) {
+        None => Some("no run to ask what it sees: r launches one from the experiments".to_owned()),
+        Some(run) if run.state.checkpoint.is_none() => {
+            let when = match run.status() {
+                status if status.is_live() || matches!(status, Status::Queued(_)) => {
+                    "let it train for an epoch"
+                }
+                _ => "u resumes it",
+            };
+            Some(format!("{} has no checkpoint yet: {when}", run.label()))
+        }
+        Some(_) => None,
+    }
+}
+
+/// The run that predicts.
+pub fn model_run(model: &Model) -> Option<&Run> {
+    match &model.open {
+        Screen::Dataset(view) => model.runs.get(view.run.as_ref()?),
+        _ => model.run(),
+    }
+}
+
+/// Whose dataset would be opened here.
+pub fn source(model: &Model) -> Result<(DatasetSource, String), String> {
+    if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry()) {
+        match entry.file.map(|file| (file, &file.loaded)) {
+            Some((file, Ok(_))) => {
+                return Ok((
+                    DatasetSource::File(file.path.clone()),
+                    entry.label().to_owned(),
+                ));
+            }
+            Some((file, Err(_))) => {
+                return Err(format!("{}.yaml has a mistake; enter shows it", file.stem));
+            }
+            None => {}
+        }
+    }
+    let run = model.run().ok_or("nothing is selected")?;
+    Ok((DatasetSource::Run(run.id.clone()), run.label().to_owned()))
+}

@@ -1,0 +1,68 @@
+//! The list of experiments and runs.
+
+use warmstart_runs::run::RunId;
+use warmstart_runs::trash;
+
+use crate::command::ListCommand;
+use crate::model::{Kind, Model, Screen, Target};
+
+pub fn refusal(model: &Model, command: ListCommand) -> Option<String> {
+    let no_run = || {
+        model
+            .targets()
+            .is_empty()
+            .then(|| "there is no run here".to_owned())
+    };
+    match command {
+        ListCommand::Mark | ListCommand::Tag | ListCommand::Note | ListCommand::Archive => no_run(),
+        ListCommand::MarkAll => model
+            .runs
+            .is_empty()
+            .then(|| "there is no run to mark".to_owned()),
+        ListCommand::Delete => {
+            no_run().or_else(|| trash::obstacle(&model.runs, &target_ids(model)))
+        }
+        ListCommand::Undo => model
+            .undo
+            .is_empty()
+            .then(|| "there is nothing to take back".to_owned()),
+        ListCommand::Expand => expandable(model).err(),
+        ListCommand::Flat | ListCommand::Archived | ListCommand::Columns => None,
+    }
+}
+
+/// The marked runs, or the selected one.
+pub fn target_ids(model: &Model) -> Vec<RunId> {
+    model
+        .targets()
+        .into_iter()
+        .map(|run| run.id.clone())
+        .collect()
+}
+
+/// The file of the experiment under the cursor, if it has runs.
+pub fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
+    let entry = model
+        .selected_entry()
+        .filter(|entry| entry.kind != Kind::Run);
+    let file = entry
+        .as_ref()
+        .and_then(|entry| entry.file)
+        .ok_or("v shows experiments, each with its runs")?;
+    if model.runs.latest_of(&file.home()).is_none() {
+        return Err(format!("{} has no run yet", file.label()));
+    }
+    Ok(file.path.clone())
+}
+
+/// What is compared: the experiment's file, or of a run the experiment that it began with.
+pub fn difference_target(model: &Model) -> Option<Target> {
+    let run = || model.run().map(|run| Target::Run(run.id.clone()));
+    match (&model.open, model.selected_entry()) {
+        (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => entry
+            .file
+            .map(|file| Target::Experiment(file.path.clone()))
+            .or_else(run),
+        _ => run(),
+    }
+}
