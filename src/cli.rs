@@ -31,12 +31,15 @@ mod train;
 mod trash;
 mod verify_resume;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::{Color, Context, Exit, Globals, shown};
 use self::output::ClosedPipe;
+use crate::debug_log;
 use warmstart_runs::monitor;
 
 const AFTER_HELP: &str = "\
@@ -99,6 +102,10 @@ enum Verb {
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
+        if let Some(path) = std::env::var_os(debug_log::VARIABLE) {
+            // A monitor watches its run, whatever becomes of the debug log.
+            let _ = debug_log::start(Path::new(&path));
+        }
         return monitor::run(&worker, &folder, notify);
     }
     completions::answer_shell(Cli::command);
@@ -114,13 +121,26 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    let log = globals.log.clone();
     let context = Context::new(globals);
-    let exit = match dispatch(&context, verb, drawing) {
+    let started = log.map_or(Ok(()), |path| start_log(&path));
+    let exit = match started.and_then(|()| dispatch(&context, verb, drawing)) {
         Ok(exit) => exit,
         Err(error) if error.is::<ClosedPipe>() => Exit::Done,
-        Err(error) => output::explain(&context, &error),
+        Err(error) => {
+            tracing::error!(%error, "failed");
+            output::explain(&context, &error)
+        }
     };
+    tracing::info!(code = exit as u8, "warmstart ends");
     ExitCode::from(exit as u8)
+}
+
+/// Starts the debug log, also for the processes that this one starts.
+fn start_log(path: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("the debug log {} cannot be written", shown(path));
+    let path = std::path::absolute(path).with_context(cannot)?;
+    debug_log::start(&path).with_context(cannot)
 }
 
 /// The command for the end of a run, from the environment or the settings.

@@ -2,6 +2,7 @@
 //! libtorch: training happens in `warmstart-worker`.
 
 mod cli;
+mod debug_log;
 
 use std::process::ExitCode;
 

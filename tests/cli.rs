@@ -14,6 +14,9 @@ mod compare;
 #[path = "cli/completions.rs"]
 mod completions;
 #[cfg(test)]
+#[path = "cli/debug_log.rs"]
+mod debug_log;
+
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]

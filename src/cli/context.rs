@@ -28,6 +28,15 @@ pub struct Globals {
         hide_env_values = true
     )]
     pub checkpoints: Option<PathBuf>,
+    /// Append a debug log to this file; `WARMSTART_LOG` also covers the monitors of runs
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = crate::debug_log::VARIABLE,
+        hide_env_values = true
+    )]
+    pub log: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub json: bool,

@@ -42,6 +42,8 @@ const FRAME: Duration = Duration::from_millis(250);
 const FIRST_LOOK: Duration = Duration::from_millis(25);
 /// Between two looks at the clock while something runs.
 const CLOCK: Duration = Duration::from_secs(1);
+/// A frame that takes longer is worth a line in the debug log.
+const SLOW_FRAME: Duration = Duration::from_millis(16);
 /// Messages handled before the next frame, so that a flood of them cannot starve the screen.
 const DRAIN: usize = 1000;
 
@@ -230,12 +232,19 @@ where
         let Some(Ok(event)) = event else {
             return Some(Message::Leave);
         };
+        if let Event::Resize(width, height) = event {
+            tracing::debug!(width, height, "resized");
+        }
         let message = match event {
             Event::Mouse(event) => self.hits.message(event),
             event => self.model.keys.message(self.model.context(), &event),
         };
         if message.is_some() {
             self.dirty = Dirty::Now;
+        }
+        // What is typed or pasted may be private.
+        if let Some(Message::Command(command)) = &message {
+            tracing::debug!(?command, context = ?self.model.context(), "key");
         }
         message
     }
@@ -290,6 +299,7 @@ where
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
+        let start = Instant::now();
         let (model, hits) = (&self.model, &mut self.hits);
         let size = self
             .terminal
@@ -297,6 +307,9 @@ where
             .area
             .as_size();
         self.dirty = Dirty::No;
+        if start.elapsed() > SLOW_FRAME {
+            tracing::debug!(elapsed = ?start.elapsed(), ?size, "slow frame");
+        }
         self.drawn = Instant::now();
         // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
         // waits for that event: keys pressed while it was too small come before it.

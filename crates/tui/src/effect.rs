@@ -1,6 +1,7 @@
 //! What `update` wants done, as data: the executor does it.
 
 use std::path::PathBuf;
+use strum::IntoStaticStr;
 
 use nix::sys::signal::Signal;
 use warmstart_runs::queue::Move;
@@ -14,7 +15,7 @@ use warmstart_runs::predict::Subject;
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_runs::trash::Trashed;
 
-#[derive(Debug)]
+#[derive(Debug, IntoStaticStr)]
 #[expect(
     clippy::large_enum_variant,
     reason = "an effect is made once, moved once and gone"

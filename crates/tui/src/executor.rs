@@ -51,9 +51,14 @@ impl Effects {
             for effect in effects {
                 if let Effect::ReadMachine(training) = effect {
                     meter.ask(training);
-                } else if let Some(message) = perform(effect, &folders, &mut workers, &messages) {
-                    // Nobody listens any more only while leaving.
-                    let _ = messages.send(message);
+                } else {
+                    let (name, start): (&str, _) = ((&effect).into(), Instant::now());
+                    let message = perform(effect, &folders, &mut workers, &messages);
+                    tracing::debug!(effect = name, elapsed = ?start.elapsed(), "done");
+                    if let Some(message) = message {
+                        // Nobody listens any more only while leaving.
+                        let _ = messages.send(message);
+                    }
                 }
                 let _ = done.send(());
             }

@@ -79,7 +79,11 @@ pub fn start(
                 return;
             }
             runs.want(demand.opened());
+            let start = std::time::Instant::now();
             let changes = runs.poll();
+            if !changes.is_empty() {
+                tracing::debug!(changes = changes.len(), elapsed = ?start.elapsed(), "runs read");
+            }
             if (first || !changes.is_empty())
                 && messages
                     .send(Message::Changes {
