@@ -209,7 +209,7 @@ fn a_run_is_launched_stopped_and_resumed_and_outlives_the_dashboard() {
     pty.press("q");
     assert!(pty.ends().success());
     pty.is_restored();
-    pty.sees(&["ResNet, original input goes on"]);
+    pty.sees(&["ResNet, original input continues"]);
 
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
     pty.sees(&["ResNet, original input", "training", "2/3"]);

@@ -128,8 +128,8 @@ impl Notation {
         match self {
             Self::Tags(_) => "tagged",
             Self::Note(_) => "noted",
-            Self::Archived(true) => "put away; . shows what was put away, U brings it back",
-            Self::Archived(false) => "brought back",
+            Self::Archived(true) => "archived; . shows archived runs, U undoes it",
+            Self::Archived(false) => "no longer archived",
         }
     }
 }

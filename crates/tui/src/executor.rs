@@ -98,7 +98,7 @@ fn perform(
             checkpoints,
             &runs,
             &notation,
-            progress("noting", runs.len()),
+            progress("saving", runs.len()),
         )),
         Effect::Delete(runs) => Some(notes::delete(
             checkpoints,
@@ -108,7 +108,7 @@ fn perform(
         Effect::TakeBack(Undo::Deleted(trashed)) => Some(notes::restore(
             checkpoints,
             &trashed,
-            progress("bringing back", trashed.len()),
+            progress("restoring", trashed.len()),
         )),
         Effect::TakeBack(Undo::Annotated(before)) => {
             Some(notes::restore_annotations(checkpoints, &before))
@@ -203,7 +203,10 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
         Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
             actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
             actions::Stop::Continued => {
-                format!("{} was suspended: it is let go on, to stop", run.label())
+                format!(
+                    "{} was suspended; it continues now, to save and stop",
+                    run.label()
+                )
             }
             actions::Stop::Asked => format!("{} was asked to stop", run.label()),
         },

@@ -101,7 +101,7 @@ fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     );
 }
 
-/// What goes on without the dashboard.
+/// What continues without the dashboard.
 pub fn farewell(model: &Model) -> Option<String> {
     let names: Vec<&str> = model
         .live()
@@ -113,10 +113,14 @@ pub fn farewell(model: &Model) -> Option<String> {
     } else {
         String::new()
     };
-    let verb = if names.len() == 1 { "goes" } else { "go" };
+    let verb = if names.len() == 1 {
+        "continues"
+    } else {
+        "continue"
+    };
     (!names.is_empty()).then(|| {
         format!(
-            "{} {verb} on{queued}. Open warmstart again to see it live.",
+            "{} {verb}{queued}. Open warmstart again to see it live.",
             names.join(" and ")
         )
     })

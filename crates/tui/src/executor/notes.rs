@@ -93,7 +93,7 @@ pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
         .map(|one| Change::Removed { id: one.id.clone() })
         .collect();
     let said = format!(
-        "{} deleted; U brings it back",
+        "{} deleted; U restores it",
         named(trashed.iter().map(|one| &one.id))
     );
     let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
@@ -108,7 +108,7 @@ pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Mess
     done(
         None,
         Vec::new(),
-        result.map(|()| format!("{} brought back", named(trashed.iter().map(|one| &one.id)))),
+        result.map(|()| format!("{} restored", named(trashed.iter().map(|one| &one.id)))),
     )
 }
 

@@ -22,11 +22,11 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
         }
         QueueChange::Pause => {
             waiting::pause(checkpoints)?;
-            "the queue is paused; what runs goes on, and P lets the queue go on".to_owned()
+            "the queue is paused; running runs continue, P resumes the queue".to_owned()
         }
         QueueChange::GoOn => {
             all_started(waiting::go_on(checkpoints)?)?;
-            "the queue goes on".to_owned()
+            "the queue is resumed".to_owned()
         }
         QueueChange::Slots(slots) => {
             all_started(waiting::set_slots(checkpoints, *slots)?)?;

@@ -93,8 +93,7 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
 pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
     let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
     is_running.then(|| {
-        let help =
-            "should it hang, that could not be told from a long step; s and u give it a new one";
+        let help = "a hang would look like a long step; s and u restart it with a heartbeat";
         alert(
             Level::Warning,
             format!("it gets on, but its heartbeat has stopped: {help}"),

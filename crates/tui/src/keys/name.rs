@@ -83,7 +83,7 @@ impl FromStr for Key {
             let letter = only(letter).filter(|c| c.is_ascii_lowercase() && !"him".contains(*c));
             return letter
                 .map(Self::Control)
-                .ok_or_else(|| format!("`{name}` is no key that terminals tell apart"));
+                .ok_or_else(|| format!("terminals cannot report `{name}` as a key of its own"));
         }
         let number = name
             .strip_prefix('f')
@@ -119,7 +119,7 @@ mod tests {
     fn what_is_no_key_is_refused_with_what_was_meant() {
         let error = |name: &str| name.parse::<Key>().unwrap_err();
         assert!(error("entr").contains("did you mean `enter`?"));
-        assert!(error("ctrl-i").contains("terminals tell apart"));
+        assert!(error("ctrl-i").contains("terminals cannot report"));
         assert!(
             error("").contains("no key")
                 && error("f13").contains("no key")

@@ -78,7 +78,7 @@ fn log(model: &Model, command: LogCommand) -> Option<String> {
     };
     let searches_again = matches!(command, LogCommand::Before | LogCommand::After);
     (searches_again && view.searched.is_none())
-        .then(|| "nothing is searched for yet; / begins".to_owned())
+        .then(|| "nothing is searched for yet; / starts a search".to_owned())
 }
 
 fn question(model: &Model) -> Option<String> {
@@ -100,5 +100,5 @@ fn first_screen(model: &Model) -> Option<String> {
         .filter()
         .is_some_and(|filter| !matches!(filter, Filter::Off));
     let marked = matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
-    (!filtered && !marked).then(|| "this is the first screen; q leaves".to_owned())
+    (!filtered && !marked).then(|| "this is the first screen; q quits".to_owned())
 }

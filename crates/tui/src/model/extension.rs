@@ -37,7 +37,7 @@ impl Extension {
     pub fn of(run: &Run) -> Result<Self, String> {
         let Some(experiment) = &run.experiment else {
             return Err(format!(
-                "{} cannot go on: its experiment.yaml cannot be read",
+                "{} cannot be extended: its experiment.yaml cannot be read",
                 run.label()
             ));
         };
@@ -71,7 +71,7 @@ impl Extension {
         };
         if least > MOST {
             return Err(format!(
-                "{} cannot go on: it has as many epochs as a run may have",
+                "{} cannot be extended: it has as many epochs as a run may have",
                 run.label()
             ));
         }
@@ -113,7 +113,7 @@ impl Extension {
 
     pub fn question(&self) -> &'static str {
         match self.needs {
-            Needs::Epochs => "go on to how many epochs in all?",
+            Needs::Epochs => "extend to how many epochs in all?",
             Needs::Patience => "it stopped early; how many epochs of patience?",
         }
     }

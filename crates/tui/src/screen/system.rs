@@ -226,7 +226,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, hit
     let ids = model.working_and_waiting();
     let queue = model.runs.queue();
     let of_queue = match &queue.paused {
-        Some(reason) => format!("The queue is paused: {reason}. P lets it go on."),
+        Some(reason) => format!("The queue is paused: {reason}. P resumes it."),
         None if queue.slots != 1 => format!("A device takes {} runs at a time.", queue.slots),
         None => String::new(),
     };

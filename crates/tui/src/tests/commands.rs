@@ -157,7 +157,7 @@ fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typ
     assert!(press(&mut model, "ju").is_empty());
     let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
     assert!(
-        shown(&model).contains("go on to how many epochs in all?"),
+        shown(&model).contains("extend to how many epochs in all?"),
         "{}",
         shown(&model)
     );

@@ -321,7 +321,7 @@ fn what_is_put_away_is_hidden_until_it_is_asked_for() {
     assert!(runs(&model).contains(&DONE));
     press(&mut model, "v.j");
     assert!(
-        text(&drawn(&model, 120, 40)).contains("put away"),
+        text(&drawn(&model, 120, 40)).contains("archived"),
         "its experiment says so"
     );
     press(&mut model, "vjj");
@@ -349,7 +349,7 @@ fn a_deletion_asks_and_is_taken_back() {
     }];
     let report = Report {
         good: true,
-        text: "1 run deleted; U brings it back".to_owned(),
+        text: "1 run deleted; U restores it".to_owned(),
     };
     let changes = vec![Change::Removed { id: id(RESUMED) }];
     update(
@@ -364,7 +364,7 @@ fn a_deletion_asks_and_is_taken_back() {
     let effects = press(&mut model, "U");
     assert!(matches!(&effects[..], [Effect::TakeBack(Undo::Deleted(back))] if *back == trashed));
     press(&mut model, "U");
-    assert_eq!(says(&model), "there is nothing to take back");
+    assert_eq!(says(&model), "there is nothing to undo");
 }
 
 #[test]
@@ -440,7 +440,7 @@ fn keys_act_on_all_that_are_marked() {
         says(&model)
     );
     press(&mut model, "s");
-    assert!(text(&drawn(&model, 80, 24)).contains("Stop 1 run and keep"));
+    assert!(text(&drawn(&model, 80, 24)).contains("Stop 1 run after saving"));
     assert_eq!(press(&mut model, "y").len(), 1);
     let effects = press(&mut model, "t+x<enter>");
     assert!(matches!(&effects[..], [Effect::Annotate { runs, .. }] if runs.len() == 3));

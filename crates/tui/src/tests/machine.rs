@@ -269,7 +269,7 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
     let picture = text(&drawn(&model, 80, 24));
     assert!(
         picture.contains("queue 2 paused")
-            && picture.contains("The queue is paused: by hand. P lets it go on."),
+            && picture.contains("The queue is paused: by hand. P resumes it."),
         "{picture}"
     );
     assert_eq!(queued(&press(&mut model, "P")), [QueueChange::GoOn]);

@@ -194,7 +194,7 @@ fn a_run_is_tagged_deleted_and_brought_back() {
             .await;
         assert!(!run.path().exists());
         user.press("U");
-        user.sees(&["20261122-100107-7f3a brought back", "0.2946"])
+        user.sees(&["20261122-100107-7f3a restored", "0.2946"])
             .await;
         assert!(run.events().exists());
     });
@@ -317,7 +317,7 @@ fn what_a_worker_writes_appears_and_a_run_without_one_is_lost() {
     });
     assert_eq!(
         farewell.unwrap(),
-        "ResNet, resized input goes on. Open warmstart again to see it live."
+        "ResNet, resized input continues. Open warmstart again to see it live."
     );
 }
 

@@ -88,9 +88,9 @@ fn archived(model: &mut Model) {
     let Some(list) = list(model) else { return };
     list.archived = !list.archived;
     let text = if list.archived {
-        "what was put away is shown"
+        "archived runs are shown"
     } else {
-        "what was put away is hidden"
+        "archived runs are hidden"
     };
     model.report = Some(Report {
         good: true,
@@ -196,7 +196,7 @@ fn delete(model: &mut Model) {
     lines.extend((done > 0 && runs.len() > 1).then(|| format!("{done} of them have been tested.")));
     let days = trash::KEPT.as_secs() / (24 * 60 * 60);
     lines.push(format!(
-        "U brings it back; after {days} days in the trash it is gone for good."
+        "U restores it; the trash keeps it for {days} days."
     ));
     let effects = vec![Effect::Delete(
         runs.iter().map(|run| run.id.clone()).collect(),

@@ -38,14 +38,14 @@ fn launch(model: &mut Model) -> Vec<Effect> {
         lines.push(format!("A run of {label} is {} already.", status.as_str()));
     }
     if !obstacles.is_empty() {
-        lines.push(format!("{label} will not get far here:"));
+        lines.push(format!("{label} will fail here:"));
         lines.extend(obstacles.into_iter().map(str::to_owned));
     }
     lines.extend(hazard);
     if lines.is_empty() {
         return effects;
     }
-    lines.push("Launch it all the same?".to_owned());
+    lines.push("Launch it anyway?".to_owned());
     model.popup = Some(Popup::Question { lines, effects });
     Vec::new()
 }
@@ -91,12 +91,12 @@ fn launch_all(model: &mut Model) {
         ),
     };
     let mut lines = vec![first];
-    lines.extend((busy > 0).then(|| format!("{busy} left out: running or queued already")));
+    lines.extend((busy > 0).then(|| format!("{busy} skipped: running or queued already")));
     lines.extend(
         (lacking > 0)
-            .then(|| format!("{lacking} left out: data or weights are missing on this machine")),
+            .then(|| format!("{lacking} skipped: data or weights are missing on this machine")),
     );
-    lines.extend((broken > 0).then(|| format!("{broken} left out: a mistake in the file")));
+    lines.extend((broken > 0).then(|| format!("{broken} skipped: a mistake in the file")));
     lines.extend(hazard);
     let effects: Vec<Effect> = in_order(files)
         .into_iter()
@@ -147,12 +147,12 @@ fn stop(model: &mut Model, now: bool) {
         (Status::Queued(_), _) => vec![format!("Take {label} ({id}) out of the queue?")],
         (_, false) => vec![
             format!("Stop {label} ({id})?"),
-            "It saves first, and u resumes it later.".to_owned(),
+            "It saves first; u resumes it.".to_owned(),
         ],
         (_, true) => {
             let kept = match &run.state.checkpoint {
                 Some((_, checkpoint)) => {
-                    format!("What it learnt since epoch {} is lost.", checkpoint.epoch)
+                    format!("Everything since epoch {} is lost.", checkpoint.epoch)
                 }
                 None => "It has no checkpoint yet: all of it is lost.".to_owned(),
             };
@@ -173,7 +173,7 @@ fn stop_marked(model: &mut Model, now: bool) {
     let how = if now {
         "without saving"
     } else {
-        "and keep what they have learnt"
+        "after saving"
     };
     let lines = match runs.len() {
         0 => vec!["None of the marked runs is running or queued.".to_owned()],

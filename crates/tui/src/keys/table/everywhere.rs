@@ -201,7 +201,7 @@ pub const REDRAW: Binding = bind(
     "ctrl-l",
     Command::Redraw,
     "",
-    "draw the screen anew",
+    "redraw the screen",
 );
 pub const SUSPEND: Binding = bind(
     "suspend",
@@ -244,7 +244,7 @@ pub const ENDS: &[Binding] = &[
         "q",
         Command::Quit,
         "quit",
-        "leave; runs go on, and opening warmstart again shows them live",
+        "leave; runs continue, and warmstart shows them live when you open it again",
     ),
     REDRAW,
     SUSPEND,

@@ -87,7 +87,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "A",
             Command::List(ListCommand::Archive),
             "",
-            "put the run away, or bring it back from there",
+            "archive the run, or undo that",
         ),
         bind(
             "archived",
@@ -95,7 +95,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             ".",
             Command::List(ListCommand::Archived),
             "",
-            "show what was put away, or hide it",
+            "show archived runs, or hide them",
         ),
         bind(
             "delete",
@@ -103,7 +103,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "D",
             Command::List(ListCommand::Delete),
             "",
-            "delete the run (asks; U brings it back)",
+            "delete the run (asks first; U restores it)",
         ),
         bind(
             "undo",
@@ -111,7 +111,7 @@ pub const BINDINGS: &[&[Binding]] = &[
             "U",
             Command::List(ListCommand::Undo),
             "undo",
-            "take back the last deletion, tag, note or archiving",
+            "undo the last deletion, tag, note or archiving",
         ),
         bind(
             "columns",

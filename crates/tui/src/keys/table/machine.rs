@@ -48,7 +48,7 @@ const QUEUE: &[Binding] = &[
         "P",
         PAUSE,
         "pause",
-        "start nothing more, or let the queue go on",
+        "pause the queue, or resume it",
     ),
     bind(
         "more-slots",
@@ -96,6 +96,6 @@ pub const QUEUE_FROM_AFAR: &[Binding] = &[
         "P",
         PAUSE,
         "",
-        "pause the queue, or let it go on",
+        "pause the queue, or resume it",
     ),
 ];

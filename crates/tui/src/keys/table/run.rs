@@ -87,7 +87,7 @@ const CHARTS: &[Binding] = &[
         "←→",
         Command::Chart(ChartCommand::Cursor(-1)),
         "cursor",
-        "the cursor: every chart tells the figures under it",
+        "the cursor: every chart shows the figures under it",
     ),
     bind(
         "cursor-right",

@@ -64,7 +64,7 @@ fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> 
     if is_identity {
         Some("this experiment augments nothing: its `augment` is not set".to_owned())
     } else if view.part != Part::Train {
-        Some("only training images are augmented; t goes on to them".to_owned())
+        Some("only training images are augmented; t shows them".to_owned())
     } else {
         (view.pane != DatasetPane::One)
             .then(|| "one picture is augmented at a time; tab shows one".to_owned())

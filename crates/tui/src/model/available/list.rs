@@ -25,7 +25,7 @@ pub fn refusal(model: &Model, command: ListCommand) -> Option<String> {
         ListCommand::Undo => model
             .undo
             .is_empty()
-            .then(|| "there is nothing to take back".to_owned()),
+            .then(|| "there is nothing to undo".to_owned()),
         ListCommand::Expand => expandable(model).err(),
         ListCommand::Flat | ListCommand::Archived | ListCommand::Columns => None,
     }
