@@ -1,8 +1,7 @@
 //! What warmstart knows by name: datasets, and where pretrained weights of a backbone come from.
 
 use crate::architecture::Backbone;
-pub use crate::dataset_name::DatasetName;
-use crate::experiment::Labels;
+pub use crate::dataset_name::{DatasetName, Labels};
 
 impl DatasetName {
     pub const ALL: [Self; 3] = [Self::Emoji98, Self::Cifar100, Self::Cifar10];

@@ -8,6 +8,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
 use crate::identity::Identity;
+use crate::metric::Metric;
 use crate::preparation::Preparation;
 use crate::run_id::RunId;
 use crate::text;
@@ -439,6 +440,19 @@ pub struct Epoch {
     /// Share of the training time in which a step waited for pictures to be decoded; absent where none had to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait: Option<f64>,
+}
+
+impl Epoch {
+    /// The value of a metric at this epoch; none for a metric that is measured once per run.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::TrainAcc => Some(self.train_acc),
+            Metric::ValAcc => Some(self.val_acc),
+            Metric::TrainLoss => Some(self.train_loss),
+            Metric::ValLoss => Some(self.val_loss),
+            Metric::TrainTime | Metric::TestAcc => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

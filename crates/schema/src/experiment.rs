@@ -16,6 +16,7 @@ pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
 use crate::architecture::Backbone;
 use crate::dataset_name::DatasetName;
+pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
 /// One experiment, as its file says it with every default filled in.
@@ -95,15 +96,6 @@ pub enum SplitRule {
     /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
     /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
     ByOrder,
-}
-
-/// Which of a picture's two labels is learnt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Labels {
-    #[default]
-    Fine,
-    Coarse,
 }
 
 /// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when

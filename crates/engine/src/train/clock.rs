@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 use warmstart_runs::checkpoint::Sums;
 use warmstart_schema::event::Batch;
 
-use super::count;
-
 /// How long the training of an epoch has run in this process, and over how many images.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -60,4 +58,9 @@ pub(super) fn evaluation_progress(
         images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
         gradient_norm: f64::NAN,
     }
+}
+
+/// A count as the log has it.
+pub(super) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -6,7 +6,8 @@ use anyhow::Result;
 use warmstart_runs::pictures::listed;
 use warmstart_schema::event::{Batch, Level};
 
-use super::{Setup, Trainer, count};
+use super::clock::count;
+use super::{Setup, Trainer};
 use crate::report::log;
 
 impl Trainer<'_> {
