@@ -117,7 +117,7 @@ impl Trainer<'_> {
     /// The learning rate at a position of the plan.
     fn learning_rate(&self, position: u64) -> f64 {
         let (setup, train) = (&self.setup, &self.setup.experiment.train);
-        let (base, steps) = (train.optimizer.learning_rate, self.steps_per_epoch());
+        let (base, steps) = (train.optimizer.learning_rate(), self.steps_per_epoch());
         policy::learning_rate(
             &train.schedule,
             base,
