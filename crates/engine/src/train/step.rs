@@ -82,11 +82,9 @@ impl Trainer<'_> {
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
         let input = match input {
-            Input::Images(images) => Input::Images(augment(
-                &images,
-                &setup.experiment.augment,
-                draw("augment"),
-            )?),
+            Input::Images(images) => {
+                Input::Images(augment(&images, &setup.experiment.augment, draw)?)
+            }
             features @ Input::Features(_) => features,
         };
         tch::manual_seed(draw("dropout").cast_signed());
