@@ -238,7 +238,8 @@ impl Trainer<'_> {
             interrupt,
             |sums, done| {
                 if reporter.is_due() {
-                    reporter.progress(evaluation_progress(
+                    reporter.progress(&evaluation_progress(
+                        Phase::Validating,
                         epoch,
                         step,
                         &sums()?,
@@ -360,7 +361,8 @@ impl Trainer<'_> {
             interrupt,
             |sums, done| {
                 if reporter.is_due() {
-                    reporter.progress(evaluation_progress(
+                    reporter.progress(&evaluation_progress(
+                        Phase::Testing,
                         epoch,
                         step,
                         &sums()?,

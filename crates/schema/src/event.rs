@@ -40,6 +40,7 @@ impl Record {
         let Kind { t, event } = head(line).map_or_else(|| serde_json::from_slice(line), Ok)?;
         let event = match &*event {
             "batch" => Event::Batch(serde_json::from_slice(line)?),
+            "progress" => Event::Progress(serde_json::from_slice(line)?),
             "epoch" => Event::Epoch(serde_json::from_slice(line)?),
             "system" => Event::System(serde_json::from_slice(line)?),
             "checkpoint" => Event::Checkpoint(serde_json::from_slice(line)?),
@@ -85,8 +86,11 @@ pub enum Event {
     Model(ModelFacts),
     /// The file that the first weights were read from.
     Weights(WeightsFacts),
-    /// Progress within an epoch, a few times a second at most.
+    /// Progress of training within an epoch, a few times a second at most. Earlier versions also wrote it for the phases of
+    /// [`Event::Progress`], with NaN in the fields that do not apply.
     Batch(Batch),
+    /// Progress of a phase without optimizer steps, a few times a second at most.
+    Progress(PhaseProgress),
     /// A step was left out, because its loss or its gradients were not finite numbers.
     Skipped {
         /// It counts as done.
@@ -411,6 +415,35 @@ pub struct Batch {
     /// L2 norm over all trainable gradients at the last step.
     #[serde(with = "real")]
     pub gradient_norm: f64,
+}
+
+/// How far validation, the test or the computation of features is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseProgress {
+    pub phase: Phase,
+    /// Epoch that the phase belongs to, from 1; 0 before the first.
+    pub epoch: u32,
+    /// Optimizer steps done in the whole run.
+    pub step: u64,
+    /// Batches done in this phase, of how many; while a folder is read, pictures.
+    pub done: u32,
+    pub total: u32,
+    #[serde(with = "real")]
+    pub images_per_second: f64,
+    /// Mean over the images so far; absent where nothing is measured.
+    #[serde(
+        default,
+        with = "real::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub loss: Option<f64>,
+    /// Likewise.
+    #[serde(
+        default,
+        with = "real::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accuracy: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

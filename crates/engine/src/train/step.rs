@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use tch::Tensor;
-use warmstart_schema::event::Batch;
+use warmstart_schema::event::{Batch, Event};
 use warmstart_schema::seed;
 
 use super::Trainer;
@@ -170,7 +170,7 @@ impl Trainer<'_> {
         if is_due {
             let sums = self.read_sums()?;
             let setup = &mut self.setup;
-            setup.reporter.progress(Batch {
+            setup.reporter.progress(&Event::Batch(Batch {
                 epoch,
                 step: setup.state.step,
                 batch: setup.state.batch,
@@ -180,7 +180,7 @@ impl Trainer<'_> {
                 learning_rate: rate,
                 images_per_second: clock.rate(),
                 gradient_norm,
-            });
+            }));
         }
         Ok(())
     }
