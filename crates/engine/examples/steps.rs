@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 use warmstart_engine::device::{self, DeviceRequest};
 use warmstart_engine::model::{Mode, Model, ModelSpec};
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::Optimizer;
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::experiment::{Interpolation, OptimizerName};
+use warmstart_schema::experiment::{self, Interpolation};
 
 const STEPS: usize = 8;
 
@@ -120,7 +120,13 @@ fn measure(case: Case, device: tch::Device) -> Result<f64> {
         std: [0.5; 3],
     };
     let model = Model::new(&spec, 1, device)?;
-    let mut optimizer = Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable())?;
+    let mut optimizer = Optimizer::new(
+        &experiment::Optimizer::Adam {
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+        },
+        model.trainable(),
+    )?;
     let images = Tensor::f_rand([case.batch, 3, 32, 32], (Kind::Float, device))?;
     let labels = Tensor::f_randint(100, [case.batch], (Kind::Int64, device))?;
     let mut seconds = Vec::with_capacity(STEPS);

@@ -3,37 +3,30 @@
 
 mod archive;
 mod download;
+mod error;
 mod http;
 mod hub;
 mod lock;
+mod progress;
+mod published;
 
-use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use warmstart_runs::places::{Places, hugging_face_home};
 use warmstart_schema::catalog::{DatasetName, Pretrained};
-use warmstart_schema::event::Failure;
 
-use self::download::{Proof, Wanted};
+use self::download::{Proof, Request};
+use self::error::FetchError;
+pub use self::error::Stopped;
 use self::http::{Client, parse, shown};
 pub use self::http::{Patience, Token};
+pub use self::progress::Progress;
+pub use self::published::Published;
 use crate::edition::{self, PUBLISHER};
-use crate::failure::UserError;
 
 const HUB: &str = "https://huggingface.co";
-
-/// Who sees what happens, and may end it.
-pub trait Watch {
-    /// `done` of `total` bytes of something are here. Called often: to be told on now and then.
-    fn progress(&mut self, what: &str, done: u64, total: u64);
-    /// Why it takes longer.
-    fn note(&mut self, text: &str);
-    /// Whether to leave off.
-    fn is_stopped(&self) -> bool;
-}
 
 /// Where things are fetched from, and how patiently.
 #[derive(Debug, Clone)]
@@ -79,78 +72,14 @@ impl Sources {
     }
 }
 
-/// Why something could not be had.
-#[derive(Debug)]
-pub enum FetchError {
-    /// Worth another try, which a server may ask to be put off.
-    Passing {
-        why: String,
-        after: Option<std::time::Duration>,
-    },
-    /// Trying again would not help.
-    Last { why: String },
-    /// A file here cannot be read or written.
-    Disk { path: PathBuf, error: io::Error },
-    /// It was asked to leave off.
-    Stopped,
-}
-
-impl FetchError {
-    fn last(why: impl Into<String>) -> Self {
-        Self::Last { why: why.into() }
-    }
-
-    fn passing(why: impl Into<String>) -> Self {
-        Self::Passing {
-            why: why.into(),
-            after: None,
-        }
-    }
-
-    fn disk(path: &Path, error: io::Error) -> Self {
-        Self::Disk {
-            path: path.to_path_buf(),
-            error,
-        }
-    }
-
-    /// The error for the user; nothing when it was asked to leave off.
-    fn blame(self, what: &str, help: impl Into<String>) -> anyhow::Error {
-        match self {
-            Self::Stopped => Stopped.into(),
-            Self::Passing { why, .. } | Self::Last { why } => {
-                UserError::input(format!("{what} cannot be fetched: {why}"), help)
-            }
-            Self::Disk { path, error } => UserError {
-                kind: Failure::Disk,
-                error: format!("{what} cannot be stored at {}: {error}", path.display()),
-                help: "make room or fix the permissions, then try again; what is here is not fetched twice".to_owned(),
-            }
-            .into(),
-        }
-    }
-}
-
-/// It was asked to leave off; what is here is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("fetching was stopped; it goes on from there the next time")
-    }
-}
-
-impl std::error::Error for Stopped {}
-
-/// Whether a file of weights can be used, which only those who know tensors can say.
-pub type Judge<'a> = &'a dyn Fn(&Path) -> Result<()>;
+/// Checks that a file of weights can be used; only code that knows tensors can say.
+pub type Verify<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
 /// Brings what is lacking.
 pub struct Fetcher<'a> {
     pub places: &'a Places,
     pub sources: &'a Sources,
-    pub watch: &'a mut dyn Watch,
+    pub progress: &'a mut dyn Progress,
 }
 
 impl Fetcher<'_> {
@@ -191,14 +120,14 @@ impl Fetcher<'_> {
     }
 
     /// The file of a backbone's pretrained weights, which is fetched if need be.
-    pub fn weights(&mut self, pretrained: &Pretrained, judge: Judge) -> Result<Option<PathBuf>> {
+    pub fn weights(&mut self, pretrained: &Pretrained, verify: Verify) -> Result<Option<PathBuf>> {
         if let Ok(found) = self.places.find_weights(pretrained) {
             return Ok(Some(found));
         }
         if self.places.offline {
             return Ok(None);
         }
-        hub::fetch(self, pretrained, judge).map(Some)
+        hub::fetch(self, pretrained, verify).map(Some)
     }
 
     /// Fetches a published dataset and unpacks it below `downloads`.
@@ -210,7 +139,7 @@ impl Fetcher<'_> {
             archive = published.archive,
         );
         self.fetch_and_unpack(published)
-            .map_err(|trouble| trouble.blame(&published.name, help))
+            .map_err(|error| error.for_user(&published.name, help))
     }
 
     fn fetch_and_unpack(&mut self, published: &Published) -> Result<PathBuf, FetchError> {
@@ -227,16 +156,16 @@ impl Fetcher<'_> {
         let _lock = lock::take(
             &root.join(format!(".{}.lock", published.folder)),
             &published.name,
-            self.watch,
+            self.progress,
         )?;
         if let Some(found) = published.find(root) {
             return Ok(found);
         }
-        self.watch
+        self.progress
             .note(&format!("fetching {} from {}", published.name, shown(&url)));
         let client = Client::new(self.sources.patience)?;
         let proof = Proof::Md5(md5.clone());
-        Wanted {
+        Request {
             what: &published.name,
             url,
             bytes: published.bytes,
@@ -244,8 +173,8 @@ impl Fetcher<'_> {
             part: &part,
             token: None,
         }
-        .fetch(&client, self.watch)?;
-        let folder = archive::unpack(&part, published, root, self.watch);
+        .fetch(&client, self.progress)?;
+        let folder = archive::unpack(&part, published, root, self.progress);
         // Either it is unpacked, or it is of no use.
         if !matches!(folder, Err(FetchError::Stopped)) {
             fs::remove_file(&part).map_err(|error| FetchError::disk(&part, error))?;
@@ -261,45 +190,21 @@ impl Fetcher<'_> {
             let _lock = lock::take(
                 &root.join(format!(".{}.lock", published.folder)),
                 &published.name,
-                self.watch,
+                self.progress,
             )?;
             if let Some(found) = published.find(root) {
                 return Ok(found);
             }
             let proof = Proof::Md5(published.md5.clone());
-            if let Err(found) = proof.check(local, self.watch)? {
+            if let Err(found) = proof.check(local, self.progress)? {
                 let expected = &published.md5;
                 return Err(FetchError::last(format!(
                     "{} has the md5 {found}, expected {expected}: it is not the published archive",
                     local.display()
                 )));
             }
-            archive::unpack(local, published, root, self.watch)
+            archive::unpack(local, published, root, self.progress)
         };
-        unpack().map_err(|trouble| trouble.blame(&published.name, help))
-    }
-}
-
-/// A dataset as its publisher offers it.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// For messages.
-    pub name: String,
-    /// What the archive unpacks to.
-    pub folder: String,
-    /// The files in it that are wanted, and their bytes.
-    pub files: Vec<(String, u64)>,
-    pub archive: String,
-    pub bytes: u64,
-    pub md5: String,
-}
-
-impl Published {
-    fn find(&self, root: &Path) -> Option<PathBuf> {
-        let folder = root.join(&self.folder);
-        self.files
-            .iter()
-            .all(|(file, _)| folder.join(file).is_file())
-            .then_some(folder)
+        unpack().map_err(|error| error.for_user(&published.name, help))
     }
 }

@@ -394,7 +394,7 @@ impl DatasetSource {
             augment_alone(
                 image,
                 augment,
-                derive(*seed, "augment", u64::from(epoch), batch),
+                |stream| derive(*seed, stream, u64::from(epoch), batch),
                 row,
             )
         };

@@ -1,65 +1,51 @@
 //! SGD, Adam, `AdamW` and `RMSprop` as `PyTorch` defines them, on libtorch's fused kernels, with a state that can be saved by name.
 
+mod adam;
+mod adamw;
+mod rmsprop;
+mod sgd;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use tch::{Device, Kind, Tensor};
-use warmstart_schema::experiment::OptimizerName;
+use tch::Tensor;
+use warmstart_schema::experiment::Optimizer as Settings;
 
-use crate::ffi::{self, AdamState, AdamStep};
+pub use self::adam::Adam;
+use self::adamw::AdamW;
+pub use self::rmsprop::RmsProp;
+use self::sgd::Sgd;
+use crate::ffi;
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
 
-/// Which optimizer, with its constants; the learning rate comes with each step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OptimizerSpec {
-    pub name: OptimizerName,
-    /// Of SGD; 0 for none.
-    pub momentum: f64,
-    /// Decay of Adam's mean of gradients.
-    pub beta1: f64,
-    /// Decay of Adam's mean of squared gradients.
-    pub beta2: f64,
-    /// Decay of `RMSprop`'s mean of squared gradients.
-    pub alpha: f64,
-    pub eps: f64,
-    /// Added to the gradient in SGD, Adam and `RMSprop`; in `AdamW` (Loshchilov and Hutter 2019) it shrinks the weight itself.
-    pub weight_decay: f64,
+/// How parameters move by their gradients, and what it remembers of them. One file per optimizer.
+pub trait Rule: std::fmt::Debug {
+    /// Moves every parameter; `step` counts from 1. An error where a parameter has no gradient.
+    fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()>;
+
+    /// What is saved: a suffix for the parameters' names, and one tensor for each parameter.
+    fn moments(&self) -> Vec<(&'static str, &[Tensor])>;
 }
 
-impl OptimizerSpec {
-    /// `PyTorch`'s constants without momentum or weight decay.
-    pub fn new(name: OptimizerName) -> Self {
-        Self {
-            name,
-            momentum: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            alpha: 0.99,
-            eps: 1e-8,
-            weight_decay: 0.0,
-        }
-    }
-}
-
-#[derive(Debug)]
-enum State {
-    /// One buffer per parameter, or none without momentum.
-    Sgd { buffers: Vec<Tensor> },
-    /// Kingma and Ba 2015.
-    Adam(AdamState),
-    /// One mean of squared gradients per parameter (Hinton's lecture, 2012).
-    Rmsprop { square_avgs: Vec<Tensor> },
+/// The rule that an experiment asks for, with `PyTorch`'s constants. A new optimizer is a file and a line here.
+pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
+    let decay = settings.weight_decay();
+    Ok(match settings {
+        Settings::Sgd { momentum, .. } => Box::new(Sgd::new(params, *momentum, decay)?),
+        Settings::Adam { .. } => Box::new(Adam::new(params, decay)?),
+        Settings::Adamw { .. } => Box::new(AdamW::new(params, decay)?),
+        Settings::Rmsprop { .. } => Box::new(RmsProp::new(params, decay)?),
+    })
 }
 
 /// An optimizer of a fixed list of named parameters.
 #[derive(Debug)]
 pub struct Optimizer {
-    spec: OptimizerSpec,
     names: Vec<String>,
     params: Vec<Tensor>,
-    state: State,
+    rule: Box<dyn Rule>,
     /// Steps taken.
     steps: i64,
 }
@@ -67,38 +53,25 @@ pub struct Optimizer {
 impl Optimizer {
     /// Starts with no step taken; the parameters are shared, not copied.
     pub fn new<'a>(
-        spec: OptimizerSpec,
+        settings: &Settings,
+        params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    ) -> Result<Self> {
+        Self::with_rule(|params| rule(settings, params), params)
+    }
+
+    /// Likewise with a rule that is made for the parameters.
+    pub fn with_rule<'a>(
+        rule: impl FnOnce(&[Tensor]) -> Result<Box<dyn Rule>>,
         params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     ) -> Result<Self> {
         let (names, params): (Vec<_>, Vec<_>) = params
             .into_iter()
             .map(|(name, param)| (name.to_owned(), param.shallow_clone()))
             .unzip();
-        let zeros = || {
-            params
-                .iter()
-                .map(|p: &Tensor| p.f_detach()?.f_zeros_like())
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let state = match spec.name {
-            OptimizerName::Sgd if spec.momentum == 0.0 => State::Sgd {
-                buffers: Vec::new(),
-            },
-            OptimizerName::Sgd => State::Sgd { buffers: zeros()? },
-            OptimizerName::Adam | OptimizerName::Adamw => State::Adam(AdamState {
-                exp_avgs: zeros()?,
-                exp_avg_sqs: zeros()?,
-                steps: Vec::new(),
-            }),
-            OptimizerName::Rmsprop => State::Rmsprop {
-                square_avgs: zeros()?,
-            },
-        };
         Ok(Self {
-            spec,
+            rule: rule(&params)?,
             names,
             params,
-            state,
             steps: 0,
         })
     }
@@ -108,43 +81,10 @@ impl Optimizer {
         self.steps
     }
 
-    /// Moves every parameter by its gradient, at learning rate `lr`. An error where one has no gradient.
-    pub fn step(&mut self, lr: f64) -> Result<()> {
-        let OptimizerSpec {
-            name,
-            momentum,
-            beta1,
-            beta2,
-            alpha,
-            eps,
-            weight_decay,
-        } = self.spec;
+    /// Moves every parameter by its gradient. An error where a parameter has no gradient.
+    pub fn step(&mut self, learning_rate: f64) -> Result<()> {
         let next = self.steps + 1;
-        match &mut self.state {
-            State::Sgd { buffers } => ffi::sgd(&self.params, buffers, lr, momentum, weight_decay)?,
-            State::Adam(state) => {
-                // The kernel wants a float scalar for each parameter, and only reads it: one will do for all.
-                let device = self.params.first().map_or(Device::Cpu, Tensor::device);
-                let step = Tensor::f_full([], next as f64, (Kind::Float, device))?;
-                state.steps = self.params.iter().map(|_| step.shallow_clone()).collect();
-                let decoupled = name == OptimizerName::Adamw;
-                ffi::adam(
-                    &self.params,
-                    state,
-                    AdamStep {
-                        decoupled,
-                        lr,
-                        beta1,
-                        beta2,
-                        weight_decay,
-                        eps,
-                    },
-                )?;
-            }
-            State::Rmsprop { square_avgs } => {
-                rmsprop(&self.params, square_avgs, lr, alpha, eps, weight_decay)?;
-            }
-        }
+        self.rule.step(&self.params, next, learning_rate)?;
         self.steps = next;
         Ok(())
     }
@@ -170,11 +110,11 @@ impl Optimizer {
         ffi::gradient_norm(&self.params, clip)
     }
 
-    /// All that a later process needs to go on: `<parameter>.exp_avg`, `.exp_avg_sq`, `.square_avg` or `.momentum_buffer` in float32,
+    /// All that a later process needs to resume: `<parameter>.exp_avg`, `.exp_avg_sq`, `.square_avg` or `.momentum_buffer` in float32,
     /// and the count `step` as an integer scalar. The moments are shared, not copied.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = vec![(STEP.to_owned(), Tensor::from(self.steps))];
-        for (suffix, tensors) in self.moments() {
+        for (suffix, tensors) in self.rule.moments() {
             state.extend(
                 self.names
                     .iter()
@@ -185,18 +125,7 @@ impl Optimizer {
         state
     }
 
-    fn moments(&self) -> Vec<(&'static str, &[Tensor])> {
-        match &self.state {
-            State::Sgd { buffers } => vec![("momentum_buffer", buffers)],
-            State::Rmsprop { square_avgs } => vec![("square_avg", square_avgs)],
-            State::Adam(state) => vec![
-                ("exp_avg", &state.exp_avgs),
-                ("exp_avg_sq", &state.exp_avg_sqs),
-            ],
-        }
-    }
-
-    /// Takes up what [`Self::state`] gave. Names, shapes and kinds must be this optimizer's, and nothing changes if not.
+    /// Restores what [`Self::state`] gave. Names, shapes and kinds must be this optimizer's, and nothing changes if not.
     pub fn load_state(&mut self, saved: &BTreeMap<String, Tensor>) -> Result<()> {
         let own = self.state();
         for (name, tensor) in &own {
@@ -228,33 +157,10 @@ impl Optimizer {
     }
 }
 
-/// One step of `RMSprop` on all parameters; libtorch has no fused kernel for it.
-fn rmsprop(
-    params: &[Tensor],
-    square_avgs: &mut [Tensor],
-    lr: f64,
-    alpha: f64,
-    eps: f64,
-    weight_decay: f64,
-) -> Result<()> {
-    let gradients = params.iter().map(|param| {
-        let gradient = param.grad();
-        ensure!(gradient.defined(), "a parameter has no gradient");
-        Ok(gradient)
-    });
-    let gradients: Vec<Tensor> = gradients.collect::<Result<_>>()?;
-    tch::no_grad(|| {
-        for ((param, average), mut gradient) in params.iter().zip(square_avgs).zip(gradients) {
-            if weight_decay != 0.0 {
-                gradient = gradient.f_add(&param.f_mul_scalar(weight_decay)?)?;
-            }
-            let squared = gradient.f_square()?.f_mul_scalar(1.0 - alpha)?;
-            let _ = average.f_mul_scalar_(alpha)?.f_add_(&squared)?;
-            let step = gradient
-                .f_div(&average.f_sqrt()?.f_add_scalar(eps)?)?
-                .f_mul_scalar(lr)?;
-            let _ = param.shallow_clone().f_sub_(&step)?;
-        }
-        Ok(())
-    })
+/// A zero for each parameter, of its shape.
+fn zeros(params: &[Tensor]) -> Result<Vec<Tensor>> {
+    params
+        .iter()
+        .map(|param| Ok(param.f_detach()?.f_zeros_like()?))
+        .collect()
 }

@@ -14,7 +14,7 @@ use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::UserError;
-use crate::fetch::{Fetcher, Sources, Stopped, Watch};
+use crate::fetch::{Fetcher, Progress, Sources, Stopped};
 use crate::interrupt::Interrupt;
 use crate::report::Reporter;
 use crate::{data, initial, weights};
@@ -49,7 +49,7 @@ pub fn for_run(
     interrupt: &Interrupt,
 ) -> Result<bool> {
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = RunWatch {
+    let mut progress = RunProgress {
         reporter,
         interrupt,
         is_fetching: false,
@@ -58,7 +58,7 @@ pub fn for_run(
     let mut fetcher = Fetcher {
         places: &places,
         sources: &sources,
-        watch: &mut watch,
+        progress: &mut progress,
     };
     let needs_weights =
         !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
@@ -66,8 +66,8 @@ pub fn for_run(
         fetcher.dataset(experiment.dataset.name, experiment.dataset.path.as_deref())?;
         if needs_weights {
             let backbone = experiment.model.backbone;
-            let judge = |path: &std::path::Path| weights::check_pretrained(path, backbone);
-            fetcher.weights(&Pretrained::of(backbone), &judge)?;
+            let verify = |path: &std::path::Path| weights::check_pretrained(path, backbone);
+            fetcher.weights(&Pretrained::of(backbone), &verify)?;
         }
         anyhow::Ok(())
     };
@@ -78,14 +78,14 @@ pub fn for_run(
 }
 
 /// Tells as events of a run.
-struct RunWatch<'a> {
+struct RunProgress<'a> {
     reporter: &'a mut Reporter,
     interrupt: &'a Interrupt,
     is_fetching: bool,
     pace: Pace,
 }
 
-impl RunWatch<'_> {
+impl RunProgress<'_> {
     /// A run to which nothing is lacking never says that it fetches.
     fn begin(&mut self) {
         if !std::mem::replace(&mut self.is_fetching, true) {
@@ -94,7 +94,7 @@ impl RunWatch<'_> {
     }
 }
 
-impl Watch for RunWatch<'_> {
+impl Progress for RunProgress<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         self.begin();
         if self.pace.is_due(what, done, total) {
@@ -126,7 +126,7 @@ pub fn run(names: &[&str]) -> ExitCode {
         }
     };
     let (places, sources) = (Places::from_env(), Sources::from_env());
-    let mut watch = LineWatch {
+    let mut progress = LineProgress {
         interrupt,
         pace: Pace::default(),
     };
@@ -137,13 +137,13 @@ pub fn run(names: &[&str]) -> ExitCode {
             &mut Fetcher {
                 places: &places,
                 sources: &sources,
-                watch: &mut watch,
+                progress: &mut progress,
             },
         );
         let item = (*name).to_owned();
         match had {
             Ok((path, fetched)) => {
-                watch.say(&Report::Done(Fetched {
+                progress.say(&Report::Done(Fetched {
                     item,
                     path: path.display().to_string(),
                     fetched,
@@ -153,7 +153,7 @@ pub fn run(names: &[&str]) -> ExitCode {
             Err(error) => {
                 is_good = false;
                 let UserError { error, help, .. } = UserError::of(&error);
-                watch.say(&Report::Failed(Refused { item, error, help }));
+                progress.say(&Report::Failed(Refused { item, error, help }));
             }
         }
     }
@@ -204,12 +204,12 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
 }
 
 /// Tells as lines on stdout.
-struct LineWatch {
+struct LineProgress {
     interrupt: Interrupt,
     pace: Pace,
 }
 
-impl LineWatch {
+impl LineProgress {
     /// Says something; when nobody listens any more, the work is done.
     fn say(&self, report: &Report) {
         let line = serde_json::to_string(report).unwrap_or_default();
@@ -219,7 +219,7 @@ impl LineWatch {
     }
 }
 
-impl Watch for LineWatch {
+impl Progress for LineProgress {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         if self.pace.is_due(what, done, total) {
             self.say(&Report::Progress(Fetch {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use warmstart_runs::event_log::EventWriter;
-use warmstart_schema::event::{Batch, Event, Level, Phase};
+use warmstart_schema::event::{Event, Level, Phase};
 
 use crate::usage::Usage;
 
@@ -69,9 +69,9 @@ impl Reporter {
     }
 
     /// Tells progress, and now and then the use of the machine.
-    pub fn progress(&mut self, batch: Batch) {
+    pub fn progress(&mut self, progress: &Event) {
         self.last_progress = Some(Instant::now());
-        self.tell(&Event::Batch(batch));
+        self.tell(progress);
         if self
             .last_usage
             .is_none_or(|last| last.elapsed() >= USAGE_EVERY)

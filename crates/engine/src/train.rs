@@ -1,65 +1,34 @@
 //! Training: epochs of batches, validation after each, checkpoints, and one measurement on the test set at the end.
 
+mod accumulation;
 mod batches;
 mod clock;
 pub mod evaluate;
 mod features;
 mod guard;
 mod saving;
+mod setup;
 mod step;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
-use warmstart_runs::checkpoint::{self, Content, State, Sums};
-use warmstart_runs::run::RunDir;
+use warmstart_runs::checkpoint::{self, Content, Sums};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Test};
-use warmstart_schema::experiment::{Experiment, Monitor, Precision};
+use warmstart_schema::experiment::{Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::seed;
 
+use self::accumulation::Waiting;
 pub(crate) use self::batches::autocast;
 pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
-use self::clock::{Clock, evaluation_progress};
+use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
-use self::step::Waiting;
-use crate::interrupt::Interrupt;
-use crate::model::Model;
-use crate::optimizer::Optimizer;
-use crate::report::Reporter;
+pub use self::setup::{Ended, Setup};
 use crate::weights::{self, LoadPolicy};
-
-/// How an attempt ended when nothing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Finished { stopped_early: bool },
-    Stopped,
-}
-
-/// What training works on.
-#[derive(Debug)]
-pub struct Setup<'a> {
-    pub experiment: &'a Experiment,
-    pub run: &'a RunDir,
-    pub model: Model,
-    pub optimizer: Optimizer,
-    pub train: Examples,
-    pub validation: Examples,
-    pub test: Examples,
-    /// How much an image of each class weighs, `[C]` on the device; all the same where absent.
-    pub class_weights: Option<Tensor>,
-    /// Where to begin, or to go on.
-    pub state: State,
-    /// The epoch after which training ends.
-    pub epochs: u32,
-    /// Optimizer steps of the whole run after which it saves and leaves, as if it were asked to.
-    pub stop_after: Option<u64>,
-    pub reporter: &'a mut Reporter,
-    pub interrupt: &'a Interrupt,
-}
 
 /// Training under way.
 #[derive(Debug)]
@@ -148,7 +117,7 @@ impl Trainer<'_> {
     /// The learning rate at a position of the plan.
     fn learning_rate(&self, position: u64) -> f64 {
         let (setup, train) = (&self.setup, &self.setup.experiment.train);
-        let (base, steps) = (train.optimizer.learning_rate, self.steps_per_epoch());
+        let (base, steps) = (train.optimizer.learning_rate(), self.steps_per_epoch());
         policy::learning_rate(
             &train.schedule,
             base,
@@ -213,7 +182,7 @@ impl Trainer<'_> {
         if self.setup.state.sums.images == 0 {
             let skipped = self.setup.state.skipped.in_a_row > 0;
             return Err(if skipped {
-                self.not_a_number(f64::NAN)
+                guard::not_a_number(&self.setup, f64::NAN)
             } else {
                 self.setup.train.none_readable()
             });
@@ -241,7 +210,7 @@ impl Trainer<'_> {
         if sums.loss.is_finite() {
             return Ok(sums);
         }
-        Err(self.not_a_number(sums.loss))
+        Err(guard::not_a_number(&self.setup, sums.loss))
     }
 
     /// Loss and accuracy on the validation images; `None` when it was interrupted.
@@ -269,7 +238,8 @@ impl Trainer<'_> {
             interrupt,
             |sums, done| {
                 if reporter.is_due() {
-                    reporter.progress(evaluation_progress(
+                    reporter.progress(&evaluation_progress(
+                        Phase::Validating,
                         epoch,
                         step,
                         &sums()?,
@@ -391,7 +361,8 @@ impl Trainer<'_> {
             interrupt,
             |sums, done| {
                 if reporter.is_due() {
-                    reporter.progress(evaluation_progress(
+                    reporter.progress(&evaluation_progress(
+                        Phase::Testing,
                         epoch,
                         step,
                         &sums()?,
@@ -411,8 +382,4 @@ impl Trainer<'_> {
         }));
         Ok(true)
     }
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

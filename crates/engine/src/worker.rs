@@ -36,7 +36,7 @@ use crate::heartbeat::Heartbeat;
 use crate::initial::{self, Origin};
 use crate::interrupt::Interrupt;
 use crate::model::Model;
-use crate::optimizer::{Optimizer, OptimizerSpec};
+use crate::optimizer::Optimizer;
 use crate::report::{PROGRESS_EVERY, Reporter, log};
 use crate::train::{Ended, Examples, Setup, train};
 use crate::usage::{Usage, cpu_name};
@@ -449,13 +449,7 @@ fn model(
         .len();
     let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, device)?;
-    let train = &experiment.train.optimizer;
-    let optimizer = OptimizerSpec {
-        momentum: train.momentum,
-        weight_decay: train.weight_decay,
-        ..OptimizerSpec::new(train.name)
-    };
-    let mut optimizer = Optimizer::new(optimizer, model.trainable())?;
+    let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable())?;
     let (state, origin) = if let Some(Content {
         state,
         model: bytes,

@@ -23,7 +23,7 @@ use warmstart_engine::data::{self, Batch, Batches, Input, Part, Source};
 use warmstart_engine::initial;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::Model;
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::report::Reporter;
 use warmstart_engine::train::{Examples, Setup, train};
 use warmstart_engine::usage::Usage;
@@ -510,11 +510,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         poison: members[0],
     };
     let model = Model::new(&initial::model_spec(&experiment, 9, 17), 1, device).unwrap();
-    let mut optimizer = Optimizer::new(
-        OptimizerSpec::new(experiment.train.optimizer.name),
-        model.trainable(),
-    )
-    .unwrap();
+    let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable()).unwrap();
     let fresh = State {
         step: 0,
         epoch: 0,

@@ -268,11 +268,9 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
         let Input::Images(images) = batch.unwrap().input else {
             panic!("no images")
         };
-        let seen = augment(
-            &images,
-            &experiment.augment,
-            derive(7, "augment", 2, 5 + number),
-        )
+        let seen = augment(&images, &experiment.augment, |stream| {
+            derive(7, stream, 2, 5 + number)
+        })
         .unwrap();
         for row in 0..seen.size()[0] {
             let position =

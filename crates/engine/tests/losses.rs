@@ -9,12 +9,12 @@ use serde_json::Value;
 use tch::Device;
 use warmstart_engine::data::{self, OnDevice, Source};
 use warmstart_engine::model::{Mode, Model, ModelSpec};
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::train::evaluate::cross_entropy;
 use warmstart_runs::places::Places;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
-use warmstart_schema::experiment::{self, Interpolation, Labels, OptimizerName};
+use warmstart_schema::experiment::{self, Interpolation, Labels};
 
 /// Only its dataset is used.
 const EXPERIMENT: &str = "
@@ -89,8 +89,14 @@ fn fifty_steps_lose_what_pytorch_loses(#[case] index: usize) {
         .dataset;
     let pictures = data::load(&dataset, &Places::from_env()).unwrap().unwrap();
     let pictures = OnDevice::new(&pictures.train, Labels::Fine, Device::Cpu).unwrap();
-    let mut optimizer =
-        Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
+    let mut optimizer = Optimizer::new(
+        &experiment::Optimizer::Adam {
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+        },
+        model.trainable(),
+    )
+    .unwrap();
     let [batch, images] = [&case["batch"], &table["images"]]
         .map(|count| u32::try_from(count.as_u64().unwrap()).unwrap());
     let expected: Vec<f64> = serde_json::from_value(case["losses"].clone()).unwrap();

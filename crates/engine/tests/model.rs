@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 use warmstart_engine::ffi::{self, Autocast};
 use warmstart_engine::model::{self, Mode, Model, ModelSpec};
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{Backbone, HeadSpec, count};
-use warmstart_schema::experiment::{Interpolation, OptimizerName};
+use warmstart_schema::experiment::{self, Interpolation};
 use warmstart_schema::seed::SplitMix64;
 
 fn spec(backbone: Backbone) -> ModelSpec {
@@ -51,8 +51,14 @@ fn snapshot(model: &Model) -> BTreeMap<String, Vec<u8>> {
 /// One step of Adam on a batch, at a rate that shows; the tensors before and after.
 fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
     let before = snapshot(model);
-    let mut optimizer =
-        Optimizer::new(OptimizerSpec::new(OptimizerName::Adam), model.trainable()).unwrap();
+    let mut optimizer = Optimizer::new(
+        &experiment::Optimizer::Adam {
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+        },
+        model.trainable(),
+    )
+    .unwrap();
     let logits = model.forward(&images(), Mode::Train).unwrap();
     logits
         .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))

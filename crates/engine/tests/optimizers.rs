@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::{self, Adam, Optimizer, RmsProp, Rule};
 use warmstart_engine::weights;
 
 const PARAMETERS: [&str; 2] = ["a.weight", "b.bias"];
@@ -30,19 +30,37 @@ fn tensor(value: &Value) -> Tensor {
     }
 }
 
-fn spec(case: &Value) -> OptimizerSpec {
-    let option = |name: &str, default: f64| case["options"][name].as_f64().unwrap_or(default);
-    let base = OptimizerSpec::new(serde_json::from_value(case["name"].clone()).unwrap());
-    let betas = case["options"].get("betas").map(floats);
-    OptimizerSpec {
-        momentum: option("momentum", 0.0),
-        weight_decay: option("weight_decay", 0.0),
-        eps: option("eps", base.eps),
-        alpha: option("alpha", base.alpha),
-        beta1: betas.as_ref().map_or(base.beta1, |betas| betas[0]),
-        beta2: betas.as_ref().map_or(base.beta2, |betas| betas[1]),
-        ..base
-    }
+/// The rule of a case, with its constants.
+fn rule(case: &Value, params: &[Tensor]) -> anyhow::Result<Box<dyn Rule>> {
+    let options = &case["options"];
+    let option = |name: &str, default: f64| options[name].as_f64().unwrap_or(default);
+    let decay = option("weight_decay", 0.0);
+    Ok(match case["name"].as_str().unwrap() {
+        "adam" => {
+            let mut adam = Adam::new(params, decay)?;
+            if let Some(betas) = options.get("betas").map(floats) {
+                (adam.beta1, adam.beta2) = (betas[0], betas[1]);
+            }
+            adam.eps = option("eps", adam.eps);
+            Box::new(adam)
+        }
+        "rmsprop" => {
+            let mut rmsprop = RmsProp::new(params, decay)?;
+            rmsprop.alpha = option("alpha", rmsprop.alpha);
+            rmsprop.eps = option("eps", rmsprop.eps);
+            Box::new(rmsprop)
+        }
+        name => {
+            let momentum = (name == "sgd").then(|| option("momentum", 0.0));
+            let settings = json!({
+                "name": name,
+                "learning_rate": 0.1,
+                "momentum": momentum.unwrap_or(0.9),
+                "weight_decay": decay,
+            });
+            optimizer::rule(&serde_json::from_value(settings)?, params)?
+        }
+    })
 }
 
 /// The table's parameters under training.
@@ -62,7 +80,11 @@ impl Training {
             .iter()
             .map(|name| tensor(&table["target"][name]))
             .collect();
-        let optimizer = Optimizer::new(spec(case), PARAMETERS.into_iter().zip(&params)).unwrap();
+        let optimizer = Optimizer::with_rule(
+            |params| rule(case, params),
+            PARAMETERS.into_iter().zip(&params),
+        )
+        .unwrap();
         Self {
             params,
             targets,
@@ -229,7 +251,8 @@ fn a_parameter_without_gradient_is_an_error() {
     let param = Tensor::from_slice(&[1.0_f32]).set_requires_grad(true);
     let table = table();
     for case in table["cases"].as_array().unwrap() {
-        let mut optimizer = Optimizer::new(spec(case), [("p", &param)]).unwrap();
+        let mut optimizer =
+            Optimizer::with_rule(|params| rule(case, params), [("p", &param)]).unwrap();
         let error = optimizer.step(0.1).unwrap_err().to_string();
         assert!(error.contains("no gradient"), "{error}");
         assert_eq!((optimizer.steps(), param.double_value(&[0])), (0, 1.0));
@@ -243,8 +266,12 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
     for param in &params {
         (param * param * 0.5).sum(Kind::Float).backward();
     }
-    let spec = OptimizerSpec::new(warmstart_schema::experiment::OptimizerName::Sgd);
-    let optimizer = Optimizer::new(spec, ["p", "q"].into_iter().zip(&params)).unwrap();
+    let settings = warmstart_schema::experiment::Optimizer::Sgd {
+        learning_rate: 0.1,
+        momentum: 0.0,
+        weight_decay: 0.0,
+    };
+    let optimizer = Optimizer::new(&settings, ["p", "q"].into_iter().zip(&params)).unwrap();
     let norm = |clip| optimizer.gradient_norm(clip).unwrap();
     let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
     assert!(close(norm(None), 5.0) && close(norm(Some(10.0)), 5.0));

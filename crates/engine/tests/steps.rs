@@ -16,7 +16,7 @@ use tch::{Device, Kind, Tensor};
 use warmstart_engine::data::{Batch, Batches, Input, Part, Source, balanced_weights};
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::{Model, ModelSpec};
-use warmstart_engine::optimizer::{Optimizer, OptimizerSpec};
+use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::report::Reporter;
 use warmstart_engine::train::{Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
@@ -27,7 +27,7 @@ use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Backbone, HeadSpec};
 use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::{self, Experiment, Interpolation, OptimizerName};
+use warmstart_schema::experiment::{self, Experiment, Interpolation};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::RunState;
@@ -167,11 +167,12 @@ fn trained(
         }
     });
     let of_head = model.trainable().filter(|(name, _)| HeadSpec::owns(name));
-    let spec = OptimizerSpec {
+    let settings = experiment::Optimizer::Sgd {
+        learning_rate: 0.0,
         momentum: 0.9,
-        ..OptimizerSpec::new(OptimizerName::Sgd)
+        weight_decay: 0.0,
     };
-    let mut optimizer = Optimizer::new(spec, of_head).unwrap();
+    let mut optimizer = Optimizer::new(&settings, of_head).unwrap();
     let state = match from {
         None => fresh(),
         Some(Content {

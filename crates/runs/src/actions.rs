@@ -16,7 +16,7 @@ use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::architecture::ParamCounts;
-use warmstart_schema::experiment::{Experiment, Init, Optimizer, OptimizerName};
+use warmstart_schema::experiment::{Experiment, Init, Optimizer};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
@@ -357,10 +357,10 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
 
 /// Bytes of a checkpoint: float32 weights, and what the optimizer remembers of each trainable one.
 fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
-    let moments = match optimizer.name {
-        OptimizerName::Sgd if optimizer.momentum == 0.0 => 0,
-        OptimizerName::Sgd | OptimizerName::Rmsprop => 1,
-        OptimizerName::Adam | OptimizerName::Adamw => 2,
+    let moments = match optimizer {
+        Optimizer::Sgd { momentum: 0.0, .. } => 0,
+        Optimizer::Sgd { .. } | Optimizer::Rmsprop { .. } => 1,
+        Optimizer::Adam { .. } | Optimizer::Adamw { .. } => 2,
     };
     4 * (counts.total + moments * counts.trainable)
 }

@@ -9,7 +9,7 @@ use crate::event_log::EventWriter;
 use crate::run::RunDir;
 use crate::storage::{Disk, replace};
 use warmstart_schema::event::{Change, Changed, Event};
-use warmstart_schema::experiment::{self, Experiment, Problem, ScheduleName};
+use warmstart_schema::experiment::{self, Experiment, Problem, Schedule};
 
 /// What may change once a run has begun: neither its data, its model nor what its optimizer remembers. Its pictures may have
 /// moved; whether they are the same, the worker sees.
@@ -175,7 +175,7 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
             .is_none_or(|from| to.parse().is_ok_and(|to: u32| to < from))
     };
     let why = match field.as_str() {
-        "train.epochs" if experiment.train.schedule.name == ScheduleName::Cosine => {
+        "train.epochs" if matches!(experiment.train.schedule, Schedule::Cosine { .. }) => {
             ", and the cosine schedule follows it"
         }
         "train.optimizer.learning_rate" => "",

@@ -44,7 +44,7 @@ pub struct Pulse {
 impl Pulse {
     /// Takes in the next event.
     pub fn take(&mut self, record: &Record) {
-        let is_batch = matches!(record.event, Event::Batch(_));
+        let is_batch = matches!(record.event, Event::Batch(_) | Event::Progress(_));
         match &record.event {
             Event::Attempt(attempt) => {
                 *self = Self {
@@ -54,7 +54,7 @@ impl Pulse {
                 };
             }
             Event::Phase { phase } => self.phase = *phase,
-            Event::Batch(_) => self.step(record.t),
+            Event::Batch(_) | Event::Progress(_) => self.step(record.t),
             Event::Stopped { .. }
             | Event::Finished { .. }
             | Event::Failed { .. }

@@ -10,9 +10,11 @@ mod head;
 mod inverted;
 mod layer;
 mod mobilenet;
+mod pretrained;
 mod resnet;
 mod vit;
 
+use backbone::Structure;
 pub use backbone::{Backbone, UnknownBackbone};
 pub use block::{Architecture, Block};
 pub use count::{BlockCounts, ModelCounts, ParamCounts, count};
@@ -21,30 +23,19 @@ pub use layer::{
     Activation, Attention, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, Padding, Patches, Residual,
     Shortcut, SqueezeExcite, TensorKind, TensorSpec,
 };
+pub use pretrained::Pretrained;
 
 impl Architecture {
     /// The structure of `backbone`.
     pub fn new(backbone: Backbone) -> Self {
-        use efficientnet::{LITE, PYTORCH, TENSORFLOW, TENSORFLOW_LITE, scaled};
-        use resnet::Kind::{Basic, Bottleneck};
-        match backbone {
-            Backbone::Resnet18 => resnet::architecture(backbone, Basic, [2, 2, 2, 2]),
-            Backbone::Resnet34 => resnet::architecture(backbone, Basic, [3, 4, 6, 3]),
-            Backbone::Resnet50 => resnet::architecture(backbone, Bottleneck, [3, 4, 6, 3]),
-            Backbone::Resnet101 => resnet::architecture(backbone, Bottleneck, [3, 4, 23, 3]),
-            Backbone::EfficientnetB0 => scaled(backbone, &PYTORCH, 10, 10),
-            Backbone::EfficientnetB1 => scaled(backbone, &PYTORCH, 10, 11),
-            Backbone::EfficientnetB2 => scaled(backbone, &PYTORCH, 11, 12),
-            Backbone::EfficientnetB3 => scaled(backbone, &PYTORCH, 12, 14),
-            Backbone::TfEfficientnetB0 => scaled(backbone, &TENSORFLOW, 10, 10),
-            Backbone::TfEfficientnetB1 => scaled(backbone, &TENSORFLOW, 10, 11),
-            Backbone::TfEfficientnetB2 => scaled(backbone, &TENSORFLOW, 11, 12),
-            Backbone::TfEfficientnetB3 => scaled(backbone, &TENSORFLOW, 12, 14),
-            Backbone::EfficientnetLite0 => scaled(backbone, &LITE, 10, 10),
-            Backbone::TfEfficientnetLite0 => scaled(backbone, &TENSORFLOW_LITE, 10, 10),
-            Backbone::MobilenetV3Large100 => mobilenet::architecture(backbone),
-            Backbone::ConvnextTiny => convnext::architecture(backbone),
-            Backbone::VitSmallPatch16 => vit::architecture(backbone),
+        match backbone.structure() {
+            Structure::ResNet(block, depths) => resnet::architecture(backbone, block, depths),
+            Structure::EfficientNet(variant, width, depth) => {
+                efficientnet::scaled(backbone, variant, width, depth)
+            }
+            Structure::MobileNetV3 => mobilenet::architecture(backbone),
+            Structure::ConvNeXt => convnext::architecture(backbone),
+            Structure::VisionTransformer => vit::architecture(backbone),
         }
     }
 }

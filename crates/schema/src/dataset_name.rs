@@ -17,3 +17,12 @@ pub enum DatasetName {
     #[serde(rename = "image_folder")]
     ImageFolder,
 }
+
+/// Which of a picture's two labels is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    #[default]
+    Fine,
+    Coarse,
+}

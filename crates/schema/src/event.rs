@@ -8,6 +8,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
 use crate::identity::Identity;
+use crate::metric::Metric;
 use crate::preparation::Preparation;
 use crate::run_id::RunId;
 use crate::text;
@@ -39,6 +40,7 @@ impl Record {
         let Kind { t, event } = head(line).map_or_else(|| serde_json::from_slice(line), Ok)?;
         let event = match &*event {
             "batch" => Event::Batch(serde_json::from_slice(line)?),
+            "progress" => Event::Progress(serde_json::from_slice(line)?),
             "epoch" => Event::Epoch(serde_json::from_slice(line)?),
             "system" => Event::System(serde_json::from_slice(line)?),
             "checkpoint" => Event::Checkpoint(serde_json::from_slice(line)?),
@@ -84,8 +86,11 @@ pub enum Event {
     Model(ModelFacts),
     /// The file that the first weights were read from.
     Weights(WeightsFacts),
-    /// Progress within an epoch, a few times a second at most.
+    /// Progress of training within an epoch, a few times a second at most. Earlier versions also wrote it for the phases of
+    /// [`Event::Progress`], with NaN in the fields that do not apply.
     Batch(Batch),
+    /// Progress of a phase without optimizer steps, a few times a second at most.
+    Progress(PhaseProgress),
     /// A step was left out, because its loss or its gradients were not finite numbers.
     Skipped {
         /// It counts as done.
@@ -412,6 +417,35 @@ pub struct Batch {
     pub gradient_norm: f64,
 }
 
+/// How far validation, the test or the computation of features is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseProgress {
+    pub phase: Phase,
+    /// Epoch that the phase belongs to, from 1; 0 before the first.
+    pub epoch: u32,
+    /// Optimizer steps done in the whole run.
+    pub step: u64,
+    /// Batches done in this phase, of how many; while a folder is read, pictures.
+    pub done: u32,
+    pub total: u32,
+    #[serde(with = "real")]
+    pub images_per_second: f64,
+    /// Mean over the images so far; absent where nothing is measured.
+    #[serde(
+        default,
+        with = "real::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub loss: Option<f64>,
+    /// Likewise.
+    #[serde(
+        default,
+        with = "real::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accuracy: Option<f64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
@@ -439,6 +473,19 @@ pub struct Epoch {
     /// Share of the training time in which a step waited for pictures to be decoded; absent where none had to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait: Option<f64>,
+}
+
+impl Epoch {
+    /// The value of a metric at this epoch; none for a metric that is measured once per run.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::TrainAcc => Some(self.train_acc),
+            Metric::ValAcc => Some(self.val_acc),
+            Metric::TrainLoss => Some(self.train_loss),
+            Metric::ValLoss => Some(self.val_loss),
+            Metric::TrainTime | Metric::TestAcc => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,11 @@
 //! An experiment file: what to train, on what, and what it is compared with. Strict YAML, unknown keys refused.
 
 mod fields;
+mod misplaced;
+mod optimizer;
 mod parse;
 mod place;
+mod schedule;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -12,10 +15,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::fields::{Freeze, OnNan, Weights};
+pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
+pub use self::schedule::Schedule;
 use crate::architecture::Backbone;
 use crate::dataset_name::DatasetName;
+pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
 /// One experiment, as its file says it with every default filled in.
@@ -95,15 +101,6 @@ pub enum SplitRule {
     /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
     /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
     ByOrder,
-}
-
-/// Which of a picture's two labels is learnt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Labels {
-    #[default]
-    Fine,
-    Coarse,
 }
 
 /// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
@@ -291,83 +288,6 @@ pub enum ClassWeights {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Optimizer {
-    pub name: OptimizerName,
-    pub learning_rate: f64,
-    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999), `RMSprop` a decay of 0.99.
-    #[serde(default = "default_momentum")]
-    pub momentum: f64,
-    #[serde(default)]
-    pub weight_decay: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    Sgd,
-    Adam,
-    Adamw,
-    Rmsprop,
-}
-
-impl OptimizerName {
-    /// The name as files have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::Adam => "adam",
-            Self::Adamw => "adamw",
-            Self::Rmsprop => "rmsprop",
-        }
-    }
-}
-
-/// The learning rate as a function of the step, and with `plateau` of the monitored figure.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    #[serde(default)]
-    pub name: ScheduleName,
-    /// Epochs in which the rate rises linearly to its full value.
-    #[serde(default)]
-    pub warmup_epochs: f64,
-    /// Of `step`: epochs between two reductions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step_epochs: Option<u32>,
-    /// Of `step` and `plateau`: what the rate is multiplied by (0.1 when left out).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gamma: Option<f64>,
-    /// Of `plateau`: epochs without improvement of the monitored figure that are borne; one more, and the rate is reduced (10 when
-    /// left out).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleName {
-    #[default]
-    Constant,
-    Step,
-    Cosine,
-    /// Reduce when the monitored figure stops improving by a ten-thousandth.
-    Plateau,
-}
-
-impl ScheduleName {
-    /// The name as files have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Step => "step",
-            Self::Cosine => "cosine",
-            Self::Plateau => "plateau",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
     #[serde(default)]
     pub monitor: Monitor,
@@ -493,10 +413,6 @@ fn default_hidden() -> u32 {
 
 fn default_dropout() -> f64 {
     0.2
-}
-
-fn default_momentum() -> f64 {
-    0.9
 }
 
 fn default_accumulate() -> u32 {

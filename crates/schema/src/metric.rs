@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Epoch;
-
 /// A measured figure, in the study's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -77,17 +75,6 @@ impl Metric {
             a.max(b)
         } else {
             a.min(b)
-        }
-    }
-
-    /// An epoch's figure; none for what is measured once in a run.
-    pub fn of_epoch(self, epoch: &Epoch) -> Option<f64> {
-        match self {
-            Self::TrainAcc => Some(epoch.train_acc),
-            Self::ValAcc => Some(epoch.val_acc),
-            Self::TrainLoss => Some(epoch.train_loss),
-            Self::ValLoss => Some(epoch.val_loss),
-            Self::TrainTime | Self::TestAcc => None,
         }
     }
 }

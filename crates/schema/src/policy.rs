@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::experiment::{EarlyStopping, Monitor, Schedule, ScheduleName};
+use crate::experiment::{EarlyStopping, Monitor, Schedule};
 use crate::seed::{SplitMix64, derive};
 
 /// The least improvement that ends the wait of the plateau schedule, as a share of the best figure; `PyTorch`'s.
@@ -21,28 +21,24 @@ pub fn learning_rate(
     plateau: Plateau,
 ) -> f64 {
     let (step, per_epoch) = (step as f64, steps_per_epoch.max(1) as f64);
-    let warmup = schedule.warmup_epochs * per_epoch;
+    let warmup = schedule.warmup_epochs() * per_epoch;
     if step + 1.0 < warmup {
         return base * (step + 1.0) / warmup;
     }
-    match schedule.name {
-        ScheduleName::Constant => base,
-        ScheduleName::Step => {
-            let reductions =
-                (step / per_epoch / f64::from(schedule.step_epochs.unwrap_or(1))).floor();
-            base * schedule.gamma.unwrap_or(0.1).powf(reductions)
+    match *schedule {
+        Schedule::Constant { .. } => base,
+        Schedule::Step {
+            step_epochs, gamma, ..
+        } => {
+            let reductions = (step / per_epoch / f64::from(step_epochs)).floor();
+            base * gamma.powf(reductions)
         }
-        ScheduleName::Cosine => {
+        Schedule::Cosine { .. } => {
             let total = (f64::from(epochs) * per_epoch - warmup).max(1.0);
             let done = ((step - warmup) / total).clamp(0.0, 1.0);
             base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
-        ScheduleName::Plateau => {
-            base * schedule
-                .gamma
-                .unwrap_or(0.1)
-                .powi(plateau.reductions.cast_signed())
-        }
+        Schedule::Plateau { gamma, .. } => base * gamma.powi(plateau.reductions.cast_signed()),
     }
 }
 
@@ -60,9 +56,9 @@ pub struct Plateau {
 impl Plateau {
     /// Takes in the monitored figure of an epoch.
     pub fn observe(&mut self, monitor: Monitor, schedule: &Schedule, figure: f64) {
-        if schedule.name != ScheduleName::Plateau {
+        let &Schedule::Plateau { patience, .. } = schedule else {
             return;
-        }
+        };
         let is_better = |best: f64| match monitor {
             Monitor::ValLoss => figure < best * (1.0 - PLATEAU_THRESHOLD),
             Monitor::ValAcc => figure > best * (1.0 + PLATEAU_THRESHOLD),
@@ -73,7 +69,7 @@ impl Plateau {
         } else {
             self.waited += 1;
         }
-        if self.waited > schedule.patience.unwrap_or(10) {
+        if self.waited > patience {
             self.reductions += 1;
             self.waited = 0;
         }
@@ -210,16 +206,6 @@ fn whole(share: f64) -> usize {
 mod tests {
     use super::*;
 
-    fn schedule(name: ScheduleName, warmup_epochs: f64) -> Schedule {
-        Schedule {
-            name,
-            warmup_epochs,
-            step_epochs: Some(2),
-            gamma: Some(0.5),
-            patience: Some(1),
-        }
-    }
-
     #[test]
     #[expect(
         clippy::float_cmp,
@@ -245,7 +231,7 @@ mod tests {
 
     #[test]
     fn warm_up_rises_linearly_to_the_full_rate() {
-        let constant = schedule(ScheduleName::Constant, 1.0);
+        let constant = Schedule::Constant { warmup_epochs: 1.0 };
         let rates: Vec<f64> = (0..6)
             .map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default()))
             .collect();
@@ -255,7 +241,11 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "powers of one half are exact")]
     fn steps_multiply_by_gamma() {
-        let step = schedule(ScheduleName::Step, 0.0);
+        let step = Schedule::Step {
+            warmup_epochs: 0.0,
+            step_epochs: 2,
+            gamma: 0.5,
+        };
         assert_eq!(
             [0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10, Plateau::default())),
             [1.0, 1.0, 0.5, 0.25]
@@ -264,7 +254,7 @@ mod tests {
 
     #[test]
     fn cosine_is_half_in_the_middle_and_ends_near_zero() {
-        let cosine = schedule(ScheduleName::Cosine, 0.0);
+        let cosine = Schedule::Cosine { warmup_epochs: 0.0 };
         let at = |step| learning_rate(&cosine, 1.0, step, 10, 10, Plateau::default());
         assert!(
             (at(0) - 1.0).abs() < 1e-12
@@ -277,7 +267,11 @@ mod tests {
     #[test]
     fn a_plateau_reduces_the_rate_where_pytorch_does() {
         // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
-        let plateau = schedule(ScheduleName::Plateau, 0.0);
+        let plateau = Schedule::Plateau {
+            warmup_epochs: 0.0,
+            gamma: 0.5,
+            patience: 1,
+        };
         let cases = [
             (
                 Monitor::ValLoss,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
     Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level,
-    ModelFacts, Phase, Record, StartedFrom, System, Test, WeightsFacts,
+    ModelFacts, Phase, PhaseProgress, Record, StartedFrom, System, Test, WeightsFacts,
 };
 use crate::exit::Exit;
 pub use crate::failure::Outcome;
@@ -241,6 +241,7 @@ impl RunState {
             }
             Event::Weights(facts) => self.weights = Some(facts.sanitized()),
             Event::Batch(batch) => self.progress(t, batch),
+            Event::Progress(progress) => self.batch = Some(as_batch(&progress)),
             Event::Skipped { step, .. } => self.skip(step),
             Event::Epoch(epoch) => {
                 self.brings_new(epoch.step);
@@ -559,5 +560,75 @@ impl RunState {
         self.stopping = false;
         self.batch = None;
         self.fetch = None;
+    }
+}
+
+/// Progress of a phase in the form that screens read; figures that the phase does not have are NaN.
+fn as_batch(progress: &PhaseProgress) -> Batch {
+    let PhaseProgress {
+        epoch,
+        step,
+        done,
+        total,
+        images_per_second,
+        loss,
+        accuracy,
+        ..
+    } = *progress;
+    Batch {
+        epoch,
+        step,
+        batch: done,
+        batches: total,
+        loss: loss.unwrap_or(f64::NAN),
+        accuracy: accuracy.unwrap_or(f64::NAN),
+        learning_rate: f64::NAN,
+        images_per_second,
+        gradient_norm: f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state_after(lines: &[&str]) -> RunState {
+        RunState::fold(
+            lines
+                .iter()
+                .map(|line| Record::parse(line.as_bytes()).unwrap()),
+        )
+    }
+
+    #[test]
+    fn evaluation_progress_of_earlier_versions_means_the_same() {
+        let phase = r#"{"t":1.0,"event":"phase","phase":"validating"}"#;
+        // As version 0.1.0 wrote it.
+        let old = state_after(&[
+            phase,
+            r#"{"t":2.5,"event":"batch","epoch":3,"step":72,"batch":4,"batches":10,"loss":1.25,"accuracy":0.5,"learning_rate":"NaN","images_per_second":310.5,"gradient_norm":"NaN"}"#,
+        ]);
+        let new = state_after(&[
+            phase,
+            r#"{"t":2.5,"event":"progress","phase":"validating","epoch":3,"step":72,"done":4,"total":10,"images_per_second":310.5,"loss":1.25,"accuracy":0.5}"#,
+        ]);
+        // NaN equals nothing, so the states are compared as texts.
+        assert_eq!(format!("{old:?}"), format!("{new:?}"));
+        assert!(new.batch.is_some() && new.batches.is_empty());
+    }
+
+    #[test]
+    fn feature_progress_of_earlier_versions_means_the_same() {
+        let phase = r#"{"t":1.0,"event":"phase","phase":"loading"}"#;
+        let old = state_after(&[
+            phase,
+            r#"{"t":2.5,"event":"batch","epoch":0,"step":0,"batch":4,"batches":10,"loss":"NaN","accuracy":"NaN","learning_rate":"NaN","images_per_second":310.5,"gradient_norm":"NaN"}"#,
+        ]);
+        let new = state_after(&[
+            phase,
+            r#"{"t":2.5,"event":"progress","phase":"loading","epoch":0,"step":0,"done":4,"total":10,"images_per_second":310.5}"#,
+        ]);
+        assert_eq!(format!("{old:?}"), format!("{new:?}"));
+        assert!(new.batch.is_some());
     }
 }

@@ -132,7 +132,7 @@ fn a_change_from_the_command_line_is_checked_like_the_file() {
             .unwrap()
             .train
             .schedule
-            .warmup_epochs
+            .warmup_epochs()
             .to_bits(),
         0
     );

@@ -8,7 +8,9 @@ use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use warmstart_runs::storage::{Disk, Storage};
 
-use super::{FetchError, Published, Watch};
+use super::error::FetchError;
+use super::progress::Progress;
+use super::published::Published;
 
 /// What an archive may hold beside the wanted files: headers, and a few pages of text.
 const MAX_REST: u64 = 4 << 20;
@@ -18,14 +20,14 @@ pub fn unpack(
     path: &Path,
     published: &Published,
     root: &Path,
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<PathBuf, FetchError> {
     let aside = root.join(format!(".{}.new", published.folder));
     // The lock is ours: what lies there is of a process that was killed.
     remove(&aside)?;
     fs::create_dir_all(&aside).map_err(|error| FetchError::disk(&aside, error))?;
     let result =
-        extract(path, published, &aside, watch).and_then(|()| place(published, &aside, root));
+        extract(path, published, &aside, progress).and_then(|()| place(published, &aside, root));
     remove(&aside)?;
     result
 }
@@ -54,7 +56,7 @@ fn extract(
     path: &Path,
     published: &Published,
     aside: &Path,
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<(), FetchError> {
     let what = format!("unpacking {}", published.name);
     let total: u64 = published.files.iter().map(|(_, bytes)| bytes).sum();
@@ -79,8 +81,8 @@ fn extract(
         }
         copy(&mut entry, &aside.join(name), |length| {
             done += length;
-            watch.progress(&what, done, total);
-            watch.is_stopped()
+            progress.progress(&what, done, total);
+            progress.is_stopped()
         })?;
         found.push(name);
     }

@@ -3,19 +3,20 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use ureq::http::Uri;
 
+use super::error::FetchError;
 use super::http::{Answer, Ask, Client, Token, shown};
-use super::{FetchError, Watch};
+use super::progress::{Progress, wait};
 
 /// Failures in a row without progress after which a download is given up; it can be taken up again.
 const TRIES: u32 = 5;
-/// What counts as progress.
-const PROGRESS: u64 = 64 << 10;
+/// Bytes that count as progress.
+const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// What proves that a file is the right one, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +35,20 @@ impl Proof {
     }
 
     /// The digest of a file, of the same kind.
-    fn of(&self, path: &Path, watch: &dyn Watch) -> Result<String, FetchError> {
+    fn of(&self, path: &Path, progress: &dyn Progress) -> Result<String, FetchError> {
         match self {
-            Self::Md5(_) => digest::<Md5>(path, watch),
-            Self::Sha256(_) => digest::<Sha256>(path, watch),
+            Self::Md5(_) => digest::<Md5>(path, progress),
+            Self::Sha256(_) => digest::<Sha256>(path, progress),
         }
     }
 
     /// Whether a file is the right one; if not, the digest that it has.
-    pub fn check(&self, path: &Path, watch: &dyn Watch) -> Result<Result<(), String>, FetchError> {
-        let found = self.of(path, watch)?;
+    pub fn check(
+        &self,
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Result<(), String>, FetchError> {
+        let found = self.of(path, progress)?;
         Ok(if found.eq_ignore_ascii_case(self.parts().1) {
             Ok(())
         } else {
@@ -52,11 +57,11 @@ impl Proof {
     }
 }
 
-fn digest<D: Digest>(path: &Path, watch: &dyn Watch) -> Result<String, FetchError> {
+fn digest<D: Digest>(path: &Path, progress: &dyn Progress) -> Result<String, FetchError> {
     let mut file = File::open(path).map_err(|error| FetchError::disk(path, error))?;
     let (mut hash, mut bytes) = (D::new(), vec![0; 1 << 20]);
     loop {
-        if watch.is_stopped() {
+        if progress.is_stopped() {
             return Err(FetchError::Stopped);
         }
         match file
@@ -77,7 +82,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A file to fetch.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct Request<'a> {
     /// What it is, in words.
     pub what: &'a str,
     pub url: Uri,
@@ -105,19 +110,19 @@ enum Begin {
     Anew(String),
 }
 
-impl Wanted<'_> {
+impl Request<'_> {
     /// Fetches what is still lacking, until `part` holds the whole, proven file. A wrong file is removed; a part of a right one stays
     /// for the next time.
-    pub fn fetch(&self, client: &Client, watch: &mut dyn Watch) -> Result<(), FetchError> {
+    pub fn fetch(&self, client: &Client, progress: &mut dyn Progress) -> Result<(), FetchError> {
         let mut from_before = self.length()? > 0;
         loop {
             let mut seen = Seen::default();
-            let received = self.receive(client, watch, &mut seen);
+            let received = self.receive(client, progress, &mut seen);
             if received.is_err() && self.length()? == 0 {
                 self.discard()?;
             }
             received?;
-            let Err(found) = self.proof.check(self.part, watch)? else {
+            let Err(found) = self.proof.check(self.part, progress)? else {
                 return Ok(());
             };
             self.discard()?;
@@ -129,7 +134,7 @@ impl Wanted<'_> {
                     shown(&self.url)
                 )));
             }
-            watch.note(&format!(
+            progress.note(&format!(
                 "what was left of an earlier download of {} did not fit; beginning anew",
                 self.what
             ));
@@ -158,7 +163,7 @@ impl Wanted<'_> {
     fn receive(
         &self,
         client: &Client,
-        watch: &mut dyn Watch,
+        progress: &mut dyn Progress,
         seen: &mut Seen,
     ) -> Result<(), FetchError> {
         let (mut failures, mut pause) = (0, client.patience.pause);
@@ -167,12 +172,12 @@ impl Wanted<'_> {
             if before == self.bytes {
                 return Ok(());
             }
-            let (why, after) = match self.attempt(client, watch, seen) {
+            let (why, after) = match self.attempt(client, progress, seen) {
                 Ok(()) => return Ok(()),
                 Err(FetchError::Passing { why, after }) => (why, after),
                 Err(other) => return Err(other),
             };
-            if self.length()? >= before + PROGRESS {
+            if self.length()? >= before + PROGRESS_BYTES {
                 (failures, pause) = (0, client.patience.pause);
             }
             failures += 1;
@@ -184,13 +189,13 @@ impl Wanted<'_> {
                 );
                 return Err(FetchError::last(text));
             }
-            let wait = after.unwrap_or(pause).min(client.patience.longest_pause);
-            watch.note(&format!(
+            let pause_for = after.unwrap_or(pause).min(client.patience.longest_pause);
+            progress.note(&format!(
                 "{}: {why}; trying again in {:.0} s",
                 self.what,
-                wait.as_secs_f64().ceil()
+                pause_for.as_secs_f64().ceil()
             ));
-            rest(wait, watch)?;
+            wait(pause_for, progress)?;
             pause *= 2;
         }
     }
@@ -199,7 +204,7 @@ impl Wanted<'_> {
     fn attempt(
         &self,
         client: &Client,
-        watch: &mut dyn Watch,
+        progress: &mut dyn Progress,
         seen: &mut Seen,
     ) -> Result<(), FetchError> {
         let mut file = self.open()?;
@@ -220,7 +225,7 @@ impl Wanted<'_> {
             headers,
             token: self.token,
         };
-        let mut answer = client.send(&ask, watch, |_| false)?;
+        let mut answer = client.send(&ask, progress, |_| false)?;
         match self.begin(&answer, at, seen)? {
             Begin::Here => {}
             Begin::AtTheStart => {
@@ -236,8 +241,8 @@ impl Wanted<'_> {
             }
         }
         file.seek(SeekFrom::Start(at)).map_err(disk)?;
-        watch.progress(self.what, at, self.bytes);
-        while let Some(bytes) = answer.next(watch)? {
+        progress.progress(self.what, at, self.bytes);
+        while let Some(bytes) = answer.next(progress)? {
             at += bytes.len() as u64;
             if at > self.bytes {
                 self.discard()?;
@@ -248,7 +253,7 @@ impl Wanted<'_> {
                 )));
             }
             file.write_all(&bytes).map_err(disk)?;
-            watch.progress(self.what, at, self.bytes);
+            progress.progress(self.what, at, self.bytes);
         }
         if at < self.bytes {
             let why = format!(
@@ -372,19 +377,4 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let start = range.split_once('-')?.0.trim().parse().ok()?;
     Some((start, total.trim().parse().ok()))
-}
-
-/// Waits, unless it is to stop.
-pub fn rest(pause: Duration, watch: &dyn Watch) -> Result<(), FetchError> {
-    let until = Instant::now() + pause;
-    loop {
-        if watch.is_stopped() {
-            return Err(FetchError::Stopped);
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(Duration::from_millis(50)));
-    }
 }

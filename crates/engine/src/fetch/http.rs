@@ -9,7 +9,8 @@ use ureq::http::{HeaderMap, Request, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::{FetchError, Watch};
+use super::error::FetchError;
+use super::progress::Progress;
 
 /// More than the hub and its content delivery need together.
 const MAX_REDIRECTS: usize = 8;
@@ -117,12 +118,12 @@ impl Client {
     pub fn send(
         &self,
         ask: &Ask,
-        watch: &dyn Watch,
+        progress: &dyn Progress,
         mut passing: impl FnMut(&HeaderMap) -> bool,
     ) -> Result<Answer, FetchError> {
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.exchange(ask, &url, watch)?;
+            let answer = self.exchange(ask, &url, progress)?;
             let location = answer
                 .headers
                 .get("location")
@@ -143,7 +144,12 @@ impl Client {
         )))
     }
 
-    fn exchange(&self, ask: &Ask, url: &Uri, watch: &dyn Watch) -> Result<Answer, FetchError> {
+    fn exchange(
+        &self,
+        ask: &Ask,
+        url: &Uri,
+        progress: &dyn Progress,
+    ) -> Result<Answer, FetchError> {
         let mut request = Request::builder()
             .method(if ask.head_only { "HEAD" } else { "GET" })
             .uri(url);
@@ -166,7 +172,7 @@ impl Client {
             patience: self.patience,
             host: shown(url),
         };
-        match exchange.wait(watch)? {
+        match exchange.wait(progress)? {
             Message::Head(status, headers) => Ok(Answer {
                 status,
                 headers,
@@ -230,8 +236,8 @@ impl Answer {
     }
 
     /// The next piece of the body; nothing at its end.
-    pub fn next(&mut self, watch: &dyn Watch) -> Result<Option<Vec<u8>>, FetchError> {
-        match self.exchange.wait(watch)? {
+    pub fn next(&mut self, progress: &dyn Progress) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.exchange.wait(progress)? {
             Message::Chunk(bytes) => Ok(Some(bytes)),
             _ => Ok(None),
         }
@@ -263,12 +269,12 @@ enum Message {
 }
 
 impl Exchange {
-    fn wait(&mut self, watch: &dyn Watch) -> Result<Message, FetchError> {
+    fn wait(&mut self, progress: &dyn Progress) -> Result<Message, FetchError> {
         let began = Instant::now();
         // The client's own timeouts come first; this one is for what they do not cover.
         let longest = self.patience.connect * 2 + self.patience.stall * 2;
         loop {
-            if watch.is_stopped() {
+            if progress.is_stopped() {
                 return Err(FetchError::Stopped);
             }
             match self.receiver.recv_timeout(SLICE) {

@@ -9,9 +9,11 @@ use anyhow::Result;
 use ureq::http::{HeaderMap, Uri};
 use warmstart_schema::catalog::Pretrained;
 
-use super::download::{Proof, Wanted, refused, rest};
+use super::download::{Proof, Request, refused};
+use super::error::FetchError;
 use super::http::{Answer, Ask, Client, Token, parse, shown, text_of};
-use super::{FetchError, Fetcher, Judge, Watch, lock};
+use super::progress::{Progress, wait};
+use super::{Fetcher, Verify, lock};
 
 const FILE: &str = "model.safetensors";
 /// More than any classifier here weighs.
@@ -20,14 +22,14 @@ const TRIES: u32 = 4;
 
 /// What the hub says of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Stated {
+struct FileState {
     commit: String,
     sha256: String,
     bytes: u64,
 }
 
 /// Fetches a backbone's weights into the hub's cache; its path there.
-pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, judge: Judge) -> Result<PathBuf> {
+pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, verify: Verify) -> Result<PathBuf> {
     let hub = pretrained.hub;
     let help = format!(
         "set HF_ENDPOINT to a mirror of the hub, HF_TOKEN for a private repository, or put {FILE} of {hub} where \
@@ -36,20 +38,20 @@ pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, judge: Judge) -> Re
     );
     let mut wrong = None;
     let fetched = fetch_into(fetcher, hub, &mut |path| {
-        judge(path).map_err(|error| wrong.insert(format!("{error:#}")).clone())
+        verify(path).map_err(|error| wrong.insert(format!("{error:#}")).clone())
     });
-    fetched.map_err(|trouble| trouble.blame(&format!("{FILE} of {hub}"), help))
+    fetched.map_err(|error| error.for_user(&format!("{FILE} of {hub}"), help))
 }
 
 fn fetch_into(
     fetcher: &mut Fetcher,
     hub: &str,
-    judge: &mut dyn FnMut(&Path) -> Result<(), String>,
+    verify: &mut dyn FnMut(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, FetchError> {
     let Fetcher {
         places,
         sources,
-        watch,
+        progress,
     } = fetcher;
     let endpoint = parse(&sources.endpoint).ok_or_else(|| {
         FetchError::last(
@@ -62,7 +64,7 @@ fn fetch_into(
         .map(|secret| Token::new(secret, &endpoint));
     let client = Client::new(sources.patience)?;
     let base = format!("{}/{hub}/resolve", sources.endpoint);
-    let stated = state(&client, &address(&base, "main")?, token.as_ref(), *watch)?;
+    let stated = state(&client, &address(&base, "main")?, token.as_ref(), *progress)?;
     let folder = format!("models--{}", hub.replace('/', "--"));
     let repo = places.hub.join(&folder);
     let blob = repo.join("blobs").join(&stated.sha256);
@@ -74,15 +76,15 @@ fn fetch_into(
             .join(&folder)
             .join(format!("{}.lock", stated.sha256)),
         hub,
-        *watch,
+        *progress,
     )?;
     fs::create_dir_all(repo.join("blobs")).map_err(disk)?;
     if !blob.is_file() {
         let part = blob.with_extension("incomplete");
         let url = address(&base, &stated.commit)?;
-        watch.note(&format!("fetching {hub} from {}", shown(&url)));
+        progress.note(&format!("fetching {hub} from {}", shown(&url)));
         let proof = Proof::Sha256(stated.sha256.clone());
-        Wanted {
+        Request {
             what: hub,
             url,
             bytes: stated.bytes,
@@ -90,8 +92,8 @@ fn fetch_into(
             part: &part,
             token: token.as_ref(),
         }
-        .fetch(&client, *watch)?;
-        if let Err(why) = judge(&part) {
+        .fetch(&client, *progress)?;
+        if let Err(why) = verify(&part) {
             fs::remove_file(&part).map_err(disk)?;
             return Err(FetchError::last(why));
         }
@@ -111,7 +113,7 @@ fn address(base: &str, revision: &str) -> Result<Uri, FetchError> {
 }
 
 /// Links the blob where it is looked for, the name of the branch last.
-fn publish(repo: &Path, stated: &Stated) -> std::io::Result<PathBuf> {
+fn publish(repo: &Path, stated: &FileState) -> std::io::Result<PathBuf> {
     let snapshot = repo.join("snapshots").join(&stated.commit);
     fs::create_dir_all(&snapshot)?;
     let (path, blob) = (snapshot.join(FILE), repo.join("blobs").join(&stated.sha256));
@@ -136,20 +138,20 @@ fn state(
     client: &Client,
     url: &Uri,
     token: Option<&Token>,
-    watch: &mut dyn Watch,
-) -> Result<Stated, FetchError> {
+    progress: &mut dyn Progress,
+) -> Result<FileState, FetchError> {
     let mut pause = client.patience.pause;
     let mut tries = 0;
     loop {
-        match ask(client, url, token, watch) {
+        match ask(client, url, token, progress) {
             Err(FetchError::Passing { why, after }) if tries < TRIES => {
                 tries += 1;
-                let wait = after.unwrap_or(pause).min(client.patience.longest_pause);
-                watch.note(&format!(
+                let pause_for = after.unwrap_or(pause).min(client.patience.longest_pause);
+                progress.note(&format!(
                     "{why}; trying again in {:.0} s",
-                    wait.as_secs_f64().ceil()
+                    pause_for.as_secs_f64().ceil()
                 ));
-                rest(wait, watch)?;
+                wait(pause_for, progress)?;
                 pause *= 2;
             }
             other => return other,
@@ -161,8 +163,8 @@ fn ask(
     client: &Client,
     url: &Uri,
     token: Option<&Token>,
-    watch: &dyn Watch,
-) -> Result<Stated, FetchError> {
+    progress: &dyn Progress,
+) -> Result<FileState, FetchError> {
     let ask = Ask {
         url: url.clone(),
         head_only: true,
@@ -171,7 +173,7 @@ fn ask(
     };
     let mut first = None;
     // The hub states all this as it sends us on to where the bytes are; that place knows nothing of it.
-    let answer = client.send(&ask, watch, |headers| {
+    let answer = client.send(&ask, progress, |headers| {
         first = stated(headers, true);
         first.is_some()
     })?;
@@ -182,7 +184,7 @@ fn ask(
         let trouble = refused(&answer, &shown(url));
         return Err(match trouble {
             FetchError::Last { .. } if matches!(answer.status, 401 | 403) => {
-                denied(client, url, token, watch, &answer)
+                denied(client, url, token, progress, &answer)
             }
             other => other,
         });
@@ -201,12 +203,12 @@ fn denied(
     client: &Client,
     url: &Uri,
     token: Option<&Token>,
-    watch: &dyn Watch,
+    progress: &dyn Progress,
     answer: &Answer,
 ) -> FetchError {
     let said = answer
         .header("x-error-message")
-        .or_else(|| body_error(client, url, token, watch));
+        .or_else(|| body_error(client, url, token, progress));
     let code = answer.header("x-error-code");
     // `…/OWNER/NAME/resolve/main/FILE`
     let shown = shown(url);
@@ -240,7 +242,7 @@ fn body_error(
     client: &Client,
     url: &Uri,
     token: Option<&Token>,
-    watch: &dyn Watch,
+    progress: &dyn Progress,
 ) -> Option<String> {
     const MOST: usize = 16 << 10;
     let ask = Ask {
@@ -249,12 +251,12 @@ fn body_error(
         headers: Vec::new(),
         token,
     };
-    let mut answer = client.send(&ask, watch, |_| false).ok()?;
+    let mut answer = client.send(&ask, progress, |_| false).ok()?;
     if answer.status < 400 {
         return None;
     }
     let mut body = Vec::new();
-    while let Ok(Some(bytes)) = answer.next(watch) {
+    while let Ok(Some(bytes)) = answer.next(progress) {
         body.extend(bytes);
         if body.len() > MOST {
             return None;
@@ -269,12 +271,12 @@ fn body_error(
 }
 
 /// What the headers say; of a redirect, only what it says of the file that it leads to.
-fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<Stated> {
+fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<FileState> {
     let one_of = |linked: &str, own: &str| {
         text_of(headers, linked).or_else(|| text_of(headers, own).filter(|_| !is_redirect))
     };
     let etag = one_of("x-linked-etag", "etag")?;
-    Some(Stated {
+    Some(FileState {
         commit: text_of(headers, "x-repo-commit")?,
         sha256: etag.trim_start_matches("W/").trim_matches('"').to_owned(),
         bytes: one_of("x-linked-size", "content-length")?.parse().ok()?,
@@ -282,7 +284,7 @@ fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<Stated> {
 }
 
 /// Both become names of files here, so they must be what they should be.
-fn check(stated: Stated, url: &Uri) -> Result<Stated, FetchError> {
+fn check(stated: FileState, url: &Uri) -> Result<FileState, FetchError> {
     let is_hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };

@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
 use std::path::Path;
 use std::time::Duration;
 
-use super::download::rest;
-use super::{FetchError, Watch};
+use super::error::FetchError;
+use super::progress::{Progress, wait};
 
 /// How often a waiting process looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
@@ -20,7 +20,7 @@ pub struct Lock(
 );
 
 /// Takes the lock at `path`, whose folder is made, when it is free.
-pub fn take(path: &Path, what: &str, watch: &mut dyn Watch) -> Result<Lock, FetchError> {
+pub fn take(path: &Path, what: &str, progress: &mut dyn Progress) -> Result<Lock, FetchError> {
     let disk = |error| FetchError::disk(path, error);
     create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(disk)?;
     let file = OpenOptions::new()
@@ -37,11 +37,11 @@ pub fn take(path: &Path, what: &str, watch: &mut dyn Watch) -> Result<Lock, Fetc
             Err(TryLockError::WouldBlock) => {}
         }
         if !has_told {
-            watch.note(&format!(
+            progress.note(&format!(
                 "another process is fetching {what}; waiting for it"
             ));
             has_told = true;
         }
-        rest(LOOK, watch)?;
+        wait(LOOK, progress)?;
     }
 }

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use warmstart_runs::checkpoint::Sums;
-use warmstart_schema::event::Batch;
-
-use super::count;
+use warmstart_schema::event::{Event, Phase, PhaseProgress};
 
 /// How long the training of an epoch has run in this process, and over how many images.
 #[derive(Debug)]
@@ -43,21 +41,26 @@ impl Clock {
 
 /// How far an evaluation is.
 pub(super) fn evaluation_progress(
+    phase: Phase,
     epoch: u32,
     step: u64,
     sums: &Sums,
-    (batch, batches): (usize, usize),
+    (done, total): (usize, usize),
     started: Instant,
-) -> Batch {
-    Batch {
+) -> Event {
+    Event::Progress(PhaseProgress {
+        phase,
         epoch,
         step,
-        batch: count(batch),
-        batches: count(batches),
-        loss: sums.mean_loss(),
-        accuracy: sums.accuracy(),
-        learning_rate: f64::NAN,
+        done: count(done),
+        total: count(total),
         images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
-        gradient_norm: f64::NAN,
-    }
+        loss: Some(sums.mean_loss()),
+        accuracy: Some(sums.accuracy()),
+    })
+}
+
+/// A count as the log has it.
+pub(super) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use warmstart_runs::pictures::listed;
-use warmstart_schema::event::{Batch, Level};
+use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
 
-use super::{Setup, Trainer, count};
+use super::clock::count;
+use super::{Setup, Trainer};
 use crate::report::log;
 
 impl Trainer<'_> {
@@ -37,17 +38,16 @@ impl Trainer<'_> {
             let kept = examples.keep_features(model, batch_size, precision, |done| {
                 if reporter.is_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
-                    reporter.progress(Batch {
+                    reporter.progress(&Event::Progress(PhaseProgress {
+                        phase: Phase::Loading,
                         epoch: state.epoch,
                         step: state.step,
-                        batch: count((before + done) / batch_size),
-                        batches: count(total / batch_size),
-                        loss: f64::NAN,
-                        accuracy: f64::NAN,
-                        learning_rate: f64::NAN,
+                        done: count((before + done) / batch_size),
+                        total: count(total / batch_size),
                         images_per_second: rate,
-                        gradient_norm: f64::NAN,
-                    });
+                        loss: None,
+                        accuracy: None,
+                    }));
                 }
                 !interrupt.is_requested()
             })?;

@@ -5,93 +5,89 @@ use tch::Tensor;
 use warmstart_schema::event::{Event, Failure};
 use warmstart_schema::experiment::OnNan;
 
-use super::Trainer;
+use super::setup::Setup;
 use crate::failure::UserError;
 
-/// Steps left out in a row after which the run ends: it will not recover by itself.
+/// Skipped steps in a row after which the run ends: it will not recover by itself.
 const MOST_IN_A_ROW: u32 = 10;
 
-/// Looks at every step, where the experiment asks for steps to be left out.
+const ADVICE: &str =
+    "lower train.optimizer.learning_rate or lengthen the warm-up, then launch again";
+
+/// Checks every step where the experiment asks to skip bad ones, and can undo the step.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     is_on: bool,
-    /// The loss that spoilt the step under way.
-    spoilt: Option<f64>,
-    /// What normalization knew before the step, beside where it keeps it: a forward pass has written to it already.
+    /// The non-finite loss of this step.
+    loss: Option<f64>,
+    /// Statistics of normalization, each with its value before the step: the forward pass overwrites them.
     statistics: Vec<(Tensor, Tensor)>,
-    /// What the epoch had summed before the step: its tensor, and of how many images.
+    /// The epoch's sums before the step, and the number of images in them.
     sums: Option<(Tensor, u32)>,
 }
 
 impl Guard {
-    pub(super) fn is_on(&self) -> bool {
+    /// Remembers what a skipped step must restore.
+    pub fn before_step(setup: &Setup, sums: &Tensor) -> Result<Self> {
+        if setup.experiment.train.on_nan != OnNan::Skip {
+            return Ok(Self::default());
+        }
+        let moving = setup
+            .model
+            .tensors()
+            .iter()
+            .filter(|named| named.kind.is_statistic() && !named.frozen);
+        let kept =
+            moving.map(|named| Ok((named.tensor.shallow_clone(), named.tensor.f_detach_copy()?)));
+        Ok(Self {
+            is_on: true,
+            loss: None,
+            statistics: kept.collect::<Result<_>>()?,
+            sums: Some((sums.shallow_clone(), setup.state.sums.images)),
+        })
+    }
+
+    pub fn is_on(&self) -> bool {
         self.is_on
     }
 
-    pub(super) fn is_non_finite(&self) -> bool {
-        self.spoilt.is_some()
-    }
-}
-
-impl Trainer<'_> {
-    /// Remembers what a step that is left out has to give back.
-    pub(super) fn begin_step(&mut self) -> Result<()> {
-        let is_on = self.setup.experiment.train.on_nan == OnNan::Skip;
-        self.guard = Guard {
-            is_on,
-            ..Guard::default()
-        };
-        if is_on {
-            let moving = self
-                .setup
-                .model
-                .tensors()
-                .iter()
-                .filter(|named| named.kind.is_statistic() && !named.frozen);
-            let kept = moving
-                .map(|named| Ok((named.tensor.shallow_clone(), named.tensor.f_detach_copy()?)));
-            self.guard.statistics = kept.collect::<Result<_>>()?;
-            self.guard.sums = Some((self.sums.shallow_clone(), self.setup.state.sums.images));
-        }
-        Ok(())
+    pub fn is_non_finite(&self) -> bool {
+        self.loss.is_some()
     }
 
-    /// Whether the step is to be left out because of this loss; then nothing of it counts.
-    pub(super) fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
-        if !self.guard.is_on {
+    /// Whether the step must be skipped because of this loss.
+    pub fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
+        if !self.is_on {
             return Ok(false);
         }
         let loss = f64::try_from(&loss.f_detach()?)?;
         if !loss.is_finite() {
-            self.guard.spoilt = Some(loss);
+            self.loss = Some(loss);
         }
         Ok(!loss.is_finite())
     }
 
-    /// Leaves out the step under way, and says so.
-    pub(super) fn skip(&mut self, gradient_norm: f64) -> Result<()> {
+    /// Undoes the step and logs it. Ends the run after too many skipped steps in a row.
+    pub fn skip(mut self, setup: &mut Setup, sums: &mut Tensor, gradient_norm: f64) -> Result<()> {
         tch::no_grad(|| -> Result<()> {
-            for (statistic, before) in &mut self.guard.statistics {
+            for (statistic, before) in &mut self.statistics {
                 statistic.f_copy_(before)?;
             }
             Ok(())
         })?;
-        let state = &mut self.setup.state;
-        if let Some((sums, images)) = self.guard.sums.take() {
-            (self.sums, state.sums.images) = (sums, images);
+        let state = &mut setup.state;
+        if let Some((before, images)) = self.sums {
+            (*sums, state.sums.images) = (before, images);
         }
         state.step += 1;
         state.skipped.steps += 1;
         state.skipped.in_a_row += 1;
         let (step, in_a_row) = (state.step, state.skipped.in_a_row);
-        let (loss, gradient_norm) = match self.guard.spoilt {
-            Some(loss) => (Some(loss), None),
-            None => (None, Some(gradient_norm)),
-        };
-        self.setup.reporter.tell(&Event::Skipped {
+        let gradient_norm = self.loss.is_none().then_some(gradient_norm);
+        setup.reporter.tell(&Event::Skipped {
             step,
             in_a_row,
-            loss,
+            loss: self.loss,
             gradient_norm,
         });
         if in_a_row >= MOST_IN_A_ROW {
@@ -106,40 +102,40 @@ impl Trainer<'_> {
         }
         Ok(())
     }
-
-    /// The error of a loss that is not a finite number.
-    pub(super) fn not_a_number(&self, loss: f64) -> anyhow::Error {
-        let state = &self.setup.state;
-        let error = format!(
-            "the training loss is {loss} in epoch {}, by step {}",
-            state.epoch + 1,
-            state.step
-        );
-        self.not_finite(error)
-    }
-
-    /// The error of weights that are no finite numbers any more.
-    pub(super) fn spoilt_weights(&self) -> anyhow::Error {
-        self.not_finite(format!(
-            "the weights are not finite numbers after step {}",
-            self.setup.state.step
-        ))
-    }
-
-    fn not_finite(&self, error: String) -> anyhow::Error {
-        let skip = match self.setup.experiment.train.on_nan {
-            OnNan::Stop => "; train.on_nan: skip leaves such steps out",
-            OnNan::Skip => "",
-        };
-        let help = format!("it stops here, and the last checkpoint is from before; {ADVICE}{skip}");
-        UserError {
-            kind: Failure::NotANumber,
-            error,
-            help,
-        }
-        .into()
-    }
 }
 
-const ADVICE: &str =
-    "lower train.optimizer.learning_rate or lengthen the warm-up, then launch again";
+/// The error of a loss that is not a finite number.
+pub(super) fn not_a_number(setup: &Setup, loss: f64) -> anyhow::Error {
+    let state = &setup.state;
+    let error = format!(
+        "the training loss is {loss} in epoch {}, by step {}",
+        state.epoch + 1,
+        state.step
+    );
+    not_finite(setup, error)
+}
+
+/// The error of weights that are not finite numbers.
+pub(super) fn non_finite_weights(setup: &Setup) -> anyhow::Error {
+    not_finite(
+        setup,
+        format!(
+            "the weights are not finite numbers after step {}",
+            setup.state.step
+        ),
+    )
+}
+
+fn not_finite(setup: &Setup, error: String) -> anyhow::Error {
+    let skip = match setup.experiment.train.on_nan {
+        OnNan::Stop => "; train.on_nan: skip leaves such steps out",
+        OnNan::Skip => "",
+    };
+    let help = format!("it stops here, and the last checkpoint is from before; {ADVICE}{skip}");
+    UserError {
+        kind: Failure::NotANumber,
+        error,
+        help,
+    }
+    .into()
+}

@@ -8,7 +8,7 @@ use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Checkpoint, Event, Phase};
 
-use super::{Ended, Trainer};
+use super::{Ended, Trainer, guard};
 use crate::weights;
 
 /// Saves that may fail one after the other before the run gives up.
@@ -19,7 +19,7 @@ impl Trainer<'_> {
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
         // Gradients that overflow spoil the weights before any loss shows it; what is saved then could never go on.
         if !self.setup.model.is_finite()? {
-            return Err(self.spoilt_weights());
+            return Err(guard::non_finite_weights(&self.setup));
         }
         self.setup.reporter.phase(Phase::Saving);
         let saved = self.try_to_save(best);

@@ -2,57 +2,18 @@
 
 use anyhow::{Result, bail};
 use tch::Tensor;
-use warmstart_schema::event::Batch;
+use warmstart_schema::event::{Batch, Event};
 use warmstart_schema::seed;
 
+use super::Trainer;
+use super::accumulation::{Part, Waiting};
 use super::batches::autocast;
-use super::clock::Clock;
+use super::clock::{Clock, count};
 use super::evaluate::{Weighted, batch_sums, cross_entropy, weighted_cross_entropy};
-use super::{Trainer, count};
+use super::guard::Guard;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::model::Mode;
-
-/// A batch's part in the optimizer's step that it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Part {
-    /// The images that the step is planned with.
-    images: usize,
-    /// Its place among the batches of the step, from 0.
-    place: usize,
-    is_last: bool,
-}
-
-impl Part {
-    /// Of the batch with this index in an epoch of `batches` batches over `images` images.
-    fn of(
-        index: usize,
-        images: usize,
-        batch_size: usize,
-        batches: usize,
-        accumulate: usize,
-    ) -> Self {
-        let place = index % accumulate;
-        let (first, after) = (index - place, batches.min(index - place + accumulate));
-        let up_to = |batch: usize| images.min(batches * batch_size).min(batch * batch_size);
-        Self {
-            images: up_to(after) - up_to(first),
-            place,
-            is_last: index + 1 == after,
-        }
-    }
-}
-
-/// What has left its gradients for the step that comes next.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    batches: u32,
-    images: usize,
-    /// What these images weigh together, a float32 scalar on the device; none where all weigh the same.
-    weight: Option<Tensor>,
-    /// A batch of which only one picture could be read: it joins the next one of the step.
-    alone: Option<data::Batch>,
-}
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for.
@@ -110,7 +71,7 @@ impl Trainer<'_> {
         let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
         if self.waiting.batches == 0 {
             self.setup.optimizer.zero_grad();
-            self.begin_step()?;
+            self.guard = Guard::before_step(&self.setup, &self.sums)?;
         }
         let setup = &mut self.setup;
         let data::Batch {
@@ -121,11 +82,9 @@ impl Trainer<'_> {
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
         let input = match input {
-            Input::Images(images) => Input::Images(augment(
-                &images,
-                &setup.experiment.augment,
-                draw("augment"),
-            )?),
+            Input::Images(images) => {
+                Input::Images(augment(&images, &setup.experiment.augment, draw)?)
+            }
             features @ Input::Features(_) => features,
         };
         tch::manual_seed(draw("dropout").cast_signed());
@@ -155,7 +114,7 @@ impl Trainer<'_> {
         };
         self.waiting.batches += 1;
         self.waiting.images += members.len();
-        if self.is_spoilt_by(&minimized)? {
+        if self.guard.is_spoilt_by(&minimized)? {
             return Ok(());
         }
         minimized.f_backward()?;
@@ -201,7 +160,8 @@ impl Trainer<'_> {
             0.0
         };
         if self.guard.is_on() && (self.guard.is_non_finite() || !gradient_norm.is_finite()) {
-            return self.skip(gradient_norm);
+            let guard = std::mem::take(&mut self.guard);
+            return guard.skip(&mut self.setup, &mut self.sums, gradient_norm);
         }
         self.setup.state.skipped.in_a_row = 0;
         let setup = &mut self.setup;
@@ -210,7 +170,7 @@ impl Trainer<'_> {
         if is_due {
             let sums = self.read_sums()?;
             let setup = &mut self.setup;
-            setup.reporter.progress(Batch {
+            setup.reporter.progress(&Event::Batch(Batch {
                 epoch,
                 step: setup.state.step,
                 batch: setup.state.batch,
@@ -220,7 +180,7 @@ impl Trainer<'_> {
                 learning_rate: rate,
                 images_per_second: clock.rate(),
                 gradient_norm,
-            });
+            }));
         }
         Ok(())
     }
@@ -252,30 +212,4 @@ fn joined(first: data::Batch, second: data::Batch) -> Result<data::Batch> {
         members: [first.members, second.members].concat(),
         waited: second.waited,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_is_planned_with_the_images_of_its_batches() {
-        // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has the last batch alone.
-        let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
-        let part = |images, place, is_last| Part {
-            images,
-            place,
-            is_last,
-        };
-        assert_eq!(
-            parts,
-            [part(8, 0, false), part(8, 1, true), part(2, 0, true)]
-        );
-        assert_eq!(
-            [0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images),
-            [10; 3]
-        );
-        // A single left-over image belongs to no batch.
-        assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
-    }
 }

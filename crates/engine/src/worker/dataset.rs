@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use warmstart_runs::pictures::{Moves, Sets, listed};
 use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{
-    Batch, ClassFacts, DatasetFacts, Event, Level, SetFacts, StartedFrom,
+    ClassFacts, DatasetFacts, Event, Level, Phase, PhaseProgress, SetFacts, StartedFrom,
 };
 use warmstart_schema::experiment::{ClassWeights, Experiment};
 use warmstart_schema::finding::Severity;
@@ -47,17 +47,16 @@ pub fn read(
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let parts = data::inspect(parts, before.as_ref(), |done, total| {
         if reporter.is_due() {
-            reporter.progress(Batch {
+            reporter.progress(&Event::Progress(PhaseProgress {
+                phase: Phase::Loading,
                 epoch,
                 step,
-                batch: number(done),
-                batches: number(total),
-                loss: f64::NAN,
-                accuracy: f64::NAN,
-                learning_rate: f64::NAN,
+                done: number(done),
+                total: number(total),
                 images_per_second: done as f64 / started.elapsed().as_secs_f64().max(1e-9),
-                gradient_norm: f64::NAN,
-            });
+                loss: None,
+                accuracy: None,
+            }));
         }
         !interrupt.is_requested()
     })?;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use warmstart_engine::failure::UserError;
-use warmstart_engine::fetch::{Fetcher, Patience, Sources, Stopped, Watch};
+use warmstart_engine::fetch::{Fetcher, Patience, Progress, Sources, Stopped};
 use warmstart_schema::event::Failure;
 
 use crate::place::{Place, noise, published, read, sources, tiny};
@@ -44,9 +44,9 @@ fn a_dataset_is_fetched_once_and_leaves_nothing_but_its_files() {
     assert_whole(&place, &folder);
     let total = tiny().0.bytes;
     assert!(
-        place.watch.progress.contains(&(total, total)),
+        place.progress.progress.contains(&(total, total)),
         "{:?}",
-        place.watch.progress
+        place.progress.progress
     );
     let seen = &server.seen()[0];
     assert_eq!(
@@ -89,7 +89,7 @@ fn what_was_stopped_goes_on_in_another_process() {
         }
     });
     let mut place = Place::new();
-    place.watch.stop_at = Some(120_000);
+    place.progress.stop_at = Some(120_000);
     let error = fetch(&mut place, &server).unwrap_err();
     assert!(error.is::<Stopped>(), "{error:#}");
     let (published, _) = tiny();
@@ -97,7 +97,7 @@ fn what_was_stopped_goes_on_in_another_process() {
         place.left("datasets"),
         [(format!("tiny.tar.gz.{}.part", published.md5), 120_000)]
     );
-    place.watch.stop_at = None;
+    place.progress.stop_at = None;
     let folder = fetch(&mut place, &server).unwrap();
     assert_whole(&place, &folder);
     assert_eq!(ranges(&server), [None, Some(120_000)]);
@@ -284,12 +284,12 @@ fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable()
             assert!(began.elapsed() >= 3 * longest, "it did not wait");
         }
         let told = place
-            .watch
+            .progress
             .notes
             .iter()
             .filter(|note| note.contains(&format!("answers {status}")))
             .count();
-        assert_eq!(told, 3, "{:?}", place.watch.notes);
+        assert_eq!(told, 3, "{:?}", place.progress.notes);
     }
     let (error, requests) = refused(|_| Reply::new(503, ""));
     assert!(error.contains("503") && requests == 5, "{error}");
@@ -305,7 +305,7 @@ fn nobody_at_the_address_is_said_so() {
         .port();
     let sources = sources(&format!("http://user:secret@127.0.0.1:{port}"));
     let blame = UserError::of(&place.fetcher(&sources).published(&tiny().0).unwrap_err());
-    let said = blame.error + &place.watch.notes.concat();
+    let said = blame.error + &place.progress.notes.concat();
     assert!(
         said.contains(&format!("http://127.0.0.1:{port}/tiny.tar.gz")) && !said.contains("secret"),
         "{said}"
@@ -348,7 +348,7 @@ fn redirects_are_followed_but_not_in_circles() {
 fn of_two_at_once_one_fetches_and_both_have_it() {
     /// Says when it has to wait for the other.
     struct Waiting(mpsc::Sender<()>);
-    impl Watch for Waiting {
+    impl Progress for Waiting {
         fn progress(&mut self, _: &str, _: u64, _: u64) {}
         fn note(&mut self, text: &str) {
             if text.contains("another process is fetching tiny") {
@@ -383,12 +383,12 @@ fn of_two_at_once_one_fetches_and_both_have_it() {
     );
     std::thread::scope(|scope| {
         let both = [0, 1].map(|_| {
-            let mut watch = Waiting(sender.clone());
+            let mut progress = Waiting(sender.clone());
             scope.spawn(move || {
                 Fetcher {
                     places,
                     sources,
-                    watch: &mut watch,
+                    progress: &mut progress,
                 }
                 .published(&tiny().0)
                 .unwrap()

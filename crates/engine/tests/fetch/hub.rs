@@ -118,7 +118,7 @@ fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
         "{:?}",
         content.seen()
     );
-    assert!(!place.watch.notes.concat().contains("hf_secret"));
+    assert!(!place.progress.notes.concat().contains("hf_secret"));
 
     // The same host and port under another name is another host too.
     let server = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
@@ -150,7 +150,7 @@ fn a_broken_download_goes_on_in_the_same_blob() {
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
     let mut place = Place::new();
-    place.watch.stop_at = Some(150_000);
+    place.progress.stop_at = Some(150_000);
     assert!(
         fetch(&mut place, &sources(&server.url()))
             .unwrap_err()
@@ -160,7 +160,7 @@ fn a_broken_download_goes_on_in_the_same_blob() {
         place.left(FOLDER),
         [(format!("blobs/{}.incomplete", sha256(&weights())), 150_000)]
     );
-    place.watch.stop_at = None;
+    place.progress.stop_at = None;
     let path = fetch(&mut place, &sources(&server.url())).unwrap().unwrap();
     assert_eq!(read(path), weights());
     assert_eq!(server.seen().last().and_then(Seen::from), Some(150_000));

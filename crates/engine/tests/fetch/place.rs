@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;
-use warmstart_engine::fetch::{Fetcher, Patience, Published, Sources, Watch};
+use warmstart_engine::fetch::{Fetcher, Patience, Progress, Published, Sources};
 use warmstart_runs::places::Places;
 
 pub struct Place {
     pub folder: TempDir,
     pub places: Places,
-    pub watch: Recorder,
+    pub progress: Recorder,
 }
 
 /// Keeps what it is told; stops once so many bytes are here.
@@ -25,7 +25,7 @@ pub struct Recorder {
     is_stopped: Cell<bool>,
 }
 
-impl Watch for Recorder {
+impl Progress for Recorder {
     fn progress(&mut self, _: &str, done: u64, total: u64) {
         self.progress.push((done, total));
         if self.stop_at.is_some_and(|at| done >= at) {
@@ -56,19 +56,19 @@ impl Place {
         Self {
             folder,
             places,
-            watch: Recorder::default(),
+            progress: Recorder::default(),
         }
     }
 
     pub fn fetcher<'a>(&'a mut self, sources: &'a Sources) -> Fetcher<'a> {
-        self.watch = Recorder {
-            stop_at: self.watch.stop_at,
+        self.progress = Recorder {
+            stop_at: self.progress.stop_at,
             ..Recorder::default()
         };
         Fetcher {
             places: &self.places,
             sources,
-            watch: &mut self.watch,
+            progress: &mut self.progress,
         }
     }
 

@@ -34,16 +34,13 @@ impl Figures {
             Metric::TrainTime => state.train_time(),
             Metric::TestAcc => state.test.as_ref().map(|test| test.accuracy),
             _ if at == At::Best => {
-                let figures = state
-                    .epochs
-                    .iter()
-                    .filter_map(|epoch| metric.of_epoch(epoch));
+                let figures = state.epochs.iter().filter_map(|epoch| epoch.metric(metric));
                 let finite = figures.filter(|figure| figure.is_finite());
                 finite
                     .reduce(|a, b| metric.better(a, b))
-                    .or_else(|| metric.of_epoch(epoch?))
+                    .or_else(|| epoch?.metric(metric))
             }
-            _ => metric.of_epoch(epoch?),
+            _ => epoch?.metric(metric),
         }))
     }
 

@@ -192,21 +192,13 @@ impl Text {
                 let weights = experiment.map(|experiment| experiment.model.weights.to_string());
                 one(weights.as_deref())
             }
-            Self::Optimizer => one(experiment.and_then(optimizer).as_deref()),
+            Self::Optimizer => one(experiment.map(|experiment| experiment.train.optimizer.name())),
             Self::Note => one(run
                 .map(|run| run.annotation.note.as_str())
                 .filter(|note| !note.is_empty())),
             Self::Is => kinds(subject).into_iter().any(passes),
         }
     }
-}
-
-/// By the name that its file gives it.
-fn optimizer(experiment: &Experiment) -> Option<String> {
-    serde_json::to_value(experiment.train.optimizer.name)
-        .ok()?
-        .as_str()
-        .map(str::to_owned)
 }
 
 fn status(subject: &Subject, passes: &mut dyn FnMut(&str) -> bool) -> bool {
@@ -279,7 +271,7 @@ impl Number {
             Self::Pixels => experiment.map(|experiment| f64::from(experiment.pixels())),
             Self::Seed => experiment.map(|experiment| experiment.seed as f64),
             Self::LearningRate => {
-                experiment.map(|experiment| experiment.train.optimizer.learning_rate)
+                experiment.map(|experiment| experiment.train.optimizer.learning_rate())
             }
             Self::BatchSize => experiment.map(|experiment| f64::from(experiment.train.batch_size)),
             Self::Trainable => subject.counts().map(|counts| counts.trainable as f64),

@@ -1,20 +1,19 @@
 //! `EfficientNet`: inverted residuals with squeeze-and-excitation, scaled in width and depth; the Lite variant without.
 
-use super::backbone::Backbone;
+use super::backbone::{Backbone, EfficientNetVariant};
 use super::block::Architecture;
 use super::block::Block;
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
 use super::{Activation, Gate, Layer, Padding};
 
-/// What distinguishes the members of the family, apart from their size.
 #[derive(Debug)]
-pub(super) struct Variant {
+struct Variant {
     style: Style,
     squeeze_excite: bool,
 }
 
 /// As trained in `PyTorch`.
-pub(super) const PYTORCH: Variant = Variant {
+const PYTORCH: Variant = Variant {
     style: Style {
         activation: Activation::Silu,
         padding: Padding::Symmetric,
@@ -24,7 +23,7 @@ pub(super) const PYTORCH: Variant = Variant {
 };
 
 /// As trained in TensorFlow.
-pub(super) const TENSORFLOW: Variant = Variant {
+const TENSORFLOW: Variant = Variant {
     style: Style {
         padding: Padding::Same,
         epsilon: 1e-3,
@@ -34,7 +33,7 @@ pub(super) const TENSORFLOW: Variant = Variant {
 };
 
 /// For mobile hardware.
-pub(super) const LITE: Variant = Variant {
+const LITE: Variant = Variant {
     style: Style {
         activation: Activation::Relu6,
         ..PYTORCH.style
@@ -43,7 +42,7 @@ pub(super) const LITE: Variant = Variant {
 };
 
 /// For mobile hardware, as trained in TensorFlow.
-pub(super) const TENSORFLOW_LITE: Variant = Variant {
+const TENSORFLOW_LITE: Variant = Variant {
     style: Style {
         activation: Activation::Relu6,
         ..TENSORFLOW.style
@@ -117,10 +116,16 @@ const FEATURES: i64 = 1280;
 /// The member of the family that is `width` tenths as wide and `depth` tenths as deep as B0.
 pub(super) fn scaled(
     backbone: Backbone,
-    variant: &Variant,
+    variant: EfficientNetVariant,
     width: i64,
     depth: usize,
 ) -> Architecture {
+    let variant = match variant {
+        EfficientNetVariant::PyTorch => PYTORCH,
+        EfficientNetVariant::TensorFlow => TENSORFLOW,
+        EfficientNetVariant::Lite => LITE,
+        EfficientNetVariant::TensorFlowLite => TENSORFLOW_LITE,
+    };
     let style = variant.style;
     let wide = |channels: i64| round_channels(channels * width, 10);
     let mut input = wide(STEM);

@@ -1,6 +1,6 @@
 //! `ResNet` in its v1.5 form: the bottleneck strides in its 3×3 convolution.
 
-use super::backbone::Backbone;
+use super::backbone::{Backbone, ResidualBlock};
 use super::block::Architecture;
 use super::block::Block;
 use super::{Activation, ConvNorm, Layer, Padding, Residual, Shortcut};
@@ -10,16 +10,7 @@ const EPSILON: f64 = 1e-5;
 /// Width of each stage's 3×3 convolutions.
 const WIDTHS: [i64; 4] = [64, 128, 256, 512];
 
-/// Which residual block the stages repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Two 3×3 convolutions.
-    Basic,
-    /// 1×1, 3×3, 1×1, four times as wide at the end.
-    Bottleneck,
-}
-
-impl Kind {
+impl ResidualBlock {
     fn expansion(self) -> i64 {
         match self {
             Self::Basic => 1,
@@ -36,7 +27,11 @@ impl Kind {
     }
 }
 
-pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -> Architecture {
+pub(super) fn architecture(
+    backbone: Backbone,
+    kind: ResidualBlock,
+    depths: [usize; 4],
+) -> Architecture {
     let stem = vec![
         Layer::ConvNorm(conv_norm(
             "conv1",
@@ -80,7 +75,7 @@ pub(super) fn architecture(backbone: Backbone, kind: Kind, depths: [usize; 4]) -
     }
 }
 
-fn residual(kind: Kind, prefix: &str, input: i64, width: i64, stride: i64) -> Residual {
+fn residual(kind: ResidualBlock, prefix: &str, input: i64, width: i64, stride: i64) -> Residual {
     let output = width * kind.expansion();
     let convolutions = kind.convolutions();
     let mut channels = input;

@@ -13,6 +13,7 @@ use serde_yaml::Value;
 use self::limits::excess;
 use self::locate::{duplicate, locate, locate_keys, place_of};
 
+use super::misplaced::Misplaced;
 use super::{Experiment, validate};
 use crate::text;
 
@@ -388,6 +389,18 @@ fn explain(
         .strip_prefix(&format!("{parent}: "))
         .unwrap_or(message);
 
+    if let Some(Misplaced {
+        field,
+        message,
+        help,
+    }) = Misplaced::parse(message)
+    {
+        let field = format!("{path}.{field}");
+        return Problem::new(file, message)
+            .at(locate(source, &field), source)
+            .field(&field)
+            .help(Some(help));
+    }
     if let Some(name) = quoted_after(message, "unknown field ") {
         let parent = path
             .strip_suffix(&name)

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Dataset, Experiment, Freeze, Labels, OptimizerName, Schedule, ScheduleName};
+use super::{Dataset, Experiment, Freeze, Labels, Optimizer, Schedule};
 use crate::architecture::Architecture;
 use crate::catalog::DatasetName;
 
@@ -278,7 +278,7 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
 
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let optimizer = &experiment.train.optimizer;
-    let rate = optimizer.learning_rate;
+    let rate = optimizer.learning_rate();
     number(
         findings,
         "train.optimizer.learning_rate",
@@ -286,29 +286,22 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| x > 0.0 && x <= 100.0,
         "a rate above 0 and up to 100",
     );
-    number(
-        findings,
-        "train.optimizer.momentum",
-        optimizer.momentum,
-        |x| (0.0..1.0).contains(&x),
-        "a share from 0 to below 1",
-    );
+    if let Optimizer::Sgd { momentum, .. } = *optimizer {
+        number(
+            findings,
+            "train.optimizer.momentum",
+            momentum,
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        );
+    }
     number(
         findings,
         "train.optimizer.weight_decay",
-        optimizer.weight_decay,
+        optimizer.weight_decay(),
         |x| (0.0..=10.0).contains(&x),
         "0 to 10",
     );
-    let default = super::default_momentum();
-    if optimizer.name != OptimizerName::Sgd && (optimizer.momentum - default).abs() > f64::EPSILON {
-        let finding = Finding::new(
-            "train.optimizer.momentum",
-            "none for this optimizer",
-            optimizer.momentum,
-        );
-        findings.push(finding.help("momentum belongs to `sgd`; remove the line"));
-    }
 }
 
 fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
@@ -320,11 +313,11 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     number(
         findings,
         field,
-        schedule.warmup_epochs,
+        schedule.warmup_epochs(),
         |x| (0.0..=most).contains(&x),
         "0 up to the number of epochs",
     );
-    if let Some(gamma) = schedule.gamma {
+    if let Schedule::Step { gamma, .. } | Schedule::Plateau { gamma, .. } = *schedule {
         number(
             findings,
             "train.schedule.gamma",
@@ -333,48 +326,14 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
             "a factor above 0 and up to 1",
         );
     }
-    if let Some(epochs) = schedule.step_epochs {
-        whole(findings, "train.schedule.step_epochs", epochs);
-    }
-    if let Some(patience) = schedule.patience {
-        whole(findings, "train.schedule.patience", patience);
-    }
-    validate_kind(schedule, findings);
-}
-
-/// Fields that belong to some schedules and not to others.
-fn validate_kind(schedule: &Schedule, findings: &mut Vec<Finding>) {
-    let (is_step, is_plateau) = (
-        schedule.name == ScheduleName::Step,
-        schedule.name == ScheduleName::Plateau,
-    );
-    if is_step && schedule.step_epochs.is_none() {
-        let finding = Finding::new(
-            "train.schedule.step_epochs",
-            "a whole number with `name: step`",
-            "nothing",
-        );
-        findings.push(finding.help("add `step_epochs: 10`"));
-    }
-    let alien = [
-        (
-            "train.schedule.step_epochs",
-            "it only with `name: step`",
-            schedule.step_epochs.is_some() && !is_step,
-        ),
-        (
-            "train.schedule.gamma",
-            "it only with `name: step` or `name: plateau`",
-            schedule.gamma.is_some() && !is_step && !is_plateau,
-        ),
-        (
-            "train.schedule.patience",
-            "it only with `name: plateau`",
-            schedule.patience.is_some() && !is_plateau,
-        ),
-    ];
-    for (field, expected, _) in alien.into_iter().filter(|(.., present)| *present) {
-        findings.push(Finding::new(field, expected, "it here").help("remove the line"));
+    match *schedule {
+        Schedule::Step { step_epochs, .. } => {
+            whole(findings, "train.schedule.step_epochs", step_epochs);
+        }
+        Schedule::Plateau { patience, .. } => {
+            whole(findings, "train.schedule.patience", patience);
+        }
+        Schedule::Constant { .. } | Schedule::Cosine { .. } => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
-use warmstart_schema::experiment::ScheduleName;
+use warmstart_schema::experiment::Schedule;
 use warmstart_schema::state::Outcome;
 
 use crate::format::plural;
@@ -75,7 +75,7 @@ impl Extension {
                 run.label()
             ));
         }
-        let is_cosine = experiment.train.schedule.name == ScheduleName::Cosine;
+        let is_cosine = matches!(experiment.train.schedule, Schedule::Cosine { .. });
         Ok(Self {
             run: run.id.clone(),
             input: Input::default(),

@@ -447,7 +447,7 @@ fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
         ),
         ColumnId::Time => words(run.and_then(|run| run.state.train_time()).map(duration)),
         ColumnId::LearningRate => {
-            words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate)))
+            words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate())))
         }
         ColumnId::Seed => words(experiment.map(|experiment| experiment.seed.to_string())),
         ColumnId::Device => run.map_or_else(String::new, |run| text::line(run.device(), 20)),

@@ -261,7 +261,7 @@ impl Story {
 
     fn rate(&self, epoch: u32) -> f64 {
         let share = f64::from(epoch) / f64::from(self.experiment.train.epochs);
-        round(self.experiment.train.optimizer.learning_rate * (1.0 - 0.9 * share) * 1e6) / 1e6
+        round(self.experiment.train.optimizer.learning_rate() * (1.0 - 0.9 * share) * 1e6) / 1e6
     }
 
     fn epoch(&mut self, epoch: u32, figures: [f64; 4], best: bool) {

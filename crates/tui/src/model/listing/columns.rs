@@ -54,7 +54,7 @@ pub fn worth(column: ColumnId, entry: &Entry) -> SortKey {
         ),
         ColumnId::Time => SortKey::figure(state.and_then(|state| state.train_time())),
         ColumnId::LearningRate => {
-            SortKey::figure(experiment.map(|experiment| experiment.train.optimizer.learning_rate))
+            SortKey::figure(experiment.map(|experiment| experiment.train.optimizer.learning_rate()))
         }
         ColumnId::Seed => SortKey::figure(experiment.map(|experiment| experiment.seed as f64)),
         ColumnId::Device => SortKey::text(run.map(Run::device)),

@@ -66,7 +66,7 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     let schedule = run
         .experiment
         .as_deref()
-        .map_or("", |experiment| experiment.train.schedule.name.as_str());
+        .map_or("", |experiment| experiment.train.schedule.name());
     let value = cursor
         .and_then(of_epoch)
         .or(now)
@@ -172,7 +172,7 @@ fn optimizer(run: &Run) -> Option<Fact> {
     };
     let text = format!(
         "{}, batch {}{times}",
-        train.optimizer.name.as_str(),
+        train.optimizer.name(),
         train.batch_size
     );
     Some(("optimizer", text, THEME.text))

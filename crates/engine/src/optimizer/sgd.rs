@@ -1,0 +1,46 @@
+//! Stochastic gradient descent, with or without momentum.
+
+use anyhow::Result;
+use tch::Tensor;
+
+use super::{Rule, zeros};
+use crate::ffi;
+
+#[derive(Debug)]
+pub struct Sgd {
+    momentum: f64,
+    /// Added to the gradient.
+    weight_decay: f64,
+    /// One per parameter, or none without momentum.
+    buffers: Vec<Tensor>,
+}
+
+impl Sgd {
+    pub fn new(params: &[Tensor], momentum: f64, weight_decay: f64) -> Result<Self> {
+        Ok(Self {
+            momentum,
+            weight_decay,
+            buffers: if momentum == 0.0 {
+                Vec::new()
+            } else {
+                zeros(params)?
+            },
+        })
+    }
+}
+
+impl Rule for Sgd {
+    fn step(&mut self, params: &[Tensor], _: i64, learning_rate: f64) -> Result<()> {
+        ffi::sgd(
+            params,
+            &self.buffers,
+            learning_rate,
+            self.momentum,
+            self.weight_decay,
+        )
+    }
+
+    fn moments(&self) -> Vec<(&'static str, &[Tensor])> {
+        vec![("momentum_buffer", &self.buffers)]
+    }
+}

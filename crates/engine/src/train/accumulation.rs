@@ -1,0 +1,72 @@
+//! How batches share an optimizer step when gradients accumulate.
+
+use tch::Tensor;
+
+use crate::data;
+
+/// A batch's part in the optimizer's step that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Part {
+    /// The images that the step is planned with.
+    pub images: usize,
+    /// Its place among the batches of the step, from 0.
+    pub place: usize,
+    pub is_last: bool,
+}
+
+impl Part {
+    /// Of the batch with this index in an epoch of `batches` batches over `images` images.
+    pub fn of(
+        index: usize,
+        images: usize,
+        batch_size: usize,
+        batches: usize,
+        accumulate: usize,
+    ) -> Self {
+        let place = index % accumulate;
+        let (first, after) = (index - place, batches.min(index - place + accumulate));
+        let up_to = |batch: usize| images.min(batches * batch_size).min(batch * batch_size);
+        Self {
+            images: up_to(after) - up_to(first),
+            place,
+            is_last: index + 1 == after,
+        }
+    }
+}
+
+/// What has left its gradients for the step that comes next.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub batches: u32,
+    pub images: usize,
+    /// What these images weigh together, a float32 scalar on the device; none where all weigh the same.
+    pub weight: Option<Tensor>,
+    /// A batch of which only one picture could be read: it joins the next one of the step.
+    pub alone: Option<data::Batch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_planned_with_the_images_of_its_batches() {
+        // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has the last batch alone.
+        let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
+        let part = |images, place, is_last| Part {
+            images,
+            place,
+            is_last,
+        };
+        assert_eq!(
+            parts,
+            [part(8, 0, false), part(8, 1, true), part(2, 0, true)]
+        );
+        assert_eq!(
+            [0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images),
+            [10; 3]
+        );
+        // A single left-over image belongs to no batch.
+        assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
+    }
+}

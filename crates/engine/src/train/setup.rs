@@ -1,0 +1,41 @@
+//! What training needs, and how it ends.
+
+use tch::Tensor;
+use warmstart_runs::checkpoint::State;
+use warmstart_runs::run::RunDir;
+use warmstart_schema::experiment::Experiment;
+
+use super::batches::Examples;
+use crate::interrupt::Interrupt;
+use crate::model::Model;
+use crate::optimizer::Optimizer;
+use crate::report::Reporter;
+
+/// How an attempt ended when nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Finished { stopped_early: bool },
+    Stopped,
+}
+
+/// What training works on.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    pub experiment: &'a Experiment,
+    pub run: &'a RunDir,
+    pub model: Model,
+    pub optimizer: Optimizer,
+    pub train: Examples,
+    pub validation: Examples,
+    pub test: Examples,
+    /// Weight of an image of each class, `[C]` on the device; all weights are equal where absent.
+    pub class_weights: Option<Tensor>,
+    /// Where to start or resume.
+    pub state: State,
+    /// The epoch after which training ends.
+    pub epochs: u32,
+    /// Optimizer steps of the whole run after which it saves and stops, as on a request.
+    pub stop_after: Option<u64>,
+    pub reporter: &'a mut Reporter,
+    pub interrupt: &'a Interrupt,
+}

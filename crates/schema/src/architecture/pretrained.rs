@@ -1,0 +1,41 @@
+//! Where pretrained weights of a backbone come from.
+
+/// Where the published `ImageNet` weights of a backbone are, and what they expect of their input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pretrained {
+    /// Repository on the Hugging Face hub.
+    pub hub: &'static str,
+    /// Side in pixels of the images that the weights were trained or tuned on.
+    pub pixels: u32,
+    /// Mean of each channel of pixels in 0..1 that the weights were trained with.
+    pub mean: [f32; 3],
+    /// Standard deviation likewise.
+    pub std: [f32; 3],
+}
+
+/// Normalization belongs to the weights: two sets of one backbone may differ in it.
+pub(super) const fn imagenet(hub: &'static str, pixels: u32) -> Pretrained {
+    Pretrained {
+        hub,
+        pixels,
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+    }
+}
+
+/// `TensorFlow`'s models and some later ones scale pixels to -1..1.
+pub(super) const fn half(hub: &'static str, pixels: u32) -> Pretrained {
+    Pretrained {
+        hub,
+        pixels,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    }
+}
+
+impl Pretrained {
+    /// File name in warmstart's own folders: timm's name with its tag.
+    pub fn file_name(&self) -> String {
+        format!("{}.safetensors", self.hub.trim_start_matches("timm/"))
+    }
+}

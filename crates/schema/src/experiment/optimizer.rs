@@ -1,0 +1,162 @@
+//! The optimizer of an experiment, with the settings that it has.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::misplaced::{Misplaced, forbid};
+
+const MOMENTUM: f64 = 0.9;
+
+/// An optimizer and its settings. The other constants are those of the papers: moments of 0.9 and 0.999 for Adam and `AdamW`, a decay
+/// of 0.99 for `RMSprop`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum Optimizer {
+    Sgd {
+        learning_rate: f64,
+        /// 0 for none.
+        momentum: f64,
+        weight_decay: f64,
+    },
+    Adam {
+        learning_rate: f64,
+        weight_decay: f64,
+    },
+    Adamw {
+        learning_rate: f64,
+        weight_decay: f64,
+    },
+    Rmsprop {
+        learning_rate: f64,
+        weight_decay: f64,
+    },
+}
+
+impl Optimizer {
+    /// The name as files have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sgd { .. } => "sgd",
+            Self::Adam { .. } => "adam",
+            Self::Adamw { .. } => "adamw",
+            Self::Rmsprop { .. } => "rmsprop",
+        }
+    }
+
+    pub fn learning_rate(&self) -> f64 {
+        match *self {
+            Self::Sgd { learning_rate, .. }
+            | Self::Adam { learning_rate, .. }
+            | Self::Adamw { learning_rate, .. }
+            | Self::Rmsprop { learning_rate, .. } => learning_rate,
+        }
+    }
+
+    pub fn weight_decay(&self) -> f64 {
+        match *self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::Adamw { weight_decay, .. }
+            | Self::Rmsprop { weight_decay, .. } => weight_decay,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "OptimizerName")]
+enum Name {
+    Sgd,
+    Adam,
+    Adamw,
+    Rmsprop,
+}
+
+// Read flat, so that an error keeps its place in the text.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Optimizer")]
+#[schemars(transform = restrict)]
+struct Fields {
+    name: Name,
+    learning_rate: f64,
+    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999), `RMSprop` a decay of 0.99.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "f64", extend("default" = MOMENTUM))]
+    momentum: Option<f64>,
+    #[serde(default)]
+    weight_decay: f64,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    f64::deserialize(deserializer).map(Some)
+}
+
+fn restrict(schema: &mut Schema) {
+    forbid(schema, &[(&["adam", "adamw", "rmsprop"], &["momentum"])]);
+}
+
+impl TryFrom<Fields> for Optimizer {
+    type Error = Misplaced;
+
+    fn try_from(fields: Fields) -> Result<Self, Misplaced> {
+        let Fields {
+            name,
+            learning_rate,
+            momentum,
+            weight_decay,
+        } = fields;
+        if let Name::Sgd = name {
+            return Ok(Self::Sgd {
+                learning_rate,
+                momentum: momentum.unwrap_or(MOMENTUM),
+                weight_decay,
+            });
+        }
+        // Earlier versions wrote SGD's default into the file of every run.
+        if let Some(momentum) =
+            momentum.filter(|momentum| (momentum - MOMENTUM).abs() > f64::EPSILON)
+        {
+            return Err(Misplaced::new(
+                "momentum",
+                "none for this optimizer",
+                momentum,
+                "momentum belongs to `sgd`; remove the line",
+            ));
+        }
+        Ok(match name {
+            Name::Sgd | Name::Adam => Self::Adam {
+                learning_rate,
+                weight_decay,
+            },
+            Name::Adamw => Self::Adamw {
+                learning_rate,
+                weight_decay,
+            },
+            Name::Rmsprop => Self::Rmsprop {
+                learning_rate,
+                weight_decay,
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Optimizer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Fields::deserialize(deserializer)?
+            .try_into()
+            .map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Optimizer {
+    fn schema_name() -> Cow<'static, str> {
+        "Optimizer".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Fields::json_schema(generator)
+    }
+}
