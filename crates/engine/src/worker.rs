@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tch::Device;
-use warmstart_runs::change;
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::launch::{self, Programs};
@@ -19,7 +18,7 @@ use warmstart_runs::process::{Identity, ProcessControl, host};
 use warmstart_runs::pulse;
 use warmstart_runs::queue::Queue;
 use warmstart_runs::run::{RunDir, RunInfo, RunLock};
-use warmstart_runs::storage::Disk;
+use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
@@ -288,7 +287,7 @@ fn prepare_and_train(
         device_name: place.name.clone(),
         threads,
         libtorch: ffi::version(),
-        experiment: change::fingerprint(&yaml),
+        experiment: storage::fingerprint(&yaml),
         pictures: own
             .iter()
             .flatten()

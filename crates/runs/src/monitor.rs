@@ -1,17 +1,19 @@
 //! The process that waits for a worker's end, one a run. It hands on what it is asked, leaves word where the worker could
 //! not, starts the next in the queue, and tells whoever wants to know. It outlives every dashboard.
 
+mod log;
 mod memory;
 mod notice;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::log::say;
 use crate::event_log::{EventReader, EventWriter};
 use crate::launch::{self, MONITORED_BY, Programs};
 use crate::process::{Identity, ProcessControl, Request};
@@ -227,17 +229,6 @@ fn exit_code(status: ExitStatus) -> ExitCode {
         .code()
         .and_then(|code| u8::try_from(code).ok())
         .map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// A line in the worker's log, which is where this process's standard error goes.
-fn say(text: &str) {
-    let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    // There is nobody to tell if that fails.
-    let _ = writeln!(
-        io::stderr(),
-        "{stamp} {}",
-        warmstart_schema::text::line(text, 1000)
-    );
 }
 
 /// The arguments of this program when it was started as a monitor.

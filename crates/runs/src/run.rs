@@ -174,7 +174,7 @@ impl RunDir {
             source: launch.source.to_path_buf(),
             // What has no text on this disk any more is known by its stem alone.
             file: fs::canonicalize(launch.source).ok(),
-            sha256: text.as_deref().map(crate::change::fingerprint),
+            sha256: text.as_deref().map(crate::storage::fingerprint),
             init_file: init_file.map(Path::to_path_buf),
             cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),

@@ -6,12 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 
-use crate::change::fingerprint;
 use crate::checkpoint;
 use crate::event_log::EventReader;
 use crate::launch;
 use crate::run::{Launch, RunDir};
-use crate::storage::Disk;
+use crate::storage::{Disk, fingerprint};
 use anyhow::Context;
 use serde::Serialize;
 use tempfile::TempDir;
