@@ -8,7 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 
 use crate::checkpoint;
 use crate::event_log::EventReader;
-use crate::launch;
+use crate::launcher;
 use crate::run::{Launch, RunDir};
 use crate::storage::{Disk, fingerprint};
 use anyhow::Context;
@@ -79,8 +79,8 @@ impl Workplace {
         let log = OpenOptions::new()
             .append(true)
             .create(true)
-            .open(run.worker_log())?;
-        let mut command = launch::worker(&self.worker, run);
+            .open(launcher::default().log(run))?;
+        let mut command = launcher::training(&self.worker, run);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
