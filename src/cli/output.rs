@@ -14,7 +14,7 @@ use warmstart_schema::text;
 use super::{Color, Context, Exit};
 use warmstart_report::fit::{self, Column};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::login::Login;
+use warmstart_runs::launcher::Login;
 
 /// Whoever read the answer has gone.
 #[derive(Debug)]

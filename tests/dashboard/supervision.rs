@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use warmstart_runs::event_log::EventReader;
-use warmstart_runs::process::ProcessControl;
+use warmstart_runs::launcher::{self, Request};
 use warmstart_runs::queue::{Content, Queue};
 use warmstart_runs::run::{self, RunDir};
 use warmstart_schema::event::Event;
@@ -114,7 +114,10 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         worst = worst.max(began.elapsed());
         slow += usize::from(began.elapsed() > Duration::from_secs(1));
         for (run, before) in runs.iter().zip(before) {
-            assert!(run.info().unwrap().worker.unwrap().is_alive(), "{kill}");
+            assert!(
+                launcher::is_alive(&run.info().unwrap().worker.unwrap()),
+                "{kill}"
+            );
             wait("the run to get on", || told(run).0.len() > before);
         }
     }
@@ -125,7 +128,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     for run in &runs {
         let worker = run.info().unwrap().worker.unwrap();
-        assert!(worker.ask(warmstart_runs::process::Request::Stop).unwrap());
+        assert!(launcher::ask(&worker, Request::Stop).unwrap());
         wait("the run to stop", || {
             state(run).outcome == Some(Outcome::Stopped)
         });
@@ -238,15 +241,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
         .into_iter()
         .find(|run| state(run).attempt.is_some())
         .unwrap();
-    assert!(
-        running
-            .info()
-            .unwrap()
-            .worker
-            .unwrap()
-            .ask(warmstart_runs::process::Request::Stop)
-            .unwrap()
-    );
+    assert!(launcher::ask(&running.info().unwrap().worker.unwrap(), Request::Stop).unwrap());
     wait("it to stop", || {
         state(&running).outcome == Some(Outcome::Stopped)
     });
@@ -262,12 +257,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
     wait("it to take its run", || state(&next).attempt.is_some());
     wait("it to stop", || {
-        let _ = next
-            .info()
-            .unwrap()
-            .worker
-            .unwrap()
-            .ask(warmstart_runs::process::Request::Stop);
+        let _ = launcher::ask(&next.info().unwrap().worker.unwrap(), Request::Stop);
         state(&next).outcome == Some(Outcome::Stopped)
     });
     for mut pty in [one, other] {

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use unicode_width::UnicodeWidthChar;
-use warmstart_runs::process::Identity;
 use warmstart_schema::event::{
     Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, Failure, Fetch, Level,
     ModelFacts, Record,
 };
+use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::seed::SplitMix64;
 
 /// What a text may be made of.
@@ -214,11 +214,11 @@ fn events(texts: Texts) -> Vec<Event> {
         },
         Event::Attempt(Attempt {
             number: 1,
-            worker: Identity {
+            worker: Handle::Local(Identity {
                 boot_id: texts.of(11),
                 pid: 1,
                 start_ticks: 1,
-            },
+            }),
             host: texts.of(12),
             device: texts.of(13),
             device_name: texts.of(14),

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use warmstart_runs::change;
 use warmstart_runs::checkpoint::{self, MODEL};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::pictures::{PictureFolder, listed};
 use warmstart_runs::places::Places;
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
-use warmstart_runs::storage::Disk;
+use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::StartedFrom;
@@ -364,7 +363,7 @@ fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId
     let stem = file.map_or_else(|| run::source_stem(from), run::stem);
     let now = file
         .and_then(|file| std::fs::read(file).ok())
-        .map(|text| change::fingerprint(&text));
+        .map(|text| storage::fingerprint(&text));
     for id in runs.into_iter().rev() {
         let dir = RunDir::of(root, &id);
         match dir.info().and_then(|info| {

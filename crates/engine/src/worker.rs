@@ -10,16 +10,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tch::Device;
-use warmstart_runs::change;
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_runs::event_log::EventReader;
-use warmstart_runs::launch::{self, Programs};
+use warmstart_runs::launcher::{self, Programs};
 use warmstart_runs::places::Places;
-use warmstart_runs::process::{Identity, ProcessControl, host};
 use warmstart_runs::pulse;
 use warmstart_runs::queue::Queue;
 use warmstart_runs::run::{RunDir, RunInfo, RunLock};
-use warmstart_runs::storage::Disk;
+use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
@@ -83,7 +81,7 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
         return Ok(true);
     }
     let info = RunInfo {
-        worker: Some(Identity::current()),
+        worker: Some(launcher::current()),
         ..info
     };
     run.write_info(&info)
@@ -100,7 +98,7 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
 
 /// Whether somebody still waits for this process's end, and then starts the next run.
 fn has_monitor() -> bool {
-    let monitor = std::env::var(launch::MONITORED_BY)
+    let monitor = std::env::var(launcher::MONITORED_BY)
         .ok()
         .and_then(|pid| pid.parse::<u32>().ok());
     monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
@@ -288,7 +286,7 @@ fn prepare_and_train(
         device_name: place.name.clone(),
         threads,
         libtorch: ffi::version(),
-        experiment: change::fingerprint(&yaml),
+        experiment: storage::fingerprint(&yaml),
         pictures: own
             .iter()
             .flatten()
@@ -409,8 +407,8 @@ fn tell_attempt(
             .attempt
             .as_ref()
             .map_or(1, |attempt| attempt.number + 1),
-        worker: Identity::current(),
-        host: host(),
+        worker: launcher::current(),
+        host: launcher::local::host(),
         device: machine.device.clone(),
         device_name: place.name,
         device_reason: place.reason,

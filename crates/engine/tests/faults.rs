@@ -29,9 +29,8 @@ use warmstart_engine::train::{Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_runs::checkpoint::{self, Machine, Skipped, State, Sums};
-use warmstart_runs::launch::MONITOR;
+use warmstart_runs::launcher::{self, MONITOR, WorkerState};
 use warmstart_runs::places::Places;
-use warmstart_runs::process::ProcessControl;
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, Failure};
@@ -91,10 +90,15 @@ fn real() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_warmstart-worker"))
 }
 
+fn worker_state(run: &RunDir) -> WorkerState {
+    let worker = state(run).attempt.unwrap().worker;
+    launcher::of(&worker).state(&worker)
+}
+
 /// The worker's own process.
 fn worker(run: &RunDir) -> Pid {
     let worker = state(run).attempt.unwrap().worker;
-    Pid::from_raw(i32::try_from(worker.pid).unwrap())
+    Pid::from_raw(i32::try_from(worker.pid().unwrap()).unwrap())
 }
 
 fn attempts(run: &RunDir) -> usize {
@@ -190,7 +194,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     let mut child = supervised_until(&run, is_epoch);
     kill(worker(&run), Signal::SIGSTOP).unwrap();
     let began = Instant::now();
-    while !state(&run).attempt.unwrap().worker.is_suspended() {
+    while worker_state(&run) != WorkerState::Suspended {
         assert!(
             began.elapsed().as_secs() < 10,
             "every thread has to be met by it"

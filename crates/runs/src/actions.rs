@@ -8,8 +8,7 @@ use std::{fs, io, thread};
 
 use crate::change;
 use crate::checkpoint;
-use crate::launch::Programs;
-use crate::process::{Identity, ProcessControl, Request};
+use crate::launcher::{self, Programs, Request};
 use crate::queue::{self, Entry, Push, Queue};
 use crate::run::{Launch, RunDir, RunId, source_stem};
 use crate::storage::{Disk, Storage as _};
@@ -387,7 +386,7 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .and_then(|info| info.worker);
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
-        if ask(&worker, request)
+        if launcher::ask(&worker, request)
             .with_context(|| format!("the worker of run {id} cannot be asked to stop"))?
         {
             return Ok(if is_suspended {
@@ -446,14 +445,6 @@ fn programs() -> Result<Programs, Failure> {
     })
 }
 
-fn ask(worker: &Identity, request: Request) -> io::Result<bool> {
-    if worker.is_alive() {
-        worker.ask(request)
-    } else {
-        Ok(false)
-    }
-}
-
 /// Starts what can start, `id` among it unless something is in its way.
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
@@ -467,9 +458,8 @@ fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Err
     let advance = Queue::new(root)
         .advance(programs, None)
         .map_err(|error| unwritable(root, &error))?;
-    for (_, mut child) in advance.started {
-        // A child that nobody waits for stays as a zombie; how it ended is in its log.
-        thread::spawn(move || drop(child.wait()));
+    for (_, started) in advance.started {
+        started.reap();
     }
     Ok(advance.failed)
 }
@@ -499,7 +489,7 @@ fn unwritable(root: &Path, error: &io::Error) -> Failure {
 /// A run that no worker ever saw holds nothing that its experiment file does not say.
 fn discard_if_never_started(run: &RunDir) {
     let is_empty = |path: PathBuf| fs::metadata(path).map_or(true, |meta| meta.len() == 0);
-    if is_empty(run.events()) && is_empty(run.worker_log()) {
+    if is_empty(run.events()) && is_empty(launcher::default().log(run)) {
         // What cannot be removed stays as a run that never ran, and can be resumed.
         let _ = fs::remove_dir_all(run.path());
     }

@@ -2,12 +2,10 @@
 
 use std::io;
 
-use sha2::{Digest, Sha256};
-
 use crate::checkpoint;
 use crate::event_log::EventWriter;
 use crate::run::RunDir;
-use crate::storage::{Disk, replace};
+use crate::storage::{Disk, fingerprint, replace};
 use warmstart_schema::event::{Change, Changed, Event};
 use warmstart_schema::experiment::{self, Experiment, Problem, Schedule};
 
@@ -40,11 +38,6 @@ pub enum Error {
     Checkpoint(#[from] checkpoint::Error),
     #[error("changing the run: {0}")]
     Io(#[from] io::Error),
-}
-
-/// What identifies an experiment's text.
-pub fn fingerprint(yaml: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(yaml))
 }
 
 /// Applies `FIELD=VALUE`s to a run that no worker has, and tells them in its log. Returns what changed; nothing where all was so

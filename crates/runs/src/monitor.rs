@@ -1,20 +1,21 @@
 //! The process that waits for a worker's end, one a run. It hands on what it is asked, leaves word where the worker could
 //! not, starts the next in the queue, and tells whoever wants to know. It outlives every dashboard.
 
+mod log;
 mod memory;
 mod notice;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::log::say;
 use crate::event_log::{EventReader, EventWriter};
-use crate::launch::{self, MONITORED_BY, Programs};
-use crate::process::{Identity, ProcessControl, Request};
+use crate::launcher::{self, Handle, MONITOR, MONITORED_BY, Programs, Request, local};
 use crate::queue::Queue;
 use crate::run::{RunDir, RunId, RunLock};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -115,16 +116,16 @@ impl Monitor {
 
     fn start(&self) -> io::Result<Child> {
         let asked = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])?;
-        let worker: Arc<OnceLock<Identity>> = Arc::default();
+        let worker: Arc<OnceLock<Handle>> = Arc::default();
         thread::spawn({
             let worker = Arc::clone(&worker);
             move || hand_on(asked, &worker)
         });
-        let child = launch::worker(&self.programs.worker, &self.run)
+        let child = launcher::training(&self.programs.worker, &self.run)
             .env(MONITORED_BY, std::process::id().to_string())
             .spawn()?;
         // Set once: nobody else does.
-        let _ = worker.set(Identity::of(child.id()));
+        let _ = worker.set(local::process(child.id()));
         Ok(child)
     }
 
@@ -189,7 +190,7 @@ impl Monitor {
 }
 
 /// Hands requests on to the worker: it is the one that can save.
-fn hand_on(mut asked: Signals, worker: &OnceLock<Identity>) {
+fn hand_on(mut asked: Signals, worker: &OnceLock<Handle>) {
     for signal in asked.forever() {
         let request = match signal {
             // A run outlives the terminal that it was started from.
@@ -202,7 +203,7 @@ fn hand_on(mut asked: Signals, worker: &OnceLock<Identity>) {
         while worker.get().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
-        if let Some(Err(error)) = worker.get().map(|worker| worker.ask(request)) {
+        if let Some(Err(error)) = worker.get().map(|worker| launcher::ask(worker, request)) {
             say(&format!("the worker cannot be asked to stop: {error}"));
         }
     }
@@ -229,23 +230,10 @@ fn exit_code(status: ExitStatus) -> ExitCode {
         .map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// A line in the worker's log, which is where this process's standard error goes.
-fn say(text: &str) {
-    let stamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    // There is nobody to tell if that fails.
-    let _ = writeln!(
-        io::stderr(),
-        "{stamp} {}",
-        warmstart_schema::text::line(text, 1000)
-    );
-}
-
 /// The arguments of this program when it was started as a monitor.
 pub fn arguments(arguments: &[OsString]) -> Option<(PathBuf, PathBuf)> {
     match arguments {
-        [_, verb, worker, folder] if verb == launch::MONITOR => {
-            Some((worker.into(), folder.into()))
-        }
+        [_, verb, worker, folder] if verb == MONITOR => Some((worker.into(), folder.into())),
         _ => None,
     }
 }

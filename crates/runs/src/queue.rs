@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::launch::{self, Programs};
-use crate::process::{Identity, ProcessControl};
+use crate::launcher::{self, Handle, Programs, Started};
 use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
 use warmstart_schema::text;
@@ -48,7 +47,7 @@ pub struct Active {
     #[serde(flatten)]
     pub entry: Entry,
     /// The process that was started: its monitor.
-    pub worker: Identity,
+    pub worker: Handle,
     /// When it was started, in milliseconds since the Unix epoch; 0 in files of earlier versions.
     #[serde(default)]
     pub since: u64,
@@ -171,8 +170,7 @@ pub struct Queue {
 /// What starting the next runs came to.
 #[derive(Debug, Default)]
 pub struct Advance {
-    /// Started workers; whoever holds them must wait for them, or they remain as zombies.
-    pub started: Vec<(RunId, std::process::Child)>,
+    pub started: Vec<(RunId, Started)>,
     pub failed: Vec<(RunId, io::Error)>,
 }
 
@@ -267,10 +265,11 @@ impl Queue {
                 .active
                 .retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
             for entry in content.take_startable() {
-                match launch::spawn(programs, &RunDir::of(&self.root, &entry.run)) {
-                    Ok(child) => {
-                        let worker = Identity::of(child.id());
-                        advance.started.push((entry.run.clone(), child));
+                let run = RunDir::of(&self.root, &entry.run);
+                match launcher::default().start(programs, &run) {
+                    Ok(started) => {
+                        let worker = started.worker.clone();
+                        advance.started.push((entry.run.clone(), started));
                         content.active.push(Active {
                             entry,
                             worker,
@@ -286,7 +285,11 @@ impl Queue {
 
     /// Whether a started run still occupies its device: a worker may outlive its monitor.
     fn is_running(&self, active: &Active) -> bool {
-        active.worker.is_alive() || RunDir::of(&self.root, &active.entry.run).is_held()
+        launcher::is_alive(&active.worker)
+            || launcher::is_held(
+                &RunDir::of(&self.root, &active.entry.run),
+                Some(&active.worker),
+            )
     }
 
     fn file(&self) -> PathBuf {

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::pictures::Sets;
-use crate::process::Identity;
 use crate::storage::{Disk, Storage, replace};
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::identity::Handle;
 pub use warmstart_schema::run_id::{BadRunId, RunId};
 use warmstart_schema::text;
 
@@ -65,7 +65,7 @@ pub struct RunInfo {
     pub device: String,
     /// The worker that has, or last had, the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub worker: Option<Identity>,
+    pub worker: Option<Handle>,
 }
 
 /// `names.json`: which checkpoint is which, by step.
@@ -174,7 +174,7 @@ impl RunDir {
             source: launch.source.to_path_buf(),
             // What has no text on this disk any more is known by its stem alone.
             file: fs::canonicalize(launch.source).ok(),
-            sha256: text.as_deref().map(crate::change::fingerprint),
+            sha256: text.as_deref().map(crate::storage::fingerprint),
             init_file: init_file.map(Path::to_path_buf),
             cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),
@@ -322,16 +322,20 @@ impl RunDir {
         write_json(&Disk, &self.path.join("labels.json"), labels)
     }
 
+    /// The file that a worker locks for its whole life.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.path.join("run.lock")
+    }
+
     /// Takes the run for this process; `None` when another worker has it. Whoever looks whether the run is held holds the
     /// lock for that moment, so one refusal is not yet an answer.
     pub fn lock(&self) -> io::Result<Option<RunLock>> {
-        let path = self.path.join("run.lock");
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(path)?;
+            .open(self.lock_file())?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(RunLock(file))),
@@ -344,12 +348,12 @@ impl RunDir {
 
     /// Shows that the worker is alive, by the time of `run.lock`.
     pub fn touch(&self) -> io::Result<()> {
-        File::open(self.path.join("run.lock"))?.set_modified(std::time::SystemTime::now())
+        File::open(self.lock_file())?.set_modified(std::time::SystemTime::now())
     }
 
     /// When the worker last showed that it is alive.
     pub fn touched(&self) -> Option<std::time::SystemTime> {
-        fs::metadata(self.path.join("run.lock"))
+        fs::metadata(self.lock_file())
             .and_then(|meta| meta.modified())
             .ok()
     }
@@ -363,12 +367,6 @@ impl RunDir {
     pub fn release_reserve(&self) {
         // Nothing was put aside where it is not there.
         let _ = fs::remove_file(self.path.join(RESERVE));
-    }
-
-    /// Whether a worker has the run.
-    pub fn is_held(&self) -> bool {
-        File::open(self.path.join("run.lock"))
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 
@@ -583,6 +581,10 @@ fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) 
 mod tests {
     use super::*;
 
+    fn is_held(run: &RunDir) -> bool {
+        crate::launcher::is_held(run, None)
+    }
+
     #[test]
     fn a_run_id_is_never_a_path() {
         for name in [
@@ -603,15 +605,23 @@ mod tests {
     }
 
     #[test]
+    fn run_json_keeps_a_local_worker_as_its_boot_id_pid_and_start_ticks() {
+        let json = "{\"boot_id\":\"b\",\"pid\":7,\"start_ticks\":9}";
+        let worker: Handle = serde_json::from_str(json).unwrap();
+        assert_eq!(worker.pid(), Some(7));
+        assert_eq!(serde_json::to_string(&worker).unwrap(), json);
+    }
+
+    #[test]
     fn a_lock_excludes_a_second_one_and_ends_with_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::new(folder.path());
-        assert!(!run.is_held());
+        assert!(!is_held(&run));
         let lock = run.lock().unwrap();
-        assert!(lock.is_some() && run.is_held());
+        assert!(lock.is_some() && is_held(&run));
         assert!(run.lock().unwrap().is_none());
         drop(lock);
-        assert!(!run.is_held() && run.lock().unwrap().is_some());
+        assert!(!is_held(&run) && run.lock().unwrap().is_some());
     }
 
     #[test]
@@ -623,7 +633,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    run.is_held();
+                    is_held(&run);
                 }
             });
             // Long enough for both to run at once on a busy machine.

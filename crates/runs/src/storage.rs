@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use sha2::{Digest, Sha256};
 
 /// What a checkpoint needs of a file system. Nothing is durable before it is synced: a file's content by its own `sync`, its
 /// name by [`Storage::sync_dir`] of the folder that holds it.
@@ -121,6 +122,11 @@ impl Storage for Disk {
         );
         Ok(blocks.saturating_mul(size))
     }
+}
+
+/// The SHA-256 of a file's content, in hexadecimal digits.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.

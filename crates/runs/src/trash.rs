@@ -1,6 +1,6 @@
 //! Runs that were deleted: their folders wait in `checkpoints/.trash/` until they are brought back, or until their time is up.
 
-use crate::process::ProcessControl;
+use crate::launcher;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -141,7 +141,7 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     if waiting.iter().any(|entry| entry.run == *id)
         || active
             .iter()
-            .any(|active| active.entry.run == *id && active.worker.is_alive())
+            .any(|active| active.entry.run == *id && launcher::is_alive(&active.worker))
     {
         return Err(refuse(format!("run {id} is in the queue and cannot be deleted")).into());
     }

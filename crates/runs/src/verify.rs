@@ -6,12 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 
-use crate::change::fingerprint;
 use crate::checkpoint;
 use crate::event_log::EventReader;
-use crate::launch;
+use crate::launcher;
 use crate::run::{Launch, RunDir};
-use crate::storage::Disk;
+use crate::storage::{Disk, fingerprint};
 use anyhow::Context;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -80,8 +79,8 @@ impl Workplace {
         let log = OpenOptions::new()
             .append(true)
             .create(true)
-            .open(run.worker_log())?;
-        let mut command = launch::worker(&self.worker, run);
+            .open(launcher::default().log(run))?;
+        let mut command = launcher::training(&self.worker, run);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use warmstart_runs::process::ProcessControl;
 
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_runs::event_log::{EventReader, EventWriter};
@@ -77,7 +76,7 @@ fn work(root: &Path) {
     let _lock = run.lock().unwrap().unwrap();
     let info = run.info().unwrap();
     run.write_info(&RunInfo {
-        worker: Some(warmstart_runs::process::Identity::current()),
+        worker: Some(warmstart_runs::launcher::current()),
         ..info
     })
     .unwrap();

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use warmstart_runs::launch::Programs;
-use warmstart_runs::process::{Identity, ProcessControl, Request};
+use warmstart_runs::launcher::{self, Programs, Request, WorkerState, local};
 use warmstart_runs::queue::{Entry, Push, Queue};
 use warmstart_runs::run::RunDir;
 
@@ -37,15 +36,15 @@ fn stranger(number: u32) -> Child {
 fn meet_strangers(trials: usize) {
     for _ in 0..trials {
         let mut worker = sleeper();
-        let identity = Identity::of(worker.id());
-        assert!(identity.is_alive());
+        let handle = local::process(worker.id());
+        assert!(launcher::is_alive(&handle));
         worker.kill().unwrap();
         worker.wait().unwrap();
         std::thread::sleep(TICK);
         let mut stranger = stranger(worker.id());
-        assert!(!identity.is_alive() && !identity.is_suspended());
+        assert_eq!(launcher::of(&handle).state(&handle), WorkerState::Gone);
         for request in [Request::Stop, Request::StopNow] {
-            assert!(!identity.ask(request).unwrap());
+            assert!(!launcher::ask(&handle, request).unwrap());
         }
         std::thread::yield_now();
         assert!(
@@ -53,7 +52,7 @@ fn meet_strangers(trials: usize) {
             "a stranger was signalled"
         );
         // The question itself works: it ends the process that it is meant for.
-        assert!(Identity::of(stranger.id()).ask(Request::Stop).unwrap());
+        assert!(launcher::ask(&local::process(stranger.id()), Request::Stop).unwrap());
         assert!(!stranger.wait().unwrap().success());
     }
 }
@@ -138,8 +137,8 @@ fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behi
         assert_eq!(queue.push(entry).unwrap(), Push::Queued);
         let advance = queue.advance(&programs, None).unwrap();
         assert!(advance.failed.is_empty() && advance.started.len() == 1);
-        for (_, mut child) in advance.started {
-            assert!(child.wait().unwrap().success());
+        for (_, started) in advance.started {
+            assert!(started.child.unwrap().wait().unwrap().success());
         }
     };
     (0..20).for_each(|_| cycle());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
-use crate::identity::Identity;
+use crate::identity::Handle;
 use crate::metric::Metric;
 use crate::preparation::Preparation;
 use crate::run_id::RunId;
@@ -167,7 +167,7 @@ pub enum Event {
 pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
-    pub worker: Identity,
+    pub worker: Handle,
     pub host: String,
     /// `cpu` or `cuda:0`, as libtorch names it.
     pub device: String,

@@ -1,8 +1,28 @@
-//! Who a process is, so that no later process with its number is taken for it.
+//! Which worker has a run, so that no later process or job is taken for it.
 
 use serde::{Deserialize, Serialize};
 
-/// A process, named so that no later process can be taken for it: the same pid after a reboot, or given anew, differs.
+/// A worker as files and logs keep it, by the launcher that started it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected boot_id, pid and start_ticks of a worker"
+)]
+pub enum Handle {
+    /// A process of one machine.
+    Local(Identity),
+}
+
+impl Handle {
+    /// The process on its machine; none where the launcher does not know it.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Local(identity) => Some(identity.pid),
+        }
+    }
+}
+
+/// A process, named so that no later process can be taken for it: the same pid after a reboot, or reused, differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Of the running kernel.

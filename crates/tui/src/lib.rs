@@ -48,7 +48,7 @@ use self::folders::Folders;
 use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Look;
-use warmstart_runs::login::Login;
+use warmstart_runs::launcher::Login;
 use warmstart_runs::pasted::FolderOptions;
 
 pub use self::chart::png::from_svg as png;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use warmstart_runs::process::Identity;
+use warmstart_runs::launcher::Handle;
 use warmstart_runs::run::RunId;
 
 /// One reading.
@@ -47,4 +47,4 @@ pub struct Process {
 }
 
 /// The runs to look for, by their workers.
-pub type Workers = Vec<(RunId, Identity)>;
+pub type Workers = Vec<(RunId, Handle)>;

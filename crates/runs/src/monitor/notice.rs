@@ -15,7 +15,7 @@ use serde_json::Value;
 use warmstart_schema::event::{Event, Level};
 use warmstart_schema::state::Outcome;
 
-use super::say;
+use super::log::say;
 use crate::run_json;
 use crate::store::{Run, Runs, Watcher};
 

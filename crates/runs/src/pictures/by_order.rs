@@ -6,10 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Class, Listed, PartFolder, PictureFolder, Unusable, is_hidden, label, listed, named, shown,
-    spelled,
-};
+use super::folder::{Class, Listed, PartFolder, PictureFolder, Unusable, named};
+use super::names::{is_hidden, label, listed, shown, spelled};
 use warmstart_schema::experiment::SplitRule;
 
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];

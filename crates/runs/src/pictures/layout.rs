@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::folder::{Listed, PartFolder, PictureFolder, Unusable, named};
+use super::names::{READ, is_picture, label, listed, shown, spelled};
 use super::walk::{self, Entries};
-use super::{PartFolder, PictureFolder, READ, Unusable, label, listed, named, shown, spelled};
 use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Part;
 use warmstart_schema::text;
@@ -346,6 +347,25 @@ fn whole(
         remarks,
         rule: SplitRule::ByName,
     }
+}
+
+/// Every picture of a part, at any depth.
+pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
+    let mut all = Vec::new();
+    for (class, folder) in &part.folders {
+        let files =
+            walk::files(&part.path, Path::new(folder)).map_err(walk::Unreadable::unusable)?;
+        let pictures = files
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(is_picture));
+        all.extend(pictures.map(|path| Listed {
+            class: *class,
+            name: spelled(path.as_os_str()),
+            path,
+        }));
+    }
+    all.sort_by(|a, b| (a.class, &a.name, &a.path).cmp(&(b.class, &b.name, &b.path)));
+    Ok(all)
 }
 
 /// That a folder is not there, with what may have been meant.

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{
-    PartFolder, PictureFolder, READ, Unusable, counted, ending, is_picture, label, listed, shown,
-    tally, walk,
-};
+use super::folder::{PartFolder, PictureFolder, Unusable};
+use super::names::{READ, counted, ending, is_picture, label, listed, shown, tally};
+use super::walk;
 
 /// Endings of pictures, films and packed files: most probably they were meant to be used.
 const MEANT: [&str; 48] = [

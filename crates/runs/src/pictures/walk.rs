@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Unusable, is_hidden, is_picture, shown};
+use super::folder::Unusable;
+use super::names::{is_hidden, is_picture, shown};
 
 /// A folder that cannot be read.
 #[derive(Debug)]

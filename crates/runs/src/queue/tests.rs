@@ -1,6 +1,7 @@
 //! The queue's order, its lock, and what it starts.
 
 use super::*;
+use crate::launcher::local::tests::changed;
 
 fn entry(run: &str, slot: &str, after: Option<&str>) -> Entry {
     Entry {
@@ -44,7 +45,7 @@ fn a_run_waits_for_what_it_starts_from_on_any_slot() {
         ..Content::default()
     };
     assert_eq!(names(&content.take_startable()), ["a", "c"]);
-    let worker = Identity::current();
+    let worker = launcher::current();
     content.active = vec![Active {
         entry: entry("a", "cuda:0", None),
         worker,
@@ -78,7 +79,7 @@ fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_r
     let queue = Queue::new(folder.path());
     let active = Active {
         entry: entry("a", "cpu", None),
-        worker: Identity::current(),
+        worker: launcher::current(),
         since: 5_000,
     };
     let content = Content {
@@ -101,10 +102,7 @@ fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_r
         [Push::Started, Push::Started, Push::Leaving]
     );
     let gone = Active {
-        worker: Identity {
-            start_ticks: 1,
-            ..Identity::current()
-        },
+        worker: changed(&launcher::current(), |it| it.start_ticks = 1),
         ..content.active[0].clone()
     };
     let content = Content {
@@ -198,10 +196,7 @@ fn a_worker_that_outlived_its_monitor_keeps_its_device() {
     for run in ["a", "b"] {
         fs::create_dir(folder.path().join(run)).unwrap();
     }
-    let gone = Identity {
-        start_ticks: 1,
-        ..Identity::current()
-    };
+    let gone = changed(&launcher::current(), |it| it.start_ticks = 1);
     let active = vec![Active {
         entry: entry("a", "cpu", None),
         worker: gone,
@@ -226,8 +221,8 @@ fn a_worker_that_outlived_its_monitor_keeps_its_device() {
         .unwrap();
     assert!(queue.advance(&programs, None).unwrap().started.is_empty());
     drop(lock);
-    for (_, mut child) in queue.advance(&programs, None).unwrap().started {
-        assert!(child.wait().unwrap().success());
+    for (_, started) in queue.advance(&programs, None).unwrap().started {
+        assert!(started.child.unwrap().wait().unwrap().success());
     }
     assert_eq!(queue.content().unwrap().active[0].entry.stem, "b");
 }
@@ -248,9 +243,9 @@ fn the_end_of_one_run_starts_the_next() {
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();
     // While the first is leaving it may still be alive, and must not hold up the second.
-    let mut second = queue.advance(&programs, Some(&a)).unwrap();
+    let second = queue.advance(&programs, Some(&a)).unwrap();
     assert_eq!(second.started[0].0.as_str(), "b");
-    for (_, child) in second.started.iter_mut().chain(&mut { first.started }) {
-        child.wait().unwrap();
+    for (_, started) in second.started.into_iter().chain(first.started) {
+        started.child.unwrap().wait().unwrap();
     }
 }

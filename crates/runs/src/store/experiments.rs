@@ -4,11 +4,10 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::{change, run};
+use crate::{run, storage};
 use warmstart_schema::experiment::{self, Experiment, Problem};
 use warmstart_schema::text;
 
-use super::Home;
 use crate::failure::{Failure, Kind};
 
 /// The group that stands first: what the tool grew out of.
@@ -43,7 +42,7 @@ impl ExperimentFile {
         let sha256 = is_small
             .then(|| fs::read(&path).ok())
             .flatten()
-            .map(|text| change::fingerprint(&text));
+            .map(|text| storage::fingerprint(&text));
         Self {
             stem: run::stem(&path),
             loaded,
@@ -51,11 +50,6 @@ impl ExperimentFile {
             place,
             sha256,
         }
-    }
-
-    /// What its runs are of.
-    pub fn home(&self) -> Home {
-        Home::File(self.place.clone())
     }
 
     /// What it is called among these files: its stem; with the folder that it lies in where another file has the same one.

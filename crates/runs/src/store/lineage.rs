@@ -43,6 +43,13 @@ impl Home {
     }
 }
 
+impl ExperimentFile {
+    /// What its runs are of.
+    pub fn home(&self) -> Home {
+        Home::File(self.place.clone())
+    }
+}
+
 /// The experiment files that are here, and those that runs tell of.
 #[derive(Debug, Default)]
 pub struct Lineage {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::launcher;
 use crate::run::{RunDir, RunId};
 use warmstart_schema::text;
 
@@ -12,7 +13,7 @@ const TAIL: u64 = 64 << 10;
 
 /// Up to `lines` last lines of a run's `worker.log`, made harmless; none when there is no log.
 pub fn worker_log_tail(root: &Path, id: &RunId, lines: usize) -> Vec<String> {
-    let tail = tail_bytes(&RunDir::of(root, id).worker_log()).unwrap_or_default();
+    let tail = tail_bytes(&launcher::default().log(&RunDir::of(root, id))).unwrap_or_default();
     let shown: Vec<String> = String::from_utf8_lossy(&tail)
         .lines()
         .map(|line| text::line(line, 400))

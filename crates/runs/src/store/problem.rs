@@ -1,6 +1,6 @@
 //! Why a run is not well, and what to do about it: the same words on every screen and in every answer.
 
-use crate::process::ProcessControl;
+use crate::launcher;
 use warmstart_schema::state::{Liveness, Outcome, Status};
 
 use super::Run;
@@ -51,7 +51,8 @@ impl Run {
                     .state
                     .attempt
                     .as_ref()
-                    .map_or(0, |attempt| attempt.worker.pid);
+                    .and_then(|attempt| attempt.worker.pid())
+                    .unwrap_or(0);
                 (
                     "suspended by a signal (SIGSTOP)".to_owned(),
                     format!("`kill -CONT {pid}` lets it go on"),
@@ -98,11 +99,11 @@ impl Run {
     /// The machine on which another one's worker has the run, or had it when it was last heard of; none where that is this one.
     pub fn elsewhere(&self) -> Option<String> {
         let attempt = self.state.attempt.as_ref()?;
-        let is_theirs = !attempt.host.is_empty() && attempt.host != crate::process::host();
+        let is_theirs = !attempt.host.is_empty() && attempt.host != launcher::local::host();
         let is_open = self.status().is_live()
             || (self.status() == Status::Lost && self.liveness == Liveness::Elsewhere);
         // A machine may have been renamed; a container has a name and numbers of its own on the same one.
-        (is_theirs && is_open && !attempt.worker.is_alive()).then(|| attempt.host.clone())
+        (is_theirs && is_open && !launcher::is_alive(&attempt.worker)).then(|| attempt.host.clone())
     }
 
     fn lost(&self) -> (String, String) {

@@ -3,7 +3,7 @@
 mod vital;
 mod watched;
 
-use crate::process::ProcessControl;
+use crate::launcher::{self, Host};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::queue::{self, Queue};
 use crate::run::{self, RunDir, RunId};
 use warmstart_schema::event;
 
-use self::vital::{Here, Mention};
+use self::vital::Mention;
 use self::watched::{Experiments, Watched};
 use super::summaries::{Stamp, Summaries, stamp};
 use super::{Change, ExperimentFile, Runs};
@@ -47,7 +47,7 @@ pub struct Watcher {
     /// Where the next turn of runs at rest begins.
     resting: Option<RunId>,
     experiments: Experiments,
-    here: Here,
+    here: Host,
 }
 
 impl Watcher {
@@ -66,7 +66,7 @@ impl Watcher {
             listed: None,
             resting: None,
             experiments: Experiments::default(),
-            here: Here::find(),
+            here: Host::find(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Watcher {
 
     /// All there is to know of one run at this moment, without a look at the others.
     pub fn of(root: &Path, id: &RunId) -> Vec<Change> {
-        let (here, mut changes) = (Here::find(), Vec::new());
+        let (here, mut changes) = (Host::find(), Vec::new());
         let mut watched = Watched::new(RunDir::of(root, id));
         while !watched.first_look(id, None, None, &here) {}
         watched.announce(id, &mut Experiments::default(), None, &mut changes);
@@ -221,7 +221,7 @@ impl Watcher {
             .zip(1..)
             .map(|(entry, place)| (entry.run.clone(), Mention::Waits(place)));
         let started = self.queue.active.iter().map(|active| {
-            let mention = if active.worker.is_alive() {
+            let mention = if launcher::is_alive(&active.worker) {
                 Mention::Started(active.since)
             } else {
                 Mention::Ended

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use warmstart_runs::launcher;
 use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::text;
 
@@ -28,7 +29,7 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
 
 /// A run's log: a text, and below it all that its worker printed.
 pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow::Result<String> {
-    let path = RunDir::of(checkpoints, id).worker_log();
+    let path = launcher::default().log(&RunDir::of(checkpoints, id));
     let printed = match std::fs::read(&path) {
         Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),

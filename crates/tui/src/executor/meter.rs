@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-use warmstart_runs::process::ProcessControl;
+use warmstart_runs::launcher;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
@@ -96,8 +96,8 @@ impl Reader {
     fn read(&mut self, workers: &Workers) -> Machine {
         let alive: Vec<(&RunId, Pid)> = workers
             .iter()
-            .filter(|(_, worker)| worker.is_alive())
-            .map(|(run, worker)| (run, Pid::from_u32(worker.pid)))
+            .filter(|(_, worker)| launcher::is_alive(worker))
+            .filter_map(|(run, worker)| Some((run, Pid::from_u32(worker.pid()?))))
             .collect();
         let mut machine = Machine {
             disk: disk(&self.folder),
@@ -199,7 +199,7 @@ fn gpu_memory(nvml: &Nvml) -> HashMap<u32, u64> {
 
 #[cfg(test)]
 mod tests {
-    use warmstart_runs::process::Identity;
+    use warmstart_runs::launcher::Handle;
 
     use super::*;
 
@@ -208,13 +208,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
         let run: RunId = "20261122-100107-7f3a".parse().unwrap();
-        let mut gone = Identity::current();
+        let Handle::Local(mut gone) = launcher::current();
         gone.start_ticks += 1;
+        let gone = Handle::Local(gone);
         let mut meter = Meter::new(folder.path().to_path_buf(), sender);
         let begin = Instant::now();
         for _ in 0..2 {
             meter.ask(vec![
-                (run.clone(), Identity::current()),
+                (run.clone(), launcher::current()),
                 ("20261122-101500-0c21".parse().unwrap(), gone.clone()),
             ]);
         }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use warmstart_runs::places::MissingFile;
-use warmstart_runs::process::Identity;
 use warmstart_runs::run::{RunDir, RunId, RunInfo};
 use warmstart_schema::event::{
     Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts,
     Phase, Record, StartedFrom, System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
+use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::state::Liveness;
 
 use crate::message::{Catalogue, Message};
@@ -166,11 +166,11 @@ impl Story {
     }
 
     fn attempt(&mut self, number: u32, resumed_from: Option<u64>, not_exact: &[&str]) {
-        let worker = Identity {
+        let worker = Handle::Local(Identity {
             boot_id: "recorded".to_owned(),
             pid: 4711,
             start_ticks: 1,
-        };
+        });
         let epochs = self.experiment.train.epochs;
         self.say(
             0.4,

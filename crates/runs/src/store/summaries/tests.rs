@@ -18,7 +18,10 @@ fn summary(number: usize) -> Summary {
     let model = json!({ "event": "model", "backbone": "resnet18", "pixels": 32, "weights": "random", "counts": counts,
         "cached_features": false });
     let test = json!({ "event": "test", "epoch": 1, "loss": 0.25, "accuracy": 0.5 });
-    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model]
+    let worker = json!({ "boot_id": "b", "pid": 7, "start_ticks": number });
+    let attempt = json!({ "event": "attempt", "number": 1, "worker": worker, "host": "h", "device": "cpu", "device_name": "d",
+        "device_reason": "r", "threads": 2, "libtorch": "2.13.0", "epochs": 3, "resumed_from": null });
+    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model, attempt]
         .into_iter()
         .skip(if number % 3 == 2 { 2 } else { 0 });
     let record = |(t, mut event): (u32, Value)| {

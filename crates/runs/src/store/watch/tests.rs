@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::event_log::EventWriter;
-use crate::process::{Identity, ProcessControl};
+use crate::launcher::local::tests::changed;
+use crate::launcher::{self, Handle, Request};
 use crate::queue::{Active, Entry, Push};
 use warmstart_schema::event::{Event, Phase};
 use warmstart_schema::state::{Liveness, Status};
@@ -70,7 +71,7 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     assert_eq!(status(&runs, "a"), Status::Queued(1));
     let active = Active {
         entry,
-        worker: Identity::current(),
+        worker: launcher::current(),
         since: 0,
     };
     let content = queue::Content {
@@ -104,7 +105,7 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
 }
 
 /// A worker's first word, of a process that need not be there.
-fn attempt(worker: Identity, host: &str) -> Event {
+fn attempt(worker: Handle, host: &str) -> Event {
     let worker = serde_json::to_value(worker).unwrap();
     let record = serde_json::json!({
         "t": event::now(), "event": "attempt", "number": 1, "worker": worker, "host": host, "device": "cpu", "device_name": "d",
@@ -122,22 +123,12 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
         .unwrap()
         .to_string_lossy()
         .into_owned();
-    let me = Identity::current();
-    let before = Identity {
-        boot_id: "another boot".to_owned(),
-        ..me.clone()
-    };
+    let me = launcher::current();
+    let before = changed(&me, |it| it.boot_id = "another boot".to_owned());
     for (id, worker, host) in [
         ("a", before.clone(), here.as_str()),
         ("b", before.clone(), "another-host"),
-        (
-            "c",
-            Identity {
-                start_ticks: me.start_ticks + 1,
-                ..me.clone()
-            },
-            here.as_str(),
-        ),
+        ("c", changed(&me, |it| it.start_ticks += 1), here.as_str()),
     ] {
         run(root.path(), id, &[attempt(worker, host)]);
     }
@@ -152,10 +143,7 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
             after_file: None,
         };
         let worker = if id == "c" {
-            Identity {
-                start_ticks: me.start_ticks + 1,
-                ..me.clone()
-            }
+            changed(&me, |it| it.start_ticks += 1)
         } else {
             before.clone()
         };
@@ -193,7 +181,7 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
         );
         for worker in [&before, &content.active[2].worker] {
             assert!(
-                !worker.ask(crate::process::Request::Stop).unwrap(),
+                !launcher::ask(worker, Request::Stop).unwrap(),
                 "nobody is signalled"
             );
         }
@@ -207,7 +195,7 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
         root.path(),
         "a",
         &[
-            attempt(Identity::current(), "h"),
+            attempt(launcher::current(), "h"),
             Event::Phase {
                 phase: Phase::Training,
             },

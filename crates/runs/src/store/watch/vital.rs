@@ -2,27 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::process::{Identity, ProcessControl, boot_id, host};
+use crate::launcher::{self, Handle, Host, Origin, WorkerState};
 use crate::pulse::Pulse;
 use crate::run::RunDir;
 use warmstart_schema::event::{self, Event, Record};
 use warmstart_schema::state::Liveness;
-
-/// This machine, since it was started.
-#[derive(Debug)]
-pub struct Here {
-    boot_id: String,
-    host: String,
-}
-
-impl Here {
-    pub fn find() -> Self {
-        Self {
-            boot_id: boot_id(),
-            host: host(),
-        }
-    }
-}
 
 /// What the queue says of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +23,12 @@ pub enum Mention {
 /// systems, and clocks differ.
 const BEATS: f64 = 60.0;
 
-/// Where the newest attempt is, or was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Origin {
-    #[default]
-    Here,
-    /// Here, before the machine was started anew.
-    Before,
-    Elsewhere,
-}
-
 #[derive(Debug, Default)]
 pub struct LogFacts {
     pulse: Pulse,
     origin: Origin,
     /// The worker, while its attempt has no end.
-    worker: Option<Identity>,
+    worker: Option<Handle>,
     /// When something new was read, as this process saw it: clocks differ and jump.
     read: Option<Instant>,
     /// The newest touch, and when this process saw it to be new.
@@ -63,21 +37,16 @@ pub struct LogFacts {
 
 impl LogFacts {
     /// Takes in what was there before the first look.
-    pub fn read_first(&mut self, records: &[Record], restarted: bool, here: &Here) {
+    pub fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
         if restarted {
             *self = Self::default();
         }
         for record in records {
             self.pulse.take(record);
             if let Event::Attempt(attempt) = &record.event {
-                self.origin = if attempt.worker.boot_id == here.boot_id {
-                    Origin::Here
-                } else if attempt.host == here.host {
-                    Origin::Before
-                } else {
-                    Origin::Elsewhere
-                };
-                self.worker = Some(attempt.worker.clone());
+                let worker = attempt.worker.clone();
+                self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
+                self.worker = Some(worker);
             }
         }
         if self.pulse.ended().is_some() {
@@ -86,7 +55,7 @@ impl LogFacts {
     }
 
     /// Takes in what was appended since the last look.
-    pub fn read(&mut self, records: &[Record], restarted: bool, here: &Here) {
+    pub fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
         self.read_first(records, restarted, here);
         if !records.is_empty() {
             self.read = Some(Instant::now());
@@ -99,13 +68,13 @@ impl LogFacts {
             Some(Mention::Waits(place)) => Liveness::Queued(place),
             // Who holds it still is on its way out.
             Some(Mention::Started(_)) if self.has_ended_since(mention) => Liveness::Free,
-            _ if dir.is_held() => self.held(dir),
+            _ if launcher::is_held(dir, self.worker.as_ref()) => self.held(dir),
             _ if self.origin == Origin::Elsewhere && self.beats(dir) => self.held(dir),
             Some(Mention::Started(_)) => Liveness::Started,
             _ if self.pulse.ended().is_some() => Liveness::Free,
             _ => match self.origin {
                 Origin::Here => Liveness::Free,
-                Origin::Before => Liveness::Rebooted,
+                Origin::BeforeReboot => Liveness::Rebooted,
                 Origin::Elsewhere => Liveness::Elsewhere,
             },
         }
@@ -129,7 +98,8 @@ impl LogFacts {
     }
 
     fn held(&mut self, dir: &RunDir) -> Liveness {
-        if self.worker.as_ref().is_some_and(Identity::is_suspended) {
+        let is_suspended = |worker| launcher::of(worker).state(worker) == WorkerState::Suspended;
+        if self.worker.as_ref().is_some_and(is_suspended) {
             return Liveness::Suspended;
         }
         let Some(last) = self.pulse.last() else {

@@ -13,7 +13,8 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::state::{Liveness, Outcome, RunState};
 
 use super::READING;
-use super::vital::{Here, LogFacts, Mention};
+use super::vital::{LogFacts, Mention};
+use crate::launcher::Host;
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 
@@ -87,7 +88,7 @@ impl Watched {
         id: &RunId,
         mentioned: Option<Mention>,
         wanted: bool,
-        here: &Here,
+        here: &Host,
         changes: &mut Vec<Change>,
     ) {
         let (info, log) = self.stamps();
@@ -183,7 +184,7 @@ impl Watched {
         id: &RunId,
         mentioned: Option<Mention>,
         kept: Option<&mut Summaries>,
-        here: &Here,
+        here: &Host,
     ) -> bool {
         if self.reading.is_none() {
             (self.info, self.log) = self.stamps();
@@ -329,7 +330,7 @@ impl Watched {
     }
 
     /// False when there is more to read after the time of one poll.
-    fn read(&mut self, here: &Here) -> bool {
+    fn read(&mut self, here: &Host) -> bool {
         if self.reading.is_none() {
             return true;
         }

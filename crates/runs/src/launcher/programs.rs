@@ -1,15 +1,7 @@
-//! Starting a worker so that it outlives whoever starts it, and so that somebody waits for its end.
-#![expect(
-    unsafe_code,
-    reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork"
-)]
+//! The programs that carry out runs, and where they are.
 
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use crate::run::RunDir;
 
@@ -83,43 +75,8 @@ fn program_folder() -> PathBuf {
     program.parent().unwrap_or(Path::new("")).to_path_buf()
 }
 
-/// Starts a worker on a run, with a monitor where there is one: in a session of its own, without terminal, its output in
-/// `worker.log`, so that neither a hangup nor the end of this process reaches it. The child is the monitor, or the worker
-/// where there is none.
-pub fn spawn(programs: &Programs, run: &RunDir) -> io::Result<Child> {
-    let log = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(run.worker_log())?;
-    let run = RunDir::new(std::path::absolute(run.path())?);
-    let program = std::path::absolute(&programs.worker)?;
-    let mut command = match &programs.monitor {
-        Some(monitor) => {
-            let mut command = Command::new(std::path::absolute(monitor)?);
-            command.arg(MONITOR).arg(&program).arg(run.path());
-            command
-        }
-        None => worker(&program, &run),
-    };
-    // Whoever starts it may be elsewhere than who launched it, and what lies beside an experiment is found from there.
-    let launched_in = run.info().ok().and_then(|info| info.cwd);
-    if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
-        command.current_dir(folder);
-    }
-    command
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
-    unsafe {
-        command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
-    }
-    command.spawn()
-}
-
 /// The command that carries out a run.
-pub fn worker(program: &Path, run: &RunDir) -> Command {
+pub fn training(program: &Path, run: &RunDir) -> Command {
     let mut command = Command::new(program);
     command.arg("train").arg(run.path());
     if std::env::var_os("OMP_WAIT_POLICY").is_none() {

@@ -1,0 +1,270 @@
+//! Workers as processes of this machine.
+#![expect(
+    unsafe_code,
+    reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork"
+)]
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::run::RunDir;
+use warmstart_schema::identity::{Handle, Identity};
+
+use super::{Launcher, MONITOR, Origin, Programs, Request, Started, WorkerState, training};
+
+/// Starts workers as processes of this machine, and reaches them through their pid.
+#[derive(Debug, Clone, Copy)]
+pub struct Local;
+
+/// This machine since its last boot.
+#[derive(Debug)]
+pub struct Host {
+    boot_id: String,
+    name: String,
+}
+
+impl Host {
+    pub fn find() -> Self {
+        Self {
+            boot_id: boot_id(),
+            name: host(),
+        }
+    }
+}
+
+/// This process.
+pub fn current() -> Handle {
+    process(std::process::id())
+}
+
+/// The process that has this pid now.
+pub fn process(pid: u32) -> Handle {
+    Handle::Local(Identity {
+        boot_id: boot_id(),
+        pid,
+        start_ticks: start_ticks(pid).unwrap_or(0),
+    })
+}
+
+impl Launcher for Local {
+    /// Starts a monitor, which starts the worker; where there is no monitor, the worker itself. The process gets a session
+    /// of its own without a terminal, so that neither a hangup nor the end of this process reaches it.
+    fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(self.log(run))?;
+        let run = RunDir::new(std::path::absolute(run.path())?);
+        let program = std::path::absolute(&programs.worker)?;
+        let mut command = match &programs.monitor {
+            Some(monitor) => {
+                let mut command = Command::new(std::path::absolute(monitor)?);
+                command.arg(MONITOR).arg(&program).arg(run.path());
+                command
+            }
+            None => training(&program, &run),
+        };
+        // Paths beside an experiment are relative to the folder that the run was launched in.
+        let launched_in = run.info().ok().and_then(|info| info.cwd);
+        if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
+            command.current_dir(folder);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
+        unsafe {
+            command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
+        }
+        let child = command.spawn()?;
+        Ok(Started {
+            worker: process(child.id()),
+            child: Some(child),
+        })
+    }
+
+    fn ask(&self, worker: &Handle, request: Request) -> io::Result<bool> {
+        let Handle::Local(identity) = worker;
+        let request = match request {
+            Request::Stop => rustix::process::Signal::TERM,
+            Request::StopNow => rustix::process::Signal::QUIT,
+        };
+        let Some(pid) = raw_pid(identity) else {
+            return Ok(false);
+        };
+        let signal = |signal| match send(pid, signal, || state(identity) != WorkerState::Gone) {
+            Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
+            other => other.map_err(io::Error::from),
+        };
+        let is_asked = signal(request)?;
+        if is_asked && state(identity) == WorkerState::Suspended {
+            signal(rustix::process::Signal::CONT)?;
+        }
+        Ok(is_asked)
+    }
+
+    fn state(&self, worker: &Handle) -> WorkerState {
+        let Handle::Local(identity) = worker;
+        state(identity)
+    }
+
+    /// By the lock, which the system releases however the worker ends.
+    fn is_held(&self, run: &RunDir) -> bool {
+        File::open(run.lock_file())
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    fn origin(&self, worker: &Handle, host: &str, here: &Host) -> Origin {
+        let Handle::Local(identity) = worker;
+        if identity.boot_id == here.boot_id {
+            Origin::Here
+        } else if host == here.name {
+            Origin::BeforeReboot
+        } else {
+            Origin::Elsewhere
+        }
+    }
+
+    fn log(&self, run: &RunDir) -> PathBuf {
+        run.worker_log()
+    }
+}
+
+/// Whether this very process still runs; a zombie does not.
+fn state(identity: &Identity) -> WorkerState {
+    if cfg!(target_os = "linux") {
+        let stat = (identity.boot_id == boot_id() && identity.start_ticks > 0)
+            .then(|| stat(identity.pid))
+            .flatten();
+        match stat {
+            Some((state, start)) if start == identity.start_ticks => match state {
+                'Z' | 'X' => WorkerState::Gone,
+                'T' => WorkerState::Suspended,
+                _ => WorkerState::Running,
+            },
+            _ => WorkerState::Gone,
+        }
+    } else if raw_pid(identity).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok()) {
+        WorkerState::Running
+    } else {
+        WorkerState::Gone
+    }
+}
+
+fn raw_pid(identity: &Identity) -> Option<rustix::process::Pid> {
+    i32::try_from(identity.pid)
+        .ok()
+        .filter(|pid| *pid > 1)
+        .and_then(rustix::process::Pid::from_raw)
+}
+
+#[cfg(target_os = "linux")]
+fn send(
+    pid: rustix::process::Pid,
+    signal: rustix::process::Signal,
+    is_it: impl Fn() -> bool,
+) -> rustix::io::Result<bool> {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let pinned = pidfd_open(pid, PidfdFlags::empty())?;
+    if !is_it() {
+        return Ok(false);
+    }
+    pidfd_send_signal(pinned, signal).map(|()| true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(
+    pid: rustix::process::Pid,
+    signal: rustix::process::Signal,
+    is_it: impl Fn() -> bool,
+) -> rustix::io::Result<bool> {
+    if !is_it() {
+        return Ok(false);
+    }
+    rustix::process::kill_process(pid, signal).map(|()| true)
+}
+
+/// The machine's name in its network; empty where it has none.
+pub fn host() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// The running kernel's id, which changes with every boot. Empty where there is no `/proc`.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+}
+
+/// Start time of a process that is no zombie.
+fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid)
+        .filter(|(state, _)| !matches!(state, 'Z' | 'X'))
+        .map(|(_, start)| start)
+}
+
+/// State and start time of a process.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::{ask, is_alive};
+    use super::*;
+
+    /// Another worker: this one with another identity.
+    pub fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
+        let Handle::Local(mut identity) = worker.clone();
+        change(&mut identity);
+        Handle::Local(identity)
+    }
+
+    #[test]
+    fn a_process_with_another_start_time_or_boot_is_not_alive() {
+        let me = current();
+        assert!(is_alive(&me));
+        assert!(!is_alive(&changed(&me, |it| it.start_ticks += 1)));
+        assert!(!is_alive(
+            &changed(&me, |it| it.boot_id = "another boot".to_owned())
+        ));
+    }
+
+    #[test]
+    fn ask_signals_its_process_and_no_other_with_the_same_pid() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let worker = process(child.id());
+        let stranger = changed(&worker, |it| it.start_ticks += 1);
+        assert!(!ask(&stranger, Request::Stop).unwrap());
+        assert!(child.try_wait().unwrap().is_none());
+        assert!(ask(&worker, Request::Stop).unwrap());
+        assert!(!child.wait().unwrap().success());
+        assert!(!ask(&worker, Request::Stop).unwrap());
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let worker = process(child.id());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while is_alive(&worker) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(!is_alive(&worker));
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,88 @@
+//! Names of picture files and folders: which are pictures, and how messages show them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use unicode_normalization::UnicodeNormalization;
+use warmstart_schema::text;
+
+/// How picture files end; what is in them is judged by their content.
+pub const ENDINGS: [&str; 15] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm",
+    "pbm", "pnm",
+];
+/// The same for people.
+pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
+/// Names of a list that an error shows.
+const SHOWN: usize = 5;
+
+/// Whether a file's name is a picture's. Hidden files are none: some systems leave them beside pictures, with their endings.
+pub fn is_picture(name: &OsStr) -> bool {
+    !is_hidden(name) && ending(name).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// A file's ending in small letters, without its dot.
+pub(super) fn ending(name: &OsStr) -> Option<String> {
+    Path::new(name)
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase())
+}
+
+/// Some of many names.
+pub fn listed(names: &[String]) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let listed = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        format!("{listed} and {more} more")
+    } else {
+        listed
+    }
+}
+
+pub(super) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// A name in the one spelling that all of its spellings share.
+pub(super) fn spelled(name: &OsStr) -> String {
+    name.to_string_lossy().nfc().collect()
+}
+
+pub(super) fn label(name: &OsStr) -> String {
+    let name = text::line(&name.to_string_lossy(), 80);
+    if name.is_empty() {
+        "?".to_owned()
+    } else {
+        name
+    }
+}
+
+pub(super) fn shown(path: &Path) -> String {
+    text::line(&path.display().to_string(), 300)
+}
+
+/// How many of something, `12 pictures` or `1 picture`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}
+
+/// Names with how many there are of each, `12 .heic, 3 .avif`, the most first.
+pub(super) fn tally(counts: &BTreeMap<String, usize>) -> String {
+    let mut all: Vec<(&String, &usize)> = counts.iter().collect();
+    all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let texts: Vec<String> = all
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    listed(&texts)
+}
