@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod experiment;
 mod export;
+mod figures;
 mod follow;
 mod home;
 mod list;

@@ -16,7 +16,7 @@ mod completions;
 #[cfg(test)]
 #[path = "cli/debug_log.rs"]
 mod debug_log;
-
+#[cfg(test)]
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_schema::experiment::Experiment;
 
+use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
@@ -56,20 +57,16 @@ impl<'a> From<&'a Experiment> for Facts<'a> {
 struct Newest<'a> {
     run: &'a str,
     state: &'static str,
-    val_acc: Option<f64>,
-    test_acc: Option<f64>,
-    train_time: Option<f64>,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 impl<'a> From<&'a Run> for Newest<'a> {
     fn from(run: &'a Run) -> Self {
-        let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
         Self {
             run: run.id.as_str(),
             state: run.status().as_str(),
-            val_acc: finite(run.state.best_epoch().map(|epoch| epoch.val_acc)),
-            test_acc: finite(run.state.test.as_ref().map(|test| test.accuracy)),
-            train_time: finite(run.state.train_time()),
+            figures: Figures::of(run),
         }
     }
 }
@@ -97,20 +94,18 @@ pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         output::note(context, &text);
         return Ok(Exit::Done);
     }
-    let columns = [
+    let mut columns = vec![
         Column::names("experiment"),
-        Column::words("name", 6),
-        Column::words("group", 8),
-        Column::words("backbone", 5),
-        Column::figures("px", 7),
+        Column::words("name", 7),
+        Column::words("group", 9),
+        Column::words("backbone", 6),
+        Column::figures("px", 8),
         Column::words("state", 1),
-        Column::figures("val acc", 2),
-        Column::figures("test acc", 3),
-        Column::figures("time", 4),
     ];
+    columns.extend(Figures::columns());
     output::answer(&output::chosen(
         &columns,
-        listed.iter().map(row).collect(),
+        &listed.iter().map(row).collect::<Vec<_>>(),
         &arguments.columns,
     )?)?;
     let changed: Vec<&str> = listed
@@ -188,7 +183,7 @@ fn describe<'a>(
     }
 }
 
-fn row(listed: &Listed) -> [String; 9] {
+fn row(listed: &Listed) -> Vec<String> {
     let fact = |of: fn(&Facts) -> String| listed.facts.as_ref().map_or_else(String::new, of);
     let newest = listed.newest.as_ref();
     let state = if listed.facts.is_none() {
@@ -196,17 +191,17 @@ fn row(listed: &Listed) -> [String; 9] {
     } else {
         newest.map_or("never run", |newest| newest.state)
     };
-    [
+    let mut row = vec![
         listed.experiment.clone(),
         fact(|facts| facts.name.to_owned()),
         fact(|facts| facts.group.to_owned()),
         fact(|facts| facts.backbone.to_owned()),
         fact(|facts| facts.pixels.to_string()),
         state.to_owned(),
-        output::figure(newest.and_then(|newest| newest.val_acc)),
-        output::figure(newest.and_then(|newest| newest.test_acc)),
-        newest
-            .and_then(|newest| newest.train_time)
-            .map_or_else(|| "–".to_owned(), output::duration),
-    ]
+    ];
+    match newest {
+        Some(newest) => row.extend(newest.figures.cells()),
+        None => row.extend(Figures::no_cells()),
+    }
+    row
 }

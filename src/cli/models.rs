@@ -78,15 +78,15 @@ pub fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
         ];
         output::answer(&output::chosen(
             &columns,
-            models.iter().map(row).collect(),
+            &models.iter().map(row).collect::<Vec<_>>(),
             &arguments.columns,
         )?)?;
     }
     Ok(Exit::Done)
 }
 
-fn row(model: &Model) -> [String; 7] {
-    [
+fn row(model: &Model) -> Vec<String> {
+    vec![
         model.backbone.to_owned(),
         model.pretrained.to_owned(),
         thousands(model.params),

@@ -176,16 +176,15 @@ pub fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]>) -> S
 }
 
 /// Likewise of the columns that were asked for, or of all.
-pub fn chosen<const N: usize>(
-    columns: &[Column; N],
-    rows: Vec<[String; N]>,
+pub fn chosen(
+    columns: &[Column],
+    rows: &[Vec<String>],
     asked: &ColumnsArgument,
 ) -> anyhow::Result<String> {
-    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     if asked.columns.is_empty() {
         return Ok(written(
             columns,
-            &rows,
+            rows,
             "widen the terminal, or choose with --columns",
         ));
     }

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_schema::event::now;
 
+use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_report::query::{FilterOption, Query, Subject};
@@ -38,9 +39,8 @@ struct Listed<'a> {
     not_exact: &'a [String],
     epoch: Option<u32>,
     epochs: Option<u32>,
-    val_acc: Option<f64>,
-    test_acc: Option<f64>,
-    train_time: Option<f64>,
+    #[serde(flatten)]
+    figures: Figures,
     /// What is wrong, and what to do.
     trouble: Option<String>,
     help: Option<String>,
@@ -67,19 +67,17 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     } else if listed.is_empty() {
         output::note(context, &no_run(context, &runs, &query));
     } else {
-        let columns = [
+        let mut columns = vec![
             Column::names("run"),
             Column::words("experiment", 1),
             Column::words("state", 2),
             Column::words("device", 7),
             Column::figures("epoch", 6),
-            Column::figures("val acc", 3),
-            Column::figures("test acc", 4),
-            Column::figures("time", 5),
         ];
+        columns.extend(Figures::columns());
         output::answer(&output::chosen(
             &columns,
-            listed.iter().map(row).collect(),
+            &listed.iter().map(row).collect::<Vec<_>>(),
             &arguments.columns,
         )?)?;
     }
@@ -91,7 +89,6 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 
 fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
     let (state, info) = (&run.state, run.info.as_ref().ok());
-    let finite = |figure: Option<f64>| figure.filter(|figure| figure.is_finite());
     let (trouble, help) = run
         .trouble(now())
         .map(|trouble| (trouble.what, trouble.help))
@@ -130,15 +127,13 @@ fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
         not_exact: resumed.map_or(&[], |attempt| &attempt.not_exact),
         epoch: state.epochs.last().map(|epoch| epoch.epoch),
         epochs: state.epochs_planned().or(planned),
-        val_acc: finite(state.best_epoch().map(|epoch| epoch.val_acc)),
-        test_acc: finite(state.test.as_ref().map(|test| test.accuracy)),
-        train_time: finite(state.train_time()),
+        figures: Figures::of(run),
         trouble,
         help,
     }
 }
 
-fn row(listed: &Listed) -> [String; 8] {
+fn row(listed: &Listed) -> Vec<String> {
     let state = match listed.queue_position {
         Some(place) => format!("queued {place}"),
         None => listed.state.to_owned(),
@@ -146,18 +141,15 @@ fn row(listed: &Listed) -> [String; 8] {
     let epochs = listed
         .epochs
         .map_or_else(|| "–".to_owned(), |epochs| epochs.to_string());
-    [
+    let mut row = vec![
         listed.run.to_owned(),
         listed.experiment.to_owned(),
         state,
         listed.device.to_owned(),
         format!("{}/{epochs}", listed.epoch.unwrap_or(0)),
-        output::figure(listed.val_acc),
-        output::figure(listed.test_acc),
-        listed
-            .train_time
-            .map_or_else(|| "–".to_owned(), output::duration),
-    ]
+    ];
+    row.extend(listed.figures.cells());
+    row
 }
 
 /// Why no run is listed: there is none, all are put away, or the filter lets none through.

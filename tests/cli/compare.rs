@@ -957,3 +957,27 @@ fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
     );
     assert!(place.say(&["trash"]).err.contains("the trash is empty"));
 }
+
+#[test]
+fn a_run_without_a_best_epoch_has_the_figures_of_its_last_one_everywhere() {
+    let (place, id) = (Place::new(), "20260101-000000-aaaa");
+    let text = "name: Odd\ndataset: { name: cifar10 }\nmodel: { backbone: efficientnet_b0 }\n\
+        train: { epochs: 2, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    place.write("odd.yaml", text);
+    run(&place, id, "odd", "Odd", [0.40, f64::NAN], false);
+    let log = RunDir::new(place.checkpoints().join(id)).events();
+    let events = fs::read_to_string(&log).unwrap();
+    fs::write(&log, events.replace("\"best\":true", "\"best\":false")).unwrap();
+    for arguments in [
+        &["runs", "--json"][..],
+        &["runs", "--json", "--filter", "val_acc>0.98"],
+        &["compare", "--json"],
+    ] {
+        let json = place.say(arguments).json();
+        assert_eq!(json[0]["val_acc"], 0.99, "{arguments:?}: {json}");
+    }
+    let list = place.say(&["list", "--json", "--experiments", "."]).json();
+    assert_eq!(list[0]["newest"]["val_acc"], 0.99, "{list}");
+    let text = place.say(&["runs"]).out;
+    assert!(text.contains("0.9900"), "{text}");
+}

@@ -2,5 +2,6 @@
 
 pub mod compare;
 pub mod edit;
+pub mod field;
 pub mod fit;
 pub mod query;

@@ -5,17 +5,17 @@
 //! field too, by its path or by the end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it,
 //! `*` and `?` stand for any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
 
-mod field;
 mod filter;
 mod parse;
 mod pattern;
 
 use std::fmt;
 
-pub use self::field::Subject;
-use self::field::{Number, Text};
 pub use self::filter::FilterOption;
 use self::pattern::Pattern;
+use crate::edit;
+pub use crate::field::Subject;
+use crate::field::{Field, Form, fields};
 use warmstart_runs::failure::{Failure, Kind};
 
 /// What rows must be like.
@@ -36,8 +36,8 @@ enum Test {
     /// Something that the row is called contains it.
     Word(Pattern),
     /// One of the field's texts fits one of the patterns.
-    Text(Text, Vec<Pattern>),
-    Number(Number, Comparison, f64),
+    Text(&'static Field, Vec<Pattern>),
+    Number(&'static Field, Comparison, f64),
     /// A setting of the experiment, by its path, fits one of the patterns.
     Setting(&'static str, Vec<Pattern>),
     /// A setting that is a number.
@@ -134,19 +134,20 @@ impl Query {
     pub fn asks_for_archived(&self) -> bool {
         self.terms
             .iter()
-            .any(|term| matches!(&term.test, Test::Text(Text::Is, _)))
+            .any(|term| matches!(&term.test, Test::Text(field, _) if field.key == "is"))
     }
 }
 
 impl Test {
     fn holds(&self, subject: &Subject) -> bool {
         match self {
-            Self::Word(pattern) => Text::NAMES
+            Self::Word(pattern) => fields()
                 .iter()
-                .any(|field| field.any(subject, &mut |text| pattern.is_within(text))),
-            Self::Text(field, patterns) => field.any(subject, &mut |text| {
+                .filter(|field| field.searched)
+                .any(|field| any_text(field, subject, |text| pattern.is_within(text))),
+            Self::Text(field, patterns) => any_text(field, subject, |text| {
                 patterns.iter().any(|pattern| {
-                    if field.is_prose() {
+                    if field.form == Form::Prose {
                         pattern.is_within(text)
                     } else {
                         pattern.is(text)
@@ -154,9 +155,10 @@ impl Test {
                 })
             }),
             Self::Number(field, comparison, wanted) => field
-                .of(subject)
+                .value(subject)
+                .and_then(|fact| fact.number())
                 .is_some_and(|value| comparison.holds(&value, wanted)),
-            Self::Setting(path, patterns) => subject.setting(path).is_some_and(|value| {
+            Self::Setting(path, patterns) => setting(subject, path).is_some_and(|value| {
                 // `0.10` is what a file may write for 0.1.
                 let number = value.parse::<f64>().ok();
                 let same = |pattern: &Pattern| {
@@ -167,17 +169,32 @@ impl Test {
                     .any(|pattern| pattern.is(&value) || number.is_some() && same(pattern))
             }),
             Self::Figure(path, comparison, wanted) => {
-                let value = subject
-                    .setting(path)
-                    .and_then(|value| value.parse::<f64>().ok());
+                let value = setting(subject, path).and_then(|value| value.parse::<f64>().ok());
                 value.is_some_and(|value| comparison.holds(&value, wanted))
             }
-            Self::Created(comparison, wanted) => subject.created().is_some_and(|created| {
+            Self::Created(comparison, wanted) => created(subject).is_some_and(|created| {
                 let part = created.get(..wanted.len()).unwrap_or(&created);
                 comparison.holds(part, wanted.as_str())
             }),
         }
     }
+}
+
+fn any_text(field: &Field, subject: &Subject, passes: impl FnMut(&str) -> bool) -> bool {
+    let fact = field.filtered(subject);
+    fact.is_some_and(|fact| fact.texts().into_iter().any(passes))
+}
+
+/// What the experiment says of a setting, its defaults included.
+fn setting(subject: &Subject, path: &str) -> Option<String> {
+    let yaml = serde_yaml::to_value(subject.experiment?).ok()?;
+    edit::scalar_at(&yaml, path)
+}
+
+/// `2026-11-22T10:01:07Z`
+fn created(subject: &Subject) -> Option<String> {
+    let info = subject.run?.info.as_ref().ok()?;
+    Some(info.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]

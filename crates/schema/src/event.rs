@@ -8,8 +8,9 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
-use crate::metric::Metric;
+pub use crate::measured::{Epoch, Test};
 use crate::preparation::Preparation;
+use crate::real;
 use crate::run_id::RunId;
 use crate::text;
 
@@ -447,48 +448,6 @@ pub struct PhaseProgress {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// From 1.
-    pub epoch: u32,
-    /// Optimizer steps done at its end.
-    pub step: u64,
-    #[serde(with = "real")]
-    pub train_loss: f64,
-    #[serde(with = "real")]
-    pub train_acc: f64,
-    #[serde(with = "real")]
-    pub val_loss: f64,
-    #[serde(with = "real")]
-    pub val_acc: f64,
-    #[serde(with = "real")]
-    pub learning_rate: f64,
-    /// Training images a second.
-    #[serde(with = "real")]
-    pub images_per_second: f64,
-    /// Seconds spent training in the whole run so far, without validation, loading or waiting.
-    #[serde(with = "real")]
-    pub train_time: f64,
-    /// Whether it is the best so far by the monitored figure.
-    pub best: bool,
-    /// Share of the training time in which a step waited for pictures to be decoded; absent where none had to be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_wait: Option<f64>,
-}
-
-impl Epoch {
-    /// The value of a metric at this epoch; none for a metric that is measured once per run.
-    pub fn metric(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::TrainAcc => Some(self.train_acc),
-            Metric::ValAcc => Some(self.val_acc),
-            Metric::TrainLoss => Some(self.train_loss),
-            Metric::ValLoss => Some(self.val_loss),
-            Metric::TrainTime | Metric::TestAcc => None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub step: u64,
     pub epoch: u32,
@@ -523,91 +482,12 @@ pub struct System {
     pub disk_free: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Test {
-    /// Of the checkpoint that was measured.
-    pub epoch: u32,
-    #[serde(with = "real")]
-    pub loss: f64,
-    #[serde(with = "real")]
-    pub accuracy: f64,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Info,
     Warning,
     Error,
-}
-
-/// Numbers that JSON cannot say (NaN, infinities) travel as strings, so that a diverged run is shown as diverged.
-mod real {
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde's `with` passes a reference"
-    )]
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() {
-            serializer.serialize_f64(*value)
-        } else {
-            serializer.collect_str(value)
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        struct Real;
-        impl Visitor<'_> for Real {
-            type Value = f64;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
-            }
-
-            fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
-                Ok(value)
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
-                Ok(value as f64)
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
-                Ok(value as f64)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
-                text.parse()
-                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Real)
-    }
-
-    /// The same of a number that may be absent.
-    pub mod option {
-        use serde::{Deserializer, Serializer};
-
-        #[expect(clippy::ref_option, reason = "serde's `with` passes a reference")]
-        pub fn serialize<S: Serializer>(
-            value: &Option<f64>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            match value {
-                Some(value) => super::serialize(value, serializer),
-                None => serializer.serialize_none(),
-            }
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<f64>, D::Error> {
-            super::deserialize(deserializer).map(Some)
-        }
-    }
 }
 
 /// Seconds since the Unix epoch.

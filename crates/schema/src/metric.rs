@@ -1,61 +1,112 @@
-//! The six figures of the study: what they are called, which way is better, how they are written.
+//! The metrics of a run: one row each says what it is called, its unit, which way is better, and where it is measured.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A measured figure, in the study's order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
+use crate::measured::{Epoch, Test};
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// From 0 to 1.
+    Share,
+    Loss,
+    Seconds,
+}
+
+/// Where a metric's figure is read.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// The training time of the whole run.
     TrainTime,
-    TrainAcc,
-    ValAcc,
-    TrainLoss,
-    ValLoss,
-    TestAcc,
+    Epoch(fn(&Epoch) -> Option<f64>),
+    Test(fn(&Test) -> Option<f64>),
+}
+
+#[derive(Debug)]
+struct Row {
+    /// In JSON, CSV, filters and experiment files: the variant in snake case.
+    key: &'static str,
+    /// On top of a column, with its unit.
+    title: &'static str,
+    unit: Unit,
+    higher_is_better: bool,
+    source: Source,
+}
+
+macro_rules! metrics {
+    ($($name:ident { $($row:tt)* })*) => {
+        /// A measured figure, in the study's order.
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum Metric {
+            $($name,)*
+        }
+
+        impl Metric {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            const fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$name => const { &Row { $($row)* } },)*
+                }
+            }
+        }
+    };
+}
+
+// A further metric is a row here: optional in the event, so that older logs still read.
+metrics! {
+    TrainTime {
+        key: "train_time", title: "train time (s)", unit: Unit::Seconds, higher_is_better: false,
+        source: Source::TrainTime,
+    }
+    TrainAcc {
+        key: "train_acc", title: "train acc", unit: Unit::Share, higher_is_better: true,
+        source: Source::Epoch(|epoch| Some(epoch.train_acc)),
+    }
+    ValAcc {
+        key: "val_acc", title: "val acc", unit: Unit::Share, higher_is_better: true,
+        source: Source::Epoch(|epoch| Some(epoch.val_acc)),
+    }
+    TrainLoss {
+        key: "train_loss", title: "train loss", unit: Unit::Loss, higher_is_better: false,
+        source: Source::Epoch(|epoch| Some(epoch.train_loss)),
+    }
+    ValLoss {
+        key: "val_loss", title: "val loss", unit: Unit::Loss, higher_is_better: false,
+        source: Source::Epoch(|epoch| Some(epoch.val_loss)),
+    }
+    TestAcc {
+        key: "test_acc", title: "test acc", unit: Unit::Share, higher_is_better: true,
+        source: Source::Test(|test| Some(test.accuracy)),
+    }
 }
 
 impl Metric {
-    pub const ALL: [Self; 6] = [
-        Self::TrainTime,
-        Self::TrainAcc,
-        Self::ValAcc,
-        Self::TrainLoss,
-        Self::ValLoss,
-        Self::TestAcc,
-    ];
-
-    /// Its name in JSON, CSV and experiment files.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::TrainTime => "train_time",
-            Self::TrainAcc => "train_acc",
-            Self::ValAcc => "val_acc",
-            Self::TrainLoss => "train_loss",
-            Self::ValLoss => "val_loss",
-            Self::TestAcc => "test_acc",
-        }
+    /// Its name in JSON, CSV, filters and experiment files.
+    pub const fn key(self) -> &'static str {
+        self.row().key
     }
 
     /// Its name on top of a column, with its unit.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::TrainTime => "train time (s)",
-            Self::TrainAcc => "train acc",
-            Self::ValAcc => "val acc",
-            Self::TrainLoss => "train loss",
-            Self::ValLoss => "val loss",
-            Self::TestAcc => "test acc",
-        }
+    pub const fn title(self) -> &'static str {
+        self.row().title
     }
 
-    pub fn higher_is_better(self) -> bool {
-        matches!(self, Self::TrainAcc | Self::ValAcc | Self::TestAcc)
+    pub const fn unit(self) -> Unit {
+        self.row().unit
+    }
+
+    pub const fn higher_is_better(self) -> bool {
+        self.row().higher_is_better
     }
 
     /// A figure at the precision that the study reports it with.
     pub fn format(self, figure: f64) -> String {
-        let decimals = if self == Self::TrainTime { 2 } else { 4 };
+        let decimals = if self.unit() == Unit::Seconds { 2 } else { 4 };
         if figure.is_finite() {
             format!("{figure:.decimals$}")
         } else {
@@ -75,6 +126,40 @@ impl Metric {
             a.max(b)
         } else {
             a.min(b)
+        }
+    }
+
+    /// An epoch's figure; none for what is measured once in a run.
+    pub fn of_epoch(self, epoch: &Epoch) -> Option<f64> {
+        match self.row().source {
+            Source::Epoch(of) => of(epoch),
+            Source::TrainTime | Source::Test(_) => None,
+        }
+    }
+
+    /// A run's figure, of its training time, the epoch that stands for it, and its test.
+    pub fn of_run(
+        self,
+        train_time: Option<f64>,
+        epoch: Option<&Epoch>,
+        test: Option<&Test>,
+    ) -> Option<f64> {
+        match self.row().source {
+            Source::TrainTime => train_time,
+            Source::Epoch(of) => of(epoch?),
+            Source::Test(of) => of(test?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_names_in_experiment_files() {
+        for metric in Metric::ALL {
+            assert_eq!(serde_json::to_value(metric).unwrap(), metric.key());
         }
     }
 }

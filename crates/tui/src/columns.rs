@@ -1,94 +1,39 @@
-//! The columns of the list of experiments and runs.
+//! The columns of the list of experiments and runs, of the fields of a run.
+
+use warmstart_report::field::{self, Field, ListColumn};
 
 /// A column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ColumnId {
-    Backbone,
-    Pixels,
-    State,
-    Epoch,
-    ValAcc,
-    TestAcc,
-    Time,
-    TrainAcc,
-    ValLoss,
-    TrainLoss,
-    LearningRate,
-    Seed,
-    Device,
-    Created,
-    Run,
-    Tags,
-    Note,
+pub type ColumnId = &'static Field;
+
+/// Every column, in order.
+pub fn columns() -> impl Iterator<Item = ColumnId> {
+    field::fields().iter().filter(|field| field.list.is_some())
 }
 
-/// Every column in the order in which they stand, with the name that the state file knows it by.
-pub const COLUMNS: [(ColumnId, &str); 17] = [
-    (ColumnId::Backbone, "backbone"),
-    (ColumnId::Pixels, "px"),
-    (ColumnId::State, "state"),
-    (ColumnId::Epoch, "epoch"),
-    (ColumnId::ValAcc, "val acc"),
-    (ColumnId::TestAcc, "test acc"),
-    (ColumnId::Time, "time"),
-    (ColumnId::TrainAcc, "train acc"),
-    (ColumnId::ValLoss, "val loss"),
-    (ColumnId::TrainLoss, "train loss"),
-    (ColumnId::LearningRate, "rate"),
-    (ColumnId::Seed, "seed"),
-    (ColumnId::Device, "device"),
-    (ColumnId::Created, "created"),
-    (ColumnId::Run, "run"),
-    (ColumnId::Tags, "tags"),
-    (ColumnId::Note, "note"),
-];
+/// Those that are shown until the user chooses others.
+pub fn usual() -> Vec<ColumnId> {
+    let is_usual = |field: &ColumnId| field.list.is_some_and(|list: ListColumn| list.usual);
+    columns().filter(is_usual).collect()
+}
 
-impl ColumnId {
-    /// Those that are shown until somebody chooses others.
-    pub fn usual() -> Vec<Self> {
-        // Where there is no room for the time, the selected run's id above its detail has it.
-        COLUMNS[..7]
-            .iter()
-            .map(|(column, _)| *column)
-            .chain([Self::Created])
-            .collect()
-    }
-
-    /// The column of a name: its own, or what the comparison, the filter or an experiment's file calls it.
-    pub fn named(name: &str) -> Option<Self> {
-        let name = name.trim().to_lowercase().replace(['_', '-'], " ");
-        let name = match name.as_str() {
-            "status" => "state",
-            "train time" => "time",
-            "lr" | "learning rate" | "train.optimizer.learning rate" => "rate",
-            "model.backbone" => "backbone",
-            "input.resize" => "px",
-            "tag" => "tags",
-            name => name,
-        };
-        COLUMNS
-            .iter()
-            .find(|(_, title)| *title == name)
-            .map(|(column, _)| *column)
-    }
-
-    pub fn title(self) -> &'static str {
-        COLUMNS
-            .iter()
-            .find(|(column, _)| *column == self)
-            .map_or("", |(_, title)| title)
-    }
-
-    /// Whether the first row has the largest figure.
-    pub fn higher_first(self) -> bool {
-        matches!(
-            self,
-            Self::ValAcc | Self::TestAcc | Self::TrainAcc | Self::Epoch | Self::Created
-        )
-    }
+/// The column of a name: its title, or what the comparison, the filter or an experiment's file calls it.
+pub fn named(name: &str) -> Option<ColumnId> {
+    let plain = |name: &str| name.trim().to_lowercase().replace(['_', '-'], " ");
+    let name = plain(name);
+    // In a filter it is the setting itself, which may be absent.
+    let name = if name == "input.resize" { "px" } else { &name };
+    columns().find(|field| {
+        let names = field.aliases.iter().chain([&field.title, &field.key]);
+        names.into_iter().any(|known| plain(known) == name)
+    })
 }
 
 /// What the columns are called.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    COLUMNS.into_iter().map(|(_, name)| name)
+    columns().map(|column| column.title)
+}
+
+/// Puts columns in their order.
+pub fn arrange(chosen: &mut Vec<ColumnId>) {
+    *chosen = columns().filter(|column| chosen.contains(column)).collect();
 }

@@ -16,7 +16,7 @@ use warmstart_schema::text;
 
 pub use self::keys::Keys;
 pub use self::place::{config_file, state_file};
-use crate::columns::{self, ColumnId};
+use crate::columns;
 use crate::keys::Keymap;
 use warmstart_report::edit;
 
@@ -211,7 +211,7 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
         problems.push(Problem::at_keys(source, file, keys, message, help));
     };
     let mut is_known = |field: &str, name: &str| {
-        let is_known = ColumnId::named(name).is_some();
+        let is_known = columns::named(name).is_some();
         if !is_known {
             let known: Vec<&str> = columns::names().collect();
             let help = match text::closest(name, known.iter().copied()) {
@@ -260,7 +260,7 @@ pub fn json_schema() -> serde_json::Value {
 
 /// A file that says every default and changes nothing.
 pub fn sample() -> String {
-    let columns: Vec<&str> = ColumnId::usual().into_iter().map(ColumnId::title).collect();
+    let columns: Vec<&str> = columns::usual().iter().map(|column| column.title).collect();
     let columns = columns.join(", ");
     format!(
         "\

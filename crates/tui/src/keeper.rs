@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::columns::ColumnId;
+use super::columns;
 use super::memory::Memory;
 use super::model::{Model, Screen, Smoothing};
 
@@ -74,13 +74,13 @@ fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
         return;
     };
     // Columns that this version does not have are left out; none at all is no choice.
-    let known = |name: &&String| ColumnId::named(name).is_some();
-    let columns: Option<Vec<String>> = memory
+    let known = |name: &&String| columns::named(name).is_some();
+    let chosen: Option<Vec<String>> = memory
         .columns
         .as_ref()
         .map(|names| names.iter().filter(known).cloned().collect());
     list.choose(
-        columns.as_deref().filter(|names| !names.is_empty()),
+        chosen.as_deref().filter(|names| !names.is_empty()),
         memory.sort.as_deref(),
     );
     list.flat = memory.flat.unwrap_or(list.flat);
@@ -95,13 +95,13 @@ pub fn now(model: &Model, folder: &Path) -> Option<Memory> {
         Screen::Experiments(list) => Some(list),
         _ => None,
     })?;
-    let sort = list.sort.map_or("", ColumnId::title);
+    let sort = list.sort.map_or("", |column| column.title);
     let files = list.expanded.iter().cloned().collect();
     Some(Memory {
         columns: Some(
             list.columns
                 .iter()
-                .map(|column| column.title().to_owned())
+                .map(|column| column.title.to_owned())
                 .collect(),
         ),
         sort: Some(if list.reversed {

@@ -32,7 +32,7 @@ pub use self::difference::{Difference, DifferenceRow};
 pub use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::extension::Extension;
-pub use self::listing::{Line as ListLine, Listing, tags};
+pub use self::listing::{Line as ListLine, Listing};
 pub use self::palette::{Candidate, Palette, Purpose, Target};
 pub use self::popup::{Inquiry, Popup, Prediction, Seen};
 pub use self::selection::Selection;

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use super::Metric;
 use crate::edit;
+use crate::field::{self, Field};
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,9 +15,8 @@ pub enum Column {
     Metric(Metric),
     /// A figure less the baseline's.
     Delta(Metric),
-    Total,
-    Trainable,
-    NonTrainable,
+    /// A count of [`facts`].
+    Fact(&'static Field),
     /// A field of the experiment, by its path in the file: `train.batch_size`.
     Config(String),
 }
@@ -25,17 +25,13 @@ impl Column {
     /// All but the fields of experiments.
     pub fn own() -> Vec<Self> {
         let metrics = Metric::ALL
+            .iter()
+            .flat_map(|metric| [Self::Metric(*metric), Self::Delta(*metric)]);
+        [Self::Experiment, Self::Run, Self::State]
             .into_iter()
-            .flat_map(|metric| [Self::Metric(metric), Self::Delta(metric)]);
-        let others = [
-            Self::Experiment,
-            Self::Run,
-            Self::State,
-            Self::Total,
-            Self::Trainable,
-            Self::NonTrainable,
-        ];
-        others.into_iter().chain(metrics).collect()
+            .chain(facts().map(Self::Fact))
+            .chain(metrics)
+            .collect()
     }
 
     /// Its name in CSV and on the command line.
@@ -46,9 +42,7 @@ impl Column {
             Self::State => "state".to_owned(),
             Self::Metric(metric) => metric.key().to_owned(),
             Self::Delta(metric) => format!("delta_{}", metric.key()),
-            Self::Total => "total_params".to_owned(),
-            Self::Trainable => "trainable_params".to_owned(),
-            Self::NonTrainable => "non_trainable_params".to_owned(),
+            Self::Fact(field) => field.key.to_owned(),
             Self::Config(path) => path.clone(),
         }
     }
@@ -61,9 +55,7 @@ impl Column {
             Self::State => "state".to_owned(),
             Self::Metric(metric) => metric.title().to_owned(),
             Self::Delta(metric) => format!("Δ {}", metric.title()),
-            Self::Total => "total".to_owned(),
-            Self::Trainable => "trainable".to_owned(),
-            Self::NonTrainable => "non-trainable".to_owned(),
+            Self::Fact(field) => field.title.to_owned(),
             Self::Config(path) => config_title(path),
         }
     }
@@ -71,24 +63,25 @@ impl Column {
     /// How soon it goes where there is too little room: the largest first, 0 never. Where runs have the same name, the run's id
     /// stays too.
     pub fn rank(&self) -> u8 {
+        let of = |field: &Field| field.compared.unwrap_or(u8::MAX);
         match self {
             Self::Experiment => 0,
-            Self::Metric(Metric::TestAcc) => 1,
-            Self::Metric(Metric::ValAcc) => 2,
+            Self::Metric(metric) => field::of_metric(*metric).map_or(u8::MAX, of),
+            Self::Fact(field) => of(field),
             Self::Delta(Metric::TestAcc) => 3,
             Self::Config(_) => 4,
             Self::Delta(_) => 5,
-            Self::Metric(Metric::ValLoss) => 6,
-            Self::Metric(Metric::TrainTime) => 7,
             Self::State => 8,
-            Self::Metric(Metric::TrainAcc) => 9,
-            Self::Metric(Metric::TrainLoss) => 10,
-            Self::Trainable => 11,
             Self::Run => 12,
-            Self::Total => 13,
-            Self::NonTrainable => 14,
         }
     }
+}
+
+/// The fields of the comparison that are no metrics: counts, which seeds share.
+pub fn facts() -> impl Iterator<Item = &'static Field> {
+    field::fields()
+        .iter()
+        .filter(|field| field.compared.is_some() && field.metric().is_none())
 }
 
 /// The last words of a path: as many as say what it is.
@@ -112,15 +105,7 @@ impl FromStr for Column {
     /// What is none of the table's own columns, as it, the list or the filter calls them, is a field of the experiments.
     fn from_str(key: &str) -> Result<Self, Self::Err> {
         let name = key.trim().to_lowercase().replace([' ', '-'], "_");
-        let name = match name.as_str() {
-            "name" => "experiment",
-            "status" => "state",
-            "time" => "train_time",
-            "params" | "total" => "total_params",
-            "trainable" => "trainable_params",
-            "non_trainable" => "non_trainable_params",
-            name => name,
-        };
+        let name = field::named(&name).map_or(name.as_str(), |field| field.key);
         let known = Self::own().into_iter().find(|column| column.key() == name);
         Ok(known.unwrap_or_else(|| Self::Config(edit::setting(key).unwrap_or(key).to_owned())))
     }

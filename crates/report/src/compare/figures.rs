@@ -1,18 +1,29 @@
-//! The six figures of the study, of a run or as published.
+//! The metrics of a run, or as published.
+
+use std::collections::BTreeMap;
 
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::RunState;
 
 use super::At;
+use crate::field::best_or_last;
 
 /// Figures by [`Metric`]; what has not been measured is absent.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Figures(pub(super) [Option<f64>; 6]);
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Figures(BTreeMap<Metric, f64>);
 
 impl Figures {
     pub fn get(&self, metric: Metric) -> Option<f64> {
-        self.0[metric as usize]
+        self.0.get(&metric).copied()
+    }
+
+    /// The figures that `of` knows.
+    pub(super) fn by(of: impl Fn(Metric) -> Option<f64>) -> Self {
+        let figures = Metric::ALL
+            .iter()
+            .filter_map(|metric| Some((*metric, of(*metric)?)));
+        Self(figures.collect())
     }
 
     /// A run's figures. The time is that of the whole training, and the test is measured once, whatever epoch is asked for.
@@ -24,38 +35,38 @@ impl Figures {
                     .epochs
                     .iter()
                     .find(|epoch| Some(epoch.epoch) == tested);
-                tested
-                    .or_else(|| state.best_epoch())
-                    .or(state.epochs.last())
+                tested.or_else(|| best_or_last(state))
             }
             At::Last | At::Best => state.epochs.last(),
         };
-        Self(Metric::ALL.map(|metric| match metric {
-            Metric::TrainTime => state.train_time(),
-            Metric::TestAcc => state.test.as_ref().map(|test| test.accuracy),
-            _ if at == At::Best => {
-                let figures = state.epochs.iter().filter_map(|epoch| epoch.metric(metric));
-                let finite = figures.filter(|figure| figure.is_finite());
-                finite
-                    .reduce(|a, b| metric.better(a, b))
-                    .or_else(|| epoch?.metric(metric))
-            }
-            _ => epoch?.metric(metric),
-        }))
+        Self::by(|metric| {
+            let figures = state
+                .epochs
+                .iter()
+                .filter(|_| at == At::Best)
+                .filter_map(|epoch| metric.of_epoch(epoch));
+            figures
+                .filter(|figure| figure.is_finite())
+                .reduce(|a, b| metric.better(a, b))
+                .or_else(|| metric.of_run(state.train_time(), epoch, state.test.as_ref()))
+        })
     }
 
+    /// The study's figures, as its authors published them.
     pub fn published(reference: &Reference) -> Self {
-        let Reference {
-            train_time,
-            train_acc,
-            val_acc,
-            train_loss,
-            val_loss,
-            test_acc,
-            ..
-        } = *reference;
-        Self([
-            train_time, train_acc, val_acc, train_loss, val_loss, test_acc,
-        ])
+        let figures = [
+            (Metric::TrainTime, reference.train_time),
+            (Metric::TrainAcc, reference.train_acc),
+            (Metric::ValAcc, reference.val_acc),
+            (Metric::TrainLoss, reference.train_loss),
+            (Metric::ValLoss, reference.val_loss),
+            (Metric::TestAcc, reference.test_acc),
+        ];
+        let known = figures.into_iter();
+        Self(
+            known
+                .filter_map(|(metric, figure)| Some((metric, figure?)))
+                .collect(),
+        )
     }
 }

@@ -4,6 +4,7 @@ use warmstart_runs::run::RunId;
 
 use super::{At, Figures, Metric};
 use warmstart_runs::store::{Run, Runs};
+use warmstart_schema::metric::Unit;
 
 /// The differences between two runs' figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,14 +21,14 @@ impl Gain {
     pub fn of(runs: &Runs, run: &Run, at: At) -> Option<Self> {
         let source = runs.get(&run.state.started_from.as_ref()?.run)?;
         let (before, after) = (Figures::of(&source.state, at), Figures::of(&run.state, at));
-        let difference = |metric| match metric {
-            Metric::TrainTime => None,
-            _ => Some(after.get(metric)? - before.get(metric)?),
+        let difference = |metric: Metric| {
+            let gained = after.get(metric)? - before.get(metric)?;
+            (metric.unit() != Unit::Seconds).then_some(gained)
         };
         Some(Self {
             over: source.id.clone(),
             experiment: source.label().to_owned(),
-            figures: Figures(Metric::ALL.map(difference)),
+            figures: Figures::by(difference),
         })
     }
 

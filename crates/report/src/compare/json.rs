@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use warmstart_schema::experiment::Reference;
+use warmstart_schema::metric::Unit;
 
+use super::table::Values;
 use super::value::Spread;
 use super::{Column, Gain, Kind, Metric, Row, Table, Value};
 
@@ -17,10 +19,9 @@ struct Object<'a> {
     experiment: &'a str,
     state: &'static str,
     #[serde(flatten)]
-    figures: Measured,
-    total_params: Option<u64>,
-    trainable_params: Option<u64>,
-    non_trainable_params: Option<u64>,
+    figures: Keyed<Option<f64>>,
+    #[serde(flatten)]
+    facts: Keyed<Fact<'a>>,
     /// What identifies the images of the test: figures of two that differ do not compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     test_set: Option<&'a str>,
@@ -40,35 +41,53 @@ struct Object<'a> {
 struct Difference<'a> {
     /// The run that this one started from.
     over: &'a str,
-    train_acc: Option<f64>,
-    val_acc: Option<f64>,
-    train_loss: Option<f64>,
-    val_loss: Option<f64>,
-    test_acc: Option<f64>,
+    #[serde(flatten)]
+    figures: Keyed<Option<f64>>,
 }
 
 impl<'a> From<&'a Gain> for Difference<'a> {
     fn from(gain: &'a Gain) -> Self {
+        let all = Metric::ALL.iter();
+        let gained = all.filter(|metric| metric.unit() != Unit::Seconds);
         let of = |metric| gain.figures.get(metric).filter(|figure| figure.is_finite());
         Self {
             over: gain.over.as_str(),
-            train_acc: of(Metric::TrainAcc),
-            val_acc: of(Metric::ValAcc),
-            train_loss: of(Metric::TrainLoss),
-            val_loss: of(Metric::ValLoss),
-            test_acc: of(Metric::TestAcc),
+            figures: gained.map(|metric| (metric.key(), of(*metric))).collect(),
         }
     }
 }
 
+/// Members of an object, in this order.
+struct Keyed<T>(Vec<(&'static str, T)>);
+
+impl<T> FromIterator<(&'static str, T)> for Keyed<T> {
+    fn from_iter<I: IntoIterator<Item = (&'static str, T)>>(members: I) -> Self {
+        Self(members.into_iter().collect())
+    }
+}
+
+impl<T: Serialize> Serialize for Keyed<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
 #[derive(Serialize)]
-struct Measured {
-    train_time: Option<f64>,
-    train_acc: Option<f64>,
-    val_acc: Option<f64>,
-    train_loss: Option<f64>,
-    val_loss: Option<f64>,
-    test_acc: Option<f64>,
+#[serde(untagged)]
+enum Fact<'a> {
+    Count(u64),
+    Text(&'a str),
+    Absent,
+}
+
+impl<'a> From<&'a Value> for Fact<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Count(count) => Self::Count(*count),
+            Value::Text(text) => Self::Text(text),
+            _ => Self::Absent,
+        }
+    }
 }
 
 /// The runs that a row is the mean of.
@@ -77,30 +96,16 @@ struct Group<'a> {
     runs: Vec<&'a str>,
     seeds: &'a [u64],
     /// Of the sample.
-    standard_deviation: Measured,
+    standard_deviation: Keyed<Option<f64>>,
     n: BTreeMap<&'static str, usize>,
 }
 
-impl Measured {
-    fn of(values: &[Value; 6], pick: impl Fn(&Value) -> Option<f64>) -> Self {
-        let [
-            train_time,
-            train_acc,
-            val_acc,
-            train_loss,
-            val_loss,
-            test_acc,
-        ] = Metric::ALL
-            .map(|metric| pick(&values[metric as usize]).filter(|figure| figure.is_finite()));
-        Self {
-            train_time,
-            train_acc,
-            val_acc,
-            train_loss,
-            val_loss,
-            test_acc,
-        }
-    }
+fn measured(values: &Values, pick: impl Fn(&Value) -> Option<f64>) -> Keyed<Option<f64>> {
+    let finite = |value: &Value| pick(value).filter(|figure| figure.is_finite());
+    let members = values.iter();
+    members
+        .map(|(metric, value)| (metric.key(), finite(value)))
+        .collect()
 }
 
 fn figure(value: &Value) -> Option<f64> {
@@ -132,10 +137,12 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
         state: row
             .status
             .map_or("", warmstart_schema::state::Status::as_str),
-        figures: Measured::of(&row.figures, figure),
-        total_params: row.params.map(|params| params.total),
-        trainable_params: row.params.map(|params| params.trainable),
-        non_trainable_params: row.params.map(|params| params.non_trainable()),
+        figures: measured(&row.figures, figure),
+        facts: row
+            .facts
+            .iter()
+            .map(|(field, value)| (field.key, value.into()))
+            .collect(),
         test_set: row.test_set.as_deref(),
         reference: row.reference.as_ref(),
         gain: row.gain.as_ref().map(Difference::from),
@@ -168,15 +175,11 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
                 .map(warmstart_runs::run::RunId::as_str)
                 .collect(),
             seeds: &row.seeds,
-            standard_deviation: Measured::of(&row.figures, |value| spread(value)?.deviation),
-            n: Metric::ALL
+            standard_deviation: measured(&row.figures, |value| spread(value)?.deviation),
+            n: row
+                .figures
                 .iter()
-                .map(|metric| {
-                    (
-                        metric.key(),
-                        spread(&row.figures[*metric as usize]).map_or(0, |spread| spread.n),
-                    )
-                })
+                .map(|(metric, value)| (metric.key(), spread(value).map_or(0, |spread| spread.n)))
                 .collect(),
         }),
     }

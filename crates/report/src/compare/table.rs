@@ -1,20 +1,19 @@
 //! The table as a value: made by one pure function of runs and options.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use warmstart_runs::run::RunId;
-use warmstart_schema::architecture::ParamCounts;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::state::Status;
 
+use super::column::facts;
 use super::value::Spread;
 use super::{
     At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds,
 };
-use crate::query::Subject;
-use warmstart_runs::params;
+use crate::field::{Field, Subject};
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
@@ -29,6 +28,9 @@ pub struct Table {
     pub transposed: bool,
     pub figures: At,
 }
+
+/// A value of each metric; what has not been measured is absent.
+pub type Values = BTreeMap<Metric, Value>;
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +60,8 @@ pub struct Row {
     /// One for each column.
     pub cells: Vec<Cell>,
     /// All figures, whatever columns there are.
-    pub figures: [Value; 6],
-    pub params: Option<ParamCounts>,
+    pub figures: Values,
+    pub facts: Vec<(&'static Field, Value)>,
     /// What identifies the images that it was tested on, where that is known: two that differ do not compare.
     pub test_set: Option<String>,
 }
@@ -98,8 +100,8 @@ impl Table {
 /// One run or several seeds, before there are columns.
 struct Line<'a> {
     runs: Vec<&'a Run>,
-    figures: [Value; 6],
-    params: Option<ParamCounts>,
+    figures: Values,
+    facts: Vec<(&'static Field, Value)>,
     /// What its figures are compared with.
     baseline: Figures,
     /// Filled only where columns ask for it.
@@ -260,8 +262,10 @@ impl<'a> Line<'a> {
             config
         };
         Self {
-            figures: Metric::ALL.map(|metric| combined(metric, &measured)),
-            params: params::of(runs[0]),
+            figures: by_metric(|metric| combined(metric, &measured)),
+            facts: facts()
+                .map(|field| (field, Value::of(field, &Subject::of_run(runs[0]))))
+                .collect(),
             baseline,
             config,
             gain: if let [run] = runs[..] {
@@ -296,11 +300,6 @@ impl<'a> Line<'a> {
     }
 
     fn value(&self, column: &Column) -> Value {
-        let count = |of: fn(&ParamCounts) -> u64| {
-            self.params
-                .as_ref()
-                .map_or(Value::Absent, |params| Value::Count(of(params)))
-        };
         match column {
             Column::Experiment => Value::text(self.runs[0].label()),
             Column::Run if self.runs.len() > 1 => {
@@ -309,11 +308,12 @@ impl<'a> Line<'a> {
             }
             Column::Run => Value::text(self.runs[0].id.to_string()),
             Column::State => Value::text(self.runs[0].status().as_str()),
-            Column::Metric(metric) => self.figures[*metric as usize].clone(),
+            Column::Metric(metric) => figure(&self.figures, *metric),
             Column::Delta(metric) => Value::difference(*metric, self.difference(*metric)),
-            Column::Total => count(|params| params.total),
-            Column::Trainable => count(|params| params.trainable),
-            Column::NonTrainable => count(ParamCounts::non_trainable),
+            Column::Fact(field) => {
+                let fact = self.facts.iter().find(|(known, _)| known == field);
+                fact.map_or(Value::Absent, |(_, value)| value.clone())
+            }
             Column::Config(path) => {
                 config::value(&self.config, path).map_or(Value::Absent, Value::text)
             }
@@ -321,7 +321,7 @@ impl<'a> Line<'a> {
     }
 
     fn difference(&self, metric: Metric) -> Option<f64> {
-        let Value::Figure { figure, .. } = self.figures[metric as usize] else {
+        let Value::Figure { figure, .. } = *self.figures.get(&metric)? else {
             return None;
         };
         Some(figure - self.baseline.get(metric)?)
@@ -348,7 +348,7 @@ impl<'a> Line<'a> {
                 })
                 .collect(),
             figures: self.figures.clone(),
-            params: self.params,
+            facts: self.facts.clone(),
         }
     }
 }
@@ -365,6 +365,17 @@ fn test_set(run: &Run) -> Option<String> {
 
 fn reference(run: &Run) -> Option<&Reference> {
     run.experiment.as_deref()?.reference.as_ref()
+}
+
+fn by_metric(of: impl Fn(Metric) -> Value) -> Values {
+    Metric::ALL
+        .iter()
+        .map(|metric| (*metric, of(*metric)))
+        .collect()
+}
+
+fn figure(figures: &Values, metric: Metric) -> Value {
+    figures.get(&metric).cloned().unwrap_or(Value::Absent)
 }
 
 /// One run's figure, or the mean of several.
@@ -424,10 +435,10 @@ fn standard(options: &Options, fields: Vec<Column>) -> Vec<Column> {
         Baseline::Run(_) => &[Metric::ValAcc, Metric::TestAcc],
     };
     let mut columns = vec![Column::Experiment, Column::Run, Column::State];
-    columns.extend(Metric::ALL.map(Column::Metric));
+    columns.extend(Metric::ALL.iter().copied().map(Column::Metric));
     columns.extend(deltas.iter().copied().map(Column::Delta));
     columns.extend(fields);
-    columns.extend([Column::Total, Column::Trainable, Column::NonTrainable]);
+    columns.extend(facts().map(Column::Fact));
     columns
 }
 
@@ -452,7 +463,7 @@ fn published(
     columns: &[Column],
 ) -> Row {
     let figures = Figures::published(reference);
-    let figures = Metric::ALL.map(|metric| Value::figure(metric, figures.get(metric)));
+    let figures = by_metric(|metric| Value::figure(metric, figures.get(metric)));
     let source = format!("published: {}", reference.source);
     let mark = match &reference.note {
         Some(note) if reference.doubtful.is_empty() => {
@@ -479,10 +490,7 @@ fn published(
 }
 
 fn gained(line: &Line, gain: &Gain, columns: &[Column]) -> Row {
-    let figures = Metric::ALL.map(|metric| match metric {
-        Metric::TrainTime => Value::Absent,
-        _ => Value::difference(metric, gain.figures.get(metric)),
-    });
+    let figures = by_metric(|metric| Value::difference(metric, gain.figures.get(metric)));
     Row {
         gain: Some(gain.clone()),
         ..below(Kind::Gain, line, &gain.title(), figures, columns)
@@ -490,11 +498,11 @@ fn gained(line: &Line, gain: &Gain, columns: &[Column]) -> Row {
 }
 
 /// A row that belongs to the measured one above it.
-fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[Column]) -> Row {
+fn below(kind: Kind, line: &Line, title: &str, figures: Values, columns: &[Column]) -> Row {
     let value = |column: &Column| match column {
         Column::Experiment => Value::text(title),
-        Column::Metric(metric) => figures[*metric as usize].clone(),
-        Column::Total | Column::Trainable | Column::NonTrainable => Value::Absent,
+        Column::Metric(metric) => figure(&figures, *metric),
+        Column::Fact(_) => Value::Absent,
         Column::Run | Column::State | Column::Delta(_) | Column::Config(_) => Value::Blank,
     };
     let cells = columns
@@ -517,7 +525,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: [Value; 6], columns: &[C
         mark: None,
         cells,
         figures,
-        params: None,
+        facts: Vec::new(),
         test_set: None,
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Metric;
+use crate::field::{Fact, Field, Subject};
 
 /// A cell's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,17 @@ pub struct Spread {
 impl Value {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// A field's value, of a field that is no metric.
+    pub fn of(field: &Field, subject: &Subject) -> Self {
+        match field.value(subject) {
+            None => Self::Absent,
+            Some(Fact::Count(count)) => Self::Count(count),
+            Some(Fact::Figure(figure)) => Self::text(figure.to_string()),
+            Some(Fact::Time(time)) => Self::text(time.to_string()),
+            Some(fact @ (Fact::Text(_) | Fact::Texts(_))) => Self::text(fact.texts().join(" ")),
+        }
     }
 
     pub fn figure(metric: Metric, figure: Option<f64>) -> Self {

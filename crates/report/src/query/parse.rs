@@ -2,10 +2,11 @@
 
 use warmstart_schema::text::closest;
 
-use super::field::{CREATED, MAIN_NUMBERS, MAIN_TEXTS, NUMBERS, Number, TEXTS, Text};
 use super::pattern::Pattern;
 use super::{Comparison, Mistake, Term, Test};
 use crate::edit;
+use crate::field::{self, Field, Form};
+use warmstart_schema::metric::Unit;
 
 /// A character, where it stands, and whether in quotes.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +99,7 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
             ]
         ) =>
         {
-            Test::Text(Text::Tag, vec![pattern(&rest[1..])])
+            tagged(pattern(&rest[1..]))
         }
         None => Test::Word(pattern(rest)),
         Some((0, length, _)) => {
@@ -152,23 +153,25 @@ fn pattern(characters: &[Character]) -> Pattern {
     )
 }
 
+fn tagged(pattern: Pattern) -> Test {
+    match field::named("tags") {
+        Some(tags) => Test::Text(tags, vec![pattern]),
+        None => Test::Word(pattern),
+    }
+}
+
 fn fields() -> String {
-    let main = TEXTS[..MAIN_TEXTS].iter().map(|(name, _)| *name);
-    let main = main
-        .chain(NUMBERS[..MAIN_NUMBERS].iter().map(|(name, _)| *name))
-        .chain([CREATED]);
+    let keys: Vec<&str> = field::fields().iter().map(|field| field.key).collect();
     format!(
         "fields: {}, and every setting such as train.precision",
-        main.collect::<Vec<_>>().join(", ")
+        keys.join(", ")
     )
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    TEXTS
+    field::fields()
         .iter()
-        .map(|(name, _)| *name)
-        .chain(NUMBERS.iter().map(|(name, _)| *name))
-        .chain([CREATED])
+        .flat_map(|field| field.aliases.iter().copied().chain([field.key]))
 }
 
 /// The test of a field; `end` is where its value begins.
@@ -180,25 +183,11 @@ fn test(
     value: &[Character],
     end: usize,
 ) -> Result<Test, Mistake> {
-    if let Some((_, number)) = NUMBERS.iter().find(|(name, _)| *name == field) {
-        let figure = figure(field, *number, value, end)?;
-        return Ok(Test::Number(
-            *number,
-            comparison.unwrap_or(Comparison::Equal),
-            figure,
-        ));
-    }
-    if field == CREATED {
-        return Ok(Test::Created(
-            comparison.unwrap_or(Comparison::Equal),
-            day(value, end)?,
-        ));
-    }
-    let Some((_, text)) = TEXTS.iter().find(|(name, _)| *name == field) else {
+    let Some(known) = field::named(field) else {
         if let Some(path) = edit::setting(field) {
             return setting(field, path, comparison, value, end);
         }
-        // Of two names of one field the first.
+        // `state` is an alias of `status`; suggest the canonical name.
         let known = names()
             .filter(|name| *name != "state")
             .chain(edit::settings().iter().map(String::as_str));
@@ -215,6 +204,20 @@ fn test(
             Some(help),
         );
     };
+    if known.form == Form::Date {
+        return Ok(Test::Created(
+            comparison.unwrap_or(Comparison::Equal),
+            day(value, end)?,
+        ));
+    }
+    if !known.form.is_text() {
+        let figure = figure(field, known, value, end)?;
+        return Ok(Test::Number(
+            known,
+            comparison.unwrap_or(Comparison::Equal),
+            figure,
+        ));
+    }
     if !matches!(comparison, None | Some(Comparison::Equal)) {
         let sign_text: String = sign.iter().map(|character| character.c).collect();
         let help = format!("write {field}:…, or -{field}:… for what it must not be");
@@ -226,11 +229,11 @@ fn test(
     }
     let (mut patterns, mut end) = (Vec::new(), end);
     for value in value.split(|character| character.c == ',' && !character.quoted) {
-        patterns.push(one(field, *text, value, end)?);
+        patterns.push(one(field, known, value, end)?);
         // Behind the comma.
         end = value.last().map_or(end, |last| last.at + 2);
     }
-    Ok(Test::Text(*text, patterns))
+    Ok(Test::Text(known, patterns))
 }
 
 /// The test of a setting: figures are compared, texts are what they must be.
@@ -270,11 +273,11 @@ fn setting(
 }
 
 /// One of a text field's values; of those that a field can have, if it has only some.
-fn one(field: &str, text: Text, value: &[Character], end: usize) -> Result<Pattern, Mistake> {
-    let known = text.values();
+fn one(name: &str, field: &Field, value: &[Character], end: usize) -> Result<Pattern, Mistake> {
+    let known = field.values.map(|(kind, values)| (kind, values()));
     let Some(first) = value.first() else {
         let help = known.map(|(_, values)| format!("one of {}", values.join(", ")));
-        return mistake(end, format!("expected a value after {field}:"), help);
+        return mistake(end, format!("expected a value after {name}:"), help);
     };
     let pattern = pattern(value);
     let Some((kind, values)) = known else {
@@ -302,10 +305,28 @@ fn shown(text: &str) -> String {
     warmstart_schema::text::line(text, 40)
 }
 
+/// A unit's suffix, and its conversion to the base unit.
+type Suffix = (&'static str, fn(f64) -> f64);
+
+/// What may follow a value.
+fn units(form: Form) -> &'static [Suffix] {
+    match form {
+        Form::Figure(Unit::Share) => &[("%", |share| share / 100.0)],
+        Form::Figure(Unit::Seconds) => &[
+            ("s", |s| s),
+            ("m", |m| m * 60.0),
+            ("h", |h| h * 3600.0),
+            ("d", |d| d * 86400.0),
+        ],
+        Form::Parameters => &[("k", |k| k * 1e3), ("K", |k| k * 1e3), ("M", |m| m * 1e6)],
+        _ => &[],
+    }
+}
+
 /// A figure, with its unit if it has one.
-fn figure(field: &str, number: Number, value: &[Character], end: usize) -> Result<f64, Mistake> {
+fn figure(name: &str, field: &Field, value: &[Character], end: usize) -> Result<f64, Mistake> {
     let text: String = value.iter().map(|character| character.c).collect();
-    let units = number.units();
+    let units = units(field.form);
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     let example = match names.first() {
         Some(_) => format!("a number, or one with {}", names.join(", ")),
@@ -314,7 +335,7 @@ fn figure(field: &str, number: Number, value: &[Character], end: usize) -> Resul
     let Some(first) = value.first() else {
         return mistake(
             end,
-            format!("expected a number after {field}"),
+            format!("expected a number after {name}"),
             Some(example),
         );
     };

@@ -193,11 +193,8 @@ fn an_experiment_without_a_run_never_ran_and_has_no_figures() {
     let good = file(warmstart_schema::experiment::parse(yaml, "a.yaml"));
     let bad = file(warmstart_schema::experiment::parse("name: [", "a.yaml"));
     let holds = |query: &str, file| {
-        Query::parse(query).unwrap().matches(&Subject {
-            file: Some(file),
-            run: None,
-            group: "g",
-        })
+        let subject = Subject::new(Some(file), None, "g");
+        Query::parse(query).unwrap().matches(&subject)
     };
     assert!(
         holds("status:never backbone:eff* epochs=3 plain", &good) && !holds("val_acc>=0", &good)
@@ -220,7 +217,7 @@ fn every_mistake_has_a_place_and_a_next_step() {
             "zzz:1",
             0,
             "no field is called `zzz`",
-            "fields: status, state, backbone",
+            "fields: backbone, px, state, epoch",
         ),
         (
             "train.epohcs:20",

@@ -7,7 +7,7 @@ use warmstart_runs::run::RunId;
 
 use super::charts::{XAxis, begins};
 use super::{Filter, ListView, Model, Screen};
-use crate::columns::COLUMNS;
+use crate::columns::columns;
 use warmstart_report::compare::{
     Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table,
 };
@@ -175,9 +175,8 @@ impl Model {
     /// The columns that the open screen can have, and whether they are shown.
     pub fn column_choices(&self) -> Vec<(String, bool)> {
         match &self.open {
-            Screen::Experiments(list) => COLUMNS
-                .iter()
-                .map(|(column, title)| ((*title).to_owned(), list.columns.contains(column)))
+            Screen::Experiments(list) => columns()
+                .map(|column| (column.title.to_owned(), list.columns.contains(&column)))
                 .collect(),
             Screen::Compare(view) => {
                 let shown = &view.shown.table().columns;

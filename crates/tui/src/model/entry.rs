@@ -12,6 +12,7 @@ use warmstart_schema::text;
 
 use super::Model;
 use crate::message::Catalogue;
+use warmstart_report::field::Subject;
 use warmstart_runs::params::counts;
 use warmstart_runs::store::{ExperimentFile, Run};
 
@@ -69,6 +70,14 @@ impl<'a> Entry<'a> {
             of_file.or(of_run)
         } else {
             of_run.or(of_file)
+        }
+    }
+
+    /// What its columns show.
+    pub fn subject(&self) -> Subject<'a> {
+        Subject {
+            experiment: self.experiment(),
+            ..Subject::new(self.file, self.run, self.group)
         }
     }
 

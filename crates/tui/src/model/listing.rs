@@ -11,12 +11,11 @@ use warmstart_runs::run::RunId;
 
 use super::entry::{Entry, Kind, Place, WITHOUT_FILE};
 use super::{Filter, Model, Screen, Selection};
-use crate::columns::ColumnId;
+use crate::columns::{self as list_columns, ColumnId};
 use warmstart_report::query::{Query, Subject};
 use warmstart_runs::store::{ExperimentFile, Home, Run};
 
 use self::columns::SortKey;
-pub use self::columns::tags;
 
 /// The group of a list of runs.
 const ALL_RUNS: &str = "all runs, the newest first";
@@ -53,7 +52,7 @@ impl Default for Listing {
             archived: false,
             sort: None,
             reversed: false,
-            columns: ColumnId::usual(),
+            columns: list_columns::usual(),
             marked: BTreeSet::new(),
             rows: Rows::default(),
         }
@@ -113,14 +112,13 @@ impl Listing {
         if let Some(names) = columns {
             self.columns = names
                 .iter()
-                .filter_map(|name| ColumnId::named(name))
+                .filter_map(|name| list_columns::named(name))
                 .collect();
-            self.columns.sort_unstable();
-            self.columns.dedup();
+            list_columns::arrange(&mut self.columns);
         }
         if let Some(sort) = sort {
             let name = sort.strip_prefix('-');
-            self.sort = ColumnId::named(name.unwrap_or(sort));
+            self.sort = list_columns::named(name.unwrap_or(sort));
             self.reversed = name.is_some();
         }
     }
@@ -179,7 +177,7 @@ impl Listing {
             self.sort = self.sort.filter(|sort| *sort != column);
         } else {
             self.columns.push(column);
-            self.columns.sort_unstable();
+            list_columns::arrange(&mut self.columns);
         }
     }
 
@@ -347,7 +345,7 @@ impl Model {
     fn arrange(list: &Listing, runs: &mut [&Run]) {
         if let Some(column) = list.sort {
             sort(runs, column, list.reversed, |run| {
-                columns::worth(
+                columns::sort_key(
                     column,
                     &Entry {
                         group: "",
@@ -381,7 +379,7 @@ impl Model {
                 .collect();
             if let Some(column) = list.sort {
                 sort(&mut heads, column, list.reversed, |(key, _)| {
-                    columns::worth(column, &self.entry_of(key))
+                    columns::sort_key(column, &self.entry_of(key))
                 });
             } else if list.reversed {
                 heads.reverse();
@@ -405,11 +403,7 @@ impl Model {
             .latest()
             .filter(|run| self.runs.home(run).is_none_or(|home| !homes.contains(home)));
         let fits = |run: &&Run| {
-            let subject = Subject {
-                file: None,
-                run: Some(run),
-                group: WITHOUT_FILE,
-            };
+            let subject = Subject::new(None, Some(run), WITHOUT_FILE);
             list.may_show(run) && list.filter.matches(&subject)
         };
         let mut gone: Vec<&Run> = gone.filter(fits).collect();
@@ -430,11 +424,7 @@ impl Model {
     fn experiment<'a>(&'a self, list: &Listing, index: usize) -> Option<(Key, Vec<&'a Run>)> {
         let file = self.catalogue.as_ref()?.files.get(index)?;
         let group = self.groups.get(index).map_or("", String::as_str);
-        let subject = |run| Subject {
-            file: Some(file),
-            run,
-            group,
-        };
+        let subject = |run| Subject::new(Some(file), run, group);
         let home = file.home();
         let mut visible = self
             .runs
@@ -468,7 +458,7 @@ fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) 
         (SortKey::Nothing, SortKey::Nothing) => Ordering::Equal,
         (SortKey::Nothing, _) | (SortKey::Text(_), SortKey::Figure(_)) => Ordering::Greater,
         (_, SortKey::Nothing) | (SortKey::Figure(_), SortKey::Text(_)) => Ordering::Less,
-        (SortKey::Figure(a), SortKey::Figure(b)) if column.higher_first() != reversed => {
+        (SortKey::Figure(a), SortKey::Figure(b)) if column.largest_first != reversed => {
             b.total_cmp(a)
         }
         (SortKey::Figure(a), SortKey::Figure(b)) => a.total_cmp(b),

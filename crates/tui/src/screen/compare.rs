@@ -167,10 +167,10 @@ fn drawn_columns(table: &Table) -> Vec<usize> {
 
 /// A column's title on two lines.
 fn title(column: &Column) -> (String, String) {
-    if *column == Column::NonTrainable {
-        return ("not".to_owned(), "trainable".to_owned());
-    }
-    let title = column.title().replace("train time (s)", "train time_s");
+    let title = match column.title().as_str() {
+        "non-trainable" => "not trainable".to_owned(),
+        title => title.replace("train time (s)", "train time_s"),
+    };
     match title.rsplit_once(' ') {
         Some((first, second)) => (first.to_owned(), second.replace('_', " ")),
         None => (String::new(), title),

@@ -29,36 +29,20 @@ use super::table::{self, Column};
 use crate::columns::ColumnId;
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
 use crate::judge;
-use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing, tags};
+use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing};
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
+use warmstart_report::field::{Fact, Form};
 use warmstart_runs::store::Run;
+use warmstart_schema::metric::Unit;
 
 /// How a column is drawn. Where there is too little room, those with the highest order go first.
 fn column(id: ColumnId) -> Column {
-    let (width, is_figure, order) = match id {
-        ColumnId::State => (12, false, 0),
-        ColumnId::ValAcc => (7, true, 1),
-        ColumnId::Epoch => (7, true, 2),
-        ColumnId::TestAcc | ColumnId::ValLoss => (8, true, 3),
-        ColumnId::Time => (7, true, 4),
-        ColumnId::Pixels => (4, true, 5),
-        ColumnId::Backbone => (21, false, 6),
-        ColumnId::TrainAcc => (9, true, 3),
-        ColumnId::TrainLoss => (10, true, 4),
-        ColumnId::LearningRate => (8, true, 5),
-        ColumnId::Seed => (6, true, 5),
-        ColumnId::Device => (7, false, 6),
-        ColumnId::Created => (16, false, 7),
-        ColumnId::Run => (20, false, 6),
-        ColumnId::Tags => (16, false, 4),
-        ColumnId::Note => (24, false, 6),
-    };
     Column {
-        title: id.title(),
-        width,
-        is_figure,
-        order,
+        title: id.title,
+        width: id.list.map_or(0, |list| list.width),
+        is_figure: id.form.is_figure(),
+        order: id.list.map_or(0, |list| list.rank),
     }
 }
 
@@ -141,7 +125,9 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
     let hides_away = !list.archived && away > 0;
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
-        lines.extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
+        lines.extend(
+            hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))),
+        );
         lines.push("esc shows everything again.".to_owned());
         return lines;
     }
@@ -158,7 +144,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
             "No run yet. v shows the {experiments}; r there launches one."
         )],
         (true, false) => vec![format!(
-            "All of the {runs} are archived. . shows them, v shows the experiments."
+            "All of the {runs} are put away. . shows them, v shows the experiments."
         )],
         (false, _) => {
             let mut lines = match &catalogue.error {
@@ -169,8 +155,10 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                         .to_owned(),
                 ],
             };
-            lines
-                .extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
+            lines.extend(
+                hides_away
+                    .then(|| format!("{} put away; . shows what was put away.", count_are(away))),
+            );
             lines
         }
     }
@@ -193,7 +181,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
         width: head.width.saturating_sub(4),
         ..head
     };
-    let columns: Vec<Column> = list.columns.iter().map(|id| column(*id)).collect();
+    let columns: Vec<Column> = list.columns.iter().map(|id| column(id)).collect();
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
@@ -231,7 +219,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
         paint::left(
             buf,
             rest,
-            &format!(" {} {}", arrow(list, id), id.title()),
+            &format!(" {} {}", arrow(list, id), id.title),
             THEME.accent,
         );
     }
@@ -319,7 +307,7 @@ fn draw_title(
 
 /// Which way the rows are sorted by this column.
 fn arrow(list: &Listing, id: ColumnId) -> &'static str {
-    if id.higher_first() == list.reversed {
+    if id.largest_first == list.reversed {
         "▲"
     } else {
         "▼"
@@ -425,45 +413,12 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
 }
 
 fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
-    let (experiment, run) = (entry.experiment(), entry.run);
-    let best = || run.and_then(|run| run.state.best_epoch().or(run.state.epochs.last()));
-    let words = |text: Option<String>| text.unwrap_or_else(|| NOT_YET.to_owned());
-    let text = match column {
-        ColumnId::Backbone => experiment.map_or_else(String::new, |experiment| {
-            experiment.model.backbone.to_string()
-        }),
-        ColumnId::Pixels => {
-            experiment.map_or_else(String::new, |experiment| experiment.pixels().to_string())
-        }
-        ColumnId::State => return state(entry, model),
-        ColumnId::Epoch => run.map_or_else(|| NOT_YET.to_owned(), epochs),
-        ColumnId::ValAcc => metric(run.and_then(best_val_acc)),
-        ColumnId::TrainAcc => metric(best().map(|epoch| epoch.train_acc)),
-        ColumnId::ValLoss => metric(best().map(|epoch| epoch.val_loss)),
-        ColumnId::TrainLoss => metric(best().map(|epoch| epoch.train_loss)),
-        ColumnId::TestAcc => metric(
-            run.and_then(|run| run.state.test.as_ref())
-                .map(|test| test.accuracy),
-        ),
-        ColumnId::Time => words(run.and_then(|run| run.state.train_time()).map(duration)),
-        ColumnId::LearningRate => {
-            words(experiment.map(|experiment| rate(experiment.train.optimizer.learning_rate())))
-        }
-        ColumnId::Seed => words(experiment.map(|experiment| experiment.seed.to_string())),
-        ColumnId::Device => run.map_or_else(String::new, |run| text::line(run.device(), 20)),
-        ColumnId::Created => {
-            let created = run
-                .and_then(|run| run.info.as_ref().ok())
-                .map(|info| info.created);
-            words(created.map(|at| {
-                at.to_zoned(model.zone.clone())
-                    .strftime("%Y-%m-%d %H:%M")
-                    .to_string()
-            }))
-        }
-        ColumnId::Run => run.map_or_else(String::new, |run| run.id.to_string()),
-        ColumnId::Tags => run.map_or_else(String::new, tags),
-        ColumnId::Note => run.map_or_else(String::new, |run| run.annotation.note.clone()),
+    let text = match (column.form, column.value(&entry.subject())) {
+        (Form::State, _) => return state(entry, model),
+        (Form::Progress, _) => entry.run.map_or_else(|| NOT_YET.to_owned(), epochs),
+        (form, None) if form.is_text() || form == Form::Pixels => String::new(),
+        (_, None) => NOT_YET.to_owned(),
+        (_, Some(fact)) => written(column.form, &fact, model),
     };
     let style = if text == NOT_YET {
         THEME.muted
@@ -473,12 +428,20 @@ fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
     (text, style)
 }
 
-/// Of the best epoch, which is also the one that is tested.
-pub fn best_val_acc(run: &Run) -> Option<f64> {
-    run.state
-        .best_epoch()
-        .or(run.state.epochs.last())
-        .map(|epoch| epoch.val_acc)
+fn written(form: Form, fact: &Fact, model: &Model) -> String {
+    match (fact, form) {
+        (Fact::Figure(seconds), Form::Figure(Unit::Seconds)) => duration(*seconds),
+        (Fact::Figure(figure), Form::Rate) => rate(*figure),
+        (Fact::Figure(figure), _) => metric(Some(*figure)),
+        (Fact::Count(count), _) => count.to_string(),
+        (Fact::Time(time), _) => time
+            .to_zoned(model.zone.clone())
+            .strftime("%Y-%m-%d %H:%M")
+            .to_string(),
+        (Fact::Text(text), Form::Prose) => text.to_string(),
+        (Fact::Text(text), _) => text::line(text, 100),
+        (Fact::Texts(texts), _) => texts.join(" "),
+    }
 }
 
 /// `12/30`: the epoch at work while there is one, else those done.
@@ -528,7 +491,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             .file
             .is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) =>
         {
-            return ("archived".to_owned(), THEME.muted);
+            return ("put away".to_owned(), THEME.muted);
         }
         None => {
             let lacks = entry

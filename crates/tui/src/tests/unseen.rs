@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::fixtures::typical;
 use super::{drawn, press, text};
-use crate::columns::COLUMNS;
+use crate::columns::names;
 use crate::command::Command;
 use crate::effect::Effect;
 use crate::keys::{Context, Key};
@@ -259,7 +259,7 @@ fn a_question_is_answered_only_where_all_of_it_is_shown() {
 fn chosen(model: &Model) -> String {
     match &model.popup {
         Some(Popup::Export { chosen }) => format!("▸ {}", Format::ALL[*chosen].name()),
-        Some(Popup::Columns { chosen }) => format!("] {}", COLUMNS[*chosen].1),
+        Some(Popup::Columns { chosen }) => format!("] {}", names().nth(*chosen).unwrap()),
         Some(Popup::Palette(palette)) => palette.chosen().unwrap().kind.clone(),
         _ => model.selected_entry().map_or_else(
             || model.run().unwrap().label().to_owned(),

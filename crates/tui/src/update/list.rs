@@ -4,7 +4,7 @@ use tui_input::Input;
 use warmstart_runs::run::RunId;
 use warmstart_schema::annotation;
 
-use crate::columns::COLUMNS;
+use crate::columns::columns;
 use crate::command::ListCommand;
 use crate::effect::{Effect, Notation, Undo};
 use crate::format::plural;
@@ -147,7 +147,7 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     if let Some(chosen) = chosen {
         match &mut model.open {
             Screen::Compare(view) => view.toggle(chosen),
-            _ => list(model)?.toggle(COLUMNS.get(chosen)?.0),
+            _ => list(model)?.toggle(columns().nth(chosen)?),
         }
         return Some(Vec::new());
     }

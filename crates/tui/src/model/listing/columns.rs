@@ -2,7 +2,7 @@
 
 use crate::columns::ColumnId;
 use crate::model::Entry;
-use warmstart_runs::store::Run;
+use warmstart_report::field::Fact;
 
 /// What rows are sorted by.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,70 +12,25 @@ pub enum SortKey {
     Text(String),
 }
 
-impl SortKey {
-    fn figure(value: Option<f64>) -> Self {
-        value
-            .filter(|value| !value.is_nan())
-            .map_or(Self::Nothing, Self::Figure)
-    }
-
-    fn text(text: Option<&str>) -> Self {
-        text.filter(|text| !text.is_empty())
-            .map_or(Self::Nothing, |text| Self::Text(text.to_owned()))
-    }
-}
-
 /// What a row is sorted by.
-pub fn worth(column: ColumnId, entry: &Entry) -> SortKey {
-    let (run, experiment) = (entry.run, entry.experiment());
-    let state = run.map(|run| &run.state);
-    let epoch = state.and_then(|state| state.best_epoch().or(state.epochs.last()));
-    match column {
-        ColumnId::Backbone => {
-            SortKey::text(experiment.map(|experiment| experiment.model.backbone.as_str()))
+pub fn sort_key(column: ColumnId, entry: &Entry) -> SortKey {
+    let figure = match column.value(&entry.subject()) {
+        None => return SortKey::Nothing,
+        Some(Fact::Count(count)) => count as f64,
+        Some(Fact::Figure(figure)) => figure,
+        Some(Fact::Time(time)) => time.as_second() as f64,
+        Some(fact @ (Fact::Text(_) | Fact::Texts(_))) => {
+            let text = fact.texts().join(" ");
+            return if text.is_empty() {
+                SortKey::Nothing
+            } else {
+                SortKey::Text(text)
+            };
         }
-        ColumnId::Pixels => {
-            SortKey::figure(experiment.map(|experiment| f64::from(experiment.pixels())))
-        }
-        ColumnId::State => SortKey::text(run.map(|run| run.status().as_str())),
-        ColumnId::Epoch => SortKey::figure(
-            state
-                .and_then(|state| state.epochs.last())
-                .map(|epoch| f64::from(epoch.epoch)),
-        ),
-        ColumnId::ValAcc => SortKey::figure(epoch.map(|epoch| epoch.val_acc)),
-        ColumnId::TrainAcc => SortKey::figure(epoch.map(|epoch| epoch.train_acc)),
-        ColumnId::ValLoss => SortKey::figure(epoch.map(|epoch| epoch.val_loss)),
-        ColumnId::TrainLoss => SortKey::figure(epoch.map(|epoch| epoch.train_loss)),
-        ColumnId::TestAcc => SortKey::figure(
-            state
-                .and_then(|state| state.test.as_ref())
-                .map(|test| test.accuracy),
-        ),
-        ColumnId::Time => SortKey::figure(state.and_then(|state| state.train_time())),
-        ColumnId::LearningRate => {
-            SortKey::figure(experiment.map(|experiment| experiment.train.optimizer.learning_rate()))
-        }
-        ColumnId::Seed => SortKey::figure(experiment.map(|experiment| experiment.seed as f64)),
-        ColumnId::Device => SortKey::text(run.map(Run::device)),
-        ColumnId::Created => {
-            let created = run
-                .and_then(|run| run.info.as_ref().ok())
-                .map(|info| info.created.as_second());
-            SortKey::figure(created.map(|second| second as f64))
-        }
-        ColumnId::Run => SortKey::text(run.map(|run| run.id.as_str())),
-        ColumnId::Tags => SortKey::text(run.map(tags).as_deref()),
-        ColumnId::Note => SortKey::text(run.map(|run| run.annotation.note.as_str())),
+    };
+    if figure.is_nan() {
+        SortKey::Nothing
+    } else {
+        SortKey::Figure(figure)
     }
-}
-
-/// All tags of a run in a row.
-pub fn tags(run: &Run) -> String {
-    run.annotation
-        .tags
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ")
 }

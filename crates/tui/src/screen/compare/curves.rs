@@ -110,7 +110,7 @@ fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec
 fn curve(run: &Run, figure: Metric, after: u32) -> Curve {
     let epochs = run.state.epochs.iter();
     let place = |epoch: u32| f64::from(epoch.saturating_add(after));
-    Curve::new(epochs.filter_map(|epoch| Some((place(epoch.epoch), epoch.metric(figure)?))))
+    Curve::new(epochs.filter_map(|epoch| Some((place(epoch.epoch), figure.of_epoch(epoch)?))))
 }
 
 /// What is drawn, and each run's marker with its name, or with its figure under the cursor. What does not fit on a few lines
@@ -139,7 +139,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
                     .epochs
                     .iter()
                     .find(|at| at.epoch.saturating_add(after) == epoch);
-                metric(at.and_then(|at| at.metric(figure)))
+                metric(at.and_then(|at| figure.of_epoch(at)))
             }
             None => match view.shown.after(&run.id) {
                 0 => run.label().to_owned(),

@@ -1,0 +1,594 @@
+//! The facts of a run, one row each. The dashboard's list, filters, sorting, the comparison and `warmstart runs` and
+//! `list` read this table: a further column is a further row.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use warmstart_runs::params;
+use warmstart_runs::store::{ExperimentFile, Run};
+use warmstart_schema::architecture::{Backbone, ParamCounts};
+use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::event::Epoch;
+use warmstart_schema::experiment::{Experiment, Freeze};
+use warmstart_schema::metric::{Metric, Unit};
+use warmstart_schema::state::{RunState, Status};
+
+/// What a field is read from: a run, or an experiment with its newest run.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub file: Option<&'a ExperimentFile>,
+    pub run: Option<&'a Run>,
+    pub group: &'a str,
+    pub experiment: Option<&'a Experiment>,
+}
+
+impl<'a> Subject<'a> {
+    /// With the experiment as the run was launched with it, or as its file is now.
+    pub fn new(file: Option<&'a ExperimentFile>, run: Option<&'a Run>, group: &'a str) -> Self {
+        let of_file = || file.and_then(|file| file.loaded.as_ref().ok());
+        let of_run = run.and_then(|run| run.experiment.as_deref());
+        Self {
+            file,
+            run,
+            group,
+            experiment: of_run.or_else(of_file),
+        }
+    }
+
+    pub fn of_run(run: &'a Run) -> Self {
+        let group = run.info.as_ref().map_or("", |info| info.group.as_str());
+        Self::new(None, Some(run), group)
+    }
+
+    fn counts(&self) -> Option<ParamCounts> {
+        let measured = self.run.and_then(|run| run.state.model.as_ref());
+        measured.map(|model| model.counts.total).or_else(|| {
+            self.experiment
+                .and_then(params::counts)
+                .map(|counts| counts.total)
+        })
+    }
+}
+
+/// A field's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact<'a> {
+    Text(Cow<'a, str>),
+    Texts(Vec<&'a str>),
+    Count(u64),
+    Figure(f64),
+    Time(Timestamp),
+}
+
+impl<'a> Fact<'a> {
+    fn text(text: &'a str) -> Option<Self> {
+        Some(Self::Text(text.into()))
+    }
+
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(*count as f64),
+            Self::Figure(figure) => Some(*figure),
+            Self::Text(_) | Self::Texts(_) | Self::Time(_) => None,
+        }
+    }
+
+    /// Every text that it holds.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Text(text) => vec![text],
+            Self::Texts(texts) => texts.clone(),
+            Self::Count(_) | Self::Figure(_) | Self::Time(_) => Vec::new(),
+        }
+    }
+}
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    /// Many words, in which a filter looks for its value.
+    Prose,
+    State,
+    /// Epochs done of those planned.
+    Progress,
+    Count,
+    Parameters,
+    Pixels,
+    Rate,
+    Figure(Unit),
+    Date,
+}
+
+impl Form {
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Prose | Self::State)
+    }
+
+    /// Whether a column of it is aligned at the right.
+    pub fn is_figure(self) -> bool {
+        !self.is_text() && self != Self::Date
+    }
+}
+
+/// A field's column in the dashboard's list.
+#[derive(Debug, Clone, Copy)]
+pub struct ListColumn {
+    pub width: u16,
+    /// Of two columns the one with the larger number is hidden first; 0 stays.
+    pub rank: u8,
+    /// Whether it is shown until the user chooses columns.
+    pub usual: bool,
+}
+
+type Read = for<'a> fn(&Subject<'a>) -> Option<Fact<'a>>;
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Metric(Metric),
+    Of(Read),
+}
+
+/// A fact of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name in filters, JSON and CSV.
+    pub key: &'static str,
+    /// Its name on top of a column.
+    pub title: &'static str,
+    /// Further names that filters, `--columns` and the settings accept.
+    pub aliases: &'static [&'static str],
+    pub form: Form,
+    /// Whether sorting puts the largest figure first.
+    pub largest_first: bool,
+    pub list: Option<ListColumn>,
+    /// The rank of its column in `warmstart runs` and `list`, as [`ListColumn::rank`].
+    pub printed: Option<u8>,
+    /// The rank of its column in the comparison, of metrics and counts.
+    pub compared: Option<u8>,
+    /// Whether a filter's bare word is looked for in it.
+    pub searched: bool,
+    /// What a filter compares, where that is more than the value.
+    filtered: Option<Read>,
+    /// What one of its values is called, and all values, where only some are possible.
+    pub values: Option<(&'static str, fn() -> Vec<&'static str>)>,
+    source: Source,
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Field {}
+
+impl std::hash::Hash for Field {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Field {
+    pub fn value<'a>(&self, subject: &Subject<'a>) -> Option<Fact<'a>> {
+        match self.source {
+            Source::Metric(metric) => {
+                let state = &subject.run?.state;
+                let (epoch, test) = (best_or_last(state), state.test.as_ref());
+                metric
+                    .of_run(state.train_time(), epoch, test)
+                    .map(Fact::Figure)
+            }
+            Source::Of(read) => read(subject),
+        }
+    }
+
+    /// What a filter compares.
+    pub fn filtered<'a>(&self, subject: &Subject<'a>) -> Option<Fact<'a>> {
+        self.filtered
+            .map_or_else(|| self.value(subject), |read| read(subject))
+    }
+
+    /// A finite figure: what JSON can say.
+    pub fn finite(&self, subject: &Subject) -> Option<f64> {
+        self.value(subject)?
+            .number()
+            .filter(|figure| figure.is_finite())
+    }
+
+    pub fn metric(&self) -> Option<Metric> {
+        match self.source {
+            Source::Metric(metric) => Some(metric),
+            Source::Of(_) => None,
+        }
+    }
+
+    /// Whether this is one of its names.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.key == name || self.aliases.contains(&name)
+    }
+}
+
+/// The epoch whose figures stand for a run: the best by the monitored figure, or the last where none is.
+pub fn best_or_last(state: &RunState) -> Option<&Epoch> {
+    state.best_epoch().or(state.epochs.last())
+}
+
+/// Every field; columns of a table have this order. A metric that has no row here comes last.
+pub fn fields() -> &'static [Field] {
+    static ALL: LazyLock<Vec<Field>> = LazyLock::new(|| {
+        let has_row = |metric: &Metric| FIELDS.iter().any(|row| row.metric() == Some(*metric));
+        let further = Metric::ALL.iter().filter(|metric| !has_row(metric));
+        let further = further.map(|metric| Field::of(*metric).listed(10, 5).compared(11));
+        FIELDS.iter().copied().chain(further).collect()
+    });
+    &ALL
+}
+
+/// The field that has this name.
+pub fn named(name: &str) -> Option<&'static Field> {
+    fields().iter().find(|field| field.is_called(name))
+}
+
+/// The fields whose columns `warmstart runs` and `list` print.
+pub fn printed() -> impl Iterator<Item = &'static Field> {
+    fields().iter().filter(|field| field.printed.is_some())
+}
+
+/// The metric's field.
+pub fn of_metric(metric: Metric) -> Option<&'static Field> {
+    fields().iter().find(|field| field.metric() == Some(metric))
+}
+
+impl Field {
+    /// A field that only filters know.
+    const fn new(key: &'static str, form: Form, read: Read) -> Self {
+        Self {
+            key,
+            title: key,
+            aliases: &[],
+            form,
+            largest_first: false,
+            list: None,
+            printed: None,
+            compared: None,
+            searched: false,
+            filtered: None,
+            values: None,
+            source: Source::Of(read),
+        }
+    }
+
+    const fn of(metric: Metric) -> Self {
+        Self {
+            title: metric.title(),
+            largest_first: metric.higher_is_better(),
+            source: Source::Metric(metric),
+            ..Self::new(metric.key(), Form::Figure(metric.unit()), |_| None)
+        }
+    }
+
+    const fn titled(self, title: &'static str) -> Self {
+        Self { title, ..self }
+    }
+
+    const fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn listed(self, width: u16, rank: u8) -> Self {
+        let list = Some(ListColumn {
+            width,
+            rank,
+            usual: false,
+        });
+        Self { list, ..self }
+    }
+
+    const fn usual(self, width: u16, rank: u8) -> Self {
+        let list = Some(ListColumn {
+            width,
+            rank,
+            usual: true,
+        });
+        Self { list, ..self }
+    }
+
+    const fn printed(self, rank: u8) -> Self {
+        Self {
+            printed: Some(rank),
+            ..self
+        }
+    }
+
+    const fn compared(self, rank: u8) -> Self {
+        Self {
+            compared: Some(rank),
+            ..self
+        }
+    }
+
+    const fn largest_first(self) -> Self {
+        Self {
+            largest_first: true,
+            ..self
+        }
+    }
+
+    const fn searched(self) -> Self {
+        Self {
+            searched: true,
+            ..self
+        }
+    }
+
+    const fn one_of(self, kind: &'static str, values: fn() -> Vec<&'static str>) -> Self {
+        Self {
+            values: Some((kind, values)),
+            ..self
+        }
+    }
+}
+
+static FIELDS: &[Field] = &[
+    Field::new("backbone", Form::Text, |subject| {
+        Fact::text(subject.experiment?.model.backbone.as_str())
+    })
+    .also(&["model.backbone"])
+    .usual(21, 6)
+    .searched()
+    .one_of("backbone", || Backbone::ALL.map(Backbone::as_str).to_vec()),
+    Field::new("px", Form::Pixels, |subject| {
+        Some(Fact::Count(subject.experiment?.pixels().into()))
+    })
+    .usual(4, 5),
+    Field {
+        filtered: Some(states),
+        ..Field::new("state", Form::State, |subject| {
+            Fact::text(subject.run?.status().as_str())
+        })
+        .also(&["status"])
+        .usual(12, 0)
+        .searched()
+        .one_of("state", || STATES.to_vec())
+    },
+    Field::new("epoch", Form::Progress, |subject| {
+        let last = subject.run?.state.epochs.last()?;
+        Some(Fact::Count(last.epoch.into()))
+    })
+    .usual(7, 2)
+    .largest_first(),
+    Field::of(Metric::ValAcc).usual(7, 1).printed(3).compared(2),
+    Field::of(Metric::TestAcc)
+        .usual(8, 3)
+        .printed(4)
+        .compared(1),
+    Field::of(Metric::TrainTime)
+        .titled("time")
+        .also(&["time"])
+        .usual(7, 4)
+        .printed(5)
+        .compared(7),
+    Field::of(Metric::TrainAcc).listed(9, 3).compared(9),
+    Field::of(Metric::ValLoss).listed(8, 3).compared(6),
+    Field::of(Metric::TrainLoss).listed(10, 4).compared(10),
+    Field::new("learning_rate", Form::Rate, |subject| {
+        Some(Fact::Figure(
+            subject.experiment?.train.optimizer.learning_rate(),
+        ))
+    })
+    .titled("rate")
+    .also(&["lr", "rate", "train.optimizer.learning_rate"])
+    .listed(8, 5),
+    Field::new("seed", Form::Count, |subject| {
+        Some(Fact::Count(subject.experiment?.seed))
+    })
+    .listed(6, 5),
+    Field::new("device", Form::Text, |subject| {
+        Fact::text(subject.run?.device())
+    })
+    .listed(7, 6),
+    Field::new("created", Form::Date, |subject| {
+        Some(Fact::Time(subject.run?.info.as_ref().ok()?.created))
+    })
+    .usual(16, 7)
+    .largest_first(),
+    Field::new("run", Form::Text, |subject| {
+        Fact::text(subject.run?.id.as_str())
+    })
+    .listed(20, 6)
+    .searched(),
+    Field::new("tags", Form::Text, |subject| {
+        let tags = subject.run?.annotation.tags.iter();
+        Some(Fact::Texts(tags.map(String::as_str).collect()))
+    })
+    .also(&["tag"])
+    .listed(16, 4)
+    .searched(),
+    Field::new("note", Form::Prose, |subject| {
+        let note = subject.run?.annotation.note.as_str();
+        Fact::text(note).filter(|_| !note.is_empty())
+    })
+    .listed(24, 6)
+    .searched(),
+    Field::new("experiment", Form::Prose, |subject| {
+        let of_run = || subject.run.map(Run::label);
+        Fact::text(subject.file.map(ExperimentFile::label).or_else(of_run)?)
+    })
+    .also(&["name"])
+    .searched(),
+    Field::new("group", Form::Text, |subject| Fact::text(subject.group)).searched(),
+    Field::new("file", Form::Text, |subject| {
+        let of_file = subject.file.map(|file| file.stem.as_str());
+        Fact::text(of_file.or_else(|| subject.run?.stem())?)
+    })
+    .searched(),
+    Field::new("dataset", Form::Text, |subject| {
+        Fact::text(subject.experiment?.dataset.name.as_str())
+    })
+    .also(&["dataset.name"])
+    .one_of("dataset", || {
+        let published = DatasetName::ALL.into_iter();
+        let all = published.chain([DatasetName::ImageFolder]);
+        all.map(DatasetName::as_str).collect()
+    }),
+    Field::new("weights", Form::Text, |subject| {
+        let weights = subject.experiment?.model.weights.to_string();
+        Some(Fact::Text(weights.into()))
+    })
+    .also(&["model.weights"]),
+    Field::new("optimizer", Form::Text, |subject| {
+        Some(Fact::Text(
+            subject.experiment?.train.optimizer.name().into(),
+        ))
+    })
+    .also(&["train.optimizer.name"]),
+    Field::new("is", Form::Text, kinds)
+        .one_of("kind of run", || KINDS.map(|(name, _)| name).to_vec()),
+    Field::new("epochs", Form::Count, |subject| {
+        Some(Fact::Count(subject.experiment?.train.epochs.into()))
+    })
+    .also(&["train.epochs"]),
+    Field::new("batch_size", Form::Count, |subject| {
+        Some(Fact::Count(subject.experiment?.train.batch_size.into()))
+    })
+    .also(&["train.batch_size"]),
+    Field::new("total_params", Form::Parameters, |subject| {
+        Some(Fact::Count(subject.counts()?.total))
+    })
+    .titled("total")
+    .also(&["params", "total"])
+    .compared(13),
+    Field::new("trainable_params", Form::Parameters, |subject| {
+        Some(Fact::Count(subject.counts()?.trainable))
+    })
+    .titled("trainable")
+    .also(&["trainable"])
+    .compared(11),
+    Field::new("non_trainable_params", Form::Parameters, |subject| {
+        Some(Fact::Count(subject.counts()?.non_trainable()))
+    })
+    .titled("non-trainable")
+    .also(&["non_trainable"])
+    .compared(14),
+];
+
+/// What `status:` can be, beside the states of a run: every state at work, and an experiment's own two.
+const RUNNING: &str = "running";
+const NEVER: &str = "never";
+const BROKEN: &str = "broken";
+const STATES: [&str; 21] = [
+    RUNNING,
+    "queued",
+    "starting",
+    "fetching",
+    "loading",
+    "training",
+    "validating",
+    "saving",
+    "testing",
+    "stalled",
+    "hung",
+    "suspended",
+    "stopping",
+    "stopped",
+    "done",
+    "finished",
+    "failed",
+    "lost",
+    "unreadable",
+    NEVER,
+    BROKEN,
+];
+
+fn states<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
+    if subject.file.is_some_and(|file| file.loaded.is_err()) {
+        return Fact::text(BROKEN);
+    }
+    let Some(run) = subject.run else {
+        return Fact::text(NEVER);
+    };
+    let status = run.status();
+    let other = match status {
+        status if status.is_live() => Some(RUNNING),
+        Status::Finished => Some("finished"),
+        _ => None,
+    };
+    Some(Fact::Texts(
+        [status.as_str()].into_iter().chain(other).collect(),
+    ))
+}
+
+type Is = fn(&Subject) -> bool;
+
+/// What `is:` can be.
+const KINDS: [(&str, Is); 4] = [
+    ("archived", |subject| {
+        subject.run.is_some_and(|run| run.annotation.archived)
+    }),
+    ("resumed", |subject| {
+        subject.run.is_some_and(|run| !run.state.resumes.is_empty())
+    }),
+    ("tagged", |subject| {
+        subject
+            .run
+            .is_some_and(|run| !run.annotation.tags.is_empty())
+    }),
+    ("frozen", |subject| {
+        let experiment = subject.experiment;
+        experiment.is_some_and(|experiment| experiment.model.freeze != Freeze::default())
+    }),
+];
+
+fn kinds<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
+    let kinds = KINDS.into_iter().filter(|(_, is)| is(subject));
+    Some(Fact::Texts(kinds.map(|(name, _)| name).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use warmstart_schema::event::Phase;
+
+    use super::*;
+
+    #[test]
+    fn no_name_belongs_to_two_fields() {
+        let mut seen = HashSet::new();
+        for field in fields() {
+            for name in field.aliases.iter().chain([&field.key]) {
+                assert!(seen.insert(*name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_of_a_run_is_a_value_of_status() {
+        let phases = [
+            Phase::Fetching,
+            Phase::Loading,
+            Phase::Training,
+            Phase::Validating,
+            Phase::Saving,
+            Phase::Testing,
+        ];
+        let others = [
+            Status::Queued(1),
+            Status::Starting,
+            Status::Stalled,
+            Status::Hung,
+            Status::Suspended,
+            Status::Stopping,
+            Status::Stopped,
+            Status::Finished,
+            Status::Failed,
+            Status::Lost,
+            Status::Unreadable,
+        ];
+        for status in phases.map(Status::Active).into_iter().chain(others) {
+            assert!(STATES.contains(&status.as_str()), "{}", status.as_str());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The figures of a run that `warmstart runs` and `list` print, in columns and in JSON.
+
+use serde::{Serialize, Serializer};
+use warmstart_report::field::{Field, Form, printed};
+use warmstart_report::fit::Column;
+use warmstart_report::query::Subject;
+use warmstart_runs::store::Run;
+use warmstart_schema::metric::Unit;
+
+use super::output;
+
+/// By field; absent where nothing finite is measured. In JSON the members of an object.
+#[derive(Debug)]
+pub struct Figures(Vec<(&'static Field, Option<f64>)>);
+
+impl Figures {
+    pub fn of(run: &Run) -> Self {
+        let subject = Subject::of_run(run);
+        Self(
+            printed()
+                .map(|field| (field, field.finite(&subject)))
+                .collect(),
+        )
+    }
+
+    pub fn columns() -> impl Iterator<Item = Column> {
+        printed().map(|field| Column::figures(field.title, field.printed.unwrap_or_default()))
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(field, figure)| cell(field, *figure))
+    }
+
+    /// The cells of an experiment that has no run.
+    pub fn no_cells() -> impl Iterator<Item = String> {
+        printed().map(|field| cell(field, None))
+    }
+}
+
+fn cell(field: &Field, figure: Option<f64>) -> String {
+    match (field.form, figure) {
+        (Form::Figure(Unit::Seconds), Some(seconds)) => output::duration(seconds),
+        (Form::Count | Form::Parameters, Some(count)) => count.to_string(),
+        (_, figure) => output::figure(figure),
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, figure)| (field.key, figure)))
+    }
+}
