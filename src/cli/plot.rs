@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Context, Exit, compare, output, shown};
+use warmstart_report::plot::{ChartKind, Drawn, Plot, Smoothing, XAxis, png};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
 use warmstart_runs::store::Run;
-use warmstart_tui::{ChartKind, Drawn, Plot, Smoothing, XAxis};
 
 /// Draw charts of runs into an SVG or PNG file
 ///
@@ -123,7 +123,7 @@ pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Some((path, format)) => {
             let content = match format {
                 Format::Svg => svg.into_bytes(),
-                Format::Png => warmstart_tui::png(&svg)?,
+                Format::Png => png(&svg)?,
             };
             compare::write(path, &content, arguments.overwrite)?;
             output::note(context, &format!("charts written to {}", shown(path)));
