@@ -12,7 +12,7 @@ use warmstart_runs::store::Run;
 
 /// Draw charts of runs into an SVG or PNG file
 ///
-/// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
+/// Of one run, training and validation are drawn; of several, only the leading line, each run in its own colour.
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,

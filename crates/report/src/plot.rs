@@ -21,7 +21,7 @@ use self::svg::{Panel, SvgSeries, picture};
 pub use self::times::Times;
 use crate::format::duration;
 
-/// Okabe and Ito's colours, told apart by most eyes; yellow is too light for lines on paper.
+/// Okabe and Ito's colours, which most eyes can distinguish; yellow is too light for lines on paper.
 const COLOURS: [&str; 7] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 ];
