@@ -13,7 +13,7 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::files;
 use warmstart_runs::store::experiments;
 
-/// Print the study's table: a row a run, the published row below its experiment
+/// Print the study's table: one row per run, the published row below its experiment
 ///
 /// Accuracies and losses are those of the best epoch, whose checkpoint was measured on the test images; the time is that
 /// of the whole training. Without runs: of each experiment the newest run that is done, or the newest where none is.

@@ -22,9 +22,9 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
-    /// Say whether the file is right
+    /// Check the file
     Check,
-    /// Write a file that says every default, and its schema for editors; one that is there stays
+    /// Write a file with every default, and its schema for editors; an existing file stays
     Init,
     /// Print the JSON Schema of the file
     Schema,

@@ -9,7 +9,7 @@ use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
 
-/// List the experiments and how their newest runs stand
+/// List the experiments and the state of their newest runs
 #[derive(Debug, Default, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Arguments {
 struct Listed<'a> {
     experiment: String,
     file: String,
-    /// Whether the file says something else than when its newest run was launched.
+    /// Whether the file changed since its newest run was launched.
     changed: Option<bool>,
     #[serde(flatten)]
     facts: Option<Facts<'a>>,

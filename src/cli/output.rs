@@ -16,7 +16,7 @@ use warmstart_report::fit::{self, Column};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::launcher::Login;
 
-/// Whoever read the answer has gone.
+/// The reader of stdout is gone.
 #[derive(Debug)]
 pub struct ClosedPipe;
 
@@ -101,7 +101,7 @@ pub fn warn_if_paused(context: &Context) {
     if let Some(reason) = content.paused.filter(|_| !content.waiting.is_empty()) {
         warn(
             context,
-            &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"),
+            &format!("the queue is paused: {reason}; `warmstart queue resume` resumes it"),
         );
     }
 }
@@ -236,7 +236,7 @@ fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
         })
 }
 
-/// A name and its value, which goes on below itself where the terminal is narrow.
+/// A name and its value, wrapped below itself where the terminal is narrow.
 pub fn field(name: &str, value: &str) -> String {
     const NAME: usize = 12;
     // Narrower than this nothing is read anyway.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Context, Exit, compare, output, shown};
+use warmstart_report::plot::{ChartKind, Drawn, Plot, Smoothing, XAxis, png};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
 use warmstart_runs::store::Run;
-use warmstart_tui::{ChartKind, Drawn, Plot, Smoothing, XAxis};
 
 /// Draw charts of runs into an SVG or PNG file
 ///
-/// Of one run training and validation are drawn, of several what they are measured by, each in a colour of its own.
+/// Of one run, training and validation are drawn; of several, only the leading line, each run in its own colour.
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -123,7 +123,7 @@ pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         Some((path, format)) => {
             let content = match format {
                 Format::Svg => svg.into_bytes(),
-                Format::Png => warmstart_tui::png(&svg)?,
+                Format::Png => png(&svg)?,
             };
             compare::write(path, &content, arguments.overwrite)?;
             output::note(context, &format!("charts written to {}", shown(path)));

@@ -47,7 +47,7 @@ impl Progress {
         Self::Bars { all, bars }
     }
 
-    /// Takes in what a run said.
+    /// Applies a run's events.
     pub fn tell(&self, run: Option<&Run>, records: &[Record]) {
         let Some(run) = run else { return };
         for record in records {
@@ -202,7 +202,7 @@ impl Tenths {
     }
 }
 
-/// What is worth a line of its own even beside bars.
+/// Events that get their own line even beside bars.
 fn remark(event: &Event) -> Option<String> {
     match event {
         Event::Attempt(attempt) => Some(started(attempt)),

@@ -38,9 +38,9 @@ enum Verb {
         /// Id or experiment of a run
         run: String,
     },
-    /// Start nothing more until `queue resume`; what runs goes on
+    /// Start nothing more until `queue resume`; live runs continue
     Pause,
-    /// Let the queue go on
+    /// Start waiting runs again
     Resume,
     /// How many runs a device takes at a time, from now on
     Slots {
@@ -87,12 +87,15 @@ pub fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         }
         Some(Verb::Pause) => {
             waiting::pause(root)?;
-            let text = "the queue is paused: what runs goes on, nothing else starts; `warmstart queue resume` goes on";
+            let text = "the queue is paused: live runs continue, nothing else starts; `warmstart queue resume` resumes it";
             (json!({ "paused": true }), text.to_owned())
         }
         Some(Verb::Resume) => {
             warn(context, waiting::go_on(root)?);
-            (json!({ "paused": false }), "the queue goes on".to_owned())
+            (
+                json!({ "paused": false }),
+                "the queue is resumed".to_owned(),
+            )
         }
         Some(Verb::Slots { slots }) => {
             warn(context, waiting::set_slots(root, *slots)?);
@@ -180,7 +183,7 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     if let Some(reason) = &queue.paused {
         output::note(
             context,
-            &format!("the queue is paused: {reason}; `warmstart queue resume` goes on"),
+            &format!("the queue is paused: {reason}; `warmstart queue resume` resumes it"),
         );
     }
     if queue.slots != 1 {

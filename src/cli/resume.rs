@@ -7,9 +7,9 @@ use super::{Context, Exit, follow, output};
 use warmstart_runs::actions::{self, From};
 use warmstart_runs::names;
 
-/// Take a stopped, failed or lost run up again from its last checkpoint, and follow it
+/// Resume a stopped, failed or lost run from its last checkpoint, and follow it
 ///
-/// A run that is done goes on with more epochs: --set train.epochs=20. Its test is measured again at the end.
+/// `--set train.epochs=20` extends a finished run. Its test is measured again at the end.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Id or experiment of a run
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// change is recorded
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
-    /// Start over from the beginning. Its checkpoints are put aside, and its results stay until there are new ones
+    /// Start over from the beginning. Its checkpoints are set aside, and its results stay until new ones replace them
     #[arg(long)]
     from_start: bool,
     /// Only start it

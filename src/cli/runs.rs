@@ -34,7 +34,7 @@ struct Listed<'a> {
     archived: bool,
     device: &'a str,
     attempt: Option<u32>,
-    /// Of a run that was taken up again: whether it ends with the bits of one that never stopped, and why not.
+    /// Of a resumed run: whether it ends with the bits of an unbroken one, and why not.
     exact: Option<bool>,
     not_exact: &'a [String],
     epoch: Option<u32>,
@@ -54,7 +54,7 @@ pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         .filter(|run| query.asks_for_archived() || !run.annotation.archived)
         .filter(|run| query.matches(&Subject::of_run(run)))
         .collect();
-    // Ids tell the second, not more.
+    // Ids have seconds only.
     newest_first.sort_by_key(|run| {
         std::cmp::Reverse((run.info.as_ref().ok().map(|info| info.created), &run.id))
     });
@@ -152,12 +152,12 @@ fn row(listed: &Listed) -> Vec<String> {
     row
 }
 
-/// Why no run is listed: there is none, all are put away, or the filter lets none through.
+/// Why no run is listed: there is none, all are archived, or none fits the filter.
 pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
     let folder = shown(&context.checkpoints);
     let away = runs.iter().filter(|run| run.annotation.archived).count();
     let hidden = |text: String| {
-        format!("{text}; `warmstart runs --filter is:archived` lists what is put away")
+        format!("{text}; `warmstart runs --filter is:archived` lists the archived runs")
     };
     match (runs.is_empty(), query.is_empty()) {
         (true, _) if !context.checkpoints.exists() => {
@@ -166,9 +166,9 @@ pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
             )
         }
         (true, _) => format!("there is no run in {folder}; `warmstart train EXPERIMENT` makes one"),
-        (false, true) => hidden(format!("all runs in {folder} are put away ({away})")),
+        (false, true) => hidden(format!("all runs in {folder} are archived ({away})")),
         (false, false) if away > 0 && !query.asks_for_archived() => hidden(format!(
-            "no run in {folder} fits the filter, {away} put away aside"
+            "no run in {folder} fits the filter; {away} more are archived"
         )),
         (false, false) => format!("no run in {folder} fits the filter"),
     }

@@ -14,7 +14,7 @@ use warmstart_runs::store::{
     ExperimentFile, Home, Run, RunProblem, Runs, experiments, worker_log_tail,
 };
 
-/// Show one run: how it stands, its epochs, its parameters, and the end of its log
+/// Show one run: its state, its epochs, its parameters, and the end of its log
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Id or experiment of a run
@@ -49,7 +49,7 @@ pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The file that a run is of, and how that stands to it by now.
+/// The run's experiment file, and whether it changed since.
 fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<String> {
     let home = runs
         .home(run)

@@ -7,7 +7,7 @@ use super::{Context, Exit, output};
 use warmstart_runs::actions::{self, Stop};
 use warmstart_runs::names;
 
-/// Ask a run to save and leave, or take it out of the queue
+/// Ask a run to save and exit, or remove it from the queue
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Id or experiment of a run

@@ -32,7 +32,7 @@ pub struct NoteArguments {
     text: String,
 }
 
-/// Put runs away: lists hide them unless they are asked for
+/// Archive runs: lists hide them unless a filter asks for them
 #[derive(Debug, Args)]
 pub struct ArchiveArguments {
     /// Ids or experiments of runs
@@ -77,7 +77,7 @@ pub fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// Changes what is noted of a run and prints all that is noted of it now.
+/// Changes a run's annotation and prints it.
 fn annotate(
     context: &Context,
     name: &str,
@@ -104,7 +104,7 @@ fn annotate(
     } else {
         let mut parts: Vec<String> = now.tags.iter().map(|tag| format!("#{tag}")).collect();
         parts.extend((!now.note.is_empty()).then(|| now.note.clone()));
-        parts.extend(now.archived.then(|| "(put away)".to_owned()));
+        parts.extend(now.archived.then(|| "(archived)".to_owned()));
         let said = if parts.is_empty() {
             "nothing is noted".to_owned()
         } else {

@@ -36,7 +36,7 @@ enum Verb {
         #[arg(value_name = "RUN", required = true)]
         runs: Vec<String>,
     },
-    /// Remove all that is in the trash, for good
+    /// Remove everything in the trash for good
     Empty,
 }
 

@@ -923,7 +923,7 @@ fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
         (listed.as_array().unwrap().len(), listed[0]["note"].as_str()),
         (1, Some("as in the paper"))
     );
-    assert!(place.say(&["archive", id]).out.contains("(put away)"));
+    assert!(place.say(&["archive", id]).out.contains("(archived)"));
     assert!(
         !place.say(&["runs"]).out.contains(id),
         "hidden unless asked for"

@@ -146,7 +146,7 @@ fn empty_lists_say_what_is_so() {
     }
     let away = err(&["runs"]);
     assert!(
-        away.contains("put away (4)") && away.contains("--filter is:archived"),
+        away.contains("are archived (4)") && away.contains("--filter is:archived"),
         "{away}"
     );
     assert!(

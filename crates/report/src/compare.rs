@@ -1,5 +1,5 @@
-//! The study's table: a row a run, what it gained over the run that it started from, the published row below its
-//! experiment, in every format that it leaves in.
+//! The study's table: one row per run, its gain over the run that it started from, the published row below its
+//! experiment, in every format.
 //!
 //! One function makes it of runs and [`Options`]; the dashboard and `warmstart compare` both call it, so that what is on
 //! screen is what is exported.

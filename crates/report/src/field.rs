@@ -62,6 +62,7 @@ pub enum Fact<'a> {
 }
 
 impl<'a> Fact<'a> {
+    #[expect(clippy::unnecessary_wraps, reason = "readers return an option")]
     fn text(text: &'a str) -> Option<Self> {
         Some(Self::Text(text.into()))
     }
@@ -122,6 +123,9 @@ pub struct ListColumn {
     pub usual: bool,
 }
 
+/// What one of a field's values is called, and all of them.
+pub type Values = (&'static str, fn() -> Vec<&'static str>);
+
 type Read = for<'a> fn(&Subject<'a>) -> Option<Fact<'a>>;
 
 #[derive(Debug, Clone, Copy)]
@@ -151,8 +155,8 @@ pub struct Field {
     pub searched: bool,
     /// What a filter compares, where that is more than the value.
     filtered: Option<Read>,
-    /// What one of its values is called, and all values, where only some are possible.
-    pub values: Option<(&'static str, fn() -> Vec<&'static str>)>,
+    /// Where only some values are possible.
+    pub values: Option<Values>,
     source: Source,
 }
 
@@ -541,6 +545,7 @@ const KINDS: [(&str, Is); 4] = [
     }),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "a reader returns an option")]
 fn kinds<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
     let kinds = KINDS.into_iter().filter(|(_, is)| is(subject));
     Some(Fact::Texts(kinds.map(|(name, _)| name).collect()))

@@ -1,7 +1,10 @@
-//! From runs to something to read: filters, and the comparison in every format. No terminal.
+//! From runs to something to read: fields, filters, the comparison in every format, charts as files, diagnostics. No terminal.
 
 pub mod compare;
+pub mod diagnostics;
 pub mod edit;
 pub mod field;
 pub mod fit;
+pub mod format;
+pub mod plot;
 pub mod query;

@@ -1,11 +1,6 @@
 //! A line chart, small and quiet: many series of many points, Braille lines, round numbers on linear or logarithmic axes.
 
-mod axis;
 mod canvas;
-mod curve;
-pub mod png;
-mod smooth;
-pub mod svg;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,10 +8,9 @@ use ratatui::style::Style;
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
-pub use self::axis::{Axis, Unit};
 use self::canvas::{Canvas, Pen};
-pub use self::curve::{Curve, Mean};
 use super::theme::THEME;
+pub use warmstart_report::plot::{Axis, Curve, Unit};
 
 /// Cells from one mark of a dense line to the next.
 const MARK_EVERY: usize = 8;

@@ -9,11 +9,9 @@ pub mod config;
 mod effect;
 mod executor;
 mod folders;
-mod format;
 mod fuzzy;
 mod help;
 mod host;
-mod judge;
 mod keeper;
 pub mod keys;
 mod layout;
@@ -23,7 +21,6 @@ mod message;
 mod model;
 mod mouse;
 mod paths;
-mod plot;
 mod screen;
 mod still;
 mod terminal;
@@ -51,12 +48,10 @@ use self::theme::Look;
 use warmstart_runs::launcher::Login;
 use warmstart_runs::pasted::FolderOptions;
 
-pub use self::chart::png::from_svg as png;
-pub use self::model::{ChartKind, Drawn, Smoothing, XAxis};
-pub use self::plot::Plot;
 pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
 pub use self::theme::Theme;
+use warmstart_report::format;
 
 /// What the command line says to the dashboard.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ use tui_input::{Input, InputRequest};
 use warmstart_runs::run::RunId;
 
 pub use self::charts::{
-    ChartKind, ChartView, Drawn, Line, Others, Role, Smoothing, Times, XAxis, lines, stage_of,
+    ChartKind, ChartView, Drawn, Line, Others, Role, Smoothing, Times, XAxis, stage_of,
 };
 pub use self::comparison::{CompareView, Curves, Shown};
 pub use self::dataset::{DatasetPane, DatasetView, Grid, Opened};

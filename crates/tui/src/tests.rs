@@ -5,6 +5,7 @@ mod charts;
 mod commands;
 mod comparison;
 mod dataset;
+mod diagnostics;
 mod editor;
 mod fetching;
 pub mod fixtures;

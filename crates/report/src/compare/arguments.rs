@@ -30,7 +30,7 @@ pub struct ShownArguments {
     /// The better one first: val_acc, train_time, delta_test_acc, experiment, train.batch_size, …
     #[arg(long, value_name = "COLUMN")]
     sort: Option<Column>,
-    /// The other way round
+    /// Reverse the order
     #[arg(long)]
     reverse: bool,
     /// Which epoch's accuracies and losses

@@ -1,6 +1,6 @@
 //! What a table can be written as.
 
-/// What a table can be written as.
+/// A format that a table can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Aligned columns for a terminal; columns that do not fit it are left out
@@ -14,7 +14,7 @@ pub enum Format {
     Latex,
     /// Every measured figure, whatever columns are chosen
     Json,
-    /// A page of its own
+    /// A complete page
     Html,
 }
 

@@ -10,7 +10,7 @@ pub struct Tile {
     /// Of a footnote.
     pub mark: Option<String>,
     pub best: bool,
-    /// None of a title.
+    /// None for a title.
     pub kind: Option<Kind>,
     /// A name beneath another one's.
     pub is_below: bool,

@@ -8,7 +8,7 @@ use warmstart_runs::launcher;
 use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::text;
 
-use crate::chart::png;
+use warmstart_report::plot::png;
 use warmstart_runs::files;
 
 /// A comparison as a format has it. Returns what to say of it.
@@ -19,7 +19,7 @@ pub fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<
 
 /// Charts as SVG and PNG under one name; where the PNG cannot be drawn, nothing is written.
 pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
-    let picture = png::from_svg(svg)?;
+    let picture = png(svg)?;
     let drawn = written(folder, "charts", svg.as_bytes(), "svg")?;
     let beside = drawn.with_extension("png");
     files::create(&beside, &picture)

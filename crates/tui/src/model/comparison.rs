@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use unicode_width::UnicodeWidthStr;
 use warmstart_runs::run::RunId;
 
-use super::charts::{XAxis, begins};
 use super::{Filter, ListView, Model, Screen};
 use crate::columns::columns;
 use warmstart_report::compare::{
     Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table,
 };
 use warmstart_report::edit;
+use warmstart_report::plot::{XAxis, begins};
 
 /// The compare screen.
 #[derive(Debug)]

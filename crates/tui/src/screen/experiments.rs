@@ -28,10 +28,10 @@ use super::paint;
 use super::table::{self, Column};
 use crate::columns::ColumnId;
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
-use crate::judge;
 use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing};
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
+use warmstart_report::diagnostics;
 use warmstart_report::field::{Fact, Form};
 use warmstart_runs::store::Run;
 use warmstart_schema::metric::Unit;
@@ -181,7 +181,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
         width: head.width.saturating_sub(4),
         ..head
     };
-    let columns: Vec<Column> = list.columns.iter().map(|id| column(id)).collect();
+    let columns: Vec<Column> = list.columns.iter().copied().map(column).collect();
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
@@ -481,7 +481,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
         Some(status) => {
             let alerts = entry
                 .run
-                .map_or_else(Vec::new, |run| judge::alerts(run, model.now));
+                .map_or_else(Vec::new, |run| diagnostics::alerts(run, model.now));
             if status.is_live() && alerts.iter().any(|alert| alert.level != Level::Info) {
                 return (format!("{} ⚠", status.as_str()), THEME.warning);
             }

@@ -22,10 +22,10 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_schema::event::Level;
 
 use super::paint;
-use crate::judge;
 use crate::model::{Model, Pane, RunView};
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
+use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
 /// From this width on, the parameters stand beside the charts.
@@ -207,7 +207,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = paint::inset(area);
     let mut y = 0;
     let is_low = area.height < 5;
-    for alert in judge::alerts(run, model.now)
+    for alert in diagnostics::alerts(run, model.now)
         .into_iter()
         .filter(|alert| !is_low || alert.level != Level::Info)
     {
@@ -237,7 +237,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
 
 /// On a low terminal the worst alert takes the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
-    if let Some(alert) = judge::alerts(run, model.now)
+    if let Some(alert) = diagnostics::alerts(run, model.now)
         .first()
         .filter(|alert| alert.level != Level::Info)
     {

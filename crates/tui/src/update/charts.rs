@@ -8,7 +8,7 @@ use crate::message::Report;
 use crate::model::{
     ChartKind, ChartView, Drawn, Model, Others, Screen, Smoothing, Times, stage_of,
 };
-use crate::plot::Plot;
+use warmstart_report::plot::Plot;
 use warmstart_runs::store::{Run, Runs};
 
 /// Steps of the cursor in a screenful where it does not move by epochs.

@@ -15,10 +15,10 @@ use warmstart_schema::state::Status;
 use super::super::paint;
 use super::super::run::{charts, progress};
 use crate::format::{count, metric, path};
-use crate::judge;
 use crate::model::{ChartView, Entry, Model};
 use crate::mouse::HitMap;
 use crate::theme::THEME;
+use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
 /// From this width on there is room for whole words.
@@ -256,7 +256,7 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
 }
 
 fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
-    let alert = judge::alerts(run, model.now).into_iter().next();
+    let alert = diagnostics::alerts(run, model.now).into_iter().next();
     match (run.status(), alert) {
         (_, Some(alert)) if alert.level == Level::Error => {
             paint::message(buf, row, &alert.text, THEME.level(alert.level));

@@ -117,6 +117,7 @@ impl Curve {
     }
 
     /// The same points smoothed by a debiased exponential moving average of this weight.
+    #[must_use]
     pub fn smoothed(&self, weight: f64) -> Self {
         let counts = self.counts.iter().copied().chain(std::iter::repeat(1));
         let ys = smooth(self.ys.iter().copied().zip(counts), weight);

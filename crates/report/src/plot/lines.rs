@@ -8,7 +8,7 @@ use warmstart_schema::event::{Batch, Epoch, System};
 use warmstart_schema::state::{Progress, RunState};
 
 use super::{ChartKind, Drawn, Smoothing, Times, XAxis};
-use crate::chart::{Curve, Mean};
+use super::{Curve, Mean};
 
 /// What a line is in its chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

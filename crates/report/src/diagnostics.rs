@@ -1,14 +1,12 @@
-//! Judgements on a run, in sentences: what is wrong with it, or seems so, and what to do.
+//! Diagnostics of a run, in sentences: what is wrong with it, or seems so, and what to do.
 
 mod learning;
 mod machine;
-#[cfg(test)]
-mod tests;
 
 use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
-use super::format::plural;
+use crate::format::plural;
 use warmstart_runs::store::{Run, RunProblem};
 
 /// A sentence and how much it matters.

@@ -4,11 +4,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use warmstart_schema::event::{Level, Record};
 
-use super::alerts;
+use super::fixtures::{LIVE, id, typical};
 use crate::message::Message;
 use crate::model::Model;
-use crate::tests::fixtures::{LIVE, id, typical};
 use crate::update::update;
+use warmstart_report::diagnostics::alerts;
 use warmstart_runs::store::Change;
 
 /// An epoch's training loss, validation loss, and accuracy in both.

@@ -1,12 +1,27 @@
 //! Charts of runs as a picture: what the screen shows, or what the command line asks for.
 
-use super::chart::svg::{Panel, SvgSeries, picture};
-use super::chart::{Axis, Unit};
-use super::format::duration;
-use super::model::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis, lines};
+mod axis;
+mod curve;
+mod drawn;
+mod lines;
+mod png;
+mod smooth;
+mod svg;
+mod times;
+
 use warmstart_runs::store::Run;
 
-/// Okabe and Ito's colours, told apart by most eyes; yellow is too light for lines on paper.
+pub use self::axis::{Axis, Unit};
+pub use self::curve::{Curve, Mean};
+pub use self::drawn::{ChartKind, Drawn, Smoothing, XAxis, begins, end_of};
+use self::lines::lines;
+pub use self::lines::{Curves, Key, Line, Role};
+pub use self::png::from_svg as png;
+use self::svg::{Panel, SvgSeries, picture};
+pub use self::times::Times;
+use crate::format::duration;
+
+/// Okabe and Ito's colours, which most eyes can distinguish; yellow is too light for lines on paper.
 const COLOURS: [&str; 7] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 ];

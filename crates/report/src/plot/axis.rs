@@ -1,6 +1,6 @@
 //! Ranges of axes, linear or logarithmic, and the round numbers on them.
 
-use super::super::format::bytes;
+use crate::format::bytes;
 
 /// What is counted along an axis: which numbers are round, and how they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,11 +79,13 @@ impl Axis {
         }
     }
 
+    #[must_use]
     pub fn in_unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
     }
 
     /// The same range counted in ratios, where both ends allow it.
+    #[must_use]
     pub fn logarithmic(self) -> Self {
         Self {
             log: self.low > 0.0 && self.high > self.low,
@@ -122,6 +124,7 @@ impl Axis {
     }
 
     /// The axis `factor` times as long around the value at `about`, which stays where it is.
+    #[must_use]
     pub fn zoomed(self, factor: f64, about: f64) -> Self {
         let share = self.share(about).clamp(0.0, 1.0);
         Self {
@@ -132,6 +135,7 @@ impl Axis {
     }
 
     /// The axis moved by a share of its length.
+    #[must_use]
     pub fn panned(self, share: f64) -> Self {
         Self {
             low: self.at(share),
@@ -141,6 +145,7 @@ impl Axis {
     }
 
     /// The axis moved, or shortened, so that it lies within another.
+    #[must_use]
     pub fn within(self, whole: Self) -> Self {
         let length = self.scaled(self.high) - self.scaled(self.low);
         let room = whole.scaled(whole.high) - whole.scaled(whole.low);

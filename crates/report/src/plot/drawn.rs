@@ -1,0 +1,243 @@
+//! What a chart shows: which figures, along which axis, how smooth, of which runs.
+
+use warmstart_runs::run::RunId;
+use warmstart_runs::store::Run;
+
+use super::{Times, Unit};
+
+/// A chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartKind {
+    Accuracy,
+    Loss,
+    LearningRate,
+    Throughput,
+    GradientNorm,
+    Usage,
+    Memory,
+}
+
+impl ChartKind {
+    /// In the order in which they are shown as far as there is room.
+    pub const ALL: [Self; 7] = [
+        Self::Accuracy,
+        Self::Loss,
+        Self::LearningRate,
+        Self::Throughput,
+        Self::GradientNorm,
+        Self::Usage,
+        Self::Memory,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Loss => "loss",
+            Self::LearningRate => "learning rate",
+            Self::Throughput => "images/s",
+            Self::GradientNorm => "gradient norm",
+            Self::Usage => "use, %",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// For where there is little room.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "acc",
+            Self::LearningRate => "rate",
+            Self::GradientNorm => "grad",
+            Self::Loss | Self::Throughput | Self::Usage | Self::Memory => self.name(),
+        }
+    }
+
+    /// Whether it is measured once an epoch, by validation.
+    pub fn is_by_epoch(self) -> bool {
+        matches!(self, Self::Accuracy | Self::Loss)
+    }
+}
+
+/// What charts run along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum XAxis {
+    #[default]
+    Epoch,
+    Step,
+    /// Seconds since the run's first event.
+    Time,
+    /// Seconds of training, without validation, loading or waiting.
+    Training,
+}
+
+impl XAxis {
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Epoch => Self::Step,
+            Self::Step => Self::Time,
+            Self::Time => Self::Training,
+            Self::Training => Self::Epoch,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epoch => "by epoch",
+            Self::Step => "by step",
+            Self::Time => "by time",
+            Self::Training => "by training time",
+        }
+    }
+
+    /// What the axis is called on paper.
+    pub fn counts(self) -> &'static str {
+        match self {
+            Self::Epoch => "epoch",
+            Self::Step => "step",
+            Self::Time => "time since the start",
+            Self::Training => "training time",
+        }
+    }
+
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Epoch | Self::Step => Unit::Whole,
+            Self::Time | Self::Training => Unit::Seconds,
+        }
+    }
+}
+
+/// How much of what happened within epochs is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Smoothing {
+    /// A figure for each epoch.
+    #[default]
+    Epochs,
+    /// Every figure there is.
+    Points,
+    Light,
+    Medium,
+    Strong,
+}
+
+impl Smoothing {
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Epochs => Self::Points,
+            Self::Points => Self::Light,
+            Self::Light => Self::Medium,
+            Self::Medium => Self::Strong,
+            Self::Strong => Self::Epochs,
+        }
+    }
+
+    /// The weight of what was before in the moving average.
+    pub fn weight(self) -> Option<f64> {
+        match self {
+            Self::Epochs | Self::Points => None,
+            Self::Light => Some(0.6),
+            Self::Medium => Some(0.9),
+            Self::Strong => Some(0.97),
+        }
+    }
+
+    /// What the state file calls it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Points => "points",
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Strong => "strong",
+        }
+    }
+
+    /// The one of that key.
+    pub fn named(key: &str) -> Option<Self> {
+        [
+            Self::Epochs,
+            Self::Points,
+            Self::Light,
+            Self::Medium,
+            Self::Strong,
+        ]
+        .into_iter()
+        .find(|detail| detail.key() == key)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epochs => "",
+            Self::Points => "every point",
+            Self::Light => "smoothed 0.6",
+            Self::Medium => "smoothed 0.9",
+            Self::Strong => "smoothed 0.97",
+        }
+    }
+}
+
+/// A run that is drawn, and what is added to its places along the axis.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn<'a> {
+    pub run: &'a Run,
+    /// How many runs are older, which its marker and colour follow from.
+    pub rank: usize,
+    pub shift: f64,
+    /// Nothing after this step.
+    pub until: Option<u64>,
+}
+
+impl<'a> Drawn<'a> {
+    /// A run as it is.
+    pub fn whole(run: &'a Run) -> Self {
+        Self {
+            run,
+            rank: 0,
+            shift: 0.0,
+            until: None,
+        }
+    }
+
+    /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
+    pub fn continued(runs: &[&'a Run], along: XAxis, apart: bool) -> Vec<Self> {
+        let find = |id: &RunId| {
+            runs.iter()
+                .copied()
+                .find(|run| run.id == *id)
+                .filter(|_| !apart)
+        };
+        runs.iter()
+            .map(|run| Self {
+                shift: begins(run, &find, along),
+                ..Self::whole(run)
+            })
+            .collect()
+    }
+}
+
+/// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
+/// lies. `drawn` finds the runs that are.
+pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
+    /// Files may say that two runs started from each other.
+    const STAGES: usize = 32;
+    let (mut at, mut run) = (0.0, run);
+    for _ in 0..STAGES {
+        let Some(from) = &run.state.started_from else {
+            break;
+        };
+        let Some(origin) = drawn(&from.run) else {
+            break;
+        };
+        at += end_of(origin, from.step, along);
+        run = origin;
+    }
+    at
+}
+
+/// Where a checkpoint of a run lies.
+pub fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
+    let times = Times::of(&run.state, along);
+    let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
+    epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
+}
