@@ -15,7 +15,7 @@ use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::UserError;
 use crate::fetch::{Fetcher, Progress, Sources, Stopped};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Flow, Interrupt};
 use crate::report::Reporter;
 use crate::{data, initial, weights};
 
@@ -41,13 +41,13 @@ impl Pace {
     }
 }
 
-/// Brings what a run lacks, unless it goes on from a checkpoint that has its own weights. False when it is to stop.
+/// Brings what a run lacks, unless it goes on from a checkpoint that has its own weights.
 pub fn for_run(
     experiment: &Experiment,
     has_weights: bool,
     reporter: &mut Reporter,
     interrupt: &Interrupt,
-) -> Result<bool> {
+) -> Result<Flow> {
     let (places, sources) = (Places::from_env(), Sources::from_env());
     let mut progress = RunProgress {
         reporter,
@@ -72,8 +72,8 @@ pub fn for_run(
         anyhow::Ok(())
     };
     match bring() {
-        Err(error) if error.is::<Stopped>() => Ok(false),
-        other => other.map(|()| true),
+        Err(error) if error.is::<Stopped>() => Ok(Flow::Interrupted),
+        other => other.map(|()| Flow::Done),
     }
 }
 

@@ -28,6 +28,7 @@ use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
+use crate::interrupt::Flow;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
@@ -70,16 +71,16 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
         let frozen = self.frozen()?;
-        if !self.keep_features()? {
+        if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
         while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
-            if !self.epoch()? {
+            if self.epoch()? == Flow::Interrupted {
                 return self.stop();
             }
         }
         self.prove_frozen(frozen)?;
-        if !self.test()? {
+        if self.test()? == Flow::Interrupted {
             return Ok(Ended::Stopped);
         }
         Ok(Ended::Finished {
@@ -136,8 +137,8 @@ impl Trainer<'_> {
                 .is_some_and(|last| self.setup.state.step >= last)
     }
 
-    /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
-    fn epoch(&mut self) -> Result<bool> {
+    /// Trains what is left of an epoch, validates, saves.
+    fn epoch(&mut self) -> Result<Flow> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
         let order = seed::epoch_order(
@@ -164,7 +165,7 @@ impl Trainer<'_> {
             let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
             if asked && is_between {
                 self.pause(&mut clock)?;
-                return Ok(false);
+                return Ok(Flow::Interrupted);
             }
             if is_between && self.last_save.elapsed() >= save_every {
                 self.pause(&mut clock)?;
@@ -188,11 +189,11 @@ impl Trainer<'_> {
             });
         }
         let Some(validation) = self.validate(epoch)? else {
-            return Ok(false);
+            return Ok(Flow::Interrupted);
         };
         self.tell_unreadable();
         self.conclude(epoch, validation, pace)?;
-        Ok(true)
+        Ok(Flow::Done)
     }
 
     /// Stops the clock of training, once the device has done all that it was given.
@@ -330,8 +331,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Measures the best checkpoint on the test images, once. False when it was interrupted.
-    fn test(&mut self) -> Result<bool> {
+    /// Measures the best checkpoint on the test images, once.
+    fn test(&mut self) -> Result<Flow> {
         self.settle()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, precision) = (self.batch_size(), self.precision());
@@ -373,13 +374,15 @@ impl Trainer<'_> {
                 Ok(())
             },
         )?;
-        let Some(sums) = sums else { return Ok(false) };
+        let Some(sums) = sums else {
+            return Ok(Flow::Interrupted);
+        };
         self.tell_unreadable();
         self.setup.reporter.tell(&Event::Test(Test {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),
         }));
-        Ok(true)
+        Ok(Flow::Done)
     }
 }

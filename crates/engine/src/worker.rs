@@ -34,7 +34,7 @@ use crate::device::{self, DeviceRequest};
 use crate::failure::UserError;
 use crate::heartbeat::Heartbeat;
 use crate::initial::{self, Origin};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Flow, Interrupt};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::report::{PROGRESS_EVERY, Reporter, log};
@@ -308,7 +308,7 @@ fn prepare_and_train(
     for text in skipped {
         reporter.note(Level::Warning, text);
     }
-    if !prefetch::for_run(&experiment, saved.is_some(), reporter, interrupt)? {
+    if prefetch::for_run(&experiment, saved.is_some(), reporter, interrupt)? == Flow::Interrupted {
         reporter.tell(&Event::Stopping);
         let (step, train_time) = saved.map_or((0, 0.0), |content| {
             (content.state.step, content.state.train_time)
