@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::Serialize;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
-use warmstart_engine::worker::{self, Manner};
+use warmstart_engine::worker::{self, Options};
 use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log};
 
 const USAGE: &str =
@@ -27,14 +27,14 @@ fn main() -> ExitCode {
         None => ("", &[][..]),
     };
     match (verb, paths) {
-        ("train", [folder]) => train(Path::new(folder), Manner::usual()),
+        ("train", [folder]) => train(Path::new(folder), Options::usual()),
         ("train", [folder, option, step]) if option == "--stop-after" => {
             match step.to_str().and_then(|step| step.parse().ok()) {
                 Some(step) => train(
                     Path::new(folder),
-                    Manner {
+                    Options {
                         stop_after: Some(step),
-                        ..Manner::usual()
+                        ..Options::usual()
                     },
                 ),
                 None => misused(),
@@ -98,9 +98,9 @@ fn misused() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn train(folder: &Path, manner: Manner) -> ExitCode {
+fn train(folder: &Path, options: Options) -> ExitCode {
     let listening = Interrupt::listen().context("signals cannot be received");
-    match listening.and_then(|interrupt| worker::run(folder, manner, &interrupt)) {
+    match listening.and_then(|interrupt| worker::run(folder, options, &interrupt)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
