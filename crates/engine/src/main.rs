@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         }
         ("predict", [option, folder, part, number]) if option == "--of-dataset" => {
             let [part, number] = [part, number].map(|text| text.to_string_lossy());
-            tell(&predict::predict(
+            print(&predict::predict(
                 Path::new(folder),
                 &Subject::OfDataset {
                     part: &part,
@@ -83,9 +83,9 @@ fn main() -> ExitCode {
                 }
             }
         }
-        ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
+        ("export", [folder]) => print(&export::export(Path::new(folder), None)),
         ("export", [folder, file]) => {
-            tell(&export::export(Path::new(folder), Some(Path::new(file))))
+            print(&export::export(Path::new(folder), Some(Path::new(file))))
         }
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
@@ -112,7 +112,7 @@ fn train(folder: &Path, options: Options) -> ExitCode {
 
 fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode {
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-    tell(&predict::predict(
+    print(&predict::predict(
         Path::new(folder),
         &Subject::Files(&images),
         with_pixels,
@@ -120,7 +120,7 @@ fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode 
 }
 
 /// Gives an answer that the dashboard's side reads.
-fn tell(answer: &impl Serialize) -> ExitCode {
+fn print(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
         Err(error) => {

@@ -98,7 +98,7 @@ impl Progress for RunProgress<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         self.begin();
         if self.pace.is_due(what, done, total) {
-            self.reporter.tell(&Event::Fetch(Fetch {
+            self.reporter.emit(&Event::Fetch(Fetch {
                 what: what.to_owned(),
                 done,
                 total,

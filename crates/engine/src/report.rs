@@ -41,7 +41,7 @@ impl Reporter {
     }
 
     /// Tells an event. A log that cannot be written holds the line back and never stops training.
-    pub fn tell(&mut self, event: &Event) {
+    pub fn emit(&mut self, event: &Event) {
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
             log::line(&format!(
@@ -53,13 +53,13 @@ impl Reporter {
 
     pub fn phase(&mut self, phase: Phase) {
         self.last_progress = Some(Instant::now());
-        self.tell(&Event::Phase { phase });
+        self.emit(&Event::Phase { phase });
     }
 
     pub fn note(&mut self, level: Level, text: impl Into<String>) {
         let text = text.into();
         log::line(&text);
-        self.tell(&Event::Note { level, text });
+        self.emit(&Event::Note { level, text });
     }
 
     /// Whether progress is worth computing now.
@@ -71,14 +71,14 @@ impl Reporter {
     /// Tells progress, and now and then the use of the machine.
     pub fn progress(&mut self, progress: &Event) {
         self.last_progress = Some(Instant::now());
-        self.tell(progress);
+        self.emit(progress);
         if self
             .last_usage
             .is_none_or(|last| last.elapsed() >= USAGE_EVERY)
         {
             self.last_usage = Some(Instant::now());
             let sample = self.usage.sample();
-            self.tell(&Event::System(sample));
+            self.emit(&Event::System(sample));
         }
     }
 

@@ -191,7 +191,7 @@ impl Trainer<'_> {
         let Some(validation) = self.validate(epoch)? else {
             return Ok(Flow::Interrupted);
         };
-        self.tell_unreadable();
+        self.report_unreadable();
         self.conclude(epoch, validation, pace)?;
         Ok(Flow::Done)
     }
@@ -292,7 +292,7 @@ impl Trainer<'_> {
             best: verdict.best,
             data_wait,
         });
-        setup.reporter.tell(&event);
+        setup.reporter.emit(&event);
         self.sums = self.sums.f_zeros_like()?;
         self.save(verdict.best)
     }
@@ -323,7 +323,7 @@ impl Trainer<'_> {
                 "frozen weights have moved; this is a mistake of warmstart, please report it",
             );
         }
-        self.setup.reporter.tell(&Event::Frozen {
+        self.setup.reporter.emit(&Event::Frozen {
             tensors,
             before,
             after,
@@ -377,8 +377,8 @@ impl Trainer<'_> {
         let Some(sums) = sums else {
             return Ok(Flow::Interrupted);
         };
-        self.tell_unreadable();
-        self.setup.reporter.tell(&Event::Test(Test {
+        self.report_unreadable();
+        self.setup.reporter.emit(&Event::Test(Test {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),

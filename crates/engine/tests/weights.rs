@@ -937,7 +937,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
 
 #[test]
 fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
-    use warmstart_schema::preparation::Stated;
+    use warmstart_schema::preparation::FileMetadata;
     let folder = tempfile::tempdir().unwrap();
     let own = Backbone::TfEfficientnetB0;
     let said = |path: &std::path::Path| weights::stated_preparation(path, own);
@@ -953,14 +953,14 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     let config =
         |name: &str, text: &Value| fs::write(folder.path().join(name), text.to_string()).unwrap();
     let plain = write("mine.safetensors", &[]);
-    assert_eq!(said(&plain), Stated::default());
+    assert_eq!(said(&plain), FileMetadata::default());
 
     // As timm writes it for `tf_efficientnet_b0.ap_in1k`.
     let ap = json!({"architecture": "tf_efficientnet_b0", "num_classes": 1000, "pretrained_cfg": {
         "tag": "ap_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
         "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}});
     config("config.json", &ap);
-    let expected = Stated {
+    let expected = FileMetadata {
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
         interpolation: Some(Interpolation::Bicubic),
@@ -976,11 +976,11 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     // It may be another file's.
     assert_eq!(
         said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])),
-        Stated::default()
+        FileMetadata::default()
     );
     assert_eq!(
         weights::stated_preparation(&plain, Backbone::Resnet18),
-        Stated::default()
+        FileMetadata::default()
     );
     // The file's own come first: its header, then the configuration of its name.
     config(

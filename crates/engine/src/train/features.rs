@@ -72,12 +72,12 @@ impl Trainer<'_> {
             );
             setup.reporter.note(Level::Info, text);
         }
-        self.tell_unreadable();
+        self.report_unreadable();
         Ok(Flow::Done)
     }
 
     /// Names pictures that could not be read: some in a note, all in the worker's log.
-    pub(super) fn tell_unreadable(&mut self) {
+    pub(super) fn report_unreadable(&mut self) {
         let Setup {
             train,
             validation,

@@ -38,7 +38,7 @@ impl Trainer<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.setup.reporter.tell(&Event::CheckpointFailed {
+                self.setup.reporter.emit(&Event::CheckpointFailed {
                     error: format!("{error:#}"),
                 });
                 self.failed_saves += 1;
@@ -93,7 +93,7 @@ impl Trainer<'_> {
         let bytes = checkpoint::save(&Disk, self.setup.run, content, keep)?;
         let (State { step, epoch, .. }, seconds) =
             (&content.state, started.elapsed().as_secs_f64());
-        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint {
+        self.setup.reporter.emit(&Event::Checkpoint(Checkpoint {
             step: *step,
             epoch: *epoch,
             best,
@@ -121,7 +121,7 @@ impl Trainer<'_> {
 
     /// Saves and leaves.
     pub(super) fn stop(&mut self) -> Result<Ended> {
-        self.setup.reporter.tell(&Event::Stopping);
+        self.setup.reporter.emit(&Event::Stopping);
         self.failed_saves = MAX_FAILED_SAVES - 1;
         self.save(false).context("stopping")?;
         Ok(Ended::Stopped)

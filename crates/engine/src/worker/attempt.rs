@@ -74,7 +74,7 @@ pub(super) fn attempt(
     };
     // On a full disk the last event goes where room was reserved for it.
     run.release_reserve();
-    reporter.tell(&event);
+    reporter.emit(&event);
     reporter.sync();
     Ok(!matches!(event, Event::Failed { .. }))
 }

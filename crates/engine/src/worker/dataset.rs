@@ -65,7 +65,7 @@ pub fn read(
 
 /// Tells what there is to learn from and what is odd about it, unless it cannot be trained on; keeps the classes' names and the
 /// pictures.
-pub fn tell(
+pub fn report(
     reporter: &mut Reporter,
     run: &RunDir,
     experiment: &Experiment,
@@ -102,7 +102,7 @@ pub fn tell(
         run.write_pictures(sets)
             .with_context(doing("writing", run, "pictures.json"))?;
     }
-    tell_facts(reporter, experiment, &parts, sets.as_ref())?;
+    report_facts(reporter, experiment, &parts, sets.as_ref())?;
     Ok(parts)
 }
 
@@ -140,7 +140,7 @@ fn moved(moves: &Moves) -> Vec<String> {
 }
 
 /// Says how many of the pictures that this run is measured on the run that it starts from has learnt from.
-pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
+pub fn warn_of_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
     let Some(ours) = parts.own.as_ref().map(Own::sets) else {
         return;
     };
@@ -169,7 +169,7 @@ pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts
 }
 
 /// Tells what there is to learn from.
-fn tell_facts(
+fn report_facts(
     reporter: &mut Reporter,
     experiment: &Experiment,
     parts: &Parts,
@@ -191,7 +191,7 @@ fn tell_facts(
         name,
         images,
     });
-    reporter.tell(&Event::Dataset(DatasetFacts {
+    reporter.emit(&Event::Dataset(DatasetFacts {
         name: experiment.dataset.name.as_str().to_owned(),
         train: u32::try_from(train)?,
         validation: u32::try_from(validation)?,

@@ -43,7 +43,7 @@ pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
     let folder =
         checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
     let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
-    reporter.tell(&Event::PutAside { folder });
+    reporter.emit(&Event::PutAside { folder });
     Ok(())
 }
 
@@ -100,7 +100,7 @@ pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Er
 
 /// A checkpoint under this attempt's machine and experiment, with the reasons why what comes of it may differ from an unbroken
 /// run that was planned so from its start.
-pub fn taken_up(
+pub fn resumed(
     saved: Content,
     before: &RunState,
     machine: &Machine,

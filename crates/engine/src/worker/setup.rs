@@ -55,7 +55,7 @@ pub(super) enum Prepared<'a> {
 
 impl Prepared<'_> {
     fn interrupted(saved: Option<&Content>, reporter: &mut Reporter) -> Self {
-        reporter.tell(&Event::Stopping);
+        reporter.emit(&Event::Stopping);
         let (step, train_time) = saved.map_or((0, 0.0), |content| {
             (content.state.step, content.state.train_time)
         });
@@ -138,7 +138,7 @@ pub(super) fn prepare<'a>(
         .collect();
     let machine = machine(&context.place, threads, yaml, pictures);
     let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
-    let saved = saved.map(|content| resume::taken_up(content, before, &machine, experiment));
+    let saved = saved.map(|content| resume::resumed(content, before, &machine, experiment));
     report_attempt(context, &machine, saved.as_ref(), experiment, reporter);
     for text in skipped {
         reporter.note(Level::Warning, text);
@@ -164,7 +164,7 @@ pub(super) fn prepare<'a>(
     let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
         return Ok(Prepared::interrupted(saved.as_ref(), reporter));
     };
-    let parts = dataset::tell(reporter, run, experiment, known)?;
+    let parts = dataset::report(reporter, run, experiment, known)?;
     let (model, optimizer, state) = model(
         context,
         experiment,
@@ -227,7 +227,7 @@ fn report_attempt(
     reporter: &mut Reporter,
 ) {
     let (before, epochs) = (context.before, experiment.train.epochs);
-    reporter.tell(&Event::Attempt(Attempt {
+    reporter.emit(&Event::Attempt(Attempt {
         number: before
             .attempt
             .as_ref()
@@ -300,11 +300,11 @@ fn model(
             &Places::from_env(),
         )?;
         if let Some(from) = &origin.run {
-            dataset::tell_leak(reporter, root, from, parts);
+            dataset::warn_of_leak(reporter, root, from, parts);
         }
         (begun, origin)
     };
-    weights_file::tell(
+    weights_file::report(
         context.run,
         experiment,
         origin.run.as_ref(),
@@ -325,7 +325,7 @@ fn model(
         classes: spec.classes,
         dropout: spec.dropout,
     };
-    reporter.tell(&Event::Model(ModelFacts {
+    reporter.emit(&Event::Model(ModelFacts {
         backbone: experiment.model.backbone.to_string(),
         pixels: preparation.side,
         weights: origin.words,
