@@ -6,6 +6,7 @@ mod memory;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -66,6 +67,10 @@ fn refuse(model: &Model, bytes: &[u8], policy: LoadPolicy, reasons: &[&str]) {
     );
 }
 
+fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> anyhow::Result<()> {
+    weights::load_bytes(model, &weights::read(path)?, policy)
+}
+
 #[test]
 fn what_was_written_is_what_is_read() {
     let (from, to) = (
@@ -75,7 +80,7 @@ fn what_was_written_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     fs::write(&path, weights::write(&tensors(&from)).unwrap()).unwrap();
-    weights::load_into(&to, &path, LoadPolicy::Exact).unwrap();
+    load_into(&to, &path, LoadPolicy::Exact).unwrap();
     assert_eq!(to.fingerprint().unwrap(), from.fingerprint().unwrap());
     assert!(
         to.tensors()
@@ -234,10 +239,10 @@ fn nothing_is_broadcast_cast_or_left_out() {
 fn pickles_are_refused_by_name_with_the_way_round() {
     let model = build(Backbone::Resnet18, 1);
     for extension in ["pt", "pth", "ot", "bin"] {
-        let path = std::path::Path::new("somewhere/resnet18").with_extension(extension);
+        let path = Path::new("somewhere/resnet18").with_extension(extension);
         let error = format!(
             "{:#}",
-            weights::load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
+            load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
         );
         assert!(
             error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"),
@@ -484,7 +489,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
         fs::write(&path, &bytes).unwrap();
         let length = bytes.len() as u64;
         drop(bytes);
-        let (result, grown) = memory::grown(|| weights::load_into(&to, &path, LoadPolicy::Exact));
+        let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
         let error = result.unwrap_err();
         assert!(format!("{error:#}").len() < 4000, "{what}");
         let allowed = 2 * length + (16 << 20);
@@ -497,7 +502,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
     }
     // The measure measures: a good file takes itself and a copy.
     fs::write(&path, &good).unwrap();
-    let (result, grown) = memory::grown(|| weights::load_into(&to, &path, LoadPolicy::Exact));
+    let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
     result.unwrap();
     assert!(grown > good.len() as u64, "{grown}");
     println!(
