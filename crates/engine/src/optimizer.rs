@@ -3,6 +3,7 @@
 mod adam;
 mod adamw;
 mod rmsprop;
+mod rule;
 mod sgd;
 
 use std::collections::BTreeMap;
@@ -14,20 +15,12 @@ use warmstart_schema::experiment::Optimizer as Settings;
 pub use self::adam::Adam;
 use self::adamw::AdamW;
 pub use self::rmsprop::RmsProp;
+pub use self::rule::Rule;
 use self::sgd::Sgd;
 use crate::ffi;
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
-
-/// How parameters move by their gradients, and what it remembers of them. One file per optimizer.
-pub trait Rule: std::fmt::Debug {
-    /// Moves every parameter; `step` counts from 1. An error where a parameter has no gradient.
-    fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()>;
-
-    /// What is saved: a suffix for the parameters' names, and one tensor for each parameter.
-    fn moments(&self) -> Vec<(&'static str, &[Tensor])>;
-}
 
 /// The rule that an experiment asks for, with `PyTorch`'s constants. A new optimizer is a file and a line here.
 pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
@@ -155,12 +148,4 @@ impl Optimizer {
         self.steps = steps;
         Ok(())
     }
-}
-
-/// A zero for each parameter, of its shape.
-fn zeros(params: &[Tensor]) -> Result<Vec<Tensor>> {
-    params
-        .iter()
-        .map(|param| Ok(param.f_detach()?.f_zeros_like()?))
-        .collect()
 }

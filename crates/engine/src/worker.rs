@@ -1,6 +1,7 @@
 //! One run from its folder: lock it, prepare, train, log the end, start the next in the queue.
 
 mod attempt;
+mod context;
 mod dataset;
 mod resume;
 mod setup;
@@ -18,31 +19,14 @@ use warmstart_runs::run::{RunDir, RunInfo, RunLock};
 use warmstart_schema::state::{Outcome, RunState};
 
 use self::attempt::attempt;
+pub use self::context::Options;
+use self::context::doing;
 use crate::heartbeat::Heartbeat;
 use crate::interrupt::Interrupt;
-use crate::report::{PROGRESS_EVERY, log};
+use crate::report::log;
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Options of a worker, beside what the run's folder says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Optimizer steps of the whole run after which it saves and stops, as on a request.
-    pub stop_after: Option<u64>,
-    /// The least time between two progress events; zero logs each step.
-    pub progress_every: Duration,
-}
-
-impl Options {
-    /// Trains to the run's end, with progress a few times a second.
-    pub fn usual() -> Self {
-        Self {
-            stop_after: None,
-            progress_every: PROGRESS_EVERY,
-        }
-    }
-}
 
 /// Carries out the run in `folder` until it ends or is interrupted. False when it failed.
 pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<bool> {
@@ -83,11 +67,6 @@ fn has_monitor() -> bool {
         .ok()
         .and_then(|pid| pid.parse::<u32>().ok());
     monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
-}
-
-/// What was done to a file of the run, for an error's context.
-fn doing<'a>(what: &'a str, run: &'a RunDir, file: &'a str) -> impl FnOnce() -> String + 'a {
-    move || format!("{what} {}", run.path().join(file).display())
 }
 
 fn take(run: &RunDir) -> Result<Option<RunLock>> {

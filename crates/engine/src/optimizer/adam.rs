@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::{Rule, zeros};
+use super::rule::{Rule, zeros};
 use crate::ffi::{self, AdamState, AdamStep};
 
 #[derive(Debug)]

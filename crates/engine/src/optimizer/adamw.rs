@@ -3,7 +3,8 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::{Adam, Rule};
+use super::adam::Adam;
+use super::rule::Rule;
 
 #[derive(Debug)]
 pub struct AdamW(Adam);

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tch::Tensor;
 
-use super::{Rule, zeros};
+use super::rule::{Rule, zeros};
 
 #[derive(Debug)]
 pub struct RmsProp {

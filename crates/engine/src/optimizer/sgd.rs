@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::{Rule, zeros};
+use super::rule::{Rule, zeros};
 use crate::ffi;
 
 #[derive(Debug)]

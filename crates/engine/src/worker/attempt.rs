@@ -8,8 +8,8 @@ use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_schema::event::Event;
 use warmstart_schema::state::RunState;
 
-use super::setup::{Context, Prepared, prepare};
-use super::{Options, doing};
+use super::context::{Context, Options, Place, doing};
+use super::setup::{Prepared, prepare};
 use crate::device::{self, DeviceRequest};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
@@ -85,14 +85,6 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message")
-}
-
-/// The device that an attempt trains on.
-pub(super) struct Place {
-    pub device: Device,
-    /// Why this device.
-    pub reason: String,
-    pub name: String,
 }
 
 fn device_name(device: Device, gpu: Option<String>) -> String {

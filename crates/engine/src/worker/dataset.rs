@@ -14,7 +14,7 @@ use warmstart_schema::experiment::{ClassWeights, Experiment};
 use warmstart_schema::finding::Severity;
 use warmstart_schema::look::Part;
 
-use super::doing;
+use super::context::doing;
 use crate::data::{self, Own, Parts};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;

@@ -9,7 +9,7 @@ use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Outcome, RunState};
 
-use super::doing;
+use super::context::doing;
 use crate::failure::UserError;
 use crate::report::Reporter;
 

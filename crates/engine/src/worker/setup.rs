@@ -8,7 +8,6 @@ use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_runs::places::Places;
 use warmstart_runs::process::{Identity, ProcessControl, host};
 use warmstart_runs::pulse;
-use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::catalog::DatasetName;
@@ -17,32 +16,20 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::look::Part;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
-use warmstart_schema::state::RunState;
 
-use super::attempt::Place;
-use super::{dataset, doing, resume, weights_file};
+use super::context::{Context, Place, doing};
+use super::{dataset, resume, weights_file};
 use crate::data::{self, Parts};
 use crate::device;
 use crate::failure::UserError;
 use crate::initial::{self, Origin};
-use crate::interrupt::{Flow, Interrupt};
+use crate::interrupt::Flow;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::report::Reporter;
 use crate::train::{Examples, Setup};
 use crate::weights::{self, LoadPolicy};
 use crate::{ffi, prefetch};
-
-/// What an attempt is about.
-pub(super) struct Context<'a> {
-    pub run: &'a RunDir,
-    pub info: &'a RunInfo,
-    /// The state after the earlier attempts.
-    pub before: &'a RunState,
-    pub place: Place,
-    pub stop_after: Option<u64>,
-    pub interrupt: &'a Interrupt,
-}
 
 pub(super) enum Prepared<'a> {
     Ready(Box<Setup<'a>>),
