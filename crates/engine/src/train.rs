@@ -137,7 +137,7 @@ impl Trainer<'_> {
                 .is_some_and(|last| self.setup.state.step >= last)
     }
 
-    /// Trains what is left of an epoch, validates, saves.
+    /// Trains the rest of an epoch, validates, saves.
     fn epoch(&mut self) -> Result<Flow> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
@@ -161,7 +161,7 @@ impl Trainer<'_> {
         let save_every = self.setup.experiment.train.checkpoint.every();
         while (self.setup.state.batch as usize) < count {
             let asked = self.is_asked_to_stop();
-            // Gradients that wait for their step are in no checkpoint: that is made between steps alone.
+            // Checkpoints hold no gradients, so they are made between steps only.
             let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
             if asked && is_between {
                 self.pause(&mut clock)?;
@@ -196,7 +196,7 @@ impl Trainer<'_> {
         Ok(Flow::Done)
     }
 
-    /// Stops the clock of training, once the device has done all that it was given.
+    /// Stops the clock of training once the device has finished its work.
     fn pause(&mut self, clock: &mut Clock) -> Result<()> {
         let sums = self.read_sums()?;
         self.setup.state.sums = sums;
@@ -253,14 +253,14 @@ impl Trainer<'_> {
         )
     }
 
-    /// Takes in an epoch's figures, tells them and saves.
+    /// Updates the state with an epoch's figures, logs them and saves.
     fn conclude(
         &mut self,
         epoch: u32,
         validation: Sums,
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
-        // Before the plateau schedule hears the figure: the rate of the epoch's last step.
+        // The rate of the epoch's last step, before the plateau schedule sees the figure.
         let learning_rate =
             self.learning_rate(self.position(self.batches_per_epoch().saturating_sub(1)));
         let setup = &mut self.setup;
@@ -304,7 +304,7 @@ impl Trainer<'_> {
             .transpose()
     }
 
-    /// Tells whether anything that is frozen moved.
+    /// Logs whether any frozen tensor moved.
     fn prove_frozen(&mut self, before: Option<String>) -> Result<()> {
         let (Some(before), Some(after)) = (before, self.frozen()?) else {
             return Ok(());
@@ -320,7 +320,7 @@ impl Trainer<'_> {
         if before != after {
             self.setup.reporter.note(
                 Level::Error,
-                "frozen weights have moved; this is a mistake of warmstart, please report it",
+                "frozen weights have moved; this is a bug in warmstart, please report it",
             );
         }
         self.setup.reporter.emit(&Event::Frozen {

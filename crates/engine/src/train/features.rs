@@ -1,4 +1,4 @@
-//! What a frozen backbone makes of the pictures, computed once; and the pictures that could not be read.
+//! Features of a frozen backbone, computed once; and pictures that cannot be read.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Trainer<'_> {
         Ok(Flow::Done)
     }
 
-    /// Names pictures that could not be read: some in a note, all in the worker's log.
+    /// Logs pictures that could not be read: some in a note, all in the worker's log.
     pub(super) fn report_unreadable(&mut self) {
         let Setup {
             train,
