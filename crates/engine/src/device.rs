@@ -144,6 +144,14 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
     (Device::Cpu, format!("CPU{asked}: {why}"))
 }
 
+/// A device as libtorch names it.
+pub fn name_of(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,6 @@ use tch::Device;
 use crate::device::{self, CudaLibrary, DeviceRequest};
 use crate::ffi;
 use crate::usage::cpu_name;
-use crate::worker::device_id;
 
 /// Versions and devices as JSON.
 pub fn report() -> Value {
@@ -26,7 +25,7 @@ pub fn report() -> Value {
         "libtorch": ffi::version(),
         "cpu": cpu_name(),
         "threads": tch::get_num_threads(),
-        "device": device_id(device),
+        "device": device::name_of(device),
         "reason": reason,
         "cuda": {
             "library": match library {

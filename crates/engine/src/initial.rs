@@ -13,7 +13,7 @@ use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::StartedFrom;
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
-use warmstart_schema::preparation::{Preparation, Stated};
+use warmstart_schema::preparation::{FileMetadata, Preparation};
 use warmstart_schema::state::{Outcome, RunState};
 
 use crate::failure::UserError;
@@ -24,7 +24,7 @@ use crate::weights::{self, LoadPolicy, SaidOf, load_bytes};
 pub fn model_spec(experiment: &Experiment, classes: usize, blocks: usize) -> ModelSpec {
     prepared_spec(
         experiment,
-        &Preparation::new(experiment, &Stated::default()),
+        &Preparation::new(experiment, &FileMetadata::default()),
         classes,
         blocks,
     )
@@ -89,11 +89,11 @@ pub fn preparation_below(
         };
         let theirs = content.state.preparation.or_else(earlier)?;
         // Its pictures may have had another size; what its weights expect of channels stays.
-        Some(Stated {
+        Some(FileMetadata {
             by: format!("run {run}: {}", theirs.by),
             mean: Some(theirs.mean),
             std: Some(theirs.std),
-            ..Stated::default()
+            ..FileMetadata::default()
         })
     };
     theirs().map_or_else(
@@ -125,13 +125,13 @@ pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
     match (&experiment.init, &experiment.model.weights) {
         (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
         (None, Weights::File(path)) => {
-            judge(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
+            check_file(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
         }
         (None, Weights::Imagenet) => {
             let pretrained = Pretrained::of(backbone);
             match places.find_weights(&pretrained) {
                 Ok(path) => {
-                    judge(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
+                    check_file(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
                 }
                 Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
                 Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
@@ -141,7 +141,7 @@ pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
 }
 
 /// Whether a file's tensors can become a backbone's, and what is to be said of it.
-fn judge(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
+fn check_file(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
     let judged = || {
         let bytes = weights::read(path)?;
         let doubt = doubt(path, &bytes, backbone)?;

@@ -7,6 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
+/// Whether work came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    Done,
+    /// A stop was requested first.
+    Interrupted,
+}
+
 /// Whether this process was asked to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::Serialize;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
-use warmstart_engine::worker::{self, Manner};
+use warmstart_engine::worker::{self, Options};
 use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log};
 
 const USAGE: &str =
@@ -27,14 +27,14 @@ fn main() -> ExitCode {
         None => ("", &[][..]),
     };
     match (verb, paths) {
-        ("train", [folder]) => train(Path::new(folder), Manner::usual()),
+        ("train", [folder]) => train(Path::new(folder), Options::usual()),
         ("train", [folder, option, step]) if option == "--stop-after" => {
             match step.to_str().and_then(|step| step.parse().ok()) {
                 Some(step) => train(
                     Path::new(folder),
-                    Manner {
+                    Options {
                         stop_after: Some(step),
-                        ..Manner::usual()
+                        ..Options::usual()
                     },
                 ),
                 None => misused(),
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         }
         ("predict", [option, folder, part, number]) if option == "--of-dataset" => {
             let [part, number] = [part, number].map(|text| text.to_string_lossy());
-            tell(&predict::predict(
+            print(&predict::predict(
                 Path::new(folder),
                 &Subject::OfDataset {
                     part: &part,
@@ -83,9 +83,9 @@ fn main() -> ExitCode {
                 }
             }
         }
-        ("export", [folder]) => tell(&export::export(Path::new(folder), None)),
+        ("export", [folder]) => print(&export::export(Path::new(folder), None)),
         ("export", [folder, file]) => {
-            tell(&export::export(Path::new(folder), Some(Path::new(file))))
+            print(&export::export(Path::new(folder), Some(Path::new(file))))
         }
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
@@ -98,9 +98,9 @@ fn misused() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn train(folder: &Path, manner: Manner) -> ExitCode {
+fn train(folder: &Path, options: Options) -> ExitCode {
     let listening = Interrupt::listen().context("signals cannot be received");
-    match listening.and_then(|interrupt| worker::run(folder, manner, &interrupt)) {
+    match listening.and_then(|interrupt| worker::run(folder, options, &interrupt)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -112,7 +112,7 @@ fn train(folder: &Path, manner: Manner) -> ExitCode {
 
 fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode {
     let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
-    tell(&predict::predict(
+    print(&predict::predict(
         Path::new(folder),
         &Subject::Files(&images),
         with_pixels,
@@ -120,7 +120,7 @@ fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode 
 }
 
 /// Gives an answer that the dashboard's side reads.
-fn tell(answer: &impl Serialize) -> ExitCode {
+fn print(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
         Err(error) => {

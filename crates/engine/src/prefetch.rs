@@ -1,4 +1,4 @@
-//! Bringing what runs need: within a run before it loads anything, and for `warmstart prefetch` ahead of all runs.
+//! Downloads what runs need: within a run before it loads anything, and ahead of runs for `warmstart prefetch`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,39 +15,39 @@ use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::UserError;
 use crate::fetch::{Fetcher, Progress, Sources, Stopped};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Flow, Interrupt};
 use crate::report::Reporter;
 use crate::{data, initial, weights};
 
-/// Progress is told no more often than this.
+/// The least time between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
 
-/// When to tell progress: at the beginning and end of each thing, and now and then between.
+/// When progress is due: at the beginning and end of each download, and now and then between.
 #[derive(Debug, Default)]
 struct Pace {
-    told: Option<(String, Instant)>,
+    last: Option<(String, Instant)>,
 }
 
 impl Pace {
     fn is_due(&mut self, what: &str, done: u64, total: u64) -> bool {
         let is_new = self
-            .told
+            .last
             .as_ref()
             .is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
         if is_new || done == total {
-            self.told = Some((what.to_owned(), Instant::now()));
+            self.last = Some((what.to_owned(), Instant::now()));
         }
         is_new || done == total
     }
 }
 
-/// Brings what a run lacks, unless it goes on from a checkpoint that has its own weights. False when it is to stop.
+/// Downloads what a run lacks; a resumed run has its own weights.
 pub fn for_run(
     experiment: &Experiment,
     has_weights: bool,
     reporter: &mut Reporter,
     interrupt: &Interrupt,
-) -> Result<bool> {
+) -> Result<Flow> {
     let (places, sources) = (Places::from_env(), Sources::from_env());
     let mut progress = RunProgress {
         reporter,
@@ -72,12 +72,12 @@ pub fn for_run(
         anyhow::Ok(())
     };
     match bring() {
-        Err(error) if error.is::<Stopped>() => Ok(false),
-        other => other.map(|()| true),
+        Err(error) if error.is::<Stopped>() => Ok(Flow::Interrupted),
+        other => other.map(|()| Flow::Done),
     }
 }
 
-/// Tells as events of a run.
+/// Reports as events of a run.
 struct RunProgress<'a> {
     reporter: &'a mut Reporter,
     interrupt: &'a Interrupt,
@@ -86,8 +86,8 @@ struct RunProgress<'a> {
 }
 
 impl RunProgress<'_> {
-    /// A run to which nothing is lacking never says that it fetches.
-    fn begin(&mut self) {
+    /// Logs the phase with the first download, so that a complete run has no such phase.
+    fn start(&mut self) {
         if !std::mem::replace(&mut self.is_fetching, true) {
             self.reporter.phase(Phase::Fetching);
         }
@@ -96,9 +96,9 @@ impl RunProgress<'_> {
 
 impl Progress for RunProgress<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
-        self.begin();
+        self.start();
         if self.pace.is_due(what, done, total) {
-            self.reporter.tell(&Event::Fetch(Fetch {
+            self.reporter.emit(&Event::Fetch(Fetch {
                 what: what.to_owned(),
                 done,
                 total,
@@ -107,7 +107,7 @@ impl Progress for RunProgress<'_> {
     }
 
     fn note(&mut self, text: &str) {
-        self.begin();
+        self.start();
         self.reporter.note(Level::Info, text);
     }
 
@@ -116,7 +116,7 @@ impl Progress for RunProgress<'_> {
     }
 }
 
-/// `warmstart-worker prefetch`: brings datasets and the weights of backbones by name, and says how it goes, as JSON.
+/// `warmstart-worker prefetch`: downloads datasets and weights of backbones by name, and reports as JSON.
 pub fn run(names: &[&str]) -> ExitCode {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
@@ -164,7 +164,7 @@ pub fn run(names: &[&str]) -> ExitCode {
     }
 }
 
-/// Brings one thing: where it is, and whether it was not there before.
+/// Downloads one item: its path, and whether it was downloaded just now.
 fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
     let places = fetcher.places;
     if let Some(dataset) = DatasetName::ALL
@@ -203,14 +203,14 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
     ))
 }
 
-/// Tells as lines on stdout.
+/// Reports as lines on stdout.
 struct LineProgress {
     interrupt: Interrupt,
     pace: Pace,
 }
 
 impl LineProgress {
-    /// Says something; when nobody listens any more, the work is done.
+    /// Writes a line; stops when nobody reads any more.
     fn say(&self, report: &Report) {
         let line = serde_json::to_string(report).unwrap_or_default();
         if writeln!(std::io::stdout(), "{line}").is_err() {

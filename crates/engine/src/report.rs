@@ -1,4 +1,4 @@
-//! Telling what happens, as events: progress a few times a second at most, everything else as it comes.
+//! Writes events: progress a few times a second at most, everything else at once.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use warmstart_schema::event::{Event, Level, Phase};
 
 use crate::usage::Usage;
 
-/// Progress is told no more often than this, unless it is wanted oftener.
+/// The least time between two progress events, unless an option asks for more.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(400);
-/// Use of the machine likewise.
+/// The least time between two samples of the machine's use.
 const USAGE_EVERY: Duration = Duration::from_secs(2);
 
 /// Writes a run's events.
@@ -22,12 +22,12 @@ pub struct Reporter {
     progress_every: Duration,
     last_progress: Option<Instant>,
     last_usage: Option<Instant>,
-    /// Whether the last write failed; said once on stderr, which is the worker's log.
+    /// Whether the last write failed; reported once.
     failing: bool,
 }
 
 impl Reporter {
-    /// Goes on with a run's log; progress is told once every `progress_every` at most.
+    /// Opens a run's log to append to it. Progress is due once per `progress_every`.
     pub fn open(path: &Path, usage: Usage, progress_every: Duration) -> Result<Self> {
         let writer = EventWriter::open(path)?;
         Ok(Self {
@@ -40,8 +40,8 @@ impl Reporter {
         })
     }
 
-    /// Tells an event. A log that cannot be written holds the line back and never stops training.
-    pub fn tell(&mut self, event: &Event) {
+    /// Writes an event. A log that cannot be written keeps the line for later and never stops training.
+    pub fn emit(&mut self, event: &Event) {
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
             log::line(&format!(
@@ -53,13 +53,13 @@ impl Reporter {
 
     pub fn phase(&mut self, phase: Phase) {
         self.last_progress = Some(Instant::now());
-        self.tell(&Event::Phase { phase });
+        self.emit(&Event::Phase { phase });
     }
 
     pub fn note(&mut self, level: Level, text: impl Into<String>) {
         let text = text.into();
         log::line(&text);
-        self.tell(&Event::Note { level, text });
+        self.emit(&Event::Note { level, text });
     }
 
     /// Whether progress is worth computing now.
@@ -68,21 +68,21 @@ impl Reporter {
             .is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
-    /// Tells progress, and now and then the use of the machine.
+    /// Writes progress, and now and then the machine's use.
     pub fn progress(&mut self, progress: &Event) {
         self.last_progress = Some(Instant::now());
-        self.tell(progress);
+        self.emit(progress);
         if self
             .last_usage
             .is_none_or(|last| last.elapsed() >= USAGE_EVERY)
         {
             self.last_usage = Some(Instant::now());
             let sample = self.usage.sample();
-            self.tell(&Event::System(sample));
+            self.emit(&Event::System(sample));
         }
     }
 
-    /// Makes what was told survive a power loss.
+    /// Syncs the log, so that it survives a power loss.
     pub fn sync(&mut self) {
         if let Err(error) = self.writer.flush().and_then(|()| self.writer.sync()) {
             log::line(&format!("events.jsonl cannot be synced: {error}"));
@@ -94,7 +94,7 @@ impl Reporter {
 pub mod log {
     use std::io::Write;
 
-    /// Writes a line; there is nobody to tell if that fails.
+    /// Writes a line. A failure is ignored: there is nowhere to report it.
     pub fn line(text: &str) {
         let _ = writeln!(
             std::io::stderr(),

@@ -28,6 +28,7 @@ use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
+use crate::interrupt::Flow;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
@@ -70,16 +71,16 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
         let frozen = self.frozen()?;
-        if !self.keep_features()? {
+        if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
         while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
-            if !self.epoch()? {
+            if self.epoch()? == Flow::Interrupted {
                 return self.stop();
             }
         }
         self.prove_frozen(frozen)?;
-        if !self.test()? {
+        if self.test()? == Flow::Interrupted {
             return Ok(Ended::Stopped);
         }
         Ok(Ended::Finished {
@@ -136,8 +137,8 @@ impl Trainer<'_> {
                 .is_some_and(|last| self.setup.state.step >= last)
     }
 
-    /// Trains what is left of an epoch, validates, saves. False when it was interrupted.
-    fn epoch(&mut self) -> Result<bool> {
+    /// Trains the rest of an epoch, validates, saves.
+    fn epoch(&mut self) -> Result<Flow> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
         let order = seed::epoch_order(
@@ -160,11 +161,11 @@ impl Trainer<'_> {
         let save_every = self.setup.experiment.train.checkpoint.every();
         while (self.setup.state.batch as usize) < count {
             let asked = self.is_asked_to_stop();
-            // Gradients that wait for their step are in no checkpoint: that is made between steps alone.
+            // Checkpoints hold no gradients, so they are made between steps only.
             let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
             if asked && is_between {
                 self.pause(&mut clock)?;
-                return Ok(false);
+                return Ok(Flow::Interrupted);
             }
             if is_between && self.last_save.elapsed() >= save_every {
                 self.pause(&mut clock)?;
@@ -188,14 +189,14 @@ impl Trainer<'_> {
             });
         }
         let Some(validation) = self.validate(epoch)? else {
-            return Ok(false);
+            return Ok(Flow::Interrupted);
         };
-        self.tell_unreadable();
+        self.report_unreadable();
         self.conclude(epoch, validation, pace)?;
-        Ok(true)
+        Ok(Flow::Done)
     }
 
-    /// Stops the clock of training, once the device has done all that it was given.
+    /// Stops the clock of training once the device has finished its work.
     fn pause(&mut self, clock: &mut Clock) -> Result<()> {
         let sums = self.read_sums()?;
         self.setup.state.sums = sums;
@@ -252,14 +253,14 @@ impl Trainer<'_> {
         )
     }
 
-    /// Takes in an epoch's figures, tells them and saves.
+    /// Updates the state with an epoch's figures, logs them and saves.
     fn conclude(
         &mut self,
         epoch: u32,
         validation: Sums,
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
-        // Before the plateau schedule hears the figure: the rate of the epoch's last step.
+        // The rate of the epoch's last step, before the plateau schedule sees the figure.
         let learning_rate =
             self.learning_rate(self.position(self.batches_per_epoch().saturating_sub(1)));
         let setup = &mut self.setup;
@@ -291,7 +292,7 @@ impl Trainer<'_> {
             best: verdict.best,
             data_wait,
         });
-        setup.reporter.tell(&event);
+        setup.reporter.emit(&event);
         self.sums = self.sums.f_zeros_like()?;
         self.save(verdict.best)
     }
@@ -303,7 +304,7 @@ impl Trainer<'_> {
             .transpose()
     }
 
-    /// Tells whether anything that is frozen moved.
+    /// Logs whether any frozen tensor moved.
     fn prove_frozen(&mut self, before: Option<String>) -> Result<()> {
         let (Some(before), Some(after)) = (before, self.frozen()?) else {
             return Ok(());
@@ -319,10 +320,10 @@ impl Trainer<'_> {
         if before != after {
             self.setup.reporter.note(
                 Level::Error,
-                "frozen weights have moved; this is a mistake of warmstart, please report it",
+                "frozen weights have moved; this is a bug in warmstart, please report it",
             );
         }
-        self.setup.reporter.tell(&Event::Frozen {
+        self.setup.reporter.emit(&Event::Frozen {
             tensors,
             before,
             after,
@@ -330,8 +331,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Measures the best checkpoint on the test images, once. False when it was interrupted.
-    fn test(&mut self) -> Result<bool> {
+    /// Measures the best checkpoint on the test images, once.
+    fn test(&mut self) -> Result<Flow> {
         self.settle()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, precision) = (self.batch_size(), self.precision());
@@ -373,13 +374,15 @@ impl Trainer<'_> {
                 Ok(())
             },
         )?;
-        let Some(sums) = sums else { return Ok(false) };
-        self.tell_unreadable();
-        self.setup.reporter.tell(&Event::Test(Test {
+        let Some(sums) = sums else {
+            return Ok(Flow::Interrupted);
+        };
+        self.report_unreadable();
+        self.setup.reporter.emit(&Event::Test(Test {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),
         }));
-        Ok(true)
+        Ok(Flow::Done)
     }
 }

@@ -36,12 +36,6 @@ pub enum LoadPolicy {
     Exact,
 }
 
-/// Reads `path` and loads it into `model`.
-pub fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> Result<()> {
-    load_bytes(model, &read(path)?, policy)
-        .with_context(|| format!("cannot load {}", path.display()))
-}
-
 /// The bytes of a safetensors file; other formats are refused by what is in them, else by their ending.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let extension = path

@@ -38,7 +38,7 @@ use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
 use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::policy::{Plateau, Progress};
-use warmstart_schema::preparation::{Preparation, Stated};
+use warmstart_schema::preparation::{FileMetadata, Preparation};
 
 /// A model as the table describes it, its weights made of the formula under the exported names.
 fn best(case: &Value, hidden: &Value) -> (Model, Best) {
@@ -212,7 +212,7 @@ fn what_is_exported_has_timms_names_and_timms_logits(#[case] index: usize) {
 fn an_export_says_what_was_done_to_pictures() {
     let table: Value = serde_json::from_str(include_str!("reference/exported.json")).unwrap();
     let (_, mut best) = best(&table["cases"][0], &table["hidden"]);
-    let mut said = |dataset: &str, input: &str, preparation: Option<Stated>| {
+    let mut said = |dataset: &str, input: &str, preparation: Option<FileMetadata>| {
         let yaml = format!(
             "name: x\ndataset: {dataset}\n{input}model: {{ backbone: resnet18, weights: random, head: {{ hidden: {}, dropout: 0.5 }} }}\n\
              train: {{ epochs: 1, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n",
@@ -254,7 +254,7 @@ fn an_export_says_what_was_done_to_pictures() {
         .map(&mut take)
     };
     let own = "{ name: image_folder, path: pictures }";
-    let stated = || Stated {
+    let stated = || FileMetadata {
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
         interpolation: Some(Interpolation::Bicubic),
@@ -277,7 +277,7 @@ fn an_export_says_what_was_done_to_pictures() {
             "{dataset} {input}: {beyond}"
         );
     };
-    let usual = || Some(Stated::default());
+    let usual = || Some(FileMetadata::default());
     check(
         own,
         "",

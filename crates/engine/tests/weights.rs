@@ -6,6 +6,7 @@ mod memory;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -66,6 +67,10 @@ fn refuse(model: &Model, bytes: &[u8], policy: LoadPolicy, reasons: &[&str]) {
     );
 }
 
+fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> anyhow::Result<()> {
+    weights::load_bytes(model, &weights::read(path)?, policy)
+}
+
 #[test]
 fn what_was_written_is_what_is_read() {
     let (from, to) = (
@@ -75,7 +80,7 @@ fn what_was_written_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     fs::write(&path, weights::write(&tensors(&from)).unwrap()).unwrap();
-    weights::load_into(&to, &path, LoadPolicy::Exact).unwrap();
+    load_into(&to, &path, LoadPolicy::Exact).unwrap();
     assert_eq!(to.fingerprint().unwrap(), from.fingerprint().unwrap());
     assert!(
         to.tensors()
@@ -234,10 +239,10 @@ fn nothing_is_broadcast_cast_or_left_out() {
 fn pickles_are_refused_by_name_with_the_way_round() {
     let model = build(Backbone::Resnet18, 1);
     for extension in ["pt", "pth", "ot", "bin"] {
-        let path = std::path::Path::new("somewhere/resnet18").with_extension(extension);
+        let path = Path::new("somewhere/resnet18").with_extension(extension);
         let error = format!(
             "{:#}",
-            weights::load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
+            load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
         );
         assert!(
             error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"),
@@ -484,7 +489,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
         fs::write(&path, &bytes).unwrap();
         let length = bytes.len() as u64;
         drop(bytes);
-        let (result, grown) = memory::grown(|| weights::load_into(&to, &path, LoadPolicy::Exact));
+        let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
         let error = result.unwrap_err();
         assert!(format!("{error:#}").len() < 4000, "{what}");
         let allowed = 2 * length + (16 << 20);
@@ -497,7 +502,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
     }
     // The measure measures: a good file takes itself and a copy.
     fs::write(&path, &good).unwrap();
-    let (result, grown) = memory::grown(|| weights::load_into(&to, &path, LoadPolicy::Exact));
+    let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
     result.unwrap();
     assert!(grown > good.len() as u64, "{grown}");
     println!(
@@ -937,7 +942,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
 
 #[test]
 fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
-    use warmstart_schema::preparation::Stated;
+    use warmstart_schema::preparation::FileMetadata;
     let folder = tempfile::tempdir().unwrap();
     let own = Backbone::TfEfficientnetB0;
     let said = |path: &std::path::Path| weights::stated_preparation(path, own);
@@ -953,14 +958,14 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     let config =
         |name: &str, text: &Value| fs::write(folder.path().join(name), text.to_string()).unwrap();
     let plain = write("mine.safetensors", &[]);
-    assert_eq!(said(&plain), Stated::default());
+    assert_eq!(said(&plain), FileMetadata::default());
 
     // As timm writes it for `tf_efficientnet_b0.ap_in1k`.
     let ap = json!({"architecture": "tf_efficientnet_b0", "num_classes": 1000, "pretrained_cfg": {
         "tag": "ap_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
         "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}});
     config("config.json", &ap);
-    let expected = Stated {
+    let expected = FileMetadata {
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
         interpolation: Some(Interpolation::Bicubic),
@@ -976,11 +981,11 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     // It may be another file's.
     assert_eq!(
         said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])),
-        Stated::default()
+        FileMetadata::default()
     );
     assert_eq!(
         weights::stated_preparation(&plain, Backbone::Resnet18),
-        Stated::default()
+        FileMetadata::default()
     );
     // The file's own come first: its header, then the configuration of its name.
     config(

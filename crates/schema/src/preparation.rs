@@ -40,7 +40,7 @@ pub enum Order {
 
 /// What a file of weights says of the pictures that it was trained on; what it does not say is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Stated {
+pub struct FileMetadata {
     pub mean: Option<[f32; 3]>,
     pub std: Option<[f32; 3]>,
     pub interpolation: Option<Interpolation>,
@@ -50,7 +50,7 @@ pub struct Stated {
     pub by: String,
 }
 
-impl Stated {
+impl FileMetadata {
     /// Without what cannot be so.
     #[must_use]
     pub fn sound(self) -> Self {
@@ -67,7 +67,7 @@ impl Stated {
     }
 }
 
-impl From<&Preparation> for Stated {
+impl From<&Preparation> for FileMetadata {
     fn from(preparation: &Preparation) -> Self {
         Self {
             mean: Some(preparation.mean),
@@ -82,7 +82,7 @@ impl From<&Preparation> for Stated {
 
 impl Preparation {
     /// For a new run. What the experiment says comes first, then what its weights say, then what is known of the backbone.
-    pub fn new(experiment: &Experiment, stated: &Stated) -> Self {
+    pub fn new(experiment: &Experiment, stated: &FileMetadata) -> Self {
         let usual = Self::earlier(experiment);
         let own = experiment.dataset.name == DatasetName::ImageFolder;
         let input = &experiment.input;
@@ -157,8 +157,8 @@ mod tests {
         parse(&yaml, "x.yaml").unwrap()
     }
 
-    fn stated() -> Stated {
-        Stated {
+    fn stated() -> FileMetadata {
+        FileMetadata {
             mean: Some([0.485, 0.456, 0.406]),
             std: Some([0.229, 0.224, 0.225]),
             interpolation: Some(Interpolation::Bicubic),
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn the_experiment_comes_before_the_weights_and_these_before_the_table() {
         let own = "{ name: image_folder, path: pictures }";
-        let facts = |dataset, input, stated: &Stated| {
+        let facts = |dataset, input, stated: &FileMetadata| {
             let Preparation {
                 side,
                 interpolation,
@@ -186,7 +186,7 @@ mod tests {
             (240, Interpolation::Bicubic, 0.875, 0.485)
         );
         assert_eq!(
-            facts(own, "", &Stated::default()),
+            facts(own, "", &FileMetadata::default()),
             (224, Interpolation::Bilinear, 1.0, 0.5)
         );
         let said = "input: { resize: 96, interpolation: nearest }\n";
@@ -205,14 +205,14 @@ mod tests {
             (96, Interpolation::Bicubic, 1.0, 0.485)
         );
         assert_eq!(
-            facts(emoji, "input: { resize: 96 }\n", &Stated::default()),
+            facts(emoji, "input: { resize: 96 }\n", &FileMetadata::default()),
             (96, Interpolation::Nearest, 1.0, 0.5)
         );
     }
 
     #[test]
     fn what_cannot_be_so_counts_as_not_said() {
-        let wrong = Stated {
+        let wrong = FileMetadata {
             mean: Some([f32::NAN; 3]),
             std: Some([0.0, 1.0, 1.0]),
             interpolation: None,
@@ -220,7 +220,7 @@ mod tests {
             side: Some(1_000_000),
             by: String::new(),
         };
-        assert_eq!(wrong.sound(), Stated::default());
+        assert_eq!(wrong.sound(), FileMetadata::default());
         assert_eq!(stated().sound(), stated());
     }
 

@@ -226,28 +226,13 @@ pub fn is_cell(name: &str) -> bool {
             .any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
-/// The one of `words` that was probably meant by `found`: at most two single-character changes away.
+/// The word closest to `found`, at most two single-character changes away.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = words
         .into_iter()
-        .map(|word| (edit_distance(word, found), word))
+        .map(|word| (strsim::levenshtein(word, found), word))
         .filter(|(distance, _)| *distance <= 2);
     near.min().map(|(_, word)| word)
-}
-
-/// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// A text that is read from JSON, as one printable line; likewise each of several.
@@ -419,10 +404,11 @@ mod tests {
     }
 
     #[test]
-    fn edit_distance_counts_single_changes() {
-        assert_eq!(edit_distance("epochs", "epoch"), 1);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
+    fn closest_word_is_at_most_two_changes_away() {
+        let words = ["epochs", "batch_size", "epoch"];
+        assert_eq!(closest("epocs", words), Some("epochs"));
+        assert_eq!(closest("epochss", words), Some("epochs"));
+        assert_eq!(closest("kitten", ["sitting"]), None);
     }
 
     #[test]

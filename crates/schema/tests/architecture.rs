@@ -9,7 +9,7 @@ use warmstart_schema::catalog::Pretrained;
 fn study_head(architecture: &Architecture) -> HeadSpec {
     HeadSpec {
         features: architecture.features,
-        hidden: HeadSpec::DEFAULT_HIDDEN,
+        hidden: 256,
         classes: 100,
         dropout: 0.2,
     }

@@ -13,7 +13,7 @@ use warmstart_runs::run;
 use warmstart_schema::experiment::{Experiment, Labels, SplitRule};
 use warmstart_schema::look::Part as Which;
 use warmstart_schema::policy;
-use warmstart_schema::preparation::{Preparation, Stated};
+use warmstart_schema::preparation::{FileMetadata, Preparation};
 use warmstart_schema::seed::{SplitMix64, derive};
 
 use super::folder::{Decoding, Folder, Listing};
@@ -81,7 +81,7 @@ pub struct Part {
 pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result<Parts> {
     prepared_parts(
         experiment,
-        &Preparation::new(experiment, &Stated::default()),
+        &Preparation::new(experiment, &FileMetadata::default()),
         places,
         device,
     )

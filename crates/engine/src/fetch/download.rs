@@ -1,4 +1,4 @@
-//! A file over HTTP: taken up where it broke off, and never given out before its content is proven.
+//! Downloads a file over HTTP: resumes a partial file, and proves its content before use.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use super::error::FetchError;
 use super::http::{Answer, Ask, Client, Token, shown};
 use super::progress::{Progress, wait};
 
-/// Failures in a row without progress after which a download is given up; it can be taken up again.
+/// Failures in a row without progress that end a download; the next one resumes it.
 const TRIES: u32 = 5;
 /// Bytes that count as progress.
 const PROGRESS_BYTES: u64 = 64 << 10;
@@ -102,12 +102,12 @@ struct Seen {
 }
 
 /// Where an answer's body belongs.
-enum Begin {
+enum Start {
     /// At the byte that was asked for.
     Here,
-    AtTheStart,
-    /// Nowhere: what is here and what comes are not of one file.
-    Anew(String),
+    AtZero,
+    /// Nowhere: the partial file and the answer are of different files.
+    Restart(String),
 }
 
 impl Request<'_> {
@@ -135,7 +135,7 @@ impl Request<'_> {
                 )));
             }
             progress.note(&format!(
-                "what was left of an earlier download of {} did not fit; beginning anew",
+                "what was left of an earlier download of {} did not fit; starting over",
                 self.what
             ));
             from_before = false;
@@ -226,13 +226,13 @@ impl Request<'_> {
             token: self.token,
         };
         let mut answer = client.send(&ask, progress, |_| false)?;
-        match self.begin(&answer, at, seen)? {
-            Begin::Here => {}
-            Begin::AtTheStart => {
+        match self.start(&answer, at, seen)? {
+            Start::Here => {}
+            Start::AtZero => {
                 file.set_len(0).map_err(disk)?;
                 at = 0;
             }
-            Begin::Anew(why) => {
+            Start::Restart(why) => {
                 file.set_len(0).map_err(disk)?;
                 return Err(FetchError::Passing {
                     why,
@@ -276,7 +276,7 @@ impl Request<'_> {
     }
 
     /// Where the answer's body belongs.
-    fn begin(&self, answer: &Answer, at: u64, seen: &mut Seen) -> Result<Begin, FetchError> {
+    fn start(&self, answer: &Answer, at: u64, seen: &mut Seen) -> Result<Start, FetchError> {
         let host = shown(&self.url);
         if answer
             .header("content-encoding")
@@ -297,7 +297,7 @@ impl Request<'_> {
                     .and_then(|length| length.parse::<u64>().ok());
                 match length.filter(|&length| length != self.bytes) {
                     Some(length) => Err(self.wrong_length(length)?),
-                    None => Ok(Begin::AtTheStart),
+                    None => Ok(Start::AtZero),
                 }
             }
             206 => {
@@ -318,14 +318,14 @@ impl Request<'_> {
                     } else {
                         "sent another part than asked for"
                     };
-                    return Ok(Begin::Anew(format!("{host} {why}")));
+                    return Ok(Start::Restart(format!("{host} {why}")));
                 }
                 seen.etag = etag.or(seen.etag.take());
-                Ok(Begin::Here)
+                Ok(Start::Here)
             }
             416 if at > 0 => {
                 seen.no_ranges = true;
-                Ok(Begin::Anew(format!("{host} has no such part")))
+                Ok(Start::Restart(format!("{host} has no such part")))
             }
             _ => Err(refused(answer, &host)),
         }

@@ -1,4 +1,4 @@
-//! What every optimizer's file implements.
+//! What every optimizer has in common.
 
 use anyhow::Result;
 use tch::Tensor;
@@ -13,7 +13,7 @@ pub trait Rule: std::fmt::Debug {
 }
 
 /// A zero for each parameter, of its shape.
-pub fn zeros(params: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(super) fn zeros(params: &[Tensor]) -> Result<Vec<Tensor>> {
     params
         .iter()
         .map(|param| Ok(param.f_detach()?.f_zeros_like()?))

@@ -1,4 +1,4 @@
-//! What a frozen backbone makes of the pictures, computed once; and the pictures that could not be read.
+//! Features of a frozen backbone, computed once; and pictures that cannot be read.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,17 @@ use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
 
 use super::clock::count;
 use super::{Setup, Trainer};
+use crate::interrupt::Flow;
 use crate::report::log;
 
 impl Trainer<'_> {
     /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
-    /// training images not unless they are augmented. False when it was interrupted.
-    pub(super) fn keep_features(&mut self) -> Result<bool> {
+    /// training images not unless they are augmented.
+    pub(super) fn keep_features(&mut self) -> Result<Flow> {
         let setup = &mut self.setup;
         let model = &setup.model;
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
-            return Ok(true);
+            return Ok(Flow::Done);
         }
         let (batch_size, precision) = (
             setup.experiment.train.batch_size as usize,
@@ -54,7 +55,9 @@ impl Trainer<'_> {
             if is_training {
                 setup.state.train_time += begun.elapsed().as_secs_f64();
             }
-            let Some(wait) = kept else { return Ok(false) };
+            let Some(wait) = kept else {
+                return Ok(Flow::Interrupted);
+            };
             waited += wait;
             before += len;
         }
@@ -69,12 +72,12 @@ impl Trainer<'_> {
             );
             setup.reporter.note(Level::Info, text);
         }
-        self.tell_unreadable();
-        Ok(true)
+        self.report_unreadable();
+        Ok(Flow::Done)
     }
 
-    /// Names pictures that could not be read: some in a note, all in the worker's log.
-    pub(super) fn tell_unreadable(&mut self) {
+    /// Logs pictures that could not be read: some in a note, all in the worker's log.
+    pub(super) fn report_unreadable(&mut self) {
         let Setup {
             train,
             validation,

@@ -84,7 +84,7 @@ impl Guard {
         state.skipped.in_a_row += 1;
         let (step, in_a_row) = (state.step, state.skipped.in_a_row);
         let gradient_norm = self.loss.is_none().then_some(gradient_norm);
-        setup.reporter.tell(&Event::Skipped {
+        setup.reporter.emit(&Event::Skipped {
             step,
             in_a_row,
             loss: self.loss,

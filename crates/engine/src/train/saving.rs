@@ -1,4 +1,4 @@
-//! Checkpoints of training under way: what is in them, and what happens when the disk does not take them.
+//! Checkpoints during training: their content, and what happens when the disk refuses them.
 
 use std::time::Instant;
 
@@ -15,15 +15,15 @@ use crate::weights;
 const MAX_FAILED_SAVES: u32 = 3;
 
 impl Trainer<'_> {
-    /// Saves, and tells it. A save that fails costs nothing but safety, until several have failed.
+    /// Saves and logs it. A failed save is logged; several in a row end the run.
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
-        // Gradients that overflow spoil the weights before any loss shows it; what is saved then could never go on.
+        // Overflowing gradients make weights non-finite before any loss shows it; such a checkpoint could not be resumed.
         if !self.setup.model.is_finite()? {
             return Err(guard::non_finite_weights(&self.setup));
         }
         self.setup.reporter.phase(Phase::Saving);
         let saved = self.try_to_save(best);
-        // From its end, or a slow disk would be asked for the next one right after.
+        // Measured from the end: a slow disk would otherwise save all the time.
         self.last_save = Instant::now();
         saved
     }
@@ -38,7 +38,7 @@ impl Trainer<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.setup.reporter.tell(&Event::CheckpointFailed {
+                self.setup.reporter.emit(&Event::CheckpointFailed {
                     error: format!("{error:#}"),
                 });
                 self.failed_saves += 1;
@@ -75,7 +75,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// At the end nothing may wait any more: what no disk has is no result.
+    /// Saves everything that is still unsaved, before the test.
     pub(super) fn settle(&mut self) -> Result<()> {
         self.commit_best()
             .context("saving the best checkpoint before the test")?;
@@ -93,7 +93,7 @@ impl Trainer<'_> {
         let bytes = checkpoint::save(&Disk, self.setup.run, content, keep)?;
         let (State { step, epoch, .. }, seconds) =
             (&content.state, started.elapsed().as_secs_f64());
-        self.setup.reporter.tell(&Event::Checkpoint(Checkpoint {
+        self.setup.reporter.emit(&Event::Checkpoint(Checkpoint {
             step: *step,
             epoch: *epoch,
             best,
@@ -119,9 +119,9 @@ impl Trainer<'_> {
         })
     }
 
-    /// Saves and leaves.
+    /// Saves and stops.
     pub(super) fn stop(&mut self) -> Result<Ended> {
-        self.setup.reporter.tell(&Event::Stopping);
+        self.setup.reporter.emit(&Event::Stopping);
         self.failed_saves = MAX_FAILED_SAVES - 1;
         self.save(false).context("stopping")?;
         Ok(Ended::Stopped)

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::experiment::Interpolation;
-use warmstart_schema::preparation::Stated;
+use warmstart_schema::preparation::FileMetadata;
 
 use super::metadata;
 
@@ -127,7 +127,7 @@ fn configuration(path: &Path) -> Vec<(Config, Beside)> {
 }
 
 /// What the file at `path` says of the pictures that its backbone was trained on: its header first, then a configuration beside it.
-pub fn stated_preparation(path: &Path, backbone: Backbone) -> Stated {
+pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     let header = header(path);
     // Safetensors knows nothing but texts.
     let in_header = |key: &str| {
@@ -138,9 +138,9 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> Stated {
     let plain = |key: &str| header.get(key).map(|text| Value::from(text.as_str()));
     let own = gathered("its header", |key| in_header(key).or_else(|| plain(key)));
     if own
-        != (Stated {
+        != (FileMetadata {
             by: own.by.clone(),
-            ..Stated::default()
+            ..FileMetadata::default()
         })
     {
         return own;
@@ -169,12 +169,12 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> Stated {
 }
 
 /// What timm's keys say, as far as it can be so.
-fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> Stated {
+fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> FileMetadata {
     let numbers =
         |key: &str| fact(key).and_then(|value| serde_json::from_value::<[f32; 3]>(value).ok());
     let sides = fact("input_size").and_then(|value| serde_json::from_value::<[u32; 3]>(value).ok());
     let is_centre = fact("crop_mode").is_none_or(|mode| mode == "center");
-    Stated {
+    FileMetadata {
         mean: numbers("mean"),
         std: numbers("std"),
         interpolation: fact("interpolation").and_then(|name| Interpolation::named(name.as_str()?)),

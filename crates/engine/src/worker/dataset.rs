@@ -1,4 +1,4 @@
-//! What a run learns from: told, its classes kept, and weighed where that was asked for.
+//! The dataset of a run: read, logged, its classes kept and weighted.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,21 +14,21 @@ use warmstart_schema::experiment::{ClassWeights, Experiment};
 use warmstart_schema::finding::Severity;
 use warmstart_schema::look::Part;
 
-use super::doing;
+use super::context::doing;
 use crate::data::{self, Own, Parts};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
 use crate::report::{Reporter, log};
 use crate::train::steps_per_epoch;
 
-/// The parts, once their pictures were read, and the pictures of an earlier attempt.
+/// The splits after their pictures were read, and the pictures of an earlier attempt.
 #[derive(Debug)]
 pub struct Known {
     parts: Parts,
     before: Option<Sets>,
 }
 
-/// Reads every picture once, so that what cannot be read counts nowhere; `None` when it was interrupted.
+/// Reads every picture once, so that unreadable ones count nowhere; `None` when interrupted.
 pub fn read(
     reporter: &mut Reporter,
     run: &RunDir,
@@ -63,9 +63,8 @@ pub fn read(
     Ok(parts.map(|parts| Known { parts, before }))
 }
 
-/// Tells what there is to learn from and what is odd about it, unless it cannot be trained on; keeps the classes' names and the
-/// pictures.
-pub fn tell(
+/// Logs the dataset and its warnings, and keeps the names of classes and pictures. An error where it cannot be trained on.
+pub fn report(
     reporter: &mut Reporter,
     run: &RunDir,
     experiment: &Experiment,
@@ -102,11 +101,11 @@ pub fn tell(
         run.write_pictures(sets)
             .with_context(doing("writing", run, "pictures.json"))?;
     }
-    tell_facts(reporter, experiment, &parts, sets.as_ref())?;
+    report_facts(reporter, experiment, &parts, sets.as_ref())?;
     Ok(parts)
 }
 
-/// What became of the pictures since the last attempt, in sentences.
+/// How the pictures changed since the last attempt, in sentences.
 fn moved(moves: &Moves) -> Vec<String> {
     if moves.is_none() {
         return Vec::new();
@@ -139,8 +138,8 @@ fn moved(moves: &Moves) -> Vec<String> {
     vec![format!("since the last attempt, {told}; {crossed}")]
 }
 
-/// Says how many of the pictures that this run is measured on the run that it starts from has learnt from.
-pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
+/// Warns where the run whose weights this one takes was trained on pictures that this one measures on.
+pub fn warn_of_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
     let Some(ours) = parts.own.as_ref().map(Own::sets) else {
         return;
     };
@@ -168,8 +167,8 @@ pub fn tell_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts
     }
 }
 
-/// Tells what there is to learn from.
-fn tell_facts(
+/// Logs counts and classes.
+fn report_facts(
     reporter: &mut Reporter,
     experiment: &Experiment,
     parts: &Parts,
@@ -191,7 +190,7 @@ fn tell_facts(
         name,
         images,
     });
-    reporter.tell(&Event::Dataset(DatasetFacts {
+    reporter.emit(&Event::Dataset(DatasetFacts {
         name: experiment.dataset.name.as_str().to_owned(),
         train: u32::try_from(train)?,
         validation: u32::try_from(validation)?,
@@ -209,7 +208,7 @@ fn tell_facts(
     Ok(())
 }
 
-/// Keeps the class names for whoever reads the model's outputs. A resumed run must find the classes that it knows.
+/// Writes the class names beside the run. An error where a resumed run finds other classes.
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
     let before = run
@@ -242,7 +241,7 @@ fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
         .with_context(doing("writing", run, "labels.json"))
 }
 
-/// How much each class weighs in what is minimized, `[classes]`; none where all weigh the same.
+/// Weight of each class in the loss that is minimized, `[classes]`; none where all weigh the same.
 pub fn class_weights(
     experiment: &Experiment,
     parts: &Parts,

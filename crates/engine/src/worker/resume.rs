@@ -1,4 +1,4 @@
-//! Taking a run up again: how far that is exact, and what a change of its experiment means for where it stands.
+//! Resuming a run: whether that is exact, and what a change of its experiment means.
 
 use anyhow::{Context, Result};
 use warmstart_runs::change;
@@ -9,15 +9,15 @@ use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Outcome, RunState};
 
-use super::doing;
+use super::context::doing;
 use crate::failure::UserError;
 use crate::report::Reporter;
 
 /// What to do where a run's checkpoints cannot be had.
 const GONE: &str = "bring them back, or start over with `warmstart resume RUN --from-start`, which keeps what is there";
 
-/// The checkpoint to go on from, and why newer ones were passed over. None of a run that has never saved, or that was asked to
-/// start over; that one is not there which its log knows of is an error.
+/// The checkpoint to resume from, and why newer ones were skipped. None for a run that has never saved or starts over. An error
+/// where the log knows of a checkpoint that is missing.
 pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<String>)> {
     if before.starts_over {
         return Ok((None, Vec::new()));
@@ -38,16 +38,16 @@ pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<St
     })
 }
 
-/// Puts the earlier checkpoints aside, now that there is nothing left that could keep a new beginning from training.
+/// Puts the earlier checkpoints aside. Call it last, once nothing can fail before training.
 pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
     let folder =
         checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
     let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
-    reporter.tell(&Event::PutAside { folder });
+    reporter.emit(&Event::PutAside { folder });
     Ok(())
 }
 
-/// Whether the run was given another folder of pictures since its checkpoint, and that holds others.
+/// Whether `dataset.path` was changed since the checkpoint to a folder of other pictures.
 pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Machine) -> bool {
     let Some(Content { state, .. }) = saved else {
         return false;
@@ -65,7 +65,7 @@ pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Mach
     is_moved && !machine.pictures.is_empty() && machine.pictures != state.machine.pictures
 }
 
-/// That the folder which a run was given holds other pictures.
+/// The error of a folder that holds other pictures.
 pub fn not_these(experiment: &Experiment) -> anyhow::Error {
     let path = experiment
         .dataset
@@ -82,7 +82,7 @@ pub fn not_these(experiment: &Experiment) -> anyhow::Error {
     )
 }
 
-/// Of a run that has trained, that its pictures may only have moved.
+/// Adds to an error of a run with checkpoints how to name the moved folder.
 pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
     match error.downcast::<UserError>() {
         Ok(blame) if before.checkpoint.is_some() => UserError {
@@ -98,16 +98,15 @@ pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Er
     }
 }
 
-/// A checkpoint under this attempt's machine and experiment, with the reasons why what comes of it may differ from an unbroken
-/// run that was planned so from its start.
-pub fn taken_up(
+/// The checkpoint with this machine and experiment, and the reasons why its result may differ from an unbroken run's.
+pub fn resumed(
     saved: Content,
     before: &RunState,
     machine: &Machine,
     experiment: &Experiment,
 ) -> Content {
     let not_exact = not_exact(&saved.state, before, machine, experiment);
-    // More patience revives a run that had lost it.
+    // More patience continues a run that had stopped early.
     let stopped_early = saved
         .state
         .progress
@@ -140,7 +139,7 @@ fn not_exact(
     if machine.device != "cpu" {
         reasons.push("kernels on a GPU may sum in another order each time".to_owned());
     }
-    // What was not exact once does not become so again.
+    // A run that was inexact once stays so.
     let mut all = saved.not_exact.clone();
     for reason in reasons {
         if !all.contains(&reason) {
@@ -150,7 +149,7 @@ fn not_exact(
     all
 }
 
-/// What is said of a run that was done and goes on; nothing of any other.
+/// The note about a finished run that is extended; none for other runs.
 pub fn extended(before: &RunState, epochs: u32) -> Option<String> {
     let last = before
         .epochs

@@ -15,7 +15,7 @@ use warmstart_schema::state::RunState;
 use crate::report::Reporter;
 
 /// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
-pub fn tell(
+pub fn report(
     run: &RunDir,
     experiment: &Experiment,
     started_from: Option<&StartedFrom>,
@@ -54,7 +54,7 @@ pub fn tell(
         }
     }
     if !is_resumed {
-        reporter.tell(&Event::Weights(facts));
+        reporter.emit(&Event::Weights(facts));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use warmstart_engine::interrupt::Interrupt;
-use warmstart_engine::worker::{self, Manner};
+use warmstart_engine::worker::{self, Options};
 use warmstart_runs::checkpoint::{self, Content};
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
@@ -73,7 +73,7 @@ pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
 pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
     worker::run(
         run.path(),
-        Manner {
+        Options {
             stop_after: None,
             progress_every: Duration::ZERO,
         },

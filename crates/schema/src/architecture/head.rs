@@ -17,8 +17,6 @@ pub struct HeadSpec {
 }
 
 impl HeadSpec {
-    /// Width of the hidden layer where an experiment names none: the study's.
-    pub const DEFAULT_HIDDEN: usize = 256;
     /// What the names of its tensors begin with.
     pub const PREFIX: &str = "head.";
 

@@ -1,0 +1,103 @@
+//! CIFAR-10 and CIFAR-100 in their published binary versions.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use warmstart_runs::places::Places;
+use warmstart_schema::experiment;
+
+use super::binary::{Layout, Pictures};
+use super::{Dataset, missing};
+use crate::edition;
+use crate::failure::UserError;
+
+const TRAIN: usize = 50_000;
+const TEST: usize = 10_000;
+
+pub const CIFAR100: Layout = Layout {
+    coarse: true,
+    classes: 100,
+    coarse_classes: 20,
+};
+
+pub const CIFAR10: Layout = Layout {
+    coarse: false,
+    classes: 10,
+    coarse_classes: 0,
+};
+
+pub fn load(wanted: &experiment::Dataset, places: &Places, layout: Layout) -> Result<Dataset> {
+    let (train, test) = wanted.name.files().unwrap_or_default();
+    let folder = find(wanted, places)?;
+    let part = |names: &[&str], images: usize| {
+        let mut pictures = Pictures::default();
+        for name in names {
+            let path = folder.join(name);
+            let read = || {
+                let file = std::fs::File::open(&path)?;
+                let mut bytes = Vec::new();
+                // One byte more than expected is enough to see that a file is too long.
+                file.take((images / names.len() * layout.record() + 1) as u64)
+                    .read_to_end(&mut bytes)?;
+                layout.read(&bytes, images / names.len())
+            };
+            pictures.append(
+                read()
+                    .with_context(|| format!("reading {}", path.display()))
+                    .map_err(|error| {
+                        UserError::input(
+                            format!("{error:#}"),
+                            format!("get the published files of {} again", wanted.name.as_str()),
+                        )
+                    })?,
+            );
+        }
+        anyhow::Ok(pictures)
+    };
+    Ok(Dataset {
+        train: part(train, TRAIN)?,
+        test: part(test, TEST)?,
+        names: names(&folder, layout),
+    })
+}
+
+/// Class names as the publisher's archives have them beside the pictures; none where they are not complete.
+fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
+    let read = |files: &[&str], classes: u8| {
+        let text = files
+            .iter()
+            .find_map(|file| std::fs::read_to_string(folder.join(file)).ok())
+            .unwrap_or_default();
+        let names: Vec<String> = text
+            .lines()
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
+        if names.len() == usize::from(classes) {
+            names
+        } else {
+            Vec::new()
+        }
+    };
+    [
+        read(
+            &["fine_label_names.txt", "batches.meta.txt"],
+            layout.classes,
+        ),
+        read(&["coarse_label_names.txt"], layout.coarse_classes),
+    ]
+}
+
+/// The folder that holds the published binary files.
+fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
+    places
+        .find_dataset(wanted.name, wanted.path.as_deref())
+        .map_err(|looked| {
+            let other = wanted
+                .path
+                .as_deref()
+                .and_then(|path| edition::refused(wanted.name, path));
+            other.unwrap_or_else(|| missing(wanted.name, &looked, places))
+        })
+}

@@ -1,0 +1,104 @@
+//! One attempt: the device, the log, training, and the last event.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Context as _, Result, anyhow};
+use tch::Device;
+use warmstart_runs::run::{RunDir, RunInfo};
+use warmstart_schema::event::Event;
+use warmstart_schema::state::RunState;
+
+use super::context::{Context, Options, Place, doing};
+use super::setup::{Prepared, prepare};
+use crate::device::{self, DeviceRequest};
+use crate::failure::UserError;
+use crate::interrupt::Interrupt;
+use crate::report::{Reporter, log};
+use crate::train::{Ended, train};
+use crate::usage::{Usage, cpu_name};
+
+/// Runs one attempt and logs how it ended, a panic included. False when it failed.
+pub(super) fn attempt(
+    run: &RunDir,
+    info: &RunInfo,
+    before: &RunState,
+    options: Options,
+    interrupt: &Interrupt,
+) -> Result<bool> {
+    device::prepare_cuda();
+    let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
+    let gpu = if let Device::Cuda(index) = device {
+        u32::try_from(index).ok()
+    } else {
+        None
+    };
+    let usage = Usage::new(gpu, run.path().to_path_buf());
+    let gpu_name = usage.gpu_name();
+    let reporter = Reporter::open(&run.events(), usage, options.progress_every);
+    let mut reporter = reporter.with_context(doing("opening", run, "events.jsonl"))?;
+    let place = Place {
+        device,
+        reason,
+        name: device_name(device, gpu_name),
+    };
+    let context = Context {
+        run,
+        info,
+        before,
+        place,
+        stop_after: options.stop_after,
+        interrupt,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        prepare_and_train(&context, &mut reporter)
+    }))
+    .unwrap_or_else(|panic| {
+        Err(anyhow!(
+            "the worker panicked: {}",
+            panic_text(panic.as_ref())
+        ))
+    });
+    let event = match result {
+        Ok((ended, step, train_time)) => match ended {
+            Ended::Finished { stopped_early } => Event::Finished {
+                train_time,
+                stopped_early,
+            },
+            Ended::Stopped => Event::Stopped { step, train_time },
+        },
+        Err(error) => {
+            let UserError { kind, error, help } = UserError::of(&error);
+            log::line(&format!("failed: {error}\nhelp: {help}"));
+            Event::Failed { kind, error, help }
+        }
+    };
+    // On a full disk the last event goes where room was reserved for it.
+    run.release_reserve();
+    reporter.emit(&event);
+    reporter.sync();
+    Ok(!matches!(event, Event::Failed { .. }))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+fn device_name(device: Device, gpu: Option<String>) -> String {
+    match device {
+        Device::Cpu => cpu_name(),
+        _ => gpu.unwrap_or_else(|| device::name_of(device)),
+    }
+}
+
+/// How training ended, the steps done, and the seconds spent training.
+fn prepare_and_train(context: &Context, reporter: &mut Reporter) -> Result<(Ended, u64, f64)> {
+    let (experiment, yaml) = context.experiment()?;
+    match prepare(context, &experiment, &yaml, reporter)? {
+        Prepared::Ready(setup) => train(*setup),
+        Prepared::Interrupted { step, train_time } => Ok((Ended::Stopped, step, train_time)),
+    }
+}

@@ -1,0 +1,57 @@
+//! What an attempt is about: the run, the device, the options.
+
+use std::time::Duration;
+
+use tch::Device;
+use warmstart_runs::run::{RunDir, RunInfo};
+use warmstart_schema::state::RunState;
+
+use crate::interrupt::Interrupt;
+use crate::report::PROGRESS_EVERY;
+
+/// Options of a worker, beside what the run's folder says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Optimizer steps of the whole run after which it saves and stops, as on a request.
+    pub stop_after: Option<u64>,
+    /// The least time between two progress events; zero logs each step.
+    pub progress_every: Duration,
+}
+
+impl Options {
+    /// Trains to the run's end, with progress a few times a second.
+    pub fn usual() -> Self {
+        Self {
+            stop_after: None,
+            progress_every: PROGRESS_EVERY,
+        }
+    }
+}
+
+/// What an attempt is about.
+pub(super) struct Context<'a> {
+    pub run: &'a RunDir,
+    pub info: &'a RunInfo,
+    /// The state after the earlier attempts.
+    pub before: &'a RunState,
+    pub place: Place,
+    pub stop_after: Option<u64>,
+    pub interrupt: &'a Interrupt,
+}
+
+/// The device that an attempt trains on.
+pub(super) struct Place {
+    pub device: Device,
+    /// Why this device.
+    pub reason: String,
+    pub name: String,
+}
+
+/// What was done to a file of the run, for an error's context.
+pub(super) fn doing<'a>(
+    what: &'a str,
+    run: &'a RunDir,
+    file: &'a str,
+) -> impl FnOnce() -> String + 'a {
+    move || format!("{what} {}", run.path().join(file).display())
+}

@@ -1,0 +1,343 @@
+//! Builds what training needs: data, model, optimizer, and the state to start or resume from.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use warmstart_runs::change;
+use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::places::Places;
+use warmstart_runs::process::{Identity, ProcessControl, host};
+use warmstart_runs::pulse;
+use warmstart_runs::storage::Disk;
+use warmstart_schema::architecture::{Architecture, HeadSpec, count};
+use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::look::Part;
+use warmstart_schema::policy;
+use warmstart_schema::preparation::Preparation;
+
+use super::context::{Context, Place, doing};
+use super::{dataset, resume, weights_file};
+use crate::data::{self, Parts};
+use crate::device;
+use crate::failure::UserError;
+use crate::initial::{self, Origin};
+use crate::interrupt::Flow;
+use crate::model::Model;
+use crate::optimizer::Optimizer;
+use crate::report::Reporter;
+use crate::train::{Examples, Setup};
+use crate::weights::{self, LoadPolicy};
+use crate::{ffi, prefetch};
+
+pub(super) enum Prepared<'a> {
+    Ready(Box<Setup<'a>>),
+    /// A stop was requested first: the steps done in the whole run, and the seconds of training.
+    Interrupted {
+        step: u64,
+        train_time: f64,
+    },
+}
+
+impl Prepared<'_> {
+    fn interrupted(saved: Option<&Content>, reporter: &mut Reporter) -> Self {
+        reporter.emit(&Event::Stopping);
+        let (step, train_time) = saved.map_or((0, 0.0), |content| {
+            (content.state.step, content.state.train_time)
+        });
+        Self::Interrupted { step, train_time }
+    }
+}
+
+impl Context<'_> {
+    /// The run's experiment, and the bytes of its file.
+    pub fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
+        let path = self.run.experiment_yaml();
+        let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let experiment = experiment::load_frozen(&path).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            UserError::input(
+                texts.join("\n"),
+                "correct the experiment's file and launch it again",
+            )
+        })?;
+        Ok((experiment, yaml))
+    }
+
+    /// The folder that holds the runs.
+    fn root(&self) -> &Path {
+        self.run.path().parent().unwrap_or(Path::new("."))
+    }
+
+    /// How a new run prepares its pictures.
+    fn preparation(&self, experiment: &Experiment) -> Preparation {
+        let init_file = self.info.init_file.as_deref();
+        initial::preparation_below(experiment, self.root(), init_file, &Places::from_env())
+    }
+
+    fn parts(&self, experiment: &Experiment, preparation: &Preparation) -> Result<Parts> {
+        data::prepared_parts(
+            experiment,
+            preparation,
+            &Places::from_env(),
+            self.place.device,
+        )
+    }
+}
+
+/// Builds the setup of training. Downloads what is missing, and logs what it finds.
+pub(super) fn prepare<'a>(
+    context: &Context<'a>,
+    experiment: &'a Experiment,
+    yaml: &[u8],
+    reporter: &'a mut Reporter,
+) -> Result<Prepared<'a>> {
+    let Context {
+        run,
+        before,
+        interrupt,
+        ..
+    } = *context;
+    checkpoint::remove_unfinished(&Disk, run).with_context(doing(
+        "removing unfinished saves from",
+        run,
+        "ckpt",
+    ))?;
+    let (saved, skipped) = resume::saved(run, before)?;
+    let threads = threads(saved.as_ref());
+    tch::set_num_threads(i32::try_from(threads)?);
+    // A resumed run keeps its preparation; a run of an earlier version, what that version did.
+    let kept = saved.as_ref().map(|content| {
+        let kept = content.state.preparation.clone();
+        kept.unwrap_or_else(|| Preparation::earlier(experiment))
+    });
+    let preparation = kept
+        .clone()
+        .unwrap_or_else(|| context.preparation(experiment));
+    // An exact resume depends on the files in a folder of pictures; these are never downloaded.
+    let own = (experiment.dataset.name == DatasetName::ImageFolder)
+        .then(|| context.parts(experiment, &preparation));
+    let pictures = own
+        .iter()
+        .flatten()
+        .map(|parts| parts.fingerprint.clone())
+        .collect();
+    let machine = machine(&context.place, threads, yaml, pictures);
+    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
+    let saved = saved.map(|content| resume::resumed(content, before, &machine, experiment));
+    report_attempt(context, &machine, saved.as_ref(), experiment, reporter);
+    for text in skipped {
+        reporter.note(Level::Warning, text);
+    }
+    if prefetch::for_run(experiment, saved.is_some(), reporter, interrupt)? == Flow::Interrupted {
+        return Ok(Prepared::interrupted(saved.as_ref(), reporter));
+    }
+    reporter.phase(Phase::Loading);
+
+    // Weights that were just downloaded may say more about their preparation.
+    let now = kept.unwrap_or_else(|| context.preparation(experiment));
+    let own = own.filter(|_| now == preparation);
+    let preparation = now;
+    let parts = own
+        .unwrap_or_else(|| context.parts(experiment, &preparation))
+        .map_err(|error| resume::where_pictures_are(error, before))?;
+    if moved {
+        return Err(resume::not_these(experiment));
+    }
+    let at = saved
+        .as_ref()
+        .map_or((0, 0), |content| (content.state.epoch, content.state.step));
+    let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
+        return Ok(Prepared::interrupted(saved.as_ref(), reporter));
+    };
+    let parts = dataset::report(reporter, run, experiment, known)?;
+    let (model, optimizer, state) = model(
+        context,
+        experiment,
+        &preparation,
+        &parts,
+        machine,
+        saved,
+        reporter,
+    )?;
+    let class_weights = dataset::class_weights(experiment, &parts, context.place.device)?;
+    if before.starts_over {
+        resume::put_aside(run, reporter)?;
+    }
+    Ok(Prepared::Ready(Box::new(Setup {
+        experiment,
+        run,
+        model,
+        optimizer,
+        train: Examples::new(Part::Train, parts.train),
+        validation: Examples::new(Part::Validation, parts.validation),
+        test: Examples::new(Part::Test, parts.test),
+        class_weights,
+        state,
+        epochs: experiment.train.epochs,
+        stop_after: context.stop_after,
+        reporter,
+        interrupt,
+    })))
+}
+
+fn machine(place: &Place, threads: u32, yaml: &[u8], pictures: String) -> Machine {
+    Machine {
+        device: device::name_of(place.device),
+        device_name: place.name.clone(),
+        threads,
+        libtorch: ffi::version(),
+        experiment: change::fingerprint(yaml),
+        pictures,
+    }
+}
+
+/// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
+fn threads(saved: Option<&Content>) -> u32 {
+    let cores = std::thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let asked = std::env::var("OMP_NUM_THREADS")
+        .ok()
+        .and_then(|threads| threads.parse().ok())
+        .filter(|&threads| threads > 0);
+    saved.map_or(asked.unwrap_or(cores), |content| {
+        content.state.machine.threads
+    })
+}
+
+fn report_attempt(
+    context: &Context,
+    machine: &Machine,
+    saved: Option<&Content>,
+    experiment: &Experiment,
+    reporter: &mut Reporter,
+) {
+    let (before, epochs) = (context.before, experiment.train.epochs);
+    reporter.emit(&Event::Attempt(Attempt {
+        number: before
+            .attempt
+            .as_ref()
+            .map_or(1, |attempt| attempt.number + 1),
+        worker: Identity::current(),
+        host: host(),
+        device: machine.device.clone(),
+        device_name: context.place.name.clone(),
+        device_reason: context.place.reason.clone(),
+        threads: machine.threads,
+        libtorch: machine.libtorch.clone(),
+        epochs,
+        resumed_from: saved.map(|content| content.state.step),
+        not_exact: saved
+            .map(|content| content.state.not_exact.clone())
+            .unwrap_or_default(),
+        heartbeat: Some(pulse::HEARTBEAT),
+    }));
+    if let Some(text) = resume::extended(before, epochs) {
+        reporter.note(Level::Info, text);
+    }
+}
+
+/// Model, optimizer and state: of the checkpoint, or new.
+fn model(
+    context: &Context,
+    experiment: &Experiment,
+    preparation: &Preparation,
+    parts: &Parts,
+    machine: Machine,
+    saved: Option<Content>,
+    reporter: &mut Reporter,
+) -> Result<(Model, Optimizer, State)> {
+    let blocks = Architecture::new(experiment.model.backbone).blocks.len();
+    let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
+    let model = Model::new(&spec, experiment.seed, context.place.device)?;
+    let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable())?;
+    let (state, origin) = if let Some(Content {
+        state,
+        model: bytes,
+        optimizer: optimizer_bytes,
+    }) = saved
+    {
+        weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
+            .context("loading the checkpoint's model")?;
+        let tensors =
+            weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
+        let tensors = tensors
+            .iter()
+            .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
+            .collect::<Result<_>>()?;
+        optimizer.load_state(&tensors)?;
+        ensure!(
+            u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
+            "the checkpoint's optimizer is of another step"
+        );
+        let weights = format!("this run's checkpoint at step {}", state.step);
+        (state, Origin::from(weights))
+    } else {
+        let root = context.root();
+        let begun = State {
+            preparation: Some(preparation.clone()),
+            ..fresh(machine)
+        };
+        let origin = initial::load_after(
+            &model,
+            experiment,
+            root,
+            context.info.init_file.as_deref(),
+            &Places::from_env(),
+        )?;
+        if let Some(from) = &origin.run {
+            dataset::warn_of_leak(reporter, root, from, parts);
+        }
+        (begun, origin)
+    };
+    weights_file::report(
+        context.run,
+        experiment,
+        origin.run.as_ref(),
+        state.step > 0,
+        context.before,
+        reporter,
+    );
+    for note in &origin.notes {
+        reporter.note(Level::Info, note);
+    }
+    if let Some(doubt) = &origin.doubt {
+        reporter.note(Level::Warning, doubt);
+    }
+    let architecture = model.architecture();
+    let head = HeadSpec {
+        features: architecture.features,
+        hidden: spec.hidden,
+        classes: spec.classes,
+        dropout: spec.dropout,
+    };
+    reporter.emit(&Event::Model(ModelFacts {
+        backbone: experiment.model.backbone.to_string(),
+        pixels: preparation.side,
+        weights: origin.words,
+        started_from: origin.run,
+        counts: count(architecture, &head, spec.frozen_blocks),
+        cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+        preparation: Some(preparation.clone()),
+    }));
+    Ok((model, optimizer, state))
+}
+
+fn fresh(machine: Machine) -> State {
+    State {
+        step: 0,
+        epoch: 0,
+        batch: 0,
+        sums: Sums::default(),
+        progress: policy::Progress::default(),
+        plateau: policy::Plateau::default(),
+        best_step: None,
+        not_exact: Vec::new(),
+        stopped_early: false,
+        train_time: 0.0,
+        machine,
+        skipped: Skipped::default(),
+        preparation: None,
+    }
+}
