@@ -6,17 +6,16 @@ mod weights_file;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tch::Device;
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
-use warmstart_runs::event_log::EventReader;
 use warmstart_runs::launcher::{self, Programs};
 use warmstart_runs::places::Places;
 use warmstart_runs::pulse;
 use warmstart_runs::queue::Queue;
-use warmstart_runs::run::{RunDir, RunInfo, RunLock};
+use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{HeadSpec, count};
 use warmstart_schema::catalog::DatasetName;
@@ -69,13 +68,16 @@ pub fn run(folder: &Path, manner: Manner, interrupt: &Interrupt) -> Result<bool>
     let info = run
         .info()
         .with_context(|| format!("{} is not a run folder", folder.display()))?;
-    let Some(lock) = take(&run)? else {
+    let lock = run.lock_within(LOCK_PATIENCE);
+    let Some(lock) = lock.with_context(doing("locking", &run, "run.lock"))? else {
         return Err(anyhow!(
             "another worker has run {}: stop it first, or look at it in the dashboard",
             info.id
         ));
     };
-    let before = history(&run)?;
+    let before = run
+        .state()
+        .with_context(doing("reading", &run, "events.jsonl"))?;
     if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
         log::line("this run is finished; there is nothing to resume");
         return Ok(true);
@@ -107,32 +109,6 @@ fn has_monitor() -> bool {
 /// What was done to a file of the run, for an error to tell.
 fn doing<'a>(what: &'a str, run: &'a RunDir, file: &'a str) -> impl FnOnce() -> String + 'a {
     move || format!("{what} {}", run.path().join(file).display())
-}
-
-fn take(run: &RunDir) -> Result<Option<RunLock>> {
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match run.lock().with_context(doing("locking", run, "run.lock"))? {
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-            other => return Ok(other),
-        }
-    }
-}
-
-/// What earlier attempts told.
-fn history(run: &RunDir) -> Result<RunState> {
-    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
-    loop {
-        let poll = reader
-            .poll()
-            .with_context(doing("reading", run, "events.jsonl"))?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            return Ok(state);
-        }
-    }
 }
 
 /// Runs one attempt and leaves word how it ended, whatever happens.
@@ -549,15 +525,11 @@ fn start_next(run: &RunDir, info: &RunInfo) {
     let Some(root) = run.path().parent() else {
         return;
     };
-    let next = Programs::find()
-        .map_err(|_| std::io::Error::other("the training program is no longer where it was"))
-        .and_then(|programs| Queue::new(root).advance(&programs, Some(&info.id)));
-    match next {
-        Ok(advance) => {
-            for (run, error) in advance.failed {
-                log::line(&format!("run {run} could not be started: {error}"));
-            }
-        }
-        Err(error) => log::line(&format!("the queue could not be read: {error}")),
+    let Ok(programs) = Programs::find() else {
+        log::line("the queue cannot continue: the worker's program is no longer where it was");
+        return;
+    };
+    for failure in Queue::new(root).start_next(&programs, &info.id) {
+        log::line(&failure);
     }
 }

@@ -6,7 +6,6 @@ pub mod change;
 pub mod checkpoint;
 pub mod event_log;
 pub mod failure;
-pub mod files;
 pub mod launcher;
 pub mod monitor;
 pub mod names;

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 
 use crate::checkpoint;
-use crate::event_log::EventReader;
 use crate::launcher;
 use crate::run::{Launch, RunDir};
 use crate::storage::{Disk, fingerprint};
@@ -97,16 +96,7 @@ impl Workplace {
 
 /// How a worker left its run; an error where it failed or ended otherwise than asked.
 pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
-    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
-    loop {
-        let poll = reader.poll().context("reading events.jsonl")?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            break;
-        }
-    }
+    let state = run.state().context("reading events.jsonl")?;
     let is_wanted = match (&state.outcome, wanted) {
         (Some(Outcome::Finished { .. }), Outcome::Finished { .. }) => true,
         (Some(found), wanted) => found == wanted,
