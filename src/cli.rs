@@ -1,6 +1,5 @@
 //! The command line: one verb, one file. Answers go to stdout, progress and diagnostics to stderr.
 
-mod ask;
 mod check;
 mod compare;
 mod completions;
@@ -52,7 +51,7 @@ Exit codes:
     1  a run failed, or a download, or the disk
     2  wrong input: the command line, an experiment file, or a run that is not in the right state
     3  nothing has that name, or a folder is not there
-    4  the training program or its libtorch is missing
+    4  the worker or its libtorch is missing
   130  interrupted: runs were saved and can be resumed";
 
 /// A terminal dashboard for transfer-learning experiments.

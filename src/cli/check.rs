@@ -16,8 +16,8 @@ use super::train::ensure_source;
 use super::{Context, Exit, experiment, output, shown};
 use warmstart_report::compare::thousands;
 use warmstart_runs::failure::Failure;
-use warmstart_runs::probe;
 use warmstart_runs::store::{ExperimentFile, experiments};
+use warmstart_runs::worker::check_experiments;
 
 /// Check experiments: their files, and everything that a launch would find out. Every problem of every file is shown
 #[derive(Debug, Args)]
@@ -108,7 +108,7 @@ pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     }
 }
 
-/// What the files say, what is here of what they need, and what the training program finds out; and why it finds out nothing.
+/// What the files say, what is here of what they need, and what the worker finds; and why it finds nothing.
 fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<Failure>) {
     let has_source = |file: &ExperimentFile| {
         file.loaded
@@ -125,7 +125,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
     };
     let sources: Vec<Option<Failure>> = files.iter().map(source).collect();
     let good: Vec<&ExperimentFile> = files.iter().filter(|file| file.loaded.is_ok()).collect();
-    let (answers, trouble) = match probe::ask(
+    let (answers, trouble) = match check_experiments(
         &good
             .iter()
             .map(|file| file.path.as_path())

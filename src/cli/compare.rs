@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use warmstart_runs::storage::{Disk, replace};
+use warmstart_runs::storage::{self, Disk, replace};
 
 use super::{Context, Exit, output, shown};
 use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::files;
 use warmstart_runs::store::experiments;
 
 /// Print the study's table: one row per run, the published row below its experiment
@@ -96,7 +95,7 @@ pub fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()>
         let path = std::path::absolute(path).with_context(cannot)?;
         return replace(&Disk, &path, content).with_context(cannot);
     }
-    match files::create(path, content) {
+    match storage::create(path, content) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let help = "name another file, or add --overwrite to replace it";
             Err(

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use warmstart_runs::storage::{Disk, replace};
+use warmstart_runs::storage::{self, Disk, replace};
 
 use super::output::Problems;
 use super::{Context, Exit, output, shown};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::files;
 use warmstart_tui::config::{self, Loaded};
 
 /// Show the dashboard's settings and where they come from
@@ -119,7 +118,7 @@ fn write(path: &Path, text: &str, replaces: bool) -> anyhow::Result<()> {
     match if replaces {
         replace(&Disk, path, text)
     } else {
-        files::create(path, text)
+        storage::create(path, text)
     } {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let what = format!("{} is there already", shown(path));

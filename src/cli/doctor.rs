@@ -1,7 +1,6 @@
 //! `warmstart doctor`
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,8 +10,8 @@ use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::text;
 
 use super::{Context, Exit, output, shown};
-use warmstart_runs::actions;
 use warmstart_runs::store::experiments;
+use warmstart_runs::worker::Worker;
 
 /// Characters before what was found.
 const INDENT: usize = 22;
@@ -97,26 +96,9 @@ pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
 
 /// The worker's own report; that it comes at all shows that libtorch loads.
 fn ask_worker() -> Result<Value, Finding> {
-    let path = actions::worker().map_err(|failure| {
-        Finding::lacks("worker", failure.what, failure.help.unwrap_or_default())
-    })?;
-    let lacks = |found: String| {
-        Finding::lacks(
-            "worker",
-            format!("{}: {found}", path.display()),
-            "`make build` builds it anew",
-        )
-    };
-    let output = Command::new(&path)
-        .arg("doctor")
-        .output()
-        .map_err(|error| lacks(format!("does not start: {error}")))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(lacks(format!("{}: {}", output.status, said.trim())));
-    }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| lacks(format!("gives no report: {error}")))
+    Worker::find()
+        .and_then(|worker| worker.ask(["doctor"]))
+        .map_err(|failure| Finding::lacks("worker", failure.what, failure.help.unwrap_or_default()))
 }
 
 fn libtorch(report: &Value) -> Vec<Finding> {

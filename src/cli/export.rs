@@ -8,11 +8,11 @@ use warmstart_runs::run::RunDir;
 use warmstart_schema::event;
 use warmstart_schema::exported::{Answer, Exported};
 
-use super::ask::{ask, refused};
 use super::{Context, Exit, output, shown};
 use warmstart_report::compare::thousands;
 use warmstart_runs::failure::Kind;
 use warmstart_runs::names;
+use warmstart_runs::worker::{Worker, refused};
 
 /// Write a run's best checkpoint as one safetensors file that timm loads by name, and its class names beside it
 ///
@@ -34,7 +34,7 @@ pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
     let question = question
         .into_iter()
         .chain(arguments.output.as_deref().map(std::path::Path::as_os_str));
-    let exported: Exported = match ask(question)? {
+    let exported: Exported = match Worker::find()?.ask(question)? {
         Answer::Exported(exported) => exported,
         Answer::Refused { kind, error, help } => {
             let kind = if kind == event::Failure::Disk {
@@ -42,7 +42,7 @@ pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> 
             } else {
                 Kind::Input
             };
-            return Err(refused(kind, &error, &help));
+            return Err(refused(kind, &error, &help).into());
         }
     };
     if context.json {

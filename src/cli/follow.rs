@@ -259,8 +259,7 @@ impl Following<'_> {
         let id = &run.id;
         match run.status() {
             Status::Failed | Status::Lost if run.state.attempt.is_none() => {
-                let help =
-                    "the training program did not come up: `warmstart doctor` says what is missing";
+                let help = "the worker did not start: run `warmstart doctor` for details";
                 self.complain(
                     &format!("run {id} never started"),
                     &worker_log_tail(&self.context.checkpoints, id, LOG_LINES),

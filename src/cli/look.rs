@@ -12,7 +12,7 @@ use warmstart_schema::text;
 use super::output::Problems;
 use super::{Context, Exit, experiment, output};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::look::{DatasetViewer, Heard};
+use warmstart_runs::worker::{DatasetResponse, DatasetViewer, refused};
 
 /// Show a picture of an experiment's dataset with its labels
 ///
@@ -96,21 +96,20 @@ pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 /// The worker and what it says.
 struct DatasetSource {
     looker: DatasetViewer,
-    answers: Receiver<Heard>,
+    answers: Receiver<DatasetResponse>,
 }
 
 impl DatasetSource {
     fn next(&self) -> Result<Answer, Failure> {
-        let help = |error: &str, help: &str| {
-            Failure::new(Kind::Input, text::line(error, 2000)).help(text::line(help, 500))
-        };
         match self.answers.recv() {
-            Ok(Heard::Answer(Answer::Refused { error, help: next })) => Err(help(&error, &next)),
-            Ok(Heard::Answer(Answer::NotThere { error })) => {
+            Ok(DatasetResponse::Answer(Answer::Refused { error, help: next })) => {
+                Err(refused(Kind::Input, &error, &next))
+            }
+            Ok(DatasetResponse::Answer(Answer::NotThere { error })) => {
                 Err(Failure::new(Kind::Input, text::line(&error, 500)))
             }
-            Ok(Heard::Answer(answer)) => Ok(answer),
-            Ok(Heard::Ended(failure)) => Err(failure),
+            Ok(DatasetResponse::Answer(answer)) => Ok(answer),
+            Ok(DatasetResponse::Ended(failure)) => Err(failure),
             Err(_) => Err(unexpected()),
         }
     }
@@ -141,11 +140,8 @@ impl DatasetSource {
 }
 
 fn unexpected() -> Failure {
-    Failure::new(
-        Kind::Worker,
-        "the training program answered something else than what was asked",
-    )
-    .help("`make build` builds it anew")
+    Failure::new(Kind::Worker, "the worker answered another question")
+        .help("run `warmstart doctor`: the worker may be of another version")
 }
 
 /// The picture, where there is a terminal to see it on, and what it is.

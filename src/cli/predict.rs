@@ -8,10 +8,10 @@ use warmstart_runs::run::RunDir;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted};
 use warmstart_schema::text;
 
-use super::ask::{ask, refused};
 use super::{Context, Exit, output};
 use warmstart_runs::failure::Kind;
 use warmstart_runs::names;
+use warmstart_runs::worker::{Worker, refused};
 
 /// Say what a run's best checkpoint sees in pictures: the five most probable classes of each
 ///
@@ -30,12 +30,13 @@ pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
     let run = names::run(&runs, &arguments.run)?;
     let folder = RunDir::of(&context.checkpoints, &run.id);
     let question = [OsStr::new("predict"), folder.path().as_os_str()];
-    let predictions = match ask(question
-        .into_iter()
-        .chain(arguments.images.iter().map(|image| image.as_os_str())))?
-    {
+    let predictions = match Worker::find()?.ask(
+        question
+            .into_iter()
+            .chain(arguments.images.iter().map(|image| image.as_os_str())),
+    )? {
         Answer::Predictions(predictions) => predictions,
-        Answer::Refused { error, help } => return Err(refused(Kind::Input, &error, &help)),
+        Answer::Refused { error, help } => return Err(refused(Kind::Input, &error, &help).into()),
     };
     if context.json {
         output::answer_json(&predictions)?;

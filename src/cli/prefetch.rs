@@ -1,16 +1,14 @@
 //! `warmstart prefetch`
 
-use std::io::{BufRead, BufReader};
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde::Serialize;
 use signal_hook::iterator::Signals;
 use warmstart_schema::architecture::Backbone;
@@ -23,8 +21,8 @@ use warmstart_schema::text;
 use super::output::Problems;
 use super::progress::{Tenths, sizes};
 use super::{Context, Exit, experiment, follow, output};
-use warmstart_runs::actions;
 use warmstart_runs::store::{ExperimentFile, experiments};
+use warmstart_runs::worker::{Response, Stream, Worker};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -78,21 +76,17 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
         return Ok(Exit::Done);
     }
     let mut signals = follow::listen()?;
-    let mut command = Command::new(actions::worker()?);
+    let worker = Worker::find()?;
+    let mut command = worker.command([OsStr::new("prefetch")]);
     if let Some(mirror) = &arguments.mirror {
         command.env("WARMSTART_MIRROR", mirror);
     }
-    // In a group of its own: Ctrl-C reaches it once, through us.
-    let mut child = command
-        .arg("prefetch")
-        .args(&items)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .context("the training program does not start")?;
-    let outcomes = listen(context, &mut child, &mut signals)?;
-    let status = child.wait().context("waiting for the training program")?;
+    // In a process group of its own: Ctrl-C reaches it once, through this program.
+    command.args(&items).stdin(Stdio::null()).process_group(0);
+    let (sender, reports) = channel();
+    let stream = worker.stream(&mut command, move |report| sender.send(report).is_ok())?;
+    let outcomes = listen(context, &stream, &reports, &mut signals);
+    let status = stream.wait().context("waiting for the worker")?;
     conclude(context, &outcomes)?;
     let is_good = |outcome: &Outcome| matches!(outcome, Outcome::Here(_));
     Ok(if status.success() && outcomes.iter().all(is_good) {
@@ -103,11 +97,8 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
     } else if status.code() == Some(1) {
         Exit::RunFailed
     } else {
-        output::error(
-            context,
-            &format!("the training program ended with {status}"),
-        );
-        output::help(context, "`warmstart doctor` says what is missing");
+        output::error(context, &format!("the worker exited with {status}"));
+        output::help(context, "run `warmstart doctor` for details");
         Exit::Worker
     })
 }
@@ -158,49 +149,32 @@ fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
         .chain(is_pretrained.then(|| experiment.model.backbone.as_str()))
 }
 
-/// Shows what the worker says until it ends, and passes signals on.
+/// Shows what the worker reports until it exits, and passes signals on.
 fn listen(
     context: &Context,
-    child: &mut Child,
+    stream: &Stream,
+    reports: &Receiver<Response<Report>>,
     signals: &mut Signals,
-) -> anyhow::Result<Vec<Outcome>> {
-    let worker = Pid::from_raw(i32::try_from(child.id())?);
-    let reports = read(
-        child
-            .stdout
-            .take()
-            .context("the training program has no output")?,
-    );
+) -> Vec<Outcome> {
     let (mut show, mut outcomes) = (Show::new(context), Vec::new());
     loop {
         for _ in signals.pending() {
-            // It may have ended meanwhile, and is not waited for yet: nobody else has its number.
-            let _ = kill(worker, Signal::SIGTERM);
+            stream.interrupt();
         }
         match reports.recv_timeout(POLL) {
-            Ok(Report::Progress(fetch)) => show.progress(&fetch),
-            Ok(Report::Note { text: said }) => show.line(&text::line(&said, 300)),
-            Ok(Report::Done(fetched)) => outcomes.push(Outcome::Here(fetched)),
-            Ok(Report::Failed(refused)) => outcomes.push(Outcome::Refused(refused)),
+            Ok(Response::Answer(report)) => match report {
+                Report::Progress(fetch) => show.progress(&fetch),
+                Report::Note { text: said } => show.line(&text::line(&said, 300)),
+                Report::Done(fetched) => outcomes.push(Outcome::Here(fetched)),
+                Report::Failed(refused) => outcomes.push(Outcome::Refused(refused)),
+            },
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+            // The exit status says why.
+            Ok(Response::Ended(_)) | Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     show.finish();
-    Ok(outcomes)
-}
-
-fn read(stdout: ChildStdout) -> Receiver<Report> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        for report in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-            if sender.send(report).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
+    outcomes
 }
 
 /// Progress as a bar on a terminal, as lines elsewhere, or not at all.

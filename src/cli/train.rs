@@ -13,6 +13,7 @@ use super::{Context, Exit, experiment, follow, output};
 use warmstart_runs::actions::{self, Room};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::{ExperimentFile, Home, Runs};
+use warmstart_runs::worker::Worker;
 
 /// Train experiments, one after the other on each device, and follow them
 ///
@@ -61,7 +62,7 @@ pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     for (file, experiment) in &files {
         ensure_room(context, file, experiment)?;
     }
-    actions::worker()?;
+    Worker::find()?;
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     if let Some(slots) = arguments.slots {
         actions::waiting::set_slots(&context.checkpoints, slots)?;

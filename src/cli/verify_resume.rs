@@ -12,10 +12,10 @@ use warmstart_schema::state::{Outcome, Status};
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
 use warmstart_report::fit::Column;
-use warmstart_runs::actions;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::{ExperimentFile, Home};
 use warmstart_runs::verify::{self, Outcomes, Workplace};
+use warmstart_runs::worker::Worker;
 
 const POLL: Duration = Duration::from_millis(50);
 const FINISHED: Outcome = Outcome::Finished {
@@ -56,7 +56,7 @@ pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result
     let file = experiment::named(context, &arguments.name, &changes)?;
     let experiment = file.loaded.clone().map_err(Problems)?;
     let mut signals = follow::listen()?;
-    let place = Workplace::new(&context.checkpoints, actions::worker()?)?;
+    let place = Workplace::new(&context.checkpoints, Worker::find()?)?;
     bring_source(context, &file, &place)?;
     let launch = Launch {
         experiment: &experiment,

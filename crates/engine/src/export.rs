@@ -2,15 +2,13 @@
 //! itself what a reader needs: backbone, normalization, size, and the lines of Python that load it.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use warmstart_runs::storage;
 use warmstart_schema::architecture::{Architecture, HeadSpec, TensorSpec};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::Failure;
@@ -24,8 +22,6 @@ use crate::failure::UserError;
 use crate::weights;
 
 const EXTENSION: &str = "safetensors";
-/// Lets everybody read what the user's mask does not forbid: it is made to be given away.
-const MODE: u32 = 0o666;
 
 /// Exports the run in `folder` to `output`: a file, a folder to put one into, or the current folder.
 pub fn export(folder: &Path, output: Option<&Path>) -> Answer {
@@ -77,10 +73,10 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
             .zip(is_there)
             .filter(|(_, is_there)| !is_there)
         {
-            write_new(path, text)?;
+            storage::create(path, text).map_err(|error| cannot_write(path, &error))?;
             fresh.push(path);
         }
-        write_new(&file, &bytes)
+        storage::create(&file, &bytes).map_err(|error| cannot_write(&file, &error))
     };
     write().inspect_err(|_| {
         // Labels of nothing would be in the way of the next try; the first error is the one to report.
@@ -416,29 +412,6 @@ fn prepare(best: &Best) -> String {
         Interpolation::Bicubic => "mode=\"bicubic\", antialias=True",
     };
     lines + &format!("    return nn.functional.interpolate(x[None], ({side}, {side}), {how})[0]\n")
-}
-
-/// Writes a file that was not there before: aside, synced, and put into its place as a whole.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let aside = || {
-        tempfile::Builder::new()
-            .prefix(".warmstart-")
-            .permissions(Permissions::from_mode(MODE))
-            .tempfile_in(folder)
-    };
-    let write = |mut file: NamedTempFile| {
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|error| error.error)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    aside()
-        .and_then(write)
-        .map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use warmstart_runs::checkpoint::{self, MODEL};
-use warmstart_runs::event_log::EventReader;
 use warmstart_runs::pictures::{PictureFolder, listed};
 use warmstart_runs::places::Places;
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
@@ -14,7 +13,7 @@ use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::StartedFrom;
 use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
 use warmstart_schema::preparation::{FileMetadata, Preparation};
-use warmstart_schema::state::{Outcome, RunState};
+use warmstart_schema::state::Outcome;
 
 use crate::failure::UserError;
 use crate::model::{Model, ModelSpec};
@@ -421,14 +420,6 @@ fn is_of(info: &RunInfo, stem: &str, file: Option<&Path>, text: Option<&str>) ->
 }
 
 fn is_finished(dir: &RunDir) -> std::io::Result<bool> {
-    let (mut reader, mut state) = (EventReader::new(dir.events()), RunState::default());
-    loop {
-        let poll = reader.poll()?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            return Ok(matches!(state.outcome, Some(Outcome::Finished { .. })));
-        }
-    }
+    let outcome = dir.state()?.outcome;
+    Ok(matches!(outcome, Some(Outcome::Finished { .. })))
 }

@@ -8,15 +8,13 @@ mod setup;
 mod weights_file;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use warmstart_runs::event_log::EventReader;
-use warmstart_runs::launch::{self, Programs};
-use warmstart_runs::process::{Identity, ProcessControl};
+use warmstart_runs::launcher::{self, Programs};
 use warmstart_runs::queue::Queue;
-use warmstart_runs::run::{RunDir, RunInfo, RunLock};
-use warmstart_schema::state::{Outcome, RunState};
+use warmstart_runs::run::{RunDir, RunInfo};
+use warmstart_schema::state::Outcome;
 
 use self::attempt::attempt;
 pub use self::context::Options;
@@ -34,19 +32,22 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     let info = run
         .info()
         .with_context(|| format!("{} is not a run folder", folder.display()))?;
-    let Some(lock) = take(&run)? else {
+    let lock = run.lock_within(LOCK_PATIENCE);
+    let Some(lock) = lock.with_context(doing("locking", &run, "run.lock"))? else {
         return Err(anyhow!(
             "another worker has run {}: stop it first, or look at it in the dashboard",
             info.id
         ));
     };
-    let before = history(&run)?;
+    let before = run
+        .state()
+        .with_context(doing("reading", &run, "events.jsonl"))?;
     if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
         log::line("this run is finished; there is nothing to resume");
         return Ok(true);
     }
     let info = RunInfo {
-        worker: Some(Identity::current()),
+        worker: Some(launcher::current()),
         ..info
     };
     run.write_info(&info)
@@ -63,36 +64,10 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
 
 /// Whether a monitor waits for this process to end, and then starts the next run.
 fn has_monitor() -> bool {
-    let monitor = std::env::var(launch::MONITORED_BY)
+    let monitor = std::env::var(launcher::MONITORED_BY)
         .ok()
         .and_then(|pid| pid.parse::<u32>().ok());
     monitor.is_some_and(|pid| pid == std::os::unix::process::parent_id())
-}
-
-fn take(run: &RunDir) -> Result<Option<RunLock>> {
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match run.lock().with_context(doing("locking", run, "run.lock"))? {
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-            other => return Ok(other),
-        }
-    }
-}
-
-/// The state after the earlier attempts.
-fn history(run: &RunDir) -> Result<RunState> {
-    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
-    loop {
-        let poll = reader
-            .poll()
-            .with_context(doing("reading", run, "events.jsonl"))?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            return Ok(state);
-        }
-    }
 }
 
 /// Starts what waits in the queue now that this run's place is free.
@@ -100,15 +75,11 @@ fn start_next(run: &RunDir, info: &RunInfo) {
     let Some(root) = run.path().parent() else {
         return;
     };
-    let next = Programs::find()
-        .map_err(|_| std::io::Error::other("the training program is no longer where it was"))
-        .and_then(|programs| Queue::new(root).advance(&programs, Some(&info.id)));
-    match next {
-        Ok(advance) => {
-            for (run, error) in advance.failed {
-                log::line(&format!("run {run} could not be started: {error}"));
-            }
-        }
-        Err(error) => log::line(&format!("the queue could not be read: {error}")),
+    let Ok(programs) = Programs::find() else {
+        log::line("the queue cannot continue: the worker's program is no longer where it was");
+        return;
+    };
+    for failure in Queue::new(root).start_next(&programs, &info.id) {
+        log::line(&failure);
     }
 }

@@ -277,7 +277,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         (
             without_library,
             Failure::NotStarted,
-            "did not come up (exit code 127)",
+            "did not start (exit code 127)",
             "warmstart doctor",
         ),
         (

@@ -21,6 +21,7 @@ use warmstart_schema::state::Status;
 use crate::failure::{Failure, Kind};
 use crate::params;
 use crate::store::{ExperimentFile, Run};
+use crate::worker::{does_not_start, programs};
 
 /// How long a resume waits for the process that has seen the run's end, and how often it looks.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -423,28 +424,6 @@ pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
     start(root, &programs()?)
 }
 
-/// The worker's program.
-pub fn worker() -> Result<PathBuf, Failure> {
-    programs().map(|programs| programs.worker)
-}
-
-fn programs() -> Result<Programs, Failure> {
-    Programs::find().map_err(|looked| {
-        let looked: Vec<String> = looked
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        Failure::new(
-            Kind::Worker,
-            format!(
-                "the training program warmstart-worker is not there; looked at {}",
-                looked.join(", ")
-            ),
-        )
-        .help("`make build` builds it; or set WARMSTART_WORKER to its path")
-    })
-}
-
 /// Starts what can start, `id` among it unless something is in its way.
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
@@ -462,17 +441,6 @@ fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Err
         started.reap();
     }
     Ok(advance.failed)
-}
-
-fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        Kind::Worker,
-        format!(
-            "the training program {} does not start: {error}",
-            worker.display()
-        ),
-    )
-    .help("`make build` builds it anew; `warmstart doctor` says more")
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Failure {

@@ -9,7 +9,7 @@ pub enum Kind {
     Input,
     /// Nothing has that name, or the folder is not there.
     NotFound,
-    /// The training program is missing or does not start.
+    /// The worker is missing or does not start.
     Worker,
     /// A folder cannot be written.
     Disk,

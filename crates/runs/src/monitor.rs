@@ -14,15 +14,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::log::say;
-use crate::event_log::{EventReader, EventWriter};
+use crate::event_log::EventWriter;
 use crate::launcher::{self, Handle, MONITOR, MONITORED_BY, Programs, Request, local};
 use crate::queue::Queue;
-use crate::run::{RunDir, RunId, RunLock};
+use crate::run::{RunDir, RunId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use warmstart_schema::event::{Event, now};
 use warmstart_schema::exit::Exit;
-use warmstart_schema::state::{Outcome, RunState};
+use warmstart_schema::state::Outcome;
 
 /// How long the last word waits for a lock that somebody looks at, and for a disk that is full.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,7 +46,9 @@ pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> Exit
     };
     let code = monitor.watch();
     monitor.run.release_reserve();
-    monitor.start_next();
+    for failure in Queue::new(&monitor.root).start_next(&monitor.programs, &monitor.id) {
+        say(&failure);
+    }
     if let Some(command) = notify() {
         notice::send(&monitor.root, &monitor.id, &command);
     }
@@ -131,11 +133,11 @@ impl Monitor {
 
     /// Tells how the worker ended, unless it told so itself.
     fn leave_word(&self, exit: &Exit, began: f64) -> io::Result<()> {
-        let Some(lock) = self.lock()? else {
+        let Some(lock) = self.run.lock_within(PATIENCE)? else {
             // Taken up again already: that attempt has the log.
             return Ok(());
         };
-        let state = fold(&self.run)?;
+        let state = self.run.state()?;
         let has_spoken =
             state.outcome.is_some() && state.last_event.is_some_and(|last| last >= began);
         let was_done =
@@ -145,17 +147,6 @@ impl Monitor {
         }
         drop(lock);
         Ok(())
-    }
-
-    /// Whoever looks at a lock holds it for a moment.
-    fn lock(&self) -> io::Result<Option<RunLock>> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.run.lock()? {
-                None if Instant::now() < deadline => thread::sleep(PAUSE),
-                other => return Ok(other),
-            }
-        }
     }
 
     fn append(&self, event: &Event) -> io::Result<()> {
@@ -175,18 +166,6 @@ impl Monitor {
         }
         Err(error)
     }
-
-    /// Starts what waits in the queue now that this run's place is free.
-    fn start_next(&self) {
-        match Queue::new(&self.root).advance(&self.programs, Some(&self.id)) {
-            Ok(advance) => {
-                for (run, error) in advance.failed {
-                    say(&format!("run {run} could not be started: {error}"));
-                }
-            }
-            Err(error) => say(&format!("the queue could not be read: {error}")),
-        }
-    }
 }
 
 /// Hands requests on to the worker: it is the one that can save.
@@ -205,20 +184,6 @@ fn hand_on(mut asked: Signals, worker: &OnceLock<Handle>) {
         }
         if let Some(Err(error)) = worker.get().map(|worker| launcher::ask(worker, request)) {
             say(&format!("the worker cannot be asked to stop: {error}"));
-        }
-    }
-}
-
-/// A run as its events tell it.
-fn fold(run: &RunDir) -> io::Result<RunState> {
-    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
-    loop {
-        let poll = reader.poll()?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            return Ok(state);
         }
     }
 }

@@ -283,6 +283,17 @@ impl Queue {
         })
     }
 
+    /// Starts what can start now that the worker of `ended` is gone or about to exit. A line for each thing that failed.
+    pub fn start_next(&self, programs: &Programs, ended: &RunId) -> Vec<String> {
+        match self.advance(programs, Some(ended)) {
+            Ok(advance) => {
+                let line = |(run, error)| format!("run {run} could not be started: {error}");
+                advance.failed.into_iter().map(line).collect()
+            }
+            Err(error) => vec![format!("the queue could not be read: {error}")],
+        }
+    }
+
     /// Whether a started run still occupies its device: a worker may outlive its monitor.
     fn is_running(&self, active: &Active) -> bool {
         launcher::is_alive(&active.worker)

@@ -4,17 +4,19 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::event_log::EventReader;
 use crate::pictures::Sets;
 use crate::storage::{Disk, Storage, replace};
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::identity::Handle;
 pub use warmstart_schema::run_id::{BadRunId, RunId};
+use warmstart_schema::state::RunState;
 use warmstart_schema::text;
 
 /// How often, and how far apart, a lock is tried before the run counts as taken.
@@ -344,6 +346,31 @@ impl RunDir {
             }
         }
         Ok(None)
+    }
+
+    /// Takes the run for this process, and tries again for so long while another one has it.
+    pub fn lock_within(&self, patience: Duration) -> io::Result<Option<RunLock>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.lock()? {
+                None if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The run as its whole log tells it.
+    pub fn state(&self) -> io::Result<RunState> {
+        let (mut reader, mut state) = (EventReader::new(self.events()), RunState::default());
+        loop {
+            let poll = reader.poll()?;
+            poll.records
+                .into_iter()
+                .for_each(|record| state.apply(record));
+            if !poll.more {
+                return Ok(state);
+            }
+        }
     }
 
     /// Shows that the worker is alive, by the time of `run.lock`.

@@ -1,8 +1,8 @@
 //! The file system as the writers of a run folder use it: few calls, each of which a test can make fail or forget.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -127,6 +127,30 @@ impl Storage for Disk {
 /// The SHA-256 of a file's content, in hexadecimal digits.
 pub fn fingerprint(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Writes a new file, whole or not at all, as readable as the umask says. A name that is taken is
+/// [`io::ErrorKind::AlreadyExists`].
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut aside = tempfile::Builder::new();
+    let aside = aside
+        .prefix(".")
+        .suffix(".new")
+        .permissions(Permissions::from_mode(0o666));
+    let mut aside = aside.tempfile_in(folder)?;
+    aside.write_all(content)?;
+    aside.as_file().sync_all()?;
+    aside.persist_noclobber(path).map_err(|error| error.error)?;
+    // For the name to survive a power loss; a folder that cannot be synced holds the file all the same.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 /// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.

@@ -3,11 +3,10 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 
 use crate::checkpoint;
-use crate::event_log::EventReader;
 use crate::launcher;
 use crate::run::{Launch, RunDir};
 use crate::storage::{Disk, fingerprint};
@@ -18,12 +17,13 @@ use warmstart_schema::event::Epoch;
 use warmstart_schema::state::{Outcome, RunState};
 
 use crate::failure::{Failure, Kind};
+use crate::worker::{Worker, does_not_start};
 
 /// Where the two runs are; it goes when this does.
 #[derive(Debug)]
 pub struct Workplace {
     folder: TempDir,
-    worker: PathBuf,
+    worker: Worker,
 }
 
 /// What a run came to.
@@ -53,7 +53,7 @@ impl Outcomes {
 
 impl Workplace {
     /// A folder among the runs that no list shows.
-    pub fn new(checkpoints: &Path, worker: PathBuf) -> io::Result<Self> {
+    pub fn new(checkpoints: &Path, worker: Worker) -> io::Result<Self> {
         fs::create_dir_all(checkpoints)?;
         let folder = tempfile::Builder::new()
             .prefix(".verify-resume-")
@@ -80,7 +80,7 @@ impl Workplace {
             .append(true)
             .create(true)
             .open(launcher::default().log(run))?;
-        let mut command = launcher::training(&self.worker, run);
+        let mut command = launcher::training(self.worker.path(), run);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -89,30 +89,14 @@ impl Workplace {
         if let Some(step) = stop_after {
             command.args(["--stop-after", &step.to_string()]);
         }
-        command.spawn().map_err(|error| {
-            let what = format!(
-                "the training program {} does not start: {error}",
-                self.worker.display()
-            );
-            Failure::new(Kind::Worker, what)
-                .help("`warmstart doctor` says more")
-                .into()
-        })
+        let child = command.spawn();
+        child.map_err(|error| does_not_start(self.worker.path(), &error).into())
     }
 }
 
 /// How a worker left its run; an error where it failed or ended otherwise than asked.
 pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
-    let (mut reader, mut state) = (EventReader::new(run.events()), RunState::default());
-    loop {
-        let poll = reader.poll().context("reading events.jsonl")?;
-        poll.records
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        if !poll.more {
-            break;
-        }
-    }
+    let state = run.state().context("reading events.jsonl")?;
     let is_wanted = match (&state.outcome, wanted) {
         (Some(Outcome::Finished { .. }), Outcome::Finished { .. }) => true,
         (Some(found), wanted) => found == wanted,

@@ -65,8 +65,8 @@ impl Exit {
             ),
             (None, Some(code)) => failed(
                 Failure::NotStarted,
-                format!("the training program did not come up (exit code {code})"),
-                "`warmstart doctor` says what is missing; then resume the run",
+                format!("the worker did not start (exit code {code})"),
+                "run `warmstart doctor` for details; then resume the run",
             ),
             (None, None) => {
                 let reason = self
@@ -75,8 +75,8 @@ impl Exit {
                     .unwrap_or("for an unknown reason");
                 failed(
                     Failure::NotStarted,
-                    format!("the training program cannot be started: {reason}"),
-                    "`make build` builds it anew, `warmstart doctor` says more; then resume the run",
+                    format!("the worker cannot be started: {reason}"),
+                    "`make build` builds it in a source tree; elsewhere, install warmstart again. Then resume the run",
                 )
             }
         }

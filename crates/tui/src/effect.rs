@@ -11,9 +11,9 @@ use warmstart_schema::look::Ask;
 
 use super::machine::Workers;
 use super::memory::Memory;
-use warmstart_runs::predict::Subject;
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_runs::trash::Trashed;
+use warmstart_runs::worker::Subject;
 
 #[derive(Debug, IntoStaticStr)]
 #[expect(

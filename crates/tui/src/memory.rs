@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use warmstart_runs::storage::{self, Disk};
 
 /// Larger files are not ours.
 const MAX_BYTES: u64 = 1 << 20;
@@ -46,8 +46,6 @@ impl Memory {
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let mut aside = tempfile::NamedTempFile::new_in(folder)?;
-        aside.write_all(&serde_json::to_vec_pretty(self)?)?;
-        aside.persist(path).map(drop).map_err(|error| error.error)
+        storage::replace(&Disk, path, &serde_json::to_vec_pretty(self)?)
     }
 }

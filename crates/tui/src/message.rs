@@ -14,8 +14,8 @@ use super::effect::Undo;
 use super::machine::Machine;
 use super::mouse::Pointed;
 use warmstart_runs::failure::Failure;
-use warmstart_runs::look::Heard;
 use warmstart_runs::store::{Change, ExperimentFile, Run};
+use warmstart_runs::worker::DatasetResponse;
 
 /// Something happened.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub enum Message {
     /// A worker that shows a dataset said something.
     Look {
         ticket: u64,
-        heard: Heard,
+        heard: DatasetResponse,
     },
     /// What a run sees in a picture.
     Predicted {

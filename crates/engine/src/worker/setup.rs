@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use warmstart_runs::change;
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::launcher;
 use warmstart_runs::places::Places;
-use warmstart_runs::process::{Identity, ProcessControl, host};
 use warmstart_runs::pulse;
-use warmstart_runs::storage::Disk;
+use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
@@ -188,7 +187,7 @@ fn machine(place: &Place, threads: u32, yaml: &[u8], pictures: String) -> Machin
         device_name: place.name.clone(),
         threads,
         libtorch: ffi::version(),
-        experiment: change::fingerprint(yaml),
+        experiment: storage::fingerprint(yaml),
         pictures,
     }
 }
@@ -219,8 +218,8 @@ fn report_attempt(
             .attempt
             .as_ref()
             .map_or(1, |attempt| attempt.number + 1),
-        worker: Identity::current(),
-        host: host(),
+        worker: launcher::current(),
+        host: launcher::local::host(),
         device: machine.device.clone(),
         device_name: context.place.name.clone(),
         device_reason: context.place.reason.clone(),

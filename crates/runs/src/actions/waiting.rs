@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::queue::{Move, Queue};
 use crate::run::{RunDir, RunId};
 
-use super::{discard_if_never_started, programs, start, unwritable};
+use super::{discard_if_never_started, start, unwritable};
 use crate::failure::{Failure, Kind};
+use crate::worker::programs;
 
 /// Why the queue rests when nobody gave another reason.
 pub const BY_HAND: &str = "by hand";

@@ -9,7 +9,7 @@ use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::text;
 
 use warmstart_report::plot::png;
-use warmstart_runs::files;
+use warmstart_runs::storage;
 
 /// A comparison as a format has it. Returns what to say of it.
 pub fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
@@ -22,7 +22,7 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     let picture = png(svg)?;
     let drawn = written(folder, "charts", svg.as_bytes(), "svg")?;
     let beside = drawn.with_extension("png");
-    files::create(&beside, &picture)
+    storage::create(&beside, &picture)
         .with_context(|| format!("{} cannot be written", beside.display()))?;
     Ok(format!("wrote {} and .png", drawn.display()))
 }
@@ -62,7 +62,7 @@ fn written(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow
             format!("-{attempt}")
         };
         let path = folder.join(format!("{what}-{stamp}{suffix}.{extension}"));
-        match files::create(&path, content) {
+        match storage::create(&path, content) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             written => {
                 written.with_context(|| format!("{} cannot be written", path.display()))?;

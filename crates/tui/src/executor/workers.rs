@@ -10,8 +10,7 @@ use warmstart_schema::look::Ask;
 
 use crate::effect::DatasetSource;
 use crate::message::Message;
-use warmstart_runs::look::{DatasetViewer, Heard};
-use warmstart_runs::predict::{self, Subject};
+use warmstart_runs::worker::{DatasetResponse, DatasetViewer, Subject, predict};
 
 /// What it takes to ask them. Dropped, it ends the one that shows a dataset.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Workers {
             }
             Err(failure) => Some(Message::Look {
                 ticket,
-                heard: Heard::Ended(failure),
+                heard: DatasetResponse::Ended(failure),
             }),
         }
     }
@@ -66,7 +65,7 @@ impl Workers {
     pub fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
         let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
         thread::spawn(move || {
-            let result = predict::ask(run.path(), &subject);
+            let result = predict(run.path(), &subject);
             // Nobody listens any more only while leaving.
             let _ = messages.send(Message::Predicted { ticket, result });
         });

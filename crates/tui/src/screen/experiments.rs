@@ -125,9 +125,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
     let hides_away = !list.archived && away > 0;
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
-        lines.extend(
-            hides_away.then(|| format!("{} put away; . shows what was put away.", count_are(away))),
-        );
+        lines.extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
         lines.push("esc shows everything again.".to_owned());
         return lines;
     }
@@ -144,7 +142,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
             "No run yet. v shows the {experiments}; r there launches one."
         )],
         (true, false) => vec![format!(
-            "All of the {runs} are put away. . shows them, v shows the experiments."
+            "All of the {runs} are archived. . shows them, v shows the experiments."
         )],
         (false, _) => {
             let mut lines = match &catalogue.error {
@@ -155,10 +153,8 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                         .to_owned(),
                 ],
             };
-            lines.extend(
-                hides_away
-                    .then(|| format!("{} put away; . shows what was put away.", count_are(away))),
-            );
+            lines
+                .extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
             lines
         }
     }
@@ -491,7 +487,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             .file
             .is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) =>
         {
-            return ("put away".to_owned(), THEME.muted);
+            return ("archived".to_owned(), THEME.muted);
         }
         None => {
             let lacks = entry

@@ -16,8 +16,8 @@ use crate::model::{Model, Screen};
 use crate::theme::{Look, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::look::Heard;
-use warmstart_runs::predict::Subject;
+use warmstart_runs::worker::DatasetResponse;
+use warmstart_runs::worker::Subject;
 
 pub use self::album::{DatasetSource, answering, looking, picture, tell};
 
@@ -253,7 +253,7 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
         &mut model,
         Message::Look {
             ticket: 1,
-            heard: Heard::Answer(Answer::Opened(album.facts.clone())),
+            heard: DatasetResponse::Answer(Answer::Opened(album.facts.clone())),
         },
     );
     let [Effect::AskDataset(first)] = &ask[..] else {
@@ -268,7 +268,7 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
         &mut model,
         Message::Look {
             ticket: 1,
-            heard: Heard::Answer(album.answer(first)),
+            heard: DatasetResponse::Answer(album.answer(first)),
         },
     );
     let [Effect::AskDataset(Ask::Pictures { wanted, .. })] = &next[..] else {
@@ -284,7 +284,7 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
     // What another worker says late is void.
     let late = Message::Look {
         ticket: 9,
-        heard: Heard::Answer(Answer::NotThere {
+        heard: DatasetResponse::Answer(Answer::NotThere {
             error: "late".to_owned(),
         }),
     };
@@ -413,18 +413,15 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
         &mut model,
         Message::Look {
             ticket: 1,
-            heard: Heard::Answer(refused),
+            heard: DatasetResponse::Answer(refused),
         },
     );
-    let failure = Failure::new(
-        Kind::Worker,
-        "the training program shows nothing: it ended without a word",
-    );
+    let failure = Failure::new(Kind::Worker, "the worker exited without output");
     update(
         &mut model,
         Message::Look {
             ticket: 1,
-            heard: Heard::Ended(failure),
+            heard: DatasetResponse::Ended(failure),
         },
     );
     assert!(
@@ -442,7 +439,7 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
         &mut model,
         Message::Look {
             ticket: 1,
-            heard: Heard::Ended(failure),
+            heard: DatasetResponse::Ended(failure),
         },
     );
     assert!(

@@ -12,9 +12,9 @@ use crate::model::{
     DatasetPane, DatasetView, Grid, Inquiry, Model, Popup, Prediction, Screen, Seen,
 };
 use warmstart_runs::failure::Failure;
-use warmstart_runs::look::Heard;
-use warmstart_runs::predict::Subject;
 use warmstart_runs::store::Run;
+use warmstart_runs::worker::DatasetResponse;
+use warmstart_runs::worker::Subject;
 
 pub fn open(model: &mut Model) -> Vec<Effect> {
     let Ok((album, label)) = dataset_source(model) else {
@@ -137,7 +137,7 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a worker said that shows a dataset.
-pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
+pub fn heard(model: &mut Model, ticket: u64, heard: DatasetResponse) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
@@ -145,7 +145,7 @@ pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
         return Vec::new();
     }
     match heard {
-        Heard::Answer(answer) => {
+        DatasetResponse::Answer(answer) => {
             let is_complaint = matches!(answer, Answer::NotThere { .. });
             if let Some(error) = view.take(answer) {
                 model.report = Some(Report {
@@ -160,7 +160,7 @@ pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
                 next_question(model)
             }
         }
-        Heard::Ended(failure) => {
+        DatasetResponse::Ended(failure) => {
             view.end(failure.to_string());
             Vec::new()
         }
@@ -300,7 +300,7 @@ pub fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Fai
                     pixels: image.pixels,
                 },
             },
-            Ok((_, None)) => Seen::Nothing("the training program names no picture".to_owned()),
+            Ok((_, None)) => Seen::Nothing("the worker names no picture".to_owned()),
             Err(failure) => Seen::Nothing(failure.to_string()),
         };
     }

@@ -11,7 +11,7 @@ use crate::tests::fixtures::{data, typical};
 use crate::tests::hostile::NASTY;
 use crate::tests::{events, press};
 use crate::update::update;
-use warmstart_runs::look::Heard;
+use warmstart_runs::worker::DatasetResponse;
 
 #[derive(Debug, Clone)]
 pub struct DatasetSource {
@@ -167,7 +167,7 @@ fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
         model,
         Message::Look {
             ticket,
-            heard: Heard::Answer(answer),
+            heard: DatasetResponse::Answer(answer),
         },
     )
 }

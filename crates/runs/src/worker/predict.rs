@@ -1,0 +1,37 @@
+//! What a run's best checkpoint sees in an image.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use warmstart_schema::look::Part;
+use warmstart_schema::prediction::{Answer, Predictions};
+
+use super::{Worker, refused};
+use crate::failure::{Failure, Kind};
+
+/// The image to classify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An image file.
+    Shown(PathBuf),
+    /// An image of the run's own dataset, by its number.
+    OfDataset { part: Part, number: u32 },
+}
+
+/// Has the worker classify an image with the best checkpoint of the run in the folder `run`. The answer holds the pixels
+/// that the model saw.
+pub fn predict(run: &Path, subject: &Subject) -> Result<Predictions, Failure> {
+    let (form, rest) = match subject {
+        Subject::Shown(file) => ("--pixels", vec![file.clone().into_os_string()]),
+        Subject::OfDataset { part, number } => {
+            let number = OsString::from(number.to_string());
+            ("--of-dataset", vec![part.as_str().into(), number])
+        }
+    };
+    let arguments = [OsStr::new("predict"), OsStr::new(form), run.as_os_str()];
+    let rest = rest.iter().map(OsString::as_os_str);
+    match Worker::find()?.ask(arguments.into_iter().chain(rest))? {
+        Answer::Predictions(predictions) => Ok(predictions),
+        Answer::Refused { error, help } => Err(refused(Kind::Input, &error, &help)),
+    }
+}
