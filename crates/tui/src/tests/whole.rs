@@ -149,7 +149,7 @@ fn a_run_is_opened_and_left_again() {
         ])
         .await;
         user.press("l");
-        user.sees(&["resumed from step 204"]).await;
+        user.sees(&["taken up again from step 204"]).await;
         user.press("<esc><esc>");
         user.sees(&["experiment ", "val acc", "quickstart"]).await;
     });
