@@ -19,7 +19,7 @@ use warmstart_tui::keys::{Documented, documented};
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub struct Arguments {
-    /// The book's pages; what stands between markers in them is written again
+    /// The book's pages; the text between their markers is replaced
     #[arg(long, value_name = "DIR")]
     book: Option<PathBuf>,
     /// A folder as `PREFIX/share`, for `man/man1` and the completions of bash, zsh and fish

@@ -72,7 +72,7 @@ pub fn follow(
 struct Following<'a> {
     context: &'a Context,
     watcher: Watcher,
-    /// Runs that were known before, or have been told of.
+    /// Runs that were known before, or were announced.
     heard: HashSet<RunId>,
     runs: Runs,
     followed: Vec<RunId>,
@@ -168,7 +168,7 @@ impl Following<'_> {
         let text = if now {
             "leaving without saving"
         } else {
-            "stopping: saving what runs; Ctrl-C again leaves without saving"
+            "stopping: saving what runs; Ctrl-C again stops without saving"
         };
         self.progress.note(self.context, text);
         let is_waiting = |run: &&Run| matches!(run.status(), Status::Queued(_));
@@ -254,7 +254,7 @@ impl Following<'_> {
         )
     }
 
-    /// Why a run did not finish, and how it goes on.
+    /// Why a run did not finish, and what to do.
     fn explain(&self, run: &Run) {
         let id = &run.id;
         match run.status() {
@@ -287,7 +287,7 @@ impl Following<'_> {
             Status::Stopped => {
                 output::note(
                     self.context,
-                    &format!("run {id} saved and left; `warmstart resume {id}` goes on"),
+                    &format!("run {id} saved and stopped; `warmstart resume {id}` continues it"),
                 );
             }
             _ => {}

@@ -122,7 +122,7 @@ fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
     ]
 }
 
-/// Of one's own pictures the folder tells.
+/// For your own pictures, the folder decides.
 fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
     if let Some(classes) = experiment.classes() {
         return Ok(classes);

@@ -37,7 +37,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Fetch datasets and pretrained weights ahead of the runs that need them
 ///
 /// Without a name: what all experiments of the folder need. A run fetches by itself what it lacks; this is for machines whose
-/// computing nodes have no network, and for knowing early. What broke off goes on where it was.
+/// computing nodes have no network, and to find problems early. An interrupted download continues where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = ENVIRONMENT)]
 pub struct Arguments {
@@ -81,7 +81,7 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
     if let Some(mirror) = &arguments.mirror {
         command.env("WARMSTART_MIRROR", mirror);
     }
-    // In a process group of its own: Ctrl-C reaches it once, through this program.
+    // In its own process group: Ctrl-C reaches it once, through this program.
     command.args(&items).stdin(Stdio::null()).process_group(0);
     let (sender, reports) = channel();
     let stream = worker.stream(&mut command, move |report| sender.send(report).is_ok())?;
@@ -92,7 +92,7 @@ pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(if status.success() && outcomes.iter().all(is_good) {
         Exit::Done
     } else if status.code() == Some(130) {
-        output::note(context, "stopped; the same command goes on from here");
+        output::note(context, "stopped; run the same command again to continue");
         Exit::Interrupted
     } else if status.code() == Some(1) {
         Exit::RunFailed

@@ -131,7 +131,7 @@ fn update(bar: &ProgressBar, run: &Run, width: usize) {
     }
 }
 
-/// What stands behind a bar.
+/// The text after a bar.
 fn message(run: &Run) -> String {
     let state = &run.state;
     let status = run.status();
@@ -211,7 +211,7 @@ fn remark(event: &Event) -> Option<String> {
             text,
         } => Some(warmstart_schema::text::line(text, 300)),
         Event::CheckpointFailed { error } => Some(format!(
-            "checkpoint not saved: {}; training goes on",
+            "checkpoint not saved: {}; training continues",
             warmstart_schema::text::line(error, 300)
         )),
         _ => None,

@@ -32,11 +32,11 @@ pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
         let said = match stop {
             Stop::Unqueued => "taken out of the queue".to_owned(),
             Stop::Continued if arguments.now => {
-                "was suspended (SIGSTOP): it is let go on (SIGCONT), and leaves without saving"
+                "was suspended (SIGSTOP): it continues (SIGCONT) and stops without saving"
                     .to_owned()
             }
             Stop::Continued => {
-                "was suspended (SIGSTOP): it is let go on (SIGCONT), to save and leave".to_owned()
+                "was suspended (SIGSTOP): it continues (SIGCONT), saves and stops".to_owned()
             }
             Stop::Asked if arguments.now => "leaves now, without saving".to_owned(),
             Stop::Asked => format!(

@@ -115,7 +115,11 @@ fn control_c_ends_it_and_says_how_it_goes_on() {
     .unwrap();
     let said = said_by(child);
     assert_eq!(said.code, 130, "{}", said.err);
-    assert!(said.err.contains("goes on from here"), "{}", said.err);
+    assert!(
+        said.err.contains("run the same command again"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn line_start(body: &str, at: usize) -> usize {
     body[..at].rfind('\n').map_or(0, |end| end + 1)
 }
 
-/// Behind the end of the line that `at` stands on or ends.
+/// After the end of the line that contains `at`.
 fn line_end(body: &str, at: usize) -> usize {
     if at > 0 && body[..at].ends_with('\n') {
         return at;
@@ -123,7 +123,7 @@ fn line_end(body: &str, at: usize) -> usize {
     body[at..].find('\n').map_or(body.len(), |end| at + end + 1)
 }
 
-/// Writes a value as it stands, and verifies that nothing else became different.
+/// Writes a value literally, and verifies that nothing else changed.
 fn written(source: &str, path: &str, value: &str) -> Result<String, String> {
     let (mark, body) = without_mark(source);
     let keys: Vec<&str> = path.split('.').collect();

@@ -1,5 +1,5 @@
-//! Tables that fit a width: what is needed least is left out first, then long texts are cut in their middle. What tells rows
-//! apart stays to the end. What is left out is named below the table.
+//! Tables that fit a width: what is needed least is left out first, then long texts are cut in their middle. What distinguishes rows
+//! stays to the end. What is left out is named below the table.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
@@ -17,7 +17,7 @@ pub enum Holds {
     Figures,
     /// They are cut before a column is left out.
     Words,
-    /// What tells rows apart: cut only where nothing else is left to give way.
+    /// Distinguishes rows: cut only when nothing else can be.
     Names,
 }
 
@@ -144,7 +144,7 @@ fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize
     kept
 }
 
-/// Characters of a line. A space stands before the first column, none behind the last.
+/// Characters of a line. A space comes before the first column, none after the last.
 fn total(kept: &[(usize, usize)]) -> usize {
     kept.iter()
         .map(|(_, width)| width + GAP)

@@ -5,7 +5,7 @@ use std::path::Path;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
-/// What stands for a figure that is not there yet.
+/// Shown for a figure that does not exist yet.
 pub const NOT_YET: &str = "–";
 
 /// A figure with a fixed number of decimals; "NaN" and "inf" are shown as such.

@@ -199,7 +199,7 @@ fn is_leading(line: &Line, lines: &[Line]) -> bool {
     matches!(line.role, Role::Validation | Role::First) || lines.len() == 1
 }
 
-/// The end of a run's id, which tells an experiment's runs apart.
+/// The end of a run's id, which distinguishes the runs of an experiment.
 fn short(run: &Run) -> &str {
     run.id.as_str().rsplit('-').next().unwrap_or_default()
 }

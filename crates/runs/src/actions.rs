@@ -169,7 +169,7 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     let ready = || {
         // A worker writes itself into run.json when it takes a run: another one has had it since it was looked at.
         if dir.info().is_ok_and(|now| now.worker != info.worker) {
-            return Err(taken(id, "was taken up by another process in this moment"));
+            return Err(taken(id, "was just resumed by another process"));
         }
         if !changes.is_empty() {
             change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
@@ -274,10 +274,7 @@ fn take_up(
                     .into());
             }
             Push::Started => {
-                return Err(taken(
-                    &entry.run,
-                    "was taken up by another process in this moment",
-                ));
+                return Err(taken(&entry.run, "was just resumed by another process"));
             }
             Push::Waits(place) => {
                 return Err(taken(
@@ -298,7 +295,7 @@ fn taken(id: &RunId, what: &str) -> anyhow::Error {
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
     let help = match &error {
         change::Error::Held => "a run has one worker at a time; stop it first".to_owned(),
-        change::Error::Fixed(_) => "train the experiment anew for anything else".to_owned(),
+        change::Error::Fixed(_) => "train the experiment again for anything else".to_owned(),
         change::Error::Io(_) | change::Error::Checkpoint(_) => {
             return anyhow::Error::new(error).context(format!("run {id}"));
         }

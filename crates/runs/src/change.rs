@@ -32,7 +32,7 @@ pub enum Error {
     Experiment(Vec<Problem>),
     #[error("train.epochs: expected {least} or more, for so many have begun; found {found}")]
     TooFew { least: u32, found: u32 },
-    #[error("the run is done, and nothing of this makes it go on: expected train.epochs above {epochs}{}", if *.stopped_early { ", or more train.early_stopping.patience" } else { "" })]
+    #[error("the run is done, and these changes do not extend it: expected train.epochs above {epochs}{}", if *.stopped_early { ", or more train.early_stopping.patience" } else { "" })]
     NothingLeft { epochs: u32, stopped_early: bool },
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),

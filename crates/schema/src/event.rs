@@ -115,7 +115,7 @@ pub enum Event {
     /// An epoch's figures, after its validation.
     Epoch(Epoch),
     Checkpoint(Checkpoint),
-    /// A save failed; training goes on with the checkpoints it has.
+    /// A save failed; training continues with the checkpoints it has.
     CheckpointFailed {
         error: String,
     },

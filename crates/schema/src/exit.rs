@@ -99,7 +99,7 @@ impl Exit {
             ),
             Signal::SIGKILL if stopping => (
                 Failure::Killed,
-                "killed by SIGKILL while it was saving: whoever asked it to stop did not wait".to_owned(),
+                "killed by SIGKILL while it was saving; the stop did not wait for it".to_owned(),
                 RESUME,
             ),
             Signal::SIGKILL => (

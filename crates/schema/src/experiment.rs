@@ -145,7 +145,7 @@ impl Interpolation {
     }
 }
 
-/// Random changes of training images, drawn anew each epoch.
+/// Random changes of training images, different in each epoch.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
@@ -240,7 +240,7 @@ pub struct Train {
     pub early_stopping: Option<EarlyStopping>,
     #[serde(default)]
     pub precision: Precision,
-    /// Let rare classes weigh more in what is minimized. Losses are told unweighted all the same.
+    /// Let rare classes weigh more in what is minimized. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
     #[serde(default)]

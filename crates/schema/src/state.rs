@@ -257,7 +257,7 @@ impl RunState {
                 self.note(
                     t,
                     Level::Error,
-                    &format!("checkpoint not saved: {error}; training goes on"),
+                    &format!("checkpoint not saved: {error}; training continues"),
                 );
             }
             Event::System(system) => {
@@ -525,7 +525,7 @@ impl RunState {
             self.note(
                 t,
                 Level::Warning,
-                "the worker left at once, as it was told; what came after the last checkpoint is lost",
+                "the worker stopped at once, as asked; everything after the last checkpoint is lost",
             );
         }
         self.end(match outcome {

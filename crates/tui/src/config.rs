@@ -266,7 +266,7 @@ pub fn sample() -> String {
         "\
 # yaml-language-server: $schema=config.schema.json
 # Settings of warmstart's dashboard. Every line below shows a default; take away its # to change it.
-# `warmstart config check` says whether the file is right, `warmstart config` what holds.
+# `warmstart config check` checks this file, `warmstart config` prints the settings in use.
 
 # Colours: auto (asks the terminal and NO_COLOR), dark, light, 16 (the terminal's own) or mono (none).
 # theme: auto

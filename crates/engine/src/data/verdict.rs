@@ -182,7 +182,7 @@ fn unreadable(experiment: &Experiment, names: &[String], own: &Own) -> Vec<Findi
             Finding::error(
                 DATASET,
                 text,
-                format!("{help}; without dataset.strict the run goes on without them"),
+                format!("{help}; without dataset.strict the run continues without them"),
             )
         } else {
             Finding::warning(DATASET, text)

@@ -234,7 +234,7 @@ fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
             format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
         return Err(UserError::input(
             error,
-            "bring the folders back, or launch the experiment anew",
+            "bring the folders back, or launch the experiment again",
         ));
     }
     run.write_labels(&parts.labels)

@@ -157,6 +157,6 @@ pub fn extended(before: &RunState, epochs: u32) -> Option<String> {
         .filter(|_| matches!(before.outcome, Some(Outcome::Finished { .. })))?;
     let (epoch, step) = (last.epoch, last.step);
     Some(format!(
-        "was done after epoch {epoch} (step {step}); goes on to epoch {epochs}, then the test is measured again"
+        "was done after epoch {epoch} (step {step}); continues to epoch {epochs}, then tests again"
     ))
 }

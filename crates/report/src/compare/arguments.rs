@@ -17,7 +17,7 @@ use warmstart_runs::store::{Run, Runs};
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
-#[expect(clippy::doc_markdown, reason = "`--help` shows it as it stands here")]
+#[expect(clippy::doc_markdown, reason = "`--help` shows it literally")]
 pub struct ShownArguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN")]

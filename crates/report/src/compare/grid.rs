@@ -2,7 +2,7 @@
 
 use super::{Column, Kind, Table};
 
-/// What stands at a place of the grid.
+/// A cell of the grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tile {
     /// None where nothing was measured.

@@ -1,4 +1,4 @@
-//! A page of its own; the best of a column in bold.
+//! A whole page; the best of a column in bold.
 
 use super::grid::{Grid, Tile, decorated};
 use super::{Kind, Table};

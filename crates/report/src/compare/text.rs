@@ -1,5 +1,5 @@
 //! Aligned columns for a terminal. Where it is too narrow names are cut and columns left out, by their [`Column::rank`], and a
-//! line says which. What tells the rows apart stays.
+//! line says which. What distinguishes the rows stays.
 
 use warmstart_schema::text::wrap;
 
@@ -72,7 +72,7 @@ fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> fit
     }
     let (holds, order) = match &table.columns[index] {
         Column::Experiment => (Holds::Words, 0),
-        // Several runs of one experiment are told apart by nothing else.
+        // Nothing else distinguishes several runs of one experiment.
         Column::Run if table.has_namesakes() => (Holds::Names, 0),
         Column::Run => (Holds::Names, Column::Run.rank()),
         column if grid.is_figure[index] => (Holds::Figures, column.rank()),

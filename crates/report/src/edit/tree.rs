@@ -115,11 +115,11 @@ impl<'a> Reader<'a> {
         Ok(match event {
             Event::MappingStart(..) if depth < MAX_DEPTH => Node::Map(self.map(at, depth + 1)?),
             Event::SequenceStart(..) => Node::Other(at.start..self.skip_list()?),
-            // The sign of its style stands before it.
+            // The sign of its style comes before it.
             Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
                 Node::Block(self.behind_colon(key_at)?..at.end)
             }
-            // Whatever is empty stands behind its colon.
+            // An empty value ends at its colon.
             Event::Scalar(..) if at.is_empty() => Node::Empty(self.behind_colon(key_at)?),
             Event::Scalar(..) | Event::Alias(_) => Node::Scalar(at),
             _ => return Err("the file is nested too deep".to_owned()),

@@ -8,7 +8,7 @@ use crate::edit;
 use crate::field::{self, Field, Form};
 use warmstart_schema::metric::Unit;
 
-/// A character, where it stands, and whether in quotes.
+/// A character, its place, and whether it is in quotes.
 #[derive(Debug, Clone, Copy)]
 struct Character {
     at: usize,
@@ -193,10 +193,7 @@ fn test(
             .chain(edit::settings().iter().map(String::as_str));
         let help = match closest(field, known) {
             Some(near) => format!("did you mean {near}?"),
-            None => format!(
-                "{}; in \"quotes\" it is searched for as it stands",
-                fields()
-            ),
+            None => format!("{}; in \"quotes\" it is searched for literally", fields()),
         };
         return mistake(
             begin,

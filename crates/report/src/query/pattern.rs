@@ -24,7 +24,7 @@ impl Pattern {
         Self(characters.iter().flat_map(piece).collect())
     }
 
-    /// The text itself, where nothing in it stands for something else.
+    /// The text itself, if it has no wildcard.
     pub fn literal(&self) -> Option<String> {
         let just = |piece: &Piece| {
             if let Piece::Just(c) = piece {

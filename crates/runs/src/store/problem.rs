@@ -55,7 +55,7 @@ impl Run {
                     .unwrap_or(0);
                 (
                     "suspended by a signal (SIGSTOP)".to_owned(),
-                    format!("`kill -CONT {pid}` lets it go on"),
+                    format!("`kill -CONT {pid}` continues it"),
                 )
             }
             _ => return None,
@@ -108,7 +108,7 @@ impl Run {
 
     fn lost(&self) -> (String, String) {
         let from = match &self.state.checkpoint {
-            Some((_, checkpoint)) => format!("resuming goes on after epoch {}", checkpoint.epoch),
+            Some((_, checkpoint)) => format!("a resume continues after epoch {}", checkpoint.epoch),
             None => "it had no checkpoint yet, so resuming starts it from the beginning".to_owned(),
         };
         let host = self
@@ -147,4 +147,5 @@ impl Run {
     }
 }
 
-const STOP: &str = "stop it, without saving if it does not answer, and resume it: it goes on from its last checkpoint";
+const STOP: &str =
+    "stop it, without saving if it does not answer, and resume it from its last checkpoint";

@@ -93,7 +93,7 @@ struct Fields {
     /// Of `step` and `plateau`: what the rate is multiplied by (0.1 when left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gamma: Option<f64>,
-    /// Of `plateau`: epochs without improvement of the monitored figure that are borne; one more, and the rate is reduced (10 when
+    /// Of `plateau`: the rate is reduced after more than this many epochs without improvement of the monitored figure (10 when
     /// left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     patience: Option<u32>,

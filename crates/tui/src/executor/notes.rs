@@ -11,7 +11,7 @@ use crate::effect::{Notation, Undo};
 use crate::format::plural;
 use crate::message::{Message, Report};
 use warmstart_runs::actions;
-use warmstart_runs::store::Change;
+use warmstart_runs::store::{Change, Watcher};
 use warmstart_runs::trash::{self, Trashed};
 
 pub fn annotate(
@@ -100,14 +100,20 @@ pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
+/// The restored runs come with the answer: a watcher that missed a short deletion never announces them again.
 pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Message {
-    let result = trashed.iter().zip(1..).try_for_each(|(one, done)| {
+    let (mut changes, mut result) = (Vec::new(), Ok(()));
+    for (one, done) in trashed.iter().zip(1..) {
         progress.at(done);
-        trash::restore(root, one)
-    });
+        result = trash::restore(root, one);
+        if result.is_err() {
+            break;
+        }
+        changes.extend(Watcher::of(root, &one.id));
+    }
     done(
         None,
-        Vec::new(),
+        changes,
         result.map(|()| format!("{} restored", named(trashed.iter().map(|one| &one.id)))),
     )
 }
@@ -132,5 +138,55 @@ fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>
             good,
             text: text::line(&said, 400),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+    use warmstart_runs::store::Runs;
+
+    use super::*;
+    use crate::tests::fixtures::{DONE, data, id};
+
+    #[test]
+    fn a_restored_run_is_back_though_the_watcher_missed_its_deletion() {
+        let root = tempfile::tempdir().unwrap();
+        let run = root.path().join(DONE);
+        std::fs::create_dir(&run).unwrap();
+        for entry in std::fs::read_dir(data().join("runs").join(DONE)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                std::fs::copy(&path, run.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let (mut watcher, mut runs) = Watcher::read_all(root.path(), &[]);
+        let before = runs.get(&id(DONE)).unwrap().state.epochs.len();
+        let (sender, _messages) = unbounded_channel();
+        let mut apply = |message| {
+            let Message::Done { changes, undo, .. } = message else {
+                panic!("{message:?}")
+            };
+            changes.into_iter().for_each(|change| runs.apply(change));
+            undo
+        };
+        let deleted = delete(
+            root.path(),
+            &[id(DONE)],
+            Progress::of(&sender, "deleting", 1),
+        );
+        let Some(Undo::Deleted(trashed)) = apply(deleted) else {
+            panic!("nothing to undo")
+        };
+        apply(restore(
+            root.path(),
+            &trashed,
+            Progress::of(&sender, "restoring", 1),
+        ));
+        watcher
+            .poll()
+            .into_iter()
+            .for_each(|change| runs.apply(change));
+        assert_eq!(runs.get(&id(DONE)).unwrap().state.epochs.len(), before);
     }
 }

@@ -1,7 +1,7 @@
 //! ```text
 //!  epoch 12  train loss 0.9800 acc 0.7310 · val loss 1.4370 acc 0.6180  best
 //!  10:01:07  5 of 3,038 images could not be read
-//!  10:04:31  checkpoint not saved: no space left on device; training goes on
+//!  10:04:31  checkpoint not saved: no space left on device; training continues
 //!  worker    libtorch: …
 //! ```
 //! The log of a run: its end below the charts, or all of it as a pane.
