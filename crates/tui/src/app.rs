@@ -1,5 +1,5 @@
-//! The loop: wait, handle, act, draw. It is generic over the terminal and over the stream of keys, so that tests run all
-//! of it without either.
+//! The loop: wait, handle, run effects, draw. It is generic over the terminal and the key stream,
+//! so tests run all of it without a terminal.
 
 use std::future::poll_fn;
 use std::io;
@@ -36,42 +36,43 @@ use super::{screen, watch};
 use crate::config::Loaded;
 use warmstart_runs::pasted::FolderOptions;
 
-/// Between two frames that no key asked for: a slow link has no room for more than four a second.
+/// Minimum time between two frames that no key caused. A slow link cannot take more than four a
+/// second.
 const FRAME: Duration = Duration::from_millis(250);
-/// How long the first frame waits for what there is to show.
+/// How long the first frame waits for data.
 const FIRST_LOOK: Duration = Duration::from_millis(25);
-/// Between two looks at the clock while something runs.
+/// Interval of clock messages while something runs.
 const CLOCK: Duration = Duration::from_secs(1);
-/// A frame that takes longer is worth a line in the debug log.
+/// A slower frame gets a line in the debug log.
 const SLOW_FRAME: Duration = Duration::from_millis(16);
-/// Messages handled before the next frame, so that a flood of them cannot starve the screen.
+/// Messages to handle before the next frame, so that a flood of messages cannot freeze the screen.
 const DRAIN: usize = 1000;
 
-/// Where things are, and what the terminal can show.
+/// Folders, settings and the terminal's abilities.
 #[derive(Debug)]
 pub struct Settings {
     pub folders: Folders,
-    /// What a command needs that is shown to be pasted.
+    /// Folder options for the commands that users copy and paste.
     pub pasted: FolderOptions,
     pub look: Look,
     pub zone: TimeZone,
-    /// The user's settings, or what is wrong with them.
+    /// The user's settings, or the problems in them.
     pub config: Loaded,
-    /// What would end runs together with this session, in words.
+    /// A message about what would end runs together with this session.
     pub hazard: Option<String>,
 }
 
-/// What must be drawn, and how soon.
+/// Whether to draw, and how soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Dirty {
     No,
-    /// Data changed: with the next frame.
+    /// Data changed: draw with the next frame.
     Data,
-    /// A key was pressed: at once.
+    /// The user pressed a key: draw at once.
     Now,
 }
 
-/// The dashboard at work.
+/// The running dashboard.
 #[derive(Debug)]
 pub struct App<B: Backend, I, H> {
     terminal: Terminal<B>,
@@ -81,14 +82,14 @@ pub struct App<B: Backend, I, H> {
     messages: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
     effects: Effects,
-    /// What the watcher should look at, and how often.
+    /// What the watcher reads, and how often.
     demand: Arc<Demand>,
-    /// Asks the watcher to look at once; dropped, it ends.
+    /// Makes the watcher look at once; dropping it ends the watcher.
     wake: Sender<()>,
     dirty: Dirty,
     drawn: Instant,
     keeper: Keeper,
-    /// What the mouse can act on, as the newest frame shows it.
+    /// Where the newest frame accepts clicks.
     hits: HitMap,
 }
 
@@ -139,19 +140,21 @@ where
         }
     }
 
-    /// For whoever else has something to say: signals, the watch over the terminal.
+    /// A sender for other sources of messages, such as signals and the terminal watcher.
     pub fn sender(&self) -> UnboundedSender<Message> {
         self.sender.clone()
     }
 
-    /// Runs until the user or the system asks to leave; returns what goes on without the dashboard, in words.
+    /// Runs until the user or the system asks to leave. Returns a message about the runs that
+    /// continue without the dashboard.
     pub async fn run(mut self) -> anyhow::Result<Option<String>> {
         self.first_look().await;
         self.draw()?;
         loop {
-            // ===== Wait: until something happens, so that nothing costs nothing. =====
+            // ===== Wait: block until a message comes, so that an idle dashboard costs nothing.
+            // =====
             let message = self.wait().await;
-            // ===== Handle: this and all that is there already, before one drawing. =====
+            // ===== Handle: this message and all queued ones before one drawing. =====
             let mut effects = Vec::new();
             if let Some(message) = message {
                 self.handle(message, &mut effects);
@@ -161,7 +164,7 @@ where
             if let Some(memory) = self.keeper.news(&self.model) {
                 effects.insert(0, Effect::Remember(Box::new(memory)));
             }
-            // ===== Act: what concerns the terminal here, all else on its own thread. =====
+            // ===== Effects: terminal effects run here, all others on their own thread. =====
             for effect in effects {
                 match effect {
                     Effect::Leave => {
@@ -176,8 +179,8 @@ where
                     effect => self.effects.ask(effect),
                 }
             }
-            // ===== Draw: once; for a key at once, for data with the next frame, and never before the terminal has taken
-            // the frame before. =====
+            // ===== Draw: at once after a key, with the next frame after a change of data, and
+            // never before the terminal has taken the last frame. =====
             let is_due = self.dirty == Dirty::Now
                 || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
             if is_due && self.host.is_ready() {
@@ -186,14 +189,14 @@ where
         }
     }
 
-    /// Gives the disk a moment, so that the first frame need not be an empty one.
+    /// Waits briefly for the first data, so that the first frame is not empty.
     async fn first_look(&mut self) {
         let deadline = Instant::now() + FIRST_LOOK;
         while self.model.catalogue.is_none() || !self.model.runs_read {
             let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else {
                 return;
             };
-            // What the first messages may ask for can wait: nothing was open yet.
+            // Drop these effects: no screen is open yet that needs them.
             drop(update(&mut self.model, message));
         }
         self.tell_watcher();
@@ -202,12 +205,12 @@ where
     fn tell_watcher(&self) {
         self.demand.set_live(self.model.is_anything_live());
         if self.demand.set_opened(self.model.opened_runs()) {
-            // The watcher ends only when `self` does.
+            // The watcher ends only when `self` does, so this cannot fail.
             let _ = self.wake.send(());
         }
     }
 
-    /// The next thing that happens; `None` when it is only time to draw.
+    /// The next message; `None` when it is only time to draw.
     async fn wait(&mut self) -> Option<Message> {
         let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
         let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
@@ -227,7 +230,7 @@ where
         }
     }
 
-    /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
+    /// Translates a terminal event into a message. A read error means that the terminal is gone.
     fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
         let Some(Ok(event)) = event else {
             return Some(Message::Leave);
@@ -242,7 +245,7 @@ where
         if message.is_some() {
             self.dirty = Dirty::Now;
         }
-        // What is typed or pasted may be private.
+        // Do not log typed or pasted text: it may be private.
         if let Some(Message::Command(command)) = &message {
             tracing::debug!(?command, context = ?self.model.context(), "key");
         }
@@ -263,7 +266,7 @@ where
         };
         self.dirty = self.dirty.max(urgency);
         effects.extend(update(&mut self.model, message));
-        // What was told just now is timed from now on, though no clock runs.
+        // The status line may need the time even while no clock ticks.
         if self.model.wants_clock() {
             effects.extend(update(&mut self.model, Message::Clock(now())));
         }
@@ -271,7 +274,7 @@ where
 
     async fn drain(&mut self, effects: &mut Vec<Effect>) {
         for _ in 0..DRAIN {
-            // Polled with this task's own waker: one that wakes nobody would lose the next key.
+            // Poll with this task's waker: any other waker would lose the next key.
             let event = poll_fn(|context| {
                 let event = self.input.poll_next_unpin(context);
                 Poll::Ready(if let Poll::Ready(event) = event {
@@ -281,7 +284,7 @@ where
                 })
             });
             let message = match event.await {
-                // What this key means depends on what the one before it did.
+                // What a key means depends on the effect of the key before it.
                 Some(event) => self.understand(event),
                 None => match self.messages.try_recv() {
                     Ok(message) => Some(message),
@@ -311,8 +314,8 @@ where
             tracing::debug!(elapsed = ?start.elapsed(), ?size, "slow frame");
         }
         self.drawn = Instant::now();
-        // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
-        // waits for that event: keys pressed while it was too small come before it.
+        // Keys act on what is shown, even before the resize event arrives. A terminal that grew
+        // large enough must wait for that event: keys from before it belong to the small terminal.
         if size != self.model.size && (fits(self.model.size) || !fits(size)) {
             for effect in update(&mut self.model, Message::Resized(size)) {
                 self.effects.ask(effect);
@@ -321,7 +324,7 @@ where
         Ok(())
     }
 
-    /// Opens a file in the user's editor; what came of it is told when the file was read again.
+    /// Opens a file in the user's editor. The result is reported after the file is read again.
     fn edit(&mut self, path: PathBuf) -> anyhow::Result<()> {
         self.input.pause();
         let ended = self.host.edit(&path);

@@ -1,4 +1,4 @@
-//! The only code that changes the model. It does nothing else: what shall happen outside comes back as effects.
+//! The only code that changes the model. Everything outside the model is returned as effects.
 
 mod charts;
 mod comparison;
@@ -27,7 +27,7 @@ use super::message::{Message, Report};
 use super::model::available::{self, refusal};
 use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
 
-/// Takes in a message.
+/// Applies a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let before = model.report.clone();
     let effects = take(model, message);
@@ -115,7 +115,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether somebody did this who must see what it is done to.
+/// Whether the user caused this message and must see its target.
 fn acts_on_what_is_shown(message: &Message) -> bool {
     match message {
         Message::Command(command) => {
@@ -134,7 +134,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         });
         return Vec::new();
     }
-    // What happened before the last key is no longer news; moving about wipes away nothing that fades by itself.
+    // A key clears the status line. Movement keys leave messages that disappear by themselves.
     if !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good) {
         model.report = None;
     }
@@ -180,7 +180,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether keys are about the dataset screen itself.
+/// Whether keys act on the dataset screen itself.
 fn shows_dataset(model: &Model) -> bool {
     matches!(model.open, Screen::Dataset(_)) && model.popup.is_none()
 }
@@ -202,7 +202,7 @@ fn experiment(model: &mut Model, command: ExperimentCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Leads to another screen, or to another pane of the run's.
+/// Shows another screen, or another pane of the run screen.
 fn show(model: &mut Model, target: Show) -> Vec<Effect> {
     match target {
         Show::Dataset => return dataset::open(model),
@@ -224,7 +224,7 @@ fn show(model: &mut Model, target: Show) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The messages so far, the newest first.
+/// Shows the messages, newest first.
 fn messages(model: &mut Model) {
     let mut lines = model.told.lines(&model.zone);
     if lines.is_empty() {
@@ -237,7 +237,7 @@ fn messages(model: &mut Model) {
     });
 }
 
-/// Keeps a reading of the machine, and asks for the next while its screen is open.
+/// Stores a reading of the machine, and requests the next one while its screen is open.
 fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
     model.reads_machine = false;
     if let Screen::System(view) = &mut model.open {
@@ -282,7 +282,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
     vec![opening::show_run(model, id, marked)]
 }
 
-/// What there is to say of the selected experiment when it has no run to open.
+/// A title and a text for the selected experiment if it has no run to open.
 fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
     let file = entry.file?;
@@ -299,7 +299,7 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     Some((entry.label().to_owned(), lines))
 }
 
-/// Closes the innermost thing that is open.
+/// Closes the innermost popup, filter or screen.
 fn back(model: &mut Model) -> Vec<Effect> {
     if model.popup.take().is_some() {
         return Vec::new();
@@ -368,7 +368,7 @@ fn accept(model: &mut Model) -> Vec<Effect> {
         return comparison::export(model, chosen);
     }
     if let Some(filter) = filter_mut(model) {
-        // A mistake stands below the filter until it is mended.
+        // The mistake stays below the filter until the user corrects it.
         if let Filter::Typing(Typing {
             understood,
             mistake: None,
@@ -437,7 +437,7 @@ fn type_text(model: &mut Model, request: InputRequest) {
         return;
     };
     if let Filter::Typing(typing) = filter {
-        // Deleting what is not there leaves the filter, as in a pager.
+        // A deletion in an empty filter closes it, as in a pager.
         if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {
             *filter = Filter::Off;
         } else {

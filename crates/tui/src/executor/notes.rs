@@ -1,4 +1,4 @@
-//! What is done to runs as folders: annotations, the trash, and what takes them back.
+//! Annotates and deletes runs, and undoes both.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub fn annotate(
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
-/// Notes again what was noted before.
+/// Restores earlier annotations.
 pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
     let mut changes = Vec::new();
     for (id, annotation) in before {
@@ -112,7 +112,7 @@ pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Mess
     )
 }
 
-/// One run by its name, several by how many they are.
+/// One run by its name, several by their number.
 fn named<'a>(mut runs: impl ExactSizeIterator<Item = &'a RunId>) -> String {
     match (runs.len(), runs.next()) {
         (1, Some(id)) => id.to_string(),

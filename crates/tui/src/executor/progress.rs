@@ -1,4 +1,4 @@
-//! Telling how far a long effect is: rarely, and nothing of one that is over before anybody could read it.
+//! Reports the progress of a long effect. Reports are rare, and a short effect has none.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::message::{Activity, Message};
 
-/// Between two tellings, and before the first.
+/// Time between two reports, and before the first.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How far an effect is. Dropped, it says that it is over.
+/// Progress of an effect. Dropping it reports the end.
 #[derive(Debug)]
 pub struct Progress<'a> {
     messages: &'a UnboundedSender<Message>,
@@ -21,7 +21,7 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// `what` is being done to so many.
+    /// Progress over `total` items; `what` names the effect.
     pub fn of(messages: &'a UnboundedSender<Message>, what: &'static str, total: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -47,7 +47,7 @@ impl<'a> Progress<'a> {
             total: self.total,
             seconds,
         };
-        // Nobody listens any more only while leaving.
+        // The receiver is gone only while leaving.
         let _ = self.messages.send(Message::Activity(Some(doing)));
     }
 }

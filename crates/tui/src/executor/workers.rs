@@ -1,5 +1,5 @@
-//! Workers that answer the dashboard itself: one that shows a dataset for as long as somebody looks, and one for each
-//! prediction.
+//! Workers that respond to the dashboard: one that shows a dataset while its screen is open, and
+//! one per prediction.
 
 use std::path::PathBuf;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::message::Message;
 use warmstart_runs::look::{DatasetViewer, Heard};
 use warmstart_runs::predict::{self, Subject};
 
-/// What it takes to ask them. Dropped, it ends the one that shows a dataset.
+/// The workers. Dropping this ends the one that shows a dataset.
 #[derive(Debug)]
 pub struct Workers {
     checkpoints: PathBuf,
@@ -30,7 +30,7 @@ impl Workers {
         }
     }
 
-    /// Shows another dataset. What the worker says comes as messages; so does that it does not start.
+    /// Opens another dataset. Sends the worker's responses, or its failure to start, as messages.
     pub fn look(&mut self, ticket: u64, album: DatasetSource) -> Option<Message> {
         self.looker = None;
         let file = match album {
@@ -53,7 +53,7 @@ impl Workers {
 
     pub fn ask(&mut self, ask: &Ask) {
         if let Some(looker) = &mut self.looker {
-            // A worker that takes no more questions has ended, and that is told.
+            // A worker that takes no requests has ended, which is reported separately.
             let _ = looker.ask(ask);
         }
     }
@@ -62,12 +62,12 @@ impl Workers {
         self.looker = None;
     }
 
-    /// Asks a run on a thread of its own: reading its checkpoint takes a while.
+    /// Requests a prediction on its own thread: reading a checkpoint takes time.
     pub fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
         let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
         thread::spawn(move || {
             let result = predict::ask(run.path(), &subject);
-            // Nobody listens any more only while leaving.
+            // The receiver is gone only while leaving.
             let _ = messages.send(Message::Predicted { ticket, result });
         });
     }

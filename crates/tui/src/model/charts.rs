@@ -1,4 +1,4 @@
-//! What a run's charts show: which figures, along which axis, how smooth, and where the cursor stands.
+//! What a run's charts show: the figures, the x axis, the smoothing, and the cursor.
 
 mod curves;
 mod times;
@@ -26,7 +26,7 @@ pub enum ChartKind {
 }
 
 impl ChartKind {
-    /// In the order in which they are shown as far as there is room.
+    /// In display order; a small screen shows the first ones.
     pub const ALL: [Self; 7] = [
         Self::Accuracy,
         Self::Loss,
@@ -49,7 +49,7 @@ impl ChartKind {
         }
     }
 
-    /// For where there is little room.
+    /// A short name for narrow places.
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Accuracy => "acc",
@@ -59,13 +59,13 @@ impl ChartKind {
         }
     }
 
-    /// Whether it is measured once an epoch, by validation.
+    /// Whether validation measures it once an epoch.
     pub fn is_by_epoch(self) -> bool {
         matches!(self, Self::Accuracy | Self::Loss)
     }
 }
 
-/// What charts run along.
+/// The x axis of the charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum XAxis {
     #[default]
@@ -73,7 +73,7 @@ pub enum XAxis {
     Step,
     /// Seconds since the run's first event.
     Time,
-    /// Seconds of training, without validation, loading or waiting.
+    /// Seconds of training only, without validation, loading or waiting.
     Training,
 }
 
@@ -97,7 +97,7 @@ impl XAxis {
         }
     }
 
-    /// What the axis is called on paper.
+    /// The name of the axis on exported charts.
     pub fn counts(self) -> &'static str {
         match self {
             Self::Epoch => "epoch",
@@ -115,13 +115,13 @@ impl XAxis {
     }
 }
 
-/// How much of what happened within epochs is shown.
+/// How much detail within epochs the charts show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Smoothing {
-    /// A figure for each epoch.
+    /// One figure for each epoch.
     #[default]
     Epochs,
-    /// Every figure there is.
+    /// Every recorded figure.
     Points,
     Light,
     Medium,
@@ -140,7 +140,7 @@ impl Smoothing {
         }
     }
 
-    /// The weight of what was before in the moving average.
+    /// The weight of earlier figures in the moving average.
     pub fn weight(self) -> Option<f64> {
         match self {
             Self::Epochs | Self::Points => None,
@@ -150,7 +150,7 @@ impl Smoothing {
         }
     }
 
-    /// What the state file calls it.
+    /// The name in the state file.
     pub fn key(self) -> &'static str {
         match self {
             Self::Epochs => "epochs",
@@ -161,7 +161,7 @@ impl Smoothing {
         }
     }
 
-    /// The one of that key.
+    /// The variant with this name.
     pub fn named(key: &str) -> Option<Self> {
         [
             Self::Epochs,
@@ -185,53 +185,53 @@ impl Smoothing {
     }
 }
 
-/// Which runs are drawn beside the open one.
+/// Which runs are drawn together with the open run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Others {
     #[default]
     None,
-    /// The run whose weights this one started from, up to there.
+    /// The run that this run's initial weights come from, up to that checkpoint.
     Stage,
     /// All runs of this experiment.
     Experiment,
-    /// Those that were marked in the list.
+    /// The runs that are marked in the list.
     Marked,
 }
 
-/// All of it.
+/// The state of a run's charts.
 #[derive(Debug, Default)]
 pub struct ChartView {
-    /// Where the cursor stands along the axis.
+    /// The cursor's position on the x axis.
     pub cursor: Option<f64>,
     pub along: XAxis,
     pub log_x: bool,
     pub log_y: bool,
     pub detail: Smoothing,
     pub others: Others,
-    /// The runs that were marked in the list when this one was opened, but for itself.
+    /// The runs that were marked when this run was opened, except this run.
     pub marked: Vec<RunId>,
-    /// The one chart that takes all the room.
+    /// The chart that is shown alone.
     pub alone: Option<ChartKind>,
-    /// The stretch of the axis that is shown, where it is not all.
+    /// The visible range of the x axis; `None` for all of it.
     pub window: Option<(f64, f64)>,
-    /// How often the height was halved around the figure under the cursor.
+    /// How many times the y range was halved around the figure under the cursor.
     pub height: u8,
     curves: Curves,
 }
 
-/// A run that is drawn, and what is added to its places along the axis.
+/// A run to draw, and its offset on the x axis.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn<'a> {
     pub run: &'a Run,
-    /// How many runs are older, which its marker and colour follow from.
+    /// Number of older runs; it selects the marker and the colour.
     pub rank: usize,
     pub shift: f64,
-    /// Nothing after this step.
+    /// Draw nothing after this step.
     pub until: Option<u64>,
 }
 
 impl<'a> Drawn<'a> {
-    /// A run as it is.
+    /// A whole run without an offset.
     pub fn whole(run: &'a Run) -> Self {
         Self {
             run,
@@ -241,7 +241,7 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
+    /// Runs to draw. A run that continues another one starts at its checkpoint, unless `apart`.
     pub fn continued(runs: &[&'a Run], along: XAxis, apart: bool) -> Vec<Self> {
         let find = |id: &RunId| {
             runs.iter()
@@ -259,7 +259,7 @@ impl<'a> Drawn<'a> {
 }
 
 impl ChartView {
-    /// Nothing chosen but how much is shown of what happened within epochs.
+    /// The default view with this smoothing.
     pub fn with(detail: Smoothing) -> Self {
         Self {
             detail,
@@ -267,7 +267,7 @@ impl ChartView {
         }
     }
 
-    /// Nothing chosen, of a run as it is now.
+    /// The default view of a run in its current state.
     pub fn of(run: &Run) -> Self {
         let mut view = Self::default();
         view.curves.keep(vec![(
@@ -277,7 +277,7 @@ impl ChartView {
         view
     }
 
-    /// Beside the runs that are marked, where there are any.
+    /// The same view with the marked runs, if any.
     #[must_use]
     pub fn beside(self, marked: Vec<RunId>) -> Self {
         let others = if marked.is_empty() {
@@ -297,7 +297,7 @@ impl ChartView {
             .lines(drawn, quantity, (self.along, self.detail))
     }
 
-    /// The runs beside the open one, oldest first.
+    /// The runs to draw with the open one, oldest first.
     pub fn others<'a>(&self, runs: &'a Runs, run: &'a Run) -> Vec<Drawn<'a>> {
         let mut others: Vec<Drawn> = match self.others {
             Others::None => Vec::new(),
@@ -314,7 +314,7 @@ impl ChartView {
                 .map(Drawn::whole)
                 .collect(),
         };
-        // What continues one of the others, or what they continue, lies behind it.
+        // A run that continues another one is drawn after it.
         if self.others != Others::Stage {
             let drawn: HashSet<&RunId> = others
                 .iter()
@@ -343,7 +343,7 @@ impl ChartView {
         others
     }
 
-    /// The stage before, so moved that its checkpoint lies where this run begins.
+    /// The run before this one, moved so that its checkpoint is where this run starts.
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
         let end = end_of(stage, step, self.along);
@@ -354,7 +354,7 @@ impl ChartView {
         })
     }
 
-    /// All that there is along the axis. Figures of epochs begin with the first one, others with the first step.
+    /// The full x range. Per-epoch figures start at the first epoch, others at the first step.
     pub fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let by_epoch = quantity.is_by_epoch() && self.detail == Smoothing::Epochs;
         let own = Times::of(&run.state, self.along).extent(run, by_epoch);
@@ -378,7 +378,7 @@ impl ChartView {
         self.dressed(Axis::linear(low, high))
     }
 
-    /// What is shown of the axis.
+    /// The visible x range.
     pub fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let whole = self.whole(runs, run, quantity);
         self.window
@@ -390,13 +390,13 @@ impl ChartView {
         if self.log_x { axis.logarithmic() } else { axis }
     }
 
-    /// The step under the cursor.
+    /// The step at the cursor.
     pub fn step(&self, run: &Run) -> Option<f64> {
         self.cursor
             .map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
     }
 
-    /// The epoch whose figures stand for the place of the cursor.
+    /// The epoch nearest to the cursor.
     pub fn epoch(&self, run: &Run) -> Option<u32> {
         let step = self.step(run)?;
         let epochs = &run.state.epochs;
@@ -408,10 +408,10 @@ impl ChartView {
     }
 }
 
-/// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
-/// lies. `drawn` finds the runs that are.
+/// The x offset of a run that continues another drawn run: the position of that run's checkpoint.
+/// `drawn` returns the drawn run of an id.
 pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
-    /// Files may say that two runs started from each other.
+    /// Limits the chain, because files may claim that two runs start from each other.
     const STAGES: usize = 32;
     let (mut at, mut run) = (0.0, run);
     for _ in 0..STAGES {
@@ -427,21 +427,21 @@ pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along
     at
 }
 
-/// Where a checkpoint of a run lies.
+/// The x position of a run's checkpoint.
 fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
     let times = Times::of(&run.state, along);
     let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
     epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
 }
 
-/// The run whose checkpoint a run started from, while it is here, and that checkpoint's step.
+/// The run and the checkpoint's step that a run started from, if that run is present.
 pub fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
     let from = run.state.started_from.as_ref()?;
     Some((runs.get(&from.run)?, from.step))
 }
 
 impl Model {
-    /// Forgets the curves of the open charts that have changed, and of the runs that are shown no more.
+    /// Drops cached curves that changed or that no open chart shows.
     pub fn refresh_curves(&mut self) {
         let Screen::Run(view) = &mut self.open else {
             return;

@@ -1,4 +1,4 @@
-//! The dataset screen and predictions: what their keys do, and what comes of what was asked.
+//! Applies the keys of the dataset screen and the responses of its workers and of predictions.
 
 use tui_input::Input;
 use warmstart_schema::look::Answer;
@@ -30,7 +30,7 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Look { ticket, album }]
 }
 
-/// What a key does on the open dataset screen.
+/// Runs a command of the dataset screen.
 pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
@@ -63,7 +63,7 @@ pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     next_question(model)
 }
 
-/// Shows the selected picture alone.
+/// Shows the selected image alone.
 pub fn open_picture(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.pane = DatasetPane::One;
@@ -71,7 +71,7 @@ pub fn open_picture(model: &mut Model) -> Vec<Effect> {
     next_question(model)
 }
 
-/// Sorts the classes by their number of images, or by name again.
+/// Sorts the classes by their number of images, or by number again.
 pub fn sort(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.by_count = !view.by_count;
@@ -117,7 +117,7 @@ fn step(view: &mut DatasetView, movement: Movement) {
     }
 }
 
-/// A page holds what fits into the terminal as it is now.
+/// Adapts the page to the terminal's new size.
 pub fn resized(model: &mut Model) -> Vec<Effect> {
     let grid = Grid::of(model.size);
     if let Screen::Dataset(view) = &mut model.open {
@@ -136,7 +136,7 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
         .collect()
 }
 
-/// What a worker said that shows a dataset.
+/// Applies a response of the worker that shows the dataset.
 pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
@@ -153,7 +153,7 @@ pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
                     text: error,
                 });
             }
-            // Inquiry at once again, what cannot be answered would be asked for ever.
+            // Do not ask again right away: a question without an answer would loop for ever.
             if is_complaint {
                 Vec::new()
             } else {
@@ -167,7 +167,7 @@ pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
     }
 }
 
-/// Asks for a picture's path, or what the run sees in the picture that is shown.
+/// Asks for the path of an image, or predicts the shown image.
 pub fn predict(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model_run(model).map(|run| run.id.clone()) else {
         return Vec::new();
@@ -222,7 +222,7 @@ fn ask(
     }]
 }
 
-/// What was typed is accepted.
+/// Accepts the typed number or path.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
     match model.popup.take() {
         Some(Popup::Inquiry(Inquiry::Number { input })) => {
@@ -262,7 +262,7 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Asks how a path goes on.
+/// Requests completions of a path.
 pub fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
         Some(Popup::Inquiry(Inquiry::File { input, .. })) => {
@@ -272,7 +272,7 @@ pub fn complete(model: &Model) -> Vec<Effect> {
     }
 }
 
-/// How a path goes on; too late where it was typed on meanwhile.
+/// Applies completions of a path, unless the user has typed more since.
 pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
     if let Some(Popup::Inquiry(Inquiry::File {
         input, candidates, ..
@@ -284,7 +284,7 @@ pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<Stri
     }
 }
 
-/// What a run sees.
+/// Applies a prediction.
 pub fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
     if let Some(Popup::Prediction(prediction)) = &mut model.popup
         && prediction.ticket == ticket

@@ -1,4 +1,4 @@
-//! The log of a run is searched and saved.
+//! Searches and saves the log of a run.
 
 use tui_input::Input;
 
@@ -22,7 +22,7 @@ pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// What was typed is searched for, from the line at the bottom upwards: the newest line that has it comes first.
+/// Searches upwards from the bottom line, so the newest match comes first.
 pub fn accept(model: &mut Model) {
     let Some(Popup::Inquiry(Inquiry::Search { input })) = &model.popup else {
         return;
@@ -32,7 +32,7 @@ pub fn accept(model: &mut Model) {
     let Screen::Run(view) = &mut model.open else {
         return;
     };
-    // Nothing typed ends the search.
+    // An empty text ends the search.
     view.searched = Some(wanted).filter(|wanted| !wanted.is_empty());
     if view.searched.is_some() {
         go(model, |lines, at| {
@@ -60,7 +60,7 @@ fn step(model: &mut Model, before: bool) {
     });
 }
 
-/// To one of the lines that have what is searched for, chosen by the line at the bottom.
+/// Scrolls to one of the matching lines; `choose` gets the matches and the bottom line.
 fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
     let lines = log_lines(model);
     let Screen::Run(view) = &mut model.open else {

@@ -1,4 +1,4 @@
-//! What the mouse does to the open screen.
+//! Applies mouse gestures to the open screen.
 
 use super::{comparison, list, moves, run_command};
 use crate::command::Command;
@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::model::{Model, Screen};
 use crate::mouse::{Gesture, HitBox, Pointed};
 
-/// Lines that a notch of the wheel moves by.
+/// Lines to scroll per notch of the wheel.
 const NOTCH: isize = 3;
 
 pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
@@ -27,7 +27,7 @@ pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Selects a row; a click on the selected one opens it.
+/// Selects a row, or opens the row that is already selected.
 fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
     let queue = model.working_and_waiting();
     let was_selected = match &mut model.open {

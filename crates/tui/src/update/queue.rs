@@ -1,4 +1,4 @@
-//! What keys do to the queue: its order, its pace, and whether it moves at all.
+//! Applies the keys of the queue.
 
 use warmstart_runs::queue::Move;
 
