@@ -1,11 +1,12 @@
-//! Numbers and lines as people read them: one precision for a kind of figure, `–` for "not yet", lines of some width.
+//! Formats numbers and lines: one precision per kind of figure, `–` for missing values, wrapped
+//! lines.
 
 use std::path::Path;
 
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
-/// What stands for a figure that is not there yet.
+/// Shown for a missing figure.
 pub const NOT_YET: &str = "–";
 
 /// A figure with a fixed number of decimals; "NaN" and "inf" are shown as such.
@@ -23,7 +24,7 @@ pub fn norm(value: f64) -> String {
     bounded(value, 3)
 }
 
-/// A figure that may run away: from 100,000 on as a power of ten, so that it stays in its place.
+/// A figure that may become very large: a power of ten from 100,000 on, so that it keeps its width.
 fn bounded(value: f64, decimals: usize) -> String {
     if value.is_finite() && value.abs() >= 1e5 {
         format!("{value:.3e}")
@@ -32,7 +33,7 @@ fn bounded(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A count with its thousands marked.
+/// A count with thousands separators.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -65,7 +66,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// How long ago, coarsely, so that a screen does not change every second for its sake.
+/// A coarse time since, so that the screen does not change every second.
 pub fn ago(seconds: f64) -> String {
     if seconds < 10.0 {
         "just now".to_owned()
@@ -87,17 +88,17 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A learning rate: short, and never rounded to nothing.
+/// A learning rate: short, and never rounded to 0.
 pub fn rate(value: f64) -> String {
     format!("{value:.2e}")
 }
 
-/// A path as it can be shown: names of files are anybody's.
+/// A path, sanitized: a file name may contain anything.
 pub fn path(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }
 
-/// A problem of a file on one line.
+/// A file's problem on one line.
 pub fn problem(problem: &Problem) -> String {
     let lines = [
         Some(

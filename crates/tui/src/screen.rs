@@ -1,4 +1,5 @@
-//! The screens. They read the model and draw; what they need of a terminal is translated at the end.
+//! The screens. They read the model and draw it; a theme adapts the result to the terminal at the
+//! end.
 
 mod compare;
 mod dataset;
@@ -27,20 +28,20 @@ use super::model::{Model, Screen};
 use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;
 
-/// Draws everything:
+/// Draws the screen:
 /// ```text
-///  header     what this is, and what runs now
+///  header     the title, and the live run
 /// ────────────────────────────────────────────
 ///  body       the open screen
 /// ────────────────────────────────────────────
-///  status     what just happened, in words
-///  keys       those that work here and now
+///  status     the newest message
+///  keys       the keys that work here and now
 /// ```
 pub fn draw(frame: &mut Frame, model: &Model) {
     draw_and_note(frame, model);
 }
 
-/// Draws everything, and tells what the mouse can act on and where.
+/// Draws the screen, and returns where it accepts clicks.
 pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
     let area = frame.area();
     let mut hits = HitMap::default();
@@ -101,7 +102,7 @@ fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     );
 }
 
-/// What continues without the dashboard.
+/// A message about what continues after the dashboard closes.
 pub fn farewell(model: &Model) -> Option<String> {
     let names: Vec<&str> = model
         .live()

@@ -1,4 +1,5 @@
-//! The dashboard without a terminal: runs are told, keys are pressed, and frames are drawn into memory. For measuring.
+//! The dashboard without a terminal, for benchmarks. It applies changes and keys, and draws frames
+//! into memory.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use super::theme::{Look, Palette, Theme};
 use super::update::update;
 use warmstart_runs::store::Change;
 
-/// A dashboard that draws into memory and does nothing else.
+/// A dashboard that draws into memory and runs no effects.
 #[derive(Debug)]
 pub struct Still {
     model: Model,
@@ -22,7 +23,7 @@ pub struct Still {
 }
 
 impl Still {
-    /// A screen of so many columns and rows.
+    /// A screen of `width` × `height` characters.
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
         let mut model = Model::new(
             PathBuf::from("experiments"),
@@ -40,12 +41,12 @@ impl Still {
         })
     }
 
-    /// Takes in what happened to runs.
+    /// Applies changes of runs.
     pub fn tell(&mut self, now: f64, changes: Vec<Change>) {
         update(&mut self.model, Message::Changes { now, changes });
     }
 
-    /// Presses a key; what it asks for outside of the dashboard is not done.
+    /// Presses a key and drops its effects.
     pub fn press(&mut self, key: KeyCode) {
         let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
         if let Some(message) = self.model.keys.message(self.model.context(), &event) {
@@ -60,7 +61,7 @@ impl Still {
         Ok(())
     }
 
-    /// The characters of the newest frame, row after row.
+    /// The characters of the newest frame, row by row.
     pub fn text(&self) -> String {
         self.terminal
             .backend()

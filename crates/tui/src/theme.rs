@@ -1,5 +1,6 @@
-//! Every colour and every glyph. Screens draw in Unicode and in roles: what a thing is, not how it looks. A theme gives
-//! each role its colour, and what a terminal cannot show is translated here, once, after drawing.
+//! Every colour and glyph. Screens draw in Unicode and in roles, which name a purpose and not a
+//! colour. A theme gives each role its colour. After drawing, this module replaces what the
+//! terminal cannot show.
 
 mod letters;
 mod palette;
@@ -14,7 +15,7 @@ use self::role::Role;
 pub use self::role::THEME;
 pub use self::shades::Theme;
 
-/// Bytes that one cell may hold. Families of emoji need 25; a tower of combining marks has no end.
+/// Bytes that a cell may have. Family emoji need 25; a stack of combining marks has no limit.
 const HEAVIEST: usize = 32;
 
 /// What the terminal can show.
@@ -22,18 +23,19 @@ const HEAVIEST: usize = 32;
 pub struct Look {
     pub ascii: bool,
     pub theme: Theme,
-    /// How many colours there are, for pictures too.
+    /// The number of colours, for images too.
     pub palette: Palette,
 }
 
 impl Look {
-    /// As asked for, and where nothing was, as the environment says: `NO_COLOR`, the number of colours, a background told by
-    /// `COLORFGBG`, a locale that is not UTF-8, and terminals without Braille in their font.
+    /// Uses the options; the default comes from the environment: `NO_COLOR`, the number of colours,
+    /// the background in `COLORFGBG`, a locale that is not UTF-8, and terminals whose font has no
+    /// Braille.
     pub fn from_env(ascii: bool, theme: Option<Theme>) -> Self {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let term = var("TERM").unwrap_or_default();
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(var);
-        // No locale at all says nothing of the terminal; most of those at the other end of an SSH session know UTF-8.
+        // No locale says nothing about the terminal; most terminals behind SSH know UTF-8.
         let utf8 = locale.is_none_or(|locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
@@ -54,7 +56,7 @@ impl Look {
         self.theme != Theme::Mono
     }
 
-    /// Translates a finished frame into what the terminal can show.
+    /// Adapts a finished frame to what the terminal can show.
     pub fn translate(self, buffer: &mut Buffer) {
         letters::part(buffer);
         letters::uncover(buffer);
@@ -86,7 +88,8 @@ impl Look {
             }
         }
         if !self.has_colour() {
-            // crossterm sends colours as a full reset under NO_COLOR, which would wipe bold and reverse with them.
+            // Under NO_COLOR, crossterm sends a colour as a full reset, which would also remove
+            // bold and reverse.
             for cell in &mut buffer.content {
                 (cell.fg, cell.bg, cell.underline_color) =
                     (Color::Reset, Color::Reset, Color::Reset);

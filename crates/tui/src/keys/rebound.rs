@@ -1,4 +1,4 @@
-//! Other keys for actions, as people choose them: names of actions and screens come from the table.
+//! Key bindings from the settings. Names of actions and screens come from the key table.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,27 +11,27 @@ use super::binding::{Binding, Context, Key};
 use crate::command::Command;
 use crate::config::Keys;
 
-/// What is wrong with a chosen key.
+/// A mistake in a binding from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyMistake {
-    /// The action as it was written.
+    /// The action as the user wrote it.
     pub action: String,
     pub message: String,
     pub help: Option<String>,
 }
 
-/// A choice that is understood.
+/// A valid binding.
 struct Choice<'a> {
     written: &'a str,
-    /// None for every screen that has the action.
+    /// `None` for every screen with this action.
     context: Option<Context>,
     action: &'a str,
     keys: Vec<Key>,
 }
 
 impl Keymap {
-    /// The table's keys with these in their place: `action` on every screen that has it, then `screen.action` on one. The error
-    /// names everything that cannot be.
+    /// The key map with these bindings: first `action` on every screen that has it, then
+    /// `screen.action` on one. The error lists all mistakes.
     pub fn rebound(chosen: &BTreeMap<String, Keys>) -> Result<Self, Vec<KeyMistake>> {
         let mut keymap = Self::default();
         let (mut choices, mut mistakes) = (Vec::new(), Vec::new());
@@ -49,7 +49,7 @@ impl Keymap {
             mistakes.extend(keymap.collision(choice));
         }
         mistakes.dedup();
-        // A larger terminal brings the other keys back.
+        // The other keys work again on a larger terminal.
         for (context, bindings) in keymap
             .0
             .iter()
@@ -162,7 +162,7 @@ impl Keymap {
                 .filter(|key| !is_text(key))
                 .copied()
                 .collect();
-            // Where only characters were chosen and characters are text, the table's keys stay.
+            // Where characters are input, keep the default keys if the user chose only characters.
             if keys.is_empty() && !choice.keys.is_empty() {
                 continue;
             }
@@ -184,7 +184,7 @@ impl Keymap {
         }
     }
 
-    /// Another action that has one of the keys too, on a screen where this one has it.
+    /// Another action that has one of these keys on a screen where this action has it.
     fn collision(&self, choice: &Choice) -> Option<KeyMistake> {
         for (context, bindings) in self
             .0

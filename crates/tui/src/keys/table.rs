@@ -1,4 +1,4 @@
-//! Every key there is: of each screen and popup, in the order in which the foot of the screen and the help show them.
+//! The default keys of each screen and popup, in the order of the footer and the help.
 
 mod compare;
 mod dataset;
@@ -34,7 +34,7 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
     }
 }
 
-/// The commands that the foot of the screen shows first, where its order is not the table's.
+/// The commands that the footer shows first, if its order is not the table's.
 pub fn first_in_foot(context: Context) -> &'static [Command] {
     match context {
         Context::Experiments => experiments::FIRST_IN_FOOT,

@@ -4,7 +4,7 @@
 //! │   enter l →  open the run, …           │
 //! │   r          launch the experiment      │
 //! ```
-//! Every key; those of the open screen first.
+//! Every key, those of the open screen first.
 
 use ratatui::text::{Line, Span};
 
@@ -12,7 +12,7 @@ use crate::help::{NAME, Row, rows};
 use crate::keys::{Context, Keymap};
 use crate::theme::THEME;
 
-/// All lines, of at most `width` characters, beginning with the section of `context`.
+/// All lines, at most `width` characters wide, starting with the section of `context`.
 pub fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'static>> {
     let line = |row| match row {
         Row::Title(title) => Line::styled(title, THEME.title),

@@ -6,7 +6,7 @@
 //!        │ y yes   n no                          │
 //!        └───────────────────────────────────────┘
 //! ```
-//! What stands in front of the screen, bordered because it competes with it.
+//! The popups, with a border to separate them from the screen.
 
 mod difference;
 mod editor;
@@ -32,7 +32,7 @@ use warmstart_schema::annotation;
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
     let width = popup_width(area.width);
-    // So far that this line is in view.
+    // Scroll so that this line is visible.
     let to = |area: Rect, line: usize| {
         (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)))
     };
@@ -73,7 +73,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     draw_box(frame, area, title, lines, down);
 }
 
-/// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
+/// Wraps text. Quotes from a file are indented; a mark under a quote points into the line above.
 fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
     let line = |line: &String| {
         if line.starts_with(' ') {
@@ -111,7 +111,7 @@ fn question(
     text
 }
 
-/// The formats, and the command that prints the chosen one.
+/// The formats, and the command that prints the selected one.
 fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     let row = |(index, format): (usize, Format)| {
         let is_chosen = index == chosen;
@@ -151,10 +151,10 @@ fn prompt_title(asked: Asked) -> &'static str {
     }
 }
 
-/// A line that is typed, and below it what is wrong with it or what can be written there.
+/// An input line; below it the mistake, or examples.
 fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
     let value = input.value();
-    // The end that is being written stays in view.
+    // Keep the end of the text visible.
     let hidden = value
         .chars()
         .count()
@@ -193,7 +193,7 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
             .into_iter()
             .map(|line| Line::styled(line, style)),
     );
-    // Room to write in.
+    // An empty line sets the box's width.
     lines.push(Line::raw(" ".repeat(width.min(60))));
     lines
 }

@@ -7,8 +7,8 @@
 //! ─────────────────────────────────────────────────────────┴────────────────────────────────
 //!  log                                             what is wrong, if anything, stands above it
 //! ```
-//! One run. On narrow terminals the parameters stand below the charts. With less height first the log goes, then the
-//! parameters, then the second chart.
+//! One run. On narrow terminals the parameters are below the charts. With less height, first the
+//! log is hidden, then the parameters, then the second chart.
 
 pub mod charts;
 mod facts;
@@ -28,7 +28,7 @@ use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// From this width on, the parameters stand beside the charts.
+/// From this width on, the parameters are beside the charts.
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
@@ -90,7 +90,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
         paint::left(buf, rest, &format!("  {}", run.annotation.note), THEME.text);
     }
     let second = paint::row(area, 1);
-    // The charts' titles say it too, where there is room.
+    // If there is space, the charts' titles show it too.
     let place = charts::place(&view.charts)
         .filter(|_| view.pane == Pane::Charts)
         .unwrap_or_default();
@@ -163,7 +163,7 @@ fn draw_narrow(
     view: &RunView,
     hits: &mut HitMap,
 ) {
-    // A chart that was chosen gets the room, and its run's facts come back with the others.
+    // A single chart gets all the space; the facts return with the other charts.
     let has_strip = area.height >= 12 && view.charts.alone.is_none();
     let strip = if has_strip {
         4 + u16::from(area.height >= 24)
@@ -202,7 +202,7 @@ fn draw_narrow(
     }
 }
 
-/// Alerts in full, as far as they fit, and the end of the log in what is left. With little room remarks stay away.
+/// All alerts that fit, then the end of the log. A low terminal shows no remarks.
 fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = paint::inset(area);
     let mut y = 0;
@@ -211,7 +211,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
         .into_iter()
         .filter(|alert| !is_low || alert.level != Level::Info)
     {
-        // A remark is no alarm.
+        // A remark is not an alarm.
         let mark = if alert.level == Level::Info {
             "·"
         } else {
@@ -235,7 +235,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     );
 }
 
-/// On a low terminal the worst alert takes the last row of the charts.
+/// On a low terminal, the worst alert covers the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     if let Some(alert) = judge::alerts(run, model.now)
         .first()

@@ -1,13 +1,14 @@
-//! Which editor people use.
+//! Finds the user's editor.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// Tried in this order where nobody chose one; POSIX has the first.
+/// Tried in this order if the user chose none; POSIX guarantees the first.
 const USUAL: [&str; 2] = ["vi", "nano"];
 
-/// The editor's command on a file: `VISUAL`, `EDITOR`, or what is there. The error says what to do.
+/// The editor's command for a file: `VISUAL`, `EDITOR`, or an installed editor. The error says what
+/// to do.
 pub fn command(path: &Path) -> Result<Command, String> {
     let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
         let value = std::env::var(name)

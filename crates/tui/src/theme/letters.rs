@@ -1,10 +1,11 @@
-//! Letters that take more than one cell, or that some terminals join and others put side by side.
+//! Letters wider than a cell, and letters that some terminals join and others draw side by side.
 
 use ratatui::buffer::Buffer;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Gives each letter of a cluster its own cells, with the marks that follow it. A terminal that does not join letters, as of
-/// Devanagari, puts them so; what replaces the cluster later would leave all but the first of them standing.
+/// Gives each letter of a cluster its own cells, with its combining marks. A terminal that does not
+/// join letters (for example Devanagari) draws them so. Otherwise, replacing the cluster later
+/// would leave all letters but the first on screen.
 pub fn part(buffer: &mut Buffer) {
     for index in 0..buffer.content.len() {
         let symbol = buffer.content[index].symbol();
@@ -20,7 +21,7 @@ pub fn part(buffer: &mut Buffer) {
         }
         let (whole, style) = (symbol.width(), buffer.content[index].style());
         let widths: Vec<usize> = letters.iter().map(|letter| letter.width().max(1)).collect();
-        // Only where they have as much room as the cluster has.
+        // Only if they need the same width as the cluster.
         if letters.len() < 2 || widths.iter().sum::<usize>() != whole {
             continue;
         }
@@ -34,8 +35,8 @@ pub fn part(buffer: &mut Buffer) {
     }
 }
 
-/// Takes away wide letters of which something covers the right half, as the border of a popup: what is sent would skip that
-/// something.
+/// Removes wide letters whose right half is covered, for example by a popup's border: otherwise the
+/// terminal would skip the covering cell.
 pub fn uncover(buffer: &mut Buffer) {
     let width = usize::from(buffer.area.width.max(1));
     for index in 1..buffer.content.len() {

@@ -1,4 +1,4 @@
-//! Experiment files, read anew when one changes, and what this machine lacks for them.
+//! Reads experiment files again when they change, and finds missing data and weights.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -10,12 +10,12 @@ use warmstart_runs::places::{MissingFile, Places};
 use crate::message::Catalogue;
 use warmstart_runs::store::{ExperimentFile, experiments};
 
-/// Between two looks at the files' times.
+/// Interval between two checks of the files' times.
 const LOOK: Duration = Duration::from_millis(900);
-/// Between two searches for data and weights, which may be on their way.
+/// Interval between two searches for data and weights, which may be downloading.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// What tells that a file was replaced or written to.
+/// Detects that a file was replaced or written to.
 type Stamp = Vec<(PathBuf, i64, i64, u64)>;
 
 /// Follows a folder of experiments.
@@ -39,7 +39,7 @@ impl CatalogueWatch {
         }
     }
 
-    /// The files and what they lack, when either changed.
+    /// The files and what they lack, if either changed.
     pub fn poll(&mut self) -> Option<Catalogue> {
         let is_due = |at: Option<Instant>, pause| at.is_none_or(|at| at.elapsed() >= pause);
         if !is_due(self.looked, LOOK) {

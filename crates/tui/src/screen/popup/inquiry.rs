@@ -4,7 +4,7 @@
 //! │ tiger-1.png  tiger-2.png               │
 //! └────────────────────────────────────────┘
 //! ```
-//! A number or a path while it is typed, and how the path can go on.
+//! An input for a number or a path, and the path's completions.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -18,7 +18,7 @@ use crate::model::Inquiry;
 use crate::screen::paint;
 use crate::theme::THEME;
 
-/// Characters that are shown of what is typed, at least.
+/// Smallest width of the input, in characters.
 const LEAST: usize = 30;
 
 pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
@@ -47,7 +47,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     draw_box(frame, area, title, lines, None);
 }
 
-/// What is typed with its cursor, the beginning left out where there is no room for all of it.
+/// The input with its cursor; hides the beginning if it does not fit.
 pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
     let scrolled = input.visual_scroll(width.saturating_sub(1));
     let mut left = 0;
