@@ -18,18 +18,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
+use super::choices::ChoiceTracker;
 use super::effect::Effect;
 use super::executor::Effects;
 use super::folders::Folders;
 use super::host::Host;
-use super::keeper::Keeper;
 use super::layout::fits;
 use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::Model;
 use super::mouse::HitMap;
 use super::terminal::Keyboard;
-use super::theme::Look;
+use super::theme::Appearance;
 use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
@@ -40,13 +40,13 @@ use warmstart_runs::pasted::FolderOptions;
 /// second.
 const FRAME: Duration = Duration::from_millis(250);
 /// How long the first frame waits for data.
-const FIRST_LOOK: Duration = Duration::from_millis(25);
+const FIRST_WAIT: Duration = Duration::from_millis(25);
 /// Interval of clock messages while something runs.
 const CLOCK: Duration = Duration::from_secs(1);
 /// A slower frame gets a line in the debug log.
 const SLOW_FRAME: Duration = Duration::from_millis(16);
 /// Messages to handle before the next frame, so that a flood of messages cannot freeze the screen.
-const DRAIN: usize = 1000;
+const MESSAGE_BATCH: usize = 1000;
 
 /// Folders, settings and the terminal's abilities.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Settings {
     pub folders: Folders,
     /// Folder options for the commands that users copy and paste.
     pub pasted: FolderOptions,
-    pub look: Look,
+    pub appearance: Appearance,
     pub zone: TimeZone,
     /// The user's settings, or the problems in them.
     pub config: Loaded,
@@ -88,9 +88,9 @@ pub struct App<B: Backend, I, H> {
     wake: Sender<()>,
     dirty: Dirty,
     drawn: Instant,
-    keeper: Keeper,
+    choices: ChoiceTracker,
     /// Where the newest frame accepts clicks.
-    hits: HitMap,
+    hit_map: HitMap,
 }
 
 impl<B, I, H> App<B, I, H>
@@ -106,13 +106,14 @@ where
         let Settings {
             folders,
             pasted,
-            look,
+            appearance,
             zone,
             config,
             hazard,
         } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
-        let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
+        let mut model =
+            Model::new(folders.experiments.clone(), appearance, zone).with_config(config);
         model.hazard = hazard;
         model.folders = pasted;
         model.size = terminal.size().unwrap_or(model.size);
@@ -121,7 +122,7 @@ where
             .as_deref()
             .map(Memory::read)
             .unwrap_or_default();
-        let keeper = Keeper::begin(&mut model, kept);
+        let choices = ChoiceTracker::start(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
             terminal,
@@ -135,8 +136,8 @@ where
             wake,
             dirty: Dirty::Now,
             drawn: Instant::now(),
-            keeper,
-            hits: HitMap::default(),
+            choices,
+            hit_map: HitMap::default(),
         }
     }
 
@@ -148,7 +149,7 @@ where
     /// Runs until the user or the system asks to leave. Returns a message about the runs that
     /// continue without the dashboard.
     pub async fn run(mut self) -> anyhow::Result<Option<String>> {
-        self.first_look().await;
+        self.wait_for_data().await;
         self.draw()?;
         loop {
             // ===== Wait: block until a message comes, so that an idle dashboard costs nothing.
@@ -160,8 +161,8 @@ where
                 self.handle(message, &mut effects);
             }
             self.drain(&mut effects).await;
-            self.tell_watcher();
-            if let Some(memory) = self.keeper.news(&self.model) {
+            self.update_demand();
+            if let Some(memory) = self.choices.changed(&self.model) {
                 effects.insert(0, Effect::Remember(Box::new(memory)));
             }
             // ===== Effects: terminal effects run here, all others on their own thread. =====
@@ -190,8 +191,8 @@ where
     }
 
     /// Waits briefly for the first data, so that the first frame is not empty.
-    async fn first_look(&mut self) {
-        let deadline = Instant::now() + FIRST_LOOK;
+    async fn wait_for_data(&mut self) {
+        let deadline = Instant::now() + FIRST_WAIT;
         while self.model.catalogue.is_none() || !self.model.runs_read {
             let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else {
                 return;
@@ -199,10 +200,10 @@ where
             // Drop these effects: no screen is open yet that needs them.
             drop(update(&mut self.model, message));
         }
-        self.tell_watcher();
+        self.update_demand();
     }
 
-    fn tell_watcher(&self) {
+    fn update_demand(&self) {
         self.demand.set_live(self.model.is_anything_live());
         if self.demand.set_opened(self.model.opened_runs()) {
             // The watcher ends only when `self` does, so this cannot fail.
@@ -221,7 +222,7 @@ where
             .map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
         tokio::select! {
             biased;
-            event = self.input.next() => self.understand(event),
+            event = self.input.next() => self.translate_event(event),
             message = self.messages.recv() => message,
             () = self.host.ready(), if waits_for_terminal => None,
             () = sleep_until(self.drawn + FRAME), if waits_for_frame => None,
@@ -231,7 +232,7 @@ where
     }
 
     /// Translates a terminal event into a message. A read error means that the terminal is gone.
-    fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
+    fn translate_event(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
         let Some(Ok(event)) = event else {
             return Some(Message::Leave);
         };
@@ -239,7 +240,7 @@ where
             tracing::debug!(width, height, "resized");
         }
         let message = match event {
-            Event::Mouse(event) => self.hits.message(event),
+            Event::Mouse(event) => self.hit_map.message(event),
             event => self.model.keys.message(self.model.context(), &event),
         };
         if message.is_some() {
@@ -273,7 +274,7 @@ where
     }
 
     async fn drain(&mut self, effects: &mut Vec<Effect>) {
-        for _ in 0..DRAIN {
+        for _ in 0..MESSAGE_BATCH {
             // Poll with this task's waker: any other waker would lose the next key.
             let event = poll_fn(|context| {
                 let event = self.input.poll_next_unpin(context);
@@ -285,7 +286,7 @@ where
             });
             let message = match event.await {
                 // What a key means depends on the effect of the key before it.
-                Some(event) => self.understand(event),
+                Some(event) => self.translate_event(event),
                 None => match self.messages.try_recv() {
                     Ok(message) => Some(message),
                     Err(_) => return,
@@ -303,10 +304,10 @@ where
 
     fn draw(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let (model, hits) = (&self.model, &mut self.hits);
+        let (model, hit_map) = (&self.model, &mut self.hit_map);
         let size = self
             .terminal
-            .draw(|frame| *hits = screen::draw_and_note(frame, model))?
+            .draw(|frame| *hit_map = screen::draw_with_hit_map(frame, model))?
             .area
             .as_size();
         self.dirty = Dirty::No;

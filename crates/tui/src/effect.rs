@@ -57,17 +57,17 @@ pub enum Effect {
     Notice(String),
     Annotate {
         runs: Vec<RunId>,
-        notation: Notation,
+        change: AnnotationChange,
     },
     Delete(Vec<RunId>),
-    TakeBack(Undo),
+    Undo(Undo),
     /// Starts a worker that shows a dataset, and ends the previous one.
-    Look {
+    ShowDataset {
         ticket: u64,
-        album: DatasetSource,
+        source: DatasetSource,
     },
     AskDataset(Ask),
-    EndLook,
+    CloseDataset,
     /// Asks a run for a prediction.
     Predict {
         ticket: u64,
@@ -106,13 +106,13 @@ pub enum Undo {
 
 /// A change of the annotations of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notation {
+pub enum AnnotationChange {
     Tags(Vec<TagChange>),
     Note(String),
     Archived(bool),
 }
 
-impl Notation {
+impl AnnotationChange {
     pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
         match self {
             Self::Tags(changes) => changes
@@ -140,7 +140,7 @@ pub enum QueueChange {
     Move { run: RunId, to: Move },
     Remove { run: RunId, label: String },
     Pause,
-    GoOn,
+    Resume,
     Slots(u32),
 }
 

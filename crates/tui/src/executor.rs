@@ -53,7 +53,7 @@ impl Effects {
                     meter.ask(training);
                 } else {
                     let (name, start): (&str, _) = ((&effect).into(), Instant::now());
-                    let message = perform(effect, &folders, &mut workers, &messages);
+                    let message = execute(effect, &folders, &mut workers, &messages);
                     tracing::debug!(effect = name, elapsed = ?start.elapsed(), "done");
                     if let Some(message) = message {
                         // The receiver is gone only while leaving.
@@ -81,7 +81,7 @@ impl Effects {
     }
 }
 
-fn perform(
+fn execute(
     effect: Effect,
     folders: &Folders,
     workers: &mut Workers,
@@ -94,10 +94,10 @@ fn perform(
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             Some(Message::WorkerLog { id, lines })
         }
-        Effect::Annotate { runs, notation } => Some(notes::annotate(
+        Effect::Annotate { runs, change } => Some(notes::annotate(
             checkpoints,
             &runs,
-            &notation,
+            &change,
             progress("saving", runs.len()),
         )),
         Effect::Delete(runs) => Some(notes::delete(
@@ -105,20 +105,20 @@ fn perform(
             &runs,
             progress("deleting", runs.len()),
         )),
-        Effect::TakeBack(Undo::Deleted(trashed)) => Some(notes::restore(
+        Effect::Undo(Undo::Deleted(trashed)) => Some(notes::restore(
             checkpoints,
             &trashed,
             progress("restoring", trashed.len()),
         )),
-        Effect::TakeBack(Undo::Annotated(before)) => {
+        Effect::Undo(Undo::Annotated(before)) => {
             Some(notes::restore_annotations(checkpoints, &before))
         }
-        Effect::Look { ticket, album } => workers.look(ticket, album),
+        Effect::ShowDataset { ticket, source } => workers.show_dataset(ticket, source),
         Effect::AskDataset(ask) => {
             workers.ask(&ask);
             None
         }
-        Effect::EndLook => {
+        Effect::CloseDataset => {
             workers.end();
             None
         }
@@ -171,7 +171,7 @@ fn perform(
         | Effect::ExportCharts(_)
         | Effect::SaveLog { .. }
         | Effect::Remember(_)) => {
-            let (good, said) = match carry_out(effect, folders) {
+            let (good, said) = match execute_simple(effect, folders) {
                 Ok(said) => (true, said?),
                 Err(error) => (false, format!("{error:#}")),
             };
@@ -192,7 +192,7 @@ fn perform(
 }
 
 /// Runs an effect that reports one sentence, or reports only a failure.
-fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
+fn execute_simple(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
     let checkpoints = &folders.checkpoints;
     let said = match effect {
         Effect::Launch(file) => launch(folders, &file)?,

@@ -8,12 +8,12 @@ pub const SECTIONS: [(Context, &str); 11] = [
     (Context::Run, "run"),
     (Context::Log, "run: log"),
     (Context::Compare, "compare"),
-    (Context::System, "machine"),
+    (Context::Machine, "machine"),
     (Context::Dataset, "dataset"),
     (Context::Palette, "while searching"),
     (Context::Editor, "while changing a field"),
     (Context::Filter, "while typing a filter"),
-    (Context::Inquiry, "while typing a number or a path"),
+    (Context::Input, "while typing a number or a path"),
     (Context::Export, "while choosing a format"),
 ];
 

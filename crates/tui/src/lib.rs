@@ -4,6 +4,7 @@
 
 mod app;
 mod chart;
+mod choices;
 pub mod columns;
 mod command;
 pub mod config;
@@ -12,10 +13,10 @@ mod executor;
 mod folders;
 mod format;
 mod fuzzy;
+mod headless;
 mod help;
 mod host;
 mod judge;
-mod keeper;
 pub mod keys;
 mod layout;
 mod machine;
@@ -26,7 +27,6 @@ mod mouse;
 mod paths;
 mod plot;
 mod screen;
-mod still;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -48,14 +48,14 @@ use self::command::Command;
 use self::folders::Folders;
 use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
-use self::theme::Look;
+use self::theme::Appearance;
 use warmstart_runs::login::Login;
 use warmstart_runs::pasted::FolderOptions;
 
 pub use self::chart::png::from_svg as png;
+pub use self::headless::HeadlessDashboard;
 pub use self::model::{ChartKind, Drawn, Smoothing, XAxis};
 pub use self::plot::Plot;
-pub use self::still::Still;
 pub use self::terminal::is_there as has_terminal;
 pub use self::theme::Theme;
 
@@ -82,9 +82,9 @@ pub struct Options {
 pub fn printed(pixels: &Pixels, colour: bool) -> String {
     /// Lines to leave free for the text around the picture.
     const TEXT: u16 = 5;
-    let look = Look::from_env(false, (!colour).then_some(Theme::Mono));
+    let appearance = Appearance::from_env(false, (!colour).then_some(Theme::Mono));
     let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
-    screen::printed(pixels, width, height.saturating_sub(TEXT), look)
+    screen::printed(pixels, width, height.saturating_sub(TEXT), appearance)
 }
 
 /// Opens the dashboard and returns when the user or the system asks to leave. Runs continue without
@@ -101,11 +101,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let chosen = &options.settings.config;
     let mouse = options.mouse && chosen.mouse;
     let theme = options.theme.or(Theme::chosen(chosen.theme));
-    let look = Look::from_env(options.ascii || chosen.ascii, theme);
+    let appearance = Appearance::from_env(options.ascii || chosen.ascii, theme);
     // Without this, crossterm reads NO_COLOR only and would overrule an explicit theme.
-    crossterm::style::force_color_output(look.has_colour());
+    crossterm::style::force_color_output(appearance.has_colour());
     let settings = Settings {
-        look,
+        appearance,
         pasted: options.folders,
         config: options.settings,
         zone: TimeZone::system(),

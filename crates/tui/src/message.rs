@@ -55,9 +55,9 @@ pub enum Message {
     /// A new reading of the machine.
     Machine(Box<Machine>),
     /// A response of the worker that shows a dataset.
-    Look {
+    DatasetResponse {
         ticket: u64,
-        heard: Heard,
+        response: Heard,
     },
     /// A run's prediction for an image.
     Predicted {

@@ -11,11 +11,11 @@ mod entry;
 mod extension;
 mod listing;
 pub mod log;
+mod machine;
 mod palette;
 mod popup;
 mod selection;
-mod system;
-pub mod told;
+pub mod status_log;
 
 use std::path::PathBuf;
 
@@ -34,15 +34,15 @@ pub use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::extension::Extension;
 pub use self::listing::{Line as ListLine, Listing, tags};
+pub use self::machine::MachineView;
 pub use self::palette::{Candidate, Palette, Purpose, Target};
-pub use self::popup::{Inquiry, Popup, Prediction, Seen};
+pub use self::popup::{InputPrompt, Popup, Prediction, Seen};
 pub use self::selection::Selection;
-pub use self::system::SystemView;
-pub use self::told::Told;
+pub use self::status_log::StatusLog;
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Activity, Catalogue, Report};
-use super::theme::Look;
+use super::theme::Appearance;
 use crate::config::{Config, Loaded};
 use warmstart_report::query::{Mistake, Query, Subject};
 use warmstart_runs::pasted::FolderOptions;
@@ -71,9 +71,9 @@ pub struct Model {
     pub undo: Vec<Undo>,
     /// The newest message for the status line.
     pub report: Option<Report>,
-    pub told: Told,
+    pub status_log: StatusLog,
     /// The long effect in progress; runs do not count.
-    pub doing: Option<Activity>,
+    pub activity: Option<Activity>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
     /// A new experiment file, to be selected once the list has it.
@@ -84,7 +84,7 @@ pub struct Model {
     pub tickets: u64,
     /// Seconds since the Unix epoch, from the newest message with a time.
     pub now: f64,
-    pub look: Look,
+    pub appearance: Appearance,
     /// The terminal's size in characters.
     pub size: Size,
     /// The default smoothing of charts.
@@ -120,7 +120,7 @@ pub enum Screen {
     Experiments(Listing),
     Run(RunView),
     Compare(CompareView),
-    System(SystemView),
+    Machine(MachineView),
     Dataset(DatasetView),
 }
 
@@ -222,13 +222,13 @@ impl Filter {
 
 /// A text that the dashboard asks the user for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum PromptKind {
     Tags,
     Note,
 }
 
 impl Model {
-    pub fn new(experiments: PathBuf, look: Look, zone: TimeZone) -> Self {
+    pub fn new(experiments: PathBuf, appearance: Appearance, zone: TimeZone) -> Self {
         Self {
             runs: Runs::default(),
             runs_read: false,
@@ -240,15 +240,15 @@ impl Model {
             below: Vec::new(),
             popup: None,
             report: None,
-            told: Told::default(),
-            doing: None,
+            status_log: StatusLog::default(),
+            activity: None,
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
             awaited: None,
             reads_machine: false,
             tickets: 0,
             now: 0.0,
-            look,
+            appearance,
             size: Size::new(80, 24),
             detail: Smoothing::default(),
             keys: Keymap::default(),
@@ -273,13 +273,13 @@ impl Model {
         self.config = config;
         for problem in &problems {
             let whole = crate::format::problem(problem);
-            self.told.keep(Report {
+            self.status_log.keep(Report {
                 good: false,
                 text: format!("{whole}; this setting is left out"),
             });
         }
         if let Some(first) = problems.first() {
-            let text = told::setting_left_out(first, problems.len() - 1);
+            let text = status_log::setting_left_out(first, problems.len() - 1);
             self.report = Some(Report { good: false, text });
         }
         self
@@ -298,7 +298,7 @@ impl Model {
             (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => {
                 Context::Reading
             }
-            (Some(Popup::Inquiry(_)), _) => Context::Inquiry,
+            (Some(Popup::Input(_)), _) => Context::Input,
             (Some(Popup::Palette(_)), _) => Context::Palette,
             (Some(Popup::Editor(_)), _) => Context::Editor,
             (Some(Popup::Difference(_)), _) => Context::Difference,
@@ -317,7 +317,7 @@ impl Model {
         match &self.open {
             Screen::Experiments(_) => Context::Experiments,
             Screen::Compare(_) => Context::Compare,
-            Screen::System(_) => Context::System,
+            Screen::Machine(_) => Context::Machine,
             Screen::Dataset(_) => Context::Dataset,
             Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
             Screen::Run(_) => Context::Log,
@@ -329,7 +329,7 @@ impl Model {
         match &self.open {
             Screen::Experiments(list) => Some(&list.filter),
             Screen::Compare(view) => Some(&view.list.filter),
-            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+            Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
         }
     }
 
@@ -343,7 +343,7 @@ impl Model {
                 let ids = view.shown.ids();
                 self.runs.get(ids.get(view.list.selection.index(ids)?)?)
             }
-            Screen::System(view) => {
+            Screen::Machine(view) => {
                 let ids = self.working_and_waiting();
                 self.runs.get(ids.get(view.selection.index(&ids)?)?)
             }

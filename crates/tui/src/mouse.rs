@@ -39,7 +39,7 @@ pub enum Gesture {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pointed {
     pub gesture: Gesture,
-    pub spot: HitBox,
+    pub hit_box: HitBox,
     /// Position from the hit box's left edge to its right edge, from 0 to 1.
     pub share: f64,
 }
@@ -66,12 +66,12 @@ impl HitMap {
             _ => return None,
         };
         let position = Position::new(event.column, event.row);
-        let (area, spot) = self
+        let (area, hit_box) = self
             .0
             .iter()
             .rev()
             .find(|(area, _)| area.contains(position))?;
-        match (gesture, spot) {
+        match (gesture, hit_box) {
             (Gesture::Click, HitBox::Key(command)) => Some(Message::Command(*command)),
             (_, HitBox::Key(_)) | (Gesture::Click, HitBox::Scroll) => None,
             _ => {
@@ -79,7 +79,7 @@ impl HitMap {
                 let share = f64::from(event.column - area.x) / last;
                 Some(Message::Pointed(Pointed {
                     gesture,
-                    spot: *spot,
+                    hit_box: *hit_box,
                     share,
                 }))
             }

@@ -8,11 +8,11 @@ mod filter;
 mod footer;
 mod header;
 mod help;
+mod machine;
 mod paint;
 mod picture;
 mod popup;
 mod run;
-mod system;
 mod table;
 
 use ratatui::Frame;
@@ -38,13 +38,13 @@ use super::theme::THEME;
 ///  keys       the keys that work here and now
 /// ```
 pub fn draw(frame: &mut Frame, model: &Model) {
-    draw_and_note(frame, model);
+    draw_with_hit_map(frame, model);
 }
 
 /// Draws the screen, and returns where it accepts clicks.
-pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
+pub fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
     let area = frame.area();
-    let mut hits = HitMap::default();
+    let mut hit_map = HitMap::default();
     let is_small = !fits(area.as_size()) || !fits(model.size);
     if is_small {
         draw_too_small(frame, area, model);
@@ -61,23 +61,23 @@ pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
         header::draw(frame, header, model);
         paint::rule(frame.buffer_mut(), upper_rule);
         match &model.open {
-            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hits),
-            Screen::Run(view) => run::draw(frame, body, model, view, &mut hits),
-            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hits),
-            Screen::System(view) => system::draw(frame, body, model, view, &mut hits),
+            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hit_map),
+            Screen::Run(view) => run::draw(frame, body, model, view, &mut hit_map),
+            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hit_map),
+            Screen::Machine(view) => machine::draw(frame, body, model, view, &mut hit_map),
             Screen::Dataset(view) => dataset::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);
         if model.popup.is_some() {
-            hits.cover();
-            hits.add(body, HitBox::Scroll);
+            hit_map.cover();
+            hit_map.add(body, HitBox::Scroll);
         }
-        footer::draw_keys(frame, keys, model, &mut hits);
+        footer::draw_keys(frame, keys, model, &mut hit_map);
         popup::draw(frame, body, model);
     }
-    model.look.translate(frame.buffer_mut());
-    hits
+    model.appearance.translate(frame.buffer_mut());
+    hit_map
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {

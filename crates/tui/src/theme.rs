@@ -20,14 +20,14 @@ const HEAVIEST: usize = 32;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Appearance {
     pub ascii: bool,
     pub theme: Theme,
     /// The number of colours, for images too.
     pub palette: Palette,
 }
 
-impl Look {
+impl Appearance {
     /// Uses the options; the default comes from the environment: `NO_COLOR`, the number of colours,
     /// the background in `COLORFGBG`, a locale that is not UTF-8, and terminals whose font has no
     /// Braille.
@@ -164,7 +164,7 @@ mod tests {
     fn without_colour_only_bold_and_reverse_remain() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "sel", THEME.selected);
-        Look {
+        Appearance {
             ascii: false,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -183,7 +183,7 @@ mod tests {
     fn in_ascii_nothing_else_remains() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
-        Look {
+        Appearance {
             ascii: true,
             theme: Theme::Dark,
             palette: Palette::True,

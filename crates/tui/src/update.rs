@@ -25,7 +25,7 @@ use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Message, Report};
 use super::model::available::{self, refusal};
-use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
+use super::model::{Filter, InputPrompt, MachineView, Model, Pane, Popup, Screen, Typing};
 
 /// Applies a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -46,7 +46,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            let most = if matches!(model.popup, Some(Popup::Inquiry(_))) {
+            let most = if matches!(model.popup, Some(Popup::Input(_))) {
                 4096
             } else {
                 300
@@ -56,9 +56,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 .for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Pointed(pointed) => return pointed::act(model, pointed),
-        Message::Changes { now, changes } => return news::take_changes(model, now, changes),
+        Message::Changes { now, changes } => return news::apply_changes(model, now, changes),
         Message::Experiments(catalogue) => {
-            model.take_catalogue(catalogue);
+            model.apply_catalogue(catalogue);
             palette::select_awaited(model);
         }
         Message::Gone { run, why } => {
@@ -84,10 +84,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             undo,
             changes,
             report,
-        } => list::take_done(model, undo, changes, report),
+        } => list::apply_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
-        Message::Machine(machine) => return take_machine(model, machine),
-        Message::Look { ticket, heard } => return dataset::heard(model, ticket, heard),
+        Message::Machine(machine) => return apply_machine(model, machine),
+        Message::DatasetResponse { ticket, response } => {
+            return dataset::on_response(model, ticket, response);
+        }
         Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
         Message::Completed {
             typed,
@@ -100,7 +102,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 ..report
             });
         }
-        Message::Activity(doing) => model.doing = doing,
+        Message::Activity(activity) => model.activity = activity,
         Message::Clock(now) => {
             model.tick(now);
             return news::watch_queue(model);
@@ -211,7 +213,7 @@ fn show(model: &mut Model, target: Show) -> Vec<Effect> {
             model.show(Screen::Compare(view));
         }
         Show::Machine => {
-            model.show(Screen::System(SystemView::default()));
+            model.show(Screen::Machine(MachineView::default()));
             return model.read_machine();
         }
         Show::Log => {
@@ -226,7 +228,7 @@ fn show(model: &mut Model, target: Show) -> Vec<Effect> {
 
 /// Shows the messages, newest first.
 fn messages(model: &mut Model) {
-    let mut lines = model.told.lines(&model.zone);
+    let mut lines = model.status_log.lines(&model.zone);
     if lines.is_empty() {
         lines.push("No messages yet.".to_owned());
     }
@@ -238,9 +240,9 @@ fn messages(model: &mut Model) {
 }
 
 /// Stores a reading of the machine, and requests the next one while its screen is open.
-fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
+fn apply_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
     model.reads_machine = false;
-    if let Screen::System(view) = &mut model.open {
+    if let Screen::Machine(view) = &mut model.open {
         view.machine = Some(machine);
     }
     model.read_machine()
@@ -324,7 +326,7 @@ fn back(model: &mut Model) -> Vec<Effect> {
     let filter = match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+        Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
     };
     if let Some(filter) = filter.filter(|filter| !matches!(filter, Filter::Off)) {
         *filter = Filter::Off;
@@ -338,21 +340,21 @@ fn back(model: &mut Model) -> Vec<Effect> {
     };
     let left = std::mem::replace(&mut model.open, below);
     if matches!(left, Screen::Dataset(_)) {
-        vec![Effect::EndLook]
+        vec![Effect::CloseDataset]
     } else {
         Vec::new()
     }
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
-    if let Some(Popup::Inquiry(Inquiry::Extension(_))) = model.popup {
+    if let Some(Popup::Input(InputPrompt::Extension(_))) = model.popup {
         return training::extend(model);
     }
-    if let Some(Popup::Inquiry(Inquiry::Search { .. })) = model.popup {
+    if let Some(Popup::Input(InputPrompt::Search { .. })) = model.popup {
         log::accept(model);
         return Vec::new();
     }
-    if let Some(Popup::Inquiry(_)) = model.popup {
+    if let Some(Popup::Input(_)) = model.popup {
         return dataset::accept(model);
     }
     match model.popup {
@@ -400,7 +402,7 @@ fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
     match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+        Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
     }
 }
 
@@ -424,10 +426,10 @@ fn type_text(model: &mut Model, request: InputRequest) {
         && refusal(model, Command::Dataset(DatasetCommand::Number)).is_none()
     {
         let input = Input::default();
-        model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));
+        model.popup = Some(Popup::Input(InputPrompt::Number { input }));
     }
-    if let Some(Popup::Inquiry(prompt)) = &mut model.popup {
-        if let Inquiry::File { candidates, .. } = prompt {
+    if let Some(Popup::Input(prompt)) = &mut model.popup {
+        if let InputPrompt::File { candidates, .. } = prompt {
             candidates.clear();
         }
         prompt.input_mut().handle(request);

@@ -118,8 +118,8 @@ fn what_is_wrong_is_told_with_its_place(
     #[case] message: &str,
     #[case] help: &str,
 ) {
-    let told = mistake(source);
-    assert!(told.contains(message) && told.contains(help), "{told}");
+    let text = mistake(source);
+    assert!(text.contains(message) && text.contains(help), "{text}");
 }
 
 /// What is wrong, at which line, in a file that says `bell: false` and `mouse: false` besides: those hold whatever it is.

@@ -27,7 +27,7 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
 }
 
 /// Writes a run's log: a text, then all of the worker's output.
-pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow::Result<String> {
+pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, text: &str) -> anyhow::Result<String> {
     let path = RunDir::of(checkpoints, id).worker_log();
     let printed = match std::fs::read(&path) {
         Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
@@ -45,7 +45,7 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
     let path = written(
         folder,
         &format!("log-{id}"),
-        format!("{told}{lines}").as_bytes(),
+        format!("{text}{lines}").as_bytes(),
         "txt",
     )?;
     Ok(format!("wrote {}", path.display()))

@@ -7,7 +7,7 @@ use warmstart_schema::annotation::{Annotation, BadTag};
 use warmstart_schema::text;
 
 use super::Progress;
-use crate::effect::{Notation, Undo};
+use crate::effect::{AnnotationChange, Undo};
 use crate::format::plural;
 use crate::message::{Message, Report};
 use warmstart_runs::actions;
@@ -17,13 +17,13 @@ use warmstart_runs::trash::{self, Trashed};
 pub fn annotate(
     root: &Path,
     runs: &[RunId],
-    notation: &Notation,
+    change: &AnnotationChange,
     mut progress: Progress,
 ) -> Message {
     let (mut undo, mut changes) = (Vec::new(), Vec::new());
     let mut failed = None;
     for id in runs {
-        match actions::annotate(root, id, |annotation| notation.apply(annotation)) {
+        match actions::annotate(root, id, |annotation| change.apply(annotation)) {
             Ok((before, annotation)) => {
                 undo.push((id.clone(), before));
                 progress.at(undo.len());
@@ -38,11 +38,7 @@ pub fn annotate(
             }
         }
     }
-    let said = format!(
-        "{} {}",
-        named(undo.iter().map(|(id, _)| id)),
-        notation.past()
-    );
+    let said = format!("{} {}", named(undo.iter().map(|(id, _)| id)), change.past());
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }

@@ -24,7 +24,7 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
             waiting::pause(checkpoints)?;
             "the queue is paused; running runs continue, P resumes the queue".to_owned()
         }
-        QueueChange::GoOn => {
+        QueueChange::Resume => {
             all_started(waiting::go_on(checkpoints)?)?;
             "the queue is resumed".to_owned()
         }

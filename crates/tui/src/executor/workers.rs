@@ -31,22 +31,26 @@ impl Workers {
     }
 
     /// Opens another dataset. Sends the worker's responses, or its failure to start, as messages.
-    pub fn look(&mut self, ticket: u64, album: DatasetSource) -> Option<Message> {
+    pub fn show_dataset(&mut self, ticket: u64, source: DatasetSource) -> Option<Message> {
         self.looker = None;
-        let file = match album {
+        let file = match source {
             DatasetSource::File(path) => path,
             DatasetSource::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
         };
         let messages = self.messages.clone();
-        let hear = move |heard| messages.send(Message::Look { ticket, heard }).is_ok();
+        let hear = move |response| {
+            messages
+                .send(Message::DatasetResponse { ticket, response })
+                .is_ok()
+        };
         match DatasetViewer::start(&file, hear) {
             Ok(looker) => {
                 self.looker = Some(looker);
                 None
             }
-            Err(failure) => Some(Message::Look {
+            Err(failure) => Some(Message::DatasetResponse {
                 ticket,
-                heard: Heard::Ended(failure),
+                response: Heard::Ended(failure),
             }),
         }
     }

@@ -13,7 +13,7 @@ pub enum Context {
     Run,
     Log,
     Compare,
-    System,
+    Machine,
     Dataset,
     /// The user types a filter.
     Filter,
@@ -22,7 +22,7 @@ pub enum Context {
     /// The user chooses columns.
     Columns,
     /// The user types a number or a path.
-    Inquiry,
+    Input,
     /// A question waits for yes or no.
     Question,
     /// The user chooses an export format.
@@ -45,12 +45,12 @@ impl Context {
         Self::Run,
         Self::Log,
         Self::Compare,
-        Self::System,
+        Self::Machine,
         Self::Dataset,
         Self::Filter,
         Self::Prompt,
         Self::Columns,
-        Self::Inquiry,
+        Self::Input,
         Self::Question,
         Self::Export,
         Self::Palette,
@@ -66,7 +66,7 @@ impl Context {
     pub fn is_typing(self) -> bool {
         matches!(
             self,
-            Self::Filter | Self::Prompt | Self::Inquiry | Self::Palette | Self::Editor
+            Self::Filter | Self::Prompt | Self::Input | Self::Palette | Self::Editor
         )
     }
 
@@ -77,12 +77,12 @@ impl Context {
             Self::Run => "run",
             Self::Log => "log",
             Self::Compare => "compare",
-            Self::System => "machine",
+            Self::Machine => "machine",
             Self::Dataset => "dataset",
             Self::Filter => "filter",
             Self::Prompt => "prompt",
             Self::Columns => "columns",
-            Self::Inquiry => "inquiry",
+            Self::Input => "inquiry",
             Self::Question => "question",
             Self::Export => "export",
             Self::Palette => "palette",

@@ -188,7 +188,7 @@ impl Model {
                 };
                 CompareView::choices().iter().map(choice).collect()
             }
-            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => Vec::new(),
+            Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => Vec::new(),
         }
     }
 

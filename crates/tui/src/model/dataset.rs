@@ -62,7 +62,7 @@ pub struct DatasetView {
     /// Sort classes by their number of images instead of by class number.
     pub by_count: bool,
     /// An image number that the user searches for.
-    sought: Option<u32>,
+    searched_number: Option<u32>,
     pictures: BTreeMap<(Part, Wanted), Picture>,
     /// Whether a request is pending. There is one at a time, so a key that is held down waits only
     /// for the last image.
@@ -102,7 +102,7 @@ impl DatasetView {
             epoch: None,
             scrolled: 0,
             by_count: false,
-            sought: None,
+            searched_number: None,
             pictures: BTreeMap::new(),
             waits: false,
             random: SplitMix64::new(seed),
@@ -156,7 +156,7 @@ impl DatasetView {
     }
 
     pub fn seek(&mut self, number: u32) {
-        self.sought = Some(number);
+        self.searched_number = Some(number);
     }
 
     pub fn next_part(&mut self) {
@@ -179,7 +179,7 @@ impl DatasetView {
             return None;
         }
         let part = self.part;
-        let ask = if let Some(number) = self.sought.take() {
+        let ask = if let Some(number) = self.searched_number.take() {
             Ask::Number { part, number }
         } else {
             let wanted: Vec<Wanted> = self
@@ -225,7 +225,7 @@ impl DatasetView {
     }
 
     /// Applies a worker's response. Returns the error message if the worker could not answer.
-    pub fn take(&mut self, answer: Answer) -> Option<String> {
+    pub fn apply(&mut self, answer: Answer) -> Option<String> {
         match answer {
             Answer::Opened(facts) => {
                 self.state = Opened::Yes(facts);

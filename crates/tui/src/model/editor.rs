@@ -228,7 +228,7 @@ impl Editor {
         parse(&renamed, &text::line(&path.display().to_string(), 300)).map_err(|problems| {
             problems
                 .iter()
-                .flat_map(|problem| told(problem, &field.path))
+                .flat_map(|problem| problem_lines(problem, &field.path))
                 .collect::<Vec<_>>()
         })?;
         if self.target == Destination::NewFile {
@@ -264,7 +264,7 @@ impl Editor {
 }
 
 /// A problem as text lines, with the field's name if it is another field.
-fn told(problem: &Problem, field: &str) -> Vec<String> {
+fn problem_lines(problem: &Problem, field: &str) -> Vec<String> {
     let message = if problem.field == field {
         problem.message.clone()
     } else {

@@ -87,7 +87,7 @@ impl<'a> Entry<'a> {
 
 impl Model {
     /// Applies a new catalogue and assigns each file to a group.
-    pub fn take_catalogue(&mut self, mut catalogue: Catalogue) {
+    pub fn apply_catalogue(&mut self, mut catalogue: Catalogue) {
         // These contain paths, so sanitize them.
         for lack in catalogue.missing.values_mut().flatten() {
             lack.text = text::line(&lack.text, 500);

@@ -5,7 +5,7 @@ use warmstart_runs::run::RunId;
 use warmstart_schema::look::Pixels;
 use warmstart_schema::prediction::ClassProbability;
 
-use super::{Asked, Difference, Editor, Extension, Palette};
+use super::{Difference, Editor, Extension, Palette, PromptKind};
 use crate::effect::Effect;
 
 /// A popup in front of the screen.
@@ -13,7 +13,7 @@ use crate::effect::Effect;
 pub enum Popup {
     /// Asks for a text for these runs.
     Prompt {
-        asked: Asked,
+        kind: PromptKind,
         runs: Vec<RunId>,
         input: Input,
     },
@@ -38,7 +38,7 @@ pub enum Popup {
         down: usize,
     },
     /// Asks for a number, a path or a search text.
-    Inquiry(Inquiry),
+    Input(InputPrompt),
     Palette(Palette),
     /// Edits a field of an experiment file.
     Editor(Box<Editor>),
@@ -49,7 +49,7 @@ pub enum Popup {
 
 /// An input of one line.
 #[derive(Debug)]
-pub enum Inquiry {
+pub enum InputPrompt {
     /// The number of an image.
     Number { input: Input },
     /// The path of an image, and its completions.
@@ -64,7 +64,7 @@ pub enum Inquiry {
     Extension(Extension),
 }
 
-impl Inquiry {
+impl InputPrompt {
     pub fn input(&self) -> &Input {
         match self {
             Self::Number { input }

@@ -36,7 +36,13 @@ const GAP: u16 = 1;
 /// On lower terminals, draw the chart only if the user asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hits: &mut HitMap) {
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    view: &CompareView,
+    hit_map: &mut HitMap,
+) {
     let shown = &view.shown;
     let selected = view
         .list
@@ -59,7 +65,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hi
         Constraint::Length(chart_height(area, view)),
     ]));
     draw_title(buf, title, model, view);
-    hits.add(table, HitBox::Scroll);
+    hit_map.add(table, HitBox::Scroll);
     let hidden = if shown.table().rows.is_empty() {
         let words = if view.list.filter.text().is_empty() {
             "No run yet."
@@ -71,12 +77,12 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hi
     } else if view.options.transposed {
         sides::draw(buf, table, view, row)
     } else {
-        draw_table(buf, table, view, row, hits)
+        draw_table(buf, table, view, row, hit_map)
     };
     draw_note(buf, note, shown.table(), hidden, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        curves::draw(buf, chart, model, view, row, hits);
+        curves::draw(buf, chart, model, view, row, hit_map);
     }
 }
 
@@ -183,7 +189,7 @@ fn draw_table(
     area: Rect,
     view: &CompareView,
     selected: Option<&Row>,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) -> usize {
     let (shown, table) = (&view.shown, view.shown.table());
     let [head, body] = area.layout(&Layout::vertical([
@@ -241,7 +247,7 @@ fn draw_table(
             style,
         );
         for row in [first, second] {
-            hits.add(place.within(row), HitBox::Title(kept[place.column]));
+            hit_map.add(place.within(row), HitBox::Title(kept[place.column]));
         }
     }
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
@@ -273,7 +279,7 @@ fn draw_table(
             .first()
             .and_then(|id| shown.ids().iter().position(|other| other == id))
         {
-            hits.add(line, HitBox::Row(index));
+            hit_map.add(line, HitBox::Row(index));
         }
         if is_selected(row) {
             paint::mark_selected(buf, line);

@@ -32,12 +32,12 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
         filter::draw(buf, area, &typing.input);
         return;
     }
-    if let Some(doing) = model
-        .doing
+    if let Some(activity) = model
+        .activity
         .as_ref()
         .filter(|_| model.report.as_ref().is_none_or(|report| report.good))
     {
-        draw_doing(buf, area, doing);
+        draw_activity(buf, area, activity);
         return;
     }
     let problem = model
@@ -62,15 +62,15 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
 }
 
 /// A long effect: its progress and the time left.
-fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Activity) {
+fn draw_activity(buf: &mut Buffer, area: Rect, activity: &Activity) {
     const BAR: u16 = 24;
-    let head = format!("{} {} ", doing.what, plural(doing.total, "run"));
+    let head = format!("{} {} ", activity.what, plural(activity.total, "run"));
     let rest = paint::left(buf, area, &head, THEME.text);
     let bar = Rect {
         width: BAR.min(rest.width),
         ..rest
     };
-    paint::bar(buf, bar, doing.share(), THEME.accent);
+    paint::bar(buf, bar, activity.share(), THEME.accent);
     let rest = Rect {
         x: bar.right(),
         width: rest.width - bar.width,
@@ -78,8 +78,8 @@ fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Activity) {
     };
     let tail = format!(
         " {:>3.0} %  {} left",
-        doing.share() * 100.0,
-        duration(doing.left())
+        activity.share() * 100.0,
+        duration(activity.left())
     );
     paint::left(buf, rest, &tail, THEME.muted);
 }
@@ -113,7 +113,7 @@ fn summary(model: &Model) -> String {
     parts.join(" · ")
 }
 
-pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap) {
+pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &mut HitMap) {
     if let Some(Filter::Typing(
         typing @ Typing {
             mistake: Some(mistake),
@@ -159,7 +159,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     for binding in shown {
         let before = rest;
         rest = paint::left_line(frame.buffer_mut(), rest, &keys_line(&[binding], context));
-        hits.add(
+        hit_map.add(
             Rect {
                 width: rest.x - before.x,
                 ..before

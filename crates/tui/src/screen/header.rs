@@ -20,7 +20,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Screen::Experiments(_) => "experiments",
         Screen::Run(_) => "run",
         Screen::Compare(_) => "compare",
-        Screen::System(_) => "machine",
+        Screen::Machine(_) => "machine",
         Screen::Dataset(_) => "dataset",
     };
     let title = Line::from(vec![

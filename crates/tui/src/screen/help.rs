@@ -46,12 +46,12 @@ mod tests {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let told = words(&lines.join(" "));
+        let lines = words(&lines.join(" "));
         for (context, _) in SECTIONS {
             for binding in keys.bindings(context) {
                 let row = words(&format!("{} {}", binding.label, binding.help));
                 assert!(
-                    told.windows(row.len()).any(|part| *part == row[..]),
+                    lines.windows(row.len()).any(|part| *part == row[..]),
                     "{row:?}"
                 );
             }

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use warmstart_schema::look::Pixels;
 
-use crate::theme::{HALF, Look};
+use crate::theme::{Appearance, HALF};
 
 /// Largest scale of an image: more only makes the squares bigger.
 const MOST: u32 = 4;
@@ -51,21 +51,21 @@ pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
 }
 
 /// An image as lines with colour codes, at most `width` × `height` cells.
-pub fn printed(pixels: &Pixels, width: u16, height: u16, look: Look) -> String {
+pub fn printed(pixels: &Pixels, width: u16, height: u16, appearance: Appearance) -> String {
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
     let area = buf.area;
     let place = draw(&mut buf, area, pixels);
-    look.translate(&mut buf);
+    appearance.translate(&mut buf);
     let mut text = String::new();
     for y in place.top()..place.bottom() {
         for x in place.left()..place.right() {
             let cell = &buf[(x, y)];
             let style = ContentStyle {
                 foreground_color: Some(cell.fg)
-                    .filter(|_| look.has_colour())
+                    .filter(|_| appearance.has_colour())
                     .map(IntoCrossterm::into_crossterm),
                 background_color: Some(cell.bg)
-                    .filter(|_| look.has_colour())
+                    .filter(|_| appearance.has_colour())
                     .map(IntoCrossterm::into_crossterm),
                 ..ContentStyle::new()
             };

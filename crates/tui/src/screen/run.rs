@@ -32,7 +32,7 @@ use warmstart_runs::store::Run;
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: &mut HitMap) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hit_map: &mut HitMap) {
     let buf = frame.buffer_mut();
     let Some(run) = model.runs.get(&view.id) else {
         let text = format!("The folder of run {} is gone.", view.id);
@@ -48,7 +48,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: 
     paint::rule(buf, rule);
     match view.pane {
         Pane::Log { up } => {
-            hits.add(body, HitBox::Scroll);
+            hit_map.add(body, HitBox::Scroll);
             log::draw(
                 buf,
                 paint::inset(body),
@@ -58,8 +58,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: 
                 view.searched.as_deref(),
             );
         }
-        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, hits),
-        Pane::Charts => draw_narrow(buf, body, model, run, view, hits),
+        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, hit_map),
+        Pane::Charts => draw_narrow(buf, body, model, run, view, hit_map),
     }
 }
 
@@ -113,7 +113,7 @@ fn draw_wide(
     model: &Model,
     run: &Run,
     view: &RunView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let log = if area.height >= 14 {
         (area.height / 4).clamp(4, 12)
@@ -130,7 +130,7 @@ fn draw_wide(
         Constraint::Length(1),
         Constraint::Length(SIDE),
     ]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     paint::divide(buf, border);
     let by_block = run
         .state
@@ -161,7 +161,7 @@ fn draw_narrow(
     model: &Model,
     run: &Run,
     view: &RunView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     // A single chart gets all the space; the facts return with the other charts.
     let has_strip = area.height >= 12 && view.charts.alone.is_none();
@@ -182,7 +182,7 @@ fn draw_narrow(
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     if !strip.is_empty() {
         paint::rule(buf, rule);
         let [counts, border, facts] = strip.layout(&Layout::horizontal([

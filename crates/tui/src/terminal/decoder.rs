@@ -51,7 +51,7 @@ pub struct Decoder {
     state: State,
     events: Vec<Event>,
     /// When the newest bytes arrived.
-    heard: Option<Instant>,
+    last_bytes: Option<Instant>,
 }
 
 /// What the bytes so far have started.
@@ -99,7 +99,7 @@ impl Decoder {
     /// Handles bytes that arrived at `now`, and returns the events that they complete.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
         self.begin_doubt(bytes, now);
-        self.heard = Some(now);
+        self.last_bytes = Some(now);
         for (index, byte) in bytes.iter().enumerate() {
             self.byte(*byte, &bytes[index + 1..], now);
         }
@@ -113,7 +113,9 @@ impl Decoder {
             State::Escape(since) => Some(*since + ESCAPE),
             State::Held(_, until) => Some(*until),
             State::Doubt(doubt) => Some(doubt.until),
-            State::Text(text) if text.has_pasted() => self.heard.map(|heard| heard + OVER),
+            State::Text(text) if text.has_pasted() => {
+                self.last_bytes.map(|last_bytes| last_bytes + OVER)
+            }
             _ => None,
         }
     }
@@ -312,12 +314,12 @@ impl Decoder {
 
     /// Whether the next bytes may be keys, although a string has not ended.
     fn begin_doubt(&mut self, bytes: &[u8], now: Instant) {
-        let (State::Text(text), Some(heard), Some(first)) =
-            (&self.state, self.heard, bytes.first())
+        let (State::Text(text), Some(last_bytes), Some(first)) =
+            (&self.state, self.last_bytes, bytes.first())
         else {
             return;
         };
-        let silence = now.saturating_duration_since(heard);
+        let silence = now.saturating_duration_since(last_bytes);
         let is_long = text.takes_long(now) && silence >= TOGETHER;
         if (silence >= QUIET || is_long) && text.can_doubt(*first) {
             let State::Text(text) = take(&mut self.state) else {

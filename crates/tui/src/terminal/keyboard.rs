@@ -34,26 +34,26 @@ pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
 /// The terminal's keys and sizes in order. Ends when the terminal is gone.
 #[derive(Debug)]
 pub struct TerminalKeys {
-    sender: UnboundedSender<Heard>,
-    heard: UnboundedReceiver<Heard>,
+    sender: UnboundedSender<InputEvent>,
+    events: UnboundedReceiver<InputEvent>,
     /// The reading thread, if not paused.
     reader: Option<Reader>,
 }
 
 #[derive(Debug)]
-enum Heard {
+enum InputEvent {
     Event(Event),
     /// The terminal is gone.
-    Nothing,
+    Lost,
 }
 
 impl TerminalKeys {
     pub fn new() -> io::Result<Self> {
-        let (sender, heard) = unbounded_channel();
+        let (sender, events) = unbounded_channel();
         let reader = Some(Reader::start(sender.clone(), size())?);
         Ok(Self {
             sender,
-            heard,
+            events,
             reader,
         })
     }
@@ -76,9 +76,9 @@ impl Stream for TerminalKeys {
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
-        self.heard.poll_recv(context).map(|heard| match heard {
-            Some(Heard::Event(event)) => Some(Ok(event)),
-            Some(Heard::Nothing) | None => None,
+        self.events.poll_recv(context).map(|events| match events {
+            Some(InputEvent::Event(event)) => Some(Ok(event)),
+            Some(InputEvent::Lost) | None => None,
         })
     }
 }
@@ -93,13 +93,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(events: UnboundedSender<Heard>, known: Option<(u16, u16)>) -> io::Result<Self> {
+    fn start(events: UnboundedSender<InputEvent>, known: Option<(u16, u16)>) -> io::Result<Self> {
         let line = Line::open().ok_or(io::ErrorKind::NotFound)?;
         let (stopped, stop) = io::pipe()?;
         let (woken, wake) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         let resized = pipe::register(SIGWINCH, wake)?;
-        let mut ears = Ears {
+        let mut listener = Listener {
             line,
             stopped,
             woken,
@@ -109,9 +109,9 @@ impl Reader {
         let thread = std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(move || {
-                if ears.listen().is_none() {
+                if listener.listen().is_none() {
                     // The receiver is gone only while leaving.
-                    let _ = ears.events.send(Heard::Nothing);
+                    let _ = listener.events.send(InputEvent::Lost);
                 }
             });
         match thread {
@@ -140,22 +140,22 @@ impl Drop for Reader {
 }
 
 /// The inputs of the thread.
-struct Ears {
+struct Listener {
     line: Line,
     stopped: PipeReader,
     /// Readable after the size may have changed.
     woken: UnixStream,
     /// The last reported size.
     known: Option<(u16, u16)>,
-    events: UnboundedSender<Heard>,
+    events: UnboundedSender<InputEvent>,
 }
 
-impl Ears {
+impl Listener {
     /// Reads until `stop` closes; `None` if the terminal is gone.
     fn listen(&mut self) -> Option<()> {
         let mut decoder = Decoder::default();
         let mut bytes = [0; CHUNK];
-        self.tell(Vec::new(), size())?;
+        self.send(Vec::new(), size())?;
         loop {
             let mut watched = [
                 PollFd::new(self.line.as_fd(), PollFlags::POLLIN),
@@ -196,18 +196,18 @@ impl Ears {
             } else {
                 return None;
             };
-            self.tell(understood, size)?;
+            self.send(understood, size)?;
         }
     }
 
     /// Sends the events, then the size if it changed: the user pressed these keys at the old size.
-    fn tell(&mut self, mut events: Vec<Event>, size: Option<(u16, u16)>) -> Option<()> {
+    fn send(&mut self, mut events: Vec<Event>, size: Option<(u16, u16)>) -> Option<()> {
         if let Some((width, height)) = size.filter(|_| size != self.known) {
             self.known = size;
             events.push(Event::Resize(width, height));
         }
         for event in events {
-            self.events.send(Heard::Event(event)).ok()?;
+            self.events.send(InputEvent::Event(event)).ok()?;
         }
         Some(())
     }

@@ -267,10 +267,10 @@ fn what_workers_and_drivers_say() {
     let strings = strings(TEXTS);
     let mut line = Line::new(80, 24);
     // Names of classes, on the dataset screen and beside pictures.
-    let mut album = DatasetSource::of_classes(&strings);
-    album.facts = as_read(&album.facts);
+    let mut source = DatasetSource::of_classes(&strings);
+    source.facts = as_read(&source.facts);
     let mut model = typical();
-    answering(&mut model, "jjjjd<tab><tab>", &album);
+    answering(&mut model, "jjjjd<tab><tab>", &source);
     down(&mut line, &mut model, TEXTS);
     let mut model = typical();
     press(&mut model, "M");
@@ -329,10 +329,10 @@ fn what_workers_and_drivers_say() {
     let mut model = typical();
     press(&mut model, "j<enter>p");
     for names in strings.chunks(8) {
-        let Some(Popup::Inquiry(inquiry)) = &model.popup else {
+        let Some(Popup::Input(prompt)) = &model.popup else {
             panic!("{:?}", model.popup)
         };
-        let typed = inquiry.input().value().to_owned();
+        let typed = prompt.input().value().to_owned();
         // Only names that are harmless are offered.
         let candidates = names.iter().map(|name| line_of(name)).collect();
         let completed = Message::Completed {

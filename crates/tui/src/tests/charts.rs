@@ -7,7 +7,7 @@ use super::fixtures::{RESUMED, data, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
 use crate::model::{ChartView, Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::{Change, Watcher};
 
@@ -264,7 +264,7 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
             .collect()
     };
     assert!(marks(&drawn(&model, 120, 40)).len() >= 4);
-    model.look = Look {
+    model.appearance = Appearance {
         ascii: true,
         theme: Theme::Mono,
         palette: Palette::True,
@@ -329,7 +329,7 @@ fn pictures_of_charts() {
             text(&drawn(&with_siblings(3, "o2<left>"), width, height))
         });
         let model = Model {
-            look: Look {
+            appearance: Appearance {
                 ascii: true,
                 theme: Theme::Mono,
                 palette: Palette::True,

@@ -13,7 +13,7 @@ use super::{drawn, press, text};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::look::Heard;
@@ -63,19 +63,19 @@ fn every_view_is_drawn() {
 
 #[test]
 fn what_is_left_out_is_said_above_every_view() {
-    let mut album = DatasetSource::typical();
-    album.facts.notes = vec![
+    let mut source = DatasetSource::typical();
+    source.facts.notes = vec![
         "2 pictures in old/ are not used".to_owned(),
         "left out 3 pictures".to_owned(),
     ];
     for keys in ["", "<tab>"] {
-        let shown = screen(&looking(&format!("jjjjd{keys}"), &album));
+        let shown = screen(&looking(&format!("jjjjd{keys}"), &source));
         assert!(
             shown.contains("1 more above the classes · 2 pictures in old/ are not used"),
             "{shown}"
         );
     }
-    let shown = screen(&looking("jjjjd<tab><tab>", &album));
+    let shown = screen(&looking("jjjjd<tab><tab>", &source));
     assert!(
         shown.contains("2 pictures in old/ are not used") && shown.contains("left out 3 pictures"),
         "{shown}"
@@ -85,8 +85,8 @@ fn what_is_left_out_is_said_above_every_view() {
 
 #[test]
 fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjd<tab><down><down><down><right>", &album);
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjd<tab><down><down><down><right>", &source);
     let page = |model: &Model| match &model.open {
         Screen::Dataset(view) => (
             view.position,
@@ -100,7 +100,7 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
         (13, 8, 16),
         "four beside each other in two rows"
     );
-    tell(&mut model, &Event::Resize(200, 60), &album);
+    tell(&mut model, &Event::Resize(200, 60), &source);
     assert_eq!(
         page(&model),
         (13, 0, 18),
@@ -111,9 +111,9 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
         !shown.contains("loading"),
         "the rest was asked for: {shown}"
     );
-    answering(&mut model, "<down>", &album);
+    answering(&mut model, "<down>", &source);
     assert_eq!(page(&model), (19, 18, 36));
-    tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &album);
+    tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &source);
     let (_, first, end) = page(&model);
     assert!(
         (end - first) as usize <= warmstart_schema::look::MOST_PICTURES,
@@ -151,8 +151,8 @@ fn a_picture_keeps_its_colours_and_its_places() {
 
 #[test]
 fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
-    let with = |look: Look| Model {
-        look,
+    let with = |appearance: Appearance| Model {
+        appearance,
         ..looking("jjjjd", &DatasetSource::typical())
     };
     let beyond = |buffer: &Buffer, is: fn(Color) -> bool| {
@@ -161,7 +161,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     let is_rgb: fn(Color) -> bool = |colour| matches!(colour, Color::Rgb(..));
     let is_indexed: fn(Color) -> bool = |colour| matches!(colour, Color::Indexed(_));
     let indexed = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Dark,
             palette: Palette::Indexed,
@@ -171,7 +171,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     );
     assert!(!beyond(&indexed, is_rgb) && beyond(&indexed, is_indexed));
     let sixteen = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Dark,
             palette: Palette::Sixteen,
@@ -183,7 +183,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
         !beyond(&sixteen, is_rgb) && !beyond(&sixteen, is_indexed) && text(&sixteen).contains('▀')
     );
     let plain = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -199,7 +199,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     );
     assert!(!text(&plain).contains('▀'));
     let ascii = text(&drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: true,
             theme: Theme::Dark,
             palette: Palette::True,
@@ -214,7 +214,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
 #[test]
 fn it_is_opened_for_an_experiment_and_for_a_run() {
     let opened = |keys: &str| match &press(&mut typical(), keys)[..] {
-        [.., Effect::Look { album, .. }] => format!("{album:?}"),
+        [.., Effect::ShowDataset { source, .. }] => format!("{source:?}"),
         other => panic!("{other:?}"),
     };
     assert!(opened("jd").contains("1-resnet-original.yaml"));
@@ -235,10 +235,10 @@ fn it_is_opened_for_an_experiment_and_for_a_run() {
 #[test]
 fn one_question_at_a_time_and_the_last_picture_counts() {
     let mut model = typical();
-    let album = DatasetSource::typical();
+    let source = DatasetSource::typical();
     assert!(matches!(
         press(&mut model, "jjjjd")[..],
-        [Effect::Look { ticket: 1, .. }]
+        [Effect::ShowDataset { ticket: 1, .. }]
     ));
     assert!(
         press(&mut model, "<right> n").is_empty(),
@@ -251,9 +251,9 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
     );
     let ask = update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: Heard::Answer(Answer::Opened(album.facts.clone())),
+            response: Heard::Answer(Answer::Opened(source.facts.clone())),
         },
     );
     let [Effect::AskDataset(first)] = &ask[..] else {
@@ -266,9 +266,9 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
     assert!(screen(&model).contains("loading …"));
     let next = update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: Heard::Answer(album.answer(first)),
+            response: Heard::Answer(source.answer(first)),
         },
     );
     let [Effect::AskDataset(Ask::Pictures { wanted, .. })] = &next[..] else {
@@ -282,39 +282,42 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
         [3]
     );
     // What another worker says late is void.
-    let late = Message::Look {
+    let late = Message::DatasetResponse {
         ticket: 9,
-        heard: Heard::Answer(Answer::NotThere {
+        response: Heard::Answer(Answer::NotThere {
             error: "late".to_owned(),
         }),
     };
     assert!(update(&mut model, late).is_empty() && says(&model).is_empty());
-    assert!(matches!(press(&mut model, "<esc>")[..], [Effect::EndLook]));
+    assert!(matches!(
+        press(&mut model, "<esc>")[..],
+        [Effect::CloseDataset]
+    ));
     assert!(matches!(model.open, Screen::Experiments(_)));
 }
 
 #[test]
 fn pictures_are_picked_by_number_at_random_and_by_steps() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjd", &album);
-    answering(&mut model, "107<enter>", &album);
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjd", &source);
+    answering(&mut model, "107<enter>", &source);
     assert!(screen(&model).contains("image number 107") && screen(&model).contains("▸training"));
     // Numbers of validation images lead to their part.
-    answering(&mut model, "n2003<enter>", &album);
+    answering(&mut model, "n2003<enter>", &source);
     assert!(
         screen(&model).contains("image number 2003") && screen(&model).contains("▸validation"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "n9999<enter>", &album);
+    answering(&mut model, "n9999<enter>", &source);
     assert!(says(&model).contains("no image 9999") && screen(&model).contains("image number 2003"));
-    answering(&mut model, "n1<backspace><enter>", &album);
+    answering(&mut model, "n1<backspace><enter>", &source);
     assert!(
         says(&model).contains("`` is not the number"),
         "{}",
         says(&model)
     );
-    answering(&mut model, "t", &album);
+    answering(&mut model, "t", &source);
     assert!(
         screen(&model).contains("test image 1 of 60"),
         "{}",
@@ -322,24 +325,24 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
     );
     let mut seen: Vec<String> = Vec::new();
     for _ in 0..5 {
-        answering(&mut model, " ", &album);
+        answering(&mut model, " ", &source);
         seen.push(screen(&model).lines().nth(3).unwrap().to_owned());
     }
     seen.dedup();
     assert!(seen.len() > 2, "{seen:?}");
-    answering(&mut model, "tG", &album);
+    answering(&mut model, "tG", &source);
     assert!(
         screen(&model).contains("training image 120 of 120"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "<right>g<left><down>", &album);
+    answering(&mut model, "<right>g<left><down>", &source);
     assert!(
         screen(&model).contains("training image 2 of 120"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "<tab><down><right><enter>", &album);
+    answering(&mut model, "<tab><down><right><enter>", &source);
     assert!(
         screen(&model).contains("training image 7 of 120"),
         "{}",
@@ -349,8 +352,8 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
 
 #[test]
 fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjda", &album);
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjda", &source);
     let buffer = drawn(&model, 120, 40);
     assert!(
         text(&buffer).contains("beside it epochs 1, 2: ±15°, flip, zoom ±10 %"),
@@ -358,19 +361,19 @@ fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
         text(&buffer)
     );
     assert!(pixels(&buffer) >= 2 * 32 * 16);
-    answering(&mut model, "a", &album);
+    answering(&mut model, "a", &source);
     assert!(
         screen(&model).contains("beside it epoch 2: ±15°, flip, zoom ±10 %"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "ta", &album);
+    answering(&mut model, "ta", &source);
     assert!(
         says(&model).contains("only training images"),
         "{}",
         says(&model)
     );
-    answering(&mut model, "ttA", &album);
+    answering(&mut model, "ttA", &source);
     assert!(!screen(&model).contains("beside it"));
     let mut still = DatasetSource::typical();
     still.facts.augment = warmstart_schema::experiment::Augment::default();
@@ -379,9 +382,9 @@ fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
 
 #[test]
 fn classes_say_how_uneven_they_are() {
-    let mut album = DatasetSource::typical();
-    let shown = |album: &DatasetSource| screen(&looking("jjjjd<tab><tab>", album));
-    let said = shown(&album);
+    let mut source = DatasetSource::typical();
+    let shown = |source: &DatasetSource| screen(&looking("jjjjd<tab><tab>", source));
+    let said = shown(&source);
     assert!(
         said.contains("2 to 40 training images each: imbalance 20.0 to 1"),
         "{said}"
@@ -392,12 +395,12 @@ fn classes_say_how_uneven_they_are() {
             && said.contains("most tiger (40)"),
         "{said}"
     );
-    album.facts.class_weights = Some(vec![0.5; 9]);
-    assert!(shown(&album).contains("class_weights: balanced, from 0.50 to 0.50; walrus 0.50"));
-    album.facts.train.by_class = vec![5; 9];
-    assert!(shown(&album).contains("5 training images each: as even as can be"));
-    album.facts.train.by_class[3] = 0;
-    assert!(shown(&album).contains("1 without any"));
+    source.facts.class_weights = Some(vec![0.5; 9]);
+    assert!(shown(&source).contains("class_weights: balanced, from 0.50 to 0.50; walrus 0.50"));
+    source.facts.train.by_class = vec![5; 9];
+    assert!(shown(&source).contains("5 training images each: as even as can be"));
+    source.facts.train.by_class[3] = 0;
+    assert!(shown(&source).contains("1 without any"));
 }
 
 #[test]
@@ -411,9 +414,9 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
     };
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: Heard::Answer(refused),
+            response: Heard::Answer(refused),
         },
     );
     let failure = Failure::new(
@@ -422,9 +425,9 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
     );
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: Heard::Ended(failure),
+            response: Heard::Ended(failure),
         },
     );
     assert!(
@@ -440,9 +443,9 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
         Failure::new(Kind::Worker, "libtorch is missing").help("`warmstart doctor` says more");
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: Heard::Ended(failure),
+            response: Heard::Ended(failure),
         },
     );
     assert!(
@@ -481,8 +484,8 @@ fn prediction(pixels: bool) -> Predictions {
 
 #[test]
 fn a_run_says_what_it_sees_in_the_picture_shown() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jd", &album);
+    let source = DatasetSource::typical();
+    let mut model = looking("jd", &source);
     let asked = press(&mut model, "p");
     let [
         Effect::Predict {
@@ -526,7 +529,7 @@ fn a_run_says_what_it_sees_in_the_picture_shown() {
     );
     insta::assert_snapshot!("prediction", screen(&model));
     let colours = Model {
-        look: Look {
+        appearance: Appearance {
             ascii: true,
             theme: Theme::Mono,
             palette: Palette::True,

@@ -16,7 +16,7 @@ use warmstart_schema::state::Liveness;
 
 use crate::message::{Catalogue, Message};
 use crate::model::Model;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::params::counts;
 use warmstart_runs::store::{Change, Watcher, experiments};
@@ -40,12 +40,12 @@ pub fn id(name: &str) -> RunId {
 
 /// An empty dashboard.
 pub fn empty() -> Model {
-    let look = Look {
+    let appearance = Appearance {
         ascii: false,
         theme: Theme::Dark,
         palette: Palette::True,
     };
-    Model::new("experiments".into(), look, TimeZone::UTC)
+    Model::new("experiments".into(), appearance, TimeZone::UTC)
 }
 
 /// The dashboard on the five runs, one of them training.

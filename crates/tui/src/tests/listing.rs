@@ -9,7 +9,7 @@ use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
 use super::{drawn, press, text};
-use crate::effect::{Effect, Notation, Undo};
+use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::message::{Catalogue, Message, Report};
 use crate::model::{Kind, Model, Popup, Screen};
 use crate::update::update;
@@ -196,7 +196,7 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     let [
         Effect::Annotate {
             runs,
-            notation: Notation::Tags(changes),
+            change: AnnotationChange::Tags(changes),
         },
     ] = &effects[..]
     else {
@@ -204,10 +204,10 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     };
     assert_eq!((runs.len(), changes.len()), (1, 2));
     let effects = press(&mut model, "nq says so<enter>");
-    let [Effect::Annotate { notation, .. }] = &effects[..] else {
+    let [Effect::Annotate { change, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    assert_eq!(*notation, Notation::Note("q says so".to_owned()));
+    assert_eq!(*change, AnnotationChange::Note("q says so".to_owned()));
     annotated(&mut model, DONE, |annotation| {
         annotation.tags.insert("good".to_owned());
         annotation.set_note("as before");
@@ -329,7 +329,7 @@ fn what_is_put_away_is_hidden_until_it_is_asked_for() {
     assert!(matches!(
         &effects[..],
         [Effect::Annotate {
-            notation: Notation::Archived(true),
+            change: AnnotationChange::Archived(true),
             ..
         }]
     ));
@@ -362,7 +362,7 @@ fn a_deletion_asks_and_is_taken_back() {
     );
     assert!(model.runs.get(&id(RESUMED)).is_none());
     let effects = press(&mut model, "U");
-    assert!(matches!(&effects[..], [Effect::TakeBack(Undo::Deleted(back))] if *back == trashed));
+    assert!(matches!(&effects[..], [Effect::Undo(Undo::Deleted(back))] if *back == trashed));
     press(&mut model, "U");
     assert_eq!(says(&model), "there is nothing to undo");
 }

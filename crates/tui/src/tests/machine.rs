@@ -11,7 +11,7 @@ use crate::effect::{Effect, QueueChange};
 use crate::machine::{Gpu, Machine, Process};
 use crate::message::Message;
 use crate::model::{Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::Change;
 
@@ -126,7 +126,7 @@ fn pictures() {
     ));
     insta::assert_snapshot!("machine-without-gpu", text(&drawn(&none, 80, 24)));
     let ascii = Model {
-        look: Look {
+        appearance: Appearance {
             ascii: true,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -272,7 +272,7 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
             && picture.contains("The queue is paused: by hand. P resumes it."),
         "{picture}"
     );
-    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::GoOn]);
+    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::Resume]);
     assert_eq!(queued(&press(&mut model, "-")), [QueueChange::Slots(1)]);
     // The same keys move a waiting run in the list of experiments.
     press(&mut model, "<esc>/lite0, resized<enter>");
@@ -291,7 +291,7 @@ fn without_colour_it_says_the_same() {
     let coloured = text(&drawn(&model, 120, 40));
     let plain = text(&drawn(
         &Model {
-            look: Look {
+            appearance: Appearance {
                 ascii: false,
                 theme: Theme::Mono,
                 palette: Palette::True,

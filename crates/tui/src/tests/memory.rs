@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::fixtures::typical;
 use super::press;
-use crate::keeper::{Keeper, now};
+use crate::choices::{ChoiceTracker, now};
 use crate::memory::Memory;
 use crate::model::Model;
 
@@ -16,10 +16,10 @@ fn screen(model: &Model) -> Memory {
 /// A dashboard in which these keys were pressed, and what it leaves behind.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
-    let mut keeper = Keeper::begin(&mut model, memory.clone());
-    assert_eq!(keeper.news(&model), None, "nothing was chosen yet");
+    let mut choices = ChoiceTracker::start(&mut model, memory.clone());
+    assert_eq!(choices.changed(&model), None, "nothing was chosen yet");
     press(&mut model, keys);
-    let left = keeper.news(&model).unwrap_or_else(|| memory.clone());
+    let left = choices.changed(&model).unwrap_or_else(|| memory.clone());
     (left, screen(&model))
 }
 

@@ -14,13 +14,13 @@ use crate::update::update;
 
 const SIZE: (u16, u16) = (120, 40);
 
-fn hits(model: &Model) -> HitMap {
-    let mut hits = HitMap::default();
+fn hit_map(model: &Model) -> HitMap {
+    let mut hit_map = HitMap::default();
     let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
     terminal
-        .draw(|frame| hits = screen::draw_and_note(frame, model))
+        .draw(|frame| hit_map = screen::draw_with_hit_map(frame, model))
         .unwrap();
-    hits
+    hit_map
 }
 
 fn point(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> Vec<Effect> {
@@ -30,7 +30,7 @@ fn point(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> 
         row,
         modifiers: KeyModifiers::NONE,
     };
-    hits(model)
+    hit_map(model)
         .message(event)
         .map_or_else(Vec::new, |message| update(model, message))
 }

@@ -158,7 +158,7 @@ fn blank_behind_wide(backend: &mut TestBackend) {
         .unwrap();
 }
 
-fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
+fn storm(name: &str, mut model: Model, source: &DatasetSource, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     // What the newest frame has for the mouse.
@@ -176,12 +176,12 @@ fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
                     drop(update(&mut model, message));
                 }
             }
-            event => tell(&mut model, &event, album),
+            event => tell(&mut model, &event, source),
         }
         let is_compared = number % 1000 == 999 || number == EVENTS - 1;
         if number.is_multiple_of(32) || is_compared || is_resized {
             terminal
-                .draw(|frame| hits = screen::draw_and_note(frame, &model))
+                .draw(|frame| hits = screen::draw_with_hit_map(frame, &model))
                 .unwrap();
             blank_behind_wide(terminal.backend_mut());
         }

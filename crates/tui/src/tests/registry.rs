@@ -15,8 +15,8 @@ use super::hostile::{NASTY, hostile};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{
-    Curves, DatasetPane, Filter, Inquiry, Model, Opened, Pane, Popup, Prediction, RunView, Screen,
-    Seen,
+    Curves, DatasetPane, Filter, InputPrompt, Model, Opened, Pane, Popup, Prediction, RunView,
+    Screen, Seen,
 };
 use crate::update::update;
 
@@ -38,58 +38,58 @@ macro_rules! places {
 
 places!(SCREENS, screen, Screen, {
     "experiments, a filter being typed": Screen::Experiments(list) if matches!(list.filter, Filter::Typing(_)) =>
-        |model, album| answering(model, "/status:done x", album),
+        |model, source| answering(model, "/status:done x", source),
     "experiments, filtered": Screen::Experiments(list) if matches!(list.filter, Filter::Set(_)) =>
-        |model, album| answering(model, "/-nothing<enter>", album),
-    "experiments": Screen::Experiments(_) => |model, album| answering(model, "j<tab>v oo", album),
+        |model, source| answering(model, "/-nothing<enter>", source),
+    "experiments": Screen::Experiments(_) => |model, source| answering(model, "j<tab>v oo", source),
     "a run": Screen::Run(RunView { pane: Pane::Charts, .. }) =>
-        |model, album| answering(model, "jjjj<enter>mm<left>o", album),
+        |model, source| answering(model, "jjjj<enter>mm<left>o", source),
     "a run's log": Screen::Run(RunView { pane: Pane::Log { .. }, .. }) =>
-        |model, album| answering(model, "jjjjj<enter>lk", album),
+        |model, source| answering(model, "jjjjj<enter>lk", source),
     "comparison, transposed": Screen::Compare(view) if view.options.transposed =>
-        |model, album| answering(model, "ct<right>", album),
+        |model, source| answering(model, "ct<right>", source),
     "comparison, with a chart": Screen::Compare(view) if view.curves != Curves::Hidden =>
-        |model, album| answering(model, "cg]]jj", album),
-    "comparison": Screen::Compare(_) => |model, album| answering(model, "cdvvvv", album),
-    "machine": Screen::System(_) => |model, album| answering(model, "Mj", album),
+        |model, source| answering(model, "cg]]jj", source),
+    "comparison": Screen::Compare(_) => |model, source| answering(model, "cdvvvv", source),
+    "machine": Screen::Machine(_) => |model, source| answering(model, "Mj", source),
     "dataset, a picture": Screen::Dataset(view) if view.pane == DatasetPane::One && view.state != Opened::NotYet =>
-        |model, album| answering(model, "jjdaa<right>", album),
+        |model, source| answering(model, "jjdaa<right>", source),
     "dataset, being read": Screen::Dataset(view) if view.state == Opened::NotYet =>
         |model, _| drop(super::press(model, "jjd")),
     "dataset, a page": Screen::Dataset(view) if view.pane == DatasetPane::Page =>
-        |model, album| answering(model, "jjd<tab><right>", album),
-    "dataset, its classes": Screen::Dataset(_) => |model, album| answering(model, "jjd<tab><tab>oj", album),
+        |model, source| answering(model, "jjd<tab><right>", source),
+    "dataset, its classes": Screen::Dataset(_) => |model, source| answering(model, "jjd<tab><tab>oj", source),
 });
 
 places!(POPUPS, popup, Popup, {
-    "tags": Popup::Prompt { .. } => |model, album| answering(model, "jjt+a -b", album),
-    "columns": Popup::Columns { .. } => |model, album| answering(model, "|jj", album),
-    "a question": Popup::Question { .. } => |model, album| answering(model, "a", album),
-    "export": Popup::Export { .. } => |model, album| answering(model, "Ejj", album),
-    "help": Popup::Help { .. } => |model, album| answering(model, "?jjj", album),
-    "a text": Popup::Text { .. } => |model, album| answering(model, "G<enter>j", album),
-    "a number": Popup::Inquiry(Inquiry::Number { .. }) => |model, album| answering(model, "jjd12", album),
-    "a path": Popup::Inquiry(Inquiry::File { .. }) => |model, album| {
-        answering(model, "jj<enter>pa", album);
+    "tags": Popup::Prompt { .. } => |model, source| answering(model, "jjt+a -b", source),
+    "columns": Popup::Columns { .. } => |model, source| answering(model, "|jj", source),
+    "a question": Popup::Question { .. } => |model, source| answering(model, "a", source),
+    "export": Popup::Export { .. } => |model, source| answering(model, "Ejj", source),
+    "help": Popup::Help { .. } => |model, source| answering(model, "?jjj", source),
+    "a text": Popup::Text { .. } => |model, source| answering(model, "G<enter>j", source),
+    "a number": Popup::Input(InputPrompt::Number { .. }) => |model, source| answering(model, "jjd12", source),
+    "a path": Popup::Input(InputPrompt::File { .. }) => |model, source| {
+        answering(model, "jj<enter>pa", source);
         let candidates = NASTY.map(str::to_owned).to_vec();
         update(model, Message::Completed { typed: "a".to_owned(), longer: "ab".to_owned(), candidates });
     },
-    "a search": Popup::Inquiry(Inquiry::Search { .. }) => |model, album| answering(model, "jjjjj<enter>l/loss", album),
-    "more epochs": Popup::Inquiry(Inquiry::Extension(_)) => |model, album| answering(model, "ju20", album),
-    "palette": Popup::Palette(_) => |model, album| answering(model, ":st<down>", album),
-    "editor": Popup::Editor(_) => |model, album| answering(model, "jjjjClearning_rate<enter>5", album),
-    "difference": Popup::Difference(_) => |model, album| answering(model, "jjjjyfine-tune<enter>d", album),
+    "a search": Popup::Input(InputPrompt::Search { .. }) => |model, source| answering(model, "jjjjj<enter>l/loss", source),
+    "more epochs": Popup::Input(InputPrompt::Extension(_)) => |model, source| answering(model, "ju20", source),
+    "palette": Popup::Palette(_) => |model, source| answering(model, ":st<down>", source),
+    "editor": Popup::Editor(_) => |model, source| answering(model, "jjjjClearning_rate<enter>5", source),
+    "difference": Popup::Difference(_) => |model, source| answering(model, "jjjjyfine-tune<enter>d", source),
     "a prediction awaited": Popup::Prediction(Prediction { seen: Seen::NotYet, .. }) =>
-        |model, album| answering(model, "jjdp", album),
+        |model, source| answering(model, "jjdp", source),
     "a prediction": Popup::Prediction(Prediction { seen: Seen::Classes { .. }, .. }) =>
-        |model, album| foretell(model, album, None),
+        |model, source| foretell(model, source, None),
     "no prediction": Popup::Prediction(Prediction { seen: Seen::Nothing(_), .. }) =>
-        |model, album| foretell(model, album, Some(NASTY[1].repeat(30))),
+        |model, source| foretell(model, source, Some(NASTY[1].repeat(30))),
 });
 
 /// Asks what a run sees, and answers.
-fn foretell(model: &mut Model, album: &DatasetSource, error: Option<String>) {
-    answering(model, "jjd", album);
+fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
+    answering(model, "jjd", source);
     let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else {
         return;
     };
@@ -145,7 +145,7 @@ const DATA: [Data; 3] = [
 /// runs and experiments may go while they are looked at.
 fn all() -> Vec<(String, Model)> {
     let mut places = Vec::new();
-    for (data, make, album) in DATA {
+    for (data, make, source) in DATA {
         for (what, way, is_popup) in SCREENS
             .iter()
             .map(|place| (place.0, place.1, false))
@@ -160,7 +160,7 @@ fn all() -> Vec<(String, Model)> {
                 name == Some(what)
             };
             let mut model = make();
-            way(&mut model, &album());
+            way(&mut model, &source());
             if !is_there(&model) {
                 let mut before = typical();
                 way(&mut before, &DatasetSource::typical());
@@ -179,7 +179,7 @@ fn all() -> Vec<(String, Model)> {
         }
         for keys in CHARTS {
             let mut model = make();
-            answering(&mut model, keys, &album());
+            answering(&mut model, keys, &source());
             places.push((format!("{keys} with {data} data"), model));
         }
     }

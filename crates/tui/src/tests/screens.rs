@@ -5,7 +5,7 @@ use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
 use crate::model::Model;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::Change;
 
@@ -57,7 +57,7 @@ fn the_comparison() {
 
 #[test]
 fn in_ascii() {
-    let ascii = Look {
+    let ascii = Appearance {
         ascii: true,
         theme: Theme::Dark,
         palette: Palette::True,
@@ -80,7 +80,7 @@ fn in_ascii() {
         ("ascii-extension", "ju3"),
     ] {
         let model = Model {
-            look: ascii,
+            appearance: ascii,
             ..looking(keys, &DatasetSource::typical())
         };
         let picture = text(&drawn(&model, 80, 24));

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier};
 use super::dataset::{DatasetSource, looking};
 use super::fixtures::typical;
 use super::{drawn, press, text};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 
 fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
     let row = text(buffer)
@@ -28,7 +28,7 @@ fn the_selected_row_alone_is_reversed_in_every_theme() {
             ("cj", "ResNet, resized", "Lite0, freeze"),
         ] {
             let mut model = typical();
-            model.look = Look {
+            model.appearance = Appearance {
                 ascii: false,
                 theme,
                 palette: Palette::True,
@@ -70,7 +70,7 @@ const KEYS: [&str; 19] = [
 
 fn themed(theme: Theme, keys: &str) -> Buffer {
     let mut model = looking(keys, &DatasetSource::typical());
-    model.look.theme = theme;
+    model.appearance.theme = theme;
     drawn(&model, 120, 40)
 }
 
@@ -131,7 +131,7 @@ fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
     ] {
         let mut model = typical();
         press(&mut model, keys);
-        model.look = Look {
+        model.appearance = Appearance {
             ascii: false,
             theme,
             palette: Palette::Sixteen,
@@ -171,7 +171,7 @@ fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
 #[test]
 fn training_and_validation_differ_by_mark_not_only_by_colour() {
     let mut model = typical();
-    model.look.theme = Theme::Mono;
+    model.appearance.theme = Theme::Mono;
     press(&mut model, "jjjj<enter>");
     let picture = text(&drawn(&model, 120, 40));
     assert!(

@@ -3,7 +3,7 @@
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};
 use crate::message::{Activity, Message, Report};
-use crate::model::told::STAYS;
+use crate::model::status_log::STAYS;
 use crate::model::{Model, Popup};
 use crate::update::update;
 use warmstart_runs::store::Change;
@@ -124,13 +124,13 @@ fn of_several_news_the_trouble_is_shown_and_all_are_kept() {
 #[test]
 fn what_takes_long_shows_its_share_and_what_is_left() {
     let mut model = typical();
-    let doing = Activity {
+    let activity = Activity {
         what: "deleting",
         done: 300,
         total: 1200,
         seconds: 5.0,
     };
-    update(&mut model, Message::Activity(Some(doing)));
+    update(&mut model, Message::Activity(Some(activity)));
     let line = status(&model);
     assert!(
         line.contains("deleting 1200 runs ━") && line.contains("25 %") && line.contains("15s left"),

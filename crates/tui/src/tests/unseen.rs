@@ -135,11 +135,11 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
         let mut model = typical();
         press(&mut model, place);
         resize(&mut model, (20, 5));
-        let mut hits = HitMap::default();
+        let mut hit_map = HitMap::default();
         let mut terminal =
             ratatui::Terminal::new(ratatui::backend::TestBackend::new(20, 5)).unwrap();
         terminal
-            .draw(|frame| hits = screen::draw_and_note(frame, &model))
+            .draw(|frame| hit_map = screen::draw_with_hit_map(frame, &model))
             .unwrap();
         for (column, row) in (0..20).flat_map(|x| (0..5).map(move |y| (x, y))) {
             let kind = MouseEventKind::Down(MouseButton::Left);
@@ -149,15 +149,15 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
                 row,
                 modifiers: KeyModifiers::NONE,
             };
-            assert!(hits.message(event).is_none());
+            assert!(hit_map.message(event).is_none());
         }
-        for spot in [HitBox::Row(3), HitBox::Title(2), HitBox::Scroll] {
+        for hit_box in [HitBox::Row(3), HitBox::Title(2), HitBox::Scroll] {
             for gesture in [Gesture::Click, Gesture::WheelDown, Gesture::Click] {
                 let effects = update(
                     &mut model,
                     Message::Pointed(Pointed {
                         gesture,
-                        spot,
+                        hit_box,
                         share: 0.5,
                     }),
                 );

@@ -18,7 +18,7 @@ use super::{events, text};
 use crate::app::{App, Settings};
 use crate::config::Loaded;
 use crate::folders::Folders;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 
 /// How long a test waits for what it expects to see.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -108,7 +108,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         let settings = Settings {
             pasted: warmstart_runs::pasted::FolderOptions::default(),
             folders,
-            look: Look {
+            appearance: Appearance {
                 ascii: false,
                 theme: Theme::Dark,
                 palette: Palette::True,

@@ -9,7 +9,7 @@ use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::available::{dataset_source, model_run};
 use crate::model::{
-    DatasetPane, DatasetView, Grid, Inquiry, Model, Popup, Prediction, Screen, Seen,
+    DatasetPane, DatasetView, Grid, InputPrompt, Model, Popup, Prediction, Screen, Seen,
 };
 use warmstart_runs::failure::Failure;
 use warmstart_runs::look::Heard;
@@ -17,7 +17,7 @@ use warmstart_runs::predict::Subject;
 use warmstart_runs::store::Run;
 
 pub fn open(model: &mut Model) -> Vec<Effect> {
-    let Ok((album, label)) = dataset_source(model) else {
+    let Ok((source, label)) = dataset_source(model) else {
         return Vec::new();
     };
     let run = model.run().map(|run| run.id.clone());
@@ -27,7 +27,7 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     model.show(Screen::Dataset(DatasetView::new(
         ticket, label, run, grid, seed,
     )));
-    vec![Effect::Look { ticket, album }]
+    vec![Effect::ShowDataset { ticket, source }]
 }
 
 /// Runs a command of the dataset screen.
@@ -55,7 +55,7 @@ pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
         }
         DatasetCommand::AsItIs => view.epoch = None,
         DatasetCommand::Number => {
-            model.popup = Some(Popup::Inquiry(Inquiry::Number {
+            model.popup = Some(Popup::Input(InputPrompt::Number {
                 input: Input::default(),
             }));
         }
@@ -137,17 +137,17 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Applies a response of the worker that shows the dataset.
-pub fn heard(model: &mut Model, ticket: u64, heard: Heard) -> Vec<Effect> {
+pub fn on_response(model: &mut Model, ticket: u64, response: Heard) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
     if view.ticket != ticket {
         return Vec::new();
     }
-    match heard {
+    match response {
         Heard::Answer(answer) => {
             let is_complaint = matches!(answer, Answer::NotThere { .. });
-            if let Some(error) = view.take(answer) {
+            if let Some(error) = view.apply(answer) {
                 model.report = Some(Report {
                     good: false,
                     text: error,
@@ -173,7 +173,7 @@ pub fn predict(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let Screen::Dataset(view) = &model.open else {
-        model.popup = Some(Popup::Inquiry(Inquiry::File {
+        model.popup = Some(Popup::Input(InputPrompt::File {
             run,
             input: Input::default(),
             candidates: Vec::new(),
@@ -225,7 +225,7 @@ fn ask(
 /// Accepts the typed number or path.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
     match model.popup.take() {
-        Some(Popup::Inquiry(Inquiry::Number { input })) => {
+        Some(Popup::Input(InputPrompt::Number { input })) => {
             let Screen::Dataset(view) = &mut model.open else {
                 return Vec::new();
             };
@@ -238,14 +238,14 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
             }
             next_question(model)
         }
-        Some(Popup::Inquiry(Inquiry::File {
+        Some(Popup::Input(InputPrompt::File {
             run,
             input,
             candidates,
         })) => {
             let typed = input.value().trim().to_owned();
             if typed.is_empty() {
-                model.popup = Some(Popup::Inquiry(Inquiry::File {
+                model.popup = Some(Popup::Input(InputPrompt::File {
                     run,
                     input,
                     candidates,
@@ -265,7 +265,7 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
 /// Requests completions of a path.
 pub fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
-        Some(Popup::Inquiry(Inquiry::File { input, .. })) => {
+        Some(Popup::Input(InputPrompt::File { input, .. })) => {
             vec![Effect::CompletePath(input.value().to_owned())]
         }
         _ => Vec::new(),
@@ -274,7 +274,7 @@ pub fn complete(model: &Model) -> Vec<Effect> {
 
 /// Applies completions of a path, unless the user has typed more since.
 pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
-    if let Some(Popup::Inquiry(Inquiry::File {
+    if let Some(Popup::Input(InputPrompt::File {
         input, candidates, ..
     })) = &mut model.popup
         && input.value() == typed

@@ -6,11 +6,11 @@ use warmstart_schema::annotation;
 
 use crate::columns::COLUMNS;
 use crate::command::ListCommand;
-use crate::effect::{Effect, Notation, Undo};
+use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
 use crate::model::available::{expandable, target_ids};
-use crate::model::{Asked, Listing, Model, Popup, Screen};
+use crate::model::{Listing, Model, Popup, PromptKind, Screen};
 use warmstart_runs::store::Change;
 use warmstart_runs::trash;
 
@@ -26,12 +26,12 @@ pub fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
         ListCommand::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
         ListCommand::Mark => mark(model),
         ListCommand::MarkAll => mark_all(model),
-        ListCommand::Tag => prompt(model, Asked::Tags),
-        ListCommand::Note => prompt(model, Asked::Note),
+        ListCommand::Tag => prompt(model, PromptKind::Tags),
+        ListCommand::Note => prompt(model, PromptKind::Note),
         ListCommand::Archive => return archive(model),
         ListCommand::Delete => delete(model),
         ListCommand::Undo => {
-            return model.undo.pop().map(Effect::TakeBack).into_iter().collect();
+            return model.undo.pop().map(Effect::Undo).into_iter().collect();
         }
     }
     Vec::new()
@@ -125,14 +125,14 @@ fn mark_all(model: &mut Model) {
     }
 }
 
-fn prompt(model: &mut Model, asked: Asked) {
+fn prompt(model: &mut Model, kind: PromptKind) {
     let runs = model.targets();
-    let input = match (asked, &runs[..]) {
-        (Asked::Note, [run]) => Input::new(run.annotation.note.clone()),
+    let input = match (kind, &runs[..]) {
+        (PromptKind::Note, [run]) => Input::new(run.annotation.note.clone()),
         _ => Input::default(),
     };
     model.popup = Some(Popup::Prompt {
-        asked,
+        kind,
         runs: runs.into_iter().map(|run| run.id.clone()).collect(),
         input,
     });
@@ -151,26 +151,26 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
         }
         return Some(Vec::new());
     }
-    let Some(Popup::Prompt { asked, runs, input }) = &model.popup else {
+    let Some(Popup::Prompt { kind, runs, input }) = &model.popup else {
         return None;
     };
-    let notation = match asked {
+    let change = match kind {
         // The mistake is shown below the input.
-        Asked::Tags => match annotation::tag_changes(input.value()) {
+        PromptKind::Tags => match annotation::tag_changes(input.value()) {
             Ok(changes) if changes.is_empty() => None,
-            Ok(changes) => Some(Notation::Tags(changes)),
+            Ok(changes) => Some(AnnotationChange::Tags(changes)),
             Err(_) => return Some(Vec::new()),
         },
-        Asked::Note => Some(Notation::Note(input.value().to_owned())),
+        PromptKind::Note => Some(AnnotationChange::Note(input.value().to_owned())),
     };
     let runs = runs.clone();
     model.popup = None;
     Some(
-        notation
+        change
             .into_iter()
-            .map(|notation| Effect::Annotate {
+            .map(|change| Effect::Annotate {
                 runs: runs.clone(),
-                notation,
+                change,
             })
             .collect(),
     )
@@ -181,7 +181,7 @@ fn archive(model: &mut Model) -> Vec<Effect> {
     let archived = !model.targets().iter().all(|run| run.annotation.archived);
     vec![Effect::Annotate {
         runs: target_ids(model),
-        notation: Notation::Archived(archived),
+        change: AnnotationChange::Archived(archived),
     }]
 }
 
@@ -205,7 +205,7 @@ fn delete(model: &mut Model) {
 }
 
 /// Records a change that undo can restore.
-pub fn take_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, report: Report) {
+pub fn apply_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, report: Report) {
     for change in changes {
         model.runs.apply(change);
     }

@@ -6,12 +6,12 @@ use crate::command::LogCommand;
 use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::log;
-use crate::model::{Inquiry, Model, Pane, Popup, Screen};
+use crate::model::{InputPrompt, Model, Pane, Popup, Screen};
 
 pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     match command {
         LogCommand::Find => {
-            model.popup = Some(Popup::Inquiry(Inquiry::Search {
+            model.popup = Some(Popup::Input(InputPrompt::Search {
                 input: Input::default(),
             }));
         }
@@ -24,7 +24,7 @@ pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
 
 /// Searches upwards from the bottom line, so the newest match comes first.
 pub fn accept(model: &mut Model) {
-    let Some(Popup::Inquiry(Inquiry::Search { input })) = &model.popup else {
+    let Some(Popup::Input(InputPrompt::Search { input })) = &model.popup else {
         return;
     };
     let wanted = input.value().trim().to_owned();

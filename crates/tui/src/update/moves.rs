@@ -60,7 +60,7 @@ pub fn move_by(model: &mut Model, by: isize) {
         Some(
             Popup::Question { .. }
             | Popup::Prompt { .. }
-            | Popup::Inquiry(_)
+            | Popup::Input(_)
             | Popup::Prediction(_)
             | Popup::Editor(_),
         ) => {}
@@ -78,7 +78,7 @@ fn move_in_screen(model: &mut Model, by: isize) {
     match &mut model.open {
         Screen::Experiments(list) => list.step(by),
         Screen::Compare(view) => super::comparison::move_down(view, by),
-        Screen::System(view) => view.selection.step(&queue, by),
+        Screen::Machine(view) => view.selection.step(&queue, by),
         Screen::Dataset(_) => {}
         // The log is scrolled from its end, because the end grows.
         Screen::Run(view) => {

@@ -15,7 +15,7 @@ use warmstart_runs::store::{Change, Run};
 /// If runs wait this many seconds and none is live, the dashboard starts the next one.
 const STUCK: f64 = 1.5;
 
-pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
+pub fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.tick(now);
     // Before the first reading of the folders every run is new, so report nothing.
     let mut before: HashMap<RunId, Before> = HashMap::new();
@@ -46,7 +46,7 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
         if model.report.is_none() {
             model.report = Some(report);
         } else {
-            model.told.keep(report);
+            model.status_log.keep(report);
         }
     }
     // Of several messages show an error first.
@@ -66,7 +66,7 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     }
     if let Some(News { report: shown, .. }) = news.pop() {
         for News { report, .. } in news {
-            model.told.keep(report);
+            model.status_log.keep(report);
         }
         model.report = Some(shown);
     }

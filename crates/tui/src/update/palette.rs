@@ -114,5 +114,5 @@ fn leave_dataset(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     model.open = below;
-    vec![Effect::EndLook]
+    vec![Effect::CloseDataset]
 }

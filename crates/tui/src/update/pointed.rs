@@ -10,7 +10,7 @@ use crate::mouse::{Gesture, HitBox, Pointed};
 const NOTCH: isize = 3;
 
 pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
-    match (pointed.gesture, pointed.spot) {
+    match (pointed.gesture, pointed.hit_box) {
         (Gesture::Click, HitBox::Row(row)) => return click_row(model, row),
         (Gesture::Click, HitBox::Title(column)) => match &model.open {
             Screen::Experiments(_) => list::sort_by(model, column),
@@ -42,7 +42,7 @@ fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
             view.list.selection.select(ids, row);
             was
         }
-        Screen::System(view) => {
+        Screen::Machine(view) => {
             let was = view.selection.index(&queue) == Some(row);
             view.selection.select(&queue, row);
             was
@@ -61,6 +61,6 @@ fn point_at(model: &mut Model, x: f64) {
     match &mut model.open {
         Screen::Run(_) => super::charts::point_at(model, x),
         Screen::Compare(_) => comparison::point_at(model, x),
-        Screen::Experiments(_) | Screen::System(_) | Screen::Dataset(_) => {}
+        Screen::Experiments(_) | Screen::Machine(_) | Screen::Dataset(_) => {}
     }
 }

@@ -7,7 +7,7 @@ use crate::command::TrainingCommand;
 use crate::effect::Effect;
 use crate::format::plural;
 use crate::model::available::launchable;
-use crate::model::{Entry, Extension, Inquiry, Kind, Model, Popup};
+use crate::model::{Entry, Extension, InputPrompt, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
 
 pub fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
@@ -199,7 +199,7 @@ fn resume(model: &mut Model) -> Vec<Effect> {
         Status::Finished if !run.state.awaits_change => {
             model.popup = Extension::of(run)
                 .ok()
-                .map(|extension| Popup::Inquiry(Inquiry::Extension(extension)));
+                .map(|extension| Popup::Input(InputPrompt::Extension(extension)));
             Vec::new()
         }
         _ => vec![Effect::Resume {
@@ -211,7 +211,7 @@ fn resume(model: &mut Model) -> Vec<Effect> {
 
 /// Accepts the new number of epochs, unless it has a mistake.
 pub fn extend(model: &mut Model) -> Vec<Effect> {
-    let Some(Popup::Inquiry(Inquiry::Extension(extension))) = &model.popup else {
+    let Some(Popup::Input(InputPrompt::Extension(extension))) = &model.popup else {
         return Vec::new();
     };
     let Ok(change) = extension.change() else {

@@ -84,7 +84,7 @@ pub const FILTER: &[&[Binding]] = &[
     ENDS,
 ];
 pub const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
-pub const INQUIRY: &[&[Binding]] = &[
+pub const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,

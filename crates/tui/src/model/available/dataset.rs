@@ -6,7 +6,7 @@ use warmstart_schema::state::Status;
 
 use crate::command::DatasetCommand;
 use crate::effect::DatasetSource;
-use crate::model::{DatasetPane, DatasetView, Inquiry, Model, Opened, Popup, Screen};
+use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
 
 pub fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
@@ -34,7 +34,7 @@ pub fn prediction_refusal(model: &Model) -> Option<String> {
 }
 
 pub fn completion_refusal(model: &Model) -> Option<String> {
-    (!matches!(model.popup, Some(Popup::Inquiry(Inquiry::File { .. }))))
+    (!matches!(model.popup, Some(Popup::Input(InputPrompt::File { .. }))))
         .then(|| "a number cannot be completed".to_owned())
 }
 

@@ -80,7 +80,7 @@ pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
             }),
             None => Err("nothing is selected".to_owned()),
         },
-        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
+        Screen::Run(_) | Screen::Compare(_) | Screen::Machine(_) | Screen::Dataset(_) => {
             let run = model.run().ok_or("this run's experiment is not known")?;
             let stem = run.stem().ok_or("this run's experiment is not known")?;
             let files = model

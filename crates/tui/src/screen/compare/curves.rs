@@ -30,7 +30,7 @@ pub fn draw(
     model: &Model,
     view: &CompareView,
     selected: Option<&Row>,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let Some(figure) = view.curves.metric() else {
         return;
@@ -82,9 +82,9 @@ pub fn draw(
         best: &[],
         events: &[],
         cursor,
-        ascii: model.look.ascii,
+        ascii: model.appearance.ascii,
     };
-    hits.add(chart.plot(plot), HitBox::Chart(x));
+    hit_map.add(chart.plot(plot), HitBox::Chart(x));
     chart.render(plot, buf);
 }
 

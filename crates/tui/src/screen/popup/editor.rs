@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::frame::draw_box;
-use super::inquiry;
+use super::input;
 use crate::format;
 use crate::layout::{popup_width, room};
 use crate::model::{Destination, Draft, Editor, Focus, ValueEntry};
@@ -96,7 +96,7 @@ fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) 
     let room = width.saturating_sub(LABEL);
     let mut spans = vec![Span::styled(format!("{label:<LABEL$}"), THEME.label)];
     if has_cursor {
-        spans.extend(inquiry::typed(input, room).spans);
+        spans.extend(input::typed(input, room).spans);
     } else {
         spans.push(Span::styled(input.value().to_owned(), THEME.text));
     }

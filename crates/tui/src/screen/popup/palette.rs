@@ -15,7 +15,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 use unicode_width::UnicodeWidthStr;
 
-use super::inquiry;
+use super::input;
 use crate::layout::popup_width;
 use crate::model::available::refusal;
 use crate::model::{Candidate, Model, Palette, Purpose, Target};
@@ -65,7 +65,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
     paint::left_line(
         buf,
         paint::row(inner, 0),
-        &inquiry::typed(&palette.input, usize::from(inner.width)),
+        &input::typed(&palette.input, usize::from(inner.width)),
     );
     let list = Rect {
         y: inner.y + 1.min(inner.height),

@@ -42,7 +42,7 @@ pub fn draw(
     model: &Model,
     run: &Run,
     view: &ChartView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let others = view.others(&model.runs, run);
     let rank = model
@@ -60,7 +60,7 @@ pub fn draw(
             rank,
             x: view.axis(&model.runs, run, quantity),
         };
-        draw_one(buf, area, model, &scene, index == 0, hits);
+        draw_one(buf, area, model, &scene, index == 0, hit_map);
     }
 }
 
@@ -111,7 +111,7 @@ fn draw_one(
     model: &Model,
     scene: &Scene,
     is_first: bool,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let most = if scene.view.alone.is_some() {
         4
@@ -125,7 +125,7 @@ fn draw_one(
         Constraint::Fill(1),
     ];
     let [title, names, plot] = area.layout(&Layout::vertical(rows));
-    legend::draw_title(buf, title, model.look.ascii, scene, is_first);
+    legend::draw_title(buf, title, model.appearance.ascii, scene, is_first);
     legend::draw_others(buf, names, &others);
     let series = series(scene);
     if series.iter().all(|series| series.curve.reach().is_none()) {
@@ -146,9 +146,9 @@ fn draw_one(
         best: best.as_slice(),
         events: &events,
         cursor: scene.view.cursor,
-        ascii: model.look.ascii,
+        ascii: model.appearance.ascii,
     };
-    hits.add(chart.plot(plot), HitBox::Chart(scene.x));
+    hit_map.add(chart.plot(plot), HitBox::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
         legend::draw_stages(buf, plot, scene);

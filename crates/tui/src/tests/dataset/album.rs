@@ -34,14 +34,14 @@ impl DatasetSource {
 
     /// Names, numbers and sizes as nobody would choose them.
     pub fn hostile() -> Self {
-        let mut album = Self::of(
+        let mut source = Self::of(
             NASTY.map(str::to_owned).to_vec(),
             [u32::MAX, 0, 1],
             &[0, u32::MAX, 1],
         );
-        album.facts.dataset = NASTY[1].to_owned();
-        album.facts.notes = NASTY.map(str::to_owned).to_vec();
-        album
+        source.facts.dataset = NASTY[1].to_owned();
+        source.facts.notes = NASTY.map(str::to_owned).to_vec();
+        source
     }
 
     /// A dataset of these classes.
@@ -136,22 +136,24 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 }
 
 /// Presses keys while a worker answers what is asked.
-pub fn answering(model: &mut Model, keys: &str, album: &DatasetSource) {
+pub fn answering(model: &mut Model, keys: &str, source: &DatasetSource) {
     for event in &events(keys) {
-        tell(model, event, album);
+        tell(model, event, source);
     }
 }
 
 /// Tells of one event of the terminal, likewise.
-pub fn tell(model: &mut Model, event: &Event, album: &DatasetSource) {
+pub fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
     let Some(message) = model.keys.message(model.context(), event) else {
         return;
     };
     let mut effects = update(model, message);
     while let Some(effect) = effects.pop() {
         effects.extend(match effect {
-            Effect::Look { ticket, .. } => hear(model, ticket, Answer::Opened(album.facts.clone())),
-            Effect::AskDataset(ask) => hear(model, model.tickets, album.answer(&ask)),
+            Effect::ShowDataset { ticket, .. } => {
+                hear(model, ticket, Answer::Opened(source.facts.clone()))
+            }
+            Effect::AskDataset(ask) => hear(model, model.tickets, source.answer(&ask)),
             Effect::ReadExperiment(path) => {
                 let text =
                     std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
@@ -165,17 +167,17 @@ pub fn tell(model: &mut Model, event: &Event, album: &DatasetSource) {
 fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
     update(
         model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket,
-            heard: Heard::Answer(answer),
+            response: Heard::Answer(answer),
         },
     )
 }
 
 /// The typical dashboard after some keys.
-pub fn looking(keys: &str, album: &DatasetSource) -> Model {
+pub fn looking(keys: &str, source: &DatasetSource) -> Model {
     let mut model = typical();
     press(&mut model, "");
-    answering(&mut model, keys, album);
+    answering(&mut model, keys, source);
     model
 }

@@ -8,7 +8,7 @@ use crate::machine::Machine;
 
 /// The state of the machine screen.
 #[derive(Debug, Default)]
-pub struct SystemView {
+pub struct MachineView {
     pub selection: Selection<RunId>,
     /// `None` before the first reading.
     pub machine: Option<Box<Machine>>,
@@ -31,7 +31,7 @@ impl Model {
 
     /// Requests a reading while the machine screen is open, one at a time.
     pub fn read_machine(&mut self) -> Vec<Effect> {
-        if self.reads_machine || !matches!(self.open, Screen::System(_)) {
+        if self.reads_machine || !matches!(self.open, Screen::Machine(_)) {
             return Vec::new();
         }
         self.reads_machine = true;

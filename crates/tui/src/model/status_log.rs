@@ -20,7 +20,7 @@ const KEPT: usize = 200;
 
 /// All messages, and when the newest one disappears.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct StatusLog {
     past: VecDeque<Saying>,
     /// When the shown message disappears. `None` if there is none, if it stays, or if its time is
     /// not known yet.
@@ -36,7 +36,7 @@ struct Saying {
     report: Report,
 }
 
-impl Told {
+impl StatusLog {
     /// Adds a message.
     pub fn keep(&mut self, report: Report) {
         if self.past.len() == KEPT {
@@ -107,12 +107,12 @@ impl Model {
         if self.report.as_ref() == before {
             return;
         }
-        self.told.fades = None;
+        self.status_log.fades = None;
         if let Some(report) = &mut self.report {
             report.text = self.folders.in_commands(&report.text);
         }
         if let Some(report) = self.report.clone() {
-            self.told.keep(report);
+            self.status_log.keep(report);
         }
     }
 
@@ -120,7 +120,7 @@ impl Model {
     pub fn tick(&mut self, now: f64) {
         self.now = now;
         for saying in self
-            .told
+            .status_log
             .past
             .iter_mut()
             .rev()
@@ -128,14 +128,14 @@ impl Model {
         {
             saying.at = Some(now);
         }
-        self.told.is_untimed = false;
+        self.status_log.is_untimed = false;
         let is_good = self.report.as_ref().is_some_and(|report| report.good);
-        match self.told.fades {
-            _ if !is_good => self.told.fades = None,
-            None => self.told.fades = Some(now + STAYS),
+        match self.status_log.fades {
+            _ if !is_good => self.status_log.fades = None,
+            None => self.status_log.fades = Some(now + STAYS),
             // Handle a clock that was set back: the message must not stay for hours.
             Some(fades) if now >= fades || now < fades - 2.0 * STAYS => {
-                (self.report, self.told.fades) = (None, None);
+                (self.report, self.status_log.fades) = (None, None);
             }
             Some(_) => {}
         }
@@ -143,12 +143,12 @@ impl Model {
 
     /// Whether a message still needs a time.
     pub fn wants_clock(&self) -> bool {
-        self.told.is_untimed
+        self.status_log.is_untimed
     }
 
     /// When the shown message disappears, in seconds since the Unix epoch. The loop must read the
     /// clock then.
     pub fn fades(&self) -> Option<f64> {
-        self.told.fades
+        self.status_log.fades
     }
 }

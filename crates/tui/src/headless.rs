@@ -11,23 +11,23 @@ use ratatui::backend::TestBackend;
 use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
-use super::theme::{Look, Palette, Theme};
+use super::theme::{Appearance, Palette, Theme};
 use super::update::update;
 use warmstart_runs::store::Change;
 
 /// A dashboard that draws into memory and runs no effects.
 #[derive(Debug)]
-pub struct Still {
+pub struct HeadlessDashboard {
     model: Model,
     terminal: Terminal<TestBackend>,
 }
 
-impl Still {
+impl HeadlessDashboard {
     /// A screen of `width` × `height` characters.
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
         let mut model = Model::new(
             PathBuf::from("experiments"),
-            Look {
+            Appearance {
                 ascii: false,
                 theme: Theme::Dark,
                 palette: Palette::True,
@@ -42,7 +42,7 @@ impl Still {
     }
 
     /// Applies changes of runs.
-    pub fn tell(&mut self, now: f64, changes: Vec<Change>) {
+    pub fn apply(&mut self, now: f64, changes: Vec<Change>) {
         update(&mut self.model, Message::Changes { now, changes });
     }
 

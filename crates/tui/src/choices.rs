@@ -13,7 +13,7 @@ const FOLDERS: usize = 50;
 
 /// Follows the choices to remember.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct ChoiceTracker {
     /// The absolute path of the folder of experiments.
     folder: PathBuf,
     /// The choices at the last check.
@@ -21,9 +21,9 @@ pub struct Keeper {
     kept: Memory,
 }
 
-impl Keeper {
+impl ChoiceTracker {
     /// Applies remembered choices to the model, and follows it from there.
-    pub fn begin(model: &mut Model, kept: Memory) -> Self {
+    pub fn start(model: &mut Model, kept: Memory) -> Self {
         let folder =
             fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
         apply(&kept, model, &folder);
@@ -35,7 +35,7 @@ impl Keeper {
     }
 
     /// The memory to write if the user chose something since. Other choices stay as they were.
-    pub fn news(&mut self, model: &Model) -> Option<Memory> {
+    pub fn changed(&mut self, model: &Model) -> Option<Memory> {
         let now = now(model, &self.folder)?;
         let before = self.seen.replace(now.clone())?;
         if now == before {

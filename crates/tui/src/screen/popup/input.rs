@@ -14,30 +14,30 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::frame::draw_box;
 use crate::layout::popup_width;
-use crate::model::Inquiry;
+use crate::model::InputPrompt;
 use crate::screen::paint;
 use crate::theme::THEME;
 
 /// Smallest width of the input, in characters.
 const LEAST: usize = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
+pub fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
     let width = popup_width(area.width);
     let (title, hints) = match prompt {
-        Inquiry::Number { .. } => ("the number of an image", Vec::new()),
-        Inquiry::Search { .. } => ("search the log", Vec::new()),
-        Inquiry::File { candidates, .. } => (
+        InputPrompt::Number { .. } => ("the number of an image", Vec::new()),
+        InputPrompt::Search { .. } => ("search the log", Vec::new()),
+        InputPrompt::File { candidates, .. } => (
             "which picture? its path",
             paint::wrap(&candidates.join("  "), width),
         ),
-        Inquiry::Extension(extension) => (
+        InputPrompt::Extension(extension) => (
             extension.question(),
             paint::wrap(&extension.answer(), width),
         ),
     };
     let mut lines = vec![typed(prompt.input(), width)];
     let is_mistaken =
-        matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
+        matches!(prompt, InputPrompt::Extension(extension) if extension.change().is_err());
     let style = if is_mistaken {
         THEME.warning
     } else {

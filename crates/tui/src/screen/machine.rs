@@ -21,7 +21,7 @@ use super::paint;
 use super::table::{self, Column, Place};
 use crate::format::{NOT_YET, bytes};
 use crate::machine::{Gpu, Machine};
-use crate::model::{Model, SystemView};
+use crate::model::{MachineView, Model};
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
@@ -47,7 +47,13 @@ const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> 
     }
 }
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, hits: &mut HitMap) {
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    view: &MachineView,
+    hit_map: &mut HitMap,
+) {
     let buf = frame.buffer_mut();
     let lines = view.machine.as_ref().map_or(1, |machine| {
         3 + machine.gpus.as_ref().map_or(1, |gpus| gpus.len().max(1))
@@ -71,8 +77,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, hit
         )),
     }
     paint::rule(buf, rule);
-    hits.add(runs, HitBox::Scroll);
-    draw_runs(buf, runs, model, view, hits);
+    hit_map.add(runs, HitBox::Scroll);
+    draw_runs(buf, runs, model, view, hit_map);
 }
 
 fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
@@ -198,7 +204,13 @@ fn draw_gauge(
     }
 }
 
-fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, hits: &mut HitMap) {
+fn draw_runs(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    view: &MachineView,
+    hit_map: &mut HitMap,
+) {
     let [head, body, note] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(1),
@@ -272,7 +284,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, hit
             view,
             run,
         );
-        hits.add(row, HitBox::Row(index));
+        hit_map.add(row, HitBox::Row(index));
         if selected == Some(index) {
             paint::mark_selected(buf, row);
         }
@@ -285,7 +297,7 @@ fn draw_run(
     name: Rect,
     places: &[Place],
     model: &Model,
-    view: &SystemView,
+    view: &MachineView,
     run: &Run,
 ) {
     let (mark, style) = THEME.status(Some(run.status()));
