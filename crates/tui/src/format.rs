@@ -128,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_grow_coarser() {
+    fn long_durations_are_coarser() {
         let texts = [3.21, 31.4, 439.0, 7500.0, 900_000.0, f64::NAN].map(duration);
         assert_eq!(texts, ["3.2s", "31s", "7m 19s", "2h 05m", "10d 10h", "–"]);
     }
 
     #[test]
-    fn counts_have_their_thousands_marked() {
+    fn counts_have_thousands_separators() {
         assert_eq!(
             [0, 999, 1000, 4_404_224].map(count),
             ["0", "999", "1,000", "4,404,224"]
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_keep_their_precision_and_say_when_there_is_none() {
+    fn figures_keep_precision_and_missing_ones_are_marked() {
         assert_eq!(metric(Some(0.5)), "0.5000");
         assert_eq!(metric(Some(f64::NAN)), "NaN");
         assert_eq!(metric(None), "–");

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_in_order_fit_and_whole_words_stand_first() {
+    fn letters_in_order_match_and_whole_words_come_first() {
         let texts = [
             "stop without saving",
             "another smoothing",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_letters_that_fit_are_told() {
+    fn search_returns_matched_letters() {
         let hits = search("ac", |index| ["abc"].get(index).copied());
         assert_eq!(
             hits,

@@ -141,7 +141,7 @@ mod tests {
     use crate::command::Command;
 
     #[test]
-    fn no_key_means_two_things_in_one_context() {
+    fn each_key_has_one_command_per_context() {
         for context in Context::ALL {
             let keymap = Keymap::default();
             let keys: Vec<&Key> = keymap
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_an_action_means_one_thing_in_one_context() {
+    fn each_action_name_has_one_command_per_context() {
         for context in Context::ALL {
             let mut seen = std::collections::HashMap::new();
             for binding in Keymap::default().bindings(context) {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_context_can_be_left() {
+    fn every_context_has_an_exit_key() {
         for context in Context::ALL {
             let keymap = Keymap::default();
             let leaves =
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
+    fn letters_are_text_in_filter_and_commands_elsewhere() {
         let (keymap, q) = (
             Keymap::default(),
             Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_grows_as_far_as_its_candidates_agree() {
+    fn path_completes_to_common_prefix() {
         let root = tempfile::tempdir().unwrap();
         for name in [
             "tiger-1.png",

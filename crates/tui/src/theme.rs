@@ -134,7 +134,7 @@ mod tests {
     use warmstart_schema::state::Status;
 
     #[test]
-    fn every_state_has_a_shape_of_its_own_in_both_alphabets() {
+    fn every_status_has_a_unique_glyph_in_unicode_and_ascii() {
         use warmstart_schema::event::Phase;
         let states = [
             None,
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_only_bold_and_reverse_remain() {
+    fn mono_keeps_only_bold_and_reverse() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "sel", THEME.selected);
         Appearance {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn in_ascii_nothing_else_remains() {
+    fn ascii_frame_has_only_ascii() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
         Appearance {

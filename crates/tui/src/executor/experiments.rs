@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_never_takes_the_place_of_another() {
+    fn new_file_never_replaces_existing_file() {
         let (folder, source) = folder();
         for name in ["b.yaml", "b-2.yaml", "b-3.yaml"] {
             let (path, report) = written(&writing(&source, Some("b")));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_meanwhile_is_kept() {
+    fn concurrent_change_is_kept() {
         let (_folder, source) = folder();
         fs::write(&source, "name: c\n").unwrap();
         let (_, report) = written(&writing(&source, None));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_in_place_goes_through_a_link() {
+    fn change_in_place_follows_symlink() {
         let (folder, source) = folder();
         let link = folder.path().join("link.yaml");
         symlink(&source, &link).unwrap();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_said_and_leaves_nothing() {
+    fn failed_write_is_reported_and_leaves_no_file() {
         let (folder, source) = folder();
         let (_, report) = written(&writing(&source, Some("no/such")));
         assert!(

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_and_this_machine_are_read() {
+    fn meter_reads_own_process_and_machine() {
         let folder = tempfile::tempdir().unwrap();
         let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
         let run: RunId = "20261122-100107-7f3a".parse().unwrap();

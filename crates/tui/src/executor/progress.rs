@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_at_once_is_not_told_and_what_takes_long_is_ended() {
+    fn short_effect_is_not_reported_and_long_effect_reports_its_end() {
         let (messages, mut received) = tokio::sync::mpsc::unbounded_channel();
         let mut short = Progress::of(&messages, "deleting", 3);
         (1..=3).for_each(|done| short.at(done));

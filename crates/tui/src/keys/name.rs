@@ -104,7 +104,7 @@ mod tests {
     use crate::keys::{Context, Keymap};
 
     #[test]
-    fn every_key_of_the_table_has_a_name_that_leads_back_to_it() {
+    fn every_key_name_parses_back() {
         for context in Context::ALL {
             for key in Keymap::default()
                 .bindings(context)
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_what_was_meant() {
+    fn invalid_key_name_is_refused_with_suggestion() {
         let error = |name: &str| name.parse::<Key>().unwrap_err();
         assert!(error("entr").contains("did you mean `enter`?"));
         assert!(error("ctrl-i").contains("terminals cannot report"));

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_gets_its_key_on_one_screen_or_on_all() {
+    fn action_is_bound_on_one_screen_or_on_all() {
         let keymap = rebound(&[("stop", &["X"]), ("run.stop", &["i", "f5"])]).unwrap();
         assert_eq!(
             command(&keymap, Context::Experiments, "X"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_can_be_swapped_and_taken_away() {
+    fn keys_can_be_swapped_and_removed() {
         let keymap = rebound(&[
             ("experiments.stop", &["r"]),
             ("experiments.launch", &["s"]),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_stay_text_where_text_is_typed() {
+    fn letters_stay_text_in_inputs() {
         let keymap = rebound(&[("back", &["B"])]).unwrap();
         assert_eq!(command(&keymap, Context::Log, "B"), Some(Command::Back));
         assert_eq!(command(&keymap, Context::Filter, "B"), None);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_both_names() {
+    fn conflicting_keys_are_refused_with_both_names() {
         assert_eq!(
             mistake(&[("run.stop", &["x"])]),
             "run.stop: `x` is the key of `axis` on `run`; choose another key, or one for `run.axis` too"

@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_files_follow_the_change() {
+    fn file_names_follow_the_change() {
         assert_eq!(
             (short("train.optimizer.learning_rate"), slug("3e-4", SLUG)),
             ("lr".to_owned(), "3e-4".to_owned())

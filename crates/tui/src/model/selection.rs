@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_stays_selected_when_others_come_before_it() {
+    fn row_stays_selected_when_rows_are_inserted_above() {
         let mut selection = Selection::default();
         selection.select(&["a", "b"], 1);
         assert_eq!(selection.index(&["x", "a", "b"]), Some(2));
     }
 
     #[test]
-    fn when_the_row_is_gone_its_place_is_selected() {
+    fn selection_keeps_index_when_row_disappears() {
         let mut selection = Selection::default();
         selection.select(&["a", "b", "c"], 1);
         assert_eq!(selection.index(&["a", "c"]), Some(1));

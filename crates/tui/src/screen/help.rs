@@ -31,7 +31,7 @@ mod tests {
     use crate::help::SECTIONS;
 
     #[test]
-    fn on_a_narrow_terminal_no_word_is_cut() {
+    fn narrow_terminal_cuts_no_word() {
         let keys = Keymap::default();
         let lines: Vec<String> = lines(&keys, Context::Run, 36)
             .iter()

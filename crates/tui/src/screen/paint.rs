@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cut_text_ends_with_an_ellipsis_and_wide_characters_are_never_halved() {
+    fn cut_text_ends_with_ellipsis_and_keeps_wide_characters_whole() {
         let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
         let area = buf.area;
         left(&mut buf, area, "漢字漢字", Style::new());
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparkline_spans_its_figures_and_leaves_gaps() {
+    fn sparkline_spans_values_and_leaves_gaps() {
         assert_eq!(sparkline(&[0.0, 0.5, f64::NAN, 1.0], 10), "▁▅ █");
         assert_eq!(sparkline(&[1.0, 2.0, 3.0], 2), "▁█");
         assert_eq!(sparkline(&[], 5), "");

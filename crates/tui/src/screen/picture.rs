@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_fits_is_shown_pixel_by_pixel_and_larger_in_whole_multiples() {
+    fn small_image_is_scaled_by_whole_multiples() {
         let pixels = Pixels::new(2, greys(&[10, 20, 30, 40])).unwrap();
         let mut buf = Buffer::empty(Rect::new(0, 0, 9, 9));
         let place = draw(&mut buf, Rect::new(1, 1, 3, 2), &pixels);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_too_large_is_averaged() {
+    fn large_image_is_averaged() {
         let pixels = Pixels::new(3, greys(&[0, 90, 180, 0, 90, 180, 0, 90, 180])).unwrap();
         let mut buf = Buffer::empty(Rect::new(0, 0, 2, 1));
         let area = buf.area;

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_in_their_order_and_the_name_takes_the_rest() {
+    fn columns_drop_in_order_and_name_takes_the_rest() {
         let kept = |width| {
             let (name, places) = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
             (
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_selected_row_is_always_in_view() {
+    fn selected_row_is_always_visible() {
         for (selected, rows, height) in [(0, 100, 10), (50, 100, 10), (99, 100, 10), (3, 5, 10)] {
             let offset = offset(selected, rows, height);
             assert!(

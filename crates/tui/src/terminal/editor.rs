@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_chosen_is_split_as_a_shell_does() {
+    fn editor_command_is_split_like_a_shell() {
         assert_eq!(
             words(Some(("EDITOR", "code --wait")), "").unwrap(),
             ["code", "--wait", "a b.yaml"]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_choice_the_first_that_is_there_is_taken() {
+    fn first_installed_editor_is_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let search = folder.path().to_str().unwrap();
         assert!(words(None, search).unwrap_err().contains("export EDITOR"));

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_reaches_the_terminal_through_whatever_lies_between() {
+    fn notice_passes_through_multiplexers() {
         for (variables, expected, bytes) in [
             (
                 vec![("TERM", "xterm-256color")],
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_can_end_the_sequence_and_begin_another() {
+    fn run_name_cannot_end_the_sequence() {
         let hostile = "\u{7}\u{1b}]52;c;aGE=\u{7}\u{1b}[2J\u{9c}\u{202e}x\n";
         let sent = sequence(hostile, Between::Nothing);
         let inner = sent

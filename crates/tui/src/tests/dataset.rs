@@ -1,4 +1,4 @@
-//! The dataset screen and predictions: what they ask for, what they draw, in which colours, of whatever a worker says.
+//! The dataset screen and predictions: requests, drawing and colours, for any response of a worker.
 
 mod album;
 
@@ -29,7 +29,7 @@ fn screen(model: &Model) -> String {
     text(&drawn(model, 80, 24))
 }
 
-/// Where a picture's cells are: those with a colour of their own both above and below.
+/// Number of image cells: those with different colours above and below.
 fn pixels(buffer: &Buffer) -> usize {
     buffer
         .content
@@ -39,7 +39,7 @@ fn pixels(buffer: &Buffer) -> usize {
 }
 
 #[test]
-fn every_view_is_drawn() {
+fn every_dataset_view_is_drawn() {
     for (name, keys) in [
         ("picture", ""),
         ("augmented", "aa"),
@@ -62,7 +62,7 @@ fn every_view_is_drawn() {
 }
 
 #[test]
-fn what_is_left_out_is_said_above_every_view() {
+fn skipped_images_are_noted_above_every_view() {
     let mut source = DatasetSource::typical();
     source.facts.notes = vec![
         "2 pictures in old/ are not used".to_owned(),
@@ -84,7 +84,7 @@ fn what_is_left_out_is_said_above_every_view() {
 }
 
 #[test]
-fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
+fn larger_terminal_shows_more_images_and_keeps_selection() {
     let source = DatasetSource::typical();
     let mut model = looking("jjjjd<tab><down><down><down><right>", &source);
     let page = |model: &Model| match &model.open {
@@ -122,10 +122,11 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
 }
 
 #[test]
-fn a_picture_keeps_its_colours_and_its_places() {
+fn image_keeps_colours_and_positions() {
     let model = looking("jjjjd", &DatasetSource::typical());
     let buffer = drawn(&model, 80, 24);
-    // Half blocks two by two: 32 columns of 16 rows are 32×32 pixels, the first below two lines of text.
+    // Half blocks: 32 columns of 16 rows are 32×32 pixels. The first row is below two lines of
+    // text.
     assert_eq!(pixels(&buffer), 32 * 16);
     let expected = picture(Part::Train, 0, None).pixels.unwrap();
     for (x, y) in [(0, 0), (31, 0), (5, 14), (31, 30)] {
@@ -150,7 +151,7 @@ fn a_picture_keeps_its_colours_and_its_places() {
 }
 
 #[test]
-fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
+fn image_is_drawn_with_available_colours() {
     let with = |appearance: Appearance| Model {
         appearance,
         ..looking("jjjjd", &DatasetSource::typical())
@@ -212,7 +213,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
 }
 
 #[test]
-fn it_is_opened_for_an_experiment_and_for_a_run() {
+fn dataset_opens_for_experiment_and_for_run() {
     let opened = |keys: &str| match &press(&mut typical(), keys)[..] {
         [.., Effect::ShowDataset { source, .. }] => format!("{source:?}"),
         other => panic!("{other:?}"),
@@ -233,7 +234,7 @@ fn it_is_opened_for_an_experiment_and_for_a_run() {
 }
 
 #[test]
-fn one_question_at_a_time_and_the_last_picture_counts() {
+fn one_request_is_pending_and_last_image_wins() {
     let mut model = typical();
     let source = DatasetSource::typical();
     assert!(matches!(
@@ -281,7 +282,7 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
             .collect::<Vec<_>>(),
         [3]
     );
-    // What another worker says late is void.
+    // A late response of the previous worker is ignored.
     let late = Message::DatasetResponse {
         ticket: 9,
         response: Heard::Answer(Answer::NotThere {
@@ -297,12 +298,12 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
 }
 
 #[test]
-fn pictures_are_picked_by_number_at_random_and_by_steps() {
+fn images_are_picked_by_number_randomly_and_by_steps() {
     let source = DatasetSource::typical();
     let mut model = looking("jjjjd", &source);
     answering(&mut model, "107<enter>", &source);
     assert!(screen(&model).contains("image number 107") && screen(&model).contains("▸training"));
-    // Numbers of validation images lead to their part.
+    // Numbers of validation images select their split.
     answering(&mut model, "n2003<enter>", &source);
     assert!(
         screen(&model).contains("image number 2003") && screen(&model).contains("▸validation"),
@@ -351,7 +352,7 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
 }
 
 #[test]
-fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
+fn augmentation_advances_by_epoch_or_is_refused_with_reason() {
     let source = DatasetSource::typical();
     let mut model = looking("jjjjda", &source);
     let buffer = drawn(&model, 120, 40);
@@ -381,7 +382,7 @@ fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
 }
 
 #[test]
-fn classes_say_how_uneven_they_are() {
+fn classes_show_their_imbalance() {
     let mut source = DatasetSource::typical();
     let shown = |source: &DatasetSource| screen(&looking("jjjjd<tab><tab>", source));
     let said = shown(&source);
@@ -404,7 +405,7 @@ fn classes_say_how_uneven_they_are() {
 }
 
 #[test]
-fn a_dataset_that_is_not_here_says_what_to_do() {
+fn missing_dataset_shows_help() {
     let mut model = typical();
     press(&mut model, "jjjjd");
     assert!(screen(&model).contains("reading the dataset"));
@@ -483,7 +484,7 @@ fn prediction(pixels: bool) -> Predictions {
 }
 
 #[test]
-fn a_run_says_what_it_sees_in_the_picture_shown() {
+fn run_predicts_the_shown_image() {
     let source = DatasetSource::typical();
     let mut model = looking("jd", &source);
     let asked = press(&mut model, "p");
@@ -544,7 +545,7 @@ fn a_run_says_what_it_sees_in_the_picture_shown() {
 }
 
 #[test]
-fn a_file_is_asked_about_by_its_path() {
+fn image_file_is_predicted_by_path() {
     for keys in ["j<enter>p", "cP"] {
         let mut model = typical();
         assert!(

@@ -1,4 +1,4 @@
-//! What was chosen on screen is there again in the next dashboard.
+//! Choices on screen are restored in the next dashboard.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn screen(model: &Model) -> Memory {
     now(model, Path::new("/e")).unwrap()
 }
 
-/// A dashboard in which these keys were pressed, and what it leaves behind.
+/// The memory at the start of a dashboard, and after these keys.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
     let mut choices = ChoiceTracker::start(&mut model, memory.clone());
@@ -24,7 +24,7 @@ fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
 }
 
 #[test]
-fn what_was_chosen_is_there_again() {
+fn choices_are_restored() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/state.json");
     for keys in [
@@ -52,7 +52,7 @@ fn what_was_chosen_is_there_again() {
 }
 
 #[test]
-fn garbage_is_nothing() {
+fn invalid_memory_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.json");
     assert_eq!(Memory::read(&file), Memory::default());

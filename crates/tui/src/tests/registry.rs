@@ -1,5 +1,5 @@
-//! Every screen and everything that stands in front of one, with every kind of data, at every size. A new variant does not
-//! compile before it has a line here.
+//! Every screen and popup, with every kind of data, at every size. A new variant does not compile
+//! without a line here.
 
 use std::num::NonZero;
 use std::sync::atomic::AtomicUsize;
@@ -20,10 +20,11 @@ use crate::model::{
 };
 use crate::update::update;
 
-/// How a place is reached: keys from the first screen on, and what a worker answers to them.
+/// How to reach a place: keys from the first screen, and a worker's responses.
 type Way = fn(&mut Model, &DatasetSource);
 
-/// Names every variant of a type and the way to it: all of them as a list, and which of them a value is.
+/// Names every variant of a type and how to reach it. Gives the list of all, and the name of a
+/// value.
 macro_rules! places {
     ($all:ident, $name_of:ident, $type:ty, { $($name:literal: $pattern:pat $(if $guard:expr)? => $way:expr,)* }) => {
         pub const $all: &[(&str, Way)] = &[$(($name, $way)),*];
@@ -87,7 +88,7 @@ places!(POPUPS, popup, Popup, {
         |model, source| foretell(model, source, Some(NASTY[1].repeat(30))),
 });
 
-/// Asks what a run sees, and answers.
+/// Requests a prediction, and responds.
 fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
     answering(model, "jjd", source);
     let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else {
@@ -120,7 +121,7 @@ fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
     );
 }
 
-/// Charts in states of their own: zoomed, logarithmic, by time, alone, with other runs.
+/// Charts in special states: zoomed, logarithmic, by time, alone, with other runs.
 const CHARTS: [&str; 8] = [
     "jjjj<enter>mm<left><left>++>gG",
     "jj<enter>x<left>mmmm<left>+",
@@ -132,7 +133,7 @@ const CHARTS: [&str; 8] = [
     "cjgbv]<down>",
 ];
 
-/// What there may be to show: the model, and the dataset that a worker shows.
+/// The data to show: the model, and the dataset of a worker.
 type Data = (&'static str, fn() -> Model, fn() -> DatasetSource);
 
 const DATA: [Data; 3] = [
@@ -141,8 +142,8 @@ const DATA: [Data; 3] = [
     ("no", empty, DatasetSource::hostile),
 ];
 
-/// All places, with all data. Where keys lead nowhere, for there is nothing to open, stands what was opened when there was:
-/// runs and experiments may go while they are looked at.
+/// All places with all data. If the keys reach nothing because there is nothing to open, use a view
+/// that was opened earlier: runs and experiments may disappear while they are shown.
 fn all() -> Vec<(String, Model)> {
     let mut places = Vec::new();
     for (data, make, source) in DATA {
@@ -186,7 +187,7 @@ fn all() -> Vec<(String, Model)> {
     places
 }
 
-/// Draws a place at a size, and looks at every cell.
+/// Draws a place at a size, and checks every cell.
 fn look(what: &str, model: &Model, width: u16, height: u16) {
     let hides = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     for cell in &drawn(model, width, height).content {
@@ -198,7 +199,7 @@ fn look(what: &str, model: &Model, width: u16, height: u16) {
     }
 }
 
-/// Draws all places, on as many threads as there are processors, each at its sizes; how many frames that were.
+/// Draws all places at their sizes, on all processors; returns the number of frames.
 fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
     let (next, drawn) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -220,7 +221,7 @@ fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
     drawn.into_inner()
 }
 
-/// Of a terminal that is small each size, of a larger one every third.
+/// Every small size, and every third larger one.
 fn sampled() -> Vec<(u16, u16)> {
     let small = (0..=80).flat_map(|width| (0..=24).map(move |height| (width, height)));
     let large = (0..=200)
@@ -234,7 +235,7 @@ fn sampled() -> Vec<(u16, u16)> {
 
 #[test]
 fn every_place_at_a_share_of_all_sizes() {
-    /// Each place sees one size of so many, and each size is seen by several places.
+    /// Each place gets one of this many sizes, and each size is used by several places.
     const SHARE: usize = 23;
     let sizes = sampled();
     every_place(|index| {

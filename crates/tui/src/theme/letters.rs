@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_letters_get_a_cell_each_and_all_else_stays() {
+    fn joined_letters_get_a_cell_each() {
         let mut buffer = written("a\u{915}\u{94d}\u{937}漢e\u{301}z", 7);
         assert_ne!(
             symbols(&buffer)[1],
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_one_letter() {
+    fn stacked_marks_are_one_letter() {
         let tower = format!("e{}", "\u{301}".repeat(9));
         let mut buffer = written(&tower, 2);
         part(&mut buffer);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_wide_letter_makes_room_for_what_covers_it() {
+    fn half_covered_wide_letter_is_removed() {
         let mut buffer = written("漢字漢", 6);
         buffer.content[3].set_symbol("│");
         uncover(&mut buffer);

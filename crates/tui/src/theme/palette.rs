@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_says_how_many_colours_there_are() {
+    fn environment_determines_number_of_colours() {
         for (colorterm, term, expected) in [
             ("truecolor", "xterm", Palette::True),
             ("24bit", "", Palette::True),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_colour_is_taken() {
+    fn nearest_colour_is_used() {
         let nearest =
             |palette: Palette, rgb: [u8; 3]| palette.nearest(Color::Rgb(rgb[0], rgb[1], rgb[2]));
         assert_eq!(nearest(Palette::True, [1, 2, 3]), Color::Rgb(1, 2, 3));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn brightness_becomes_characters_and_other_cells_stay() {
+    fn brightness_becomes_characters_in_images_only() {
         let mut shown = String::new();
         for grey in [0, 30, 128, 255] {
             let mut cell = Cell::new(HALF);

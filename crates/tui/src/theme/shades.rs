@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn formulas_give_what_is_published_for_them() {
+    fn formulas_give_published_values() {
         assert!((contrast([0, 0, 0], [255, 255, 255]) - 21.0).abs() < 1e-9);
         // WCAG's example of the lightest grey that passes on white.
         assert!((contrast([0x76, 0x76, 0x76], [255, 255, 255]) - 4.54).abs() < 0.01);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_seen_and_quieter_than_text() {
+    fn rules_are_visible_and_less_prominent_than_text() {
         for (theme, ground) in GROUNDS {
             let [rule, quiet] =
                 [Role::Rule, Role::Quiet].map(|role| contrast(colour(theme, role), ground));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_chooses() {
+    fn environment_selects_theme() {
         for (no_colour, palette, colorfgbg, term, expected) in [
             (false, Palette::True, "", "xterm-256color", Theme::Dark),
             (

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_file_is_read_anew_and_nothing_is_said_twice() {
+    fn changed_file_is_read_again_and_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.yaml"), "name: [").unwrap();
         let mut watch = CatalogueWatch::new(folder.path().to_path_buf());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_not_there_is_named() {
+    fn missing_data_is_named() {
         let yaml = "name: x\ndataset: { name: cifar100, path: /nowhere }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
         let loaded = warmstart_schema::experiment::parse(yaml, "x.yaml");

@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stretch_was_like_comes_back_from_means_since_the_epoch_began() {
+    fn interval_mean_is_recovered_from_running_means() {
         // Batches with the losses 4 4 3 3, reported as running means after two and after four.
         let points = [batch(1, 2, 4.0), batch(1, 4, 3.5), batch(2, 3, 2.5)];
         let of = |before: Option<usize>, at: usize| {

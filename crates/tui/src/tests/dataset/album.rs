@@ -1,4 +1,4 @@
-//! A worker that shows a dataset, as far as the screen can tell.
+//! A fake worker that shows a dataset.
 
 use crossterm::event::Event;
 use warmstart_schema::experiment::{Augment, Labels};
@@ -20,7 +20,7 @@ pub struct DatasetSource {
 }
 
 impl DatasetSource {
-    /// 240 pictures in nine classes; validation images are numbered from 2000.
+    /// 240 images in nine classes; validation images are numbered from 2000.
     pub fn typical() -> Self {
         let names = [
             "tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus",
@@ -32,7 +32,7 @@ impl DatasetSource {
         )
     }
 
-    /// Names, numbers and sizes as nobody would choose them.
+    /// Hostile names, numbers and sizes.
     pub fn hostile() -> Self {
         let mut source = Self::of(
             NASTY.map(str::to_owned).to_vec(),
@@ -44,7 +44,7 @@ impl DatasetSource {
         source
     }
 
-    /// A dataset of these classes.
+    /// A dataset with these classes.
     pub fn of_classes(names: &[String]) -> Self {
         Self::of(names.to_vec(), [120, 60, 60], &vec![3; names.len()])
     }
@@ -112,7 +112,7 @@ impl DatasetSource {
     }
 }
 
-/// A picture that differs from every other one; every tenth cannot be read.
+/// A unique image; every tenth cannot be read.
 pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
@@ -135,14 +135,14 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     }
 }
 
-/// Presses keys while a worker answers what is asked.
+/// Presses keys while the worker responds.
 pub fn answering(model: &mut Model, keys: &str, source: &DatasetSource) {
     for event in &events(keys) {
         tell(model, event, source);
     }
 }
 
-/// Tells of one event of the terminal, likewise.
+/// Sends one terminal event while the worker responds.
 pub fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
     let Some(message) = model.keys.message(model.context(), event) else {
         return;
