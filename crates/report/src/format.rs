@@ -1,4 +1,5 @@
-//! Numbers and lines as people read them: one precision for a kind of figure, `–` for "not yet", lines of some width.
+//! Formats numbers and lines: one precision per kind of figure, `–` for missing values, wrapped
+//! lines.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub fn norm(value: f64) -> String {
     bounded(value, 3)
 }
 
-/// A figure that may run away: from 100,000 on as a power of ten, so that it stays in its place.
+/// A figure that may become very large: a power of ten from 100,000 on, so that it keeps its width.
 fn bounded(value: f64, decimals: usize) -> String {
     if value.is_finite() && value.abs() >= 1e5 {
         format!("{value:.3e}")
@@ -32,7 +33,7 @@ fn bounded(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A count with its thousands marked.
+/// A count with thousands separators.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -65,7 +66,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// How long ago, coarsely, so that a screen does not change every second for its sake.
+/// A coarse time since, so that the screen does not change every second.
 pub fn ago(seconds: f64) -> String {
     if seconds < 10.0 {
         "just now".to_owned()
@@ -87,17 +88,17 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A learning rate: short, and never rounded to nothing.
+/// A learning rate: short, and never rounded to 0.
 pub fn rate(value: f64) -> String {
     format!("{value:.2e}")
 }
 
-/// A path as it can be shown: names of files are anybody's.
+/// A path, sanitized: a file name may contain anything.
 pub fn path(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }
 
-/// A problem of a file on one line.
+/// A file's problem on one line.
 pub fn problem(problem: &Problem) -> String {
     let lines = [
         Some(
@@ -127,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_grow_coarser() {
+    fn long_durations_are_coarser() {
         let texts = [3.21, 31.4, 439.0, 7500.0, 900_000.0, f64::NAN].map(duration);
         assert_eq!(texts, ["3.2s", "31s", "7m 19s", "2h 05m", "10d 10h", "–"]);
     }
 
     #[test]
-    fn counts_have_their_thousands_marked() {
+    fn counts_have_thousands_separators() {
         assert_eq!(
             [0, 999, 1000, 4_404_224].map(count),
             ["0", "999", "1,000", "4,404,224"]
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_keep_their_precision_and_say_when_there_is_none() {
+    fn figures_keep_precision_and_missing_ones_are_marked() {
         assert_eq!(metric(Some(0.5)), "0.5000");
         assert_eq!(metric(Some(f64::NAN)), "NaN");
         assert_eq!(metric(None), "–");

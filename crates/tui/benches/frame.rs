@@ -17,7 +17,7 @@ use crossterm::event::KeyCode;
 use warmstart_runs::store::Change;
 use warmstart_schema::event::{Batch, Epoch, Event, Phase, Record, System};
 use warmstart_schema::state::Liveness;
-use warmstart_tui::Still;
+use warmstart_tui::HeadlessDashboard;
 
 const RUNS: u32 = 20;
 const POINTS: u32 = 100_000;
@@ -95,8 +95,8 @@ fn events(seed: u32) -> Vec<Record> {
 }
 
 /// All runs of one experiment, the newest open, all drawn.
-fn dashboard() -> Still {
-    let mut still = Still::new(200, 60).unwrap();
+fn dashboard() -> HeadlessDashboard {
+    let mut dashboard = HeadlessDashboard::new(200, 60).unwrap();
     for number in 0..RUNS {
         let id: warmstart_runs::run::RunId = format!("20261122-1000{number:02}-{number:04x}")
             .parse()
@@ -122,20 +122,23 @@ fn dashboard() -> Still {
                 liveness: Liveness::Held,
             },
         ];
-        still.tell(1e5, changes);
+        dashboard.apply(1e5, changes);
     }
-    still.press(KeyCode::Enter);
-    still.press(KeyCode::Char('o'));
-    still
+    dashboard.press(KeyCode::Enter);
+    dashboard.press(KeyCode::Char('o'));
+    dashboard
 }
 
 /// The median of frames, each after `between`.
-fn median(still: &mut Still, mut between: impl FnMut(&mut Still)) -> Duration {
+fn median(
+    dashboard: &mut HeadlessDashboard,
+    mut between: impl FnMut(&mut HeadlessDashboard),
+) -> Duration {
     let mut times: Vec<Duration> = (0..FRAMES)
         .map(|_| {
-            between(still);
+            between(dashboard);
             let began = Instant::now();
-            still.draw().unwrap();
+            dashboard.draw().unwrap();
             began.elapsed()
         })
         .collect();
@@ -144,7 +147,7 @@ fn median(still: &mut Still, mut between: impl FnMut(&mut Still)) -> Duration {
 }
 
 fn main() {
-    let mut still = dashboard();
+    let mut dashboard = dashboard();
     let mut missed = false;
     let mut print = |what: &str, took: Duration| {
         let verdict = if took <= TARGET { "holds" } else { "MISSED" };
@@ -156,37 +159,40 @@ fn main() {
         );
     };
     let first = Instant::now();
-    still.draw().unwrap();
+    dashboard.draw().unwrap();
     let first = first.elapsed();
     assert!(
-        still.text().contains("gradient norm") && still.text().contains("0013"),
+        dashboard.text().contains("gradient norm") && dashboard.text().contains("0013"),
         "{}",
-        still.text()
+        dashboard.text()
     );
-    print("frame, seven charts by epoch", median(&mut still, |_| ()));
-    let pan = |still: &mut Still| still.press(KeyCode::Char('>'));
-    still.press(KeyCode::Char('m'));
-    still.draw().unwrap();
+    print(
+        "frame, seven charts by epoch",
+        median(&mut dashboard, |_| ()),
+    );
+    let pan = |dashboard: &mut HeadlessDashboard| dashboard.press(KeyCode::Char('>'));
+    dashboard.press(KeyCode::Char('m'));
+    dashboard.draw().unwrap();
     print(
         "frame, seven charts, every point",
-        median(&mut still, |_| ()),
+        median(&mut dashboard, |_| ()),
     );
-    still.press(KeyCode::Char('m'));
-    still.draw().unwrap();
+    dashboard.press(KeyCode::Char('m'));
+    dashboard.draw().unwrap();
     print(
         "frame, smoothed over faint points",
-        median(&mut still, |_| ()),
+        median(&mut dashboard, |_| ()),
     );
-    still.press(KeyCode::Char('+'));
+    dashboard.press(KeyCode::Char('+'));
     print(
         "frame, zoomed, another stretch each time",
-        median(&mut still, pan),
+        median(&mut dashboard, pan),
     );
-    still.press(KeyCode::Char('0'));
-    still.press(KeyCode::Char('2'));
+    dashboard.press(KeyCode::Char('0'));
+    dashboard.press(KeyCode::Char('2'));
     print(
         "frame, one chart alone, smoothed",
-        median(&mut still, |_| ()),
+        median(&mut dashboard, |_| ()),
     );
     println!(
         "{:<66} {:>7.2} ms  (once; no target)",

@@ -1,5 +1,5 @@
-//! The loop: wait, handle, act, draw. It is generic over the terminal and over the stream of keys, so that tests run all
-//! of it without either.
+//! The loop: wait, handle, run effects, draw. It is generic over the terminal and the key stream,
+//! so tests run all of it without a terminal.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,60 +18,61 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
+use super::choices::ChoiceTracker;
 use super::effect::Effect;
 use super::executor::Effects;
 use super::folders::Folders;
 use super::host::Host;
-use super::keeper::Keeper;
 use super::layout::fits;
 use super::memory::Memory;
 use super::message::{Message, Report};
 use super::model::Model;
 use super::mouse::HitMap;
 use super::terminal::Keyboard;
-use super::theme::Look;
+use super::theme::Appearance;
 use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
 use crate::config::Loaded;
 use warmstart_runs::pasted::FolderOptions;
 
-/// Between two frames that no key asked for: a slow link has no room for more than four a second.
+/// Minimum time between two frames that no key caused. A slow link cannot take more than four a
+/// second.
 const FRAME: Duration = Duration::from_millis(250);
-/// How long the first frame waits for what there is to show.
-const FIRST_LOOK: Duration = Duration::from_millis(25);
-/// Between two looks at the clock while something runs.
+/// How long the first frame waits for data.
+const FIRST_WAIT: Duration = Duration::from_millis(25);
+/// Interval of clock messages while something runs.
 const CLOCK: Duration = Duration::from_secs(1);
-/// A frame that takes longer is worth a line in the debug log.
+/// A slower frame gets a line in the debug log.
 const SLOW_FRAME: Duration = Duration::from_millis(16);
-/// Messages handled before the next frame, so that a flood of them cannot starve the screen.
-const DRAIN: usize = 1000;
+/// Messages to handle before the next frame, so that a flood of messages cannot freeze the screen.
+const MESSAGE_BATCH: usize = 1000;
 
-/// Where things are, and what the terminal can show.
+/// Folders, settings and the terminal's abilities.
 #[derive(Debug)]
 pub struct Settings {
     pub folders: Folders,
-    /// What a command needs that is shown to be pasted.
+    /// Folder options for the commands that users copy and paste.
     pub pasted: FolderOptions,
-    pub look: Look,
+    pub appearance: Appearance,
     pub zone: TimeZone,
-    /// The user's settings, or what is wrong with them.
+    /// The user's settings, or the problems in them.
     pub config: Loaded,
-    /// What would end runs together with this session, in words.
+    /// A message about what would end runs together with this session.
     pub hazard: Option<String>,
 }
 
-/// What must be drawn, and how soon.
+/// Whether to draw, and how soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Dirty {
     No,
-    /// Data changed: with the next frame.
+    /// Data changed: draw with the next frame.
     Data,
-    /// A key was pressed: at once.
+    /// The user pressed a key: draw at once.
     Now,
 }
 
-/// The dashboard at work.
+/// The running dashboard.
 #[derive(Debug)]
 pub struct App<B: Backend, I, H> {
     terminal: Terminal<B>,
@@ -81,15 +82,15 @@ pub struct App<B: Backend, I, H> {
     messages: UnboundedReceiver<Message>,
     sender: UnboundedSender<Message>,
     effects: Effects,
-    /// What the watcher should look at, and how often.
+    /// What the watcher reads, and how often.
     demand: Arc<Demand>,
-    /// Asks the watcher to look at once; dropped, it ends.
+    /// Makes the watcher look at once; dropping it ends the watcher.
     wake: Sender<()>,
     dirty: Dirty,
     drawn: Instant,
-    keeper: Keeper,
-    /// What the mouse can act on, as the newest frame shows it.
-    hits: HitMap,
+    choices: ChoiceTracker,
+    /// Where the newest frame accepts clicks.
+    hit_map: HitMap,
 }
 
 impl<B, I, H> App<B, I, H>
@@ -105,13 +106,14 @@ where
         let Settings {
             folders,
             pasted,
-            look,
+            appearance,
             zone,
             config,
             hazard,
         } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
-        let mut model = Model::new(folders.experiments.clone(), look, zone).with_config(config);
+        let mut model =
+            Model::new(folders.experiments.clone(), appearance, zone).with_config(config);
         model.hazard = hazard;
         model.folders = pasted;
         model.size = terminal.size().unwrap_or(model.size);
@@ -120,7 +122,7 @@ where
             .as_deref()
             .map(Memory::read)
             .unwrap_or_default();
-        let keeper = Keeper::begin(&mut model, kept);
+        let choices = ChoiceTracker::start(&mut model, kept);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
             terminal,
@@ -134,34 +136,36 @@ where
             wake,
             dirty: Dirty::Now,
             drawn: Instant::now(),
-            keeper,
-            hits: HitMap::default(),
+            choices,
+            hit_map: HitMap::default(),
         }
     }
 
-    /// For whoever else has something to say: signals, the watch over the terminal.
+    /// A sender for other sources of messages, such as signals and the terminal watcher.
     pub fn sender(&self) -> UnboundedSender<Message> {
         self.sender.clone()
     }
 
-    /// Runs until the user or the system asks to leave; returns what goes on without the dashboard, in words.
+    /// Runs until the user or the system asks to leave. Returns a message about the runs that
+    /// continue without the dashboard.
     pub async fn run(mut self) -> anyhow::Result<Option<String>> {
-        self.first_look().await;
+        self.wait_for_data().await;
         self.draw()?;
         loop {
-            // ===== Wait: until something happens, so that nothing costs nothing. =====
+            // ===== Wait: block until a message comes, so that an idle dashboard costs nothing.
+            // =====
             let message = self.wait().await;
-            // ===== Handle: this and all that is there already, before one drawing. =====
+            // ===== Handle: this message and all queued ones before one drawing. =====
             let mut effects = Vec::new();
             if let Some(message) = message {
                 self.handle(message, &mut effects);
             }
             self.drain(&mut effects).await;
-            self.tell_watcher();
-            if let Some(memory) = self.keeper.news(&self.model) {
+            self.update_demand();
+            if let Some(memory) = self.choices.changed(&self.model) {
                 effects.insert(0, Effect::Remember(Box::new(memory)));
             }
-            // ===== Act: what concerns the terminal here, all else on its own thread. =====
+            // ===== Effects: terminal effects run here, all others on their own thread. =====
             for effect in effects {
                 match effect {
                     Effect::Leave => {
@@ -176,8 +180,8 @@ where
                     effect => self.effects.ask(effect),
                 }
             }
-            // ===== Draw: once; for a key at once, for data with the next frame, and never before the terminal has taken
-            // the frame before. =====
+            // ===== Draw: at once after a key, with the next frame after a change of data, and
+            // never before the terminal has taken the last frame. =====
             let is_due = self.dirty == Dirty::Now
                 || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
             if is_due && self.host.is_ready() {
@@ -186,28 +190,28 @@ where
         }
     }
 
-    /// Gives the disk a moment, so that the first frame need not be an empty one.
-    async fn first_look(&mut self) {
-        let deadline = Instant::now() + FIRST_LOOK;
+    /// Waits briefly for the first data, so that the first frame is not empty.
+    async fn wait_for_data(&mut self) {
+        let deadline = Instant::now() + FIRST_WAIT;
         while self.model.catalogue.is_none() || !self.model.runs_read {
             let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else {
                 return;
             };
-            // What the first messages may ask for can wait: nothing was open yet.
+            // Drop these effects: no screen is open yet that needs them.
             drop(update(&mut self.model, message));
         }
-        self.tell_watcher();
+        self.update_demand();
     }
 
-    fn tell_watcher(&self) {
+    fn update_demand(&self) {
         self.demand.set_live(self.model.is_anything_live());
         if self.demand.set_opened(self.model.opened_runs()) {
-            // The watcher ends only when `self` does.
+            // The watcher ends only when `self` does, so this cannot fail.
             let _ = self.wake.send(());
         }
     }
 
-    /// The next thing that happens; `None` when it is only time to draw.
+    /// The next message; `None` when it is only time to draw.
     async fn wait(&mut self) -> Option<Message> {
         let waits_for_terminal = self.dirty != Dirty::No && !self.host.is_ready();
         let waits_for_frame = self.dirty == Dirty::Data && !waits_for_terminal;
@@ -218,7 +222,7 @@ where
             .map(|at| Duration::from_secs_f64((at - now()).clamp(0.0, 60.0)));
         tokio::select! {
             biased;
-            event = self.input.next() => self.understand(event),
+            event = self.input.next() => self.translate_event(event),
             message = self.messages.recv() => message,
             () = self.host.ready(), if waits_for_terminal => None,
             () = sleep_until(self.drawn + FRAME), if waits_for_frame => None,
@@ -227,8 +231,8 @@ where
         }
     }
 
-    /// What a terminal event means here. Keys that can no longer be read mean that the terminal is gone.
-    fn understand(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
+    /// Translates a terminal event into a message. A read error means that the terminal is gone.
+    fn translate_event(&mut self, event: Option<io::Result<Event>>) -> Option<Message> {
         let Some(Ok(event)) = event else {
             return Some(Message::Leave);
         };
@@ -236,13 +240,13 @@ where
             tracing::debug!(width, height, "resized");
         }
         let message = match event {
-            Event::Mouse(event) => self.hits.message(event),
+            Event::Mouse(event) => self.hit_map.message(event),
             event => self.model.keys.message(self.model.context(), &event),
         };
         if message.is_some() {
             self.dirty = Dirty::Now;
         }
-        // What is typed or pasted may be private.
+        // Do not log typed or pasted text: it may be private.
         if let Some(Message::Command(command)) = &message {
             tracing::debug!(?command, context = ?self.model.context(), "key");
         }
@@ -263,15 +267,15 @@ where
         };
         self.dirty = self.dirty.max(urgency);
         effects.extend(update(&mut self.model, message));
-        // What was told just now is timed from now on, though no clock runs.
+        // The status line may need the time even while no clock ticks.
         if self.model.wants_clock() {
             effects.extend(update(&mut self.model, Message::Clock(now())));
         }
     }
 
     async fn drain(&mut self, effects: &mut Vec<Effect>) {
-        for _ in 0..DRAIN {
-            // Polled with this task's own waker: one that wakes nobody would lose the next key.
+        for _ in 0..MESSAGE_BATCH {
+            // Poll with this task's waker: any other waker would lose the next key.
             let event = poll_fn(|context| {
                 let event = self.input.poll_next_unpin(context);
                 Poll::Ready(if let Poll::Ready(event) = event {
@@ -281,8 +285,8 @@ where
                 })
             });
             let message = match event.await {
-                // What this key means depends on what the one before it did.
-                Some(event) => self.understand(event),
+                // What a key means depends on the effect of the key before it.
+                Some(event) => self.translate_event(event),
                 None => match self.messages.try_recv() {
                     Ok(message) => Some(message),
                     Err(_) => return,
@@ -300,10 +304,10 @@ where
 
     fn draw(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let (model, hits) = (&self.model, &mut self.hits);
+        let (model, hit_map) = (&self.model, &mut self.hit_map);
         let size = self
             .terminal
-            .draw(|frame| *hits = screen::draw_and_note(frame, model))?
+            .draw(|frame| *hit_map = screen::draw_with_hit_map(frame, model))?
             .area
             .as_size();
         self.dirty = Dirty::No;
@@ -311,8 +315,8 @@ where
             tracing::debug!(elapsed = ?start.elapsed(), ?size, "slow frame");
         }
         self.drawn = Instant::now();
-        // Keys act on what is shown, though the resize event has not come yet. A terminal that has become large enough
-        // waits for that event: keys pressed while it was too small come before it.
+        // Keys act on what is shown, even before the resize event arrives. A terminal that grew
+        // large enough must wait for that event: keys from before it belong to the small terminal.
         if size != self.model.size && (fits(self.model.size) || !fits(size)) {
             for effect in update(&mut self.model, Message::Resized(size)) {
                 self.effects.ask(effect);
@@ -321,7 +325,7 @@ where
         Ok(())
     }
 
-    /// Opens a file in the user's editor; what came of it is told when the file was read again.
+    /// Opens a file in the user's editor. The result is reported after the file is read again.
     fn edit(&mut self, path: PathBuf) -> anyhow::Result<()> {
         self.input.pause();
         let ended = self.host.edit(&path);

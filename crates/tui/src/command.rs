@@ -1,18 +1,18 @@
-//! What keys mean, by the screen that owns them. Each area has an enum of its own, and its `update` matches all of it: a
-//! command that nobody handles does not compile.
+//! The meanings of keys, by screen. Each area has its own enum and its `update` matches all of it:
+//! a command without a handler does not compile.
 
 /// What a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     Move(Movement),
-    /// What is selected.
+    /// Opens the selected item.
     Open,
     Show(Show),
-    /// To where the user came from; out of a popup.
+    /// Returns to the previous screen, or closes a popup.
     Back,
     Accept,
     Yes,
-    /// Completes the path that is being typed.
+    /// Completes the typed path.
     Complete,
     Training(TrainingCommand),
     Queue(QueueCommand),
@@ -22,14 +22,14 @@ pub enum Command {
     Log(LogCommand),
     Comparison(ComparisonCommand),
     Dataset(DatasetCommand),
-    /// Asks a run what it sees in a picture.
+    /// Predicts the class of an image.
     Predict,
     Sort,
     Reverse,
     Export,
     Filter,
     Palette,
-    /// The messages so far.
+    /// Shows the messages.
     Messages,
     Help,
     Quit,
@@ -38,13 +38,13 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it only moves about on the screen.
+    /// Whether it only moves on the screen.
     pub fn is_movement(self) -> bool {
         matches!(self, Self::Move(_) | Self::Chart(ChartCommand::Cursor(_)))
     }
 }
 
-/// Moves the selection, or what is shown.
+/// Moves the selection, or scrolls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Movement {
     Up,
@@ -57,7 +57,7 @@ pub enum Movement {
     Right,
 }
 
-/// Another screen, or another pane of the run's screen.
+/// Shows another screen, or another pane of the run screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
     Comparison,
@@ -76,27 +76,27 @@ pub enum TrainingCommand {
     Resume,
 }
 
-/// What keys do to the queue.
+/// Changes the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueCommand {
-    /// The selected run before the one that waits before it.
+    /// Swaps the selected run with the one before it in the queue.
     Up,
     Down,
-    /// Out of the queue, after a question.
+    /// Removes a run from the queue, after a question.
     Remove,
-    /// Nothing more starts, or the queue goes on.
+    /// Pauses or resumes the queue.
     Pause,
-    /// Runs that a device takes at a time.
+    /// Lets the device take more runs at a time.
     MoreSlots,
     FewerSlots,
 }
 
-/// The list of experiments and the runs that are marked in it.
+/// The list of experiments and its marked runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListCommand {
     /// Shows or hides an experiment's runs.
     Expand,
-    /// All runs, or experiments with their newest.
+    /// Switches between all runs and experiments with their newest run.
     Flat,
     Archived,
     Columns,
@@ -109,20 +109,20 @@ pub enum ListCommand {
     Undo,
 }
 
-/// The file of an experiment: its fields changed, or compared with another's.
+/// Edits or compares experiment files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExperimentCommand {
-    /// A field of the file, in a new file or in place.
+    /// Edits a field, in a new file or in the same file.
     Change,
-    /// A new file, or the file itself.
+    /// Switches between a new file and the same file.
     Destination,
-    /// Between the value and the new file's name.
+    /// Switches between the value and the new file's name.
     OtherText,
-    /// The file in the editor.
+    /// Opens the file in the editor.
     Edit,
-    /// Two experiments side by side.
+    /// Shows two experiments side by side.
     Difference,
-    /// All of their fields, or those that differ.
+    /// Shows all fields, or only those that differ.
     AllFields,
 }
 
@@ -133,80 +133,80 @@ pub enum LogCommand {
     Find,
     Before,
     After,
-    /// Writes it into a file.
+    /// Saves it to a file.
     Save,
 }
 
-/// What the compare screen's own keys mean.
+/// Keys of the compare screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComparisonCommand {
-    /// Only columns that differ, or all.
+    /// Shows all columns, or only those that differ.
     Differing,
-    /// The experiments' fields that differ, side by side.
+    /// Shows the differing fields of the experiments.
     Config,
-    /// The selected run as the baseline of differences, or the published figures again.
+    /// Uses the selected run as the baseline, or the published figures again.
     Pin,
     Transpose,
     Seeds,
-    /// The best epoch, the last, or the best of all.
+    /// Selects the figures: best epoch, last epoch, or best of all epochs.
     Figures,
-    /// All runs, or the newest of each experiment.
+    /// Shows all runs, or the newest of each experiment.
     Which,
-    /// Another chart below the table.
+    /// Selects the chart below the table.
     Curves,
     EpochBefore,
     EpochAfter,
-    /// Leave out the column that is sorted by.
+    /// Hides the column that the table is sorted by.
     Hide,
-    /// The table to the terminal's clipboard.
+    /// Copies the table to the terminal's clipboard.
     Copy,
-    /// The command that prints the table, likewise.
+    /// Copies the command that prints the table.
     CopyCommand,
 }
 
-/// The pictures of a dataset.
+/// The images of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatasetCommand {
-    /// One picture, a page of them, or the classes.
+    /// Shows one image, a page of them, or the classes.
     View,
-    /// The next of training, validation and test.
+    /// Shows the next split: training, validation or test.
     Part,
-    /// Asks for a picture's number.
+    /// Asks for the number of an image.
     Number,
     Random,
-    /// As training sees it, in the next epoch.
+    /// Shows the image as the next epoch of training sees it.
     Augment,
     AsItIs,
 }
 
-/// What keys do to charts.
+/// Keys of the charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChartCommand {
-    /// Moves the cursor by so many places.
+    /// Moves the cursor by this many places.
     Cursor(i8),
     ToFirst,
-    /// No cursor: the screen follows the run.
+    /// Removes the cursor: the screen follows the run.
     ToNewest,
     ZoomIn,
     ZoomOut,
     PanLeft,
     PanRight,
-    /// Halves the height around the figure under the cursor.
+    /// Halves the y range around the figure under the cursor.
     HalfHeight,
     DoubleHeight,
-    /// Back to all of both axes.
+    /// Resets the zoom of both axes.
     Whole,
-    /// What charts run along: epochs, steps, time.
+    /// Selects the x axis.
     XAxis,
     LogX,
     LogY,
     Smooth,
-    /// Which runs are drawn beside this one.
+    /// Selects the runs to draw with this one.
     Others,
     Next,
     Previous,
-    /// Writes what is shown as SVG and PNG.
+    /// Saves the shown charts as SVG and PNG.
     Save,
-    /// One chart alone, by its number from 1; again: all.
+    /// Shows the chart with this number (from 1) alone, or all again.
     Alone(u8),
 }

@@ -1,5 +1,5 @@
-//! What people choose once for every dashboard: `config.yaml` in the XDG place. A setting that is wrong is named with its place
-//! and left out; every other one holds.
+//! The user's settings: `config.yaml` in the XDG folder. A wrong setting is reported with its
+//! position and ignored; all others apply.
 
 mod keys;
 mod place;
@@ -20,7 +20,7 @@ use crate::columns;
 use crate::keys::Keymap;
 use warmstart_report::edit;
 
-/// The dashboard's settings, every one with a default.
+/// The dashboard's settings, each with a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -83,7 +83,7 @@ impl Theme {
         (Self::Mono, "mono"),
     ];
 
-    /// The name as the file has it.
+    /// The name in the file.
     pub fn as_str(self) -> &'static str {
         Self::NAMES
             .iter()
@@ -140,15 +140,15 @@ impl JsonSchema for Theme {
     }
 }
 
-/// What was read, or what is used instead.
+/// The settings, and the problems in them.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
     pub config: Config,
-    /// Where it is or would be; none where there is no home.
+    /// The file's path; `None` without a home folder.
     pub path: Option<PathBuf>,
-    /// Whether the file is there.
+    /// Whether the file exists.
     pub is_there: bool,
-    /// What is wrong with it; those settings are left out.
+    /// The problems; the settings in them are ignored.
     pub problems: Vec<Problem>,
 }
 
@@ -160,7 +160,7 @@ pub fn load() -> Loaded {
     }
 }
 
-/// Reads a file; one that is not there says nothing, and every default holds.
+/// Reads a file; without a file every default applies.
 pub fn read(path: PathBuf) -> Loaded {
     let label = text::line(&path.display().to_string(), 300);
     if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
@@ -181,7 +181,8 @@ pub fn read(path: PathBuf) -> Loaded {
     }
 }
 
-/// Understands a file's text; `file` is what problems call it. What is wrong is left out, and everything else holds.
+/// Parses a file's text; `file` is its name in problems. Ignores wrong settings and applies all
+/// others.
 pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut rest = source.to_owned();
@@ -246,7 +247,7 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     }
 }
 
-/// The text without a setting that is wrong; nothing where there is none to take out.
+/// The text without the wrong setting; `None` if there is none to remove.
 fn without(source: &str, field: &str) -> Option<String> {
     let (section, entry) = field.split_once('.').unwrap_or((field, ""));
     let inner = edit::blanked(source, &[section, entry]).filter(|_| !entry.is_empty());
@@ -258,7 +259,7 @@ pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
 }
 
-/// A file that says every default and changes nothing.
+/// A file that lists every default and changes nothing.
 pub fn sample() -> String {
     let columns: Vec<&str> = columns::usual().iter().map(|column| column.title).collect();
     let columns = columns.join(", ");

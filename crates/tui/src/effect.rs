@@ -1,4 +1,4 @@
-//! What `update` wants done, as data: the executor does it.
+//! The effects that `update` returns, as data. The executor runs them.
 
 use std::path::PathBuf;
 use strum::IntoStaticStr;
@@ -22,97 +22,97 @@ use warmstart_runs::worker::Subject;
 )]
 pub enum Effect {
     Launch(ExperimentFile),
-    /// Takes a run up again, after it was changed by `FIELD=VALUE`s.
+    /// Resumes a run, after changing it by `FIELD=VALUE`s.
     Resume {
         run: Box<Run>,
         changes: Vec<String>,
     },
-    /// Takes a run up from the beginning; what it has is kept.
+    /// Starts a run again from the first step; its old events stay.
     StartOver(Box<Run>),
     Queue(QueueChange),
     Stop {
         run: Box<Run>,
         now: bool,
     },
-    /// Starts what waits and can start.
+    /// Starts the queued runs that can start.
     Advance,
-    /// Writes a new file into the current folder.
+    /// Writes a new file to the current folder.
     Export {
         text: String,
         extension: &'static str,
     },
-    /// Writes charts, given as SVG, as SVG and as PNG beside the exports.
+    /// Writes charts, given as SVG, as SVG and PNG files.
     ExportCharts(String),
     ReadWorkerLog(RunId),
-    /// Writes a run's log into a new file beside the exports: this, and all that its worker printed.
+    /// Writes a new file with this log, followed by all of the worker's output.
     SaveLog {
         id: RunId,
         text: String,
     },
-    /// Reads what the machine has and what these workers use of it.
+    /// Reads the machine's state and the workers' use of it.
     ReadMachine(Workers),
-    /// Hands a text to the terminal's clipboard.
+    /// Copies a text to the terminal's clipboard.
     Copy(String),
-    /// Rings the terminal's bell and hands it a text to show.
+    /// Rings the terminal's bell and lets it show a text.
     Notice(String),
     Annotate {
         runs: Vec<RunId>,
-        notation: Notation,
+        change: AnnotationChange,
     },
     Delete(Vec<RunId>),
-    TakeBack(Undo),
-    /// Starts a worker that shows a dataset, in the place of an earlier one.
-    Look {
+    Undo(Undo),
+    /// Starts a worker that shows a dataset, and ends the previous one.
+    ShowDataset {
         ticket: u64,
-        album: DatasetSource,
+        source: DatasetSource,
     },
     AskDataset(Ask),
-    EndLook,
-    /// Asks a run about a picture.
+    CloseDataset,
+    /// Asks a run for a prediction.
     Predict {
         ticket: u64,
         run: RunId,
         subject: Subject,
     },
-    /// Reads an experiment file of which a field shall change.
+    /// Reads an experiment file to edit.
     ReadExperiment(PathBuf),
-    /// Writes an experiment file, anew or in the place of what was read.
+    /// Writes an experiment to a new file, or replaces the file that was read.
     WriteExperiment(Box<Writing>),
-    /// Looks how a typed path goes on.
+    /// Completes a typed path.
     CompletePath(String),
     /// Opens a file in the user's editor.
     Edit(PathBuf),
-    /// The editor is closed: what the file is worth now.
+    /// The editor is closed: checks the file.
     Edited {
         path: PathBuf,
         ended: Result<Ended, String>,
     },
-    /// Writes down what was chosen on screen.
+    /// Saves the choices that the user made on screen.
     Remember(Box<Memory>),
-    /// Back to the shell until it brings the dashboard to the front again.
+    /// Suspends the dashboard to the shell.
     Suspend,
-    /// Draw everything anew.
+    /// Draws the whole screen again.
     Repaint,
     Leave,
 }
 
-/// Something that can be taken back.
+/// A change that can be undone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undo {
     Deleted(Vec<Trashed>),
-    /// What was noted of these runs before.
+    /// The annotations of these runs before the change.
     Annotated(Vec<(RunId, Annotation)>),
 }
 
-/// A change of what is noted of runs.
+/// A change of the annotations of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notation {
+pub enum AnnotationChange {
     Tags(Vec<TagChange>),
     Note(String),
     Archived(bool),
 }
 
-impl Notation {
+impl AnnotationChange {
     pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
         match self {
             Self::Tags(changes) => changes
@@ -140,28 +140,28 @@ pub enum QueueChange {
     Move { run: RunId, to: Move },
     Remove { run: RunId, label: String },
     Pause,
-    GoOn,
+    Resume,
     Slots(u32),
 }
 
-/// What becomes of an experiment.
+/// An experiment to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writing {
     /// The file that was read.
     pub source: PathBuf,
-    /// What it said.
+    /// The text that it had.
     pub before: String,
     pub text: String,
-    /// The stem of a new file beside it; none to replace what it said.
+    /// The stem of a new file's name; `None` replaces the file.
     pub stem: Option<String>,
 }
 
-/// Whose dataset it is.
+/// Which dataset to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatasetSource {
-    /// An experiment file's, as it is now.
+    /// The dataset of an experiment file in its current state.
     File(PathBuf),
-    /// A run's, as it was when it was launched.
+    /// The dataset of a run as it was at launch.
     Run(RunId),
 }
 

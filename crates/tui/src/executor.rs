@@ -1,5 +1,5 @@
-//! The one place that does what `update` wants done. Effects run in order on a thread of their own, so that a
-//! slow disk never holds up a key.
+//! Runs the effects that `update` returns. They run in order on their own thread, so a slow disk
+//! never delays a key.
 
 mod experiments;
 mod exports;
@@ -27,12 +27,12 @@ use warmstart_runs::actions;
 use warmstart_runs::failure::Failure;
 use warmstart_runs::store::{self, ExperimentFile, worker_log_tail};
 
-/// Lines of a worker's own output that the log shows.
+/// Lines of a worker's output that the log shows.
 const WORKER_LOG_LINES: usize = 500;
-/// How long leaving waits for what was asked before.
+/// How long leaving waits for pending effects.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Hands effects to their thread.
+/// Sends effects to their thread.
 #[derive(Debug)]
 pub struct Effects {
     queue: Sender<Effect>,
@@ -40,11 +40,11 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Starts the thread; what comes of effects is sent as messages, and `done` is told after each.
+    /// Starts the thread. Results are sent as messages, and `done` is called after each effect.
     pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
         let thread = std::thread::spawn(move || {
-            // What has been in the trash for long enough goes; what cannot be removed is in nobody's way.
+            // Empty old trash. A run that cannot be deleted does no harm, so ignore errors.
             let _ = warmstart_runs::trash::empty(&folders.checkpoints, warmstart_runs::trash::KEPT);
             let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
             let mut workers = Workers::new(folders.checkpoints.clone(), messages.clone());
@@ -53,10 +53,10 @@ impl Effects {
                     meter.ask(training);
                 } else {
                     let (name, start): (&str, _) = ((&effect).into(), Instant::now());
-                    let message = perform(effect, &folders, &mut workers, &messages);
+                    let message = execute(effect, &folders, &mut workers, &messages);
                     tracing::debug!(effect = name, elapsed = ?start.elapsed(), "done");
                     if let Some(message) = message {
-                        // Nobody listens any more only while leaving.
+                        // The receiver is gone only while leaving.
                         let _ = messages.send(message);
                     }
                 }
@@ -67,11 +67,11 @@ impl Effects {
     }
 
     pub fn ask(&self, effect: Effect) {
-        // The thread ends only when `self` does.
+        // The thread ends only when `self` does, so this cannot fail.
         let _ = self.queue.send(effect);
     }
 
-    /// Lets what was asked for come to its end, but does not wait for a disk that hangs.
+    /// Waits for pending effects, but not for a disk that hangs.
     pub fn finish(self) {
         drop(self.queue);
         let deadline = Instant::now() + PATIENCE;
@@ -81,7 +81,7 @@ impl Effects {
     }
 }
 
-fn perform(
+fn execute(
     effect: Effect,
     folders: &Folders,
     workers: &mut Workers,
@@ -94,10 +94,10 @@ fn perform(
             let lines = worker_log_tail(checkpoints, &id, WORKER_LOG_LINES);
             Some(Message::WorkerLog { id, lines })
         }
-        Effect::Annotate { runs, notation } => Some(notes::annotate(
+        Effect::Annotate { runs, change } => Some(notes::annotate(
             checkpoints,
             &runs,
-            &notation,
+            &change,
             progress("saving", runs.len()),
         )),
         Effect::Delete(runs) => Some(notes::delete(
@@ -105,20 +105,20 @@ fn perform(
             &runs,
             progress("deleting", runs.len()),
         )),
-        Effect::TakeBack(Undo::Deleted(trashed)) => Some(notes::restore(
+        Effect::Undo(Undo::Deleted(trashed)) => Some(notes::restore(
             checkpoints,
             &trashed,
             progress("restoring", trashed.len()),
         )),
-        Effect::TakeBack(Undo::Annotated(before)) => {
+        Effect::Undo(Undo::Annotated(before)) => {
             Some(notes::restore_annotations(checkpoints, &before))
         }
-        Effect::Look { ticket, album } => workers.look(ticket, album),
+        Effect::ShowDataset { ticket, source } => workers.show_dataset(ticket, source),
         Effect::AskDataset(ask) => {
             workers.ask(&ask);
             None
         }
-        Effect::EndLook => {
+        Effect::CloseDataset => {
             workers.end();
             None
         }
@@ -171,7 +171,7 @@ fn perform(
         | Effect::ExportCharts(_)
         | Effect::SaveLog { .. }
         | Effect::Remember(_)) => {
-            let (good, said) = match carry_out(effect, folders) {
+            let (good, said) = match execute_simple(effect, folders) {
                 Ok(said) => (true, said?),
                 Err(error) => (false, format!("{error:#}")),
             };
@@ -180,7 +180,7 @@ fn perform(
                 text: text::line(&said, 400),
             }))
         }
-        // These are about the terminal, or have a thread of their own.
+        // The loop runs these, or they have their own thread.
         Effect::ReadMachine(_)
         | Effect::Notice(_)
         | Effect::Copy(_)
@@ -191,8 +191,8 @@ fn perform(
     }
 }
 
-/// What is told of in a sentence, or only when it fails.
-fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
+/// Runs an effect that reports one sentence, or reports only a failure.
+fn execute_simple(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
     let checkpoints = &folders.checkpoints;
     let said = match effect {
         Effect::Launch(file) => launch(folders, &file)?,
@@ -221,7 +221,7 @@ fn carry_out(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>
         Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
         Effect::SaveLog { id, text } => exports::log(&folders.exports, checkpoints, &id, &text)?,
         Effect::Remember(memory) => {
-            // Whatever keeps it from the disk, the dashboard goes on.
+            // The dashboard works without its memory, so ignore errors.
             let _ = folders.state.as_ref().map(|path| memory.write(path));
             return Ok(None);
         }

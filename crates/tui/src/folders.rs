@@ -1,14 +1,14 @@
-//! Where the dashboard works.
+//! The folders that the dashboard uses.
 
 use std::path::PathBuf;
 
-/// Where effects work.
+/// The folders that effects use.
 #[derive(Debug, Clone)]
 pub struct Folders {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
     /// Where exports are written.
     pub exports: PathBuf,
-    /// The file that remembers what was chosen on screen.
+    /// The file that remembers choices on screen.
     pub state: Option<PathBuf>,
 }

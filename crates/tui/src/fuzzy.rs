@@ -1,24 +1,24 @@
-//! Search by a few of a text's letters, wherever something is picked from a list.
+//! Fuzzy search by letters, for every list that the user picks from.
 
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-/// Of the best so many the letters that fit are told too; nobody scrolls through more.
+/// Number of best hits that include their matched letters; nobody scrolls further.
 const EXPLAINED: usize = 100;
 
-/// A text that fits.
+/// A text that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit {
-    /// Which of the texts.
+    /// Index of the text.
     pub index: usize,
-    /// Which of its letters, ascending.
+    /// Indices of the matched letters, ascending.
     pub letters: Vec<u32>,
 }
 
-/// The texts that have every word, or where none has, those that have the letters of every word in order; the best first.
-/// Without a word all, as they stand.
+/// The texts that contain every word; if there are none, the texts that contain the letters of
+/// every word in order. Best first. For an empty query all texts in their order.
 pub fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
-    // Beside a text that has the letters together, one that has them here and there was hardly meant.
+    // If a text contains the whole word, one with scattered letters is probably not meant.
     let whole = search_for(query, AtomKind::Substring, &texts);
     if whole.is_empty() {
         search_for(query, AtomKind::Fuzzy, &texts)
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_in_order_fit_and_whole_words_stand_first() {
+    fn letters_in_order_match_and_whole_words_come_first() {
         let texts = [
             "stop without saving",
             "another smoothing",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_letters_that_fit_are_told() {
+    fn search_returns_matched_letters() {
         let hits = search("ac", |index| ["abc"].get(index).copied());
         assert_eq!(
             hits,

@@ -1,4 +1,4 @@
-//! Every key in words, from the one table of keys, as rows for a popup of some width.
+//! The text of the help: every key of the key map, as rows for a popup.
 
 use super::keys::{Binding, Context, Keymap};
 use warmstart_schema::text::wrap;
@@ -8,16 +8,16 @@ pub const SECTIONS: [(Context, &str); 11] = [
     (Context::Run, "run"),
     (Context::Log, "run: log"),
     (Context::Compare, "compare"),
-    (Context::System, "machine"),
+    (Context::Machine, "machine"),
     (Context::Dataset, "dataset"),
     (Context::Palette, "while searching"),
     (Context::Editor, "while changing a field"),
     (Context::Filter, "while typing a filter"),
-    (Context::Inquiry, "while typing a number or a path"),
+    (Context::Input, "while typing a number or a path"),
     (Context::Export, "while choosing a format"),
 ];
 
-/// Characters before what a key does: two of indentation, then its name.
+/// Characters before a key's description: an indent of two, then its name.
 pub const NAME: usize = 13;
 
 /// A row of the help.
@@ -25,7 +25,7 @@ pub const NAME: usize = 13;
 pub enum Row {
     /// The title of a screen's keys.
     Title(&'static str),
-    /// The key, on its first row, and a part of what it does.
+    /// A key, on its first row, and a part of its description.
     Key {
         label: String,
         text: String,
@@ -33,7 +33,7 @@ pub enum Row {
     Blank,
 }
 
-/// All rows, of at most `width` characters, beginning with the section of `context`.
+/// All rows, at most `width` characters wide, starting with the section of `context`.
 pub fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
     let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS
         .into_iter()

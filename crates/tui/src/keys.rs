@@ -1,4 +1,4 @@
-//! The one table of keys: dispatch, the foot of the screen and the help all read it.
+//! The key map. Dispatch, the footer and the help all read it.
 
 mod binding;
 mod name;
@@ -13,7 +13,7 @@ pub use self::binding::{Binding, Context, Key};
 pub use self::table::first_in_foot;
 use super::message::Message;
 
-/// What keys mean in every context.
+/// The keys of every context.
 #[derive(Debug, Clone)]
 pub struct Keymap(Vec<(Context, Vec<Binding>)>);
 
@@ -37,7 +37,7 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The keys that mean something in a context.
+    /// The keys of a context.
     pub fn bindings(&self, context: Context) -> &[Binding] {
         self.0
             .iter()
@@ -45,7 +45,7 @@ impl Keymap {
             .map_or(&[], |(_, bindings)| bindings)
     }
 
-    /// What a terminal event means here; nothing for keys without a meaning.
+    /// The message for a terminal event; `None` for a key without a meaning.
     pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
         match event {
             Event::Resize(width, height) => Some(Message::Resized(Size::new(*width, *height))),
@@ -77,7 +77,7 @@ impl Keymap {
     }
 }
 
-/// An action as the book lists it: its keys, the name that settings know it by, and what it does.
+/// An action for the book: its keys, its name in the settings, and its description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Documented {
     pub keys: Vec<String>,
@@ -85,7 +85,7 @@ pub struct Documented {
     pub help: &'static str,
 }
 
-/// Every context by name, with its actions in the order of the help.
+/// Every context's name and actions, in the order of the help.
 pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
     let keymap = Keymap::default();
     let of = |binding: &Binding| Documented {
@@ -102,7 +102,7 @@ pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
 
 fn edit(context: Context, code: KeyCode, by_word: bool) -> Option<Message> {
     let request = match (code, by_word) {
-        // A digit begins the number of a picture.
+        // A digit starts the number of an image.
         (KeyCode::Char(c), false) if context == Context::Dataset && c.is_ascii_digit() => {
             InputRequest::InsertChar(c)
         }
@@ -141,7 +141,7 @@ mod tests {
     use crate::command::Command;
 
     #[test]
-    fn no_key_means_two_things_in_one_context() {
+    fn each_key_has_one_command_per_context() {
         for context in Context::ALL {
             let keymap = Keymap::default();
             let keys: Vec<&Key> = keymap
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_an_action_means_one_thing_in_one_context() {
+    fn each_action_name_has_one_command_per_context() {
         for context in Context::ALL {
             let mut seen = std::collections::HashMap::new();
             for binding in Keymap::default().bindings(context) {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_context_can_be_left() {
+    fn every_context_has_an_exit_key() {
         for context in Context::ALL {
             let keymap = Keymap::default();
             let leaves =
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_text_while_a_filter_is_typed_and_commands_otherwise() {
+    fn letters_are_text_in_filter_and_commands_elsewhere() {
         let (keymap, q) = (
             Keymap::default(),
             Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)),

@@ -1,26 +1,28 @@
-//! Sizes that follow from the terminal's size alone: screens draw by them, and moving needs to know them.
+//! Sizes that depend only on the terminal's size: screens draw with them, and movement needs them.
 
 use ratatui::layout::{Rect, Size};
 
 use warmstart_schema::text::wrap;
 
-/// Below this nothing useful fits.
+/// Nothing useful fits on a smaller terminal.
 pub const LEAST: Size = Size::new(40, 10);
 
-/// Whether a terminal of this size shows anything. Where it does not, no key may act on what nobody sees.
+/// Whether a terminal of this size shows anything. If not, no key may act on content that the user
+/// cannot see.
 pub fn fits(size: Size) -> bool {
     size.width >= LEAST.width && size.height >= LEAST.height
 }
 
-/// Longer lines are wrapped: nobody reads across a wide screen.
+/// Wrap longer lines: wide text is hard to read.
 const MOST: usize = 90;
 
-/// Characters of a line in a popup, on a terminal of this width.
+/// Width of a line in a popup, in characters, on a terminal of this width.
 pub fn popup_width(terminal: u16) -> usize {
     usize::from(terminal.saturating_sub(4)).min(MOST)
 }
 
-/// Where a popup of so many lines is drawn: over the body, or over everything above the foot where that is not enough.
+/// The area for a popup of `lines` lines: over the body, or over everything above the footer if the
+/// body is too small.
 pub fn room(body: Rect, lines: usize) -> Rect {
     if lines + 2 <= usize::from(body.height) {
         body
@@ -33,23 +35,24 @@ pub fn room(body: Rect, lines: usize) -> Rect {
     }
 }
 
-/// A question as it fits.
+/// A question, laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Its lines, wrapped.
     pub text: Vec<String>,
-    /// Whether there is room for the answers below it; the foot of the screen has them too.
+    /// Whether the answers fit below it; the footer shows them too.
     pub has_answers: bool,
 }
 
-/// A question in lines of this width, over the body.
+/// Lays out a question of this width over the body.
 pub fn question(lines: &[String], width: usize, body: Rect) -> Question {
     let text: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).collect();
     let has_answers = text.len() + 4 <= usize::from(room(body, text.len() + 2).height);
     Question { text, has_answers }
 }
 
-/// Whether a question is shown to its end, so that it can be answered. The body has all rows but five.
+/// Whether the whole question is visible, so that the user can answer. The body is five rows lower
+/// than the terminal.
 pub fn shows_whole_question(lines: &[String], terminal: Size) -> bool {
     let body = Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5));
     let Question { text, has_answers } = question(lines, popup_width(terminal.width), body);

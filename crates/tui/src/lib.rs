@@ -1,8 +1,10 @@
-//! The dashboard. A key becomes a message, `update` takes it into the model and says what shall be done, `effect` does
-//! it, and screens draw the model. Runs are followed by reading their folders; nothing here trains.
+//! The dashboard. A key becomes a message, `update` changes the model and returns effects, the
+//! executor runs them, and screens draw the model. The dashboard reads run folders; it trains
+//! nothing itself.
 
 mod app;
 mod chart;
+mod choices;
 pub mod columns;
 mod command;
 pub mod config;
@@ -10,9 +12,9 @@ mod effect;
 mod executor;
 mod folders;
 mod fuzzy;
+mod headless;
 mod help;
 mod host;
-mod keeper;
 pub mod keys;
 mod layout;
 mod machine;
@@ -22,7 +24,6 @@ mod model;
 mod mouse;
 mod paths;
 mod screen;
-mod still;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -44,44 +45,45 @@ use self::command::Command;
 use self::folders::Folders;
 use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
-use self::theme::Look;
+use self::theme::Appearance;
 use warmstart_runs::launcher::Login;
 use warmstart_runs::pasted::FolderOptions;
 
-pub use self::still::Still;
+pub use self::headless::HeadlessDashboard;
 pub use self::terminal::is_there as has_terminal;
 pub use self::theme::Theme;
 use warmstart_report::format;
 
-/// What the command line says to the dashboard.
+/// Options from the command line.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The folder of experiment files.
     pub experiments: PathBuf,
     /// The folder of runs.
     pub checkpoints: PathBuf,
-    /// What a command needs that is shown to be pasted.
+    /// Folder options for the commands that users copy and paste.
     pub folders: FolderOptions,
-    /// Draw with ASCII alone.
+    /// Draw with ASCII characters only.
     pub ascii: bool,
-    /// The user's settings, or what is wrong with them.
+    /// The user's settings, or the problems in them.
     pub settings: config::Loaded,
-    /// Take clicks and the wheel.
+    /// Handle clicks and the wheel.
     pub mouse: bool,
-    /// The colours; by default those that suit the terminal.
+    /// The colour theme; `None` picks one that suits the terminal.
     pub theme: Option<Theme>,
 }
 
-/// A picture as lines for the terminal that stdout is, as large as it fits there.
+/// A picture as text lines for the terminal on stdout, as large as fits.
 pub fn printed(pixels: &Pixels, colour: bool) -> String {
-    /// Lines that stay free for what is said of it.
+    /// Lines to leave free for the text around the picture.
     const TEXT: u16 = 5;
-    let look = Look::from_env(false, (!colour).then_some(Theme::Mono));
+    let appearance = Appearance::from_env(false, (!colour).then_some(Theme::Mono));
     let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
-    screen::printed(pixels, width, height.saturating_sub(TEXT), look)
+    screen::printed(pixels, width, height.saturating_sub(TEXT), appearance)
 }
 
-/// Opens the dashboard and comes back when the user or the system asks to leave. Runs go on without it.
+/// Opens the dashboard and returns when the user or the system asks to leave. Runs continue without
+/// it.
 pub fn run(options: Options) -> anyhow::Result<()> {
     anyhow::ensure!(
         terminal::is_there(),
@@ -94,11 +96,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let chosen = &options.settings.config;
     let mouse = options.mouse && chosen.mouse;
     let theme = options.theme.or(Theme::chosen(chosen.theme));
-    let look = Look::from_env(options.ascii || chosen.ascii, theme);
-    // Otherwise crossterm goes by NO_COLOR alone, and a theme that was asked for is stronger.
-    crossterm::style::force_color_output(look.has_colour());
+    let appearance = Appearance::from_env(options.ascii || chosen.ascii, theme);
+    // Without this, crossterm reads NO_COLOR only and would overrule an explicit theme.
+    crossterm::style::force_color_output(appearance.has_colour());
     let settings = Settings {
-        look,
+        appearance,
         pasted: options.folders,
         config: options.settings,
         zone: TimeZone::system(),
@@ -118,18 +120,20 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         watch_signals(&app.sender())?;
         app.run().await
     });
-    // A thread that waits for a disk or a terminal must not hold up the end.
+    // Do not wait for a thread that blocks on a disk or a terminal.
     runtime.shutdown_background();
     if let Some(farewell) = farewell? {
-        // Whoever closed the terminal does not read it.
+        // If the terminal is closed, nobody reads this, so ignore the error.
         let _ = writeln!(std::io::stdout(), "{farewell}");
     }
     Ok(())
 }
 
-/// Turns signals into messages: those that end the program, ^Z from outside, and the return from a stop.
+/// Turns signals into messages: the ones that end the program, a ^Z from outside, and continuing
+/// after a stop.
 fn watch_signals(messages: &UnboundedSender<Message>) -> anyhow::Result<()> {
-    // Once it is caught, a file that grows beyond its limit is an error like a full disk, and no longer the end.
+    // Once this signal is caught, a file over the size limit is an error like a full disk and does
+    // not end the program.
     let too_large = SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32);
     drop(signal(too_large).context("signals cannot be received")?);
     let kinds: [(SignalKind, fn() -> Message); 6] = [

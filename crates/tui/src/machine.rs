@@ -1,4 +1,4 @@
-//! What the machine is made of and what uses it, as one reading.
+//! A reading of the machine's resources and their use.
 
 use std::collections::HashMap;
 
@@ -12,37 +12,37 @@ pub struct Machine {
     pub cores: usize,
     /// Percent of all cores.
     pub cpu: Option<f64>,
-    /// Bytes in use, and in all.
+    /// Bytes used, and total.
     pub memory: Option<(u64, u64)>,
-    /// Bytes in use, and in all, of the disk that holds the checkpoints.
+    /// Bytes used, and total, on the disk of the checkpoints.
     pub disk: Option<(u64, u64)>,
-    /// Each GPU, or why there is none to read.
+    /// The GPUs, or why they cannot be read.
     pub gpus: Result<Vec<Gpu>, String>,
     pub processes: HashMap<RunId, Process>,
 }
 
-/// A GPU, as far as its driver tells.
+/// A GPU, as far as its driver reports.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Gpu {
     pub name: String,
     /// Percent of time in which it was busy.
     pub busy: Option<f64>,
-    /// Bytes in use, and in all.
+    /// Bytes used, and total.
     pub memory: Option<(u64, u64)>,
     /// Degrees Celsius.
     pub temperature: Option<u32>,
-    /// Watts drawn, and the limit.
+    /// Watts used, and the limit.
     pub power: Option<(f64, Option<f64>)>,
 }
 
-/// What a run's worker uses.
+/// The resources that a run's worker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Process {
-    /// Percent of one core; none at the first look, for use is a difference between two.
+    /// Percent of one core. `None` in the first reading, because use is a difference of two.
     pub cpu: Option<f64>,
     /// Resident bytes.
     pub memory: u64,
-    /// Bytes on all GPUs; none where no driver tells.
+    /// Bytes on all GPUs; `None` if no driver reports it.
     pub gpu_memory: Option<u64>,
 }
 

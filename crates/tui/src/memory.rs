@@ -1,5 +1,5 @@
-//! What is remembered from one dashboard to the next: the list as it was chosen on screen, and how charts are smoothed. Never
-//! needed: where it cannot be read or written, the defaults hold.
+//! Choices that the dashboard remembers: the list's options, and the smoothing of charts. Optional:
+//! if the file cannot be read or written, the defaults apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,29 +8,29 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use warmstart_runs::storage::{self, Disk};
 
-/// Larger files are not ours.
+/// A larger file is not ours.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The file's content. What is absent was never chosen.
+/// The content of the file. An absent field was never chosen.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// The column, with a dash for the other way round; empty for the order of the files.
+    /// The column, with a dash for reverse order; empty for the order of the files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flat: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// By folder of experiments: files whose runs stand below them.
+    /// Expanded experiment files, by folder of experiments.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub expanded: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Memory {
-    /// What was remembered; of a file that is not there or makes no sense, nothing.
+    /// The remembered choices; empty if the file is missing or invalid.
     pub fn read(path: &Path) -> Self {
         let is_ours =
             fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
@@ -42,7 +42,7 @@ impl Memory {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Puts it in the place of what was remembered before, at once.
+    /// Replaces the file atomically.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;

@@ -17,60 +17,60 @@ use warmstart_runs::failure::Failure;
 use warmstart_runs::store::{Change, ExperimentFile, Run};
 use warmstart_runs::worker::DatasetResponse;
 
-/// Something happened.
+/// An event.
 #[derive(Debug)]
 pub enum Message {
-    /// A key was pressed that means this here.
+    /// The user pressed a key with this meaning.
     Command(Command),
-    /// A key was pressed while a text is being typed.
+    /// The user pressed a key in a text input.
     Edit(InputRequest),
-    /// A text was pasted while one is being typed.
+    /// The user pasted into a text input.
     Paste(String),
-    /// The mouse did something to what lies there.
+    /// A mouse gesture on a hit box.
     Pointed(Pointed),
     Resized(Size),
-    /// The run folders changed, as seen at a time in seconds since the Unix epoch.
+    /// The run folders changed; `now` is the time of the reading in seconds since the Unix epoch.
     Changes {
         now: f64,
         changes: Vec<Change>,
     },
-    /// The experiment files as they are now, and what this machine lacks for each.
+    /// The current experiment files, and what each lacks on this machine.
     Experiments(Catalogue),
-    /// A run could not be resumed, because its checkpoints are gone: why.
+    /// A run cannot be resumed because its checkpoints are missing; with the reason.
     Gone {
         run: Box<Run>,
         why: String,
     },
-    /// The last lines of a worker's own output.
+    /// The last lines of a worker's output.
     WorkerLog {
         id: RunId,
         lines: Vec<String>,
     },
-    /// Something was done that can be taken back.
+    /// An effect is complete and can be undone.
     Done {
         undo: Option<Undo>,
         changes: Vec<Change>,
         report: Report,
     },
-    /// What the machine has and what uses it.
+    /// A new reading of the machine.
     Machine(Box<Machine>),
-    /// A worker that shows a dataset said something.
-    Look {
+    /// A response of the worker that shows a dataset.
+    DatasetResponse {
         ticket: u64,
-        heard: DatasetResponse,
+        response: DatasetResponse,
     },
-    /// What a run sees in a picture.
+    /// A run's prediction for an image.
     Predicted {
         ticket: u64,
         result: Result<Predictions, Failure>,
     },
-    /// How a typed path goes on, and its candidates where there are several.
+    /// The completion of a typed path, and the candidates if there are several.
     Completed {
         typed: String,
         longer: String,
         candidates: Vec<String>,
     },
-    /// An experiment file whose field shall change, as it was read.
+    /// The text of an experiment file to edit.
     ExperimentRead {
         path: PathBuf,
         text: Result<String, String>,
@@ -80,51 +80,51 @@ pub enum Message {
         path: PathBuf,
         report: Report,
     },
-    /// An effect came to its end.
+    /// An effect has a message for the status line.
     Report(Report),
-    /// How far a long effect is; nothing once it is over.
+    /// Progress of a long effect; `None` when it ends.
     Activity(Option<Activity>),
     /// Time passed while something runs.
     Clock(f64),
     /// The terminal is gone, or the system asks to leave.
     Leave,
-    /// The screen must be drawn whole: another program may have written over it.
+    /// Draw the whole screen again: another program may have written over it.
     Repaint,
 }
 
-/// What was read of the experiments folder.
+/// The content of the experiments folder.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     pub files: Vec<ExperimentFile>,
     pub error: Option<String>,
-    /// By file: the data or weights that this machine does not have.
+    /// Missing data and weights, by file.
     pub missing: HashMap<PathBuf, Vec<MissingFile>>,
 }
 
-/// A long effect at work.
+/// A long effect in progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {
     pub what: &'static str,
-    /// Runs that are done, of how many.
+    /// Runs completed of `total`.
     pub done: usize,
     pub total: usize,
-    /// Since it began.
+    /// Seconds since the start.
     pub seconds: f64,
 }
 
 impl Activity {
-    /// From 0 to 1.
+    /// Progress from 0 to 1.
     pub fn share(&self) -> f64 {
         self.done as f64 / self.total.max(1) as f64
     }
 
-    /// Seconds that the rest takes at the pace so far.
+    /// Estimated seconds left.
     pub fn left(&self) -> f64 {
         self.seconds * (1.0 / self.share() - 1.0)
     }
 }
 
-/// What became of something that was asked for.
+/// The result of an effect, for the status line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub good: bool,

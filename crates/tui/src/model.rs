@@ -1,4 +1,5 @@
-//! What the dashboard knows and where the user is in it. Only `update` changes it; screens read it.
+//! The state of the dashboard: data, and where the user is in it. Only `update` changes it; screens
+//! read it.
 
 pub mod available;
 mod charts;
@@ -10,11 +11,11 @@ mod entry;
 mod extension;
 mod listing;
 pub mod log;
+mod machine;
 mod palette;
 mod popup;
 mod selection;
-mod system;
-pub mod told;
+pub mod status_log;
 
 use std::path::PathBuf;
 
@@ -33,79 +34,79 @@ pub use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
 pub use self::entry::{Entry, Kind, Place};
 pub use self::extension::Extension;
 pub use self::listing::{Line as ListLine, Listing};
+pub use self::machine::MachineView;
 pub use self::palette::{Candidate, Palette, Purpose, Target};
-pub use self::popup::{Inquiry, Popup, Prediction, Seen};
+pub use self::popup::{InputPrompt, Popup, Prediction, Seen};
 pub use self::selection::Selection;
-pub use self::system::SystemView;
-pub use self::told::Told;
+pub use self::status_log::StatusLog;
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Activity, Catalogue, Report};
-use super::theme::Look;
+use super::theme::Appearance;
 use crate::config::{Config, Loaded};
 use warmstart_report::query::{Mistake, Query, Subject};
 use warmstart_runs::pasted::FolderOptions;
 use warmstart_runs::store::{Run, Runs};
 
-/// Epochs that a run's log goes back.
+/// Epochs of a run that the log shows at most.
 pub const LOGGED_EPOCHS: usize = 1000;
 
-/// All of it.
+/// All state of the dashboard.
 #[derive(Debug)]
 pub struct Model {
     pub runs: Runs,
-    /// Whether the first look at the run folders has been taken.
+    /// Whether the run folders were read once.
     pub runs_read: bool,
-    /// The experiment files, once they have been read.
+    /// The experiment files, once they are read.
     pub catalogue: Option<Catalogue>,
-    /// Of each file its group.
+    /// The group of each experiment file, by index.
     pub groups: Vec<String>,
-    /// Grows with every catalogue.
+    /// Increases with every new catalogue.
     pub catalogue_revision: u64,
     pub open: Screen,
     /// The screens that `back` returns to.
     pub below: Vec<Screen>,
     pub popup: Option<Popup>,
-    /// What `undo` takes back, the newest last.
+    /// What `undo` can restore, newest last.
     pub undo: Vec<Undo>,
-    /// What happened last, in words.
+    /// The newest message for the status line.
     pub report: Option<Report>,
-    pub told: Told,
-    /// What takes its time, apart from runs.
-    pub doing: Option<Activity>,
+    pub status_log: StatusLog,
+    /// The long effect in progress; runs do not count.
+    pub activity: Option<Activity>,
     pub worker_log: Option<(RunId, Vec<String>)>,
     pub queue_watch: QueueWatch,
-    /// An experiment file that was written and is selected once it is in the list.
+    /// A new experiment file, to be selected once the list has it.
     pub awaited: Option<PathBuf>,
-    /// Whether a reading of the machine is on its way.
+    /// Whether a reading of the machine is pending.
     pub reads_machine: bool,
-    /// Of what was asked of a worker: an answer to an older question is void.
+    /// Number of the newest request to a worker. Responses to older requests are dropped.
     pub tickets: u64,
-    /// Seconds since the Unix epoch, as of the newest message that tells.
+    /// Seconds since the Unix epoch, from the newest message with a time.
     pub now: f64,
-    pub look: Look,
-    /// The terminal's, in characters.
+    pub appearance: Appearance,
+    /// The terminal's size in characters.
     pub size: Size,
-    /// How charts are smoothed until something else is chosen.
+    /// The default smoothing of charts.
     pub detail: Smoothing,
     pub keys: Keymap,
     pub config: Config,
     pub zone: TimeZone,
     pub experiments: PathBuf,
-    /// What would end runs together with this session, in words; told with the first launch.
+    /// A message about what would end runs together with this session; shown at the first launch.
     pub hazard: Option<String>,
-    /// What a command needs that is shown to be pasted.
+    /// Folder options for the commands that users copy and paste.
     pub folders: FolderOptions,
 }
 
-/// Whether the queue moves. A worker that ends starts the next run itself; one that was killed cannot.
+/// Whether the queue advances. A worker that ends starts the next run; a killed worker cannot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum QueueWatch {
-    /// Nothing has run since the dashboard opened: opening it starts nothing.
+    /// Nothing ran since the dashboard opened. Opening the dashboard never starts a run.
     Unseen,
-    /// Something runs, or nothing waits.
+    /// A run is live, or no run waits.
     Moves,
-    /// Since this time runs wait and nothing runs.
+    /// Since this time runs wait and none is live.
     StuckSince(f64),
 }
 
@@ -119,7 +120,7 @@ pub enum Screen {
     Experiments(Listing),
     Run(RunView),
     Compare(CompareView),
-    System(SystemView),
+    Machine(MachineView),
     Dataset(DatasetView),
 }
 
@@ -145,21 +146,21 @@ pub struct RunView {
     pub id: RunId,
     pub charts: ChartView,
     pub pane: Pane,
-    /// What the log is searched for.
+    /// The text that the log is searched for.
     pub searched: Option<String>,
 }
 
-/// What a run's screen shows below its title.
+/// The part of the run screen below its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pane {
     Charts,
-    /// The log, scrolled up by so many lines from its end.
+    /// The log, scrolled up from its end by `up` lines.
     Log {
         up: usize,
     },
 }
 
-/// What rows must be like.
+/// The filter of a list.
 #[derive(Debug, Default)]
 pub enum Filter {
     #[default]
@@ -168,13 +169,13 @@ pub enum Filter {
     Set(Query),
 }
 
-/// A filter on its way.
+/// A filter while the user types it.
 #[derive(Debug, Default)]
 pub struct Typing {
     pub input: Input,
-    /// What was last understood of it, which rows are held to meanwhile.
+    /// The last valid query; the list uses it meanwhile.
     pub understood: Query,
-    /// What is wrong with it now.
+    /// The mistake in the current text.
     pub mistake: Option<Mistake>,
 }
 
@@ -187,7 +188,7 @@ impl Typing {
         }
     }
 
-    /// Takes in a key; what can be understood takes effect at once.
+    /// Applies a key. A valid query takes effect at once.
     pub fn handle(&mut self, request: InputRequest) {
         self.input.handle(request);
         self.mistake = match Query::parse(self.input.value()) {
@@ -209,7 +210,7 @@ impl Filter {
         }
     }
 
-    /// The query as it was written.
+    /// The query as the user wrote it.
     pub fn text(&self) -> &str {
         self.query().map_or("", Query::source)
     }
@@ -219,15 +220,15 @@ impl Filter {
     }
 }
 
-/// A text that is asked for.
+/// A text that the dashboard asks the user for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum PromptKind {
     Tags,
     Note,
 }
 
 impl Model {
-    pub fn new(experiments: PathBuf, look: Look, zone: TimeZone) -> Self {
+    pub fn new(experiments: PathBuf, appearance: Appearance, zone: TimeZone) -> Self {
         Self {
             runs: Runs::default(),
             runs_read: false,
@@ -239,15 +240,15 @@ impl Model {
             below: Vec::new(),
             popup: None,
             report: None,
-            told: Told::default(),
-            doing: None,
+            status_log: StatusLog::default(),
+            activity: None,
             worker_log: None,
             queue_watch: QueueWatch::Unseen,
             awaited: None,
             reads_machine: false,
             tickets: 0,
             now: 0.0,
-            look,
+            appearance,
             size: Size::new(80, 24),
             detail: Smoothing::default(),
             keys: Keymap::default(),
@@ -259,12 +260,12 @@ impl Model {
         }
     }
 
-    /// As somebody chose it; what is wrong with the choice is told, and the defaults hold.
+    /// Applies the user's settings. Wrong settings are reported and replaced by defaults.
     pub fn with_config(mut self, loaded: Loaded) -> Self {
         let Loaded {
             config, problems, ..
         } = loaded;
-        // A configuration was read with these keys checked.
+        // The keys were checked when the settings were read.
         self.keys = Keymap::rebound(&config.keys).unwrap_or_default();
         if let Screen::Experiments(list) = &mut self.open {
             list.choose(config.columns.as_deref(), config.sort.as_deref());
@@ -272,19 +273,19 @@ impl Model {
         self.config = config;
         for problem in &problems {
             let whole = crate::format::problem(problem);
-            self.told.keep(Report {
+            self.status_log.keep(Report {
                 good: false,
                 text: format!("{whole}; this setting is left out"),
             });
         }
         if let Some(first) = problems.first() {
-            let text = told::setting_left_out(first, problems.len() - 1);
+            let text = status_log::setting_left_out(first, problems.len() - 1);
             self.report = Some(Report { good: false, text });
         }
         self
     }
 
-    /// Who gets the next key.
+    /// The context that gets the next key.
     pub fn context(&self) -> Context {
         if !super::layout::fits(self.size) {
             return Context::Small;
@@ -297,7 +298,7 @@ impl Model {
             (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => {
                 Context::Reading
             }
-            (Some(Popup::Inquiry(_)), _) => Context::Inquiry,
+            (Some(Popup::Input(_)), _) => Context::Input,
             (Some(Popup::Palette(_)), _) => Context::Palette,
             (Some(Popup::Editor(_)), _) => Context::Editor,
             (Some(Popup::Difference(_)), _) => Context::Difference,
@@ -311,12 +312,12 @@ impl Model {
         }
     }
 
-    /// The open screen's own context, whatever stands in front of it.
+    /// The context of the open screen, ignoring any popup.
     pub fn context_beneath(&self) -> Context {
         match &self.open {
             Screen::Experiments(_) => Context::Experiments,
             Screen::Compare(_) => Context::Compare,
-            Screen::System(_) => Context::System,
+            Screen::Machine(_) => Context::Machine,
             Screen::Dataset(_) => Context::Dataset,
             Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
             Screen::Run(_) => Context::Log,
@@ -328,11 +329,11 @@ impl Model {
         match &self.open {
             Screen::Experiments(list) => Some(&list.filter),
             Screen::Compare(view) => Some(&view.list.filter),
-            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+            Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
         }
     }
 
-    /// The run that keys act on: the open one, or the selected one's newest.
+    /// The run that keys act on: the open run, or the newest run of the selected row.
     pub fn run(&self) -> Option<&Run> {
         match &self.open {
             Screen::Experiments(_) => self.selected_entry()?.run,
@@ -342,7 +343,7 @@ impl Model {
                 let ids = view.shown.ids();
                 self.runs.get(ids.get(view.list.selection.index(ids)?)?)
             }
-            Screen::System(view) => {
+            Screen::Machine(view) => {
                 let ids = self.working_and_waiting();
                 self.runs.get(ids.get(view.selection.index(&ids)?)?)
             }
@@ -362,13 +363,13 @@ impl Model {
         .collect()
     }
 
-    /// Opens a screen over the one that is open.
+    /// Opens a screen on top of the open one.
     pub fn show(&mut self, screen: Screen) {
         let under = std::mem::replace(&mut self.open, screen);
         self.below.push(under);
     }
 
-    /// Lines in the open run's log.
+    /// Lines of the open run's log.
     pub fn log_height(&self) -> usize {
         let height = |run: &Run| {
             run.state.epochs.len().min(LOGGED_EPOCHS)
@@ -378,7 +379,7 @@ impl Model {
         self.run().map_or(0, height)
     }
 
-    /// What is known of a worker's own output.
+    /// The worker's own output, as far as it was read.
     pub fn worker_lines(&self, run: &Run) -> &[String] {
         self.worker_log
             .as_ref()
@@ -386,12 +387,12 @@ impl Model {
             .map_or(&[], |(_, lines)| lines)
     }
 
-    /// Runs that a worker has or is about to have, oldest first.
+    /// Runs that have a worker or will soon have one, oldest first.
     pub fn live(&self) -> impl Iterator<Item = &Run> {
         self.runs.live()
     }
 
-    /// Whether anything moves by itself.
+    /// Whether anything changes without a key.
     pub fn is_anything_live(&self) -> bool {
         let tally = self.runs.tally();
         tally.live + tally.queued > 0

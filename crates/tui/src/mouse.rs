@@ -1,4 +1,5 @@
-//! What lies where on the screen, noted as it is drawn, and what the mouse means there. Whatever it does, a key does too.
+//! Hit boxes: recorded while drawing, they map mouse events to messages. Every mouse action also
+//! has a key.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -7,26 +8,26 @@ use super::chart::Axis;
 use super::command::Command;
 use super::message::Message;
 
-/// Something on the screen that the mouse can act on.
+/// An area on the screen that handles the mouse.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum HitBox {
-    /// A row of the open list, counted among those that can be selected.
+    /// A row of the open list, by its index among the selectable rows.
     Row(usize),
-    /// The title of a column, by its place among the list's columns.
+    /// The title of a column, by its index among the list's columns.
     Title(usize),
-    /// A key at the foot.
+    /// A key in the footer.
     Key(Command),
-    /// The inside of a chart, and what its width stands for.
+    /// The inside of a chart, and its x range.
     Chart(Axis),
-    /// What the wheel moves through, and clicks do nothing to.
+    /// An area that the wheel scrolls; clicks do nothing.
     Scroll,
 }
 
-/// All of them, later ones over earlier ones.
+/// All hit boxes; later ones cover earlier ones.
 #[derive(Debug, Default)]
 pub struct HitMap(Vec<(Rect, HitBox)>);
 
-/// What the mouse did.
+/// What the user did with the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gesture {
     Click,
@@ -34,12 +35,12 @@ pub enum Gesture {
     WheelDown,
 }
 
-/// A gesture at a place.
+/// A gesture on a hit box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pointed {
     pub gesture: Gesture,
-    pub spot: HitBox,
-    /// How far from the spot's left edge to its right one, from 0 to 1.
+    pub hit_box: HitBox,
+    /// Position from the hit box's left edge to its right edge, from 0 to 1.
     pub share: f64,
 }
 
@@ -50,12 +51,13 @@ impl HitMap {
         }
     }
 
-    /// Something stands in front of all that was noted so far.
+    /// Drops all hit boxes so far, because something covers them.
     pub fn cover(&mut self) {
         self.0.clear();
     }
 
-    /// What a mouse event means; nothing where there is nothing, and for movements and other buttons.
+    /// The message for a mouse event; `None` outside hit boxes, and for movements and other
+    /// buttons.
     pub fn message(&self, event: MouseEvent) -> Option<Message> {
         let gesture = match event.kind {
             MouseEventKind::Down(MouseButton::Left) => Gesture::Click,
@@ -64,12 +66,12 @@ impl HitMap {
             _ => return None,
         };
         let position = Position::new(event.column, event.row);
-        let (area, spot) = self
+        let (area, hit_box) = self
             .0
             .iter()
             .rev()
             .find(|(area, _)| area.contains(position))?;
-        match (gesture, spot) {
+        match (gesture, hit_box) {
             (Gesture::Click, HitBox::Key(command)) => Some(Message::Command(*command)),
             (_, HitBox::Key(_)) | (Gesture::Click, HitBox::Scroll) => None,
             _ => {
@@ -77,7 +79,7 @@ impl HitMap {
                 let share = f64::from(event.column - area.x) / last;
                 Some(Message::Pointed(Pointed {
                     gesture,
-                    spot: *spot,
+                    hit_box: *hit_box,
                     share,
                 }))
             }

@@ -1,4 +1,4 @@
-//! Paths as a user types them.
+//! Paths that the user types.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use warmstart_runs::pictures;
 use warmstart_schema::text;
 
-/// Names that are shown of many.
+/// Number of names to show.
 const SHOWN: usize = 12;
 
-/// A typed path, `~/` being the user's home.
+/// A typed path with `~/` replaced by the home folder.
 pub fn expanded(typed: &str) -> PathBuf {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     match (typed.strip_prefix("~/"), home) {
@@ -18,7 +18,8 @@ pub fn expanded(typed: &str) -> PathBuf {
     }
 }
 
-/// How a typed path can go on: as far as all folders and pictures that begin so agree, and their names where there are several.
+/// Completes a typed path as far as all matching folders and images agree; returns their names if
+/// there are several.
 pub fn completed(typed: &str) -> (String, Vec<String>) {
     let (folder, begin) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
     let root = if folder.is_empty() {
@@ -46,7 +47,7 @@ pub fn completed(typed: &str) -> (String, Vec<String>) {
     (format!("{folder}{common}"), names)
 }
 
-/// An entry that can be meant, with a slash where it is a folder; none that could not be typed.
+/// The name of a matching entry, with a slash for a folder; `None` if the user could not type it.
 fn named(path: &Path, name: &OsStr, begin: &str) -> Option<String> {
     let is_folder = path.is_dir();
     let name = name
@@ -66,7 +67,7 @@ fn named(path: &Path, name: &OsStr, begin: &str) -> Option<String> {
     })
 }
 
-/// The beginning that two names share.
+/// The common prefix of two names.
 fn common<'a>(a: &'a str, b: &str) -> &'a str {
     let same = a
         .chars()
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_grows_as_far_as_its_candidates_agree() {
+    fn path_completes_to_common_prefix() {
         let root = tempfile::tempdir().unwrap();
         for name in [
             "tiger-1.png",

@@ -1,4 +1,5 @@
-//! The screens. They read the model and draw; what they need of a terminal is translated at the end.
+//! The screens. They read the model and draw it; a theme adapts the result to the terminal at the
+//! end.
 
 mod compare;
 mod dataset;
@@ -7,11 +8,11 @@ mod filter;
 mod footer;
 mod header;
 mod help;
+mod machine;
 mod paint;
 mod picture;
 mod popup;
 mod run;
-mod system;
 mod table;
 
 use ratatui::Frame;
@@ -27,23 +28,23 @@ use super::model::{Model, Screen};
 use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;
 
-/// Draws everything:
+/// Draws the screen:
 /// ```text
-///  header     what this is, and what runs now
+///  header     the title, and the live run
 /// ────────────────────────────────────────────
 ///  body       the open screen
 /// ────────────────────────────────────────────
-///  status     what just happened, in words
-///  keys       those that work here and now
+///  status     the newest message
+///  keys       the keys that work here and now
 /// ```
 pub fn draw(frame: &mut Frame, model: &Model) {
-    draw_and_note(frame, model);
+    draw_with_hit_map(frame, model);
 }
 
-/// Draws everything, and tells what the mouse can act on and where.
-pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
+/// Draws the screen, and returns where it accepts clicks.
+pub fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
     let area = frame.area();
-    let mut hits = HitMap::default();
+    let mut hit_map = HitMap::default();
     let is_small = !fits(area.as_size()) || !fits(model.size);
     if is_small {
         draw_too_small(frame, area, model);
@@ -60,23 +61,23 @@ pub fn draw_and_note(frame: &mut Frame, model: &Model) -> HitMap {
         header::draw(frame, header, model);
         paint::rule(frame.buffer_mut(), upper_rule);
         match &model.open {
-            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hits),
-            Screen::Run(view) => run::draw(frame, body, model, view, &mut hits),
-            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hits),
-            Screen::System(view) => system::draw(frame, body, model, view, &mut hits),
+            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hit_map),
+            Screen::Run(view) => run::draw(frame, body, model, view, &mut hit_map),
+            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hit_map),
+            Screen::Machine(view) => machine::draw(frame, body, model, view, &mut hit_map),
             Screen::Dataset(view) => dataset::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);
         if model.popup.is_some() {
-            hits.cover();
-            hits.add(body, HitBox::Scroll);
+            hit_map.cover();
+            hit_map.add(body, HitBox::Scroll);
         }
-        footer::draw_keys(frame, keys, model, &mut hits);
+        footer::draw_keys(frame, keys, model, &mut hit_map);
         popup::draw(frame, body, model);
     }
-    model.look.translate(frame.buffer_mut());
-    hits
+    model.appearance.translate(frame.buffer_mut());
+    hit_map
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
@@ -101,7 +102,7 @@ fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     );
 }
 
-/// What continues without the dashboard.
+/// A message about what continues after the dashboard closes.
 pub fn farewell(model: &Model) -> Option<String> {
     let names: Vec<&str> = model
         .live()

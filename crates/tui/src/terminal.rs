@@ -1,4 +1,4 @@
-//! The real terminal: entering and leaving it, frames that never wait for it, and noticing that it is gone.
+//! The real terminal: entering and leaving it, frames that never block, and detecting its loss.
 
 mod crash;
 mod decoder;
@@ -31,8 +31,8 @@ use self::notice::Between;
 use super::effect::Ended;
 use super::host::Host;
 
-/// Whether there is a terminal to draw on and to read keys from. One that calls itself dumb, or nothing at all, takes lines
-/// and no more: what is sent to it to place a text would stand there as text.
+/// Whether there is a terminal to draw on and to read keys from. A dumb or unnamed terminal does
+/// not count: it would print escape sequences as text.
 pub fn is_there() -> bool {
     let can_place_text =
         std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
@@ -41,7 +41,7 @@ pub fn is_there() -> bool {
         && (io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok())
 }
 
-/// Takes the terminal, and gives it back when dropped or when anything panics.
+/// Owns the terminal. Restores it when dropped and on any panic.
 #[derive(Debug)]
 pub struct Session {
     frames: Frames,
@@ -49,13 +49,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// With the mouse, the terminal tells clicks and the wheel instead of selecting text; shift selects all the same.
+    /// Enters the terminal. With `mouse`, the terminal reports clicks and the wheel; selecting text
+    /// then needs shift.
     pub fn begin(mouse: bool) -> io::Result<(Self, Terminal<QuietBackend>)> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             leave();
             before(info);
-            // Whichever thread it was: a dashboard without it would show what is not so.
+            // End after a panic in any thread: without that thread, the dashboard would show wrong
+            // data.
             std::process::exit(101);
         }));
         crash::watch();
@@ -68,7 +70,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A frame in flight would land on the shell's screen.
+        // A frame in flight would appear on the shell's screen.
         self.frames.settle();
         leave();
     }
@@ -84,14 +86,14 @@ impl Host for Session {
     }
 
     fn suspend(&mut self) -> io::Result<bool> {
-        // The leader of a session has no shell above it that could bring it back.
+        // A session leader has no parent shell to continue it.
         if getsid(None).is_ok_and(|leader| leader == getpid()) {
             return Ok(false);
         }
         self.frames.settle();
         leave();
-        // Stops the whole group, as ^Z in a terminal does: a `make` above would wait for ever. TSTP would be dropped where
-        // no shell can continue the group.
+        // Stop the whole process group, as ^Z does: otherwise a parent `make` waits for ever. The
+        // system ignores TSTP if no shell can continue the group.
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
         enter(self.mouse)?;
         stopped.map(|()| true).map_err(Into::into)
@@ -142,8 +144,8 @@ fn enter(mouse: bool) -> io::Result<()> {
     })
 }
 
-/// Clicks and the wheel, without movements: those are many, and nothing follows from them. Pressed with SGR's coordinates,
-/// which have no end at column 223.
+/// Reports clicks and the wheel but not movements, which are many and unused. Uses SGR coordinates,
+/// which have no limit at column 223.
 struct Mouse(bool);
 
 impl Command for Mouse {
@@ -156,7 +158,7 @@ impl Command for Mouse {
     }
 }
 
-/// Gives the terminal back.
+/// Restores the terminal.
 const LEAVING: [&dyn AnsiCommand; 4] = [
     &Mouse(false),
     &DisableBracketedPaste,
@@ -164,7 +166,7 @@ const LEAVING: [&dyn AnsiCommand; 4] = [
     &Show,
 ];
 
-/// What cannot be undone on a terminal that is gone needs no undoing.
+/// Ignores errors: a terminal that is gone needs no restoring.
 fn leave() {
     let _ = send(&LEAVING);
     let _ = disable_raw_mode();
@@ -183,7 +185,7 @@ fn sequences(commands: &[&dyn AnsiCommand]) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// crossterm's commands as one list.
+/// A trait object for crossterm's commands, so that one list can hold them.
 trait AnsiCommand {
     fn append(&self, text: &mut String) -> std::fmt::Result;
 }
@@ -194,7 +196,7 @@ impl<C: Command> AnsiCommand for C {
     }
 }
 
-/// Writes past `std`'s lock on stdout, which a thread that waits for a slow terminal may hold.
+/// Writes without `std`'s stdout lock: a thread that waits for a slow terminal may hold it.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let stdout = io::stdout();
     while !bytes.is_empty() {

@@ -1,5 +1,6 @@
-//! Every colour and every glyph. Screens draw in Unicode and in roles: what a thing is, not how it looks. A theme gives
-//! each role its colour, and what a terminal cannot show is translated here, once, after drawing.
+//! Every colour and glyph. Screens draw in Unicode and in roles, which name a purpose and not a
+//! colour. A theme gives each role its colour. After drawing, this module replaces what the
+//! terminal cannot show.
 
 mod letters;
 mod palette;
@@ -14,26 +15,27 @@ use self::role::Role;
 pub use self::role::THEME;
 pub use self::shades::Theme;
 
-/// Bytes that one cell may hold. Families of emoji need 25; a tower of combining marks has no end.
+/// Bytes that a cell may have. Family emoji need 25; a stack of combining marks has no limit.
 const HEAVIEST: usize = 32;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Appearance {
     pub ascii: bool,
     pub theme: Theme,
-    /// How many colours there are, for pictures too.
+    /// The number of colours, for images too.
     pub palette: Palette,
 }
 
-impl Look {
-    /// As asked for, and where nothing was, as the environment says: `NO_COLOR`, the number of colours, a background told by
-    /// `COLORFGBG`, a locale that is not UTF-8, and terminals without Braille in their font.
+impl Appearance {
+    /// Uses the options; the default comes from the environment: `NO_COLOR`, the number of colours,
+    /// the background in `COLORFGBG`, a locale that is not UTF-8, and terminals whose font has no
+    /// Braille.
     pub fn from_env(ascii: bool, theme: Option<Theme>) -> Self {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let term = var("TERM").unwrap_or_default();
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(var);
-        // No locale at all says nothing of the terminal; most of those at the other end of an SSH session know UTF-8.
+        // No locale says nothing about the terminal; most terminals behind SSH know UTF-8.
         let utf8 = locale.is_none_or(|locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
@@ -54,7 +56,7 @@ impl Look {
         self.theme != Theme::Mono
     }
 
-    /// Translates a finished frame into what the terminal can show.
+    /// Adapts a finished frame to what the terminal can show.
     pub fn translate(self, buffer: &mut Buffer) {
         letters::part(buffer);
         letters::uncover(buffer);
@@ -86,7 +88,8 @@ impl Look {
             }
         }
         if !self.has_colour() {
-            // crossterm sends colours as a full reset under NO_COLOR, which would wipe bold and reverse with them.
+            // Under NO_COLOR, crossterm sends a colour as a full reset, which would also remove
+            // bold and reverse.
             for cell in &mut buffer.content {
                 (cell.fg, cell.bg, cell.underline_color) =
                     (Color::Reset, Color::Reset, Color::Reset);
@@ -131,7 +134,7 @@ mod tests {
     use warmstart_schema::state::Status;
 
     #[test]
-    fn every_state_has_a_shape_of_its_own_in_both_alphabets() {
+    fn every_status_has_a_unique_glyph_in_unicode_and_ascii() {
         use warmstart_schema::event::Phase;
         let states = [
             None,
@@ -158,10 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_only_bold_and_reverse_remain() {
+    fn mono_keeps_only_bold_and_reverse() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "sel", THEME.selected);
-        Look {
+        Appearance {
             ascii: false,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -177,10 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn in_ascii_nothing_else_remains() {
+    fn ascii_frame_has_only_ascii() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "●◐◌✗‖○ é漢–", THEME.text);
-        Look {
+        Appearance {
             ascii: true,
             theme: Theme::Dark,
             palette: Palette::True,

@@ -1,4 +1,4 @@
-//! The only code that changes the model. It does nothing else: what shall happen outside comes back as effects.
+//! The only code that changes the model. Everything outside the model is returned as effects.
 
 mod charts;
 mod comparison;
@@ -25,9 +25,9 @@ use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Message, Report};
 use super::model::available::{self, refusal};
-use super::model::{Filter, Inquiry, Model, Pane, Popup, Screen, SystemView, Typing};
+use super::model::{Filter, InputPrompt, MachineView, Model, Pane, Popup, Screen, Typing};
 
-/// Takes in a message.
+/// Applies a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let before = model.report.clone();
     let effects = take(model, message);
@@ -46,7 +46,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            let most = if matches!(model.popup, Some(Popup::Inquiry(_))) {
+            let most = if matches!(model.popup, Some(Popup::Input(_))) {
                 4096
             } else {
                 300
@@ -56,9 +56,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 .for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
         Message::Pointed(pointed) => return pointed::act(model, pointed),
-        Message::Changes { now, changes } => return news::take_changes(model, now, changes),
+        Message::Changes { now, changes } => return news::apply_changes(model, now, changes),
         Message::Experiments(catalogue) => {
-            model.take_catalogue(catalogue);
+            model.apply_catalogue(catalogue);
             palette::select_awaited(model);
         }
         Message::Gone { run, why } => {
@@ -84,10 +84,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             undo,
             changes,
             report,
-        } => list::take_done(model, undo, changes, report),
+        } => list::apply_done(model, undo, changes, report),
         Message::WorkerLog { id, lines } => model.worker_log = Some((id, lines)),
-        Message::Machine(machine) => return take_machine(model, machine),
-        Message::Look { ticket, heard } => return dataset::heard(model, ticket, heard),
+        Message::Machine(machine) => return apply_machine(model, machine),
+        Message::DatasetResponse { ticket, response } => {
+            return dataset::on_response(model, ticket, response);
+        }
         Message::Predicted { ticket, result } => dataset::predicted(model, ticket, result),
         Message::Completed {
             typed,
@@ -100,7 +102,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 ..report
             });
         }
-        Message::Activity(doing) => model.doing = doing,
+        Message::Activity(activity) => model.activity = activity,
         Message::Clock(now) => {
             model.tick(now);
             return news::watch_queue(model);
@@ -115,7 +117,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether somebody did this who must see what it is done to.
+/// Whether the user caused this message and must see its target.
 fn acts_on_what_is_shown(message: &Message) -> bool {
     match message {
         Message::Command(command) => {
@@ -134,7 +136,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         });
         return Vec::new();
     }
-    // What happened before the last key is no longer news; moving about wipes away nothing that fades by itself.
+    // A key clears the status line. Movement keys leave messages that disappear by themselves.
     if !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good) {
         model.report = None;
     }
@@ -180,7 +182,7 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Whether keys are about the dataset screen itself.
+/// Whether keys act on the dataset screen itself.
 fn shows_dataset(model: &Model) -> bool {
     matches!(model.open, Screen::Dataset(_)) && model.popup.is_none()
 }
@@ -202,7 +204,7 @@ fn experiment(model: &mut Model, command: ExperimentCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Leads to another screen, or to another pane of the run's.
+/// Shows another screen, or another pane of the run screen.
 fn show(model: &mut Model, target: Show) -> Vec<Effect> {
     match target {
         Show::Dataset => return dataset::open(model),
@@ -211,7 +213,7 @@ fn show(model: &mut Model, target: Show) -> Vec<Effect> {
             model.show(Screen::Compare(view));
         }
         Show::Machine => {
-            model.show(Screen::System(SystemView::default()));
+            model.show(Screen::Machine(MachineView::default()));
             return model.read_machine();
         }
         Show::Log => {
@@ -224,9 +226,9 @@ fn show(model: &mut Model, target: Show) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The messages so far, the newest first.
+/// Shows the messages, newest first.
 fn messages(model: &mut Model) {
-    let mut lines = model.told.lines(&model.zone);
+    let mut lines = model.status_log.lines(&model.zone);
     if lines.is_empty() {
         lines.push("No messages yet.".to_owned());
     }
@@ -237,10 +239,10 @@ fn messages(model: &mut Model) {
     });
 }
 
-/// Keeps a reading of the machine, and asks for the next while its screen is open.
-fn take_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
+/// Stores a reading of the machine, and requests the next one while its screen is open.
+fn apply_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
     model.reads_machine = false;
-    if let Screen::System(view) = &mut model.open {
+    if let Screen::Machine(view) = &mut model.open {
         view.machine = Some(machine);
     }
     model.read_machine()
@@ -282,7 +284,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
     vec![opening::show_run(model, id, marked)]
 }
 
-/// What there is to say of the selected experiment when it has no run to open.
+/// A title and a text for the selected experiment if it has no run to open.
 fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
     let file = entry.file?;
@@ -299,7 +301,7 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     Some((entry.label().to_owned(), lines))
 }
 
-/// Closes the innermost thing that is open.
+/// Closes the innermost popup, filter or screen.
 fn back(model: &mut Model) -> Vec<Effect> {
     if model.popup.take().is_some() {
         return Vec::new();
@@ -324,7 +326,7 @@ fn back(model: &mut Model) -> Vec<Effect> {
     let filter = match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+        Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
     };
     if let Some(filter) = filter.filter(|filter| !matches!(filter, Filter::Off)) {
         *filter = Filter::Off;
@@ -338,21 +340,21 @@ fn back(model: &mut Model) -> Vec<Effect> {
     };
     let left = std::mem::replace(&mut model.open, below);
     if matches!(left, Screen::Dataset(_)) {
-        vec![Effect::EndLook]
+        vec![Effect::CloseDataset]
     } else {
         Vec::new()
     }
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
-    if let Some(Popup::Inquiry(Inquiry::Extension(_))) = model.popup {
+    if let Some(Popup::Input(InputPrompt::Extension(_))) = model.popup {
         return training::extend(model);
     }
-    if let Some(Popup::Inquiry(Inquiry::Search { .. })) = model.popup {
+    if let Some(Popup::Input(InputPrompt::Search { .. })) = model.popup {
         log::accept(model);
         return Vec::new();
     }
-    if let Some(Popup::Inquiry(_)) = model.popup {
+    if let Some(Popup::Input(_)) = model.popup {
         return dataset::accept(model);
     }
     match model.popup {
@@ -368,7 +370,7 @@ fn accept(model: &mut Model) -> Vec<Effect> {
         return comparison::export(model, chosen);
     }
     if let Some(filter) = filter_mut(model) {
-        // A mistake stands below the filter until it is mended.
+        // The mistake stays below the filter until the user corrects it.
         if let Filter::Typing(Typing {
             understood,
             mistake: None,
@@ -400,7 +402,7 @@ fn filter_mut(model: &mut Model) -> Option<&mut Filter> {
     match &mut model.open {
         Screen::Experiments(list) => Some(&mut list.filter),
         Screen::Compare(view) => Some(&mut view.list.filter),
-        Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => None,
+        Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => None,
     }
 }
 
@@ -424,10 +426,10 @@ fn type_text(model: &mut Model, request: InputRequest) {
         && refusal(model, Command::Dataset(DatasetCommand::Number)).is_none()
     {
         let input = Input::default();
-        model.popup = Some(Popup::Inquiry(Inquiry::Number { input }));
+        model.popup = Some(Popup::Input(InputPrompt::Number { input }));
     }
-    if let Some(Popup::Inquiry(prompt)) = &mut model.popup {
-        if let Inquiry::File { candidates, .. } = prompt {
+    if let Some(Popup::Input(prompt)) = &mut model.popup {
+        if let InputPrompt::File { candidates, .. } = prompt {
             candidates.clear();
         }
         prompt.input_mut().handle(request);
@@ -437,7 +439,7 @@ fn type_text(model: &mut Model, request: InputRequest) {
         return;
     };
     if let Filter::Typing(typing) = filter {
-        // Deleting what is not there leaves the filter, as in a pager.
+        // A deletion in an empty filter closes it, as in a pager.
         if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {
             *filter = Filter::Off;
         } else {

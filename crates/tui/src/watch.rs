@@ -1,4 +1,4 @@
-//! The thread that looks at the disk, so that a slow one never holds up a key.
+//! The thread that reads the disk, so that a slow disk never delays a key.
 
 mod catalogue;
 
@@ -17,12 +17,13 @@ use super::folders::Folders;
 use super::message::{Catalogue, Message};
 use warmstart_runs::store::Watcher;
 
-/// Between two looks while something runs or waits, so that what a worker says is on the screen within a quarter of a second.
+/// Interval between two reads while a run is live or queued: output of a worker appears within a
+/// quarter of a second.
 const LIVE: Duration = Duration::from_millis(150);
-/// Between two looks otherwise.
+/// Interval between two reads otherwise.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What the dashboard asks of its watch.
+/// What the watcher reads, and how often.
 #[derive(Debug, Default)]
 pub struct Demand {
     live: AtomicBool,
@@ -34,12 +35,12 @@ impl Demand {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Whether to look often.
+    /// Sets whether to read often.
     pub fn set_live(&self, live: bool) {
         self.live.store(live, Ordering::Relaxed);
     }
 
-    /// The runs whose logs are wanted whole; true when others were before.
+    /// Sets the runs whose whole logs are needed; returns true if they changed.
     pub fn set_opened(&self, runs: Vec<RunId>) -> bool {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = *opened != runs;
@@ -55,12 +56,12 @@ impl Demand {
     }
 }
 
-/// Experiment files as they are now, and what this machine lacks for them.
+/// The current experiment files, and what each lacks on this machine.
 pub fn catalogue(folder: &Path) -> Option<Catalogue> {
     CatalogueWatch::new(folder.to_path_buf()).poll()
 }
 
-/// Follows runs and experiment files until nobody listens any more; `wake` asks for a look at once.
+/// Follows runs and experiment files until the receiver is gone; `wake` triggers a read at once.
 pub fn start(
     folders: &Folders,
     demand: Arc<Demand>,

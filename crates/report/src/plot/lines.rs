@@ -1,4 +1,5 @@
-//! The lines of a run's charts. They are made when a frame first needs them and kept until the run moves on.
+//! The lines of a run's charts. They are computed when a frame first needs them and cached until
+//! the run changes.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -10,12 +11,12 @@ use warmstart_schema::state::{Progress, RunState};
 use super::{ChartKind, Drawn, Smoothing, Times, XAxis};
 use super::{Curve, Mean};
 
-/// What a line is in its chart.
+/// The role of a line in its chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Train,
     Validation,
-    /// The only line, or the first of equals.
+    /// The only line, or the first of several equal ones.
     First,
     Second,
     Third,
@@ -27,11 +28,11 @@ pub struct Line {
     pub name: &'static str,
     pub role: Role,
     pub curve: Curve,
-    /// The same smoothed, where that is asked for.
+    /// The smoothed line, if smoothing is on.
     pub smoothed: Option<Curve>,
 }
 
-/// What a run's lines were made from.
+/// The inputs of a run's lines: the cache key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     along: XAxis,
@@ -73,7 +74,7 @@ impl Key {
 /// The lines of every chart of a run.
 type Charts = [OnceCell<Vec<Line>>; ChartKind::ALL.len()];
 
-/// The lines of all runs that are shown.
+/// The cached lines of all shown runs.
 #[derive(Debug, Default)]
 pub struct Curves {
     of_runs: HashMap<RunId, (Option<Key>, Charts)>,
@@ -81,7 +82,7 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Lines of these runs may be asked for, made from this.
+    /// Keeps these runs in the cache and drops all others. Lines with another key are dropped too.
     pub fn keep(&mut self, runs: Vec<(RunId, Key)>) {
         self.of_runs
             .retain(|id, _| runs.iter().any(|(kept, _)| kept == id));
@@ -93,7 +94,7 @@ impl Curves {
         }
     }
 
-    /// The lines of a chart of a run that is kept.
+    /// The lines of a chart of a cached run.
     pub fn lines(&self, drawn: Drawn, quantity: ChartKind, how: (XAxis, Smoothing)) -> &[Line] {
         let Some((_, charts)) = self.of_runs.get(&drawn.run.id) else {
             return &self.nothing;
@@ -102,7 +103,7 @@ impl Curves {
     }
 }
 
-/// What a chart shows of a run.
+/// The lines of a chart of a run.
 pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothing)) -> Vec<Line> {
     let source = Source {
         state: &drawn.run.state,
@@ -183,7 +184,7 @@ pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothi
             ),
         ],
     };
-    // A rate is what it was set to: there is no noise to smooth.
+    // The learning rate has no noise to smooth.
     let weight = detail
         .weight()
         .filter(|_| quantity != ChartKind::LearningRate);
@@ -201,7 +202,7 @@ pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothi
         .collect()
 }
 
-/// A figure of a stretch of steps, and how far it reaches where that is known.
+/// The figure of an interval of steps, and its range if known.
 type FigureOf = fn(&Progress) -> (f64, Option<(f64, f64)>);
 
 struct Source<'a> {
@@ -251,7 +252,7 @@ impl Source<'_> {
         }))
     }
 
-    /// A figure of every point within epochs, and how far it reaches; where there are none, of every epoch.
+    /// A figure and its range for every point within epochs; per epoch if there are no points.
     fn batches(&self, of_epoch: fn(&Epoch) -> f64, figure: FigureOf) -> Curve {
         if self.state.batches.is_empty() {
             return self.epochs(of_epoch);
@@ -276,8 +277,8 @@ impl Source<'_> {
         )
     }
 
-    /// A training figure: a mean for each epoch and for the one at work, or every stretch between two points by itself. Within
-    /// the first epoch its means so far.
+    /// A training figure: the mean of each epoch, or of each interval between two points. Within
+    /// the first epoch: the running means.
     fn training(&self, of_epoch: fn(&Epoch) -> f64, so_far: fn(&Batch) -> f64) -> Curve {
         let RunState {
             batches, epochs, ..
@@ -311,7 +312,7 @@ impl Source<'_> {
     }
 }
 
-/// The mean of the batches since the point before, from two means since the epoch began.
+/// The mean over the batches since the previous point, from two running means of the epoch.
 fn stretch(before: Option<&Batch>, batch: &Batch, so_far: fn(&Batch) -> f64) -> f64 {
     let mean = so_far(batch);
     match before.filter(|before| before.epoch == batch.epoch && before.batch < batch.batch) {
@@ -342,15 +343,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stretch_was_like_comes_back_from_means_since_the_epoch_began() {
-        // Batches with the losses 4 4 3 3, told as running means after two and after four.
+    fn interval_mean_is_recovered_from_running_means() {
+        // Batches with the losses 4 4 3 3, reported as running means after two and after four.
         let points = [batch(1, 2, 4.0), batch(1, 4, 3.5), batch(2, 3, 2.5)];
         let of = |before: Option<usize>, at: usize| {
             stretch(before.map(|at| &points[at]), &points[at], |b| b.loss)
         };
         assert!((of(None, 0) - 4.0).abs() < 1e-12);
         assert!((of(Some(0), 1) - 3.0).abs() < 1e-12);
-        // A new epoch begins a new mean.
+        // A new epoch starts a new mean.
         assert!((of(Some(1), 2) - 2.5).abs() < 1e-12);
     }
 }

@@ -1,4 +1,4 @@
-//! Where steps, epochs and samples lie along an axis: by epoch, by step, by time, by training time.
+//! Maps steps, epochs and samples to positions on an x axis: epoch, step, time, or training time.
 
 use warmstart_schema::event::{Batch, Epoch};
 use warmstart_schema::state::{RunState, Sample};
@@ -6,12 +6,12 @@ use warmstart_schema::state::{RunState, Sample};
 use super::XAxis;
 use warmstart_runs::store::Run;
 
-/// A run's places along one kind of axis.
+/// A run's positions on one x axis.
 #[derive(Debug)]
 pub struct Times<'a> {
     state: &'a RunState,
     along: XAxis,
-    /// Steps and their places, both growing; what lies between is in proportion.
+    /// Steps and their positions, both increasing; interpolate between them.
     track: Vec<(f64, f64)>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Times<'a> {
             XAxis::Epoch => f64::from(epoch.epoch),
             XAxis::Step => epoch.step as f64,
             XAxis::Training => epoch.train_time,
-            // Its last moment: when validation was over.
+            // The last event of the epoch: the end of validation.
             XAxis::Time => {
                 let after = self
                     .track
@@ -75,7 +75,7 @@ impl<'a> Times<'a> {
         }
     }
 
-    /// Where a step lies.
+    /// The position of a step.
     pub fn at(&self, step: f64) -> f64 {
         match self.along {
             XAxis::Epoch => step / self.steps_per_epoch(),
@@ -84,7 +84,7 @@ impl<'a> Times<'a> {
         }
     }
 
-    /// The step that lies at a place.
+    /// The step at a position.
     pub fn step_at(&self, place: f64) -> f64 {
         match self.along {
             XAxis::Epoch => place * self.steps_per_epoch(),
@@ -102,7 +102,7 @@ impl<'a> Times<'a> {
             .map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)))
     }
 
-    /// The newest place that anything is known of.
+    /// The newest position with data.
     fn end(&self) -> f64 {
         let epoch = self.state.epochs.last().map(|epoch| self.epoch(epoch));
         let batch = self
@@ -117,8 +117,8 @@ impl<'a> Times<'a> {
             .fold(0.0, f64::max)
     }
 
-    /// From where to where its axis goes. All planned epochs while the run goes on and at least an eighth is done, so that the
-    /// axis rests; else what there is. Along time, what there is.
+    /// The range of the axis. A live run that is at least one eighth done shows all planned epochs,
+    /// so that the axis does not move. Otherwise, and for time, the range of the data.
     pub fn extent(&self, run: &Run, by_epoch: bool) -> (f64, f64) {
         let in_epochs = Times {
             state: self.state,
@@ -165,7 +165,7 @@ impl<'a> Times<'a> {
     }
 }
 
-/// The training time at the newest step of an epoch that has not ended, from its pace.
+/// The newest step of an unfinished epoch and its training time, estimated from the pace.
 fn at_work(state: &RunState) -> Option<(f64, f64)> {
     let batch = &state.batches.last()?.batch;
     let (step, before) = state
@@ -178,7 +178,8 @@ fn at_work(state: &RunState) -> Option<(f64, f64)> {
     (batch.step > step && seconds.is_finite()).then_some((batch.step as f64, before + seconds))
 }
 
-/// The second of a pair at a value of the first, in proportion between the pairs and on from the last.
+/// Interpolates the second value of the pairs at a first value, and extrapolates after the last
+/// pair.
 fn between(track: &[(f64, f64)], at: f64, turned: fn((f64, f64)) -> (f64, f64)) -> f64 {
     let after = track
         .partition_point(|pair| turned(*pair).0 < at)

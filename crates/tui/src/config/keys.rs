@@ -1,4 +1,4 @@
-//! The keys of an action as the settings write them.
+//! The keys of an action in the settings.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One key or several; none takes the action's keys away.
+/// One key or several; an empty list removes the action's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys(pub Vec<String>);
 
@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Keys {
                 self.visit_str(&number.to_string())
             }
 
-            /// `y` and `n` are texts to the parser, `true` would be a word.
+            /// The parser reads `y` and `n` as text, but `true` as a word.
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
                 let mut keys = Vec::new();
                 while let Some(key) = list.next_element::<Keys>()? {

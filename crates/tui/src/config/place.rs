@@ -1,4 +1,4 @@
-//! Where settings and what is remembered lie.
+//! The paths of the settings and of the remembered state.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use etcetera::base_strategy::Xdg;
 
 const FOLDER: &str = "warmstart";
 
-/// `config.yaml` below `XDG_CONFIG_HOME`; none where there is no home.
+/// `config.yaml` in `XDG_CONFIG_HOME`; `None` without a home folder.
 pub fn config_file() -> Option<PathBuf> {
     Some(
         Xdg::new()
@@ -18,7 +18,7 @@ pub fn config_file() -> Option<PathBuf> {
     )
 }
 
-/// `state.json` below `XDG_STATE_HOME`.
+/// `state.json` in `XDG_STATE_HOME`.
 pub fn state_file() -> Option<PathBuf> {
     Some(
         Xdg::new()

@@ -12,9 +12,9 @@ fn mistake(source: &str) -> String {
 }
 
 #[test]
-fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
+fn sample_changes_nothing_and_every_line_is_valid() {
     assert_eq!(parse(&sample(), "it"), (Config::default(), Vec::new()));
-    // Comments that are sentences begin with a capital; settings do not.
+    // Comments start with a capital letter; settings do not.
     let is_setting = |line: &&str| {
         line.strip_prefix("# ")
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase() || c == ' '))
@@ -47,7 +47,7 @@ fn the_sample_changes_nothing_and_every_line_of_it_can_be_used() {
 }
 
 #[test]
-fn every_setting_is_understood() {
+fn every_setting_is_parsed() {
     let config = parse("theme: 16\nascii: true\nmouse: false\nbell: false\nnotify: say done\ncolumns: [val acc, note]\nsort: -time\nkeys: { run.stop: X, quit: [Q, ctrl-c], mark: 9 }\n", "it").0;
     assert_eq!(
         (config.theme, config.ascii, config.mouse, config.bell),
@@ -118,11 +118,12 @@ fn what_is_wrong_is_told_with_its_place(
     #[case] message: &str,
     #[case] help: &str,
 ) {
-    let told = mistake(source);
-    assert!(told.contains(message) && told.contains(help), "{told}");
+    let text = mistake(source);
+    assert!(text.contains(message) && text.contains(help), "{text}");
 }
 
-/// What is wrong, at which line, in a file that says `bell: false` and `mouse: false` besides: those hold whatever it is.
+/// What is wrong and at which line, in a file that also says `bell: false` and `mouse: false`:
+/// these always apply.
 #[rstest]
 #[case::an_unknown_key("bell: false\nthem: dark\nmouse: false\n", &[2])]
 #[case::one_over_lines("bell: false\nthemes:\n  - dark\n  - light\nmouse: false\n", &[2])]
@@ -135,7 +136,7 @@ fn what_is_wrong_is_told_with_its_place(
 #[case::a_key_twice_used("bell: false\nmouse: false\nkeys:\n  quit: Q\n  run.stop: x\n", &[5])]
 #[case::a_column("bell: false\nmouse: false\ncolumns: [val acc, tst acc]\n", &[3])]
 #[case::said_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
-fn what_is_wrong_is_left_out_and_the_rest_holds(#[case] source: &str, #[case] lines: &[usize]) {
+fn wrong_settings_are_ignored_and_others_apply(#[case] source: &str, #[case] lines: &[usize]) {
     for source in [
         source.to_owned(),
         source.replace('\n', "\r\n"),
@@ -169,7 +170,7 @@ fn what_is_wrong_is_left_out_and_the_rest_holds(#[case] source: &str, #[case] li
 }
 
 #[test]
-fn a_file_that_is_not_there_is_no_problem_and_a_wrong_one_gives_the_defaults() {
+fn missing_file_is_valid_and_broken_file_gives_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
     let loaded = read(path.clone());

@@ -1,4 +1,5 @@
-//! Experiment files are read and written: whole or not at all, and never over something that nobody has seen.
+//! Reads and writes experiment files. A write is complete or does nothing, and never replaces text
+//! that the user has not seen.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -15,7 +16,7 @@ use crate::format;
 use crate::message::{Message, Report};
 use crate::watch;
 
-/// Names that are tried where one is taken.
+/// File names to try if the first ones exist.
 const NAMES: u32 = 100;
 
 /// The text of an experiment file.
@@ -23,7 +24,8 @@ pub fn read(path: &Path) -> Result<String, String> {
     read_text(path).map_err(|problems| problems.first().map_or(String::new(), format::problem))
 }
 
-/// Writes an experiment, and has it in the list when it is told of: the next key is meant for it.
+/// Writes an experiment. The list is updated before the message, because the next key acts on the
+/// new file.
 pub fn write(writing: &Writing, folders: &Folders, messages: &UnboundedSender<Message>) -> Message {
     let written = written(writing);
     if let Some(catalogue) = watch::catalogue(&folders.experiments) {
@@ -61,7 +63,7 @@ fn written(writing: &Writing) -> Message {
     }
 }
 
-/// What is said of a file that was open in an editor: how that ended, if it did not well, and whether the file is valid.
+/// The report after an editor closes: its exit status if it failed, and whether the file is valid.
 pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
     let ended = match ended {
         Err(text) => return Report { good: false, text },
@@ -69,7 +71,7 @@ pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
         Ok(Ended::Exited(code)) => Some(format!("the editor ended with exit code {code}")),
         Ok(Ended::Killed(signal)) => Some(format!("the editor was ended by {signal}")),
     };
-    // Its folder would take the line's room from what is wrong.
+    // The folder would take space from the problem.
     let name = format::path(Path::new(path.file_name().unwrap_or_default()));
     let (is_valid, file) = match load(path, &[]) {
         Ok(_) => (true, format!("{name} is valid")),
@@ -101,7 +103,7 @@ pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
     }
 }
 
-/// A new file beside the other; of a name that is taken the next.
+/// Writes a new file next to the source; numbers the name if it exists.
 fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
     let folder = writing.source.parent().unwrap_or(Path::new(""));
     let mut aside = aside(folder, &writing.source, &writing.text)?;
@@ -130,10 +132,10 @@ fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
     )
 }
 
-/// In the place of what was read, if it still says that.
+/// Replaces the file, if it still has the text that was read.
 fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
     let shown = format::path(&writing.source);
-    // A link stays one: what it leads to is replaced.
+    // Keep a symbolic link: replace its target.
     let path =
         fs::canonicalize(&writing.source).with_context(|| format!("{shown} cannot be found"))?;
     let now = fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read"))?;
@@ -150,7 +152,7 @@ fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
     Ok(writing.source.clone())
 }
 
-/// The text on the disk under a name that no list shows, as readable as the file that it is made of.
+/// Writes the text to a hidden file with the permissions of `like`, and syncs it.
 fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
     let write = || -> std::io::Result<NamedTempFile> {
         let permissions: Permissions = fs::metadata(like)?.permissions();
@@ -171,7 +173,8 @@ fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile
     write().with_context(|| format!("nothing can be written into {}", format::path(folder)))
 }
 
-/// The name too shall survive a power loss; a folder that cannot be synced holds the file all the same.
+/// Syncs the folder, so that the name survives a power loss. Not all folders can be synced; ignore
+/// errors.
 fn sync(folder: &Path) {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_never_takes_the_place_of_another() {
+    fn new_file_never_replaces_existing_file() {
         let (folder, source) = folder();
         for name in ["b.yaml", "b-2.yaml", "b-3.yaml"] {
             let (path, report) = written(&writing(&source, Some("b")));
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_meanwhile_is_kept() {
+    fn concurrent_change_is_kept() {
         let (_folder, source) = folder();
         fs::write(&source, "name: c\n").unwrap();
         let (_, report) = written(&writing(&source, None));
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_in_place_goes_through_a_link() {
+    fn change_in_place_follows_symlink() {
         let (folder, source) = folder();
         let link = folder.path().join("link.yaml");
         symlink(&source, &link).unwrap();
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_said_and_leaves_nothing() {
+    fn failed_write_is_reported_and_leaves_no_file() {
         let (folder, source) = folder();
         let (_, report) = written(&writing(&source, Some("no/such")));
         assert!(

@@ -1,4 +1,4 @@
-//! What is exported from the dashboard: new files in the current folder, named by the time.
+//! Writes exports: new files in the current folder, named by the time.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use warmstart_schema::text;
 use warmstart_report::plot::png;
 use warmstart_runs::storage;
 
-/// A comparison as a format has it. Returns what to say of it.
+/// Writes a comparison in some format. Returns the message.
 pub fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
     written(folder, "compare", text.as_bytes(), extension)
         .map(|path| format!("wrote {}", path.display()))
 }
 
-/// Charts as SVG and PNG under one name; where the PNG cannot be drawn, nothing is written.
+/// Writes charts as SVG and PNG under one name. If the PNG cannot be drawn, writes nothing.
 pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     let picture = png(svg)?;
     let drawn = written(folder, "charts", svg.as_bytes(), "svg")?;
@@ -27,8 +27,8 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     Ok(format!("wrote {} and .png", drawn.display()))
 }
 
-/// A run's log: a text, and below it all that its worker printed.
-pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow::Result<String> {
+/// Writes a run's log: a header, then all of the worker's output.
+pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, header: &str) -> anyhow::Result<String> {
     let path = launcher::default().log(&RunDir::of(checkpoints, id));
     let printed = match std::fs::read(&path) {
         Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),
@@ -37,7 +37,7 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
             return Err(error).with_context(|| format!("{} cannot be read", path.display()));
         }
     };
-    // A terminal that shows the file shall do nothing else.
+    // Remove control sequences, which would act on a terminal that prints the file.
     let lines = printed
         .lines()
         .map(|line| format!("worker    {}\n", text::line(line, 10_000)))
@@ -46,13 +46,13 @@ pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, told: &str) -> anyhow:
     let path = written(
         folder,
         &format!("log-{id}"),
-        format!("{told}{lines}").as_bytes(),
+        format!("{header}{lines}").as_bytes(),
         "txt",
     )?;
     Ok(format!("wrote {}", path.display()))
 }
 
-/// Writes into a file that was not there before.
+/// Writes to a file that did not exist.
 fn written(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {

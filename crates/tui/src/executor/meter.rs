@@ -1,4 +1,4 @@
-//! Reads what the machine has and what uses it, on a thread of its own: a GPU's driver may take a second to answer.
+//! Reads the machine's state on its own thread: a GPU driver may take a second to respond.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use warmstart_schema::text;
 use crate::machine::{Gpu, Machine, Process, Workers};
 use crate::message::Message;
 
-/// Between two readings.
+/// Minimum time between two readings.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The thread that reads, started by the first question.
+/// The thread that reads; the first request starts it.
 #[derive(Debug)]
 pub struct Meter {
     questions: Option<Sender<Workers>>,
@@ -33,7 +33,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Reads the disk of `folder`; readings are sent as messages.
+    /// Reads the disk of `folder`; sends readings as messages.
     pub fn new(folder: PathBuf, messages: UnboundedSender<Message>) -> Self {
         Self {
             questions: None,
@@ -42,7 +42,7 @@ impl Meter {
         }
     }
 
-    /// Asks for a reading, which comes a second after the one before at the earliest.
+    /// Requests a reading. It comes at least a second after the previous one.
     pub fn ask(&mut self, workers: Workers) {
         let questions = self.questions.get_or_insert_with(|| {
             let (questions, received) = channel();
@@ -50,7 +50,7 @@ impl Meter {
             std::thread::spawn(move || answer(&received, folder, &messages));
             questions
         });
-        // The thread ends only when nobody listens to it.
+        // The thread ends only when the receiver is gone.
         let _ = questions.send(workers);
     }
 }
@@ -84,7 +84,7 @@ impl Reader {
             NvmlError::LibloadingError(_) => "none: there is no NVIDIA driver here".to_owned(),
             error => text::line(&format!("the NVIDIA driver does not answer: {error}"), 200),
         });
-        // Use is a difference between two looks.
+        // CPU use is a difference between two readings.
         std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
         Self {
             folder,
@@ -183,7 +183,7 @@ fn gpus(nvml: &Nvml) -> Vec<Gpu> {
         .collect()
 }
 
-/// Bytes on all GPUs by process.
+/// Bytes on all GPUs, by process id.
 fn gpu_memory(nvml: &Nvml) -> HashMap<u32, u64> {
     let mut all = HashMap::new();
     let devices =
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_and_this_machine_are_read() {
+    fn meter_reads_own_process_and_machine() {
         let folder = tempfile::tempdir().unwrap();
         let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
         let run: RunId = "20261122-100107-7f3a".parse().unwrap();

@@ -1,4 +1,4 @@
-//! What is done to runs as folders: annotations, the trash, and what takes them back.
+//! Annotates and deletes runs, and undoes both.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use warmstart_schema::annotation::{Annotation, BadTag};
 use warmstart_schema::text;
 
 use super::Progress;
-use crate::effect::{Notation, Undo};
+use crate::effect::{AnnotationChange, Undo};
 use crate::format::plural;
 use crate::message::{Message, Report};
 use warmstart_runs::actions;
@@ -17,13 +17,13 @@ use warmstart_runs::trash::{self, Trashed};
 pub fn annotate(
     root: &Path,
     runs: &[RunId],
-    notation: &Notation,
+    change: &AnnotationChange,
     mut progress: Progress,
 ) -> Message {
     let (mut undo, mut changes) = (Vec::new(), Vec::new());
     let mut failed = None;
     for id in runs {
-        match actions::annotate(root, id, |annotation| notation.apply(annotation)) {
+        match actions::annotate(root, id, |annotation| change.apply(annotation)) {
             Ok((before, annotation)) => {
                 undo.push((id.clone(), before));
                 progress.at(undo.len());
@@ -38,16 +38,12 @@ pub fn annotate(
             }
         }
     }
-    let said = format!(
-        "{} {}",
-        named(undo.iter().map(|(id, _)| id)),
-        notation.past()
-    );
+    let said = format!("{} {}", named(undo.iter().map(|(id, _)| id)), change.past());
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
-/// Notes again what was noted before.
+/// Restores earlier annotations.
 pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
     let mut changes = Vec::new();
     for (id, annotation) in before {
@@ -118,7 +114,7 @@ pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Mess
     )
 }
 
-/// One run by its name, several by how many they are.
+/// One run by its name, several by their number.
 fn named<'a>(mut runs: impl ExactSizeIterator<Item = &'a RunId>) -> String {
     match (runs.len(), runs.next()) {
         (1, Some(id)) => id.to_string(),
@@ -144,7 +140,6 @@ fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc::unbounded_channel;
-    use warmstart_runs::store::Runs;
 
     use super::*;
     use crate::tests::fixtures::{DONE, data, id};

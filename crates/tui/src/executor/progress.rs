@@ -1,4 +1,4 @@
-//! Telling how far a long effect is: rarely, and nothing of one that is over before anybody could read it.
+//! Reports the progress of a long effect. Reports are rare, and a short effect has none.
 
 use std::time::{Duration, Instant};
 
@@ -6,22 +6,22 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::message::{Activity, Message};
 
-/// Between two tellings, and before the first.
+/// Time between two reports, and before the first.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How far an effect is. Dropped, it says that it is over.
+/// Progress of an effect. Dropping it reports the end.
 #[derive(Debug)]
 pub struct Progress<'a> {
     messages: &'a UnboundedSender<Message>,
     what: &'static str,
     total: usize,
     began: Instant,
-    told: Instant,
+    reported: Instant,
     is_shown: bool,
 }
 
 impl<'a> Progress<'a> {
-    /// `what` is being done to so many.
+    /// Progress over `total` items; `what` names the effect.
     pub fn of(messages: &'a UnboundedSender<Message>, what: &'static str, total: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -29,26 +29,26 @@ impl<'a> Progress<'a> {
             what,
             total,
             began: now,
-            told: now,
+            reported: now,
             is_shown: false,
         }
     }
 
     pub fn at(&mut self, done: usize) {
-        if self.told.elapsed() < EVERY {
+        if self.reported.elapsed() < EVERY {
             return;
         }
-        self.told = Instant::now();
+        self.reported = Instant::now();
         self.is_shown = true;
         let seconds = self.began.elapsed().as_secs_f64();
-        let doing = Activity {
+        let activity = Activity {
             what: self.what,
             done,
             total: self.total,
             seconds,
         };
-        // Nobody listens any more only while leaving.
-        let _ = self.messages.send(Message::Activity(Some(doing)));
+        // The receiver is gone only while leaving.
+        let _ = self.messages.send(Message::Activity(Some(activity)));
     }
 }
 
@@ -65,23 +65,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_at_once_is_not_told_and_what_takes_long_is_ended() {
-        let (messages, mut told) = tokio::sync::mpsc::unbounded_channel();
+    fn short_effect_is_not_reported_and_long_effect_reports_its_end() {
+        let (messages, mut received) = tokio::sync::mpsc::unbounded_channel();
         let mut short = Progress::of(&messages, "deleting", 3);
         (1..=3).for_each(|done| short.at(done));
         drop(short);
-        assert!(told.try_recv().is_err());
+        assert!(received.try_recv().is_err());
 
         let mut long = Progress::of(&messages, "deleting", 3);
-        long.told = Instant::now().checked_sub(EVERY).unwrap();
+        long.reported = Instant::now().checked_sub(EVERY).unwrap();
         long.at(1);
         long.at(2);
         drop(long);
-        let Ok(Message::Activity(Some(doing))) = told.try_recv() else {
-            panic!("nothing told")
+        let Ok(Message::Activity(Some(activity))) = received.try_recv() else {
+            panic!("no report")
         };
-        assert_eq!((doing.what, doing.done, doing.total), ("deleting", 1, 3));
-        assert!(matches!(told.try_recv(), Ok(Message::Activity(None))));
-        assert!(told.try_recv().is_err());
+        assert_eq!(
+            (activity.what, activity.done, activity.total),
+            ("deleting", 1, 3)
+        );
+        assert!(matches!(received.try_recv(), Ok(Message::Activity(None))));
+        assert!(received.try_recv().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What is done to the queue.
+//! Changes the queue.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::effect::QueueChange;
 use crate::format::plural;
 use warmstart_runs::actions::waiting;
 
-/// Makes a change, and says what came of it; nothing where the screen shows it.
+/// Applies a change. Returns a message, or `None` if the screen shows the change.
 pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {
     Ok(Some(match change {
         QueueChange::Move { run, to } => {
@@ -24,7 +24,7 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
             waiting::pause(checkpoints)?;
             "the queue is paused; running runs continue, P resumes the queue".to_owned()
         }
-        QueueChange::GoOn => {
+        QueueChange::Resume => {
             all_started(waiting::go_on(checkpoints)?)?;
             "the queue is resumed".to_owned()
         }
@@ -38,7 +38,7 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
     }))
 }
 
-/// The first run that does not start, as an error.
+/// The first failure to start a run, as an error.
 pub fn all_started(failed: Vec<(RunId, io::Error)>) -> anyhow::Result<()> {
     match failed.into_iter().next() {
         Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),

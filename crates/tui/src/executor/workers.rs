@@ -1,5 +1,5 @@
-//! Workers that answer the dashboard itself: one that shows a dataset for as long as somebody looks, and one for each
-//! prediction.
+//! Workers that respond to the dashboard: one that shows a dataset while its screen is open, and
+//! one per prediction.
 
 use std::path::PathBuf;
 use std::thread;
@@ -12,7 +12,7 @@ use crate::effect::DatasetSource;
 use crate::message::Message;
 use warmstart_runs::worker::{DatasetResponse, DatasetViewer, Subject, predict};
 
-/// What it takes to ask them. Dropped, it ends the one that shows a dataset.
+/// The workers. Dropping this ends the one that shows a dataset.
 #[derive(Debug)]
 pub struct Workers {
     checkpoints: PathBuf,
@@ -29,30 +29,34 @@ impl Workers {
         }
     }
 
-    /// Shows another dataset. What the worker says comes as messages; so does that it does not start.
-    pub fn look(&mut self, ticket: u64, album: DatasetSource) -> Option<Message> {
+    /// Opens another dataset. Sends the worker's responses, or its failure to start, as messages.
+    pub fn show_dataset(&mut self, ticket: u64, source: DatasetSource) -> Option<Message> {
         self.looker = None;
-        let file = match album {
+        let file = match source {
             DatasetSource::File(path) => path,
             DatasetSource::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
         };
         let messages = self.messages.clone();
-        let hear = move |heard| messages.send(Message::Look { ticket, heard }).is_ok();
+        let hear = move |response| {
+            messages
+                .send(Message::DatasetResponse { ticket, response })
+                .is_ok()
+        };
         match DatasetViewer::start(&file, hear) {
             Ok(looker) => {
                 self.looker = Some(looker);
                 None
             }
-            Err(failure) => Some(Message::Look {
+            Err(failure) => Some(Message::DatasetResponse {
                 ticket,
-                heard: DatasetResponse::Ended(failure),
+                response: DatasetResponse::Ended(failure),
             }),
         }
     }
 
     pub fn ask(&mut self, ask: &Ask) {
         if let Some(looker) = &mut self.looker {
-            // A worker that takes no more questions has ended, and that is told.
+            // A worker that takes no requests has ended, which is reported separately.
             let _ = looker.ask(ask);
         }
     }
@@ -61,7 +65,7 @@ impl Workers {
         self.looker = None;
     }
 
-    /// Asks a run on a thread of its own: reading its checkpoint takes a while.
+    /// Requests a prediction on its own thread: reading a checkpoint takes time.
     pub fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
         let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
         thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What a row of the table of keys is made of.
+//! The types of the key table.
 
 use std::borrow::Cow;
 
@@ -6,34 +6,34 @@ use crossterm::event::KeyCode;
 
 use crate::command::Command;
 
-/// Who gets the next key.
+/// The part of the dashboard that gets the next key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context {
     Experiments,
     Run,
     Log,
     Compare,
-    System,
+    Machine,
     Dataset,
-    /// A filter is being typed.
+    /// The user types a filter.
     Filter,
-    /// A text is being typed into a prompt.
+    /// The user types into a prompt.
     Prompt,
-    /// Columns are being chosen.
+    /// The user chooses columns.
     Columns,
-    /// A number or a path is being typed.
-    Inquiry,
+    /// The user types a number or a path.
+    Input,
     /// A question waits for yes or no.
     Question,
-    /// A format is being chosen.
+    /// The user chooses an export format.
     Export,
-    /// Something is searched in the palette.
+    /// The user searches the palette.
     Palette,
-    /// A value of an experiment file is typed.
+    /// The user edits a value of an experiment file.
     Editor,
-    /// Two experiments stand side by side.
+    /// Two experiments are shown side by side.
     Difference,
-    /// A text is being read: help, or a broken file's problems.
+    /// A text is shown: help, or a broken file's problems.
     Reading,
     /// The terminal is too small to show anything.
     Small,
@@ -45,12 +45,12 @@ impl Context {
         Self::Run,
         Self::Log,
         Self::Compare,
-        Self::System,
+        Self::Machine,
         Self::Dataset,
         Self::Filter,
         Self::Prompt,
         Self::Columns,
-        Self::Inquiry,
+        Self::Input,
         Self::Question,
         Self::Export,
         Self::Palette,
@@ -62,27 +62,27 @@ impl Context {
 }
 
 impl Context {
-    /// Whether characters are text here.
+    /// Whether characters are input here.
     pub fn is_typing(self) -> bool {
         matches!(
             self,
-            Self::Filter | Self::Prompt | Self::Inquiry | Self::Palette | Self::Editor
+            Self::Filter | Self::Prompt | Self::Input | Self::Palette | Self::Editor
         )
     }
 
-    /// What a place is called where keys are chosen for it.
+    /// The context's name in the settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Experiments => "experiments",
             Self::Run => "run",
             Self::Log => "log",
             Self::Compare => "compare",
-            Self::System => "machine",
+            Self::Machine => "machine",
             Self::Dataset => "dataset",
             Self::Filter => "filter",
             Self::Prompt => "prompt",
             Self::Columns => "columns",
-            Self::Inquiry => "inquiry",
+            Self::Input => "inquiry",
             Self::Question => "question",
             Self::Export => "export",
             Self::Palette => "palette",
@@ -101,16 +101,17 @@ pub enum Key {
     Control(char),
 }
 
-/// Keys that mean a command in a context.
+/// Keys that run a command in a context.
 #[derive(Debug, Clone)]
 pub struct Binding {
-    /// What the action is called where keys are chosen for it; in one context all of that name do the same.
+    /// The action's name in the settings. In one context, all bindings of a name run the same
+    /// command.
     pub action: &'static str,
     pub keys: Cow<'static, [Key]>,
-    /// The keys as they are called on screen, the usual one first.
+    /// The keys as text, the usual one first.
     pub label: Cow<'static, str>,
     pub command: Command,
-    /// A word for the foot of the screen; empty for what only the help shows.
+    /// The action's word in the footer; empty for actions that only the help shows.
     pub word: &'static str,
     pub help: &'static str,
 }
@@ -120,7 +121,7 @@ pub const fn key(c: char) -> Key {
     Key::Plain(KeyCode::Char(c))
 }
 
-/// Another key.
+/// A key that is not a character.
 pub const fn code(code: KeyCode) -> Key {
     Key::Plain(code)
 }
@@ -130,8 +131,8 @@ pub const fn control(c: char) -> Key {
     Key::Control(c)
 }
 
-/// The action's name, which keys, what they are called on screen, what they mean, their word at the foot (none: only in the
-/// help), and what the help says.
+/// A binding: the action's name, its keys and their text, the command, its word in the footer
+/// (empty: only in the help), and the text for the help.
 pub const fn bind(
     action: &'static str,
     keys: &'static [Key],

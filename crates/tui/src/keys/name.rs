@@ -1,4 +1,4 @@
-//! What keys are called where they are chosen and searched: `x`, `X`, `ctrl-p`, `enter`, `f1`.
+//! Names of keys in settings and search: `x`, `X`, `ctrl-p`, `enter`, `f1`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use crossterm::event::KeyCode;
 
 use super::binding::Key;
 
-/// Keys that are no characters, and the space, which nobody sees.
+/// Keys that are not characters, and the space, which is invisible.
 const NAMED: [(KeyCode, &str); 16] = [
     (KeyCode::Char(' '), "space"),
     (KeyCode::Enter, "enter"),
@@ -44,7 +44,7 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// What the key is called on screen, as short as it goes.
+    /// The key's shortest form, for the screen.
     pub fn symbol(self) -> String {
         let arrow = match self {
             Self::Plain(KeyCode::Left) => "←",
@@ -60,7 +60,7 @@ impl Key {
 impl FromStr for Key {
     type Err = String;
 
-    /// The key of a name; the error says what could stand there.
+    /// Parses a key's name; the error lists what is allowed.
     fn from_str(name: &str) -> Result<Self, String> {
         let only = |text: &str| {
             let mut chars = text.chars();
@@ -79,7 +79,8 @@ impl FromStr for Key {
             return Ok(Self::Plain(code));
         }
         if let Some(letter) = name.strip_prefix("ctrl-") {
-            // Terminals send the others as other keys: ctrl-i is a tab, ctrl-m enter, ctrl-h often backspace.
+            // Terminals send the others as other keys: ctrl-i as tab, ctrl-m as enter, ctrl-h often
+            // as backspace.
             let letter = only(letter).filter(|c| c.is_ascii_lowercase() && !"him".contains(*c));
             return letter
                 .map(Self::Control)
@@ -103,7 +104,7 @@ mod tests {
     use crate::keys::{Context, Keymap};
 
     #[test]
-    fn every_key_of_the_table_has_a_name_that_leads_back_to_it() {
+    fn every_key_name_parses_back() {
         for context in Context::ALL {
             for key in Keymap::default()
                 .bindings(context)
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_what_was_meant() {
+    fn invalid_key_name_is_refused_with_suggestion() {
         let error = |name: &str| name.parse::<Key>().unwrap_err();
         assert!(error("entr").contains("did you mean `enter`?"));
         assert!(error("ctrl-i").contains("terminals cannot report"));

@@ -1,4 +1,4 @@
-//! Other keys for actions, as people choose them: names of actions and screens come from the table.
+//! Key bindings from the settings. Names of actions and screens come from the key table.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,27 +11,27 @@ use super::binding::{Binding, Context, Key};
 use crate::command::Command;
 use crate::config::Keys;
 
-/// What is wrong with a chosen key.
+/// A mistake in a binding from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyMistake {
-    /// The action as it was written.
+    /// The action as the user wrote it.
     pub action: String,
     pub message: String,
     pub help: Option<String>,
 }
 
-/// A choice that is understood.
+/// A valid binding.
 struct Choice<'a> {
     written: &'a str,
-    /// None for every screen that has the action.
+    /// `None` for every screen with this action.
     context: Option<Context>,
     action: &'a str,
     keys: Vec<Key>,
 }
 
 impl Keymap {
-    /// The table's keys with these in their place: `action` on every screen that has it, then `screen.action` on one. The error
-    /// names everything that cannot be.
+    /// The key map with these bindings: first `action` on every screen that has it, then
+    /// `screen.action` on one. The error lists all mistakes.
     pub fn rebound(chosen: &BTreeMap<String, Keys>) -> Result<Self, Vec<KeyMistake>> {
         let mut keymap = Self::default();
         let (mut choices, mut mistakes) = (Vec::new(), Vec::new());
@@ -49,7 +49,7 @@ impl Keymap {
             mistakes.extend(keymap.collision(choice));
         }
         mistakes.dedup();
-        // A larger terminal brings the other keys back.
+        // The other keys work again on a larger terminal.
         for (context, bindings) in keymap
             .0
             .iter()
@@ -162,7 +162,7 @@ impl Keymap {
                 .filter(|key| !is_text(key))
                 .copied()
                 .collect();
-            // Where only characters were chosen and characters are text, the table's keys stay.
+            // Where characters are input, keep the default keys if the user chose only characters.
             if keys.is_empty() && !choice.keys.is_empty() {
                 continue;
             }
@@ -184,7 +184,7 @@ impl Keymap {
         }
     }
 
-    /// Another action that has one of the keys too, on a screen where this one has it.
+    /// Another action that has one of these keys on a screen where this action has it.
     fn collision(&self, choice: &Choice) -> Option<KeyMistake> {
         for (context, bindings) in self
             .0
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_gets_its_key_on_one_screen_or_on_all() {
+    fn action_is_bound_on_one_screen_or_on_all() {
         let keymap = rebound(&[("stop", &["X"]), ("run.stop", &["i", "f5"])]).unwrap();
         assert_eq!(
             command(&keymap, Context::Experiments, "X"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_can_be_swapped_and_taken_away() {
+    fn keys_can_be_swapped_and_removed() {
         let keymap = rebound(&[
             ("experiments.stop", &["r"]),
             ("experiments.launch", &["s"]),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_stay_text_where_text_is_typed() {
+    fn letters_stay_text_in_inputs() {
         let keymap = rebound(&[("back", &["B"])]).unwrap();
         assert_eq!(command(&keymap, Context::Log, "B"), Some(Command::Back));
         assert_eq!(command(&keymap, Context::Filter, "B"), None);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_both_names() {
+    fn conflicting_keys_are_refused_with_both_names() {
         assert_eq!(
             mistake(&[("run.stop", &["x"])]),
             "run.stop: `x` is the key of `axis` on `run`; choose another key, or one for `run.axis` too"

@@ -1,4 +1,4 @@
-//! Every key there is: of each screen and popup, in the order in which the foot of the screen and the help show them.
+//! The default keys of each screen and popup, in the order of the footer and the help.
 
 mod compare;
 mod dataset;
@@ -18,12 +18,12 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Run => run::BINDINGS,
         Context::Log => run::LOG,
         Context::Compare => compare::BINDINGS,
-        Context::System => machine::BINDINGS,
+        Context::Machine => machine::BINDINGS,
         Context::Dataset => dataset::BINDINGS,
         Context::Filter => popups::FILTER,
         Context::Prompt => popups::PROMPT,
         Context::Columns => popups::COLUMNS,
-        Context::Inquiry => popups::INQUIRY,
+        Context::Input => popups::INPUT,
         Context::Question => popups::QUESTION,
         Context::Export => popups::EXPORT,
         Context::Palette => popups::PALETTE,
@@ -34,7 +34,7 @@ pub fn of(context: Context) -> &'static [&'static [Binding]] {
     }
 }
 
-/// The commands that the foot of the screen shows first, where its order is not the table's.
+/// The commands that the footer shows first, if its order is not the table's.
 pub fn first_in_foot(context: Context) -> &'static [Command] {
     match context {
         Context::Experiments => experiments::FIRST_IN_FOOT,

@@ -1,4 +1,4 @@
-//! What a command would act on here, and why it can do nothing: the foot of the screen, the palette and `update` ask the same.
+//! Which commands are available, and why not. The footer, the palette and `update` all ask here.
 
 mod dataset;
 mod list;
@@ -13,7 +13,7 @@ pub use self::dataset::{model_run, source as dataset_source};
 pub use self::list::{difference_target, expandable, target_ids};
 pub use self::training::{experiment_file, launchable};
 
-/// Why a command can do nothing here and now; none if it can.
+/// Why a command is not available now; `None` if it is.
 pub fn refusal(model: &Model, command: Command) -> Option<String> {
     match command {
         Command::Training(command) => training::refusal(model, command),

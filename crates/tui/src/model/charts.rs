@@ -1,4 +1,4 @@
-//! What a run's charts show: which figures, along which axis, how smooth, and where the cursor stands.
+//! What a run's charts show: the figures, the x axis, the smoothing, and the cursor.
 
 use std::collections::HashSet;
 
@@ -15,37 +15,37 @@ use warmstart_runs::store::{Run, Runs};
 pub enum Others {
     #[default]
     None,
-    /// The run whose weights this one started from, up to there.
+    /// The run that this run's initial weights come from, up to that checkpoint.
     Stage,
     /// All runs of this experiment.
     Experiment,
-    /// Those that were marked in the list.
+    /// The runs that are marked in the list.
     Marked,
 }
 
-/// All of it.
+/// The state of a run's charts.
 #[derive(Debug, Default)]
 pub struct ChartView {
-    /// Where the cursor stands along the axis.
+    /// The cursor's position on the x axis.
     pub cursor: Option<f64>,
     pub along: XAxis,
     pub log_x: bool,
     pub log_y: bool,
     pub detail: Smoothing,
     pub others: Others,
-    /// The runs that were marked in the list when this one was opened, but for itself.
+    /// The runs that were marked when this run was opened, except this run.
     pub marked: Vec<RunId>,
-    /// The one chart that takes all the room.
+    /// The chart that is shown alone.
     pub alone: Option<ChartKind>,
-    /// The stretch of the axis that is shown, where it is not all.
+    /// The visible range of the x axis; `None` for all of it.
     pub window: Option<(f64, f64)>,
-    /// How often the height was halved around the figure under the cursor.
+    /// How many times the y range was halved around the figure under the cursor.
     pub height: u8,
     curves: Curves,
 }
 
 impl ChartView {
-    /// Nothing chosen but how much is shown of what happened within epochs.
+    /// The default view with this smoothing.
     pub fn with(detail: Smoothing) -> Self {
         Self {
             detail,
@@ -53,7 +53,7 @@ impl ChartView {
         }
     }
 
-    /// Nothing chosen, of a run as it is now.
+    /// The default view of a run in its current state.
     pub fn of(run: &Run) -> Self {
         let mut view = Self::default();
         view.curves.keep(vec![(
@@ -63,7 +63,7 @@ impl ChartView {
         view
     }
 
-    /// Beside the runs that are marked, where there are any.
+    /// The same view with the marked runs, if any.
     #[must_use]
     pub fn beside(self, marked: Vec<RunId>) -> Self {
         let others = if marked.is_empty() {
@@ -83,7 +83,7 @@ impl ChartView {
             .lines(drawn, quantity, (self.along, self.detail))
     }
 
-    /// The runs beside the open one, oldest first.
+    /// The runs to draw with the open one, oldest first.
     pub fn others<'a>(&self, runs: &'a Runs, run: &'a Run) -> Vec<Drawn<'a>> {
         let mut others: Vec<Drawn> = match self.others {
             Others::None => Vec::new(),
@@ -100,7 +100,7 @@ impl ChartView {
                 .map(Drawn::whole)
                 .collect(),
         };
-        // What continues one of the others, or what they continue, lies behind it.
+        // A run that continues another one is drawn after it.
         if self.others != Others::Stage {
             let drawn: HashSet<&RunId> = others
                 .iter()
@@ -129,7 +129,7 @@ impl ChartView {
         others
     }
 
-    /// The stage before, so moved that its checkpoint lies where this run begins.
+    /// The run before this one, moved so that its checkpoint is where this run starts.
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
         let end = end_of(stage, step, self.along);
@@ -140,7 +140,7 @@ impl ChartView {
         })
     }
 
-    /// All that there is along the axis. Figures of epochs begin with the first one, others with the first step.
+    /// The full x range. Per-epoch figures start at the first epoch, others at the first step.
     pub fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let by_epoch = quantity.is_by_epoch() && self.detail == Smoothing::Epochs;
         let own = Times::of(&run.state, self.along).extent(run, by_epoch);
@@ -164,7 +164,7 @@ impl ChartView {
         self.dressed(Axis::linear(low, high))
     }
 
-    /// What is shown of the axis.
+    /// The visible x range.
     pub fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let whole = self.whole(runs, run, quantity);
         self.window
@@ -176,13 +176,13 @@ impl ChartView {
         if self.log_x { axis.logarithmic() } else { axis }
     }
 
-    /// The step under the cursor.
+    /// The step at the cursor.
     pub fn step(&self, run: &Run) -> Option<f64> {
         self.cursor
             .map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
     }
 
-    /// The epoch whose figures stand for the place of the cursor.
+    /// The epoch nearest to the cursor.
     pub fn epoch(&self, run: &Run) -> Option<u32> {
         let step = self.step(run)?;
         let epochs = &run.state.epochs;
@@ -201,7 +201,7 @@ pub fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
 }
 
 impl Model {
-    /// Forgets the curves of the open charts that have changed, and of the runs that are shown no more.
+    /// Drops cached curves that changed or that no open chart shows.
     pub fn refresh_curves(&mut self) {
         let Screen::Run(view) = &mut self.open else {
             return;

@@ -1,4 +1,4 @@
-//! The comparison as its screen shows it and as it is exported from there: both are the one table of the one set of options.
+//! The comparison: the screen and the export build the same table from the same options.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,14 +17,14 @@ use warmstart_report::plot::{XAxis, begins};
 #[derive(Debug)]
 pub struct CompareView {
     pub list: ListView<RunId>,
-    /// All but the filter, which the list has.
+    /// All options except the filter, which belongs to the list.
     pub options: Options,
-    /// Columns left out on the left; in a transposed table, fields left out above.
+    /// Columns scrolled out at the left; in a transposed table, fields scrolled out at the top.
     pub scrolled: usize,
     pub curves: Curves,
-    /// The epoch whose figures are shown of every run.
+    /// Show every run's figures at this epoch.
     pub cursor: Option<u32>,
-    /// The table that this amounts to, kept until something of it changes.
+    /// The resulting table, cached until an input changes.
     pub shown: Shown,
 }
 
@@ -46,7 +46,7 @@ impl Default for CompareView {
 }
 
 impl CompareView {
-    /// What the table is made of, the filter included.
+    /// The table's options with the filter.
     pub fn options(&self) -> Options {
         let filter = self.list.filter.query().cloned().unwrap_or_default();
         Options {
@@ -57,7 +57,8 @@ impl CompareView {
 }
 
 impl CompareView {
-    /// The columns that the table can have, beside the names of the runs: its own, then the settings of experiments.
+    /// The columns that the table can show besides the run names: its own, then the experiment
+    /// settings.
     fn choices() -> Vec<Column> {
         let own = Column::own()
             .into_iter()
@@ -66,7 +67,7 @@ impl CompareView {
             .collect()
     }
 
-    /// Shows a column of the choices, or hides it. Columns stand in the order of the choices.
+    /// Shows or hides a column. Columns keep their standard order.
     pub fn toggle(&mut self, chosen: usize) {
         let choices = Self::choices();
         let Some(column) = choices.get(chosen) else {
@@ -92,7 +93,7 @@ impl CompareView {
 /// The chart below the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Curves {
-    /// Validation accuracy, where the table leaves room for it.
+    /// Validation accuracy, if the table leaves enough space.
     #[default]
     Automatic,
     Of(Metric),
@@ -120,15 +121,15 @@ impl Curves {
     }
 }
 
-/// The table of the compare screen, and what it was made from.
+/// The table of the compare screen, and the inputs that it was built from.
 #[derive(Debug, Default)]
 pub struct Shown {
     table: Table,
     ids: Vec<RunId>,
-    /// Of each run shown: how many are older, which gives it its marker and colour.
+    /// Number of older runs, by run; it selects the marker and the colour.
     ranks: HashMap<RunId, usize>,
     widths: Vec<u16>,
-    /// Of each run that continues another one that is shown too: after how many epochs.
+    /// Epochs before the start, for each run that continues another shown run.
     after: HashMap<RunId, u32>,
     made_from: Option<(u64, Vec<String>, Options)>,
 }
@@ -138,27 +139,27 @@ impl Shown {
         &self.table
     }
 
-    /// The runs, in the order of the rows; of rows that are several runs the first.
+    /// The run of each row; the first run of a row with several.
     pub fn ids(&self) -> &[RunId] {
         &self.ids
     }
 
-    /// How many runs are older than this one; none where too many are shown to tell their markers apart.
+    /// The number of older runs; `None` if too many runs are shown to tell markers apart.
     pub fn rank(&self, id: &RunId) -> Option<usize> {
         self.ranks.get(id).copied()
     }
 
-    /// After how many epochs of the runs that it continues a run begins, where those are shown too; else 0.
+    /// Epochs of the shown runs that this run continues, else 0.
     pub fn after(&self, id: &RunId) -> u32 {
         self.after.get(id).copied().unwrap_or_default()
     }
 
-    /// Characters of a column's widest cell.
+    /// Width of a column's widest cell in characters.
     pub fn width(&self, column: usize) -> u16 {
         self.widths.get(column).copied().unwrap_or_default()
     }
 
-    /// The columns that rows can be sorted by with a key.
+    /// The columns that the sort key cycles through.
     pub fn sortable(&self) -> Vec<Column> {
         let is_label =
             |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
@@ -172,7 +173,7 @@ impl Shown {
 }
 
 impl Model {
-    /// The columns that the open screen can have, and whether they are shown.
+    /// The columns that the open screen can show, and whether each is shown.
     pub fn column_choices(&self) -> Vec<(String, bool)> {
         match &self.open {
             Screen::Experiments(list) => columns()
@@ -186,11 +187,11 @@ impl Model {
                 };
                 CompareView::choices().iter().map(choice).collect()
             }
-            Screen::Run(_) | Screen::System(_) | Screen::Dataset(_) => Vec::new(),
+            Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => Vec::new(),
         }
     }
 
-    /// What the open comparison shows; what it would show from elsewhere.
+    /// The options of the open comparison, or of the one that would open from here.
     pub fn comparison_options(&self) -> Options {
         if let Screen::Compare(view) = &self.open {
             view.options()
@@ -199,8 +200,8 @@ impl Model {
         }
     }
 
-    /// The comparison that the open screen leads to: from the list, of the marked runs where there are two or more, or of
-    /// those that its filter lets through; from anywhere else, of all.
+    /// The comparison to open from this screen. From the list: of the marked runs if there are two
+    /// or more, else of the filtered runs. From other screens: of all runs.
     pub fn next_comparison(&self) -> CompareView {
         let mut view = CompareView::default();
         if let Screen::Experiments(list) = &self.open {
@@ -218,7 +219,7 @@ impl Model {
         view
     }
 
-    /// The table of these options.
+    /// Builds the table for these options.
     pub fn comparison(&self, options: &Options) -> Table {
         let files = self
             .catalogue
@@ -227,7 +228,7 @@ impl Model {
         table(&self.runs, files, options)
     }
 
-    /// Makes the open comparison's table anew where it has changed.
+    /// Rebuilds the open comparison's table if an input changed.
     pub fn refresh_comparison(&mut self) {
         let Screen::Compare(view) = &self.open else {
             return;
@@ -287,7 +288,7 @@ impl Model {
     }
 }
 
-/// Beyond so many runs nobody tells their markers apart.
+/// With more runs than this, markers cannot be told apart.
 const MOST_MARKED: usize = 200;
 
 fn width(table: &Table, column: usize) -> u16 {

@@ -1,4 +1,4 @@
-//! What the dataset screen shows, and what of it still has to be asked for.
+//! The state of the dataset screen, and which requests to its worker are open.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use warmstart_runs::run::RunId;
 use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
 use warmstart_schema::seed::SplitMix64;
 
-/// Characters that a picture of 32×32 pixels takes on a page with its label, pixel by pixel.
+/// Characters that an image of 32×32 pixels with its label needs at one pixel per half cell.
 const WHOLE: (u16, u16) = (33, 17);
-/// Rows of a terminal that are not the page's.
+/// Rows of the terminal outside the page.
 const AROUND: u16 = 6;
-/// Epochs beside each other, the first of them the one chosen.
+/// Epochs to show side by side, starting with the chosen one.
 const EPOCHS: u32 = 3;
-/// Pictures that are kept, so that going back shows them at once.
+/// Images to cache, so that going back shows them at once.
 const KEPT: usize = 256;
 
-/// How many pictures are on a page, beside and below each other.
+/// Columns and rows of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     pub columns: u32,
@@ -24,8 +24,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// As many as a terminal shows pixel by pixel, and never fewer than can be told apart on 80×24 characters; never more
-    /// than are asked for at once.
+    /// As many images as the terminal can show pixel by pixel. At least a readable page on 80×24
+    /// characters, at most the limit of one request.
     pub fn of(terminal: Size) -> Self {
         let columns = (terminal.width / WHOLE.0).clamp(4, 10);
         let rows = (terminal.height.saturating_sub(AROUND) / WHOLE.1).clamp(2, 6);
@@ -43,42 +43,43 @@ impl Grid {
 /// The dataset screen.
 #[derive(Debug)]
 pub struct DatasetView {
-    /// Which worker answers; what an earlier one still says is void.
+    /// Number of the current worker. Responses to other numbers are dropped.
     pub ticket: u64,
-    /// The experiment.
+    /// The experiment's label.
     pub label: String,
-    /// The run that can be asked what it sees.
+    /// The run that can predict.
     pub run: Option<RunId>,
     pub state: Opened,
     pub part: Part,
     pub pane: DatasetPane,
     pub grid: Grid,
-    /// Of the picture, within its part.
+    /// Index of the image within its split.
     pub position: u32,
-    /// Pictures also as training sees them up to this epoch, from 1.
+    /// Also show the image as training sees it, up to this epoch (from 1).
     pub epoch: Option<u32>,
-    /// The first class shown, in the order shown.
+    /// Index of the first class shown, in display order.
     pub scrolled: usize,
-    /// Classes by their images instead of by their numbers.
+    /// Sort classes by their number of images instead of by class number.
     pub by_count: bool,
-    /// A number that is looked for.
-    sought: Option<u32>,
+    /// An image number that the user searches for.
+    searched_number: Option<u32>,
     pictures: BTreeMap<(Part, Wanted), Picture>,
-    /// Whether a question is under way: one at a time, so that whoever holds a key down waits for the last picture alone.
+    /// Whether a request is pending. There is one at a time, so a key that is held down waits only
+    /// for the last image.
     waits: bool,
     random: SplitMix64,
 }
 
-/// What is known of the dataset.
+/// Whether the dataset is open.
 #[derive(Debug, PartialEq)]
 pub enum Opened {
     NotYet,
     Yes(Facts),
-    /// It cannot be seen: why, and what to do.
+    /// The dataset cannot be shown: the reason, and what to do.
     No(String),
 }
 
-/// What the screen shows.
+/// The pane of the dataset screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatasetPane {
     One,
@@ -87,7 +88,7 @@ pub enum DatasetPane {
 }
 
 impl DatasetView {
-    /// A view that nothing is known of yet; `seed` decides what is picked at random.
+    /// A view without data yet; `seed` determines the random choices.
     pub fn new(ticket: u64, label: String, run: Option<RunId>, grid: Grid, seed: u64) -> Self {
         Self {
             ticket,
@@ -101,7 +102,7 @@ impl DatasetView {
             epoch: None,
             scrolled: 0,
             by_count: false,
-            sought: None,
+            searched_number: None,
             pictures: BTreeMap::new(),
             waits: false,
             random: SplitMix64::new(seed),
@@ -116,22 +117,23 @@ impl DatasetView {
         }
     }
 
-    /// Images of the part that is shown.
+    /// Number of images in the current split.
     pub fn images(&self) -> u32 {
         self.facts().map_or(0, |facts| facts.part(self.part).images)
     }
 
-    /// The picture at a position of the part, as it is or as an epoch sees it, once it came.
+    /// The image at a position of the split, original or as an epoch augments it, once it is
+    /// loaded.
     pub fn picture(&self, position: u32, epoch: Option<u32>) -> Option<&Picture> {
         self.pictures.get(&(self.part, Wanted { position, epoch }))
     }
 
-    /// The first position of the page that holds the chosen picture.
+    /// The first position of the page with the chosen image.
     pub fn page(&self) -> u32 {
         self.position / self.grid.pictures() * self.grid.pictures()
     }
 
-    /// The epochs that are shown beside the picture; none where it is not augmented.
+    /// The epochs to show next to the image; empty without augmentation.
     pub fn epochs(&self) -> Vec<u32> {
         let epoch = self
             .epoch
@@ -154,7 +156,7 @@ impl DatasetView {
     }
 
     pub fn seek(&mut self, number: u32) {
-        self.sought = Some(number);
+        self.searched_number = Some(number);
     }
 
     pub fn next_part(&mut self) {
@@ -171,13 +173,13 @@ impl DatasetView {
         self.scrolled = 0;
     }
 
-    /// The next question, if there is something to ask and nobody is being asked.
+    /// The next request, if the screen needs one and none is pending.
     pub fn question(&mut self) -> Option<Ask> {
         if self.waits || self.facts().is_none() {
             return None;
         }
         let part = self.part;
-        let ask = if let Some(number) = self.sought.take() {
+        let ask = if let Some(number) = self.searched_number.take() {
             Ask::Number { part, number }
         } else {
             let wanted: Vec<Wanted> = self
@@ -194,7 +196,7 @@ impl DatasetView {
         Some(ask)
     }
 
-    /// All that the screen shows.
+    /// All images that the screen shows.
     fn wanted(&self) -> Vec<Wanted> {
         let as_it_is = |position| Wanted {
             position,
@@ -222,8 +224,8 @@ impl DatasetView {
         }
     }
 
-    /// Takes in what the worker says; what it could not answer comes back in words.
-    pub fn take(&mut self, answer: Answer) -> Option<String> {
+    /// Applies a worker's response. Returns the error message if the worker could not answer.
+    pub fn apply(&mut self, answer: Answer) -> Option<String> {
         match answer {
             Answer::Opened(facts) => {
                 self.state = Opened::Yes(facts);
@@ -264,14 +266,14 @@ impl DatasetView {
         );
     }
 
-    /// The worker is gone.
+    /// Records that the worker has ended.
     pub fn end(&mut self, why: String) {
         if !matches!(self.state, Opened::No(_)) {
             self.state = Opened::No(why);
         }
     }
 
-    /// Class numbers in the order shown.
+    /// Class numbers in display order.
     pub fn class_order(&self) -> Vec<usize> {
         let Some(facts) = self.facts() else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Two experiments side by side, every default filled in.
+//! Two experiments side by side, with every default filled in.
 
 use std::borrow::Cow;
 
@@ -6,22 +6,22 @@ use super::Model;
 use super::palette::Target;
 use warmstart_report::compare::{config_differing, config_fields, config_value};
 
-/// What is shown of them.
+/// The state of the popup.
 #[derive(Debug)]
 pub struct Difference {
     pub titles: [String; 2],
     rows: Vec<DifferenceRow>,
-    /// Whether fields are shown that do not differ.
+    /// Whether to show equal fields too.
     pub all: bool,
-    /// Rows scrolled out above.
+    /// Rows scrolled out at the top.
     pub down: usize,
 }
 
-/// A field of both.
+/// A field of both experiments.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DifferenceRow {
     pub path: String,
-    /// None where an experiment leaves it out.
+    /// `None` if the experiment does not have the field.
     pub values: [Option<String>; 2],
 }
 
@@ -35,7 +35,7 @@ impl Difference {
     fn new(titles: [String; 2], sides: [&[(String, String)]; 2]) -> Self {
         let differing = config_differing(&sides);
         let mut paths: Vec<&str> = sides[0].iter().map(|(path, _)| path.as_str()).collect();
-        // A field of the second alone belongs behind those of its own section.
+        // Insert a field that only the second experiment has into its own section.
         for (path, _) in sides[1]
             .iter()
             .filter(|(path, _)| config_value(sides[0], path).is_none())
@@ -62,12 +62,12 @@ impl Difference {
         }
     }
 
-    /// The rows that are shown.
+    /// The visible rows.
     pub fn shown(&self) -> impl Iterator<Item = &DifferenceRow> {
         self.rows.iter().filter(|row| self.all || row.differs())
     }
 
-    /// How many fields differ, and how many there are.
+    /// The number of fields that differ, and of all fields.
     pub fn count(&self) -> (usize, usize) {
         (
             self.rows.iter().filter(|row| row.differs()).count(),
@@ -77,7 +77,7 @@ impl Difference {
 }
 
 impl Model {
-    /// The fields in which two experiments differ. The error says which of them cannot be understood.
+    /// Compares the fields of two experiments. The error names the one that cannot be parsed.
     pub fn difference(&self, one: &Target, other: &Target) -> Result<Difference, String> {
         let fields = |target: &Target| {
             let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
@@ -91,7 +91,7 @@ impl Model {
             let experiment = experiment.ok_or_else(|| {
                 format!("the experiment of {} cannot be read", self.name_of(target))
             });
-            // A file may leave out the rule of its split; a run of it does not.
+            // A file may omit its split rule; the experiment of a run always has one.
             let experiment = experiment.map(|experiment| match target {
                 Target::Experiment(_) => Cow::Owned(experiment.clone().frozen()),
                 _ => Cow::Borrowed(experiment),

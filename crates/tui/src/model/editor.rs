@@ -1,4 +1,4 @@
-//! A value of an experiment file while it is typed: what the file would become, and what is wrong with it.
+//! The editor of one field of an experiment file, with a preview and its problems.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use warmstart_schema::text;
 use super::palette::{Candidate, Palette, Purpose, Target};
 use warmstart_report::edit::{self, Field};
 
-/// Characters of an experiment's name that the schema keeps.
+/// The schema's limit for an experiment name, in characters.
 const NAME: usize = 80;
-/// Characters of a value that a file's name repeats.
+/// Characters of a value to repeat in the file name.
 const SLUG: usize = 24;
 
-/// An experiment file as it was read, and how that is understood.
+/// An experiment file: its text and the parsed experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     pub path: PathBuf,
@@ -22,61 +22,61 @@ pub struct Source {
     pub experiment: Experiment,
 }
 
-/// One of its values on its way.
+/// The editor of one field.
 #[derive(Debug)]
 pub struct Editor {
     pub source: Source,
     pub field: Field,
-    /// What the field says now: its default where the file leaves it out.
+    /// The current value, or the default if the file omits the field.
     pub before: Option<String>,
     pub value: Input,
-    /// Whether a key has acted on the value that stood there.
+    /// Whether the user has already changed the initial value.
     pub entry: ValueEntry,
-    /// The stem of the new file.
+    /// The stem of the new file's name.
     pub stem: Input,
-    /// Whether somebody wrote it, or it follows the value.
+    /// Whether the user wrote the stem; otherwise it follows the value.
     stem_is_own: bool,
     pub target: Destination,
     pub focus: Focus,
     pub draft: Result<Draft, Vec<String>>,
 }
 
-/// What the next key does to a value that is there.
+/// What the next key does to the initial value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueEntry {
-    /// A character takes its place, and a deletion all of it; moving the cursor changes it from there.
+    /// A character replaces it and a deletion clears it; moving the cursor starts editing it.
     Replaces,
     Edits,
 }
 
-/// Where the change goes.
+/// Where to write the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
-    /// A file of its own, the other stays.
+    /// A new file; the old one stays.
     NewFile,
-    /// The file itself. Runs keep the experiment that they began with.
+    /// The same file. Existing runs keep the experiment that they started with.
     SameFile,
 }
 
-/// What is typed into.
+/// The input that gets the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
     Value,
     Stem,
 }
 
-/// What would be written.
+/// The file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub text: String,
-    /// Of each field that changes: path, before, after.
+    /// Each changed field: path, old value, new value.
     pub changes: Vec<(String, String, String)>,
-    /// The line of the text that the change is on, and its number.
+    /// The changed line and its number.
     pub line: Option<(usize, String)>,
 }
 
 impl Source {
-    /// What a field says, and whether the file says it itself.
+    /// The value of a field, and whether the file sets it.
     fn value(&self, path: &str) -> Option<(String, bool)> {
         let own = edit::value_of(&self.text, path).map(|value| (value, true));
         own.or_else(|| {
@@ -91,7 +91,7 @@ impl Source {
 }
 
 impl Palette {
-    /// The fields of an experiment with what they say now.
+    /// The palette of an experiment's fields with their current values.
     pub fn of_fields(source: Source) -> Self {
         let candidates = edit::fields().into_iter().map(|field| {
             let value = source.value(&field.path);
@@ -131,7 +131,7 @@ impl Editor {
         Some(editor)
     }
 
-    /// Takes in a key that was typed.
+    /// Applies a typed key.
     pub fn handle(&mut self, request: InputRequest) {
         match self.focus {
             Focus::Value => self.edit_value(request),
@@ -158,7 +158,7 @@ impl Editor {
         self.value.handle(request);
     }
 
-    /// A file of its own, or the file itself.
+    /// Switches between a new file and the same file.
     pub fn turn(&mut self) {
         self.target = match self.target {
             Destination::NewFile => Destination::SameFile,
@@ -168,7 +168,7 @@ impl Editor {
         self.refresh();
     }
 
-    /// To the other text; a change of the file itself has one alone.
+    /// Moves to the other input; editing the same file has only one.
     pub fn step(&mut self) {
         self.focus = match (self.focus, self.target) {
             (Focus::Value, Destination::NewFile) => Focus::Stem,
@@ -194,7 +194,7 @@ impl Editor {
         self.draft = self.drafted(typed);
     }
 
-    /// What the file would become, or why not.
+    /// The file to write, or the problems of the value.
     fn drafted(&self, typed: &str) -> Result<Draft, Vec<String>> {
         let Source {
             text: source,
@@ -228,7 +228,7 @@ impl Editor {
         parse(&renamed, &text::line(&path.display().to_string(), 300)).map_err(|problems| {
             problems
                 .iter()
-                .flat_map(|problem| told(problem, &field.path))
+                .flat_map(|problem| problem_lines(problem, &field.path))
                 .collect::<Vec<_>>()
         })?;
         if self.target == Destination::NewFile {
@@ -249,7 +249,7 @@ impl Editor {
         })
     }
 
-    /// What tells the new experiment from the one that it is made of.
+    /// A new experiment name that shows the changed value.
     fn new_name(&self, typed: &str) -> Option<String> {
         if self.target == Destination::SameFile || self.field.path == "name" {
             return None;
@@ -263,8 +263,8 @@ impl Editor {
     }
 }
 
-/// The problem of a field in words; of another one with its name.
-fn told(problem: &Problem, field: &str) -> Vec<String> {
+/// A problem as text lines, with the field's name if it is another field.
+fn problem_lines(problem: &Problem, field: &str) -> Vec<String> {
     let message = if problem.field == field {
         problem.message.clone()
     } else {
@@ -275,7 +275,7 @@ fn told(problem: &Problem, field: &str) -> Vec<String> {
         .collect()
 }
 
-/// A file's name that every system takes and no folder hides.
+/// Checks for a file name that works on every system and is not hidden.
 fn check_stem(stem: &str) -> Result<(), Vec<String>> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_. ,+".contains(c);
     let problem = if stem.trim().is_empty() {
@@ -292,7 +292,7 @@ fn check_stem(stem: &str) -> Result<(), Vec<String>> {
     Err(vec![problem.to_owned()])
 }
 
-/// What people call a field in a file's name.
+/// A short form of the field for a file name.
 fn short(path: &str) -> String {
     let mut parts = path.rsplit('.');
     let last = parts.next().unwrap_or_default();
@@ -306,7 +306,7 @@ fn short(path: &str) -> String {
     }
 }
 
-/// A value as part of a file's name.
+/// A value in a form for a file name.
 fn slug(value: &str, most: usize) -> String {
     let mut slug = String::new();
     for c in value.to_lowercase().chars() {
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_files_follow_the_change() {
+    fn file_names_follow_the_change() {
         assert_eq!(
             (short("train.optimizer.learning_rate"), slug("3e-4", SLUG)),
             ("lr".to_owned(), "3e-4".to_owned())

@@ -1,4 +1,4 @@
-//! The rows of the experiments screen: every file with its newest run, and runs whose file is gone.
+//! The rows of the experiments screen: every file with its newest run, and runs without a file.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,31 +19,30 @@ use warmstart_runs::store::{ExperimentFile, Run};
 /// The group of runs whose experiment file is not in the folder.
 pub const WITHOUT_FILE: &str = "runs without an experiment file";
 
-/// What a row is, whatever its place.
+/// Identifies a row, wherever it is in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     File(PathBuf),
     Run(RunId),
 }
 
-/// What a row stands for.
+/// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An experiment with its newest run.
     Experiment,
     /// A run below its experiment.
     RunBelow,
-    /// A run among those of all experiments.
+    /// A run in the list of all runs.
     Run,
 }
 
-/// A row.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
     pub group: &'a str,
     pub kind: Kind,
     pub file: Option<&'a ExperimentFile>,
-    /// The run, or the experiment's newest that may be shown.
+    /// The run, or the experiment's newest visible run.
     pub run: Option<&'a Run>,
 }
 
@@ -62,7 +61,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The experiment as its file says it now, or as it was when its run began.
+    /// The experiment from the file, or from the run if there is no file.
     pub fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
         let of_run = self.run.and_then(|run| run.experiment.as_deref());
@@ -85,7 +84,7 @@ impl<'a> Entry<'a> {
         self.run.map(Run::status)
     }
 
-    /// Parameter counts: measured by the run, or known from the experiment alone.
+    /// Parameter counts: from the run, or computed from the experiment.
     pub fn counts(&self) -> Option<ModelCounts> {
         let measured = self
             .run
@@ -96,9 +95,9 @@ impl<'a> Entry<'a> {
 }
 
 impl Model {
-    /// Takes in the experiment files, and which group each stands in.
-    pub fn take_catalogue(&mut self, mut catalogue: Catalogue) {
-        // They name paths, which anybody may have chosen.
+    /// Applies a new catalogue and assigns each file to a group.
+    pub fn apply_catalogue(&mut self, mut catalogue: Catalogue) {
+        // These contain paths, so sanitize them.
         for lack in catalogue.missing.values_mut().flatten() {
             lack.text = text::line(&lack.text, 500);
         }
@@ -113,7 +112,7 @@ impl Model {
             })
             .collect();
         let group = |file: &ExperimentFile| {
-            // A broken file stands with its neighbours.
+            // A file that cannot be parsed belongs to the group of its neighbours.
             let own = file
                 .loaded
                 .as_ref()
@@ -129,7 +128,7 @@ impl Model {
         self.catalogue = Some(catalogue);
     }
 
-    /// What this machine lacks for an experiment.
+    /// Data and weights of an experiment that are missing on this machine.
     pub fn missing(&self, file: &ExperimentFile) -> &[MissingFile] {
         self.catalogue
             .as_ref()
@@ -137,7 +136,7 @@ impl Model {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// What of it a run cannot fetch by itself.
+    /// The missing files that a run cannot download itself.
     pub fn obstacles(&self, file: &ExperimentFile) -> Vec<&str> {
         let lacks = self.missing(file).iter().filter(|lack| !lack.is_fetched);
         lacks.map(|lack| lack.text.as_str()).collect()

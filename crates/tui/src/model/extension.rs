@@ -1,4 +1,4 @@
-//! Going on with a run that is done: the number that it needs for that, while it is typed.
+//! Extending a finished run: the number that the user types.
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
@@ -8,32 +8,32 @@ use warmstart_schema::state::Outcome;
 use crate::format::plural;
 use warmstart_runs::store::Run;
 
-/// What the fields take at most.
+/// The fields' maximum.
 const MOST: u32 = 100_000;
 
-/// A run that is done, and the new number that is typed for it.
+/// A finished run and its new number.
 #[derive(Debug)]
 pub struct Extension {
     pub run: RunId,
     pub input: Input,
     needs: Needs,
-    /// What the experiment says now, and the least that makes the run go on.
+    /// The experiment's current value, and the smallest one that lets the run continue.
     now: u32,
     least: u32,
     is_cosine: bool,
 }
 
-/// What keeps a run that is done from going on.
+/// Which limit ended the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// It had all of its epochs.
+    /// It trained all of its epochs.
     Epochs,
-    /// It was stopped early.
+    /// Early stopping ended it.
     Patience,
 }
 
 impl Extension {
-    /// Of a run that is done; or why it cannot go on.
+    /// For a finished run; the error says why the run cannot be extended.
     pub fn of(run: &Run) -> Result<Self, String> {
         let Some(experiment) = &run.experiment else {
             return Err(format!(
@@ -86,7 +86,7 @@ impl Extension {
         })
     }
 
-    /// The change of the experiment that was typed, as `FIELD=VALUE`; or what is wrong with it.
+    /// The typed change as `FIELD=VALUE`, or the mistake in it.
     pub fn change(&self) -> Result<String, String> {
         let field = match self.needs {
             Needs::Epochs => "train.epochs",
@@ -118,7 +118,7 @@ impl Extension {
         }
     }
 
-    /// What would come of what was typed, or what is wrong with it.
+    /// Describes the effect of the typed number, or the mistake in it.
     pub fn answer(&self) -> String {
         let number = match self.typed() {
             Ok(number) => number,

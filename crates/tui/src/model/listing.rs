@@ -1,5 +1,5 @@
-//! The experiments screen: which rows there are, in which order, and which of them are marked. Rows are made when something
-//! that they depend on changes, never for a key or a frame: there may be ten thousand.
+//! The experiments screen: its rows, their order and the marked runs. Rows are rebuilt when their
+//! inputs change, never for a key or a frame: there may be ten thousand.
 
 mod columns;
 
@@ -17,28 +17,28 @@ use warmstart_runs::store::{ExperimentFile, Home, Run};
 
 use self::columns::SortKey;
 
-/// The group of a list of runs.
+/// The group title of the flat list.
 const ALL_RUNS: &str = "all runs, the newest first";
 const SORTED_RUNS: &str = "all runs";
 
-/// The list and its state.
+/// The state of the list.
 #[derive(Debug)]
 pub struct Listing {
     pub selection: Selection<Place>,
     pub filter: Filter,
-    /// Experiments whose runs stand below them.
+    /// Experiments whose runs are shown below them.
     pub expanded: HashSet<PathBuf>,
-    /// Runs alone, those of all experiments together.
+    /// Show only runs, of all experiments together.
     pub flat: bool,
-    /// Whether archived runs are shown.
+    /// Show archived runs.
     pub archived: bool,
     pub sort: Option<ColumnId>,
     pub reversed: bool,
-    /// The columns that are drawn where there is room.
+    /// The columns to draw, if they fit.
     pub columns: Vec<ColumnId>,
-    /// Runs that keys act on together.
+    /// Marked runs: keys act on all of them.
     pub marked: BTreeSet<RunId>,
-    /// The rows that this amounts to.
+    /// The resulting rows.
     rows: Rows,
 }
 
@@ -59,13 +59,13 @@ impl Default for Listing {
     }
 }
 
-/// Rows, and what they were made from.
+/// Rows and the inputs that they were built from.
 #[derive(Debug, Default)]
 struct Rows {
     keys: Vec<Key>,
     places: Vec<Place>,
     lines: Vec<Line>,
-    /// Of each row the line that it stands on.
+    /// The line of each row.
     line_of: Vec<usize>,
     selected: Option<usize>,
     made_from: Option<MadeFrom>,
@@ -74,24 +74,24 @@ struct Rows {
 /// A line of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line {
-    /// The group of the row below it.
+    /// The title of the group that starts with this row.
     Group(usize),
     Row(usize),
 }
 
-/// A row as it is kept: what it shows is looked up when it is drawn.
+/// A row in the cache; its content is looked up for drawing.
 #[derive(Debug, Clone, PartialEq)]
 struct Key {
     group: Group,
     kind: Kind,
-    /// Index among the catalogue's files.
+    /// Index of the file in the catalogue.
     file: Option<usize>,
     run: Option<RunId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Group {
-    /// Index of a file of the group.
+    /// Index of a file in the group.
     Of(usize),
     Text(&'static str),
 }
@@ -107,7 +107,7 @@ struct MadeFrom {
 }
 
 impl Listing {
-    /// Other columns and another order to begin with, by their names; a dash sorts the other way round.
+    /// Sets the initial columns and sort order by name; a leading dash reverses the order.
     pub fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
         if let Some(names) = columns {
             self.columns = names
@@ -123,27 +123,27 @@ impl Listing {
         }
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.keys.is_empty()
     }
 
-    /// The selected row.
+    /// Index of the selected row.
     pub fn selected(&self) -> Option<usize> {
         self.rows.selected
     }
 
-    /// Rows and the groups above them.
+    /// The rows and group titles in display order.
     pub fn lines(&self) -> &[Line] {
         &self.rows.lines
     }
 
-    /// The line that a row stands on.
+    /// The line of a row.
     pub fn line_of(&self, row: usize) -> usize {
         self.rows.line_of.get(row).copied().unwrap_or(0)
     }
 
-    /// Moves the selection by so many rows.
+    /// Moves the selection by `by` rows.
     pub fn step(&mut self, by: isize) {
         if let Some(index) = self.rows.selected {
             self.select(index.saturating_add_signed(by));
@@ -155,13 +155,13 @@ impl Listing {
         self.rows.selected = self.selection.index(&self.rows.places);
     }
 
-    /// Selects this row; false where it is not among them.
+    /// Selects a row; returns false if it is not in the list.
     pub fn select_place(&mut self, place: &Place) -> bool {
         let index = self.rows.places.iter().position(|other| other == place);
         index.map(|index| self.select(index)).is_some()
     }
 
-    /// Sorts by the next of the shown columns; after the last one in the list's own order.
+    /// Sorts by the next shown column; after the last one restores the list's own order.
     pub fn sort_by_next(&mut self) {
         let at = self
             .sort
@@ -170,7 +170,7 @@ impl Listing {
         self.reversed = false;
     }
 
-    /// Shows a column, or hides it; columns keep their order.
+    /// Shows or hides a column; columns keep their order.
     pub fn toggle(&mut self, column: ColumnId) {
         if self.columns.contains(&column) {
             self.columns.retain(|other| *other != column);
@@ -181,7 +181,7 @@ impl Listing {
         }
     }
 
-    /// Whether a run may be seen: archived ones are hidden unless they are asked for.
+    /// Whether the list may show a run: archived runs are hidden by default.
     fn may_show(&self, run: &Run) -> bool {
         let asked = || self.filter.query().is_some_and(Query::asks_for_archived);
         !run.annotation.archived || self.archived || asked()
@@ -200,7 +200,7 @@ impl Listing {
 }
 
 impl Model {
-    /// Makes the open list's rows anew where they have changed.
+    /// Rebuilds the open list's rows if an input changed.
     pub fn refresh_list(&mut self) {
         let Screen::Experiments(list) = &self.open else {
             return;
@@ -240,7 +240,7 @@ impl Model {
         }
     }
 
-    /// A row by its place in the open list.
+    /// The row at an index of the open list.
     pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let Screen::Experiments(list) = &self.open else {
             return None;
@@ -267,7 +267,7 @@ impl Model {
         self.entry(list.selected()?)
     }
 
-    /// The runs that a key acts on: the marked ones, or else the one under the cursor.
+    /// The runs that a key acts on: the marked runs, else the selected one.
     pub fn targets(&self) -> Vec<&Run> {
         let marked: Vec<&Run> = match &self.open {
             Screen::Experiments(list) => list
@@ -305,7 +305,7 @@ impl Model {
         }
     }
 
-    /// All runs together.
+    /// The rows of the flat list.
     fn flat(&self, list: &Listing) -> Vec<Key> {
         let files = self
             .catalogue
@@ -341,7 +341,7 @@ impl Model {
         runs.into_iter().map(key).collect()
     }
 
-    /// Sorts runs as the list says.
+    /// Sorts runs by the list's column.
     fn arrange(list: &Listing, runs: &mut [&Run]) {
         if let Some(column) = list.sort {
             sort(runs, column, list.reversed, |run| {
@@ -360,7 +360,8 @@ impl Model {
         }
     }
 
-    /// Every experiment file with its newest run, its runs below it where they are wanted, then runs whose file is gone.
+    /// The rows of the tree: each file with its newest run, its runs below it if expanded, then
+    /// runs without a file.
     fn tree(&self, list: &Listing) -> Vec<Key> {
         let Some(catalogue) = &self.catalogue else {
             return Vec::new();
@@ -369,7 +370,7 @@ impl Model {
         let mut keys = Vec::new();
         let mut begin = 0;
         while begin < files.len() {
-            // Files of one group stand together.
+            // Files of one group are adjacent.
             let group = self.groups.get(begin);
             let length = (begin..files.len())
                 .take_while(|&index| self.groups.get(index) == group)
@@ -420,7 +421,8 @@ impl Model {
         keys
     }
 
-    /// A file's row and the runs below it, the newest first; nothing where the filter lets none of it through.
+    /// The rows of a file and of the runs below it, newest first; empty if the filter hides all of
+    /// them.
     fn experiment<'a>(&'a self, list: &Listing, index: usize) -> Option<(Key, Vec<&'a Run>)> {
         let file = self.catalogue.as_ref()?.files.get(index)?;
         let group = self.groups.get(index).map_or("", String::as_str);
@@ -436,7 +438,7 @@ impl Model {
         let fits = list.filter.matches(&subject(newest));
         let is_expanded = list.expanded.contains(&file.path);
         let mut runs: Vec<&Run> = Vec::new();
-        // An older run that fits is shown by itself below its experiment.
+        // If only an older run matches, show that run below its experiment.
         if is_expanded || !fits {
             runs.extend(visible.filter(|run| list.filter.matches(&subject(Some(run)))));
             Self::arrange(list, &mut runs);
@@ -452,7 +454,7 @@ impl Model {
     }
 }
 
-/// Sorts by a column: the better, or the first, on top; what has no value last, either way.
+/// Sorts by a column, best or first on top. Rows without a value are last in both directions.
 fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) -> SortKey) {
     let order = |a: &SortKey, b: &SortKey| match (a, b) {
         (SortKey::Nothing, SortKey::Nothing) => Ordering::Equal,
@@ -465,7 +467,7 @@ fn sort<T>(rows: &mut [T], column: ColumnId, reversed: bool, worth: impl Fn(&T) 
         (SortKey::Text(a), SortKey::Text(b)) if reversed => b.cmp(a),
         (SortKey::Text(a), SortKey::Text(b)) => a.cmp(b),
     };
-    // Each worth is found once, not once a comparison.
+    // Compute each sort key once, not once per comparison.
     rows.sort_by_cached_key(|row| Keyed(worth(row), order));
 }
 

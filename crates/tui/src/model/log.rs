@@ -1,4 +1,4 @@
-//! The log of a run as lines: its epochs, its notes, and what its worker printed.
+//! The log of a run as lines: its epochs, its notes, and its worker's output.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use warmstart_schema::event::Level;
 use super::{LOGGED_EPOCHS, Model};
 use crate::format::metric;
 
-/// Characters of a line's first column.
+/// Width of a line's first column, in characters.
 pub const STAMP: usize = 10;
 
 /// A line of the log.
 pub struct LogLine<'a> {
-    /// Where it belongs: an epoch, a time, or the worker.
+    /// The first column: an epoch, a time, or `worker`.
     pub stamp: String,
     pub text: Cow<'a, str>,
-    /// Of what the run noted.
+    /// The level of a note.
     pub level: Option<Level>,
 }
 
@@ -68,7 +68,7 @@ fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
     })
 }
 
-/// The last epochs, all notes, and what the worker printed.
+/// The last epochs, all notes, and the worker's output.
 pub fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
     let printed = model.worker_lines(run).iter();
     let printed = printed.map(|line| LogLine {
@@ -82,17 +82,16 @@ pub fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
         .collect()
 }
 
-/// Whether a line has what is searched for; case does not matter.
+/// Whether a line contains the searched text, ignoring case.
 pub fn has(line: &str, wanted: &str) -> bool {
     line.to_lowercase().contains(&wanted.to_lowercase())
 }
 
-/// The lines of the log as texts.
 pub fn texts(model: &Model, run: &Run) -> Vec<String> {
     lines(model, run).iter().map(LogLine::written).collect()
 }
 
-/// What a file of the log holds, but for what the worker printed: its title, every epoch and every note.
+/// The text of a saved log without the worker's output: the title, every epoch and every note.
 pub fn whole(model: &Model, run: &Run) -> String {
     let lines = epochs(run, usize::MAX).chain(notes(model, run));
     let lines = lines
@@ -102,7 +101,7 @@ pub fn whole(model: &Model, run: &Run) -> String {
     format!("{} {}\n{lines}", run.label(), run.id)
 }
 
-/// The end of the log without what the worker printed: at most so many epochs, and all notes.
+/// The end of the log without the worker's output: at most `epochs_at_most` epochs, and all notes.
 pub fn tail<'a>(model: &Model, run: &'a Run, epochs_at_most: usize) -> Vec<LogLine<'a>> {
     epochs(run, epochs_at_most)
         .chain(notes(model, run))

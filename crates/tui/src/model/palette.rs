@@ -1,4 +1,4 @@
-//! Everything that can be done or gone to from here, searched by typing.
+//! The palette: fuzzy search over all actions, experiments and runs.
 
 use std::path::PathBuf;
 
@@ -11,40 +11,40 @@ use crate::fuzzy::{Hit, search};
 use crate::keys::Key;
 use warmstart_runs::store::Run;
 
-/// A list that is searched.
+/// A list to search.
 #[derive(Debug)]
 pub struct Palette {
     pub purpose: Purpose,
     pub input: Input,
-    /// Which of the hits.
+    /// Index of the selected hit.
     pub chosen: usize,
     candidates: Vec<Candidate>,
     hits: Vec<Hit>,
 }
 
-/// What happens to what is chosen.
+/// What `enter` does with the selected candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Purpose {
-    /// It is done, or gone to.
+    /// Runs the action, or goes to the experiment or run.
     Run,
-    /// Its experiment is compared with this one's.
+    /// Compares its experiment with this one.
     CompareWith(Target),
-    /// A field of this experiment is changed.
+    /// Edits a field of this experiment.
     Field(Box<Source>),
 }
 
-/// What can be chosen.
+/// An entry of the palette.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What it is: the action's name, or `experiment`, or `run`, or a field's path.
+    /// The action's name, `experiment`, `run`, or a field's path.
     pub kind: String,
     pub text: String,
-    /// The keys that do the same: what stands first when exactly this is typed.
+    /// The keys of the action. Typing exactly one of them puts the action first.
     keys: Vec<String>,
-    /// What is shown at the right.
+    /// Text at the right.
     pub aside: String,
     pub target: Target,
-    /// Kind and text: what is searched in.
+    /// The searched text: kind and text.
     haystack: String,
 }
 
@@ -58,7 +58,7 @@ pub enum Target {
 }
 
 impl Candidate {
-    /// Characters between the kind and the text where both are searched.
+    /// Characters between the kind and the text in the searched text.
     pub const GAP: usize = 1;
 
     pub fn new(kind: impl Into<String>, text: String, target: Target) -> Self {
@@ -96,14 +96,14 @@ impl Palette {
         palette
     }
 
-    /// Takes in a key that was typed.
+    /// Applies a typed key.
     pub fn handle(&mut self, request: InputRequest) {
         self.input.handle(request);
         self.chosen = 0;
         self.search();
     }
 
-    /// A key's own text stands first, exactly as it is pressed: `d` is not `D`.
+    /// An exact key name comes first, with case: `d` is not `D`.
     fn search(&mut self) {
         let query = self.input.value();
         let mut hits = search(query, |index| {
@@ -112,7 +112,7 @@ impl Palette {
                 .map(|candidate| candidate.haystack.as_str())
         });
         let words = query.trim().to_lowercase();
-        // What is called so stands before what has it in its name, and that before what is only described so.
+        // Order: exact name, then a match in the name, then a match in the description.
         hits.sort_by_key(|hit| {
             let kind = self.candidates[hit.index].kind.to_lowercase();
             let is_called = kind.rsplit('.').next() == Some(&*words);
@@ -141,7 +141,7 @@ impl Palette {
             .min(self.hits.len().saturating_sub(1));
     }
 
-    /// What fits, the best first, with the letters that do.
+    /// The matching candidates, best first, with the positions of the matched letters.
     pub fn hits(&self) -> impl ExactSizeIterator<Item = (&Candidate, &[u32])> {
         self.hits
             .iter()
@@ -152,14 +152,14 @@ impl Palette {
         self.hits().nth(self.chosen).map(|(candidate, _)| candidate)
     }
 
-    /// How many there are to search.
+    /// The number of candidates.
     pub fn len(&self) -> usize {
         self.candidates.len()
     }
 }
 
 impl Model {
-    /// Every action of the open screen, every experiment and every run, the newest first.
+    /// Every action of the open screen, every experiment, and every run, newest first.
     pub fn palette(&self) -> Palette {
         let bindings = self.keys.bindings(self.context_beneath()).iter();
         let actions = bindings
@@ -180,7 +180,7 @@ impl Model {
         Palette::new(Purpose::Run, actions.chain(self.places()).collect())
     }
 
-    /// Experiments and runs to compare one with.
+    /// The experiments and runs to compare with.
     pub fn partners(&self, of: Target) -> Palette {
         let others: Vec<Candidate> = self
             .places()
@@ -189,7 +189,7 @@ impl Model {
         Palette::new(Purpose::CompareWith(of), others)
     }
 
-    /// What an experiment or a run is called.
+    /// The name of an experiment or a run.
     pub fn name_of(&self, target: &Target) -> String {
         let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
         match target {

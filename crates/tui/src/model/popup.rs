@@ -1,27 +1,27 @@
-//! What stands in front of a screen.
+//! The popups.
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
 use warmstart_schema::look::Pixels;
 use warmstart_schema::prediction::ClassProbability;
 
-use super::{Asked, Difference, Editor, Extension, Palette};
+use super::{Difference, Editor, Extension, Palette, PromptKind};
 use crate::effect::Effect;
 
-/// What stands in front of the screen.
+/// A popup in front of the screen.
 #[derive(Debug)]
 pub enum Popup {
-    /// A text is typed that these runs get.
+    /// Asks for a text for these runs.
     Prompt {
-        asked: Asked,
+        kind: PromptKind,
         runs: Vec<RunId>,
         input: Input,
     },
-    /// Which columns the list has.
+    /// Shows and hides columns.
     Columns {
         chosen: usize,
     },
-    /// What would happen, and the effects that a yes has.
+    /// Asks yes or no; `yes` runs the effects.
     Question {
         lines: Vec<String>,
         effects: Vec<Effect>,
@@ -37,34 +37,34 @@ pub enum Popup {
         lines: Vec<String>,
         down: usize,
     },
-    /// Something is being typed.
-    Inquiry(Inquiry),
+    /// Asks for a number, a path or a search text.
+    Input(InputPrompt),
     Palette(Palette),
-    /// A value of an experiment file is typed.
+    /// Edits a field of an experiment file.
     Editor(Box<Editor>),
-    /// Two experiments side by side.
+    /// Shows two experiments side by side.
     Difference(Difference),
     Prediction(Prediction),
 }
 
-/// What is being typed.
+/// An input of one line.
 #[derive(Debug)]
-pub enum Inquiry {
-    /// The number of a picture.
+pub enum InputPrompt {
+    /// The number of an image.
     Number { input: Input },
-    /// The path of a picture, and how it could go on.
+    /// The path of an image, and its completions.
     File {
         run: RunId,
         input: Input,
         candidates: Vec<String>,
     },
-    /// What the log is searched for.
+    /// A text to search the log for.
     Search { input: Input },
-    /// How far a run that is done shall go on.
+    /// The new number of epochs of a finished run.
     Extension(Extension),
 }
 
-impl Inquiry {
+impl InputPrompt {
     pub fn input(&self) -> &Input {
         match self {
             Self::Number { input }
@@ -84,16 +84,16 @@ impl Inquiry {
     }
 }
 
-/// What a run sees in a picture.
+/// A run's prediction for an image.
 #[derive(Debug)]
 pub struct Prediction {
-    /// Which question it answers.
+    /// The number of the request that it answers.
     pub ticket: u64,
-    /// The run's experiment.
+    /// The label of the run's experiment.
     pub label: String,
-    /// The picture.
+    /// The image's title.
     pub title: String,
-    /// The class that it is of, where that is known.
+    /// The true class, if known.
     pub truth: Option<String>,
     pub seen: Seen,
 }
@@ -101,12 +101,12 @@ pub struct Prediction {
 #[derive(Debug)]
 pub enum Seen {
     NotYet,
-    /// The most probable classes of the checkpoint of an epoch, the best first, and what it saw.
+    /// The most probable classes from the checkpoint of `epoch`, best first, and the model's input.
     Classes {
         epoch: u32,
         classes: Vec<ClassProbability>,
         pixels: Option<Pixels>,
     },
-    /// Why there is no answer.
+    /// Why there is no prediction.
     Nothing(String),
 }

@@ -1,6 +1,6 @@
-//! What is selected in a list whose rows come and go.
+//! The selection of a list whose rows change.
 
-/// Remembers a row by what it is, and by where it was for when it is gone.
+/// Remembers the row's key, and its index in case the row disappears.
 #[derive(Debug)]
 pub struct Selection<K> {
     key: Option<K>,
@@ -17,7 +17,7 @@ impl<K> Default for Selection<K> {
 }
 
 impl<K: PartialEq + Clone> Selection<K> {
-    /// The selected row among these; none only when there are none.
+    /// Index of the selected row; `None` only for an empty list.
     pub fn index(&self, keys: &[K]) -> Option<usize> {
         let found = self
             .key
@@ -35,12 +35,12 @@ impl<K: PartialEq + Clone> Selection<K> {
         self.key = keys.get(self.position).cloned();
     }
 
-    /// Selects this one when it is among the rows next.
+    /// Selects this key once the rows contain it.
     pub fn keep(&mut self, key: K) {
         self.key = Some(key);
     }
 
-    /// Moves by so many rows, stopping at the ends.
+    /// Moves by `by` rows and stops at the ends.
     pub fn step(&mut self, keys: &[K], by: isize) {
         if let Some(index) = self.index(keys) {
             self.select(keys, index.saturating_add_signed(by));
@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_stays_selected_when_others_come_before_it() {
+    fn row_stays_selected_when_rows_are_inserted_above() {
         let mut selection = Selection::default();
         selection.select(&["a", "b"], 1);
         assert_eq!(selection.index(&["x", "a", "b"]), Some(2));
     }
 
     #[test]
-    fn when_the_row_is_gone_its_place_is_selected() {
+    fn selection_keeps_index_when_row_disappears() {
         let mut selection = Selection::default();
         selection.select(&["a", "b", "c"], 1);
         assert_eq!(selection.index(&["a", "c"]), Some(1));

@@ -8,8 +8,8 @@
 //! ────────────────────────────────────────────────────────────────────────────────────────────────
 //!  val acc by epoch of all runs, each in its colour and with its marker
 //! ```
-//! The study's table: every run, the published row below it, `▸` the best of a column among runs that are done. Columns that
-//! do not fit go from the right; → brings them.
+//! The study's table: every run with its published row below; `▸` marks the best of a column among
+//! finished runs. If the width is too small, columns at the right are hidden; → scrolls to them.
 
 mod curves;
 mod sides;
@@ -29,14 +29,20 @@ use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_report::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
 
-/// Characters that a name gets at least, and at most.
+/// Smallest and largest width of a name, in characters.
 const NAME: (u16, u16) = (22, 36);
-/// Characters between columns: one more where all of them fit with it.
+/// Characters between columns; one more if all columns still fit.
 const GAP: u16 = 1;
-/// Below this the chart is drawn only where a key asked for it.
+/// On lower terminals, draw the chart only if the user asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hits: &mut HitMap) {
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    view: &CompareView,
+    hit_map: &mut HitMap,
+) {
     let shown = &view.shown;
     let selected = view
         .list
@@ -59,7 +65,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hi
         Constraint::Length(chart_height(area, view)),
     ]));
     draw_title(buf, title, model, view);
-    hits.add(table, HitBox::Scroll);
+    hit_map.add(table, HitBox::Scroll);
     let hidden = if shown.table().rows.is_empty() {
         let words = if view.list.filter.text().is_empty() {
             "No run yet."
@@ -71,19 +77,19 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &CompareView, hi
     } else if view.options.transposed {
         sides::draw(buf, table, view, row)
     } else {
-        draw_table(buf, table, view, row, hits)
+        draw_table(buf, table, view, row, hit_map)
     };
     draw_note(buf, note, shown.table(), hidden, row);
     if !chart.is_empty() {
         paint::rule(buf, rule);
-        curves::draw(buf, chart, model, view, row, hits);
+        curves::draw(buf, chart, model, view, row, hit_map);
     }
 }
 
-/// Half of the body, and what a short table leaves free.
+/// The chart's height: half of the body, and any rows that a short table leaves free.
 fn chart_height(area: Rect, view: &CompareView) -> u16 {
     let table = view.shown.table();
-    // With titles on two or three lines, and the lines around the table.
+    // Include titles of two or three lines, and the rules around the table.
     let lines = if view.options.transposed {
         table.columns.len() + 6
     } else {
@@ -100,7 +106,7 @@ fn chart_height(area: Rect, view: &CompareView) -> u16 {
     }
 }
 
-/// What the table is, in words.
+/// Describes the table in a line.
 fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     let options = view.options();
     let shown = view.shown.table();
@@ -152,8 +158,8 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     paint::left(buf, paint::inset(area), &parts.join(" · "), THEME.muted);
 }
 
-/// The columns that are drawn, by their place in the table: the name stands before them, the state is a glyph, and a run's
-/// long name is needed least.
+/// Indices of the columns to draw. The name has its own column, the status is a glyph, and the
+/// run's long id is the least important column.
 fn drawn_columns(table: &Table) -> Vec<usize> {
     let all = || table.columns.iter().enumerate();
     let is_figure =
@@ -165,7 +171,7 @@ fn drawn_columns(table: &Table) -> Vec<usize> {
         .collect()
 }
 
-/// A column's title on two lines.
+/// A column's title as two lines.
 fn title(column: &Column) -> (String, String) {
     let title = match column.title().as_str() {
         "non-trainable" => "not trainable".to_owned(),
@@ -177,13 +183,13 @@ fn title(column: &Column) -> (String, String) {
     }
 }
 
-/// One run below the other; returns how many columns there was no room for.
+/// Draws one run per row; returns the number of columns that did not fit.
 fn draw_table(
     buf: &mut Buffer,
     area: Rect,
     view: &CompareView,
     selected: Option<&Row>,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) -> usize {
     let (shown, table) = (&view.shown, view.shown.table());
     let [head, body] = area.layout(&Layout::vertical([
@@ -241,7 +247,7 @@ fn draw_table(
             style,
         );
         for row in [first, second] {
-            hits.add(place.within(row), HitBox::Title(kept[place.column]));
+            hit_map.add(place.within(row), HitBox::Title(kept[place.column]));
         }
     }
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
@@ -273,7 +279,7 @@ fn draw_table(
             .first()
             .and_then(|id| shown.ids().iter().position(|other| other == id))
         {
-            hits.add(line, HitBox::Row(index));
+            hit_map.add(line, HitBox::Row(index));
         }
         if is_selected(row) {
             paint::mark_selected(buf, line);
@@ -286,7 +292,7 @@ fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
     let column = &shown.table().columns[index];
     let (upper, lower) = title(column);
     let titles = [upper, lower].map(|line| u16::try_from(line.chars().count()).unwrap_or(u16::MAX));
-    // The arrow of what is sorted by must not make a column wider.
+    // The sort arrow must not widen a column.
     let width = shown
         .width(index)
         .max(titles[0])
@@ -333,7 +339,7 @@ fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row,
             style,
         );
     }
-    // The end of its id tells apart what has the same name, where the id has no column.
+    // If two rows have the same name and there is no id column, add the end of the id.
     let id = row.runs.first().filter(|_| row.runs.len() == 1 && !has_id);
     let id = id.map_or_else(String::new, |id| {
         format!(" {}", id.as_str().rsplit('-').next().unwrap_or_default())
@@ -355,7 +361,7 @@ fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row,
     );
 }
 
-/// What a row is called.
+/// The name of a row.
 fn label(row: &Row) -> String {
     match (row.kind, &row.gain) {
         (Kind::Published, _) => format!("published {}", row.mark.as_deref().unwrap_or_default()),
@@ -364,7 +370,7 @@ fn label(row: &Row) -> String {
     }
 }
 
-/// A row's own marker and colour; none where there are too many to tell apart.
+/// A row's marker and colour; `None` if too many runs are shown to tell them apart.
 fn marker(shown: &Shown, row: &Row) -> Option<(&'static str, Style)> {
     row.runs
         .first()
@@ -372,7 +378,7 @@ fn marker(shown: &Shown, row: &Row) -> Option<(&'static str, Style)> {
         .map(|rank| THEME.run(rank))
 }
 
-/// A cell as it is drawn.
+/// A cell's text and style.
 fn written(row: &Row, cell: &Cell) -> (String, Style) {
     let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
     match (cell.best, row.kind) {
@@ -385,7 +391,7 @@ fn written(row: &Row, cell: &Cell) -> (String, Style) {
     }
 }
 
-/// What the marks mean, and what a reader should know of the selected run's published row.
+/// Explains the marks, and notes on the published row of the selected run.
 fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Option<&Row>) {
     let mut spans = Vec::new();
     if hidden > 0 {
@@ -425,7 +431,7 @@ fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Op
     paint::left_line(buf, paint::inset(area), &Line::from(spans));
 }
 
-/// Where a cell of a column is drawn.
+/// The place of a column's cell.
 fn place(column: usize, x: u16, width: u16) -> Place {
     Place { column, x, width }
 }

@@ -2,7 +2,7 @@
 //!  Lite0, freeze ▸ emoji98   training 2,127   validation 911   test 774       of 98 classes, learnt: fine
 //!  one picture, a page of them, or the classes
 //! ```
-//! What an experiment learns from and is measured on.
+//! The data that an experiment trains on and is evaluated on.
 
 mod classes;
 mod one;
@@ -60,7 +60,8 @@ pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
     }
 }
 
-/// What is odd about the pictures and what is left out: all of it above the classes, elsewhere the first of it. Returns the rest.
+/// Draws the notes on odd or skipped images: all of them above the classes, elsewhere only the
+/// first. Returns the free area.
 fn draw_notes(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) -> Rect {
     let notes = &facts.notes;
     let lines: Vec<String> = match (view.pane, &notes[..]) {
@@ -72,7 +73,7 @@ fn draw_notes(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) -
         (_, [one]) => vec![one.clone()],
         (_, [first, rest @ ..]) => vec![format!("{} more above the classes · {first}", rest.len())],
     };
-    // Half of the screen stays what it is for.
+    // Keep at least half of the screen for its content.
     let rows = u16::try_from(lines.len())
         .unwrap_or(u16::MAX)
         .min(area.height / 2);
@@ -121,7 +122,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     paint::left(buf, rest, &format!(" ▸ {}", facts.dataset), THEME.muted);
 }
 
-/// A picture where it has come, or what there is instead. Returns what it covers.
+/// Draws an image, or a text until it is loaded. Returns the covered area.
 fn draw_picture(buf: &mut Buffer, area: Rect, picture: Option<&Picture>) -> Rect {
     let (text, style) = match picture {
         Some(Picture {
@@ -139,6 +140,6 @@ fn draw_picture(buf: &mut Buffer, area: Rect, picture: Option<&Picture>) -> Rect
     {
         paint::left(buf, paint::row(area, y), line, style);
     }
-    // Until it is known, pictures are taken to be small ones.
+    // Until the size is known, assume a small image.
     picture::place(area, 32)
 }

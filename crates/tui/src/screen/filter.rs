@@ -2,7 +2,7 @@
 //!  filter: status:runing val_acc>0.6
 //!                 ^ no state is called `runing`; did you mean running?
 //! ```
-//! The filter while it is typed, and below it what is wrong with it.
+//! The filter while the user types it, and its mistake below.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -15,13 +15,13 @@ use crate::model::Typing;
 use crate::theme::THEME;
 use warmstart_report::query::Mistake;
 
-/// What stands before the filter.
+/// The label of the filter.
 const FILTER: &str = "filter: ";
 
-/// The filter with its cursor, or what can be written there.
+/// The filter with its cursor, or examples if it is empty.
 pub fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     let rest = paint::left(buf, area, FILTER, THEME.label);
-    // The end that is being written stays in view.
+    // Keep the end of the text visible.
     let room = usize::from(rest.width).saturating_sub(1);
     let scroll = input.visual_scroll(room);
     let text = after_width(input.value(), scroll);
@@ -47,7 +47,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     }
 }
 
-/// What is left of a text when so many columns of it are scrolled out at the left.
+/// The text after its first `columns` columns.
 fn after_width(text: &str, columns: usize) -> &str {
     let mut used = 0;
     let gone = text.char_indices().find(|(_, c)| {
@@ -58,7 +58,7 @@ fn after_width(text: &str, columns: usize) -> &str {
     gone.map_or("", |(at, _)| &text[at..])
 }
 
-/// What is wrong with the filter, below the place where it is wrong.
+/// The mistake in the filter, below its position.
 pub fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
     let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
     let before: String = typing.input.value().chars().take(mistake.at).collect();

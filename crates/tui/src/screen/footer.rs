@@ -2,7 +2,7 @@
 //!  Lite0, freeze is done: test accuracy 0.4884
 //!  enter open  r run  a run all  c compare  / filter  E export  ? help  q quit
 //! ```
-//! What just happened, in words; and the keys that work here and now, from the one table of keys.
+//! The newest message, and the keys that work here and now, from the key map.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -32,12 +32,12 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
         filter::draw(buf, area, &typing.input);
         return;
     }
-    if let Some(doing) = model
-        .doing
+    if let Some(activity) = model
+        .activity
         .as_ref()
         .filter(|_| model.report.as_ref().is_none_or(|report| report.good))
     {
-        draw_doing(buf, area, doing);
+        draw_activity(buf, area, activity);
         return;
     }
     let problem = model
@@ -61,16 +61,16 @@ pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     };
 }
 
-/// What takes its time: how far it is, and how long it goes on.
-fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Activity) {
+/// A long effect: its progress and the time left.
+fn draw_activity(buf: &mut Buffer, area: Rect, activity: &Activity) {
     const BAR: u16 = 24;
-    let head = format!("{} {} ", doing.what, plural(doing.total, "run"));
+    let head = format!("{} {} ", activity.what, plural(activity.total, "run"));
     let rest = paint::left(buf, area, &head, THEME.text);
     let bar = Rect {
         width: BAR.min(rest.width),
         ..rest
     };
-    paint::bar(buf, bar, doing.share(), THEME.accent);
+    paint::bar(buf, bar, activity.share(), THEME.accent);
     let rest = Rect {
         x: bar.right(),
         width: rest.width - bar.width,
@@ -78,13 +78,13 @@ fn draw_doing(buf: &mut Buffer, area: Rect, doing: &Activity) {
     };
     let tail = format!(
         " {:>3.0} %  {} left",
-        doing.share() * 100.0,
-        duration(doing.left())
+        activity.share() * 100.0,
+        duration(activity.left())
     );
     paint::left(buf, rest, &tail, THEME.muted);
 }
 
-/// What there is, when nothing happened.
+/// A summary, if there is no message.
 fn summary(model: &Model) -> String {
     let Some(catalogue) = &model.catalogue else {
         return format!("reading {} …", path(&model.experiments));
@@ -113,7 +113,7 @@ fn summary(model: &Model) -> String {
     parts.join(" · ")
 }
 
-pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap) {
+pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &mut HitMap) {
     if let Some(Filter::Typing(
         typing @ Typing {
             mistake: Some(mistake),
@@ -125,7 +125,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
         return;
     }
     let context = model.context();
-    // Going on with what is done is no everyday wish: the help has it.
+    // Extending a finished run is rare, so only the help shows it.
     let is_done = model
         .run()
         .is_some_and(|run| run.status() == Status::Finished);
@@ -138,7 +138,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
     shown.sort_by_key(|binding| need(context, binding.command));
     let is_under = shown.iter().any(|binding| binding.command == Command::Back);
-    // One way out is enough where both do not fit.
+    // If both do not fit, one way out is enough.
     let is_pinned = |binding: &Binding| match binding.command {
         Command::Palette | Command::Help | Command::Back => true,
         Command::Quit => !is_under,
@@ -146,7 +146,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     };
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
     while width(&shown) > usize::from(area.width) {
-        // The help has them all.
+        // The help shows all keys.
         let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
         let quit = shown.iter().position(is_quit);
         let Some(last) = quit.or_else(|| shown.iter().rposition(|binding| !is_pinned(binding)))
@@ -159,7 +159,7 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     for binding in shown {
         let before = rest;
         rest = paint::left_line(frame.buffer_mut(), rest, &keys_line(&[binding], context));
-        hits.add(
+        hit_map.add(
             Rect {
                 width: rest.x - before.x,
                 ..before
@@ -169,12 +169,12 @@ pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hits: &mut HitMap
     }
 }
 
-/// What a new user needs first stands first; what there is no room for is in the help. Elsewhere the table's order is that
-/// of use.
+/// The rank of a key in the footer: keys for new users first. Otherwise the table's order applies.
+/// The help shows keys that do not fit.
 fn need(context: Context, command: Command) -> usize {
     let first = first_in_foot(context);
     match command {
-        // What finds everything else, and the ways out, stand at the end on every screen.
+        // The palette, help and the ways out are last on every screen.
         Command::Palette => usize::MAX - 3,
         Command::Back => usize::MAX - 2,
         Command::Help => usize::MAX - 1,

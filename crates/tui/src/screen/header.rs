@@ -1,7 +1,7 @@
 //! ```text
 //!  warmstart ▸ compare              ◐ Lite0, freeze  cpu 97 %  1.2 GB  │  queue 2
 //! ```
-//! What this is at the left; what runs now, and how much waits, at the right.
+//! The screen's title at the left; the live run and the queue at the right.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -20,7 +20,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Screen::Experiments(_) => "experiments",
         Screen::Run(_) => "run",
         Screen::Compare(_) => "compare",
-        Screen::System(_) => "machine",
+        Screen::Machine(_) => "machine",
         Screen::Dataset(_) => "dataset",
     };
     let title = Line::from(vec![
@@ -34,7 +34,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         width: rest.width.saturating_sub(1),
         ..rest
     };
-    // The most that fits: with the run's name, without it, the queue alone.
+    // Use the longest variant that fits: with the run's name, without it, or only the queue.
     let (waiting, first) = (model.runs.queue().waiting.len(), model.live().next());
     let others = model.live().count().saturating_sub(1);
     let paused = model.runs.queue().paused.is_some();
@@ -84,7 +84,7 @@ fn right_side(
     Line::from(spans)
 }
 
-/// `cuda:0 97 %  61.2/80.0 GB`, or the same of the CPU.
+/// `cuda:0 97 %  61.2/80.0 GB`, or the same for the CPU.
 pub fn usage(device: &str, system: Option<&System>) -> String {
     let device = text::line(device, 40);
     let Some(system) = system else { return device };

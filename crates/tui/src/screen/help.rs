@@ -4,7 +4,7 @@
 //! │   enter l →  open the run, …           │
 //! │   r          launch the experiment      │
 //! ```
-//! Every key; those of the open screen first.
+//! Every key, those of the open screen first.
 
 use ratatui::text::{Line, Span};
 
@@ -12,7 +12,7 @@ use crate::help::{NAME, Row, rows};
 use crate::keys::{Context, Keymap};
 use crate::theme::THEME;
 
-/// All lines, of at most `width` characters, beginning with the section of `context`.
+/// All lines, at most `width` characters wide, starting with the section of `context`.
 pub fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'static>> {
     let line = |row| match row {
         Row::Title(title) => Line::styled(title, THEME.title),
@@ -31,7 +31,7 @@ mod tests {
     use crate::help::SECTIONS;
 
     #[test]
-    fn on_a_narrow_terminal_no_word_is_cut() {
+    fn narrow_terminal_cuts_no_word() {
         let keys = Keymap::default();
         let lines: Vec<String> = lines(&keys, Context::Run, 36)
             .iter()
@@ -46,12 +46,12 @@ mod tests {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let told = words(&lines.join(" "));
+        let lines = words(&lines.join(" "));
         for (context, _) in SECTIONS {
             for binding in keys.bindings(context) {
                 let row = words(&format!("{} {}", binding.label, binding.help));
                 assert!(
-                    told.windows(row.len()).any(|part| *part == row[..]),
+                    lines.windows(row.len()).any(|part| *part == row[..]),
                     "{row:?}"
                 );
             }

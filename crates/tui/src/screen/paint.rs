@@ -1,4 +1,5 @@
-//! Text at a place, cut to its width. Foreign text passes ratatui's own width logic and never becomes a cell unseen.
+//! Draws text at a position, cut to its width. Untrusted text is sanitized before it gets into a
+//! cell.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,21 +12,21 @@ pub use warmstart_schema::text::wrap;
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// A line across the area's first row.
+/// A horizontal line in the area's first row.
 pub fn rule(buf: &mut Buffer, area: Rect) {
     for x in area.left()..area.right() {
         buf[(x, area.top())].set_char('─').set_style(THEME.rule);
     }
 }
 
-/// A line down the area's first column.
+/// A vertical line in the area's first column.
 pub fn divide(buf: &mut Buffer, area: Rect) {
     for y in area.top()..area.bottom() {
         buf[(area.left(), y)].set_char('│').set_style(THEME.rule);
     }
 }
 
-/// Text at the left of the area's first row, with `…` where it is cut. Returns the area that is left to its right.
+/// Text at the left of the area's first row, cut with `…`. Returns the free area to its right.
 pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     if area.is_empty() {
         return area;
@@ -45,7 +46,8 @@ pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     }
 }
 
-/// A message at the left of the area's first row: where it is too long, its paths give way before its cause does.
+/// A message at the left of the area's first row. If it is too long, shortens its paths before its
+/// cause.
 pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     left(
         buf,
@@ -72,7 +74,7 @@ pub fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     );
 }
 
-/// A styled line at the right; left out whole when it does not fit.
+/// A styled line at the right; not drawn if it does not fit.
 pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
     let width = u16::try_from(line.width()).unwrap_or(u16::MAX);
     let fits = width <= area.width && !area.is_empty();
@@ -82,14 +84,14 @@ pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
     fits
 }
 
-/// A styled line at the left, cut where it does not fit. Returns the area that is left to its right.
+/// A styled line at the left, cut if it does not fit. Returns the free area to its right.
 pub fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
     line.spans.iter().fold(area, |rest, span| {
         left(buf, rest, &span.content, span.style)
     })
 }
 
-/// The row of an area, empty when it has none of that number.
+/// The row of an area; empty if the area has fewer rows.
 pub fn row(area: Rect, index: u16) -> Rect {
     let height = u16::from(index < area.height);
     Rect {
@@ -99,7 +101,7 @@ pub fn row(area: Rect, index: u16) -> Rect {
     }
 }
 
-/// A label at the left and a figure at the right of a row.
+/// A label at the left and a value at the right of a row.
 pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Style) {
     if area.is_empty() {
         return;
@@ -117,7 +119,7 @@ pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Styl
     );
 }
 
-/// A share of a row filled.
+/// A bar that fills `share` of a row.
 pub fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
     if area.is_empty() {
         return;
@@ -143,7 +145,7 @@ fn halves(share: f64, width: u16) -> usize {
     (share.clamp(0.0, 1.0) * f64::from(width) * 2.0).round() as usize
 }
 
-/// Figures as a row of small columns, the newest last; gaps where a figure is not a number.
+/// Values as small vertical bars, newest last; a gap for a value that is not a number.
 pub fn sparkline(values: &[f64], width: usize) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let shown = &values[values.len().saturating_sub(width)..];
@@ -177,7 +179,7 @@ fn step(share: f64) -> usize {
     (share * 7.0).round() as usize
 }
 
-/// The selected row is one bar of the accent: reversed, so that it is seen without colour too.
+/// Highlights the selected row: reversed, so that it is visible without colour too.
 pub fn mark_selected(buf: &mut Buffer, row: Rect) {
     buf.set_style(
         Rect {
@@ -190,7 +192,7 @@ pub fn mark_selected(buf: &mut Buffer, row: Rect) {
     buf[(row.x, row.y)].set_char('▐').set_style(THEME.accent);
 }
 
-/// A run's tags, each with a space and a `#` before it.
+/// A run's tags, each after a space and a `#`.
 pub fn hash_tags(run: &Run) -> String {
     run.annotation
         .tags
@@ -213,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cut_text_ends_with_an_ellipsis_and_wide_characters_are_never_halved() {
+    fn cut_text_ends_with_ellipsis_and_keeps_wide_characters_whole() {
         let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
         let area = buf.area;
         left(&mut buf, area, "漢字漢字", Style::new());
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparkline_spans_its_figures_and_leaves_gaps() {
+    fn sparkline_spans_values_and_leaves_gaps() {
         assert_eq!(sparkline(&[0.0, 0.5, f64::NAN, 1.0], 10), "▁▅ █");
         assert_eq!(sparkline(&[1.0, 2.0, 3.0], 2), "▁█");
         assert_eq!(sparkline(&[], 5), "");

@@ -1,4 +1,4 @@
-//! Pictures in half blocks: two pixels a cell, one above the other.
+//! Images as half blocks: a cell shows two pixels, one above the other.
 
 use crossterm::style::{ContentStyle, StyledContent};
 use ratatui::backend::IntoCrossterm;
@@ -7,23 +7,24 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use warmstart_schema::look::Pixels;
 
-use crate::theme::{HALF, Look};
+use crate::theme::{Appearance, HALF};
 
-/// Pictures are shown at this many times their size at most: beyond, pixels are squares and nothing is gained.
+/// Largest scale of an image: more only makes the squares bigger.
 const MOST: u32 = 4;
 
-/// The side in cells across of a picture of `side` pixels that is to fit: as many pixels across as in its height.
+/// The width in cells at which a square image of `side` pixels fits: a cell is one pixel wide and
+/// two high.
 fn fitting(area: Rect, side: u32) -> u16 {
     let most = u16::try_from(side.saturating_mul(MOST)).unwrap_or(u16::MAX);
     let fitting = area.width.min(area.height.saturating_mul(2)).min(most);
-    // Whole multiples are crisp; and every cell has two pixels.
+    // A whole multiple keeps the pixels sharp, and the height must be even.
     let whole = u16::try_from(side)
         .ok()
         .filter(|side| *side > 0 && *side <= fitting);
     whole.map_or(fitting, |side| fitting / side * side) / 2 * 2
 }
 
-/// The part of an area, from its upper left corner, that a picture of `side` pixels takes.
+/// The part of an area, from its upper left corner, that an image of `side` pixels covers.
 pub fn place(area: Rect, side: u32) -> Rect {
     let width = fitting(area, side);
     Rect {
@@ -33,7 +34,7 @@ pub fn place(area: Rect, side: u32) -> Rect {
     }
 }
 
-/// Draws a picture as large as it fits, and returns what it covers.
+/// Draws an image as large as fits, and returns the covered area.
 pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
     let place = place(area, pixels.side());
     let size = u32::from(place.width);
@@ -49,22 +50,22 @@ pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
     place
 }
 
-/// A picture of so many cells at most as lines with a terminal's colours.
-pub fn printed(pixels: &Pixels, width: u16, height: u16, look: Look) -> String {
+/// An image as lines with colour codes, at most `width` × `height` cells.
+pub fn printed(pixels: &Pixels, width: u16, height: u16, appearance: Appearance) -> String {
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
     let area = buf.area;
     let place = draw(&mut buf, area, pixels);
-    look.translate(&mut buf);
+    appearance.translate(&mut buf);
     let mut text = String::new();
     for y in place.top()..place.bottom() {
         for x in place.left()..place.right() {
             let cell = &buf[(x, y)];
             let style = ContentStyle {
                 foreground_color: Some(cell.fg)
-                    .filter(|_| look.has_colour())
+                    .filter(|_| appearance.has_colour())
                     .map(IntoCrossterm::into_crossterm),
                 background_color: Some(cell.bg)
-                    .filter(|_| look.has_colour())
+                    .filter(|_| appearance.has_colour())
                     .map(IntoCrossterm::into_crossterm),
                 ..ContentStyle::new()
             };
@@ -75,11 +76,11 @@ pub fn printed(pixels: &Pixels, width: u16, height: u16, look: Look) -> String {
     text
 }
 
-/// The mean of what one pixel of a picture drawn at `size` pixels covers.
+/// The mean colour of the source pixels under one drawn pixel, for an image drawn at `size` pixels.
 fn sampled(pixels: &Pixels, x: u32, y: u32, size: u32) -> Color {
     let side = u64::from(pixels.side());
     let size = u64::from(size);
-    // In units in which a drawn pixel measures `side` and one of the picture `size`.
+    // In units where a drawn pixel has the width `side` and a source pixel the width `size`.
     let span = |at: u32| {
         let (from, to) = (u64::from(at) * side, (u64::from(at) + 1) * side);
         (from / size..to.div_ceil(size)).map(move |index| {
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_fits_is_shown_pixel_by_pixel_and_larger_in_whole_multiples() {
+    fn small_image_is_scaled_by_whole_multiples() {
         let pixels = Pixels::new(2, greys(&[10, 20, 30, 40])).unwrap();
         let mut buf = Buffer::empty(Rect::new(0, 0, 9, 9));
         let place = draw(&mut buf, Rect::new(1, 1, 3, 2), &pixels);
@@ -154,12 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_too_large_is_averaged() {
+    fn large_image_is_averaged() {
         let pixels = Pixels::new(3, greys(&[0, 90, 180, 0, 90, 180, 0, 90, 180])).unwrap();
         let mut buf = Buffer::empty(Rect::new(0, 0, 2, 1));
         let area = buf.area;
         let place = draw(&mut buf, area, &pixels);
-        // One and a half pixels each: (2·0 + 90) / 3 and (90 + 2·180) / 3.
+        // Each drawn pixel covers one and a half pixels: (2·0 + 90) / 3 and (90 + 2·180) / 3.
         assert_eq!(
             colours(&buf, place),
             [[grey(30), grey(150)], [grey(30), grey(150)]]

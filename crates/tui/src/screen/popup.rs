@@ -6,12 +6,12 @@
 //!        │ y yes   n no                          │
 //!        └───────────────────────────────────────┘
 //! ```
-//! What stands in front of the screen, bordered because it competes with it.
+//! The popups, with a border to separate them from the screen.
 
 mod difference;
 mod editor;
 mod frame;
-mod inquiry;
+mod input;
 mod palette;
 mod prediction;
 
@@ -24,7 +24,7 @@ use self::frame::draw_box;
 use super::{help, paint};
 use crate::format::plural;
 use crate::layout::{self, Question, popup_width, room};
-use crate::model::{Asked, Model, Popup};
+use crate::model::{Model, Popup, PromptKind};
 use crate::theme::THEME;
 use warmstart_report::compare::Format;
 use warmstart_schema::annotation;
@@ -32,7 +32,7 @@ use warmstart_schema::annotation;
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
     let width = popup_width(area.width);
-    // So far that this line is in view.
+    // Scroll so that this line is visible.
     let to = |area: Rect, line: usize| {
         (line + 1).saturating_sub(usize::from(area.height.saturating_sub(2)))
     };
@@ -52,9 +52,9 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
                 Some(to(area, *chosen)),
             );
         }
-        Popup::Prompt { asked, runs, input } => (
-            prompt_title(*asked),
-            prompt(*asked, runs.len(), input, width),
+        Popup::Prompt { kind, runs, input } => (
+            prompt_title(*kind),
+            prompt(*kind, runs.len(), input, width),
             None,
         ),
         Popup::Columns { chosen } => ("columns", columns(model, *chosen), Some(to(area, *chosen))),
@@ -63,7 +63,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
             help::lines(&model.keys, model.context_beneath(), width),
             Some(*down),
         ),
-        Popup::Inquiry(inquiry) => return inquiry::draw(frame, area, inquiry),
+        Popup::Input(prompt) => return input::draw(frame, area, prompt),
         Popup::Editor(editor) => return editor::draw(frame, area, editor),
         Popup::Difference(difference) => return difference::draw(frame, area, difference),
         Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
@@ -73,7 +73,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     draw_box(frame, area, title, lines, down);
 }
 
-/// Text to read. What is quoted from a file is indented; there a mark below points into the line above.
+/// Wraps text. Quotes from a file are indented; a mark under a quote points into the line above.
 fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
     let line = |line: &String| {
         if line.starts_with(' ') {
@@ -111,7 +111,7 @@ fn question(
     text
 }
 
-/// The formats, and the command that prints the chosen one.
+/// The formats, and the command that prints the selected one.
 fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     let row = |(index, format): (usize, Format)| {
         let is_chosen = index == chosen;
@@ -144,17 +144,17 @@ fn formats(model: &Model, chosen: usize, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn prompt_title(asked: Asked) -> &'static str {
-    match asked {
-        Asked::Tags => "tags",
-        Asked::Note => "note",
+fn prompt_title(kind: PromptKind) -> &'static str {
+    match kind {
+        PromptKind::Tags => "tags",
+        PromptKind::Note => "note",
     }
 }
 
-/// A line that is typed, and below it what is wrong with it or what can be written there.
-fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
+/// An input line; below it the mistake, or examples.
+fn prompt(kind: PromptKind, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
     let value = input.value();
-    // The end that is being written stays in view.
+    // Keep the end of the text visible.
     let hidden = value
         .chars()
         .count()
@@ -167,15 +167,15 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
         .nth(at)
         .map_or_else(|| " ".to_owned(), String::from);
     let after: String = shown.chars().skip(at + 1).collect();
-    let (hint, style) = match asked {
-        Asked::Tags => match annotation::tag_changes(value) {
+    let (hint, style) = match kind {
+        PromptKind::Tags => match annotation::tag_changes(value) {
             Err(error) => (error.to_string(), THEME.warning),
             Ok(_) => (
                 format!("+tag adds, -tag takes off; for {}", plural(runs, "run")),
                 THEME.muted,
             ),
         },
-        Asked::Note => (
+        PromptKind::Note => (
             format!("for {}; an empty note is none", plural(runs, "run")),
             THEME.muted,
         ),
@@ -193,7 +193,7 @@ fn prompt(asked: Asked, runs: usize, input: &Input, width: usize) -> Vec<Line<'s
             .into_iter()
             .map(|line| Line::styled(line, style)),
     );
-    // Room to write in.
+    // An empty line sets the box's width.
     lines.push(Line::raw(" ".repeat(width.min(60))));
     lines
 }

@@ -7,8 +7,8 @@
 //! ─────────────────────────────────────────────────────────┴────────────────────────────────
 //!  log                                             what is wrong, if anything, stands above it
 //! ```
-//! One run. On narrow terminals the parameters stand below the charts. With less height first the log goes, then the
-//! parameters, then the second chart.
+//! One run. On narrow terminals the parameters are below the charts. With less height, first the
+//! log is hidden, then the parameters, then the second chart.
 
 pub mod charts;
 mod facts;
@@ -28,11 +28,11 @@ use crate::theme::THEME;
 use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
-/// From this width on, the parameters stand beside the charts.
+/// From this width on, the parameters are beside the charts.
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: &mut HitMap) {
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hit_map: &mut HitMap) {
     let buf = frame.buffer_mut();
     let Some(run) = model.runs.get(&view.id) else {
         let text = format!("The folder of run {} is gone.", view.id);
@@ -48,7 +48,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: 
     paint::rule(buf, rule);
     match view.pane {
         Pane::Log { up } => {
-            hits.add(body, HitBox::Scroll);
+            hit_map.add(body, HitBox::Scroll);
             log::draw(
                 buf,
                 paint::inset(body),
@@ -58,8 +58,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hits: 
                 view.searched.as_deref(),
             );
         }
-        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, hits),
-        Pane::Charts => draw_narrow(buf, body, model, run, view, hits),
+        Pane::Charts if area.width >= WIDE => draw_wide(buf, body, model, run, view, hit_map),
+        Pane::Charts => draw_narrow(buf, body, model, run, view, hit_map),
     }
 }
 
@@ -90,7 +90,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
         paint::left(buf, rest, &format!("  {}", run.annotation.note), THEME.text);
     }
     let second = paint::row(area, 1);
-    // The charts' titles say it too, where there is room.
+    // If there is space, the charts' titles show it too.
     let place = charts::place(&view.charts)
         .filter(|_| view.pane == Pane::Charts)
         .unwrap_or_default();
@@ -113,7 +113,7 @@ fn draw_wide(
     model: &Model,
     run: &Run,
     view: &RunView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let log = if area.height >= 14 {
         (area.height / 4).clamp(4, 12)
@@ -130,7 +130,7 @@ fn draw_wide(
         Constraint::Length(1),
         Constraint::Length(SIDE),
     ]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     paint::divide(buf, border);
     let by_block = run
         .state
@@ -161,9 +161,9 @@ fn draw_narrow(
     model: &Model,
     run: &Run,
     view: &RunView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
-    // A chart that was chosen gets the room, and its run's facts come back with the others.
+    // A single chart gets all the space; the facts return with the other charts.
     let has_strip = area.height >= 12 && view.charts.alone.is_none();
     let strip = if has_strip {
         4 + u16::from(area.height >= 24)
@@ -182,7 +182,7 @@ fn draw_narrow(
         Constraint::Length(log.min(1)),
         Constraint::Length(log),
     ]));
-    charts::draw(buf, paint::inset(main), model, run, &view.charts, hits);
+    charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     if !strip.is_empty() {
         paint::rule(buf, rule);
         let [counts, border, facts] = strip.layout(&Layout::horizontal([
@@ -202,7 +202,7 @@ fn draw_narrow(
     }
 }
 
-/// Alerts in full, as far as they fit, and the end of the log in what is left. With little room remarks stay away.
+/// All alerts that fit, then the end of the log. A low terminal shows no remarks.
 fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = paint::inset(area);
     let mut y = 0;
@@ -211,7 +211,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
         .into_iter()
         .filter(|alert| !is_low || alert.level != Level::Info)
     {
-        // A remark is no alarm.
+        // A remark is not an alarm.
         let mark = if alert.level == Level::Info {
             "·"
         } else {
@@ -235,7 +235,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     );
 }
 
-/// On a low terminal the worst alert takes the last row of the charts.
+/// On a low terminal, the worst alert covers the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     if let Some(alert) = diagnostics::alerts(run, model.now)
         .first()

@@ -1,5 +1,5 @@
-//! Columns that fit a width: figures in fixed columns at the right of a name that takes what is left; where there is too
-//! little room, columns go in a stated order.
+//! Table layout. The name takes the space that the fixed columns leave. If the width is too small,
+//! columns are dropped in a fixed order.
 
 use std::ops::RangeInclusive;
 
@@ -9,21 +9,21 @@ use ratatui::style::Style;
 
 use super::paint;
 
-/// A column, and how dispensable it is.
+/// A column of a table.
 #[derive(Debug, Clone)]
 pub struct Column {
     pub title: &'static str,
     pub width: u16,
-    /// Figures stand at the right, words at the left.
+    /// Figures are aligned right, text left.
     pub is_figure: bool,
-    /// Of two columns the one with the larger number goes first; 0 stays.
+    /// Columns with larger numbers are dropped first; 0 is never dropped.
     pub order: u8,
 }
 
 /// Where a column is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Its index among the columns asked for.
+    /// Index in the requested columns.
     pub column: usize,
     pub x: u16,
     pub width: u16,
@@ -41,7 +41,8 @@ impl Place {
     }
 }
 
-/// Fits a growing first column of so many characters, and as many others as there is room for with `gap` between them.
+/// Fits a first column of at least `first` characters, which grows, and as many others as fit with
+/// `gap` between them.
 pub fn fit(
     columns: &[Column],
     area: Rect,
@@ -56,7 +57,7 @@ pub fn fit(
             .sum::<u16>()
     };
     while width_of(&kept) + least > area.width {
-        // The last of the most dispensable ones.
+        // Drop the last of the columns with the largest number.
         let Some(position) = (0..kept.len()).max_by_key(|&position| columns[kept[position]].order)
         else {
             break;
@@ -91,7 +92,7 @@ pub fn fit(
     )
 }
 
-/// Puts a text into its column on a row.
+/// Draws a text in its column.
 pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &str, style: Style) {
     let area = place.within(row);
     if area.is_empty() {
@@ -104,7 +105,7 @@ pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &s
     }
 }
 
-/// The first row of a list that shows the selected one near its middle, as far as the ends allow.
+/// The first row to draw, so that the selected row is near the middle.
 pub fn offset(selected: usize, rows: usize, height: usize) -> usize {
     selected
         .saturating_sub(height / 2)
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_in_their_order_and_the_name_takes_the_rest() {
+    fn columns_drop_in_order_and_name_takes_the_rest() {
         let kept = |width| {
             let (name, places) = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
             (
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_selected_row_is_always_in_view() {
+    fn selected_row_is_always_visible() {
         for (selected, rows, height) in [(0, 100, 10), (50, 100, 10), (99, 100, 10), (3, 5, 10)] {
             let offset = offset(selected, rows, height);
             assert!(

@@ -1,5 +1,5 @@
-//! Signals that end the program at once, from a fault of its own or from outside: the terminal is given back first, and then
-//! the signal does what it does by default.
+//! Fatal signals, from a fault in this program or from outside. The handler restores the terminal
+//! first; then the signal has its default effect.
 #![expect(
     unsafe_code,
     reason = "what a signal interrupts cannot be known; all that runs here is async-signal-safe"
@@ -18,7 +18,7 @@ use nix::sys::signal::{
 };
 use nix::sys::termios::tcgetattr;
 
-/// Those that end a program, but for the ones that the dashboard takes as messages.
+/// Signals that end a program, except those that the dashboard handles as messages.
 const DEADLY: [Signal; 16] = [
     Signal::SIGSEGV,
     Signal::SIGABRT,
@@ -37,26 +37,26 @@ const DEADLY: [Signal; 16] = [
     Signal::SIGPWR,
     Signal::SIGSTKFLT,
 ];
-/// Milliseconds that a terminal which takes no output may hold up the end.
+/// Milliseconds to wait for a terminal that accepts no output.
 const PATIENCE: u16 = 300;
 
-/// How the terminal was, and what gives it back.
+/// The terminal's state before the dashboard, and the sequences that restore it.
 struct Taken {
     terminal: RawFd,
     modes: libc::termios,
     sequences: Vec<u8>,
 }
 
-/// Nothing while the terminal is the shell's or an editor's.
+/// Null while the shell or an editor has the terminal.
 static TAKEN: AtomicPtr<Taken> = AtomicPtr::new(ptr::null_mut());
-/// Whether a thread is taking the terminal.
+/// Whether a thread is entering the terminal now.
 static TAKES: AtomicBool = AtomicBool::new(false);
-/// Whether such a signal came.
+/// Whether a fatal signal arrived.
 static ENDS: AtomicBool = AtomicBool::new(false);
-/// What the signals did before: Rust names the thread whose stack overflows.
+/// The previous handlers: Rust's reports the thread whose stack overflowed.
 static BEFORE: OnceLock<Vec<(Signal, SigAction)>> = OnceLock::new();
 
-/// From now on such a signal gives the terminal back, if it is taken.
+/// From now on, fatal signals restore the terminal.
 pub fn watch() {
     BEFORE.get_or_init(|| {
         let ours = SigAction::new(
@@ -65,10 +65,10 @@ pub fn watch() {
             SigSet::empty(),
         );
         let install = |deadly: Signal| {
-            // SAFETY: `end` does only what a signal handler may.
+            // SAFETY: `end` only makes calls that are allowed in a signal handler.
             let before = unsafe { sigaction(deadly, &ours) }.ok()?;
             if matches!(before.handler(), SigHandler::SigIgn) {
-                // SAFETY: as it was.
+                // SAFETY: this restores the previous handler.
                 let _ = unsafe { sigaction(deadly, &before) };
             }
             Some((deadly, before))
@@ -77,8 +77,9 @@ pub fn watch() {
     });
 }
 
-/// Takes the terminal with `take`; from then on `sequences` and the modes of now give it back. A signal on another thread
-/// waits for `take`, and no terminal is taken once such a signal came.
+/// Enters the terminal with `take`. From then on, a fatal signal writes `sequences` and restores
+/// the current modes. A signal on another thread waits for `take`; after such a signal, no terminal
+/// is entered.
 pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
     let deadly: SigSet = DEADLY.into_iter().collect();
     let before = deadly.thread_swap_mask(SigmaskHow::SIG_BLOCK);
@@ -93,7 +94,7 @@ pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
     let taken = take();
     TAKES.store(false, Ordering::SeqCst);
     if let Ok(before) = before {
-        // A mask that the system gave can be set.
+        // This mask came from the system, so setting it cannot fail.
         let _ = before.thread_set_mask();
     }
     taken
@@ -101,7 +102,7 @@ pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
 
 fn remember(sequences: &str) {
     let stdin = stdin();
-    // Where keys come from is what is set to raw mode.
+    // Raw mode applies to the terminal that keys come from.
     let terminal = if stdin.is_terminal() {
         stdin.as_raw_fd()
     } else {
@@ -117,11 +118,12 @@ fn remember(sequences: &str) {
         modes: modes.into(),
         sequences: sequences.as_bytes().to_vec(),
     };
-    // The one before stays where a signal may be looking at it: a few bytes for each return from the shell.
+    // Do not free the previous value: a signal handler may be reading it. It leaks a few bytes per
+    // return from the shell.
     TAKEN.store(Box::into_raw(Box::new(taken)), Ordering::Release);
 }
 
-/// The terminal was given back.
+/// Records that the terminal was restored.
 pub fn given_back() {
     TAKEN.store(ptr::null_mut(), Ordering::Release);
 }
@@ -132,11 +134,11 @@ extern "C" fn end(number: libc::c_int, info: *mut libc::siginfo_t, context: *mut
         if !TAKES.load(Ordering::SeqCst) {
             break;
         }
-        // Waits a millisecond, by a call that a signal handler may make.
+        // Sleep a millisecond with a call that is allowed in a signal handler.
         let _ = poll(&mut [], 1_u16);
     }
     let taken = TAKEN.swap(ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: what was stored there is never freed.
+    // SAFETY: a stored value is never freed.
     if let Some(taken) = unsafe { taken.as_ref() } {
         give_back(taken);
     }
@@ -151,27 +153,28 @@ extern "C" fn end(number: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     {
         before(number, info, context);
     }
-    // SAFETY: the default, for which no code of ours runs.
+    // SAFETY: this sets the default action, which runs no code of ours.
     let _ = unsafe { signal(deadly, SigHandler::SigDfl) };
-    // SAFETY: the system hands over what it knows of the signal.
+    // SAFETY: the system passes a valid pointer or null.
     let is_of_this_code = unsafe { info.as_ref() }.is_some_and(|info| info.si_code > 0);
     let returns_to_fault = matches!(
         deadly,
         Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE
     );
-    // A fault happens once more, with its address for whoever looks at the core; what was sent is sent once more.
+    // A fault repeats when the handler returns, so a core dump has its address. A sent signal must
+    // be raised again.
     if !(is_of_this_code && returns_to_fault) {
         let _ = raise(deadly);
     }
 }
 
 fn give_back(taken: &Taken) {
-    // SAFETY: standard output is open for as long as the dashboard has the terminal.
+    // SAFETY: standard output stays open while the dashboard has the terminal.
     let stdout = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
     if poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PATIENCE) == Ok(1) {
         let _ = nix::unistd::write(stdout, &taken.sequences);
     }
-    // SAFETY: the modes are a copy of what the system gave.
+    // SAFETY: the modes are a copy from the system.
     unsafe {
         libc::tcsetattr(taken.terminal, libc::TCSANOW, &raw const taken.modes);
     }

@@ -1,14 +1,18 @@
-//! Bytes of the terminal become keys. Terminals also send what nobody typed: answers to a question that another program
-//! asked, their size, their colours. All of that has the form of ECMA-48, so it is swallowed by its form, known or not.
+//! Turns the terminal's bytes into key events. Terminals also send bytes that nobody typed:
+//! responses to another program's query, their size, their colours. All of these follow ECMA-48, so
+//! the decoder drops them by their form, known or not.
 //!
-//! A sequence may come in pieces, and its end may never come. Bytes alone cannot tell a slow report from keys, so time
-//! decides; it comes as an argument, for tests.
+//! A sequence may arrive in pieces, and its end may never arrive. The bytes alone cannot tell a
+//! slow report from keys, so the decision depends on time. Time is an argument, for tests.
 //!
-//! - `ESC` alone for [`ESCAPE`] is the Esc key. What follows within [`WARY`] in the form of a sequence is its rest: a person
-//!   who types `[` so soon after Esc waits for it until nothing more comes.
-//! - A control sequence ends with its last byte, however late. A report that was cut off takes one typed key with it.
-//! - A string (OSC, DCS, APC, PM, SOS, a paste) has no last byte that a person would type. After [`QUIET`] without a byte, one
-//!   key by itself is a key again, and the string is over. Ctrl-C is one at any time, except in a paste.
+//! - `ESC` alone for [`ESCAPE`] is the Esc key. Bytes within [`WARY`] that could be the rest of a
+//!   sequence are treated as its rest. So a person who types `[` right after Esc sees it only when
+//!   nothing more arrives.
+//! - A control sequence ends with its last byte, however late. A report that was cut off swallows
+//!   one typed key.
+//! - A string (OSC, DCS, APC, PM, SOS, a paste) does not end with a byte that a person would type.
+//!   After [`QUIET`] without a byte, a single key is a key again and ends the string. Ctrl-C always
+//!   is a key, except in a paste.
 
 mod meaning;
 #[cfg(test)]
@@ -22,57 +26,57 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use self::text::{Step, Text};
 
-/// How long an `ESC` waits for what it begins.
+/// How long an `ESC` waits for the rest of a sequence before it is the Esc key.
 const ESCAPE: Duration = Duration::from_millis(50);
-/// How long after that the rest of a sequence is expected.
+/// How long after that the rest of a sequence may still arrive.
 const WARY: Duration = Duration::from_millis(1250);
-/// After so long without a byte, a string may be over without its end.
+/// After this time without a byte, an unfinished string may be over.
 const QUIET: Duration = Duration::from_millis(1250);
-/// After so long without a byte it is over, unless its end comes after all.
+/// After this time without a byte, an unfinished string is over unless its end arrives.
 const OVER: Duration = Duration::from_secs(5);
-/// A string that takes so long may be over too, for somebody keeps typing.
+/// A string that takes this long may be over too: the user may be typing.
 const LONG: Duration = Duration::from_secs(10);
-/// What comes without such a gap comes together, as nobody types.
+/// Bytes without such a gap arrive together; nobody types that fast.
 const TOGETHER: Duration = Duration::from_millis(30);
-/// What comes sooner was hardly typed.
+/// A shorter gap is probably not typing.
 const SWIFT: Duration = Duration::from_millis(150);
-/// Bytes that are kept of a control sequence; no key has as many.
+/// Bytes to keep of a control sequence; no key has as many.
 const KEPT: usize = 64;
-/// Bytes that may wait for a decision.
+/// Most bytes that may wait for a decision.
 const HELD: usize = 4096;
 
-/// Makes events of bytes.
+/// Turns bytes into events.
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
     events: Vec<Event>,
-    /// When the newest bytes came.
-    heard: Option<Instant>,
+    /// When the newest bytes arrived.
+    last_bytes: Option<Instant>,
 }
 
-/// What the bytes so far have begun.
+/// What the bytes so far have started.
 #[derive(Debug, Default)]
 enum State {
     #[default]
     Ground,
     /// A character of several bytes.
     Character(Character),
-    /// `ESC`, since then.
+    /// `ESC`, at this time.
     Escape(Instant),
-    /// An `ESC` became a key at this time; its sequence may yet follow.
+    /// An `ESC` became a key at this time; its sequence may still follow.
     Wary(Instant),
-    /// After such an `ESC`, a byte that may go on with it, until then.
+    /// After such an `ESC`, a byte that may continue it, until this time.
     Held(u8, Instant),
-    /// `ESC [`: parameters and what follows them.
+    /// `ESC [` and the parameters after it.
     Control(Vec<u8>),
     /// `ESC [ [`: the Linux console's F1 to F5.
     Console,
-    /// `ESC [ M`: a click, as three bytes of any value.
+    /// `ESC [ M`: a click, followed by three bytes of any value.
     Click(Vec<u8>),
     /// `ESC O`.
     Single(Vec<u8>),
     Text(Text),
-    /// Bytes that came after a long silence within a text: its rest, or keys.
+    /// Bytes after a long gap within a string: either its rest, or keys.
     Doubt(Doubt),
 }
 
@@ -92,10 +96,10 @@ struct Doubt {
 }
 
 impl Decoder {
-    /// Takes in bytes that came at a time, and returns what they complete.
+    /// Handles bytes that arrived at `now`, and returns the events that they complete.
     pub fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
         self.begin_doubt(bytes, now);
-        self.heard = Some(now);
+        self.last_bytes = Some(now);
         for (index, byte) in bytes.iter().enumerate() {
             self.byte(*byte, &bytes[index + 1..], now);
         }
@@ -103,18 +107,20 @@ impl Decoder {
         take(&mut self.events)
     }
 
-    /// When [`Decoder::tick`] has something to do unless bytes come before.
+    /// When to call [`Decoder::tick`] if no bytes arrive before.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Escape(since) => Some(*since + ESCAPE),
             State::Held(_, until) => Some(*until),
             State::Doubt(doubt) => Some(doubt.until),
-            State::Text(text) if text.has_pasted() => self.heard.map(|heard| heard + OVER),
+            State::Text(text) if text.has_pasted() => {
+                self.last_bytes.map(|last_bytes| last_bytes + OVER)
+            }
             _ => None,
         }
     }
 
-    /// Decides what time decides. No byte may wait to be read: it would come too late.
+    /// Makes the decisions that depend on time. Read all available bytes first: later is too late.
     pub fn tick(&mut self, now: Instant) -> Vec<Event> {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             match take(&mut self.state) {
@@ -193,7 +199,7 @@ impl Decoder {
         }
     }
 
-    /// A byte that no sequence has a claim on.
+    /// A byte outside any sequence.
     fn ground(&mut self, byte: u8, now: Instant) {
         match byte {
             0x1b => self.state = State::Escape(now),
@@ -216,7 +222,7 @@ impl Decoder {
 
     fn continue_character(&mut self, mut character: Character, byte: u8, now: Instant) {
         if !(0x80..=0xbf).contains(&byte) {
-            // What was begun is no character.
+            // The unfinished bytes are not a character.
             return self.ground(byte, now);
         }
         character.bytes.push(byte);
@@ -228,29 +234,29 @@ impl Decoder {
             .ok()
             .and_then(|text| text.chars().next())
         {
-            // The same control functions, as UTF-8 writes them.
+            // The same control functions, encoded in UTF-8.
             Some('\u{80}'..='\u{9f}') => self.eight_bit(byte, now),
             Some(c) => self.character(c, character.alt),
             None => {}
         }
     }
 
-    /// A control function of one byte, which begins what `ESC` and a letter begin.
+    /// A control function of one byte; it starts the same sequence as `ESC` and a letter.
     fn eight_bit(&mut self, byte: u8, now: Instant) {
         if let Some(state) = begun(byte - 0x40, now) {
             self.state = state;
         }
     }
 
-    /// What comes after an `ESC` of a time.
+    /// A byte after an `ESC`.
     fn escaped(&mut self, byte: u8, since: Instant, now: Instant) {
         match byte {
-            // Two presses: no report begins with two.
+            // Esc was pressed twice: no report starts with two.
             0x1b => {
                 self.press(KeyCode::Esc, KeyModifiers::NONE);
                 self.state = State::Escape(now);
             }
-            // The end of a string that is over already.
+            // The end of a string that is already over.
             b'\\' => {}
             0x00..=0x7f => match begun(byte, since) {
                 Some(state) => self.state = state,
@@ -278,13 +284,13 @@ impl Decoder {
         }
     }
 
-    /// A byte that cannot be part of the sequence that is under way.
+    /// A byte that cannot be part of the current sequence.
     fn interrupted(&mut self, sequence: State, byte: u8, now: Instant) {
         match byte {
-            // CAN and SUB end whatever was begun.
+            // CAN and SUB end any sequence.
             0x18 | 0x1a => {}
             0x1b | 0x80.. => self.ground(byte, now),
-            // Typed meanwhile.
+            // The user typed it in the meantime.
             _ => {
                 self.typed(byte, false);
                 self.state = sequence;
@@ -306,14 +312,14 @@ impl Decoder {
         }
     }
 
-    /// Whether what comes now may be keys, though a text has not ended.
+    /// Whether the next bytes may be keys, although a string has not ended.
     fn begin_doubt(&mut self, bytes: &[u8], now: Instant) {
-        let (State::Text(text), Some(heard), Some(first)) =
-            (&self.state, self.heard, bytes.first())
+        let (State::Text(text), Some(last_bytes), Some(first)) =
+            (&self.state, self.last_bytes, bytes.first())
         else {
             return;
         };
-        let silence = now.saturating_duration_since(heard);
+        let silence = now.saturating_duration_since(last_bytes);
         let is_long = text.takes_long(now) && silence >= TOGETHER;
         if (silence >= QUIET || is_long) && text.can_doubt(*first) {
             let State::Text(text) = take(&mut self.state) else {
@@ -329,7 +335,8 @@ impl Decoder {
         }
     }
 
-    /// An end in sight leaves no doubt, and neither does more than anybody types.
+    /// Decides: the end of the string, or more bytes than anybody types, mean that it is the
+    /// string.
     fn settle_doubt(&mut self) {
         let is_clear = |doubt: &Doubt| {
             doubt.held.len() > HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until)
@@ -356,7 +363,7 @@ impl Decoder {
         }
     }
 
-    /// What was held is part of the text.
+    /// The held bytes are part of the string.
     fn resume(&mut self, doubt: Doubt) {
         self.state = State::Text(doubt.text);
         for (index, byte) in doubt.held.iter().enumerate() {
@@ -364,7 +371,7 @@ impl Decoder {
         }
     }
 
-    /// A character or a control character, with `ESC` before it.
+    /// A character or a control character, with `alt` if an `ESC` was before it.
     fn typed(&mut self, byte: u8, alt: bool) {
         let (code, modifiers) = match byte {
             b'\r' => (KeyCode::Enter, KeyModifiers::NONE),
@@ -408,13 +415,13 @@ fn alted(alt: bool) -> KeyModifiers {
 }
 
 fn keep(sequence: &mut Vec<u8>, byte: u8) {
-    // One that is longer means nothing; its end is waited for all the same.
+    // A longer sequence has no meaning, but wait for its end.
     if sequence.len() <= KEPT {
         sequence.push(byte);
     }
 }
 
-/// What `ESC` and this byte begin.
+/// The sequence that `ESC` and this byte start.
 fn begun(byte: u8, since: Instant) -> Option<State> {
     match byte {
         b'[' => Some(State::Control(Vec::new())),
@@ -424,22 +431,23 @@ fn begun(byte: u8, since: Instant) -> Option<State> {
     }
 }
 
-/// Whether a byte after `ESC` begins more than a key with alt.
+/// Whether a byte after `ESC` starts a sequence and is not just a key with alt.
 fn begins(byte: u8) -> bool {
     matches!(byte, b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')
 }
 
-/// Whether a byte that came by itself goes on with the one before. The same one twice is a key held down.
+/// Whether a single byte continues the one before. The same byte twice is a key held down.
 fn goes_on(first: u8, byte: u8, is_quick: bool) -> bool {
     match first {
         b'[' | b'O' => (0x20..=0x7e).contains(&byte) && byte != first,
-        // P is a key of ours, and no answer has a letter next.
+        // The dashboard uses P as a key, and no response has a letter next.
         b'P' => matches!(byte, 0x20..=0x40) || is_quick && byte >= 0x20,
         _ => matches!(byte, 0x20..=0x7e | 0x80..) && byte != first,
     }
 }
 
-/// Whether bytes that came together can only be the rest of a report whose `ESC` came long before.
+/// Whether bytes that arrived together can only be the rest of a report whose `ESC` arrived long
+/// before.
 fn is_rest(first: u8, rest: &[u8]) -> bool {
     match first {
         b'[' => {

@@ -1,13 +1,14 @@
-//! Which editor people use.
+//! Finds the user's editor.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// Tried in this order where nobody chose one; POSIX has the first.
+/// Tried in this order if the user chose none; POSIX guarantees the first.
 const USUAL: [&str; 2] = ["vi", "nano"];
 
-/// The editor's command on a file: `VISUAL`, `EDITOR`, or what is there. The error says what to do.
+/// The editor's command for a file: `VISUAL`, `EDITOR`, or an installed editor. The error says what
+/// to do.
 pub fn command(path: &Path) -> Result<Command, String> {
     let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
         let value = std::env::var(name)
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_chosen_is_split_as_a_shell_does() {
+    fn editor_command_is_split_like_a_shell() {
         assert_eq!(
             words(Some(("EDITOR", "code --wait")), "").unwrap(),
             ["code", "--wait", "a b.yaml"]
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_choice_the_first_that_is_there_is_taken() {
+    fn first_installed_editor_is_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let search = folder.path().to_str().unwrap();
         assert!(words(None, search).unwrap_err().contains("export EDITOR"));

@@ -1,5 +1,5 @@
-//! Another program in the foreground: it gets the terminal as the shell left it, keys and signals of the keyboard included,
-//! and the dashboard gets it back however the program ends.
+//! Runs another program in the foreground. It gets the terminal in the shell's state, with keys and
+//! keyboard signals. The dashboard gets the terminal back however the program ends.
 
 use std::fs::File;
 use std::io;
@@ -15,11 +15,12 @@ use nix::unistd::{Pid, getpgrp, getpid, getsid, tcsetpgrp};
 
 use crate::effect::Ended;
 
-/// Runs it and waits for it. The terminal must be in the state that the shell left it in, and nobody may read its keys.
+/// Runs a program and waits for it. The terminal must be in the shell's state, and nobody else may
+/// read keys.
 pub fn run(command: &mut Command) -> io::Result<Ended> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let modes = tcgetattr(&terminal)?;
-    // A group of its own, so that ^C in it does not end the dashboard too.
+    // Use a new process group, so that ^C does not end the dashboard too.
     let child = command
         .process_group(0)
         .stdin(terminal.try_clone()?)
@@ -27,7 +28,7 @@ pub fn run(command: &mut Command) -> io::Result<Ended> {
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let ended = follow(&terminal, child, &modes);
     let taken = give(&terminal, getpgrp());
-    // What it did to the terminal's modes ends with it.
+    // Undo changes of the terminal's modes.
     let restored = tcsetattr(&terminal, SetArg::TCSADRAIN, &modes);
     let ended = ended?;
     taken?;
@@ -35,10 +36,11 @@ pub fn run(command: &mut Command) -> io::Result<Ended> {
     Ok(ended)
 }
 
-/// Waits for the end. A program that is stopped by ^Z stops the dashboard with it, until the shell continues both.
+/// Waits for the end. If ^Z stops the program, the dashboard stops too until the shell continues
+/// both.
 fn follow(terminal: &File, child: Pid, modes: &Termios) -> nix::Result<Ended> {
     give(terminal, child)?;
-    // It may have asked for the terminal before it had it.
+    // The child may have been stopped because it used the terminal too early.
     let _ = killpg(child, Signal::SIGCONT);
     loop {
         match waitpid(child, Some(WaitPidFlag::WUNTRACED)) {
@@ -48,7 +50,7 @@ fn follow(terminal: &File, child: Pid, modes: &Termios) -> nix::Result<Ended> {
                 let its_modes = tcgetattr(terminal)?;
                 give(terminal, getpgrp())?;
                 tcsetattr(terminal, SetArg::TCSADRAIN, modes)?;
-                // The leader of a session has no shell above it that could continue it.
+                // A session leader has no parent shell to continue it.
                 if getsid(None)? != getpid() {
                     kill(Pid::from_raw(0), Signal::SIGSTOP)?;
                 }
@@ -62,9 +64,9 @@ fn follow(terminal: &File, child: Pid, modes: &Termios) -> nix::Result<Ended> {
     }
 }
 
-/// Gives the terminal to a group of processes.
+/// Makes a process group the terminal's foreground group.
 fn give(terminal: &File, group: Pid) -> nix::Result<()> {
-    // Whoever changes this from the background is stopped by a signal unless it is held back.
+    // A background process that does this gets a signal that stops it, so block the signal.
     let mut held = SigSet::empty();
     held.add(Signal::SIGTTOU);
     let before = held.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;

@@ -1,5 +1,5 @@
-//! Frames on their way to the terminal: one at a time, written by a thread that may wait. While it does, no new frame is
-//! drawn, so a slow link drops frames and never queues them.
+//! Sends frames to the terminal, one at a time, on a thread that may block. No new frame is drawn
+//! meanwhile, so a slow link drops frames and never queues them.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -14,10 +14,10 @@ use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 use tokio::sync::Notify;
 
-/// How long leaving waits for a terminal that takes no output.
+/// How long leaving waits for a terminal that accepts no output.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The way to the writing thread.
+/// Sends frames to the writing thread.
 #[derive(Debug, Clone)]
 pub struct Frames {
     queue: Sender<Vec<u8>>,
@@ -37,7 +37,7 @@ impl Frames {
         let writer = Arc::clone(&shared);
         std::thread::spawn(move || {
             for frame in frames {
-                // A terminal that is gone is noticed by its own watch.
+                // The terminal watcher detects a terminal that is gone.
                 let _ = super::write_all(&frame);
                 writer.busy.store(false, Ordering::Release);
                 writer.freed.notify_one();
@@ -51,12 +51,12 @@ impl Frames {
         !self.shared.busy.load(Ordering::Acquire)
     }
 
-    /// Ends when the terminal has taken a frame.
+    /// Waits until the terminal has taken a frame.
     pub async fn freed(&self) {
         self.shared.freed.notified().await;
     }
 
-    /// Waits a moment for the frame on its way.
+    /// Waits briefly for the frame in flight.
     pub fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_free() && Instant::now() < deadline {
@@ -64,7 +64,7 @@ impl Frames {
         }
     }
 
-    /// Sends bytes after whatever is on its way.
+    /// Sends bytes after the frame in flight.
     pub fn send(&self, frame: Vec<u8>) -> io::Result<()> {
         self.shared.busy.store(true, Ordering::Release);
         self.queue
@@ -73,8 +73,8 @@ impl Frames {
     }
 }
 
-/// Collects a frame's bytes; the flushes within a frame mean nothing. Shared, because crossterm's backend keeps its writer
-/// to itself.
+/// Collects a frame's bytes and ignores flushes within a frame. Shared, because crossterm's backend
+/// gives no access to its writer.
 #[derive(Debug, Clone, Default)]
 struct Frame(Rc<RefCell<Vec<u8>>>);
 
@@ -89,7 +89,8 @@ impl Write for Frame {
     }
 }
 
-/// ratatui's backend for crossterm, which says nothing when nothing changed and sends a frame as one piece.
+/// ratatui's backend for crossterm. It sends nothing if nothing changed, and sends a frame as one
+/// piece.
 #[derive(Debug)]
 pub struct QuietBackend {
     inner: CrosstermBackend<Frame>,
@@ -113,7 +114,7 @@ impl Backend for QuietBackend {
 
     fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
         let mut content = content.peekable();
-        // Without a cell to draw, crossterm would still reset every style.
+        // Without a cell to draw, crossterm would still reset all styles.
         if content.peek().is_none() {
             Ok(())
         } else {
@@ -121,7 +122,7 @@ impl Backend for QuietBackend {
         }
     }
 
-    /// Hidden for as long as the dashboard has the terminal.
+    /// The cursor is hidden all the time.
     fn hide_cursor(&mut self) -> io::Result<()> {
         Ok(())
     }

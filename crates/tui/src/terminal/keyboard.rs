@@ -1,6 +1,6 @@
-//! Keys from the terminal, which can be left alone while another program reads them. The bytes are read and understood here,
-//! by [`Decoder`], and not by crossterm: crossterm 0.29 waits for ever for the rest of some reports, and takes the letters of
-//! others for keys.
+//! Keys from the terminal. Reading can pause while another program reads them. [`Decoder`] decodes
+//! the bytes and not crossterm: crossterm 0.29 waits for ever for the rest of some reports, and
+//! takes letters of others for keys.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsFd;
@@ -22,38 +22,38 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::decoder::Decoder;
 use super::lost::Line;
 
-/// Bytes read at once.
+/// Bytes per read.
 const CHUNK: usize = 1024;
 
-/// Where keys come from.
+/// A source of keys.
 pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
-    /// Reads no key until it is polled again.
+    /// Stops reading keys until it is polled again.
     fn pause(&mut self);
 }
 
-/// The terminal's keys and its size, in the order in which they happen. Ends when the terminal is gone.
+/// The terminal's keys and sizes in order. Ends when the terminal is gone.
 #[derive(Debug)]
 pub struct TerminalKeys {
-    sender: UnboundedSender<Heard>,
-    heard: UnboundedReceiver<Heard>,
-    /// Reads while there is one.
+    sender: UnboundedSender<InputEvent>,
+    events: UnboundedReceiver<InputEvent>,
+    /// The reading thread, if not paused.
     reader: Option<Reader>,
 }
 
 #[derive(Debug)]
-enum Heard {
+enum InputEvent {
     Event(Event),
     /// The terminal is gone.
-    Nothing,
+    Lost,
 }
 
 impl TerminalKeys {
     pub fn new() -> io::Result<Self> {
-        let (sender, heard) = unbounded_channel();
+        let (sender, events) = unbounded_channel();
         let reader = Some(Reader::start(sender.clone(), size())?);
         Ok(Self {
             sender,
-            heard,
+            events,
             reader,
         })
     }
@@ -70,36 +70,36 @@ impl Stream for TerminalKeys {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.reader.is_none() {
-            // Whatever the size was, it is told.
+            // Report the size even if it did not change.
             match Reader::start(self.sender.clone(), None) {
                 Ok(reader) => self.reader = Some(reader),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
-        self.heard.poll_recv(context).map(|heard| match heard {
-            Some(Heard::Event(event)) => Some(Ok(event)),
-            Some(Heard::Nothing) | None => None,
+        self.events.poll_recv(context).map(|events| match events {
+            Some(InputEvent::Event(event)) => Some(Ok(event)),
+            Some(InputEvent::Lost) | None => None,
         })
     }
 }
 
-/// The thread that reads; it has ended when this is dropped.
+/// The reading thread; dropping this ends it.
 #[derive(Debug)]
 struct Reader {
-    /// Closed, it ends the thread.
+    /// Closing it ends the thread.
     stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
     resized: SigId,
 }
 
 impl Reader {
-    fn start(events: UnboundedSender<Heard>, known: Option<(u16, u16)>) -> io::Result<Self> {
+    fn start(events: UnboundedSender<InputEvent>, known: Option<(u16, u16)>) -> io::Result<Self> {
         let line = Line::open().ok_or(io::ErrorKind::NotFound)?;
         let (stopped, stop) = io::pipe()?;
         let (woken, wake) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         let resized = pipe::register(SIGWINCH, wake)?;
-        let mut ears = Ears {
+        let mut listener = Listener {
             line,
             stopped,
             woken,
@@ -109,9 +109,9 @@ impl Reader {
         let thread = std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(move || {
-                if ears.listen().is_none() {
-                    // Nobody listens any more only while leaving.
-                    let _ = ears.events.send(Heard::Nothing);
+                if listener.listen().is_none() {
+                    // The receiver is gone only while leaving.
+                    let _ = listener.events.send(InputEvent::Lost);
                 }
             });
         match thread {
@@ -133,29 +133,29 @@ impl Drop for Reader {
         unregister(self.resized);
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in it has ended the program.
+            // A panic in the thread has already ended the program.
             let _ = thread.join();
         }
     }
 }
 
-/// What the thread listens to.
-struct Ears {
+/// The inputs of the thread.
+struct Listener {
     line: Line,
     stopped: PipeReader,
-    /// Readable when the size may have changed.
+    /// Readable after the size may have changed.
     woken: UnixStream,
-    /// The size that was told last.
+    /// The last reported size.
     known: Option<(u16, u16)>,
-    events: UnboundedSender<Heard>,
+    events: UnboundedSender<InputEvent>,
 }
 
-impl Ears {
-    /// Listens until it shall stop; nothing where the terminal is gone.
+impl Listener {
+    /// Reads until `stop` closes; `None` if the terminal is gone.
     fn listen(&mut self) -> Option<()> {
         let mut decoder = Decoder::default();
         let mut bytes = [0; CHUNK];
-        self.tell(Vec::new(), size())?;
+        self.send(Vec::new(), size())?;
         loop {
             let mut watched = [
                 PollFd::new(self.line.as_fd(), PollFlags::POLLIN),
@@ -173,16 +173,17 @@ impl Ears {
                 return Some(());
             }
             if !woken.is_empty() {
-                // How often it changed means nothing. Even if the size is the old one again, the dashboard may have drawn
-                // at another one in between.
+                // The number of changes has no meaning. Report the size even if it is the old one:
+                // the dashboard may have drawn at another size in between.
                 while matches!((&self.woken).read(&mut bytes), Ok(1..)) {}
                 self.known = None;
             }
-            // Before the keys are read: all that were pressed at the size before are among them.
+            // Get the size before reading keys: this read then contains every key pressed at the
+            // old size.
             let size = size();
             let understood = if line.contains(PollFlags::POLLIN) {
                 match nix::unistd::read(&self.line, &mut bytes) {
-                    // Nothing is the end of a line elsewhere, and no end of the terminal.
+                    // Reading 0 bytes means end of file elsewhere; a terminal may still be there.
                     Ok(count) if count > 0 || !self.line.is_lost() => {
                         decoder.feed(&bytes[..count], Instant::now())
                     }
@@ -195,18 +196,18 @@ impl Ears {
             } else {
                 return None;
             };
-            self.tell(understood, size)?;
+            self.send(understood, size)?;
         }
     }
 
-    /// Hands over events, and then the size where it changed: whoever pressed these keys saw the size before.
-    fn tell(&mut self, mut events: Vec<Event>, size: Option<(u16, u16)>) -> Option<()> {
+    /// Sends the events, then the size if it changed: the user pressed these keys at the old size.
+    fn send(&mut self, mut events: Vec<Event>, size: Option<(u16, u16)>) -> Option<()> {
         if let Some((width, height)) = size.filter(|_| size != self.known) {
             self.known = size;
             events.push(Event::Resize(width, height));
         }
         for event in events {
-            self.events.send(Heard::Event(event)).ok()?;
+            self.events.send(InputEvent::Event(event)).ok()?;
         }
         Some(())
     }
@@ -216,7 +217,7 @@ fn size() -> Option<(u16, u16)> {
     crossterm::terminal::size().ok()
 }
 
-/// Until then, rounded up, for a look too early would be followed by many.
+/// The time until the deadline, rounded up: waking early would make the loop spin.
 fn patience(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else {
         return PollTimeout::NONE;

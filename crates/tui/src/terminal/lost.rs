@@ -1,4 +1,4 @@
-//! The terminal that keys come from, and noticing that it is lost.
+//! The terminal that keys come from, and detecting its loss.
 
 use std::fs::File;
 use std::io::{IsTerminal, Stdin, stdin};
@@ -13,19 +13,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::message::Message;
 
-/// How long leaving may take, what is under way included. Whatever holds it up longer hangs with the terminal.
+/// How long leaving may take, including pending work. Anything slower hangs with the terminal.
 const LEAVING: Duration = Duration::from_secs(3);
 
 /// The terminal that keys come from.
 #[derive(Debug)]
 pub enum Line {
-    /// Opened once more, so that reading it without waiting changes it for nobody else.
+    /// Opened again, so that non-blocking reads do not affect other processes.
     Opened(File),
     Stdin(Stdin),
 }
 
 impl Line {
-    /// Standard input's, or else the controlling terminal; none where there is none.
+    /// The terminal of standard input, else the controlling terminal, if any.
     pub fn open() -> Option<Self> {
         let is_stdin = stdin().is_terminal();
         let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -39,17 +39,17 @@ impl Line {
             });
         match opened {
             Ok(terminal) => Some(Self::Opened(terminal)),
-            // Another user's, as after `su`.
+            // It belongs to another user, as after `su`.
             Err(_) => is_stdin.then(|| Self::Stdin(stdin())),
         }
     }
 
-    /// Whether it has hung up.
+    /// Whether the terminal has hung up.
     pub fn is_lost(&self) -> bool {
         self.hangs_up(PollTimeout::ZERO)
     }
 
-    /// Waits for a hangup; false where none came, or it cannot be waited for.
+    /// Waits for a hangup; false on a timeout or an error.
     fn hangs_up(&self, timeout: PollTimeout) -> bool {
         loop {
             let mut watched = [PollFd::new(self.as_fd(), PollFlags::empty())];
@@ -80,14 +80,15 @@ impl AsFd for Line {
     }
 }
 
-/// Sends [`Message::Leave`] when the terminal that keys come from hangs up, and sees to it that the program ends.
+/// Sends [`Message::Leave`] when the terminal hangs up, and ends the program if leaving takes too
+/// long.
 pub fn watch(messages: UnboundedSender<Message>) {
     std::thread::spawn(move || {
         if Line::open().is_some_and(|line| line.hangs_up(PollTimeout::NONE)) {
-            // Nobody listens any more only while leaving.
+            // The receiver is gone only while leaving.
             let _ = messages.send(Message::Leave);
             std::thread::sleep(LEAVING);
-            // The loop waits for something that hangs with the terminal, and may never come back.
+            // The loop hangs with the terminal and may never return.
             std::process::exit(0);
         }
     });

@@ -1,18 +1,18 @@
-//! A notice in the terminal itself: the bell, and OSC 9, which terminals show as a message of the desktop's.
+//! Notices of the terminal: the bell, and OSC 9, which terminals show as a desktop notification.
 
-/// What lies between the dashboard and the terminal that people look at.
+/// A program between the dashboard and the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Between {
     Nothing,
-    /// Lets through what is wrapped for it, where its user allows that.
+    /// It passes wrapped sequences through if its user allows that.
     Tmux,
     Screen,
-    /// The terminal knows no more than the bell.
+    /// It only has the bell.
     Plain,
 }
 
 impl Between {
-    /// By the environment, as `get` reads it.
+    /// Detects it from the environment, which `get` reads.
     pub fn find(get: impl Fn(&str) -> Option<String>) -> Self {
         let term = get("TERM").unwrap_or_default();
         if get("TMUX").is_some_and(|tmux| !tmux.is_empty()) {
@@ -27,9 +27,9 @@ impl Between {
     }
 }
 
-/// The bell, and `text` where the terminal can show it.
+/// The bell, and `text` if the terminal can show it.
 pub fn sequence(text: &str, between: Between) -> String {
-    // Sanitized here once more: a control character would end the sequence and begin another.
+    // Sanitize it again: a control character would end the sequence and start another.
     let text = warmstart_schema::text::line(text, 200);
     let message = format!("\u{1b}]9;warmstart: {text}\u{7}");
     match between {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_reaches_the_terminal_through_whatever_lies_between() {
+    fn notice_passes_through_multiplexers() {
         for (variables, expected, bytes) in [
             (
                 vec![("TERM", "xterm-256color")],
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_can_end_the_sequence_and_begin_another() {
+    fn run_name_cannot_end_the_sequence() {
         let hostile = "\u{7}\u{1b}]52;c;aGE=\u{7}\u{1b}[2J\u{9c}\u{202e}x\n";
         let sent = sequence(hostile, Between::Nothing);
         let inner = sent

@@ -1,5 +1,6 @@
-//! What is really sent to a terminal, byte for byte, while every field of every run and file is made to do harm: nothing but
-//! text and sequences on a list, and each cell where the dashboard thinks it is.
+//! Checks the bytes that are sent to a terminal. Every field of every run and file contains hostile
+//! text. Only text and known sequences may be sent, and each cell must be where the dashboard put
+//! it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -34,9 +35,9 @@ mod texts;
 
 use texts::{Kind, Texts, refuse, strings, write_experiment, write_run};
 
-/// Texts in each field.
+/// Number of hostile texts per field.
 const TEXTS: usize = 10_000;
-/// Runs that one dashboard shows.
+/// Runs per dashboard.
 const RUNS: usize = 500;
 
 #[derive(Debug, Clone, Default)]
@@ -53,7 +54,7 @@ impl io::Write for Wire {
     }
 }
 
-/// A terminal at the other end of crossterm's bytes.
+/// A terminal that receives crossterm's bytes.
 struct Line {
     wire: Wire,
     terminal: Terminal<CrosstermBackend<Wire>>,
@@ -79,7 +80,7 @@ impl Line {
         }
     }
 
-    /// Draws, and looks at what was sent and at what a terminal makes of it.
+    /// Draws, and checks the bytes and the terminal's screen.
     fn draw(&mut self, model: &Model) {
         let meant = self
             .terminal
@@ -91,7 +92,7 @@ impl Line {
         if let Err(wrong) = refuse(&bytes, Kind::Frames) {
             panic!("{wrong}\n{}", super::text(&meant));
         }
-        // This emulator, as no other, gives the replacement character no room.
+        // This emulator, unlike others, gives the replacement character no width.
         self.parser.process(
             String::from_utf8(bytes)
                 .unwrap()
@@ -103,7 +104,7 @@ impl Line {
     }
 }
 
-/// Cell by cell: what was meant stands where it was meant.
+/// Checks that each cell has the expected content.
 fn compare(meant: &Buffer, seen: &vt100::Screen) {
     let Rect { width, height, .. } = meant.area;
     for y in 0..height {
@@ -111,7 +112,7 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
         while x < width {
             let symbol = meant[(x, y)].symbol().replace('\u{fffd}', "?");
             let end = x + u16::try_from(symbol.width()).unwrap().max(1);
-            // A cluster of letters may stand in several cells of a terminal, each with its own.
+            // A cluster of letters may take several cells of a terminal, one per letter.
             let contents: String = (x..end)
                 .filter_map(|x| seen.cell(y, x))
                 .map(vt100::Cell::contents)
@@ -128,7 +129,7 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
     }
 }
 
-/// A dashboard on a folder, as it would read it.
+/// A dashboard that reads a folder as usual.
 fn read(folder: &Path) -> Model {
     let mut model = empty();
     let files = experiments(&folder.join("experiments")).unwrap();
@@ -156,7 +157,7 @@ fn read(folder: &Path) -> Model {
     }
 }
 
-/// Goes down a list from its beginning to its end.
+/// Moves down a list from its start to its end.
 fn down(line: &mut Line, model: &mut Model, rows: usize) {
     for _ in 0..=rows / 15 {
         line.draw(model);
@@ -168,7 +169,7 @@ fn line_of(text: &str) -> String {
     warmstart_schema::text::line(text, 80)
 }
 
-/// What a worker says, as it is understood.
+/// A worker's message after a round trip through JSON.
 fn as_read<T: serde::Serialize + serde::de::DeserializeOwned>(said: &T) -> T {
     serde_json::from_str(&serde_json::to_string(said).unwrap()).unwrap()
 }
@@ -252,7 +253,7 @@ fn files() {
             .collect();
         update(&mut model, Message::Experiments(catalogue));
         let mut line = Line::new(80, 24);
-        // What is wrong with a file, or what an experiment is for and lacks.
+        // A file's problem, or an experiment's question and missing data.
         for _ in 0..RUNS {
             press(&mut model, "<enter>");
             line.draw(&model);
@@ -263,19 +264,19 @@ fn files() {
 }
 
 #[test]
-fn what_workers_and_drivers_say() {
+fn worker_and_driver_texts() {
     let strings = strings(TEXTS);
     let mut line = Line::new(80, 24);
-    // Names of classes, on the dataset screen and beside pictures.
-    let mut album = DatasetSource::of_classes(&strings);
-    album.facts = as_read(&album.facts);
+    // Class names on the dataset screen and beside images.
+    let mut source = DatasetSource::of_classes(&strings);
+    source.facts = as_read(&source.facts);
     let mut model = typical();
-    answering(&mut model, "jjjjd<tab><tab>", &album);
+    answering(&mut model, "jjjjd<tab><tab>", &source);
     down(&mut line, &mut model, TEXTS);
     let mut model = typical();
     press(&mut model, "M");
     for (number, names) in strings.chunks(10).enumerate() {
-        // As the thread that reads the machine hands them on.
+        // In the form that the reading thread sends.
         let gpus = names
             .iter()
             .map(|name| Gpu {
@@ -329,11 +330,11 @@ fn what_workers_and_drivers_say() {
     let mut model = typical();
     press(&mut model, "j<enter>p");
     for names in strings.chunks(8) {
-        let Some(Popup::Inquiry(inquiry)) = &model.popup else {
+        let Some(Popup::Input(prompt)) = &model.popup else {
             panic!("{:?}", model.popup)
         };
-        let typed = inquiry.input().value().to_owned();
-        // Only names that are harmless are offered.
+        let typed = prompt.input().value().to_owned();
+        // Only harmless names are offered.
         let candidates = names.iter().map(|name| line_of(name)).collect();
         let completed = Message::Completed {
             typed,

@@ -1,4 +1,4 @@
-//! What keys do to a run's charts, and what the charts then tell.
+//! Keys of the charts, and what the charts then show.
 
 use ratatui::style::Modifier;
 use rstest::rstest;
@@ -7,11 +7,11 @@ use super::fixtures::{RESUMED, data, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
 use crate::model::{ChartView, Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::{Change, Watcher};
 
-/// The run of twenty epochs of 34 steps that was resumed after the sixth.
+/// The run of twenty epochs with 34 steps each, resumed after the sixth.
 fn after(keys: &str) -> Model {
     let mut model = typical();
     press(&mut model, "jjjj<enter>");
@@ -55,7 +55,7 @@ fn zoom_and_pan(#[case] keys: &str, #[case] expected: Option<(f64, f64)>) {
 }
 
 #[test]
-fn a_zoom_has_an_end_and_a_pan_needs_one() {
+fn zoom_is_limited_and_pan_needs_zoom() {
     let mut model = after(&"+".repeat(60));
     let (low, high) = charts(&model).window.unwrap();
     assert!(high - low > 20.0 * 0.9e-5 && high > low, "{low} {high}");
@@ -89,19 +89,19 @@ fn the_cursor_goes_by_epochs(#[case] keys: &str, #[case] expected: Option<f64>) 
 }
 
 #[test]
-fn the_cursor_takes_the_window_along() {
+fn cursor_moves_the_visible_range() {
     let model = after("++<home>");
     let (low, high) = window(&model).unwrap();
     assert!(low <= 1.0 && high > 1.0 && high < 8.0, "{low} {high}");
 }
 
 #[test]
-fn every_chart_tells_what_is_under_the_cursor() {
+fn every_chart_shows_figures_at_the_cursor() {
     let model = after("<left><left>");
     let state = &model.runs.get(&id(RESUMED)).unwrap().state;
     let epoch = &state.epochs[17];
     let picture = text(&drawn(&model, 200, 60));
-    // Each chart, and the run's own title.
+    // One in each chart, one in the run's title.
     assert_eq!(picture.matches("at epoch 18").count(), 7 + 1, "{picture}");
     for figure in [
         epoch.val_acc,
@@ -125,7 +125,7 @@ fn every_chart_tells_what_is_under_the_cursor() {
 }
 
 #[test]
-fn the_cursor_stays_on_its_step_whatever_the_axis_runs_along() {
+fn cursor_keeps_its_step_on_every_axis() {
     let mut model = after("<left><left><left>");
     for place in [
         "at step 578",
@@ -143,7 +143,7 @@ fn the_cursor_stays_on_its_step_whatever_the_axis_runs_along() {
 }
 
 #[test]
-fn smoothing_leaves_the_points_faintly_behind_it() {
+fn smoothing_shows_raw_points_dimmed() {
     let model = after("mmm1");
     let buffer = drawn(&model, 120, 40);
     let picture = text(&buffer);
@@ -168,7 +168,7 @@ fn smoothing_leaves_the_points_faintly_behind_it() {
 }
 
 #[test]
-fn every_point_shows_what_means_hide() {
+fn unsmoothed_chart_shows_every_point() {
     let count = |keys: &str| {
         let model = after(keys);
         let view = charts(&model);
@@ -189,7 +189,7 @@ fn every_point_shows_what_means_hide() {
 }
 
 #[test]
-fn the_chart_that_is_chosen_is_alone() {
+fn chosen_chart_is_shown_alone() {
     for (keys, title) in [
         ("3", "learning rate"),
         ("<tab><tab>", "loss"),
@@ -206,7 +206,7 @@ fn the_chart_that_is_chosen_is_alone() {
     assert!(text(&drawn(&after("3<esc>"), 80, 24)).contains(" accuracy  "));
 }
 
-/// The same run again under other names, so that the experiment has several.
+/// Copies of a run, so that its experiment has several.
 fn with_siblings(count: usize, keys: &str) -> Model {
     let mut model = typical();
     let folder = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ fn with_siblings(count: usize, keys: &str) -> Model {
             let content = std::fs::read_to_string(file.path())
                 .unwrap()
                 .replace(RESUMED, &name);
-            // Each validates a little better than the one before.
+            // Each copy has a slightly better validation accuracy.
             let content = content.replace(
                 "\"val_acc\":0.4",
                 &format!("\"val_acc\":0.{}", 5 + number % 4),
@@ -247,7 +247,7 @@ fn with_siblings(count: usize, keys: &str) -> Model {
 }
 
 #[test]
-fn all_runs_of_an_experiment_are_read_under_one_cursor() {
+fn cursor_shows_figures_of_all_runs_of_an_experiment() {
     let mut model = with_siblings(3, "o<left><left>");
     let picture = text(&drawn(&model, 120, 40));
     for entry in ["4b12 0.4", "0000 0.5", "0001 0.6"] {
@@ -264,7 +264,7 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
             .collect()
     };
     assert!(marks(&drawn(&model, 120, 40)).len() >= 4);
-    model.look = Look {
+    model.appearance = Appearance {
         ascii: true,
         theme: Theme::Mono,
         palette: Palette::True,
@@ -275,13 +275,13 @@ fn all_runs_of_an_experiment_are_read_under_one_cursor() {
 }
 
 #[test]
-fn more_runs_than_fit_are_counted() {
+fn runs_that_do_not_fit_are_counted() {
     let picture = text(&drawn(&with_siblings(50, "o1"), 80, 24));
     assert!(picture.contains(" more"), "{picture}");
 }
 
 #[test]
-fn a_run_that_starts_from_another_is_drawn_behind_it() {
+fn continued_run_is_drawn_after_its_parent() {
     let mut model = typical();
     press(&mut model, "jjjjj<enter>o");
     let picture = text(&drawn(&model, 120, 40));
@@ -290,7 +290,7 @@ fn a_run_that_starts_from_another_is_drawn_behind_it() {
         "{picture}"
     );
     assert!(picture.contains("Lite0, freeze 0."), "{picture}");
-    // The stage lies left of 0, its checkpoint at 0.
+    // The previous stage is left of 0, with its checkpoint at 0.
     assert!(
         picture.contains(" -15 ") || picture.contains(" -10 "),
         "{picture}"
@@ -298,13 +298,13 @@ fn a_run_that_starts_from_another_is_drawn_behind_it() {
 }
 
 #[test]
-fn what_is_shown_can_be_written() {
+fn shown_charts_can_be_saved() {
     let mut model = with_siblings(2, "o2");
     let effects = press(&mut model, "P");
     let [crate::effect::Effect::ExportCharts(svg)] = &effects[..] else {
         panic!("{effects:?}")
     };
-    // The chart that is alone, of three runs.
+    // The single chart, with three runs.
     assert!(
         svg.starts_with("<svg ") && !svg.contains(">validation accuracy<"),
         "{svg}"
@@ -329,7 +329,7 @@ fn pictures_of_charts() {
             text(&drawn(&with_siblings(3, "o2<left>"), width, height))
         });
         let model = Model {
-            look: Look {
+            appearance: Appearance {
                 ascii: true,
                 theme: Theme::Mono,
                 palette: Palette::True,

@@ -1,4 +1,4 @@
-//! What keys ask for: which effects follow, after which questions, and why not.
+//! Commands: their effects, their questions, and why they are refused.
 
 use std::sync::Arc;
 
@@ -32,15 +32,15 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::ReadWorkerLog(id) => format!("read {id}"),
         Effect::ReadMachine(workers) => format!("read the machine and {} workers", workers.len()),
         Effect::Copy(text) => format!("copy {text}"),
-        Effect::Annotate { runs, notation } => format!("{notation:?} {}", runs.len()),
+        Effect::Annotate { runs, change } => format!("{change:?} {}", runs.len()),
         Effect::Delete(runs) => format!(
             "delete {}",
             runs.iter().map(RunId::as_str).collect::<Vec<_>>().join(" ")
         ),
-        Effect::TakeBack(undo) => format!("take back {undo:?}"),
-        Effect::Look { album, .. } => format!("look {album:?}"),
+        Effect::Undo(undo) => format!("take back {undo:?}"),
+        Effect::ShowDataset { source, .. } => format!("look {source:?}"),
         Effect::AskDataset(ask) => format!("ask {ask:?}"),
-        Effect::EndLook => "end look".to_owned(),
+        Effect::CloseDataset => "end look".to_owned(),
         Effect::Predict { run, subject, .. } => format!("predict {run} {subject:?}"),
         Effect::CompletePath(typed) => format!("complete {typed}"),
         Effect::ReadExperiment(path) => format!("read {}", path.display()),
@@ -64,7 +64,7 @@ fn says(model: &Model) -> &str {
 }
 
 #[test]
-fn nothing_is_stopped_without_a_yes() {
+fn stop_now_needs_confirmation() {
     assert!(asked("jjs").is_empty() && asked("jjsn").is_empty() && asked("jjs<esc>").is_empty());
     assert_eq!(asked("jjsy"), [format!("stop {LIVE} false")]);
     assert_eq!(asked("jjSy"), [format!("stop {LIVE} true")]);
@@ -72,7 +72,7 @@ fn nothing_is_stopped_without_a_yes() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_a_reason() {
+fn unavailable_command_is_refused_with_reason() {
     for (keys, reason) in [
         ("js", "nothing to stop: ResNet, original input is done"),
         ("s", "nothing to stop: no run yet"),
@@ -86,7 +86,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_launch_asks_only_where_something_is_in_the_way() {
+fn launch_asks_only_if_something_is_unusual() {
     assert_eq!(asked("jr"), ["launch 1-resnet-original"]);
     assert!(asked("r").is_empty(), "its data is missing");
     assert_eq!(asked("ry"), ["launch 7-effnet-freeze"]);
@@ -94,7 +94,7 @@ fn a_launch_asks_only_where_something_is_in_the_way() {
 }
 
 #[test]
-fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
+fn launch_all_orders_experiments_by_dependency() {
     assert!(asked("a").is_empty());
     let expected = [
         "launch 1-resnet-original",
@@ -107,7 +107,7 @@ fn all_that_can_run_are_launched_each_after_what_it_starts_from() {
 }
 
 #[test]
-fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_is_mended() {
+fn filter_applies_while_typing_and_ignores_mistakes() {
     let mut model = typical();
     let labels = |model: &Model| -> Vec<String> {
         model
@@ -147,12 +147,12 @@ fn a_filter_takes_effect_as_it_is_typed_and_a_mistake_changes_nothing_until_it_i
 }
 
 #[test]
-fn a_stopped_run_is_resumed_at_once() {
+fn stopped_run_resumes_at_once() {
     assert_eq!(asked("jjju"), [format!("resume {STOPPED}")]);
 }
 
 #[test]
-fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typed() {
+fn finished_run_is_extended_to_a_checked_number_of_epochs() {
     let mut model = typical();
     assert!(press(&mut model, "ju").is_empty());
     let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
@@ -186,7 +186,7 @@ fn a_run_that_is_done_goes_on_to_a_number_of_epochs_that_is_checked_as_it_is_typ
 }
 
 #[test]
-fn a_run_that_stopped_early_goes_on_with_more_patience() {
+fn early_stopped_run_is_extended_with_more_patience() {
     let mut model = typical();
     let run = model.runs.get(&id(DONE)).unwrap();
     let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
@@ -220,7 +220,7 @@ fn a_run_that_stopped_early_goes_on_with_more_patience() {
 }
 
 #[test]
-fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
+fn end_of_run_rings_bell_and_manual_stop_does_not() {
     let end = |event: &str| {
         let mut model = typical();
         let record =
@@ -249,7 +249,7 @@ fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
         "notice ResNet, resized input is done: test accuracy –"
     );
     assert!(end("\"stopped\",\"step\":1,\"train_time\":1").is_empty());
-    // The first step that is left out, and only the first.
+    // Report the first skipped step, and only the first.
     let mut model = typical();
     let skip = |step: u64| {
         let line = format!(
@@ -287,7 +287,7 @@ fn the_end_of_a_run_is_worth_a_bell_and_a_stop_by_hand_is_not() {
 }
 
 #[test]
-fn what_would_end_runs_with_the_session_is_told_with_the_first_launch() {
+fn first_launch_warns_if_session_end_kills_runs() {
     let mut model = typical();
     model.hazard = Some("Runs end with this connection.".to_owned());
     assert!(press(&mut model, "jr").is_empty());
@@ -311,7 +311,7 @@ fn exports_offer_every_format() {
 }
 
 #[test]
-fn leaving_and_suspending_are_one_key_from_everywhere() {
+fn quit_and_suspend_are_one_key_from_every_screen() {
     for keys in ["", "jj<enter>", "c", "jj<enter>l"] {
         assert_eq!(asked(&format!("{keys}q")).last().unwrap(), "leave");
     }
@@ -321,7 +321,7 @@ fn leaving_and_suspending_are_one_key_from_everywhere() {
 }
 
 #[test]
-fn back_closes_one_thing_at_a_time() {
+fn back_closes_one_level_at_a_time() {
     let mut model = typical();
     press(&mut model, "cj<enter>l?");
     for _ in 0..3 {
@@ -333,7 +333,7 @@ fn back_closes_one_thing_at_a_time() {
 }
 
 #[test]
-fn the_end_of_a_run_is_told_in_words() {
+fn end_of_run_is_reported_in_a_sentence() {
     let mut model = typical();
     let free = Change::Liveness {
         id: id(LIVE),
@@ -355,7 +355,7 @@ fn the_end_of_a_run_is_told_in_words() {
 }
 
 #[test]
-fn the_queue_goes_on_after_a_killed_worker_but_opening_the_dashboard_starts_nothing() {
+fn queue_advances_after_killed_worker_but_not_on_startup() {
     let waiting = || {
         let entry = Entry {
             run: id(DONE),

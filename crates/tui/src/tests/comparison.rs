@@ -1,4 +1,4 @@
-//! What is on screen is what is exported, and the same as the command line prints.
+//! The exported comparison equals the screen and the command line's output.
 
 use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::state::Liveness;
@@ -14,7 +14,7 @@ use crate::update::update;
 use warmstart_report::compare::{Column, Format, Metric, ShownArguments, render, table};
 use warmstart_runs::store::{Change, Watcher, experiments};
 
-/// The recorded runs as their folders tell: no worker has any of them.
+/// The recorded runs, none with a worker.
 fn recorded() -> Model {
     let mut model = typical();
     let free = vec![Change::Liveness {
@@ -27,7 +27,7 @@ fn recorded() -> Model {
     model
 }
 
-/// A comparison as the command line takes it.
+/// The command line's arguments for a comparison.
 #[derive(clap::Parser)]
 #[command(no_binary_name = true)]
 struct Asked {
@@ -37,7 +37,7 @@ struct Asked {
     format: Option<Format>,
 }
 
-/// What the command line prints for a command that the dashboard shows, read as a shell reads it.
+/// The command line's output for a copied command, parsed as a shell does.
 fn printed_by(command: &str) -> String {
     let words = command.replacen("warmstart", "printf '%s\\0'", 1);
     let output = std::process::Command::new("sh")
@@ -60,7 +60,7 @@ fn printed_by(command: &str) -> String {
     )
 }
 
-/// Presses the keys that export in a format and copy the command, and expects both to say the same.
+/// Exports in a format and copies the command, and checks that both give the same.
 fn assert_same(model: &mut Model, format: usize) {
     let down = "j".repeat(format);
     let exported = press(model, &format!("E{down}<enter>"));
@@ -84,7 +84,7 @@ fn assert_same(model: &mut Model, format: usize) {
 }
 
 #[test]
-fn every_option_gives_what_the_command_line_prints_in_every_format() {
+fn export_equals_cli_output_for_every_option_and_format() {
     for keys in [
         "",
         "d",
@@ -112,7 +112,7 @@ fn every_option_gives_what_the_command_line_prints_in_every_format() {
 }
 
 #[test]
-fn the_command_names_the_folders_in_use_for_a_shell() {
+fn copied_command_quotes_the_folders() {
     let mut model = recorded();
     let folders = |experiments: &str, checkpoints: &str| {
         let [experiments, checkpoints] = [experiments, checkpoints].map(std::path::Path::new);
@@ -142,7 +142,7 @@ fn the_command_names_the_folders_in_use_for_a_shell() {
         ["warmstart", "compare", "--checkpoints", "/data/my runs"]
     );
     assert!(!command.contains("--experiments"), "{command}");
-    // What the status line tells to paste has them too.
+    // The command in the status line has the folders too.
     let told = Report {
         good: false,
         text: "saved; `warmstart resume x1` goes on".to_owned(),
@@ -156,7 +156,7 @@ fn the_command_names_the_folders_in_use_for_a_shell() {
 }
 
 #[test]
-fn any_sequence_of_options_gives_what_the_command_line_prints() {
+fn export_equals_cli_output_for_random_options() {
     const KEYS: &[u8] = b"dDtgbpwoOxvjk[]";
     let (mut model, mut random) = (recorded(), SplitMix64::new(11));
     for step in 0..150 {
@@ -167,12 +167,12 @@ fn any_sequence_of_options_gives_what_the_command_line_prints() {
 }
 
 #[test]
-fn the_list_leads_to_a_comparison_of_what_is_marked_or_shown_in_it() {
+fn list_opens_comparison_of_marked_or_shown_runs() {
     let runs = |keys: &str| {
         let mut model = recorded();
         press(&mut model, "<esc>");
         press(&mut model, keys);
-        // Written from the list, and from the comparison that it leads to.
+        // Exported from the list, and from the comparison that it opens.
         let exported = press(&mut model, "E<enter>");
         press(&mut model, "c");
         assert_same(&mut model, 0);
@@ -201,7 +201,7 @@ fn the_list_leads_to_a_comparison_of_what_is_marked_or_shown_in_it() {
 }
 
 #[test]
-fn what_is_drawn_is_the_table() {
+fn screen_shows_the_whole_table() {
     for keys in ["", "d", "bb", "jp", "t", "D"] {
         let mut model = recorded();
         press(&mut model, keys);
@@ -212,7 +212,7 @@ fn what_is_drawn_is_the_table() {
         let table = view.shown.table();
         for row in &table.rows {
             for (cell, column) in row.cells.iter().zip(&table.columns) {
-                // The state is a glyph, and a long list of runs has no room for the last columns.
+                // The status is a glyph, and the width is too small for the last columns.
                 let is_drawn = !matches!(column, Column::State)
                     && (table.transposed || *column != Column::Run);
                 let shown = cell
@@ -228,7 +228,7 @@ fn what_is_drawn_is_the_table() {
 }
 
 #[test]
-fn differences_are_to_the_pinned_run() {
+fn differences_are_relative_to_the_pinned_run() {
     let mut model = recorded();
     press(&mut model, "jp");
     let Screen::Compare(view) = &model.open else {
@@ -268,7 +268,7 @@ fn differences_are_to_the_pinned_run() {
 }
 
 #[test]
-fn the_cursor_reads_every_run_at_one_epoch() {
+fn cursor_shows_every_run_at_one_epoch() {
     let mut model = recorded();
     press(&mut model, "]]]");
     let picture = text(&drawn(&model, 120, 40));
@@ -281,7 +281,7 @@ fn the_cursor_reads_every_run_at_one_epoch() {
         .filter(|word| word.starts_with("0."))
         .collect();
     figures.sort_unstable();
-    // The one that continues another has not begun there.
+    // The run that continues another one has not started at this epoch.
     let from_the_start = model
         .runs
         .iter()
@@ -307,7 +307,7 @@ fn the_cursor_reads_every_run_at_one_epoch() {
 }
 
 #[test]
-fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
+fn copy_refuses_large_table_and_suggests_export() {
     let mut model = recorded();
     let changes = (0..900)
         .flat_map(|number| {
@@ -330,7 +330,7 @@ fn a_table_too_large_for_a_clipboard_is_refused_with_a_way_out() {
 }
 
 #[test]
-fn columns_are_chosen_and_runs_are_told_apart_at_80_columns() {
+fn columns_are_chosen_and_equal_names_get_ids_at_80_columns() {
     let mut model = recorded();
     let shown = text(&drawn(&model, 80, 24));
     for id in ["7f3a", "0c21", "a9e0", "4b12", "e77d"] {
@@ -338,7 +338,7 @@ fn columns_are_chosen_and_runs_are_told_apart_at_80_columns() {
     }
     press(&mut model, "|");
     assert!(text(&drawn(&model, 80, 24)).contains("[x] state"));
-    // The second choice is the state; then a setting, which the end of the list has.
+    // The second choice is the status; the end of the list has the settings.
     press(&mut model, "j<space>");
     assert_same_after(&mut model, |columns| !columns.contains(&Column::State));
     press(&mut model, "|G<space>");
@@ -364,12 +364,12 @@ fn assert_same_after(model: &mut Model, holds: fn(&[Column]) -> bool) {
 }
 
 #[test]
-fn a_curve_that_continues_another_run_begins_where_its_checkpoint_lies() {
+fn continued_curve_starts_at_the_checkpoint() {
     let model = recorded();
     let Screen::Compare(view) = &model.open else {
         panic!("the comparison is open")
     };
-    // The recorded fine-tuning started from the frozen run's best checkpoint.
+    // The recorded fine-tuning run started from the frozen run's best checkpoint.
     let tuned = model
         .runs
         .iter()
@@ -391,7 +391,7 @@ fn a_curve_that_continues_another_run_begins_where_its_checkpoint_lies() {
         shown.contains(&format!("{} after {epoch}", tuned.label())),
         "{shown}"
     );
-    // Without the other run it stands by itself.
+    // Without the other run it starts at 0.
     let mut alone = recorded();
     press(&mut alone, &format!("/{}<enter>", tuned.id));
     let Screen::Compare(view) = &alone.open else {

@@ -1,4 +1,4 @@
-//! The dataset screen and predictions: what they ask for, what they draw, in which colours, of whatever a worker says.
+//! The dataset screen and predictions: requests, drawing and colours, for any response of a worker.
 
 mod album;
 
@@ -13,7 +13,7 @@ use super::{drawn, press, text};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::worker::DatasetResponse;
@@ -29,7 +29,7 @@ fn screen(model: &Model) -> String {
     text(&drawn(model, 80, 24))
 }
 
-/// Where a picture's cells are: those with a colour of their own both above and below.
+/// Number of image cells: those with different colours above and below.
 fn pixels(buffer: &Buffer) -> usize {
     buffer
         .content
@@ -39,7 +39,7 @@ fn pixels(buffer: &Buffer) -> usize {
 }
 
 #[test]
-fn every_view_is_drawn() {
+fn every_dataset_view_is_drawn() {
     for (name, keys) in [
         ("picture", ""),
         ("augmented", "aa"),
@@ -62,20 +62,20 @@ fn every_view_is_drawn() {
 }
 
 #[test]
-fn what_is_left_out_is_said_above_every_view() {
-    let mut album = DatasetSource::typical();
-    album.facts.notes = vec![
+fn skipped_images_are_noted_above_every_view() {
+    let mut source = DatasetSource::typical();
+    source.facts.notes = vec![
         "2 pictures in old/ are not used".to_owned(),
         "left out 3 pictures".to_owned(),
     ];
     for keys in ["", "<tab>"] {
-        let shown = screen(&looking(&format!("jjjjd{keys}"), &album));
+        let shown = screen(&looking(&format!("jjjjd{keys}"), &source));
         assert!(
             shown.contains("1 more above the classes · 2 pictures in old/ are not used"),
             "{shown}"
         );
     }
-    let shown = screen(&looking("jjjjd<tab><tab>", &album));
+    let shown = screen(&looking("jjjjd<tab><tab>", &source));
     assert!(
         shown.contains("2 pictures in old/ are not used") && shown.contains("left out 3 pictures"),
         "{shown}"
@@ -84,9 +84,9 @@ fn what_is_left_out_is_said_above_every_view() {
 }
 
 #[test]
-fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjd<tab><down><down><down><right>", &album);
+fn larger_terminal_shows_more_images_and_keeps_selection() {
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjd<tab><down><down><down><right>", &source);
     let page = |model: &Model| match &model.open {
         Screen::Dataset(view) => (
             view.position,
@@ -100,7 +100,7 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
         (13, 8, 16),
         "four beside each other in two rows"
     );
-    tell(&mut model, &Event::Resize(200, 60), &album);
+    tell(&mut model, &Event::Resize(200, 60), &source);
     assert_eq!(
         page(&model),
         (13, 0, 18),
@@ -111,9 +111,9 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
         !shown.contains("loading"),
         "the rest was asked for: {shown}"
     );
-    answering(&mut model, "<down>", &album);
+    answering(&mut model, "<down>", &source);
     assert_eq!(page(&model), (19, 18, 36));
-    tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &album);
+    tell(&mut model, &Event::Resize(u16::MAX, u16::MAX), &source);
     let (_, first, end) = page(&model);
     assert!(
         (end - first) as usize <= warmstart_schema::look::MOST_PICTURES,
@@ -122,10 +122,11 @@ fn a_larger_terminal_has_more_pictures_a_page_and_keeps_the_chosen_one() {
 }
 
 #[test]
-fn a_picture_keeps_its_colours_and_its_places() {
+fn image_keeps_colours_and_positions() {
     let model = looking("jjjjd", &DatasetSource::typical());
     let buffer = drawn(&model, 80, 24);
-    // Half blocks two by two: 32 columns of 16 rows are 32×32 pixels, the first below two lines of text.
+    // Half blocks: 32 columns of 16 rows are 32×32 pixels. The first row is below two lines of
+    // text.
     assert_eq!(pixels(&buffer), 32 * 16);
     let expected = picture(Part::Train, 0, None).pixels.unwrap();
     for (x, y) in [(0, 0), (31, 0), (5, 14), (31, 30)] {
@@ -150,9 +151,9 @@ fn a_picture_keeps_its_colours_and_its_places() {
 }
 
 #[test]
-fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
-    let with = |look: Look| Model {
-        look,
+fn image_is_drawn_with_available_colours() {
+    let with = |appearance: Appearance| Model {
+        appearance,
         ..looking("jjjjd", &DatasetSource::typical())
     };
     let beyond = |buffer: &Buffer, is: fn(Color) -> bool| {
@@ -161,7 +162,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     let is_rgb: fn(Color) -> bool = |colour| matches!(colour, Color::Rgb(..));
     let is_indexed: fn(Color) -> bool = |colour| matches!(colour, Color::Indexed(_));
     let indexed = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Dark,
             palette: Palette::Indexed,
@@ -171,7 +172,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     );
     assert!(!beyond(&indexed, is_rgb) && beyond(&indexed, is_indexed));
     let sixteen = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Dark,
             palette: Palette::Sixteen,
@@ -183,7 +184,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
         !beyond(&sixteen, is_rgb) && !beyond(&sixteen, is_indexed) && text(&sixteen).contains('▀')
     );
     let plain = drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: false,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -199,7 +200,7 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
     );
     assert!(!text(&plain).contains('▀'));
     let ascii = text(&drawn(
-        &with(Look {
+        &with(Appearance {
             ascii: true,
             theme: Theme::Dark,
             palette: Palette::True,
@@ -212,9 +213,9 @@ fn what_a_terminal_lacks_is_drawn_in_what_it_has() {
 }
 
 #[test]
-fn it_is_opened_for_an_experiment_and_for_a_run() {
+fn dataset_opens_for_experiment_and_for_run() {
     let opened = |keys: &str| match &press(&mut typical(), keys)[..] {
-        [.., Effect::Look { album, .. }] => format!("{album:?}"),
+        [.., Effect::ShowDataset { source, .. }] => format!("{source:?}"),
         other => panic!("{other:?}"),
     };
     assert!(opened("jd").contains("1-resnet-original.yaml"));
@@ -233,12 +234,12 @@ fn it_is_opened_for_an_experiment_and_for_a_run() {
 }
 
 #[test]
-fn one_question_at_a_time_and_the_last_picture_counts() {
+fn one_request_is_pending_and_last_image_wins() {
     let mut model = typical();
-    let album = DatasetSource::typical();
+    let source = DatasetSource::typical();
     assert!(matches!(
         press(&mut model, "jjjjd")[..],
-        [Effect::Look { ticket: 1, .. }]
+        [Effect::ShowDataset { ticket: 1, .. }]
     ));
     assert!(
         press(&mut model, "<right> n").is_empty(),
@@ -251,9 +252,9 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
     );
     let ask = update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: DatasetResponse::Answer(Answer::Opened(album.facts.clone())),
+            response: DatasetResponse::Answer(Answer::Opened(source.facts.clone())),
         },
     );
     let [Effect::AskDataset(first)] = &ask[..] else {
@@ -266,9 +267,9 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
     assert!(screen(&model).contains("loading …"));
     let next = update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: DatasetResponse::Answer(album.answer(first)),
+            response: DatasetResponse::Answer(source.answer(first)),
         },
     );
     let [Effect::AskDataset(Ask::Pictures { wanted, .. })] = &next[..] else {
@@ -281,40 +282,43 @@ fn one_question_at_a_time_and_the_last_picture_counts() {
             .collect::<Vec<_>>(),
         [3]
     );
-    // What another worker says late is void.
-    let late = Message::Look {
+    // A late response of the previous worker is ignored.
+    let late = Message::DatasetResponse {
         ticket: 9,
-        heard: DatasetResponse::Answer(Answer::NotThere {
+        response: DatasetResponse::Answer(Answer::NotThere {
             error: "late".to_owned(),
         }),
     };
     assert!(update(&mut model, late).is_empty() && says(&model).is_empty());
-    assert!(matches!(press(&mut model, "<esc>")[..], [Effect::EndLook]));
+    assert!(matches!(
+        press(&mut model, "<esc>")[..],
+        [Effect::CloseDataset]
+    ));
     assert!(matches!(model.open, Screen::Experiments(_)));
 }
 
 #[test]
-fn pictures_are_picked_by_number_at_random_and_by_steps() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjd", &album);
-    answering(&mut model, "107<enter>", &album);
+fn images_are_picked_by_number_randomly_and_by_steps() {
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjd", &source);
+    answering(&mut model, "107<enter>", &source);
     assert!(screen(&model).contains("image number 107") && screen(&model).contains("▸training"));
-    // Numbers of validation images lead to their part.
-    answering(&mut model, "n2003<enter>", &album);
+    // Numbers of validation images select their split.
+    answering(&mut model, "n2003<enter>", &source);
     assert!(
         screen(&model).contains("image number 2003") && screen(&model).contains("▸validation"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "n9999<enter>", &album);
+    answering(&mut model, "n9999<enter>", &source);
     assert!(says(&model).contains("no image 9999") && screen(&model).contains("image number 2003"));
-    answering(&mut model, "n1<backspace><enter>", &album);
+    answering(&mut model, "n1<backspace><enter>", &source);
     assert!(
         says(&model).contains("`` is not the number"),
         "{}",
         says(&model)
     );
-    answering(&mut model, "t", &album);
+    answering(&mut model, "t", &source);
     assert!(
         screen(&model).contains("test image 1 of 60"),
         "{}",
@@ -322,24 +326,24 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
     );
     let mut seen: Vec<String> = Vec::new();
     for _ in 0..5 {
-        answering(&mut model, " ", &album);
+        answering(&mut model, " ", &source);
         seen.push(screen(&model).lines().nth(3).unwrap().to_owned());
     }
     seen.dedup();
     assert!(seen.len() > 2, "{seen:?}");
-    answering(&mut model, "tG", &album);
+    answering(&mut model, "tG", &source);
     assert!(
         screen(&model).contains("training image 120 of 120"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "<right>g<left><down>", &album);
+    answering(&mut model, "<right>g<left><down>", &source);
     assert!(
         screen(&model).contains("training image 2 of 120"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "<tab><down><right><enter>", &album);
+    answering(&mut model, "<tab><down><right><enter>", &source);
     assert!(
         screen(&model).contains("training image 7 of 120"),
         "{}",
@@ -348,9 +352,9 @@ fn pictures_are_picked_by_number_at_random_and_by_steps() {
 }
 
 #[test]
-fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jjjjda", &album);
+fn augmentation_advances_by_epoch_or_is_refused_with_reason() {
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjda", &source);
     let buffer = drawn(&model, 120, 40);
     assert!(
         text(&buffer).contains("beside it epochs 1, 2: ±15°, flip, zoom ±10 %"),
@@ -358,19 +362,19 @@ fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
         text(&buffer)
     );
     assert!(pixels(&buffer) >= 2 * 32 * 16);
-    answering(&mut model, "a", &album);
+    answering(&mut model, "a", &source);
     assert!(
         screen(&model).contains("beside it epoch 2: ±15°, flip, zoom ±10 %"),
         "{}",
         screen(&model)
     );
-    answering(&mut model, "ta", &album);
+    answering(&mut model, "ta", &source);
     assert!(
         says(&model).contains("only training images"),
         "{}",
         says(&model)
     );
-    answering(&mut model, "ttA", &album);
+    answering(&mut model, "ttA", &source);
     assert!(!screen(&model).contains("beside it"));
     let mut still = DatasetSource::typical();
     still.facts.augment = warmstart_schema::experiment::Augment::default();
@@ -378,10 +382,10 @@ fn augmentation_goes_on_epoch_by_epoch_and_is_refused_with_a_reason() {
 }
 
 #[test]
-fn classes_say_how_uneven_they_are() {
-    let mut album = DatasetSource::typical();
-    let shown = |album: &DatasetSource| screen(&looking("jjjjd<tab><tab>", album));
-    let said = shown(&album);
+fn classes_show_their_imbalance() {
+    let mut source = DatasetSource::typical();
+    let shown = |source: &DatasetSource| screen(&looking("jjjjd<tab><tab>", source));
+    let said = shown(&source);
     assert!(
         said.contains("2 to 40 training images each: imbalance 20.0 to 1"),
         "{said}"
@@ -392,16 +396,16 @@ fn classes_say_how_uneven_they_are() {
             && said.contains("most tiger (40)"),
         "{said}"
     );
-    album.facts.class_weights = Some(vec![0.5; 9]);
-    assert!(shown(&album).contains("class_weights: balanced, from 0.50 to 0.50; walrus 0.50"));
-    album.facts.train.by_class = vec![5; 9];
-    assert!(shown(&album).contains("5 training images each: as even as can be"));
-    album.facts.train.by_class[3] = 0;
-    assert!(shown(&album).contains("1 without any"));
+    source.facts.class_weights = Some(vec![0.5; 9]);
+    assert!(shown(&source).contains("class_weights: balanced, from 0.50 to 0.50; walrus 0.50"));
+    source.facts.train.by_class = vec![5; 9];
+    assert!(shown(&source).contains("5 training images each: as even as can be"));
+    source.facts.train.by_class[3] = 0;
+    assert!(shown(&source).contains("1 without any"));
 }
 
 #[test]
-fn a_dataset_that_is_not_here_says_what_to_do() {
+fn missing_dataset_shows_help() {
     let mut model = typical();
     press(&mut model, "jjjjd");
     assert!(screen(&model).contains("reading the dataset"));
@@ -411,17 +415,17 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
     };
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: DatasetResponse::Answer(refused),
+            response: DatasetResponse::Answer(refused),
         },
     );
     let failure = Failure::new(Kind::Worker, "the worker exited without output");
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: DatasetResponse::Ended(failure),
+            response: DatasetResponse::Ended(failure),
         },
     );
     assert!(
@@ -437,9 +441,9 @@ fn a_dataset_that_is_not_here_says_what_to_do() {
         Failure::new(Kind::Worker, "libtorch is missing").help("`warmstart doctor` says more");
     update(
         &mut model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket: 1,
-            heard: DatasetResponse::Ended(failure),
+            response: DatasetResponse::Ended(failure),
         },
     );
     assert!(
@@ -477,9 +481,9 @@ fn prediction(pixels: bool) -> Predictions {
 }
 
 #[test]
-fn a_run_says_what_it_sees_in_the_picture_shown() {
-    let album = DatasetSource::typical();
-    let mut model = looking("jd", &album);
+fn run_predicts_the_shown_image() {
+    let source = DatasetSource::typical();
+    let mut model = looking("jd", &source);
     let asked = press(&mut model, "p");
     let [
         Effect::Predict {
@@ -523,7 +527,7 @@ fn a_run_says_what_it_sees_in_the_picture_shown() {
     );
     insta::assert_snapshot!("prediction", screen(&model));
     let colours = Model {
-        look: Look {
+        appearance: Appearance {
             ascii: true,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -538,7 +542,7 @@ fn a_run_says_what_it_sees_in_the_picture_shown() {
 }
 
 #[test]
-fn a_file_is_asked_about_by_its_path() {
+fn image_file_is_predicted_by_path() {
     for keys in ["j<enter>p", "cP"] {
         let mut model = typical();
         assert!(

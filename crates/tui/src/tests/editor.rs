@@ -1,4 +1,5 @@
-//! Experiment files: a new one with one change, a change in place, two side by side, and the user's own editor.
+//! Experiment files: a new file with one change, a change in place, a comparison of two, and the
+//! user's editor.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::message::{Message, Report};
 use crate::model::{Editor, Model, Popup};
 use crate::update::update;
 
-/// Presses keys; what is asked of the disk about experiment files is answered from the recorded ones.
+/// Presses keys; serves requests for experiment files from the recorded ones.
 fn answered(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut others = Vec::new();
     for event in super::events(keys) {
@@ -56,11 +57,11 @@ fn written(keys: &str) -> Writing {
     }
 }
 
-/// Clears what stands there already.
+/// Clears the input.
 const CLEAR: &str = "<ctrl-u>";
 
 #[test]
-fn one_field_becomes_a_file_of_its_own_with_a_name_of_its_own() {
+fn changed_field_is_written_to_new_file_with_new_name() {
     let writing = written(&format!("jjjjClearning_rate<enter>{CLEAR}3e-4<enter>"));
     assert_eq!(writing.stem.as_deref(), Some("4-lite0-freeze-lr-3e-4"));
     assert_eq!(
@@ -75,7 +76,7 @@ fn one_field_becomes_a_file_of_its_own_with_a_name_of_its_own() {
 }
 
 #[test]
-fn typing_replaces_the_value_that_is_there_and_moving_the_cursor_edits_it() {
+fn typing_replaces_value_and_cursor_keys_edit_it() {
     let value = |keys: &str| {
         editor(&after(&format!("jjjjClearning_rate<enter>{keys}")))
             .value
@@ -102,7 +103,7 @@ fn typing_replaces_the_value_that_is_there_and_moving_the_cursor_edits_it() {
 }
 
 #[test]
-fn in_place_the_name_stays() {
+fn change_in_place_keeps_the_name() {
     let writing = written(&format!("jjjjCepochs<enter><tab>{CLEAR}5<enter>"));
     assert_eq!(
         (writing.stem, writing.text),
@@ -111,7 +112,7 @@ fn in_place_the_name_stays() {
 }
 
 #[test]
-fn a_field_that_the_file_leaves_out_is_added_and_one_can_be_taken_out() {
+fn omitted_field_is_added_and_field_can_be_removed() {
     let writing = written(&format!("jjjjCweight_decay<enter>{CLEAR}0.01<enter>"));
     assert!(
         writing
@@ -133,7 +134,7 @@ fn a_field_that_the_file_leaves_out_is_added_and_one_can_be_taken_out() {
 }
 
 #[test]
-fn the_new_files_name_can_be_written() {
+fn new_file_name_can_be_edited() {
     let writing = written(&format!(
         "jjjjCepochs<enter>{CLEAR}5<down>{CLEAR}mine<enter>"
     ));
@@ -143,7 +144,7 @@ fn the_new_files_name_can_be_written() {
 }
 
 #[test]
-fn what_is_wrong_is_told_while_it_is_typed_and_enter_writes_nothing() {
+fn mistake_is_shown_while_typing_and_blocks_enter() {
     for (field, typed, told) in [
         (
             "train.epochs",
@@ -178,7 +179,7 @@ fn what_is_wrong_is_told_while_it_is_typed_and_enter_writes_nothing() {
 }
 
 #[test]
-fn what_a_broken_file_or_a_run_without_one_is_told() {
+fn broken_or_missing_file_is_refused_with_reason() {
     let mut model = after("GC");
     assert!(
         model.popup.is_none()
@@ -213,7 +214,7 @@ fn what_a_broken_file_or_a_run_without_one_is_told() {
 }
 
 #[test]
-fn what_was_written_is_selected_once_it_is_in_the_list() {
+fn written_file_is_selected_once_listed() {
     let mut model = after("/resnet<enter>");
     let path = PathBuf::from("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml");
     let report = Report {
@@ -249,7 +250,7 @@ fn what_was_written_is_selected_once_it_is_in_the_list() {
 }
 
 #[test]
-fn the_editor_opens_the_selected_file_broken_or_not() {
+fn editor_opens_selected_file_even_if_broken() {
     let opened = |keys: &str| match &press(&mut typical(), keys)[..] {
         [.., Effect::Edit(path)] => path.display().to_string(),
         other => panic!("{other:?}"),
@@ -266,7 +267,7 @@ fn the_editor_opens_the_selected_file_broken_or_not() {
 }
 
 #[test]
-fn two_experiments_stand_side_by_side() {
+fn two_experiments_are_compared_side_by_side() {
     let mut model = after("jjjjyfine-tune<enter>");
     let shown = text(&drawn(&model, 100, 30));
     let differing = shown
@@ -303,7 +304,7 @@ fn two_experiments_stand_side_by_side() {
 }
 
 #[test]
-fn they_are_drawn_at_every_size() {
+fn editor_popups_are_drawn_at_every_size() {
     let long = format!("jjjjClearning_rate<enter>{CLEAR}3e-4");
     for (name, keys) in [
         ("fields", "jjjjC"),

@@ -1,4 +1,4 @@
-//! What is fetched at launch stands in nobody's way, and is seen as it comes.
+//! Missing data that a launch downloads does not block the launch, and its progress is shown.
 
 use warmstart_schema::event::{Event, Fetch, Phase, Record};
 
@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::update::update;
 use warmstart_runs::store::Change;
 
-/// The dashboard as [`typical`], but where it may fetch what it lacks.
+/// The dashboard of [`typical`], with downloads allowed.
 fn online() -> Model {
     let mut model = typical();
     let Catalogue {
@@ -34,7 +34,7 @@ fn online() -> Model {
     model
 }
 
-/// The live run, fetching.
+/// The live run during a download.
 fn fetching(what: &str, done: u64) -> Model {
     let mut model = typical();
     let fetch = Fetch {
@@ -66,7 +66,7 @@ fn fetching(what: &str, done: u64) -> Model {
 }
 
 #[test]
-fn an_experiment_whose_data_is_fetched_is_launched_by_itself_and_never_along_with_all() {
+fn experiment_with_download_launches_alone_and_not_with_all() {
     let mut model = online();
     let screen = text(&drawn(&model, 80, 24));
     assert!(
@@ -99,7 +99,7 @@ fn an_experiment_whose_data_is_fetched_is_launched_by_itself_and_never_along_wit
 }
 
 #[test]
-fn a_download_tells_how_long_it_takes_by_the_bytes_that_came_since_it_began() {
+fn download_estimates_time_from_bytes_since_start() {
     let mut model = fetching("cifar100", 76_000_000);
     let fetch = Fetch {
         what: "cifar100".to_owned(),
@@ -125,7 +125,7 @@ fn a_download_tells_how_long_it_takes_by_the_bytes_that_came_since_it_began() {
 }
 
 #[test]
-fn a_download_is_a_bar_in_the_run_and_a_figure_in_the_list() {
+fn download_is_bar_in_run_and_percentage_in_list() {
     let mut model = fetching("cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));
     assert!(

@@ -16,7 +16,7 @@ use warmstart_schema::state::Liveness;
 
 use crate::message::{Catalogue, Message};
 use crate::model::Model;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::params::counts;
 use warmstart_runs::store::{Change, Watcher, experiments};
@@ -40,20 +40,20 @@ pub fn id(name: &str) -> RunId {
 
 /// An empty dashboard.
 pub fn empty() -> Model {
-    let look = Look {
+    let appearance = Appearance {
         ascii: false,
         theme: Theme::Dark,
         palette: Palette::True,
     };
-    Model::new("experiments".into(), look, TimeZone::UTC)
+    Model::new("experiments".into(), appearance, TimeZone::UTC)
 }
 
-/// The dashboard on the five runs, one of them training.
+/// The dashboard with the five runs, one of them live.
 pub fn typical() -> Model {
     let mut model = empty();
     let mut files = experiments(&data().join("experiments")).unwrap();
     for file in &mut files {
-        // As seen from the project's root, wherever that is.
+        // Relative to the project's root.
         file.path = file.path.strip_prefix(data()).unwrap().to_path_buf();
         if let Err(problems) = &mut file.loaded {
             for problem in problems {
@@ -87,7 +87,7 @@ pub fn typical() -> Model {
     update(&mut model, Message::Experiments(catalogue));
     let mut changes = Vec::new();
     let mut watcher = Watcher::new(&data().join("runs"));
-    // As if each was open: tests open them without a watcher.
+    // Read all logs whole, because tests have no watcher.
     watcher.want([DONE, LIVE, STOPPED, RESUMED, FAILED].map(id));
     loop {
         let found = watcher.poll();
@@ -119,7 +119,7 @@ pub fn typical() -> Model {
     model
 }
 
-/// A recorder whose clock the story moves.
+/// Records events with a clock that the test moves.
 struct Story {
     experiment: Experiment,
     now: f64,
@@ -299,7 +299,7 @@ impl Story {
         );
     }
 
-    /// Epochs that learn from `low` towards `high`, validation best at `peak`.
+    /// Adds epochs whose accuracy rises from `low` towards `high`; validation is best at `peak`.
     fn learn(&mut self, epochs: std::ops::RangeInclusive<u32>, reach: f64, peak: u32) {
         for epoch in epochs {
             let x = f64::from(epoch);

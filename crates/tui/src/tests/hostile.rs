@@ -1,4 +1,5 @@
-//! Data that somebody else wrote: names with every kind of character, figures that are no numbers, runs in odd states.
+//! Hostile data: names with every kind of character, figures that are not numbers, runs in odd
+//! states.
 
 use std::sync::Arc;
 
@@ -110,7 +111,7 @@ fn story(kind: usize) -> Vec<Event> {
     }
 }
 
-/// A dashboard on such data.
+/// A dashboard with hostile data.
 pub fn hostile() -> Model {
     let mut model = empty();
     model.experiments = NASTY[1].into();

@@ -1,4 +1,5 @@
-//! The list of experiments and runs: order, columns, marks, notes, the trash; and that ten thousand runs cost a key nothing.
+//! The list of experiments and runs: order, columns, marks, notes and the trash. Ten thousand runs
+//! must not slow down a key.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
 use super::{drawn, press, text};
-use crate::effect::{Effect, Notation, Undo};
+use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::message::{Catalogue, Message, Report};
 use crate::model::{Kind, Model, Popup, Screen};
 use crate::update::update;
@@ -43,7 +44,7 @@ fn annotated(
     update(model, Message::Changes { now, changes });
 }
 
-/// Many runs of the quickstart's experiments, each with an epoch.
+/// Many runs of the quickstart's experiments, each with one epoch.
 fn many(count: u32) -> Model {
     let mut model = empty();
     let files = experiments(&data().join("experiments")).unwrap();
@@ -107,7 +108,7 @@ fn many(count: u32) -> Model {
 }
 
 #[test]
-fn an_experiment_unfolds_into_its_runs_and_folds_again() {
+fn experiment_expands_and_collapses() {
     let mut model = typical();
     let before = model.shown_entries().len();
     press(&mut model, "j<tab>");
@@ -131,7 +132,7 @@ fn an_experiment_unfolds_into_its_runs_and_folds_again() {
 }
 
 #[test]
-fn rows_are_sorted_by_every_column_both_ways_and_gaps_come_last() {
+fn rows_sort_by_every_column_with_missing_values_last() {
     let mut model = typical();
     press(&mut model, "v");
     assert_eq!(
@@ -182,7 +183,7 @@ fn columns_are_chosen_and_drawn() {
 }
 
 #[test]
-fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
+fn tags_and_notes_are_checked_while_typing() {
     let mut model = typical();
     press(&mut model, "jt+good -old tw,o");
     let picture = text(&drawn(&model, 80, 24));
@@ -196,7 +197,7 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     let [
         Effect::Annotate {
             runs,
-            notation: Notation::Tags(changes),
+            change: AnnotationChange::Tags(changes),
         },
     ] = &effects[..]
     else {
@@ -204,10 +205,10 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
     };
     assert_eq!((runs.len(), changes.len()), (1, 2));
     let effects = press(&mut model, "nq says so<enter>");
-    let [Effect::Annotate { notation, .. }] = &effects[..] else {
+    let [Effect::Annotate { change, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    assert_eq!(*notation, Notation::Note("q says so".to_owned()));
+    assert_eq!(*change, AnnotationChange::Note("q says so".to_owned()));
     annotated(&mut model, DONE, |annotation| {
         annotation.tags.insert("good".to_owned());
         annotation.set_note("as before");
@@ -233,7 +234,7 @@ fn tags_and_notes_are_typed_and_checked_as_they_are_typed() {
 }
 
 #[test]
-fn what_rows_are_filtered_and_sorted_by_is_said_where_it_has_no_room_of_its_own() {
+fn filter_and_sort_are_shown_on_narrow_terminals() {
     let mut model = typical();
     press(
         &mut model,
@@ -266,7 +267,7 @@ fn what_rows_are_filtered_and_sorted_by_is_said_where_it_has_no_room_of_its_own(
 }
 
 #[test]
-fn a_checkpoint_within_an_epoch_is_told_as_such() {
+fn checkpoint_within_epoch_is_shown() {
     let mut model = typical();
     let facts = |model: &mut Model| {
         press(model, "l");
@@ -309,7 +310,7 @@ fn runs_of(model: &Model) -> usize {
 }
 
 #[test]
-fn what_is_put_away_is_hidden_until_it_is_asked_for() {
+fn archived_runs_are_hidden_until_requested() {
     let mut model = typical();
     annotated(&mut model, DONE, |annotation| annotation.archived = true);
     press(&mut model, "v");
@@ -329,14 +330,14 @@ fn what_is_put_away_is_hidden_until_it_is_asked_for() {
     assert!(matches!(
         &effects[..],
         [Effect::Annotate {
-            notation: Notation::Archived(true),
+            change: AnnotationChange::Archived(true),
             ..
         }]
     ));
 }
 
 #[test]
-fn a_deletion_asks_and_is_taken_back() {
+fn deletion_asks_and_can_be_undone() {
     let mut model = typical();
     assert!(press(&mut model, "jjjjD").is_empty());
     assert!(text(&drawn(&model, 80, 24)).contains("Delete Lite0, freeze"));
@@ -362,13 +363,13 @@ fn a_deletion_asks_and_is_taken_back() {
     );
     assert!(model.runs.get(&id(RESUMED)).is_none());
     let effects = press(&mut model, "U");
-    assert!(matches!(&effects[..], [Effect::TakeBack(Undo::Deleted(back))] if *back == trashed));
+    assert!(matches!(&effects[..], [Effect::Undo(Undo::Deleted(back))] if *back == trashed));
     press(&mut model, "U");
     assert_eq!(says(&model), "there is nothing to undo");
 }
 
 #[test]
-fn what_is_at_work_or_needed_is_not_deleted() {
+fn live_or_needed_run_is_not_deleted() {
     let mut model = typical();
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
     assert!(
@@ -376,7 +377,7 @@ fn what_is_at_work_or_needed_is_not_deleted() {
         "{}",
         says(&model)
     );
-    // The fine-tuning starts from the frozen one's only finished run.
+    // The fine-tuning experiment starts from the frozen experiment's only finished run.
     let waits = warmstart_runs::queue::Entry {
         after: Some("4-lite0-freeze".to_owned()),
         ..serde_json::from_value(
@@ -425,7 +426,7 @@ fn what_is_at_work_or_needed_is_not_deleted() {
 }
 
 #[test]
-fn keys_act_on_all_that_are_marked() {
+fn keys_act_on_all_marked_runs() {
     let mut model = typical();
     press(&mut model, "v  j ");
     let Screen::Experiments(list) = &model.open else {
@@ -478,14 +479,14 @@ fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     println!(
         "10,000 runs: a key {slowest:?}, five sorts {sorted:?}, fifteen letters of a filter {filtered:?}"
     );
-    // Without optimization and beside other tests; a release build is measured by the benchmark.
+    // Unoptimized, next to other tests; the benchmark measures a release build.
     assert!(slowest < Duration::from_millis(100), "{slowest:?}");
     let first: RunId = id(runs(&model)[0]);
     assert!(model.runs.get(&first).unwrap().state.epochs[0].val_acc > 0.9);
 }
 
 #[test]
-fn an_empty_list_says_what_is_so() {
+fn empty_list_says_why() {
     use crate::message::Catalogue;
     let nothing = |keys: &str| {
         let mut model = typical();
@@ -523,7 +524,7 @@ fn an_empty_list_says_what_is_so() {
 }
 
 #[test]
-fn the_list_shows_run_and_time_at_80_columns_and_tags_are_found_as_they_are_shown() {
+fn list_at_80_columns_shows_time_and_tags_match_as_shown() {
     let mut model = typical();
     press(&mut model, "jj");
     let shown = text(&drawn(&model, 80, 24));

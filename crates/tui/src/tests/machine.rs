@@ -1,4 +1,5 @@
-//! The machine's screen: drawn at all sizes, read only while it is open, and what waits for what.
+//! The machine screen: drawn at all sizes, read only while open, and what each queued run waits
+//! for.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use crate::effect::{Effect, QueueChange};
 use crate::machine::{Gpu, Machine, Process};
 use crate::message::Message;
 use crate::model::{Model, Screen};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::Change;
 
@@ -53,7 +54,7 @@ fn two_gpus() -> Vec<Gpu> {
     ]
 }
 
-/// One run works, two wait: one for its device, one for the run that it starts from.
+/// One live run and two queued ones: one waits for its device, one for the run that it starts from.
 fn busy() -> Model {
     let mut model = typical();
     let entry = |run: &str, stem: &str, slot: &str, after: Option<&str>| Entry {
@@ -126,7 +127,7 @@ fn pictures() {
     ));
     insta::assert_snapshot!("machine-without-gpu", text(&drawn(&none, 80, 24)));
     let ascii = Model {
-        look: Look {
+        appearance: Appearance {
             ascii: true,
             theme: Theme::Mono,
             palette: Palette::True,
@@ -138,7 +139,7 @@ fn pictures() {
 }
 
 #[test]
-fn it_is_read_while_it_is_open_and_once_at_a_time() {
+fn machine_is_read_once_at_a_time_while_open() {
     let asks = |effects: &[Effect]| {
         effects
             .iter()
@@ -170,7 +171,7 @@ fn it_is_read_while_it_is_open_and_once_at_a_time() {
 }
 
 #[test]
-fn every_waiting_run_says_what_for() {
+fn every_queued_run_says_why_it_waits() {
     let mut model = opened(Ok(Vec::new()));
     let picture = text(&drawn(&model, 80, 24));
     assert!(
@@ -191,7 +192,7 @@ fn every_waiting_run_says_what_for() {
 }
 
 #[test]
-fn the_queue_is_reordered_paused_and_emptied_by_keys() {
+fn keys_reorder_pause_and_empty_the_queue() {
     let queued = |effects: &[Effect]| -> Vec<QueueChange> {
         effects
             .iter()
@@ -211,7 +212,7 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
             .map_or("", |report| &report.text)
             .to_owned()
     };
-    // The first row is the run at work: it has no place in the queue.
+    // The first row is the live run, which is not in the queue.
     let mut model = busy();
     press(&mut model, "M");
     for key in ["K", "J", "x"] {
@@ -272,9 +273,9 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
             && picture.contains("The queue is paused: by hand. P resumes it."),
         "{picture}"
     );
-    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::GoOn]);
+    assert_eq!(queued(&press(&mut model, "P")), [QueueChange::Resume]);
     assert_eq!(queued(&press(&mut model, "-")), [QueueChange::Slots(1)]);
-    // The same keys move a waiting run in the list of experiments.
+    // The same keys move a queued run in the list of experiments.
     press(&mut model, "<esc>/lite0, resized<enter>");
     assert_eq!(
         queued(&press(&mut model, "J")),
@@ -286,12 +287,12 @@ fn the_queue_is_reordered_paused_and_emptied_by_keys() {
 }
 
 #[test]
-fn without_colour_it_says_the_same() {
+fn machine_screen_without_colour_has_the_same_text() {
     let model = opened(Ok(two_gpus()));
     let coloured = text(&drawn(&model, 120, 40));
     let plain = text(&drawn(
         &Model {
-            look: Look {
+            appearance: Appearance {
                 ascii: false,
                 theme: Theme::Mono,
                 palette: Palette::True,

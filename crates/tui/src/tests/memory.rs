@@ -1,11 +1,11 @@
-//! What was chosen on screen is there again in the next dashboard.
+//! Choices on screen are restored in the next dashboard.
 
 use std::fs;
 use std::path::Path;
 
 use super::fixtures::typical;
 use super::press;
-use crate::keeper::{Keeper, now};
+use crate::choices::{ChoiceTracker, now};
 use crate::memory::Memory;
 use crate::model::Model;
 
@@ -13,18 +13,18 @@ fn screen(model: &Model) -> Memory {
     now(model, Path::new("/e")).unwrap()
 }
 
-/// A dashboard in which these keys were pressed, and what it leaves behind.
+/// The memory at the start of a dashboard, and after these keys.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
-    let mut keeper = Keeper::begin(&mut model, memory.clone());
-    assert_eq!(keeper.news(&model), None, "nothing was chosen yet");
+    let mut choices = ChoiceTracker::start(&mut model, memory.clone());
+    assert_eq!(choices.changed(&model), None, "nothing was chosen yet");
     press(&mut model, keys);
-    let left = keeper.news(&model).unwrap_or_else(|| memory.clone());
+    let left = choices.changed(&model).unwrap_or_else(|| memory.clone());
     (left, screen(&model))
 }
 
 #[test]
-fn what_was_chosen_is_there_again() {
+fn choices_are_restored() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/state.json");
     for keys in [
@@ -52,7 +52,7 @@ fn what_was_chosen_is_there_again() {
 }
 
 #[test]
-fn garbage_is_nothing() {
+fn invalid_memory_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.json");
     assert_eq!(Memory::read(&file), Memory::default());

@@ -1,4 +1,4 @@
-//! The palette: what is found, and what happens to it.
+//! The palette: its candidates, and what selecting them does.
 
 use rstest::rstest;
 
@@ -38,7 +38,7 @@ fn actions_are_found(#[case] keys: &str, #[case] command: Command) {
 }
 
 #[test]
-fn it_lists_every_action_of_the_open_screen_with_its_key() {
+fn palette_lists_every_action_with_its_key() {
     for (keys, context) in [
         ("", "experiments"),
         ("j<enter>", "run"),
@@ -72,7 +72,7 @@ fn it_lists_every_action_of_the_open_screen_with_its_key() {
 }
 
 #[test]
-fn what_is_chosen_is_done_and_escape_does_nothing() {
+fn palette_runs_selected_action_and_escape_cancels() {
     let mut model = typical();
     assert!(press(&mut model, "j:launch the exp<esc>").is_empty() && model.popup.is_none());
     let effects = press(&mut model, ":launch the exp<enter>");
@@ -99,7 +99,7 @@ fn what_is_chosen_is_done_and_escape_does_nothing() {
 }
 
 #[test]
-fn runs_and_experiments_are_gone_to_by_name() {
+fn palette_opens_runs_and_experiments_by_name() {
     let mut model = typical();
     press(&mut model, &format!("cj<enter>:{RESUMED}<enter>"));
     assert!(matches!(&model.open, Screen::Run(view) if view.id == id(RESUMED)));
@@ -118,7 +118,7 @@ fn runs_and_experiments_are_gone_to_by_name() {
 }
 
 #[test]
-fn what_hides_an_experiment_is_taken_away() {
+fn palette_removes_filters_that_hide_the_experiment() {
     for before in ["/resnet<enter>", "v", "v/resnet<enter>"] {
         let mut model = typical();
         press(&mut model, &format!("{before}:experiment 5-lite0<enter>"));
@@ -138,7 +138,7 @@ fn what_hides_an_experiment_is_taken_away() {
 }
 
 #[test]
-fn a_run_that_is_gone_meanwhile_is_named() {
+fn palette_names_a_run_that_is_gone() {
     let mut model = typical();
     press(&mut model, &format!(":{DONE}"));
     model.runs = warmstart_runs::store::Runs::default();
@@ -147,7 +147,7 @@ fn a_run_that_is_gone_meanwhile_is_named() {
 }
 
 #[test]
-fn it_is_drawn_at_every_size() {
+fn palette_is_drawn_at_every_size() {
     for (name, keys) in [
         ("palette", ":"),
         ("palette-found", "j:stop"),

@@ -1,4 +1,4 @@
-//! The mouse: whatever lies under it is what was drawn there.
+//! The mouse acts on what was drawn under it.
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
@@ -14,13 +14,13 @@ use crate::update::update;
 
 const SIZE: (u16, u16) = (120, 40);
 
-fn hits(model: &Model) -> HitMap {
-    let mut hits = HitMap::default();
+fn hit_map(model: &Model) -> HitMap {
+    let mut hit_map = HitMap::default();
     let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
     terminal
-        .draw(|frame| hits = screen::draw_and_note(frame, model))
+        .draw(|frame| hit_map = screen::draw_with_hit_map(frame, model))
         .unwrap();
-    hits
+    hit_map
 }
 
 fn point(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> Vec<Effect> {
@@ -30,7 +30,7 @@ fn point(model: &mut Model, kind: MouseEventKind, (column, row): (u16, u16)) -> 
         row,
         modifiers: KeyModifiers::NONE,
     };
-    hits(model)
+    hit_map(model)
         .message(event)
         .map_or_else(Vec::new, |message| update(model, message))
 }
@@ -39,7 +39,7 @@ fn click(model: &mut Model, at: (u16, u16)) -> Vec<Effect> {
     point(model, MouseEventKind::Down(MouseButton::Left), at)
 }
 
-/// Where a text stands, from the first row that has it.
+/// The position of a text in the first row that has it.
 fn place(model: &Model, wanted: &str) -> (u16, u16) {
     let picture = text(&drawn(model, SIZE.0, SIZE.1));
     let found = picture.lines().enumerate().skip(1).find_map(|(row, line)| {
@@ -53,7 +53,7 @@ fn place(model: &Model, wanted: &str) -> (u16, u16) {
 }
 
 #[test]
-fn a_click_selects_and_a_click_on_what_is_selected_opens() {
+fn click_selects_row_and_second_click_opens_it() {
     let mut model = typical();
     let at = place(&model, "Lite0, freeze");
     click(&mut model, at);
@@ -67,7 +67,7 @@ fn a_click_selects_and_a_click_on_what_is_selected_opens() {
 }
 
 #[test]
-fn a_click_on_a_title_sorts_by_it_and_again_the_other_way_round() {
+fn click_on_title_sorts_and_second_click_reverses() {
     let mut model = typical();
     let title = place(&model, "val acc");
     click(&mut model, title);
@@ -105,7 +105,7 @@ fn a_click_on_a_title_sorts_by_it_and_again_the_other_way_round() {
 }
 
 #[test]
-fn a_click_on_a_key_at_the_foot_presses_it() {
+fn click_on_footer_key_presses_it() {
     let mut model = typical();
     let foot = SIZE.1 - 1;
     let at = (place(&model, " c compare").0 + 1, foot);
@@ -117,7 +117,7 @@ fn a_click_on_a_key_at_the_foot_presses_it() {
 }
 
 #[test]
-fn a_click_in_a_chart_sets_the_cursor_there_and_the_wheel_zooms_around_it() {
+fn click_in_chart_sets_cursor_and_wheel_zooms() {
     let mut model = typical();
     press(&mut model, "jjjj<enter>2");
     let picture = text(&drawn(&model, SIZE.0, SIZE.1));
@@ -154,7 +154,7 @@ fn a_click_in_a_chart_sets_the_cursor_there_and_the_wheel_zooms_around_it() {
 }
 
 #[test]
-fn the_wheel_moves_through_lists_and_nothing_behind_a_popup_is_hit() {
+fn wheel_scrolls_lists_but_not_behind_popups() {
     let mut model = typical();
     let before = model.run().map(|run| run.id.clone());
     point(&mut model, MouseEventKind::ScrollDown, (50, 6));
@@ -172,7 +172,7 @@ fn the_wheel_moves_through_lists_and_nothing_behind_a_popup_is_hit() {
 }
 
 #[test]
-fn movements_and_other_buttons_mean_nothing() {
+fn mouse_movements_and_other_buttons_are_ignored() {
     let mut model = typical();
     let at = place(&model, "Lite0, freeze");
     for kind in [

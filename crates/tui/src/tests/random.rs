@@ -1,5 +1,5 @@
-//! Random keys, pastes, clicks and windows: nothing that a terminal can send brings the dashboard down, and what has been
-//! drawn piece by piece is what would be drawn at once.
+//! Random keys, pastes, clicks and resizes. No input may crash the dashboard, and incremental
+//! drawing must equal drawing at once.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -23,7 +23,7 @@ use crate::mouse::HitMap;
 use crate::screen;
 use crate::update::update;
 
-/// Of each kind of data half of a hundred thousand.
+/// Number of events per kind of data.
 const EVENTS: u64 = 50_000;
 
 struct Hand(SplitMix64);
@@ -41,7 +41,7 @@ impl Hand {
         u16::try_from(self.below(most + 1)).unwrap()
     }
 
-    /// Mostly a key that means something here; else any other, a paste, a click, another window.
+    /// Usually a key with a meaning; else any other key, a paste, a click, or a resize.
     fn event(&mut self, model: &Model) -> Event {
         let key = |code, modifiers| Event::Key(KeyEvent::new(code, modifiers));
         match self.below(20) {
@@ -123,7 +123,7 @@ impl Hand {
     }
 }
 
-/// What a terminal shows, cell by cell; what lies behind a wide character is no cell of its own.
+/// The visible cells; the cell behind a wide character is not one.
 fn visible(buffer: &Buffer) -> Vec<(u16, u16, &str, Color, Color, Modifier)> {
     let Rect { width, height, .. } = buffer.area;
     let mut cells = Vec::new();
@@ -138,7 +138,7 @@ fn visible(buffer: &Buffer) -> Vec<(u16, u16, &str, Color, Color, Modifier)> {
     cells
 }
 
-/// A terminal that writes a wide character leaves nothing of what was behind it; the test's backend would keep it.
+/// A terminal clears the cell behind a wide character; the test backend keeps it.
 fn blank_behind_wide(backend: &mut TestBackend) {
     let Rect { width, height, .. } = backend.buffer().area;
     let mut behind = Vec::new();
@@ -158,14 +158,14 @@ fn blank_behind_wide(backend: &mut TestBackend) {
         .unwrap();
 }
 
-fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
+fn storm(name: &str, mut model: Model, source: &DatasetSource, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-    // What the newest frame has for the mouse.
+    // The hit boxes of the newest frame.
     let mut hits = HitMap::default();
     for number in 0..EVENTS {
         let event = hand.event(&model);
-        // A window that changes twice before a frame moves cells about which no terminal would.
+        // No terminal reports cells that a double resize between two frames moves.
         let is_resized = matches!(event, Event::Resize(..));
         if let Event::Resize(width, height) = event {
             terminal.backend_mut().resize(width, height);
@@ -176,12 +176,12 @@ fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
                     drop(update(&mut model, message));
                 }
             }
-            event => tell(&mut model, &event, album),
+            event => tell(&mut model, &event, source),
         }
         let is_compared = number % 1000 == 999 || number == EVENTS - 1;
         if number.is_multiple_of(32) || is_compared || is_resized {
             terminal
-                .draw(|frame| hits = screen::draw_and_note(frame, &model))
+                .draw(|frame| hits = screen::draw_with_hit_map(frame, &model))
                 .unwrap();
             blank_behind_wide(terminal.backend_mut());
         }
@@ -199,7 +199,7 @@ fn storm(name: &str, mut model: Model, album: &DatasetSource, seed: u64) {
             );
         }
     }
-    // However many screens lie above each other, each can be left where it is seen.
+    // However many screens are open, each can be closed once visible.
     drop(update(&mut model, Message::Resized(Size::new(80, 24))));
     let is_first = |model: &Model| model.popup.is_none() && model.below.is_empty();
     for _ in 0..EVENTS {

@@ -1,5 +1,5 @@
-//! Every screen and everything that stands in front of one, with every kind of data, at every size. A new variant does not
-//! compile before it has a line here.
+//! Every screen and popup, with every kind of data, at every size. A new variant does not compile
+//! without a line here.
 
 use std::num::NonZero;
 use std::sync::atomic::AtomicUsize;
@@ -15,15 +15,16 @@ use super::hostile::{NASTY, hostile};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{
-    Curves, DatasetPane, Filter, Inquiry, Model, Opened, Pane, Popup, Prediction, RunView, Screen,
-    Seen,
+    Curves, DatasetPane, Filter, InputPrompt, Model, Opened, Pane, Popup, Prediction, RunView,
+    Screen, Seen,
 };
 use crate::update::update;
 
-/// How a place is reached: keys from the first screen on, and what a worker answers to them.
+/// How to reach a place: keys from the first screen, and a worker's responses.
 type Way = fn(&mut Model, &DatasetSource);
 
-/// Names every variant of a type and the way to it: all of them as a list, and which of them a value is.
+/// Names every variant of a type and how to reach it. Gives the list of all, and the name of a
+/// value.
 macro_rules! places {
     ($all:ident, $name_of:ident, $type:ty, { $($name:literal: $pattern:pat $(if $guard:expr)? => $way:expr,)* }) => {
         pub const $all: &[(&str, Way)] = &[$(($name, $way)),*];
@@ -38,58 +39,58 @@ macro_rules! places {
 
 places!(SCREENS, screen, Screen, {
     "experiments, a filter being typed": Screen::Experiments(list) if matches!(list.filter, Filter::Typing(_)) =>
-        |model, album| answering(model, "/status:done x", album),
+        |model, source| answering(model, "/status:done x", source),
     "experiments, filtered": Screen::Experiments(list) if matches!(list.filter, Filter::Set(_)) =>
-        |model, album| answering(model, "/-nothing<enter>", album),
-    "experiments": Screen::Experiments(_) => |model, album| answering(model, "j<tab>v oo", album),
+        |model, source| answering(model, "/-nothing<enter>", source),
+    "experiments": Screen::Experiments(_) => |model, source| answering(model, "j<tab>v oo", source),
     "a run": Screen::Run(RunView { pane: Pane::Charts, .. }) =>
-        |model, album| answering(model, "jjjj<enter>mm<left>o", album),
+        |model, source| answering(model, "jjjj<enter>mm<left>o", source),
     "a run's log": Screen::Run(RunView { pane: Pane::Log { .. }, .. }) =>
-        |model, album| answering(model, "jjjjj<enter>lk", album),
+        |model, source| answering(model, "jjjjj<enter>lk", source),
     "comparison, transposed": Screen::Compare(view) if view.options.transposed =>
-        |model, album| answering(model, "ct<right>", album),
+        |model, source| answering(model, "ct<right>", source),
     "comparison, with a chart": Screen::Compare(view) if view.curves != Curves::Hidden =>
-        |model, album| answering(model, "cg]]jj", album),
-    "comparison": Screen::Compare(_) => |model, album| answering(model, "cdvvvv", album),
-    "machine": Screen::System(_) => |model, album| answering(model, "Mj", album),
+        |model, source| answering(model, "cg]]jj", source),
+    "comparison": Screen::Compare(_) => |model, source| answering(model, "cdvvvv", source),
+    "machine": Screen::Machine(_) => |model, source| answering(model, "Mj", source),
     "dataset, a picture": Screen::Dataset(view) if view.pane == DatasetPane::One && view.state != Opened::NotYet =>
-        |model, album| answering(model, "jjdaa<right>", album),
+        |model, source| answering(model, "jjdaa<right>", source),
     "dataset, being read": Screen::Dataset(view) if view.state == Opened::NotYet =>
         |model, _| drop(super::press(model, "jjd")),
     "dataset, a page": Screen::Dataset(view) if view.pane == DatasetPane::Page =>
-        |model, album| answering(model, "jjd<tab><right>", album),
-    "dataset, its classes": Screen::Dataset(_) => |model, album| answering(model, "jjd<tab><tab>oj", album),
+        |model, source| answering(model, "jjd<tab><right>", source),
+    "dataset, its classes": Screen::Dataset(_) => |model, source| answering(model, "jjd<tab><tab>oj", source),
 });
 
 places!(POPUPS, popup, Popup, {
-    "tags": Popup::Prompt { .. } => |model, album| answering(model, "jjt+a -b", album),
-    "columns": Popup::Columns { .. } => |model, album| answering(model, "|jj", album),
-    "a question": Popup::Question { .. } => |model, album| answering(model, "a", album),
-    "export": Popup::Export { .. } => |model, album| answering(model, "Ejj", album),
-    "help": Popup::Help { .. } => |model, album| answering(model, "?jjj", album),
-    "a text": Popup::Text { .. } => |model, album| answering(model, "G<enter>j", album),
-    "a number": Popup::Inquiry(Inquiry::Number { .. }) => |model, album| answering(model, "jjd12", album),
-    "a path": Popup::Inquiry(Inquiry::File { .. }) => |model, album| {
-        answering(model, "jj<enter>pa", album);
+    "tags": Popup::Prompt { .. } => |model, source| answering(model, "jjt+a -b", source),
+    "columns": Popup::Columns { .. } => |model, source| answering(model, "|jj", source),
+    "a question": Popup::Question { .. } => |model, source| answering(model, "a", source),
+    "export": Popup::Export { .. } => |model, source| answering(model, "Ejj", source),
+    "help": Popup::Help { .. } => |model, source| answering(model, "?jjj", source),
+    "a text": Popup::Text { .. } => |model, source| answering(model, "G<enter>j", source),
+    "a number": Popup::Input(InputPrompt::Number { .. }) => |model, source| answering(model, "jjd12", source),
+    "a path": Popup::Input(InputPrompt::File { .. }) => |model, source| {
+        answering(model, "jj<enter>pa", source);
         let candidates = NASTY.map(str::to_owned).to_vec();
         update(model, Message::Completed { typed: "a".to_owned(), longer: "ab".to_owned(), candidates });
     },
-    "a search": Popup::Inquiry(Inquiry::Search { .. }) => |model, album| answering(model, "jjjjj<enter>l/loss", album),
-    "more epochs": Popup::Inquiry(Inquiry::Extension(_)) => |model, album| answering(model, "ju20", album),
-    "palette": Popup::Palette(_) => |model, album| answering(model, ":st<down>", album),
-    "editor": Popup::Editor(_) => |model, album| answering(model, "jjjjClearning_rate<enter>5", album),
-    "difference": Popup::Difference(_) => |model, album| answering(model, "jjjjyfine-tune<enter>d", album),
+    "a search": Popup::Input(InputPrompt::Search { .. }) => |model, source| answering(model, "jjjjj<enter>l/loss", source),
+    "more epochs": Popup::Input(InputPrompt::Extension(_)) => |model, source| answering(model, "ju20", source),
+    "palette": Popup::Palette(_) => |model, source| answering(model, ":st<down>", source),
+    "editor": Popup::Editor(_) => |model, source| answering(model, "jjjjClearning_rate<enter>5", source),
+    "difference": Popup::Difference(_) => |model, source| answering(model, "jjjjyfine-tune<enter>d", source),
     "a prediction awaited": Popup::Prediction(Prediction { seen: Seen::NotYet, .. }) =>
-        |model, album| answering(model, "jjdp", album),
+        |model, source| answering(model, "jjdp", source),
     "a prediction": Popup::Prediction(Prediction { seen: Seen::Classes { .. }, .. }) =>
-        |model, album| foretell(model, album, None),
+        |model, source| foretell(model, source, None),
     "no prediction": Popup::Prediction(Prediction { seen: Seen::Nothing(_), .. }) =>
-        |model, album| foretell(model, album, Some(NASTY[1].repeat(30))),
+        |model, source| foretell(model, source, Some(NASTY[1].repeat(30))),
 });
 
-/// Asks what a run sees, and answers.
-fn foretell(model: &mut Model, album: &DatasetSource, error: Option<String>) {
-    answering(model, "jjd", album);
+/// Requests a prediction, and responds.
+fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
+    answering(model, "jjd", source);
     let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else {
         return;
     };
@@ -120,7 +121,7 @@ fn foretell(model: &mut Model, album: &DatasetSource, error: Option<String>) {
     );
 }
 
-/// Charts in states of their own: zoomed, logarithmic, by time, alone, with other runs.
+/// Charts in special states: zoomed, logarithmic, by time, alone, with other runs.
 const CHARTS: [&str; 8] = [
     "jjjj<enter>mm<left><left>++>gG",
     "jj<enter>x<left>mmmm<left>+",
@@ -132,7 +133,7 @@ const CHARTS: [&str; 8] = [
     "cjgbv]<down>",
 ];
 
-/// What there may be to show: the model, and the dataset that a worker shows.
+/// The data to show: the model, and the dataset of a worker.
 type Data = (&'static str, fn() -> Model, fn() -> DatasetSource);
 
 const DATA: [Data; 3] = [
@@ -141,11 +142,11 @@ const DATA: [Data; 3] = [
     ("no", empty, DatasetSource::hostile),
 ];
 
-/// All places, with all data. Where keys lead nowhere, for there is nothing to open, stands what was opened when there was:
-/// runs and experiments may go while they are looked at.
+/// All places with all data. If the keys reach nothing because there is nothing to open, use a view
+/// that was opened earlier: runs and experiments may disappear while they are shown.
 fn all() -> Vec<(String, Model)> {
     let mut places = Vec::new();
-    for (data, make, album) in DATA {
+    for (data, make, source) in DATA {
         for (what, way, is_popup) in SCREENS
             .iter()
             .map(|place| (place.0, place.1, false))
@@ -160,7 +161,7 @@ fn all() -> Vec<(String, Model)> {
                 name == Some(what)
             };
             let mut model = make();
-            way(&mut model, &album());
+            way(&mut model, &source());
             if !is_there(&model) {
                 let mut before = typical();
                 way(&mut before, &DatasetSource::typical());
@@ -179,14 +180,14 @@ fn all() -> Vec<(String, Model)> {
         }
         for keys in CHARTS {
             let mut model = make();
-            answering(&mut model, keys, &album());
+            answering(&mut model, keys, &source());
             places.push((format!("{keys} with {data} data"), model));
         }
     }
     places
 }
 
-/// Draws a place at a size, and looks at every cell.
+/// Draws a place at a size, and checks every cell.
 fn look(what: &str, model: &Model, width: u16, height: u16) {
     let hides = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     for cell in &drawn(model, width, height).content {
@@ -198,7 +199,7 @@ fn look(what: &str, model: &Model, width: u16, height: u16) {
     }
 }
 
-/// Draws all places, on as many threads as there are processors, each at its sizes; how many frames that were.
+/// Draws all places at their sizes, on all processors; returns the number of frames.
 fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
     let (next, drawn) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -220,7 +221,7 @@ fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
     drawn.into_inner()
 }
 
-/// Of a terminal that is small each size, of a larger one every third.
+/// Every small size, and every third larger one.
 fn sampled() -> Vec<(u16, u16)> {
     let small = (0..=80).flat_map(|width| (0..=24).map(move |height| (width, height)));
     let large = (0..=200)
@@ -234,7 +235,7 @@ fn sampled() -> Vec<(u16, u16)> {
 
 #[test]
 fn every_place_at_a_share_of_all_sizes() {
-    /// Each place sees one size of so many, and each size is seen by several places.
+    /// Each place gets one of this many sizes, and each size is used by several places.
     const SHARE: usize = 23;
     let sizes = sampled();
     every_place(|index| {

@@ -1,11 +1,11 @@
-//! Every screen and popup as it is drawn, compared with the screen itself. Colours are not in these pictures: see `styles`.
+//! Snapshots of every screen and popup, without colours: see `styles`.
 
 use super::dataset::{DatasetSource, looking};
 use super::fixtures::{LIVE, empty, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
 use crate::model::Model;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::Change;
 
@@ -57,7 +57,7 @@ fn the_comparison() {
 
 #[test]
 fn in_ascii() {
-    let ascii = Look {
+    let ascii = Appearance {
         ascii: true,
         theme: Theme::Dark,
         palette: Palette::True,
@@ -80,7 +80,7 @@ fn in_ascii() {
         ("ascii-extension", "ju3"),
     ] {
         let model = Model {
-            look: ascii,
+            appearance: ascii,
             ..looking(keys, &DatasetSource::typical())
         };
         let picture = text(&drawn(&model, 80, 24));
@@ -114,7 +114,7 @@ fn what_stands_in_front() {
 }
 
 #[test]
-fn with_nothing_there() {
+fn empty_dashboard() {
     let mut model = empty();
     insta::assert_snapshot!("reading", text(&drawn(&model, 80, 24)));
     model.catalogue = Some(crate::message::Catalogue::default());
@@ -124,7 +124,7 @@ fn with_nothing_there() {
 }
 
 #[test]
-fn what_a_size_lacks_it_says() {
+fn small_terminal_says_what_is_missing() {
     for (width, height) in [(39, 24), (80, 9), (20, 5)] {
         let picture = text(&drawn(&typical(), width, height)).replace('\n', " ");
         assert!(picture.contains("needs 40×10"), "{picture}");
@@ -132,7 +132,7 @@ fn what_a_size_lacks_it_says() {
 }
 
 #[test]
-fn while_features_are_computed_there_is_progress_but_no_alarm() {
+fn feature_computation_shows_progress_without_alert() {
     let mut model = after("jj<enter>");
     let lines = [
         r#"{"t":1795342500,"event":"attempt","number":2,"worker":{"boot_id":"b","pid":1,"start_ticks":1},"host":"h","device":"cpu","device_name":"d","device_reason":"r","threads":2,"libtorch":"2.13.0","epochs":12,"resumed_from":0}"#,

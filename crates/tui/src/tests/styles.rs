@@ -1,4 +1,5 @@
-//! What pictures without colour do not show: selection, best marks, and that `NO_COLOR` loses nothing.
+//! What snapshots without colour do not show: the selection, best marks, and that `NO_COLOR` loses
+//! nothing.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
@@ -6,7 +7,7 @@ use ratatui::style::{Color, Modifier};
 use super::dataset::{DatasetSource, looking};
 use super::fixtures::typical;
 use super::{drawn, press, text};
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 
 fn row_with(buffer: &Buffer, wanted: &str) -> u16 {
     let row = text(buffer)
@@ -21,21 +22,21 @@ fn is_reversed(buffer: &Buffer, y: u16) -> bool {
 }
 
 #[test]
-fn the_selected_row_alone_is_reversed_in_every_theme() {
+fn only_selected_row_is_reversed_in_every_theme() {
     for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
         for (keys, selected, other) in [
             ("jj", "ResNet, resized", "ResNet, original"),
             ("cj", "ResNet, resized", "Lite0, freeze"),
         ] {
             let mut model = typical();
-            model.look = Look {
+            model.appearance = Appearance {
                 ascii: false,
                 theme,
                 palette: Palette::True,
             };
             press(&mut model, keys);
             let buffer = drawn(&model, 80, 24);
-            // The header names the running experiment too: the list begins below it.
+            // The header also names the live experiment, so start below it.
             let rows: Vec<u16> = (2..20).filter(|y| is_reversed(&buffer, *y)).collect();
             let lines: Vec<String> = text(&buffer).lines().map(str::to_owned).collect();
             assert_eq!(rows.len(), 1, "{rows:?}");
@@ -45,7 +46,7 @@ fn the_selected_row_alone_is_reversed_in_every_theme() {
     }
 }
 
-/// Some screens with all that stands in front of them.
+/// Some screens, with all their popups.
 const KEYS: [&str; 19] = [
     "jj",
     "jj<enter>",
@@ -70,12 +71,12 @@ const KEYS: [&str; 19] = [
 
 fn themed(theme: Theme, keys: &str) -> Buffer {
     let mut model = looking(keys, &DatasetSource::typical());
-    model.look.theme = theme;
+    model.appearance.theme = theme;
     drawn(&model, 120, 40)
 }
 
 #[test]
-fn without_colour_no_cell_has_any_and_text_and_weight_are_those_of_the_sixteen() {
+fn mono_theme_has_no_colours_but_same_text_and_weight() {
     for keys in KEYS {
         let (coloured, plain) = (themed(Theme::Ansi, keys), themed(Theme::Mono, keys));
         assert!(coloured.content.iter().any(|cell| cell.fg != Color::Reset));
@@ -97,7 +98,7 @@ fn without_colour_no_cell_has_any_and_text_and_weight_are_those_of_the_sixteen()
 }
 
 #[test]
-fn themes_change_colours_and_nothing_else() {
+fn themes_change_only_colours() {
     for keys in KEYS {
         let dark = themed(Theme::Dark, keys);
         for theme in [Theme::Light, Theme::Ansi, Theme::Mono] {
@@ -107,7 +108,7 @@ fn themes_change_colours_and_nothing_else() {
 }
 
 #[test]
-fn no_cell_is_left_with_a_role_instead_of_a_colour() {
+fn every_role_becomes_a_colour() {
     for theme in [Theme::Dark, Theme::Light, Theme::Ansi, Theme::Mono] {
         for keys in KEYS {
             let left = |colour: Color| matches!(colour, Color::Indexed(0..=15));
@@ -123,7 +124,7 @@ fn no_cell_is_left_with_a_role_instead_of_a_colour() {
 }
 
 #[test]
-fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
+fn sixteen_colour_terminal_gets_no_other_colours() {
     for (theme, keys) in [
         (Theme::Ansi, "jj"),
         (Theme::Dark, "jj<enter>"),
@@ -131,7 +132,7 @@ fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
     ] {
         let mut model = typical();
         press(&mut model, keys);
-        model.look = Look {
+        model.appearance = Appearance {
             ascii: false,
             theme,
             palette: Palette::Sixteen,
@@ -149,7 +150,7 @@ fn on_a_terminal_with_sixteen_colours_no_others_are_used() {
 }
 
 #[test]
-fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
+fn best_figure_is_bold_and_marked_but_published_is_not() {
     let mut model = typical();
     press(&mut model, "cG");
     let buffer = drawn(&model, 120, 40);
@@ -169,9 +170,9 @@ fn the_best_figure_is_bold_and_marked_and_published_ones_are_not() {
 }
 
 #[test]
-fn training_and_validation_differ_by_mark_not_only_by_colour() {
+fn training_and_validation_differ_by_marker() {
     let mut model = typical();
-    model.look.theme = Theme::Mono;
+    model.appearance.theme = Theme::Mono;
     press(&mut model, "jjjj<enter>");
     let picture = text(&drawn(&model, 120, 40));
     assert!(

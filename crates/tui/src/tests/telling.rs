@@ -1,9 +1,9 @@
-//! What the status line tells, for how long, and that it can be read again.
+//! The messages of the status line: which, for how long, and how to read them again.
 
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};
 use crate::message::{Activity, Message, Report};
-use crate::model::told::STAYS;
+use crate::model::status_log::STAYS;
 use crate::model::{Model, Popup};
 use crate::update::update;
 use warmstart_runs::store::Change;
@@ -26,14 +26,14 @@ fn status(model: &Model) -> String {
         .to_owned()
 }
 
-/// The clock, so many seconds after the model's time.
+/// Moves the clock to `seconds` after the model's time.
 fn later(model: &mut Model, seconds: f64) {
     let now = model.now + seconds;
     update(model, Message::Clock(now));
 }
 
 #[test]
-fn good_news_fade_and_troubles_stay_until_a_key() {
+fn success_messages_disappear_and_errors_stay_until_a_key() {
     let mut model = typical();
     tell(&mut model, true, "wrote a table");
     assert!(model.wants_clock() && status(&model).contains("wrote a table"));
@@ -53,7 +53,7 @@ fn good_news_fade_and_troubles_stay_until_a_key() {
 }
 
 #[test]
-fn moving_about_wipes_no_good_news_away_and_doing_something_does() {
+fn movement_keeps_success_message_and_action_clears_it() {
     let mut model = typical();
     tell(&mut model, true, "wrote a table");
     press(&mut model, "jk");
@@ -63,8 +63,7 @@ fn moving_about_wipes_no_good_news_away_and_doing_something_does() {
 }
 
 #[test]
-fn the_same_words_again_are_new_once_the_first_are_gone_and_a_clock_set_back_keeps_none_for_hours()
-{
+fn repeated_message_is_shown_again_and_clock_set_back_does_not_keep_it() {
     let mut model = typical();
     tell(&mut model, true, "wrote a table");
     later(&mut model, 0.0);
@@ -82,7 +81,7 @@ fn the_same_words_again_are_new_once_the_first_are_gone_and_a_clock_set_back_kee
 }
 
 #[test]
-fn all_that_was_told_can_be_read_again_the_newest_first() {
+fn messages_can_be_read_again_newest_first() {
     let mut model = typical();
     press(&mut model, "!");
     assert!(text(&drawn(&model, 80, 24)).contains("No messages yet."));
@@ -98,7 +97,7 @@ fn all_that_was_told_can_be_read_again_the_newest_first() {
 }
 
 #[test]
-fn of_several_news_the_trouble_is_shown_and_all_are_kept() {
+fn error_is_shown_first_and_all_messages_are_kept() {
     let mut model = typical();
     let (now, lost) = (
         model.now,
@@ -122,15 +121,15 @@ fn of_several_news_the_trouble_is_shown_and_all_are_kept() {
 }
 
 #[test]
-fn what_takes_long_shows_its_share_and_what_is_left() {
+fn long_effect_shows_progress_and_time_left() {
     let mut model = typical();
-    let doing = Activity {
+    let activity = Activity {
         what: "deleting",
         done: 300,
         total: 1200,
         seconds: 5.0,
     };
-    update(&mut model, Message::Activity(Some(doing)));
+    update(&mut model, Message::Activity(Some(activity)));
     let line = status(&model);
     assert!(
         line.contains("deleting 1200 runs ━") && line.contains("25 %") && line.contains("15s left"),
@@ -141,7 +140,7 @@ fn what_takes_long_shows_its_share_and_what_is_left() {
 }
 
 #[test]
-fn the_cause_of_an_error_is_in_the_line_however_long_its_path() {
+fn error_line_shows_cause_despite_long_path() {
     for (words, cause) in [
         (
             format!(
@@ -174,7 +173,7 @@ fn the_cause_of_an_error_is_in_the_line_however_long_its_path() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_in_the_width_of_a_terminal_and_wholly_on_demand() {
+fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
     for (source, cause) in [
         ("bell: false\nthem: dark\n", "them: unknown field"),
         ("columns: [nonsense]\n", "no column is called `nonsense`"),
@@ -215,7 +214,7 @@ fn a_wrong_setting_is_told_in_the_width_of_a_terminal_and_wholly_on_demand() {
 }
 
 #[test]
-fn the_log_is_searched_upwards_and_saved() {
+fn log_is_searched_upwards_and_saved() {
     let mut model = typical();
     press(&mut model, "jjjjj<enter>l/LOSS<enter>");
     let at = |model: &Model| model.report.as_ref().unwrap().text.clone();
@@ -235,7 +234,7 @@ fn the_log_is_searched_upwards_and_saved() {
         whole.contains(id.as_str()) && whole.contains("epoch 1") && whole.contains("val loss"),
         "{whole}"
     );
-    // The first way back ends the search, the second leaves the log.
+    // The first `back` ends the search, the second closes the log.
     press(&mut model, "<esc>");
     press(&mut model, "n");
     assert!(

@@ -1,4 +1,4 @@
-//! What nobody sees: in a terminal too small to draw, and behind the edge of one that is nearly so, nothing is done.
+//! Nothing invisible may act: in a terminal that is too small, and beyond the edge of a small one.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -19,7 +19,7 @@ use crate::screen;
 use crate::update::update;
 use warmstart_report::compare::Format;
 
-/// Below 40×10 in one way or the other.
+/// Sizes below 40×10.
 const SMALL: [(u16, u16); 7] = [
     (20, 5),
     (39, 24),
@@ -29,7 +29,7 @@ const SMALL: [(u16, u16); 7] = [
     (200, 1),
     (0, 0),
 ];
-/// Keys that lead to each thing that can be open, those that act at once among them.
+/// Keys that open each screen and popup.
 const PLACES: [&str; 22] = [
     "",
     "j",
@@ -59,7 +59,7 @@ fn resize(model: &mut Model, (width, height): (u16, u16)) -> Vec<Effect> {
     update(model, Message::Resized(Size::new(width, height)))
 }
 
-/// What can be seen of a model at a usual size.
+/// The screen at a usual size.
 fn seen(model: &mut Model) -> String {
     resize(model, (120, 40));
     text(&drawn(model, 120, 40))
@@ -109,7 +109,7 @@ fn in_a_terminal_too_small_to_draw_no_key_of_the_table_acts_but_those_that_leave
 }
 
 #[test]
-fn no_command_acts_in_a_small_terminal_whoever_sends_it() {
+fn no_command_acts_in_a_small_terminal() {
     let all = Context::ALL
         .into_iter()
         .flat_map(|context| typical().keys.bindings(context).to_vec());
@@ -127,7 +127,7 @@ fn no_command_acts_in_a_small_terminal_whoever_sends_it() {
 }
 
 #[test]
-fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_something() {
+fn mouse_is_ignored_in_a_small_terminal() {
     for place in ["", "c", "jj<enter>", "?"] {
         let mut untouched = typical();
         press(&mut untouched, place);
@@ -135,11 +135,11 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
         let mut model = typical();
         press(&mut model, place);
         resize(&mut model, (20, 5));
-        let mut hits = HitMap::default();
+        let mut hit_map = HitMap::default();
         let mut terminal =
             ratatui::Terminal::new(ratatui::backend::TestBackend::new(20, 5)).unwrap();
         terminal
-            .draw(|frame| hits = screen::draw_and_note(frame, &model))
+            .draw(|frame| hit_map = screen::draw_with_hit_map(frame, &model))
             .unwrap();
         for (column, row) in (0..20).flat_map(|x| (0..5).map(move |y| (x, y))) {
             let kind = MouseEventKind::Down(MouseButton::Left);
@@ -149,15 +149,15 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
                 row,
                 modifiers: KeyModifiers::NONE,
             };
-            assert!(hits.message(event).is_none());
+            assert!(hit_map.message(event).is_none());
         }
-        for spot in [HitBox::Row(3), HitBox::Title(2), HitBox::Scroll] {
+        for hit_box in [HitBox::Row(3), HitBox::Title(2), HitBox::Scroll] {
             for gesture in [Gesture::Click, Gesture::WheelDown, Gesture::Click] {
                 let effects = update(
                     &mut model,
                     Message::Pointed(Pointed {
                         gesture,
-                        spot,
+                        hit_box,
                         share: 0.5,
                     }),
                 );
@@ -169,7 +169,7 @@ fn the_mouse_does_nothing_in_a_small_terminal_also_where_the_last_frame_had_some
 }
 
 #[test]
-fn a_small_terminal_says_what_it_lacks_and_how_to_leave() {
+fn small_terminal_says_size_and_how_to_leave() {
     let mut model = typical();
     resize(&mut model, (20, 6));
     let shown = text(&drawn(&model, 20, 6)).replace('\n', " ");
@@ -180,7 +180,7 @@ fn a_small_terminal_says_what_it_lacks_and_how_to_leave() {
 }
 
 #[test]
-fn what_happens_by_itself_still_does_in_a_small_terminal() {
+fn events_are_applied_in_a_small_terminal() {
     let mut model = typical();
     resize(&mut model, (20, 5));
     let now = model.now + 60.0;
@@ -192,7 +192,7 @@ fn what_happens_by_itself_still_does_in_a_small_terminal() {
     ));
 }
 
-/// Whether each line that is asked stands on the screen, however it is wrapped.
+/// Whether the screen shows each of these lines, wrapped or not.
 fn shows(model: &Model, (width, height): (u16, u16), wanted: &[String]) -> bool {
     let words = |text: &str| text.split_whitespace().collect::<String>();
     let picture = text(&drawn(model, width, height));
@@ -213,7 +213,7 @@ fn shows(model: &Model, (width, height): (u16, u16), wanted: &[String]) -> bool 
 }
 
 #[test]
-fn a_question_is_answered_only_where_all_of_it_is_shown() {
+fn question_needs_to_be_fully_visible_for_an_answer() {
     let sizes = (40..=100)
         .step_by(3)
         .flat_map(|width| (10..=30).map(move |height| (width, height)));
@@ -255,7 +255,7 @@ fn a_question_is_answered_only_where_all_of_it_is_shown() {
     assert!(answered > 1000 && refused > 0, "{answered} {refused}");
 }
 
-/// What the next key is about, as it must stand on the screen.
+/// The text that the screen must show before the next key acts.
 fn chosen(model: &Model) -> String {
     match &model.popup {
         Some(Popup::Export { chosen }) => format!("▸ {}", Format::ALL[*chosen].name()),

@@ -1,4 +1,4 @@
-//! The whole dashboard without a terminal: keys go in, screens come out, files lie on a real disk.
+//! The whole dashboard without a terminal: keys in, screens out, files on a real disk.
 
 mod glass;
 
@@ -18,12 +18,12 @@ use super::{events, text};
 use crate::app::{App, Settings};
 use crate::config::Loaded;
 use crate::folders::Folders;
-use crate::theme::{Look, Palette, Theme};
+use crate::theme::{Appearance, Palette, Theme};
 
-/// How long a test waits for what it expects to see.
+/// How long a test waits for an expected screen.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Someone at the keyboard.
+/// A simulated user.
 struct User {
     keys: UnboundedSender<Event>,
     glass: Glass,
@@ -78,8 +78,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Opens the dashboard on copies of the recorded runs, lets somebody use it, and returns what it says when it closes.
-/// What the script returns is kept until then.
+/// Opens the dashboard on copies of the recorded runs, runs the script, and returns the farewell.
+/// The script's result lives until then.
 fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let below = |name: &str| root.path().join(name);
@@ -108,7 +108,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         let settings = Settings {
             pasted: warmstart_runs::pasted::FolderOptions::default(),
             folders,
-            look: Look {
+            appearance: Appearance {
                 ascii: false,
                 theme: Theme::Dark,
                 palette: Palette::True,
@@ -135,7 +135,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
 }
 
 #[test]
-fn a_run_is_opened_and_left_again() {
+fn run_opens_and_closes() {
     let farewell = use_it(async |user| {
         user.sees(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
             .await;
@@ -157,7 +157,7 @@ fn a_run_is_opened_and_left_again() {
 }
 
 #[test]
-fn a_filter_narrows_and_escape_widens_again() {
+fn filter_narrows_and_escape_clears_it() {
     use_it(async |user| {
         user.sees(&["ResNet, original input"]).await;
         user.press("/failed");
@@ -173,7 +173,7 @@ fn a_filter_narrows_and_escape_widens_again() {
 }
 
 #[test]
-fn a_run_is_tagged_deleted_and_brought_back() {
+fn run_is_tagged_deleted_and_restored() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jt+keep<enter>");
@@ -201,7 +201,7 @@ fn a_run_is_tagged_deleted_and_brought_back() {
 }
 
 #[test]
-fn keys_act_on_what_was_drawn_whoever_has_told_of_the_size() {
+fn keys_act_on_the_drawn_size() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jj");
@@ -224,7 +224,7 @@ fn keys_act_on_what_was_drawn_whoever_has_told_of_the_size() {
 }
 
 #[test]
-fn a_terminal_that_grows_refuses_the_keys_pressed_before_its_resize_event() {
+fn grown_terminal_refuses_keys_before_resize_event() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jj");
@@ -261,7 +261,7 @@ fn help_names_every_key_and_closes() {
 }
 
 #[test]
-fn exports_are_what_is_shown_and_never_overwrite() {
+fn exports_equal_the_screen_and_never_overwrite() {
     use_it(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("c/lite0<enter>E<enter>");
@@ -297,13 +297,13 @@ fn exports_are_what_is_shown_and_never_overwrite() {
 }
 
 #[test]
-fn what_a_worker_writes_appears_and_a_run_without_one_is_lost() {
+fn worker_events_appear_and_run_without_worker_is_lost() {
     let farewell = use_it(async |user| {
         let run = RunDir::of(&user.folders.checkpoints, &id(LIVE));
         user.sees(&["lost"]).await;
         let lock = run.lock().unwrap().unwrap();
         user.press("jj<enter>");
-        // Its newest event is from long ago: somebody has it, and nothing comes of it.
+        // Its newest event is old: a worker holds the run but makes no progress.
         user.sees(&["◒ stalled", "epoch 8/12", "no progress for"])
             .await;
         let mut log = fs::OpenOptions::new()
@@ -322,7 +322,7 @@ fn what_a_worker_writes_appears_and_a_run_without_one_is_lost() {
 }
 
 #[test]
-fn an_experiment_that_is_added_or_mended_appears() {
+fn added_or_fixed_experiment_appears() {
     use_it(async |user| {
         user.sees(&["6-typo.yaml"]).await;
         let file = user.folders.experiments.join("quickstart/6-typo.yaml");

@@ -1,10 +1,11 @@
-//! Letters that take more than one cell, or that some terminals join and others put side by side.
+//! Letters wider than a cell, and letters that some terminals join and others draw side by side.
 
 use ratatui::buffer::Buffer;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Gives each letter of a cluster its own cells, with the marks that follow it. A terminal that does not join letters, as of
-/// Devanagari, puts them so; what replaces the cluster later would leave all but the first of them standing.
+/// Gives each letter of a cluster its own cells, with its combining marks. A terminal that does not
+/// join letters (for example Devanagari) draws them so. Otherwise, replacing the cluster later
+/// would leave all letters but the first on screen.
 pub fn part(buffer: &mut Buffer) {
     for index in 0..buffer.content.len() {
         let symbol = buffer.content[index].symbol();
@@ -20,7 +21,7 @@ pub fn part(buffer: &mut Buffer) {
         }
         let (whole, style) = (symbol.width(), buffer.content[index].style());
         let widths: Vec<usize> = letters.iter().map(|letter| letter.width().max(1)).collect();
-        // Only where they have as much room as the cluster has.
+        // Only if they need the same width as the cluster.
         if letters.len() < 2 || widths.iter().sum::<usize>() != whole {
             continue;
         }
@@ -34,8 +35,8 @@ pub fn part(buffer: &mut Buffer) {
     }
 }
 
-/// Takes away wide letters of which something covers the right half, as the border of a popup: what is sent would skip that
-/// something.
+/// Removes wide letters whose right half is covered, for example by a popup's border: otherwise the
+/// terminal would skip the covering cell.
 pub fn uncover(buffer: &mut Buffer) {
     let width = usize::from(buffer.area.width.max(1));
     for index in 1..buffer.content.len() {
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_letters_get_a_cell_each_and_all_else_stays() {
+    fn joined_letters_get_a_cell_each() {
         let mut buffer = written("a\u{915}\u{94d}\u{937}漢e\u{301}z", 7);
         assert_ne!(
             symbols(&buffer)[1],
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_one_letter() {
+    fn stacked_marks_are_one_letter() {
         let tower = format!("e{}", "\u{301}".repeat(9));
         let mut buffer = written(&tower, 2);
         part(&mut buffer);
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_wide_letter_makes_room_for_what_covers_it() {
+    fn half_covered_wide_letter_is_removed() {
         let mut buffer = written("漢字漢", 6);
         buffer.content[3].set_symbol("│");
         uncover(&mut buffer);

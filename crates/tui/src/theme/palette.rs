@@ -1,13 +1,14 @@
-//! The colours of pictures, in what a terminal has of them. Everything else on screen uses the sixteen.
+//! Colours of images, reduced to what the terminal has. Everything else on screen uses the sixteen
+//! colours or a theme.
 
 use ratatui::buffer::Cell;
 use ratatui::style::Color;
 
 /// Upper half: the foreground is the pixel above, the background the one below.
 pub const HALF: &str = "▀";
-/// From dark to bright, as drawn on a dark background.
+/// From dark to bright, on a dark background.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
-/// What the sixteen look like by default in most terminals, those of xterm.
+/// The sixteen colours of xterm, which most terminals use by default.
 const SIXTEEN: [([u8; 3], Color); 16] = [
     ([0, 0, 0], Color::Black),
     ([205, 0, 0], Color::Red),
@@ -26,10 +27,10 @@ const SIXTEEN: [([u8; 3], Color); 16] = [
     ([0, 255, 255], Color::LightCyan),
     ([255, 255, 255], Color::White),
 ];
-/// Steps of the 6×6×6 colours that follow the sixteen, of 256.
+/// The steps of the 6×6×6 cube in the 256 colours.
 const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
-/// How many colours a terminal has.
+/// The number of colours of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
     True,
@@ -38,7 +39,7 @@ pub enum Palette {
 }
 
 impl Palette {
-    /// As `COLORTERM` and `TERM` say it.
+    /// From `COLORTERM` and `TERM`.
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var(name).unwrap_or_default().to_ascii_lowercase();
         Self::of(&var("COLORTERM"), &var("TERM"))
@@ -54,7 +55,7 @@ impl Palette {
         }
     }
 
-    /// The nearest colour that there is.
+    /// The nearest available colour.
     pub fn nearest(self, colour: Color) -> Color {
         let Some(rgb) = rgb(colour) else {
             return colour;
@@ -73,7 +74,7 @@ impl Palette {
     }
 }
 
-/// What a colour looks like; nothing for those that each terminal has its own idea of.
+/// The RGB value of a colour; `None` for colours that differ between terminals.
 pub fn rgb(colour: Color) -> Option<[u8; 3]> {
     match colour {
         Color::Rgb(red, green, blue) => Some([red, green, blue]),
@@ -86,7 +87,7 @@ pub fn rgb(colour: Color) -> Option<[u8; 3]> {
     }
 }
 
-/// The nearest of the 6×6×6 colours and the 24 greys. The sixteen before them look different everywhere.
+/// The nearest of the 6×6×6 cube and the 24 greys. Terminals draw the first sixteen differently.
 fn indexed(rgb: [u8; 3]) -> u8 {
     let step = |value: u8| {
         (0_u8..6)
@@ -111,7 +112,7 @@ fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
         .sum()
 }
 
-/// Turns a cell of a picture into a character as bright as its two pixels; of other cells nothing becomes of it.
+/// Replaces a cell of an image by a character of the same brightness; leaves other cells unchanged.
 pub fn without_colour(cell: &mut Cell) {
     if let (HALF, Color::Rgb(..), Color::Rgb(..)) = (cell.symbol(), cell.fg, cell.bg) {
         let brightness = u32::midpoint(luminance(cell.fg), luminance(cell.bg));
@@ -121,7 +122,7 @@ pub fn without_colour(cell: &mut Cell) {
     }
 }
 
-/// 0 to 255, by the weights of Rec. 709.
+/// Luminance from 0 to 255, with the weights of Rec. 709.
 fn luminance(colour: Color) -> u32 {
     let Color::Rgb(red, green, blue) = colour else {
         return 0;
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_says_how_many_colours_there_are() {
+    fn environment_determines_number_of_colours() {
         for (colorterm, term, expected) in [
             ("truecolor", "xterm", Palette::True),
             ("24bit", "", Palette::True),
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_colour_is_taken() {
+    fn nearest_colour_is_used() {
         let nearest =
             |palette: Palette, rgb: [u8; 3]| palette.nearest(Color::Rgb(rgb[0], rgb[1], rgb[2]));
         assert_eq!(nearest(Palette::True, [1, 2, 3]), Color::Rgb(1, 2, 3));
@@ -168,7 +169,7 @@ mod tests {
             assert_eq!(nearest(Palette::Sixteen, rgb), sixteen, "{rgb:?}");
         }
         assert_eq!(Palette::Sixteen.nearest(Color::Cyan), Color::Cyan);
-        // What is chosen from 256 colours stays so where there are as many.
+        // A colour from 256 colours stays unchanged on a terminal with 256.
         assert_eq!(
             Palette::Indexed.nearest(Color::Indexed(75)),
             Color::Indexed(75)
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn brightness_becomes_characters_and_other_cells_stay() {
+    fn brightness_becomes_characters_in_images_only() {
         let mut shown = String::new();
         for grey in [0, 30, 128, 255] {
             let mut cell = Cell::new(HALF);

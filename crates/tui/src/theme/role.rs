@@ -1,18 +1,18 @@
-//! What colours are for. Screens name a role; which colour that is says the theme.
+//! Roles: the purposes of colours. A screen names a role, and the theme selects its colour.
 
 use ratatui::style::{Color, Modifier, Style};
 use warmstart_schema::event::Level;
 use warmstart_schema::state::Status;
 
-/// What something is drawn for, where that is not plain text.
+/// The role of an element that is not plain text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
-    /// Units, hints, names of columns, and figures that are not ours.
+    /// Units, hints, column names, and published figures.
     Quiet,
-    /// Lines between things, axes of charts.
+    /// Lines between areas, and axes of charts.
     Rule,
-    /// The one accent: what is selected, and the cursor.
+    /// The accent colour: the selection and the cursor.
     Accent,
     Train,
     Validation,
@@ -22,7 +22,7 @@ pub enum Role {
     Waiting,
     Warning,
     Error,
-    /// A run's own colour, one of five.
+    /// The colour of a run, one of five.
     FirstRun,
     SecondRun,
     ThirdRun,
@@ -58,7 +58,8 @@ impl Role {
         Self::FifthRun,
     ];
 
-    /// The role as a cell carries it until the frame is drawn: a colour by number, which nothing else on a screen has.
+    /// The role as a colour number, which a cell carries until the frame is drawn. Nothing else
+    /// uses these numbers.
     pub const fn carried(self) -> Color {
         Color::Indexed(self as u8)
     }
@@ -72,18 +73,17 @@ impl Role {
     }
 }
 
-/// All styles.
 #[derive(Debug)]
 pub struct Roles {
     /// The program's name and other headings.
     pub title: Style,
     pub text: Style,
-    /// Units, hints, and figures that are not ours.
+    /// Units, hints, and published figures.
     pub muted: Style,
     pub rule: Style,
     /// Names of columns and fields.
     pub label: Style,
-    /// The one accent: what is selected.
+    /// The selection, in the accent colour.
     pub selected: Style,
     pub accent: Style,
     pub key: Style,
@@ -107,7 +107,7 @@ pub const THEME: Roles = Roles {
     muted: in_role(Role::Quiet),
     rule: in_role(Role::Rule),
     label: in_role(Role::Quiet),
-    // Reversed, so that it is seen without colour too.
+    // Reversed, so that it is visible without colour too.
     selected: in_role(Role::Accent)
         .bg(Color::Reset)
         .add_modifier(Modifier::REVERSED)
@@ -126,7 +126,8 @@ pub const THEME: Roles = Roles {
 };
 
 impl Roles {
-    /// How a state is marked: by shape and by colour, so that either is enough. `None` is an experiment that never ran.
+    /// The glyph and style of a status: both shape and colour identify it. `None` is an experiment
+    /// without runs.
     pub fn status(&self, status: Option<Status>) -> (&'static str, Style) {
         match status {
             None => ("○", self.muted),
@@ -143,7 +144,7 @@ impl Roles {
         }
     }
 
-    /// The marker and the colour of a run, which are its own on every screen: by how many runs are older.
+    /// A run's marker and colour, the same on every screen; `rank` is the number of older runs.
     #[expect(clippy::unused_self, reason = "asked for as every other style is")]
     pub fn run(&self, rank: usize) -> (&'static str, Style) {
         const MARKERS: [&str; 8] = ["●", "◆", "▲", "■", "▼", "★", "✚", "✖"];

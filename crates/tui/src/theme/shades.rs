@@ -1,5 +1,6 @@
-//! The themes: for each role its colour. Dark and light ones are taken from the 256 colours that nearly every terminal has,
-//! so that they look alike everywhere and take few bytes; `ansi` uses the sixteen that people choose for their terminal.
+//! The themes: a colour for each role. The dark and light themes use the 256 colours, which nearly
+//! every terminal has: they look the same everywhere and take few bytes. `ansi` uses the sixteen
+//! colours that the user's terminal defines.
 
 use clap::ValueEnum;
 use ratatui::style::{Color, Modifier};
@@ -23,8 +24,8 @@ pub enum Theme {
 }
 
 impl Theme {
-    /// What suits a terminal: none where none are wanted, its own where it has but sixteen, else by its background. Few
-    /// terminals tell theirs; most are dark.
+    /// The theme for a terminal: no colours if not wanted; the terminal's own if it has only
+    /// sixteen; else by its background. Few terminals report it, and most are dark.
     pub fn of(no_colour: bool, palette: Palette, colorfgbg: &str, term: &str) -> Self {
         let background = colorfgbg
             .rsplit(';')
@@ -43,7 +44,7 @@ impl Theme {
         }
     }
 
-    /// What the settings say; nothing where they leave it to the terminal.
+    /// The theme from the settings; `None` for `auto`.
     pub fn chosen(choice: Choice) -> Option<Self> {
         match choice {
             Choice::Auto => None,
@@ -100,7 +101,8 @@ fn light(role: Role) -> u8 {
 
 fn ansi(role: Role) -> (Color, Modifier) {
     let colour = match role {
-        // Dim rather than grey: some palettes (Solarized) give bright black the colour of the background.
+        // Use dim, not grey: some palettes (Solarized) define bright black as the background's
+        // colour.
         Role::Quiet | Role::Rule | Role::Train => return (Color::Reset, Modifier::DIM),
         Role::Accent => Color::Cyan,
         Role::Validation | Role::FirstRun => Color::LightBlue,
@@ -119,14 +121,15 @@ mod tests {
     use super::super::role::RUN_COLOURS;
     use super::*;
 
-    /// The lightest background that dark terminals usually have (One Dark's), and the darkest of light ones.
+    /// The lightest usual background of dark terminals (One Dark's), and the darkest of light ones.
     const GROUNDS: [(Theme, [u8; 3]); 2] = [
         (Theme::Dark, [0x28, 0x2c, 0x34]),
         (Theme::Light, [0xee, 0xee, 0xee]),
     ];
-    /// What runs must at least differ by, in CIE 1976 units, however they are seen.
+    /// Smallest colour difference between runs, in CIE 1976 units, with any colour vision.
     const APART: f64 = 24.0;
-    /// How colours are seen with protanopia and deuteranopia, in linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.
+    /// Protanopia and deuteranopia in linear RGB: Machado, Oliveira and Fernandes (2009), severity
+    /// 1.
     const PROTANOPIA: [[f64; 3]; 3] = [
         [0.152_286, 1.052_583, -0.204_868],
         [0.114_503, 0.786_281, 0.099_216],
@@ -139,7 +142,7 @@ mod tests {
     ];
     const AS_IT_IS: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-    /// By the transfer function of sRGB.
+    /// The inverse of sRGB's transfer function.
     fn linear(rgb: [u8; 3]) -> [f64; 3] {
         rgb.map(|value| {
             let value = f64::from(value) / 255.0;
@@ -155,7 +158,7 @@ mod tests {
         matrix.map(|row| row[0] * red + row[1] * green + row[2] * blue)
     }
 
-    /// WCAG 2: relative luminance, and the contrast of two of them.
+    /// The contrast ratio of two colours, by WCAG 2's relative luminance.
     fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
         let luminance = |rgb| times([[0.2126, 0.7152, 0.0722]; 3], linear(rgb))[0];
         let (a, b) = (luminance(a), luminance(b));
@@ -192,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn formulas_give_what_is_published_for_them() {
+    fn formulas_give_published_values() {
         assert!((contrast([0, 0, 0], [255, 255, 255]) - 21.0).abs() < 1e-9);
-        // The grey that WCAG's own examples name as the lightest that passes on white.
+        // WCAG's example of the lightest grey that passes on white.
         assert!((contrast([0x76, 0x76, 0x76], [255, 255, 255]) - 4.54).abs() < 0.01);
         let red = lab(linear([255, 0, 0]));
         assert!(
@@ -208,7 +211,8 @@ mod tests {
     #[test]
     fn text_is_legible_in_every_role() {
         for (theme, ground) in GROUNDS {
-            // Rules are lines, not text; the selection is the ground's colour on the accent, the same two.
+            // Rules are lines, not text. The selection is the background's colour on the accent:
+            // the same contrast.
             for role in Role::ALL.into_iter().filter(|role| *role != Role::Rule) {
                 let contrast = contrast(colour(theme, role), ground);
                 assert!(contrast >= 4.5, "{theme:?} {role:?}: {contrast:.2}");
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_seen_and_quieter_than_text() {
+    fn rules_are_visible_and_less_prominent_than_text() {
         for (theme, ground) in GROUNDS {
             let [rule, quiet] =
                 [Role::Rule, Role::Quiet].map(|role| contrast(colour(theme, role), ground));
@@ -256,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_chooses() {
+    fn environment_selects_theme() {
         for (no_colour, palette, colorfgbg, term, expected) in [
             (false, Palette::True, "", "xterm-256color", Theme::Dark),
             (

@@ -1,4 +1,4 @@
-//! What keys do to a run's charts: the cursor, zoom and pan, the axes, smoothing, and which charts are shown.
+//! Applies chart keys: cursor, zoom and pan, axes, smoothing, and which charts are shown.
 
 use crate::chart::Axis;
 use crate::command::ChartCommand;
@@ -11,16 +11,16 @@ use crate::model::{
 use warmstart_report::plot::Plot;
 use warmstart_runs::store::{Run, Runs};
 
-/// Steps of the cursor in a screenful where it does not move by epochs.
+/// Cursor steps per screen width, unless it moves by epochs.
 const STEPS: f64 = 100.0;
-/// More epochs than this in a screenful are passed by share, not one by one.
+/// If more epochs than this are visible, the cursor moves by a share of the width.
 const SINGLE_EPOCHS: usize = 200;
-/// The least share of the whole axis that a zoom shows.
+/// The smallest share of the x axis that zoom can show.
 const CLOSEST: f64 = 1e-5;
-/// How often the height can be halved.
+/// How many times the y range can be halved.
 const FLATTEST: u8 = 12;
 
-/// Does what a key means to the charts of the open run.
+/// Runs a command on the charts of the open run.
 pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     let Screen::Run(view) = &mut model.open else {
         return Vec::new();
@@ -29,7 +29,7 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         return Vec::new();
     };
     let (charts, runs) = (&mut view.charts, &model.runs);
-    // What shows by itself needs no words.
+    // A visible change needs no message.
     let mut said = None;
     match command {
         ChartCommand::Cursor(by) => move_cursor(charts, runs, run, by),
@@ -80,7 +80,8 @@ pub fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// What is shown, as SVG: the chart that is alone, or accuracy and loss; this run last, over the others.
+/// The shown charts as SVG: the single chart, or accuracy and loss. The open run is drawn last, on
+/// top.
 fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
     let plot = Plot {
         quantities: charts
@@ -104,7 +105,7 @@ fn kind(log: bool) -> &'static str {
     if log { "logarithmic" } else { "linear" }
 }
 
-/// The chart whose axis the cursor and the zoom follow.
+/// The chart whose x axis the cursor and the zoom use.
 fn leading(charts: &ChartView) -> ChartKind {
     charts.alone.unwrap_or(ChartKind::Accuracy)
 }
@@ -118,7 +119,7 @@ fn neighbour(alone: Option<ChartKind>, next: bool) -> Option<ChartKind> {
         .flatten()
 }
 
-/// The cursor at a place: on the nearest epoch where it moves by epochs.
+/// Moves the cursor to a position, or to the nearest epoch if it moves by epochs.
 pub fn point_at(model: &mut Model, x: f64) {
     let Screen::Run(view) = &mut model.open else {
         return;
@@ -137,7 +138,7 @@ pub fn point_at(model: &mut Model, x: f64) {
     };
 }
 
-/// Zooms around a place, which stays where it is.
+/// Zooms around a position, which stays in place.
 pub fn zoom_at(model: &mut Model, x: f64, closer: bool) {
     let Screen::Run(view) = &mut model.open else {
         return;
@@ -150,7 +151,8 @@ pub fn zoom_at(model: &mut Model, x: f64, closer: bool) {
     zoom_about(charts, runs, run, axis, if closer { 0.5 } else { 2.0 }, x);
 }
 
-/// By epochs, or by shares of what is shown; past the newest figure the screen follows the run again.
+/// Moves by epochs, or by shares of the visible range. Past the newest figure, the cursor
+/// disappears and the screen follows the run.
 fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
     let axis = charts.axis(runs, run, leading(charts));
     let times = Times::of(&run.state, charts.along);
@@ -179,11 +181,11 @@ fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
     follow(charts, runs, run);
 }
 
-/// The epoch so many further; none past the newest.
+/// The epoch `by` places away; `None` past the newest.
 fn by_epochs(epochs: &[f64], from: f64, by: isize) -> Option<f64> {
     let after = epochs.partition_point(|x| *x < from);
     let is_on_one = epochs.get(after).is_some_and(|x| *x <= from);
-    // Between two epochs the first step goes to the nearer one in its direction.
+    // Between two epochs, the first step goes to the nearest epoch in its direction.
     let at = if by > 0 && !is_on_one {
         after.checked_add_signed(by - 1)
     } else {
@@ -208,7 +210,7 @@ fn jump(charts: &mut ChartView, runs: &Runs, run: &Run) {
     follow(charts, runs, run);
 }
 
-/// Moves what is shown so that the cursor is in it.
+/// Moves the visible range so that it contains the cursor.
 fn follow(charts: &mut ChartView, runs: &Runs, run: &Run) {
     let Some((cursor, _)) = charts.cursor.zip(charts.window) else {
         return;
@@ -225,7 +227,7 @@ fn follow(charts: &mut ChartView, runs: &Runs, run: &Run) {
     }
 }
 
-/// All figures of a run lie on this.
+/// The range of all figures of a run.
 fn limits(charts: &ChartView, runs: &Runs, run: &Run) -> Axis {
     let [by_epoch, all] = [ChartKind::Loss, ChartKind::LearningRate]
         .map(|quantity| charts.whole(runs, run, quantity));
@@ -239,13 +241,13 @@ fn limits(charts: &ChartView, runs: &Runs, run: &Run) -> Axis {
 fn set_window(charts: &mut ChartView, runs: &Runs, run: &Run, wanted: Axis) {
     let whole = limits(charts, runs, run);
     let axis = wanted.within(whole);
-    // Charts that begin with the first step show more than the others only where nothing is zoomed.
+    // Charts that start at the first step show a larger range only without zoom.
     let all = charts.whole(runs, run, leading(charts));
     let is_all = axis.low <= all.low && axis.high >= all.high;
     charts.window = (!is_all).then_some((axis.low, axis.high));
 }
 
-/// Around the cursor; else around the newest figure of a run that goes on, or the middle.
+/// Zooms around the cursor; else around the newest figure of a live run, or the middle.
 fn zoom(charts: &mut ChartView, runs: &Runs, run: &Run, factor: f64) -> Option<String> {
     let axis = charts.axis(runs, run, leading(charts));
     let about = match charts.cursor {
@@ -283,7 +285,8 @@ fn pan(charts: &mut ChartView, runs: &Runs, run: &Run, by: f64) -> Option<String
     None
 }
 
-/// The next kind of axis. The cursor stays on its step; a stretch of another axis would mean nothing.
+/// Selects the next x axis. The cursor keeps its step; the zoom is reset, because a range has no
+/// meaning on another axis.
 fn turn(charts: &mut ChartView, run: &Run) -> String {
     let step = charts.step(run);
     charts.along = charts.along.next();

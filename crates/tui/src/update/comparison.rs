@@ -1,4 +1,4 @@
-//! The compare screen's own keys: what its table shows, and where it leaves to.
+//! Applies the keys of the compare screen.
 
 use crate::command::ComparisonCommand;
 use crate::effect::Effect;
@@ -7,10 +7,10 @@ use crate::message::Report;
 use crate::model::{CompareView, Model, Popup, Screen, Selection};
 use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as Which, render};
 
-/// Bytes that terminals take for their clipboard: xterm and tmux refuse more than this in Base64.
+/// Most bytes for the clipboard: xterm and tmux refuse more than this in Base64.
 const CLIPBOARD: usize = 74_994;
 
-/// Does what a key means.
+/// Runs a command of the compare screen.
 pub fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect> {
     match change {
         ComparisonCommand::Copy => return copy(model),
@@ -74,7 +74,7 @@ fn which(model: &mut Model) {
     };
 }
 
-/// Leaves out the column that is sorted by; the order stays.
+/// Hides the column that the table is sorted by; the order stays.
 fn hide(view: &mut CompareView) {
     let Some(sort) = &view.options.sort else {
         return;
@@ -107,7 +107,7 @@ pub fn sort(model: &mut Model) {
     }
 }
 
-/// By a column of the table; again: the other way round.
+/// Sorts by a column of the table, or reverses its order.
 pub fn sort_by(model: &mut Model, column: usize) {
     let Screen::Compare(view) = &mut model.open else {
         return;
@@ -124,7 +124,7 @@ pub fn sort_by(model: &mut Model, column: usize) {
     view.list.selection = Selection::default();
 }
 
-/// The cursor at the epoch nearest to a place.
+/// Moves the cursor to the epoch nearest to a position.
 pub fn point_at(model: &mut Model, x: f64) {
     let Screen::Compare(view) = &mut model.open else {
         return;
@@ -145,7 +145,7 @@ pub fn reverse(model: &mut Model) {
     }
 }
 
-/// Along the runs where they stand one below the other, else along their fields.
+/// Moves down the rows: runs, or fields in a transposed table.
 pub fn move_down(view: &mut CompareView, by: isize) {
     if view.options.transposed {
         let last = view.shown.table().columns.len().saturating_sub(1);
@@ -194,7 +194,7 @@ fn move_cursor(model: &mut Model, after: bool) {
     }
 }
 
-/// Writes the open comparison, or all runs from elsewhere, in the format with this number.
+/// Exports the open comparison, or all runs from other screens, in the chosen format.
 pub fn export(model: &Model, chosen: usize) -> Vec<Effect> {
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
     vec![Effect::Export {
@@ -235,7 +235,7 @@ fn hand_over(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
         model.report = Some(Report { good: false, text });
         return Vec::new();
     }
-    // Whether the terminal took it, it does not say.
+    // The terminal does not report whether it accepted the text.
     let text_of_report = format!(
         "{what} was handed to the terminal's clipboard (in tmux: `set -g set-clipboard on`)"
     );

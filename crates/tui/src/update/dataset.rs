@@ -1,4 +1,4 @@
-//! The dataset screen and predictions: what their keys do, and what comes of what was asked.
+//! Applies the keys of the dataset screen and the responses of its workers and of predictions.
 
 use tui_input::Input;
 use warmstart_schema::look::Answer;
@@ -9,7 +9,7 @@ use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::available::{dataset_source, model_run};
 use crate::model::{
-    DatasetPane, DatasetView, Grid, Inquiry, Model, Popup, Prediction, Screen, Seen,
+    DatasetPane, DatasetView, Grid, InputPrompt, Model, Popup, Prediction, Screen, Seen,
 };
 use warmstart_runs::failure::Failure;
 use warmstart_runs::store::Run;
@@ -17,7 +17,7 @@ use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
 pub fn open(model: &mut Model) -> Vec<Effect> {
-    let Ok((album, label)) = dataset_source(model) else {
+    let Ok((source, label)) = dataset_source(model) else {
         return Vec::new();
     };
     let run = model.run().map(|run| run.id.clone());
@@ -27,10 +27,10 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     model.show(Screen::Dataset(DatasetView::new(
         ticket, label, run, grid, seed,
     )));
-    vec![Effect::Look { ticket, album }]
+    vec![Effect::ShowDataset { ticket, source }]
 }
 
-/// What a key does on the open dataset screen.
+/// Runs a command of the dataset screen.
 pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
@@ -55,7 +55,7 @@ pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
         }
         DatasetCommand::AsItIs => view.epoch = None,
         DatasetCommand::Number => {
-            model.popup = Some(Popup::Inquiry(Inquiry::Number {
+            model.popup = Some(Popup::Input(InputPrompt::Number {
                 input: Input::default(),
             }));
         }
@@ -63,7 +63,7 @@ pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     next_question(model)
 }
 
-/// Shows the selected picture alone.
+/// Shows the selected image alone.
 pub fn open_picture(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.pane = DatasetPane::One;
@@ -71,7 +71,7 @@ pub fn open_picture(model: &mut Model) -> Vec<Effect> {
     next_question(model)
 }
 
-/// Sorts the classes by their number of images, or by name again.
+/// Sorts the classes by their number of images, or by number again.
 pub fn sort(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.by_count = !view.by_count;
@@ -117,7 +117,7 @@ fn step(view: &mut DatasetView, movement: Movement) {
     }
 }
 
-/// A page holds what fits into the terminal as it is now.
+/// Adapts the page to the terminal's new size.
 pub fn resized(model: &mut Model) -> Vec<Effect> {
     let grid = Grid::of(model.size);
     if let Screen::Dataset(view) = &mut model.open {
@@ -137,23 +137,23 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a worker said that shows a dataset.
-pub fn heard(model: &mut Model, ticket: u64, heard: DatasetResponse) -> Vec<Effect> {
+pub fn on_response(model: &mut Model, ticket: u64, response: DatasetResponse) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
     if view.ticket != ticket {
         return Vec::new();
     }
-    match heard {
+    match response {
         DatasetResponse::Answer(answer) => {
             let is_complaint = matches!(answer, Answer::NotThere { .. });
-            if let Some(error) = view.take(answer) {
+            if let Some(error) = view.apply(answer) {
                 model.report = Some(Report {
                     good: false,
                     text: error,
                 });
             }
-            // Inquiry at once again, what cannot be answered would be asked for ever.
+            // Do not ask again right away: a question without an answer would loop for ever.
             if is_complaint {
                 Vec::new()
             } else {
@@ -167,13 +167,13 @@ pub fn heard(model: &mut Model, ticket: u64, heard: DatasetResponse) -> Vec<Effe
     }
 }
 
-/// Asks for a picture's path, or what the run sees in the picture that is shown.
+/// Asks for the path of an image, or predicts the shown image.
 pub fn predict(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model_run(model).map(|run| run.id.clone()) else {
         return Vec::new();
     };
     let Screen::Dataset(view) = &model.open else {
-        model.popup = Some(Popup::Inquiry(Inquiry::File {
+        model.popup = Some(Popup::Input(InputPrompt::File {
             run,
             input: Input::default(),
             candidates: Vec::new(),
@@ -222,10 +222,10 @@ fn ask(
     }]
 }
 
-/// What was typed is accepted.
+/// Accepts the typed number or path.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
     match model.popup.take() {
-        Some(Popup::Inquiry(Inquiry::Number { input })) => {
+        Some(Popup::Input(InputPrompt::Number { input })) => {
             let Screen::Dataset(view) = &mut model.open else {
                 return Vec::new();
             };
@@ -238,14 +238,14 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
             }
             next_question(model)
         }
-        Some(Popup::Inquiry(Inquiry::File {
+        Some(Popup::Input(InputPrompt::File {
             run,
             input,
             candidates,
         })) => {
             let typed = input.value().trim().to_owned();
             if typed.is_empty() {
-                model.popup = Some(Popup::Inquiry(Inquiry::File {
+                model.popup = Some(Popup::Input(InputPrompt::File {
                     run,
                     input,
                     candidates,
@@ -262,19 +262,19 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Asks how a path goes on.
+/// Requests completions of a path.
 pub fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
-        Some(Popup::Inquiry(Inquiry::File { input, .. })) => {
+        Some(Popup::Input(InputPrompt::File { input, .. })) => {
             vec![Effect::CompletePath(input.value().to_owned())]
         }
         _ => Vec::new(),
     }
 }
 
-/// How a path goes on; too late where it was typed on meanwhile.
+/// Applies completions of a path, unless the user has typed more since.
 pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
-    if let Some(Popup::Inquiry(Inquiry::File {
+    if let Some(Popup::Input(InputPrompt::File {
         input, candidates, ..
     })) = &mut model.popup
         && input.value() == typed
@@ -284,7 +284,7 @@ pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<Stri
     }
 }
 
-/// What a run sees.
+/// Applies a prediction.
 pub fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
     if let Some(Popup::Prediction(prediction)) = &mut model.popup
         && prediction.ticket == ticket

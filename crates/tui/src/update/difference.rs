@@ -1,4 +1,4 @@
-//! Experiments side by side.
+//! Compares two experiments side by side.
 
 use crate::effect::Effect;
 use crate::message::Report;
@@ -6,7 +6,8 @@ use crate::model::available::difference_target;
 use crate::model::{CompareView, Model, Popup, Screen, Target};
 use warmstart_report::compare::{Columns, Selection};
 
-/// Of two marked runs their experiments, of more all of them in the comparison; else another one is asked for.
+/// Compares the experiments of two marked runs; with more marked runs opens the comparison;
+/// otherwise asks for the other experiment.
 pub fn begin(model: &mut Model) -> Vec<Effect> {
     let marked = super::list::compared(model).unwrap_or_default();
     match &marked[..] {
@@ -38,7 +39,7 @@ pub fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {
     Vec::new()
 }
 
-/// All fields, or those that differ.
+/// Shows all fields, or only those that differ.
 pub fn toggle(model: &mut Model) {
     if let Some(Popup::Difference(difference)) = &mut model.popup {
         difference.all = !difference.all;

@@ -1,4 +1,4 @@
-//! A field of an experiment's file is changed.
+//! Edits a field of an experiment file.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::message::Report;
 use crate::model::available;
 use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 
-/// Reads the file as it is at this moment.
+/// Reads the current file.
 pub fn begin(model: &Model) -> Vec<Effect> {
     let file = available::experiment_file(model);
     file.map(|file| Effect::ReadExperiment(file.path.clone()))
@@ -19,9 +19,9 @@ pub fn begin(model: &Model) -> Vec<Effect> {
         .collect()
 }
 
-/// The file was read: one of its fields is asked for.
+/// Applies the file's text and asks for a field.
 pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
-    // Whoever opened something else meanwhile is not disturbed.
+    // Do not close a popup that the user has opened since.
     if model.popup.is_some() {
         return;
     }
@@ -40,28 +40,28 @@ pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
     }
 }
 
-/// The field is known: its value is asked for.
+/// Opens the editor of a field.
 pub fn open(model: &mut Model, source: Source, path: &str) -> Vec<Effect> {
     model.popup = Editor::new(source, path, Destination::NewFile)
         .map(|editor| Popup::Editor(Box::new(editor)));
     Vec::new()
 }
 
-/// A new file, or the file itself.
+/// Switches between a new file and the same file.
 pub fn turn_destination(model: &mut Model) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
         editor.turn();
     }
 }
 
-/// Between the value and the new file's name.
+/// Switches between the value and the new file's name.
 pub fn turn_focus(model: &mut Model) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
         editor.step();
     }
 }
 
-/// Writes what is shown; a mistake stands there until it is mended.
+/// Writes the file, unless it has a mistake.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
     let Some(Popup::Editor(editor)) = &model.popup else {
         return Vec::new();

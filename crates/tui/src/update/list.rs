@@ -1,4 +1,4 @@
-//! What keys do to the list of experiments and to the runs that are marked in it.
+//! Applies the keys of the list of experiments and of its marked runs.
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
@@ -6,18 +6,18 @@ use warmstart_schema::annotation;
 
 use crate::columns::columns;
 use crate::command::ListCommand;
-use crate::effect::{Effect, Notation, Undo};
+use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
 use crate::model::available::{expandable, target_ids};
-use crate::model::{Asked, Listing, Model, Popup, Screen};
+use crate::model::{Listing, Model, Popup, PromptKind, Screen};
 use warmstart_runs::store::Change;
 use warmstart_runs::trash;
 
-/// Deletions and notes that can be taken back.
+/// Deletions and annotations that undo keeps.
 const REMEMBERED: usize = 20;
 
-/// Does what a key of the list means.
+/// Runs a command of the list.
 pub fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
     match command {
         ListCommand::Expand => expand(model),
@@ -26,12 +26,12 @@ pub fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
         ListCommand::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
         ListCommand::Mark => mark(model),
         ListCommand::MarkAll => mark_all(model),
-        ListCommand::Tag => prompt(model, Asked::Tags),
-        ListCommand::Note => prompt(model, Asked::Note),
+        ListCommand::Tag => prompt(model, PromptKind::Tags),
+        ListCommand::Note => prompt(model, PromptKind::Note),
         ListCommand::Archive => return archive(model),
         ListCommand::Delete => delete(model),
         ListCommand::Undo => {
-            return model.undo.pop().map(Effect::TakeBack).into_iter().collect();
+            return model.undo.pop().map(Effect::Undo).into_iter().collect();
         }
     }
     Vec::new()
@@ -52,7 +52,7 @@ fn expand(model: &mut Model) {
         list.expanded.insert(path.clone());
         return;
     }
-    // From one of the runs that are gone back to their experiment.
+    // Collapsing from a run selects its experiment.
     list.selection.keep(crate::model::Place::File(path));
 }
 
@@ -68,7 +68,7 @@ pub fn sort(model: &mut Model) {
     }
 }
 
-/// By a column of the list; again: the other way round.
+/// Sorts by a column of the list, or reverses its order.
 pub fn sort_by(model: &mut Model, column: usize) {
     let Some(list) = list(model) else { return };
     let Some(column) = list.columns.get(column).copied() else {
@@ -110,7 +110,7 @@ fn mark(model: &mut Model) {
     }
 }
 
-/// Marks every run that is shown; where all are, none.
+/// Marks every shown run, or none if all are marked.
 fn mark_all(model: &mut Model) {
     let shown: Vec<RunId> = model
         .shown_entries()
@@ -125,20 +125,20 @@ fn mark_all(model: &mut Model) {
     }
 }
 
-fn prompt(model: &mut Model, asked: Asked) {
+fn prompt(model: &mut Model, kind: PromptKind) {
     let runs = model.targets();
-    let input = match (asked, &runs[..]) {
-        (Asked::Note, [run]) => Input::new(run.annotation.note.clone()),
+    let input = match (kind, &runs[..]) {
+        (PromptKind::Note, [run]) => Input::new(run.annotation.note.clone()),
         _ => Input::default(),
     };
     model.popup = Some(Popup::Prompt {
-        asked,
+        kind,
         runs: runs.into_iter().map(|run| run.id.clone()).collect(),
         input,
     });
 }
 
-/// Takes what was typed or chosen; nothing where neither is under way.
+/// Accepts the open filter or prompt; `None` if neither is open.
 pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     let chosen = match &model.popup {
         Some(Popup::Columns { chosen }) => Some(*chosen),
@@ -151,37 +151,37 @@ pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
         }
         return Some(Vec::new());
     }
-    let Some(Popup::Prompt { asked, runs, input }) = &model.popup else {
+    let Some(Popup::Prompt { kind, runs, input }) = &model.popup else {
         return None;
     };
-    let notation = match asked {
-        // The mistake stands below what is typed.
-        Asked::Tags => match annotation::tag_changes(input.value()) {
+    let change = match kind {
+        // The mistake is shown below the input.
+        PromptKind::Tags => match annotation::tag_changes(input.value()) {
             Ok(changes) if changes.is_empty() => None,
-            Ok(changes) => Some(Notation::Tags(changes)),
+            Ok(changes) => Some(AnnotationChange::Tags(changes)),
             Err(_) => return Some(Vec::new()),
         },
-        Asked::Note => Some(Notation::Note(input.value().to_owned())),
+        PromptKind::Note => Some(AnnotationChange::Note(input.value().to_owned())),
     };
     let runs = runs.clone();
     model.popup = None;
     Some(
-        notation
+        change
             .into_iter()
-            .map(|notation| Effect::Annotate {
+            .map(|change| Effect::Annotate {
                 runs: runs.clone(),
-                notation,
+                change,
             })
             .collect(),
     )
 }
 
-/// Puts runs away; those that all are away already come back.
+/// Archives runs, or restores them if all are archived.
 fn archive(model: &mut Model) -> Vec<Effect> {
     let archived = !model.targets().iter().all(|run| run.annotation.archived);
     vec![Effect::Annotate {
         runs: target_ids(model),
-        notation: Notation::Archived(archived),
+        change: AnnotationChange::Archived(archived),
     }]
 }
 
@@ -204,8 +204,8 @@ fn delete(model: &mut Model) {
     model.popup = Some(Popup::Question { lines, effects });
 }
 
-/// Something was done that can be taken back.
-pub fn take_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, report: Report) {
+/// Records a change that undo can restore.
+pub fn apply_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, report: Report) {
     for change in changes {
         model.runs.apply(change);
     }
@@ -220,7 +220,7 @@ pub fn take_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, re
     model.report = Some(report);
 }
 
-/// The marked runs, where there are at least two.
+/// The marked runs, if there are at least two.
 pub fn compared(model: &Model) -> Option<Vec<RunId>> {
     let marked = target_ids(model);
     (marked.len() > 1).then_some(marked)

@@ -1,4 +1,4 @@
-//! The log of a run is searched and saved.
+//! Searches and saves the log of a run.
 
 use tui_input::Input;
 
@@ -6,12 +6,12 @@ use crate::command::LogCommand;
 use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::log;
-use crate::model::{Inquiry, Model, Pane, Popup, Screen};
+use crate::model::{InputPrompt, Model, Pane, Popup, Screen};
 
 pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     match command {
         LogCommand::Find => {
-            model.popup = Some(Popup::Inquiry(Inquiry::Search {
+            model.popup = Some(Popup::Input(InputPrompt::Search {
                 input: Input::default(),
             }));
         }
@@ -22,9 +22,9 @@ pub fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// What was typed is searched for, from the line at the bottom upwards: the newest line that has it comes first.
+/// Searches upwards from the bottom line, so the newest match comes first.
 pub fn accept(model: &mut Model) {
-    let Some(Popup::Inquiry(Inquiry::Search { input })) = &model.popup else {
+    let Some(Popup::Input(InputPrompt::Search { input })) = &model.popup else {
         return;
     };
     let wanted = input.value().trim().to_owned();
@@ -32,7 +32,7 @@ pub fn accept(model: &mut Model) {
     let Screen::Run(view) = &mut model.open else {
         return;
     };
-    // Nothing typed ends the search.
+    // An empty text ends the search.
     view.searched = Some(wanted).filter(|wanted| !wanted.is_empty());
     if view.searched.is_some() {
         go(model, |lines, at| {
@@ -60,7 +60,7 @@ fn step(model: &mut Model, before: bool) {
     });
 }
 
-/// To one of the lines that have what is searched for, chosen by the line at the bottom.
+/// Scrolls to one of the matching lines; `choose` gets the matches and the bottom line.
 fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
     let lines = log_lines(model);
     let Screen::Run(view) = &mut model.open else {

@@ -1,4 +1,4 @@
-//! Moving within the open screen.
+//! Applies movement keys.
 
 use crate::command::Movement;
 use crate::effect::Effect;
@@ -8,10 +8,10 @@ use crate::layout::popup_width;
 use crate::model::{Model, Pane, Popup, Screen};
 use warmstart_report::compare::Format;
 
-/// Rows in a page: fixed, so that moving does not depend on what was drawn.
+/// Rows in a page: fixed, so that movement does not depend on the last frame.
 const PAGE: isize = 10;
 
-/// Moves the selection, or what is shown, of a popup or of the open screen.
+/// Moves the selection or scrolls, in a popup or in the open screen.
 pub fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
     if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() {
         return super::dataset::move_by(model, movement);
@@ -29,7 +29,7 @@ pub fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Moves down by so many, or up.
+/// Moves down by `by` rows, or up if negative.
 pub fn move_by(model: &mut Model, by: isize) {
     let help_height = help::rows(
         &model.keys,
@@ -60,7 +60,7 @@ pub fn move_by(model: &mut Model, by: isize) {
         Some(
             Popup::Question { .. }
             | Popup::Prompt { .. }
-            | Popup::Inquiry(_)
+            | Popup::Input(_)
             | Popup::Prediction(_)
             | Popup::Editor(_),
         ) => {}
@@ -78,9 +78,9 @@ fn move_in_screen(model: &mut Model, by: isize) {
     match &mut model.open {
         Screen::Experiments(list) => list.step(by),
         Screen::Compare(view) => super::comparison::move_down(view, by),
-        Screen::System(view) => view.selection.step(&queue, by),
+        Screen::Machine(view) => view.selection.step(&queue, by),
         Screen::Dataset(_) => {}
-        // The end of the log is where it grows: up counts from there.
+        // The log is scrolled from its end, because the end grows.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
                 *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), log_height);
@@ -89,7 +89,7 @@ fn move_in_screen(model: &mut Model, by: isize) {
     }
 }
 
-/// The first column of the comparison.
+/// Scrolls the columns of the comparison.
 fn sideways(model: &mut Model, by: isize) {
     if let Screen::Compare(view) = &mut model.open {
         super::comparison::move_right(view, by);

@@ -1,4 +1,4 @@
-//! Changes of the run folders, and the sentence that says what they mean.
+//! Applies changes of run folders, and builds the status message about them.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::message::Report;
 use crate::model::{Model, QueueWatch, Screen};
 use warmstart_runs::store::{Change, Run};
 
-/// Seconds that runs wait with nothing running before the dashboard starts the next one.
+/// If runs wait this many seconds and none is live, the dashboard starts the next one.
 const STUCK: f64 = 1.5;
 
-pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
+pub fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.tick(now);
-    // Before the first look at the folders everything is new, and nothing is news.
+    // Before the first reading of the folders every run is new, so report nothing.
     let mut before: HashMap<RunId, Before> = HashMap::new();
     if model.runs_read {
         let known = |id: &RunId| {
@@ -41,15 +41,15 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     }
     model.runs_read = true;
     if let Some(text) = passed_over {
-        // Said once; it stands among what was told.
+        // Shown once; the message log keeps it.
         let report = Report { good: true, text };
         if model.report.is_none() {
             model.report = Some(report);
         } else {
-            model.told.keep(report);
+            model.status_log.keep(report);
         }
     }
-    // A trouble is what is shown of several.
+    // Of several messages show an error first.
     let mut news: Vec<News> = before
         .iter()
         .filter_map(|(id, old)| news(model.runs.get(id)?, old, now))
@@ -66,7 +66,7 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     }
     if let Some(News { report: shown, .. }) = news.pop() {
         for News { report, .. } in news {
-            model.told.keep(report);
+            model.status_log.keep(report);
         }
         model.report = Some(shown);
     }
@@ -84,17 +84,17 @@ pub fn take_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Ef
     effects
 }
 
-/// A run before a change.
+/// A run before the change.
 struct Before {
     status: Status,
-    /// Steps left out.
+    /// Number of skipped steps.
     skipped: usize,
 }
 
-/// What a change means.
+/// A message about a change.
 struct News {
     report: Report,
-    /// Whether somebody who looks elsewhere wants to hear of it.
+    /// Whether to ring the bell.
     is_loud: bool,
 }
 
@@ -113,7 +113,7 @@ fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
     if status == before.status {
         return None;
     }
-    // Whoever stopped a run by hand knows.
+    // Do not ring for a run that the user stopped.
     let is_loud = matches!(status, Status::Finished | Status::Failed | Status::Lost);
     Some(News {
         report: sentence(run, now)?,
@@ -121,7 +121,7 @@ fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
     })
 }
 
-/// Starts the next run when the worker that should have done so was killed.
+/// Starts the next run if the worker that should have started it was killed.
 pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
     let runs = model.live().next().is_some();
     let queue = model.runs.queue();
@@ -141,7 +141,7 @@ pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// What a run's new state is worth telling.
+/// The message about a run's new state, if any.
 fn sentence(run: &Run, now: f64) -> Option<Report> {
     let label = run.label();
     let (good, text) = match run.status() {

@@ -1,11 +1,11 @@
-//! Opens a run's screen.
+//! Opens the run screen.
 
 use warmstart_runs::run::RunId;
 
 use crate::effect::Effect;
 use crate::model::{ChartView, Model, Pane, RunView, Screen};
 
-/// Opens a run over what is open, its charts beside those of other runs.
+/// Opens a run's screen with the charts of other runs.
 pub fn show_run(model: &mut Model, id: RunId, others: Vec<RunId>) -> Effect {
     let charts = ChartView::with(model.detail).beside(others);
     model.show(Screen::Run(RunView {

@@ -1,4 +1,4 @@
-//! What was found is done, or gone to.
+//! Applies the selected candidate of the palette.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::{Filter, Model, Palette, Place, Popup, Purpose, Screen, Target};
 
-/// Does what the chosen one stands for; without one the palette stays open.
+/// Runs the selected candidate; without one the palette stays open.
 pub fn accept(model: &mut Model) -> Vec<Effect> {
     let Some(Popup::Palette(palette)) = &model.popup else {
         return Vec::new();
@@ -30,7 +30,7 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Back to the list, with this one selected and nothing that hides it.
+/// Returns to the list, selects this experiment and removes filters that hide it.
 pub fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
     let left = leave_dataset(model);
     if !model.below.is_empty() {
@@ -45,7 +45,8 @@ pub fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
     left
 }
 
-/// Selects an experiment in the open list; what hides it is taken away. False where it is not there at all.
+/// Selects an experiment in the open list and removes filters that hide it. Returns false if the
+/// list does not have it.
 fn select(model: &mut Model, path: &Path) -> bool {
     let place = Place::File(path.to_path_buf());
     for widens in [false, true] {
@@ -65,7 +66,7 @@ fn select(model: &mut Model, path: &Path) -> bool {
     false
 }
 
-/// Selects the file that was written as soon as it is in the list.
+/// Selects the newly written file once the list has it.
 pub fn select_awaited(model: &mut Model) {
     let Some(path) = model.awaited.take() else {
         return;
@@ -87,7 +88,7 @@ pub fn select_awaited(model: &mut Model) {
     }
 }
 
-/// Opens a run over what is open.
+/// Opens a run's screen on top of the open one.
 fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
     if model.runs.get(&id).is_none() {
         model.report = Some(Report {
@@ -104,7 +105,7 @@ fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
     effects
 }
 
-/// The dataset screen holds a worker, which ends with it.
+/// Closes the dataset screen, which ends its worker.
 fn leave_dataset(model: &mut Model) -> Vec<Effect> {
     let Screen::Dataset(_) = model.open else {
         return Vec::new();
@@ -113,5 +114,5 @@ fn leave_dataset(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     model.open = below;
-    vec![Effect::EndLook]
+    vec![Effect::CloseDataset]
 }

@@ -1,4 +1,4 @@
-//! What the mouse does to the open screen.
+//! Applies mouse gestures to the open screen.
 
 use super::{comparison, list, moves, run_command};
 use crate::command::Command;
@@ -6,11 +6,11 @@ use crate::effect::Effect;
 use crate::model::{Model, Screen};
 use crate::mouse::{Gesture, HitBox, Pointed};
 
-/// Lines that a notch of the wheel moves by.
+/// Lines to scroll per notch of the wheel.
 const NOTCH: isize = 3;
 
 pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
-    match (pointed.gesture, pointed.spot) {
+    match (pointed.gesture, pointed.hit_box) {
         (Gesture::Click, HitBox::Row(row)) => return click_row(model, row),
         (Gesture::Click, HitBox::Title(column)) => match &model.open {
             Screen::Experiments(_) => list::sort_by(model, column),
@@ -27,7 +27,7 @@ pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Selects a row; a click on the selected one opens it.
+/// Selects a row, or opens the row that is already selected.
 fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
     let queue = model.working_and_waiting();
     let was_selected = match &mut model.open {
@@ -42,7 +42,7 @@ fn click_row(model: &mut Model, row: usize) -> Vec<Effect> {
             view.list.selection.select(ids, row);
             was
         }
-        Screen::System(view) => {
+        Screen::Machine(view) => {
             let was = view.selection.index(&queue) == Some(row);
             view.selection.select(&queue, row);
             was
@@ -61,6 +61,6 @@ fn point_at(model: &mut Model, x: f64) {
     match &mut model.open {
         Screen::Run(_) => super::charts::point_at(model, x),
         Screen::Compare(_) => comparison::point_at(model, x),
-        Screen::Experiments(_) | Screen::System(_) | Screen::Dataset(_) => {}
+        Screen::Experiments(_) | Screen::Machine(_) | Screen::Dataset(_) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! What keys do to the queue: its order, its pace, and whether it moves at all.
+//! Applies the keys of the queue.
 
 use warmstart_runs::queue::Move;
 
@@ -23,7 +23,7 @@ pub fn run_command(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
             model.popup = Some(Popup::Question { lines, effects });
             return Vec::new();
         }
-        (QueueCommand::Pause, _) if queue.paused.is_some() => QueueChange::GoOn,
+        (QueueCommand::Pause, _) if queue.paused.is_some() => QueueChange::Resume,
         (QueueCommand::Pause, _) => QueueChange::Pause,
         (QueueCommand::MoreSlots, _) => QueueChange::Slots(queue.slots.saturating_add(1)),
         (QueueCommand::FewerSlots, _) => QueueChange::Slots(queue.slots.saturating_sub(1)),

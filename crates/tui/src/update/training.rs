@@ -1,4 +1,4 @@
-//! What starts and stops runs: done, or asked about first where something could be lost or surprise.
+//! Starts and stops runs. Asks first if something could be lost or is unexpected.
 
 use warmstart_runs::run::source_stem;
 use warmstart_schema::state::Status;
@@ -7,7 +7,7 @@ use crate::command::TrainingCommand;
 use crate::effect::Effect;
 use crate::format::plural;
 use crate::model::available::launchable;
-use crate::model::{Entry, Extension, Inquiry, Kind, Model, Popup};
+use crate::model::{Entry, Extension, InputPrompt, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
 
 pub fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
@@ -54,7 +54,8 @@ fn is_busy(status: Status) -> bool {
     status.is_live() || matches!(status, Status::Queued(_))
 }
 
-/// Asks about launching every experiment shown that can run and does not run already, each after what it starts from.
+/// Asks whether to launch every shown experiment that can run and is not live, each after the one
+/// that it starts from.
 fn launch_all(model: &mut Model) {
     let hazard = model.hazard.take();
     let mut entries = model.shown_entries();
@@ -106,15 +107,15 @@ fn launch_all(model: &mut Model) {
     model.popup = Some(Popup::Question { lines, effects });
 }
 
-/// What would have to be fetched first is launched one by one: who launches all does not ask for a download of hundreds of
-/// megabytes, or for a study that takes a GPU a day.
+/// "Launch all" skips experiments that need a download: the user did not ask for hundreds of
+/// megabytes, or for a study that occupies a GPU for a day.
 fn lacks(model: &Model, entry: &Entry) -> bool {
     entry
         .file
         .is_some_and(|file| !model.missing(file).is_empty())
 }
 
-/// Each experiment after the one whose weights it starts from; otherwise as they stand.
+/// Puts each experiment after the one whose weights it starts from and otherwise keeps the order.
 fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
     let mut ordered: Vec<&ExperimentFile> = Vec::new();
     while !files.is_empty() {
@@ -130,7 +131,7 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
                     .any(|other| other.stem == source_stem(&init.from) && other.place != file.place)
             })
         };
-        // A circle has no first one: then the order is as good as any.
+        // A cycle has no first element, so take any.
         let next = files.iter().position(|file| !waits(file)).unwrap_or(0);
         ordered.push(files.remove(next));
     }
@@ -166,7 +167,7 @@ fn stop(model: &mut Model, now: bool) {
     model.popup = Some(Popup::Question { lines, effects });
 }
 
-/// Stops those of the marked runs that can be stopped.
+/// Stops the marked runs that can be stopped.
 fn stop_marked(model: &mut Model, now: bool) {
     let can_stop = |run: &&Run| run.status().is_live() || matches!(run.status(), Status::Queued(_));
     let runs: Vec<&Run> = model.targets().into_iter().filter(can_stop).collect();
@@ -198,7 +199,7 @@ fn resume(model: &mut Model) -> Vec<Effect> {
         Status::Finished if !run.state.awaits_change => {
             model.popup = Extension::of(run)
                 .ok()
-                .map(|extension| Popup::Inquiry(Inquiry::Extension(extension)));
+                .map(|extension| Popup::Input(InputPrompt::Extension(extension)));
             Vec::new()
         }
         _ => vec![Effect::Resume {
@@ -208,9 +209,9 @@ fn resume(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Takes what was typed as a run's new number of epochs; a mistake stands there until it is mended.
+/// Accepts the new number of epochs, unless it has a mistake.
 pub fn extend(model: &mut Model) -> Vec<Effect> {
-    let Some(Popup::Inquiry(Inquiry::Extension(extension))) = &model.popup else {
+    let Some(Popup::Input(InputPrompt::Extension(extension))) = &model.popup else {
         return Vec::new();
     };
     let Ok(change) = extension.change() else {
@@ -226,7 +227,7 @@ pub fn extend(model: &mut Model) -> Vec<Effect> {
     .collect()
 }
 
-/// A run as actions need it: its curve can be long and is left behind.
+/// A copy without the points of its curve, which may be long: effects do not need them.
 fn without_points(run: &Run) -> Run {
     let state = warmstart_schema::state::RunState {
         attempt: run.state.attempt.clone(),

@@ -1,4 +1,4 @@
-//! Experiment files, read anew when one changes, and what this machine lacks for them.
+//! Reads experiment files again when they change, and finds missing data and weights.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -10,12 +10,12 @@ use warmstart_runs::places::{MissingFile, Places};
 use crate::message::Catalogue;
 use warmstart_runs::store::{ExperimentFile, experiments};
 
-/// Between two looks at the files' times.
+/// Interval between two checks of the files' times.
 const LOOK: Duration = Duration::from_millis(900);
-/// Between two searches for data and weights, which may be on their way.
+/// Interval between two searches for data and weights, which may be downloading.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// What tells that a file was replaced or written to.
+/// Detects that a file was replaced or written to.
 type Stamp = Vec<(PathBuf, i64, i64, u64)>;
 
 /// Follows a folder of experiments.
@@ -39,7 +39,7 @@ impl CatalogueWatch {
         }
     }
 
-    /// The files and what they lack, when either changed.
+    /// The files and what they lack, if either changed.
     pub fn poll(&mut self) -> Option<Catalogue> {
         let is_due = |at: Option<Instant>, pause| at.is_none_or(|at| at.elapsed() >= pause);
         if !is_due(self.looked, LOOK) {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_file_is_read_anew_and_nothing_is_said_twice() {
+    fn changed_file_is_read_again_and_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.yaml"), "name: [").unwrap();
         let mut watch = CatalogueWatch::new(folder.path().to_path_buf());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_not_there_is_named() {
+    fn missing_data_is_named() {
         let yaml = "name: x\ndataset: { name: cifar100, path: /nowhere }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
         let loaded = warmstart_schema::experiment::parse(yaml, "x.yaml");

@@ -16,7 +16,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     TABLE,
     &[MACHINE, FILTER, BACK],
     MOVES,
-    // `g` is taken by the seeds.
+    // The seeds use `g`.
     &[
         bind(
             "first",

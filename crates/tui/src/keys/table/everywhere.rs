@@ -1,4 +1,4 @@
-//! Keys that several screens have in common.
+//! Keys that several screens share.
 
 use crossterm::event::KeyCode;
 
@@ -15,7 +15,7 @@ pub const LAUNCH: Binding = bind(
     "launch the experiment: a new run",
 );
 
-/// What is done to a run once it has begun.
+/// Keys that act on an existing run.
 pub const OF_A_RUN: &[Binding] = &[
     bind(
         "stop",
@@ -91,7 +91,7 @@ pub const FILTER: Binding = bind(
     "filter",
     "show only what fits: words, field:value, figure>0.6, -not",
 );
-/// What is done with an experiment's file.
+/// Keys that act on an experiment file.
 pub const OF_A_FILE: &[Binding] = &[
     bind(
         "duplicate",
@@ -144,7 +144,7 @@ pub const OPEN_RUN: Binding = bind(
     "open the run",
 );
 
-/// Along a list.
+/// Keys that move in a list.
 pub const MOVES: &[Binding] = &[
     bind(
         "up",
@@ -212,7 +212,7 @@ pub const SUSPEND: Binding = bind(
     "back to the shell; `fg` returns",
 );
 
-/// What every screen ends with.
+/// The last keys of every screen.
 pub const ENDS: &[Binding] = &[
     bind(
         "palette",

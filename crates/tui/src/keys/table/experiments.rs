@@ -131,7 +131,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     &[DATASET],
 ];
 
-/// What a new user needs first.
+/// Keys for new users.
 pub const FIRST_IN_FOOT: &[Command] = &[
     Command::Open,
     Command::Training(TrainingCommand::Launch),

@@ -1,4 +1,4 @@
-//! Keys of the machine's screen.
+//! Keys of the machine screen.
 
 use crossterm::event::KeyCode;
 
@@ -72,7 +72,7 @@ const UP: Command = Command::Queue(QueueCommand::Up);
 const DOWN: Command = Command::Queue(QueueCommand::Down);
 const PAUSE: Command = Command::Queue(QueueCommand::Pause);
 
-/// The same on the list of experiments, where the foot has no room for it.
+/// The same keys on the list of experiments, where the footer has no space for them.
 pub const QUEUE_FROM_AFAR: &[Binding] = &[
     bind(
         "queue-up",

@@ -1,4 +1,4 @@
-//! Keys of what stands in front of a screen, and of what is typed.
+//! Keys of popups and text inputs.
 
 use crossterm::event::KeyCode;
 
@@ -32,7 +32,7 @@ const CLOSE: Binding = bind(
     "back",
 );
 
-/// What every popup ends with.
+/// The last keys of every popup.
 const ENDS: &[Binding] = &[
     bind(
         "quit",
@@ -84,7 +84,7 @@ pub const FILTER: &[&[Binding]] = &[
     ENDS,
 ];
 pub const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
-pub const INQUIRY: &[&[Binding]] = &[
+pub const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
@@ -235,7 +235,7 @@ pub const DIFFERENCE: &[&[Binding]] = &[
     &[FIRST, LAST],
     ENDS,
 ];
-/// Whatever is open, it is hidden: only what hides nothing acts.
+/// The screen is hidden, so only keys that affect nothing hidden work.
 pub const SMALL: &[&[Binding]] = &[&[
     bind(
         "quit",

@@ -1,4 +1,4 @@
-//! Keys of a run's screen.
+//! Keys of the run screen.
 
 use crossterm::event::KeyCode;
 
@@ -42,7 +42,7 @@ pub const BINDINGS: &[&[Binding]] = &[
     ],
 ];
 
-/// Its log is a list of lines.
+/// The log is a list of lines.
 pub const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
 
 const SEARCH: &[Binding] = &[

@@ -1,4 +1,4 @@
-//! The pictures of a dataset, and what a run sees in them.
+//! Commands on images of a dataset and on predictions.
 
 use warmstart_runs::store::Run;
 use warmstart_schema::look::Part;
@@ -6,7 +6,7 @@ use warmstart_schema::state::Status;
 
 use crate::command::DatasetCommand;
 use crate::effect::DatasetSource;
-use crate::model::{DatasetPane, DatasetView, Inquiry, Model, Opened, Popup, Screen};
+use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
 
 pub fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
@@ -34,7 +34,7 @@ pub fn prediction_refusal(model: &Model) -> Option<String> {
 }
 
 pub fn completion_refusal(model: &Model) -> Option<String> {
-    (!matches!(model.popup, Some(Popup::Inquiry(Inquiry::File { .. }))))
+    (!matches!(model.popup, Some(Popup::Input(InputPrompt::File { .. }))))
         .then(|| "a number cannot be completed".to_owned())
 }
 
@@ -71,7 +71,7 @@ fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> 
     }
 }
 
-/// Why no run can be asked what it sees.
+/// Why no run can predict here.
 fn no_model_run(model: &Model) -> Option<String> {
     match model_run(model) {
         None => Some("no run to ask what it sees: r launches one from the experiments".to_owned()),
@@ -96,7 +96,7 @@ pub fn model_run(model: &Model) -> Option<&Run> {
     }
 }
 
-/// Whose dataset would be opened here.
+/// The source of the dataset that would open here.
 pub fn source(model: &Model) -> Result<(DatasetSource, String), String> {
     if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry()) {
         match entry.file.map(|file| (file, &file.loaded)) {

@@ -1,4 +1,4 @@
-//! The list of experiments and runs.
+//! Commands on the list of experiments and runs.
 
 use warmstart_runs::run::RunId;
 use warmstart_runs::trash;
@@ -40,7 +40,7 @@ pub fn target_ids(model: &Model) -> Vec<RunId> {
         .collect()
 }
 
-/// The file of the experiment under the cursor, if it has runs.
+/// The file of the selected experiment, if it has runs.
 pub fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     let entry = model
         .selected_entry()
@@ -55,7 +55,7 @@ pub fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     Ok(file.path.clone())
 }
 
-/// What is compared: the experiment's file, or of a run the experiment that it began with.
+/// The experiment to compare: the file, or the experiment that the run was launched with.
 pub fn difference_target(model: &Model) -> Option<Target> {
     let run = || model.run().map(|run| Target::Run(run.id.clone()));
     match (&model.open, model.selected_entry()) {

@@ -1,9 +1,9 @@
-//! The queue.
+//! Commands on the queue.
 
 use crate::command::QueueCommand;
 use crate::model::Model;
 
-/// Runs that a device may take at a time at most.
+/// Most runs that a device may take at a time.
 const MOST_SLOTS: u32 = 64;
 
 pub fn refusal(model: &Model, command: QueueCommand) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Launching, stopping and resuming.
+//! Commands that launch, stop and resume runs.
 
 use warmstart_runs::store::ExperimentFile;
 use warmstart_schema::state::Status;
@@ -13,7 +13,7 @@ pub fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
             .groups
             .is_empty()
             .then(|| "there is no experiment to launch".to_owned()),
-        // The question says which of them can be.
+        // The question lists the ones that can be stopped.
         TrainingCommand::Stop | TrainingCommand::StopNow if model.targets().len() > 1 => None,
         TrainingCommand::Stop => stop_refusal(model, false),
         TrainingCommand::StopNow => stop_refusal(model, true),
@@ -59,7 +59,7 @@ fn resume_refusal(model: &Model) -> Option<String> {
     }
 }
 
-/// The experiment that a launch here would start.
+/// The experiment that a launch would start here.
 pub fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
     let file = experiment_file(model)?;
     match file.loaded {
@@ -68,7 +68,7 @@ pub fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
     }
 }
 
-/// The file of the experiment that keys are about.
+/// The experiment file that keys act on.
 pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
     match &model.open {
         Screen::Experiments(_) => match model.selected_entry() {
@@ -80,7 +80,7 @@ pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
             }),
             None => Err("nothing is selected".to_owned()),
         },
-        Screen::Run(_) | Screen::Compare(_) | Screen::System(_) | Screen::Dataset(_) => {
+        Screen::Run(_) | Screen::Compare(_) | Screen::Machine(_) | Screen::Dataset(_) => {
             let run = model.run().ok_or("this run's experiment is not known")?;
             let stem = run.stem().ok_or("this run's experiment is not known")?;
             let files = model

@@ -2,8 +2,8 @@
 //!  validation accuracy by epoch   ◆ EffNet, freeze  ▲ ResNet, resized input
 //!  0.8 ┤                                       ⢀⣀⠤⠒⠉
 //! ```
-//! One figure of all shown runs on one pair of axes, each in its own colour and with its own marker; under the cursor the
-//! figures of all of them.
+//! One figure of all shown runs in one chart. Each run has its own colour and marker. With a
+//! cursor, the legend shows the figures at the cursor.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -19,7 +19,7 @@ use crate::theme::THEME;
 use warmstart_report::compare::{Metric, Row};
 use warmstart_runs::store::Run;
 
-/// Curves drawn: as many as have a marker and colour of their own.
+/// Maximum number of curves: each has a unique marker and colour.
 const MOST: usize = 40;
 /// Lines of figures under the cursor.
 const LEGEND: usize = 3;
@@ -30,7 +30,7 @@ pub fn draw(
     model: &Model,
     view: &CompareView,
     selected: Option<&Row>,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let Some(figure) = view.curves.metric() else {
         return;
@@ -82,13 +82,14 @@ pub fn draw(
         best: &[],
         events: &[],
         cursor,
-        ascii: model.look.ascii,
+        ascii: model.appearance.ascii,
     };
-    hits.add(chart.plot(plot), HitBox::Chart(x));
+    hit_map.add(chart.plot(plot), HitBox::Chart(x));
     chart.render(plot, buf);
 }
 
-/// The runs of the shown rows in their order, those of the selected row last, over the others.
+/// The runs of the shown rows in order. Those of the selected row are last, so that they are drawn
+/// on top.
 fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec<&'a Run> {
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
     let others = view
@@ -106,15 +107,15 @@ fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec
         .collect()
 }
 
-/// By epochs; what continues another run begins where that one ended.
+/// A curve by epochs, starting after the runs that this run continues.
 fn curve(run: &Run, figure: Metric, after: u32) -> Curve {
     let epochs = run.state.epochs.iter();
     let place = |epoch: u32| f64::from(epoch.saturating_add(after));
     Curve::new(epochs.filter_map(|epoch| Some((place(epoch.epoch), figure.of_epoch(epoch)?))))
 }
 
-/// What is drawn, and each run's marker with its name, or with its figure under the cursor. What does not fit on a few lines
-/// is counted.
+/// The chart's title, then each run's marker with its name, or with its figure under the cursor.
+/// Counts the runs that do not fit.
 fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Vec<Line<'static>> {
     let title = match figure {
         Metric::ValAcc => "validation accuracy by epoch",
@@ -129,7 +130,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
             .push(Span::styled(format!("  at epoch {epoch}"), THEME.accent));
     }
     let most = if view.cursor.is_some() { LEGEND } else { 1 };
-    // The selected run, which is drawn last, is named first.
+    // Name the selected run, which is drawn last, first.
     for (named, run) in runs.iter().rev().enumerate() {
         let text = match view.cursor {
             Some(epoch) => {
@@ -158,7 +159,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
                 .is_some_and(|line| line.width() + wide + reserved > width)
         };
         let rest = runs.len() - named;
-        // Room for how many there are beside those named.
+        // Leave space for the count of the remaining runs.
         if lines.len() == most && is_full(if rest > 1 { "  +999".len() } else { 0 }) {
             lines[most - 1]
                 .spans

@@ -4,7 +4,7 @@
 //!  backbone           efficientnet_b0  resnet50
 //!  learning rate                0.001          0.0001
 //! ```
-//! The table turned: runs side by side, their fields one below the other.
+//! The transposed table: runs side by side, one field per row.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -15,12 +15,12 @@ use crate::model::CompareView;
 use crate::theme::THEME;
 use warmstart_report::compare::{Column, Kind, Row};
 
-/// Characters that a run gets at least, and at most.
+/// Smallest and largest width of a run's column, in characters.
 const WIDTH: (usize, usize) = (11, 24);
 const LABELS: usize = 18;
 const HEAD: u16 = 2;
 
-/// Returns how many runs there was no room for on the right.
+/// Draws the runs side by side; returns the number of runs that did not fit on the right.
 pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>) -> usize {
     let table = view.shown.table();
     let fields: Vec<(usize, &Column)> = table
@@ -110,7 +110,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&
     table.rows.len() - start - drawn
 }
 
-/// The first run to draw so that the chosen one is in view.
+/// The first run to draw, so that the selected run is visible.
 fn first_in_view(widths: &[u16], chosen: usize, room: u16) -> usize {
     let taken = |from: usize| {
         widths[from..=chosen]
@@ -128,7 +128,7 @@ fn width(row: &Row) -> u16 {
         .cells
         .iter()
         .map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
-    // The name has two lines.
+    // The name takes two lines.
     let name = row
         .cells
         .first()
@@ -165,7 +165,7 @@ fn draw_head(buf: &mut Buffer, area: Rect, view: &CompareView, row: &Row) {
     };
     let lines = paint::wrap(&label(row), usize::from(width));
     let (first, rest) = lines.split_at(1.min(lines.len()));
-    // What does not fit on two lines ends with an ellipsis.
+    // If the name does not fit on two lines, end it with an ellipsis.
     for (text, y) in [first.concat(), rest.concat()].iter().zip(0..) {
         paint::left(buf, paint::row(inner, y), text.trim_end(), style);
     }

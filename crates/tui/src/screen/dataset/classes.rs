@@ -3,7 +3,7 @@
 //!  fewest keycap (6)   most country-flag (152)   class_weights: balanced, a keycap weighs 3.62
 //!  0  airplane            ━━━━━━━╸────────────────   12
 //! ```
-//! How many images of each class a part has, and how uneven that is.
+//! The number of images per class in a split, and how uneven it is.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -55,7 +55,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     }
 }
 
-/// The range of the classes' images, and its ratio.
+/// The smallest and largest number of images of a class, and their ratio.
 fn draw_range(buf: &mut Buffer, area: Rect, part: Part, counts: &[u32]) {
     let (Some(least), Some(most)) = (counts.iter().copied().min(), counts.iter().copied().max())
     else {
@@ -96,7 +96,7 @@ fn draw_range(buf: &mut Buffer, area: Rect, part: Part, counts: &[u32]) {
     paint::left(buf, area, &text, style);
 }
 
-/// The smallest and the largest class, and whether training makes up for it.
+/// The smallest and the largest class, and whether class weights compensate.
 fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
     let end = |word: &str, class: Option<usize>| {
         let class = class?;

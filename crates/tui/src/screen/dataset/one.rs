@@ -3,7 +3,7 @@
 //!  training image 20 of 35,000                        beside it epochs 1, 2: ±15°, flip
 //!  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀
 //! ```
-//! One picture with both of its labels; beside it, as many epochs' views of it as fit.
+//! One image with both of its labels; beside it, as many augmented views as fit.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -17,7 +17,7 @@ use crate::model::DatasetView;
 use crate::screen::paint;
 use crate::theme::THEME;
 
-/// Columns between two pictures.
+/// Columns between two images.
 const GAP: u16 = 2;
 
 pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
@@ -31,7 +31,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
         draw_labels(buf, labels, picture);
     }
     let epochs = view.epochs();
-    // One picture's width is known from the first; those beside it are as large.
+    // The first image determines the width of the ones beside it.
     let share = if epochs.is_empty() {
         pictures
     } else {
@@ -63,7 +63,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     draw_place(buf, place, view, facts, picture, &seen);
 }
 
-/// Room for a picture that leaves at least as much beside it.
+/// The area of an image that leaves at least as much space beside it.
 fn first_share(area: Rect) -> Rect {
     Rect {
         width: area.width.saturating_sub(GAP) / 2,
@@ -128,7 +128,7 @@ fn draw_place(
     paint::left(buf, rest, &text, THEME.muted);
 }
 
-/// What training does to its images.
+/// Describes the augmentation.
 pub fn described(augment: &Augment) -> String {
     let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
     let flip = augment.horizontal_flip.then(|| "flip".to_owned());

@@ -2,7 +2,7 @@
 //!  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀   ▀▀▀▀▀▀▀▀▀▀▀▀▀▀
 //!  88 Tiger         42 Leopard
 //! ```
-//! A page of pictures with their true labels.
+//! A page of images with their true labels.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -71,7 +71,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
     }
 }
 
-/// The class that is learnt, with its number.
+/// The label that the model learns, with its number.
 fn label(picture: &Picture, learnt: Labels) -> String {
     let label = if learnt == Labels::Coarse {
         &picture.coarse

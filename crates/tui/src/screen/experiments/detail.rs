@@ -3,7 +3,8 @@
 //!  val acc ▁▃▄▆▇█ 0.6180  best 0.6240 at 11              published † val 0.6329  test 0.6214
 //!  epoch 12 ━━━━━━━━━━━━━━━━━━╸───── 71 %  312 img/s  2m 10s left in epoch, 38m in all
 //! ```
-//! The foot of the experiments screen: the selected experiment in a few lines, with its charts where there is room.
+//! The lower part of the experiments screen: a summary of the selected experiment, with charts if
+//! they fit.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -21,12 +22,12 @@ use crate::theme::THEME;
 use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
-/// From this width on there is room for whole words.
+/// From this width on, whole words fit.
 const WIDE: u16 = 90;
-/// Lines of text, before any chart.
+/// Lines of text above the charts.
 const LINES: u16 = 3;
 
-/// How many rows of a body the foot takes: none on a low terminal, charts on a high one.
+/// Height of this area: 0 on a low terminal, with charts on a high one.
 pub fn height(body: u16) -> u16 {
     match body {
         0..9 => 0,
@@ -75,7 +76,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     }
 }
 
-/// One line of a file's problem.
+/// A file's problem on one line.
 pub fn short_problem(problem: &Problem) -> String {
     let at = problem
         .at
@@ -107,7 +108,7 @@ fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
     }
 }
 
-/// What somebody noted of the run, or else the experiment's question; and how many parameters it trains.
+/// The run's note, or else the experiment's question; and the number of trainable parameters.
 fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
     let counts = entry.counts().map(|counts| {
         let (trains, rests) = (counts.total.trainable, counts.total.non_trainable());
@@ -156,7 +157,7 @@ fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
     };
 }
 
-/// The published figures at the right; returns what they leave free.
+/// Draws the published figures at the right; returns the free area.
 fn draw_published(buf: &mut Buffer, row: Rect, entry: &Entry) -> Rect {
     let Some(reference) = entry
         .experiment()
@@ -197,7 +198,7 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
             best.epoch
         )
     });
-    // The line gives way to the figures.
+    // The sparkline shrinks first.
     let room = usize::from(rest.width).saturating_sub(LABEL.len() + newest.len() + best.len());
     let spans = vec![
         Span::styled(LABEL, THEME.label),
@@ -211,7 +212,8 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     paint::left_line(buf, rest, &Line::from(spans));
 }
 
-/// Of an experiment that never ran: what stands in its way, or how to begin; and what was published.
+/// For an experiment without runs: what prevents a launch or how to launch, and the published
+/// figures.
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     let obstacles = entry
         .file

@@ -5,7 +5,7 @@
 //! │ train.epochs               30               –               │
 //! └──────────────────────────────────────────────────────────────┘
 //! ```
-//! Two experiments side by side, every default filled in.
+//! Two experiments side by side, with every default filled in.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -74,7 +74,7 @@ pub fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
             THEME.muted
         };
         let [one, other] = [0, 1].map(|side| (row.values[side].as_deref().unwrap_or("–"), style));
-        // Told apart without colour too.
+        // Mark differences without relying on colour.
         let mark = if row.differs() && difference.all {
             "±"
         } else {
@@ -93,7 +93,7 @@ pub fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
     }
 }
 
-/// A label and two columns of the same width.
+/// A label and two columns of equal width.
 fn draw_row(
     buf: &mut Buffer,
     row: Rect,

@@ -8,21 +8,21 @@
 //! │ 17 │   optimizer: { name: adam, learning_rate: 3e-4 }  │
 //! └────────────────────────────────────────────────────────┘
 //! ```
-//! A field of an experiment while it is typed: what it is, what would be written, or what is wrong with it.
+//! The editor of an experiment's field: its value, and the file to write or the mistakes.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::frame::draw_box;
-use super::inquiry;
+use super::input;
 use crate::format;
 use crate::layout::{popup_width, room};
 use crate::model::{Destination, Draft, Editor, Focus, ValueEntry};
 use crate::screen::paint;
 use crate::theme::THEME;
 
-/// Characters of what stands before a text.
+/// Width of the labels, in characters.
 const LABEL: usize = 7;
 
 pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
@@ -56,7 +56,7 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
         }
     }
     let words = match &editor.draft {
-        // A mistake names them already.
+        // A mistake lists them already.
         Ok(_) if !editor.field.words.is_empty() => {
             format!("one of: {}", editor.field.words.join(", "))
         }
@@ -73,13 +73,13 @@ pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
                 .map(|line| Line::styled(line, THEME.muted)),
         );
     }
-    // The box keeps its size while problems come and go.
+    // Keep the box's size while problems appear and disappear.
     lines.resize(lines.len().max(10), Line::default());
     lines.push(Line::raw(" ".repeat(width)));
     draw_box(frame, room(area, lines.len()), &title, lines, None);
 }
 
-/// The value; marked as a whole while the next character takes its place.
+/// The value, highlighted while the next character would replace it.
 fn value(editor: &Editor, width: usize) -> Line<'static> {
     let is_marked = editor.entry == ValueEntry::Replaces && editor.focus == Focus::Value;
     if !is_marked || editor.value.value().is_empty() {
@@ -96,7 +96,7 @@ fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) 
     let room = width.saturating_sub(LABEL);
     let mut spans = vec![Span::styled(format!("{label:<LABEL$}"), THEME.label)];
     if has_cursor {
-        spans.extend(inquiry::typed(input, room).spans);
+        spans.extend(input::typed(input, room).spans);
     } else {
         spans.push(Span::styled(input.value().to_owned(), THEME.text));
     }
@@ -106,7 +106,7 @@ fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) 
     Line::from(spans)
 }
 
-/// What changes, and the line of the file that it changes on.
+/// The changes, and the changed line of the file.
 fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for (path, before, after) in &draft.changes {

@@ -1,4 +1,4 @@
-//! The box around what stands in front of a screen.
+//! The box around a popup.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::theme::THEME;
 
-/// Draws lines in a box in the middle, scrolled down by so many where it can be scrolled.
+/// Draws lines in a centred box, scrolled down by `down` lines if it can scroll.
 pub fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: Option<usize>) {
     let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
     let text = Text::from(lines);

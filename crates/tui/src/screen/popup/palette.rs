@@ -5,7 +5,7 @@
 //! │ stop-now    stop the run without saving (asks)         S │
 //! └ nothing to stop: no run yet ─────────────────────── 2/64 ┘
 //! ```
-//! Every action of the screen, and every experiment and run, searched by typing.
+//! The palette: fuzzy search over the screen's actions, and all experiments and runs.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -15,7 +15,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 use unicode_width::UnicodeWidthStr;
 
-use super::inquiry;
+use super::input;
 use crate::layout::popup_width;
 use crate::model::available::refusal;
 use crate::model::{Candidate, Model, Palette, Purpose, Target};
@@ -23,9 +23,9 @@ use crate::screen::paint;
 use crate::theme::THEME;
 
 const HEIGHT: u16 = 20;
-/// Characters that the names of actions get at most.
+/// Largest width of the action names, in characters.
 const KINDS: usize = 16;
-/// Likewise the paths of fields.
+/// Largest width of the field paths, in characters.
 const PATHS: usize = 34;
 
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
@@ -65,7 +65,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
     paint::left_line(
         buf,
         paint::row(inner, 0),
-        &inquiry::typed(&palette.input, usize::from(inner.width)),
+        &input::typed(&palette.input, usize::from(inner.width)),
     );
     let list = Rect {
         y: inner.y + 1.min(inner.height),
@@ -130,7 +130,8 @@ fn draw_row(buf: &mut Buffer, row: Rect, candidate: &Candidate, letters: &[u32],
     );
 }
 
-/// A text in which the letters that fit stand out; the first of its letters has the number `before`.
+/// A text with its matched letters highlighted; `before` is the index of its first letter in the
+/// searched text.
 fn lettered(text: &str, letters: &[u32], before: usize, style: Style) -> Vec<Span<'static>> {
     let mut spans: Vec<Span> = Vec::new();
     for (index, c) in text.chars().enumerate() {
@@ -145,12 +146,12 @@ fn lettered(text: &str, letters: &[u32], before: usize, style: Style) -> Vec<Spa
     spans
 }
 
-/// Whether choosing it would do nothing.
+/// Whether the candidate's action is not available.
 fn is_idle(model: &Model, candidate: &Candidate) -> bool {
     matches!(candidate.target, Target::Action(command) if refusal(model, command).is_some())
 }
 
-/// Why the chosen one would do nothing.
+/// Why the selected candidate's action is not available.
 fn reason(model: &Model, palette: &Palette) -> Option<String> {
     let Target::Action(command) = palette.chosen()?.target else {
         return None;

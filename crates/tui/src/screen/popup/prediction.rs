@@ -6,7 +6,7 @@
 //! │ ▀▀▀▀▀▀▀▀▀▀▀▀  it is: tiger                     │
 //! └────────────────────────────────────────────────┘
 //! ```
-//! What a run's best checkpoint sees in a picture, and the picture as the model saw it.
+//! The prediction of a run's best checkpoint, and the model's input image.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -19,7 +19,7 @@ use crate::model::{Prediction, Seen};
 use crate::screen::{paint, picture};
 use crate::theme::THEME;
 
-/// Room for the classes and their probabilities, with the picture beside it where there is more.
+/// Width of the classes and probabilities; a wider box also shows the image.
 const CLASSES: u16 = 40;
 const HEIGHT: u16 = 18;
 const WIDTH: u16 = CLASSES + 36;
@@ -79,7 +79,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prediction: &Prediction) {
     }
 }
 
-/// Draws what the model saw where there is room, and returns what is left beside it.
+/// Draws the model's input if it fits, and returns the free area beside it.
 fn draw_picture(buf: &mut Buffer, area: Rect, pixels: Option<&Pixels>) -> Rect {
     let Some(pixels) = pixels.filter(|_| area.width > CLASSES) else {
         return area;
@@ -100,9 +100,9 @@ fn draw_picture(buf: &mut Buffer, area: Rect, pixels: Option<&Pixels>) -> Rect {
     }
 }
 
-/// A bar for each class; the true one is marked, by a sign too.
+/// A bar for each class. A sign, not only colour, marks the true class.
 fn draw_classes(buf: &mut Buffer, area: Rect, classes: &[ClassProbability], truth: Option<&str>) {
-    /// Characters of ` 100.00 %`.
+    /// Width of ` 100.00 %`.
     const FIGURE: u16 = 10;
     let name = area.width.saturating_sub(FIGURE) / 2;
     for (class, y) in classes.iter().zip(0..area.height) {

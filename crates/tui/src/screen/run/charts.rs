@@ -4,8 +4,8 @@
 //!  loss  ● val 1.4370  · train 0.9800  ▲ best at 11
 //!  4.0 ┤⠢⣀
 //! ```
-//! The charts of a run under one cursor: all seven where there is room, else accuracy and loss side by side or one above the
-//! other, else accuracy; or the one that was chosen.
+//! The charts of a run with one cursor: all seven if they fit, else accuracy and loss side by side
+//! or stacked, else accuracy; or the chart that the user chose.
 
 mod legend;
 
@@ -21,17 +21,17 @@ use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// From this size on all charts are shown.
+/// From this size on, all charts fit.
 const ROOM_FOR_ALL: (u16, u16) = (110, 30);
 
-/// One chart's lines.
+/// The lines of one chart.
 struct Scene<'a> {
     quantity: ChartKind,
     view: &'a ChartView,
     run: &'a Run,
     own: &'a [Line],
     others: &'a [Drawn<'a>],
-    /// The open run's own marker and colour, among others.
+    /// Selects the open run's marker and colour, if other runs are shown.
     rank: Option<usize>,
     x: Axis,
 }
@@ -42,7 +42,7 @@ pub fn draw(
     model: &Model,
     run: &Run,
     view: &ChartView,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let others = view.others(&model.runs, run);
     let rank = model
@@ -60,11 +60,11 @@ pub fn draw(
             rank,
             x: view.axis(&model.runs, run, quantity),
         };
-        draw_one(buf, area, model, &scene, index == 0, hits);
+        draw_one(buf, area, model, &scene, index == 0, hit_map);
     }
 }
 
-/// Which charts are shown where.
+/// The charts to show, with their areas.
 fn arranged(area: Rect, alone: Option<ChartKind>) -> Vec<(ChartKind, Rect)> {
     let side_by_side = |row: Rect, quantities: &[ChartKind]| -> Vec<(ChartKind, Rect)> {
         let columns = Layout::horizontal(quantities.iter().map(|_| Constraint::Fill(1))).spacing(2);
@@ -111,7 +111,7 @@ fn draw_one(
     model: &Model,
     scene: &Scene,
     is_first: bool,
-    hits: &mut HitMap,
+    hit_map: &mut HitMap,
 ) {
     let most = if scene.view.alone.is_some() {
         4
@@ -125,7 +125,7 @@ fn draw_one(
         Constraint::Fill(1),
     ];
     let [title, names, plot] = area.layout(&Layout::vertical(rows));
-    legend::draw_title(buf, title, model.look.ascii, scene, is_first);
+    legend::draw_title(buf, title, model.appearance.ascii, scene, is_first);
     legend::draw_others(buf, names, &others);
     let series = series(scene);
     if series.iter().all(|series| series.curve.reach().is_none()) {
@@ -146,19 +146,20 @@ fn draw_one(
         best: best.as_slice(),
         events: &events,
         cursor: scene.view.cursor,
-        ascii: model.look.ascii,
+        ascii: model.appearance.ascii,
     };
-    hits.add(chart.plot(plot), HitBox::Chart(scene.x));
+    hit_map.add(chart.plot(plot), HitBox::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
         legend::draw_stages(buf, plot, scene);
     }
 }
 
-/// How a line of the open run is drawn: its style, its mark, and the style of its points behind the smoothed line.
+/// How to draw a line of the open run: its style, its marker, and the style of the raw points
+/// behind a smoothed line.
 fn pen(scene: &Scene, role: Role) -> (Style, Option<&'static str>, Style) {
     let is_alone = scene.own.len() == 1;
-    // Among other runs it has the marker and the colour that it has on every screen.
+    // With other runs, use the same marker and colour as on every screen.
     let (mark, style) = scene
         .rank
         .map_or(("●", THEME.validation), |rank| THEME.run(rank));
@@ -179,7 +180,7 @@ fn pen(scene: &Scene, role: Role) -> (Style, Option<&'static str>, Style) {
     }
 }
 
-/// What stands for a run beside the open one: validation, or the first of equals.
+/// The line that represents another run: validation, or the first of equal lines.
 fn leading(lines: &[Line]) -> Option<&Line> {
     lines
         .iter()
@@ -216,7 +217,7 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
                 faint: false,
             });
         } else {
-            // Alone, a training line is quieter than what it is measured by.
+            // In a single run, the training line is less prominent than validation.
             let style = if matches!(line.role, Role::Train | Role::Second) {
                 behind
             } else {
@@ -244,7 +245,7 @@ fn best(scene: &Scene) -> Option<(f64, f64)> {
     (scene.x.low..=scene.x.high).contains(&x).then_some((x, y))
 }
 
-/// Where the run was resumed, and where the stage before ended.
+/// The positions of resumes, and of the end of the previous stage.
 fn events(scene: &Scene) -> Vec<f64> {
     let times = Times::of(&scene.run.state, scene.view.along);
     let resumes = scene
@@ -258,14 +259,14 @@ fn events(scene: &Scene) -> Vec<f64> {
         .collect()
 }
 
-/// The height that holds all that is in sight, or a part of it around the figure under the cursor.
+/// The y range of all visible data, or a part of it around the figure under the cursor.
 fn heights(scene: &Scene, series: &[Series]) -> Axis {
     let ranges = series
         .iter()
         .filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
     let fixed = match scene.quantity {
         ChartKind::Usage => Some((0.0, 100.0)),
-        // How much less it became is seen against all of it.
+        // Start at 0, so that a decrease is visible relative to the total.
         ChartKind::Memory | ChartKind::Throughput => Some((0.0, 0.0)),
         _ => None,
     };
@@ -276,7 +277,7 @@ fn heights(scene: &Scene, series: &[Series]) -> Axis {
         .collect();
     let mut axis = if scene.view.log_y {
         let high = ends.iter().copied().fold(0.0, f64::max);
-        // What touches 0 is shown three decades down.
+        // Values near 0 are drawn three decades below the top.
         Axis::around_log(
             ends.iter()
                 .map(|end| if *end > 0.0 { *end } else { high / 1000.0 }),
@@ -299,7 +300,7 @@ fn heights(scene: &Scene, series: &[Series]) -> Axis {
     }
 }
 
-/// The figure under the cursor; without one the newest.
+/// The figure under the cursor, or the newest without a cursor.
 fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
     let point = match cursor {
         Some(x) => curve.nearest(x),
@@ -308,7 +309,7 @@ fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
     point.map(|point| point.1)
 }
 
-/// Where the cursor stands, in words.
+/// Describes the cursor's position.
 pub fn place(view: &ChartView) -> Option<String> {
     use crate::format::{count, duration};
     let at = view.cursor?;

@@ -5,7 +5,7 @@
 //!  checkpoint      epoch 11, 40 s ago
 //!  frozen         213 tensors unmoved
 //! ```
-//! What a run trains with and on. With little room the later ones go.
+//! The settings and resources that a run trains with. With little space the last ones are hidden.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -19,10 +19,10 @@ use crate::model::Model;
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// Rows that all facts take.
+/// Rows of all facts.
 pub const HEIGHT: u16 = 12;
 
-/// From this share on, waiting for pictures is what makes training slow.
+/// From this share of time on, waiting for images is what slows training down.
 const SLOW_DATA: f64 = 0.2;
 
 type Fact = (&'static str, String, Style);
@@ -55,7 +55,7 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
             .find(|other| other.epoch == epoch)
             .map(|epoch| epoch.learning_rate)
     };
-    // While features are computed there is no rate yet.
+    // No images per second while features are computed.
     let at_work = run
         .state
         .batch
@@ -78,7 +78,8 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
     )
 }
 
-/// With the share of time in which steps waited for pictures, where pictures have to be decoded.
+/// Images per second. If images are decoded while training, also the share of time that steps
+/// waited for them.
 fn speed(run: &Run, cursor: Option<u32>) -> Fact {
     let last = run.state.epochs.last();
     let chosen =
@@ -187,7 +188,7 @@ fn data(run: &Run) -> Option<Fact> {
     ))
 }
 
-/// The range from the rarest class to the commonest.
+/// The number of images of the smallest and the largest class.
 fn classes(run: &Run) -> Option<Fact> {
     let dataset = run.state.dataset.as_ref()?;
     let (smallest, largest) = (
@@ -199,7 +200,7 @@ fn classes(run: &Run) -> Option<Fact> {
     } else {
         format!("{smallest} to {largest}")
     };
-    // Ten times fewer images than another class: such a class is easily never predicted.
+    // A model may never predict a class that has ten times fewer images than another.
     let style = if smallest.saturating_mul(10) < largest {
         THEME.warning
     } else {

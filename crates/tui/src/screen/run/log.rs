@@ -4,7 +4,7 @@
 //!  10:04:31  checkpoint not saved: no space left on device; training continues
 //!  worker    libtorch: …
 //! ```
-//! The log of a run: its end below the charts, or all of it as a pane.
+//! The log of a run: its end below the charts, or the whole log as a pane.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::model::log::{self, LogLine, STAMP};
 use crate::theme::THEME;
 
-/// All of the log, scrolled up by `up` lines from its end; what is searched for stands out.
+/// The whole log, scrolled up from its end by `up` lines; matches of the search are highlighted.
 pub fn draw(
     buf: &mut Buffer,
     area: Rect,
@@ -43,7 +43,7 @@ pub fn draw(
     }
 }
 
-/// The end of the log. What the worker printed matters where the run failed without saying why.
+/// The end of the log. Includes the worker's output if the run failed without a reason.
 pub fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let of_worker = matches!(run.status(), Status::Lost | Status::Failed);
     let height = usize::from(area.height);

@@ -11,8 +11,8 @@
 //!  not moved: 245 frozen tensors, by
 //!  their hash before and after
 //! ```
-//! What gradient descent may move and what it may not, by block where there is room; what batch normalization goes by; and
-//! whether what is frozen stayed so.
+//! Trainable and frozen parameters, by block if they fit; the statistics that batch normalization
+//! uses; and whether the frozen tensors are unchanged.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -27,10 +27,10 @@ use crate::theme::THEME;
 use warmstart_runs::params::counts;
 use warmstart_runs::store::Run;
 
-/// Columns of a block's name and of its count.
+/// Width of a block's name and of its count.
 const NAME: u16 = 11;
 const COUNT: u16 = 12;
-/// Rows that everything but the blocks takes.
+/// Rows of everything except the blocks.
 pub const REST: u16 = 11;
 
 type Text = (String, Style);
@@ -56,7 +56,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     } else {
         draw_stack(buf, rest, &all.blocks)
     };
-    // Facts that do not fit whole are better left out than cut in the middle of a sentence.
+    // Leave out facts that do not fit, rather than cut a sentence.
     let rest = below(rest, used);
     for ((text, style), y) in facts.into_iter().zip(0..rest.height.min(wanted)) {
         paint::left(buf, paint::row(rest, y), &text, style);
@@ -72,7 +72,7 @@ fn below(area: Rect, rows: u16) -> Rect {
     }
 }
 
-/// Frozen parameters and statistics apart where there is room, else together.
+/// Frozen parameters and statistics on separate lines if they fit, else on one.
 fn draw_totals(buf: &mut Buffer, area: Rect, all: &ModelCounts) -> u16 {
     let total = all.total;
     let held = if area.height > 5 {
@@ -110,7 +110,7 @@ fn is_frozen(block: &BlockCounts) -> bool {
     block.counts.trainable == 0
 }
 
-/// How a block's bar is filled: by shape and by colour, so that either is enough.
+/// How to fill a block's bar: both shape and colour identify it.
 fn fill(block: &BlockCounts) -> (char, Style) {
     if is_frozen(block) {
         ('░', THEME.waiting)
@@ -119,7 +119,7 @@ fn fill(block: &BlockCounts) -> (char, Style) {
     }
 }
 
-/// A bar for each block, as long as it has parameters, and what the two kinds of bars mean.
+/// A bar for each block, proportional to its parameters, and a legend.
 fn draw_blocks(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) {
     let most = blocks
         .iter()
@@ -158,7 +158,7 @@ fn draw_blocks(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) {
     paint::left_line(buf, key, &line);
 }
 
-/// All blocks in one bar, and how many of them are frozen. Returns the rows that it took.
+/// All blocks in one bar, and the number of frozen ones. Returns the number of rows.
 fn draw_stack(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) -> u16 {
     let frozen = blocks.iter().filter(|block| is_frozen(block)).count();
     let text = format!("{frozen} of {} blocks frozen", blocks.len());
@@ -194,7 +194,7 @@ fn cells(part: u64, of: u64, width: u16) -> u16 {
     (part as f64 / of as f64 * f64::from(width)).round() as u16
 }
 
-/// What batch normalization goes by in frozen blocks and in those that train, where there is any.
+/// The statistics that batch normalization uses in frozen and in training blocks, if any.
 fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
     let normalizes = |frozen: bool| {
         let backbone = all
@@ -224,7 +224,7 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
     lines
 }
 
-/// Whether what is frozen stayed as it was, in words, and how that is known.
+/// Whether the frozen tensors are unchanged, and how this was checked.
 fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
     if !all.blocks.iter().any(is_frozen) {
         return Vec::new();

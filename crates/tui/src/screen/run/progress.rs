@@ -1,7 +1,7 @@
 //! ```text
 //!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in all
 //! ```
-//! How far a run is, or what it fetches; of a run at rest, what came of it.
+//! The progress of a live run or its downloads; the result of a run that ended.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -15,7 +15,7 @@ use crate::format::{bytes, duration, metric};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// A bar shorter than this says nothing.
+/// A shorter bar is useless.
 const BAR: u16 = 8;
 
 pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
@@ -34,7 +34,7 @@ pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     }
 }
 
-/// What a run without progress is at.
+/// What a run without progress is doing.
 fn waiting_for(phase: Phase, run: &Run) -> String {
     match phase {
         Phase::Fetching => "looking for data and weights".to_owned(),
@@ -50,7 +50,7 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
     }
 }
 
-/// What came of a run, in a line; without its best epoch where that would not fit.
+/// A run's result on one line; omits the best epoch if it does not fit.
 pub fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
     let whole = result(run, true);
     let fits = whole.width() <= usize::from(row.width);
@@ -132,7 +132,7 @@ fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
     draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
 }
 
-/// What is at work, a bar, and the longest of the tails that leaves room for it.
+/// The current phase, a bar, and the longest tail that fits.
 fn draw_share(buf: &mut Buffer, row: Rect, head: &str, share: f64, tails: &[Line]) {
     let percent = format!(" {:>3.0} %", share * 100.0);
     let rest = paint::left(buf, row, head, THEME.text);
@@ -158,7 +158,7 @@ fn draw_share(buf: &mut Buffer, row: Rect, head: &str, share: f64, tails: &[Line
     }
 }
 
-/// Images a second and what is left, from the longest way to say it to the shortest.
+/// Images per second and the time left, from the longest form to the shortest.
 fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
     let speed = format!("  {:.0} img/s", batch.images_per_second);
     let in_epoch = run.state.dataset.as_ref().map(|dataset| {

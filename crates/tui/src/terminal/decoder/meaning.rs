@@ -1,14 +1,15 @@
-//! What a whole sequence means: a key, the mouse, or nothing here. Forms of xterm, rxvt, the Linux console and kitty.
+//! The meaning of a complete sequence: a key, the mouse, or nothing. Handles the forms of xterm,
+//! rxvt, the Linux console and kitty.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyEventState, KeyModifiers, MouseButton, MouseEvent,
     MouseEventKind,
 };
 
-/// Numbers between semicolons, each with others after colons; none where nothing stands.
+/// Numbers between semicolons, each with sub-parameters after colons; `None` for an empty one.
 type Parameters = Vec<Vec<Option<u32>>>;
 
-/// `ESC O` and a letter, with a number of modifiers before it in some terminals.
+/// `ESC O` and a letter; some terminals put a number for the modifiers before the letter.
 pub fn single(parameters: &[u8], last: u8) -> Option<Event> {
     let parameters = read(parameters)?;
     if parameters.is_empty()
@@ -27,7 +28,8 @@ pub fn single(parameters: &[u8], last: u8) -> Option<Event> {
     Some(modified.press(code))
 }
 
-/// `ESC [`, what comes next, and the letter that ends it. What has a mark of its own, as answers have, is no key.
+/// `ESC [`, the parameters, and the last letter. Sequences with a private mark are responses, not
+/// keys.
 pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
     if let Some(parameters) = sequence.strip_prefix(b"<") {
         return mouse(&read(parameters)?, last);
@@ -64,14 +66,14 @@ pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
             arrow(last.to_ascii_uppercase())?,
             KeyModifiers::SHIFT,
         )),
-        // With a number more, this is where the cursor is, and no F3.
+        // With another parameter, this is the cursor's position and not F3.
         (b'R', _) => None,
         (b'Z', 0..=2) => {
             let mut modified = modified()?;
             modified.modifiers |= KeyModifiers::SHIFT;
             Some(modified.press(KeyCode::BackTab))
         }
-        // An old form has the modifiers alone.
+        // An old form has only the modifiers.
         (_, 1) if first.is_some_and(|first| first > 1) => {
             Some(Modified::read(&parameters[0])?.press(lettered(last)?))
         }
@@ -97,7 +99,7 @@ fn read(parameters: &[u8]) -> Option<Parameters> {
         _ => std::str::from_utf8(text).ok()?.parse().ok().map(Some),
     };
     let parameter = |text: &[u8]| text.split(|byte| *byte == b':').map(number).collect();
-    // Anything but digits makes it something else than a key.
+    // With anything except digits it is not a key.
     parameters
         .split(|byte| *byte == b';')
         .map(parameter)
@@ -111,7 +113,7 @@ fn first_three(parameters: &Parameters) -> Option<[u32; 3]> {
     Some([numbers.next()??, numbers.next()??, numbers.next()??])
 }
 
-/// What was held beside a key, and what was done to it.
+/// The modifiers of a key, and whether it was pressed, repeated or released.
 #[derive(Debug, Clone, Copy)]
 struct Modified {
     modifiers: KeyModifiers,
@@ -126,7 +128,7 @@ impl Modified {
         state: KeyEventState::NONE,
     };
 
-    /// One more than the sum of what is held, and after a colon what was done.
+    /// One more than the sum of the modifiers; after a colon, the kind of event.
     fn read(parameter: &[Option<u32>]) -> Option<Self> {
         const BITS: [(u32, KeyModifiers); 6] = [
             (1, KeyModifiers::SHIFT),
@@ -196,7 +198,7 @@ fn lettered(letter: u8) -> Option<KeyCode> {
     }
 }
 
-/// DEC's numbers of keys, in which there are gaps between the function keys.
+/// DEC's key numbers, which have gaps between the function keys.
 fn numbered(number: u32) -> Option<KeyCode> {
     let function = |first: u32, f: u32| u8::try_from(number - first + f).ok().map(KeyCode::F);
     match number {
@@ -215,7 +217,7 @@ fn numbered(number: u32) -> Option<KeyCode> {
     }
 }
 
-/// A key by its character, as xterm and kitty write them where they were asked to.
+/// A key by its character, as xterm and kitty send it on request.
 fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<Event> {
     let shift = modified.modifiers.contains(KeyModifiers::SHIFT);
     let code = match number {
@@ -239,7 +241,7 @@ fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<
                     modified.modifiers.remove(KeyModifiers::SHIFT);
                     KeyCode::Char(shifted)
                 }
-                // Whatever the layout, letters are known with shift.
+                // On any layout, shift makes letters upper case.
                 None if shift => KeyCode::Char(c.to_ascii_uppercase()),
                 None => KeyCode::Char(c),
             }
@@ -248,7 +250,8 @@ fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<
     Some(modified.press(code))
 }
 
-/// kitty's numbers for keys without a character. Those that nothing can be bound to are left out: locks, media, modifiers.
+/// kitty's numbers for keys without a character. Keys that cannot be bound are left out: locks,
+/// media, modifiers.
 fn kitty(number: u32) -> Option<(KeyCode, KeyEventState)> {
     const KEYPAD: [KeyCode; 29] = [
         KeyCode::Char('0'),
@@ -293,7 +296,7 @@ fn kitty(number: u32) -> Option<(KeyCode, KeyEventState)> {
     }
 }
 
-/// SGR's form: `M` for a press, `m` for its end.
+/// SGR's form: `M` for a press, `m` for a release.
 fn mouse(parameters: &Parameters, last: u8) -> Option<Event> {
     let [button, column, row] = first_three(parameters)?;
     match last {
@@ -303,8 +306,8 @@ fn mouse(parameters: &Parameters, last: u8) -> Option<Event> {
     }
 }
 
-/// The mouse at a place counted from 1. In a button's number two bits say which of four, three what is held, one that it
-/// moved, and two which four.
+/// A mouse event at a position counted from 1. In the button's number, bits 0-1 are the button,
+/// bits 2-4 the modifiers, bit 5 a movement, and bits 6-7 the group of buttons.
 fn at(button: u32, column: u32, row: u32, is_up: bool) -> Option<Event> {
     const HELD: [(u32, KeyModifiers); 3] = [
         (0b100, KeyModifiers::SHIFT),

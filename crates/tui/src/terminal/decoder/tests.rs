@@ -1,4 +1,4 @@
-//! Keys come out as they were typed, and nothing of what the terminal says by itself.
+//! The decoder returns the keys that were typed, and nothing that the terminal sends by itself.
 
 use std::time::{Duration, Instant};
 
@@ -14,47 +14,47 @@ const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
 const ALT: KeyModifiers = KeyModifiers::ALT;
 const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
 
-/// What terminals send that nobody typed.
+/// Reports that terminals send without a key.
 const REPORTS: [&[u8]; 44] = [
-    // Modes: of DEC's (synchronized output, grapheme clusters), of ANSI's.
+    // Modes: DEC's (synchronized output, grapheme clusters) and ANSI's.
     b"\x1b[?2026;2$y",
     b"\x1b[?2027;0$y",
     b"\x1b[20;2$y",
-    // What it is: primary, secondary and tertiary attributes, its name.
+    // Identification: primary, secondary and tertiary attributes, the name.
     b"\x1b[?62;4;22c",
     b"\x1b[?1;2c",
     b"\x1b[>41;388;0c",
     b"\x1bP!|7E565445\x1b\\",
     b"\x1bP>|kitty(0.42.1)\x1b\\",
     b"\x1bP>|XTerm(390)\x07",
-    // Whether it is well, its printer, its locator.
+    // The status of the terminal, its printer and its locator.
     b"\x1b[0n",
     b"\x1b[?13n",
     b"\x1b[?53n",
     b"\x1b[0&w",
     b"\x1b[1;3;12;40;0&w",
-    // The cursor, also where a modified F3 has the same form.
+    // The cursor's position; a modified F3 has the same form.
     b"\x1b[12;40R",
     b"\x1b[1;5R",
     b"\x1b[?1;1;1R",
-    // Sizes: of the window, of a cell, at every change.
+    // Sizes: of the window, of a cell, after every change.
     b"\x1b[8;24;80t",
     b"\x1b[4;600;800t",
     b"\x1b[6;16;8t",
     b"\x1b[48;24;80;384;640t",
     b"\x1b[1t",
-    // How keys are sent: kitty's flags, xterm's.
+    // Keyboard modes of kitty and xterm.
     b"\x1b[?0u",
     b"\x1b[?31u",
     b"\x1b[>4;2m",
-    // Dark or light.
+    // Dark or light background.
     b"\x1b[?997;1n",
-    // Colours, ended by ST and by BEL, and in eight bits.
+    // Colours, ended by ST, by BEL, and by 8-bit ST.
     b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\",
     b"\x1b]11;rgb:0000/2b2b/3636\x07",
     b"\x1b]4;12;rgb:1e/90/ff\x07",
     b"\x9d11;rgb:0000/0000/0000\x9c",
-    // The clipboard, titles, also with the byte of an ST within a character.
+    // The clipboard and titles, also with the byte of an ST within a character.
     b"\x1b]52;c;cnlyUg==\x1b\\",
     b"\x1b]lryS \xe2\x9c\x9c D y\x1b\\",
     b"\x1b]Lruy\x07",
@@ -67,10 +67,10 @@ const REPORTS: [&[u8]; 44] = [
     // Pictures.
     b"\x1b_Gi=31;OK\x1b\\",
     b"\x1b_Gi=1;ENOENT:ry\x07",
-    // Strings that nobody uses.
+    // Unused kinds of strings.
     b"\x1b^ry D\x1b\\",
     b"\x1bXryS\x1b\\",
-    // Unknown ones, in eight bits as themselves and as UTF-8.
+    // Unknown sequences, with 8-bit controls raw and as UTF-8.
     b"\x9b?9999;1!y",
     b"\xc2\x9b?2026;2$y",
 ];
@@ -87,7 +87,7 @@ fn escape() -> Event {
     key(KeyCode::Esc, NONE)
 }
 
-/// A decoder at a clock that tests move.
+/// A decoder with a clock that tests move.
 struct Line {
     decoder: Decoder,
     now: Instant,
@@ -122,7 +122,7 @@ impl Line {
         self
     }
 
-    /// What came out since the last time, once nothing more comes.
+    /// The new events, once no more bytes come.
     fn heard(&mut self) -> Vec<Event> {
         self.wait(100);
         std::mem::take(&mut self.events)
@@ -134,7 +134,7 @@ fn heard(bytes: &[u8]) -> Vec<Event> {
 }
 
 #[test]
-fn a_report_in_one_piece_is_swallowed_between_keys() {
+fn whole_report_between_keys_is_dropped() {
     for report in REPORTS {
         let bytes = [b"a", report, b"j", report, report, b"\r"].concat();
         let keys = [character('a'), character('j'), key(KeyCode::Enter, NONE)];
@@ -143,7 +143,7 @@ fn a_report_in_one_piece_is_swallowed_between_keys() {
 }
 
 #[test]
-fn a_report_cut_in_two_anywhere_is_swallowed() {
+fn report_in_two_pieces_is_dropped() {
     for report in REPORTS {
         for pause in [0, 20, 60, 300, 1000] {
             for cut in 1..report.len() {
@@ -153,7 +153,7 @@ fn a_report_cut_in_two_anywhere_is_swallowed() {
                     .send(&report[cut..])
                     .wait(20)
                     .send(b"j");
-                // An `ESC` alone for so long is the Esc key, whatever follows.
+                // An `ESC` alone for this long is the Esc key, whatever follows.
                 let is_escape = report[0] == 0x1b && cut == 1 && pause > 50;
                 let expected: Vec<Event> = is_escape
                     .then(escape)
@@ -172,7 +172,7 @@ fn a_report_cut_in_two_anywhere_is_swallowed() {
 }
 
 #[test]
-fn a_report_that_comes_byte_by_byte_is_swallowed() {
+fn report_byte_by_byte_is_dropped() {
     for report in REPORTS {
         for pause in [1, 20, 60, 200, 300] {
             let mut line = Line::new();
@@ -197,7 +197,7 @@ fn a_report_that_comes_byte_by_byte_is_swallowed() {
 }
 
 #[test]
-fn a_report_whose_escape_came_long_before_the_rest_is_swallowed() {
+fn report_with_early_escape_is_dropped() {
     for report in [
         &b"\x1b[?2026;2$y"[..],
         b"\x1b[>41;388;0c",
@@ -220,8 +220,8 @@ fn a_report_whose_escape_came_long_before_the_rest_is_swallowed() {
 }
 
 #[test]
-fn keys_typed_after_escape_are_kept() {
-    // Seconds apart, as people do.
+fn keys_after_escape_are_kept() {
+    // Typed with seconds between the keys.
     for c in "[]OP_X^qr".chars() {
         let mut line = Line::new();
         line.send(b"\x1b")
@@ -236,7 +236,7 @@ fn keys_typed_after_escape_are_kept() {
             "{c}"
         );
     }
-    // Soon after: what may go on as a sequence is kept back, and comes.
+    // Soon after Esc, a possible sequence is held back and then delivered.
     for c in ['[', ']', 'O', 'P'] {
         let mut line = Line::new();
         line.send(b"\x1b")
@@ -259,7 +259,7 @@ fn keys_typed_after_escape_are_kept() {
         }
         assert_eq!(line.heard().len(), 3, "{keys:?}");
     }
-    // Held down.
+    // A key held down.
     let mut line = Line::new();
     for _ in 0..4 {
         line.send(b"\x1b").wait(30);
@@ -268,11 +268,12 @@ fn keys_typed_after_escape_are_kept() {
 }
 
 #[test]
-fn a_key_cut_in_two_is_that_key() {
+fn key_in_two_pieces_is_decoded() {
     for (bytes, expected) in KEYS.iter().filter(|(bytes, _)| bytes.len() > 1) {
         for cut in 1..bytes.len() {
             for pause in [0, 30, 400] {
-                // Alt is an `ESC` before a key: later, it is the Esc key and a key.
+                // Alt sends `ESC` before the key. With a long gap, that is the Esc key and another
+                // key.
                 if pause > 50 && cut == 1 && bytes[0] == 0x1b {
                     continue;
                 }
@@ -399,7 +400,7 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
 ];
 
 #[test]
-fn every_key_is_understood() {
+fn every_key_is_decoded() {
     for (bytes, (code, modifiers)) in KEYS {
         assert_eq!(
             heard(bytes),
@@ -412,7 +413,7 @@ fn every_key_is_understood() {
 }
 
 #[test]
-fn a_key_that_is_held_or_released_says_so() {
+fn repeat_and_release_are_decoded() {
     let kind = |bytes: &[u8]| match heard(bytes)[..] {
         [Event::Key(KeyEvent { kind, .. })] => kind,
         ref other => panic!("{other:?}"),
@@ -428,7 +429,7 @@ fn a_key_that_is_held_or_released_says_so() {
 }
 
 #[test]
-fn the_mouse_is_understood_in_each_of_its_forms() {
+fn every_mouse_encoding_is_decoded() {
     let mouse = |kind, column, row, modifiers| {
         Event::Mouse(MouseEvent {
             kind,
@@ -475,7 +476,7 @@ fn the_mouse_is_understood_in_each_of_its_forms() {
         }
         assert_eq!(line.heard().len(), 1, "{}", bytes.escape_ascii());
     }
-    // What cannot be.
+    // Invalid sequences.
     for bytes in [
         &b"\x1b[<0;0;0M"[..],
         b"\x1b[<999;1;1M",
@@ -488,7 +489,7 @@ fn the_mouse_is_understood_in_each_of_its_forms() {
 }
 
 #[test]
-fn a_click_that_is_cut_off_leaves_the_keyboard_alive() {
+fn truncated_click_does_not_block_keys() {
     for cut in [
         &b"\x1b[<0;20"[..],
         b"\x1b[<",
@@ -498,7 +499,7 @@ fn a_click_that_is_cut_off_leaves_the_keyboard_alive() {
         b"\x1b[?2026;",
         b"\x1bO",
     ] {
-        // The next sequence begins whatever was there, and a control character is typed.
+        // The next sequence starts in any state, and a control character is a key.
         let mut line = Line::new();
         line.send(cut)
             .send(b"\x1b[B")
@@ -507,7 +508,7 @@ fn a_click_that_is_cut_off_leaves_the_keyboard_alive() {
             .send(b"\x03");
         let expected = [key(KeyCode::Down, NONE), key(KeyCode::Char('c'), CONTROL)];
         assert_eq!(line.heard(), expected, "{}", cut.escape_ascii());
-        // Letters are its rest for as long as it can have one, three of a click at most.
+        // Letters belong to the sequence while it may continue, at most three for a click.
         line.send(b"jjjq");
         assert_eq!(
             line.heard().last(),
@@ -519,7 +520,7 @@ fn a_click_that_is_cut_off_leaves_the_keyboard_alive() {
 }
 
 #[test]
-fn a_string_without_an_end_does_not_keep_the_keyboard() {
+fn unterminated_string_does_not_block_keys() {
     for begun in [
         &b"\x1b]11;rgb:"[..],
         b"\x1bP1$rr",
@@ -535,7 +536,7 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
             events.retain(|event| !matches!(event, Event::Paste(_)));
             events
         };
-        // A key by itself after a while.
+        // A single key after a while.
         for wait in [1500, 3000, 9000] {
             let mut line = Line::new();
             line.send(begun).wait(wait).send(b"j").wait(200).send(b"q");
@@ -552,7 +553,7 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
             [key(KeyCode::Down, NONE)],
             "{name}"
         );
-        // Several at once after a longer one.
+        // Several keys after a longer while.
         let mut line = Line::new();
         line.send(begun).wait(6000).send(b"jq");
         assert_eq!(
@@ -560,7 +561,7 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
             [character('j'), character('q')],
             "{name}"
         );
-        // The rest of it, however late.
+        // The late rest of the string.
         let end: &[u8] = if is_paste {
             b"ry\x1b[201~"
         } else {
@@ -611,7 +612,7 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
                 .wait(1400)
                 .send(b"j");
             assert_eq!(line.heard(), [character('j')], "{name}");
-            // Somebody keeps hammering.
+            // The user keeps typing.
             let mut line = Line::new();
             line.send(begun);
             for _ in 0..60 {
@@ -623,7 +624,7 @@ fn a_string_without_an_end_does_not_keep_the_keyboard() {
 }
 
 #[test]
-fn what_is_pasted_is_text_whatever_it_is() {
+fn pasted_bytes_are_text() {
     let pasted = |text: &str| Event::Paste(text.to_owned());
     assert_eq!(
         heard(b"\x1b[200~on and on\x1b[201~j"),
@@ -648,13 +649,13 @@ fn what_is_pasted_is_text_whatever_it_is() {
         line.send(&[*byte]).wait(45);
     }
     assert_eq!(line.heard(), [pasted("ryD"), character('j')]);
-    // More than any field takes is left out, its end is found.
+    // A paste that is longer than any input is cut, and its end is found.
     let long = [&b"\x1b[200~"[..], &vec![b'r'; 3 << 20], b"\x1b[201~j"].concat();
     let events = heard(&long);
     assert!(
         matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j'))
     );
-    // One whose end never comes is handed over.
+    // A paste without an end is delivered.
     assert_eq!(
         Line::new().send(b"\x1b[200~abc").wait(6000).heard(),
         [pasted("abc")]
@@ -662,7 +663,7 @@ fn what_is_pasted_is_text_whatever_it_is() {
 }
 
 #[test]
-fn what_is_no_character_is_left_out() {
+fn invalid_utf8_is_dropped() {
     for bytes in [
         &b"\xff"[..],
         b"\xc3",
@@ -681,7 +682,7 @@ fn what_is_no_character_is_left_out() {
     }
 }
 
-/// One thing that the terminal sends.
+/// Something that the terminal sends.
 #[derive(Debug, Clone)]
 enum Sent {
     Key(usize),
@@ -698,7 +699,7 @@ fn printable() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(some, 0..24).prop_map(|some| some.concat())
 }
 
-/// A report of each class, with anything in it that its form allows.
+/// A random report of each class, valid in its form.
 fn report() -> impl Strategy<Value = Vec<u8>> {
     let parameters =
         || proptest::collection::vec(prop_oneof![Just(b';'), Just(b':'), b'0'..=b'9'], 0..12);
@@ -725,7 +726,7 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(csi, parameters, between, last)| {
             [csi, &parameters, &between, &[last]].concat()
         });
-    // Without parameters, some are keys of rxvt's.
+    // Some keys of rxvt have the form without parameters.
     let numbers = proptest::collection::vec(prop_oneof![Just(b';'), b'0'..=b'9'], 1..12);
     let plain = (
         csi(),
@@ -739,7 +740,7 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
     )
         .prop_map(|(single, last)| [single, &[last]].concat());
     let begin = proptest::sample::select(vec![
-        // As answers begin: what begins otherwise may be typed after the Esc key.
+        // Start like a response: other starts may be typed after the Esc key.
         &b"\x1b]1"[..],
         b"\x1bP1$r",
         b"\x1bP>|",
@@ -774,7 +775,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     ]
 }
 
-/// `WARMSTART_KEYS` asks for another number of them.
+/// `WARMSTART_KEYS` sets the number of cases.
 fn config() -> ProptestConfig {
     let cases = std::env::var("WARMSTART_KEYS")
         .ok()
@@ -790,9 +791,9 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Whatever the terminal says between keys, in whatever pieces: the keys come out, and nothing else.
+    /// With any reports between keys, in any pieces, the decoder returns exactly the keys.
     #[test]
-    fn exactly_what_was_typed_comes_out(
+    fn decoder_returns_exactly_the_typed_keys(
         all in proptest::collection::vec((sent(), proptest::collection::vec((0_usize..40, 0_u64..1100), 0..4), 0_u64..200), 1..20)
     ) {
         let mut line = Line::new();
@@ -806,7 +807,7 @@ proptest! {
                     expected.push(key(code, modifiers));
                 }
                 Sent::Escape => {
-                    // The only key that needs time to be itself.
+                    // Only the Esc key needs time.
                     line.send(b"\x1b").wait(1400);
                     expected.push(escape());
                 }
@@ -830,14 +831,14 @@ proptest! {
         prop_assert_eq!(line.heard(), expected);
     }
 
-    /// No bytes at all bring it down, and after a while a key is a key.
+    /// Random bytes never crash the decoder, and after a while keys work.
     #[test]
-    fn after_anything_the_keyboard_works(pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..50), 0_u64..3000), 0..20)) {
+    fn keys_work_after_arbitrary_bytes(pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..50), 0_u64..3000), 0..20)) {
         let mut line = Line::new();
         for (piece, pause) in pieces {
             line.send(&piece).wait(pause);
         }
-        // At most three keys belong to a sequence that was begun.
+        // At most three keys belong to an unfinished sequence.
         for _ in 0..5 {
             line.wait(6000).send(b"j");
         }

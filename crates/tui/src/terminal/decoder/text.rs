@@ -1,4 +1,4 @@
-//! What has a beginning and an end and anything in between: a control string, or a paste.
+//! Text with a start and an end: a control string, or a paste.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{LONG, WARY};
 
 /// Ends a paste.
 const PASTED: &[u8] = b"\x1b[201~";
-/// Bytes of a paste that are kept; no field takes as many.
+/// Bytes to keep of a paste; no input field takes as many.
 const MOST: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
@@ -19,33 +19,33 @@ pub struct Text {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Nobody reads what it says.
+    /// A control string; its content is dropped.
     String {
-        /// An `ESC` came, with which either the string's end begins or another sequence.
+        /// An `ESC` arrived: it starts either the string's end or another sequence.
         escape: Option<Instant>,
-        /// The first byte of a character, and how many of its bytes are still to come.
+        /// The first byte of a character, and how many of its bytes are missing.
         character: (u8, usize),
     },
     Paste {
         bytes: Vec<u8>,
-        /// How much of its end came.
+        /// Bytes of the end that have matched.
         matched: usize,
     },
 }
 
-/// What a byte is to a text.
+/// The effect of a byte on a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Within,
-    /// A key all the same.
+    /// It is a key all the same.
     Typed,
-    /// Its end.
+    /// It ends the string.
     Ended,
-    /// The text is over; an `ESC` came at this time, and this byte goes with it.
+    /// The string is over: an `ESC` arrived at this time, and this byte belongs to it.
     Escaped(Instant),
-    /// The text is over, and this byte is not part of it.
+    /// The string is over, and this byte is not part of it.
     Left,
-    /// The text is over: this is a control function of its own.
+    /// The string is over: this byte is another control function.
     EightBit,
 }
 
@@ -71,7 +71,7 @@ impl Text {
         }
     }
 
-    /// Whether it takes longer than strings do. A paste may.
+    /// Whether it takes longer than a string should. A paste may.
     pub fn takes_long(&self, now: Instant) -> bool {
         matches!(self.kind, Kind::String { .. })
             && now.saturating_duration_since(self.began) >= LONG
@@ -82,12 +82,12 @@ impl Text {
             Kind::String { escape, character } => match escape.take() {
                 Some(_) if byte == b'\\' => Step::Ended,
                 Some(since) if now.saturating_duration_since(since) < WARY => Step::Escaped(since),
-                // Somebody pressed Esc, and the string is over for it.
+                // The user pressed Esc, and the string is over.
                 Some(_) => Step::Left,
                 None => string(byte, escape, character, now),
             },
             Kind::Paste { bytes, matched } => {
-                // `ESC` is nowhere in it but at its beginning.
+                // `ESC` occurs only at the start of the end.
                 *matched = if byte == PASTED[*matched] {
                     *matched + 1
                 } else {
@@ -107,7 +107,8 @@ impl Text {
         }
     }
 
-    /// Whether this byte, after a long silence, may be a key: its end has not begun, and a string ends with `ESC` anyway.
+    /// Whether this byte may be a key after a long gap. Not if the string's end has started; a
+    /// string ends with `ESC` anyway.
     pub fn can_doubt(&self, byte: u8) -> bool {
         match &self.kind {
             Kind::String { escape, .. } => escape.is_none() && byte != 0x1b,
@@ -115,7 +116,7 @@ impl Text {
         }
     }
 
-    /// Whether its end is among these bytes.
+    /// Whether its end is in these bytes.
     pub fn ends_within(mut self, bytes: &[u8], now: Instant) -> bool {
         bytes
             .iter()
@@ -126,7 +127,7 @@ impl Text {
         matches!(&self.kind, Kind::Paste { bytes, matched: 0 } if !bytes.is_empty())
     }
 
-    /// What was pasted so far, for whoever types.
+    /// The text pasted so far, as an event.
     pub fn pasted(&mut self) -> Option<Event> {
         let Kind::Paste { bytes, .. } = &mut self.kind else {
             return None;
@@ -146,7 +147,7 @@ fn string(
     let (first, left) = *character;
     if left > 0 && (0x80..=0xbf).contains(&byte) {
         *character = (first, left - 1);
-        // A control function as UTF-8 writes it.
+        // A control function encoded in UTF-8.
         return match (first, byte) {
             (0xc2, 0x9c) => Step::Ended,
             (0xc2, 0x80..=0x9f) => Step::EightBit,
@@ -155,9 +156,9 @@ fn string(
     }
     *character = (byte, length(byte).saturating_sub(1));
     match byte {
-        // BEL, CAN, SUB, and ST in eight bits.
+        // BEL, CAN, SUB, and 8-bit ST.
         0x07 | 0x18 | 0x1a | 0x9c => Step::Ended,
-        // No string has one. Whoever waits for the keyboard presses it.
+        // No string contains ctrl-C. A user whose keyboard seems dead presses it.
         0x03 => Step::Typed,
         0x1b => {
             *escape = Some(now);
@@ -168,7 +169,7 @@ fn string(
     }
 }
 
-/// The bytes of a character in UTF-8, by its first; 0 where none begins.
+/// The length of a UTF-8 character in bytes, by its first byte; 0 if none starts with it.
 pub fn length(first: u8) -> usize {
     match first {
         0x00..=0x7f => 1,

@@ -1,4 +1,4 @@
-//! A worker that shows a dataset, as far as the screen can tell.
+//! A fake worker that shows a dataset.
 
 use crossterm::event::Event;
 use warmstart_schema::experiment::{Augment, Labels};
@@ -20,7 +20,7 @@ pub struct DatasetSource {
 }
 
 impl DatasetSource {
-    /// 240 pictures in nine classes; validation images are numbered from 2000.
+    /// 240 images in nine classes; validation images are numbered from 2000.
     pub fn typical() -> Self {
         let names = [
             "tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus",
@@ -32,19 +32,19 @@ impl DatasetSource {
         )
     }
 
-    /// Names, numbers and sizes as nobody would choose them.
+    /// Hostile names, numbers and sizes.
     pub fn hostile() -> Self {
-        let mut album = Self::of(
+        let mut source = Self::of(
             NASTY.map(str::to_owned).to_vec(),
             [u32::MAX, 0, 1],
             &[0, u32::MAX, 1],
         );
-        album.facts.dataset = NASTY[1].to_owned();
-        album.facts.notes = NASTY.map(str::to_owned).to_vec();
-        album
+        source.facts.dataset = NASTY[1].to_owned();
+        source.facts.notes = NASTY.map(str::to_owned).to_vec();
+        source
     }
 
-    /// A dataset of these classes.
+    /// A dataset with these classes.
     pub fn of_classes(names: &[String]) -> Self {
         Self::of(names.to_vec(), [120, 60, 60], &vec![3; names.len()])
     }
@@ -112,7 +112,7 @@ impl DatasetSource {
     }
 }
 
-/// A picture that differs from every other one; every tenth cannot be read.
+/// A unique image; every tenth cannot be read.
 pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
@@ -135,23 +135,25 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     }
 }
 
-/// Presses keys while a worker answers what is asked.
-pub fn answering(model: &mut Model, keys: &str, album: &DatasetSource) {
+/// Presses keys while the worker responds.
+pub fn answering(model: &mut Model, keys: &str, source: &DatasetSource) {
     for event in &events(keys) {
-        tell(model, event, album);
+        tell(model, event, source);
     }
 }
 
-/// Tells of one event of the terminal, likewise.
-pub fn tell(model: &mut Model, event: &Event, album: &DatasetSource) {
+/// Sends one terminal event while the worker responds.
+pub fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
     let Some(message) = model.keys.message(model.context(), event) else {
         return;
     };
     let mut effects = update(model, message);
     while let Some(effect) = effects.pop() {
         effects.extend(match effect {
-            Effect::Look { ticket, .. } => hear(model, ticket, Answer::Opened(album.facts.clone())),
-            Effect::AskDataset(ask) => hear(model, model.tickets, album.answer(&ask)),
+            Effect::ShowDataset { ticket, .. } => {
+                hear(model, ticket, Answer::Opened(source.facts.clone()))
+            }
+            Effect::AskDataset(ask) => hear(model, model.tickets, source.answer(&ask)),
             Effect::ReadExperiment(path) => {
                 let text =
                     std::fs::read_to_string(data().join(&path)).map_err(|error| error.to_string());
@@ -165,17 +167,17 @@ pub fn tell(model: &mut Model, event: &Event, album: &DatasetSource) {
 fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
     update(
         model,
-        Message::Look {
+        Message::DatasetResponse {
             ticket,
-            heard: DatasetResponse::Answer(answer),
+            response: DatasetResponse::Answer(answer),
         },
     )
 }
 
 /// The typical dashboard after some keys.
-pub fn looking(keys: &str, album: &DatasetSource) -> Model {
+pub fn looking(keys: &str, source: &DatasetSource) -> Model {
     let mut model = typical();
     press(&mut model, "");
-    answering(&mut model, keys, album);
+    answering(&mut model, keys, source);
     model
 }

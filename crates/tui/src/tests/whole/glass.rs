@@ -1,4 +1,4 @@
-//! A terminal that only remembers what was drawn, and keys from a channel.
+//! A fake terminal that stores what was drawn, and keys from a channel.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use crate::effect::Ended;
 use crate::host::Host;
 use crate::terminal::Keyboard;
 
-/// What was drawn, to be looked at while the dashboard runs.
+/// The screen, readable while the dashboard runs.
 #[derive(Debug, Clone)]
 pub struct Glass(Rc<RefCell<Buffer>>);
 
@@ -30,7 +30,7 @@ impl Glass {
         )))))
     }
 
-    /// Takes another size, of which nobody is told.
+    /// Changes the size without an event.
     pub fn resize(&self, width: u16, height: u16) {
         self.0
             .replace(Buffer::empty(Rect::new(0, 0, width, height)));
@@ -112,7 +112,7 @@ impl Stream for Keys {
     }
 }
 
-/// A terminal that takes every frame at once and knows no shell.
+/// A terminal that takes every frame at once and has no shell.
 #[derive(Debug)]
 pub struct NoHost;
 

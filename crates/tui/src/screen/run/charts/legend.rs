@@ -2,7 +2,7 @@
 //!  accuracy  ● val 0.6180  · train 0.7310  at epoch 12              by step · smoothed 0.9
 //!  ◆ 7f3a 0.6120  ■ 0c21 0.5980  ▼ a9e0 –
 //! ```
-//! What a chart's lines are, and their figures under the cursor.
+//! A chart's lines, and their figures at the cursor.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,7 +18,7 @@ use crate::model::{ChartKind, Drawn, Line, Others, Role, Smoothing, XAxis};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// A figure of a chart, as it is read.
+/// Formats a figure of a chart.
 fn value(quantity: ChartKind, value: Option<f64>) -> String {
     let Some(value) = value else {
         return NOT_YET.to_owned();
@@ -37,7 +37,7 @@ fn value(quantity: ChartKind, value: Option<f64>) -> String {
     }
 }
 
-/// A line's figure under the cursor, and the smoothed one behind it.
+/// A line's figure under the cursor, and the smoothed one after it.
 fn reading(scene: &Scene, line: &Line) -> String {
     let of = |curve| value(scene.quantity, under_cursor(curve, scene.view.cursor));
     match &line.smoothed {
@@ -46,7 +46,7 @@ fn reading(scene: &Scene, line: &Line) -> String {
     }
 }
 
-/// A part of a title that is drawn whole or not at all; of two the one with the larger number goes first.
+/// A part of a title, drawn whole or not at all. Parts with larger numbers are dropped first.
 struct Part {
     order: usize,
     spans: Vec<Span<'static>>,
@@ -70,14 +70,14 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
     }];
     parts.extend(line_parts(ascii, scene));
     match (place(scene.view), scene.run.state.best_epoch()) {
-        // Where the cursor stands is said below the run's name too.
+        // The cursor's position is also shown below the run's name.
         (Some(place), _) => {
             parts.push(Part {
                 order: usize::MAX,
                 spans: vec![Span::styled(format!("  {place}"), THEME.accent)],
             });
         }
-        // The best epoch is marked in the chart too.
+        // The chart also marks the best epoch.
         (None, Some(best)) if scene.quantity.is_by_epoch() => {
             let text = format!("  ▲ best at {}", best.epoch);
             parts.push(Part {
@@ -87,7 +87,7 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
         }
         _ => {}
     }
-    // What was chosen stands nowhere else.
+    // Nothing else shows these choices.
     let reserved = if choices.is_empty() {
         0
     } else {
@@ -124,7 +124,7 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
     paint::right_line(buf, room, &Text::styled(choices, THEME.muted));
 }
 
-/// A line's mark and name with its figure, for each: what is measured first, then what was trained on.
+/// Marker, name and figure of each line: validation first, then training.
 fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
     let is_alone = scene.own.len() == 1;
     let is_trained_on = |line: &&Line| line.role == Role::Train;
@@ -162,7 +162,7 @@ fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
     ordered.enumerate().map(part).collect()
 }
 
-/// What was chosen of how charts are drawn; nothing of what they are anyway.
+/// The display options that differ from the defaults.
 fn choices(scene: &Scene) -> String {
     let view = scene.view;
     let window = view.window.map(|_| "zoomed".to_owned());
@@ -177,27 +177,27 @@ fn choices(scene: &Scene) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// How much is said of a run beside the open one.
+/// How long the names of the other runs are.
 #[derive(Debug, Clone, Copy)]
 enum Words {
     Name,
     Id,
-    /// The marker alone, which the list and the comparison give the run too.
+    /// Only the marker, which the list and the comparison show too.
     Marker,
 }
 
-/// What is said of the runs beside the open one, in columns.
+/// The legend of the other runs, in columns.
 #[derive(Debug)]
 pub struct Entries {
     texts: Vec<(String, Style)>,
-    /// How many stand side by side, and how wide each is.
+    /// Entries per row, and the width of each.
     a_row: usize,
     widest: usize,
-    /// Rows that they take.
+    /// Number of rows.
     pub rows: u16,
 }
 
-/// The other runs' entries in as many words as fit on so many rows.
+/// The longest names of the other runs that fit into these rows.
 pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
     let figure = |other: &Drawn| {
         let line = leading(scene.view.lines(*other, scene.quantity));
@@ -218,7 +218,7 @@ pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
             .map(|(text, _)| text.width() + 2)
             .max()
             .unwrap_or(1);
-        // The last one needs no space behind it.
+        // The last entry needs no space after it.
         let a_row = ((usize::from(width) + 2) / widest).max(1);
         let needed = u16::try_from(texts.len().div_ceil(a_row)).unwrap_or(u16::MAX);
         Entries {
@@ -239,7 +239,7 @@ pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
     }
 }
 
-/// What a run is called in so many words, with a space behind it.
+/// The name of a run at this length, with a space after it.
 fn name(scene: &Scene, other: &Drawn, words: Words) -> String {
     let tail = other.run.id.as_str().rsplit('-').next().unwrap_or_default();
     match (words, scene.view.others) {
@@ -250,7 +250,7 @@ fn name(scene: &Scene, other: &Drawn, words: Words) -> String {
     }
 }
 
-/// The other runs in columns; how many more there are, where they do not fit.
+/// Draws the other runs in columns, and counts those that do not fit.
 pub fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
     let Entries {
         texts,
@@ -283,7 +283,7 @@ pub fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
     }
 }
 
-/// How much of a run's backbone gradient descent may move.
+/// The part of a run's backbone that trains.
 fn stage_name(run: &Run) -> &'static str {
     let Some(facts) = &run.state.model else {
         return "before";
@@ -304,7 +304,7 @@ fn stage_name(run: &Run) -> &'static str {
     }
 }
 
-/// The names of two stages on either side of the line between them.
+/// Draws the names of two stages on both sides of the line between them.
 pub fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
     let Some(stage) = scene.others.first() else {
         return;
@@ -315,7 +315,7 @@ pub fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
     }
     let before = format!("{} ", stage_name(stage.run));
     let after = format!(" {}", stage_name(scene.run));
-    // The scale at the left takes at least six columns; names need not be exact to the cell.
+    // The y scale takes at least six columns; the names need not be exact to the cell.
     let plot_width = row.width.saturating_sub(6);
     #[expect(
         clippy::cast_possible_truncation,

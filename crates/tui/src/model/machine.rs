@@ -1,4 +1,4 @@
-//! The system screen: the newest reading, and the runs that work or wait.
+//! The machine screen: the newest reading, and the live and queued runs.
 
 use warmstart_runs::run::RunId;
 
@@ -6,16 +6,16 @@ use super::{Model, Screen, Selection};
 use crate::effect::Effect;
 use crate::machine::Machine;
 
-/// The system screen.
+/// The state of the machine screen.
 #[derive(Debug, Default)]
-pub struct SystemView {
+pub struct MachineView {
     pub selection: Selection<RunId>,
-    /// None before the first one has come.
+    /// `None` before the first reading.
     pub machine: Option<Box<Machine>>,
 }
 
 impl Model {
-    /// What works, then what waits, in its order.
+    /// The live runs, then the queue in its order.
     pub fn working_and_waiting(&self) -> Vec<RunId> {
         let waiting = self
             .runs
@@ -29,9 +29,9 @@ impl Model {
             .collect()
     }
 
-    /// Asks for a reading of the machine while its screen is open, one at a time.
+    /// Requests a reading while the machine screen is open, one at a time.
     pub fn read_machine(&mut self) -> Vec<Effect> {
-        if self.reads_machine || !matches!(self.open, Screen::System(_)) {
+        if self.reads_machine || !matches!(self.open, Screen::Machine(_)) {
             return Vec::new();
         }
         self.reads_machine = true;

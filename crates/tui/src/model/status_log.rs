@@ -1,4 +1,5 @@
-//! What was told in the status line: good news fade, troubles stay until a key, and all of it can be read again.
+//! The log of status messages. Success messages disappear after some seconds; errors stay until a
+//! key. All of them can be read again.
 
 use std::collections::VecDeque;
 
@@ -12,30 +13,31 @@ use warmstart_schema::text;
 use super::Model;
 use crate::message::Report;
 
-/// Seconds that good news stay in the status line.
+/// Seconds that a success message stays in the status line.
 pub(crate) const STAYS: f64 = 6.0;
-/// Reports that are kept.
+/// Messages to keep.
 const KEPT: usize = 200;
 
-/// All that was told, and how long the newest is shown.
+/// All messages, and when the newest one disappears.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct StatusLog {
     past: VecDeque<Saying>,
-    /// When what is shown fades; nothing where nothing is shown, where it stays, or where the clock was not read since.
+    /// When the shown message disappears. `None` if there is none, if it stays, or if its time is
+    /// not known yet.
     fades: Option<f64>,
-    /// Whether something waits for the clock to be read.
+    /// Whether a message waits for its time.
     is_untimed: bool,
 }
 
 #[derive(Debug)]
 struct Saying {
-    /// Seconds since the Unix epoch, once the clock was read.
+    /// Seconds since the Unix epoch; `None` until the clock is read.
     at: Option<f64>,
     report: Report,
 }
 
-impl Told {
-    /// Keeps what was told, for reading it again.
+impl StatusLog {
+    /// Adds a message.
     pub fn keep(&mut self, report: Report) {
         if self.past.len() == KEPT {
             self.past.pop_front();
@@ -44,7 +46,7 @@ impl Told {
         self.is_untimed = true;
     }
 
-    /// All of it in lines, the newest first.
+    /// All messages as lines, newest first.
     pub fn lines(&self, zone: &TimeZone) -> Vec<String> {
         let line = |saying: &Saying| {
             let at = saying.at.and_then(|at| {
@@ -62,7 +64,7 @@ impl Told {
     }
 }
 
-/// A wrong setting for one line of a usual terminal: the cause first, where it is last. `!` shows all of it.
+/// A wrong setting as one short line, cause first if it is last. `!` shows the full text.
 pub fn setting_left_out(problem: &Problem, others: usize) -> String {
     const ROOM: usize = 78;
     let name = problem.file.rsplit('/').next().unwrap_or_default();
@@ -81,7 +83,7 @@ pub fn setting_left_out(problem: &Problem, others: usize) -> String {
         format!("{}: ", problem.field)
     };
     let cause = format!("{field}{}", problem.message);
-    // What was expected instead may be a long list.
+    // The list of expected values may be long.
     let brief = cause
         .split("; expected")
         .next()
@@ -100,25 +102,25 @@ pub fn setting_left_out(problem: &Problem, others: usize) -> String {
 }
 
 impl Model {
-    /// Sees what an update did to the status line: something new is kept, and its time begins when the clock is read.
+    /// Compares the status line before and after an update, and adds a new message.
     pub fn notice_report(&mut self, before: Option<&Report>) {
         if self.report.as_ref() == before {
             return;
         }
-        self.told.fades = None;
+        self.status_log.fades = None;
         if let Some(report) = &mut self.report {
             report.text = self.folders.in_commands(&report.text);
         }
         if let Some(report) = self.report.clone() {
-            self.told.keep(report);
+            self.status_log.keep(report);
         }
     }
 
-    /// Time has come to this, in seconds since the Unix epoch.
+    /// Sets the time, in seconds since the Unix epoch.
     pub fn tick(&mut self, now: f64) {
         self.now = now;
         for saying in self
-            .told
+            .status_log
             .past
             .iter_mut()
             .rev()
@@ -126,26 +128,27 @@ impl Model {
         {
             saying.at = Some(now);
         }
-        self.told.is_untimed = false;
+        self.status_log.is_untimed = false;
         let is_good = self.report.as_ref().is_some_and(|report| report.good);
-        match self.told.fades {
-            _ if !is_good => self.told.fades = None,
-            None => self.told.fades = Some(now + STAYS),
-            // A clock that was set back must not keep it for hours.
+        match self.status_log.fades {
+            _ if !is_good => self.status_log.fades = None,
+            None => self.status_log.fades = Some(now + STAYS),
+            // Handle a clock that was set back: the message must not stay for hours.
             Some(fades) if now >= fades || now < fades - 2.0 * STAYS => {
-                (self.report, self.told.fades) = (None, None);
+                (self.report, self.status_log.fades) = (None, None);
             }
             Some(_) => {}
         }
     }
 
-    /// Whether something was told that the clock must be read for.
+    /// Whether a message still needs a time.
     pub fn wants_clock(&self) -> bool {
-        self.told.is_untimed
+        self.status_log.is_untimed
     }
 
-    /// When the clock must be read again, in seconds since the Unix epoch, though nothing else happens.
+    /// When the shown message disappears, in seconds since the Unix epoch. The loop must read the
+    /// clock then.
     pub fn fades(&self) -> Option<f64> {
-        self.told.fades
+        self.status_log.fades
     }
 }

@@ -1,4 +1,5 @@
-//! The dashboard without a terminal: runs are told, keys are pressed, and frames are drawn into memory. For measuring.
+//! The dashboard without a terminal, for benchmarks. It applies changes and keys, and draws frames
+//! into memory.
 
 use std::path::PathBuf;
 
@@ -10,23 +11,23 @@ use ratatui::backend::TestBackend;
 use super::message::{Catalogue, Message};
 use super::model::Model;
 use super::screen;
-use super::theme::{Look, Palette, Theme};
+use super::theme::{Appearance, Palette, Theme};
 use super::update::update;
 use warmstart_runs::store::Change;
 
-/// A dashboard that draws into memory and does nothing else.
+/// A dashboard that draws into memory and runs no effects.
 #[derive(Debug)]
-pub struct Still {
+pub struct HeadlessDashboard {
     model: Model,
     terminal: Terminal<TestBackend>,
 }
 
-impl Still {
-    /// A screen of so many columns and rows.
+impl HeadlessDashboard {
+    /// A screen of `width` × `height` characters.
     pub fn new(width: u16, height: u16) -> anyhow::Result<Self> {
         let mut model = Model::new(
             PathBuf::from("experiments"),
-            Look {
+            Appearance {
                 ascii: false,
                 theme: Theme::Dark,
                 palette: Palette::True,
@@ -40,12 +41,12 @@ impl Still {
         })
     }
 
-    /// Takes in what happened to runs.
-    pub fn tell(&mut self, now: f64, changes: Vec<Change>) {
+    /// Applies changes of runs.
+    pub fn apply(&mut self, now: f64, changes: Vec<Change>) {
         update(&mut self.model, Message::Changes { now, changes });
     }
 
-    /// Presses a key; what it asks for outside of the dashboard is not done.
+    /// Presses a key and drops its effects.
     pub fn press(&mut self, key: KeyCode) {
         let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
         if let Some(message) = self.model.keys.message(self.model.context(), &event) {
@@ -60,7 +61,7 @@ impl Still {
         Ok(())
     }
 
-    /// The characters of the newest frame, row after row.
+    /// The characters of the newest frame, row by row.
     pub fn text(&self) -> String {
         self.terminal
             .backend()

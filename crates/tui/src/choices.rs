@@ -1,4 +1,4 @@
-//! Follows what people choose on screen, so that the next dashboard begins with it.
+//! Follows the user's choices on screen, and restores them in the next dashboard.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,19 +11,19 @@ use super::model::{Model, Screen, Smoothing};
 /// Folders of experiments whose expanded rows are remembered.
 const FOLDERS: usize = 50;
 
-/// Follows what is worth remembering.
+/// Follows the choices to remember.
 #[derive(Debug)]
-pub struct Keeper {
-    /// The folder of experiments, whatever it was called from where.
+pub struct ChoiceTracker {
+    /// The absolute path of the folder of experiments.
     folder: PathBuf,
-    /// How things were when last looked at.
+    /// The choices at the last check.
     seen: Option<Memory>,
     kept: Memory,
 }
 
-impl Keeper {
-    /// Gives the model what was remembered, and follows it from there.
-    pub fn begin(model: &mut Model, kept: Memory) -> Self {
+impl ChoiceTracker {
+    /// Applies remembered choices to the model, and follows it from there.
+    pub fn start(model: &mut Model, kept: Memory) -> Self {
         let folder =
             fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
         apply(&kept, model, &folder);
@@ -34,8 +34,8 @@ impl Keeper {
         }
     }
 
-    /// What to write, where something was chosen since. What nobody chose stays as it was.
-    pub fn news(&mut self, model: &Model) -> Option<Memory> {
+    /// The memory to write if the user chose something since. Other choices stay as they were.
+    pub fn changed(&mut self, model: &Model) -> Option<Memory> {
         let now = now(model, &self.folder)?;
         let before = self.seen.replace(now.clone())?;
         if now == before {
@@ -65,7 +65,7 @@ impl Keeper {
     }
 }
 
-/// Gives a dashboard that has just been opened what was chosen in the one before.
+/// Applies the choices of an earlier dashboard to a new one.
 fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
     if let Some(detail) = memory.detail.as_deref().and_then(Smoothing::named) {
         model.detail = detail;
@@ -88,7 +88,7 @@ fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
         .extend(memory.expanded.get(folder).into_iter().flatten().cloned());
 }
 
-/// How things are on screen now, as if all of it had been chosen.
+/// The current state on screen, as if the user had chosen all of it.
 pub fn now(model: &Model, folder: &Path) -> Option<Memory> {
     let all = model.below.iter().chain([&model.open]);
     let list = all.into_iter().find_map(|screen| match screen {

@@ -4,7 +4,7 @@
 //! │ tiger-1.png  tiger-2.png               │
 //! └────────────────────────────────────────┘
 //! ```
-//! A number or a path while it is typed, and how the path can go on.
+//! An input for a number or a path, and the path's completions.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -14,30 +14,30 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::frame::draw_box;
 use crate::layout::popup_width;
-use crate::model::Inquiry;
+use crate::model::InputPrompt;
 use crate::screen::paint;
 use crate::theme::THEME;
 
-/// Characters that are shown of what is typed, at least.
+/// Smallest width of the input, in characters.
 const LEAST: usize = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
+pub fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
     let width = popup_width(area.width);
     let (title, hints) = match prompt {
-        Inquiry::Number { .. } => ("the number of an image", Vec::new()),
-        Inquiry::Search { .. } => ("search the log", Vec::new()),
-        Inquiry::File { candidates, .. } => (
+        InputPrompt::Number { .. } => ("the number of an image", Vec::new()),
+        InputPrompt::Search { .. } => ("search the log", Vec::new()),
+        InputPrompt::File { candidates, .. } => (
             "which picture? its path",
             paint::wrap(&candidates.join("  "), width),
         ),
-        Inquiry::Extension(extension) => (
+        InputPrompt::Extension(extension) => (
             extension.question(),
             paint::wrap(&extension.answer(), width),
         ),
     };
     let mut lines = vec![typed(prompt.input(), width)];
     let is_mistaken =
-        matches!(prompt, Inquiry::Extension(extension) if extension.change().is_err());
+        matches!(prompt, InputPrompt::Extension(extension) if extension.change().is_err());
     let style = if is_mistaken {
         THEME.warning
     } else {
@@ -47,7 +47,7 @@ pub fn draw(frame: &mut Frame, area: Rect, prompt: &Inquiry) {
     draw_box(frame, area, title, lines, None);
 }
 
-/// What is typed with its cursor, the beginning left out where there is no room for all of it.
+/// The input with its cursor; hides the beginning if it does not fit.
 pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
     let scrolled = input.visual_scroll(width.saturating_sub(1));
     let mut left = 0;

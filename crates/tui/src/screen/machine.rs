@@ -8,7 +8,8 @@
 //! ▐◐ ResNet, resized input    cuda:0   104 %    3.2 GB  61.0 GB  training
 //!  ◌ EffNet, freeze           cuda:0       –         –        –  1: ResNet, resized input to leave cuda:0
 //! ```
-//! What the machine has, how much of it is in use, and by which run; then the queue, and what each run in it waits for.
+//! The machine's resources, and their use by each run; then the queue, and what each run in it
+//! waits for.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -20,13 +21,13 @@ use super::paint;
 use super::table::{self, Column, Place};
 use crate::format::{NOT_YET, bytes};
 use crate::machine::{Gpu, Machine};
-use crate::model::{Model, SystemView};
+use crate::model::{MachineView, Model};
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
 const LABEL: u16 = 9;
-/// Characters of a bar, and of the words before it at most.
+/// Width of a bar, and the largest width of the text before it.
 const BAR: u16 = 20;
 const WORDS: u16 = 48;
 const COLUMNS: [Column; 5] = [
@@ -46,12 +47,18 @@ const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> 
     }
 }
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, hits: &mut HitMap) {
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    view: &MachineView,
+    hit_map: &mut HitMap,
+) {
     let buf = frame.buffer_mut();
     let lines = view.machine.as_ref().map_or(1, |machine| {
         3 + machine.gpus.as_ref().map_or(1, |gpus| gpus.len().max(1))
     });
-    // The runs keep half of the screen, however many GPUs there are.
+    // Keep half of the screen for the runs, even with many GPUs.
     let height = u16::try_from(lines)
         .unwrap_or(u16::MAX)
         .min(area.height / 2);
@@ -70,8 +77,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &SystemView, hit
         )),
     }
     paint::rule(buf, rule);
-    hits.add(runs, HitBox::Scroll);
-    draw_runs(buf, runs, model, view, hits);
+    hit_map.add(runs, HitBox::Scroll);
+    draw_runs(buf, runs, model, view, hit_map);
 }
 
 fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
@@ -116,7 +123,7 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
     }
 }
 
-/// Temperature and power, where the driver tells them.
+/// Temperature and power, if the driver reports them.
 fn heat(gpu: &Gpu) -> String {
     let temperature = gpu.temperature.map(|degrees| format!("{degrees} °C"));
     let power = gpu.power.map(|(watts, limit)| match limit {
@@ -130,7 +137,7 @@ fn heat(gpu: &Gpu) -> String {
         .join(" ")
 }
 
-/// A label, what it is in words, and how much of it is in use; without a share the words have the whole row.
+/// A label, a text and a bar. Without a share the text gets the whole row.
 fn draw_gauge(
     buf: &mut Buffer,
     row: Rect,
@@ -184,7 +191,7 @@ fn draw_gauge(
         width: row.right().saturating_sub(percent.right() + 3),
         ..row
     };
-    // Where there is no room beside the bar, the bar gives way.
+    // If there is no space beside the bar, omit the bar.
     if beside.width >= u16::try_from(after.chars().count()).unwrap_or(u16::MAX) {
         paint::left(buf, beside, after, THEME.text);
     } else if !after.is_empty() {
@@ -197,7 +204,13 @@ fn draw_gauge(
     }
 }
 
-fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, hits: &mut HitMap) {
+fn draw_runs(
+    buf: &mut Buffer,
+    area: Rect,
+    model: &Model,
+    view: &MachineView,
+    hit_map: &mut HitMap,
+) {
     let [head, body, note] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(1),
@@ -271,7 +284,7 @@ fn draw_runs(buf: &mut Buffer, area: Rect, model: &Model, view: &SystemView, hit
             view,
             run,
         );
-        hits.add(row, HitBox::Row(index));
+        hit_map.add(row, HitBox::Row(index));
         if selected == Some(index) {
             paint::mark_selected(buf, row);
         }
@@ -284,7 +297,7 @@ fn draw_run(
     name: Rect,
     places: &[Place],
     model: &Model,
-    view: &SystemView,
+    view: &MachineView,
     run: &Run,
 ) {
     let (mark, style) = THEME.status(Some(run.status()));
@@ -327,7 +340,7 @@ fn draw_run(
         };
         table::cell(buf, row, *place, &COLUMNS[place.column], &text, style);
     }
-    // Nothing follows the state: it has the rest of the row.
+    // The state is the last column, so it may fill the row.
     if let Some(place) = places
         .iter()
         .find(|place| COLUMNS[place.column].title == "state")
