@@ -161,7 +161,7 @@ fn help_names_every_exit_code_and_colour_is_for_terminals() {
         "1  a run failed",
         "2  wrong input",
         "3  nothing",
-        "4  the training",
+        "4  the worker",
         "130  interrupted",
     ] {
         assert!(said.out.contains(code), "{code}");

@@ -79,7 +79,7 @@ fn unsafe_code_is_at_the_edges_alone() {
         lifted,
         [
             "crates/engine/src/ffi.rs",
-            "crates/runs/src/launch.rs",
+            "crates/runs/src/launcher/local.rs",
             "crates/tui/src/terminal/crash.rs"
         ]
     );

@@ -68,7 +68,7 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
             extended
                 .notes
                 .iter()
-                .any(|note| note.text.contains("the test is measured again"))
+                .any(|note| note.text.contains("then tests again"))
         );
         let (mut planned, mut changed) = (result(&longer).unwrap(), result(&run).unwrap());
         for result in [&mut planned, &mut changed] {

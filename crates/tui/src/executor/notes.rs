@@ -162,7 +162,9 @@ mod tests {
             let Message::Done { changes, undo, .. } = message else {
                 panic!("{message:?}")
             };
-            changes.into_iter().for_each(|change| runs.apply(change));
+            for change in changes {
+                runs.apply(change);
+            }
             undo
         };
         let deleted = delete(
@@ -178,10 +180,9 @@ mod tests {
             &trashed,
             Progress::of(&sender, "restoring", 1),
         ));
-        watcher
-            .poll()
-            .into_iter()
-            .for_each(|change| runs.apply(change));
+        for change in watcher.poll() {
+            runs.apply(change);
+        }
         assert_eq!(runs.get(&id(DONE)).unwrap().state.epochs.len(), before);
     }
 }
