@@ -232,7 +232,9 @@ pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|word| (strsim::levenshtein(word, found), word))
         .filter(|(distance, _)| *distance <= 2);
-    near.min().map(|(_, word)| word)
+    // Of several equally close words, the first.
+    near.min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
 }
 
 /// A text that is read from JSON, as one printable line; likewise each of several.
