@@ -186,7 +186,7 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// Whether a word with a slash goes on with the path before it.
+/// Whether a word with a slash continues the path before it.
 fn goes_on(path: &str, between: &str, word: &str) -> bool {
     let is_file = path
         .rsplit('/')

@@ -1,6 +1,6 @@
 //! A `tabular` for the package booktabs; the best of a column in bold. Every name compiles with `pdflatex`, `xelatex` and
 //! `lualatex`, whatever the document's font encoding is: accents are commands, and a character that `pdflatex` has no glyph for
-//! stands there as its code point.
+//! becomes its code point.
 
 use std::fmt::Write as _;
 

@@ -199,7 +199,7 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// Runs of which one that continues another is drawn behind it, unless they are to stand apart.
+    /// The runs to draw. One that continues another starts at its checkpoint, unless `apart`.
     pub fn continued(runs: &[&'a Run], along: XAxis, apart: bool) -> Vec<Self> {
         let find = |id: &RunId| {
             runs.iter()
