@@ -24,6 +24,7 @@ mod progress;
 mod queue;
 mod resume;
 mod runs;
+mod selftest;
 mod show;
 mod stop;
 mod tag;
@@ -91,6 +92,7 @@ enum Verb {
     Export(export::Arguments),
     Prefetch(prefetch::Arguments),
     VerifyResume(verify_resume::Arguments),
+    Selftest(selftest::Arguments),
     /// Say what this installation has and what it lacks
     Doctor,
     Completions(completions::Arguments),
@@ -175,6 +177,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
         Some(Verb::Export(arguments)) => export::export(context, &arguments),
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::VerifyResume(arguments)) => verify_resume::verify_resume(context, &arguments),
+        Some(Verb::Selftest(arguments)) => selftest::selftest(context, &arguments),
         Some(Verb::Config(arguments)) => config::config(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments),

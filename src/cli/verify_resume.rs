@@ -18,7 +18,7 @@ use warmstart_runs::verify::{self, Outcomes, Workplace};
 use warmstart_runs::worker::Worker;
 
 const POLL: Duration = Duration::from_millis(50);
-const FINISHED: Outcome = Outcome::Finished {
+pub(super) const FINISHED: Outcome = Outcome::Finished {
     stopped_early: false,
 };
 
@@ -45,7 +45,7 @@ pub struct Arguments {
 }
 
 /// A signal came; what was begun is ended, and nothing of it stays.
-struct Interrupted;
+pub(super) struct Interrupted;
 
 pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut changes = vec![
@@ -147,7 +147,7 @@ fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> 
 }
 
 /// Lets a worker carry a run out; ends it where a signal comes.
-fn carry_out(
+pub(super) fn carry_out(
     place: &Workplace,
     run: &RunDir,
     stop_after: Option<u64>,

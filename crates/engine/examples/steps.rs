@@ -1,28 +1,17 @@
-//! Speed of training steps and of a frozen backbone's features, in images a second: the median of the steps after two to
-//! warm up, on synthetic pixels.
+//! Speed of training steps and of a frozen backbone's features, in images a second, on synthetic pixels: the median of the
+//! steps after two to warm up, each with the device waited for, and the mean of as many that nobody waits for between.
 //!
-//! `cargo run --release -p warmstart-engine --example steps -- [backbone pixels batch frozen-blocks]`
+//! `cargo run --release -p warmstart-engine --example steps -- [backbone pixels batch frozen-blocks [precision]]`
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
-use std::time::Instant;
-
-use anyhow::{Context, Result};
-use tch::{Kind, Tensor};
+use anyhow::Result;
 use warmstart_engine::device::{self, DeviceRequest};
-use warmstart_engine::model::{Mode, Model, ModelSpec};
-use warmstart_engine::optimizer::Optimizer;
+use warmstart_engine::selftest::rates::{Case, Rate, measure};
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::experiment::{self, Interpolation};
+use warmstart_schema::experiment::Precision;
 
 const STEPS: usize = 8;
-
-#[derive(Debug, Clone, Copy)]
-struct Case {
-    backbone: Backbone,
-    pixels: i64,
-    batch: i64,
-    frozen_blocks: usize,
-}
+const STEPS_ON_A_GPU: usize = 30;
 
 /// The quickstart's models, then the study's.
 const CASES: [Case; 8] = [
@@ -78,22 +67,37 @@ const CASES: [Case; 8] = [
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let asked = match arguments.as_slice() {
-        [] => CASES.to_vec(),
-        [backbone, pixels, batch, frozen] => vec![Case {
-            backbone: backbone.parse()?,
-            pixels: pixels.parse()?,
-            batch: batch.parse()?,
-            frozen_blocks: frozen.parse()?,
-        }],
-        _ => anyhow::bail!(
-            "expected nothing, or backbone, pixels, batch and how many blocks are frozen"
+    let (asked, precision) = match arguments.as_slice() {
+        [] => (CASES.to_vec(), "float32"),
+        [backbone, pixels, batch, frozen, precision @ ..] if precision.len() < 2 => (
+            vec![Case {
+                backbone: backbone.parse()?,
+                pixels: pixels.parse()?,
+                batch: batch.parse()?,
+                frozen_blocks: frozen.parse()?,
+            }],
+            precision.first().map_or("float32", String::as_str),
         ),
+        _ => anyhow::bail!(
+            "expected nothing, or backbone, pixels, batch, how many blocks are frozen, and float32, tf32 or bfloat16"
+        ),
+    };
+    let precision = match precision {
+        "float32" => Precision::Float32,
+        "tf32" => Precision::Tf32,
+        "bfloat16" => Precision::Bfloat16,
+        other => anyhow::bail!("unknown precision `{other}`, expected float32, tf32 or bfloat16"),
     };
     let (device, why) = device::select(DeviceRequest::Auto);
     println!("{why}; {} threads; images a second", tch::get_num_threads());
+    let steps = if device.is_cuda() {
+        STEPS_ON_A_GPU
+    } else {
+        STEPS
+    };
+    device::configure(precision, false)?;
     for case in asked {
-        let rate = measure(case, device)?;
+        let Rate { median, mean } = measure(case, device, precision, steps)?;
         let Case {
             backbone,
             pixels,
@@ -101,52 +105,9 @@ fn main() -> Result<()> {
             frozen_blocks,
         } = case;
         let frozen = if frozen_blocks == 0 { "" } else { "frozen" };
-        println!("{backbone:<22} {pixels:>3} px  batch {batch:>3}  {frozen:<6} {rate:>8.1}");
+        println!(
+            "{backbone:<22} {pixels:>3} px  batch {batch:>3}  {frozen:<6} {median:>8.1} {mean:>8.1}"
+        );
     }
     Ok(())
-}
-
-fn measure(case: Case, device: tch::Device) -> Result<f64> {
-    let spec = ModelSpec {
-        backbone: case.backbone,
-        classes: 100,
-        hidden: 256,
-        dropout: 0.2,
-        frozen_blocks: case.frozen_blocks,
-        norm_inference: false,
-        input_size: Some(case.pixels),
-        interpolation: Interpolation::Nearest,
-        mean: [0.5; 3],
-        std: [0.5; 3],
-    };
-    let model = Model::new(&spec, 1, device)?;
-    let mut optimizer = Optimizer::new(
-        &experiment::Optimizer::Adam {
-            learning_rate: 0.0,
-            weight_decay: 0.0,
-        },
-        model.trainable(),
-    )?;
-    let images = Tensor::f_rand([case.batch, 3, 32, 32], (Kind::Float, device))?;
-    let labels = Tensor::f_randint(100, [case.batch], (Kind::Int64, device))?;
-    let mut seconds = Vec::with_capacity(STEPS);
-    for step in 0..STEPS + 2 {
-        let begun = Instant::now();
-        optimizer.zero_grad();
-        let loss = model
-            .forward(&images, Mode::Train)?
-            .cross_entropy_for_logits(&labels);
-        loss.f_backward()?;
-        optimizer.step(1e-3)?;
-        // Reading a number waits for the device.
-        f64::try_from(loss)?;
-        if step >= 2 {
-            seconds.push(begun.elapsed().as_secs_f64());
-        }
-    }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds
-        .get(seconds.len() / 2)
-        .context("no step was measured")?;
-    Ok(case.batch as f64 / median)
 }

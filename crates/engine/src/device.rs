@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use anyhow::bail;
 use tch::{Cuda, Device};
+use warmstart_schema::experiment::Precision;
 
 use crate::ffi;
 
@@ -142,6 +143,12 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
         format!(" instead of {requested}")
     };
     (Device::Cpu, format!("CPU{asked}: {why}"))
+}
+
+/// Makes libtorch compute as an experiment asks: which bits, and how fast.
+pub fn configure(precision: Precision, deterministic: bool) -> anyhow::Result<()> {
+    ffi::set_tf32(precision == Precision::Tf32)?;
+    ffi::set_deterministic(deterministic)
 }
 
 /// A device as libtorch names it.

@@ -54,6 +54,15 @@ impl UserError {
                 Failure::OutOfMemory,
                 "lower train.batch_size or input.resize, or free the device, then launch again",
             )
+        } else if ["cuda error", "cudnn error", "cublas_status", "cudnn_status"]
+            .iter()
+            .any(|sign| text.to_lowercase().contains(sign))
+        {
+            (
+                Failure::Device,
+                "the GPU refuses this process from now on; resume the run, which starts a new one from the last checkpoint; \
+                 if it happens again, run `warmstart selftest` and look for `Xid` in the system's log (`dmesg`)",
+            )
         } else {
             (
                 Failure::Internal,

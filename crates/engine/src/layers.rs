@@ -9,11 +9,17 @@ use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, Activation, Gate, Padding, Shortcut};
 
+use crate::ffi;
 use folded::Folded;
 use positions::{Attention, LayerNorm, Mlp, Patches};
 
 /// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
+
+/// A depthwise convolution of at most so many images is left to libtorch's own kernel on a GPU, which wants channels first. For
+/// channels-last images cuDNN would prepare an algorithm for each layer and each shape first, which takes 5 seconds for a whole
+/// `EfficientNet`; with so few images a step waits for the processor, not for the kernels.
+const FEW_IMAGES: i64 = 32;
 
 /// A model's tensors by name, each a handle on the same storage that the layers hold.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -114,8 +120,21 @@ impl Geometry {
         let (_, _, height, width) = x.size4()?;
         let (top, bottom) = self.padding.amounts(height, self.kernel, self.stride);
         let (left, right) = self.padding.amounts(width, self.kernel, self.stride);
-        let convolve = |x: &Tensor, padding: [i64; 2]| {
-            x.f_conv2d(weight, bias, [self.stride; 2], padding, [1, 1], self.groups)
+        let is_plain = self.is_depthwise_of_few(x);
+        let weight = &if is_plain {
+            plain(weight)?
+        } else {
+            weight.shallow_clone()
+        };
+        let convolve = |x: &Tensor, padding: [i64; 2]| -> Result<Tensor> {
+            let convolve = |x: &Tensor| {
+                x.f_conv2d(weight, bias, [self.stride; 2], padding, [1, 1], self.groups)
+            };
+            if is_plain {
+                ffi::channels_last(&convolve(&x.f_contiguous()?)?)
+            } else {
+                Ok(convolve(x)?)
+            }
         };
         Ok(if top == bottom && left == right {
             convolve(x, [top, left])?
@@ -124,6 +143,17 @@ impl Geometry {
             convolve(&x.f_constant_pad_nd([left, right, top, bottom])?, [0, 0])?
         })
     }
+
+    fn is_depthwise_of_few(&self, x: &Tensor) -> bool {
+        let size = x.size();
+        x.device().is_cuda() && self.groups > 1 && size[1] == self.groups && size[0] <= FEW_IMAGES
+    }
+}
+
+/// A depthwise convolution's weight `[C, 1, K, K]` in an order that libtorch does not take for channels-last.
+fn plain(weight: &Tensor) -> Result<Tensor> {
+    let size = weight.size();
+    Ok(weight.f_reshape([size[0], -1])?.f_view(size.as_slice())?)
 }
 
 #[derive(Debug)]

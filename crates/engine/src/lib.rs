@@ -22,6 +22,7 @@ pub mod optimizer;
 pub mod predict;
 pub mod prefetch;
 pub mod report;
+pub mod selftest;
 pub mod train;
 pub mod usage;
 pub mod weights;

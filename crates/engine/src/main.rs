@@ -8,18 +8,24 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde::Serialize;
+use warmstart_engine::device::{self, DeviceRequest};
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
 use warmstart_engine::worker::{self, Options};
-use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log};
+use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log, selftest};
 
 const USAGE: &str =
     "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | export RUN_FOLDER [FILE] | prefetch NAME... |
            predict [--pixels] RUN_FOLDER IMAGE... | predict --of-dataset RUN_FOLDER PART NUMBER |
-           look EXPERIMENT_FILE | check EXPERIMENT_FILE... | doctor | --version
+           look EXPERIMENT_FILE | check EXPERIMENT_FILE... | selftest DEVICE [CHECK...] | doctor | --version
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
+    #[expect(unsafe_code, reason = "cuBLAS reads its settings from the environment")]
+    // SAFETY: the process has one thread so far.
+    unsafe {
+        warmstart_engine::ffi::give_cublas_a_workspace();
+    }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     // A verb is plain text, a path need not be.
     let (verb, paths) = match arguments.split_first() {
@@ -87,6 +93,7 @@ fn main() -> ExitCode {
         ("export", [folder, file]) => {
             print(&export::export(Path::new(folder), Some(Path::new(file))))
         }
+        ("selftest", [device, only @ ..]) => selftest(device, only),
         ("doctor", []) => say(&doctor::report().to_string()),
         ("--version", []) => say(concat!("warmstart-worker ", env!("CARGO_PKG_VERSION"))),
         _ => misused(),
@@ -96,6 +103,28 @@ fn main() -> ExitCode {
 fn misused() -> ExitCode {
     log::line(USAGE);
     ExitCode::from(2)
+}
+
+fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
+    let Ok(request) = device.to_string_lossy().parse::<DeviceRequest>() else {
+        return misused();
+    };
+    let only: Vec<String> = only
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let (device, why) = device::select(request);
+    log::line(&why);
+    if matches!(request, DeviceRequest::Cuda(_)) && !device.is_cuda() {
+        return ExitCode::FAILURE;
+    }
+    match selftest::serve(device, &only, std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::line(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn train(folder: &Path, options: Options) -> ExitCode {

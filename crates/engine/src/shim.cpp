@@ -84,8 +84,12 @@ char *ws_deterministic(int on) {
     context.setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
     context.setDeterministicFillUninitializedMemory(false);
     context.setDeterministicCuDNN(on != 0);
-    context.setBenchmarkCuDNN(on == 0);
   });
+}
+
+// Whether cuDNN tries its algorithms on every new shape and keeps the fastest, or takes the one that it expects to be fast.
+char *ws_cudnn_benchmark(int on) {
+  return guarded([&] { at::globalContext().setBenchmarkCuDNN(on != 0); });
 }
 
 char *ws_tf32(int on) {

@@ -22,8 +22,7 @@ use warmstart_schema::policy;
 use warmstart_schema::seed;
 
 use self::accumulation::Waiting;
-pub(crate) use self::batches::autocast;
-pub use self::batches::{Examples, batches_per_epoch, place_in_epoch, steps_per_epoch};
+pub use self::batches::{Examples, autocast, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;

@@ -6,8 +6,6 @@
     reason = "helpers of tests may panic as tests do"
 )]
 
-#[path = "support/formula.rs"]
-mod formula;
 #[expect(dead_code, reason = "only whole pictures are made here")]
 #[path = "support/pictures.rs"]
 mod pictures;
@@ -29,6 +27,7 @@ use warmstart_engine::data::{self, OnDevice, Source};
 use warmstart_engine::export;
 use warmstart_engine::initial::model_spec;
 use warmstart_engine::model::{Mode, Model};
+use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_runs::checkpoint::{Content, Machine, Skipped, State, Sums};
 use warmstart_runs::places::Places;

@@ -2,9 +2,6 @@
 //! study's head against plain `PyTorch`. `reference/steps.py` writes the table.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-#[path = "support/formula.rs"]
-mod formula;
-
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +15,7 @@ use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::report::Reporter;
+use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};

@@ -248,6 +248,10 @@ pub struct Train {
     /// What becomes of a step whose loss or gradients are not finite numbers.
     #[serde(default, skip_serializing_if = "OnNan::is_default")]
     pub on_nan: OnNan,
+    /// Use only algorithms that give the same bits each time, so that a run that resumes on a GPU equals one that never stopped.
+    /// This costs speed. The CPU always gives the same bits.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deterministic: bool,
 }
 
 /// How often training is saved, beside at the end of every epoch, and how much of it is kept.
@@ -321,8 +325,13 @@ impl Monitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// Full float32, on a GPU too.
     #[default]
     Float32,
+    /// An NVIDIA GPU rounds the inputs of convolutions and products to a mantissa of 10 bits, which is faster; a CPU computes in
+    /// float32.
+    Tf32,
+    /// Convolutions and products in bfloat16 (autocast).
     Bfloat16,
 }
 
@@ -425,6 +434,14 @@ fn default_accumulate() -> u32 {
 )]
 fn is_default_accumulate(accumulate: &u32) -> bool {
     *accumulate == default_accumulate()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_false(switch: &bool) -> bool {
+    !switch
 }
 
 fn default_every_minutes() -> f64 {

@@ -13,6 +13,8 @@ pub enum Failure {
     OutOfMemory,
     /// The machine's memory was full, and the kernel killed the worker.
     KernelOutOfMemory,
+    /// The GPU refuses all further work of the process.
+    Device,
     /// The loss is not a number.
     NotANumber,
     /// A mistake of warmstart or of libtorch.

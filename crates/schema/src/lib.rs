@@ -22,5 +22,6 @@ pub mod preparation;
 mod real;
 pub mod run_id;
 pub mod seed;
+pub mod selftest;
 pub mod state;
 pub mod text;

@@ -158,7 +158,7 @@ impl Examples {
 /// Lower precision for as long as the guard lives, where the experiment asks for it.
 pub fn autocast(precision: Precision, model: &Model) -> Result<Option<Autocast>> {
     match precision {
-        Precision::Float32 => Ok(None),
+        Precision::Float32 | Precision::Tf32 => Ok(None),
         Precision::Bfloat16 => Autocast::enter(model.device(), tch::Kind::BFloat16).map(Some),
     }
 }

@@ -1,0 +1,195 @@
+//! Checks that a device computes what it should: against references that `PyTorch` and timm wrote, and against the CPU. One file per
+//! kind of check.
+
+mod agreement;
+pub mod backbones;
+mod device;
+pub mod formula;
+pub mod losses;
+pub mod optimizers;
+pub mod rates;
+
+use std::io::Write;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use tch::Device;
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::experiment::Precision;
+use warmstart_schema::selftest::{Check, Verdict};
+
+pub use self::agreement::Agreement;
+use self::rates::{Case, Rate};
+
+/// Steps of each measured case.
+const STEPS_ON_A_GPU: usize = 30;
+const STEPS_ON_A_CPU: usize = 3;
+
+/// How a check ended that did not fail: its verdict, what it says, and what it measured.
+type Outcome = (Verdict, String, Option<f64>);
+
+/// Runs all checks on a device whose name contains one of `only`, or all, and answers a JSON line for each.
+pub fn serve(device: Device, only: &[String], answers: impl Write) -> Result<()> {
+    Session {
+        device,
+        only,
+        answers,
+    }
+    .all()
+}
+
+struct Session<'a, W> {
+    device: Device,
+    only: &'a [String],
+    answers: W,
+}
+
+impl<W: Write> Session<'_, W> {
+    fn all(&mut self) -> Result<()> {
+        let device = self.device;
+        crate::device::configure(Precision::Float32, false)?;
+        self.check("device", &crate::device::name_of(device), || {
+            device::facts(device)
+        })?;
+        for backbone in Backbone::ALL {
+            self.agrees("features", backbone.as_str(), || {
+                backbones::features(backbone, 0, device)
+            })?;
+            self.agrees("features, frozen", backbone.as_str(), || {
+                backbones::features(backbone, usize::MAX, device)
+            })?;
+            self.agrees("gradients", backbone.as_str(), || {
+                backbones::gradients(backbone, device)
+            })?;
+        }
+        for backbone in [
+            Backbone::EfficientnetB0,
+            Backbone::MobilenetV3Large100,
+            Backbone::ConvnextTiny,
+        ] {
+            self.agrees("gradients, large batch", backbone.as_str(), || {
+                backbones::large_batches(backbone, device)
+            })?;
+        }
+        let table = optimizers::table()?;
+        for case in optimizers::cases(&table)? {
+            let name = case["name"].as_str().unwrap_or_default();
+            let options = case["options"].to_string();
+            self.agrees("optimizer", &format!("{name} {options}"), || {
+                optimizers::trace(&table, case, device)
+            })?;
+        }
+        for (index, case) in losses::cases()?.iter().enumerate() {
+            self.agrees("losses", case, || losses::losses(index, device))?;
+        }
+        self.check("augmentation", "", || device::augmentation(device))?;
+        self.check("frozen weights", "", || device::frozen(device))?;
+        self.check("same bits twice", "train.deterministic", || {
+            device::same_bits(device)
+        })?;
+        self.rates()?;
+        self.check("memory", "peak", || device::peak(device))?;
+        self.check("out of memory", "", || device::out_of_memory(device))?;
+        // Last: a GPU does nothing more for a process after an error of its own.
+        self.check("GPU error", "", || device::gpu_error(device))
+    }
+
+    fn rates(&mut self) -> Result<()> {
+        let device = self.device;
+        let (steps, cases) = if device.is_cuda() {
+            let case = |backbone, pixels, batch, frozen_blocks| Case {
+                backbone,
+                pixels,
+                batch,
+                frozen_blocks,
+            };
+            let cases = vec![
+                case(Backbone::Resnet50, 32, 128, 0),
+                case(Backbone::Resnet50, 224, 256, 0),
+                case(Backbone::EfficientnetB0, 224, 256, 0),
+                case(Backbone::EfficientnetB0, 224, 256, usize::MAX),
+                case(Backbone::TfEfficientnetLite0, 64, 32, 0),
+            ];
+            (STEPS_ON_A_GPU, cases)
+        } else {
+            let small = Case {
+                backbone: Backbone::TfEfficientnetLite0,
+                pixels: 64,
+                batch: 32,
+                frozen_blocks: 0,
+            };
+            (STEPS_ON_A_CPU, vec![small])
+        };
+        for case in cases {
+            for (precision, name) in [
+                (Precision::Float32, "float32"),
+                (Precision::Tf32, "tf32"),
+                (Precision::Bfloat16, "bfloat16"),
+            ] {
+                let Case {
+                    backbone,
+                    pixels,
+                    batch,
+                    frozen_blocks,
+                } = case;
+                let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
+                let what = format!("{backbone}{frozen}, {pixels} px, batch {batch}, {name}");
+                self.check("speed", &what, || {
+                    crate::device::configure(precision, false)?;
+                    let Rate { median, mean } = rates::measure(case, device, precision, steps)?;
+                    let text =
+                        format!("{mean:.0} images/s; {median:.0} where each step is waited for");
+                    Ok((Verdict::Measured, text, Some(mean)))
+                })?;
+            }
+        }
+        crate::device::configure(Precision::Float32, false)
+    }
+
+    fn agrees(
+        &mut self,
+        name: &str,
+        case: &str,
+        compare: impl FnOnce() -> Result<Agreement>,
+    ) -> Result<()> {
+        self.check(name, case, || {
+            let agreement = compare()?;
+            let verdict = if agreement.holds() {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            };
+            Ok((verdict, agreement.to_string(), None))
+        })
+    }
+
+    /// Carries out one check and answers; an error in it is a failed check.
+    fn check(
+        &mut self,
+        name: &str,
+        case: &str,
+        run: impl FnOnce() -> Result<Outcome>,
+    ) -> Result<()> {
+        if !self.only.is_empty() && !self.only.iter().any(|only| name.contains(only.as_str())) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let (verdict, text, value) = match run() {
+            Ok(outcome) => outcome,
+            Err(error) => (Verdict::Failed, format!("{error:#}"), None),
+        };
+        let check = Check {
+            name: name.to_owned(),
+            case: case.to_owned(),
+            verdict,
+            text,
+            value,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        let line = serde_json::to_string(&check)? + "\n";
+        self.answers
+            .write_all(line.as_bytes())
+            .and_then(|()| self.answers.flush())
+            .context("answering")
+    }
+}

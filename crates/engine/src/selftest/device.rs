@@ -1,0 +1,231 @@
+//! What is special of a GPU: the same pictures as on the CPU, the same bits twice, its memory, its errors.
+
+use anyhow::{Result, bail};
+use tch::{Device, Kind, Tensor};
+use warmstart_schema::architecture::Backbone;
+use warmstart_schema::event::Failure;
+use warmstart_schema::experiment::{self, Augment, Interpolation, Precision};
+use warmstart_schema::selftest::Verdict;
+
+use super::{Outcome, formula};
+use crate::augment::augment;
+use crate::failure::UserError;
+use crate::ffi;
+use crate::model::{Mode, Model, ModelSpec};
+use crate::optimizer::Optimizer;
+use crate::train::autocast;
+use crate::train::evaluate::cross_entropy;
+use crate::usage::{Usage, cpu_name};
+
+const AUGMENT: Augment = Augment {
+    rotation: 15.0,
+    horizontal_flip: true,
+    zoom: 0.1,
+};
+
+fn passed(text: impl Into<String>) -> Outcome {
+    (Verdict::Passed, text.into(), None)
+}
+
+fn skipped(text: &str) -> Outcome {
+    (Verdict::Skipped, text.to_owned(), None)
+}
+
+/// What computes.
+pub fn facts(device: Device) -> Result<Outcome> {
+    let gpu = if let Device::Cuda(index) = device {
+        Usage::new(u32::try_from(index).ok(), std::env::temp_dir()).gpu_name()
+    } else {
+        None
+    };
+    let name = match device {
+        Device::Cuda(_) => gpu.unwrap_or_else(|| "a GPU that NVML does not name".to_owned()),
+        _ => cpu_name(),
+    };
+    let mut text = format!("{name}, libtorch {}", ffi::version());
+    if device.is_cuda() {
+        let (cuda, cudnn) = (tch::utils::version_cudart(), tch::utils::version_cudnn());
+        text.push_str(&format!(
+            ", CUDA {}.{}, cuDNN {}.{}.{}",
+            cuda / 1000,
+            cuda % 1000 / 10,
+            cudnn / 10_000,
+            cudnn % 10_000 / 100,
+            cudnn % 100
+        ));
+    }
+    Ok((Verdict::Measured, text, None))
+}
+
+/// The same draws change a picture alike on the CPU and on the device.
+pub fn augmentation(device: Device) -> Result<Outcome> {
+    if !device.is_cuda() {
+        return Ok(skipped("the CPU is what others are compared with"));
+    }
+    let images = formula::stream("augmentation", &[64, 3, 64, 64]).f_to_kind(Kind::Float)?;
+    let here = augment(&images, &AUGMENT, |_| 7)?;
+    let there = augment(&images.f_to_device(device)?, &AUGMENT, |_| 7)?.f_to_device(Device::Cpu)?;
+    let error = f64::try_from((here - there).f_abs()?.f_max()?)?;
+    // The grid is computed in float32, whose last bits may differ; one grey value of 255 is 4e-3.
+    if error < 1e-3 {
+        Ok(passed(format!(
+            "pixels differ by at most {error:.1e} from those on the CPU"
+        )))
+    } else {
+        bail!("pixels differ by {error:.1e} from those on the CPU")
+    }
+}
+
+fn spec(backbone: Backbone, frozen_blocks: usize) -> ModelSpec {
+    ModelSpec {
+        backbone,
+        classes: 10,
+        hidden: 32,
+        dropout: 0.2,
+        frozen_blocks,
+        norm_inference: false,
+        input_size: Some(64),
+        interpolation: Interpolation::Bilinear,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    }
+}
+
+/// Trains a few steps with augmentation and dropout.
+fn trained(
+    spec: &ModelSpec,
+    steps: u64,
+    precision: Precision,
+    device: Device,
+) -> Result<(Model, String)> {
+    let model = Model::new(spec, 3, device)?;
+    let before = model.frozen_fingerprint()?;
+    let adam = experiment::Optimizer::Adam {
+        learning_rate: 0.0,
+        weight_decay: 0.0,
+    };
+    let mut optimizer = Optimizer::new(&adam, model.trainable())?;
+    let images = formula::stream("training", &[32, 3, 32, 32]).f_to_kind(Kind::Float)?;
+    let images = images.f_abs()?.f_to_device(device)?;
+    let labels: Vec<i64> = (0..32).map(|image| image % 10).collect();
+    let labels = Tensor::f_from_slice(&labels)?.f_to_device(device)?;
+    for step in 0..steps {
+        let images = augment(&images, &AUGMENT, |_| step)?;
+        tch::manual_seed(step.cast_signed());
+        optimizer.zero_grad();
+        let loss = {
+            let _autocast = autocast(precision, &model)?;
+            cross_entropy(&model.forward(&images, Mode::Train)?, &labels)?
+        };
+        loss.f_backward()?;
+        optimizer.step(1e-3)?;
+    }
+    Ok((model, before))
+}
+
+/// Frozen weights and statistics keep every bit, the others move.
+pub fn frozen(device: Device) -> Result<Outcome> {
+    for precision in [Precision::Float32, Precision::Bfloat16] {
+        let spec = spec(Backbone::EfficientnetB0, 5);
+        let (model, before) = trained(&spec, 3, precision, device)?;
+        if model.frozen_fingerprint()? != before {
+            bail!("frozen weights moved in three steps in {precision:?}");
+        }
+        let whole = model.fingerprint()?;
+        if Model::new(&spec, 3, device)?.fingerprint()? == whole {
+            bail!("three steps in {precision:?} moved nothing");
+        }
+    }
+    Ok(passed(
+        "three steps in float32 and in bfloat16 moved no bit of them, and moved the others",
+    ))
+}
+
+/// Twenty steps twice end with the same bits where deterministic algorithms are asked for.
+pub fn same_bits(device: Device) -> Result<Outcome> {
+    let mut names = Vec::new();
+    for backbone in [
+        Backbone::Resnet18,
+        Backbone::EfficientnetB0,
+        Backbone::MobilenetV3Large100,
+        Backbone::ConvnextTiny,
+        Backbone::VitSmallPatch16,
+    ] {
+        for precision in [Precision::Float32, Precision::Bfloat16] {
+            let mut spec = spec(backbone, 0);
+            if backbone == Backbone::VitSmallPatch16 {
+                spec.input_size = Some(224);
+            }
+            crate::device::configure(precision, true)?;
+            let run = || trained(&spec, 8, precision, device)?.0.fingerprint();
+            let (first, second) = (run()?, run()?);
+            crate::device::configure(Precision::Float32, false)?;
+            if first != second {
+                bail!("{backbone} in {precision:?}: eight steps ended with other bits");
+            }
+        }
+        names.push(backbone.as_str());
+    }
+    Ok(passed(format!(
+        "eight steps twice in float32 and in bfloat16: {}",
+        names.join(", ")
+    )))
+}
+
+/// The most memory that the checks before this one reserved.
+pub fn peak(device: Device) -> Result<Outcome> {
+    let Device::Cuda(index) = device else {
+        return Ok(skipped("libtorch counts memory on a GPU only"));
+    };
+    let memory = ffi::cuda_memory(index)?;
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let text = format!(
+        "{:.1} GB reserved at most, {:.1} of {:.1} GB free now",
+        gigabytes(memory.peak),
+        gigabytes(memory.free),
+        gigabytes(memory.total)
+    );
+    Ok((Verdict::Measured, text, Some(memory.peak as f64)))
+}
+
+/// A request for more memory than there is gets its own kind of error, and the device works after it.
+pub fn out_of_memory(device: Device) -> Result<Outcome> {
+    let Device::Cuda(index) = device else {
+        return Ok(skipped("a CPU's memory is the whole machine's"));
+    };
+    let total = i64::try_from(ffi::cuda_memory(index)?.total)?;
+    let Err(error) = Tensor::f_zeros([total], (Kind::Float, device)) else {
+        bail!("four times the device's memory was given");
+    };
+    let blame = UserError::of(&error.into());
+    if blame.kind != Failure::OutOfMemory {
+        bail!("the error is taken for {:?}: {}", blame.kind, blame.error);
+    }
+    let sum = f64::try_from(Tensor::f_ones([1000], (Kind::Float, device))?.f_sum(Kind::Float)?)?;
+    if (sum - 1000.0).abs() > 1e-6 {
+        bail!("afterwards a thousand ones sum to {sum}");
+    }
+    Ok(passed("named as such, and the device works afterwards"))
+}
+
+/// An error in a kernel, after which the GPU refuses this process, is named as such. No check can follow this one.
+pub fn gpu_error(device: Device) -> Result<Outcome> {
+    if !device.is_cuda() {
+        return Ok(skipped("a CPU has no such errors"));
+    }
+    let table = Tensor::f_zeros([4], (Kind::Float, device))?;
+    let beyond = Tensor::f_from_slice(&[1_000_000_i64])?.f_to_device(device)?;
+    let read = || -> Result<f64> {
+        let row = table.f_index_select(0, &beyond)?;
+        Ok(f64::try_from(row.f_sum(Kind::Float)?)?)
+    };
+    let Err(error) = read() else {
+        bail!("reading beyond a tensor went unnoticed");
+    };
+    let blame = UserError::of(&error);
+    if blame.kind == Failure::Device {
+        Ok(passed(format!("named as such; {}", blame.help)))
+    } else {
+        bail!("the error is taken for {:?}: {}", blame.kind, blame.error)
+    }
+}

@@ -1,0 +1,301 @@
+//! `warmstart selftest`
+
+use std::process::ExitStatus;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use signal_hook::iterator::Signals;
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::run::{Launch, RunDir};
+use warmstart_runs::verify::{self, Outcomes, Workplace};
+use warmstart_runs::worker::{Response, Worker};
+use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::selftest::{Check, Verdict};
+use warmstart_schema::state::Outcome;
+use warmstart_schema::text;
+
+use super::output::Problems;
+use super::verify_resume::{FINISHED, carry_out};
+use super::{Context, Exit, follow, output};
+
+const POLL: Duration = Duration::from_millis(20);
+/// How often a run is killed.
+const KILLS: u64 = 3;
+/// Trained on the device, saved after every step: a small model with dropout, augmentation and statistics that move.
+const EXPERIMENT: &str = "
+name: self-test
+dataset: { name: emoji98, limit: 200 }
+input: { resize: 64 }
+augment: { rotation: 10, horizontal_flip: true, zoom: 0.1 }
+model: { backbone: efficientnet_lite0, weights: random }
+train:
+  epochs: 2
+  batch_size: 16
+  deterministic: true
+  optimizer: { name: adam, learning_rate: 1.0e-3 }
+  checkpoint: { every_minutes: 1.0e-5 }
+";
+
+/// Check that a device computes what PyTorch and timm compute, and that runs survive there
+///
+/// Features, gradients and optimizers are compared with PyTorch's and timm's numbers; short runs are stopped, killed and resumed.
+/// Nothing of them is left. Exit code 0 when every check passed, 1 when not. It takes a minute on a GPU and several on a CPU.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Checks to run, by a part of their name; all without one
+    #[arg(value_name = "CHECK")]
+    only: Vec<String>,
+    /// What to check: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = super::train::device)]
+    device: String,
+}
+
+pub fn selftest(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut session = Session {
+        context,
+        arguments,
+        checks: Vec::new(),
+        signals: follow::listen()?,
+    };
+    if session.computation()? == Flow::Interrupted || session.resuming()? == Flow::Interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    session.conclude()
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Done,
+    Interrupted,
+}
+
+struct Session<'a> {
+    context: &'a Context,
+    arguments: &'a Arguments,
+    checks: Vec<Check>,
+    signals: Signals,
+}
+
+impl Session<'_> {
+    /// What one worker checks by itself.
+    fn computation(&mut self) -> anyhow::Result<Flow> {
+        let worker = Worker::find()?;
+        let mut command = worker.command(["selftest", &self.arguments.device]);
+        command.args(&self.arguments.only);
+        let (sender, receiver) = mpsc::channel();
+        // The receiver is gone only where this function has returned.
+        let stream = worker.stream(&mut command, move |response: Response<Check>| {
+            sender.send(response).is_ok()
+        })?;
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(Response::Answer(check)) => self.add(check)?,
+                Ok(Response::Ended(failure)) => {
+                    return if stream.wait()?.success() {
+                        Ok(Flow::Done)
+                    } else {
+                        Err(failure.into())
+                    };
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.signals.pending().next().is_some() {
+                        return Ok(Flow::Interrupted);
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(
+                        Failure::new(Kind::Worker, "the self-test's worker went away").into(),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Short runs by real workers: one straight, one stopped and resumed, one killed and resumed.
+    fn resuming(&mut self) -> anyhow::Result<Flow> {
+        if !["resume", "killed"].iter().any(|name| self.is_wanted(name)) {
+            return Ok(Flow::Done);
+        }
+        let experiment = experiment::parse(EXPERIMENT, "self-test.yaml").map_err(Problems)?;
+        let place = Workplace::new(&std::env::temp_dir(), Worker::find()?)?;
+        let begun = Instant::now();
+        let straight = self.new_run(&place, &experiment)?;
+        let Ok(status) = carry_out(&place, &straight, None, &mut self.signals)? else {
+            return Ok(Flow::Interrupted);
+        };
+        let whole = outcomes(&straight, status)?;
+        let straight = begun.elapsed();
+
+        if self.is_wanted("resume") {
+            let begun = Instant::now();
+            let run = self.new_run(&place, &experiment)?;
+            let stops = [whole.steps / 4, whole.steps * 3 / 4];
+            for stop in stops {
+                let Ok(status) = carry_out(&place, &run, Some(stop), &mut self.signals)? else {
+                    return Ok(Flow::Interrupted);
+                };
+                verify::state(&run, status, &Outcome::Stopped)?;
+            }
+            let Ok(status) = carry_out(&place, &run, None, &mut self.signals)? else {
+                return Ok(Flow::Interrupted);
+            };
+            let what = format!(
+                "stopped after steps {} and {} of {}",
+                stops[0], stops[1], whole.steps
+            );
+            self.compare(
+                "resume",
+                &what,
+                &whole,
+                &outcomes(&run, status)?,
+                begun.elapsed(),
+            )?;
+        }
+        if self.is_wanted("killed") {
+            let begun = Instant::now();
+            let run = self.new_run(&place, &experiment)?;
+            for kill in 1..=KILLS {
+                let least = whole.steps * kill / (KILLS + 1);
+                if self.kill_after(&place, &run, least)? == Flow::Interrupted {
+                    return Ok(Flow::Interrupted);
+                }
+            }
+            let Ok(status) = carry_out(&place, &run, None, &mut self.signals)? else {
+                return Ok(Flow::Interrupted);
+            };
+            let what = format!("killed {KILLS} times while it trained and saved after every step");
+            self.compare(
+                "killed",
+                &what,
+                &whole,
+                &outcomes(&run, status)?,
+                begun.elapsed(),
+            )?;
+        }
+        tracing::debug!(?straight, "the straight run of the self-test");
+        Ok(Flow::Done)
+    }
+
+    fn new_run(&self, place: &Workplace, experiment: &Experiment) -> anyhow::Result<RunDir> {
+        place
+            .new_run(&Launch {
+                experiment,
+                source: std::path::Path::new("self-test.yaml"),
+                device: &self.arguments.device,
+            })
+            .map_err(Into::into)
+    }
+
+    /// Kills a worker (SIGKILL) once it has saved that many steps.
+    fn kill_after(&mut self, place: &Workplace, run: &RunDir, least: u64) -> anyhow::Result<Flow> {
+        let mut child = place.start(run, None)?;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                let what = format!("the worker ended by itself with {status} before it was killed");
+                return Err(Failure::new(Kind::Worker, what).into());
+            }
+            let is_interrupted = self.signals.pending().next().is_some();
+            let saved = run.state()?.checkpoint.map_or(0, |(_, saved)| saved.step);
+            if is_interrupted || saved >= least {
+                child.kill()?;
+                child.wait()?;
+                return Ok(if is_interrupted {
+                    Flow::Interrupted
+                } else {
+                    Flow::Done
+                });
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn compare(
+        &mut self,
+        name: &str,
+        what: &str,
+        whole: &Outcomes,
+        parts: &Outcomes,
+        took: Duration,
+    ) -> anyhow::Result<()> {
+        let (verdict, text) = if whole.equals(parts) {
+            (
+                Verdict::Passed,
+                format!("{what}: every bit is that of an unbroken run"),
+            )
+        } else {
+            (
+                Verdict::Failed,
+                format!("{what}: the weights are not those of an unbroken run"),
+            )
+        };
+        self.add(Check {
+            name: name.to_owned(),
+            case: String::new(),
+            verdict,
+            text,
+            value: None,
+            seconds: took.as_secs_f64(),
+        })
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        let only = &self.arguments.only;
+        only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
+    }
+
+    fn add(&mut self, check: Check) -> anyhow::Result<()> {
+        if !self.context.json {
+            output::answer(&line(&check))?;
+        }
+        self.checks.push(check);
+        Ok(())
+    }
+
+    fn conclude(&self) -> anyhow::Result<Exit> {
+        let count = |verdict| {
+            self.checks
+                .iter()
+                .filter(|check| check.verdict == verdict)
+                .count()
+        };
+        let (passed, failed) = (count(Verdict::Passed), count(Verdict::Failed));
+        if passed + failed == 0 && !self.arguments.only.is_empty() {
+            let what = format!("no check is called {}", self.arguments.only.join(" or "));
+            return Err(Failure::new(Kind::NotFound, text::line(&what, 200))
+                .help("`warmstart selftest` without a name runs all")
+                .into());
+        }
+        if self.context.json {
+            output::answer_json(&json!({ "passed": failed == 0, "checks": self.checks }))?;
+        } else {
+            output::answer(&format!("{passed} passed, {failed} failed\n"))?;
+        }
+        Ok(if failed == 0 {
+            Exit::Done
+        } else {
+            Exit::RunFailed
+        })
+    }
+}
+
+fn outcomes(run: &RunDir, status: ExitStatus) -> anyhow::Result<Outcomes> {
+    verify::outcomes(run, &verify::state(run, status, &FINISHED)?)
+}
+
+fn line(check: &Check) -> String {
+    let verdict = match check.verdict {
+        Verdict::Passed => "passed ",
+        Verdict::Failed => "FAILED ",
+        Verdict::Skipped => "skipped",
+        Verdict::Measured => "       ",
+    };
+    let subject = [check.name.as_str(), check.case.as_str()].join(" ");
+    format!(
+        "{verdict}  {:<44}  {:>6.1} s  {}\n",
+        subject.trim_end(),
+        check.seconds,
+        check.text
+    )
+}
