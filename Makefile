@@ -9,11 +9,20 @@ PROFILE ?= release
 BUILT = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 ARGS ?=
 
+# The release of torch to build with, of scripts/torch_releases.py.
+WARMSTART_TORCH ?= 2.13
+
 .DEFAULT_GOAL := help
-.PHONY: help run setup libtorch weights build test check docs bench soak screens quickstart install uninstall wheel dist release packaged clean clean-all need-python need-cargo
+.PHONY: help run setup libtorch weights build test check docs bench soak screens quickstart install uninstall wheel dist release packaged gpu-kit clean clean-all need-python need-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+ifneq ($(if $(WARMSTART_TORCH_TREE),,$(filter-out 2.13,$(WARMSTART_TORCH))),)
+# Another release than the newest is built in a copy of the tree, with these same targets.
+build test check wheel dist packaged soak:
+	@$(PYTHON) scripts/torch_tree.py $(WARMSTART_TORCH) $@ ARGS="$(ARGS)" PROFILE="$(PROFILE)"
+else
 
 run: setup need-cargo ## set up, build, open the dashboard (ARGS="list" passes arguments on)
 	$(CARGO) build --workspace
@@ -30,6 +39,8 @@ test: setup need-cargo ## all tests, set-up included
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then echo "$(CARGO) nextest run --workspace"; $(CARGO) nextest run --workspace; \
 	else echo "$(CARGO) test --workspace --lib --bins --tests"; $(CARGO) test --workspace --lib --bins --tests; fi
+	@$(PYTHON) scripts/gpu_kit.py --programs "$(TARGET)/debug" --release "$(WARMSTART_TORCH)" --link --out target/gpu-kit-here
+	@$(PYTHON) target/gpu-kit-here/check.py --device cpu --small --checks device,optimizer,resume --torch own --out target/gpu-kit-here/results
 
 check: setup need-cargo ## what CI runs: formatting, lints, all tests
 	@for part in fmt clippy; do $(CARGO) $$part --version >/dev/null 2>&1 || \
@@ -77,6 +88,12 @@ release: packaged ## wheel, archive, notes, checksums and a tag of the committed
 
 packaged: weights libtorch need-cargo
 	$(CARGO) build --profile $(PROFILE) --workspace
+
+gpu-kit: weights need-cargo ## a folder to check a GPU machine that has PyTorch 2.11: target/gpu-kit
+	@$(PYTHON) scripts/torch_tree.py 2.11 packaged PROFILE="$(PROFILE)"
+	@$(PYTHON) scripts/gpu_kit.py --programs "target/torch-2.11/tree/target/$(BUILT)" --release 2.11
+
+endif
 
 clean: need-cargo ## remove what cargo built
 	$(CARGO) clean

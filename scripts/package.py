@@ -94,11 +94,12 @@ def platform_tag(programs):
 
 
 def tree(into, target, profile):
-    """The installed tree without libtorch, as real files below a folder."""
+    """The installed tree without libtorch, as real files below a folder. The worker's release of torch lies beside the worker."""
     plan = install.plan(str(into), str(target), profile)
     for source, goal, mode in plan:
         install.put(source, goal, mode)
     install.share(str(into), str(target), profile)
+    (pathlib.Path(into) / "lib/warmstart/torch-version").write_text(".".join(TORCH.split(".")[:2]) + "\n")
 
 
 # ---------------------------------------------------------------------------------------------- the wheel

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring libtorch 2.13 into this project, for `cargo build --workspace`.
+"""Bring libtorch into this project, for `cargo build --workspace`.
 
     python3 scripts/setup_libtorch.py              set up (quick when nothing is to do)
     python3 scripts/setup_libtorch.py --status     say what is there, change nothing
@@ -7,7 +7,7 @@
                                                    copy the shared libraries, flat, for `make install`
 
 libtorch comes from the PyPI wheel of torch and, where it needs them, NVIDIA's wheels: every one pinned by version and
-SHA-256 below, fetched by pip and unpacked under `.venv/`. Nothing outside the project is written, no Python is changed.
+SHA-256 in torch_releases.py, fetched by pip and unpacked under `.venv/`. Nothing outside the project is written, no Python is changed.
 Of each wheel only what a C++ program needs is unpacked: libraries, headers and licences.
 
     .venv/downloads/          wheels while they are needed; deleted once they are unpacked
@@ -16,8 +16,10 @@ Of each wheel only what a C++ program needs is unpacked: libraries, headers and 
     .libtorch/link.env        for the engine's build script: rpath=, rpath_link= (0 or more), cuda=full|none, torch_lib=
 
 Environment:
+    WARMSTART_TORCH=2.13 or 2.11
+                              the release, from scripts/torch_releases.py; `make` builds another one than 2.13 in a copy of the tree
     WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB while setting up), or the lean CPU set (0.5 GB). Default: full if a GPU is seen
-    LIBTORCH=DIR              use this libtorch 2.13 instead; nothing is fetched
+    LIBTORCH=DIR              use this libtorch of the same release instead; nothing is fetched
     PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   mean what pip says they mean
 
 Standard library only; Python 3.8 or newer. The wheels do not depend on the version of the Python that runs this.
@@ -36,59 +38,17 @@ import sys
 import time
 import zipfile
 
-VERSION = "2.13.0"
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from torch_releases import DEFAULT, RELEASES  # noqa: E402
+
+CHOICE = os.environ.get("WARMSTART_TORCH") or DEFAULT
+VERSION, _, CUDA_BASE, CUDA_MORE, MACOS = RELEASES.get(CHOICE, RELEASES[DEFAULT])
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 DOWNLOADS = os.path.join(VENV, "downloads")
 LIBTORCH = os.path.join(ROOT, ".libtorch")
 # Raise this when the rules of what is unpacked change: an older folder then no longer counts.
 LAYOUT = 1
-
-# file name of the wheel, its SHA-256, its size in bytes. The name holds package, version and platform.
-CUDA_BASE = {
-    "x86_64": [
-        ("torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl", "796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b", 526605292),
-        ("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548", 2243632),
-        ("nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl", "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8", 10715597),
-    ],
-    "aarch64": [
-        ("torch-2.13.0-cp312-cp312-manylinux_2_28_aarch64.whl", "572df8be8ffb4599c88cbd6a0726f1f854f4da65d2e3c09f0e2c2283333cd6d4", 427210998),
-        ("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "ef9bcbe90493a2b9d810e43d249adb3d02e98dd30200d86607d8d02687c43f55", 2261060),
-        ("nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_aarch64.whl", "796bd679890ee55fb14a94629b698b6db54bcfd833d391d5e94017dd9d7d3151", 10310827),
-    ],
-}
-# What libtorch_cuda.so needs on top.
-CUDA_MORE = {
-    "x86_64": [
-        ("nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl", "37936a16db8fe4ac1f065c2139360608a543a09275cb1a1af612e08cfa065436", 423138758),
-        ("nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl", "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575", 90215200),
-        ("nvidia_cudnn_cu13-9.20.0.48-py3-none-manylinux_2_27_x86_64.whl", "0c45dd8eeb50b603f07995b1b300c62ffe6a1980482b82b3bcf94a4ca9d49304", 366173588),
-        ("nvidia_cufft-12.0.0.61-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3", 214085489),
-        ("nvidia_cufile-1.15.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44", 1223672),
-        ("nvidia_curand-10.4.0.35-py3-none-manylinux_2_27_x86_64.whl", "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc", 59544258),
-        ("nvidia_cusolver-12.0.4.66-py3-none-manylinux_2_27_x86_64.whl", "0a759da5dea5c0ea10fd307de75cdeb59e7ea4fcb8add0924859b944babf1112", 200941980),
-        ("nvidia_cusparse-12.6.3.3-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "2b3c89c88d01ee0e477cb7f82ef60a11a4bcd57b6b87c33f789350b59759360b", 145942937),
-        ("nvidia_cusparselt_cu13-0.8.1-py3-none-manylinux2014_x86_64.whl", "786ce87568c303fadb5afcc7102d454cd3040d75f6f8626f5db460d1871f4dd0", 170148586),
-        ("nvidia_nccl_cu13-2.29.7-py3-none-manylinux_2_18_x86_64.whl", "edd81538446786ec3b73972543e53bb43bcaf0bfc8ef76cb679fcc390ffe136d", 205976000),
-        ("nvidia_nvjitlink-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl", "13a74f429e23b921c1109976abefacc69835f2f433ebd323d3946e11d804e47b", 40713933),
-        ("nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80", 60412546),
-    ],
-    "aarch64": [
-        ("nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_aarch64.whl", "b7a210458267ac818974c53038fbec2e969d5c99f305ab15c72522fa9f001dd5", 542848918),
-        ("nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "d27f20a0ca67a4bb34268a5e951033496c5b74870b868bacd046b1b8e0c3267b", 43015449),
-        ("nvidia_cudnn_cu13-9.20.0.48-py3-none-manylinux_2_27_aarch64.whl", "e31454ae00094b0c55319d9d15b6fa2fc50a9e1c0f5c8c80fb75258234e731e1", 444574296),
-        ("nvidia_cufft-12.0.0.61-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "2708c852ef8cd89d1d2068bdbece0aa188813a0c934db3779b9b1faa8442e5f5", 214053554),
-        ("nvidia_cufile-1.15.1.6-py3-none-manylinux_2_27_aarch64.whl", "bdc0deedc61f548bddf7733bdc216456c2fdb101d020e1ab4b88d232d5e2f6d1", 1136992),
-        ("nvidia_curand-10.4.0.35-py3-none-manylinux_2_27_aarch64.whl", "133df5a7509c3e292aaa2b477afd0194f06ce4ea24d714d616ff36439cee349a", 61962106),
-        ("nvidia_cusolver-12.0.4.66-py3-none-manylinux_2_27_aarch64.whl", "02c2457eaa9e39de20f880f4bd8820e6a1cfb9f9a34f820eb12a155aa5bc92d2", 223467760),
-        ("nvidia_cusparse-12.6.3.3-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "80bcc4662f23f1054ee334a15c72b8940402975e0eab63178fc7e670aa59472c", 162155568),
-        ("nvidia_cusparselt_cu13-0.8.1-py3-none-manylinux2014_aarch64.whl", "4dca476c50bf4780d46cd0bfbd82e2bc10a08e4fef7950917ce8d7578d22a23f", 221051344),
-        ("nvidia_nccl_cu13-2.29.7-py3-none-manylinux_2_18_aarch64.whl", "674a12383e3c38a1bcccae7d4f3633b37852230b6047883cb2f4c2d1b36d9bf5", 206014712),
-        ("nvidia_nvjitlink-13.0.88-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "e931536ccc7d467a98ba1d8b89ff7fa7f1fa3b13f2b0069118cd7f47bff07d0c", 38768748),
-        ("nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", "6dc2a197f38e5d0376ad52cd1a2a3617d3cdc150fd5966f4aee9bcebb1d68fe9", 60215947),
-    ],
-}
-MACOS = [("torch-2.13.0-cp312-cp312-macosx_14_0_arm64.whl", "2fe228aba290d14b9f31b049be550dbd469c3fd3013d7a19705b30454da97027", 111213045)]
 
 # Libraries of the torch wheel that no C++ program here loads, and those that only CUDA uses.
 PYTHON_LIBS = re.compile(r"lib(torch_python|shm|torch_global_deps)\.(so|dylib)$")
@@ -123,13 +83,13 @@ def wanted(environ, present):
     if system != "Linux" or machine not in CUDA_BASE:
         raise Failure(
             "there is no libtorch %s on PyPI for %s on %s.\n"
-            "If you have one of your own (2.13), set LIBTORCH to its folder." % (VERSION, system, platform.machine())
+            "If you have one of your own (of this version), set LIBTORCH to its folder." % (VERSION, system, platform.machine())
         )
     libc, libc_version = platform.libc_ver()
     if libc != "glibc" or tuple(int(n) for n in re.findall(r"\d+", libc_version)[:2]) < (2, 28):
         raise Failure(
             "PyPI's libtorch %s needs glibc 2.28 or newer; this system has %s %s.\n"
-            "If you have a libtorch built for it (2.13), set LIBTORCH to its folder."
+            "If you have a libtorch of this version built for it, set LIBTORCH to its folder."
             % (VERSION, libc or "another C library", libc_version)
         )
     lean, full = CUDA_BASE[machine], CUDA_BASE[machine] + CUDA_MORE[machine]
@@ -637,6 +597,8 @@ def copy_libs(into):
 def main(arguments):
     if sys.version_info < (3, 8):
         raise Failure("Python 3.8 or newer is needed; this is %s." % platform.python_version())
+    if CHOICE not in RELEASES:
+        raise Failure("WARMSTART_TORCH is '%s'. It can be %s." % (CHOICE, " or ".join(RELEASES)))
     if not arguments:
         setup()
     elif arguments == ["--status"]:

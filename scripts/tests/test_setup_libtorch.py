@@ -6,6 +6,7 @@ import io
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, SCRIPTS)
 import install  # noqa: E402
 import setup_libtorch as sl  # noqa: E402
+from torch_releases import RELEASES  # noqa: E402
 
 FIND_PIP = sl.find_pip
 TORCH = {
@@ -370,15 +372,24 @@ class UsersOwn(unittest.TestCase):
 
 class Pins(unittest.TestCase):
     def test_every_wheel_is_pinned_once_and_for_its_own_platform(self):
-        for machine in sl.CUDA_BASE:
-            wheels = sl.CUDA_BASE[machine] + sl.CUDA_MORE[machine]
-            self.assertEqual(len({w[0].split("-")[0] for w in wheels}), len(wheels))
-            for name, sha, size in wheels:
-                self.assertTrue(name.endswith("_%s.whl" % machine), name)
-                self.assertRegex(sha, "^[0-9a-f]{64}$")
-                self.assertGreater(size, 100000)
-        versions = [[w[0].split("-")[:2] for w in sl.CUDA_BASE[m] + sl.CUDA_MORE[m]] for m in ("x86_64", "aarch64")]
-        self.assertEqual(*versions)
+        for choice, release in RELEASES.items():
+            self.assertTrue(release.version.startswith(choice + "."))
+            for machine in release.base:
+                wheels = release.base[machine] + release.cuda[machine]
+                self.assertEqual(len({w[0].split("-")[0] for w in wheels}), len(wheels))
+                self.assertEqual(wheels[0][0].split("-")[:2], ["torch", release.version])
+                for name, sha, size in wheels:
+                    self.assertTrue(name.endswith("_%s.whl" % machine), name)
+                    self.assertRegex(sha, "^[0-9a-f]{64}$")
+                    self.assertGreater(size, 100000)
+            versions = [[w[0].split("-")[:2] for w in release.base[m] + release.cuda[m]] for m in ("x86_64", "aarch64")]
+            self.assertEqual(*versions)
+
+    def test_an_unknown_release_is_refused(self):
+        script = os.path.join(sl.ROOT, "scripts/setup_libtorch.py")
+        done = subprocess.run([sys.executable, script, "--status"], env=dict(os.environ, WARMSTART_TORCH="1.0"), capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("It can be 2.13 or 2.11", done.stderr)
 
     def test_systems_without_a_libtorch_are_told(self):
         for system, machine in (("Windows", "AMD64"), ("Darwin", "x86_64"), ("Linux", "riscv64")):

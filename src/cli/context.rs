@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
+use warmstart_runs::launcher::torch;
 use warmstart_runs::pasted::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
@@ -28,6 +29,15 @@ pub struct Globals {
         hide_env_values = true
     )]
     pub checkpoints: Option<PathBuf>,
+    /// Folder of an installed PyTorch, for a worker without libtorch; else that of the active environment
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = warmstart_runs::launcher::torch::VARIABLE,
+        hide_env_values = true
+    )]
+    pub torch: Option<PathBuf>,
     /// Append a debug log to this file; `WARMSTART_LOG` also covers the monitors of runs
     #[arg(
         long,
@@ -80,6 +90,9 @@ pub struct Context {
 
 impl Context {
     pub fn new(globals: Globals) -> Self {
+        if let Some(folder) = &globals.torch {
+            torch::choose(folder);
+        }
         Self {
             folders: FolderOptions::new(
                 globals.experiments.as_deref(),

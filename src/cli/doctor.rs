@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
+use warmstart_runs::launcher::torch::{self, Candidate, Torch};
 use warmstart_runs::places::Places;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
@@ -60,6 +61,7 @@ pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
             }]
         }
     });
+    findings.extend(installed_torch());
     findings.extend([
         experiment_files(context),
         checkpoints(&context.checkpoints),
@@ -118,8 +120,9 @@ fn libtorch(report: &Value) -> Vec<Finding> {
         Finding::good(
             "libtorch",
             format!(
-                "{}, {} threads on {}",
+                "{} in {}; {} threads on {}",
                 said(&report["libtorch"]),
+                said(&report["libraries"]),
                 report["threads"],
                 said(&report["cpu"])
             ),
@@ -130,6 +133,35 @@ fn libtorch(report: &Value) -> Vec<Finding> {
         ),
         Finding::good("device", device),
     ]
+}
+
+/// Which PyTorch of this machine a worker without libtorch uses, and why not another.
+fn installed_torch() -> Option<Finding> {
+    let Torch::Installed(candidates) = torch::of_worker(Worker::find().ok()?.path()) else {
+        return None;
+    };
+    let help = "activate the environment that has it, or give `--torch DIR`";
+    let mut used = None;
+    let mut parts = Vec::new();
+    for Candidate { libraries, refused } in &candidates {
+        match refused {
+            Some(why) => parts.push(format!("not {}: {why}", shown(libraries))),
+            // The first one that fits is used.
+            None if used.is_none() => used = Some(format!("uses {}", shown(libraries))),
+            None => parts.push(format!("not {}: another is used", shown(libraries))),
+        }
+    }
+    let is_used = used.is_some();
+    let none = candidates
+        .is_empty()
+        .then(|| "no PyTorch in the active environment".to_owned());
+    let found = used.into_iter().chain(none).chain(parts);
+    let found = found.collect::<Vec<_>>().join("; ");
+    Some(if is_used {
+        Finding::good("PyTorch", found)
+    } else {
+        Finding::lacks("PyTorch", found, help)
+    })
 }
 
 fn experiment_files(context: &Context) -> Finding {

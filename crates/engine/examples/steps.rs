@@ -95,7 +95,7 @@ fn main() -> Result<()> {
     } else {
         STEPS
     };
-    device::configure(precision, false)?;
+    device::configure(device, precision, false)?;
     for case in asked {
         let Rate { median, mean } = measure(case, device, precision, steps)?;
         let Case {

@@ -146,9 +146,9 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
 }
 
 /// Makes libtorch compute as an experiment asks: which bits, and how fast.
-pub fn configure(precision: Precision, deterministic: bool) -> anyhow::Result<()> {
+pub fn configure(device: Device, precision: Precision, deterministic: bool) -> anyhow::Result<()> {
     ffi::set_tf32(precision == Precision::Tf32)?;
-    ffi::set_deterministic(deterministic)
+    ffi::set_deterministic(device, deterministic)
 }
 
 /// A device as libtorch names it.

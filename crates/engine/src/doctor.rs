@@ -23,6 +23,7 @@ pub fn report() -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "libtorch": ffi::version(),
+        "libraries": device::libraries(),
         "cpu": cpu_name(),
         "threads": tch::get_num_threads(),
         "device": device::name_of(device),

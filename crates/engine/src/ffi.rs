@@ -23,8 +23,7 @@ unsafe extern "C" {
         was_enabled: *mut c_int,
         was_dtype: *mut c_int,
     ) -> *mut c_char;
-    fn ws_deterministic(on: c_int) -> *mut c_char;
-    fn ws_cudnn_benchmark(on: c_int) -> *mut c_char;
+    fn ws_deterministic(cuda: c_int, on: c_int) -> *mut c_char;
     fn ws_tf32(on: c_int) -> *mut c_char;
     fn ws_cuda_memory(
         device: c_int,
@@ -148,29 +147,11 @@ impl Drop for Autocast {
     }
 }
 
-/// Gives cuBLAS the workspace with which it can be deterministic, unless the environment names another.
-///
-/// # Safety
-///
-/// No other thread may run: it changes the environment of the process.
-pub unsafe fn give_cublas_a_workspace() {
-    const NAME: &str = "CUBLAS_WORKSPACE_CONFIG";
-    if std::env::var_os(NAME).is_none() {
-        // SAFETY: the caller promises that no other thread reads the environment meanwhile.
-        unsafe { std::env::set_var(NAME, ":4096:8") };
-    }
-}
-
-/// Asks for deterministic algorithms. On CUDA, cuBLAS also needs what [`give_cublas_a_workspace`] sets.
-pub fn set_deterministic(on: bool) -> Result<()> {
+/// Asks for deterministic algorithms. On CUDA, cuBLAS also needs `CUBLAS_WORKSPACE_CONFIG`,
+/// which a launcher sets.
+pub fn set_deterministic(device: Device, on: bool) -> Result<()> {
     // SAFETY: takes no pointers.
-    check(unsafe { ws_deterministic(c_int::from(on)) })
-}
-
-/// Lets cuDNN try its algorithms on every new shape, which takes seconds for a whole model, and keep the fastest.
-pub fn set_cudnn_benchmark(on: bool) -> Result<()> {
-    // SAFETY: takes no pointers.
-    check(unsafe { ws_cudnn_benchmark(c_int::from(on)) })
+    check(unsafe { ws_deterministic(c_int::from(device.is_cuda()), c_int::from(on)) })
 }
 
 /// Allows CUDA's matrix products and convolutions to round their float32 inputs to TF32.

@@ -21,11 +21,6 @@ const USAGE: &str =
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
-    #[expect(unsafe_code, reason = "cuBLAS reads its settings from the environment")]
-    // SAFETY: the process has one thread so far.
-    unsafe {
-        warmstart_engine::ffi::give_cublas_a_workspace();
-    }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     // A verb is plain text, a path need not be.
     let (verb, paths) = match arguments.split_first() {

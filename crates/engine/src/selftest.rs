@@ -22,7 +22,7 @@ pub use self::agreement::Agreement;
 use self::rates::{Case, Rate};
 
 /// Steps of each measured case.
-const STEPS_ON_A_GPU: usize = 30;
+const STEPS_ON_A_GPU: usize = 20;
 const STEPS_ON_A_CPU: usize = 3;
 
 /// How a check ended that did not fail: its verdict, what it says, and what it measured.
@@ -38,6 +38,41 @@ pub fn serve(device: Device, only: &[String], answers: impl Write) -> Result<()>
     .all()
 }
 
+type Named = (Precision, &'static str);
+
+/// What is measured: training at 224 pixels where there is a GPU, and a small model.
+fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
+    const FLOAT32: Named = (Precision::Float32, "float32");
+    const TF32: Named = (Precision::Tf32, "tf32");
+    const BFLOAT16: Named = (Precision::Bfloat16, "bfloat16");
+    let case = |backbone, pixels, batch, frozen_blocks| Case {
+        backbone,
+        pixels,
+        batch,
+        frozen_blocks,
+    };
+    let small = case(Backbone::TfEfficientnetLite0, 64, 32, 0);
+    if !device.is_cuda() {
+        return vec![(small, &[FLOAT32, BFLOAT16])];
+    }
+    vec![
+        (
+            case(Backbone::Resnet50, 224, 256, 0),
+            &[FLOAT32, TF32, BFLOAT16],
+        ),
+        (
+            case(Backbone::EfficientnetB0, 224, 256, 0),
+            &[TF32, BFLOAT16],
+        ),
+        (
+            case(Backbone::EfficientnetB0, 224, 256, usize::MAX),
+            &[BFLOAT16],
+        ),
+        (case(Backbone::EfficientnetB0, 224, 32, 0), &[BFLOAT16]),
+        (small, &[FLOAT32, TF32]),
+    ]
+}
+
 struct Session<'a, W> {
     device: Device,
     only: &'a [String],
@@ -47,7 +82,7 @@ struct Session<'a, W> {
 impl<W: Write> Session<'_, W> {
     fn all(&mut self) -> Result<()> {
         let device = self.device;
-        crate::device::configure(Precision::Float32, false)?;
+        crate::device::configure(device, Precision::Float32, false)?;
         self.check("device", &crate::device::name_of(device), || {
             device::facts(device)
         })?;
@@ -96,46 +131,23 @@ impl<W: Write> Session<'_, W> {
 
     fn rates(&mut self) -> Result<()> {
         let device = self.device;
-        let (steps, cases) = if device.is_cuda() {
-            let case = |backbone, pixels, batch, frozen_blocks| Case {
+        for (case, precisions) in speeds(device) {
+            let Case {
                 backbone,
                 pixels,
                 batch,
                 frozen_blocks,
-            };
-            let cases = vec![
-                case(Backbone::Resnet50, 32, 128, 0),
-                case(Backbone::Resnet50, 224, 256, 0),
-                case(Backbone::EfficientnetB0, 224, 256, 0),
-                case(Backbone::EfficientnetB0, 224, 256, usize::MAX),
-                case(Backbone::TfEfficientnetLite0, 64, 32, 0),
-            ];
-            (STEPS_ON_A_GPU, cases)
-        } else {
-            let small = Case {
-                backbone: Backbone::TfEfficientnetLite0,
-                pixels: 64,
-                batch: 32,
-                frozen_blocks: 0,
-            };
-            (STEPS_ON_A_CPU, vec![small])
-        };
-        for case in cases {
-            for (precision, name) in [
-                (Precision::Float32, "float32"),
-                (Precision::Tf32, "tf32"),
-                (Precision::Bfloat16, "bfloat16"),
-            ] {
-                let Case {
-                    backbone,
-                    pixels,
-                    batch,
-                    frozen_blocks,
-                } = case;
-                let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
+            } = case;
+            let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
+            for &(precision, name) in precisions {
                 let what = format!("{backbone}{frozen}, {pixels} px, batch {batch}, {name}");
                 self.check("speed", &what, || {
-                    crate::device::configure(precision, false)?;
+                    crate::device::configure(device, precision, false)?;
+                    let steps = if device.is_cuda() {
+                        STEPS_ON_A_GPU
+                    } else {
+                        STEPS_ON_A_CPU
+                    };
                     let Rate { median, mean } = rates::measure(case, device, precision, steps)?;
                     let text =
                         format!("{mean:.0} images/s; {median:.0} where each step is waited for");
@@ -143,7 +155,7 @@ impl<W: Write> Session<'_, W> {
                 })?;
             }
         }
-        crate::device::configure(Precision::Float32, false)
+        crate::device::configure(device, Precision::Float32, false)
     }
 
     fn agrees(

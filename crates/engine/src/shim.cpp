@@ -77,19 +77,19 @@ char *ws_autocast(int cuda, int enabled, int dtype, int *was_enabled, int *was_d
   });
 }
 
-// Deterministic algorithms where there are any, a warning where there is none.
-char *ws_deterministic(int on) {
+// Deterministic algorithms where there are any, a warning where there is none. The fast kernels of attention on a GPU are not
+// deterministic when only warned of, so products and a softmax take their place.
+char *ws_deterministic(int cuda, int on) {
   return guarded([&] {
     auto &context = at::globalContext();
     context.setDeterministicAlgorithms(on != 0, /*warn_only=*/true);
     context.setDeterministicFillUninitializedMemory(false);
     context.setDeterministicCuDNN(on != 0);
+    const bool fast_attention = !(cuda && on);
+    context.setSDPUseFlash(fast_attention);
+    context.setSDPUseMemEfficient(fast_attention);
+    context.setSDPUseCuDNN(fast_attention);
   });
-}
-
-// Whether cuDNN tries its algorithms on every new shape and keeps the fastest, or takes the one that it expects to be fast.
-char *ws_cudnn_benchmark(int on) {
-  return guarded([&] { at::globalContext().setBenchmarkCuDNN(on != 0); });
 }
 
 char *ws_tf32(int on) {

@@ -5,6 +5,7 @@
 pub mod local;
 mod logind;
 mod programs;
+pub mod torch;
 
 use std::io;
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use warmstart_schema::text;
 
 use crate::failure::{Failure, Kind};
-use crate::launcher::Programs;
+use crate::launcher::{Programs, torch};
 
 pub use self::check::check_experiments;
 pub use self::dataset::{DatasetResponse, DatasetViewer};
@@ -55,7 +55,7 @@ impl Worker {
     }
 
     pub fn command(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = torch::command(&self.path);
         command.args(arguments);
         command
     }

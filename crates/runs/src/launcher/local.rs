@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Identity};
 
-use super::{Launcher, MONITOR, Origin, Programs, Request, Started, WorkerState, training};
+use super::{Launcher, MONITOR, Origin, Programs, Request, Started, WorkerState, torch, training};
 
 /// Starts workers as processes of this machine, and reaches them through their pid.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,7 @@ impl Launcher for Local {
             Some(monitor) => {
                 let mut command = Command::new(std::path::absolute(monitor)?);
                 command.arg(MONITOR).arg(&program).arg(run.path());
+                torch::pass_on(&mut command);
                 command
             }
             None => training(&program, &run),

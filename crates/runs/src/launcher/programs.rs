@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::torch;
 use crate::run::RunDir;
 
 /// The verb by which the dashboard's program becomes a monitor: `warmstart monitor WORKER RUN_FOLDER`.
@@ -77,7 +78,7 @@ fn program_folder() -> PathBuf {
 
 /// The command that carries out a run.
 pub fn training(program: &Path, run: &RunDir) -> Command {
-    let mut command = Command::new(program);
+    let mut command = torch::command(program);
     command.arg("train").arg(run.path());
     if std::env::var_os("OMP_WAIT_POLICY").is_none() {
         // libtorch's threads wait for each other by spinning, which on a busy machine takes the time of the one waited for.

@@ -1,0 +1,54 @@
+//! What `warmstart-worker selftest` answers on the CPU.
+
+use tch::Device;
+use warmstart_engine::selftest;
+use warmstart_schema::selftest::{Check, Verdict};
+
+fn checks(only: &[&str]) -> Vec<Check> {
+    let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+    let mut answers = Vec::new();
+    selftest::serve(Device::Cpu, &only, &mut answers).unwrap();
+    String::from_utf8(answers)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn checks_are_chosen_by_a_part_of_their_name_and_pass() {
+    let checks = checks(&["optimizer", "frozen weights", "same bits"]);
+    let named = |name: &str| checks.iter().filter(|check| check.name == name).count();
+    assert_eq!(
+        (
+            named("optimizer"),
+            named("frozen weights"),
+            named("same bits twice")
+        ),
+        (8, 1, 1)
+    );
+    assert_eq!(checks.len(), 10);
+    for check in &checks {
+        assert_eq!(check.verdict, Verdict::Passed, "{check:?}");
+    }
+}
+
+#[test]
+fn what_only_a_gpu_has_is_skipped_with_a_reason() {
+    let checks = checks(&["augmentation", "memory", "GPU error"]);
+    assert_eq!(checks.len(), 4);
+    for check in &checks {
+        assert_eq!(check.verdict, Verdict::Skipped, "{check:?}");
+        assert!(check.text.contains("CPU"), "{check:?}");
+    }
+}
+
+#[test]
+fn speed_is_measured_in_images_a_second() {
+    let checks = checks(&["speed"]);
+    assert_eq!(checks.len(), 2);
+    for check in &checks {
+        assert_eq!(check.verdict, Verdict::Measured, "{check:?}");
+        assert!(check.value.unwrap() > 1.0, "{check:?}");
+    }
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Checks and measures warmstart on this machine, with the PyTorch that is installed here.
+
+    python3 check.py [--device cuda:0] [--out results] [--parts selftest,quickstart,peers]
+
+It links `libtorch` beside the worker to the installed torch's libraries, runs `warmstart selftest`, the quickstart, and a training step
+of PyTorch and timm for comparison. It writes gpu.json and gpu.md. The exit code is 1 where a check failed. On a GPU it takes about four
+minutes; `--device cpu` does the same without a GPU, in a small way. Where this Python has no torch, --torch names the folder of
+its libraries.
+"""
+import argparse
+import importlib.util
+import json
+import lzma
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PARTS = ("selftest", "quickstart", "peers")
+# What PyTorch and timm are measured at on a GPU: backbone, pixels, frozen, batch, precision. `selftest` measures the same.
+PEERS = ("resnet50,224,0,256,bfloat16", "efficientnet_b0,224,0,256,bfloat16", "efficientnet_b0,224,1,256,bfloat16")
+
+
+def unpack():
+    for packed in HERE.glob("*.xz"):
+        program = packed.with_suffix("")
+        if not program.exists() or program.stat().st_mtime < packed.stat().st_mtime:
+            with lzma.open(packed) as source, open(program, "wb") as target:
+                shutil.copyfileobj(source, target)
+            program.chmod(0o755)
+
+
+def link_torch(folder):
+    if folder == "own":
+        return
+    if not folder:
+        found = importlib.util.find_spec("torch")
+        if found is None:
+            sys.exit("error: this Python has no torch; run it with the Python that has one, or give --torch FOLDER")
+        folder = os.path.join(os.path.dirname(found.origin), "lib")
+    wanted = (HERE / "torch-version").read_text().strip()
+    version = pathlib.Path(folder).parent / "version.py"
+    found = re.search(r"__version__ = '(\d+\.\d+)", version.read_text()) if version.exists() else None
+    if found and found.group(1) != wanted:
+        sys.exit("error: torch %s is installed in %s; this kit is built for torch %s" % (found.group(1), folder, wanted))
+    link = HERE / "libtorch"
+    if link.is_symlink() or link.exists():
+        link.unlink()
+    link.symlink_to(folder)
+
+
+def said(command, limit, **options):
+    """What a command printed, and its exit code; 124 where it ran past its limit."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit, cwd=HERE, text=True, **options)
+        return done.stdout, done.stderr, done.returncode
+    except subprocess.TimeoutExpired as slow:
+        text = lambda part: (part or b"").decode(errors="replace") if isinstance(part, bytes) else (part or "")  # noqa: E731
+        return text(slow.stdout), text(slow.stderr), 124
+    except OSError as error:
+        return "", str(error), 127
+
+
+def card():
+    query = "name,driver_version,memory.total,temperature.gpu"
+    return said(["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader"], 20)[0].strip() or platform.processor() or "CPU"
+
+
+def selftest(device, only):
+    out, err, code = said(["./warmstart", "selftest", "--device", device, "--json"] + only, 600)
+    try:
+        return dict(json.loads(out), exit_code=code)
+    except ValueError:
+        return {"passed": False, "checks": [], "exit_code": code, "error": err.strip()[-2000:]}
+
+
+def quickstart(device, small):
+    with tempfile.TemporaryDirectory() as folder:
+        files = sorted(str(path) for path in (HERE / "experiments/quickstart").glob("*.yaml"))
+        change = ["--set", "dataset.limit=64", "--set", "train.epochs=1"] if small else []
+        if small:
+            files = files[3:4]
+        began = time.monotonic()
+        out, err, code = said(
+            ["./warmstart", "--checkpoints", folder, "train", *files, *change, "--device", device, "--json", "--quiet"], 400
+        )
+        result = {"seconds": round(time.monotonic() - began, 1), "exit_code": code, "small": small}
+        try:
+            result["runs"] = json.loads(out)
+        except ValueError:
+            result["error"] = (err or out).strip()[-2000:]
+        return result
+
+
+def peers(device, cases):
+    """PyTorch and timm in a process of their own: a failure there ends nothing here."""
+    out, err, code = said([sys.executable, "pytorch_step.py", "--device", device, *cases], 240)
+    rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return {"rows": rows, "exit_code": code, "error": err.strip()[-500:] if code else ""}
+
+
+def markdown(found):
+    lines = ["# warmstart on %s" % found["card"].splitlines()[0], "", "%s, `check.py --device %s`." % (found["date"], found["device"]), ""]
+    checks = found.get("selftest", {}).get("checks", [])
+    if checks:
+        count = lambda verdict: sum(check["verdict"] == verdict for check in checks)  # noqa: E731
+        lines += ["Self-test: %d passed, %d failed, %d skipped." % (count("passed"), count("failed"), count("skipped")), ""]
+        for check in checks:
+            if check["verdict"] == "failed":
+                lines.append("- failed: %s %s: %s" % (check["name"], check["case"], check["text"]))
+        speeds = [check for check in checks if check["name"] == "speed"]
+        if speeds:
+            lines += ["", "| training step | images/s |", "|---|---:|"]
+            lines += ["| %s | %.0f |" % (check["case"], check["value"]) for check in speeds]
+    for row in found.get("peers", {}).get("rows", []):
+        lines.append("| PyTorch %s + timm %s: %s | %.0f |" % (row["torch"], row["timm"], row["case"], row["images_per_second"]))
+    if "quickstart" in found:
+        lines += ["", "Quickstart%s: %.1f s." % (" (one small run)" if found["quickstart"]["small"] else "", found["quickstart"]["seconds"])]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--out", default=os.environ.get("OUT", "results"))
+    parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
+    parser.add_argument("--checks", default="", help="names of the self-test's checks, with commas; all without")
+    parser.add_argument("--torch", help="the folder of torch's libraries; without it, that of this Python's torch; `own` for the worker's own")
+    parser.add_argument("--small", action="store_true", help="the quickstart's smallest run only")
+    options = parser.parse_args()
+    parts = options.parts.split(",")
+    unpack()
+    link_torch(options.torch)
+    found = {"date": time.strftime("%Y-%m-%d"), "device": options.device, "card": card(), "machine": platform.platform()}
+    found["doctor"] = json.loads(said(["./warmstart-worker", "doctor"], 120)[0] or "{}")
+    out = pathlib.Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    only = [name for name in options.checks.split(",") if name]
+    steps = {
+        "selftest": lambda: selftest(options.device, only),
+        "quickstart": lambda: quickstart(options.device, options.small),
+        "peers": lambda: peers(options.device, PEERS) if options.device != "cpu" else {"rows": []},
+    }
+    for part in PARTS:
+        if part in parts:
+            found[part] = steps[part]()
+        # After each part: what follows may be cut off.
+        (out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
+        (out / "gpu.md").write_text(markdown(found))
+    print(markdown(found))
+    bad = [part for part in ("selftest", "quickstart") if part in found and found[part]["exit_code"] != 0]
+    for part in bad:
+        print("failed: %s: %s" % (part, found[part].get("error", "see gpu.json")))
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

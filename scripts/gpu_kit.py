@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Put together a folder to check warmstart on a GPU machine that has PyTorch but neither Rust nor a network.
+
+    scripts/gpu_kit.py --programs DIR --release 2.11 [--out target/gpu-kit]
+
+libtorch is the PyTorch of that machine. There: `python3 check.py`. Standard
+library only.
+"""
+
+import argparse
+import lzma
+import os
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from setup_libtorch import ROOT as ROOT_PATH, Failure, mb, run, tree_size  # noqa: E402
+
+ROOT = pathlib.Path(ROOT_PATH)
+MOST = 45_000_000
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", required=True, type=pathlib.Path, help="cargo's folder of the built programs")
+    parser.add_argument("--release", required=True)
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "target/gpu-kit")
+    parser.add_argument("--link", action="store_true", help="link the programs instead of packing them, to try the kit here")
+    options = parser.parse_args(arguments)
+    new = options.out.with_name(options.out.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for name in ("warmstart", "warmstart-worker"):
+        program = options.programs / name
+        if not program.is_file():
+            raise Failure("%s is not built" % program)
+        if options.link:
+            (new / name).symlink_to(program.resolve())
+            continue
+        with open(program, "rb") as source, lzma.open(new / (name + ".xz"), "wb") as packed:
+            shutil.copyfileobj(source, packed)
+    (new / "torch-version").write_text(options.release + "\n")
+    for script in sorted((ROOT / "scripts/gpu").glob("*.py")):
+        shutil.copy(script, new)
+    shutil.copytree(ROOT / "experiments", new / "experiments")
+    (new / ".weights").mkdir()
+    for weights in (ROOT / ".weights").glob("*.safetensors"):
+        shutil.copy(weights, new / ".weights")
+    size = tree_size(new)
+    if size > MOST and not options.link:
+        raise Failure("the kit has %s, more than %s" % (mb(size), mb(MOST)))
+    shutil.rmtree(options.out, ignore_errors=True)
+    os.rename(new, options.out)
+    print("%s: %s for torch %s; copy it to the GPU machine and run `python3 check.py` there"
+          % (os.path.relpath(options.out, os.getcwd()), mb(size), options.release))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Build with another release of torch than the newest: `make build WARMSTART_TORCH=2.11`.
+
+    scripts/torch_tree.py RELEASE TARGET...     `make TARGET...` in a copy of the tree, target/torch-RELEASE/tree
+
+The copy has its own libtorch, its own Cargo.lock with the release of tch that fits, and its own target folder. It is brought up to
+date at each call; only what changed is built again. Standard library only.
+"""
+
+import filecmp
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from setup_libtorch import ROOT as ROOT_PATH, Failure, run  # noqa: E402
+from torch_releases import RELEASES  # noqa: E402
+
+ROOT = pathlib.Path(ROOT_PATH)
+
+
+def tracked():
+    """Files of the tree: what git tracks and what it does not ignore."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
+    if listed.returncode != 0:
+        raise Failure("git cannot list the files of %s: %s" % (ROOT, listed.stderr.decode(errors="replace").strip()))
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def bring_up_to_date(tree):
+    """Copies what differs, so that cargo sees old times on what did not; removes what is gone. The lock file is the tree's own."""
+    names = set(tracked()) - {"Cargo.lock"}
+    kept = {".venv", ".libtorch", ".weights", "target", "checkpoints"}
+    for folder, folders, files in os.walk(tree):
+        at = pathlib.Path(folder)
+        if at == tree:
+            folders[:] = [name for name in folders if name not in kept]
+        for name in files:
+            path = (at / name).relative_to(tree)
+            if str(path) not in names and str(path) != "Cargo.lock":
+                (at / name).unlink()
+    for name in sorted(names):
+        source, target = ROOT / name, tree / name
+        if target.is_file() and filecmp.cmp(source, target, shallow=False):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+        os.utime(target)
+
+
+def lock(tree, tch):
+    """Cargo.lock as the project's, with this release of tch and torch-sys."""
+    wanted = (ROOT / "Cargo.lock").read_text()
+    stamp = tree / "target/Cargo.lock.of-the-project"
+    if (tree / "Cargo.lock").is_file() and stamp.is_file() and stamp.read_text() == wanted:
+        return
+    (tree / "Cargo.lock").write_text(wanted)
+    current = re.search(r'name = "tch"\nversion = "([^"]+)"', wanted).group(1)
+    if current != tch:
+        command = ["cargo", "update", "--quiet", "--precise", tch, "tch@" + current]
+        # tch names the same version of torch-sys.
+        if subprocess.run(command, cwd=tree).returncode != 0:
+            raise Failure("cargo does not find tch %s" % tch)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+
+
+def main(arguments):
+    if len(arguments) < 2:
+        sys.stderr.write(__doc__)
+        raise SystemExit(2)
+    choice, targets = arguments[0], arguments[1:]
+    if choice not in RELEASES:
+        raise Failure("WARMSTART_TORCH is '%s'. It can be %s." % (choice, " or ".join(RELEASES)))
+    tree = ROOT / "target" / ("torch-" + choice) / "tree"
+    tree.mkdir(parents=True, exist_ok=True)
+    bring_up_to_date(tree)
+    lock(tree, RELEASES[choice].tch)
+    environ = dict(os.environ, WARMSTART_TORCH=choice, WARMSTART_TORCH_TREE="1")
+    for name in ("CARGO_TARGET_DIR", "LIBTORCH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        environ.pop(name, None)
+    done = subprocess.run(["make", "--no-print-directory"] + targets, cwd=tree, env=environ)
+    if done.returncode == 0:
+        print("built with torch %s in %s" % (choice, os.path.relpath(tree, ROOT)))
+    raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    run(main)
