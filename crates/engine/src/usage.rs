@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use nvml_wrapper::Nvml;
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::{Device, Nvml};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate};
 use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::event::System;
@@ -14,8 +15,8 @@ pub struct Usage {
     system: Option<sysinfo::System>,
     pid: Pid,
     cores: f64,
-    /// With the GPU's index, where NVML answers.
-    gpu: Option<(Nvml, u32)>,
+    /// The GPU as NVML knows it, where it answers.
+    gpu: Option<(Nvml, Known)>,
     folder: PathBuf,
 }
 
@@ -23,11 +24,11 @@ impl Usage {
     /// Looks after this process, the disk that it writes this folder to and, if given, the GPU with this index.
     pub fn new(gpu: Option<u32>, folder: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        // NVML counts all GPUs, CUDA those that CUDA_VISIBLE_DEVICES leaves, so an index is only used where it is the same.
-        let visible = std::env::var_os("CUDA_VISIBLE_DEVICES").is_none();
-        let gpu = gpu
-            .filter(|_| visible)
-            .and_then(|index| Some((Nvml::init().ok()?, index)));
+        let gpu = gpu.and_then(|index| {
+            let nvml = Nvml::init().ok()?;
+            let known = known(&nvml, index)?;
+            Some((nvml, known))
+        });
         let pid = Pid::from_u32(std::process::id());
         Self {
             system: sysinfo::System::new().ok(),
@@ -40,10 +41,8 @@ impl Usage {
 
     /// The GPU's name, where NVML answers.
     pub fn gpu_name(&self) -> Option<String> {
-        let (nvml, index) = self.gpu.as_ref()?;
-        nvml.device_by_index(*index)
-            .and_then(|device| device.name())
-            .ok()
+        let (nvml, known) = self.gpu.as_ref()?;
+        known.device(nvml)?.name().ok()
     }
 
     /// Use since the last sample.
@@ -60,19 +59,94 @@ impl Usage {
         let device = self
             .gpu
             .as_ref()
-            .and_then(|(nvml, index)| nvml.device_by_index(*index).ok());
+            .and_then(|(nvml, known)| known.device(nvml));
         let memory = device.as_ref().and_then(|device| device.memory_info().ok());
         System {
             cpu: process.map(|process| f64::from(process.cpu_usage()) / self.cores),
             memory: process.map(sysinfo::Process::memory),
             memory_total: self.system.as_ref().map(sysinfo::System::total_memory),
             gpu: device
+                .as_ref()
                 .and_then(|device| device.utilization_rates().ok())
                 .map(|rates| f64::from(rates.gpu)),
+            gpu_temperature: device
+                .as_ref()
+                .and_then(|device| device.temperature(TemperatureSensor::Gpu).ok()),
+            gpu_power: device
+                .as_ref()
+                .and_then(|device| device.power_usage().ok())
+                .map(|milliwatts| f64::from(milliwatts) / 1000.0),
+            gpu_clock: device
+                .as_ref()
+                .and_then(|device| device.clock_info(Clock::SM).ok()),
             gpu_memory: memory.as_ref().map(|memory| memory.used),
             gpu_memory_total: memory.map(|memory| memory.total),
             disk_free: Disk.free(&self.folder).ok(),
         }
+    }
+}
+
+/// How NVML finds the GPU that CUDA counts as a given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Known {
+    Index(u32),
+    /// Of a GPU, or of an instance of one (MIG).
+    Uuid(String),
+}
+
+impl Known {
+    fn device<'nvml>(&self, nvml: &'nvml Nvml) -> Option<Device<'nvml>> {
+        match self {
+            Self::Index(index) => nvml.device_by_index(*index).ok(),
+            Self::Uuid(uuid) => nvml.device_by_uuid(uuid.as_str()).ok(),
+        }
+    }
+}
+
+/// What NVML calls the GPU that CUDA counts as `index`; `None` where that cannot be known.
+fn known(nvml: &Nvml, index: u32) -> Option<Known> {
+    let devices: Vec<(String, String)> = (0..nvml.device_count().ok()?)
+        .filter_map(|index| {
+            let device = nvml.device_by_index(index).ok()?;
+            Some((device.name().ok()?, device.uuid().ok()?))
+        })
+        .collect();
+    let order = std::env::var("CUDA_DEVICE_ORDER").unwrap_or_default();
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    numbered(index, visible.as_deref(), order == "PCI_BUS_ID", &devices)
+}
+
+/// Likewise for these devices, each with its name and UUID in NVML's order. CUDA counts what `CUDA_VISIBLE_DEVICES` lists, up to the
+/// first entry that it does not understand. Numbers there are NVML's where CUDA counts by bus, or where all GPUs are alike; otherwise
+/// CUDA puts the fastest first, which NVML cannot tell.
+fn numbered(
+    index: u32,
+    visible: Option<&str>,
+    by_bus: bool,
+    devices: &[(String, String)],
+) -> Option<Known> {
+    let are_alike = devices.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let by_index = |index: u32| {
+        let is_there = (index as usize) < devices.len();
+        (is_there && (by_bus || are_alike)).then_some(Known::Index(index))
+    };
+    let Some(visible) = visible else {
+        return by_index(index);
+    };
+    let entry = visible.split(',').map(str::trim).nth(index as usize)?;
+    if let Ok(number) = entry.parse::<u32>() {
+        return by_index(number);
+    }
+    if entry.starts_with("MIG-") {
+        return Some(Known::Uuid(entry.to_owned()));
+    }
+    // A beginning of the UUID is enough.
+    let mut found = devices
+        .iter()
+        .filter(|(_, uuid)| entry.starts_with("GPU-") && uuid.starts_with(entry));
+    match (found.next(), found.next()) {
+        (Some((_, uuid)), None) => Some(Known::Uuid(uuid.clone())),
+        _ => None,
     }
 }
 
@@ -86,4 +160,51 @@ pub fn cpu_name() -> String {
         || std::env::consts::ARCH.to_owned(),
         |(_, name)| name.trim().to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(names: &[&str]) -> Vec<(String, String)> {
+        names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| ((*name).to_owned(), format!("GPU-{index}aa-{name}")))
+            .collect()
+    }
+
+    #[test]
+    fn cudas_number_is_nvmls_where_all_gpus_are_visible_and_alike() {
+        let alike = devices(&["H200", "H200"]);
+        assert_eq!(numbered(1, None, false, &alike), Some(Known::Index(1)));
+        assert_eq!(numbered(2, None, false, &alike), None);
+        let mixed = devices(&["T4", "H200"]);
+        assert_eq!(numbered(1, None, false, &mixed), None);
+        assert_eq!(numbered(1, None, true, &mixed), Some(Known::Index(1)));
+    }
+
+    #[test]
+    fn visible_devices_renumber_by_number_uuid_and_instance() {
+        let four = devices(&["H200", "H200", "H200", "H200"]);
+        let at = |index, visible| numbered(index, Some(visible), false, &four);
+        assert_eq!(at(0, "3,1"), Some(Known::Index(3)));
+        assert_eq!(at(1, " 3, 1 "), Some(Known::Index(1)));
+        assert_eq!(
+            at(0, "GPU-2aa"),
+            Some(Known::Uuid("GPU-2aa-H200".to_owned()))
+        );
+        assert_eq!(at(0, "MIG-7f"), Some(Known::Uuid("MIG-7f".to_owned())));
+        // No such entry, several GPUs that begin so, none at all.
+        for (index, visible) in [
+            (1, "3"),
+            (0, "GPU-"),
+            (0, "9"),
+            (0, "-1"),
+            (0, ""),
+            (0, "x"),
+        ] {
+            assert_eq!(at(index, visible), None, "{index} {visible}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub use self::axis::{Axis, Unit};
 pub use self::curve::{Curve, Mean};
 pub use self::drawn::{ChartKind, Drawn, Smoothing, XAxis, begins, end_of};
 use self::lines::lines;
-pub use self::lines::{Curves, Key, Line, Role};
+pub use self::lines::{Curves, Key, Line, Role, gpu_readings};
 pub use self::png::from_svg as png;
 use self::svg::{Panel, SvgSeries, picture};
 pub use self::times::Times;

@@ -477,6 +477,15 @@ pub struct System {
     pub gpu_memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_total: Option<u64>,
+    /// Degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_temperature: Option<u32>,
+    /// Watts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_power: Option<f64>,
+    /// Megahertz of the streaming multiprocessors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_clock: Option<u32>,
     /// Bytes that are free where the run's folder lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_free: Option<u64>,

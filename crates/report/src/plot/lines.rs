@@ -103,6 +103,27 @@ impl Curves {
     }
 }
 
+/// Temperature, power and clock of a run's GPU, each with its unit. They are read at the cursor and not drawn.
+pub fn gpu_readings(drawn: Drawn, along: XAxis) -> [(&'static str, Curve); 3] {
+    let source = Source {
+        state: &drawn.run.state,
+        times: Times::of(&drawn.run.state, along),
+        detail: Smoothing::Epochs,
+        drawn,
+    };
+    [
+        (
+            "°C",
+            source.samples(|system| system.gpu_temperature.map(f64::from)),
+        ),
+        ("W", source.samples(|system| system.gpu_power)),
+        (
+            "MHz",
+            source.samples(|system| system.gpu_clock.map(f64::from)),
+        ),
+    ]
+}
+
 /// The lines of a chart of a run.
 pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothing)) -> Vec<Line> {
     let source = Source {

@@ -178,7 +178,7 @@ pub struct Sample {
     pub step: u64,
     /// Seconds since the Unix epoch.
     pub t: f64,
-    /// How many readings these are: busy by their mean, memory by the most of them, all else by the newest.
+    /// How many readings these are: busy and power by their mean, memory by the most of them, all else by the newest.
     pub count: u32,
     pub system: System,
 }
@@ -199,6 +199,7 @@ impl Point for Sample {
             system: System {
                 gpu: mean(self.system.gpu, next.system.gpu),
                 cpu: mean(self.system.cpu, next.system.cpu),
+                gpu_power: mean(self.system.gpu_power, next.system.gpu_power),
                 gpu_memory: self.system.gpu_memory.max(next.system.gpu_memory),
                 memory: self.system.memory.max(next.system.memory),
                 ..next.system

@@ -125,6 +125,31 @@ fn every_chart_shows_figures_at_the_cursor() {
 }
 
 #[test]
+fn usage_chart_shows_temperature_power_and_clock_at_the_cursor() {
+    let mut model = after("");
+    let line = "{\"t\":1795342500,\"event\":\"system\",\"gpu\":98.0,\"gpu_temperature\":61,\"gpu_power\":412.3,\"gpu_clock\":1980}";
+    let changes = vec![Change::Events {
+        id: id(RESUMED),
+        records: vec![serde_json::from_str(line).unwrap()],
+        damaged: 0,
+        restarted: false,
+    }];
+    let now = model.now;
+    let _ = update(&mut model, Message::Changes { now, changes });
+    let picture = text(&drawn(&model, 200, 60));
+    assert!(picture.contains("61 °C · 412 W · 1980 MHz"), "{picture}");
+    // What the newest sample lacks is not a number of any kind.
+    assert!(
+        picture.contains("cpu –  61") && !picture.contains("NaN"),
+        "{picture}"
+    );
+    // Nothing was read of a GPU in the first epoch.
+    press(&mut model, "<home>");
+    let picture = text(&drawn(&model, 200, 60));
+    assert!(!picture.contains("MHz"), "{picture}");
+}
+
+#[test]
 fn cursor_keeps_its_step_on_every_axis() {
     let mut model = after("<left><left><left>");
     for place in [

@@ -16,6 +16,7 @@ use super::{Scene, leading, pen, place, under_cursor};
 use crate::format::{NOT_YET, bytes, figure, metric, norm, rate};
 use crate::model::{ChartKind, Drawn, Line, Others, Role, Smoothing, XAxis};
 use crate::theme::THEME;
+use warmstart_report::plot::gpu_readings;
 use warmstart_runs::store::Run;
 
 /// Formats a figure of a chart.
@@ -24,6 +25,8 @@ fn value(quantity: ChartKind, value: Option<f64>) -> String {
         return NOT_YET.to_owned();
     };
     match quantity {
+        // A sample lacks what could not be read.
+        ChartKind::Usage | ChartKind::Memory if value.is_nan() => NOT_YET.to_owned(),
         ChartKind::Accuracy | ChartKind::Loss => metric(Some(value)),
         ChartKind::LearningRate => rate(value),
         ChartKind::Throughput | ChartKind::Usage => figure(Some(value), 0),
@@ -69,6 +72,7 @@ pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_fi
         spans: vec![Span::styled(scene.quantity.name(), THEME.title)],
     }];
     parts.extend(line_parts(ascii, scene));
+    parts.extend(gpu_part(scene));
     match (place(scene.view), scene.run.state.best_epoch()) {
         // The cursor's position is also shown below the run's name.
         (Some(place), _) => {
@@ -160,6 +164,28 @@ fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
         }
     };
     ordered.enumerate().map(part).collect()
+}
+
+/// Temperature, power and clock of the GPU, beside its use.
+fn gpu_part(scene: &Scene) -> Option<Part> {
+    if scene.quantity != ChartKind::Usage {
+        return None;
+    }
+    let readings = gpu_readings(Drawn::whole(scene.run), scene.view.along);
+    let figures: Vec<String> = readings
+        .iter()
+        .filter_map(|(unit, curve)| {
+            let value = under_cursor(curve, scene.view.cursor).filter(|value| !value.is_nan())?;
+            Some(format!("{} {unit}", figure(Some(value), 0)))
+        })
+        .collect();
+    (!figures.is_empty()).then(|| Part {
+        order: usize::MAX,
+        spans: vec![Span::styled(
+            format!("  {}", figures.join(" · ")),
+            THEME.muted,
+        )],
+    })
 }
 
 /// The display options that differ from the defaults.
