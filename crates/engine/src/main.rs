@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde::Serialize;
-use warmstart_engine::device::{self, DeviceRequest};
+use warmstart_engine::device::DeviceRequest;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
 use warmstart_engine::worker::{self, Options};
@@ -108,12 +108,7 @@ fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
         .iter()
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
-    let (device, why) = device::select(request);
-    log::line(&why);
-    if matches!(request, DeviceRequest::Cuda(_)) && !device.is_cuda() {
-        return ExitCode::FAILURE;
-    }
-    match selftest::serve(device, &only, std::io::stdout().lock()) {
+    match selftest::serve(request, &only, std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::line(&format!("failed: {error:#}"));

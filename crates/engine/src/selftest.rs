@@ -12,7 +12,7 @@ pub mod rates;
 use std::io::Write;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tch::Device;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::experiment::Precision;
@@ -20,6 +20,7 @@ use warmstart_schema::selftest::{Check, Verdict};
 
 pub use self::agreement::Agreement;
 use self::rates::{Case, Rate};
+use crate::device::DeviceRequest;
 
 /// Steps of each measured case.
 const STEPS_ON_A_GPU: usize = 20;
@@ -28,14 +29,20 @@ const STEPS_ON_A_CPU: usize = 3;
 /// How a check ended that did not fail: its verdict, what it says, and what it measured.
 type Outcome = (Verdict, String, Option<f64>);
 
-/// Runs all checks on a device whose name contains one of `only`, or all, and answers a JSON line for each.
-pub fn serve(device: Device, only: &[String], answers: impl Write) -> Result<()> {
-    Session {
+/// Runs all checks on a device whose name contains one of `only`, or all, and answers a JSON line for each. A GPU that is asked for and
+/// not there is a failed check, and the only one.
+pub fn serve(request: DeviceRequest, only: &[String], answers: impl Write) -> Result<()> {
+    let (device, reason) = crate::device::select(request);
+    let mut session = Session {
         device,
         only,
         answers,
+    };
+    if matches!(request, DeviceRequest::Cuda(_)) && !device.is_cuda() {
+        session.only = &[];
+        return session.check("device", &request.to_string(), || bail!("{reason}"));
     }
-    .all()
+    session.all()
 }
 
 type Named = (Precision, &'static str);

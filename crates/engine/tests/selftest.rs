@@ -1,13 +1,17 @@
 //! What `warmstart-worker selftest` answers on the CPU.
 
-use tch::Device;
+use warmstart_engine::device::DeviceRequest;
 use warmstart_engine::selftest;
 use warmstart_schema::selftest::{Check, Verdict};
 
 fn checks(only: &[&str]) -> Vec<Check> {
+    checks_of(DeviceRequest::Cpu, only)
+}
+
+fn checks_of(request: DeviceRequest, only: &[&str]) -> Vec<Check> {
     let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
     let mut answers = Vec::new();
-    selftest::serve(Device::Cpu, &only, &mut answers).unwrap();
+    selftest::serve(request, &only, &mut answers).unwrap();
     String::from_utf8(answers)
         .unwrap()
         .lines()
@@ -51,4 +55,15 @@ fn speed_is_measured_in_images_a_second() {
         assert_eq!(check.verdict, Verdict::Measured, "{check:?}");
         assert!(check.value.unwrap() > 1.0, "{check:?}");
     }
+}
+
+#[test]
+fn gpu_that_is_not_there_is_a_failed_check_with_the_reason() {
+    let checks = checks_of(DeviceRequest::Cuda(200), &["optimizer"]);
+    assert_eq!(checks.len(), 1, "{checks:?}");
+    assert_eq!(
+        (checks[0].name.as_str(), checks[0].verdict),
+        ("device", Verdict::Failed)
+    );
+    assert!(checks[0].text.contains("instead of cuda:200"), "{checks:?}");
 }
