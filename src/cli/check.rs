@@ -21,7 +21,7 @@ use warmstart_runs::worker::check_experiments;
 
 /// Check experiments: their files, and everything that a launch would find out. Every problem of every file is shown
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files or names of experiments; all of the folder when left out
     #[arg(value_name = "FILE")]
     files: Vec<String>,
@@ -78,7 +78,7 @@ impl Judged {
     }
 }
 
-pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut files: Vec<ExperimentFile> = if arguments.files.is_empty() {
         experiments(&context.experiments)?
     } else {

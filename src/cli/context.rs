@@ -9,7 +9,7 @@ use warmstart_runs::pasted::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
-pub struct Globals {
+pub(super) struct Globals {
     /// Folder of experiment files [default: experiments]
     #[arg(
         long,
@@ -49,7 +49,7 @@ pub struct Globals {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(super) enum Color {
     Auto,
     Always,
     Never,
@@ -57,7 +57,7 @@ pub enum Color {
 
 /// What a script learns from the end of the program; documented under `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     Done = 0,
     RunFailed = 1,
     Input = 2,
@@ -68,7 +68,7 @@ pub enum Exit {
 
 /// Where things are, and how to answer.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(super) struct Context {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
     /// What a command needs that is shown to be pasted.
@@ -79,7 +79,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(globals: Globals) -> Self {
+    pub(super) fn new(globals: Globals) -> Self {
         Self {
             folders: FolderOptions::new(
                 globals.experiments.as_deref(),
@@ -96,7 +96,7 @@ impl Context {
     }
 
     /// Everything that is known of all runs at this moment.
-    pub fn runs(&self) -> (Watcher, Runs) {
+    pub(super) fn runs(&self) -> (Watcher, Runs) {
         // Without the files, runs are known by the names that they recorded.
         let (watcher, runs) = Watcher::read_all(
             &self.checkpoints,
@@ -110,7 +110,7 @@ impl Context {
 }
 
 /// The folder here, or the one that was installed with the program.
-pub fn default_experiments() -> PathBuf {
+pub(super) fn default_experiments() -> PathBuf {
     let here = PathBuf::from("experiments");
     let program = std::env::current_exe()
         .and_then(|path| path.canonicalize())
@@ -127,6 +127,6 @@ pub fn default_experiments() -> PathBuf {
 }
 
 /// A path as it is shown.
-pub fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     warmstart_schema::text::line(&path.display().to_string(), 300)
 }

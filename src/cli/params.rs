@@ -18,7 +18,7 @@ use warmstart_runs::params::counts_with;
 
 /// Count the parameters of an experiment's model, by block
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// File or name of an experiment
     experiment: String,
     /// Change a field first, for example model.freeze=none
@@ -42,7 +42,7 @@ struct Block<'a> {
     non_trainable_params: u64,
 }
 
-pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let file = experiment::named(context, &arguments.experiment, &arguments.set)?;
     let experiment = file.loaded.map_err(Problems)?;
     let classes = classes(&experiment)?;

@@ -40,7 +40,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// computing nodes have no network, and to find problems early. An interrupted download continues where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = ENVIRONMENT)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files or names of experiments
     #[arg(value_name = "EXPERIMENT")]
     names: Vec<String>,
@@ -68,7 +68,7 @@ enum Outcome {
     Refused(Refused),
 }
 
-pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let items = items(context, arguments)?;
     if items.is_empty() {
         output::note(context, "nothing of this has to be fetched");

@@ -34,14 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends effects to their thread.
 #[derive(Debug)]
-pub struct Effects {
+pub(crate) struct Effects {
     queue: Sender<Effect>,
     thread: JoinHandle<()>,
 }
 
 impl Effects {
     /// Starts the thread. Results are sent as messages, and `done` is called after each effect.
-    pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
+    pub(crate) fn start(
+        folders: Folders,
+        messages: UnboundedSender<Message>,
+        done: Sender<()>,
+    ) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
         let thread = std::thread::spawn(move || {
             // Empty old trash. A run that cannot be deleted does no harm, so ignore errors.
@@ -66,13 +70,13 @@ impl Effects {
         Self { queue, thread }
     }
 
-    pub fn ask(&self, effect: Effect) {
+    pub(crate) fn ask(&self, effect: Effect) {
         // The thread ends only when `self` does, so this cannot fail.
         let _ = self.queue.send(effect);
     }
 
     /// Waits for pending effects, but not for a disk that hangs.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         drop(self.queue);
         let deadline = Instant::now() + PATIENCE;
         while !self.thread.is_finished() && Instant::now() < deadline {

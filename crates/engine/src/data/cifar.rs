@@ -15,19 +15,23 @@ use crate::failure::UserError;
 const TRAIN: usize = 50_000;
 const TEST: usize = 10_000;
 
-pub const CIFAR100: Layout = Layout {
+pub(super) const CIFAR100: Layout = Layout {
     coarse: true,
     classes: 100,
     coarse_classes: 20,
 };
 
-pub const CIFAR10: Layout = Layout {
+pub(super) const CIFAR10: Layout = Layout {
     coarse: false,
     classes: 10,
     coarse_classes: 0,
 };
 
-pub fn load(wanted: &experiment::Dataset, places: &Places, layout: Layout) -> Result<Dataset> {
+pub(super) fn load(
+    wanted: &experiment::Dataset,
+    places: &Places,
+    layout: Layout,
+) -> Result<Dataset> {
     let (train, test) = wanted.name.files().unwrap_or_default();
     let folder = find(wanted, places)?;
     let part = |names: &[&str], images: usize| {

@@ -51,7 +51,7 @@ impl Prepared<'_> {
 
 impl Context<'_> {
     /// The run's experiment, and the bytes of its file.
-    pub fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
+    pub(super) fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
         let path = self.run.experiment_yaml();
         let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let experiment = experiment::load_frozen(&path).map_err(|problems| {

@@ -78,7 +78,7 @@ impl Column {
 }
 
 /// The fields of the comparison that are no metrics: counts, which seeds share.
-pub fn facts() -> impl Iterator<Item = &'static Field> {
+pub(super) fn facts() -> impl Iterator<Item = &'static Field> {
     field::fields()
         .iter()
         .filter(|field| field.compared.is_some() && field.metric().is_none())

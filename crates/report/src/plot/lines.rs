@@ -104,7 +104,11 @@ impl Curves {
 }
 
 /// The lines of a chart of a run.
-pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothing)) -> Vec<Line> {
+pub(super) fn lines(
+    drawn: Drawn,
+    quantity: ChartKind,
+    (along, detail): (XAxis, Smoothing),
+) -> Vec<Line> {
     let source = Source {
         state: &drawn.run.state,
         times: Times::of(&drawn.run.state, along),

@@ -228,7 +228,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Another worker: this one with another identity.
-    pub fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
+    pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
         let Handle::Local(mut identity) = worker.clone();
         change(&mut identity);
         Handle::Local(identity)

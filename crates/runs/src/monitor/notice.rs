@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs the user's command if the run ended in a way that is worth a notice. Its failure is a note.
-pub fn send(root: &Path, id: &RunId, command: &str) {
+pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     let mut runs = Runs::default();
     for change in Watcher::of(root, id) {
         runs.apply(change);

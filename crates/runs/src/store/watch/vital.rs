@@ -10,7 +10,7 @@ use warmstart_schema::state::Liveness;
 
 /// What the queue says of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mention {
+pub(super) enum Mention {
     /// It waits at this place, from 1.
     Waits(usize),
     /// It was started at this time, in milliseconds since the Unix epoch, and is not over.
@@ -24,7 +24,7 @@ pub enum Mention {
 const BEATS: f64 = 60.0;
 
 #[derive(Debug, Default)]
-pub struct LogFacts {
+pub(super) struct LogFacts {
     pulse: Pulse,
     origin: Origin,
     /// The worker, while its attempt has no end.
@@ -37,7 +37,7 @@ pub struct LogFacts {
 
 impl LogFacts {
     /// Takes in what was there before the first look.
-    pub fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
+    pub(super) fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
         if restarted {
             *self = Self::default();
         }
@@ -55,7 +55,7 @@ impl LogFacts {
     }
 
     /// Takes in what was appended since the last look.
-    pub fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
+    pub(super) fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
         self.read_first(records, restarted, here);
         if !records.is_empty() {
             self.read = Some(Instant::now());
@@ -63,7 +63,7 @@ impl LogFacts {
     }
 
     /// What the worker of the run in `dir` is doing.
-    pub fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
+    pub(super) fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
         match mention {
             Some(Mention::Waits(place)) => Liveness::Queued(place),
             // Who holds it still is on its way out.
@@ -86,7 +86,7 @@ impl LogFacts {
     }
 
     /// Whether the run's last word is newer than its start.
-    pub fn has_ended_since(&self, mention: Option<Mention>) -> bool {
+    pub(super) fn has_ended_since(&self, mention: Option<Mention>) -> bool {
         let Some(Mention::Started(since)) = mention else {
             return false;
         };

@@ -29,7 +29,7 @@ enum Access {
 }
 
 #[derive(Debug)]
-pub struct Watched {
+pub(super) struct Watched {
     dir: RunDir,
     reader: EventReader,
     info: Stamp,
@@ -51,7 +51,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn new(dir: RunDir) -> Self {
+    pub(super) fn new(dir: RunDir) -> Self {
         let reader = EventReader::new(dir.events());
         Self {
             dir,
@@ -70,20 +70,20 @@ impl Watched {
         }
     }
 
-    pub fn is_announced(&self) -> bool {
+    pub(super) fn is_announced(&self) -> bool {
         self.announced
     }
 
-    pub fn is_awake(&self) -> bool {
+    pub(super) fn is_awake(&self) -> bool {
         self.awake
     }
 
-    pub fn is_reading(&self) -> bool {
+    pub(super) fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
 
     /// Looks at a run that is known to others; `wanted` when its whole log is.
-    pub fn poll(
+    pub(super) fn poll(
         &mut self,
         id: &RunId,
         mentioned: Option<Mention>,
@@ -179,7 +179,7 @@ impl Watched {
     }
 
     /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
-    pub fn first_look(
+    pub(super) fn first_look(
         &mut self,
         id: &RunId,
         mentioned: Option<Mention>,
@@ -235,7 +235,7 @@ impl Watched {
     }
 
     /// Makes known what the first look found.
-    pub fn announce(
+    pub(super) fn announce(
         &mut self,
         id: &RunId,
         experiments: &mut Experiments,
@@ -436,7 +436,7 @@ fn vital_signs(state: &RunState) -> Vec<Record> {
 
 /// Experiments by their text: most runs share theirs with others.
 #[derive(Debug, Default)]
-pub struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
+pub(super) struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
 
 impl Experiments {
     /// The experiment that a run was launched with; none when it cannot be read.
