@@ -15,7 +15,7 @@ pub enum Column {
     Metric(Metric),
     /// A figure less the baseline's.
     Delta(Metric),
-    /// A count of [`facts`].
+    /// A count of `facts`.
     Fact(&'static Field),
     /// A field of the experiment, by its path in the file: `train.batch_size`.
     Config(String),
