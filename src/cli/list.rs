@@ -47,7 +47,7 @@ impl<'a> From<&'a Experiment> for Facts<'a> {
             question: experiment.question.as_deref(),
             backbone: experiment.model.backbone.as_str(),
             pixels: experiment.pixels(),
-            dataset: experiment.dataset.name.as_str(),
+            dataset: experiment.dataset.name().as_str(),
             epochs: experiment.train.epochs,
         }
     }

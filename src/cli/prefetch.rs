@@ -142,8 +142,8 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
 /// What an experiment needs that can be fetched.
 fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
     let dataset = &experiment.dataset;
-    let data =
-        (dataset.path.is_none() && dataset.name.archive().is_some()).then(|| dataset.name.as_str());
+    let name = dataset.name();
+    let data = (dataset.path().is_none() && name.archive().is_some()).then(|| name.as_str());
     let is_pretrained = experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
     data.into_iter()
         .chain(is_pretrained.then(|| experiment.model.backbone.as_str()))

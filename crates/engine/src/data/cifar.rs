@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use warmstart_runs::places::Places;
-use warmstart_schema::experiment;
+use warmstart_schema::catalog::DatasetName;
 
 use super::binary::{Layout, Pictures};
 use super::{Dataset, missing};
@@ -28,16 +28,17 @@ pub(super) const CIFAR10: Layout = Layout {
 };
 
 pub(super) fn load(
-    wanted: &experiment::Dataset,
+    name: DatasetName,
+    path: Option<&Path>,
     places: &Places,
     layout: Layout,
 ) -> Result<Dataset> {
-    let (train, test) = wanted.name.files().unwrap_or_default();
-    let folder = find(wanted, places)?;
+    let (train, test) = name.files().unwrap_or_default();
+    let folder = find(name, path, places)?;
     let part = |names: &[&str], images: usize| {
         let mut pictures = Pictures::default();
-        for name in names {
-            let path = folder.join(name);
+        for file in names {
+            let path = folder.join(file);
             let read = || {
                 let file = std::fs::File::open(&path)?;
                 let mut bytes = Vec::new();
@@ -52,7 +53,7 @@ pub(super) fn load(
                     .map_err(|error| {
                         UserError::input(
                             format!("{error:#}"),
-                            format!("get the published files of {} again", wanted.name.as_str()),
+                            format!("get the published files of {} again", name.as_str()),
                         )
                     })?,
             );
@@ -94,14 +95,9 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 }
 
 /// The folder that holds the published binary files.
-fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    places
-        .find_dataset(wanted.name, wanted.path.as_deref())
-        .map_err(|looked| {
-            let other = wanted
-                .path
-                .as_deref()
-                .and_then(|path| edition::refused(wanted.name, path));
-            other.unwrap_or_else(|| missing(wanted.name, &looked, places))
-        })
+fn find(name: DatasetName, path: Option<&Path>, places: &Places) -> Result<PathBuf> {
+    places.find_dataset(name, path).map_err(|looked| {
+        let other = path.and_then(|path| edition::refused(name, path));
+        other.unwrap_or_else(|| missing(name, &looked, places))
+    })
 }

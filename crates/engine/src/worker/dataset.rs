@@ -196,7 +196,7 @@ fn report_facts(
         images,
     });
     reporter.emit(&Event::Dataset(DatasetFacts {
-        name: experiment.dataset.name.as_str().to_owned(),
+        name: experiment.dataset.name().as_str().to_owned(),
         train: u32::try_from(train)?,
         validation: u32::try_from(validation)?,
         test: u32::try_from(test)?,

@@ -73,8 +73,7 @@ pub(super) fn other_pictures(
 pub(super) fn not_these(experiment: &Experiment) -> anyhow::Error {
     let path = experiment
         .dataset
-        .path
-        .as_deref()
+        .path()
         .unwrap_or(std::path::Path::new(""))
         .display()
         .to_string();
