@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::launcher::{self, Handle, Host, Origin, WorkerState};
 use crate::pulse::Pulse;
 use crate::run::RunDir;
-use warmstart_schema::event::{self, Event, Record};
-use warmstart_schema::state::Liveness;
+use warmstart_schema::event::{self, Attempt, Event, Record};
+use warmstart_schema::state::{Liveness, RunState};
 
 /// What the queue says of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,37 @@ pub(super) struct LogFacts {
 }
 
 impl LogFacts {
+    /// What a summary of the log says.
+    pub(super) fn of_summary(state: &RunState, here: &Host) -> Self {
+        let last = state.last_event.unwrap_or_default();
+        let pulse = match (&state.outcome, &state.attempt) {
+            (Some(_), _) => Pulse::at_rest(last),
+            (None, Some(attempt)) => Pulse::unended(attempt.heartbeat, last),
+            (None, None) => Pulse::default(),
+        };
+        let mut facts = Self {
+            pulse,
+            ..Self::default()
+        };
+        if let Some(attempt) = &state.attempt {
+            facts.began(attempt, here);
+        }
+        facts.forget_ended();
+        facts
+    }
+
+    fn began(&mut self, attempt: &Attempt, here: &Host) {
+        let worker = attempt.worker.clone();
+        self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
+        self.worker = Some(worker);
+    }
+
+    fn forget_ended(&mut self) {
+        if self.pulse.ended().is_some() {
+            self.worker = None;
+        }
+    }
+
     /// Takes in what was there before the first look.
     pub(super) fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
         if restarted {
@@ -44,14 +75,10 @@ impl LogFacts {
         for record in records {
             self.pulse.take(record);
             if let Event::Attempt(attempt) = &record.event {
-                let worker = attempt.worker.clone();
-                self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
-                self.worker = Some(worker);
+                self.began(attempt, here);
             }
         }
-        if self.pulse.ended().is_some() {
-            self.worker = None;
-        }
+        self.forget_ended();
     }
 
     /// Takes in what was appended since the last look.
