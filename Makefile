@@ -42,12 +42,13 @@ test: setup need-cargo ## all tests, set-up included
 	@$(PYTHON) scripts/gpu_kit.py --programs "$(TARGET)/debug" --release "$(WARMSTART_TORCH)" --link --out target/gpu-kit-here
 	@$(PYTHON) target/gpu-kit-here/check.py --device cpu --small --checks device,optimizer,resume --torch own --out target/gpu-kit-here/results
 
-check: setup need-cargo ## what CI runs: formatting, lints, all tests
+check: setup need-cargo ## what CI runs: formatting, lints, links of the documentation, all tests
 	@for part in fmt clippy; do $(CARGO) $$part --version >/dev/null 2>&1 || \
 	  { echo "error: cargo $$part is missing. Get it with: rustup component add rustfmt clippy" >&2; exit 1; }; done
 	$(CARGO) fmt --all --check
 	$(PYTHON) scripts/circles.py
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --workspace --document-private-items
 	@$(MAKE) --no-print-directory test
 
 docs: need-python need-cargo ## the book, its generated pages and its links: target/book/index.html

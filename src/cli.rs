@@ -101,7 +101,7 @@ enum Verb {
 }
 
 /// Parses the arguments, does what they say, and turns the result into an exit code.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
         if let Some(path) = std::env::var_os(debug_log::VARIABLE) {

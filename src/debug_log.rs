@@ -12,10 +12,10 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
 /// Names the file, as `--log` does. The monitors of runs inherit it and log into the same file.
-pub const VARIABLE: &str = "WARMSTART_LOG";
+pub(crate) const VARIABLE: &str = "WARMSTART_LOG";
 
 /// Appends to the file from now on. Several processes may share it: a line is one write.
-pub fn start(path: &Path) -> io::Result<()> {
+pub(crate) fn start(path: &Path) -> io::Result<()> {
     let file: File = OpenOptions::new()
         .append(true)
         .create(true)

@@ -6,7 +6,6 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_runs::pictures::{UNEVEN, listed};
 use warmstart_runs::places::Places;
-use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
 use warmstart_schema::text;
@@ -21,7 +20,7 @@ use warmstart_runs::worker::check_experiments;
 
 /// Check experiments: their files, and everything that a launch would find out. Every problem of every file is shown
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files or names of experiments; all of the folder when left out
     #[arg(value_name = "FILE")]
     files: Vec<String>,
@@ -78,7 +77,7 @@ impl Judged {
     }
 }
 
-pub fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut files: Vec<ExperimentFile> = if arguments.files.is_empty() {
         experiments(&context.experiments)?
     } else {
@@ -180,7 +179,7 @@ fn lacks(experiment: &Experiment, places: &Places, findings: &mut Vec<Finding>) 
     for lack in places.missing(experiment) {
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
-        let is_own = is_data && experiment.dataset.name == DatasetName::ImageFolder;
+        let is_own = is_data && experiment.dataset.folder().is_some();
         let is_told = findings.iter().any(|one| match one.severity {
             Severity::Error => one.field.starts_with(field),
             _ => lack.is_fetched && !is_data && one.field == field,

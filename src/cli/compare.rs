@@ -17,7 +17,7 @@ use warmstart_runs::store::experiments;
 /// Accuracies and losses are those of the best epoch, whose checkpoint was measured on the test images; the time is that
 /// of the whole training. Without runs: of each experiment the newest run that is done, or the newest where none is.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     shown: ShownArguments,
     /// How to write the table [default: by the name of the output file, else table]
@@ -31,7 +31,7 @@ pub struct Arguments {
     overwrite: bool,
 }
 
-pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (table, format) = answer(context, arguments)?;
     if table.rows.is_empty() && format == Format::Table {
         let (_, runs) = context.runs();
@@ -59,7 +59,7 @@ pub fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// The table, and how it is to be written.
-pub fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
+pub(super) fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
     // A wrong name is refused before anything is read.
     let format = format(context, arguments)?;
     let (_, runs) = context.runs();
@@ -88,7 +88,7 @@ fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
 }
 
 /// Writes a new file, or replaces one as a whole where that was asked for.
-pub fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     if overwrite {
         // Its folder is synced too, and needs a name for that.

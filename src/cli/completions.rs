@@ -27,11 +27,11 @@ const ASKS: &str = "WARMSTART_COMPLETE";
 ///
 /// The script asks warmstart at each press of tab, so it knows the experiments and runs of the current folder.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub fn completions(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn completions(arguments: &Arguments) -> anyhow::Result<Exit> {
     output::answer(&script(arguments.shell, &own_name())?)?;
     Ok(Exit::Done)
 }
@@ -52,7 +52,7 @@ fn own_name() -> String {
 }
 
 /// The script that a shell reads at its start; it asks `program`.
-pub fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
+pub(super) fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
     let name = shell.to_string();
     let shells = Shells::builtins();
     let completer = shells
@@ -64,7 +64,7 @@ pub fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
 }
 
 /// Answers a shell that asks for completions, and ends the program; otherwise does nothing.
-pub fn answer_shell(command: fn() -> Command) {
+pub(super) fn answer_shell(command: fn() -> Command) {
     CompleteEnv::with_factory(|| completing(command()))
         .var(ASKS)
         .complete();

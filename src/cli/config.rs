@@ -14,7 +14,7 @@ use warmstart_tui::config::{self, Loaded};
 
 /// Show the dashboard's settings and where they come from
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -29,7 +29,7 @@ enum Action {
     Schema,
 }
 
-pub fn config(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn config(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     match arguments.action {
         None => show(context),
         Some(Action::Check) => check(context),

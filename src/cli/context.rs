@@ -10,7 +10,7 @@ use warmstart_runs::pasted::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
-pub struct Globals {
+pub(super) struct Globals {
     /// Folder of experiment files [default: experiments]
     #[arg(
         long,
@@ -59,7 +59,7 @@ pub struct Globals {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(super) enum Color {
     Auto,
     Always,
     Never,
@@ -67,7 +67,7 @@ pub enum Color {
 
 /// What a script learns from the end of the program; documented under `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     Done = 0,
     RunFailed = 1,
     Input = 2,
@@ -78,7 +78,7 @@ pub enum Exit {
 
 /// Where things are, and how to answer.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(super) struct Context {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
     /// What a command needs that is shown to be pasted.
@@ -89,7 +89,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(globals: Globals) -> Self {
+    pub(super) fn new(globals: Globals) -> Self {
         if let Some(folder) = &globals.torch {
             torch::choose(folder);
         }
@@ -109,7 +109,7 @@ impl Context {
     }
 
     /// Everything that is known of all runs at this moment.
-    pub fn runs(&self) -> (Watcher, Runs) {
+    pub(super) fn runs(&self) -> (Watcher, Runs) {
         // Without the files, runs are known by the names that they recorded.
         let (watcher, runs) = Watcher::read_all(
             &self.checkpoints,
@@ -123,7 +123,7 @@ impl Context {
 }
 
 /// The folder here, or the one that was installed with the program.
-pub fn default_experiments() -> PathBuf {
+pub(super) fn default_experiments() -> PathBuf {
     let here = PathBuf::from("experiments");
     let program = std::env::current_exe()
         .and_then(|path| path.canonicalize())
@@ -140,6 +140,6 @@ pub fn default_experiments() -> PathBuf {
 }
 
 /// A path as it is shown.
-pub fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     warmstart_schema::text::line(&path.display().to_string(), 300)
 }

@@ -18,7 +18,7 @@ use warmstart_tui::keys::{Documented, documented};
 /// Write the generated parts of the book, man pages and completion scripts
 #[derive(Debug, Args)]
 #[command(hide = true)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The book's pages; the text between their markers is replaced
     #[arg(long, value_name = "DIR")]
     book: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Arguments {
     share: Option<PathBuf>,
 }
 
-pub fn docs(arguments: &Arguments, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn docs(arguments: &Arguments, command: &Command) -> anyhow::Result<Exit> {
     if let Some(folder) = &arguments.book {
         for (page, sections) in pages(command) {
             let path = folder.join(page);
@@ -219,7 +219,7 @@ fn key_table(actions: &[&Documented]) -> String {
 
 /// A field of a file, as its schema describes it.
 #[derive(Debug)]
-pub struct Field {
+pub(super) struct Field {
     /// `train.optimizer.name`
     pub path: String,
     kind: String,
@@ -232,13 +232,13 @@ pub struct Field {
 
 /// One of the values of a field.
 #[derive(Debug, Clone)]
-pub struct Named {
+pub(super) struct Named {
     pub name: String,
     pub description: String,
 }
 
 /// Every field that holds a value and no further fields.
-pub fn fields(schema: &Value) -> Vec<Field> {
+pub(super) fn fields(schema: &Value) -> Vec<Field> {
     let mut found = Vec::new();
     collect(schema, schema, "", &mut found);
     found

@@ -47,7 +47,7 @@ impl Finding {
     }
 }
 
-pub fn doctor(context: &Context) -> anyhow::Result<Exit> {
+pub(super) fn doctor(context: &Context) -> anyhow::Result<Exit> {
     let worker = ask_worker();
     let mut findings = vec![Finding::good("warmstart", env!("CARGO_PKG_VERSION"))];
     findings.extend(match &worker {

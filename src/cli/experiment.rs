@@ -10,7 +10,7 @@ use warmstart_runs::names::{refuse, several_files, unique};
 use warmstart_runs::store::{self, ExperimentFile, experiments};
 
 /// An experiment by file, by file stem, or by the stem's unique beginning.
-pub fn named(
+pub(super) fn named(
     context: &Context,
     name: &str,
     overrides: &[String],
@@ -52,7 +52,7 @@ pub fn named(
 }
 
 /// The file that an experiment's `init: {from: …}` means.
-pub fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
+pub(super) fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
     let files = experiments(&context.experiments).unwrap_or_default();
     store::source(&context.experiments, &files, file).map_err(|(what, help)| {
         Failure::new(Kind::Input, format!("init.from: {what}"))
@@ -68,7 +68,7 @@ fn below(context: &Context, name: &str) -> Option<PathBuf> {
 }
 
 /// Refuses those of the files that start from an experiment which is nowhere, or which their name leaves open.
-pub fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
+pub(super) fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
     let mut known = experiments(&context.experiments).unwrap_or_default();
     let places: Vec<PathBuf> = known.iter().map(|file| file.place.clone()).collect();
     known.extend(

@@ -18,7 +18,7 @@ use warmstart_runs::worker::{Worker, refused};
 ///
 /// Prints the lines of Python that load it; the file carries them too, with backbone, normalization, size and head.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
     /// File or folder to write [default: EXPERIMENT-RUN.safetensors, here]; nothing is overwritten
@@ -26,7 +26,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
 }
 
-pub fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn export(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let folder = RunDir::of(&context.checkpoints, &run.id);

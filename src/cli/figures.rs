@@ -11,10 +11,10 @@ use super::output;
 
 /// By field; absent where nothing finite is measured. In JSON the members of an object.
 #[derive(Debug)]
-pub struct Figures(Vec<(&'static Field, Option<f64>)>);
+pub(super) struct Figures(Vec<(&'static Field, Option<f64>)>);
 
 impl Figures {
-    pub fn of(run: &Run) -> Self {
+    pub(super) fn of(run: &Run) -> Self {
         let subject = Subject::of_run(run);
         Self(
             printed()
@@ -23,16 +23,16 @@ impl Figures {
         )
     }
 
-    pub fn columns() -> impl Iterator<Item = Column> {
+    pub(super) fn columns() -> impl Iterator<Item = Column> {
         printed().map(|field| Column::figures(field.title, field.printed.unwrap_or_default()))
     }
 
-    pub fn cells(&self) -> impl Iterator<Item = String> {
+    pub(super) fn cells(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(field, figure)| cell(field, *figure))
     }
 
     /// The cells of an experiment that has no run.
-    pub fn no_cells() -> impl Iterator<Item = String> {
+    pub(super) fn no_cells() -> impl Iterator<Item = String> {
         printed().map(|field| cell(field, None))
     }
 }

@@ -26,12 +26,12 @@ const LOST: Duration = Duration::from_millis(500);
 const LOG_LINES: usize = 5;
 
 /// Receives signals from here on: to be called before anything is started, or an early Ctrl-C would leave it running.
-pub fn listen() -> anyhow::Result<Signals> {
+pub(super) fn listen() -> anyhow::Result<Signals> {
     Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be received")
 }
 
 /// Follows runs until none is live any more, and prints their table.
-pub fn follow(
+pub(super) fn follow(
     context: &Context,
     mut signals: Signals,
     (mut watcher, runs): (Watcher, Runs),

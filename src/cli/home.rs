@@ -8,7 +8,7 @@ use warmstart_tui::config;
 
 /// How the dashboard shows itself.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Drawing {
+pub(super) struct Drawing {
     /// Draw the dashboard with ASCII characters alone
     #[arg(long)]
     ascii: bool,
@@ -36,7 +36,7 @@ There is no terminal here that could show the dashboard. From a script:
   warmstart --help             everything else";
 
 /// Opens the dashboard, or prints the plain table where there is no terminal.
-pub fn open(
+pub(super) fn open(
     context: &Context,
     Drawing {
         ascii,

@@ -11,7 +11,7 @@ use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
 
 /// List the experiments and the state of their newest runs
 #[derive(Debug, Default, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     columns: output::ColumnsArgument,
 }
@@ -47,7 +47,7 @@ impl<'a> From<&'a Experiment> for Facts<'a> {
             question: experiment.question.as_deref(),
             backbone: experiment.model.backbone.as_str(),
             pixels: experiment.pixels(),
-            dataset: experiment.dataset.name.as_str(),
+            dataset: experiment.dataset.name().as_str(),
             epochs: experiment.train.epochs,
         }
     }
@@ -71,7 +71,7 @@ impl<'a> From<&'a Run> for Newest<'a> {
     }
 }
 
-pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = experiments(&context.experiments)?;
     let (_, runs) = context.runs();
     let listed: Vec<Listed> = files
@@ -139,7 +139,7 @@ pub fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// `1 run`, `2 runs`
-pub fn counted(runs: usize) -> String {
+pub(super) fn counted(runs: usize) -> String {
     format!("{runs} {}", if runs == 1 { "run" } else { "runs" })
 }
 

@@ -18,7 +18,7 @@ use warmstart_runs::worker::{DatasetResponse, DatasetViewer, refused};
 ///
 /// On a terminal the picture is drawn. Nothing is fetched: a dataset that is not on this machine is named.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// File or name of an experiment
     experiment: String,
     /// Number of the picture, as its publisher counts; at random when left out
@@ -52,7 +52,7 @@ impl From<PartName> for Part {
     }
 }
 
-pub fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let file = experiment::named(context, &arguments.experiment, &[])?;
     if let Err(problems) = file.loaded {
         return Err(Problems(problems).into());

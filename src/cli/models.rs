@@ -11,7 +11,7 @@ use warmstart_report::fit::Column;
 
 /// List the backbones with their parameters, their published weights and the size those are made for
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     columns: output::ColumnsArgument,
 }
@@ -62,7 +62,7 @@ impl Model {
     }
 }
 
-pub fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let models: Vec<Model> = Backbone::ALL.into_iter().map(Model::of).collect();
     if context.json {
         output::answer_json(&models)?;

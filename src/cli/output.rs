@@ -18,7 +18,7 @@ use warmstart_runs::launcher::Login;
 
 /// The reader of stdout is gone.
 #[derive(Debug)]
-pub struct ClosedPipe;
+pub(super) struct ClosedPipe;
 
 impl fmt::Display for ClosedPipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +30,7 @@ impl std::error::Error for ClosedPipe {}
 
 /// Everything that is wrong with some experiment files.
 #[derive(Debug)]
-pub struct Problems(pub Vec<Problem>);
+pub(super) struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +43,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// Writes an answer to stdout.
-pub fn answer(text: &str) -> anyhow::Result<()> {
+pub(super) fn answer(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -55,12 +55,12 @@ pub fn answer(text: &str) -> anyhow::Result<()> {
 }
 
 /// Writes an answer as JSON.
-pub fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
     answer(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 /// Says something beside the answer, unless it should be quiet.
-pub fn note(context: &Context, text: &str) {
+pub(super) fn note(context: &Context, text: &str) {
     if !context.quiet {
         // There is no place left to say that stderr is gone.
         let said = context.folders.in_commands(text);
@@ -70,31 +70,31 @@ pub fn note(context: &Context, text: &str) {
 }
 
 /// A line of progress.
-pub fn line(text: &str) {
+pub(super) fn line(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-pub fn error(context: &Context, text: &str) {
+pub(super) fn error(context: &Context, text: &str) {
     complain(context, "error", "31", text);
 }
 
-pub fn help(context: &Context, text: &str) {
+pub(super) fn help(context: &Context, text: &str) {
     complain(context, "help", "36", text);
 }
 
-pub fn warn(context: &Context, text: &str) {
+pub(super) fn warn(context: &Context, text: &str) {
     complain(context, "warning", "33", text);
 }
 
 /// Says what would end runs together with the session that they are launched from.
-pub fn warn_of_session(context: &Context) {
+pub(super) fn warn_of_session(context: &Context) {
     if let Some(hazard) = Login::find().hazard() {
         warn(context, &hazard);
     }
 }
 
 /// Says why what was launched does not start, where the queue rests.
-pub fn warn_if_paused(context: &Context) {
+pub(super) fn warn_if_paused(context: &Context) {
     let content = Queue::new(&context.checkpoints)
         .content()
         .unwrap_or_default();
@@ -107,7 +107,7 @@ pub fn warn_if_paused(context: &Context) {
 }
 
 /// Prints an error with what to do about it; the result is the exit code.
-pub fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
+pub(super) fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
     if let Some(Problems(problems)) = cause.downcast_ref() {
         for problem in problems {
             error(context, &problem.to_string());
@@ -144,7 +144,7 @@ fn complain(context: &Context, label: &str, color: &str, text: &str) {
 }
 
 /// Whether progress and errors may be coloured.
-pub fn use_color(choice: Color) -> bool {
+pub(super) fn use_color(choice: Color) -> bool {
     match choice {
         Color::Always => true,
         Color::Never => false,
@@ -155,13 +155,13 @@ pub fn use_color(choice: Color) -> bool {
 }
 
 /// Whether progress can redraw itself.
-pub fn is_interactive() -> bool {
+pub(super) fn is_interactive() -> bool {
     io::stderr().is_terminal()
         && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Characters in a line of the terminal that answers go to, if they go to one.
-pub fn width() -> Option<usize> {
+pub(super) fn width() -> Option<usize> {
     let size = io::stdout().is_terminal().then(crossterm::terminal::size);
     size?
         .ok()
@@ -170,13 +170,13 @@ pub fn width() -> Option<usize> {
 }
 
 /// Rows in aligned columns. On a terminal they are as wide as it is: columns go by their order, and a line says which.
-pub fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]>) -> String {
+pub(super) fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     written(columns, &rows, "widen the terminal")
 }
 
 /// Likewise of the columns that were asked for, or of all.
-pub fn chosen(
+pub(super) fn chosen(
     columns: &[Column],
     rows: &[Vec<String>],
     asked: &ColumnsArgument,
@@ -213,7 +213,7 @@ fn written(columns: &[Column], rows: &[Vec<String>], remedy: &str) -> String {
 
 /// Which columns to print.
 #[derive(Debug, Default, Args)]
-pub struct ColumnsArgument {
+pub(super) struct ColumnsArgument {
     /// These columns, in this order; without it all that the terminal has room for
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     columns: Vec<String>,
@@ -237,7 +237,7 @@ fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
 }
 
 /// A name and its value, wrapped below itself where the terminal is narrow.
-pub fn field(name: &str, value: &str) -> String {
+pub(super) fn field(name: &str, value: &str) -> String {
     const NAME: usize = 12;
     // Narrower than this nothing is read anyway.
     let room = width().map_or(usize::MAX, |width| width.saturating_sub(NAME + 1).max(20));
@@ -247,7 +247,7 @@ pub fn field(name: &str, value: &str) -> String {
 }
 
 /// What a run trains on, in a few words; `warmstart doctor` says why it is that one.
-pub fn device(attempt: &Attempt) -> String {
+pub(super) fn device(attempt: &Attempt) -> String {
     let Attempt {
         device,
         device_name,
@@ -268,12 +268,12 @@ pub fn device(attempt: &Attempt) -> String {
 }
 
 /// A figure at the study's precision, or a dash.
-pub fn figure(figure: Option<f64>) -> String {
+pub(super) fn figure(figure: Option<f64>) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.4}"))
 }
 
 /// Seconds for people.
-pub fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();
     }

@@ -1,7 +1,5 @@
 //! `warmstart params`
 
-use std::path::Path;
-
 use clap::Args;
 use serde::Serialize;
 use warmstart_runs::pictures::{PictureFolder, Unusable};
@@ -18,7 +16,7 @@ use warmstart_runs::params::counts_with;
 
 /// Count the parameters of an experiment's model, by block
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// File or name of an experiment
     experiment: String,
     /// Change a field first, for example model.freeze=none
@@ -42,7 +40,7 @@ struct Block<'a> {
     non_trainable_params: u64,
 }
 
-pub fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn params(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let file = experiment::named(context, &arguments.experiment, &arguments.set)?;
     let experiment = file.loaded.map_err(Problems)?;
     let classes = classes(&experiment)?;
@@ -124,13 +122,12 @@ fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
 
 /// For your own pictures, the folder decides.
 fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
-    if let Some(classes) = experiment.classes() {
-        return Ok(classes);
-    }
-    let path = experiment.dataset.path.as_deref().unwrap_or(Path::new(""));
+    let Some(folder) = experiment.dataset.folder() else {
+        return Ok(experiment.classes().unwrap_or_default());
+    };
     let unusable =
         |unusable: Unusable| Failure::new(Kind::NotFound, unusable.error).help(unusable.help);
-    let folder = PictureFolder::open(path, experiment.dataset.split_rule()).map_err(unusable)?;
+    let folder = PictureFolder::open(&folder.path, folder.split_rule()).map_err(unusable)?;
     Ok(u32::try_from(folder.classes.len())?)
 }
 

@@ -18,7 +18,7 @@ use warmstart_runs::store::Run;
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<String>,
@@ -92,7 +92,7 @@ enum DetailArgument {
     Strong,
 }
 
-pub fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let output = arguments
         .output
         .as_deref()

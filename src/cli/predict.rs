@@ -17,7 +17,7 @@ use warmstart_runs::worker::{Worker, refused};
 ///
 /// A picture that cannot be read is named, hides no other, and makes the exit code 2.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
     /// Picture files: PNG, JPEG, WebP, BMP, TIFF, GIF or PNM
@@ -25,7 +25,7 @@ pub struct Arguments {
     images: Vec<PathBuf>,
 }
 
-pub fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn predict(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let folder = RunDir::of(&context.checkpoints, &run.id);

@@ -40,7 +40,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// computing nodes have no network, and to find problems early. An interrupted download continues where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = ENVIRONMENT)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files or names of experiments
     #[arg(value_name = "EXPERIMENT")]
     names: Vec<String>,
@@ -68,7 +68,7 @@ enum Outcome {
     Refused(Refused),
 }
 
-pub fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let items = items(context, arguments)?;
     if items.is_empty() {
         output::note(context, "nothing of this has to be fetched");
@@ -142,8 +142,8 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
 /// What an experiment needs that can be fetched.
 fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
     let dataset = &experiment.dataset;
-    let data =
-        (dataset.path.is_none() && dataset.name.archive().is_some()).then(|| dataset.name.as_str());
+    let name = dataset.name();
+    let data = (dataset.path().is_none() && name.archive().is_some()).then(|| name.as_str());
     let is_pretrained = experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
     data.into_iter()
         .chain(is_pretrained.then(|| experiment.model.backbone.as_str()))

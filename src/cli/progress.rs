@@ -11,7 +11,7 @@ use warmstart_schema::state::Status;
 use super::{Context, output};
 use warmstart_runs::store::Run;
 
-pub enum Progress {
+pub(super) enum Progress {
     Quiet,
     Lines(RefCell<Tenths>),
     Bars {
@@ -21,7 +21,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    pub fn new(context: &Context, followed: &[RunId]) -> Self {
+    pub(super) fn new(context: &Context, followed: &[RunId]) -> Self {
         if context.quiet {
             return Self::Quiet;
         }
@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Applies a run's events.
-    pub fn tell(&self, run: Option<&Run>, records: &[Record]) {
+    pub(super) fn tell(&self, run: Option<&Run>, records: &[Record]) {
         let Some(run) = run else { return };
         for record in records {
             match self {
@@ -72,7 +72,7 @@ impl Progress {
     }
 
     /// Brings the bars up to date.
-    pub fn draw(&self, runs: &[&Run]) {
+    pub(super) fn draw(&self, runs: &[&Run]) {
         let Self::Bars { bars, .. } = self else {
             return;
         };
@@ -90,17 +90,17 @@ impl Progress {
     }
 
     /// Leaves the bars as they are.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Self::Bars { bars, .. } = self {
             bars.values().for_each(ProgressBar::abandon);
         }
     }
 
-    pub fn note(&self, context: &Context, text: &str) {
+    pub(super) fn note(&self, context: &Context, text: &str) {
         self.above(|| output::note(context, text));
     }
 
-    pub fn warn(&self, context: &Context, text: &str) {
+    pub(super) fn warn(&self, context: &Context, text: &str) {
         self.above(|| output::warn(context, text));
     }
 
@@ -170,7 +170,7 @@ fn message(run: &Run) -> String {
 }
 
 /// How much of a download is here.
-pub fn sizes(fetch: &Fetch) -> String {
+pub(super) fn sizes(fetch: &Fetch) -> String {
     format!(
         "{} of {}",
         DecimalBytes(fetch.done),
@@ -180,13 +180,13 @@ pub fn sizes(fetch: &Fetch) -> String {
 
 /// Downloads in plain lines, one a tenth.
 #[derive(Debug, Default)]
-pub struct Tenths {
+pub(super) struct Tenths {
     told: HashMap<(String, String), u64>,
 }
 
 impl Tenths {
     /// The next line on a download of `whose`, when it is time for one.
-    pub fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
+    pub(super) fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
         let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
         let last = self
             .told

@@ -18,7 +18,7 @@ use warmstart_runs::store::{Run, Runs};
 /// A device takes one run at a time, or as many as `slots` says. The queue outlives every terminal: the end of a run starts
 /// the next. Without a command, lists what runs and what waits.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -61,7 +61,7 @@ fn to(text: &str) -> Result<Move, String> {
     }
 }
 
-pub fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let root = &context.checkpoints;
     let said = match &arguments.verb {

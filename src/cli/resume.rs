@@ -11,7 +11,7 @@ use warmstart_runs::names;
 ///
 /// `--set train.epochs=20` extends a finished run. Its test is measured again at the end.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
     /// Change it first: `train.epochs`, `train.optimizer.learning_rate`, `train.early_stopping.patience`,
@@ -27,7 +27,7 @@ pub struct Arguments {
     detach: bool,
 }
 
-pub fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (watcher, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();

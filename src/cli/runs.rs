@@ -12,7 +12,7 @@ use warmstart_runs::store::{Home, Run, Runs};
 
 /// List all runs, the newest first
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     filter: FilterOption,
     #[command(flatten)]
@@ -46,7 +46,7 @@ struct Listed<'a> {
     help: Option<String>,
 }
 
-pub fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let query = arguments.filter.query()?;
     let (_, runs) = context.runs();
     let mut newest_first: Vec<&Run> = runs
@@ -153,7 +153,7 @@ fn row(listed: &Listed) -> Vec<String> {
 }
 
 /// Why no run is listed: there is none, all are archived, or none fits the filter.
-pub fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
+pub(super) fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
     let folder = shown(&context.checkpoints);
     let away = runs.iter().filter(|run| run.annotation.archived).count();
     let hidden = |text: String| {

@@ -16,12 +16,12 @@ use warmstart_runs::store::{
 
 /// Show one run: its state, its epochs, its parameters, and the end of its log
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
 }
 
-pub fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let files = experiments(&context.experiments).unwrap_or_default();

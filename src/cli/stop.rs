@@ -9,7 +9,7 @@ use warmstart_runs::names;
 
 /// Ask a run to save and exit, or remove it from the queue
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
     /// Leave at once, without saving what came after the last checkpoint
@@ -17,7 +17,7 @@ pub struct Arguments {
     now: bool,
 }
 
-pub fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn stop(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let stop = actions::stop(&context.checkpoints, run, arguments.now)?;

@@ -11,7 +11,7 @@ use warmstart_runs::names;
 
 /// Add tags to a run, or take them off; without changes, print them
 #[derive(Debug, Args)]
-pub struct TagArguments {
+pub(super) struct TagArguments {
     /// Id or experiment of a run
     run: String,
     /// +TAG adds a tag, -TAG takes one off
@@ -25,7 +25,7 @@ pub struct TagArguments {
 
 /// Set the note of a run; an empty text takes it away
 #[derive(Debug, Args)]
-pub struct NoteArguments {
+pub(super) struct NoteArguments {
     /// Id or experiment of a run
     run: String,
     /// A sentence
@@ -34,7 +34,7 @@ pub struct NoteArguments {
 
 /// Archive runs: lists hide them unless a filter asks for them
 #[derive(Debug, Args)]
-pub struct ArchiveArguments {
+pub(super) struct ArchiveArguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<String>,
@@ -43,7 +43,7 @@ pub struct ArchiveArguments {
     undo: bool,
 }
 
-pub fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> {
+pub(super) fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> {
     let wrong = |error: BadTag| {
         Failure::new(Kind::Input, error.to_string()).help("warmstart tag RUN +good -old")
     };
@@ -60,14 +60,14 @@ pub fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> 
     })
 }
 
-pub fn note(context: &Context, arguments: &NoteArguments) -> anyhow::Result<Exit> {
+pub(super) fn note(context: &Context, arguments: &NoteArguments) -> anyhow::Result<Exit> {
     annotate(context, &arguments.run, |annotation| {
         annotation.set_note(&arguments.text);
         Ok(())
     })
 }
 
-pub fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow::Result<Exit> {
+pub(super) fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow::Result<Exit> {
     for run in &arguments.runs {
         annotate(context, run, |annotation| {
             annotation.archived = !arguments.undo;

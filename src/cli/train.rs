@@ -20,7 +20,7 @@ use warmstart_runs::worker::Worker;
 /// Ctrl-C asks what runs to save and leave and takes the rest out of the queue; a second one does not wait for saving. Runs
 /// live on when the terminal is lost. At the end the table of these runs is printed.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files or names of experiments
     #[arg(required = true, value_name = "EXPERIMENT")]
     names: Vec<String>,
@@ -44,7 +44,7 @@ struct Launched<'a> {
     experiment: &'a str,
 }
 
-pub fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
     let sources = files
@@ -213,7 +213,7 @@ fn ensure_room(
     }
 }
 
-pub fn device(text: &str) -> Result<String, String> {
+pub(super) fn device(text: &str) -> Result<String, String> {
     let is_index = |index: &str| {
         !index.is_empty() && index.len() <= 3 && index.bytes().all(|byte| byte.is_ascii_digit())
     };

@@ -17,7 +17,7 @@ use warmstart_runs::trash::{self, Trashed};
 ///
 /// A deleted run waits in checkpoints/.trash/ for seven days. Without a command, lists what waits there.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -40,7 +40,7 @@ enum Verb {
     Empty,
 }
 
-pub fn trash(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn trash(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let root = &context.checkpoints;
     match &arguments.verb {
         None => list(context)?,

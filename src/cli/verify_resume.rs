@@ -26,7 +26,7 @@ pub(super) const FINISHED: Outcome = Outcome::Finished {
 ///
 /// Both runs are short and temporary; nothing of them is left. Exit code 0 when every bit is equal, 1 when not.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// File or name of an experiment
     #[arg(value_name = "EXPERIMENT")]
     name: String,
@@ -47,7 +47,7 @@ pub struct Arguments {
 /// A signal came; what was begun is ended, and nothing of it stays.
 pub(super) struct Interrupted;
 
-pub fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut changes = vec![
         format!("train.epochs={}", arguments.epochs),
         format!("dataset.limit={}", arguments.limit),

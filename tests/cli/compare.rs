@@ -13,7 +13,7 @@ use crate::place::{Place, said};
 const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
 
 /// Two runs of one experiment and one of another that has a published row and a hostile name.
-pub fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::new();
     run(
         &place,

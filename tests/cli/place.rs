@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub struct Place {
+pub(crate) struct Place {
     pub folder: TempDir,
 }
 
 /// What a command said.
-pub struct Said {
+pub(crate) struct Said {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
 impl Said {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
     }
@@ -27,17 +27,17 @@ impl Said {
 
 impl Place {
     /// With the shipped experiments and no run.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn checkpoints(&self) -> PathBuf {
+    pub(crate) fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("checkpoints")
     }
 
-    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("warmstart"));
         command
@@ -59,16 +59,16 @@ impl Place {
         command
     }
 
-    pub fn say(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn say(&self, arguments: &[&str]) -> Said {
         said(&mut self.command(arguments))
     }
 
     /// With the stand-in worker doing this.
-    pub fn say_with(&self, mode: &str, arguments: &[&str]) -> Said {
+    pub(crate) fn say_with(&self, mode: &str, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("STAND_IN", mode))
     }
 
-    pub fn spawn(&self, mode: &str, arguments: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, mode: &str, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command
             .env("STAND_IN", mode)
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Writes a file, and gives its path.
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// All runs as `warmstart runs` lists them, newest first.
-    pub fn runs(&self) -> Vec<Value> {
+    pub(crate) fn runs(&self) -> Vec<Value> {
         self.say(&["runs", "--json"])
             .json()
             .as_array()
@@ -96,7 +96,7 @@ impl Place {
     }
 
     /// Waits until a run is in this state.
-    pub fn wait_for(&self, stem: &str, state: &str) {
+    pub(crate) fn wait_for(&self, stem: &str, state: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !self.runs().iter().any(|run| {
             run["stem"]
@@ -114,7 +114,7 @@ impl Place {
     }
 }
 
-pub fn said(command: &mut std::process::Command) -> Said {
+pub(crate) fn said(command: &mut std::process::Command) -> Said {
     said_by(
         command
             .stdout(Stdio::piped())
@@ -125,7 +125,7 @@ pub fn said(command: &mut std::process::Command) -> Said {
 }
 
 /// Waits for a command; no error of any kind may look like a panic.
-pub fn said_by(child: Child) -> Said {
+pub(crate) fn said_by(child: Child) -> Said {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let said = Said {

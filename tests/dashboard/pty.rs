@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_millis(1500);
 
 /// Copies of the recorded experiments and runs, in a folder that the program is started in.
-pub fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     copy(
@@ -41,7 +41,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// What came out of the program.
-pub struct Output {
+pub(crate) struct Output {
     parser: vt100::Parser,
     bytes: usize,
     /// Whether an escape character came.
@@ -52,16 +52,16 @@ pub struct Output {
 
 impl Output {
     /// How much the program wrote, as far as it was taken.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn has_sequences(&self) -> bool {
+    pub(crate) fn has_sequences(&self) -> bool {
         self.has_sequences
     }
 }
 
-pub struct Pty {
+pub(crate) struct Pty {
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -73,7 +73,7 @@ pub struct Pty {
 
 impl Pty {
     /// Starts the program. A variable `SHELL_TRAP` puts it below a shell, which traps that signal.
-    pub fn open(
+    pub(crate) fn open(
         folder: &tempfile::TempDir,
         width: u16,
         height: u16,
@@ -97,14 +97,14 @@ impl Pty {
     }
 
     /// Starts the program as a shell's script says, in which `$PROGRAM` is the program.
-    pub fn open_script(folder: &tempfile::TempDir, script: &str, is_below: bool) -> Self {
+    pub(crate) fn open_script(folder: &tempfile::TempDir, script: &str, is_below: bool) -> Self {
         let mut command = shell(script);
         command.env("PROGRAM", env!("CARGO_BIN_EXE_warmstart"));
         Self::start(folder, 80, 24, command, &[], is_below)
     }
 
     /// Starts this test program on one of its tests, which stands for the program.
-    pub fn open_test(folder: &tempfile::TempDir, name: &str) -> Self {
+    pub(crate) fn open_test(folder: &tempfile::TempDir, name: &str) -> Self {
         let mut command = CommandBuilder::new(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", name, "--nocapture"]);
         Self::start(folder, 80, 24, command, &[], false)
@@ -184,18 +184,18 @@ impl Pty {
         }
     }
 
-    pub fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.send(keys.as_bytes());
     }
 
     /// What a terminal sends that nobody typed.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         let terminal = self.keys.as_mut().unwrap();
         terminal.write_all(bytes).unwrap();
         terminal.flush().unwrap();
     }
 
-    pub fn resize(&self, width: u16, height: u16) {
+    pub(crate) fn resize(&self, width: u16, height: u16) {
         self.output
             .lock()
             .unwrap()
@@ -210,23 +210,23 @@ impl Pty {
     }
 
     /// Clears the emulator's screen, of which the program knows nothing.
-    pub fn forgets(&self) {
+    pub(crate) fn forgets(&self) {
         self.output.lock().unwrap().parser.process(b"\x1b[2J");
     }
 
-    pub fn screen(&self) -> vt100::Screen {
+    pub(crate) fn screen(&self) -> vt100::Screen {
         self.output.lock().unwrap().parser.screen().clone()
     }
 
     /// Waits until the screen shows all of these.
-    pub fn sees(&self, wanted: &[&str]) {
+    pub(crate) fn sees(&self, wanted: &[&str]) {
         self.waits(&format!("{wanted:?}"), |screen| {
             let contents = screen.contents();
             wanted.iter().all(|text| contents.contains(text))
         });
     }
 
-    pub fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
+    pub(crate) fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
         let begin = Instant::now();
         while !is_there(&self.screen()) {
             assert!(
@@ -239,12 +239,12 @@ impl Pty {
     }
 
     /// While this is locked, nothing of what the program writes is taken.
-    pub fn output(&self) -> Arc<Mutex<Output>> {
+    pub(crate) fn output(&self) -> Arc<Mutex<Output>> {
         Arc::clone(&self.output)
     }
 
     /// Asserts that no byte comes for a while, after what may still be on its way.
-    pub fn is_quiet(&self) {
+    pub(crate) fn is_quiet(&self) {
         let bytes = || self.output.lock().unwrap().bytes;
         std::thread::sleep(Duration::from_millis(300));
         let before = bytes();
@@ -253,7 +253,7 @@ impl Pty {
     }
 
     /// The program's process id.
-    pub fn program(&self) -> u32 {
+    pub(crate) fn program(&self) -> u32 {
         let child = self.child.process_id().unwrap();
         if !self.below_shell {
             return child;
@@ -262,17 +262,17 @@ impl Pty {
         children.split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         send(name, &self.program().to_string());
     }
 
     /// To the shell and the program, as a shell above them would.
-    pub fn signal_group(&self, name: &str) {
+    pub(crate) fn signal_group(&self, name: &str) {
         send(name, &format!("-{}", self.child.process_id().unwrap()));
     }
 
     /// Closes the terminal, as a dropped connection does, and says when.
-    pub fn hang_up(&mut self) -> Instant {
+    pub(crate) fn hang_up(&mut self) -> Instant {
         // The reader has the terminal open too, and waits for output: a key brings some.
         self.output.lock().unwrap().ends = true;
         self.press("j");
@@ -283,7 +283,7 @@ impl Pty {
     }
 
     /// Waits until the screen shows this, or the program ends without: false.
-    pub fn waits_for_end_or(&mut self, wanted: &str) -> bool {
+    pub(crate) fn waits_for_end_or(&mut self, wanted: &str) -> bool {
         let begin = Instant::now();
         loop {
             if self.screen().contents().contains(wanted) {
@@ -301,7 +301,7 @@ impl Pty {
         }
     }
 
-    pub fn ends(&mut self) -> ExitStatus {
+    pub(crate) fn ends(&mut self) -> ExitStatus {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -317,7 +317,7 @@ impl Pty {
     }
 
     /// Asserts that the terminal is as it was: its modes, its screen, its cursor.
-    pub fn is_restored(&self) {
+    pub(crate) fn is_restored(&self) {
         self.waits("the terminal's own screen", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
         });
@@ -373,7 +373,7 @@ fn cells(number: u16) -> NonZero<u16> {
 }
 
 /// The processes that a process has started and that are still there.
-pub fn children(process: u32) -> Vec<u32> {
+pub(crate) fn children(process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{process}/task"))
         .unwrap()
         .flatten()
@@ -389,7 +389,7 @@ pub fn children(process: u32) -> Vec<u32> {
 }
 
 /// Whether a process has not ended; one that nobody has asked for its exit code has.
-pub fn is_alive(process: u32) -> bool {
+pub(crate) fn is_alive(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(')')
         .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))

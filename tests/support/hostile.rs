@@ -82,7 +82,7 @@ const ATOMS: [&str; 66] = [
 ];
 
 /// So many texts, always the same: atoms and plain words in any order, some very long.
-pub fn strings(count: usize) -> Vec<String> {
+pub(super) fn strings(count: usize) -> Vec<String> {
     let mut random = SplitMix64::new(2026);
     let mut below = |number: usize| usize::try_from(random.below(number as u64)).unwrap();
     (0..count)
@@ -106,23 +106,23 @@ pub fn strings(count: usize) -> Vec<String> {
 
 /// Gives each field of the run or file of a number a text, so that over all numbers each field has each text.
 #[derive(Debug, Clone, Copy)]
-pub struct Texts<'a> {
+pub(super) struct Texts<'a> {
     strings: &'a [String],
     number: usize,
 }
 
 impl<'a> Texts<'a> {
-    pub fn new(strings: &'a [String], number: usize) -> Self {
+    pub(super) fn new(strings: &'a [String], number: usize) -> Self {
         Self { strings, number }
     }
 
-    pub fn of(self, field: usize) -> String {
+    pub(super) fn of(self, field: usize) -> String {
         self.strings[(self.number + field * 7919) % self.strings.len()].clone()
     }
 }
 
 /// Writes an experiment file whose texts are these: every third one broken.
-pub fn write_experiment(folder: &Path, texts: Texts) {
+pub(super) fn write_experiment(folder: &Path, texts: Texts) {
     let quoted = |field: usize| serde_json::to_string(&texts.of(field)).unwrap();
     let broken = if texts.number % 3 == 2 {
         format!("\n{}: {}\n", quoted(4), quoted(5))
@@ -147,7 +147,7 @@ pub fn write_experiment(folder: &Path, texts: Texts) {
 }
 
 /// Writes a run whose texts are these.
-pub fn write_run(folder: &Path, name: &str, texts: Texts) {
+pub(super) fn write_run(folder: &Path, name: &str, texts: Texts) {
     let folder = folder.join(name);
     fs::create_dir_all(&folder).unwrap();
     let info = serde_json::json!({
@@ -295,7 +295,7 @@ fn events(texts: Texts) -> Vec<Event> {
 
 /// What may come out beside printable text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Frames: the cursor's place, colours and weights, clearing. No line ends.
     Frames,
     /// Lines of text alone.
@@ -304,7 +304,7 @@ pub enum Kind {
 
 /// Says what is in `bytes` that must not be: a control character, a sequence that is not on the list, a character that hides
 /// or turns what is around it, or more than 32 bytes for one cell.
-pub fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
+pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
     let near = |at: usize| {
         let (from, to) = (

@@ -8,7 +8,7 @@ use crate::layers::{Layer, Pass, Tensors, run};
 
 /// The blocks of a backbone, holding handles on the model's tensors.
 #[derive(Debug)]
-pub struct Backbone {
+pub(crate) struct Backbone {
     /// The first blocks, whose parameters and statistics do not move.
     frozen: Vec<Vec<Layer>>,
     moving: Vec<Vec<Layer>>,
@@ -17,7 +17,11 @@ pub struct Backbone {
 impl Backbone {
     /// Takes from `tensors` what the structure names; an error where one is missing. The first `frozen` blocks must not be
     /// trained: their tensors may only be overwritten as a whole, by loading.
-    pub fn new(architecture: &Architecture, tensors: &Tensors, frozen: usize) -> Result<Self> {
+    pub(crate) fn new(
+        architecture: &Architecture,
+        tensors: &Tensors,
+        frozen: usize,
+    ) -> Result<Self> {
         let block = |layers: &[_]| {
             layers
                 .iter()
@@ -38,7 +42,7 @@ impl Backbone {
 
     /// Normalized images `[N, 3, H, W]` to pooled features `[N, F]`, in float32. Frozen blocks run in
     /// inference mode and leave no trace for autograd, whatever `pass` says of the others.
-    pub fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {
+    pub(crate) fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = tch::no_grad(|| forward_blocks(&self.frozen, images, Pass::FROZEN))?;
         let moving = || -> Result<Tensor> {
             let x = forward_blocks(&self.moving, &x, pass)?;

@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tch::Device;
 use warmstart_runs::places::Places;
-use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment::{self, Experiment};
-use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
+use warmstart_schema::experiment::{self, DatasetKind, Experiment};
+use warmstart_schema::finding::{Checked, Counts, Finding};
 use warmstart_schema::look::Part;
 
 use crate::data::{self, Parts};
@@ -50,26 +49,22 @@ pub fn check(experiment: &Experiment, places: &Places) -> Checked {
 /// Every picture is read, as a launch does. What is still to be fetched is nobody's mistake.
 fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
-    let is_own = wanted.name == DatasetName::ImageFolder;
-    if let Some(error) = wanted
-        .path
-        .as_deref()
-        .and_then(|path| edition::refused(wanted.name, path))
-        && places
-            .find_dataset(wanted.name, wanted.path.as_deref())
-            .is_err()
-    {
-        let UserError { error, help, .. } = UserError::of(&error);
-        return (vec![Finding::error("dataset.path", error, help)], None);
-    }
-    if !is_own
-        && wanted.name.archive().is_some()
-        && places
-            .find_dataset(wanted.name, wanted.path.as_deref())
-            .is_err()
-    {
-        return (Vec::new(), None);
-    }
+    let field = match &wanted.kind {
+        DatasetKind::ImageFolder(_) => "dataset.path",
+        DatasetKind::Emoji98 { .. } => "dataset",
+        DatasetKind::Cifar100 { path, .. } | DatasetKind::Cifar10 { path } => {
+            let (name, path) = (wanted.name(), path.as_deref());
+            if places.find_dataset(name, path).is_err() {
+                let refused = path.and_then(|path| edition::refused(name, path));
+                let findings = refused.map(|error| {
+                    let UserError { error, help, .. } = UserError::of(&error);
+                    Finding::error("dataset.path", error, help)
+                });
+                return (findings.into_iter().collect(), None);
+            }
+            "dataset"
+        }
+    };
     let read = || {
         let parts = data::parts(experiment, places, Device::Cpu)?;
         data::inspect(parts, None, |_, _| true)?.context("reading the pictures was broken off")
@@ -78,16 +73,7 @@ fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Co
         Ok(parts) => (data::verdict(experiment, &parts), counts(&parts)),
         Err(error) => {
             let UserError { error, help, .. } = UserError::of(&error);
-            let field = if is_own { "dataset.path" } else { "dataset" };
-            (
-                vec![Finding {
-                    severity: Severity::Error,
-                    field: field.to_owned(),
-                    text: error,
-                    help,
-                }],
-                None,
-            )
+            (vec![Finding::error(field, error, help)], None)
         }
     }
 }

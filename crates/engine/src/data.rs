@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use warmstart_runs::places::Places;
 use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment;
+use warmstart_schema::experiment::{self, DatasetKind};
 
 pub use binary::{Layout, Pictures};
 pub use inspect::{Inspected, Unread, inspect};
@@ -37,11 +37,14 @@ pub struct Dataset {
 
 /// Reads the published dataset that an experiment names; `None` where it names a folder.
 pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Option<Dataset>> {
-    let mut dataset = match wanted.name {
-        DatasetName::Emoji98 => emoji98::load(),
-        DatasetName::Cifar100 => cifar::load(wanted, places, cifar::CIFAR100),
-        DatasetName::Cifar10 => cifar::load(wanted, places, cifar::CIFAR10),
-        DatasetName::ImageFolder => return Ok(None),
+    let cifar = |path: &Option<PathBuf>, layout| {
+        cifar::load(wanted.name(), path.as_deref(), places, layout)
+    };
+    let mut dataset = match &wanted.kind {
+        DatasetKind::Emoji98 { .. } => emoji98::load(),
+        DatasetKind::Cifar100 { path, .. } => cifar(path, cifar::CIFAR100),
+        DatasetKind::Cifar10 { path } => cifar(path, cifar::CIFAR10),
+        DatasetKind::ImageFolder(_) => return Ok(None),
     }?;
     if let Some(limit) = wanted.limit {
         dataset.train.truncate(limit as usize);
@@ -95,14 +98,12 @@ mod tests {
             offline: true,
         };
         let wanted = experiment::Dataset {
-            name: DatasetName::Cifar100,
             validation: 0.3,
-            labels: Labels::Fine,
-            test: None,
             limit: None,
-            path: None,
-            split: None,
-            strict: false,
+            kind: DatasetKind::Cifar100 {
+                labels: Labels::Fine,
+                path: None,
+            },
         };
         let blame = UserError::of(&load(&wanted, &places).unwrap_err());
         assert!(

@@ -10,14 +10,14 @@ use warmstart_schema::catalog::DatasetName;
 use crate::failure::UserError;
 
 /// Where both CIFARs are published.
-pub const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
+pub(crate) const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
 /// Files and folders at the beginning of an archive that are looked at.
 const ENTRIES: usize = 12;
 /// Bytes of an archive that are unpacked for that, at most.
 const LOOKED_AT: u64 = 512 << 20;
 
 /// That `path` holds a dataset in an edition that is not read, and which file to get instead; none of anything else.
-pub fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
+pub(crate) fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
     let archive = name.archive()?;
     let what = if path.is_dir() {
         of_folder(path)

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warmstart_runs::storage;
 use warmstart_schema::architecture::{Architecture, HeadSpec, TensorSpec};
-use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::Failure;
-use warmstart_schema::experiment::{Experiment, Interpolation};
+use warmstart_schema::experiment::{DatasetKind, Experiment, Interpolation};
 use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::preparation::{Order, Preparation};
 use warmstart_schema::text;
@@ -205,7 +204,7 @@ fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
         ),
         ("run", info.id.to_string()),
         ("experiment", info.experiment.clone()),
-        ("dataset", experiment.dataset.name.as_str().to_owned()),
+        ("dataset", experiment.dataset.name().as_str().to_owned()),
         ("epoch", content.state.epoch.to_string()),
         ("step", content.state.step.to_string()),
         ("architecture", backbone.to_string()),
@@ -282,14 +281,16 @@ pub fn config(best: &Best) -> Value {
 
 /// Side in pixels that a picture has before the model resizes it: that of a published dataset, else the input's.
 fn picture_side(experiment: &Experiment, preparation: &Preparation) -> u32 {
-    match experiment.dataset.name {
-        DatasetName::ImageFolder => preparation.side,
-        published => published.pixels(),
+    match experiment.dataset.kind {
+        DatasetKind::ImageFolder(_) => preparation.side,
+        DatasetKind::Emoji98 { .. }
+        | DatasetKind::Cifar100 { .. }
+        | DatasetKind::Cifar10 { .. } => experiment.dataset.name().pixels(),
     }
 }
 
 fn is_antialiased(experiment: &Experiment, preparation: &Preparation) -> bool {
-    let own = experiment.dataset.name == DatasetName::ImageFolder;
+    let own = experiment.dataset.folder().is_some();
     match preparation.interpolation {
         Interpolation::Nearest => false,
         Interpolation::Bilinear => own,
@@ -300,20 +301,22 @@ fn is_antialiased(experiment: &Experiment, preparation: &Preparation) -> bool {
 /// How pictures are prepared where timm's transform alone, made of the other facts, would prepare them otherwise.
 fn beyond_timm(experiment: &Experiment, preparation: &Preparation) -> Option<&'static str> {
     let (from, to) = (picture_side(experiment, preparation), preparation.side);
-    if experiment.dataset.name == DatasetName::ImageFolder {
-        return match preparation.order {
+    match experiment.dataset.kind {
+        DatasetKind::ImageFolder(_) => match preparation.order {
             Order::ResizeFirst => None,
             Order::CropFirst => Some(
                 "the largest centred square is cut out before it is resized; of pictures that are not square, timm's transform \
                  keeps up to half a pixel more to one side. The lines in `load` do it exactly",
             ),
-        };
-    }
-    match preparation.interpolation {
-        Interpolation::Nearest if to % from != 0 => Some(
-            "resized by torch.nn.functional.interpolate, which takes other pixels than Pillow does. The lines in `load` do it exactly",
-        ),
-        _ => None,
+        },
+        DatasetKind::Emoji98 { .. }
+        | DatasetKind::Cifar100 { .. }
+        | DatasetKind::Cifar10 { .. } => match preparation.interpolation {
+            Interpolation::Nearest if to % from != 0 => Some(
+                "resized by torch.nn.functional.interpolate, which takes other pixels than Pillow does. The lines in `load` do it exactly",
+            ),
+            Interpolation::Nearest | Interpolation::Bilinear | Interpolation::Bicubic => None,
+        },
     }
 }
 
@@ -388,7 +391,7 @@ fn prepare(best: &Best) -> String {
         ..
     } = &preparation;
     let interpolation = interpolation.as_str();
-    let own = experiment.dataset.name == DatasetName::ImageFolder;
+    let own = experiment.dataset.folder().is_some();
     if own && *order == Order::ResizeFirst {
         return format!(
             "prepare = timm.data.create_transform(input_size=(3, {side}, {side}), is_training=False, \

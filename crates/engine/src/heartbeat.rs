@@ -9,13 +9,13 @@ use warmstart_runs::run::RunDir;
 
 /// Touches `run.lock` until it is dropped.
 #[derive(Debug)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Heartbeat {
-    pub fn start(run: &RunDir) -> Self {
+    pub(crate) fn start(run: &RunDir) -> Self {
         let (end, ended) = channel();
         let run = run.clone();
         let thread = std::thread::spawn(move || {

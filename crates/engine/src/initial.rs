@@ -9,9 +9,9 @@ use warmstart_runs::places::Places;
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::catalog::{DatasetName, Pretrained};
+use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::StartedFrom;
-use warmstart_schema::experiment::{self, Dataset, Experiment, Weights};
+use warmstart_schema::experiment::{self, Experiment, Weights};
 use warmstart_schema::preparation::{FileMetadata, Preparation};
 use warmstart_schema::state::Outcome;
 
@@ -322,27 +322,24 @@ fn from_run(
 fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
     let theirs = experiment::load_frozen(&dir.experiment_yaml()).ok()?;
     // Where each picture is known, the worker counts them.
-    let is_own = ours.dataset.name == DatasetName::ImageFolder;
-    if is_own && dir.pictures().is_ok_and(|pictures| pictures.is_some()) {
+    let folder = ours.dataset.folder();
+    if folder.is_some() && dir.pictures().is_ok_and(|pictures| pictures.is_some()) {
         return None;
     }
     let split = |experiment: &Experiment| {
-        (
-            experiment.seed,
-            Dataset {
-                strict: false,
-                ..experiment.dataset.clone()
-            },
-        )
+        let mut dataset = experiment.dataset.clone();
+        if let Some(folder) = dataset.folder_mut() {
+            folder.strict = false;
+        }
+        (experiment.seed, dataset)
     };
-    let is_same_data =
-        theirs.dataset.name == ours.dataset.name && theirs.dataset.path == ours.dataset.path;
+    let (theirs_is, ours_is) = (&theirs.dataset, &ours.dataset);
+    let is_same_data = theirs_is.name() == ours_is.name() && theirs_is.path() == ours_is.path();
     if !is_same_data || split(&theirs) == split(ours) {
         return None;
     }
-    let folder = ours.dataset.path.as_deref().filter(|_| is_own);
     if folder
-        .and_then(|path| PictureFolder::open(path, ours.dataset.split_rule()).ok())
+        .and_then(|folder| PictureFolder::open(&folder.path, folder.split_rule()).ok())
         .is_some_and(|folder| folder.validation.is_some())
     {
         return None;

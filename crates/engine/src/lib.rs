@@ -1,7 +1,7 @@
 //! The training worker: the only crate that knows tensors.
 
 pub mod augment;
-pub mod backbone;
+mod backbone;
 pub mod best;
 pub mod check;
 pub mod data;
@@ -12,7 +12,7 @@ pub mod export;
 pub mod failure;
 pub mod fetch;
 pub mod ffi;
-pub mod heartbeat;
+mod heartbeat;
 pub mod initial;
 pub mod interrupt;
 pub mod layers;

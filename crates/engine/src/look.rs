@@ -130,7 +130,9 @@ impl DatasetSource {
     /// The same by names alone, the pictures prepared as said: a picture's number says which it is.
     pub fn listed(mut experiment: Experiment, preparation: &Preparation) -> Result<Self> {
         // Here a picture that cannot be read hides no other.
-        experiment.dataset.strict = false;
+        if let Some(folder) = experiment.dataset.folder_mut() {
+            folder.strict = false;
+        }
         let parts = prepared_parts(&experiment, preparation, &Places::from_env(), Device::Cpu)?;
         let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
         Ok(Self {
@@ -151,8 +153,8 @@ impl DatasetSource {
             .class_weights
             .map(|ClassWeights::Balanced| balanced_weights(&learnt.train_images));
         Facts {
-            dataset: self.experiment.dataset.name.as_str().to_owned(),
-            labels: self.experiment.dataset.labels,
+            dataset: self.experiment.dataset.name().as_str().to_owned(),
+            labels: self.experiment.dataset.labels(),
             classes: learnt.shown(),
             train: self.part_facts(Part::Train),
             validation: self.part_facts(Part::Validation),
@@ -172,7 +174,7 @@ impl DatasetSource {
             .filter_map(|&member| {
                 source
                     .described(member)
-                    .label(self.experiment.dataset.labels)
+                    .label(self.experiment.dataset.labels())
             });
         classes.for_each(|class| by_class[class as usize] += 1);
         PartFacts {

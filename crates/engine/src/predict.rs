@@ -7,8 +7,7 @@ use fast_image_resize::Resizer;
 use tch::{Device, Kind, Tensor};
 use warmstart_runs::checkpoint::Content;
 use warmstart_schema::architecture::Architecture;
-use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{DatasetKind, Experiment};
 use warmstart_schema::look::Part;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predictions};
 use warmstart_schema::preparation::Preparation;
@@ -151,11 +150,11 @@ fn decoded(
     resizer: &mut Resizer,
 ) -> Result<Tensor> {
     // Small pictures of a published dataset grow within the model, and so do others that are shown to it.
-    let name = experiment.dataset.name;
-    let framing = if name == DatasetName::ImageFolder {
-        preparation.into()
-    } else {
-        Framing::from(name.pixels())
+    let framing = match experiment.dataset.kind {
+        DatasetKind::ImageFolder(_) => preparation.into(),
+        DatasetKind::Emoji98 { .. }
+        | DatasetKind::Cifar100 { .. }
+        | DatasetKind::Cifar10 { .. } => Framing::from(experiment.dataset.name().pixels()),
     };
     let mut pixels = vec![0; 3 * framing.side as usize * framing.side as usize];
     decode::read(picture, framing, resizer, &mut pixels)?;

@@ -63,7 +63,7 @@ pub fn for_run(
     let needs_weights =
         !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
     let mut bring = || {
-        fetcher.dataset(experiment.dataset.name, experiment.dataset.path.as_deref())?;
+        fetcher.dataset(experiment.dataset.name(), experiment.dataset.path())?;
         if needs_weights {
             let backbone = experiment.model.backbone;
             let verify = |path: &std::path::Path| weights::check_pretrained(path, backbone);

@@ -429,7 +429,7 @@ static FIELDS: &[Field] = &[
     })
     .searched(),
     Field::new("dataset", Form::Text, |subject| {
-        Fact::text(subject.experiment?.dataset.name.as_str())
+        Fact::text(subject.experiment?.dataset.name().as_str())
     })
     .also(&["dataset.name"])
     .one_of("dataset", || {

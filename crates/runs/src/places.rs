@@ -150,21 +150,19 @@ impl Places {
     }
 
     fn missing_data(&self, dataset: &Dataset) -> Option<MissingFile> {
-        if let (DatasetName::ImageFolder, Some(path)) = (dataset.name, &dataset.path) {
-            let unusable = PictureFolder::open(path, dataset.split_rule()).err()?;
+        if let Some(folder) = dataset.folder() {
+            let unusable = PictureFolder::open(&folder.path, folder.split_rule()).err()?;
             return Some(MissingFile {
                 text: format!("data: {unusable}"),
                 is_fetched: false,
             });
         }
-        let archive = dataset.name.archive()?;
-        let path = dataset.path.as_deref();
-        if self.find_dataset(dataset.name, path).is_ok()
-            || self.find_archive(dataset.name, path).is_some()
-        {
+        let (name, path) = (dataset.name(), dataset.path());
+        let archive = name.archive()?;
+        if self.find_dataset(name, path).is_ok() || self.find_archive(name, path).is_some() {
             return None;
         }
-        let name = dataset.name.as_str();
+        let name = name.as_str();
         Some(match path {
             Some(path) => MissingFile {
                 text: format!("data: {name} is not in {}", path.display()),

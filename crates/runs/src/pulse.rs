@@ -42,6 +42,25 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    /// The pulse of a run whose newest attempt has no end, as far as its last event at this time says.
+    pub fn unended(heartbeat: Option<u32>, last: f64) -> Self {
+        Self {
+            phase: Phase::Loading,
+            heartbeat,
+            last: Some(last),
+            ..Self::default()
+        }
+    }
+
+    /// The pulse of a run whose newest attempt ended at this time.
+    pub fn at_rest(ended: f64) -> Self {
+        Self {
+            ended: Some(ended),
+            last: Some(ended),
+            ..Self::default()
+        }
+    }
+
     /// Takes in the next event.
     pub fn take(&mut self, record: &Record) {
         let is_batch = matches!(record.event, Event::Batch(_) | Event::Progress(_));
@@ -60,10 +79,7 @@ impl Pulse {
             | Event::Failed { .. }
             | Event::Exit(_) => {
                 // What is over needs no pace; ten thousand runs at rest keep none.
-                *self = Self {
-                    ended: Some(record.t),
-                    ..Self::default()
-                };
+                *self = Self::at_rest(record.t);
             }
             // Told right after progress, not instead of it.
             Event::System(_) => return,

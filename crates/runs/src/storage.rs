@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 /// What a checkpoint needs of a file system. Nothing is durable before it is synced: a file's content by its own `sync`, its
@@ -75,9 +76,7 @@ impl Storage for Disk {
         match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             // Network file systems cannot. What is replaced is then gone for a moment; the checkpoint before it is not.
-            Err(
-                rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP,
-            ) => {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 fs::remove_dir_all(other)?;
                 fs::rename(one, other)
             }
@@ -111,16 +110,8 @@ impl Storage for Disk {
     }
 
     fn free(&self, path: &Path) -> io::Result<u64> {
-        let stat = nix::sys::statvfs::statvfs(path)?;
-        #[expect(
-            clippy::useless_conversion,
-            reason = "the fields are narrower on macOS"
-        )]
-        let (blocks, size) = (
-            u64::from(stat.blocks_available()),
-            u64::from(stat.fragment_size()),
-        );
-        Ok(blocks.saturating_mul(size))
+        let stat = statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 

@@ -12,6 +12,7 @@ use std::process::{
 };
 use std::thread::{self, JoinHandle};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use warmstart_schema::text;
@@ -122,16 +123,9 @@ impl Stream {
 
     /// Asks the worker to exit (SIGTERM).
     pub fn interrupt(&self) {
-        let pid = self
-            .child
-            .as_ref()
-            .and_then(|child| i32::try_from(child.id()).ok());
-        if let Some(pid) = pid {
+        if let Some(child) = &self.child {
             // The worker may have exited. It is not waited for yet, so no other process has its pid.
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid),
-                nix::sys::signal::Signal::SIGTERM,
-            );
+            let _ = kill_process(Pid::from_child(child), Signal::TERM);
         }
     }
 

@@ -32,11 +32,6 @@ impl DatasetName {
         }
     }
 
-    /// Whether a picture has a coarse label beside its fine one.
-    pub fn has_coarse_labels(self) -> bool {
-        matches!(self, Self::Emoji98 | Self::Cifar100)
-    }
-
     /// Training and test files of the published binary version, inside its folder; none for the embedded one and for pictures.
     pub fn files(self) -> Option<(&'static [&'static str], &'static [&'static str])> {
         match self {

@@ -51,7 +51,7 @@ impl Record {
     }
 }
 
-/// What stands before the first value of a line as [`EventWriter`] writes it, without reading the rest; whether the line is
+/// What stands before the first value of a line as `EventWriter` writes it, without reading the rest; whether the line is
 /// JSON shows when its kind is read.
 fn head(line: &[u8]) -> Option<Kind<'_>> {
     let rest = line.strip_prefix(b"{\"t\":")?;

@@ -1,5 +1,6 @@
 //! An experiment file: what to train, on what, and what it is compared with. Strict YAML, unknown keys refused.
 
+mod dataset;
 mod fields;
 mod misplaced;
 mod optimizer;
@@ -8,19 +9,19 @@ mod place;
 mod schedule;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
 pub use self::schedule::Schedule;
 use crate::architecture::Backbone;
-use crate::dataset_name::DatasetName;
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
@@ -52,55 +53,6 @@ pub struct Experiment {
     /// Published figures to show beside the measured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-}
-
-/// The pictures, and how they are split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Dataset {
-    pub name: DatasetName,
-    /// Share of the training images that become validation, stratified by class and fixed by the seed. Of an `image_folder`
-    /// about that share.
-    #[serde(default = "default_validation")]
-    pub validation: f64,
-    #[serde(default)]
-    pub labels: Labels,
-    /// Share of the pictures of an `image_folder` without `test/` that become the test set (0.2 when left out), likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<f64>,
-    /// Use only the first so many training images, and as many test images: for a quick try, not for a result. Of an
-    /// `image_folder`, so many drawn at random.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched. Required by
-    /// `image_folder`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// How an `image_folder` without `val/` or `test/` is split (`by_name` when left out).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<SplitRule>,
-    /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub strict: bool,
-}
-
-impl Dataset {
-    /// How a folder of pictures is listed and split.
-    pub fn split_rule(&self) -> SplitRule {
-        self.split.unwrap_or_default()
-    }
-}
-
-/// How the pictures of a folder are parted where it has no parts of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitRule {
-    /// Each by its own name and the seed: it keeps its part when others come or go, and the shares hold approximately.
-    #[default]
-    ByName,
-    /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
-    /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
-    ByOrder,
 }
 
 /// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
@@ -372,19 +324,19 @@ impl Experiment {
 
     /// Side length in pixels of what the backbone sees.
     pub fn pixels(&self) -> u32 {
-        self.input.resize.unwrap_or(self.dataset.name.pixels())
+        self.input.resize.unwrap_or(self.dataset.name().pixels())
     }
 
     /// Number of classes that the head tells apart; none where only the folder of pictures knows.
     pub fn classes(&self) -> Option<u32> {
-        self.dataset.name.classes(self.dataset.labels)
+        self.dataset.name().classes(self.dataset.labels())
     }
 
     /// The experiment as the folder of a run keeps it: with the rule of its split, which a later version may choose otherwise.
     #[must_use]
     pub fn frozen(mut self) -> Self {
-        if self.dataset.name == DatasetName::ImageFolder {
-            self.dataset.split = Some(self.dataset.split_rule());
+        if let Some(folder) = self.dataset.folder_mut() {
+            folder.split.get_or_insert_default();
         }
         self
     }
@@ -398,8 +350,8 @@ impl Experiment {
 /// Reads the experiment of a run. What its file leaves out means what it meant when the run began.
 pub fn load_frozen(path: &Path) -> Result<Experiment, Vec<Problem>> {
     let mut experiment = load(path, &[])?;
-    if experiment.dataset.name == DatasetName::ImageFolder {
-        experiment.dataset.split.get_or_insert(SplitRule::ByOrder);
+    if let Some(folder) = experiment.dataset.folder_mut() {
+        folder.split.get_or_insert(SplitRule::ByOrder);
     }
     Ok(experiment)
 }
@@ -410,10 +362,6 @@ fn default_group() -> String {
 
 fn default_seed() -> u64 {
     42
-}
-
-fn default_validation() -> f64 {
-    0.3
 }
 
 fn default_hidden() -> u32 {

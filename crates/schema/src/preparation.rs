@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{DatasetName, Pretrained};
+use crate::catalog::Pretrained;
 use crate::experiment::{Experiment, Interpolation};
 use crate::text;
 
@@ -84,7 +84,7 @@ impl Preparation {
     /// For a new run. What the experiment says comes first, then what its weights say, then what is known of the backbone.
     pub fn new(experiment: &Experiment, stated: &FileMetadata) -> Self {
         let usual = Self::earlier(experiment);
-        let own = experiment.dataset.name == DatasetName::ImageFolder;
+        let own = experiment.dataset.folder().is_some();
         let input = &experiment.input;
         let fixed = experiment.model.backbone.fixed_pixels();
         // Small pictures of a published dataset keep their size unless the experiment says otherwise.
@@ -108,7 +108,7 @@ impl Preparation {
     /// What earlier versions did, and what is done where nobody says anything.
     pub fn earlier(experiment: &Experiment) -> Self {
         let known = Pretrained::of(experiment.model.backbone);
-        let own = experiment.dataset.name == DatasetName::ImageFolder;
+        let own = experiment.dataset.folder().is_some();
         Self {
             side: experiment.pixels(),
             interpolation: if own {

@@ -50,7 +50,7 @@ const MESSAGE_BATCH: usize = 1000;
 
 /// Folders, settings and the terminal's abilities.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub folders: Folders,
     /// Folder options for the commands that users copy and paste.
     pub pasted: FolderOptions,
@@ -74,7 +74,7 @@ enum Dirty {
 
 /// The running dashboard.
 #[derive(Debug)]
-pub struct App<B: Backend, I, H> {
+pub(crate) struct App<B: Backend, I, H> {
     terminal: Terminal<B>,
     input: I,
     host: H,
@@ -99,7 +99,7 @@ where
     I: Keyboard,
     H: Host,
 {
-    pub fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
+    pub(crate) fn new(terminal: Terminal<B>, input: I, host: H, settings: Settings) -> Self {
         let (sender, messages) = unbounded_channel();
         let (wake, woken) = channel();
         let demand = Arc::new(Demand::default());
@@ -142,13 +142,13 @@ where
     }
 
     /// A sender for other sources of messages, such as signals and the terminal watcher.
-    pub fn sender(&self) -> UnboundedSender<Message> {
+    pub(crate) fn sender(&self) -> UnboundedSender<Message> {
         self.sender.clone()
     }
 
     /// Runs until the user or the system asks to leave. Returns a message about the runs that
     /// continue without the dashboard.
-    pub async fn run(mut self) -> anyhow::Result<Option<String>> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<Option<String>> {
         self.wait_for_data().await;
         self.draw()?;
         loop {

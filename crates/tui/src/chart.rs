@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use self::canvas::{Canvas, Pen};
 use super::theme::THEME;
-pub use warmstart_report::plot::{Axis, Curve, Unit};
+pub(crate) use warmstart_report::plot::{Axis, Curve, Unit};
 
 /// Cells from one mark of a dense line to the next.
 const MARK_EVERY: usize = 8;
@@ -23,7 +23,7 @@ const MARK_EVERY: usize = 8;
 ///     └── 2 ───── 5 ──────── 10
 /// ```
 #[derive(Debug)]
-pub struct Chart<'a> {
+pub(crate) struct Chart<'a> {
     /// Later ones are drawn over earlier ones, and all over faint ones.
     pub series: &'a [Series<'a>],
     pub x: Axis,
@@ -38,7 +38,7 @@ pub struct Chart<'a> {
 
 /// One line of a chart.
 #[derive(Debug, Clone, Copy)]
-pub struct Series<'a> {
+pub(crate) struct Series<'a> {
     pub curve: &'a Curve,
     pub style: Style,
     /// Drawn on points where there is room.
@@ -84,7 +84,7 @@ fn arranged(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
 
 impl Chart<'_> {
     /// Where its lines are drawn.
-    pub fn plot(&self, area: Rect) -> Rect {
+    pub(crate) fn plot(&self, area: Rect) -> Rect {
         arranged(area, &self.labels(area)).map_or_else(Rect::default, |[_, plot, _]| plot)
     }
 

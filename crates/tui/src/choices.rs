@@ -13,7 +13,7 @@ const FOLDERS: usize = 50;
 
 /// Follows the choices to remember.
 #[derive(Debug)]
-pub struct ChoiceTracker {
+pub(crate) struct ChoiceTracker {
     /// The absolute path of the folder of experiments.
     folder: PathBuf,
     /// The choices at the last check.
@@ -23,7 +23,7 @@ pub struct ChoiceTracker {
 
 impl ChoiceTracker {
     /// Applies remembered choices to the model, and follows it from there.
-    pub fn start(model: &mut Model, kept: Memory) -> Self {
+    pub(crate) fn start(model: &mut Model, kept: Memory) -> Self {
         let folder =
             fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
         apply(&kept, model, &folder);
@@ -35,7 +35,7 @@ impl ChoiceTracker {
     }
 
     /// The memory to write if the user chose something since. Other choices stay as they were.
-    pub fn changed(&mut self, model: &Model) -> Option<Memory> {
+    pub(crate) fn changed(&mut self, model: &Model) -> Option<Memory> {
         let now = now(model, &self.folder)?;
         let before = self.seen.replace(now.clone())?;
         if now == before {
@@ -89,7 +89,7 @@ fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
 }
 
 /// The current state on screen, as if the user had chosen all of it.
-pub fn now(model: &Model, folder: &Path) -> Option<Memory> {
+pub(crate) fn now(model: &Model, folder: &Path) -> Option<Memory> {
     let all = model.below.iter().chain([&model.open]);
     let list = all.into_iter().find_map(|screen| match screen {
         Screen::Experiments(list) => Some(list),

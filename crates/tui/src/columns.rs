@@ -3,21 +3,21 @@
 use warmstart_report::field::{self, Field, ListColumn};
 
 /// A column.
-pub type ColumnId = &'static Field;
+pub(crate) type ColumnId = &'static Field;
 
 /// Every column, in order.
-pub fn columns() -> impl Iterator<Item = ColumnId> {
+pub(crate) fn columns() -> impl Iterator<Item = ColumnId> {
     field::fields().iter().filter(|field| field.list.is_some())
 }
 
 /// Those that are shown until the user chooses others.
-pub fn usual() -> Vec<ColumnId> {
+pub(crate) fn usual() -> Vec<ColumnId> {
     let is_usual = |field: &ColumnId| field.list.is_some_and(|list: ListColumn| list.usual);
     columns().filter(is_usual).collect()
 }
 
 /// The column of a name: its title, or what the comparison, the filter or an experiment's file calls it.
-pub fn named(name: &str) -> Option<ColumnId> {
+pub(crate) fn named(name: &str) -> Option<ColumnId> {
     let plain = |name: &str| name.trim().to_lowercase().replace(['_', '-'], " ");
     let name = plain(name);
     // In a filter it is the setting itself, which may be absent.
@@ -29,11 +29,11 @@ pub fn named(name: &str) -> Option<ColumnId> {
 }
 
 /// What the columns are called.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     columns().map(|column| column.title)
 }
 
 /// Puts columns in their order.
-pub fn arrange(chosen: &mut Vec<ColumnId>) {
+pub(crate) fn arrange(chosen: &mut Vec<ColumnId>) {
     *chosen = columns().filter(|column| chosen.contains(column)).collect();
 }

@@ -25,7 +25,7 @@ use super::message::{Message, Report};
 use super::paths;
 use warmstart_runs::actions;
 use warmstart_runs::failure::Failure;
-use warmstart_runs::store::{self, ExperimentFile, worker_log_tail};
+use warmstart_runs::store::{self, ExperimentFile, Run, worker_log_tail};
 
 /// Lines of a worker's output that the log shows.
 const WORKER_LOG_LINES: usize = 500;
@@ -34,14 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends effects to their thread.
 #[derive(Debug)]
-pub struct Effects {
+pub(crate) struct Effects {
     queue: Sender<Effect>,
     thread: JoinHandle<()>,
 }
 
 impl Effects {
     /// Starts the thread. Results are sent as messages, and `done` is called after each effect.
-    pub fn start(folders: Folders, messages: UnboundedSender<Message>, done: Sender<()>) -> Self {
+    pub(crate) fn start(
+        folders: Folders,
+        messages: UnboundedSender<Message>,
+        done: Sender<()>,
+    ) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
         let thread = std::thread::spawn(move || {
             // Empty old trash. A run that cannot be deleted does no harm, so ignore errors.
@@ -66,13 +70,13 @@ impl Effects {
         Self { queue, thread }
     }
 
-    pub fn ask(&self, effect: Effect) {
+    pub(crate) fn ask(&self, effect: Effect) {
         // The thread ends only when `self` does, so this cannot fail.
         let _ = self.queue.send(effect);
     }
 
     /// Waits for pending effects, but not for a disk that hangs.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         drop(self.queue);
         let deadline = Instant::now() + PATIENCE;
         while !self.thread.is_finished() && Instant::now() < deadline {
@@ -144,41 +148,26 @@ fn execute(
                 candidates,
             })
         }
-        Effect::Resume { run, changes } => {
-            let report = |good, said: &str| {
-                Message::Report(Report {
-                    good,
-                    text: text::line(said, 400),
-                })
-            };
-            Some(match actions::resume(checkpoints, &run, &changes) {
-                Ok(()) => report(true, &format!("{} resumes", run.label())),
-                Err(error) if actions::is_gone(&error) => {
-                    let why = error
-                        .downcast::<Failure>()
-                        .map_or_else(|error| error.to_string(), |failure| failure.what);
-                    Message::Gone { run, why }
-                }
-                Err(error) => report(false, &format!("{error:#}")),
-            })
+        Effect::Resume { run, changes } => resume(folders, run, &changes),
+        Effect::Launch(file) => report(launch(folders, &file).map(Some)),
+        Effect::StartOver(run) => report(start_over(folders, &run).map(Some)),
+        Effect::Stop { run, now } => report(stop(folders, &run, now).map(Some)),
+        Effect::Queue(change) => report(queue::change(checkpoints, &change)),
+        Effect::Advance => {
+            let started = actions::advance(checkpoints).and_then(queue::all_started);
+            report(started.map(|()| None))
         }
-        effect @ (Effect::Launch(_)
-        | Effect::StartOver(_)
-        | Effect::Stop { .. }
-        | Effect::Queue(_)
-        | Effect::Advance
-        | Effect::Export { .. }
-        | Effect::ExportCharts(_)
-        | Effect::SaveLog { .. }
-        | Effect::Remember(_)) => {
-            let (good, said) = match execute_simple(effect, folders) {
-                Ok(said) => (true, said?),
-                Err(error) => (false, format!("{error:#}")),
-            };
-            Some(Message::Report(Report {
-                good,
-                text: text::line(&said, 400),
-            }))
+        Effect::Export { text, extension } => {
+            report(exports::comparison(&folders.exports, &text, extension).map(Some))
+        }
+        Effect::ExportCharts(svg) => report(exports::charts(&folders.exports, &svg).map(Some)),
+        Effect::SaveLog { id, text } => {
+            report(exports::log(&folders.exports, checkpoints, &id, &text).map(Some))
+        }
+        Effect::Remember(memory) => {
+            // The dashboard works without its memory, so ignore errors.
+            let _ = folders.state.as_ref().map(|path| memory.write(path));
+            None
         }
         // The loop runs these, or they have their own thread.
         Effect::ReadMachine(_)
@@ -191,43 +180,44 @@ fn execute(
     }
 }
 
-/// Runs an effect that reports one sentence, or reports only a failure.
-fn execute_simple(effect: Effect, folders: &Folders) -> anyhow::Result<Option<String>> {
-    let checkpoints = &folders.checkpoints;
-    let said = match effect {
-        Effect::Launch(file) => launch(folders, &file)?,
-        Effect::StartOver(run) => {
-            actions::resume_from(checkpoints, &run, &[], actions::From::Start)?;
-            format!("{} starts over from the beginning", run.label())
-        }
-        Effect::Stop { run, now } => match actions::stop(checkpoints, &run, now)? {
-            actions::Stop::Unqueued => format!("{} is out of the queue", run.label()),
-            actions::Stop::Continued => {
-                format!(
-                    "{} was suspended; it continues now, to save and stop",
-                    run.label()
-                )
-            }
-            actions::Stop::Asked => format!("{} was asked to stop", run.label()),
-        },
-        Effect::Queue(change) => return queue::change(checkpoints, &change),
-        Effect::Advance => {
-            actions::advance(checkpoints).and_then(queue::all_started)?;
-            return Ok(None);
-        }
-        Effect::Export { text, extension } => {
-            exports::comparison(&folders.exports, &text, extension)?
-        }
-        Effect::ExportCharts(svg) => exports::charts(&folders.exports, &svg)?,
-        Effect::SaveLog { id, text } => exports::log(&folders.exports, checkpoints, &id, &text)?,
-        Effect::Remember(memory) => {
-            // The dashboard works without its memory, so ignore errors.
-            let _ = folders.state.as_ref().map(|path| memory.write(path));
-            return Ok(None);
-        }
-        _ => return Ok(None),
+/// The message of an effect that says one sentence or nothing, or fails.
+fn report(said: anyhow::Result<Option<String>>) -> Option<Message> {
+    let (good, said) = match said {
+        Ok(said) => (true, said?),
+        Err(error) => (false, format!("{error:#}")),
     };
-    Ok(Some(said))
+    Some(Message::Report(Report {
+        good,
+        text: text::line(&said, 400),
+    }))
+}
+
+fn resume(folders: &Folders, run: Box<Run>, changes: &[String]) -> Option<Message> {
+    match actions::resume(&folders.checkpoints, &run, changes) {
+        Err(error) if actions::is_gone(&error) => {
+            let why = error
+                .downcast::<Failure>()
+                .map_or_else(|error| error.to_string(), |failure| failure.what);
+            Some(Message::Gone { run, why })
+        }
+        resumed => report(resumed.map(|()| Some(format!("{} resumes", run.label())))),
+    }
+}
+
+fn start_over(folders: &Folders, run: &Run) -> anyhow::Result<String> {
+    actions::resume_from(&folders.checkpoints, run, &[], actions::From::Start)?;
+    Ok(format!("{} starts over from the beginning", run.label()))
+}
+
+fn stop(folders: &Folders, run: &Run, now: bool) -> anyhow::Result<String> {
+    let label = run.label();
+    Ok(match actions::stop(&folders.checkpoints, run, now)? {
+        actions::Stop::Unqueued => format!("{label} is out of the queue"),
+        actions::Stop::Continued => {
+            format!("{label} was suspended; it continues now, to save and stop")
+        }
+        actions::Stop::Asked => format!("{label} was asked to stop"),
+    })
 }
 
 fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The folders that effects use.
 #[derive(Debug, Clone)]
-pub struct Folders {
+pub(crate) struct Folders {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
     /// Where exports are written.

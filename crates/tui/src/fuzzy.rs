@@ -8,7 +8,7 @@ const EXPLAINED: usize = 100;
 
 /// A text that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
+pub(crate) struct Hit {
     /// Index of the text.
     pub index: usize,
     /// Indices of the matched letters, ascending.
@@ -17,7 +17,7 @@ pub struct Hit {
 
 /// The texts that contain every word; if there are none, the texts that contain the letters of
 /// every word in order. Best first. For an empty query all texts in their order.
-pub fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
+pub(crate) fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
     // If a text contains the whole word, one with scattered letters is probably not meant.
     let whole = search_for(query, AtomKind::Substring, &texts);
     if whole.is_empty() {

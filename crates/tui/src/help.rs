@@ -3,7 +3,7 @@
 use super::keys::{Binding, Context, Keymap};
 use warmstart_schema::text::wrap;
 
-pub const SECTIONS: [(Context, &str); 11] = [
+pub(crate) const SECTIONS: [(Context, &str); 11] = [
     (Context::Experiments, "experiments"),
     (Context::Run, "run"),
     (Context::Log, "run: log"),
@@ -18,11 +18,11 @@ pub const SECTIONS: [(Context, &str); 11] = [
 ];
 
 /// Characters before a key's description: an indent of two, then its name.
-pub const NAME: usize = 13;
+pub(crate) const NAME: usize = 13;
 
 /// A row of the help.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Row {
+pub(crate) enum Row {
     /// The title of a screen's keys.
     Title(&'static str),
     /// A key, on its first row, and a part of its description.
@@ -34,7 +34,7 @@ pub enum Row {
 }
 
 /// All rows, at most `width` characters wide, starting with the section of `context`.
-pub fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
+pub(crate) fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
     let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS
         .into_iter()
         .partition(|(section, _)| *section == context);

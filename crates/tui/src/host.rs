@@ -6,7 +6,7 @@ use std::path::Path;
 use super::effect::Ended;
 
 /// What the loop needs from the terminal besides drawing.
-pub trait Host {
+pub(crate) trait Host {
     /// Whether the terminal has taken the newest frame.
     fn is_ready(&self) -> bool;
     /// Waits until it has.

@@ -5,11 +5,11 @@ use ratatui::layout::{Rect, Size};
 use warmstart_schema::text::wrap;
 
 /// Nothing useful fits on a smaller terminal.
-pub const LEAST: Size = Size::new(40, 10);
+pub(crate) const LEAST: Size = Size::new(40, 10);
 
 /// Whether a terminal of this size shows anything. If not, no key may act on content that the user
 /// cannot see.
-pub fn fits(size: Size) -> bool {
+pub(crate) fn fits(size: Size) -> bool {
     size.width >= LEAST.width && size.height >= LEAST.height
 }
 
@@ -17,13 +17,13 @@ pub fn fits(size: Size) -> bool {
 const MOST: usize = 90;
 
 /// Width of a line in a popup, in characters, on a terminal of this width.
-pub fn popup_width(terminal: u16) -> usize {
+pub(crate) fn popup_width(terminal: u16) -> usize {
     usize::from(terminal.saturating_sub(4)).min(MOST)
 }
 
 /// The area for a popup of `lines` lines: over the body, or over everything above the footer if the
 /// body is too small.
-pub fn room(body: Rect, lines: usize) -> Rect {
+pub(crate) fn room(body: Rect, lines: usize) -> Rect {
     if lines + 2 <= usize::from(body.height) {
         body
     } else {
@@ -37,7 +37,7 @@ pub fn room(body: Rect, lines: usize) -> Rect {
 
 /// A question, laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     /// Its lines, wrapped.
     pub text: Vec<String>,
     /// Whether the answers fit below it; the footer shows them too.
@@ -45,7 +45,7 @@ pub struct Question {
 }
 
 /// Lays out a question of this width over the body.
-pub fn question(lines: &[String], width: usize, body: Rect) -> Question {
+pub(crate) fn question(lines: &[String], width: usize, body: Rect) -> Question {
     let text: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).collect();
     let has_answers = text.len() + 4 <= usize::from(room(body, text.len() + 2).height);
     Question { text, has_answers }
@@ -53,7 +53,7 @@ pub fn question(lines: &[String], width: usize, body: Rect) -> Question {
 
 /// Whether the whole question is visible, so that the user can answer. The body is five rows lower
 /// than the terminal.
-pub fn shows_whole_question(lines: &[String], terminal: Size) -> bool {
+pub(crate) fn shows_whole_question(lines: &[String], terminal: Size) -> bool {
     let body = Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5));
     let Question { text, has_answers } = question(lines, popup_width(terminal.width), body);
     let rows = text.len() + if has_answers { 2 } else { 0 };

@@ -5,7 +5,7 @@
 mod app;
 mod chart;
 mod choices;
-pub mod columns;
+mod columns;
 mod command;
 pub mod config;
 mod effect;

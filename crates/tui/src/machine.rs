@@ -47,4 +47,4 @@ pub struct Process {
 }
 
 /// The runs to look for, by their workers.
-pub type Workers = Vec<(RunId, Handle)>;
+pub(crate) type Workers = Vec<(RunId, Handle)>;

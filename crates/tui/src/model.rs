@@ -1,7 +1,7 @@
 //! The state of the dashboard: data, and where the user is in it. Only `update` changes it; screens
 //! read it.
 
-pub mod available;
+pub(crate) mod available;
 mod charts;
 mod comparison;
 mod dataset;
@@ -10,12 +10,12 @@ mod editor;
 mod entry;
 mod extension;
 mod listing;
-pub mod log;
+pub(crate) mod log;
 mod machine;
 mod palette;
 mod popup;
 mod selection;
-pub mod status_log;
+pub(crate) mod status_log;
 
 use std::path::PathBuf;
 
@@ -24,21 +24,21 @@ use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
 use warmstart_runs::run::RunId;
 
-pub use self::charts::{
+pub(crate) use self::charts::{
     ChartKind, ChartView, Drawn, Line, Others, Role, Smoothing, Times, XAxis, stage_of,
 };
-pub use self::comparison::{CompareView, Curves, Shown};
-pub use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
-pub use self::difference::{Difference, DifferenceRow};
-pub use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
-pub use self::entry::{Entry, Kind, Place};
-pub use self::extension::Extension;
-pub use self::listing::{Line as ListLine, Listing};
-pub use self::machine::MachineView;
-pub use self::palette::{Candidate, Palette, Purpose, Target};
-pub use self::popup::{InputPrompt, Popup, Prediction, Seen};
-pub use self::selection::Selection;
-pub use self::status_log::StatusLog;
+pub(crate) use self::comparison::{CompareView, Curves, Shown};
+pub(crate) use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
+pub(crate) use self::difference::{Difference, DifferenceRow};
+pub(crate) use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};
+pub(crate) use self::entry::{Entry, Kind, Place};
+pub(crate) use self::extension::Extension;
+pub(crate) use self::listing::{Line as ListLine, Listing};
+pub(crate) use self::machine::MachineView;
+pub(crate) use self::palette::{Candidate, Palette, Purpose, Target};
+pub(crate) use self::popup::{InputPrompt, Popup, Prediction, Seen};
+pub(crate) use self::selection::Selection;
+pub(crate) use self::status_log::StatusLog;
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Activity, Catalogue, Report};
@@ -49,11 +49,11 @@ use warmstart_runs::pasted::FolderOptions;
 use warmstart_runs::store::{Run, Runs};
 
 /// Epochs of a run that the log shows at most.
-pub const LOGGED_EPOCHS: usize = 1000;
+pub(crate) const LOGGED_EPOCHS: usize = 1000;
 
 /// All state of the dashboard.
 #[derive(Debug)]
-pub struct Model {
+pub(crate) struct Model {
     pub runs: Runs,
     /// Whether the run folders were read once.
     pub runs_read: bool,
@@ -101,7 +101,7 @@ pub struct Model {
 
 /// Whether the queue advances. A worker that ends starts the next run; a killed worker cannot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum QueueWatch {
+pub(crate) enum QueueWatch {
     /// Nothing ran since the dashboard opened. Opening the dashboard never starts a run.
     Unseen,
     /// A run is live, or no run waits.
@@ -116,7 +116,7 @@ pub enum QueueWatch {
     clippy::large_enum_variant,
     reason = "there are as many as are open, a handful"
 )]
-pub enum Screen {
+pub(crate) enum Screen {
     Experiments(Listing),
     Run(RunView),
     Compare(CompareView),
@@ -126,7 +126,7 @@ pub enum Screen {
 
 /// A list with a filter.
 #[derive(Debug)]
-pub struct ListView<K> {
+pub(crate) struct ListView<K> {
     pub selection: Selection<K>,
     pub filter: Filter,
 }
@@ -142,7 +142,7 @@ impl<K> Default for ListView<K> {
 
 /// One run's screen.
 #[derive(Debug)]
-pub struct RunView {
+pub(crate) struct RunView {
     pub id: RunId,
     pub charts: ChartView,
     pub pane: Pane,
@@ -152,7 +152,7 @@ pub struct RunView {
 
 /// The part of the run screen below its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pane {
+pub(crate) enum Pane {
     Charts,
     /// The log, scrolled up from its end by `up` lines.
     Log {
@@ -162,7 +162,7 @@ pub enum Pane {
 
 /// The filter of a list.
 #[derive(Debug, Default)]
-pub enum Filter {
+pub(crate) enum Filter {
     #[default]
     Off,
     Typing(Typing),
@@ -171,7 +171,7 @@ pub enum Filter {
 
 /// A filter while the user types it.
 #[derive(Debug, Default)]
-pub struct Typing {
+pub(crate) struct Typing {
     pub input: Input,
     /// The last valid query; the list uses it meanwhile.
     pub understood: Query,
@@ -180,7 +180,7 @@ pub struct Typing {
 }
 
 impl Typing {
-    pub fn new(query: &Query) -> Self {
+    pub(crate) fn new(query: &Query) -> Self {
         Self {
             input: Input::new(query.source().to_owned()),
             understood: query.clone(),
@@ -189,7 +189,7 @@ impl Typing {
     }
 
     /// Applies a key. A valid query takes effect at once.
-    pub fn handle(&mut self, request: InputRequest) {
+    pub(crate) fn handle(&mut self, request: InputRequest) {
         self.input.handle(request);
         self.mistake = match Query::parse(self.input.value()) {
             Ok(query) => {
@@ -202,7 +202,7 @@ impl Typing {
 }
 
 impl Filter {
-    pub fn query(&self) -> Option<&Query> {
+    pub(crate) fn query(&self) -> Option<&Query> {
         match self {
             Self::Off => None,
             Self::Typing(typing) => Some(&typing.understood),
@@ -211,24 +211,24 @@ impl Filter {
     }
 
     /// The query as the user wrote it.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.query().map_or("", Query::source)
     }
 
-    pub fn matches(&self, subject: &Subject) -> bool {
+    pub(crate) fn matches(&self, subject: &Subject) -> bool {
         self.query().is_none_or(|query| query.matches(subject))
     }
 }
 
 /// A text that the dashboard asks the user for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromptKind {
+pub(crate) enum PromptKind {
     Tags,
     Note,
 }
 
 impl Model {
-    pub fn new(experiments: PathBuf, appearance: Appearance, zone: TimeZone) -> Self {
+    pub(crate) fn new(experiments: PathBuf, appearance: Appearance, zone: TimeZone) -> Self {
         Self {
             runs: Runs::default(),
             runs_read: false,
@@ -261,7 +261,7 @@ impl Model {
     }
 
     /// Applies the user's settings. Wrong settings are reported and replaced by defaults.
-    pub fn with_config(mut self, loaded: Loaded) -> Self {
+    pub(crate) fn with_config(mut self, loaded: Loaded) -> Self {
         let Loaded {
             config, problems, ..
         } = loaded;
@@ -286,7 +286,7 @@ impl Model {
     }
 
     /// The context that gets the next key.
-    pub fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         if !super::layout::fits(self.size) {
             return Context::Small;
         }
@@ -313,7 +313,7 @@ impl Model {
     }
 
     /// The context of the open screen, ignoring any popup.
-    pub fn context_beneath(&self) -> Context {
+    pub(crate) fn context_beneath(&self) -> Context {
         match &self.open {
             Screen::Experiments(_) => Context::Experiments,
             Screen::Compare(_) => Context::Compare,
@@ -325,7 +325,7 @@ impl Model {
     }
 
     /// The filter of the open list.
-    pub fn filter(&self) -> Option<&Filter> {
+    pub(crate) fn filter(&self) -> Option<&Filter> {
         match &self.open {
             Screen::Experiments(list) => Some(&list.filter),
             Screen::Compare(view) => Some(&view.list.filter),
@@ -334,7 +334,7 @@ impl Model {
     }
 
     /// The run that keys act on: the open run, or the newest run of the selected row.
-    pub fn run(&self) -> Option<&Run> {
+    pub(crate) fn run(&self) -> Option<&Run> {
         match &self.open {
             Screen::Experiments(_) => self.selected_entry()?.run,
             Screen::Run(view) => self.runs.get(&view.id),
@@ -351,7 +351,7 @@ impl Model {
     }
 
     /// The runs whose whole logs the open screens draw.
-    pub fn opened_runs(&self) -> Vec<RunId> {
+    pub(crate) fn opened_runs(&self) -> Vec<RunId> {
         let open = self.below.iter().chain([&self.open]);
         open.filter_map(|screen| {
             if let Screen::Run(view) = screen {
@@ -364,13 +364,13 @@ impl Model {
     }
 
     /// Opens a screen on top of the open one.
-    pub fn show(&mut self, screen: Screen) {
+    pub(crate) fn show(&mut self, screen: Screen) {
         let under = std::mem::replace(&mut self.open, screen);
         self.below.push(under);
     }
 
     /// Lines of the open run's log.
-    pub fn log_height(&self) -> usize {
+    pub(crate) fn log_height(&self) -> usize {
         let height = |run: &Run| {
             run.state.epochs.len().min(LOGGED_EPOCHS)
                 + run.state.notes.len()
@@ -380,7 +380,7 @@ impl Model {
     }
 
     /// The worker's own output, as far as it was read.
-    pub fn worker_lines(&self, run: &Run) -> &[String] {
+    pub(crate) fn worker_lines(&self, run: &Run) -> &[String] {
         self.worker_log
             .as_ref()
             .filter(|(id, _)| *id == run.id)
@@ -388,12 +388,12 @@ impl Model {
     }
 
     /// Runs that have a worker or will soon have one, oldest first.
-    pub fn live(&self) -> impl Iterator<Item = &Run> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Run> {
         self.runs.live()
     }
 
     /// Whether anything changes without a key.
-    pub fn is_anything_live(&self) -> bool {
+    pub(crate) fn is_anything_live(&self) -> bool {
         let tally = self.runs.tally();
         tally.live + tally.queued > 0
     }

@@ -25,7 +25,7 @@ pub enum HitBox {
 
 /// All hit boxes; later ones cover earlier ones.
 #[derive(Debug, Default)]
-pub struct HitMap(Vec<(Rect, HitBox)>);
+pub(crate) struct HitMap(Vec<(Rect, HitBox)>);
 
 /// What the user did with the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +45,20 @@ pub struct Pointed {
 }
 
 impl HitMap {
-    pub fn add(&mut self, area: Rect, hit: HitBox) {
+    pub(crate) fn add(&mut self, area: Rect, hit: HitBox) {
         if !area.is_empty() {
             self.0.push((area, hit));
         }
     }
 
     /// Drops all hit boxes so far, because something covers them.
-    pub fn cover(&mut self) {
+    pub(crate) fn cover(&mut self) {
         self.0.clear();
     }
 
     /// The message for a mouse event; `None` outside hit boxes, and for movements and other
     /// buttons.
-    pub fn message(&self, event: MouseEvent) -> Option<Message> {
+    pub(crate) fn message(&self, event: MouseEvent) -> Option<Message> {
         let gesture = match event.kind {
             MouseEventKind::Down(MouseButton::Left) => Gesture::Click,
             MouseEventKind::ScrollUp => Gesture::WheelUp,

@@ -10,7 +10,7 @@ use warmstart_schema::text;
 const SHOWN: usize = 12;
 
 /// A typed path with `~/` replaced by the home folder.
-pub fn expanded(typed: &str) -> PathBuf {
+pub(crate) fn expanded(typed: &str) -> PathBuf {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     match (typed.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
@@ -20,7 +20,7 @@ pub fn expanded(typed: &str) -> PathBuf {
 
 /// Completes a typed path as far as all matching folders and images agree; returns their names if
 /// there are several.
-pub fn completed(typed: &str) -> (String, Vec<String>) {
+pub(crate) fn completed(typed: &str) -> (String, Vec<String>) {
     let (folder, begin) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
     let root = if folder.is_empty() {
         PathBuf::from(".")

@@ -19,7 +19,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::widgets::{Paragraph, Wrap};
 
-pub use self::picture::printed;
+pub(crate) use self::picture::printed;
 use super::command::Command;
 use super::format::plural;
 use super::keys::Context;
@@ -37,12 +37,12 @@ use super::theme::THEME;
 ///  status     the newest message
 ///  keys       the keys that work here and now
 /// ```
-pub fn draw(frame: &mut Frame, model: &Model) {
+pub(crate) fn draw(frame: &mut Frame, model: &Model) {
     draw_with_hit_map(frame, model);
 }
 
 /// Draws the screen, and returns where it accepts clicks.
-pub fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
+pub(crate) fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
     let area = frame.area();
     let mut hit_map = HitMap::default();
     let is_small = !fits(area.as_size()) || !fits(model.size);
@@ -103,7 +103,7 @@ fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
 }
 
 /// A message about what continues after the dashboard closes.
-pub fn farewell(model: &Model) -> Option<String> {
+pub(crate) fn farewell(model: &Model) -> Option<String> {
     let names: Vec<&str> = model
         .live()
         .map(warmstart_runs::store::Run::label)

@@ -24,9 +24,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getsid};
 use ratatui::Terminal;
 
-pub use self::frames::{Frames, QuietBackend};
-pub use self::keyboard::{Keyboard, TerminalKeys};
-pub use self::lost::watch as watch_for_loss;
+pub(crate) use self::frames::{Frames, QuietBackend};
+pub(crate) use self::keyboard::{Keyboard, TerminalKeys};
+pub(crate) use self::lost::watch as watch_for_loss;
 use self::notice::Between;
 use super::effect::Ended;
 use super::host::Host;
@@ -43,7 +43,7 @@ pub fn is_there() -> bool {
 
 /// Owns the terminal. Restores it when dropped and on any panic.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     frames: Frames,
     mouse: bool,
 }
@@ -51,7 +51,7 @@ pub struct Session {
 impl Session {
     /// Enters the terminal. With `mouse`, the terminal reports clicks and the wheel; selecting text
     /// then needs shift.
-    pub fn begin(mouse: bool) -> io::Result<(Self, Terminal<QuietBackend>)> {
+    pub(crate) fn begin(mouse: bool) -> io::Result<(Self, Terminal<QuietBackend>)> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             leave();

@@ -8,7 +8,7 @@ mod dataset;
 mod diagnostics;
 mod editor;
 mod fetching;
-pub mod fixtures;
+pub(crate) mod fixtures;
 mod hostile;
 mod listing;
 mod machine;

@@ -10,9 +10,9 @@ mod shades;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
-pub use self::palette::{HALF, Palette};
+pub(crate) use self::palette::{HALF, Palette};
 use self::role::Role;
-pub use self::role::THEME;
+pub(crate) use self::role::THEME;
 pub use self::shades::Theme;
 
 /// Bytes that a cell may have. Family emoji need 25; a stack of combining marks has no limit.
@@ -20,7 +20,7 @@ const HEAVIEST: usize = 32;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appearance {
+pub(crate) struct Appearance {
     pub ascii: bool,
     pub theme: Theme,
     /// The number of colours, for images too.
@@ -31,7 +31,7 @@ impl Appearance {
     /// Uses the options; the default comes from the environment: `NO_COLOR`, the number of colours,
     /// the background in `COLORFGBG`, a locale that is not UTF-8, and terminals whose font has no
     /// Braille.
-    pub fn from_env(ascii: bool, theme: Option<Theme>) -> Self {
+    pub(crate) fn from_env(ascii: bool, theme: Option<Theme>) -> Self {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let term = var("TERM").unwrap_or_default();
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(var);
@@ -52,12 +52,12 @@ impl Appearance {
         }
     }
 
-    pub fn has_colour(self) -> bool {
+    pub(crate) fn has_colour(self) -> bool {
         self.theme != Theme::Mono
     }
 
     /// Adapts a finished frame to what the terminal can show.
-    pub fn translate(self, buffer: &mut Buffer) {
+    pub(crate) fn translate(self, buffer: &mut Buffer) {
         letters::part(buffer);
         letters::uncover(buffer);
         for cell in &mut buffer.content {

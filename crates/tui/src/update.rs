@@ -28,7 +28,7 @@ use super::model::available::{self, refusal};
 use super::model::{Filter, InputPrompt, MachineView, Model, Pane, Popup, Screen, Typing};
 
 /// Applies a message.
-pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let before = model.report.clone();
     let effects = take(model, message);
     model.notice_report(before.as_ref());

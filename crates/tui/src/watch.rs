@@ -25,23 +25,23 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// What the watcher reads, and how often.
 #[derive(Debug, Default)]
-pub struct Demand {
+pub(crate) struct Demand {
     live: AtomicBool,
     opened: Mutex<Vec<RunId>>,
 }
 
 impl Demand {
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.live.load(Ordering::Relaxed)
     }
 
     /// Sets whether to read often.
-    pub fn set_live(&self, live: bool) {
+    pub(crate) fn set_live(&self, live: bool) {
         self.live.store(live, Ordering::Relaxed);
     }
 
     /// Sets the runs whose whole logs are needed; returns true if they changed.
-    pub fn set_opened(&self, runs: Vec<RunId>) -> bool {
+    pub(crate) fn set_opened(&self, runs: Vec<RunId>) -> bool {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = *opened != runs;
         *opened = runs;
@@ -57,12 +57,12 @@ impl Demand {
 }
 
 /// The current experiment files, and what each lacks on this machine.
-pub fn catalogue(folder: &Path) -> Option<Catalogue> {
+pub(crate) fn catalogue(folder: &Path) -> Option<Catalogue> {
     CatalogueWatch::new(folder.to_path_buf()).poll()
 }
 
 /// Follows runs and experiment files until the receiver is gone; `wake` triggers a read at once.
-pub fn start(
+pub(crate) fn start(
     folders: &Folders,
     demand: Arc<Demand>,
     wake: Receiver<()>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use warmstart_runs::places::Places;
-use warmstart_schema::experiment;
+use warmstart_schema::catalog::DatasetName;
 
 use super::binary::{Layout, Pictures};
 use super::{Dataset, missing};
@@ -15,25 +15,30 @@ use crate::failure::UserError;
 const TRAIN: usize = 50_000;
 const TEST: usize = 10_000;
 
-pub const CIFAR100: Layout = Layout {
+pub(super) const CIFAR100: Layout = Layout {
     coarse: true,
     classes: 100,
     coarse_classes: 20,
 };
 
-pub const CIFAR10: Layout = Layout {
+pub(super) const CIFAR10: Layout = Layout {
     coarse: false,
     classes: 10,
     coarse_classes: 0,
 };
 
-pub fn load(wanted: &experiment::Dataset, places: &Places, layout: Layout) -> Result<Dataset> {
-    let (train, test) = wanted.name.files().unwrap_or_default();
-    let folder = find(wanted, places)?;
+pub(super) fn load(
+    name: DatasetName,
+    path: Option<&Path>,
+    places: &Places,
+    layout: Layout,
+) -> Result<Dataset> {
+    let (train, test) = name.files().unwrap_or_default();
+    let folder = find(name, path, places)?;
     let part = |names: &[&str], images: usize| {
         let mut pictures = Pictures::default();
-        for name in names {
-            let path = folder.join(name);
+        for file in names {
+            let path = folder.join(file);
             let read = || {
                 let file = std::fs::File::open(&path)?;
                 let mut bytes = Vec::new();
@@ -48,7 +53,7 @@ pub fn load(wanted: &experiment::Dataset, places: &Places, layout: Layout) -> Re
                     .map_err(|error| {
                         UserError::input(
                             format!("{error:#}"),
-                            format!("get the published files of {} again", wanted.name.as_str()),
+                            format!("get the published files of {} again", name.as_str()),
                         )
                     })?,
             );
@@ -90,14 +95,9 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 }
 
 /// The folder that holds the published binary files.
-fn find(wanted: &experiment::Dataset, places: &Places) -> Result<PathBuf> {
-    places
-        .find_dataset(wanted.name, wanted.path.as_deref())
-        .map_err(|looked| {
-            let other = wanted
-                .path
-                .as_deref()
-                .and_then(|path| edition::refused(wanted.name, path));
-            other.unwrap_or_else(|| missing(wanted.name, &looked, places))
-        })
+fn find(name: DatasetName, path: Option<&Path>, places: &Places) -> Result<PathBuf> {
+    places.find_dataset(name, path).map_err(|looked| {
+        let other = path.and_then(|path| edition::refused(name, path));
+        other.unwrap_or_else(|| missing(name, &looked, places))
+    })
 }

@@ -27,7 +27,7 @@ struct About {
     coarse: Vec<String>,
 }
 
-pub fn load() -> Result<Dataset> {
+pub(super) fn load() -> Result<Dataset> {
     let layout = Layout {
         coarse: true,
         classes: 98,

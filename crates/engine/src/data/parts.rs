@@ -1,16 +1,15 @@
 //! A dataset parted into training, validation and test images, whichever kind it is.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_runs::pictures::{Class, PartFolder, PictureFolder, Unusable, Unused};
 use warmstart_runs::places::Places;
 use warmstart_runs::run;
-use warmstart_schema::experiment::{Experiment, Labels, SplitRule};
+use warmstart_schema::experiment::{Experiment, ImageFolder, Labels, SplitRule};
 use warmstart_schema::look::Part as Which;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::{FileMetadata, Preparation};
@@ -94,14 +93,16 @@ pub fn prepared_parts(
     places: &Places,
     device: Device,
 ) -> Result<Parts> {
-    match load(&experiment.dataset, places)? {
-        Some(dataset) => published(experiment, dataset, device),
-        None => own(experiment, preparation, device),
+    if let Some(folder) = experiment.dataset.folder() {
+        return own(experiment, folder, preparation, device);
     }
+    let dataset =
+        load(&experiment.dataset, places)?.context("expected a published dataset, found none")?;
+    published(experiment, dataset, device)
 }
 
 fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Result<Parts> {
-    let which = experiment.dataset.labels;
+    let which = experiment.dataset.labels();
     let labels: Vec<u32> = dataset
         .train
         .labels(which)
@@ -121,7 +122,7 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
         fine
     }
     .clone();
-    let classes = experiment.dataset.name.classes(which).unwrap_or_default() as usize;
+    let classes = experiment.classes().unwrap_or_default() as usize;
     let names = if names.is_empty() {
         (0..classes).map(|class| format!("class {class}")).collect()
     } else {
@@ -150,12 +151,15 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
     })
 }
 
-fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Result<Parts> {
-    let wanted = &experiment.dataset;
-    let root = wanted.path.as_deref().unwrap_or(Path::new(""));
+fn own(
+    experiment: &Experiment,
+    wanted: &ImageFolder,
+    preparation: &Preparation,
+    device: Device,
+) -> Result<Parts> {
     let rule = wanted.split_rule();
     let refused = |unusable: Unusable| UserError::input(unusable.error, unusable.help);
-    let folder = PictureFolder::open(root, rule).map_err(refused)?;
+    let folder = PictureFolder::open(&wanted.path, rule).map_err(refused)?;
     let found = folder.list().map_err(refused)?;
     let mut hash = Sha256::new();
     let mut list = |part: &PartFolder, files| Arc::new(Listing::new(&part.path, files, &mut hash));
@@ -189,7 +193,7 @@ fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Re
     };
     let (rest, validation_members) = match &validation {
         Some(validation) => (rest, everything(validation)?),
-        None => split.part(rest, Which::Validation, wanted.validation),
+        None => split.part(rest, Which::Validation, experiment.dataset.validation),
     };
     let decoding = Decoding::new(preparation, wanted.strict, None)?;
     let source =
@@ -208,7 +212,7 @@ fn own(experiment: &Experiment, preparation: &Preparation, device: Device) -> Re
         test.unwrap_or(Arc::clone(&train)),
     ];
     let limited = |members: Vec<u32>, which: Which| {
-        let Some(limit) = wanted.limit else {
+        let Some(limit) = experiment.dataset.limit else {
             return members;
         };
         let purpose = match which {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use warmstart_runs::pictures::{Content, listed};
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{Experiment, ImageFolder};
 use warmstart_schema::finding::{Finding, Severity};
 use warmstart_schema::look::Part as Which;
 
@@ -20,7 +20,8 @@ pub fn verdict(experiment: &Experiment, parts: &Parts) -> Vec<Finding> {
     let mut findings = parts
         .own
         .as_ref()
-        .map(|own| of_folder(experiment, parts, own))
+        .zip(experiment.dataset.folder())
+        .map(|(own, wanted)| of_folder(experiment, wanted, parts, own))
         .unwrap_or_default();
     if !findings
         .iter()
@@ -66,7 +67,12 @@ fn too_few(experiment: &Experiment, parts: &Parts) -> Option<Finding> {
     })
 }
 
-fn of_folder(experiment: &Experiment, parts: &Parts, own: &Own) -> Vec<Finding> {
+fn of_folder(
+    experiment: &Experiment,
+    wanted: &ImageFolder,
+    parts: &Parts,
+    own: &Own,
+) -> Vec<Finding> {
     let mut findings: Vec<Finding> = own
         .folder
         .remarks
@@ -90,11 +96,11 @@ fn of_folder(experiment: &Experiment, parts: &Parts, own: &Own) -> Vec<Finding> 
             .map(|text| Finding::note("dataset.path", text)),
     );
     for which in Which::ALL {
-        findings.extend(nothing_in(experiment, parts, own, which));
+        findings.extend(nothing_in((experiment, wanted), parts, own, which));
     }
     if own.is_inspected() {
         let names = parts.labels.shown();
-        findings.extend(unreadable(experiment, &names, own));
+        findings.extend(unreadable(wanted.strict, &names, own));
         findings.extend(lacking(&names, own));
         findings.extend(copies(own));
     }
@@ -102,7 +108,12 @@ fn of_folder(experiment: &Experiment, parts: &Parts, own: &Own) -> Vec<Finding> 
 }
 
 /// That a part has no picture, or none that can be read.
-fn nothing_in(experiment: &Experiment, parts: &Parts, own: &Own, which: Which) -> Option<Finding> {
+fn nothing_in(
+    (experiment, wanted): (&Experiment, &ImageFolder),
+    parts: &Parts,
+    own: &Own,
+    which: Which,
+) -> Option<Finding> {
     let found = own.inspected(which);
     let part = which.adjective();
     if found.kept.is_empty() && !found.unreadable.is_empty() {
@@ -126,11 +137,7 @@ fn nothing_in(experiment: &Experiment, parts: &Parts, own: &Own, which: Which) -
         return None;
     }
     let (field, share, folder) = match which {
-        Which::Test => (
-            "dataset.test",
-            experiment.dataset.test.unwrap_or(TEST),
-            "test",
-        ),
+        Which::Test => ("dataset.test", wanted.test.unwrap_or(TEST), "test"),
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let text = format!(
@@ -154,8 +161,7 @@ fn texts(unreadable: &[Unread]) -> String {
 }
 
 /// Pictures that cannot be read, and classes of which none can.
-fn unreadable(experiment: &Experiment, names: &[String], own: &Own) -> Vec<Finding> {
-    let strict = experiment.dataset.strict;
+fn unreadable(strict: bool, names: &[String], own: &Own) -> Vec<Finding> {
     let train = own.inspected(Which::Train);
     let mut findings = Vec::new();
     let has_pictures =

@@ -16,7 +16,7 @@ use super::published::Published;
 const MAX_REST: u64 = 4 << 20;
 
 /// Unpacks the wanted files into `root/folder`: each is written aside as a whole, then renamed.
-pub fn unpack(
+pub(super) fn unpack(
     path: &Path,
     published: &Published,
     root: &Path,

@@ -20,14 +20,14 @@ const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// What proves that a file is the right one, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub(super) enum Proof {
     Md5(String),
     Sha256(String),
 }
 
 impl Proof {
     /// The digest's name and value.
-    pub fn parts(&self) -> (&'static str, &str) {
+    pub(super) fn parts(&self) -> (&'static str, &str) {
         match self {
             Self::Md5(hex) => ("md5", hex),
             Self::Sha256(hex) => ("sha256", hex),
@@ -43,7 +43,7 @@ impl Proof {
     }
 
     /// Whether a file is the right one; if not, the digest that it has.
-    pub fn check(
+    pub(super) fn check(
         &self,
         path: &Path,
         progress: &dyn Progress,
@@ -82,7 +82,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A file to fetch.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// What it is, in words.
     pub what: &'a str,
     pub url: Uri,
@@ -113,7 +113,11 @@ enum Start {
 impl Request<'_> {
     /// Fetches what is still lacking, until `part` holds the whole, proven file. A wrong file is removed; a part of a right one stays
     /// for the next time.
-    pub fn fetch(&self, client: &Client, progress: &mut dyn Progress) -> Result<(), FetchError> {
+    pub(super) fn fetch(
+        &self,
+        client: &Client,
+        progress: &mut dyn Progress,
+    ) -> Result<(), FetchError> {
         let mut from_before = self.length()? > 0;
         loop {
             let mut seen = Seen::default();
@@ -342,7 +346,7 @@ impl Request<'_> {
 }
 
 /// What an answer without content means.
-pub fn refused(answer: &Answer, host: &str) -> FetchError {
+pub(super) fn refused(answer: &Answer, host: &str) -> FetchError {
     let status = answer.status;
     let after = answer
         .header("retry-after")

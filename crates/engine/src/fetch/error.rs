@@ -10,7 +10,7 @@ use crate::failure::UserError;
 
 /// Why a file could not be fetched.
 #[derive(Debug)]
-pub enum FetchError {
+pub(super) enum FetchError {
     /// Worth another try; a server may ask to wait first.
     Passing {
         why: String,
@@ -25,18 +25,18 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    pub fn last(why: impl Into<String>) -> Self {
+    pub(super) fn last(why: impl Into<String>) -> Self {
         Self::Last { why: why.into() }
     }
 
-    pub fn passing(why: impl Into<String>) -> Self {
+    pub(super) fn passing(why: impl Into<String>) -> Self {
         Self::Passing {
             why: why.into(),
             after: None,
         }
     }
 
-    pub fn disk(path: &Path, error: io::Error) -> Self {
+    pub(super) fn disk(path: &Path, error: io::Error) -> Self {
         Self::Disk {
             path: path.to_path_buf(),
             error,
@@ -44,7 +44,7 @@ impl FetchError {
     }
 
     /// The error for the user; [`Stopped`] where the fetch was stopped.
-    pub fn for_user(self, what: &str, help: impl Into<String>) -> anyhow::Error {
+    pub(super) fn for_user(self, what: &str, help: impl Into<String>) -> anyhow::Error {
         match self {
             Self::Stopped => Stopped.into(),
             Self::Passing { why, .. } | Self::Last { why } => {

@@ -87,14 +87,14 @@ impl Origin {
 
 /// The client of all requests; proxies come from the environment.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(super) struct Client {
     agent: Agent,
     pub patience: Patience,
 }
 
 impl Client {
     /// A client that trusts the roots of the web, or those of the file named by `SSL_CERT_FILE`.
-    pub fn new(patience: Patience) -> Result<Self, FetchError> {
+    pub(super) fn new(patience: Patience) -> Result<Self, FetchError> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -115,7 +115,7 @@ impl Client {
 
     /// Sends a request and gives the first answer that is no redirect. The headers of the redirects on the way to it are handed to
     /// `passing`, which may be content with one of them.
-    pub fn send(
+    pub(super) fn send(
         &self,
         ask: &Ask,
         progress: &dyn Progress,
@@ -214,7 +214,7 @@ fn roots() -> Result<RootCerts, FetchError> {
 
 /// A request.
 #[derive(Debug)]
-pub struct Ask<'a> {
+pub(super) struct Ask<'a> {
     pub url: Uri,
     pub head_only: bool,
     pub headers: Vec<(&'static str, String)>,
@@ -223,7 +223,7 @@ pub struct Ask<'a> {
 
 /// The head of an answer; its body comes in pieces.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     exchange: Exchange,
@@ -231,12 +231,12 @@ pub struct Answer {
 
 impl Answer {
     /// A header's text, sanitized.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(super) fn header(&self, name: &str) -> Option<String> {
         text_of(&self.headers, name)
     }
 
     /// The next piece of the body; nothing at its end.
-    pub fn next(&mut self, progress: &dyn Progress) -> Result<Option<Vec<u8>>, FetchError> {
+    pub(super) fn next(&mut self, progress: &dyn Progress) -> Result<Option<Vec<u8>>, FetchError> {
         match self.exchange.wait(progress)? {
             Message::Chunk(bytes) => Ok(Some(bytes)),
             _ => Ok(None),
@@ -245,7 +245,7 @@ impl Answer {
 }
 
 /// A header's text, sanitized.
-pub fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)?
         .to_str()
@@ -350,7 +350,7 @@ fn failed(host: &str, error: &ureq::Error) -> FetchError {
 }
 
 /// An address for messages: without user, password and query, which may be secrets.
-pub fn shown(url: &Uri) -> String {
+pub(super) fn shown(url: &Uri) -> String {
     let port = url
         .port()
         .map(|port| format!(":{port}"))
@@ -403,7 +403,7 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
 }
 
 /// An address of the web.
-pub fn parse(url: &str) -> Option<Uri> {
+pub(super) fn parse(url: &str) -> Option<Uri> {
     let url: Uri = url.parse().ok()?;
     let is_web = matches!(url.scheme_str(), Some("http" | "https"))
         && url.host().is_some_and(|host| !host.is_empty());

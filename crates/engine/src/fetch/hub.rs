@@ -29,7 +29,11 @@ struct FileState {
 }
 
 /// Fetches a backbone's weights into the hub's cache; its path there.
-pub fn fetch(fetcher: &mut Fetcher, pretrained: &Pretrained, verify: Verify) -> Result<PathBuf> {
+pub(super) fn fetch(
+    fetcher: &mut Fetcher,
+    pretrained: &Pretrained,
+    verify: Verify,
+) -> Result<PathBuf> {
     let hub = pretrained.hub;
     let help = format!(
         "set HF_ENDPOINT to a mirror of the hub, HF_TOKEN for a private repository, or put {FILE} of {hub} where \

@@ -11,7 +11,7 @@ use super::progress::{Progress, wait};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Held while a file is fetched; the system lets go of it however the process ends.
-pub struct Lock(
+pub(super) struct Lock(
     #[expect(
         dead_code,
         reason = "held, not read: closing the file gives the lock back"
@@ -20,7 +20,11 @@ pub struct Lock(
 );
 
 /// Takes the lock at `path`, whose folder is made, when it is free.
-pub fn take(path: &Path, what: &str, progress: &mut dyn Progress) -> Result<Lock, FetchError> {
+pub(super) fn take(
+    path: &Path,
+    what: &str,
+    progress: &mut dyn Progress,
+) -> Result<Lock, FetchError> {
     let disk = |error| FetchError::disk(path, error);
     create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(disk)?;
     let file = OpenOptions::new()

@@ -15,7 +15,7 @@ pub trait Progress {
 }
 
 /// Waits; a stop ends the wait with an error.
-pub fn wait(pause: Duration, progress: &dyn Progress) -> Result<(), FetchError> {
+pub(super) fn wait(pause: Duration, progress: &dyn Progress) -> Result<(), FetchError> {
     let until = Instant::now() + pause;
     loop {
         if progress.is_stopped() {

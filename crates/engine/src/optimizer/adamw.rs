@@ -7,10 +7,10 @@ use super::adam::Adam;
 use super::rule::Rule;
 
 #[derive(Debug)]
-pub struct AdamW(Adam);
+pub(super) struct AdamW(Adam);
 
 impl AdamW {
-    pub fn new(params: &[Tensor], weight_decay: f64) -> Result<Self> {
+    pub(super) fn new(params: &[Tensor], weight_decay: f64) -> Result<Self> {
         let mut adam = Adam::new(params, weight_decay)?;
         adam.decoupled = true;
         Ok(Self(adam))

@@ -7,7 +7,7 @@ use super::rule::{Rule, zeros};
 use crate::ffi;
 
 #[derive(Debug)]
-pub struct Sgd {
+pub(super) struct Sgd {
     momentum: f64,
     /// Added to the gradient.
     weight_decay: f64,
@@ -16,7 +16,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    pub fn new(params: &[Tensor], momentum: f64, weight_decay: f64) -> Result<Self> {
+    pub(super) fn new(params: &[Tensor], momentum: f64, weight_decay: f64) -> Result<Self> {
         Ok(Self {
             momentum,
             weight_decay,

@@ -34,7 +34,7 @@ fn skipped(text: &str) -> Outcome {
 }
 
 /// What computes.
-pub fn facts(device: Device) -> Result<Outcome> {
+pub(super) fn facts(device: Device) -> Result<Outcome> {
     let gpu = if let Device::Cuda(index) = device {
         Usage::new(u32::try_from(index).ok(), std::env::temp_dir()).gpu_name()
     } else {
@@ -60,7 +60,7 @@ pub fn facts(device: Device) -> Result<Outcome> {
 }
 
 /// The same draws change a picture alike on the CPU and on the device.
-pub fn augmentation(device: Device) -> Result<Outcome> {
+pub(super) fn augmentation(device: Device) -> Result<Outcome> {
     if !device.is_cuda() {
         return Ok(skipped("the CPU is what others are compared with"));
     }
@@ -126,7 +126,7 @@ fn trained(
 }
 
 /// Frozen weights and statistics keep every bit, the others move.
-pub fn frozen(device: Device) -> Result<Outcome> {
+pub(super) fn frozen(device: Device) -> Result<Outcome> {
     for precision in [Precision::Float32, Precision::Bfloat16] {
         let spec = spec(Backbone::EfficientnetB0, 5);
         let (model, before) = trained(&spec, 3, precision, device)?;
@@ -144,7 +144,7 @@ pub fn frozen(device: Device) -> Result<Outcome> {
 }
 
 /// A few steps twice end with the same bits where deterministic algorithms are asked for.
-pub fn same_bits(device: Device) -> Result<Outcome> {
+pub(super) fn same_bits(device: Device) -> Result<Outcome> {
     // A CPU without units for bfloat16 would need minutes for all.
     let (backbones, precisions) = if device.is_cuda() {
         (
@@ -190,7 +190,7 @@ pub fn same_bits(device: Device) -> Result<Outcome> {
 }
 
 /// The most memory that the checks before this one reserved.
-pub fn peak(device: Device) -> Result<Outcome> {
+pub(super) fn peak(device: Device) -> Result<Outcome> {
     let Device::Cuda(index) = device else {
         return Ok(skipped("on a CPU libtorch does not count memory"));
     };
@@ -206,7 +206,7 @@ pub fn peak(device: Device) -> Result<Outcome> {
 }
 
 /// A request for more memory than there is gets its own kind of error, and the device works after it.
-pub fn out_of_memory(device: Device) -> Result<Outcome> {
+pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
     let Device::Cuda(index) = device else {
         return Ok(skipped("a CPU shares the memory of the whole machine"));
     };
@@ -226,7 +226,7 @@ pub fn out_of_memory(device: Device) -> Result<Outcome> {
 }
 
 /// An error in a kernel, after which the GPU refuses this process, is named as such. No check can follow this one.
-pub fn gpu_error(device: Device) -> Result<Outcome> {
+pub(super) fn gpu_error(device: Device) -> Result<Outcome> {
     if !device.is_cuda() {
         return Ok(skipped("a CPU has no such errors"));
     }

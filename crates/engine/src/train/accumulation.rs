@@ -16,7 +16,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Of the batch with this index in an epoch of `batches` batches over `images` images.
-    pub fn of(
+    pub(super) fn of(
         index: usize,
         images: usize,
         batch_size: usize,

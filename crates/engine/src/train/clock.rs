@@ -15,7 +15,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
             images: 0,
@@ -24,7 +24,7 @@ impl Clock {
     }
 
     /// Images a second, and the share of time spent waiting for pictures.
-    pub fn pace(&self) -> (f64, Option<f64>) {
+    pub(super) fn pace(&self) -> (f64, Option<f64>) {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
         (
             self.rate(),
@@ -34,7 +34,7 @@ impl Clock {
     }
 
     /// Images a second.
-    pub fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         self.images as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Remembers what a skipped step must restore.
-    pub fn before_step(setup: &Setup, sums: &Tensor) -> Result<Self> {
+    pub(super) fn before_step(setup: &Setup, sums: &Tensor) -> Result<Self> {
         if setup.experiment.train.on_nan != OnNan::Skip {
             return Ok(Self::default());
         }
@@ -47,16 +47,16 @@ impl Guard {
         })
     }
 
-    pub fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         self.is_on
     }
 
-    pub fn is_non_finite(&self) -> bool {
+    pub(super) fn is_non_finite(&self) -> bool {
         self.loss.is_some()
     }
 
     /// Whether the step must be skipped because of this loss.
-    pub fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
+    pub(super) fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
         if !self.is_on {
             return Ok(false);
         }
@@ -68,7 +68,12 @@ impl Guard {
     }
 
     /// Undoes the step and logs it. Ends the run after too many skipped steps in a row.
-    pub fn skip(mut self, setup: &mut Setup, sums: &mut Tensor, gradient_norm: f64) -> Result<()> {
+    pub(super) fn skip(
+        mut self,
+        setup: &mut Setup,
+        sums: &mut Tensor,
+        gradient_norm: f64,
+    ) -> Result<()> {
         tch::no_grad(|| -> Result<()> {
             for (statistic, before) in &mut self.statistics {
                 statistic.f_copy_(before)?;

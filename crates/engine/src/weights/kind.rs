@@ -10,7 +10,7 @@ use crate::failure::UserError;
 const WHOLE: &str = "get the file itself";
 
 /// An error where the bytes at `path` are known to be something else; its ending may be anything.
-pub fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
     let Some((is, help)) = other(bytes) else {
         return Ok(());
     };

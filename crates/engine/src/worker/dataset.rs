@@ -23,13 +23,13 @@ use crate::train::steps_per_epoch;
 
 /// The splits after their pictures were read, and the pictures of an earlier attempt.
 #[derive(Debug)]
-pub struct Known {
+pub(super) struct Known {
     parts: Parts,
     before: Option<Sets>,
 }
 
 /// Reads every picture once, so that unreadable ones count nowhere; `None` when interrupted.
-pub fn read(
+pub(super) fn read(
     reporter: &mut Reporter,
     run: &RunDir,
     parts: Parts,
@@ -64,7 +64,7 @@ pub fn read(
 }
 
 /// Logs the dataset and its warnings, and keeps the names of classes and pictures. An error where it cannot be trained on.
-pub fn report(
+pub(super) fn report(
     reporter: &mut Reporter,
     run: &RunDir,
     experiment: &Experiment,
@@ -139,7 +139,12 @@ fn moved(moves: &Moves) -> Vec<String> {
 }
 
 /// Warns where the run whose weights this one takes was trained on pictures that this one measures on.
-pub fn warn_of_leak(reporter: &mut Reporter, root: &Path, from: &StartedFrom, parts: &Parts) {
+pub(super) fn warn_of_leak(
+    reporter: &mut Reporter,
+    root: &Path,
+    from: &StartedFrom,
+    parts: &Parts,
+) {
     let Some(ours) = parts.own.as_ref().map(Own::sets) else {
         return;
     };
@@ -191,7 +196,7 @@ fn report_facts(
         images,
     });
     reporter.emit(&Event::Dataset(DatasetFacts {
-        name: experiment.dataset.name.as_str().to_owned(),
+        name: experiment.dataset.name().as_str().to_owned(),
         train: u32::try_from(train)?,
         validation: u32::try_from(validation)?,
         test: u32::try_from(test)?,
@@ -242,7 +247,7 @@ fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
 }
 
 /// Weight of each class in the loss that is minimized, `[classes]`; none where all weigh the same.
-pub fn class_weights(
+pub(super) fn class_weights(
     experiment: &Experiment,
     parts: &Parts,
     device: Device,

@@ -18,7 +18,7 @@ const GONE: &str = "bring them back, or start over with `warmstart resume RUN --
 
 /// The checkpoint to resume from, and why newer ones were skipped. None for a run that has never saved or starts over. An error
 /// where the log knows of a checkpoint that is missing.
-pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<String>)> {
+pub(super) fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<String>)> {
     if before.starts_over {
         return Ok((None, Vec::new()));
     }
@@ -39,7 +39,7 @@ pub fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>, Vec<St
 }
 
 /// Puts the earlier checkpoints aside. Call it last, once nothing can fail before training.
-pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
+pub(super) fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
     let folder =
         checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
     let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
@@ -48,7 +48,11 @@ pub fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
 }
 
 /// Whether `dataset.path` was changed since the checkpoint to a folder of other pictures.
-pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Machine) -> bool {
+pub(super) fn other_pictures(
+    saved: Option<&Content>,
+    before: &RunState,
+    machine: &Machine,
+) -> bool {
     let Some(Content { state, .. }) = saved else {
         return false;
     };
@@ -66,11 +70,10 @@ pub fn other_pictures(saved: Option<&Content>, before: &RunState, machine: &Mach
 }
 
 /// The error of a folder that holds other pictures.
-pub fn not_these(experiment: &Experiment) -> anyhow::Error {
+pub(super) fn not_these(experiment: &Experiment) -> anyhow::Error {
     let path = experiment
         .dataset
-        .path
-        .as_deref()
+        .path()
         .unwrap_or(std::path::Path::new(""))
         .display()
         .to_string();
@@ -83,7 +86,7 @@ pub fn not_these(experiment: &Experiment) -> anyhow::Error {
 }
 
 /// Adds to an error of a run with checkpoints how to name the moved folder.
-pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
+pub(super) fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
     match error.downcast::<UserError>() {
         Ok(blame) if before.checkpoint.is_some() => UserError {
             help: format!(
@@ -99,7 +102,7 @@ pub fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Er
 }
 
 /// The checkpoint with this machine and experiment, and the reasons why its result may differ from an unbroken run's.
-pub fn resumed(
+pub(super) fn resumed(
     saved: Content,
     before: &RunState,
     machine: &Machine,
@@ -152,7 +155,7 @@ fn not_exact(
 }
 
 /// The note about a finished run that is extended; none for other runs.
-pub fn extended(before: &RunState, epochs: u32) -> Option<String> {
+pub(super) fn extended(before: &RunState, epochs: u32) -> Option<String> {
     let last = before
         .epochs
         .last()

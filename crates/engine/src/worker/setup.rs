@@ -9,9 +9,8 @@ use warmstart_runs::places::Places;
 use warmstart_runs::pulse;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
-use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
-use warmstart_schema::experiment::{self, Experiment};
+use warmstart_schema::experiment::{self, DatasetKind, Experiment};
 use warmstart_schema::look::Part;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
@@ -51,7 +50,7 @@ impl Prepared<'_> {
 
 impl Context<'_> {
     /// The run's experiment, and the bytes of its file.
-    pub fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
+    pub(super) fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
         let path = self.run.experiment_yaml();
         let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let experiment = experiment::load_frozen(&path).map_err(|problems| {
@@ -115,8 +114,12 @@ pub(super) fn prepare<'a>(
         .clone()
         .unwrap_or_else(|| context.preparation(experiment));
     // An exact resume depends on the files in a folder of pictures; these are never downloaded.
-    let own = (experiment.dataset.name == DatasetName::ImageFolder)
-        .then(|| context.parts(experiment, &preparation));
+    let own = match experiment.dataset.kind {
+        DatasetKind::ImageFolder(_) => Some(context.parts(experiment, &preparation)),
+        DatasetKind::Emoji98 { .. }
+        | DatasetKind::Cifar100 { .. }
+        | DatasetKind::Cifar10 { .. } => None,
+    };
     let pictures = own
         .iter()
         .flatten()

@@ -15,7 +15,7 @@ use warmstart_schema::state::RunState;
 use crate::report::Reporter;
 
 /// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
-pub fn report(
+pub(super) fn report(
     run: &RunDir,
     experiment: &Experiment,
     started_from: Option<&StartedFrom>,

@@ -8,7 +8,7 @@ use warmstart_engine::failure::UserError;
 use crate::place::{Place, entry, gzip, noise, published, read, sources, tiny};
 
 /// Entries that no archive of a dataset needs: kind, name, target of a link, and a word of what is said of them.
-pub const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
+pub(crate) const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
     (
         EntryType::Regular,
         "../evil",
@@ -53,7 +53,7 @@ pub const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
 ];
 
 /// Unpacks an archive whose hash is in order; whatever it is, nothing may be left of a refused one.
-pub fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
+pub(crate) fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
     let mut place = Place::new();
     let local = place.folder.path().join("tiny.tar.gz");
     std::fs::write(&local, archive).unwrap();
@@ -73,7 +73,7 @@ pub fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
 }
 
 /// The made-up dataset, with one more entry before its files.
-pub fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8> {
+pub(crate) fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     entry(&mut tar, kind, name, bytes, link);
     for (file, length, seed) in [("tiny/train.bin", 300_000, 1), ("tiny/test.bin", 70_000, 2)] {

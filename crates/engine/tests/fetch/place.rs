@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use warmstart_engine::fetch::{Fetcher, Patience, Progress, Published, Sources};
 use warmstart_runs::places::Places;
 
-pub struct Place {
+pub(crate) struct Place {
     pub folder: TempDir,
     pub places: Places,
     pub progress: Recorder,
@@ -18,7 +18,7 @@ pub struct Place {
 
 /// Keeps what it is told; stops once so many bytes are here.
 #[derive(Default)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     pub notes: Vec<String>,
     pub progress: Vec<(u64, u64)>,
     pub stop_at: Option<u64>,
@@ -43,7 +43,7 @@ impl Progress for Recorder {
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let downloads = folder.path().join("datasets");
         let places = Places {
@@ -60,7 +60,7 @@ impl Place {
         }
     }
 
-    pub fn fetcher<'a>(&'a mut self, sources: &'a Sources) -> Fetcher<'a> {
+    pub(crate) fn fetcher<'a>(&'a mut self, sources: &'a Sources) -> Fetcher<'a> {
         self.progress = Recorder {
             stop_at: self.progress.stop_at,
             ..Recorder::default()
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// All files below a folder that are more than locks, with their bytes.
-    pub fn left(&self, below: &str) -> Vec<(String, u64)> {
+    pub(crate) fn left(&self, below: &str) -> Vec<(String, u64)> {
         let root = self.folder.path().join(below);
         let mut left = Vec::new();
         let mut folders = vec![root.clone()];
@@ -94,7 +94,7 @@ impl Place {
 }
 
 /// Everything from one server, with little patience.
-pub fn sources(url: &str) -> Sources {
+pub(crate) fn sources(url: &str) -> Sources {
     let patience = Patience {
         connect: Duration::from_secs(5),
         stall: Duration::from_secs(5),
@@ -110,7 +110,7 @@ pub fn sources(url: &str) -> Sources {
 }
 
 /// A made-up dataset: two files that do not compress, and the archive of them.
-pub fn tiny() -> (Published, Vec<u8>) {
+pub(crate) fn tiny() -> (Published, Vec<u8>) {
     let (train, test) = (noise(300_000, 1), noise(70_000, 2));
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in [
@@ -131,7 +131,7 @@ pub fn tiny() -> (Published, Vec<u8>) {
 }
 
 /// What the publisher of an archive with [`tiny`]'s files would say of it.
-pub fn published(archive: &[u8]) -> Published {
+pub(crate) fn published(archive: &[u8]) -> Published {
     Published {
         name: "tiny".to_owned(),
         folder: "tiny".to_owned(),
@@ -146,7 +146,7 @@ pub fn published(archive: &[u8]) -> Published {
 }
 
 /// Appends an entry, however wrong: its name is written as it is.
-pub fn entry(
+pub(crate) fn entry(
     tar: &mut tar::Builder<Vec<u8>>,
     kind: tar::EntryType,
     name: &str,
@@ -165,14 +165,14 @@ pub fn entry(
     tar.append(&header, bytes).unwrap();
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// Bytes that look like chance, the same each time.
-pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state ^= state << 13;
@@ -183,6 +183,6 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-pub fn read(path: impl Into<PathBuf>) -> Vec<u8> {
+pub(crate) fn read(path: impl Into<PathBuf>) -> Vec<u8> {
     std::fs::read::<&Path>(&path.into()).unwrap()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub method: String,
     pub path: String,
     /// Names in lower case.
@@ -17,12 +17,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
     /// The byte from which on it asks for the file.
-    pub fn from(&self) -> Option<usize> {
+    pub(crate) fn from(&self) -> Option<usize> {
         self.header("range")?
             .strip_prefix("bytes=")?
             .strip_suffix('-')?
@@ -33,7 +33,7 @@ impl Seen {
 
 /// An answer, right or wrong.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -45,7 +45,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             body: body.into(),
@@ -54,7 +54,7 @@ impl Reply {
     }
 
     /// What a decent server answers to a request for a file: all of it, or the part that was asked for.
-    pub fn file(seen: &Seen, bytes: &[u8], etag: &str) -> Self {
+    pub(crate) fn file(seen: &Seen, bytes: &[u8], etag: &str) -> Self {
         let is_same = seen.header("if-range").is_none_or(|tag| tag == etag);
         let whole = || Self::new(200, bytes).with("etag", etag);
         match seen.from().filter(|_| is_same) {
@@ -71,22 +71,22 @@ impl Reply {
         }
     }
 
-    pub fn redirect(status: u16, to: &str) -> Self {
+    pub(crate) fn redirect(status: u16, to: &str) -> Self {
         Self::new(status, "elsewhere").with("location", to)
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.has_length |= name == "content-length" || name == "transfer-encoding";
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn cut_after(mut self, bytes: usize) -> Self {
+    pub(crate) fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
 
-    pub fn stalling_after(mut self, bytes: usize) -> Self {
+    pub(crate) fn stalling_after(mut self, bytes: usize) -> Self {
         self.stalls = true;
         self.cut_after(bytes)
     }
@@ -95,7 +95,7 @@ impl Reply {
 type Handler = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
 
 /// Serves until it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     ends: Arc<AtomicBool>,
@@ -103,7 +103,7 @@ pub struct Server {
 
 impl Server {
     /// Answers each request by `handler`, which also learns how many came before it.
-    pub fn new(handler: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(handler: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, ends) = (
@@ -133,16 +133,16 @@ impl Server {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The same server under another name, which makes it another host to a client.
-    pub fn other_name(&self) -> String {
+    pub(crate) fn other_name(&self) -> String {
         format!("http://localhost:{}", self.address.port())
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }

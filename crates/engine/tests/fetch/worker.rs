@@ -25,7 +25,7 @@ const IMAGENET: [&str; 3] = [
 ];
 
 /// Weights as the hub would have them: a whole backbone, from random numbers.
-pub fn backbone() -> Vec<u8> {
+pub(crate) fn backbone() -> Vec<u8> {
     let experiment =
         experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
     let model = Model::new(
@@ -71,7 +71,11 @@ fn worker(run: &RunDir, server: &Server) -> Command {
     command
 }
 
-pub fn online<'a>(command: &'a mut Command, server: &Server, folder: &Path) -> &'a mut Command {
+pub(crate) fn online<'a>(
+    command: &'a mut Command,
+    server: &Server,
+    folder: &Path,
+) -> &'a mut Command {
     command
         .env_remove("HF_HUB_OFFLINE")
         .env("NO_PROXY", "127.0.0.1,localhost");
@@ -82,7 +86,7 @@ pub fn online<'a>(command: &'a mut Command, server: &Server, folder: &Path) -> &
 }
 
 /// All files below a run's cache that are more than locks.
-pub fn left(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut left = Vec::new();
     let mut folders = vec![folder.join("cache")];
     while let Some(folder) = folders.pop() {

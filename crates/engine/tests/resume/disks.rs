@@ -12,10 +12,10 @@ use warmstart_schema::state::Outcome;
 use super::support::{command, finish, log, state};
 use super::tiny::{like, new_run, result};
 
-pub const SHORT: [&str; 2] = ["train.epochs=2", "train.early_stopping=null"];
+pub(crate) const SHORT: [&str; 2] = ["train.epochs=2", "train.early_stopping=null"];
 
 /// Nothing half-written lies under a name that a reader would take.
-pub fn assert_whole(run: &RunDir) {
+pub(crate) fn assert_whole(run: &RunDir) {
     for step in checkpoint::steps(&Disk, run).unwrap() {
         checkpoint::read(&Disk, &run.checkpoint(step)).unwrap();
     }

@@ -106,7 +106,7 @@ fn bless(target: &Path) {
         checkpoint::save(&Disk, &run, &content, 9).unwrap();
     }
     // Whose machine it was is nobody's business.
-    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let host = warmstart_runs::launcher::local::host();
     let told = fs::read_to_string(run.events())
         .unwrap()
         .replace(&format!("\"{host}\""), "\"golden\"");

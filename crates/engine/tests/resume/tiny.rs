@@ -38,14 +38,14 @@ const RUN: &str = "WARMSTART_TINY_RUN";
 /// Seeds and threads belong to the process: one training at a time.
 static TRAINING: Mutex<()> = Mutex::new(());
 
-pub fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     TRAINING
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A folder in memory where there is one: what is tried here is not the disk.
-pub fn root() -> tempfile::TempDir {
+pub(crate) fn root() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         tempfile::tempdir_in(memory).unwrap()
@@ -54,7 +54,7 @@ pub fn root() -> tempfile::TempDir {
     }
 }
 
-pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
+pub(crate) fn new_run(root: &Path, changes: &[&str]) -> RunDir {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
     let experiment = experiment::parse_with(TINY, "tiny.yaml", &changes).unwrap();
     RunDir::create(
@@ -70,7 +70,7 @@ pub fn new_run(root: &Path, changes: &[&str]) -> RunDir {
 }
 
 /// Carries a run out in this process, telling every step.
-pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
+pub(crate) fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
     worker::run(
         run.path(),
         Options {
@@ -82,7 +82,7 @@ pub fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
 }
 
 /// A process that carries a run out with one thread and tells every step, as the worker does not. It begins as the worker begins.
-pub fn teller(run: &RunDir) -> Command {
+pub(crate) fn teller(run: &RunDir) -> Command {
     let worker = command(run);
     let mut teller = Command::new(std::env::current_exe().unwrap());
     teller.args([
@@ -97,7 +97,7 @@ pub fn teller(run: &RunDir) -> Command {
 }
 
 /// Gives a process a worker's environment, and the run's log.
-pub fn like(process: &mut Command, worker: &Command, run: &RunDir) {
+pub(crate) fn like(process: &mut Command, worker: &Command, run: &RunDir) {
     for (name, value) in worker.get_envs() {
         match value {
             Some(value) => process.env(name, value),
@@ -123,12 +123,12 @@ fn what_tells_every_step_ends_well() {
 }
 
 /// A number from the environment, or what CI can afford.
-pub fn wanted(name: &str, usual: usize) -> usize {
+pub(crate) fn wanted(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |number| number.parse().unwrap_or(usize::MAX))
 }
 
 /// The figure's target and verdict: what the soak test must reach where that is what runs, else what CI must.
-pub fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
+pub(crate) fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
     let target = if std::env::var_os(name).is_some() {
         soak
     } else {
@@ -142,14 +142,14 @@ pub fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
 
 /// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.
 #[derive(Debug, PartialEq)]
-pub struct Result {
+pub(crate) struct Result {
     pub last: Content,
     pub steps: Vec<(u64, [u64; 4])>,
     pub epochs: Vec<(u64, [u64; 5], bool)>,
     pub test: [u64; 2],
 }
 
-pub fn result(run: &RunDir) -> Option<Result> {
+pub(crate) fn result(run: &RunDir) -> Option<Result> {
     let mut last = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
     last.state.train_time = 0.0;
     let RunState {

@@ -8,7 +8,7 @@ const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 
 /// True in a process that does this test alone; other processes start one, and pass on what it says.
 #[expect(clippy::print_stdout, reason = "the figures of the other process")]
-pub fn is_alone(test: &str) -> bool {
+pub(crate) fn is_alone(test: &str) -> bool {
     if std::env::var_os(THRESHOLD).is_some() {
         return true;
     }
@@ -27,7 +27,7 @@ pub fn is_alone(test: &str) -> bool {
 }
 
 /// The bytes by which a process grew at most while it did something.
-pub fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
+pub(crate) fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
     peak();
     let held = peak();
     let done = work();

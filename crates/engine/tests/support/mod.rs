@@ -14,7 +14,7 @@ use warmstart_schema::state::RunState;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An experiment that trains 140 images in five steps an epoch; `extra` is put into its YAML by `--set`.
-pub const SMALL: &str = "
+pub(crate) const SMALL: &str = "
 name: small
 seed: 7
 dataset: { name: emoji98, validation: 0.3, labels: coarse, limit: 200 }
@@ -28,7 +28,7 @@ train:
 ";
 
 /// Makes a run of [`SMALL`], changed by `FIELD=VALUE`s, on the CPU.
-pub fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
+pub(crate) fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
     let experiment = experiment::parse_with(SMALL, "small.yaml", &changes).unwrap();
     RunDir::create(
@@ -43,7 +43,7 @@ pub fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
 }
 
 /// The worker on a run, without network and without what the machine's user may have fetched.
-pub fn command(run: &RunDir) -> Command {
+pub(crate) fn command(run: &RunDir) -> Command {
     let log = std::fs::OpenOptions::new()
         .append(true)
         .create(true)
@@ -74,27 +74,27 @@ pub fn command(run: &RunDir) -> Command {
 }
 
 /// The worker on a run, started.
-pub fn start(run: &RunDir) -> Child {
+pub(crate) fn start(run: &RunDir) -> Child {
     command(run).spawn().unwrap()
 }
 
 /// Runs the worker to its end; true when it exits with success.
-pub fn finish(run: &RunDir) -> bool {
+pub(crate) fn finish(run: &RunDir) -> bool {
     start(run).wait().unwrap().success()
 }
 
 /// All events so far.
-pub fn events(run: &RunDir) -> Vec<Record> {
+pub(crate) fn events(run: &RunDir) -> Vec<Record> {
     EventReader::new(run.events()).poll().unwrap().records
 }
 
 /// The run as its events tell it.
-pub fn state(run: &RunDir) -> RunState {
+pub(crate) fn state(run: &RunDir) -> RunState {
     RunState::fold(events(run))
 }
 
 /// Waits until an event is there that `is_it`; fails when the worker ends before.
-pub fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
+pub(crate) fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
     let started = Instant::now();
     while !events(run).iter().any(|record| is_it(&record.event)) {
         assert!(
@@ -107,6 +107,6 @@ pub fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool)
     }
 }
 
-pub fn log(run: &RunDir) -> String {
+pub(crate) fn log(run: &RunDir) -> String {
     std::fs::read_to_string(run.worker_log()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 /// The picture of `reference/pictures.py`.
-pub fn formula(width: u32, height: u32) -> RgbImage {
+pub(crate) fn formula(width: u32, height: u32) -> RgbImage {
     let byte = |value: u32| u8::try_from(value % 256).unwrap();
     RgbImage::from_fn(width, height, |x, y| {
         Rgb([
@@ -18,14 +18,14 @@ pub fn formula(width: u32, height: u32) -> RgbImage {
     })
 }
 
-pub fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
 /// A PNG that claims to have this size and holds nothing of it.
-pub fn claiming(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn claiming(width: u32, height: u32) -> Vec<u8> {
     let mut png = encoded(RgbImage::new(1, 1), ImageFormat::Png);
     let header = [
         b"IHDR".as_slice(),
@@ -40,7 +40,7 @@ pub fn claiming(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// PNG's checksum, bit by bit.
-pub fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
         if crc & 1 == 1 {
             crc >> 1 ^ 0xedb8_8320
@@ -54,7 +54,7 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// What no decoder should take, with a word of what is said about it.
-pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+pub(crate) fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let jpeg = encoded(formula(60, 40), ImageFormat::Jpeg);
     let png = encoded(formula(60, 40), ImageFormat::Png);
     let webp = encoded(formula(60, 40), ImageFormat::WebP);
@@ -101,7 +101,7 @@ pub fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 
 /// A folder with three classes of different sizes that can be told apart by their colours, in three formats. In `parts` of
 /// it, or in the folder itself.
-pub fn folder(root: &Path, parts: &[&str]) {
+pub(crate) fn folder(root: &Path, parts: &[&str]) {
     for part in parts {
         for (class, images, hue) in [("blue ones", 20, 2), ("green", 12, 1), ("red", 31, 0)] {
             let folder = root.join(part).join(class);

@@ -15,7 +15,7 @@ pub enum Column {
     Metric(Metric),
     /// A figure less the baseline's.
     Delta(Metric),
-    /// A count of [`facts`].
+    /// A count of `facts`.
     Fact(&'static Field),
     /// A field of the experiment, by its path in the file: `train.batch_size`.
     Config(String),
@@ -78,7 +78,7 @@ impl Column {
 }
 
 /// The fields of the comparison that are no metrics: counts, which seeds share.
-pub fn facts() -> impl Iterator<Item = &'static Field> {
+pub(super) fn facts() -> impl Iterator<Item = &'static Field> {
     field::fields()
         .iter()
         .filter(|field| field.compared.is_some() && field.metric().is_none())

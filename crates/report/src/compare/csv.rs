@@ -4,7 +4,7 @@
 use super::value::Spread;
 use super::{Cell, Column, Kind, Row, Table, Value};
 
-pub fn render(table: &Table, delimiter: u8) -> String {
+pub(super) fn render(table: &Table, delimiter: u8) -> String {
     let table = &with_run_first(table);
     let has_groups = table.measured().any(|row| row.runs.len() > 1);
     let mut records = vec![header(table, has_groups)];

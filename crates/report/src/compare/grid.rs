@@ -4,7 +4,7 @@ use super::{Column, Kind, Table};
 
 /// A cell of the grid.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tile {
+pub(super) struct Tile {
     /// None where nothing was measured.
     pub text: Option<String>,
     /// Of a footnote.
@@ -20,14 +20,14 @@ pub struct Tile {
 
 /// All tiles, the titles first.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Grid {
+pub(super) struct Grid {
     pub rows: Vec<Vec<Tile>>,
     /// Of each column: whether it holds numbers, which stand at the right.
     pub is_figure: Vec<bool>,
 }
 
 impl Grid {
-    pub fn of(table: &Table) -> Self {
+    pub(super) fn of(table: &Table) -> Self {
         let mut rows = vec![table.columns.iter().map(title).collect::<Vec<_>>()];
         for row in &table.rows {
             let tiles = row.cells.iter().zip(&table.columns).map(|(cell, column)| {
@@ -97,7 +97,7 @@ fn turned(rows: &[Vec<Tile>]) -> Vec<Vec<Tile>> {
 }
 
 /// A tile with an arrow towards the better end, and its mark.
-pub fn decorated(
+pub(super) fn decorated(
     tile: &Tile,
     text: &str,
     [up, down]: [&str; 2],

@@ -21,7 +21,7 @@ tbody tr { border-bottom: 1px solid #ccc }
 <body>
 <table>";
 
-pub fn render(table: &Table) -> String {
+pub(super) fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let mut out = vec![HEAD.to_owned()];
     let mut rows = grid.rows.iter().map(|tiles| row(tiles, &grid.is_figure));

@@ -185,7 +185,7 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
     }
 }
 
-pub fn render(table: &Table) -> String {
+pub(super) fn render(table: &Table) -> String {
     let rows = table.rows.iter().filter(|row| row.kind == Kind::Measured);
     let objects: Vec<Object> = rows.map(|row| object(table, row)).collect();
     // Nothing in it can fail to serialize: plain texts and finite numbers.

@@ -15,7 +15,7 @@ const OTHER_DEFINED: &str = "\
 % pdfLaTeX prints what its fonts lack as a code point, XeLaTeX and LuaLaTeX as it is where their font has it.
 \\providecommand{\\warmstartchar}[2]{\\ifdefined\\Umathcode#2\\else(U+#1)\\fi}";
 
-pub fn render(table: &Table) -> String {
+pub(super) fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let alignment: String = grid
         .is_figure

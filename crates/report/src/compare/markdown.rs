@@ -3,7 +3,7 @@
 use super::Table;
 use super::grid::{Grid, Tile, decorated};
 
-pub fn render(table: &Table) -> String {
+pub(super) fn render(table: &Table) -> String {
     let grid = Grid::of(table);
     let mut out: Vec<String> = grid.rows.iter().map(|tiles| row(tiles)).collect();
     let rule: String = grid

@@ -10,7 +10,7 @@ use warmstart_runs::store::Run;
 
 /// Runs that make one row, oldest first; a run alone is a group of its own. Only runs that are done are put together, in the
 /// place of the first of them, and of those with the same seed the newest counts: a repetition is no further sample.
-pub fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
+pub(super) fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     let mut by_experiment: HashMap<String, usize> = HashMap::new();
     for run in runs {
@@ -49,7 +49,7 @@ fn newest_of_each_seed(group: &mut Vec<&Run>) {
 }
 
 /// Mean of the figures, with the sample's standard deviation where there are two or more; none of none.
-pub fn mean(figures: &[f64]) -> Option<(f64, Spread)> {
+pub(super) fn mean(figures: &[f64]) -> Option<(f64, Spread)> {
     let n = figures.len();
     let mean = figures.iter().sum::<f64>() / n as f64;
     let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();

@@ -30,7 +30,7 @@ pub struct Table {
 }
 
 /// A value of each metric; what has not been measured is absent.
-pub type Values = BTreeMap<Metric, Value>;
+pub(super) type Values = BTreeMap<Metric, Value>;
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

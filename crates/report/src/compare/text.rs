@@ -7,7 +7,7 @@ use super::grid::{self, Tile, decorated};
 use super::{Column, Table};
 use crate::fit::{self, Holds};
 
-pub fn render(table: &Table, width: Option<usize>) -> String {
+pub(super) fn render(table: &Table, width: Option<usize>) -> String {
     let grid = grid::Grid::of(table);
     let mut rows = grid.rows.iter().map(|tiles| {
         tiles

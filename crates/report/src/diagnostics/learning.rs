@@ -22,7 +22,7 @@ fn epochs(count: u32) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "epoch")
 }
 
-pub fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     // What ended the run says it already.
     if run.status() == Status::Failed {
         return None;
@@ -48,7 +48,7 @@ pub fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// Steps that were left out because their loss or gradients were no numbers.
-pub fn skipped(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn skipped(run: &Run, _: f64) -> Option<Alert> {
     let last = run.state.skipped.last()?;
     let steps = plural(run.state.skipped.len(), "step");
     let text = format!(
@@ -69,7 +69,7 @@ fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
 }
 
 /// Training loss that grows again, as of a learning rate that is too high.
-pub fn diverges(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn diverges(run: &Run, _: f64) -> Option<Alert> {
     let all = &run.state.epochs;
     let (at, lowest) = least(all, |epoch| epoch.train_loss)?;
     let last = all.last()?.train_loss;
@@ -86,7 +86,7 @@ pub fn diverges(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// The epoch from which validation loss rises while training loss falls.
-pub fn overfits_since(run: &Run) -> Option<u32> {
+pub(super) fn overfits_since(run: &Run) -> Option<u32> {
     let all = &run.state.epochs;
     let (at, best) = least(all, |epoch| epoch.val_loss)?;
     let after = &all[at + 1..];
@@ -102,7 +102,7 @@ pub fn overfits_since(run: &Run) -> Option<u32> {
     (is_worse && still_learns).then(|| all[at].epoch + 1)
 }
 
-pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
     let since = overfits_since(run)?;
     let best = since.saturating_sub(1);
     let what =
@@ -120,7 +120,7 @@ pub fn overfits(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// Nothing gained for some epochs; overfitting is a better word where it fits.
-pub fn stuck(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
     let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
     let since = last.epoch.saturating_sub(best.epoch);
     let monitor = run
@@ -153,7 +153,7 @@ pub fn stuck(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// Accuracies that guessing would have, within three standard deviations.
-pub fn guesses(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn guesses(run: &Run, _: f64) -> Option<Alert> {
     let (all, dataset) = (&run.state.epochs, run.state.dataset.as_ref()?);
     if all.len() < GUESSES || dataset.classes < 2 {
         return None;
@@ -178,7 +178,7 @@ pub fn guesses(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// A rate that has come down to nothing before the last epoch.
-pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
     let (all, planned) = (&run.state.epochs, run.state.epochs_planned()?);
     let idle = all
         .iter()
@@ -195,7 +195,7 @@ pub fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-pub fn uneven(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
     let is_weighed = run

@@ -24,7 +24,7 @@ fn trains(run: &Run) -> bool {
 }
 
 /// A device that waits: for pictures, where steps were measured to wait for them; else for more work.
-pub fn idle(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
@@ -60,7 +60,7 @@ pub fn idle(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// Training that only lives in the worker's memory.
-pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
+pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
@@ -90,7 +90,7 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
 }
 
 /// A worker that gets on, though nothing shows any more that it is alive.
-pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn pulseless(run: &Run, _: f64) -> Option<Alert> {
     let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
     is_running.then(|| {
         let help = "a hang would look like a long step; s and u restart it with a heartbeat";
@@ -101,7 +101,7 @@ pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-pub fn nearly_full(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn nearly_full(run: &Run, _: f64) -> Option<Alert> {
     let free = run
         .state
         .system

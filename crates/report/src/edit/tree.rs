@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 const MAX_DEPTH: usize = 64;
 
 #[derive(Debug)]
-pub enum Node {
+pub(super) enum Node {
     Map(Map),
     /// A value, or an alias of one.
     Scalar(Range<usize>),
@@ -22,7 +22,7 @@ pub enum Node {
 }
 
 #[derive(Debug)]
-pub struct Map {
+pub(super) struct Map {
     pub at: Range<usize>,
     /// In braces.
     pub is_flow: bool,
@@ -30,18 +30,18 @@ pub struct Map {
 }
 
 #[derive(Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     pub key: String,
     pub key_at: Range<usize>,
     pub value: Node,
 }
 
 #[derive(Debug)]
-pub struct Tree(Map);
+pub(super) struct Tree(Map);
 
 impl Tree {
     /// Reads a text whose first document is a mapping.
-    pub fn of(body: &str) -> Result<Self, String> {
+    pub(super) fn of(body: &str) -> Result<Self, String> {
         let offsets = body
             .char_indices()
             .map(|(offset, _)| offset)
@@ -61,7 +61,7 @@ impl Tree {
         }
     }
 
-    pub fn root(&self) -> &Map {
+    pub(super) fn root(&self) -> &Map {
         &self.0
     }
 }

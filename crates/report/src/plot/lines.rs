@@ -125,7 +125,11 @@ pub fn gpu_readings(drawn: Drawn, along: XAxis) -> [(&'static str, Curve); 3] {
 }
 
 /// The lines of a chart of a run.
-pub fn lines(drawn: Drawn, quantity: ChartKind, (along, detail): (XAxis, Smoothing)) -> Vec<Line> {
+pub(super) fn lines(
+    drawn: Drawn,
+    quantity: ChartKind,
+    (along, detail): (XAxis, Smoothing),
+) -> Vec<Line> {
     let source = Source {
         state: &drawn.run.state,
         times: Times::of(&drawn.run.state, along),

@@ -14,7 +14,7 @@ const MARGIN: (f64, f64, f64, f64) = (72.0, 20.0, 58.0, 46.0);
 
 /// One pair of axes.
 #[derive(Debug)]
-pub struct Panel<'a> {
+pub(super) struct Panel<'a> {
     pub title: String,
     /// What the horizontal axis counts.
     pub along: String,
@@ -27,7 +27,7 @@ pub struct Panel<'a> {
 
 /// A line and its name.
 #[derive(Debug)]
-pub struct SvgSeries<'a> {
+pub(super) struct SvgSeries<'a> {
     pub name: String,
     pub curve: &'a Curve,
     pub colour: &'static str,
@@ -40,7 +40,7 @@ pub struct SvgSeries<'a> {
 }
 
 /// Panels below each other.
-pub fn picture(title: &str, panels: &[Panel]) -> String {
+pub(super) fn picture(title: &str, panels: &[Panel]) -> String {
     let height = 40.0 + PANEL * panels.len() as f64;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \

@@ -28,7 +28,7 @@ const OPERATORS: [(&str, Option<Comparison>); 7] = [
     (":", None),
 ];
 
-pub fn terms(source: &str) -> Result<Vec<Term>, Mistake> {
+pub(super) fn terms(source: &str) -> Result<Vec<Term>, Mistake> {
     tokens(source)?.iter().map(|token| term(token)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 /// What a text must be or contain.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pattern(Vec<Piece>);
+pub(super) struct Pattern(Vec<Piece>);
 
 /// A character of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,7 +15,7 @@ enum Piece {
 
 impl Pattern {
     /// From characters, each with whether it stood in quotes: there `*` and `?` mean themselves.
-    pub fn new(characters: &[(char, bool)]) -> Self {
+    pub(super) fn new(characters: &[(char, bool)]) -> Self {
         let piece = |&(c, quoted): &(char, bool)| match c {
             '*' if !quoted => vec![Piece::Any],
             '?' if !quoted => vec![Piece::One],
@@ -25,7 +25,7 @@ impl Pattern {
     }
 
     /// The text itself, if it has no wildcard.
-    pub fn literal(&self) -> Option<String> {
+    pub(super) fn literal(&self) -> Option<String> {
         let just = |piece: &Piece| {
             if let Piece::Just(c) = piece {
                 Some(*c)
@@ -37,12 +37,12 @@ impl Pattern {
     }
 
     /// Whether the whole text fits.
-    pub fn is(&self, text: &str) -> bool {
+    pub(super) fn is(&self, text: &str) -> bool {
         fits(&self.0, text, false)
     }
 
     /// Whether a part of the text fits.
-    pub fn is_within(&self, text: &str) -> bool {
+    pub(super) fn is_within(&self, text: &str) -> bool {
         fits(&self.0, text, true)
     }
 }

@@ -81,7 +81,7 @@ impl Launcher for Local {
             .stderr(log);
         // SAFETY: between fork and exec only `setsid` is called, which is async-signal-safe and allocates nothing.
         unsafe {
-            command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into));
+            command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
         }
         let child = command.spawn()?;
         Ok(Started {
@@ -193,10 +193,8 @@ fn send(
 
 /// The machine's name in its network; empty where it has none.
 pub fn host() -> String {
-    nix::unistd::gethostname().map_or_else(
-        |_| String::new(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 /// The running kernel's id, which changes with every boot. Empty where there is no `/proc`.
@@ -229,7 +227,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Another worker: this one with another identity.
-    pub fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
+    pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
         let Handle::Local(mut identity) = worker.clone();
         change(&mut identity);
         Handle::Local(identity)

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use warmstart_schema::text;
 
 /// Writes a line to standard error, which is the worker's log.
-pub fn say(text: &str) {
+pub(super) fn say(text: &str) {
     let stamp = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     // A failure has no other place to be reported.
     let _ = writeln!(io::stderr(), "{stamp} {}", text::line(text, 1000));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The kernel's count, for this process's own control group where it keeps one (which the worker shares), else for the whole
 /// machine; 0 where neither is known.
-pub fn killed() -> u64 {
+pub(super) fn killed() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     of_group(&groups, Path::new("/sys/fs/cgroup"))
         .or_else(|| counter(&fs::read_to_string("/proc/vmstat").ok()?))

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::event_log::EventWriter;
 use crate::run::{RunDir, RunId};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use warmstart_schema::event::{Event, Level};
 use warmstart_schema::state::Outcome;
@@ -24,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs the user's command if the run ended in a way that is worth a notice. Its failure is a note.
-pub fn send(root: &Path, id: &RunId, command: &str) {
+pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     let mut runs = Runs::default();
     for change in Watcher::of(root, id) {
         runs.apply(change);
@@ -77,9 +76,8 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < deadline => thread::sleep(PAUSE),
             Ok(None) => {
-                let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
                 // It may end in this very moment; then there is nothing to kill.
-                let _ = killpg(group, Signal::SIGKILL);
+                let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
                 let _ = child.wait();
                 return Err(format!(
                     "`{command}` took longer than {} s and was killed",

@@ -41,7 +41,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub fn has_pictures(&self) -> bool {
+    pub(super) fn has_pictures(&self) -> bool {
         self.files.iter().any(|name| is_picture(name))
     }
 }

@@ -52,7 +52,7 @@ impl ExperimentFile {
 
 /// The experiment files that are here, and those that runs tell of.
 #[derive(Debug, Default)]
-pub struct Lineage {
+pub(super) struct Lineage {
     files: Vec<File>,
     by_path: HashMap<PathBuf, usize>,
     by_stem: HashMap<String, Vec<usize>>,
@@ -72,7 +72,7 @@ struct File {
 
 impl Lineage {
     /// Takes the files that are here; false where they are those that were known.
-    pub fn know(&mut self, files: &[ExperimentFile]) -> bool {
+    pub(super) fn know(&mut self, files: &[ExperimentFile]) -> bool {
         let file = |file: &ExperimentFile| File {
             path: file.place.clone(),
             stem: file.stem.clone(),
@@ -102,7 +102,7 @@ impl Lineage {
     }
 
     /// Takes in what a run tells. Returns the runs whose home that may change.
-    pub fn add(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
+    pub(super) fn add(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         let Some(file) = &info.file else {
             self.silent
                 .entry(info.stem.clone())
@@ -120,7 +120,7 @@ impl Lineage {
     }
 
     /// Forgets what a run told. Returns the runs whose home that may change.
-    pub fn remove(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
+    pub(super) fn remove(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         if let Some(silent) = self.silent.get_mut(&info.stem) {
             silent.remove(id);
         }
@@ -151,7 +151,7 @@ impl Lineage {
     }
 
     /// What a run is of.
-    pub fn home(&self, info: &RunInfo) -> Home {
+    pub(super) fn home(&self, info: &RunInfo) -> Home {
         match &info.file {
             Some(file) if self.by_path.contains_key(file) => Home::File(file.clone()),
             Some(file) => Home::File(self.renamed(info).unwrap_or(file).to_path_buf()),

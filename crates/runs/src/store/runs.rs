@@ -8,7 +8,7 @@ use crate::run::{RunId, RunInfo};
 use jiff::Timestamp;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::Record;
-use warmstart_schema::experiment::{Dataset, Experiment};
+use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 use warmstart_schema::text;
 
@@ -150,14 +150,11 @@ impl Run {
         };
         // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
         let told = |experiment: &Experiment| {
-            let dataset = Dataset {
-                split: None,
-                ..experiment.dataset.clone()
-            };
-            Experiment {
-                dataset,
-                ..experiment.clone()
+            let mut experiment = experiment.clone();
+            if let Some(folder) = experiment.dataset.folder_mut() {
+                folder.split = None;
             }
+            experiment
         };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
             (Ok(now), Some(then)) => told(now) == told(then),

@@ -30,9 +30,9 @@ const SETTLED: f64 = 1.5;
 
 /// What tells that a file was replaced or written to: inode, modification, change of the inode (which no archive can bring
 /// along) and length.
-pub type Stamp = Option<(u64, i64, i64, i64, i64, u64)>;
+pub(super) type Stamp = Option<(u64, i64, i64, i64, i64, u64)>;
 
-pub fn stamp(path: &Path) -> Stamp {
+pub(super) fn stamp(path: &Path) -> Stamp {
     let meta = fs::metadata(path).ok()?;
     Some((
         meta.ino(),
@@ -46,7 +46,7 @@ pub fn stamp(path: &Path) -> Stamp {
 
 /// Of one run, as of the two files that it was made from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
+pub(super) struct Summary {
     pub info_stamp: Stamp,
     pub log_stamp: Stamp,
     pub info: Result<RunInfo, String>,
@@ -68,7 +68,7 @@ struct Kept {
 
 /// The summaries that were there, and those that are made while the others are read.
 #[derive(Debug, Default)]
-pub struct Summaries {
+pub(super) struct Summaries {
     path: PathBuf,
     kept: Blocks,
     places: HashMap<RunId, Block>,
@@ -82,7 +82,7 @@ pub struct Summaries {
 
 impl Summaries {
     /// Those of the runs below `root`; none where they are damaged or another program wrote them.
-    pub fn open(root: &Path) -> Self {
+    pub(super) fn open(root: &Path) -> Self {
         let path = root.join(FILE);
         let (kept, index) = Blocks::open(&path, &header()).unwrap_or_default();
         let Index { shared, runs } = index;
@@ -97,7 +97,7 @@ impl Summaries {
     }
 
     /// What is kept of a run, if it was made from its files as they are.
-    pub fn take(&mut self, id: &RunId, info: Stamp, log: Stamp) -> Option<Summary> {
+    pub(super) fn take(&mut self, id: &RunId, info: Stamp, log: Stamp) -> Option<Summary> {
         let place = self.places.remove(id)?;
         let mut bytes = self.kept.read(place)?;
         let epochs: Vec<Epoch> = rmp_serde::from_read(&mut bytes).ok()?;
@@ -127,7 +127,7 @@ impl Summaries {
     }
 
     /// Keeps what was read of a run for the next time.
-    pub fn add(&mut self, id: &RunId, summary: &Summary) {
+    pub(super) fn add(&mut self, id: &RunId, summary: &Summary) {
         if self.is_settled(summary.info_stamp)
             && self.is_settled(summary.log_stamp)
             && let Some(bytes) = self.encode(summary)
@@ -165,12 +165,12 @@ impl Summaries {
 
     /// Keeps what has just changed too.
     #[cfg(test)]
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.settled = f64::NEG_INFINITY;
     }
 
     /// Writes all of them if that is worth it. A folder that cannot be written is read again the next time.
-    pub fn close(mut self) -> io::Result<()> {
+    pub(super) fn close(mut self) -> io::Result<()> {
         if self.fresh_runs.len() < WORTH_RUNS && self.fresh_logs < WORTH_BYTES {
             return Ok(());
         }

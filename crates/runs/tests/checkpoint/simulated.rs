@@ -74,7 +74,7 @@ impl State {
 
 /// The simulated disk; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Simulated {
+pub(crate) struct Simulated {
     state: Rc<RefCell<State>>,
     /// The call that fails, how, and whether all after it do.
     fault: Rc<Cell<Option<Fault>>>,
@@ -88,7 +88,7 @@ pub struct Simulated {
 
 /// Told of every change that is about to happen.
 #[derive(Clone)]
-pub struct Watcher(pub Rc<dyn Fn(&Simulated)>);
+pub(crate) struct Watcher(pub Rc<dyn Fn(&Simulated)>);
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -98,7 +98,7 @@ impl std::fmt::Debug for Watcher {
 
 /// Which call fails.
 #[derive(Debug, Clone, Copy)]
-pub struct Fault {
+pub(crate) struct Fault {
     pub call: usize,
     pub errno: i32,
     pub persistent: bool,
@@ -106,9 +106,9 @@ pub struct Fault {
 
 impl Fault {
     /// No error: a write changes what it is given.
-    pub const SILENT: i32 = 0;
+    pub(crate) const SILENT: i32 = 0;
     /// No error: a write takes half of what it is given.
-    pub const SHORT: i32 = -1;
+    pub(crate) const SHORT: i32 = -1;
 
     fn hits(&self, call: usize) -> bool {
         call == self.call || (self.persistent && call > self.call)
@@ -117,7 +117,7 @@ impl Fault {
 
 impl Simulated {
     /// An empty disk with a folder at `root`.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         let disk = Self::default();
         {
             let mut state = disk.state.borrow_mut();
@@ -142,32 +142,32 @@ impl Simulated {
         disk
     }
 
-    pub fn that_forgets(self, sync: String) -> Self {
+    pub(crate) fn that_forgets(self, sync: String) -> Self {
         Self {
             forgotten: Some(sync),
             ..self
         }
     }
 
-    pub fn without_rename(self) -> Self {
+    pub(crate) fn without_rename(self) -> Self {
         Self {
             without_rename: true,
             ..self
         }
     }
 
-    pub fn fail(&self, fault: Option<Fault>) {
+    pub(crate) fn fail(&self, fault: Option<Fault>) {
         self.fault.set(fault);
         self.state.borrow_mut().calls = 0;
     }
 
     /// Calls since the fault was set.
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.state.borrow().calls
     }
 
     /// Everything that was synced so far, each thing once.
-    pub fn syncs(&self) -> Vec<String> {
+    pub(crate) fn syncs(&self) -> Vec<String> {
         let mut syncs = self.state.borrow().syncs.clone();
         syncs.sort();
         syncs.dedup();
@@ -175,13 +175,13 @@ impl Simulated {
     }
 
     /// Changes that a power loss could take back.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.state.borrow().pending.len()
     }
 
     /// The disk after a power loss that let the pending changes `kept` through; content that is lost is cut to `torn`
     /// of 2 halves.
-    pub fn after_power_loss(&self, kept: impl Fn(usize) -> bool, torn: usize) -> Self {
+    pub(crate) fn after_power_loss(&self, kept: impl Fn(usize) -> bool, torn: usize) -> Self {
         let state = self.state.borrow();
         let mut nodes = state.durable.clone();
         for (index, change) in state.pending.iter().enumerate() {
@@ -239,7 +239,7 @@ impl Simulated {
     }
 
     /// How many files below a folder were read.
-    pub fn reads_below(&self, folder: &Path) -> usize {
+    pub(crate) fn reads_below(&self, folder: &Path) -> usize {
         self.state
             .borrow()
             .reads
@@ -337,7 +337,7 @@ impl Simulated {
     }
 
     /// Syncs are numbered from here on anew.
-    pub fn mark(&self) {
+    pub(crate) fn mark(&self) {
         let mut state = self.state.borrow_mut();
         state.mark = state.syncs.len();
     }
@@ -358,7 +358,7 @@ fn shape(path: &Path) -> String {
 
 /// An open file of the simulated disk.
 #[derive(Debug)]
-pub struct SimulatedFile {
+pub(crate) struct SimulatedFile {
     disk: Simulated,
     inode: Inode,
     path: PathBuf,

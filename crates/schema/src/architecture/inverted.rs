@@ -88,7 +88,7 @@ impl Inverted {
     }
 
     /// The block's layers, with a way around them where input and output are alike.
-    pub fn layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
+    pub(super) fn layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
         let path = self.path(prefix, style);
         if self.stride == 1 && self.input == self.output {
             let (scale, shortcut, activation) = (None, Shortcut::Identity, None);
@@ -105,7 +105,7 @@ impl Inverted {
 }
 
 impl Style {
-    pub fn conv(
+    pub(super) fn conv(
         self,
         conv: &str,
         norm: &str,

@@ -18,7 +18,7 @@ pub(super) struct Misplaced {
 }
 
 impl Misplaced {
-    pub fn new(field: &str, expected: &str, found: impl fmt::Display, help: &str) -> Self {
+    pub(super) fn new(field: &str, expected: &str, found: impl fmt::Display, help: &str) -> Self {
         Self {
             field: field.to_owned(),
             message: format!("expected {expected}, found {found}"),
@@ -27,7 +27,7 @@ impl Misplaced {
     }
 
     /// A field that only belongs to other names: `only_with` says to which.
-    pub fn only(field: &str, only_with: &str) -> Self {
+    pub(super) fn only(field: &str, only_with: &str) -> Self {
         Self::new(
             field,
             &format!("it only with {only_with}"),
@@ -37,7 +37,7 @@ impl Misplaced {
     }
 
     /// Reads it back from an error's text.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (field, rest) = text.strip_prefix(FIELD)?.split_once("`: ")?;
         let (message, help) = rest.split_once(HELP)?;
         Some(Self {

@@ -8,7 +8,9 @@ use super::{Experiment, Weights};
 impl Experiment {
     /// The experiment with whole paths: `~` is the user's home, and the rest is relative to the current folder.
     pub fn placed(mut self) -> io::Result<Self> {
-        self.dataset.path = self.dataset.path.map(|path| whole(&path)).transpose()?;
+        if let Some(path) = self.dataset.path_mut() {
+            *path = whole(path)?;
+        }
         if let Weights::File(path) = &mut self.model.weights {
             *path = whole(path)?;
         }
@@ -22,8 +24,7 @@ impl Experiment {
             _ => None,
         };
         self.dataset
-            .path
-            .as_deref()
+            .path()
             .map(|path| ("dataset.path", path))
             .into_iter()
             .chain(weights)

@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Dataset, Experiment, Freeze, Labels, Optimizer, Schedule};
+use super::{Experiment, Freeze, Optimizer, Schedule};
 use crate::architecture::Architecture;
-use crate::catalog::DatasetName;
 
 /// A field whose value is not allowed.
 pub(super) struct Finding {
@@ -137,51 +136,7 @@ fn validate_dataset(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Some(limit) = dataset.limit {
         whole(findings, "dataset.limit", limit);
     }
-    if dataset.labels == Labels::Coarse && !dataset.name.has_coarse_labels() {
-        findings.push(
-            Finding::new("dataset.labels", "`fine`", "`coarse`")
-                .help("this dataset has one label a picture"),
-        );
-    }
-    if dataset.name == DatasetName::ImageFolder {
-        validate_folder(dataset, findings);
-        return;
-    }
-    let alien = [
-        ("dataset.test", dataset.test.is_some()),
-        ("dataset.split", dataset.split.is_some()),
-        ("dataset.strict", dataset.strict),
-    ];
-    for (field, _) in alien.into_iter().filter(|(_, present)| *present) {
-        findings.push(
-            Finding::new(field, "it only with `name: image_folder`", "it here")
-                .help("remove the line"),
-        );
-    }
-    if dataset.path.is_some() && dataset.name.files().is_none() {
-        findings.push(
-            Finding::new("dataset.path", "no path", "one")
-                .help("this dataset is part of warmstart itself"),
-        );
-    }
-}
-
-fn validate_folder(dataset: &Dataset, findings: &mut Vec<Finding>) {
-    if dataset
-        .path
-        .as_ref()
-        .is_none_or(|path| path.as_os_str().is_empty())
-    {
-        let finding = Finding::new(
-            "dataset.path",
-            "the folder that holds the pictures",
-            "nothing",
-        );
-        findings.push(
-            finding.help("add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg"),
-        );
-    }
-    if let Some(test) = dataset.test {
+    if let Some(test) = dataset.folder().and_then(|folder| folder.test) {
         number(
             findings,
             "dataset.test",

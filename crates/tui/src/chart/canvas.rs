@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 /// A point as shares of width and height, from the lower left.
-pub type Point = (f64, f64);
+pub(super) type Point = (f64, f64);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Dots {
@@ -17,7 +17,7 @@ struct Dots {
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy)]
-pub struct Pen {
+pub(super) struct Pen {
     pub style: Style,
     /// Gives way to every line that is not.
     pub faint: bool,
@@ -25,7 +25,7 @@ pub struct Pen {
 
 /// A grid that series are drawn on, later ones over earlier ones.
 #[derive(Debug)]
-pub struct Canvas {
+pub(super) struct Canvas {
     width: u16,
     height: u16,
     ascii: bool,
@@ -33,7 +33,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    pub fn new(width: u16, height: u16, ascii: bool) -> Self {
+    pub(super) fn new(width: u16, height: u16, ascii: bool) -> Self {
         let cells = vec![Dots::default(); usize::from(width) * usize::from(height)];
         Self {
             width,
@@ -44,12 +44,12 @@ impl Canvas {
     }
 
     /// How many columns of dots there are.
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         usize::from(self.width) * 2
     }
 
     /// Draws a line through the points; `None` is a gap. A point alone between gaps is a point.
-    pub fn path(&mut self, points: impl IntoIterator<Item = Option<Point>>, pen: Pen) {
+    pub(super) fn path(&mut self, points: impl IntoIterator<Item = Option<Point>>, pen: Pen) {
         let mut previous: Option<Point> = None;
         let mut is_drawn = true;
         for point in points {
@@ -70,7 +70,7 @@ impl Canvas {
     }
 
     /// Draws a vertical line in a column of dots, between two shares of the height.
-    pub fn bar(&mut self, column: usize, low: f64, high: f64, pen: Pen) {
+    pub(super) fn bar(&mut self, column: usize, low: f64, high: f64, pen: Pen) {
         // Both columns of a cell, from its upper row to its lower one.
         const FROM: [[u8; 2]; 4] = [[0x47, 0xb8], [0x46, 0xb0], [0x44, 0xa0], [0x40, 0x80]];
         const TO: [[u8; 2]; 4] = [[0x01, 0x08], [0x03, 0x18], [0x07, 0x38], [0x47, 0xb8]];
@@ -101,7 +101,7 @@ impl Canvas {
     }
 
     /// Puts a glyph at a point that lies on the canvas.
-    pub fn mark(&mut self, point: Point, mark: &'static str, style: Style) {
+    pub(super) fn mark(&mut self, point: Point, mark: &'static str, style: Style) {
         if !is_inside(point) {
             return;
         }
@@ -111,7 +111,7 @@ impl Canvas {
         }
     }
 
-    pub fn render(&self, area: Rect, buf: &mut Buffer) {
+    pub(super) fn render(&self, area: Rect, buf: &mut Buffer) {
         let rows = self.cells.chunks(usize::from(self.width).max(1));
         for (y, row) in (area.top()..area.bottom()).zip(rows) {
             for (x, dots) in (area.left()..area.right()).zip(row) {

@@ -20,13 +20,17 @@ use crate::watch;
 const NAMES: u32 = 100;
 
 /// The text of an experiment file.
-pub fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     read_text(path).map_err(|problems| problems.first().map_or(String::new(), format::problem))
 }
 
 /// Writes an experiment. The list is updated before the message, because the next key acts on the
 /// new file.
-pub fn write(writing: &Writing, folders: &Folders, messages: &UnboundedSender<Message>) -> Message {
+pub(super) fn write(
+    writing: &Writing,
+    folders: &Folders,
+    messages: &UnboundedSender<Message>,
+) -> Message {
     let written = written(writing);
     if let Some(catalogue) = watch::catalogue(&folders.experiments) {
         let _ = messages.send(Message::Experiments(catalogue));
@@ -64,7 +68,7 @@ fn written(writing: &Writing) -> Message {
 }
 
 /// The report after an editor closes: its exit status if it failed, and whether the file is valid.
-pub fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
+pub(super) fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
     let ended = match ended {
         Err(text) => return Report { good: false, text },
         Ok(Ended::Exited(0)) => None,

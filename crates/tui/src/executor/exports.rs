@@ -12,13 +12,13 @@ use warmstart_report::plot::png;
 use warmstart_runs::storage;
 
 /// Writes a comparison in some format. Returns the message.
-pub fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
+pub(super) fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
     written(folder, "compare", text.as_bytes(), extension)
         .map(|path| format!("wrote {}", path.display()))
 }
 
 /// Writes charts as SVG and PNG under one name. If the PNG cannot be drawn, writes nothing.
-pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
+pub(super) fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
     let picture = png(svg)?;
     let drawn = written(folder, "charts", svg.as_bytes(), "svg")?;
     let beside = drawn.with_extension("png");
@@ -28,7 +28,12 @@ pub fn charts(folder: &Path, svg: &str) -> anyhow::Result<String> {
 }
 
 /// Writes a run's log: a header, then all of the worker's output.
-pub fn log(folder: &Path, checkpoints: &Path, id: &RunId, header: &str) -> anyhow::Result<String> {
+pub(super) fn log(
+    folder: &Path,
+    checkpoints: &Path,
+    id: &RunId,
+    header: &str,
+) -> anyhow::Result<String> {
     let path = launcher::default().log(&RunDir::of(checkpoints, id));
     let printed = match std::fs::read(&path) {
         Ok(printed) => String::from_utf8_lossy(&printed).into_owned(),

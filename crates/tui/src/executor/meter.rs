@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The thread that reads; the first request starts it.
 #[derive(Debug)]
-pub struct Meter {
+pub(super) struct Meter {
     questions: Option<Sender<Workers>>,
     folder: PathBuf,
     messages: UnboundedSender<Message>,
@@ -34,7 +34,7 @@ pub struct Meter {
 
 impl Meter {
     /// Reads the disk of `folder`; sends readings as messages.
-    pub fn new(folder: PathBuf, messages: UnboundedSender<Message>) -> Self {
+    pub(super) fn new(folder: PathBuf, messages: UnboundedSender<Message>) -> Self {
         Self {
             questions: None,
             folder,
@@ -43,7 +43,7 @@ impl Meter {
     }
 
     /// Requests a reading. It comes at least a second after the previous one.
-    pub fn ask(&mut self, workers: Workers) {
+    pub(super) fn ask(&mut self, workers: Workers) {
         let questions = self.questions.get_or_insert_with(|| {
             let (questions, received) = channel();
             let (folder, messages) = (self.folder.clone(), self.messages.clone());

@@ -14,7 +14,7 @@ use warmstart_runs::actions;
 use warmstart_runs::store::{Change, Watcher};
 use warmstart_runs::trash::{self, Trashed};
 
-pub fn annotate(
+pub(super) fn annotate(
     root: &Path,
     runs: &[RunId],
     change: &AnnotationChange,
@@ -44,7 +44,7 @@ pub fn annotate(
 }
 
 /// Restores earlier annotations.
-pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
+pub(super) fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
     let mut changes = Vec::new();
     for (id, annotation) in before {
         let set = |now: &mut Annotation| -> Result<(), BadTag> {
@@ -69,7 +69,7 @@ pub fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Messa
     )
 }
 
-pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
+pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
     let mut trashed: Vec<Trashed> = Vec::new();
     let mut failed = None;
     for id in runs {
@@ -97,7 +97,7 @@ pub fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
 }
 
 /// The restored runs come with the answer: a watcher that missed a short deletion never announces them again.
-pub fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Message {
+pub(super) fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Message {
     let (mut changes, mut result) = (Vec::new(), Ok(()));
     for (one, done) in trashed.iter().zip(1..) {
         progress.at(done);

@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_millis(200);
 
 /// Progress of an effect. Dropping it reports the end.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(super) struct Progress<'a> {
     messages: &'a UnboundedSender<Message>,
     what: &'static str,
     total: usize,
@@ -22,7 +22,11 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Progress over `total` items; `what` names the effect.
-    pub fn of(messages: &'a UnboundedSender<Message>, what: &'static str, total: usize) -> Self {
+    pub(super) fn of(
+        messages: &'a UnboundedSender<Message>,
+        what: &'static str,
+        total: usize,
+    ) -> Self {
         let now = Instant::now();
         Self {
             messages,
@@ -34,7 +38,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    pub fn at(&mut self, done: usize) {
+    pub(super) fn at(&mut self, done: usize) {
         if self.reported.elapsed() < EVERY {
             return;
         }

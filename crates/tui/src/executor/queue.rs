@@ -10,7 +10,7 @@ use crate::format::plural;
 use warmstart_runs::actions::waiting;
 
 /// Applies a change. Returns a message, or `None` if the screen shows the change.
-pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {
+pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {
     Ok(Some(match change {
         QueueChange::Move { run, to } => {
             waiting::shift(checkpoints, run, *to)?;
@@ -39,7 +39,7 @@ pub fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option
 }
 
 /// The first failure to start a run, as an error.
-pub fn all_started(failed: Vec<(RunId, io::Error)>) -> anyhow::Result<()> {
+pub(super) fn all_started(failed: Vec<(RunId, io::Error)>) -> anyhow::Result<()> {
     match failed.into_iter().next() {
         Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),
         None => Ok(()),

@@ -14,14 +14,14 @@ use warmstart_runs::worker::{DatasetResponse, DatasetViewer, Subject, predict};
 
 /// The workers. Dropping this ends the one that shows a dataset.
 #[derive(Debug)]
-pub struct Workers {
+pub(super) struct Workers {
     checkpoints: PathBuf,
     messages: UnboundedSender<Message>,
     looker: Option<DatasetViewer>,
 }
 
 impl Workers {
-    pub fn new(checkpoints: PathBuf, messages: UnboundedSender<Message>) -> Self {
+    pub(super) fn new(checkpoints: PathBuf, messages: UnboundedSender<Message>) -> Self {
         Self {
             checkpoints,
             messages,
@@ -30,7 +30,7 @@ impl Workers {
     }
 
     /// Opens another dataset. Sends the worker's responses, or its failure to start, as messages.
-    pub fn show_dataset(&mut self, ticket: u64, source: DatasetSource) -> Option<Message> {
+    pub(super) fn show_dataset(&mut self, ticket: u64, source: DatasetSource) -> Option<Message> {
         self.looker = None;
         let file = match source {
             DatasetSource::File(path) => path,
@@ -54,19 +54,19 @@ impl Workers {
         }
     }
 
-    pub fn ask(&mut self, ask: &Ask) {
+    pub(super) fn ask(&mut self, ask: &Ask) {
         if let Some(looker) = &mut self.looker {
             // A worker that takes no requests has ended, which is reported separately.
             let _ = looker.ask(ask);
         }
     }
 
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.looker = None;
     }
 
     /// Requests a prediction on its own thread: reading a checkpoint takes time.
-    pub fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
+    pub(super) fn predict(&self, ticket: u64, run: &RunId, subject: Subject) {
         let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
         thread::spawn(move || {
             let result = predict(run.path(), &subject);

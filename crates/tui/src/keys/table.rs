@@ -12,7 +12,7 @@ use super::binding::{Binding, Context};
 use crate::command::Command;
 
 /// The keys of a context, in groups.
-pub fn of(context: Context) -> &'static [&'static [Binding]] {
+pub(super) fn of(context: Context) -> &'static [&'static [Binding]] {
     match context {
         Context::Experiments => experiments::BINDINGS,
         Context::Run => run::BINDINGS,

@@ -9,12 +9,12 @@ use super::{Filter, Model, Popup, Screen};
 use crate::command::{Command, ExperimentCommand, LogCommand, Show};
 use crate::layout::shows_whole_question;
 
-pub use self::dataset::{model_run, source as dataset_source};
-pub use self::list::{difference_target, expandable, target_ids};
-pub use self::training::{experiment_file, launchable};
+pub(crate) use self::dataset::{model_run, source as dataset_source};
+pub(crate) use self::list::{difference_target, expandable, target_ids};
+pub(crate) use self::training::{experiment_file, launchable};
 
 /// Why a command is not available now; `None` if it is.
-pub fn refusal(model: &Model, command: Command) -> Option<String> {
+pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
     match command {
         Command::Training(command) => training::refusal(model, command),
         Command::Queue(command) => queue::refusal(model, command),

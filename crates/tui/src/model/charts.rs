@@ -6,13 +6,13 @@ use warmstart_runs::run::RunId;
 
 use super::{Model, Screen};
 use crate::chart::Axis;
-pub use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
+pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
 use warmstart_report::plot::{Curves, Key, begins, end_of};
 use warmstart_runs::store::{Run, Runs};
 
 /// Which runs are drawn beside the open one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Others {
+pub(crate) enum Others {
     #[default]
     None,
     /// The run that this run's initial weights come from, up to that checkpoint.
@@ -25,7 +25,7 @@ pub enum Others {
 
 /// The state of a run's charts.
 #[derive(Debug, Default)]
-pub struct ChartView {
+pub(crate) struct ChartView {
     /// The cursor's position on the x axis.
     pub cursor: Option<f64>,
     pub along: XAxis,
@@ -46,7 +46,7 @@ pub struct ChartView {
 
 impl ChartView {
     /// The default view with this smoothing.
-    pub fn with(detail: Smoothing) -> Self {
+    pub(crate) fn with(detail: Smoothing) -> Self {
         Self {
             detail,
             ..Self::default()
@@ -54,7 +54,7 @@ impl ChartView {
     }
 
     /// The default view of a run in its current state.
-    pub fn of(run: &Run) -> Self {
+    pub(crate) fn of(run: &Run) -> Self {
         let mut view = Self::default();
         view.curves.keep(vec![(
             run.id.clone(),
@@ -65,7 +65,7 @@ impl ChartView {
 
     /// The same view with the marked runs, if any.
     #[must_use]
-    pub fn beside(self, marked: Vec<RunId>) -> Self {
+    pub(crate) fn beside(self, marked: Vec<RunId>) -> Self {
         let others = if marked.is_empty() {
             self.others
         } else {
@@ -78,13 +78,13 @@ impl ChartView {
         }
     }
 
-    pub fn lines(&self, drawn: Drawn, quantity: ChartKind) -> &[Line] {
+    pub(crate) fn lines(&self, drawn: Drawn, quantity: ChartKind) -> &[Line] {
         self.curves
             .lines(drawn, quantity, (self.along, self.detail))
     }
 
     /// The runs to draw with the open one, oldest first.
-    pub fn others<'a>(&self, runs: &'a Runs, run: &'a Run) -> Vec<Drawn<'a>> {
+    pub(crate) fn others<'a>(&self, runs: &'a Runs, run: &'a Run) -> Vec<Drawn<'a>> {
         let mut others: Vec<Drawn> = match self.others {
             Others::None => Vec::new(),
             Others::Stage => self.stage(runs, run).into_iter().collect(),
@@ -141,7 +141,7 @@ impl ChartView {
     }
 
     /// The full x range. Per-epoch figures start at the first epoch, others at the first step.
-    pub fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
+    pub(crate) fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let by_epoch = quantity.is_by_epoch() && self.detail == Smoothing::Epochs;
         let own = Times::of(&run.state, self.along).extent(run, by_epoch);
         let (low, high) = self
@@ -165,7 +165,7 @@ impl ChartView {
     }
 
     /// The visible x range.
-    pub fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
+    pub(crate) fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
         let whole = self.whole(runs, run, quantity);
         self.window
             .map_or(whole, |(low, high)| self.dressed(Axis::linear(low, high)))
@@ -177,13 +177,13 @@ impl ChartView {
     }
 
     /// The step at the cursor.
-    pub fn step(&self, run: &Run) -> Option<f64> {
+    pub(crate) fn step(&self, run: &Run) -> Option<f64> {
         self.cursor
             .map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
     }
 
     /// The epoch nearest to the cursor.
-    pub fn epoch(&self, run: &Run) -> Option<u32> {
+    pub(crate) fn epoch(&self, run: &Run) -> Option<u32> {
         let step = self.step(run)?;
         let epochs = &run.state.epochs;
         let distance = |epoch: &&warmstart_schema::event::Epoch| (epoch.step as f64 - step).abs();
@@ -195,14 +195,14 @@ impl ChartView {
 }
 
 /// The run whose checkpoint a run started from, while it is here, and that checkpoint's step.
-pub fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
+pub(crate) fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> {
     let from = run.state.started_from.as_ref()?;
     Some((runs.get(&from.run)?, from.step))
 }
 
 impl Model {
     /// Drops cached curves that changed or that no open chart shows.
-    pub fn refresh_curves(&mut self) {
+    pub(crate) fn refresh_curves(&mut self) {
         let Screen::Run(view) = &mut self.open else {
             return;
         };

@@ -15,7 +15,7 @@ use warmstart_report::plot::{XAxis, begins};
 
 /// The compare screen.
 #[derive(Debug)]
-pub struct CompareView {
+pub(crate) struct CompareView {
     pub list: ListView<RunId>,
     /// All options except the filter, which belongs to the list.
     pub options: Options,
@@ -47,7 +47,7 @@ impl Default for CompareView {
 
 impl CompareView {
     /// The table's options with the filter.
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         let filter = self.list.filter.query().cloned().unwrap_or_default();
         Options {
             filter,
@@ -68,7 +68,7 @@ impl CompareView {
     }
 
     /// Shows or hides a column. Columns keep their standard order.
-    pub fn toggle(&mut self, chosen: usize) {
+    pub(crate) fn toggle(&mut self, chosen: usize) {
         let choices = Self::choices();
         let Some(column) = choices.get(chosen) else {
             return;
@@ -92,7 +92,7 @@ impl CompareView {
 
 /// The chart below the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Curves {
+pub(crate) enum Curves {
     /// Validation accuracy, if the table leaves enough space.
     #[default]
     Automatic,
@@ -101,7 +101,7 @@ pub enum Curves {
 }
 
 impl Curves {
-    pub fn metric(self) -> Option<Metric> {
+    pub(crate) fn metric(self) -> Option<Metric> {
         match self {
             Self::Automatic => Some(Metric::ValAcc),
             Self::Of(metric) => Some(metric),
@@ -110,7 +110,7 @@ impl Curves {
     }
 
     #[must_use]
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         match self {
             Self::Automatic => Self::Of(Metric::ValLoss),
             Self::Of(Metric::ValLoss) => Self::Of(Metric::TrainAcc),
@@ -123,7 +123,7 @@ impl Curves {
 
 /// The table of the compare screen, and the inputs that it was built from.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub(crate) struct Shown {
     table: Table,
     ids: Vec<RunId>,
     /// Number of older runs, by run; it selects the marker and the colour.
@@ -135,32 +135,32 @@ pub struct Shown {
 }
 
 impl Shown {
-    pub fn table(&self) -> &Table {
+    pub(crate) fn table(&self) -> &Table {
         &self.table
     }
 
     /// The run of each row; the first run of a row with several.
-    pub fn ids(&self) -> &[RunId] {
+    pub(crate) fn ids(&self) -> &[RunId] {
         &self.ids
     }
 
     /// The number of older runs; `None` if too many runs are shown to tell markers apart.
-    pub fn rank(&self, id: &RunId) -> Option<usize> {
+    pub(crate) fn rank(&self, id: &RunId) -> Option<usize> {
         self.ranks.get(id).copied()
     }
 
     /// Epochs of the shown runs that this run continues, else 0.
-    pub fn after(&self, id: &RunId) -> u32 {
+    pub(crate) fn after(&self, id: &RunId) -> u32 {
         self.after.get(id).copied().unwrap_or_default()
     }
 
     /// Width of a column's widest cell in characters.
-    pub fn width(&self, column: usize) -> u16 {
+    pub(crate) fn width(&self, column: usize) -> u16 {
         self.widths.get(column).copied().unwrap_or_default()
     }
 
     /// The columns that the sort key cycles through.
-    pub fn sortable(&self) -> Vec<Column> {
+    pub(crate) fn sortable(&self) -> Vec<Column> {
         let is_label =
             |column: &&Column| matches!(column, Column::Experiment | Column::Run | Column::State);
         self.table
@@ -174,7 +174,7 @@ impl Shown {
 
 impl Model {
     /// The columns that the open screen can show, and whether each is shown.
-    pub fn column_choices(&self) -> Vec<(String, bool)> {
+    pub(crate) fn column_choices(&self) -> Vec<(String, bool)> {
         match &self.open {
             Screen::Experiments(list) => columns()
                 .map(|column| (column.title.to_owned(), list.columns.contains(&column)))
@@ -192,7 +192,7 @@ impl Model {
     }
 
     /// The options of the open comparison, or of the one that would open from here.
-    pub fn comparison_options(&self) -> Options {
+    pub(crate) fn comparison_options(&self) -> Options {
         if let Screen::Compare(view) = &self.open {
             view.options()
         } else {
@@ -202,7 +202,7 @@ impl Model {
 
     /// The comparison to open from this screen. From the list: of the marked runs if there are two
     /// or more, else of the filtered runs. From other screens: of all runs.
-    pub fn next_comparison(&self) -> CompareView {
+    pub(crate) fn next_comparison(&self) -> CompareView {
         let mut view = CompareView::default();
         if let Screen::Experiments(list) = &self.open {
             if list.marked.len() > 1 {
@@ -220,7 +220,7 @@ impl Model {
     }
 
     /// Builds the table for these options.
-    pub fn comparison(&self, options: &Options) -> Table {
+    pub(crate) fn comparison(&self, options: &Options) -> Table {
         let files = self
             .catalogue
             .as_ref()
@@ -229,7 +229,7 @@ impl Model {
     }
 
     /// Rebuilds the open comparison's table if an input changed.
-    pub fn refresh_comparison(&mut self) {
+    pub(crate) fn refresh_comparison(&mut self) {
         let Screen::Compare(view) = &self.open else {
             return;
         };

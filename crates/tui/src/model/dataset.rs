@@ -18,7 +18,7 @@ const KEPT: usize = 256;
 
 /// Columns and rows of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
+pub(crate) struct Grid {
     pub columns: u32,
     pub rows: u32,
 }
@@ -26,7 +26,7 @@ pub struct Grid {
 impl Grid {
     /// As many images as the terminal can show pixel by pixel. At least a readable page on 80×24
     /// characters, at most the limit of one request.
-    pub fn of(terminal: Size) -> Self {
+    pub(crate) fn of(terminal: Size) -> Self {
         let columns = (terminal.width / WHOLE.0).clamp(4, 10);
         let rows = (terminal.height.saturating_sub(AROUND) / WHOLE.1).clamp(2, 6);
         Self {
@@ -35,14 +35,14 @@ impl Grid {
         }
     }
 
-    pub fn pictures(self) -> u32 {
+    pub(crate) fn pictures(self) -> u32 {
         self.columns * self.rows
     }
 }
 
 /// The dataset screen.
 #[derive(Debug)]
-pub struct DatasetView {
+pub(crate) struct DatasetView {
     /// Number of the current worker. Responses to other numbers are dropped.
     pub ticket: u64,
     /// The experiment's label.
@@ -72,7 +72,7 @@ pub struct DatasetView {
 
 /// Whether the dataset is open.
 #[derive(Debug, PartialEq)]
-pub enum Opened {
+pub(crate) enum Opened {
     NotYet,
     Yes(Facts),
     /// The dataset cannot be shown: the reason, and what to do.
@@ -81,7 +81,7 @@ pub enum Opened {
 
 /// The pane of the dataset screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DatasetPane {
+pub(crate) enum DatasetPane {
     One,
     Page,
     Classes,
@@ -89,7 +89,13 @@ pub enum DatasetPane {
 
 impl DatasetView {
     /// A view without data yet; `seed` determines the random choices.
-    pub fn new(ticket: u64, label: String, run: Option<RunId>, grid: Grid, seed: u64) -> Self {
+    pub(crate) fn new(
+        ticket: u64,
+        label: String,
+        run: Option<RunId>,
+        grid: Grid,
+        seed: u64,
+    ) -> Self {
         Self {
             ticket,
             label,
@@ -109,7 +115,7 @@ impl DatasetView {
         }
     }
 
-    pub fn facts(&self) -> Option<&Facts> {
+    pub(crate) fn facts(&self) -> Option<&Facts> {
         if let Opened::Yes(facts) = &self.state {
             Some(facts)
         } else {
@@ -118,23 +124,23 @@ impl DatasetView {
     }
 
     /// Number of images in the current split.
-    pub fn images(&self) -> u32 {
+    pub(crate) fn images(&self) -> u32 {
         self.facts().map_or(0, |facts| facts.part(self.part).images)
     }
 
     /// The image at a position of the split, original or as an epoch augments it, once it is
     /// loaded.
-    pub fn picture(&self, position: u32, epoch: Option<u32>) -> Option<&Picture> {
+    pub(crate) fn picture(&self, position: u32, epoch: Option<u32>) -> Option<&Picture> {
         self.pictures.get(&(self.part, Wanted { position, epoch }))
     }
 
     /// The first position of the page with the chosen image.
-    pub fn page(&self) -> u32 {
+    pub(crate) fn page(&self) -> u32 {
         self.position / self.grid.pictures() * self.grid.pictures()
     }
 
     /// The epochs to show next to the image; empty without augmentation.
-    pub fn epochs(&self) -> Vec<u32> {
+    pub(crate) fn epochs(&self) -> Vec<u32> {
         let epoch = self
             .epoch
             .filter(|_| self.part == Part::Train && self.pane == DatasetPane::One);
@@ -143,7 +149,7 @@ impl DatasetView {
         })
     }
 
-    pub fn step(&mut self, by: i64) {
+    pub(crate) fn step(&mut self, by: i64) {
         let last = i64::from(self.images()) - 1;
         let to = i64::from(self.position)
             .saturating_add(by)
@@ -151,15 +157,15 @@ impl DatasetView {
         self.position = u32::try_from(to).unwrap_or(0);
     }
 
-    pub fn pick_at_random(&mut self) {
+    pub(crate) fn pick_at_random(&mut self) {
         self.position = u32::try_from(self.random.below(u64::from(self.images()))).unwrap_or(0);
     }
 
-    pub fn seek(&mut self, number: u32) {
+    pub(crate) fn seek(&mut self, number: u32) {
         self.searched_number = Some(number);
     }
 
-    pub fn next_part(&mut self) {
+    pub(crate) fn next_part(&mut self) {
         let next = Part::ALL
             .iter()
             .position(|part| *part == self.part)
@@ -174,7 +180,7 @@ impl DatasetView {
     }
 
     /// The next request, if the screen needs one and none is pending.
-    pub fn question(&mut self) -> Option<Ask> {
+    pub(crate) fn question(&mut self) -> Option<Ask> {
         if self.waits || self.facts().is_none() {
             return None;
         }
@@ -225,7 +231,7 @@ impl DatasetView {
     }
 
     /// Applies a worker's response. Returns the error message if the worker could not answer.
-    pub fn apply(&mut self, answer: Answer) -> Option<String> {
+    pub(crate) fn apply(&mut self, answer: Answer) -> Option<String> {
         match answer {
             Answer::Opened(facts) => {
                 self.state = Opened::Yes(facts);
@@ -267,14 +273,14 @@ impl DatasetView {
     }
 
     /// Records that the worker has ended.
-    pub fn end(&mut self, why: String) {
+    pub(crate) fn end(&mut self, why: String) {
         if !matches!(self.state, Opened::No(_)) {
             self.state = Opened::No(why);
         }
     }
 
     /// Class numbers in display order.
-    pub fn class_order(&self) -> Vec<usize> {
+    pub(crate) fn class_order(&self) -> Vec<usize> {
         let Some(facts) = self.facts() else {
             return Vec::new();
         };

@@ -8,7 +8,7 @@ use warmstart_report::compare::{config_differing, config_fields, config_value};
 
 /// The state of the popup.
 #[derive(Debug)]
-pub struct Difference {
+pub(crate) struct Difference {
     pub titles: [String; 2],
     rows: Vec<DifferenceRow>,
     /// Whether to show equal fields too.
@@ -19,14 +19,14 @@ pub struct Difference {
 
 /// A field of both experiments.
 #[derive(Debug, PartialEq, Eq)]
-pub struct DifferenceRow {
+pub(crate) struct DifferenceRow {
     pub path: String,
     /// `None` if the experiment does not have the field.
     pub values: [Option<String>; 2],
 }
 
 impl DifferenceRow {
-    pub fn differs(&self) -> bool {
+    pub(crate) fn differs(&self) -> bool {
         self.values[0] != self.values[1]
     }
 }
@@ -63,12 +63,12 @@ impl Difference {
     }
 
     /// The visible rows.
-    pub fn shown(&self) -> impl Iterator<Item = &DifferenceRow> {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &DifferenceRow> {
         self.rows.iter().filter(|row| self.all || row.differs())
     }
 
     /// The number of fields that differ, and of all fields.
-    pub fn count(&self) -> (usize, usize) {
+    pub(crate) fn count(&self) -> (usize, usize) {
         (
             self.rows.iter().filter(|row| row.differs()).count(),
             self.rows.len(),
@@ -78,7 +78,7 @@ impl Difference {
 
 impl Model {
     /// Compares the fields of two experiments. The error names the one that cannot be parsed.
-    pub fn difference(&self, one: &Target, other: &Target) -> Result<Difference, String> {
+    pub(crate) fn difference(&self, one: &Target, other: &Target) -> Result<Difference, String> {
         let fields = |target: &Target| {
             let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
             let experiment = match target {

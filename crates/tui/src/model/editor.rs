@@ -16,7 +16,7 @@ const SLUG: usize = 24;
 
 /// An experiment file: its text and the parsed experiment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub(crate) struct Source {
     pub path: PathBuf,
     pub text: String,
     pub experiment: Experiment,
@@ -24,7 +24,7 @@ pub struct Source {
 
 /// The editor of one field.
 #[derive(Debug)]
-pub struct Editor {
+pub(crate) struct Editor {
     pub source: Source,
     pub field: Field,
     /// The current value, or the default if the file omits the field.
@@ -43,7 +43,7 @@ pub struct Editor {
 
 /// What the next key does to the initial value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueEntry {
+pub(crate) enum ValueEntry {
     /// A character replaces it and a deletion clears it; moving the cursor starts editing it.
     Replaces,
     Edits,
@@ -51,7 +51,7 @@ pub enum ValueEntry {
 
 /// Where to write the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destination {
+pub(crate) enum Destination {
     /// A new file; the old one stays.
     NewFile,
     /// The same file. Existing runs keep the experiment that they started with.
@@ -60,14 +60,14 @@ pub enum Destination {
 
 /// The input that gets the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
+pub(crate) enum Focus {
     Value,
     Stem,
 }
 
 /// The file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub(crate) struct Draft {
     pub text: String,
     /// Each changed field: path, old value, new value.
     pub changes: Vec<(String, String, String)>,
@@ -92,7 +92,7 @@ impl Source {
 
 impl Palette {
     /// The palette of an experiment's fields with their current values.
-    pub fn of_fields(source: Source) -> Self {
+    pub(crate) fn of_fields(source: Source) -> Self {
         let candidates = edit::fields().into_iter().map(|field| {
             let value = source.value(&field.path);
             let aside = match value {
@@ -109,7 +109,7 @@ impl Palette {
 }
 
 impl Editor {
-    pub fn new(source: Source, path: &str, target: Destination) -> Option<Self> {
+    pub(crate) fn new(source: Source, path: &str, target: Destination) -> Option<Self> {
         let field = edit::fields()
             .into_iter()
             .find(|field| field.path == path)?;
@@ -132,7 +132,7 @@ impl Editor {
     }
 
     /// Applies a typed key.
-    pub fn handle(&mut self, request: InputRequest) {
+    pub(crate) fn handle(&mut self, request: InputRequest) {
         match self.focus {
             Focus::Value => self.edit_value(request),
             Focus::Stem => {
@@ -159,7 +159,7 @@ impl Editor {
     }
 
     /// Switches between a new file and the same file.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.target = match self.target {
             Destination::NewFile => Destination::SameFile,
             Destination::SameFile => Destination::NewFile,
@@ -169,7 +169,7 @@ impl Editor {
     }
 
     /// Moves to the other input; editing the same file has only one.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.focus = match (self.focus, self.target) {
             (Focus::Value, Destination::NewFile) => Focus::Stem,
             _ => Focus::Value,

@@ -17,18 +17,18 @@ use warmstart_runs::params::counts;
 use warmstart_runs::store::{ExperimentFile, Run};
 
 /// The group of runs whose experiment file is not in the folder.
-pub const WITHOUT_FILE: &str = "runs without an experiment file";
+pub(super) const WITHOUT_FILE: &str = "runs without an experiment file";
 
 /// Identifies a row, wherever it is in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     File(PathBuf),
     Run(RunId),
 }
 
 /// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// An experiment with its newest run.
     Experiment,
     /// A run below its experiment.
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 #[derive(Debug, Clone)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     pub group: &'a str,
     pub kind: Kind,
     pub file: Option<&'a ExperimentFile>,
@@ -47,13 +47,13 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    pub fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<Place> {
         let run = || self.run.map(|run| Place::Run(run.id.clone()));
         let file = self.file.filter(|_| self.kind == Kind::Experiment);
         file.map(|file| Place::File(file.path.clone())).or_else(run)
     }
 
-    pub fn label(&self) -> &'a str {
+    pub(crate) fn label(&self) -> &'a str {
         match (self.file, self.run) {
             (Some(file), _) => file.label(),
             (None, Some(run)) => run.label(),
@@ -62,7 +62,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The experiment from the file, or from the run if there is no file.
-    pub fn experiment(&self) -> Option<&'a Experiment> {
+    pub(crate) fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
         let of_run = self.run.and_then(|run| run.experiment.as_deref());
         if self.kind == Kind::Experiment {
@@ -73,19 +73,19 @@ impl<'a> Entry<'a> {
     }
 
     /// What its columns show.
-    pub fn subject(&self) -> Subject<'a> {
+    pub(crate) fn subject(&self) -> Subject<'a> {
         Subject {
             experiment: self.experiment(),
             ..Subject::new(self.file, self.run, self.group)
         }
     }
 
-    pub fn status(&self) -> Option<Status> {
+    pub(crate) fn status(&self) -> Option<Status> {
         self.run.map(Run::status)
     }
 
     /// Parameter counts: from the run, or computed from the experiment.
-    pub fn counts(&self) -> Option<ModelCounts> {
+    pub(crate) fn counts(&self) -> Option<ModelCounts> {
         let measured = self
             .run
             .and_then(|run| run.state.model.as_ref())
@@ -96,7 +96,7 @@ impl<'a> Entry<'a> {
 
 impl Model {
     /// Applies a new catalogue and assigns each file to a group.
-    pub fn apply_catalogue(&mut self, mut catalogue: Catalogue) {
+    pub(crate) fn apply_catalogue(&mut self, mut catalogue: Catalogue) {
         // These contain paths, so sanitize them.
         for lack in catalogue.missing.values_mut().flatten() {
             lack.text = text::line(&lack.text, 500);
@@ -129,7 +129,7 @@ impl Model {
     }
 
     /// Data and weights of an experiment that are missing on this machine.
-    pub fn missing(&self, file: &ExperimentFile) -> &[MissingFile] {
+    pub(crate) fn missing(&self, file: &ExperimentFile) -> &[MissingFile] {
         self.catalogue
             .as_ref()
             .and_then(|catalogue| catalogue.missing.get(&file.path))
@@ -137,7 +137,7 @@ impl Model {
     }
 
     /// The missing files that a run cannot download itself.
-    pub fn obstacles(&self, file: &ExperimentFile) -> Vec<&str> {
+    pub(crate) fn obstacles(&self, file: &ExperimentFile) -> Vec<&str> {
         let lacks = self.missing(file).iter().filter(|lack| !lack.is_fetched);
         lacks.map(|lack| lack.text.as_str()).collect()
     }

@@ -13,7 +13,7 @@ const MOST: u32 = 100_000;
 
 /// A finished run and its new number.
 #[derive(Debug)]
-pub struct Extension {
+pub(crate) struct Extension {
     pub run: RunId,
     pub input: Input,
     needs: Needs,
@@ -34,7 +34,7 @@ enum Needs {
 
 impl Extension {
     /// For a finished run; the error says why the run cannot be extended.
-    pub fn of(run: &Run) -> Result<Self, String> {
+    pub(crate) fn of(run: &Run) -> Result<Self, String> {
         let Some(experiment) = &run.experiment else {
             return Err(format!(
                 "{} cannot be extended: its experiment.yaml cannot be read",
@@ -87,7 +87,7 @@ impl Extension {
     }
 
     /// The typed change as `FIELD=VALUE`, or the mistake in it.
-    pub fn change(&self) -> Result<String, String> {
+    pub(crate) fn change(&self) -> Result<String, String> {
         let field = match self.needs {
             Needs::Epochs => "train.epochs",
             Needs::Patience => "train.early_stopping.patience",
@@ -111,7 +111,7 @@ impl Extension {
         })
     }
 
-    pub fn question(&self) -> &'static str {
+    pub(crate) fn question(&self) -> &'static str {
         match self.needs {
             Needs::Epochs => "extend to how many epochs in all?",
             Needs::Patience => "it stopped early; how many epochs of patience?",
@@ -119,7 +119,7 @@ impl Extension {
     }
 
     /// Describes the effect of the typed number, or the mistake in it.
-    pub fn answer(&self) -> String {
+    pub(crate) fn answer(&self) -> String {
         let number = match self.typed() {
             Ok(number) => number,
             Err(mistake) => return mistake,

@@ -23,7 +23,7 @@ const SORTED_RUNS: &str = "all runs";
 
 /// The state of the list.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     pub selection: Selection<Place>,
     pub filter: Filter,
     /// Experiments whose runs are shown below them.
@@ -73,7 +73,7 @@ struct Rows {
 
 /// A line of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     /// The title of the group that starts with this row.
     Group(usize),
     Row(usize),
@@ -108,7 +108,7 @@ struct MadeFrom {
 
 impl Listing {
     /// Sets the initial columns and sort order by name; a leading dash reverses the order.
-    pub fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
+    pub(crate) fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
         if let Some(names) = columns {
             self.columns = names
                 .iter()
@@ -124,45 +124,45 @@ impl Listing {
     }
 
     /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.keys.is_empty()
     }
 
     /// Index of the selected row.
-    pub fn selected(&self) -> Option<usize> {
+    pub(crate) fn selected(&self) -> Option<usize> {
         self.rows.selected
     }
 
     /// The rows and group titles in display order.
-    pub fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[Line] {
         &self.rows.lines
     }
 
     /// The line of a row.
-    pub fn line_of(&self, row: usize) -> usize {
+    pub(crate) fn line_of(&self, row: usize) -> usize {
         self.rows.line_of.get(row).copied().unwrap_or(0)
     }
 
     /// Moves the selection by `by` rows.
-    pub fn step(&mut self, by: isize) {
+    pub(crate) fn step(&mut self, by: isize) {
         if let Some(index) = self.rows.selected {
             self.select(index.saturating_add_signed(by));
         }
     }
 
-    pub fn select(&mut self, index: usize) {
+    pub(crate) fn select(&mut self, index: usize) {
         self.selection.select(&self.rows.places, index);
         self.rows.selected = self.selection.index(&self.rows.places);
     }
 
     /// Selects a row; returns false if it is not in the list.
-    pub fn select_place(&mut self, place: &Place) -> bool {
+    pub(crate) fn select_place(&mut self, place: &Place) -> bool {
         let index = self.rows.places.iter().position(|other| other == place);
         index.map(|index| self.select(index)).is_some()
     }
 
     /// Sorts by the next shown column; after the last one restores the list's own order.
-    pub fn sort_by_next(&mut self) {
+    pub(crate) fn sort_by_next(&mut self) {
         let at = self
             .sort
             .and_then(|sort| self.columns.iter().position(|column| *column == sort));
@@ -171,7 +171,7 @@ impl Listing {
     }
 
     /// Shows or hides a column; columns keep their order.
-    pub fn toggle(&mut self, column: ColumnId) {
+    pub(crate) fn toggle(&mut self, column: ColumnId) {
         if self.columns.contains(&column) {
             self.columns.retain(|other| *other != column);
             self.sort = self.sort.filter(|sort| *sort != column);
@@ -201,7 +201,7 @@ impl Listing {
 
 impl Model {
     /// Rebuilds the open list's rows if an input changed.
-    pub fn refresh_list(&mut self) {
+    pub(crate) fn refresh_list(&mut self) {
         let Screen::Experiments(list) = &self.open else {
             return;
         };
@@ -241,7 +241,7 @@ impl Model {
     }
 
     /// The row at an index of the open list.
-    pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
+    pub(crate) fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let Screen::Experiments(list) = &self.open else {
             return None;
         };
@@ -249,7 +249,7 @@ impl Model {
     }
 
     /// Every row of the open list.
-    pub fn shown_entries(&self) -> Vec<Entry<'_>> {
+    pub(crate) fn shown_entries(&self) -> Vec<Entry<'_>> {
         let Screen::Experiments(list) = &self.open else {
             return Vec::new();
         };
@@ -260,7 +260,7 @@ impl Model {
             .collect()
     }
 
-    pub fn selected_entry(&self) -> Option<Entry<'_>> {
+    pub(crate) fn selected_entry(&self) -> Option<Entry<'_>> {
         let Screen::Experiments(list) = &self.open else {
             return None;
         };
@@ -268,7 +268,7 @@ impl Model {
     }
 
     /// The runs that a key acts on: the marked runs, else the selected one.
-    pub fn targets(&self) -> Vec<&Run> {
+    pub(crate) fn targets(&self) -> Vec<&Run> {
         let marked: Vec<&Run> = match &self.open {
             Screen::Experiments(list) => list
                 .marked

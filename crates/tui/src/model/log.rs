@@ -10,10 +10,10 @@ use super::{LOGGED_EPOCHS, Model};
 use crate::format::metric;
 
 /// Width of a line's first column, in characters.
-pub const STAMP: usize = 10;
+pub(crate) const STAMP: usize = 10;
 
 /// A line of the log.
-pub struct LogLine<'a> {
+pub(crate) struct LogLine<'a> {
     /// The first column: an epoch, a time, or `worker`.
     pub stamp: String,
     pub text: Cow<'a, str>,
@@ -22,7 +22,7 @@ pub struct LogLine<'a> {
 }
 
 impl LogLine<'_> {
-    pub fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         format!("{:<width$}{}", self.stamp, self.text, width = STAMP)
     }
 }
@@ -69,7 +69,7 @@ fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
 }
 
 /// The last epochs, all notes, and the worker's output.
-pub fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
+pub(crate) fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
     let printed = model.worker_lines(run).iter();
     let printed = printed.map(|line| LogLine {
         stamp: "worker".to_owned(),
@@ -83,16 +83,16 @@ pub fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
 }
 
 /// Whether a line contains the searched text, ignoring case.
-pub fn has(line: &str, wanted: &str) -> bool {
+pub(crate) fn has(line: &str, wanted: &str) -> bool {
     line.to_lowercase().contains(&wanted.to_lowercase())
 }
 
-pub fn texts(model: &Model, run: &Run) -> Vec<String> {
+pub(crate) fn texts(model: &Model, run: &Run) -> Vec<String> {
     lines(model, run).iter().map(LogLine::written).collect()
 }
 
 /// The text of a saved log without the worker's output: the title, every epoch and every note.
-pub fn whole(model: &Model, run: &Run) -> String {
+pub(crate) fn whole(model: &Model, run: &Run) -> String {
     let lines = epochs(run, usize::MAX).chain(notes(model, run));
     let lines = lines
         .map(|line| line.written() + "\n")
@@ -102,7 +102,7 @@ pub fn whole(model: &Model, run: &Run) -> String {
 }
 
 /// The end of the log without the worker's output: at most `epochs_at_most` epochs, and all notes.
-pub fn tail<'a>(model: &Model, run: &'a Run, epochs_at_most: usize) -> Vec<LogLine<'a>> {
+pub(crate) fn tail<'a>(model: &Model, run: &'a Run, epochs_at_most: usize) -> Vec<LogLine<'a>> {
     epochs(run, epochs_at_most)
         .chain(notes(model, run))
         .collect()

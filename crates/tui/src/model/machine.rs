@@ -8,7 +8,7 @@ use crate::machine::Machine;
 
 /// The state of the machine screen.
 #[derive(Debug, Default)]
-pub struct MachineView {
+pub(crate) struct MachineView {
     pub selection: Selection<RunId>,
     /// `None` before the first reading.
     pub machine: Option<Box<Machine>>,
@@ -16,7 +16,7 @@ pub struct MachineView {
 
 impl Model {
     /// The live runs, then the queue in its order.
-    pub fn working_and_waiting(&self) -> Vec<RunId> {
+    pub(crate) fn working_and_waiting(&self) -> Vec<RunId> {
         let waiting = self
             .runs
             .queue()
@@ -30,7 +30,7 @@ impl Model {
     }
 
     /// Requests a reading while the machine screen is open, one at a time.
-    pub fn read_machine(&mut self) -> Vec<Effect> {
+    pub(crate) fn read_machine(&mut self) -> Vec<Effect> {
         if self.reads_machine || !matches!(self.open, Screen::Machine(_)) {
             return Vec::new();
         }

@@ -13,7 +13,7 @@ use warmstart_runs::store::Run;
 
 /// A list to search.
 #[derive(Debug)]
-pub struct Palette {
+pub(crate) struct Palette {
     pub purpose: Purpose,
     pub input: Input,
     /// Index of the selected hit.
@@ -24,7 +24,7 @@ pub struct Palette {
 
 /// What `enter` does with the selected candidate.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Runs the action, or goes to the experiment or run.
     Run,
     /// Compares its experiment with this one.
@@ -35,7 +35,7 @@ pub enum Purpose {
 
 /// An entry of the palette.
 #[derive(Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The action's name, `experiment`, `run`, or a field's path.
     pub kind: String,
     pub text: String,
@@ -49,7 +49,7 @@ pub struct Candidate {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     Action(Command),
     Experiment(PathBuf),
     Run(RunId),
@@ -59,9 +59,9 @@ pub enum Target {
 
 impl Candidate {
     /// Characters between the kind and the text in the searched text.
-    pub const GAP: usize = 1;
+    pub(crate) const GAP: usize = 1;
 
-    pub fn new(kind: impl Into<String>, text: String, target: Target) -> Self {
+    pub(crate) fn new(kind: impl Into<String>, text: String, target: Target) -> Self {
         let kind = kind.into();
         let haystack = format!("{kind} {text}");
         Self {
@@ -74,17 +74,17 @@ impl Candidate {
         }
     }
 
-    pub fn with_keys(self, keys: Vec<String>) -> Self {
+    pub(crate) fn with_keys(self, keys: Vec<String>) -> Self {
         Self { keys, ..self }
     }
 
-    pub fn with_aside(self, aside: String) -> Self {
+    pub(crate) fn with_aside(self, aside: String) -> Self {
         Self { aside, ..self }
     }
 }
 
 impl Palette {
-    pub fn new(purpose: Purpose, candidates: Vec<Candidate>) -> Self {
+    pub(crate) fn new(purpose: Purpose, candidates: Vec<Candidate>) -> Self {
         let mut palette = Self {
             purpose,
             input: Input::default(),
@@ -97,7 +97,7 @@ impl Palette {
     }
 
     /// Applies a typed key.
-    pub fn handle(&mut self, request: InputRequest) {
+    pub(crate) fn handle(&mut self, request: InputRequest) {
         self.input.handle(request);
         self.chosen = 0;
         self.search();
@@ -134,7 +134,7 @@ impl Palette {
         self.hits = first.into_iter().chain(hits).collect();
     }
 
-    pub fn step(&mut self, by: isize) {
+    pub(crate) fn step(&mut self, by: isize) {
         self.chosen = self
             .chosen
             .saturating_add_signed(by)
@@ -142,25 +142,25 @@ impl Palette {
     }
 
     /// The matching candidates, best first, with the positions of the matched letters.
-    pub fn hits(&self) -> impl ExactSizeIterator<Item = (&Candidate, &[u32])> {
+    pub(crate) fn hits(&self) -> impl ExactSizeIterator<Item = (&Candidate, &[u32])> {
         self.hits
             .iter()
             .map(|hit| (&self.candidates[hit.index], &*hit.letters))
     }
 
-    pub fn chosen(&self) -> Option<&Candidate> {
+    pub(crate) fn chosen(&self) -> Option<&Candidate> {
         self.hits().nth(self.chosen).map(|(candidate, _)| candidate)
     }
 
     /// The number of candidates.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.candidates.len()
     }
 }
 
 impl Model {
     /// Every action of the open screen, every experiment, and every run, newest first.
-    pub fn palette(&self) -> Palette {
+    pub(crate) fn palette(&self) -> Palette {
         let bindings = self.keys.bindings(self.context_beneath()).iter();
         let actions = bindings
             .filter(|binding| binding.command != Command::Palette)
@@ -181,7 +181,7 @@ impl Model {
     }
 
     /// The experiments and runs to compare with.
-    pub fn partners(&self, of: Target) -> Palette {
+    pub(crate) fn partners(&self, of: Target) -> Palette {
         let others: Vec<Candidate> = self
             .places()
             .filter(|candidate| candidate.target != of)
@@ -190,7 +190,7 @@ impl Model {
     }
 
     /// The name of an experiment or a run.
-    pub fn name_of(&self, target: &Target) -> String {
+    pub(crate) fn name_of(&self, target: &Target) -> String {
         let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
         match target {
             Target::Experiment(path) => {

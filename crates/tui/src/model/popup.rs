@@ -10,7 +10,7 @@ use crate::effect::Effect;
 
 /// A popup in front of the screen.
 #[derive(Debug)]
-pub enum Popup {
+pub(crate) enum Popup {
     /// Asks for a text for these runs.
     Prompt {
         kind: PromptKind,
@@ -49,7 +49,7 @@ pub enum Popup {
 
 /// An input of one line.
 #[derive(Debug)]
-pub enum InputPrompt {
+pub(crate) enum InputPrompt {
     /// The number of an image.
     Number { input: Input },
     /// The path of an image, and its completions.
@@ -65,7 +65,7 @@ pub enum InputPrompt {
 }
 
 impl InputPrompt {
-    pub fn input(&self) -> &Input {
+    pub(crate) fn input(&self) -> &Input {
         match self {
             Self::Number { input }
             | Self::Search { input }
@@ -74,7 +74,7 @@ impl InputPrompt {
         }
     }
 
-    pub fn input_mut(&mut self) -> &mut Input {
+    pub(crate) fn input_mut(&mut self) -> &mut Input {
         match self {
             Self::Number { input }
             | Self::Search { input }
@@ -86,7 +86,7 @@ impl InputPrompt {
 
 /// A run's prediction for an image.
 #[derive(Debug)]
-pub struct Prediction {
+pub(crate) struct Prediction {
     /// The number of the request that it answers.
     pub ticket: u64,
     /// The label of the run's experiment.
@@ -99,7 +99,7 @@ pub struct Prediction {
 }
 
 #[derive(Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     NotYet,
     /// The most probable classes from the checkpoint of `epoch`, best first, and the model's input.
     Classes {

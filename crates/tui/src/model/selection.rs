@@ -2,7 +2,7 @@
 
 /// Remembers the row's key, and its index in case the row disappears.
 #[derive(Debug)]
-pub struct Selection<K> {
+pub(crate) struct Selection<K> {
     key: Option<K>,
     position: usize,
 }
@@ -18,7 +18,7 @@ impl<K> Default for Selection<K> {
 
 impl<K: PartialEq + Clone> Selection<K> {
     /// Index of the selected row; `None` only for an empty list.
-    pub fn index(&self, keys: &[K]) -> Option<usize> {
+    pub(crate) fn index(&self, keys: &[K]) -> Option<usize> {
         let found = self
             .key
             .as_ref()
@@ -30,18 +30,18 @@ impl<K: PartialEq + Clone> Selection<K> {
         })
     }
 
-    pub fn select(&mut self, keys: &[K], index: usize) {
+    pub(crate) fn select(&mut self, keys: &[K], index: usize) {
         self.position = index.min(keys.len().saturating_sub(1));
         self.key = keys.get(self.position).cloned();
     }
 
     /// Selects this key once the rows contain it.
-    pub fn keep(&mut self, key: K) {
+    pub(crate) fn keep(&mut self, key: K) {
         self.key = Some(key);
     }
 
     /// Moves by `by` rows and stops at the ends.
-    pub fn step(&mut self, keys: &[K], by: isize) {
+    pub(crate) fn step(&mut self, keys: &[K], by: isize) {
         if let Some(index) = self.index(keys) {
             self.select(keys, index.saturating_add_signed(by));
         }

@@ -20,7 +20,7 @@ const KEPT: usize = 200;
 
 /// All messages, and when the newest one disappears.
 #[derive(Debug, Default)]
-pub struct StatusLog {
+pub(crate) struct StatusLog {
     past: VecDeque<Saying>,
     /// When the shown message disappears. `None` if there is none, if it stays, or if its time is
     /// not known yet.
@@ -38,7 +38,7 @@ struct Saying {
 
 impl StatusLog {
     /// Adds a message.
-    pub fn keep(&mut self, report: Report) {
+    pub(crate) fn keep(&mut self, report: Report) {
         if self.past.len() == KEPT {
             self.past.pop_front();
         }
@@ -47,7 +47,7 @@ impl StatusLog {
     }
 
     /// All messages as lines, newest first.
-    pub fn lines(&self, zone: &TimeZone) -> Vec<String> {
+    pub(crate) fn lines(&self, zone: &TimeZone) -> Vec<String> {
         let line = |saying: &Saying| {
             let at = saying.at.and_then(|at| {
                 Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(at).ok()?).ok()
@@ -65,7 +65,7 @@ impl StatusLog {
 }
 
 /// A wrong setting as one short line, cause first if it is last. `!` shows the full text.
-pub fn setting_left_out(problem: &Problem, others: usize) -> String {
+pub(crate) fn setting_left_out(problem: &Problem, others: usize) -> String {
     const ROOM: usize = 78;
     let name = problem.file.rsplit('/').next().unwrap_or_default();
     let line = problem
@@ -103,7 +103,7 @@ pub fn setting_left_out(problem: &Problem, others: usize) -> String {
 
 impl Model {
     /// Compares the status line before and after an update, and adds a new message.
-    pub fn notice_report(&mut self, before: Option<&Report>) {
+    pub(crate) fn notice_report(&mut self, before: Option<&Report>) {
         if self.report.as_ref() == before {
             return;
         }
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Sets the time, in seconds since the Unix epoch.
-    pub fn tick(&mut self, now: f64) {
+    pub(crate) fn tick(&mut self, now: f64) {
         self.now = now;
         for saying in self
             .status_log
@@ -142,13 +142,13 @@ impl Model {
     }
 
     /// Whether a message still needs a time.
-    pub fn wants_clock(&self) -> bool {
+    pub(crate) fn wants_clock(&self) -> bool {
         self.status_log.is_untimed
     }
 
     /// When the shown message disappears, in seconds since the Unix epoch. The loop must read the
     /// clock then.
-    pub fn fades(&self) -> Option<f64> {
+    pub(crate) fn fades(&self) -> Option<f64> {
         self.status_log.fades
     }
 }

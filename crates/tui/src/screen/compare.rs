@@ -36,7 +36,7 @@ const GAP: u16 = 1;
 /// On lower terminals, draw the chart only if the user asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
-pub fn draw(
+pub(super) fn draw(
     frame: &mut Frame,
     area: Rect,
     model: &Model,

@@ -19,7 +19,7 @@ use crate::format::count;
 use crate::model::{DatasetPane, DatasetView, Model, Opened};
 use crate::theme::THEME;
 
-pub fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
     let buf = frame.buffer_mut();
     let [title, body] = paint::inset(area).layout(&Layout::vertical([
         Constraint::Length(1),

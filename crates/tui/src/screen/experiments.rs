@@ -49,7 +49,13 @@ fn column(id: ColumnId) -> Column {
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (20, 48);
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, list: &Listing, hits: &mut HitMap) {
+pub(super) fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    list: &Listing,
+    hits: &mut HitMap,
+) {
     let wanted = detail::height(area.height);
     let [table, rule, foot] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
@@ -441,7 +447,7 @@ fn written(form: Form, fact: &Fact, model: &Model) -> String {
 }
 
 /// `12/30`: the epoch at work while there is one, else those done.
-pub fn epochs(run: &Run) -> String {
+pub(super) fn epochs(run: &Run) -> String {
     let done = run.state.epochs.last().map_or(0, |epoch| epoch.epoch);
     let at = run
         .state

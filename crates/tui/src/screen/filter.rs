@@ -19,7 +19,7 @@ use warmstart_report::query::Mistake;
 const FILTER: &str = "filter: ";
 
 /// The filter with its cursor, or examples if it is empty.
-pub fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     let rest = paint::left(buf, area, FILTER, THEME.label);
     // Keep the end of the text visible.
     let room = usize::from(rest.width).saturating_sub(1);
@@ -59,7 +59,7 @@ fn after_width(text: &str, columns: usize) -> &str {
 }
 
 /// The mistake in the filter, below its position.
-pub fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
+pub(super) fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
     let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
     let before: String = typing.input.value().chars().take(mistake.at).collect();
     let column = 1

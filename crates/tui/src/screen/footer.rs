@@ -21,7 +21,7 @@ use crate::model::available::refusal;
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 
-pub fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
+pub(super) fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     let buf = frame.buffer_mut();
     let area = Rect {
         x: area.x + 1,
@@ -113,7 +113,7 @@ fn summary(model: &Model) -> String {
     parts.join(" · ")
 }
 
-pub fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &mut HitMap) {
+pub(super) fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &mut HitMap) {
     if let Some(Filter::Typing(
         typing @ Typing {
             mistake: Some(mistake),

@@ -15,7 +15,7 @@ use crate::model::{Model, Screen};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let place = match &model.open {
         Screen::Experiments(_) => "experiments",
         Screen::Run(_) => "run",
@@ -85,7 +85,7 @@ fn right_side(
 }
 
 /// `cuda:0 97 %  61.2/80.0 GB`, or the same for the CPU.
-pub fn usage(device: &str, system: Option<&System>) -> String {
+pub(super) fn usage(device: &str, system: Option<&System>) -> String {
     let device = text::line(device, 40);
     let Some(system) = system else { return device };
     let (percent, used, total) = if device.starts_with("cuda") {

@@ -13,7 +13,7 @@ use crate::keys::{Context, Keymap};
 use crate::theme::THEME;
 
 /// All lines, at most `width` characters wide, starting with the section of `context`.
-pub fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'static>> {
+pub(super) fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'static>> {
     let line = |row| match row {
         Row::Title(title) => Line::styled(title, THEME.title),
         Row::Key { label, text } => Line::from(vec![

@@ -47,7 +47,7 @@ const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> 
     }
 }
 
-pub fn draw(
+pub(super) fn draw(
     frame: &mut Frame,
     area: Rect,
     model: &Model,

@@ -7,27 +7,27 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::text;
-pub use warmstart_schema::text::wrap;
+pub(super) use warmstart_schema::text::wrap;
 
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
 /// A horizontal line in the area's first row.
-pub fn rule(buf: &mut Buffer, area: Rect) {
+pub(super) fn rule(buf: &mut Buffer, area: Rect) {
     for x in area.left()..area.right() {
         buf[(x, area.top())].set_char('─').set_style(THEME.rule);
     }
 }
 
 /// A vertical line in the area's first column.
-pub fn divide(buf: &mut Buffer, area: Rect) {
+pub(super) fn divide(buf: &mut Buffer, area: Rect) {
     for y in area.top()..area.bottom() {
         buf[(area.left(), y)].set_char('│').set_style(THEME.rule);
     }
 }
 
 /// Text at the left of the area's first row, cut with `…`. Returns the free area to its right.
-pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
+pub(super) fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     if area.is_empty() {
         return area;
     }
@@ -48,7 +48,7 @@ pub fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
 
 /// A message at the left of the area's first row. If it is too long, shortens its paths before its
 /// cause.
-pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
+pub(super) fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
     left(
         buf,
         area,
@@ -58,7 +58,7 @@ pub fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Rect {
 }
 
 /// Text at the right of the area's first row.
-pub fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
+pub(super) fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     let width = u16::try_from(text.width())
         .unwrap_or(u16::MAX)
         .min(area.width);
@@ -75,7 +75,7 @@ pub fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
 }
 
 /// A styled line at the right; not drawn if it does not fit.
-pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
+pub(super) fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
     let width = u16::try_from(line.width()).unwrap_or(u16::MAX);
     let fits = width <= area.width && !area.is_empty();
     if fits {
@@ -85,14 +85,14 @@ pub fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
 }
 
 /// A styled line at the left, cut if it does not fit. Returns the free area to its right.
-pub fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
+pub(super) fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
     line.spans.iter().fold(area, |rest, span| {
         left(buf, rest, &span.content, span.style)
     })
 }
 
 /// The row of an area; empty if the area has fewer rows.
-pub fn row(area: Rect, index: u16) -> Rect {
+pub(super) fn row(area: Rect, index: u16) -> Rect {
     let height = u16::from(index < area.height);
     Rect {
         y: area.y.saturating_add(index.min(area.height)),
@@ -102,7 +102,7 @@ pub fn row(area: Rect, index: u16) -> Rect {
 }
 
 /// A label at the left and a value at the right of a row.
-pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Style) {
+pub(super) fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Style) {
     if area.is_empty() {
         return;
     }
@@ -120,7 +120,7 @@ pub fn field(buf: &mut Buffer, area: Rect, label: &str, value: &str, style: Styl
 }
 
 /// A bar that fills `share` of a row.
-pub fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
+pub(super) fn bar(buf: &mut Buffer, area: Rect, share: f64, style: Style) {
     if area.is_empty() {
         return;
     }
@@ -146,7 +146,7 @@ fn halves(share: f64, width: u16) -> usize {
 }
 
 /// Values as small vertical bars, newest last; a gap for a value that is not a number.
-pub fn sparkline(values: &[f64], width: usize) -> String {
+pub(super) fn sparkline(values: &[f64], width: usize) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let shown = &values[values.len().saturating_sub(width)..];
     let finite = || shown.iter().copied().filter(|value| value.is_finite());
@@ -180,7 +180,7 @@ fn step(share: f64) -> usize {
 }
 
 /// Highlights the selected row: reversed, so that it is visible without colour too.
-pub fn mark_selected(buf: &mut Buffer, row: Rect) {
+pub(super) fn mark_selected(buf: &mut Buffer, row: Rect) {
     buf.set_style(
         Rect {
             x: row.x + 1,
@@ -193,7 +193,7 @@ pub fn mark_selected(buf: &mut Buffer, row: Rect) {
 }
 
 /// A run's tags, each after a space and a `#`.
-pub fn hash_tags(run: &Run) -> String {
+pub(super) fn hash_tags(run: &Run) -> String {
     run.annotation
         .tags
         .iter()
@@ -202,7 +202,7 @@ pub fn hash_tags(run: &Run) -> String {
 }
 
 /// The area without its first and last column.
-pub fn inset(area: Rect) -> Rect {
+pub(super) fn inset(area: Rect) -> Rect {
     Rect {
         x: area.x + 1.min(area.width),
         width: area.width.saturating_sub(2),

@@ -25,7 +25,7 @@ fn fitting(area: Rect, side: u32) -> u16 {
 }
 
 /// The part of an area, from its upper left corner, that an image of `side` pixels covers.
-pub fn place(area: Rect, side: u32) -> Rect {
+pub(super) fn place(area: Rect, side: u32) -> Rect {
     let width = fitting(area, side);
     Rect {
         width,
@@ -35,7 +35,7 @@ pub fn place(area: Rect, side: u32) -> Rect {
 }
 
 /// Draws an image as large as fits, and returns the covered area.
-pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
     let place = place(area, pixels.side());
     let size = u32::from(place.width);
     for y in 0..place.height {
@@ -51,7 +51,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, pixels: &Pixels) -> Rect {
 }
 
 /// An image as lines with colour codes, at most `width` × `height` cells.
-pub fn printed(pixels: &Pixels, width: u16, height: u16, appearance: Appearance) -> String {
+pub(crate) fn printed(pixels: &Pixels, width: u16, height: u16, appearance: Appearance) -> String {
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
     let area = buf.area;
     let place = draw(&mut buf, area, pixels);

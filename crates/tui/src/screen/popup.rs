@@ -29,7 +29,7 @@ use crate::theme::THEME;
 use warmstart_report::compare::Format;
 use warmstart_schema::annotation;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let Some(popup) = &model.popup else { return };
     let width = popup_width(area.width);
     // Scroll so that this line is visible.

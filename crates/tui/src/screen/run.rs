@@ -10,11 +10,11 @@
 //! One run. On narrow terminals the parameters are below the charts. With less height, first the
 //! log is hidden, then the parameters, then the second chart.
 
-pub mod charts;
+pub(super) mod charts;
 mod facts;
 mod log;
 mod parameters;
-pub mod progress;
+pub(super) mod progress;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -32,7 +32,13 @@ use warmstart_runs::store::Run;
 const WIDE: u16 = 100;
 const SIDE: u16 = 38;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, view: &RunView, hit_map: &mut HitMap) {
+pub(super) fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    model: &Model,
+    view: &RunView,
+    hit_map: &mut HitMap,
+) {
     let buf = frame.buffer_mut();
     let Some(run) = model.runs.get(&view.id) else {
         let text = format!("The folder of run {} is gone.", view.id);

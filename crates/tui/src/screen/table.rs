@@ -11,7 +11,7 @@ use super::paint;
 
 /// A column of a table.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(super) struct Column {
     pub title: &'static str,
     pub width: u16,
     /// Figures are aligned right, text left.
@@ -22,7 +22,7 @@ pub struct Column {
 
 /// Where a column is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// Index in the requested columns.
     pub column: usize,
     pub x: u16,
@@ -31,7 +31,7 @@ pub struct Place {
 
 impl Place {
     /// The column's part of a row.
-    pub fn within(self, row: Rect) -> Rect {
+    pub(super) fn within(self, row: Rect) -> Rect {
         Rect {
             x: self.x,
             width: self.width,
@@ -43,7 +43,7 @@ impl Place {
 
 /// Fits a first column of at least `first` characters, which grows, and as many others as fit with
 /// `gap` between them.
-pub fn fit(
+pub(super) fn fit(
     columns: &[Column],
     area: Rect,
     name: RangeInclusive<u16>,
@@ -93,7 +93,14 @@ pub fn fit(
 }
 
 /// Draws a text in its column.
-pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &str, style: Style) {
+pub(super) fn cell(
+    buf: &mut Buffer,
+    row: Rect,
+    place: Place,
+    column: &Column,
+    text: &str,
+    style: Style,
+) {
     let area = place.within(row);
     if area.is_empty() {
         return;
@@ -106,7 +113,7 @@ pub fn cell(buf: &mut Buffer, row: Rect, place: Place, column: &Column, text: &s
 }
 
 /// The first row to draw, so that the selected row is near the middle.
-pub fn offset(selected: usize, rows: usize, height: usize) -> usize {
+pub(super) fn offset(selected: usize, rows: usize, height: usize) -> usize {
     selected
         .saturating_sub(height / 2)
         .min(rows.saturating_sub(height))

@@ -57,7 +57,7 @@ static ENDS: AtomicBool = AtomicBool::new(false);
 static BEFORE: OnceLock<Vec<(Signal, SigAction)>> = OnceLock::new();
 
 /// From now on, fatal signals restore the terminal.
-pub fn watch() {
+pub(super) fn watch() {
     BEFORE.get_or_init(|| {
         let ours = SigAction::new(
             SigHandler::SigAction(end),
@@ -80,7 +80,7 @@ pub fn watch() {
 /// Enters the terminal with `take`. From then on, a fatal signal writes `sequences` and restores
 /// the current modes. A signal on another thread waits for `take`; after such a signal, no terminal
 /// is entered.
-pub fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
+pub(super) fn taking<T>(sequences: &str, take: impl FnOnce() -> T) -> T {
     let deadly: SigSet = DEADLY.into_iter().collect();
     let before = deadly.thread_swap_mask(SigmaskHow::SIG_BLOCK);
     TAKES.store(true, Ordering::SeqCst);
@@ -124,7 +124,7 @@ fn remember(sequences: &str) {
 }
 
 /// Records that the terminal was restored.
-pub fn given_back() {
+pub(super) fn given_back() {
     TAKEN.store(ptr::null_mut(), Ordering::Release);
 }
 

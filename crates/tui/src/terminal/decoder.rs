@@ -47,7 +47,7 @@ const HELD: usize = 4096;
 
 /// Turns bytes into events.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub(super) struct Decoder {
     state: State,
     events: Vec<Event>,
     /// When the newest bytes arrived.
@@ -97,7 +97,7 @@ struct Doubt {
 
 impl Decoder {
     /// Handles bytes that arrived at `now`, and returns the events that they complete.
-    pub fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
+    pub(super) fn feed(&mut self, bytes: &[u8], now: Instant) -> Vec<Event> {
         self.begin_doubt(bytes, now);
         self.last_bytes = Some(now);
         for (index, byte) in bytes.iter().enumerate() {
@@ -108,7 +108,7 @@ impl Decoder {
     }
 
     /// When to call [`Decoder::tick`] if no bytes arrive before.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Escape(since) => Some(*since + ESCAPE),
             State::Held(_, until) => Some(*until),
@@ -121,7 +121,7 @@ impl Decoder {
     }
 
     /// Makes the decisions that depend on time. Read all available bytes first: later is too late.
-    pub fn tick(&mut self, now: Instant) -> Vec<Event> {
+    pub(super) fn tick(&mut self, now: Instant) -> Vec<Event> {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             match take(&mut self.state) {
                 State::Escape(_) => {

@@ -9,7 +9,7 @@ const USUAL: [&str; 2] = ["vi", "nano"];
 
 /// The editor's command for a file: `VISUAL`, `EDITOR`, or an installed editor. The error says what
 /// to do.
-pub fn command(path: &Path) -> Result<Command, String> {
+pub(super) fn command(path: &Path) -> Result<Command, String> {
     let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
         let value = std::env::var(name)
             .ok()

@@ -17,7 +17,7 @@ use crate::effect::Ended;
 
 /// Runs a program and waits for it. The terminal must be in the shell's state, and nobody else may
 /// read keys.
-pub fn run(command: &mut Command) -> io::Result<Ended> {
+pub(super) fn run(command: &mut Command) -> io::Result<Ended> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let modes = tcgetattr(&terminal)?;
     // Use a new process group, so that ^C does not end the dashboard too.

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Sends frames to the writing thread.
 #[derive(Debug, Clone)]
-pub struct Frames {
+pub(crate) struct Frames {
     queue: Sender<Vec<u8>>,
     shared: Arc<Shared>,
 }
@@ -31,7 +31,7 @@ struct Shared {
 }
 
 impl Frames {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (queue, frames): (_, Receiver<Vec<u8>>) = channel();
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -47,17 +47,17 @@ impl Frames {
     }
 
     /// Whether the terminal has taken the newest frame.
-    pub fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         !self.shared.busy.load(Ordering::Acquire)
     }
 
     /// Waits until the terminal has taken a frame.
-    pub async fn freed(&self) {
+    pub(crate) async fn freed(&self) {
         self.shared.freed.notified().await;
     }
 
     /// Waits briefly for the frame in flight.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_free() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
@@ -65,7 +65,7 @@ impl Frames {
     }
 
     /// Sends bytes after the frame in flight.
-    pub fn send(&self, frame: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn send(&self, frame: Vec<u8>) -> io::Result<()> {
         self.shared.busy.store(true, Ordering::Release);
         self.queue
             .send(frame)
@@ -92,14 +92,14 @@ impl Write for Frame {
 /// ratatui's backend for crossterm. It sends nothing if nothing changed, and sends a frame as one
 /// piece.
 #[derive(Debug)]
-pub struct QuietBackend {
+pub(crate) struct QuietBackend {
     inner: CrosstermBackend<Frame>,
     frame: Frame,
     frames: Frames,
 }
 
 impl QuietBackend {
-    pub fn new(frames: Frames) -> Self {
+    pub(crate) fn new(frames: Frames) -> Self {
         let frame = Frame::default();
         Self {
             inner: CrosstermBackend::new(frame.clone()),

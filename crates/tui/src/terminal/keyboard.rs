@@ -26,14 +26,14 @@ use super::lost::Line;
 const CHUNK: usize = 1024;
 
 /// A source of keys.
-pub trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
+pub(crate) trait Keyboard: Stream<Item = io::Result<Event>> + Unpin {
     /// Stops reading keys until it is polled again.
     fn pause(&mut self);
 }
 
 /// The terminal's keys and sizes in order. Ends when the terminal is gone.
 #[derive(Debug)]
-pub struct TerminalKeys {
+pub(crate) struct TerminalKeys {
     sender: UnboundedSender<InputEvent>,
     events: UnboundedReceiver<InputEvent>,
     /// The reading thread, if not paused.
@@ -48,7 +48,7 @@ enum InputEvent {
 }
 
 impl TerminalKeys {
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (sender, events) = unbounded_channel();
         let reader = Some(Reader::start(sender.clone(), size())?);
         Ok(Self {

@@ -18,7 +18,7 @@ const LEAVING: Duration = Duration::from_secs(3);
 
 /// The terminal that keys come from.
 #[derive(Debug)]
-pub enum Line {
+pub(super) enum Line {
     /// Opened again, so that non-blocking reads do not affect other processes.
     Opened(File),
     Stdin(Stdin),
@@ -26,7 +26,7 @@ pub enum Line {
 
 impl Line {
     /// The terminal of standard input, else the controlling terminal, if any.
-    pub fn open() -> Option<Self> {
+    pub(super) fn open() -> Option<Self> {
         let is_stdin = stdin().is_terminal();
         let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let opened = File::options()
@@ -45,7 +45,7 @@ impl Line {
     }
 
     /// Whether the terminal has hung up.
-    pub fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.hangs_up(PollTimeout::ZERO)
     }
 
@@ -82,7 +82,7 @@ impl AsFd for Line {
 
 /// Sends [`Message::Leave`] when the terminal hangs up, and ends the program if leaving takes too
 /// long.
-pub fn watch(messages: UnboundedSender<Message>) {
+pub(crate) fn watch(messages: UnboundedSender<Message>) {
     std::thread::spawn(move || {
         if Line::open().is_some_and(|line| line.hangs_up(PollTimeout::NONE)) {
             // The receiver is gone only while leaving.

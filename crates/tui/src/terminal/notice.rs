@@ -2,7 +2,7 @@
 
 /// A program between the dashboard and the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Between {
+pub(super) enum Between {
     Nothing,
     /// It passes wrapped sequences through if its user allows that.
     Tmux,
@@ -13,7 +13,7 @@ pub enum Between {
 
 impl Between {
     /// Detects it from the environment, which `get` reads.
-    pub fn find(get: impl Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn find(get: impl Fn(&str) -> Option<String>) -> Self {
         let term = get("TERM").unwrap_or_default();
         if get("TMUX").is_some_and(|tmux| !tmux.is_empty()) {
             Self::Tmux
@@ -28,7 +28,7 @@ impl Between {
 }
 
 /// The bell, and `text` if the terminal can show it.
-pub fn sequence(text: &str, between: Between) -> String {
+pub(super) fn sequence(text: &str, between: Between) -> String {
     // Sanitize it again: a control character would end the sequence and start another.
     let text = warmstart_schema::text::line(text, 200);
     let message = format!("\u{1b}]9;warmstart: {text}\u{7}");

@@ -19,7 +19,7 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
-pub use self::album::{DatasetSource, answering, looking, picture, tell};
+pub(super) use self::album::{DatasetSource, answering, looking, picture, tell};
 
 fn says(model: &Model) -> &str {
     model.report.as_ref().map_or("", |report| &report.text)

@@ -24,22 +24,22 @@ use warmstart_runs::store::{Change, Watcher, experiments};
 /// 2026-11-22 10:01:07 UTC.
 const START: f64 = 1_795_341_667.0;
 
-pub const DONE: &str = "20261122-100107-7f3a";
-pub const LIVE: &str = "20261122-101500-0c21";
-pub const STOPPED: &str = "20261122-104000-a9e0";
-pub const RESUMED: &str = "20261122-110000-4b12";
-pub const FAILED: &str = "20261122-120000-e77d";
+pub(crate) const DONE: &str = "20261122-100107-7f3a";
+pub(crate) const LIVE: &str = "20261122-101500-0c21";
+pub(crate) const STOPPED: &str = "20261122-104000-a9e0";
+pub(crate) const RESUMED: &str = "20261122-110000-4b12";
+pub(crate) const FAILED: &str = "20261122-120000-e77d";
 
-pub fn data() -> PathBuf {
+pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
 }
 
-pub fn id(name: &str) -> RunId {
+pub(crate) fn id(name: &str) -> RunId {
     name.parse().unwrap()
 }
 
 /// An empty dashboard.
-pub fn empty() -> Model {
+pub(crate) fn empty() -> Model {
     let appearance = Appearance {
         ascii: false,
         theme: Theme::Dark,
@@ -49,7 +49,7 @@ pub fn empty() -> Model {
 }
 
 /// The dashboard with the five runs, one of them live.
-pub fn typical() -> Model {
+pub(crate) fn typical() -> Model {
     let mut model = empty();
     let mut files = experiments(&data().join("experiments")).unwrap();
     for file in &mut files {

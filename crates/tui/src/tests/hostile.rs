@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::update::update;
 use warmstart_runs::store::{Change, ExperimentFile};
 
-pub const NASTY: [&str; 8] = [
+pub(super) const NASTY: [&str; 8] = [
     "",
     "\u{202e}gnp.exe\u{202c} and \u{1b}[31mred\u{1b}[0m\u{7}",
     "漢字かな交じり文の実験名は幅が二倍になります漢字かな交じり文",
@@ -112,7 +112,7 @@ fn story(kind: usize) -> Vec<Event> {
 }
 
 /// A dashboard with hostile data.
-pub fn hostile() -> Model {
+pub(super) fn hostile() -> Model {
     let mut model = empty();
     model.experiments = NASTY[1].into();
     let problem = |text: &str| Problem {

@@ -27,9 +27,9 @@ type Way = fn(&mut Model, &DatasetSource);
 /// value.
 macro_rules! places {
     ($all:ident, $name_of:ident, $type:ty, { $($name:literal: $pattern:pat $(if $guard:expr)? => $way:expr,)* }) => {
-        pub const $all: &[(&str, Way)] = &[$(($name, $way)),*];
+        pub(crate) const $all: &[(&str, Way)] = &[$(($name, $way)),*];
 
-        pub fn $name_of(value: &$type) -> &'static str {
+        pub(crate) fn $name_of(value: &$type) -> &'static str {
             match value {
                 $($pattern $(if $guard)? => $name,)*
             }

@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Gives each letter of a cluster its own cells, with its combining marks. A terminal that does not
 /// join letters (for example Devanagari) draws them so. Otherwise, replacing the cluster later
 /// would leave all letters but the first on screen.
-pub fn part(buffer: &mut Buffer) {
+pub(super) fn part(buffer: &mut Buffer) {
     for index in 0..buffer.content.len() {
         let symbol = buffer.content[index].symbol();
         if symbol.chars().nth(1).is_none() {
@@ -37,7 +37,7 @@ pub fn part(buffer: &mut Buffer) {
 
 /// Removes wide letters whose right half is covered, for example by a popup's border: otherwise the
 /// terminal would skip the covering cell.
-pub fn uncover(buffer: &mut Buffer) {
+pub(super) fn uncover(buffer: &mut Buffer) {
     let width = usize::from(buffer.area.width.max(1));
     for index in 1..buffer.content.len() {
         let is_covered = index % width != 0 && buffer.content[index].symbol() != " ";

@@ -5,7 +5,7 @@ use ratatui::buffer::Cell;
 use ratatui::style::Color;
 
 /// Upper half: the foreground is the pixel above, the background the one below.
-pub const HALF: &str = "▀";
+pub(crate) const HALF: &str = "▀";
 /// From dark to bright, on a dark background.
 const RAMP: &[u8; 10] = b" .:-=+*#%@";
 /// The sixteen colours of xterm, which most terminals use by default.
@@ -75,7 +75,7 @@ impl Palette {
 }
 
 /// The RGB value of a colour; `None` for colours that differ between terminals.
-pub fn rgb(colour: Color) -> Option<[u8; 3]> {
+pub(super) fn rgb(colour: Color) -> Option<[u8; 3]> {
     match colour {
         Color::Rgb(red, green, blue) => Some([red, green, blue]),
         Color::Indexed(number @ 16..=231) => {
@@ -113,7 +113,7 @@ fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
 }
 
 /// Replaces a cell of an image by a character of the same brightness; leaves other cells unchanged.
-pub fn without_colour(cell: &mut Cell) {
+pub(super) fn without_colour(cell: &mut Cell) {
     if let (HALF, Color::Rgb(..), Color::Rgb(..)) = (cell.symbol(), cell.fg, cell.bg) {
         let brightness = u32::midpoint(luminance(cell.fg), luminance(cell.bg));
         let ramp = usize::try_from(brightness).unwrap_or(0) * RAMP.len() / 256;

@@ -30,7 +30,7 @@ pub enum Role {
     FifthRun,
 }
 
-pub const RUN_COLOURS: [Role; 5] = [
+pub(super) const RUN_COLOURS: [Role; 5] = [
     Role::FirstRun,
     Role::SecondRun,
     Role::ThirdRun,
@@ -74,7 +74,7 @@ impl Role {
 }
 
 #[derive(Debug)]
-pub struct Roles {
+pub(crate) struct Roles {
     /// The program's name and other headings.
     pub title: Style,
     pub text: Style,
@@ -101,7 +101,7 @@ const fn in_role(role: Role) -> Style {
     Style::new().fg(role.carried())
 }
 
-pub const THEME: Roles = Roles {
+pub(crate) const THEME: Roles = Roles {
     title: Style::new().add_modifier(Modifier::BOLD),
     text: Style::new(),
     muted: in_role(Role::Quiet),
@@ -128,7 +128,7 @@ pub const THEME: Roles = Roles {
 impl Roles {
     /// The glyph and style of a status: both shape and colour identify it. `None` is an experiment
     /// without runs.
-    pub fn status(&self, status: Option<Status>) -> (&'static str, Style) {
+    pub(crate) fn status(&self, status: Option<Status>) -> (&'static str, Style) {
         match status {
             None => ("○", self.muted),
             Some(Status::Queued(_)) => ("◌", self.waiting),
@@ -146,7 +146,7 @@ impl Roles {
 
     /// A run's marker and colour, the same on every screen; `rank` is the number of older runs.
     #[expect(clippy::unused_self, reason = "asked for as every other style is")]
-    pub fn run(&self, rank: usize) -> (&'static str, Style) {
+    pub(crate) fn run(&self, rank: usize) -> (&'static str, Style) {
         const MARKERS: [&str; 8] = ["●", "◆", "▲", "■", "▼", "★", "✚", "✖"];
         // Five colours and eight markers: forty runs differ in one or the other.
         let colour = RUN_COLOURS[rank % RUN_COLOURS.len()];
@@ -156,7 +156,7 @@ impl Roles {
         )
     }
 
-    pub fn level(&self, level: Level) -> Style {
+    pub(crate) fn level(&self, level: Level) -> Style {
         match level {
             Level::Info => self.text,
             Level::Warning => self.warning,

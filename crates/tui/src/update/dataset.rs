@@ -16,7 +16,7 @@ use warmstart_runs::store::Run;
 use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
-pub fn open(model: &mut Model) -> Vec<Effect> {
+pub(super) fn open(model: &mut Model) -> Vec<Effect> {
     let Ok((source, label)) = dataset_source(model) else {
         return Vec::new();
     };
@@ -31,7 +31,7 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Runs a command of the dataset screen.
-pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
+pub(super) fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
@@ -64,7 +64,7 @@ pub fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
 }
 
 /// Shows the selected image alone.
-pub fn open_picture(model: &mut Model) -> Vec<Effect> {
+pub(super) fn open_picture(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.pane = DatasetPane::One;
     }
@@ -72,7 +72,7 @@ pub fn open_picture(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Sorts the classes by their number of images, or by number again.
-pub fn sort(model: &mut Model) -> Vec<Effect> {
+pub(super) fn sort(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.by_count = !view.by_count;
         view.scrolled = 0;
@@ -80,7 +80,7 @@ pub fn sort(model: &mut Model) -> Vec<Effect> {
     next_question(model)
 }
 
-pub fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
+pub(super) fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         step(view, movement);
     }
@@ -118,7 +118,7 @@ fn step(view: &mut DatasetView, movement: Movement) {
 }
 
 /// Adapts the page to the terminal's new size.
-pub fn resized(model: &mut Model) -> Vec<Effect> {
+pub(super) fn resized(model: &mut Model) -> Vec<Effect> {
     let grid = Grid::of(model.size);
     if let Screen::Dataset(view) = &mut model.open {
         view.grid = grid;
@@ -137,7 +137,11 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a worker said that shows a dataset.
-pub fn on_response(model: &mut Model, ticket: u64, response: DatasetResponse) -> Vec<Effect> {
+pub(super) fn on_response(
+    model: &mut Model,
+    ticket: u64,
+    response: DatasetResponse,
+) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
@@ -168,7 +172,7 @@ pub fn on_response(model: &mut Model, ticket: u64, response: DatasetResponse) ->
 }
 
 /// Asks for the path of an image, or predicts the shown image.
-pub fn predict(model: &mut Model) -> Vec<Effect> {
+pub(super) fn predict(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model_run(model).map(|run| run.id.clone()) else {
         return Vec::new();
     };
@@ -223,7 +227,7 @@ fn ask(
 }
 
 /// Accepts the typed number or path.
-pub fn accept(model: &mut Model) -> Vec<Effect> {
+pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
     match model.popup.take() {
         Some(Popup::Input(InputPrompt::Number { input })) => {
             let Screen::Dataset(view) = &mut model.open else {
@@ -263,7 +267,7 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Requests completions of a path.
-pub fn complete(model: &Model) -> Vec<Effect> {
+pub(super) fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
         Some(Popup::Input(InputPrompt::File { input, .. })) => {
             vec![Effect::CompletePath(input.value().to_owned())]
@@ -273,7 +277,7 @@ pub fn complete(model: &Model) -> Vec<Effect> {
 }
 
 /// Applies completions of a path, unless the user has typed more since.
-pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
+pub(super) fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
     if let Some(Popup::Input(InputPrompt::File {
         input, candidates, ..
     })) = &mut model.popup
@@ -285,7 +289,7 @@ pub fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<Stri
 }
 
 /// Applies a prediction.
-pub fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
+pub(super) fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
     if let Some(Popup::Prediction(prediction)) = &mut model.popup
         && prediction.ticket == ticket
     {

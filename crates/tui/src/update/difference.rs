@@ -8,7 +8,7 @@ use warmstart_report::compare::{Columns, Selection};
 
 /// Compares the experiments of two marked runs; with more marked runs opens the comparison;
 /// otherwise asks for the other experiment.
-pub fn begin(model: &mut Model) -> Vec<Effect> {
+pub(super) fn begin(model: &mut Model) -> Vec<Effect> {
     let marked = super::list::compared(model).unwrap_or_default();
     match &marked[..] {
         [one, other] => {
@@ -31,7 +31,7 @@ pub fn begin(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-pub fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {
+pub(super) fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {
     match model.difference(one, other) {
         Ok(difference) => model.popup = Some(Popup::Difference(difference)),
         Err(text) => model.report = Some(Report { good: false, text }),
@@ -40,7 +40,7 @@ pub fn open(model: &mut Model, one: &Target, other: &Target) -> Vec<Effect> {
 }
 
 /// Shows all fields, or only those that differ.
-pub fn toggle(model: &mut Model) {
+pub(super) fn toggle(model: &mut Model) {
     if let Some(Popup::Difference(difference)) = &mut model.popup {
         difference.all = !difference.all;
         difference.down = 0;

@@ -12,7 +12,7 @@ use crate::model::available;
 use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 
 /// Reads the current file.
-pub fn begin(model: &Model) -> Vec<Effect> {
+pub(super) fn begin(model: &Model) -> Vec<Effect> {
     let file = available::experiment_file(model);
     file.map(|file| Effect::ReadExperiment(file.path.clone()))
         .into_iter()
@@ -20,7 +20,7 @@ pub fn begin(model: &Model) -> Vec<Effect> {
 }
 
 /// Applies the file's text and asks for a field.
-pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
+pub(super) fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
     // Do not close a popup that the user has opened since.
     if model.popup.is_some() {
         return;
@@ -41,28 +41,28 @@ pub fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
 }
 
 /// Opens the editor of a field.
-pub fn open(model: &mut Model, source: Source, path: &str) -> Vec<Effect> {
+pub(super) fn open(model: &mut Model, source: Source, path: &str) -> Vec<Effect> {
     model.popup = Editor::new(source, path, Destination::NewFile)
         .map(|editor| Popup::Editor(Box::new(editor)));
     Vec::new()
 }
 
 /// Switches between a new file and the same file.
-pub fn turn_destination(model: &mut Model) {
+pub(super) fn turn_destination(model: &mut Model) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
         editor.turn();
     }
 }
 
 /// Switches between the value and the new file's name.
-pub fn turn_focus(model: &mut Model) {
+pub(super) fn turn_focus(model: &mut Model) {
     if let Some(Popup::Editor(editor)) = &mut model.popup {
         editor.step();
     }
 }
 
 /// Writes the file, unless it has a mistake.
-pub fn accept(model: &mut Model) -> Vec<Effect> {
+pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
     let Some(Popup::Editor(editor)) = &model.popup else {
         return Vec::new();
     };

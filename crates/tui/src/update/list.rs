@@ -18,7 +18,7 @@ use warmstart_runs::trash;
 const REMEMBERED: usize = 20;
 
 /// Runs a command of the list.
-pub fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
+pub(super) fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
     match command {
         ListCommand::Expand => expand(model),
         ListCommand::Flat => flat(model),
@@ -62,14 +62,14 @@ fn flat(model: &mut Model) {
     }
 }
 
-pub fn sort(model: &mut Model) {
+pub(super) fn sort(model: &mut Model) {
     if let Some(list) = list(model) {
         list.sort_by_next();
     }
 }
 
 /// Sorts by a column of the list, or reverses its order.
-pub fn sort_by(model: &mut Model, column: usize) {
+pub(super) fn sort_by(model: &mut Model, column: usize) {
     let Some(list) = list(model) else { return };
     let Some(column) = list.columns.get(column).copied() else {
         return;
@@ -78,7 +78,7 @@ pub fn sort_by(model: &mut Model, column: usize) {
     list.sort = Some(column);
 }
 
-pub fn reverse(model: &mut Model) {
+pub(super) fn reverse(model: &mut Model) {
     if let Some(list) = list(model) {
         list.reversed = !list.reversed;
     }
@@ -139,7 +139,7 @@ fn prompt(model: &mut Model, kind: PromptKind) {
 }
 
 /// Accepts the open filter or prompt; `None` if neither is open.
-pub fn accept(model: &mut Model) -> Option<Vec<Effect>> {
+pub(super) fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     let chosen = match &model.popup {
         Some(Popup::Columns { chosen }) => Some(*chosen),
         _ => None,
@@ -205,7 +205,12 @@ fn delete(model: &mut Model) {
 }
 
 /// Records a change that undo can restore.
-pub fn apply_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, report: Report) {
+pub(super) fn apply_done(
+    model: &mut Model,
+    undo: Option<Undo>,
+    changes: Vec<Change>,
+    report: Report,
+) {
     for change in changes {
         model.runs.apply(change);
     }
@@ -221,7 +226,7 @@ pub fn apply_done(model: &mut Model, undo: Option<Undo>, changes: Vec<Change>, r
 }
 
 /// The marked runs, if there are at least two.
-pub fn compared(model: &Model) -> Option<Vec<RunId>> {
+pub(super) fn compared(model: &Model) -> Option<Vec<RunId>> {
     let marked = target_ids(model);
     (marked.len() > 1).then_some(marked)
 }

@@ -12,7 +12,7 @@ use warmstart_report::compare::Format;
 const PAGE: isize = 10;
 
 /// Moves the selection or scrolls, in a popup or in the open screen.
-pub fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
+pub(super) fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
     if matches!(model.open, Screen::Dataset(_)) && model.popup.is_none() {
         return super::dataset::move_by(model, movement);
     }
@@ -30,7 +30,7 @@ pub fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
 }
 
 /// Moves down by `by` rows, or up if negative.
-pub fn move_by(model: &mut Model, by: isize) {
+pub(super) fn move_by(model: &mut Model, by: isize) {
     let help_height = help::rows(
         &model.keys,
         Context::Experiments,

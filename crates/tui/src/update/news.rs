@@ -15,7 +15,7 @@ use warmstart_runs::store::{Change, Run};
 /// If runs wait this many seconds and none is live, the dashboard starts the next one.
 const STUCK: f64 = 1.5;
 
-pub fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
+pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.tick(now);
     // Before the first reading of the folders every run is new, so report nothing.
     let mut before: HashMap<RunId, Before> = HashMap::new();
@@ -122,7 +122,7 @@ fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
 }
 
 /// Starts the next run if the worker that should have started it was killed.
-pub fn watch_queue(model: &mut Model) -> Vec<Effect> {
+pub(super) fn watch_queue(model: &mut Model) -> Vec<Effect> {
     let runs = model.live().next().is_some();
     let queue = model.runs.queue();
     let waits = !queue.waiting.is_empty() && queue.paused.is_none();

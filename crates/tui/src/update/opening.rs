@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::model::{ChartView, Model, Pane, RunView, Screen};
 
 /// Opens a run's screen with the charts of other runs.
-pub fn show_run(model: &mut Model, id: RunId, others: Vec<RunId>) -> Effect {
+pub(super) fn show_run(model: &mut Model, id: RunId, others: Vec<RunId>) -> Effect {
     let charts = ChartView::with(model.detail).beside(others);
     model.show(Screen::Run(RunView {
         id: id.clone(),

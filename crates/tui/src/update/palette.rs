@@ -10,7 +10,7 @@ use crate::message::Report;
 use crate::model::{Filter, Model, Palette, Place, Popup, Purpose, Screen, Target};
 
 /// Runs the selected candidate; without one the palette stays open.
-pub fn accept(model: &mut Model) -> Vec<Effect> {
+pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
     let Some(Popup::Palette(palette)) = &model.popup else {
         return Vec::new();
     };
@@ -31,7 +31,7 @@ pub fn accept(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Returns to the list, selects this experiment and removes filters that hide it.
-pub fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
+pub(super) fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
     let left = leave_dataset(model);
     if !model.below.is_empty() {
         model.open = model.below.swap_remove(0);
@@ -67,7 +67,7 @@ fn select(model: &mut Model, path: &Path) -> bool {
 }
 
 /// Selects the newly written file once the list has it.
-pub fn select_awaited(model: &mut Model) {
+pub(super) fn select_awaited(model: &mut Model) {
     let Some(path) = model.awaited.take() else {
         return;
     };

@@ -9,7 +9,7 @@ use crate::mouse::{Gesture, HitBox, Pointed};
 /// Lines to scroll per notch of the wheel.
 const NOTCH: isize = 3;
 
-pub fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
+pub(super) fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
     match (pointed.gesture, pointed.hit_box) {
         (Gesture::Click, HitBox::Row(row)) => return click_row(model, row),
         (Gesture::Click, HitBox::Title(column)) => match &model.open {

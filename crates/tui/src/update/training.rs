@@ -10,7 +10,7 @@ use crate::model::available::launchable;
 use crate::model::{Entry, Extension, InputPrompt, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
 
-pub fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
+pub(super) fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
     match command {
         TrainingCommand::Launch => return launch(model),
         TrainingCommand::LaunchAll => launch_all(model),
@@ -210,7 +210,7 @@ fn resume(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Accepts the new number of epochs, unless it has a mistake.
-pub fn extend(model: &mut Model) -> Vec<Effect> {
+pub(super) fn extend(model: &mut Model) -> Vec<Effect> {
     let Some(Popup::Input(InputPrompt::Extension(extension))) = &model.popup else {
         return Vec::new();
     };

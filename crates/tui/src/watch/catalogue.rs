@@ -20,7 +20,7 @@ type Stamp = Vec<(PathBuf, i64, i64, u64)>;
 
 /// Follows a folder of experiments.
 #[derive(Debug)]
-pub struct CatalogueWatch {
+pub(super) struct CatalogueWatch {
     folder: PathBuf,
     looked: Option<Instant>,
     searched: Option<Instant>,
@@ -29,7 +29,7 @@ pub struct CatalogueWatch {
 }
 
 impl CatalogueWatch {
-    pub fn new(folder: PathBuf) -> Self {
+    pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
             looked: None,
@@ -40,7 +40,7 @@ impl CatalogueWatch {
     }
 
     /// The files and what they lack, if either changed.
-    pub fn poll(&mut self) -> Option<Catalogue> {
+    pub(super) fn poll(&mut self) -> Option<Catalogue> {
         let is_due = |at: Option<Instant>, pause| at.is_none_or(|at| at.elapsed() >= pause);
         if !is_due(self.looked, LOOK) {
             return None;

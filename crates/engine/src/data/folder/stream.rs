@@ -30,7 +30,7 @@ struct Decoded {
 }
 
 /// Batches as they come from the decoders. When it is dropped, the decoders stop after the batch that they are at.
-pub struct Stream {
+pub(super) struct Stream {
     decoded: Receiver<Decoded>,
     listing: Arc<Listing>,
     side: i64,

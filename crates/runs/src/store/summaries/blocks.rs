@@ -18,7 +18,7 @@ const FRAME: u64 = 8;
 
 /// Where bytes lie after the index, and their checksum.
 #[derive(Debug, Clone, Copy)]
-pub struct Block {
+pub(super) struct Block {
     begin: u64,
     pub length: u32,
     sum: u32,
@@ -26,7 +26,7 @@ pub struct Block {
 
 impl Block {
     /// Of bytes that are to lie there; none for more than a block may have.
-    pub fn of(bytes: &[u8], begin: u64) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8], begin: u64) -> Option<Self> {
         Some(Self {
             begin,
             length: bytes.len().try_into().ok()?,
@@ -37,7 +37,7 @@ impl Block {
 
 /// What the file holds, in the order of its bytes.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(super) struct Index {
     /// Numbers that blocks name, and what they stand for.
     pub shared: Vec<(u32, Vec<u8>)>,
     pub runs: Vec<(RunId, Block)>,
@@ -52,7 +52,7 @@ struct Written {
 
 impl Index {
     /// All that lies before the runs' blocks.
-    pub fn encode(&self, header: &str) -> io::Result<Vec<u8>> {
+    pub(super) fn encode(&self, header: &str) -> io::Result<Vec<u8>> {
         let shared = self.shared.iter().filter_map(|(number, bytes)| {
             let Block { length, sum, .. } = Block::of(bytes, 0)?;
             Some((*number, length, sum))
@@ -80,7 +80,7 @@ impl Index {
 
 /// The file that was there.
 #[derive(Debug, Default)]
-pub struct Blocks {
+pub(super) struct Blocks {
     file: Option<File>,
     length: u64,
     /// Where the index ends.
@@ -92,7 +92,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// Opens a file and reads its index; none for one that does not begin with `header`, is damaged there, or too large.
-    pub fn open(path: &Path, header: &str) -> Option<(Self, Index)> {
+    pub(super) fn open(path: &Path, header: &str) -> Option<(Self, Index)> {
         let file = File::open(path).ok()?;
         let meta = file.metadata().ok()?;
         if !meta.is_file() || meta.len() > MAX_BYTES {
@@ -145,7 +145,7 @@ impl Blocks {
     }
 
     /// A block's bytes; none where they are not what was written.
-    pub fn read(&mut self, block: Block) -> Option<&[u8]> {
+    pub(super) fn read(&mut self, block: Block) -> Option<&[u8]> {
         let begin = self.begin.checked_add(block.begin)?;
         self.bytes(begin, block.length.into())
             .filter(|bytes| crc32fast::hash(bytes) == block.sum)

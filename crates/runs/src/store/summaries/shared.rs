@@ -9,7 +9,7 @@ use warmstart_schema::event::ModelFacts;
 use warmstart_schema::experiment::Experiment;
 
 #[derive(Debug, Default)]
-pub struct Shared {
+pub(super) struct Shared {
     bytes: HashMap<u32, Vec<u8>>,
     numbers: HashMap<Vec<u8>, u32>,
     /// Above all numbers so far.
@@ -22,7 +22,7 @@ pub struct Shared {
 
 impl Shared {
     /// Takes in what was written, by its numbers.
-    pub fn new(written: Vec<(u32, Vec<u8>)>) -> Self {
+    pub(super) fn new(written: Vec<(u32, Vec<u8>)>) -> Self {
         let numbers = written
             .iter()
             .map(|(number, bytes)| (bytes.clone(), *number))
@@ -41,12 +41,12 @@ impl Shared {
     }
 
     /// None where the number stands for no experiment.
-    pub fn experiment(&mut self, number: u32) -> Option<Arc<Experiment>> {
+    pub(super) fn experiment(&mut self, number: u32) -> Option<Arc<Experiment>> {
         read(&self.bytes, &mut self.live, &mut self.experiments, number)
     }
 
     /// None where the number stands for no model.
-    pub fn model(&mut self, number: u32) -> Option<Arc<ModelFacts>> {
+    pub(super) fn model(&mut self, number: u32) -> Option<Arc<ModelFacts>> {
         read(&self.bytes, &mut self.live, &mut self.models, number)
     }
 
@@ -55,7 +55,7 @@ impl Shared {
         clippy::option_option,
         reason = "what is not there has no number, and can be written"
     )]
-    pub fn number<T: Serialize>(&mut self, what: Option<&T>) -> Option<Option<u32>> {
+    pub(super) fn number<T: Serialize>(&mut self, what: Option<&T>) -> Option<Option<u32>> {
         let Some(what) = what else { return Some(None) };
         let bytes = rmp_serde::to_vec_named(what).ok()?;
         if let Some(number) = self.numbers.get(&bytes) {
@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// What is to be written.
-    pub fn live(&self) -> Vec<(u32, Vec<u8>)> {
+    pub(super) fn live(&self) -> Vec<(u32, Vec<u8>)> {
         self.live
             .iter()
             .filter_map(|number| Some((*number, self.bytes.get(number)?.clone())))

@@ -119,10 +119,7 @@ fn attempt(worker: Handle, host: &str) -> Event {
 #[test]
 fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() {
     let root = tempfile::tempdir().unwrap();
-    let here = nix::unistd::gethostname()
-        .unwrap()
-        .to_string_lossy()
-        .into_owned();
+    let here = launcher::local::host();
     let me = launcher::current();
     let before = changed(&me, |it| it.boot_id = "another boot".to_owned());
     for (id, worker, host) in [

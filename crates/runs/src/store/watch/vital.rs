@@ -5,12 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::launcher::{self, Handle, Host, Origin, WorkerState};
 use crate::pulse::Pulse;
 use crate::run::RunDir;
-use warmstart_schema::event::{self, Event, Record};
-use warmstart_schema::state::Liveness;
+use warmstart_schema::event::{self, Attempt, Event, Record};
+use warmstart_schema::state::{Liveness, RunState};
 
 /// What the queue says of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mention {
+pub(super) enum Mention {
     /// It waits at this place, from 1.
     Waits(usize),
     /// It was started at this time, in milliseconds since the Unix epoch, and is not over.
@@ -24,7 +24,7 @@ pub enum Mention {
 const BEATS: f64 = 60.0;
 
 #[derive(Debug, Default)]
-pub struct LogFacts {
+pub(super) struct LogFacts {
     pulse: Pulse,
     origin: Origin,
     /// The worker, while its attempt has no end.
@@ -36,26 +36,53 @@ pub struct LogFacts {
 }
 
 impl LogFacts {
+    /// What a summary of the log says.
+    pub(super) fn of_summary(state: &RunState, here: &Host) -> Self {
+        let last = state.last_event.unwrap_or_default();
+        let pulse = match (&state.outcome, &state.attempt) {
+            (Some(_), _) => Pulse::at_rest(last),
+            (None, Some(attempt)) => Pulse::unended(attempt.heartbeat, last),
+            (None, None) => Pulse::default(),
+        };
+        let mut facts = Self {
+            pulse,
+            ..Self::default()
+        };
+        if let Some(attempt) = &state.attempt {
+            facts.began(attempt, here);
+        }
+        facts.forget_ended();
+        facts
+    }
+
+    fn began(&mut self, attempt: &Attempt, here: &Host) {
+        let worker = attempt.worker.clone();
+        self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
+        self.worker = Some(worker);
+    }
+
+    fn forget_ended(&mut self) {
+        if self.pulse.ended().is_some() {
+            self.worker = None;
+        }
+    }
+
     /// Takes in what was there before the first look.
-    pub fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
+    pub(super) fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
         if restarted {
             *self = Self::default();
         }
         for record in records {
             self.pulse.take(record);
             if let Event::Attempt(attempt) = &record.event {
-                let worker = attempt.worker.clone();
-                self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
-                self.worker = Some(worker);
+                self.began(attempt, here);
             }
         }
-        if self.pulse.ended().is_some() {
-            self.worker = None;
-        }
+        self.forget_ended();
     }
 
     /// Takes in what was appended since the last look.
-    pub fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
+    pub(super) fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
         self.read_first(records, restarted, here);
         if !records.is_empty() {
             self.read = Some(Instant::now());
@@ -63,7 +90,7 @@ impl LogFacts {
     }
 
     /// What the worker of the run in `dir` is doing.
-    pub fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
+    pub(super) fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
         match mention {
             Some(Mention::Waits(place)) => Liveness::Queued(place),
             // Who holds it still is on its way out.
@@ -86,7 +113,7 @@ impl LogFacts {
     }
 
     /// Whether the run's last word is newer than its start.
-    pub fn has_ended_since(&self, mention: Option<Mention>) -> bool {
+    pub(super) fn has_ended_since(&self, mention: Option<Mention>) -> bool {
         let Some(Mention::Started(since)) = mention else {
             return false;
         };

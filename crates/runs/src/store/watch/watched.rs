@@ -28,8 +28,25 @@ enum Access {
     Denied,
 }
 
+/// How much of a run is read, and how much others know of it.
 #[derive(Debug)]
-pub struct Watched {
+enum Stage {
+    /// Nothing is read.
+    New,
+    /// Its log is read for the first time.
+    Reading(Box<Reading>),
+    /// Its summary was found, which replaces its log.
+    Found(Box<Summary>),
+    /// Others know its summary, which lacks the progress within epochs.
+    Summarized,
+    /// Others know its summary. Its log is read again, from the beginning.
+    Rereading(Box<Reading>),
+    /// Others know its whole log, and get each new event.
+    Followed,
+}
+
+#[derive(Debug)]
+pub(super) struct Watched {
     dir: RunDir,
     reader: EventReader,
     info: Stamp,
@@ -37,21 +54,14 @@ pub struct Watched {
     log: Stamp,
     vital: LogFacts,
     liveness: Liveness,
-    /// Its log was read to its end, and it was made known.
-    announced: bool,
+    stage: Stage,
     /// To be looked at in every poll: a worker has it or may take it, or something just changed.
     awake: bool,
-    /// What others know of it lacks the progress within epochs.
-    is_summary: bool,
-    /// What was read of a log that is read from its beginning.
-    reading: Option<Box<Reading>>,
-    /// What was kept of it, instead of reading.
-    kept: Option<Box<Summary>>,
     access: Access,
 }
 
 impl Watched {
-    pub fn new(dir: RunDir) -> Self {
+    pub(super) fn new(dir: RunDir) -> Self {
         let reader = EventReader::new(dir.events());
         Self {
             dir,
@@ -61,29 +71,29 @@ impl Watched {
             log: None,
             vital: LogFacts::default(),
             liveness: Liveness::Free,
-            announced: false,
+            stage: Stage::New,
             awake: false,
-            is_summary: false,
-            reading: None,
-            kept: None,
             access: Access::Granted,
         }
     }
 
-    pub fn is_announced(&self) -> bool {
-        self.announced
+    pub(super) fn is_announced(&self) -> bool {
+        match self.stage {
+            Stage::New | Stage::Reading(_) | Stage::Found(_) => false,
+            Stage::Summarized | Stage::Rereading(_) | Stage::Followed => true,
+        }
     }
 
-    pub fn is_awake(&self) -> bool {
+    pub(super) fn is_awake(&self) -> bool {
         self.awake
     }
 
-    pub fn is_reading(&self) -> bool {
-        self.reading.is_some()
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(self.stage, Stage::Reading(_) | Stage::Rereading(_))
     }
 
     /// Looks at a run that is known to others; `wanted` when its whole log is.
-    pub fn poll(
+    pub(super) fn poll(
         &mut self,
         id: &RunId,
         mentioned: Option<Mention>,
@@ -104,16 +114,19 @@ impl Watched {
             });
         }
         self.poll_annotation(id, changes);
-        if self.is_summary && self.reading.is_none() && (log_changed || wanted) {
+        if matches!(self.stage, Stage::Summarized) && (log_changed || wanted) {
             self.reader = EventReader::new(self.dir.events());
             self.vital = LogFacts::default();
-            self.reading = Some(Box::default());
+            self.stage = Stage::Rereading(Box::default());
         }
         let mut more = false;
-        if self.reading.is_some() {
-            more = !self.read(here);
-            if !more && let Some(reading) = self.reading.take() {
-                self.is_summary = false;
+        if let Stage::Rereading(reading) = &mut self.stage {
+            let mut reading = std::mem::take(reading);
+            more = !self.read(&mut reading, here);
+            if more {
+                self.stage = Stage::Rereading(reading);
+            } else {
+                self.stage = Stage::Followed;
                 let state = reading.fold();
                 if !state.changes.is_empty() {
                     self.read_plan(id, changes);
@@ -124,7 +137,7 @@ impl Watched {
                     is_summary: false,
                 });
             }
-        } else if log_changed || self.awake {
+        } else if matches!(self.stage, Stage::Followed) && (log_changed || self.awake) {
             // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
             let poll = self.next();
             more = poll.more;
@@ -163,8 +176,8 @@ impl Watched {
             });
         }
         self.awake = changed || more || !self.liveness.is_free();
-        if !self.awake && !wanted && !self.is_summary {
-            self.is_summary = true;
+        if !self.awake && !wanted && matches!(self.stage, Stage::Followed) {
+            self.stage = Stage::Summarized;
             changes.push(Change::Summarized { id: id.clone() });
         }
     }
@@ -179,19 +192,18 @@ impl Watched {
     }
 
     /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
-    pub fn first_look(
+    pub(super) fn first_look(
         &mut self,
         id: &RunId,
         mentioned: Option<Mention>,
         kept: Option<&mut Summaries>,
         here: &Host,
     ) -> bool {
-        if self.reading.is_none() {
+        if matches!(self.stage, Stage::New) {
             (self.info, self.log) = self.stamps();
             let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
             if let Some(kept) = kept.filter(|_| mentioned.is_none()) {
-                self.vital
-                    .read_first(&vital_signs(&kept.state), false, here);
+                self.vital = LogFacts::of_summary(&kept.state, here);
                 // Nobody takes up what is finished; of any other run only the lock tells.
                 let is_finished = matches!(kept.state.outcome, Some(Outcome::Finished { .. }))
                     && !kept.state.awaits_change;
@@ -201,14 +213,19 @@ impl Watched {
                     self.vital.look(&self.dir, None)
                 };
                 if self.liveness.is_free() {
-                    self.kept = Some(Box::new(kept));
+                    self.stage = Stage::Found(Box::new(kept));
                     return true;
                 }
                 self.vital = LogFacts::default();
             }
-            self.reading = Some(Box::default());
+            self.stage = Stage::Reading(Box::default());
         }
-        let is_read = self.read(here);
+        let Stage::Reading(reading) = &mut self.stage else {
+            return true;
+        };
+        let mut reading = std::mem::take(reading);
+        let is_read = self.read(&mut reading, here);
+        self.stage = Stage::Reading(reading);
         let liveness = self.vital.look(&self.dir, mentioned);
         self.liveness = self.known(liveness);
         is_read
@@ -235,43 +252,24 @@ impl Watched {
     }
 
     /// Makes known what the first look found.
-    pub fn announce(
+    pub(super) fn announce(
         &mut self,
         id: &RunId,
         experiments: &mut Experiments,
         keep: Option<&mut Summaries>,
         changes: &mut Vec<Change>,
     ) {
-        self.announced = true;
-        if let Some(kept) = self.kept.take() {
-            self.is_summary = true;
-            let Summary {
-                info,
-                experiment,
-                state,
-                ..
-            } = *kept;
-            changes.push(Change::Added {
-                id: id.clone(),
-                info,
-                experiment,
-            });
-            changes.push(Change::State {
-                id: id.clone(),
-                state: Box::new(state),
-                is_summary: true,
-            });
-            changes.push(Change::Liveness {
-                id: id.clone(),
-                liveness: self.liveness,
-            });
-            return self.poll_annotation(id, changes);
-        }
+        let reading = match std::mem::replace(&mut self.stage, Stage::Followed) {
+            Stage::Found(found) => return self.announce_found(id, *found, changes),
+            Stage::Reading(reading) => *reading,
+            Stage::New | Stage::Summarized | Stage::Rereading(_) | Stage::Followed => {
+                Reading::default()
+            }
+        };
         let (info, experiment) = (read_info(&self.dir), experiments.read(&self.dir));
-        let reading = *self.reading.take().unwrap_or_default();
         let is_same = self.stamps() == (self.info, self.log);
         if self.liveness.is_free() {
-            self.is_summary = true;
+            self.stage = Stage::Summarized;
             let mut state = *reading.fold();
             state.summarize();
             let mut summary = Summary {
@@ -315,7 +313,32 @@ impl Watched {
         self.awake = !is_same || !self.liveness.is_free();
     }
 
-    /// One that cannot be read stands as it stood.
+    fn announce_found(&mut self, id: &RunId, found: Summary, changes: &mut Vec<Change>) {
+        self.stage = Stage::Summarized;
+        let Summary {
+            info,
+            experiment,
+            state,
+            ..
+        } = found;
+        changes.push(Change::Added {
+            id: id.clone(),
+            info,
+            experiment,
+        });
+        changes.push(Change::State {
+            id: id.clone(),
+            state: Box::new(state),
+            is_summary: true,
+        });
+        changes.push(Change::Liveness {
+            id: id.clone(),
+            liveness: self.liveness,
+        });
+        self.poll_annotation(id, changes);
+    }
+
+    /// An annotation that cannot be read stays as it was.
     fn poll_annotation(&mut self, id: &RunId, changes: &mut Vec<Change>) {
         let now = stamp(&self.dir.annotation_json());
         if now != self.annotation {
@@ -330,18 +353,13 @@ impl Watched {
     }
 
     /// False when there is more to read after the time of one poll.
-    fn read(&mut self, here: &Host) -> bool {
-        if self.reading.is_none() {
-            return true;
-        }
+    fn read(&mut self, reading: &mut Reading, here: &Host) -> bool {
         let deadline = Instant::now() + READING;
         loop {
             let poll = self.next();
             let more = poll.more;
             self.vital.read_first(&poll.records, poll.restarted, here);
-            if let Some(reading) = &mut self.reading {
-                reading.take(poll);
-            }
+            reading.take(poll);
             if !more {
                 return true;
             }
@@ -411,32 +429,9 @@ impl Reading {
     }
 }
 
-/// Of what is kept, what tells whose the run is and whether it is over.
-fn vital_signs(state: &RunState) -> Vec<Record> {
-    let at = |t: Option<f64>, event| Record {
-        t: t.unwrap_or_default(),
-        event,
-    };
-    let attempt = state
-        .attempt
-        .clone()
-        .map(|attempt| at(state.first_event, Event::Attempt(attempt)));
-    let train_time = state.train_time().unwrap_or_default();
-    let end = state.outcome.as_ref().map(|_| {
-        at(
-            state.last_event,
-            Event::Stopped {
-                step: 0,
-                train_time,
-            },
-        )
-    });
-    attempt.into_iter().chain(end).collect()
-}
-
 /// Experiments by their text: most runs share theirs with others.
 #[derive(Debug, Default)]
-pub struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
+pub(super) struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
 
 impl Experiments {
     /// The experiment that a run was launched with; none when it cannot be read.

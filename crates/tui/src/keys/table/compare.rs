@@ -9,7 +9,7 @@ use crate::command::{Command, ComparisonCommand, ListCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 
-pub const BINDINGS: &[&[Binding]] = &[
+pub(super) const BINDINGS: &[&[Binding]] = &[
     &[OPEN_RUN, LAUNCH],
     OF_A_RUN,
     &[SORT, REVERSE, EXPORT],
@@ -162,7 +162,7 @@ const TABLE: &[Binding] = &[
     ),
 ];
 
-pub const FIRST_IN_FOOT: &[Command] = &[
+pub(super) const FIRST_IN_FOOT: &[Command] = &[
     Command::Open,
     Command::Sort,
     Command::Comparison(ComparisonCommand::Curves),

@@ -7,7 +7,7 @@ use crate::command::{Command, DatasetCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 
-pub const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];
+pub(super) const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];
 
 const PICTURES: &[Binding] = &[
     bind(

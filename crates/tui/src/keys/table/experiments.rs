@@ -11,7 +11,7 @@ use crate::command::{Command, ListCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 
-pub const BINDINGS: &[&[Binding]] = &[
+pub(super) const BINDINGS: &[&[Binding]] = &[
     &[
         bind(
             "open",
@@ -132,7 +132,7 @@ pub const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// Keys for new users.
-pub const FIRST_IN_FOOT: &[Command] = &[
+pub(super) const FIRST_IN_FOOT: &[Command] = &[
     Command::Open,
     Command::Training(TrainingCommand::Launch),
     Command::Training(TrainingCommand::LaunchAll),

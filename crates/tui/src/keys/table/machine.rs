@@ -7,7 +7,7 @@ use crate::command::{Command, QueueCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 
-pub const BINDINGS: &[&[Binding]] = &[
+pub(super) const BINDINGS: &[&[Binding]] = &[
     &[OPEN_RUN, LAUNCH],
     OF_A_RUN,
     QUEUE,
@@ -73,7 +73,7 @@ const DOWN: Command = Command::Queue(QueueCommand::Down);
 const PAUSE: Command = Command::Queue(QueueCommand::Pause);
 
 /// The same keys on the list of experiments, where the footer has no space for them.
-pub const QUEUE_FROM_AFAR: &[Binding] = &[
+pub(super) const QUEUE_FROM_AFAR: &[Binding] = &[
     bind(
         "queue-up",
         &[key('K')],

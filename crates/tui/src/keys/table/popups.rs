@@ -46,7 +46,7 @@ const ENDS: &[Binding] = &[
     SUSPEND,
 ];
 
-pub const QUESTION: &[&[Binding]] = &[
+pub(super) const QUESTION: &[&[Binding]] = &[
     &[
         bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
         bind(
@@ -60,7 +60,7 @@ pub const QUESTION: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub const FILTER: &[&[Binding]] = &[
+pub(super) const FILTER: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
@@ -83,8 +83,8 @@ pub const FILTER: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
-pub const INPUT: &[&[Binding]] = &[
+pub(super) const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
+pub(super) const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
@@ -99,7 +99,7 @@ pub const INPUT: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub const COLUMNS: &[&[Binding]] = &[
+pub(super) const COLUMNS: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -116,7 +116,7 @@ pub const COLUMNS: &[&[Binding]] = &[
     &[LAST],
     ENDS,
 ];
-pub const EXPORT: &[&[Binding]] = &[
+pub(super) const EXPORT: &[&[Binding]] = &[
     &[
         ACCEPT,
         bind(
@@ -142,7 +142,7 @@ pub const EXPORT: &[&[Binding]] = &[
     &[FIRST, LAST],
     ENDS,
 ];
-pub const PALETTE: &[&[Binding]] = &[
+pub(super) const PALETTE: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -188,7 +188,7 @@ pub const PALETTE: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub const EDITOR: &[&[Binding]] = &[
+pub(super) const EDITOR: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -218,7 +218,7 @@ pub const EDITOR: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub const DIFFERENCE: &[&[Binding]] = &[
+pub(super) const DIFFERENCE: &[&[Binding]] = &[
     &[
         bind(
             "differing",
@@ -236,7 +236,7 @@ pub const DIFFERENCE: &[&[Binding]] = &[
     ENDS,
 ];
 /// The screen is hidden, so only keys that affect nothing hidden work.
-pub const SMALL: &[&[Binding]] = &[&[
+pub(super) const SMALL: &[&[Binding]] = &[&[
     bind(
         "quit",
         &[key('q'), control('c')],
@@ -248,4 +248,4 @@ pub const SMALL: &[&[Binding]] = &[&[
     REDRAW,
     SUSPEND,
 ]];
-pub const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];
+pub(super) const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

@@ -9,7 +9,7 @@ use crate::command::{ChartCommand, Command, LogCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
 
-pub const BINDINGS: &[&[Binding]] = &[
+pub(super) const BINDINGS: &[&[Binding]] = &[
     &[LAUNCH],
     OF_A_RUN,
     &[
@@ -43,7 +43,7 @@ pub const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// The log is a list of lines.
-pub const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
+pub(super) const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
 
 const SEARCH: &[Binding] = &[
     bind(
@@ -307,7 +307,7 @@ const CHARTS: &[Binding] = &[
     ),
 ];
 
-pub const FIRST_IN_FOOT: &[Command] = &[
+pub(super) const FIRST_IN_FOOT: &[Command] = &[
     Command::Chart(ChartCommand::Cursor(-1)),
     Command::Chart(ChartCommand::ZoomIn),
     Command::Chart(ChartCommand::Next),

@@ -8,7 +8,7 @@ use crate::command::DatasetCommand;
 use crate::effect::DatasetSource;
 use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
 
-pub fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
+pub(super) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
     match command {
         DatasetCommand::View
@@ -21,7 +21,7 @@ pub fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     }
 }
 
-pub fn prediction_refusal(model: &Model) -> Option<String> {
+pub(super) fn prediction_refusal(model: &Model) -> Option<String> {
     let view = view(model);
     view.and_then(not_read)
         .or_else(|| no_model_run(model))
@@ -33,7 +33,7 @@ pub fn prediction_refusal(model: &Model) -> Option<String> {
         })
 }
 
-pub fn completion_refusal(model: &Model) -> Option<String> {
+pub(super) fn completion_refusal(model: &Model) -> Option<String> {
     (!matches!(model.popup, Some(Popup::Input(InputPrompt::File { .. }))))
         .then(|| "a number cannot be completed".to_owned())
 }
@@ -89,7 +89,7 @@ fn no_model_run(model: &Model) -> Option<String> {
 }
 
 /// The run that predicts.
-pub fn model_run(model: &Model) -> Option<&Run> {
+pub(crate) fn model_run(model: &Model) -> Option<&Run> {
     match &model.open {
         Screen::Dataset(view) => model.runs.get(view.run.as_ref()?),
         _ => model.run(),
@@ -97,7 +97,7 @@ pub fn model_run(model: &Model) -> Option<&Run> {
 }
 
 /// The source of the dataset that would open here.
-pub fn source(model: &Model) -> Result<(DatasetSource, String), String> {
+pub(crate) fn source(model: &Model) -> Result<(DatasetSource, String), String> {
     if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry()) {
         match entry.file.map(|file| (file, &file.loaded)) {
             Some((file, Ok(_))) => {

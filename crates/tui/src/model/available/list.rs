@@ -6,7 +6,7 @@ use warmstart_runs::trash;
 use crate::command::ListCommand;
 use crate::model::{Kind, Model, Screen, Target};
 
-pub fn refusal(model: &Model, command: ListCommand) -> Option<String> {
+pub(super) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
     let no_run = || {
         model
             .targets()
@@ -32,7 +32,7 @@ pub fn refusal(model: &Model, command: ListCommand) -> Option<String> {
 }
 
 /// The marked runs, or the selected one.
-pub fn target_ids(model: &Model) -> Vec<RunId> {
+pub(crate) fn target_ids(model: &Model) -> Vec<RunId> {
     model
         .targets()
         .into_iter()
@@ -41,7 +41,7 @@ pub fn target_ids(model: &Model) -> Vec<RunId> {
 }
 
 /// The file of the selected experiment, if it has runs.
-pub fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
+pub(crate) fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     let entry = model
         .selected_entry()
         .filter(|entry| entry.kind != Kind::Run);
@@ -56,7 +56,7 @@ pub fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
 }
 
 /// The experiment to compare: the file, or the experiment that the run was launched with.
-pub fn difference_target(model: &Model) -> Option<Target> {
+pub(crate) fn difference_target(model: &Model) -> Option<Target> {
     let run = || model.run().map(|run| Target::Run(run.id.clone()));
     match (&model.open, model.selected_entry()) {
         (Screen::Experiments(_), Some(entry)) if entry.kind == Kind::Experiment => entry

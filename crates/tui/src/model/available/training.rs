@@ -6,7 +6,7 @@ use warmstart_schema::state::Status;
 use crate::command::TrainingCommand;
 use crate::model::{Extension, Model, Screen};
 
-pub fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
+pub(super) fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
     match command {
         TrainingCommand::Launch => launchable(model).err(),
         TrainingCommand::LaunchAll => model
@@ -60,7 +60,7 @@ fn resume_refusal(model: &Model) -> Option<String> {
 }
 
 /// The experiment that a launch would start here.
-pub fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
+pub(crate) fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
     let file = experiment_file(model)?;
     match file.loaded {
         Ok(_) => Ok(file),
@@ -69,7 +69,7 @@ pub fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
 }
 
 /// The experiment file that keys act on.
-pub fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
+pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> {
     match &model.open {
         Screen::Experiments(_) => match model.selected_entry() {
             Some(entry) => entry.file.ok_or_else(|| {

@@ -6,14 +6,14 @@ use warmstart_report::field::Fact;
 
 /// What rows are sorted by.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SortKey {
+pub(super) enum SortKey {
     Nothing,
     Figure(f64),
     Text(String),
 }
 
 /// What a row is sorted by.
-pub fn sort_key(column: ColumnId, entry: &Entry) -> SortKey {
+pub(super) fn sort_key(column: ColumnId, entry: &Entry) -> SortKey {
     let figure = match column.value(&entry.subject()) {
         None => return SortKey::Nothing,
         Some(Fact::Count(count)) => count as f64,

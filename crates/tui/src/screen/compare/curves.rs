@@ -24,7 +24,7 @@ const MOST: usize = 40;
 /// Lines of figures under the cursor.
 const LEGEND: usize = 3;
 
-pub fn draw(
+pub(super) fn draw(
     buf: &mut Buffer,
     area: Rect,
     model: &Model,

@@ -21,7 +21,12 @@ const LABELS: usize = 18;
 const HEAD: u16 = 2;
 
 /// Draws the runs side by side; returns the number of runs that did not fit on the right.
-pub fn draw(buf: &mut Buffer, area: Rect, view: &CompareView, selected: Option<&Row>) -> usize {
+pub(super) fn draw(
+    buf: &mut Buffer,
+    area: Rect,
+    view: &CompareView,
+    selected: Option<&Row>,
+) -> usize {
     let table = view.shown.table();
     let fields: Vec<(usize, &Column)> = table
         .columns

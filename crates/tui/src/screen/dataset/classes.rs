@@ -15,7 +15,7 @@ use crate::model::DatasetView;
 use crate::screen::paint;
 use crate::theme::THEME;
 
-pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     let [first, second, list] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),

@@ -20,7 +20,7 @@ use crate::theme::THEME;
 /// Columns between two images.
 const GAP: u16 = 2;
 
-pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     let [labels, place, pictures] = area.layout(&Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -129,7 +129,7 @@ fn draw_place(
 }
 
 /// Describes the augmentation.
-pub fn described(augment: &Augment) -> String {
+pub(super) fn described(augment: &Augment) -> String {
     let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
     let flip = augment.horizontal_flip.then(|| "flip".to_owned());
     let zoom = (augment.zoom > 0.0).then(|| format!("zoom ±{:.0} %", augment.zoom * 100.0));

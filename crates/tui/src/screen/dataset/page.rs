@@ -14,7 +14,7 @@ use crate::model::DatasetView;
 use crate::screen::paint;
 use crate::theme::THEME;
 
-pub fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
     let cells = |number: u32| u16::try_from(number).unwrap_or(1);
     let (columns, rows) = (cells(view.grid.columns), cells(view.grid.rows));
     let (width, height) = (area.width / columns, area.height / rows);

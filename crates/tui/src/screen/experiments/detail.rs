@@ -28,7 +28,7 @@ const WIDE: u16 = 90;
 const LINES: u16 = 3;
 
 /// Height of this area: 0 on a low terminal, with charts on a high one.
-pub fn height(body: u16) -> u16 {
+pub(super) fn height(body: u16) -> u16 {
     match body {
         0..9 => 0,
         9..32 => LINES,
@@ -36,7 +36,7 @@ pub fn height(body: u16) -> u16 {
     }
 }
 
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     let area = Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(2),
@@ -77,7 +77,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
 }
 
 /// A file's problem on one line.
-pub fn short_problem(problem: &Problem) -> String {
+pub(super) fn short_problem(problem: &Problem) -> String {
     let at = problem
         .at
         .map(|(line, _)| format!("line {line}: "))

@@ -22,7 +22,7 @@ use crate::theme::THEME;
 /// Characters between two columns.
 const GAP: u16 = 2;
 
-pub fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
     let (differing, all) = difference.count();
     let title = match differing {
         0 => format!(" none of {all} fields differs "),

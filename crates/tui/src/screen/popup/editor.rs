@@ -25,7 +25,7 @@ use crate::theme::THEME;
 /// Width of the labels, in characters.
 const LABEL: usize = 7;
 
-pub fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     let width = popup_width(area.width);
     let (path, name) = (&editor.field.path, &editor.source.experiment.name);
     let title = match editor.target {

@@ -9,7 +9,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::theme::THEME;
 
 /// Draws lines in a centred box, scrolled down by `down` lines if it can scroll.
-pub fn draw_box(frame: &mut Frame, area: Rect, title: &str, lines: Vec<Line>, down: Option<usize>) {
+pub(super) fn draw_box(
+    frame: &mut Frame,
+    area: Rect,
+    title: &str,
+    lines: Vec<Line>,
+    down: Option<usize>,
+) {
     let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
     let text = Text::from(lines);
     let width = cells(text.width().max(title.width() + 4))

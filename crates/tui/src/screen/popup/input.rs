@@ -21,7 +21,7 @@ use crate::theme::THEME;
 /// Smallest width of the input, in characters.
 const LEAST: usize = 30;
 
-pub fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
     let width = popup_width(area.width);
     let (title, hints) = match prompt {
         InputPrompt::Number { .. } => ("the number of an image", Vec::new()),

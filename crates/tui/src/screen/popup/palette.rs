@@ -28,7 +28,7 @@ const KINDS: usize = 16;
 /// Largest width of the field paths, in characters.
 const PATHS: usize = 34;
 
-pub fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
     let width = u16::try_from(popup_width(area.width) + 4)
         .unwrap_or(u16::MAX)
         .min(area.width);

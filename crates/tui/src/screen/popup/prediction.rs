@@ -24,7 +24,7 @@ const CLASSES: u16 = 40;
 const HEIGHT: u16 = 18;
 const WIDTH: u16 = CLASSES + 36;
 
-pub fn draw(frame: &mut Frame, area: Rect, prediction: &Prediction) {
+pub(super) fn draw(frame: &mut Frame, area: Rect, prediction: &Prediction) {
     let [area] = area.layout(
         &Layout::vertical([Constraint::Length(HEIGHT.min(area.height))]).flex(Flex::Center),
     );

@@ -36,7 +36,7 @@ struct Scene<'a> {
     x: Axis,
 }
 
-pub fn draw(
+pub(crate) fn draw(
     buf: &mut Buffer,
     area: Rect,
     model: &Model,
@@ -310,7 +310,7 @@ fn under_cursor(curve: &Curve, cursor: Option<f64>) -> Option<f64> {
 }
 
 /// Describes the cursor's position.
-pub fn place(view: &ChartView) -> Option<String> {
+pub(crate) fn place(view: &ChartView) -> Option<String> {
     use crate::format::{count, duration};
     let at = view.cursor?;
     #[expect(

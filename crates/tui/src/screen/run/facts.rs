@@ -20,14 +20,14 @@ use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
 /// Rows of all facts.
-pub const HEIGHT: u16 = 12;
+pub(super) const HEIGHT: u16 = 12;
 
 /// From this share of time on, waiting for images is what slows training down.
 const SLOW_DATA: f64 = 0.2;
 
 type Fact = (&'static str, String, Style);
 
-pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>) {
     let facts = [
         Some(learning_rate(run, cursor)),
         Some(speed(run, cursor)),

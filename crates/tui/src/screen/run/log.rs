@@ -18,7 +18,7 @@ use crate::model::log::{self, LogLine, STAMP};
 use crate::theme::THEME;
 
 /// The whole log, scrolled up from its end by `up` lines; matches of the search are highlighted.
-pub fn draw(
+pub(super) fn draw(
     buf: &mut Buffer,
     area: Rect,
     model: &Model,
@@ -44,7 +44,7 @@ pub fn draw(
 }
 
 /// The end of the log. Includes the worker's output if the run failed without a reason.
-pub fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
+pub(super) fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let of_worker = matches!(run.status(), Status::Lost | Status::Failed);
     let height = usize::from(area.height);
     let lines = if of_worker {

@@ -31,11 +31,11 @@ use warmstart_runs::store::Run;
 const NAME: u16 = 11;
 const COUNT: u16 = 12;
 /// Rows of everything except the blocks.
-pub const REST: u16 = 11;
+pub(super) const REST: u16 = 11;
 
 type Text = (String, Style);
 
-pub fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
+pub(super) fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     let measured = run.state.model.as_ref().map(|facts| facts.counts.clone());
     let Some(all) = measured.or_else(|| run.experiment.as_deref().and_then(counts)) else {
         paint::left(buf, area, "parameters: not known yet", THEME.muted);

@@ -18,7 +18,7 @@ use warmstart_runs::store::Run;
 /// A shorter bar is useless.
 const BAR: u16 = 8;
 
-pub fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
+pub(crate) fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     let status = run.status();
     match (&run.state.batch, status) {
         (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => {
@@ -51,7 +51,7 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
 }
 
 /// A run's result on one line; omits the best epoch if it does not fit.
-pub fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
+pub(crate) fn draw_result(buf: &mut Buffer, row: Rect, run: &Run) {
     let whole = result(run, true);
     let fits = whole.width() <= usize::from(row.width);
     paint::left(

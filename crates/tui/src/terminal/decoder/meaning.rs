@@ -10,7 +10,7 @@ use crossterm::event::{
 type Parameters = Vec<Vec<Option<u32>>>;
 
 /// `ESC O` and a letter; some terminals put a number for the modifiers before the letter.
-pub fn single(parameters: &[u8], last: u8) -> Option<Event> {
+pub(super) fn single(parameters: &[u8], last: u8) -> Option<Event> {
     let parameters = read(parameters)?;
     if parameters.is_empty()
         && let Some(code) = arrow(last.to_ascii_uppercase()).filter(|_| last.is_ascii_lowercase())
@@ -30,7 +30,7 @@ pub fn single(parameters: &[u8], last: u8) -> Option<Event> {
 
 /// `ESC [`, the parameters, and the last letter. Sequences with a private mark are responses, not
 /// keys.
-pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
+pub(super) fn control(sequence: &[u8], last: u8) -> Option<Event> {
     if let Some(parameters) = sequence.strip_prefix(b"<") {
         return mouse(&read(parameters)?, last);
     }
@@ -85,7 +85,7 @@ pub fn control(sequence: &[u8], last: u8) -> Option<Event> {
 }
 
 /// `ESC [ M` and three bytes.
-pub fn click(button: u8, column: u8, row: u8) -> Option<Event> {
+pub(super) fn click(button: u8, column: u8, row: u8) -> Option<Event> {
     let [button, column, row] = [button, column, row].map(|byte| u32::from(byte).checked_sub(32));
     at(button?, column?, row?, false)
 }

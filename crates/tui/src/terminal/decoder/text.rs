@@ -12,7 +12,7 @@ const PASTED: &[u8] = b"\x1b[201~";
 const MOST: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
-pub struct Text {
+pub(super) struct Text {
     kind: Kind,
     began: Instant,
 }
@@ -35,7 +35,7 @@ enum Kind {
 
 /// The effect of a byte on a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     Within,
     /// It is a key all the same.
     Typed,
@@ -51,7 +51,7 @@ pub enum Step {
 
 impl Text {
     /// OSC, DCS, APC, PM or SOS.
-    pub fn string(now: Instant) -> Self {
+    pub(super) fn string(now: Instant) -> Self {
         Self {
             kind: Kind::String {
                 escape: None,
@@ -61,7 +61,7 @@ impl Text {
         }
     }
 
-    pub fn paste(now: Instant) -> Self {
+    pub(super) fn paste(now: Instant) -> Self {
         Self {
             kind: Kind::Paste {
                 bytes: Vec::new(),
@@ -72,12 +72,12 @@ impl Text {
     }
 
     /// Whether it takes longer than a string should. A paste may.
-    pub fn takes_long(&self, now: Instant) -> bool {
+    pub(super) fn takes_long(&self, now: Instant) -> bool {
         matches!(self.kind, Kind::String { .. })
             && now.saturating_duration_since(self.began) >= LONG
     }
 
-    pub fn push(&mut self, byte: u8, now: Instant) -> Step {
+    pub(super) fn push(&mut self, byte: u8, now: Instant) -> Step {
         match &mut self.kind {
             Kind::String { escape, character } => match escape.take() {
                 Some(_) if byte == b'\\' => Step::Ended,
@@ -109,7 +109,7 @@ impl Text {
 
     /// Whether this byte may be a key after a long gap. Not if the string's end has started; a
     /// string ends with `ESC` anyway.
-    pub fn can_doubt(&self, byte: u8) -> bool {
+    pub(super) fn can_doubt(&self, byte: u8) -> bool {
         match &self.kind {
             Kind::String { escape, .. } => escape.is_none() && byte != 0x1b,
             Kind::Paste { matched, .. } => *matched == 0,
@@ -117,18 +117,18 @@ impl Text {
     }
 
     /// Whether its end is in these bytes.
-    pub fn ends_within(mut self, bytes: &[u8], now: Instant) -> bool {
+    pub(super) fn ends_within(mut self, bytes: &[u8], now: Instant) -> bool {
         bytes
             .iter()
             .any(|byte| self.push(*byte, now) == Step::Ended)
     }
 
-    pub fn has_pasted(&self) -> bool {
+    pub(super) fn has_pasted(&self) -> bool {
         matches!(&self.kind, Kind::Paste { bytes, matched: 0 } if !bytes.is_empty())
     }
 
     /// The text pasted so far, as an event.
-    pub fn pasted(&mut self) -> Option<Event> {
+    pub(super) fn pasted(&mut self) -> Option<Event> {
         let Kind::Paste { bytes, .. } = &mut self.kind else {
             return None;
         };
@@ -170,7 +170,7 @@ fn string(
 }
 
 /// The length of a UTF-8 character in bytes, by its first byte; 0 if none starts with it.
-pub fn length(first: u8) -> usize {
+pub(super) fn length(first: u8) -> usize {
     match first {
         0x00..=0x7f => 1,
         0xc2..=0xdf => 2,

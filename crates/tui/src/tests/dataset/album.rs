@@ -14,14 +14,14 @@ use crate::update::update;
 use warmstart_runs::worker::DatasetResponse;
 
 #[derive(Debug, Clone)]
-pub struct DatasetSource {
+pub(crate) struct DatasetSource {
     pub facts: Facts,
     names: Vec<String>,
 }
 
 impl DatasetSource {
     /// 240 images in nine classes; validation images are numbered from 2000.
-    pub fn typical() -> Self {
+    pub(crate) fn typical() -> Self {
         let names = [
             "tiger", "lion", "leopard", "wolf", "bear", "fox", "seal", "whale", "walrus",
         ];
@@ -33,7 +33,7 @@ impl DatasetSource {
     }
 
     /// Hostile names, numbers and sizes.
-    pub fn hostile() -> Self {
+    pub(crate) fn hostile() -> Self {
         let mut source = Self::of(
             NASTY.map(str::to_owned).to_vec(),
             [u32::MAX, 0, 1],
@@ -45,7 +45,7 @@ impl DatasetSource {
     }
 
     /// A dataset with these classes.
-    pub fn of_classes(names: &[String]) -> Self {
+    pub(crate) fn of_classes(names: &[String]) -> Self {
         Self::of(names.to_vec(), [120, 60, 60], &vec![3; names.len()])
     }
 
@@ -72,7 +72,7 @@ impl DatasetSource {
         Self { facts, names }
     }
 
-    pub fn answer(&self, ask: &Ask) -> Answer {
+    pub(crate) fn answer(&self, ask: &Ask) -> Answer {
         match ask {
             Ask::Pictures { part, wanted } => {
                 let shown = |wanted: &Wanted| Picture {
@@ -113,7 +113,7 @@ impl DatasetSource {
 }
 
 /// A unique image; every tenth cannot be read.
-pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
+pub(crate) fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
     let byte = |at: u32| {
@@ -136,14 +136,14 @@ pub fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
 }
 
 /// Presses keys while the worker responds.
-pub fn answering(model: &mut Model, keys: &str, source: &DatasetSource) {
+pub(crate) fn answering(model: &mut Model, keys: &str, source: &DatasetSource) {
     for event in &events(keys) {
         tell(model, event, source);
     }
 }
 
 /// Sends one terminal event while the worker responds.
-pub fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
+pub(crate) fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
     let Some(message) = model.keys.message(model.context(), event) else {
         return;
     };
@@ -175,7 +175,7 @@ fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
 }
 
 /// The typical dashboard after some keys.
-pub fn looking(keys: &str, source: &DatasetSource) -> Model {
+pub(crate) fn looking(keys: &str, source: &DatasetSource) -> Model {
     let mut model = typical();
     press(&mut model, "");
     answering(&mut model, keys, source);

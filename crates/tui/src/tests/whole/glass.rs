@@ -21,22 +21,22 @@ use crate::terminal::Keyboard;
 
 /// The screen, readable while the dashboard runs.
 #[derive(Debug, Clone)]
-pub struct Glass(Rc<RefCell<Buffer>>);
+pub(super) struct Glass(Rc<RefCell<Buffer>>);
 
 impl Glass {
-    pub fn new(width: u16, height: u16) -> Self {
+    pub(super) fn new(width: u16, height: u16) -> Self {
         Self(Rc::new(RefCell::new(Buffer::empty(Rect::new(
             0, 0, width, height,
         )))))
     }
 
     /// Changes the size without an event.
-    pub fn resize(&self, width: u16, height: u16) {
+    pub(super) fn resize(&self, width: u16, height: u16) {
         self.0
             .replace(Buffer::empty(Rect::new(0, 0, width, height)));
     }
 
-    pub fn buffer(&self) -> Buffer {
+    pub(super) fn buffer(&self) -> Buffer {
         self.0.borrow().clone()
     }
 }
@@ -98,7 +98,7 @@ impl Backend for Glass {
 
 /// Keys from a channel.
 #[derive(Debug)]
-pub struct Keys(pub UnboundedReceiver<Event>);
+pub(super) struct Keys(pub UnboundedReceiver<Event>);
 
 impl Keyboard for Keys {
     fn pause(&mut self) {}
@@ -114,7 +114,7 @@ impl Stream for Keys {
 
 /// A terminal that takes every frame at once and has no shell.
 #[derive(Debug)]
-pub struct NoHost;
+pub(super) struct NoHost;
 
 impl Host for NoHost {
     fn is_ready(&self) -> bool {

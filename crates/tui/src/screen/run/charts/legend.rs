@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-pub fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_first: bool) {
+pub(super) fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene, is_first: bool) {
     let choices = if is_first {
         choices(scene)
     } else {
@@ -214,7 +214,7 @@ enum Words {
 
 /// The legend of the other runs, in columns.
 #[derive(Debug)]
-pub struct Entries {
+pub(super) struct Entries {
     texts: Vec<(String, Style)>,
     /// Entries per row, and the width of each.
     a_row: usize,
@@ -224,7 +224,7 @@ pub struct Entries {
 }
 
 /// The longest names of the other runs that fit into these rows.
-pub fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
+pub(super) fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
     let figure = |other: &Drawn| {
         let line = leading(scene.view.lines(*other, scene.quantity));
         line.map_or_else(|| NOT_YET.to_owned(), |line| reading(scene, line))
@@ -277,7 +277,7 @@ fn name(scene: &Scene, other: &Drawn, words: Words) -> String {
 }
 
 /// Draws the other runs in columns, and counts those that do not fit.
-pub fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
+pub(super) fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
     let Entries {
         texts,
         a_row,
@@ -331,7 +331,7 @@ fn stage_name(run: &Run) -> &'static str {
 }
 
 /// Draws the names of two stages on both sides of the line between them.
-pub fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
+pub(super) fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
     let Some(stage) = scene.others.first() else {
         return;
     };

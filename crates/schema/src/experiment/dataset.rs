@@ -1,0 +1,291 @@
+//! The dataset of an experiment, with the settings that its kind has.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::misplaced::{Misplaced, forbid};
+use crate::dataset_name::{DatasetName, Labels};
+
+const VALIDATION: f64 = 0.3;
+
+/// The pictures, and how they are split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Share of the training images that become validation.
+    pub validation: f64,
+    /// Use at most so many training images, and as many test images.
+    pub limit: Option<u32>,
+    pub kind: DatasetKind,
+}
+
+/// A kind of dataset, with the settings that others lack. A `path` of CIFAR is its folder or its published archive.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DatasetKind {
+    Emoji98 {
+        labels: Labels,
+    },
+    Cifar100 {
+        labels: Labels,
+        path: Option<PathBuf>,
+    },
+    Cifar10 {
+        path: Option<PathBuf>,
+    },
+    ImageFolder(ImageFolder),
+}
+
+/// A folder of the user's own pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageFolder {
+    pub path: PathBuf,
+    /// Share of the pictures that become the test set, where the folder has no `test/`.
+    pub test: Option<f64>,
+    pub split: Option<SplitRule>,
+    /// Whether the first picture that cannot be read ends the run.
+    pub strict: bool,
+}
+
+impl ImageFolder {
+    /// How the folder is listed and split.
+    pub fn split_rule(&self) -> SplitRule {
+        self.split.unwrap_or_default()
+    }
+}
+
+/// How the pictures of a folder are parted where it has no parts of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitRule {
+    /// Each by its own name and the seed: it keeps its part when others come or go, and the shares hold approximately.
+    #[default]
+    ByName,
+    /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
+    /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
+    ByOrder,
+}
+
+impl Dataset {
+    pub fn name(&self) -> DatasetName {
+        match self.kind {
+            DatasetKind::Emoji98 { .. } => DatasetName::Emoji98,
+            DatasetKind::Cifar100 { .. } => DatasetName::Cifar100,
+            DatasetKind::Cifar10 { .. } => DatasetName::Cifar10,
+            DatasetKind::ImageFolder(_) => DatasetName::ImageFolder,
+        }
+    }
+
+    /// Which label is learnt; `Fine` where pictures have one.
+    pub fn labels(&self) -> Labels {
+        match self.kind {
+            DatasetKind::Emoji98 { labels } | DatasetKind::Cifar100 { labels, .. } => labels,
+            DatasetKind::Cifar10 { .. } | DatasetKind::ImageFolder(_) => Labels::Fine,
+        }
+    }
+
+    /// Where the experiment says that the files are.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            DatasetKind::Emoji98 { .. } => None,
+            DatasetKind::Cifar100 { path, .. } | DatasetKind::Cifar10 { path } => path.as_deref(),
+            DatasetKind::ImageFolder(folder) => Some(&folder.path),
+        }
+    }
+
+    pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match &mut self.kind {
+            DatasetKind::Emoji98 { .. } => None,
+            DatasetKind::Cifar100 { path, .. } | DatasetKind::Cifar10 { path } => path.as_mut(),
+            DatasetKind::ImageFolder(folder) => Some(&mut folder.path),
+        }
+    }
+
+    /// The user's own pictures, where it is a folder of them.
+    pub fn folder(&self) -> Option<&ImageFolder> {
+        match &self.kind {
+            DatasetKind::ImageFolder(folder) => Some(folder),
+            DatasetKind::Emoji98 { .. }
+            | DatasetKind::Cifar100 { .. }
+            | DatasetKind::Cifar10 { .. } => None,
+        }
+    }
+
+    pub fn folder_mut(&mut self) -> Option<&mut ImageFolder> {
+        match &mut self.kind {
+            DatasetKind::ImageFolder(folder) => Some(folder),
+            DatasetKind::Emoji98 { .. }
+            | DatasetKind::Cifar100 { .. }
+            | DatasetKind::Cifar10 { .. } => None,
+        }
+    }
+}
+
+/// The pictures, and how they are split.
+// Read flat, so that an error keeps its place in the text.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Dataset")]
+#[schemars(transform = restrict)]
+struct Fields {
+    name: DatasetName,
+    /// Share of the training images that become validation, stratified by class and fixed by the seed. Of an `image_folder`
+    /// about that share.
+    #[serde(default = "default_validation")]
+    validation: f64,
+    #[serde(default)]
+    labels: Labels,
+    /// Share of the pictures of an `image_folder` without `test/` that become the test set (0.2 when left out), likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<f64>,
+    /// Use only the first so many training images, and as many test images: for a quick try, not for a result. Of an
+    /// `image_folder`, so many drawn at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched. Required by
+    /// `image_folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
+    /// How an `image_folder` without `val/` or `test/` is split (`by_name` when left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<SplitRule>,
+    /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
+}
+
+fn default_validation() -> f64 {
+    VALIDATION
+}
+
+fn restrict(schema: &mut Schema) {
+    const OF_FOLDERS: &[&str] = &["test", "split", "strict"];
+    forbid(
+        schema,
+        &[
+            (&["emoji98"], &["path"]),
+            (&["emoji98", "cifar100", "cifar10"], OF_FOLDERS),
+        ],
+    );
+    if let Some(Value::Array(rules)) = schema.get_mut("allOf") {
+        rules.push(json!({
+            "if": { "properties": { "name": { "enum": ["image_folder"] } } },
+            "then": { "required": ["path"] },
+        }));
+        rules.push(json!({
+            "if": { "properties": { "name": { "enum": ["cifar10", "image_folder"] } } },
+            "then": { "properties": { "labels": { "const": "fine" } } },
+        }));
+    }
+}
+
+impl Fields {
+    /// Refuses what belongs to folders of pictures.
+    fn of_published(&self) -> Result<(), Misplaced> {
+        let of_folders = [
+            ("test", self.test.is_some()),
+            ("split", self.split.is_some()),
+            ("strict", self.strict),
+        ];
+        match of_folders.into_iter().find(|(_, is_set)| *is_set) {
+            Some((field, _)) => Err(Misplaced::only(field, "`name: image_folder`")),
+            None => Ok(()),
+        }
+    }
+
+    fn folder(self) -> Result<ImageFolder, Misplaced> {
+        let path = self.path.filter(|path| !path.as_os_str().is_empty());
+        Ok(ImageFolder {
+            path: path.ok_or_else(|| {
+                Misplaced::new(
+                    "path",
+                    "the folder that holds the pictures",
+                    "nothing",
+                    "add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg",
+                )
+            })?,
+            test: self.test,
+            split: self.split,
+            strict: self.strict,
+        })
+    }
+}
+
+impl TryFrom<Fields> for Dataset {
+    type Error = Misplaced;
+
+    fn try_from(fields: Fields) -> Result<Self, Misplaced> {
+        let (validation, limit, labels) = (fields.validation, fields.limit, fields.labels);
+        let has_coarse_labels = matches!(fields.name, DatasetName::Emoji98 | DatasetName::Cifar100);
+        if labels == Labels::Coarse && !has_coarse_labels {
+            return Err(Misplaced::new(
+                "labels",
+                "`fine`",
+                "`coarse`",
+                "this dataset has one label a picture",
+            ));
+        }
+        if fields.name != DatasetName::ImageFolder {
+            fields.of_published()?;
+        }
+        let kind = match fields.name {
+            DatasetName::Emoji98 if fields.path.is_some() => {
+                return Err(Misplaced::new(
+                    "path",
+                    "no path",
+                    "one",
+                    "this dataset is part of warmstart itself",
+                ));
+            }
+            DatasetName::Emoji98 => DatasetKind::Emoji98 { labels },
+            DatasetName::Cifar100 => DatasetKind::Cifar100 {
+                labels,
+                path: fields.path,
+            },
+            DatasetName::Cifar10 => DatasetKind::Cifar10 { path: fields.path },
+            DatasetName::ImageFolder => DatasetKind::ImageFolder(fields.folder()?),
+        };
+        Ok(Self {
+            validation,
+            limit,
+            kind,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Dataset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Fields::deserialize(deserializer)?
+            .try_into()
+            .map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Dataset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let folder = self.folder();
+        let fields = Fields {
+            name: self.name(),
+            validation: self.validation,
+            labels: self.labels(),
+            test: folder.and_then(|folder| folder.test),
+            limit: self.limit,
+            path: self.path().map(Path::to_path_buf),
+            split: folder.and_then(|folder| folder.split),
+            strict: folder.is_some_and(|folder| folder.strict),
+        };
+        fields.serialize(serializer)
+    }
+}
+
+impl JsonSchema for Dataset {
+    fn schema_name() -> Cow<'static, str> {
+        "Dataset".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Fields::json_schema(generator)
+    }
+}
