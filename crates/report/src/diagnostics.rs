@@ -32,7 +32,7 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         learning::stuck,
     ];
     let rest: [Rule; 7] = [
-        machine::pulseless,
+        machine::heartbeat_lost,
         machine::nearly_full,
         machine::unsaved,
         machine::idle,

@@ -1,11 +1,12 @@
 //! Everything about run folders: locks and checkpoints, the queue, workers and their monitors, watching, the trash, and
-//! what lies on disk for runs. Neither terminals nor tensors.
+//! the files that runs need. It knows neither terminals nor tensors.
 
 pub mod actions;
 pub mod change;
 pub mod checkpoint;
 pub mod event_log;
 pub mod failure;
+pub mod heartbeat;
 pub mod launcher;
 pub mod monitor;
 pub mod names;
@@ -13,7 +14,7 @@ pub mod params;
 pub mod pasted;
 pub mod pictures;
 pub mod places;
-pub mod pulse;
+
 pub mod queue;
 pub mod run;
 pub mod run_json;
@@ -22,3 +23,8 @@ pub mod store;
 pub mod trash;
 pub mod verify;
 pub mod worker;
+
+/// The former name of [`heartbeat`], which the engine still uses.
+pub mod pulse {
+    pub use crate::heartbeat::INTERVAL as HEARTBEAT;
+}

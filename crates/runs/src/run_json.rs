@@ -47,7 +47,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "test": state.test.clone().map(|test| event(Event::Test(test))),
         "train_time": state.train_time(),
         "skipped_steps": state.skipped,
-        "heartbeat_stopped": run.liveness == Liveness::Pulseless,
+        "heartbeat_stopped": run.liveness == Liveness::HeartbeatLost,
         "total_params": params.map(|params| params.total),
         "trainable_params": params.map(|params| params.trainable),
         "non_trainable_params": params.map(|params| params.non_trainable()),

@@ -124,21 +124,21 @@ pub enum Liveness {
     Started,
     /// A worker has it.
     Held,
-    /// A worker has it and gets on, but the thread that shows that it is alive does not any more.
-    Pulseless,
-    /// A worker has it and shows that it is alive, but nothing has come of it for far too long.
+    /// A worker has it and makes progress, but its heartbeat stopped.
+    HeartbeatLost,
+    /// A worker has it and has a heartbeat, but made no progress for far too long.
     Stalled,
-    /// A worker has it and shows neither life nor progress.
+    /// A worker has it and shows neither heartbeat nor progress.
     Hung,
     /// A worker has it and was suspended (SIGSTOP).
     Suspended,
     /// No worker has it.
     Free,
-    /// No worker has it, and the machine was started anew since.
+    /// No worker has it, and the machine restarted since.
     Rebooted,
-    /// No worker has it here; it was another machine's.
+    /// No worker has it on this machine; another machine ran it.
     Elsewhere,
-    /// Its folder may not be looked into: whether a worker has it cannot be told.
+    /// Its folder is not readable, so it is unknown whether a worker has it.
     Unknown,
 }
 
@@ -147,11 +147,11 @@ impl Liveness {
     pub fn is_held(self) -> bool {
         matches!(
             self,
-            Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended
+            Self::Held | Self::HeartbeatLost | Self::Stalled | Self::Hung | Self::Suspended
         )
     }
 
-    /// Whether no worker is known to have the run, or to be about to, or shall have it.
+    /// Whether no worker is known to have the run, or to be about to take it.
     pub fn is_free(self) -> bool {
         matches!(
             self,
@@ -325,7 +325,7 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
-            (Liveness::Started | Liveness::Held | Liveness::Pulseless, Some(_))
+            (Liveness::Started | Liveness::Held | Liveness::HeartbeatLost, Some(_))
                 if self.awaits_change =>
             {
                 Status::Starting
@@ -339,8 +339,8 @@ impl RunState {
             (Liveness::Stalled, None) => Status::Stalled,
             (Liveness::Hung, None) => Status::Hung,
             (Liveness::Suspended, None) => Status::Suspended,
-            (Liveness::Held | Liveness::Pulseless, None) if self.stopping => Status::Stopping,
-            (Liveness::Held | Liveness::Pulseless, None) => Status::Active(self.phase),
+            (Liveness::Held | Liveness::HeartbeatLost, None) if self.stopping => Status::Stopping,
+            (Liveness::Held | Liveness::HeartbeatLost, None) => Status::Active(self.phase),
             (_, Some(Outcome::Stopped)) => Status::Stopped,
             (_, Some(Outcome::Failed { .. })) => Status::Failed,
             (Liveness::Unknown, None) => Status::Unreadable,

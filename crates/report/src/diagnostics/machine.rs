@@ -90,8 +90,8 @@ pub fn unsaved(run: &Run, now: f64) -> Option<Alert> {
 }
 
 /// A worker that gets on, though nothing shows any more that it is alive.
-pub fn pulseless(run: &Run, _: f64) -> Option<Alert> {
-    let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
+pub fn heartbeat_lost(run: &Run, _: f64) -> Option<Alert> {
+    let is_running = run.status().is_live() && run.liveness == Liveness::HeartbeatLost;
     is_running.then(|| {
         let help = "a hang would look like a long step; s and u restart it with a heartbeat";
         alert(

@@ -221,7 +221,7 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
     let (mut watcher, mut runs, _) = read(root.path());
     assert_eq!(
         look(&mut watcher, &mut runs),
-        (Liveness::Pulseless, Status::Active(Phase::Training))
+        (Liveness::HeartbeatLost, Status::Active(Phase::Training))
     );
     dir.touch().unwrap();
     assert_eq!(look(&mut watcher, &mut runs).0, Liveness::Held);

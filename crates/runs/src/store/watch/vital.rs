@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::heartbeat::LivenessTracker;
 use crate::launcher::{self, Handle, Host, Origin, WorkerState};
-use crate::pulse::Pulse;
 use crate::run::RunDir;
 use warmstart_schema::event::{self, Event, Record};
 use warmstart_schema::state::Liveness;
@@ -25,7 +25,7 @@ const BEATS: f64 = 60.0;
 
 #[derive(Debug, Default)]
 pub struct LogFacts {
-    pulse: Pulse,
+    tracker: LivenessTracker,
     origin: Origin,
     /// The worker, while its attempt has no end.
     worker: Option<Handle>,
@@ -42,14 +42,14 @@ impl LogFacts {
             *self = Self::default();
         }
         for record in records {
-            self.pulse.take(record);
+            self.tracker.take(record);
             if let Event::Attempt(attempt) = &record.event {
                 let worker = attempt.worker.clone();
                 self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
                 self.worker = Some(worker);
             }
         }
-        if self.pulse.ended().is_some() {
+        if self.tracker.ended().is_some() {
             self.worker = None;
         }
     }
@@ -71,7 +71,7 @@ impl LogFacts {
             _ if launcher::is_held(dir, self.worker.as_ref()) => self.held(dir),
             _ if self.origin == Origin::Elsewhere && self.beats(dir) => self.held(dir),
             Some(Mention::Started(_)) => Liveness::Started,
-            _ if self.pulse.ended().is_some() => Liveness::Free,
+            _ if self.tracker.ended().is_some() => Liveness::Free,
             _ => match self.origin {
                 Origin::Here => Liveness::Free,
                 Origin::BeforeReboot => Liveness::Rebooted,
@@ -92,7 +92,7 @@ impl LogFacts {
         };
         since > 0
             && self
-                .pulse
+                .tracker
                 .ended()
                 .is_some_and(|ended| ended * 1000.0 > since as f64)
     }
@@ -102,12 +102,12 @@ impl LogFacts {
         if self.worker.as_ref().is_some_and(is_suspended) {
             return Liveness::Suspended;
         }
-        let Some(last) = self.pulse.last() else {
+        let Some(last) = self.tracker.last() else {
             return Liveness::Held;
         };
         let silence = least(event::now() - last, self.read);
         let touched = self.touched(dir);
-        self.pulse.liveness(silence, touched)
+        self.tracker.liveness(silence, touched)
     }
 
     /// Seconds since the newest touch.
