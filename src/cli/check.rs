@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde::Serialize;
 use warmstart_runs::pictures::{UNEVEN, listed};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
@@ -134,7 +134,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
         Ok(answers) => (answers, None),
         Err(trouble) => (Vec::new(), Some(trouble)),
     };
-    let (mut answers, places) = (answers.into_iter(), Places::from_env());
+    let (mut answers, paths) = (answers.into_iter(), SearchPaths::from_env());
     let judged = files
         .into_iter()
         .zip(sources)
@@ -144,7 +144,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
                 Err(problems) => problems.clone(),
                 Ok(experiment) => {
                     checked = answers.next().unwrap_or_default();
-                    lacks(experiment, &places, &mut checked.findings);
+                    lacks(experiment, &paths, &mut checked.findings);
                     if let Some(Failure { what, help, .. }) = source {
                         checked.findings.push(Finding::error(
                             "init.from",
@@ -176,8 +176,8 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
 }
 
 /// What is not on this machine: fetched at launch, or in its way. What a probe has said is not said twice.
-fn lacks(experiment: &Experiment, places: &Places, findings: &mut Vec<Finding>) {
-    for lack in places.missing(experiment) {
+fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Finding>) {
+    for lack in paths.missing(experiment) {
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
         let is_own = is_data && experiment.dataset.name == DatasetName::ImageFolder;

@@ -13,16 +13,21 @@ pub mod names;
 pub mod params;
 pub mod pasted;
 pub mod pictures;
-pub mod places;
 
 pub mod queue;
 pub mod run;
 pub mod run_json;
+pub mod search_paths;
 pub mod storage;
 pub mod store;
 pub mod trash;
 pub mod verify;
 pub mod worker;
+
+/// The former name of [`search_paths`], which the engine still uses.
+pub mod places {
+    pub use crate::search_paths::{SearchPaths as Places, hugging_face_home};
+}
 
 /// The former name of [`heartbeat`], which the engine still uses.
 pub mod pulse {
