@@ -520,7 +520,7 @@ fn stand_in_that_panics() {
         panic!("on purpose");
     });
     let options = warmstart_tui::Options {
-        folders: warmstart_runs::pasted::FolderOptions::default(),
+        folders: warmstart_runs::shell::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
@@ -71,7 +71,7 @@ pub enum Exit {
 pub struct Context {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
-    /// What a command needs that is shown to be pasted.
+    /// The options for commands that users copy and paste.
     pub folders: FolderOptions,
     pub json: bool,
     pub quiet: bool,

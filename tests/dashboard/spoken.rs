@@ -289,7 +289,7 @@ fn stand_in_that_aborts() {
 
 fn run() {
     let options = warmstart_tui::Options {
-        folders: warmstart_runs::pasted::FolderOptions::default(),
+        folders: warmstart_runs::shell::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

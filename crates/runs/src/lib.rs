@@ -11,13 +11,13 @@ pub mod launcher;
 pub mod monitor;
 pub mod names;
 pub mod params;
-pub mod pasted;
 pub mod pictures;
 
 pub mod queue;
 pub mod run;
 pub mod run_json;
 pub mod search_paths;
+pub mod shell;
 pub mod storage;
 pub mod store;
 pub mod trash;

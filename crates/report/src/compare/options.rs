@@ -4,7 +4,7 @@ use warmstart_runs::run::RunId;
 
 use super::{Column, Format};
 use crate::query::Query;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 
 /// Which runs, which figures, which columns, in which order.
 #[derive(Debug, Clone, PartialEq, Default)]
