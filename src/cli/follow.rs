@@ -153,10 +153,8 @@ impl Following<'_> {
     /// Starts what waits although nothing is in its way.
     fn help_along(&self) -> anyhow::Result<()> {
         for (run, error) in actions::advance(&self.context.checkpoints)? {
-            self.progress.warn(
-                self.context,
-                &format!("run {run} could not be started: {error}"),
-            );
+            self.progress
+                .warn(self.context, &format!("cannot start run {run}: {error}"));
         }
         Ok(())
     }

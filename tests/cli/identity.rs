@@ -291,7 +291,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     );
     let said = place.with(&["runs"]).err;
     for part in [
-        "3 folders are left out",
+        "3 folders are skipped",
         "exports (no run.json)",
         "Copy of it (a run, but its name",
         "twice (a link to a run",
