@@ -912,7 +912,7 @@ fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
     let wrong = place.say(&["tag", id, "good"]);
     assert_eq!(wrong.code, 2);
     assert!(
-        wrong.err.contains("`good` says neither + nor -"),
+        wrong.err.contains("`good` begins with neither + nor -"),
         "{}",
         wrong.err
     );

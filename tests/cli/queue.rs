@@ -128,12 +128,12 @@ fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(
         said.err
-            .contains("has ended, but its last process is still there"),
+            .contains("has ended, but its monitor is still running"),
         "{}",
         said.err
     );
     assert!(place.waiting().is_empty());
-    wait("its last process to leave", || place.processes().is_empty());
+    wait("its monitor to exit", || place.processes().is_empty());
     assert_eq!(attempts(&run), 1);
 }
 

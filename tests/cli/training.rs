@@ -85,7 +85,7 @@ fn a_detached_run_is_named_and_goes_on_by_itself() {
     }
     let again = place.say(&["resume", id]);
     assert_eq!(again.code, 2);
-    assert!(again.err.contains("is done"), "{}", again.err);
+    assert!(again.err.contains("is finished"), "{}", again.err);
 }
 
 #[test]

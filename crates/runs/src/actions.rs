@@ -396,7 +396,7 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     if let Some(host) = run.elsewhere() {
         let what = format!("run {id} is on another machine, {host}");
         return Err(Failure::new(Kind::Input, what)
-            .help(format!("on {host}: `warmstart stop {id}`"))
+            .help(format!("stop it there, on {host}: `warmstart stop {id}`"))
             .into());
     }
     if let Some(trouble) = run

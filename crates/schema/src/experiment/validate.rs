@@ -1,4 +1,4 @@
-//! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
+//! Rules that types cannot express: ranges, and fields that only make sense together. One function a rule.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use super::{Dataset, Experiment, Freeze, Labels, Optimizer, Schedule};
 use crate::architecture::Architecture;
 use crate::catalog::DatasetName;
 
-/// A field whose value is not allowed.
+/// A field with a forbidden value.
 pub(super) struct Finding {
     pub field: &'static str,
     pub message: String,
@@ -28,7 +28,7 @@ impl Finding {
     }
 }
 
-/// Fields that take whole numbers.
+/// The fields that take whole numbers.
 const RANGES: [(&str, RangeInclusive<u32>); 10] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
@@ -79,7 +79,7 @@ fn number(
     }
 }
 
-/// What a field takes that is a whole number, said alike of a number out of range and of what is none.
+/// The range of a whole-number field, for messages about numbers out of range and about other values.
 pub(super) fn whole_number(field: &str) -> Option<String> {
     let (_, allowed) = RANGES.iter().find(|(name, _)| *name == field)?;
     Some(format!(
@@ -105,11 +105,7 @@ fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32) {
 fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
     for (field, text) in [("name", &experiment.name), ("group", &experiment.group)] {
         if crate::text::line(text, 80).is_empty() {
-            findings.push(Finding::new(
-                field,
-                "a text that can be seen",
-                format!("{text:?}"),
-            ));
+            findings.push(Finding::new(field, "a visible text", format!("{text:?}")));
         }
     }
     if experiment
@@ -172,11 +168,7 @@ fn validate_folder(dataset: &Dataset, findings: &mut Vec<Finding>) {
         .as_ref()
         .is_none_or(|path| path.as_os_str().is_empty())
     {
-        let finding = Finding::new(
-            "dataset.path",
-            "the folder that holds the pictures",
-            "nothing",
-        );
+        let finding = Finding::new("dataset.path", "the folder with the pictures", "nothing");
         findings.push(
             finding.help("add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg"),
         );
@@ -198,7 +190,7 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
     }
     let (backbone, found) = (experiment.model.backbone, experiment.pixels());
     if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
-        // Where no size is given, the backbone is the line to show.
+        // If no size is given, show the line of the backbone.
         let field = if experiment.input.resize.is_some() {
             "input.resize"
         } else {
@@ -206,7 +198,7 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
         };
         let expected = format!("pictures of {pixels} pixels for {backbone}");
         let help = format!(
-            "it learnt a position for each of their patches; write `input: {{ resize: {pixels} }}`"
+            "it learned a position for each of their patches; write `input: {{ resize: {pixels} }}`"
         );
         findings.push(Finding::new(field, &expected, found).help(&help));
     }
@@ -272,7 +264,7 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| x > 0.0 && x <= 1440.0,
         expected,
     );
-    // With one alone, damage to it would lose the run.
+    // With one checkpoint, damage to it would lose the run.
     whole(findings, "train.checkpoint.keep", saving.keep);
 }
 
@@ -308,7 +300,7 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let schedule = &experiment.train.schedule;
     let epochs = f64::from(experiment.train.epochs);
     let field = "train.schedule.warmup_epochs";
-    // Without epochs there is nothing to compare with, and that is said already.
+    // Epochs of 0 are reported already.
     let most = if epochs > 0.0 { epochs } else { f64::MAX };
     number(
         findings,
