@@ -32,7 +32,7 @@ struct Answer<'a> {
     file: String,
     ok: bool,
     problems: Vec<Told<'a>>,
-    /// What does not stand in a launch's way.
+    /// Findings that do not prevent a launch.
     notes: Vec<&'a Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pictures: Option<&'a Counts>,
@@ -229,7 +229,7 @@ fn good(judged: &Judged) -> Option<String> {
     Some(out)
 }
 
-/// What a folder of one's own pictures holds: parts, classes, and how uneven they are. Only what can be read counts.
+/// The content of an image folder: splits, classes, and how uneven they are. Only readable images count.
 fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
     let all = |part: &[u64]| thousands(part.iter().sum());
     let split = |own: bool| if own { "" } else { " (split off)" };

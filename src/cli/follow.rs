@@ -20,9 +20,9 @@ use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_t
 const POLL: Duration = Duration::from_millis(100);
 /// How often waiting runs are helped along, in case a worker died without starting the next one.
 const ADVANCE: Duration = Duration::from_secs(2);
-/// A run counts as lost once it has looked so for this long: its last words may still be on their way.
+/// A run counts as lost after it has looked so for this long: its last events may still arrive.
 const LOST: Duration = Duration::from_millis(500);
-/// Lines of the worker's own output that explain an end without a word.
+/// Lines of the worker's output that explain an end without a logged cause.
 const LOG_LINES: usize = 5;
 
 /// Receives signals from here on: to be called before anything is started, or an early Ctrl-C would leave it running.

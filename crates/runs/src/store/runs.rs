@@ -107,7 +107,7 @@ pub struct Run {
     pub info: Result<RunInfo, String>,
     /// The experiment as it was at launch, with later changes.
     pub experiment: Option<Arc<Experiment>>,
-    /// Boxed: RunState is large, and runs move.
+    /// Boxed: `RunState` is large, and runs move.
     pub state: Box<RunState>,
     /// Whether the state lacks the progress within epochs; the log of an opened run is read whole.
     pub is_summary: bool,

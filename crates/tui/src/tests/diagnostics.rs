@@ -200,7 +200,7 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
     };
     let said = said(story(&WELL, &[]), 1.0, heartbeat_lost);
     assert!(
-        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it gets on, but its heartbeat has stopped")),
+        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it makes progress, but its heartbeat has stopped")),
         "{said:?}"
     );
 }
