@@ -178,7 +178,7 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         }
         Ok(())
     };
-    take_up(
+    queue_again(
         root,
         &entry,
         run.state.last_event.filter(|_| run.state.outcome.is_some()),
@@ -244,7 +244,7 @@ fn source_name(init: &Init, file: Option<&Path>) -> String {
 }
 
 /// Queues an ended run as soon as its process has exited.
-fn take_up(
+fn queue_again(
     root: &Path,
     entry: &Entry,
     last_word: Option<f64>,

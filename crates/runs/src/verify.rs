@@ -120,8 +120,8 @@ pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
     let content = checkpoint::newest(&Disk, run)?
         .0
         .context("the run has no checkpoint")?;
-    let mut stands = content.state;
-    stands.train_time = 0.0;
+    let mut training = content.state;
+    training.train_time = 0.0;
     let attempt = state.attempt.as_ref().context("no worker took the run")?;
     let epoch = |epoch: &Epoch| {
         [
@@ -140,13 +140,13 @@ pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
     let figures = (
         state.epochs.iter().map(epoch).collect::<Vec<_>>(),
         test,
-        &stands,
+        &training,
     );
     Ok(Outcomes {
         weights: fingerprint(&content.model),
         optimizer: fingerprint(&content.optimizer),
         figures: fingerprint(&serde_json::to_vec(&figures)?),
-        steps: stands.step,
+        steps: training.step,
         test_loss: state.test.as_ref().map(|test| test.loss),
         device: attempt.device.clone(),
         threads: attempt.threads,

@@ -346,7 +346,7 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(None);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
-        // names.json is written last, and is an error of its own if it is unreadable.
+        // names.json is written last, and is a separate error if it is unreadable.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
         let is_fine = wrong
             .as_ref()

@@ -166,11 +166,11 @@ fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
 /// Acknowledged data are there; no reader finds anything unfinished; the next process ends as an unbroken one.
 fn assert_recovers(root: &Path, what: &str) {
     if let Some(run) = only_run(root) {
-        let told = EventReader::new(run.events())
+        let events = EventReader::new(run.events())
             .poll()
             .map(|poll| poll.records)
             .unwrap_or_default();
-        let acknowledged = told.iter().rev().find_map(|record| match &record.event {
+        let acknowledged = events.iter().rev().find_map(|record| match &record.event {
             Event::Checkpoint(checkpoint) => Some(checkpoint.step),
             _ => None,
         });

@@ -29,7 +29,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the worker lived to log it.
-    pub fn is_told_by_worker(self) -> bool {
+    pub fn is_logged_by_worker(self) -> bool {
         !matches!(
             self,
             Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted

@@ -176,7 +176,9 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
                 .find(':')
                 .map_or(word.len(), |colon| slash + colon);
         match found.last_mut() {
-            Some(last) if goes_on(&message[last.clone()], &message[last.end..start], word) => {
+            Some(last)
+                if continues_path(&message[last.clone()], &message[last.end..start], word) =>
+            {
                 last.end = end;
             }
             _ => found.push(start..end),
@@ -186,7 +188,7 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Whether a word with a slash continues the path before it.
-fn goes_on(path: &str, between: &str, word: &str) -> bool {
+fn continues_path(path: &str, between: &str, word: &str) -> bool {
     let is_file = path
         .rsplit('/')
         .next()
