@@ -105,7 +105,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
         if let Some(path) = std::env::var_os(debug_log::VARIABLE) {
-            // A monitor watches its run, whatever becomes of the debug log.
+            // A monitor runs even without the debug log.
             let _ = debug_log::start(Path::new(&path));
         }
         return monitor::run(&worker, &folder, notify);

@@ -68,7 +68,7 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, script, is_below);
     pty.sees(&["? help"]);
-    // With the dataset screen open it has a worker of its own.
+    // With the dataset screen open it has a worker.
     pty.press("jjjjd");
     pty.sees(&["image number 0"]);
     let program = pty.program();
@@ -135,7 +135,7 @@ fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
 /// With ever more files that it may open, the program fails at one place after the other on its way up, by an error or by a
 /// panic of its own main thread.
 #[test]
-fn an_error_on_the_way_up_gives_the_terminal_back_and_is_told() {
+fn error_at_start_is_reported_and_restores_the_terminal() {
     let mut ways = std::collections::BTreeMap::new();
     for files in 3..40 {
         let folders = scratch();
@@ -174,7 +174,7 @@ fn a_file_that_may_not_grow_is_an_error_and_not_the_end() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_the_terminal_is_given_back() {
+fn full_disk_is_reported_and_restores_the_terminal() {
     const FULL: &str = "\
 mkdir full && mount -t tmpfs -o size=64k none full || exit 77
 cp -r experiments checkpoints full/ 2>/dev/null; cat /dev/zero > full/filler 2>/dev/null
@@ -501,7 +501,7 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
 }
 
 #[test]
-fn a_panic_on_any_thread_gives_the_terminal_back_and_is_told() {
+fn panic_on_any_thread_is_reported_and_restores_the_terminal() {
     let folders = scratch();
     let mut pty = Pty::open_test(&folders, "stand_in_that_panics");
     pty.sees(&["? help"]);
@@ -520,7 +520,7 @@ fn stand_in_that_panics() {
         panic!("on purpose");
     });
     let options = warmstart_tui::Options {
-        folders: warmstart_runs::pasted::FolderOptions::default(),
+        folders: warmstart_runs::shell::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

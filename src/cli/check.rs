@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde::Serialize;
 use warmstart_runs::pictures::{UNEVEN, listed};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::finding::{Checked, Counts, Finding, Severity};
 use warmstart_schema::text;
@@ -31,7 +31,7 @@ struct Answer<'a> {
     file: String,
     ok: bool,
     problems: Vec<Told<'a>>,
-    /// What does not stand in a launch's way.
+    /// Findings that do not prevent a launch.
     notes: Vec<&'a Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pictures: Option<&'a Counts>,
@@ -133,7 +133,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
         Ok(answers) => (answers, None),
         Err(trouble) => (Vec::new(), Some(trouble)),
     };
-    let (mut answers, places) = (answers.into_iter(), Places::from_env());
+    let (mut answers, paths) = (answers.into_iter(), SearchPaths::from_env());
     let judged = files
         .into_iter()
         .zip(sources)
@@ -143,7 +143,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
                 Err(problems) => problems.clone(),
                 Ok(experiment) => {
                     checked = answers.next().unwrap_or_default();
-                    lacks(experiment, &places, &mut checked.findings);
+                    lacks(experiment, &paths, &mut checked.findings);
                     if let Some(Failure { what, help, .. }) = source {
                         checked.findings.push(Finding::error(
                             "init.from",
@@ -175,8 +175,8 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
 }
 
 /// What is not on this machine: fetched at launch, or in its way. What a probe has said is not said twice.
-fn lacks(experiment: &Experiment, places: &Places, findings: &mut Vec<Finding>) {
-    for lack in places.missing(experiment) {
+fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Finding>) {
+    for lack in paths.missing(experiment) {
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
         let is_own = is_data && experiment.dataset.folder().is_some();
@@ -228,7 +228,7 @@ fn good(judged: &Judged) -> Option<String> {
     Some(out)
 }
 
-/// What a folder of one's own pictures holds: parts, classes, and how uneven they are. Only what can be read counts.
+/// The content of an image folder: splits, classes, and how uneven they are. Only readable images count.
 fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
     let all = |part: &[u64]| thousands(part.iter().sum());
     let split = |own: bool| if own { "" } else { " (split off)" };

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::output;
 use warmstart_runs::launcher::torch;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
 #[derive(Debug, Clone, Args)]
@@ -81,7 +81,7 @@ pub(super) enum Exit {
 pub(super) struct Context {
     pub experiments: PathBuf,
     pub checkpoints: PathBuf,
-    /// What a command needs that is shown to be pasted.
+    /// The options for commands that users copy and paste.
     pub folders: FolderOptions,
     pub json: bool,
     pub quiet: bool,

@@ -320,7 +320,7 @@ fn named(root: &Value, of: &Value, values: &mut Vec<Named>) {
     }
 }
 
-/// What a value is in a word.
+/// The type of a value, in a word.
 fn kind(root: &Value, of: &Value) -> String {
     let names: Vec<&str> = match &of["type"] {
         Value::String(name) => vec![name],
@@ -382,7 +382,7 @@ fn table(fields: &[Field]) -> String {
             (None, false) => String::new(),
         };
         let mut says = cell(&field.description);
-        // Long lists of values have a section of their own.
+        // Long lists of values get a separate section.
         if !field.values.is_empty() && !is_described(field) {
             let values: Vec<String> = field
                 .values
@@ -408,7 +408,7 @@ fn is_described(field: &Field) -> bool {
         .any(|value| !value.description.is_empty())
 }
 
-/// The fields of the experiment file, by the file's sections, and the values that need a word of explanation.
+/// The fields of the experiment file by section, and the values that need an explanation.
 fn schema(schema: &Value) -> String {
     let all = fields(schema);
     let mut sections: Vec<(&str, Vec<Field>)> = vec![("", Vec::new())];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 use warmstart_runs::launcher::torch::{self, Candidate, Torch};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::text;
@@ -213,42 +213,37 @@ fn checkpoints(root: &Path) -> Finding {
 }
 
 fn weights() -> Finding {
-    let places = Places::from_env();
+    let paths = SearchPaths::from_env();
     let all = Backbone::ALL.map(|backbone| {
         (
             backbone.as_str(),
-            places.find_weights(&Pretrained::of(backbone)).ok(),
+            paths.find_weights(&Pretrained::of(backbone)).ok(),
         )
     });
-    let folders: Vec<PathBuf> = places
-        .weights
-        .iter()
-        .chain([&places.hub])
-        .cloned()
-        .collect();
+    let folders: Vec<PathBuf> = paths.weights.iter().chain([&paths.hub]).cloned().collect();
     whereabouts(
         "weights",
         &all,
         &folders,
         "fetched at launch, or by `warmstart prefetch --backbone NAME`",
-        &places,
+        &paths,
     )
 }
 
 fn datasets() -> Finding {
-    let places = Places::from_env();
+    let paths = SearchPaths::from_env();
     let path = |name: DatasetName| {
         if name.archive().is_none() {
             return Some(PathBuf::from("built in"));
         }
-        places
+        paths
             .find_dataset(name, None)
             .ok()
-            .or_else(|| places.find_archive(name, None))
+            .or_else(|| paths.find_archive(name, None))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
     let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";
-    whereabouts("datasets", &all, &places.datasets, help, &places)
+    whereabouts("datasets", &all, &paths.datasets, help, &paths)
 }
 
 /// How much of all that runs may need is here, what lies in which folder, and where the rest was looked for.
@@ -257,7 +252,7 @@ fn whereabouts(
     all: &[(&str, Option<PathBuf>)],
     folders: &[PathBuf],
     help: &str,
-    places: &Places,
+    paths: &SearchPaths,
 ) -> Finding {
     let mut here: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, path) in all
@@ -302,14 +297,14 @@ fn whereabouts(
         .join(", ");
     parts.push(format!("not here: {}", lacking.join(", ")));
     parts.push(format!("looked in {looked}"));
-    let help = if places.offline {
+    let help = if paths.offline {
         "HF_HUB_OFFLINE is set: nothing is fetched; put them there"
     } else {
         help
     };
     // Not having what comes by itself is no fault.
     Finding {
-        ok: !places.offline,
+        ok: !paths.offline,
         help: Some(help.to_owned()),
         ..Finding::good(what, parts.join("; "))
     }

@@ -20,9 +20,9 @@ use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_t
 const POLL: Duration = Duration::from_millis(100);
 /// How often waiting runs are helped along, in case a worker died without starting the next one.
 const ADVANCE: Duration = Duration::from_secs(2);
-/// A run counts as lost once it has looked so for this long: its last words may still be on their way.
+/// A run counts as lost after it has looked so for this long: its last events may still arrive.
 const LOST: Duration = Duration::from_millis(500);
-/// Lines of the worker's own output that explain an end without a word.
+/// Lines of the worker's output that explain an end without a logged cause.
 const LOG_LINES: usize = 5;
 
 /// Receives signals from here on: to be called before anything is started, or an early Ctrl-C would leave it running.
@@ -87,7 +87,7 @@ struct Following<'a> {
 impl Following<'_> {
     /// Takes in what changed; true when all is over.
     fn step(&mut self) -> anyhow::Result<bool> {
-        let mut told = Vec::new();
+        let mut entries = Vec::new();
         let mut changes = self.watcher.poll();
         // A run that is not read yet must not count as one that is gone.
         while self.watcher.unread() > 0 {
@@ -98,7 +98,7 @@ impl Following<'_> {
                 && self.followed.contains(id)
                 && let Some(first) = records.first()
             {
-                told.push((first.t, id.clone(), records.clone()));
+                entries.push((first.t, id.clone(), records.clone()));
                 self.heard.insert(id.clone());
             }
             self.runs.apply(change);
@@ -115,7 +115,7 @@ impl Following<'_> {
                     .poll()
                     .map(|poll| poll.records)
                     .unwrap_or_default();
-                told.extend(
+                entries.extend(
                     records
                         .first()
                         .map(|first| first.t)
@@ -124,9 +124,9 @@ impl Following<'_> {
             }
         }
         // Two runs may have said something since the last poll.
-        told.sort_by(|(first, ..), (second, ..)| first.total_cmp(second));
-        for (_, id, records) in told {
-            self.progress.tell(self.runs.get(&id), &records);
+        entries.sort_by(|(first, ..), (second, ..)| first.total_cmp(second));
+        for (_, id, records) in entries {
+            self.progress.print(self.runs.get(&id), &records);
         }
         let runs: Vec<&Run> = self
             .followed
@@ -153,10 +153,8 @@ impl Following<'_> {
     /// Starts what waits although nothing is in its way.
     fn help_along(&self) -> anyhow::Result<()> {
         for (run, error) in actions::advance(&self.context.checkpoints)? {
-            self.progress.warn(
-                self.context,
-                &format!("run {run} could not be started: {error}"),
-            );
+            self.progress
+                .warn(self.context, &format!("cannot start run {run}: {error}"));
         }
         Ok(())
     }
@@ -271,7 +269,7 @@ impl Following<'_> {
                     return;
                 };
                 let outcome = run.state.setback.as_ref().or(run.state.outcome.as_ref());
-                let by_worker = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_told_by_worker());
+                let by_worker = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_logged_by_worker());
                 let log = worker_log_tail(
                     &self.context.checkpoints,
                     id,

@@ -115,7 +115,7 @@ impl DatasetSource {
     }
 
     fn ask(&mut self, ask: &Ask) -> Result<Answer, Failure> {
-        // Why nobody takes the question is heard next.
+        // The next response says why the request failed.
         let _ = self.looker.ask(ask);
         self.next()
     }

@@ -22,7 +22,7 @@ pub(super) struct ClosedPipe;
 
 impl fmt::Display for ClosedPipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads the answer any more")
+        f.write_str("the reader closed the pipe")
     }
 }
 
@@ -246,7 +246,7 @@ pub(super) fn field(name: &str, value: &str) -> String {
     format!("{name:<NAME$} {lines}")
 }
 
-/// What a run trains on, in a few words; `warmstart doctor` says why it is that one.
+/// The device of a run, in a few words; `warmstart doctor` says why it is that one.
 pub(super) fn device(attempt: &Attempt) -> String {
     let Attempt {
         device,

@@ -139,7 +139,7 @@ fn headline(experiment: &Experiment, classes: u32) -> String {
     )
 }
 
-/// The study's own words, so that its appendix can be laid beside.
+/// The study's words, for comparison with its appendix.
 fn summary(total: &ParamCounts) -> String {
     format!(
         "Total params: {}\nTrainable params: {}\nNon-trainable params: {}\n",

@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Applies a run's events.
-    pub(super) fn tell(&self, run: Option<&Run>, records: &[Record]) {
+    pub(super) fn print(&self, run: Option<&Run>, records: &[Record]) {
         let Some(run) = run else { return };
         for record in records {
             match self {
@@ -181,7 +181,7 @@ pub(super) fn sizes(fetch: &Fetch) -> String {
 /// Downloads in plain lines, one a tenth.
 #[derive(Debug, Default)]
 pub(super) struct Tenths {
-    told: HashMap<(String, String), u64>,
+    printed: HashMap<(String, String), u64>,
 }
 
 impl Tenths {
@@ -189,7 +189,7 @@ impl Tenths {
     pub(super) fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
         let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
         let last = self
-            .told
+            .printed
             .insert((whose.to_owned(), fetch.what.clone()), tenth);
         let what = warmstart_schema::text::line(&fetch.what, 60);
         (last != Some(tenth)).then(|| {

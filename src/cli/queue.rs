@@ -91,7 +91,7 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
             (json!({ "paused": true }), text.to_owned())
         }
         Some(Verb::Resume) => {
-            warn(context, waiting::go_on(root)?);
+            warn(context, waiting::unpause(root)?);
             (
                 json!({ "paused": false }),
                 "the queue is resumed".to_owned(),
@@ -112,7 +112,7 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
 
 fn warn(context: &Context, failed: Vec<(RunId, io::Error)>) {
     for (run, error) in failed {
-        output::warn(context, &format!("run {run} could not be started: {error}"));
+        output::warn(context, &format!("cannot start run {run}: {error}"));
     }
 }
 

@@ -43,6 +43,7 @@ train:
 /// Features, gradients and optimizers are compared with PyTorch's and timm's numbers; short runs are stopped, killed and resumed.
 /// Nothing of them is left. Exit code 0 when every check passed, 1 when not. It takes a minute on a GPU and several on a CPU.
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "`--help` shows it literally")]
 pub(super) struct Arguments {
     /// Checks to run, by a part of their name; all without one
     #[arg(value_name = "CHECK")]

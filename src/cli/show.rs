@@ -49,6 +49,9 @@ pub(super) fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
+/// A name and its value.
+type Fact = (&'static str, String);
+
 /// The run's experiment file, and whether it changed since.
 fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<String> {
     let home = runs
@@ -62,110 +65,145 @@ fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<Stri
     })
 }
 
-fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<(&'static str, String)> {
-    let state = &run.state;
-    let mut facts = vec![
-        ("run", run.id.to_string()),
-        ("experiment", run.label().to_owned()),
-        ("state", status(run)),
-    ];
-    facts.extend(of_file(run, runs, file).map(|file| ("file", file)));
-    if let Some(question) = run
-        .experiment
-        .as_deref()
-        .and_then(|experiment| experiment.question.clone())
-    {
-        facts.push(("question", question));
-    }
-    match &run.info {
-        Ok(info) => facts.push((
+fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
+    [
+        identity(run, runs, file),
+        attempt(run),
+        data(run),
+        training(run),
+        model(run),
+        results(run),
+    ]
+    .concat()
+}
+
+/// What the run is, and how it is doing.
+fn identity(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
+    let created = match &run.info {
+        Ok(info) => (
             "created",
             info.created.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        )),
-        Err(error) => facts.push(("run.json", error.clone())),
-    }
-    if let Some(attempt) = &state.attempt {
-        facts.push(("attempt", attempt.number.to_string()));
-        facts.push(("device", output::device(attempt)));
-        facts.push(("exact", exactness(&attempt.not_exact)));
-    }
-    if let Some(dataset) = &state.dataset {
-        facts.push(("images", images(dataset)));
-    }
-    if let Some(preparation) = state
+        ),
+        Err(error) => ("run.json", error.clone()),
+    };
+    let question = run
+        .experiment
+        .as_deref()
+        .and_then(|experiment| experiment.question.clone());
+    let facts = [
+        Some(("run", run.id.to_string())),
+        Some(("experiment", run.label().to_owned())),
+        Some(("state", status(run))),
+        of_file(run, runs, file).map(|file| ("file", file)),
+        question.map(|question| ("question", question)),
+        Some(created),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The newest attempt.
+fn attempt(run: &Run) -> Vec<Fact> {
+    let Some(attempt) = &run.state.attempt else {
+        return Vec::new();
+    };
+    vec![
+        ("attempt", attempt.number.to_string()),
+        ("device", output::device(attempt)),
+        ("exact", exactness(&attempt.not_exact)),
+    ]
+}
+
+/// The images, how they reach the model, and how long training waits for them.
+fn data(run: &Run) -> Vec<Fact> {
+    let state = &run.state;
+    let preparation = state
         .model
         .as_ref()
         .and_then(|model| model.preparation.as_ref())
-    {
-        facts.push((
-            "input",
-            warmstart_schema::text::line(&preparation.to_string(), 300),
-        ));
-    }
-    if let Some(share) = state.epochs.last().and_then(|epoch| epoch.data_wait) {
-        facts.push((
-            "data wait",
-            format!("{:.1} % of the last epoch's training time", share * 100.0),
-        ));
-    }
-    if let Some(weights) = &state.weights {
-        facts.push((
-            "weights",
-            format!("{}, SHA-256 {}", weights.file, weights.sha256),
-        ));
-    }
-    if let Some(time) = state.train_time() {
-        facts.push(("trained", format!("{time:.2} s")));
-    }
-    if let Some(last) = state.skipped.last() {
+        .map(|preparation| warmstart_schema::text::line(&preparation.to_string(), 300));
+    let wait = state
+        .epochs
+        .last()
+        .and_then(|epoch| epoch.data_wait)
+        .map(|share| format!("{:.1} % of the last epoch's training time", share * 100.0));
+    let facts = [
+        state
+            .dataset
+            .as_ref()
+            .map(|dataset| ("images", images(dataset))),
+        preparation.map(|text| ("input", text)),
+        wait.map(|text| ("data wait", text)),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The first weights, the time, and the skipped steps.
+fn training(run: &Run) -> Vec<Fact> {
+    let state = &run.state;
+    let weights = state
+        .weights
+        .as_ref()
+        .map(|weights| format!("{}, SHA-256 {}", weights.file, weights.sha256));
+    let skipped = state.skipped.last().map(|last| {
         let count = state.skipped.len();
-        facts.push((
-            "left out",
-            format!("steps without a finite loss or gradient: {count}, the last at step {last}"),
-        ));
-    }
-    if let Some(params) = params::of(run) {
+        format!("steps without a finite loss or gradient: {count}, the last at step {last}")
+    });
+    let facts = [
+        weights.map(|text| ("weights", text)),
+        state
+            .train_time()
+            .map(|time| ("trained", format!("{time:.2} s"))),
+        skipped.map(|text| ("skipped", text)),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The model's parameters, and whether the frozen ones are unchanged.
+fn model(run: &Run) -> Vec<Fact> {
+    let parameters = params::of(run).map(|params| {
         let [total, trainable, non_trainable] =
             [params.total, params.trainable, params.non_trainable()].map(thousands);
-        facts.push((
-            "parameters",
-            format!("{total} total, {trainable} trainable, {non_trainable} non-trainable"),
-        ));
-    }
-    if let Some(proof) = &state.frozen {
+        format!("{total} total, {trainable} trainable, {non_trainable} non-trainable")
+    });
+    let frozen = run.state.frozen.as_ref().map(|proof| {
         let verdict = if proof.unchanged() {
             "nothing moved"
         } else {
             "MOVED"
         };
-        facts.push((
-            "frozen",
-            format!(
-                "{verdict}: {} tensors, statistics included, compared by hash",
-                proof.tensors
-            ),
-        ));
-    }
-    if let Some((_, checkpoint)) = &state.checkpoint {
-        facts.push((
-            "checkpoint",
-            format!(
-                "step {}, {} bytes",
-                checkpoint.step,
-                thousands(checkpoint.bytes)
-            ),
-        ));
-    }
-    if let Some(test) = &state.test {
-        facts.push((
-            "test acc",
-            format!(
-                "{:.4} (loss {:.4}), with the checkpoint of epoch {}",
-                test.accuracy, test.loss, test.epoch
-            ),
-        ));
-    }
-    facts
+        format!(
+            "{verdict}: {} tensors, statistics included, compared by hash",
+            proof.tensors
+        )
+    });
+    let facts = [
+        parameters.map(|text| ("parameters", text)),
+        frozen.map(|text| ("frozen", text)),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The newest checkpoint, and the test metrics.
+fn results(run: &Run) -> Vec<Fact> {
+    let state = &run.state;
+    let checkpoint = state.checkpoint.as_ref().map(|(_, checkpoint)| {
+        format!(
+            "step {}, {} bytes",
+            checkpoint.step,
+            thousands(checkpoint.bytes)
+        )
+    });
+    let test = state.test.as_ref().map(|test| {
+        format!(
+            "{:.4} (loss {:.4}), with the checkpoint of epoch {}",
+            test.accuracy, test.loss, test.epoch
+        )
+    });
+    let facts = [
+        checkpoint.map(|text| ("checkpoint", text)),
+        test.map(|text| ("test acc", text)),
+    ];
+    facts.into_iter().flatten().collect()
 }
 
 fn images(dataset: &DatasetFacts) -> String {

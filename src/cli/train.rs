@@ -158,7 +158,7 @@ fn sources_first(
                 .iter()
                 .any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
         };
-        // Where each waits for another, somebody has to begin.
+        // If each waits for another, one must begin.
         let next = files.iter().position(is_free).unwrap_or(0);
         ordered.push(files.remove(next));
     }

@@ -114,7 +114,7 @@ fn experiments_are_listed_with_the_study_first() {
 }
 
 #[test]
-fn without_a_terminal_the_table_comes_with_how_to_go_on() {
+fn without_a_terminal_the_table_names_the_next_step() {
     let said = Place::new().say(&[]);
     assert_eq!(said.code, 0);
     assert!(said.out.contains("effnet-freeze") && !said.out.contains("From a script"));

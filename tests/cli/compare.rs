@@ -75,7 +75,7 @@ fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
         let file = place.write(&format!("names/{number}.yaml"), &text.join("\n"));
         assert_eq!(place.say(&["train", &file, "--quiet"]).code, 0);
     }
-    // No cell holds a character that controls or hides, whoever reads it.
+    // No cell has a control or hidden character.
     let exact = [names[0], names[1], names[2], "a[31mred"];
     let json = place.say(&["compare", "--json"]).json();
     let mut found: Vec<&str> = json
@@ -317,10 +317,7 @@ fn the_terminals_table_marks_the_best_and_the_published() {
             && text.contains("published †")
             && text.contains(" † published: the | study\n ‡ surely")
     );
-    assert!(
-        text.contains(" 0.0695‡ "),
-        "digits stand below each other: {text}"
-    );
+    assert!(text.contains(" 0.0695‡ "), "digits are aligned: {text}");
     let unfinished = text.lines().find(|line| line.contains("cccc")).unwrap();
     assert!(
         !unfinished.contains('*'),
@@ -856,7 +853,7 @@ fn nothing_to_compare_is_no_error() {
 }
 
 #[test]
-fn a_filter_chooses_runs_and_its_mistakes_are_told_with_their_place() {
+fn filter_chooses_runs_and_reports_mistakes_with_their_place() {
     let place = place();
     let listed = |filter: &str| -> Vec<String> {
         let runs = place.say(&["runs", "--json", "--filter", filter]).json();
@@ -912,7 +909,7 @@ fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
     let wrong = place.say(&["tag", id, "good"]);
     assert_eq!(wrong.code, 2);
     assert!(
-        wrong.err.contains("`good` says neither + nor -"),
+        wrong.err.contains("`good` begins with neither + nor -"),
         "{}",
         wrong.err
     );

@@ -82,7 +82,7 @@ fn is_aligned(out: &str, title: &str) {
         let is_expected = is_there(column) || line.starts_with("   published");
         assert!(
             is_expected && !is_there(column - 1) && !is_tail,
-            "{title} stands elsewhere in {line:?}"
+            "{title} is elsewhere in {line:?}"
         );
     }
 }

@@ -17,7 +17,7 @@ fn yaml(name: &str, rate: &str, more: &str) -> String {
 }
 
 impl Place {
-    /// With experiments of one's own, below `mine`.
+    /// With the user's experiments, below `mine`.
     fn with(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("WARMSTART_EXPERIMENTS", "mine"))
     }
@@ -272,7 +272,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     fs::rename(&run, &elsewhere).unwrap();
     symlink(&elsewhere, &run).unwrap();
     symlink(&elsewhere, other("twice")).unwrap();
-    // One whose log and whose run.json cannot be read, whoever looks.
+    // One with an unreadable log and run.json.
     fs::create_dir_all(other("unreadable/events.jsonl")).unwrap();
     fs::create_dir_all(other("unreadable/run.json")).unwrap();
 
@@ -291,7 +291,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     );
     let said = place.with(&["runs"]).err;
     for part in [
-        "3 folders are left out",
+        "3 folders are skipped",
         "exports (no run.json)",
         "Copy of it (a run, but its name",
         "twice (a link to a run",
@@ -384,7 +384,7 @@ fn a_path_that_only_a_shell_would_understand_is_explained() {
 }
 
 #[test]
-fn a_suspended_worker_is_let_go_on_so_that_it_can_save() {
+fn stop_continues_a_suspended_worker_so_that_it_saves() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     assert_eq!(place.in_mode("slow", &["train", "a", "--detach"]).code, 0);
@@ -466,7 +466,7 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
         .checkpoints()
         .join(place.runs()[0]["run"].as_str().unwrap());
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
-    // At once: its worker goes on writing.
+    // At once: its worker still writes.
     fs::rename(&run, place.folder.path().join("removed")).unwrap();
     let said = said_by(child);
     let _ = Command::new("kill")

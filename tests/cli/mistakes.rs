@@ -132,7 +132,7 @@ fn a_checkpoints_folder_that_cannot_be_written_is_named() {
     let said = place.say(&["train", "lite0-freeze", "--checkpoints", &file]);
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("a-file") && said.err.contains("help: make room"),
+        said.err.contains("a-file") && said.err.contains("help: free disk space"),
         "{}",
         said.err
     );

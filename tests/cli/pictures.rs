@@ -1,4 +1,4 @@
-//! Folders of one's own pictures, what a run sees in a picture, and what it gives away.
+//! Image folders, predictions and exports.
 
 use crate::place::Place;
 
@@ -247,7 +247,7 @@ fn predictions_come_as_a_list_and_a_bad_picture_hides_no_other() {
 }
 
 #[test]
-fn an_export_says_how_it_is_loaded_and_a_full_disk_is_told_from_a_mistake() {
+fn export_prints_how_to_load_it_and_distinguishes_a_full_disk() {
     let place = Place::new();
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let said = place.say(&["export", "lite0-freeze"]);

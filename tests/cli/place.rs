@@ -1,4 +1,4 @@
-//! A folder with experiments and runs of its own, and the program in it.
+//! A folder with experiments and runs, and the program in it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

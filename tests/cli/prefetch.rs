@@ -103,7 +103,7 @@ fn what_cannot_be_fetched_is_said_beside_what_could() {
 }
 
 #[test]
-fn control_c_ends_it_and_says_how_it_goes_on() {
+fn control_c_ends_prefetch_and_says_how_to_resume() {
     let place = Place::new();
     let mut child = place.spawn("slow", &["prefetch"]);
     let mut first = [0; 8];

@@ -128,12 +128,12 @@ fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(
         said.err
-            .contains("has ended, but its last process is still there"),
+            .contains("has ended, but its monitor is still running"),
         "{}",
         said.err
     );
     assert!(place.waiting().is_empty());
-    wait("its last process to leave", || place.processes().is_empty());
+    wait("its monitor to exit", || place.processes().is_empty());
     assert_eq!(attempts(&run), 1);
 }
 
@@ -276,7 +276,7 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
 }
 
 #[test]
-fn a_queue_that_is_paused_starts_nothing_until_it_goes_on() {
+fn paused_queue_starts_nothing_until_unpaused() {
     let place = Place::new();
     assert_eq!(place.say(&["queue", "pause"]).code, 0);
     let said = place.say(&["train", "lite0-freeze", "--detach"]);
@@ -303,7 +303,7 @@ fn a_queue_that_is_paused_starts_nothing_until_it_goes_on() {
 }
 
 #[test]
-fn a_device_takes_as_many_runs_as_it_is_told() {
+fn devices_take_as_many_runs_as_the_limit() {
     let place = Place::new();
     let said = place.say_with(
         "slow",

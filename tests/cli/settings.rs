@@ -48,7 +48,7 @@ fn settings_are_written_once_shown_and_checked() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place_and_an_exit_code() {
+fn mistakes_are_reported_with_their_place_and_an_exit_code() {
     let place = Place::new();
     place.write("config/warmstart/config.yaml", "bell: true\nthem: dark\n");
     for arguments in [&["config"][..], &["config", "check"]] {

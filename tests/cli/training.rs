@@ -65,7 +65,7 @@ fn an_experiment_waits_for_the_one_it_starts_from() {
 }
 
 #[test]
-fn a_detached_run_is_named_and_goes_on_by_itself() {
+fn detached_run_is_named_and_continues() {
     let place = Place::new();
     let said = place.say(&["train", "lite0-freeze", "--detach"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
@@ -85,11 +85,11 @@ fn a_detached_run_is_named_and_goes_on_by_itself() {
     }
     let again = place.say(&["resume", id]);
     assert_eq!(again.code, 2);
-    assert!(again.err.contains("is done"), "{}", again.err);
+    assert!(again.err.contains("is finished"), "{}", again.err);
 }
 
 #[test]
-fn control_c_saves_what_runs_and_unqueues_the_rest_and_resume_goes_on() {
+fn control_c_saves_the_run_unqueues_the_rest_and_resume_continues() {
     let place = Place::new();
     let child = place.spawn("slow", &["train", "lite0-freeze", "lite0-resized"]);
     place.wait_for("lite0-freeze", "training");

@@ -75,7 +75,7 @@ fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
 }
 
 #[test]
-fn a_file_that_is_broken_afterwards_is_told_with_its_line() {
+fn file_broken_by_the_editor_is_reported_with_its_line() {
     let folder = scratch();
     let mut pty = editing(
         &folder,
@@ -196,7 +196,7 @@ fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered()
 }
 
 #[test]
-fn a_wrong_setting_is_told_and_every_other_one_holds() {
+fn wrong_setting_is_reported_and_the_others_apply() {
     let folder = scratch();
     settings(&folder, "keys:\n  run.stpo: x\n  quit: Q\n");
     let mut pty = Pty::open(&folder, 80, 24, &[]);

@@ -64,7 +64,7 @@ fn keys_work(pty: &mut Pty) {
 }
 
 #[test]
-fn a_report_of_the_terminal_launches_nothing_and_keys_go_on_working() {
+fn terminal_reports_launch_nothing_and_keys_still_work() {
     let folders = scratch();
     let before = runs(&folders);
     let mut pty = open(&folders);
@@ -253,7 +253,7 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
 #[rstest]
 #[case::a_stack_that_overflows("stand_in_that_overflows", "has overflowed its stack")]
 #[case::an_abort("stand_in_that_aborts", "")]
-fn a_fault_of_its_own_gives_the_terminal_back(#[case] stand_in: &str, #[case] said: &str) {
+fn crash_restores_the_terminal(#[case] stand_in: &str, #[case] said: &str) {
     let folders = scratch();
     let mut pty = Pty::open_test(&folders, &format!("spoken::{stand_in}"));
     pty.sees(&["? help"]);
@@ -289,7 +289,7 @@ fn stand_in_that_aborts() {
 
 fn run() {
     let options = warmstart_tui::Options {
-        folders: warmstart_runs::pasted::FolderOptions::default(),
+        folders: warmstart_runs::shell::FolderOptions::default(),
         experiments: "experiments".into(),
         checkpoints: "checkpoints".into(),
         ascii: false,

@@ -45,8 +45,8 @@ fn state(run: &RunDir) -> RunState {
     RunState::fold(EventReader::new(run.events()).poll().unwrap().records)
 }
 
-/// The numbers of the steps that a run told of, and of the lines that it printed.
-fn told(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
+/// The numbers of the steps that a run logged, and of the lines that it printed.
+fn logged(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
     let records = EventReader::new(run.events()).poll().unwrap().records;
     let steps = records.iter().filter_map(|record| {
         if let Event::Batch(batch) = &record.event {
@@ -89,7 +89,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     assert_eq!(runs.len(), 4);
     let (mut worst, mut slow) = (Duration::ZERO, 0);
     for kill in 0..kills {
-        let before: Vec<usize> = runs.iter().map(|run| told(run).0.len()).collect();
+        let before: Vec<usize> = runs.iter().map(|run| logged(run).0.len()).collect();
         match kill % 4 {
             0 => pty.signal("KILL"),
             1 => pty.signal("HUP"),
@@ -118,7 +118,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
                 launcher::is_alive(&run.info().unwrap().worker.unwrap()),
                 "{kill}"
             );
-            wait("the run to get on", || told(run).0.len() > before);
+            wait("the run to get on", || logged(run).0.len() > before);
         }
     }
     pty.signal("KILL");
@@ -132,11 +132,11 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         wait("the run to stop", || {
             state(run).outcome == Some(Outcome::Stopped)
         });
-        let (steps, printed) = told(run);
+        let (steps, printed) = logged(run);
         let all: Vec<u64> = (1..=steps.len() as u64).collect();
         assert_eq!(steps, all);
-        wait("the last line", || told(run).1 == all);
-        assert_eq!(printed.len(), told(run).1.len());
+        wait("the last line", || logged(run).1 == all);
+        assert_eq!(printed.len(), logged(run).1.len());
         lines += all.len() * 2;
     }
     let verdict = if slow == 0 && kills >= 20 {
@@ -397,7 +397,7 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
             came("quickstart") && came("0.2946") && came("quit")
         });
         keys.write_all(b"/original\rr").unwrap();
-        // A figure that stands where nothing stood is written as one piece.
+        // A figure in an empty place is written as one piece.
         wait("the end of the run", || came("0.4321"));
         keys.write_all(b"q").unwrap();
         assert!(program.wait().unwrap().success());

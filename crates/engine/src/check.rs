@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tch::Device;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{self, DatasetKind, Experiment};
 use warmstart_schema::finding::{Checked, Counts, Finding};
 use warmstart_schema::look::Part;
@@ -19,7 +19,7 @@ use crate::initial::{self, Verdict};
 pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
     for file in files {
         let checked = match experiment::load(file, &[]) {
-            Ok(experiment) => check(&experiment, &Places::from_env()),
+            Ok(experiment) => check(&experiment, &SearchPaths::from_env()),
             // Whoever asks has read the file and told its problems.
             Err(problems) => Checked {
                 findings: problems
@@ -39,7 +39,7 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
 }
 
 /// What all probes find out; errors first.
-pub fn check(experiment: &Experiment, places: &Places) -> Checked {
+pub fn check(experiment: &Experiment, places: &SearchPaths) -> Checked {
     let (mut findings, pictures) = dataset(experiment, places);
     findings.extend(weights(experiment, places));
     findings.sort_by_key(|finding| finding.severity);
@@ -47,7 +47,7 @@ pub fn check(experiment: &Experiment, places: &Places) -> Checked {
 }
 
 /// Every picture is read, as a launch does. What is still to be fetched is nobody's mistake.
-fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Counts>) {
+fn dataset(experiment: &Experiment, places: &SearchPaths) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
     let field = match &wanted.kind {
         DatasetKind::ImageFolder(_) => "dataset.path",
@@ -79,7 +79,7 @@ fn dataset(experiment: &Experiment, places: &Places) -> (Vec<Finding>, Option<Co
 }
 
 /// The weights are read as a launch reads them, to the last number.
-fn weights(experiment: &Experiment, places: &Places) -> Vec<Finding> {
+fn weights(experiment: &Experiment, places: &SearchPaths) -> Vec<Finding> {
     const FIELD: &str = "model.weights";
     match initial::verdict(experiment, places) {
         Verdict::Fit { notes } => notes

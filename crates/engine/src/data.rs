@@ -13,7 +13,7 @@ mod verdict;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{self, DatasetKind};
 
@@ -36,7 +36,7 @@ pub struct Dataset {
 }
 
 /// Reads the published dataset that an experiment names; `None` where it names a folder.
-pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Option<Dataset>> {
+pub fn load(wanted: &experiment::Dataset, places: &SearchPaths) -> Result<Option<Dataset>> {
     let cifar = |path: &Option<PathBuf>, layout| {
         cifar::load(wanted.name(), path.as_deref(), places, layout)
     };
@@ -54,7 +54,7 @@ pub fn load(wanted: &experiment::Dataset, places: &Places) -> Result<Option<Data
 }
 
 /// That a dataset is nowhere, and what to do where it cannot be fetched.
-pub fn missing(name: DatasetName, looked: &[PathBuf], places: &Places) -> anyhow::Error {
+pub fn missing(name: DatasetName, looked: &[PathBuf], places: &SearchPaths) -> anyhow::Error {
     let archive = name.archive().map_or("", |archive| archive.file);
     let looked: Vec<String> = looked
         .iter()
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_missing_dataset_says_where_it_was_looked_for() {
         let nowhere = || "/nowhere".into();
-        let places = Places {
+        let places = SearchPaths {
             weights: vec![],
             datasets: vec![nowhere()],
             downloads: nowhere(),

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use warmstart_runs::places::{Places, hugging_face_home};
+use warmstart_runs::search_paths::{SearchPaths, hugging_face_home};
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 
 use self::download::{Proof, Request};
@@ -77,7 +77,7 @@ pub type Verify<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
 /// Brings what is lacking.
 pub struct Fetcher<'a> {
-    pub places: &'a Places,
+    pub places: &'a SearchPaths,
     pub sources: &'a Sources,
     pub progress: &'a mut dyn Progress,
 }

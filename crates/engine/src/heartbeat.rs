@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use warmstart_runs::pulse;
+use warmstart_runs::heartbeat;
 use warmstart_runs::run::RunDir;
 
 /// Touches `run.lock` until it is dropped.
@@ -22,7 +22,7 @@ impl Heartbeat {
             loop {
                 // A disk that does not take it now may take the next one.
                 let _ = run.touch();
-                match ended.recv_timeout(Duration::from_secs(u64::from(pulse::HEARTBEAT))) {
+                match ended.recv_timeout(Duration::from_secs(u64::from(heartbeat::INTERVAL))) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use warmstart_runs::checkpoint::{self, MODEL};
 use warmstart_runs::pictures::{PictureFolder, listed};
-use warmstart_runs::places::Places;
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::Pretrained;
@@ -53,7 +53,7 @@ pub fn prepared_spec(
 }
 
 /// The file that an experiment's first weights come from, where they come from a file and it is there.
-fn file(experiment: &Experiment, places: &Places) -> Option<PathBuf> {
+fn file(experiment: &Experiment, places: &SearchPaths) -> Option<PathBuf> {
     match (&experiment.init, &experiment.model.weights) {
         (None, Weights::File(path)) => Some(path.clone()),
         (None, Weights::Imagenet) => places
@@ -64,7 +64,7 @@ fn file(experiment: &Experiment, places: &Places) -> Option<PathBuf> {
 }
 
 /// What is done to pictures in a new run: what the experiment says, else what its weights say, else what is known of the backbone.
-pub fn preparation(experiment: &Experiment, places: &Places) -> Preparation {
+pub fn preparation(experiment: &Experiment, places: &SearchPaths) -> Preparation {
     let stated = file(experiment, places)
         .map(|path| weights::stated_preparation(&path, experiment.model.backbone));
     Preparation::new(experiment, &stated.unwrap_or_default())
@@ -75,7 +75,7 @@ pub fn preparation_below(
     experiment: &Experiment,
     root: &Path,
     init_file: Option<&Path>,
-    places: &Places,
+    places: &SearchPaths,
 ) -> Preparation {
     let theirs = || {
         let run = newest_finished(root, &experiment.init.as_ref()?.from, init_file).ok()?;
@@ -115,7 +115,7 @@ pub enum Verdict {
 }
 
 /// Looks at the weights that a launch would load as the launch does, to the last number.
-pub fn verdict(experiment: &Experiment, places: &Places) -> Verdict {
+pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
     let failed = |error: anyhow::Error| {
         let UserError { error, help, .. } = UserError::of(&error);
         Verdict::Fails { error, help }
@@ -209,7 +209,7 @@ pub fn load(
     model: &Model,
     experiment: &Experiment,
     root: &Path,
-    places: &Places,
+    places: &SearchPaths,
 ) -> Result<Origin> {
     load_after(model, experiment, root, None, places)
 }
@@ -220,7 +220,7 @@ pub fn load_after(
     experiment: &Experiment,
     root: &Path,
     init_file: Option<&Path>,
-    places: &Places,
+    places: &SearchPaths,
 ) -> Result<Origin> {
     if let Some(init) = &experiment.init {
         return from_run(model, experiment, (&init.from, init_file), root);
@@ -266,7 +266,7 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<St
 pub fn missing(
     pretrained: &Pretrained,
     looked: &[std::path::PathBuf],
-    places: &Places,
+    places: &SearchPaths,
 ) -> anyhow::Error {
     let looked: Vec<String> = looked
         .iter()

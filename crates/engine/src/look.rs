@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 use warmstart_runs::pictures::Sets;
-use warmstart_runs::places::Places;
 use warmstart_runs::run::RunDir;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{self, ClassWeights, Experiment, SplitRule};
 use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
@@ -90,7 +90,7 @@ impl DatasetSource {
     /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
     /// Its pictures are read once, where that does not take long, so that the counts are of what can be read.
     pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
-        let preparation = initial::preparation(&experiment, &Places::from_env());
+        let preparation = initial::preparation(&experiment, &SearchPaths::from_env());
         let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());
         let Some(own) = &album.parts.own else {
             return Ok(album);
@@ -133,7 +133,12 @@ impl DatasetSource {
         if let Some(folder) = experiment.dataset.folder_mut() {
             folder.strict = false;
         }
-        let parts = prepared_parts(&experiment, preparation, &Places::from_env(), Device::Cpu)?;
+        let parts = prepared_parts(
+            &experiment,
+            preparation,
+            &SearchPaths::from_env(),
+            Device::Cpu,
+        )?;
         let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
         Ok(Self {
             experiment,

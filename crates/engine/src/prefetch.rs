@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::{Event, Fetch, Level, Phase};
@@ -48,7 +48,7 @@ pub fn for_run(
     reporter: &mut Reporter,
     interrupt: &Interrupt,
 ) -> Result<Flow> {
-    let (places, sources) = (Places::from_env(), Sources::from_env());
+    let (places, sources) = (SearchPaths::from_env(), Sources::from_env());
     let mut progress = RunProgress {
         reporter,
         interrupt,
@@ -125,7 +125,7 @@ pub fn run(names: &[&str]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (places, sources) = (Places::from_env(), Sources::from_env());
+    let (places, sources) = (SearchPaths::from_env(), Sources::from_env());
     let mut progress = LineProgress {
         interrupt,
         pace: Pace::default(),

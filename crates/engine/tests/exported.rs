@@ -30,8 +30,8 @@ use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_runs::checkpoint::{Content, Machine, Skipped, State, Sums};
-use warmstart_runs::places::Places;
 use warmstart_runs::run::RunDir;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
@@ -118,7 +118,7 @@ fn exported_name(case: &Value, name: &str) -> String {
 
 /// The first images of the test part.
 fn test_images(experiment: &Experiment, count: usize) -> Tensor {
-    let pictures = data::load(&experiment.dataset, &Places::from_env())
+    let pictures = data::load(&experiment.dataset, &SearchPaths::from_env())
         .unwrap()
         .unwrap();
     let pictures = OnDevice::new(&pictures.test, Labels::Fine, Device::Cpu).unwrap();

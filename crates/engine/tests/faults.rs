@@ -30,8 +30,8 @@ use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_runs::checkpoint::{self, Machine, Skipped, State, Sums};
 use warmstart_runs::launcher::{self, MONITOR, WorkerState};
-use warmstart_runs::places::Places;
 use warmstart_runs::run::RunDir;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, Failure};
 use warmstart_schema::experiment;
@@ -283,7 +283,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         (
             without_word,
             Failure::Crashed,
-            "ended with exit code 9 and without a word",
+            "exited with code 9 and without a message",
             "resuming",
         ),
     ] {
@@ -302,7 +302,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         .unwrap();
     assert!(queue.paused.unwrap().contains("nowhere cannot be started"));
     println!(
-        "FIGURE B6\ta worker that is missing, lacks a library, or ends without a word\t3 of 3\t3\tok"
+        "FIGURE B6\ta worker that is missing, lacks a library, or exits without a message\t3 of 3\t3\tok"
     );
 }
 
@@ -497,7 +497,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
     tch::set_num_threads(1);
     let experiment = experiment::load(&run.experiment_yaml(), &[]).unwrap();
     let device = tch::Device::Cpu;
-    let places = Places {
+    let places = SearchPaths {
         weights: vec![],
         datasets: vec![],
         downloads: "/nowhere".into(),

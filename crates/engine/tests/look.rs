@@ -19,7 +19,7 @@ use warmstart_engine::augment::augment;
 use warmstart_engine::data::{self, Input};
 use warmstart_engine::look::{pixels, serve};
 use warmstart_engine::train::Examples;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::parse;
 use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
 use warmstart_schema::seed::{derive, epoch_order};
@@ -257,7 +257,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
         "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
     );
     let experiment = parse(&text, "x").unwrap();
-    let parts = data::parts(&experiment, &Places::from_env(), Device::Cpu).unwrap();
+    let parts = data::parts(&experiment, &SearchPaths::from_env(), Device::Cpu).unwrap();
     let train = Examples::new(Part::Train, parts.train);
     let images = u32::try_from(train.len()).unwrap();
     let (_, answers) = asked(&text, &shown(Part::Train, 0..images, Some(2)));

@@ -28,7 +28,7 @@ use warmstart_engine::data::folder::decode::Framing;
 use warmstart_engine::data::folder::{Decoding, Folder, Listing, decode};
 use warmstart_engine::data::{Batch, Input, Source};
 use warmstart_runs::pictures::PictureFolder;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{self, Interpolation, SplitRule};
 use warmstart_schema::finding::{Checked, Severity};
 use warmstart_schema::preparation::Order;
@@ -383,7 +383,7 @@ fn checked(root: &Path, dataset: &str) -> Checked {
     );
     check(
         &experiment::parse(&yaml, "x.yaml").unwrap(),
-        &Places::from_env(),
+        &SearchPaths::from_env(),
     )
 }
 

@@ -580,7 +580,7 @@ fn a_twin_is_known_by_what_is_said_of_it() {
     let bytes = weights::write(&tensors(&build(twin, 2))).unwrap();
     let load = |path: &std::path::Path| {
         fs::write(path, &bytes).unwrap();
-        let places = warmstart_runs::places::Places::from_env();
+        let places = warmstart_runs::search_paths::SearchPaths::from_env();
         warmstart_engine::initial::load(&model, &experiment(path), folder.path(), &places)
     };
     let before = model.fingerprint().unwrap();
@@ -824,7 +824,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
     let folder = tempfile::tempdir().unwrap();
     let places = |offline| {
         let at = |name: &str| folder.path().join(name);
-        warmstart_runs::places::Places {
+        warmstart_runs::search_paths::SearchPaths {
             weights: vec![at("weights")],
             datasets: Vec::new(),
             downloads: at("data"),

@@ -1,8 +1,8 @@
 //! The study's table: one row per run, its gain over the run that it started from, the published row below its
 //! experiment, in every format.
 //!
-//! One function makes it of runs and [`Options`]; the dashboard and `warmstart compare` both call it, so that what is on
-//! screen is what is exported.
+//! One pure function makes it from runs and [`Options`]. The dashboard and `warmstart compare` both call it, so an export equals
+//! the screen.
 
 mod arguments;
 mod column;
@@ -35,8 +35,7 @@ pub use self::table::{Cell, Kind, Row, Table, table};
 pub use self::value::{Value, thousands};
 pub use warmstart_schema::metric::Metric;
 
-/// The table as text, ending in a newline. `width` is what a terminal has room for: only the aligned format leaves out
-/// columns for it.
+/// The table as text, ending in a newline. Only the aligned format hides columns to fit `width`, the room of a terminal.
 pub fn render(table: &Table, format: Format, width: Option<usize>) -> String {
     match format {
         Format::Table => text::render(table, width),

@@ -9,17 +9,17 @@ use warmstart_schema::state::Status;
 use crate::format::plural;
 use warmstart_runs::store::{Run, RunProblem};
 
-/// A sentence and how much it matters.
+/// A sentence and its severity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
     pub level: Level,
     pub text: String,
 }
 
-/// What may be said of a run at a time.
+/// A rule: what to report about a run at a time.
 type Rule = fn(&Run, f64) -> Option<Alert>;
 
-/// All that is to be said of a run at a time, the worst first.
+/// All that is to report about a run at a time, the worst first.
 pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
     let first: [Rule; 3] = [unreadable, trouble, moved_though_frozen];
     let of_learning: [Rule; 7] = [
@@ -32,7 +32,7 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         learning::stuck,
     ];
     let rest: [Rule; 7] = [
-        machine::pulseless,
+        machine::heartbeat_lost,
         machine::nearly_full,
         machine::unsaved,
         machine::idle,
@@ -40,7 +40,7 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         not_exact,
         learning::uneven,
     ];
-    // What is shown until an attempt from the beginning has an epoch is not how that one learns.
+    // Until an attempt from the beginning has an epoch, the epochs are of an earlier attempt.
     let is_later = run
         .state
         .attempt

@@ -1,4 +1,4 @@
-//! Changes of one value in the text of an experiment file: of the rest not a byte changes, comments included.
+//! Changes one value in the text of an experiment file, and no other byte, comments included.
 
 mod outline;
 mod tree;
@@ -8,8 +8,8 @@ use serde_yaml::{Mapping, Value};
 pub use self::outline::{Field, fields, setting, settings};
 use self::tree::{Entry, Map, Node, Tree};
 
-/// Puts a value in the place of a field's, or adds the field where it is absent. What is typed is taken as YAML; a `text`
-/// that would mean something else there is put in quotes. The error says in words why it cannot be done.
+/// Replaces a field's value, or adds the field if it is absent. The input is YAML; a `text` that would mean something else in
+/// YAML is quoted. The error says why the change is impossible.
 pub fn set(source: &str, path: &str, value: &str, text: bool) -> Result<String, String> {
     let value = value.trim();
     let is_plain = |value: &str| matches!(serde_yaml::from_str(value), Ok(Value::String(read)) if read == value);
@@ -23,7 +23,7 @@ pub fn set(source: &str, path: &str, value: &str, text: bool) -> Result<String, 
     }
 }
 
-/// Takes a field out, so that its default holds.
+/// Removes a field, so that its default applies.
 pub fn remove(source: &str, path: &str) -> Result<String, String> {
     let (mark, body) = without_mark(source);
     let keys: Vec<&str> = path.split('.').collect();
@@ -50,8 +50,8 @@ pub fn remove(source: &str, path: &str) -> Result<String, String> {
     Ok(edited)
 }
 
-/// The text with spaces in the place of an entry, so that everything else stays where it is; of two entries of one name the
-/// later one. Nothing where there is no such entry.
+/// The text with spaces instead of an entry, so that everything else keeps its place; of two entries of one name the later one.
+/// None if there is no such entry.
 pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
     let (mark, body) = without_mark(source);
     let tree = Tree::of(body).ok()?;
@@ -79,7 +79,7 @@ pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
     ))
 }
 
-/// Some editors begin a file with a mark that is no part of its text.
+/// Some editors begin a file with a byte order mark.
 fn without_mark(source: &str) -> (&str, &str) {
     source.split_at(if source.starts_with('\u{feff}') {
         '\u{feff}'.len_utf8()
@@ -88,7 +88,7 @@ fn without_mark(source: &str) -> (&str, &str) {
     })
 }
 
-/// From the entry before to this one's end; of the first to the next one.
+/// From the entry before to this one's end; for the first one, to the next one.
 fn flow_range(map: &Map, index: usize) -> std::ops::Range<usize> {
     let entry = &map.entries[index];
     match (index.checked_sub(1), map.entries.get(index + 1)) {
@@ -158,7 +158,7 @@ fn edited(body: &str, mut map: &Map, keys: &[&str], value: &str) -> Result<Strin
                 Node::Block(at) if rest.is_empty() => {
                     return Ok(replaced(at.clone(), &format!(" {value}")));
                 }
-                // A key alone: its value goes behind the colon.
+                // A key without a value: the value goes after the colon.
                 Node::Empty(at) if rest.is_empty() => {
                     return Ok(replaced(*at..*at, &format!(" {value}")));
                 }
@@ -256,7 +256,7 @@ fn change(document: &mut Value, keys: &[&str], value: Option<Value>) -> Option<(
     Some(())
 }
 
-/// What a file itself says of a field, as text; nothing where it leaves it out.
+/// The value that a file gives a field, as text; none if it omits the field.
 pub fn value_of(source: &str, path: &str) -> Option<String> {
     let document: Value = serde_yaml::from_str(without_mark(source).1).ok()?;
     scalar_at(&document, path)

@@ -14,7 +14,7 @@ use warmstart_schema::experiment::{Experiment, Freeze};
 use warmstart_schema::metric::{Metric, Unit};
 use warmstart_schema::state::{RunState, Status};
 
-/// What a field is read from: a run, or an experiment with its newest run.
+/// The source of a field: a run, or an experiment with its newest run.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub file: Option<&'a ExperimentFile>,
@@ -75,7 +75,7 @@ impl<'a> Fact<'a> {
         }
     }
 
-    /// Every text that it holds.
+    /// Every text of the value.
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Text(text) => vec![text],
@@ -85,7 +85,7 @@ impl<'a> Fact<'a> {
     }
 }
 
-/// How a field is written.
+/// How a field is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Text,
@@ -123,7 +123,7 @@ pub struct ListColumn {
     pub usual: bool,
 }
 
-/// What one of a field's values is called, and all of them.
+/// The singular and plural name of a field's values.
 pub type Values = (&'static str, fn() -> Vec<&'static str>);
 
 type Read = for<'a> fn(&Subject<'a>) -> Option<Fact<'a>>;
@@ -139,23 +139,23 @@ enum Source {
 pub struct Field {
     /// Its name in filters, JSON and CSV.
     pub key: &'static str,
-    /// Its name on top of a column.
+    /// The title of its column.
     pub title: &'static str,
-    /// Further names that filters, `--columns` and the settings accept.
+    /// Other names that filters, `--columns` and the settings accept.
     pub aliases: &'static [&'static str],
     pub form: Form,
-    /// Whether sorting puts the largest figure first.
+    /// Whether sorting puts the largest value first.
     pub largest_first: bool,
     pub list: Option<ListColumn>,
     /// The rank of its column in `warmstart runs` and `list`, as [`ListColumn::rank`].
     pub printed: Option<u8>,
     /// The rank of its column in the comparison, of metrics and counts.
     pub compared: Option<u8>,
-    /// Whether a filter's bare word is looked for in it.
+    /// Whether a filter's bare word is searched in it.
     pub searched: bool,
-    /// What a filter compares, where that is more than the value.
+    /// What a filter compares, if that is more than the value.
     filtered: Option<Read>,
-    /// Where only some values are possible.
+    /// The possible values, if they are limited.
     pub values: Option<Values>,
     source: Source,
 }
@@ -194,7 +194,7 @@ impl Field {
             .map_or_else(|| self.value(subject), |read| read(subject))
     }
 
-    /// A finite figure: what JSON can say.
+    /// A finite value, which JSON can represent.
     pub fn finite(&self, subject: &Subject) -> Option<f64> {
         self.value(subject)?
             .number()
@@ -214,7 +214,7 @@ impl Field {
     }
 }
 
-/// The epoch whose figures stand for a run: the best by the monitored figure, or the last where none is.
+/// The epoch whose metrics represent a run: the best by the monitored metric, or else the last.
 pub fn best_or_last(state: &RunState) -> Option<&Epoch> {
     state.best_epoch().or(state.epochs.last())
 }
@@ -230,7 +230,7 @@ pub fn fields() -> &'static [Field] {
     &ALL
 }
 
-/// The field that has this name.
+/// The field of this name.
 pub fn named(name: &str) -> Option<&'static Field> {
     fields().iter().find(|field| field.is_called(name))
 }
@@ -478,7 +478,7 @@ static FIELDS: &[Field] = &[
     .compared(14),
 ];
 
-/// What `status:` can be, beside the states of a run: every state at work, and an experiment's own two.
+/// The values of `status:` besides the states of a run: every state at work, and two states of an experiment.
 const RUNNING: &str = "running";
 const NEVER: &str = "never";
 const BROKEN: &str = "broken";
@@ -526,7 +526,7 @@ fn states<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
 
 type Is = fn(&Subject) -> bool;
 
-/// What `is:` can be.
+/// The values of `is:`.
 const KINDS: [(&str, Is); 4] = [
     ("archived", |subject| {
         subject.run.is_some_and(|run| run.annotation.archived)

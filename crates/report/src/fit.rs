@@ -1,5 +1,5 @@
-//! Tables that fit a width: what is needed least is left out first, then long texts are cut in their middle. What distinguishes rows
-//! stays to the end. What is left out is named below the table.
+//! Tables that fit a width: the least needed columns are hidden first, then long texts are cut in their middle. What
+//! distinguishes rows stays to the end. A line below the table names the hidden columns.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
@@ -7,15 +7,15 @@ use warmstart_schema::text;
 
 /// Characters between two columns.
 const GAP: usize = 2;
-/// A text that is cut keeps at least so many characters, unless nothing is left to leave out.
+/// A cut text keeps at least this many characters, unless there is no column to hide.
 const LEAST: usize = 16;
 
-/// What a column holds.
+/// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
-    /// They stand at the right, and are never cut.
+    /// Right-aligned, and never cut.
     Figures,
-    /// They are cut before a column is left out.
+    /// Cut before a column is hidden.
     Words,
     /// Distinguishes rows: cut only when nothing else can be.
     Names,
@@ -26,7 +26,7 @@ pub enum Holds {
 pub struct Column {
     pub title: String,
     pub holds: Holds,
-    /// Of two columns the one with the larger number is left out first; 0 stays.
+    /// Of two columns the one with the larger number is hidden first; 0 stays.
     pub order: u8,
 }
 
@@ -52,14 +52,14 @@ impl Column {
     }
 }
 
-/// A table's lines, and the titles of the columns that are left out.
+/// A table's lines, and the titles of the hidden columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
     pub lines: Vec<String>,
     pub hidden: Vec<String>,
 }
 
-/// The table's titles and rows in lines of at most `room` characters; all of it where there is no such limit.
+/// The table's titles and rows in lines of at most `room` characters; the whole table without a limit.
 pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Fitted {
     let cells = |index: usize| {
         rows.iter()
@@ -118,7 +118,7 @@ fn kept(columns: &[Column], widths: &[usize], room: Option<usize>) -> Vec<(usize
         words.map(|(_, width)| width.saturating_sub(LEAST)).sum()
     };
     while total(&kept) > room + spare(&kept) {
-        // Of equals the last one.
+        // The last one of equals.
         let Some(place) = (0..kept.len()).max_by_key(|place| columns[kept[*place].0].order) else {
             break;
         };
@@ -152,7 +152,7 @@ fn total(kept: &[(usize, usize)]) -> usize {
         .saturating_sub(1)
 }
 
-/// Makes the widest narrower until all fit, down to the least that each may have.
+/// Narrows the widest until all fit, down to each one's minimum.
 fn cut(kept: &mut [(usize, usize)], room: usize, least: &dyn Fn(usize) -> usize) {
     while total(kept) > room {
         let wide = kept
@@ -164,7 +164,7 @@ fn cut(kept: &mut [(usize, usize)], room: usize, least: &dyn Fn(usize) -> usize)
     }
 }
 
-/// A line that says what is left out, in lines of at most `room` characters; none where nothing is.
+/// A line about the hidden columns, in lines of at most `room` characters; none if nothing is hidden.
 pub fn note(hidden: &[String], remedy: &str, room: Option<usize>) -> Vec<String> {
     if hidden.is_empty() {
         return Vec::new();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_there_is_room_for_whatever_room_there_is() {
+    fn lines_fit_any_room() {
         for room in 1..100 {
             let fitted = table(Some(room));
             for line in &fitted.lines {
@@ -242,7 +242,7 @@ mod tests {
             narrow.lines[1..],
             [" 20260101-000000-aaaa", " 20260101-000000-bbbb"]
         );
-        // Even cut, they are not the same.
+        // Even cut, they differ.
         let tiny = table(Some(10));
         assert_ne!(tiny.lines[1], tiny.lines[2]);
     }

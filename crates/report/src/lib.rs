@@ -1,4 +1,4 @@
-//! From runs to something to read: fields, filters, the comparison in every format, charts as files, diagnostics. No terminal.
+//! Turns runs into something to read: fields, filters, the comparison in every format, charts as files, diagnostics. No terminal.
 
 pub mod compare;
 pub mod diagnostics;

@@ -35,12 +35,12 @@ pub struct Plot {
     pub detail: Smoothing,
     pub log_x: bool,
     pub log_y: bool,
-    /// The stretch of the axis, where it is not all.
+    /// The shown part of the axis, if not all of it.
     pub window: Option<(f64, f64)>,
 }
 
 impl Plot {
-    /// SVG of these runs: of one training and validation, of several what they are measured by.
+    /// SVG of these runs: for one run training and validation, for several the measured metric.
     pub fn svg(&self, runs: &[Drawn]) -> String {
         let all: Vec<Vec<Vec<Line>>> = self
             .quantities
@@ -186,7 +186,7 @@ impl Plot {
     }
 }
 
-/// A place along an axis in words.
+/// A position on an axis, in words.
 fn places(along: XAxis, at: f64) -> String {
     match along {
         XAxis::Epoch => format!("{at:.0} epochs"),

@@ -1,9 +1,9 @@
-//! The filter language: `status:running backbone:resnet* val_acc>0.6 -tag:old "two words"`. Terms stand side by side and
-//! must all hold; `-` before a term turns it round; a comma between values means either.
+//! The filter language: `status:running backbone:resnet* val_acc>0.6 -tag:old "two words"`. All terms must match; `-` before a
+//! term negates it; a comma between values means either.
 //!
-//! A word alone is searched for in everything a row is called; `#good` is the tag `good`. Every setting of an experiment is a
-//! field too, by its path or by the end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it,
-//! `*` and `?` stand for any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
+//! A bare word is searched in all names of a row; `#good` is the tag `good`. Every setting of an experiment is a field too, by
+//! its path or an end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it.
+//! `*` and `?` match any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
 
 mod filter;
 mod parse;
@@ -18,7 +18,7 @@ pub use crate::field::Subject;
 use crate::field::{Field, Form, fields};
 use warmstart_runs::failure::{Failure, Kind};
 
-/// What rows must be like.
+/// The conditions of a filter.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
     source: String,
@@ -33,16 +33,16 @@ struct Term {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
-    /// Something that the row is called contains it.
+    /// One of the row's names contains it.
     Word(Pattern),
-    /// One of the field's texts fits one of the patterns.
+    /// One of the field's texts matches one of the patterns.
     Text(&'static Field, Vec<Pattern>),
     Number(&'static Field, Comparison, f64),
-    /// A setting of the experiment, by its path, fits one of the patterns.
+    /// A setting of the experiment, by its path, matches one of the patterns.
     Setting(&'static str, Vec<Pattern>),
     /// A setting that is a number.
     Figure(&'static str, Comparison, f64),
-    /// The time of creation in UTC, compared as far as the value goes: a day, or a part of one.
+    /// The time of creation in UTC, compared to the precision of the value: a day, or a part of one.
     Created(Comparison, String),
 }
 
@@ -69,10 +69,10 @@ impl Comparison {
     }
 }
 
-/// What is wrong with a query, and where.
+/// A mistake in a query, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Characters before it.
+    /// Number of characters before it.
     pub at: usize,
     pub message: String,
     pub help: Option<String>,
@@ -86,11 +86,11 @@ impl fmt::Display for Mistake {
 }
 
 impl Mistake {
-    /// The mistake as the command line tells it: the place, the query with a mark below it, and what to do.
+    /// The mistake as the command line prints it: the place, the query with a mark below it, and what to do.
     pub fn explain(&self, source: &str) -> Failure {
         let source = warmstart_schema::text::line(source, 300);
         let what = format!(
-            "the filter cannot be understood at character {}: {}\n  {source}\n  {:>column$}",
+            "the filter has a mistake at character {}: {}\n  {source}\n  {:>column$}",
             self.at + 1,
             self.message,
             '^',
@@ -105,7 +105,7 @@ impl Mistake {
 }
 
 impl Query {
-    /// Understands a query, or says what is wrong with it and where.
+    /// Parses a query; the error has the mistake and its place.
     pub fn parse(source: &str) -> Result<Self, Mistake> {
         Ok(Self {
             source: source.to_owned(),
@@ -118,7 +118,7 @@ impl Query {
         &self.source
     }
 
-    /// Whether it lets everything through.
+    /// Whether it matches everything.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -130,7 +130,7 @@ impl Query {
             .all(|term| term.test.holds(subject) != term.negated)
     }
 
-    /// Whether it speaks of archived runs, which are otherwise hidden.
+    /// Whether it mentions archived runs, which are hidden otherwise.
     pub fn asks_for_archived(&self) -> bool {
         self.terms
             .iter()
@@ -159,7 +159,7 @@ impl Test {
                 .and_then(|fact| fact.number())
                 .is_some_and(|value| comparison.holds(&value, wanted)),
             Self::Setting(path, patterns) => setting(subject, path).is_some_and(|value| {
-                // `0.10` is what a file may write for 0.1.
+                // A file may write 0.1 as `0.10`.
                 let number = value.parse::<f64>().ok();
                 let same = |pattern: &Pattern| {
                     pattern.literal().and_then(|text| text.parse().ok()) == number
@@ -185,7 +185,7 @@ fn any_text(field: &Field, subject: &Subject, passes: impl FnMut(&str) -> bool) 
     fact.is_some_and(|fact| fact.texts().into_iter().any(passes))
 }
 
-/// What the experiment says of a setting, its defaults included.
+/// The experiment's value of a setting, its default included.
 fn setting(subject: &Subject, path: &str) -> Option<String> {
     let yaml = serde_yaml::to_value(subject.experiment?).ok()?;
     edit::scalar_at(&yaml, path)

@@ -1,4 +1,4 @@
-//! What a user can have done to runs: launch, resume, stop. Dashboard and command line call the same functions.
+//! What a user does to runs: launch, resume, stop. Dashboard and command line call the same functions.
 
 pub mod waiting;
 
@@ -23,31 +23,31 @@ use crate::params;
 use crate::store::{ExperimentFile, Run};
 use crate::worker::{does_not_start, programs};
 
-/// How long a resume waits for the process that has seen the run's end, and how often it looks.
+/// How long a resume waits for the monitor to exit after the run's end, and how often it checks.
 const LEAVING: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How a run is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// From its last checkpoint, or from the beginning where it has never saved.
+    /// From its last checkpoint, or from the beginning if it has none.
     Checkpoint,
-    /// From the beginning, whatever it has; that is kept.
+    /// From the beginning, even if it has checkpoints; those are kept.
     Start,
 }
 
-/// What became of a stop.
+/// The result of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// It only waited: it is out of the queue, and its folder gone if it had never started.
+    /// It only waited. It is out of the queue; its folder is deleted if it had never started.
     Unqueued,
-    /// Its worker was asked; it says itself when it has saved.
+    /// Its worker got the request, and logs when it has saved.
     Asked,
-    /// Likewise, and it was suspended: it was let go on, or it would never hear of it.
+    /// Its worker got the request and was suspended, so it was continued too.
     Continued,
 }
 
-/// Makes a run of an experiment, and starts it or lets it wait for its turn.
+/// Creates a run of an experiment, and starts or queues it.
 pub fn launch(
     root: &Path,
     file: &ExperimentFile,
@@ -77,7 +77,7 @@ pub fn launch(
         file: info.file,
         after_file,
     };
-    // Nobody else knows of a run that has just been made.
+    // No other process knows the new run.
     let pushed = Queue::new(root)
         .push(entry)
         .map_err(|error| unwritable(root, &error).into());
@@ -87,20 +87,19 @@ pub fn launch(
     Ok(info.id)
 }
 
-/// Takes a run up again from its last checkpoint, after it was changed by `FIELD=VALUE`s. One that is done goes on where they
-/// give it something to do.
+/// Resumes a run from its last checkpoint, after changes by `FIELD=VALUE`s. A finished run needs changes that extend it.
 pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> {
     resume_from(root, run, changes, From::Checkpoint)
 }
 
-/// Likewise, from its last checkpoint or from the beginning.
+/// Resumes a run from its last checkpoint or from the beginning.
 pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
     let id = &run.id;
     let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
     if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
         return refuse(
-            format!("run {id} runs on {host}: stop it there"),
-            "a run has one worker at a time",
+            format!("run {id} is on another machine, {host}"),
+            "stop it there first; a run has one worker at a time",
         );
     }
     match run.status() {
@@ -108,8 +107,8 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
             if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint =>
         {
             return refuse(
-                format!("run {id} is done; there is nothing to resume"),
-                "give it more epochs with --set train.epochs=N, or train the experiment once more",
+                format!("run {id} is finished; there is nothing to resume"),
+                "extend it with --set train.epochs=N, or train the experiment again",
             );
         }
         Status::Unreadable => {
@@ -136,14 +135,14 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     let info = match &run.info {
         Ok(info) => info,
         Err(error) => {
-            let help = "restore run.json, or train the experiment once more; nothing of the run was changed";
+            let help = "restore run.json, or train the experiment again; the run is unchanged";
             return refuse(format!("run {id} cannot be resumed: {error}"), help);
         }
     };
     if from == From::Checkpoint && !run.state.starts_over {
         ensure_checkpoints(&RunDir::of(root, id), run)?;
     }
-    // A run that has its own checkpoint no longer needs the one of another experiment.
+    // A run with a checkpoint no longer needs the one of another experiment.
     let init = run
         .experiment
         .as_deref()
@@ -165,9 +164,9 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     let programs = programs()?;
     let dir = RunDir::of(root, id);
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
-    // While the queue is locked: nobody takes the run up, or changes it, in between.
+    // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
-        // A worker writes itself into run.json when it takes a run: another one has had it since it was looked at.
+        // A worker writes itself into run.json when it takes a run, so another one had it since the last look.
         if dir.info().is_ok_and(|now| now.worker != info.worker) {
             return Err(taken(id, "was just resumed by another process"));
         }
@@ -179,7 +178,7 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         }
         Ok(())
     };
-    take_up(
+    queue_again(
         root,
         &entry,
         run.state.last_event.filter(|_| run.state.outcome.is_some()),
@@ -188,18 +187,18 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     begin(root, id, &programs)
 }
 
-/// Refuses to go on where the checkpoints are gone that a run has made: from the beginning it goes only where that was asked for.
+/// Refuses to resume a run whose checkpoints are gone: it starts over only if the user asks for that.
 fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     let id = &run.id;
     let steps = checkpoint::steps(&Disk, dir).map_err(|error| {
         Failure::new(
             Kind::Disk,
             format!(
-                "the checkpoints of run {id} cannot be read: {error}: {}",
+                "cannot read the checkpoints of run {id}: {error}: {}",
                 dir.checkpoints().display()
             ),
         )
-        .help("mend their permissions, or the disk; nothing of the run was changed")
+        .help("correct their permissions, or repair the disk; the run is unchanged")
     })?;
     if !steps.is_empty() {
         return Ok(());
@@ -208,7 +207,7 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
         Ok(names) => names.last.map(|step| ("names.json knows", step)),
         Err(error) => {
             let what =
-                format!("run {id} has no checkpoint, and its names.json cannot be read: {error}");
+                format!("run {id} has no checkpoint, and its names.json is unreadable: {error}");
             return Err(Failure::new(Kind::Input, what).help(FROM_START).into());
         }
     };
@@ -218,8 +217,8 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
         .as_ref()
         .map(|(_, checkpoint)| ("its log knows", checkpoint.step));
     match named.or(logged) {
-        Some((told, step)) => {
-            let gone = checkpoint::gone(&Disk, dir, told, step);
+        Some((named_by, step)) => {
+            let gone = checkpoint::gone(&Disk, dir, named_by, step);
             Err(
                 Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}"))
                     .help(FROM_START)
@@ -237,15 +236,15 @@ pub fn is_gone(error: &anyhow::Error) -> bool {
         .is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
 }
 
-const FROM_START: &str = "bring them back; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
+const FROM_START: &str = "restore them; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
 
-/// The stem of the experiment that a run starts from, by which the queue knows it.
+/// The stem of the experiment that a run starts from, as the queue names it.
 fn source_name(init: &Init, file: Option<&Path>) -> String {
     file.map_or_else(|| source_stem(&init.from), crate::run::stem)
 }
 
-/// Puts a run that is over into the queue, as soon as what was started for it has left.
-fn take_up(
+/// Queues an ended run as soon as its process has exited.
+fn queue_again(
     root: &Path,
     entry: &Entry,
     last_word: Option<f64>,
@@ -255,7 +254,7 @@ fn take_up(
     loop {
         let pushed = queue.push_again(entry.clone(), last_word, &ready).map_err(
             |error: anyhow::Error| {
-                // What it says of the run stays as it is; what the disk says gets a next step.
+                // Keep the cause; add a next step to a disk error.
                 error
                     .downcast::<io::Error>()
                     .map_or_else(|error| error, |error| unwritable(root, &error).into())
@@ -266,7 +265,7 @@ fn take_up(
             Push::Leaving if Instant::now() < deadline => thread::sleep(LOOK_AGAIN),
             Push::Leaving => {
                 let what = format!(
-                    "run {} has ended, but its last process is still there",
+                    "run {} has ended, but its monitor is still running",
                     entry.run
                 );
                 return Err(Failure::new(Kind::Input, what)
@@ -306,19 +305,19 @@ fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
         .into()
 }
 
-/// Whether the disk holds what a run saves.
+/// Whether the disk has room for a run's checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Room {
     Enough,
-    /// For one checkpoint, but not for all that it keeps.
+    /// For one checkpoint, but not for all that the run keeps.
     Scarce(String),
     /// Not even for one.
     None(String),
 }
 
-/// Compares the free room below `root` with what a run of the experiment saves. Where neither can be told, it is enough.
+/// Compares the free disk space below `root` with the size of the experiment's checkpoints. Unknown sizes count as enough.
 pub fn room(root: &Path, experiment: &Experiment) -> Room {
-    // A folder of pictures alone knows how many classes there are; they make little of a model.
+    // Only an image folder knows the number of classes; they add little to a model.
     let counts = params::counts_with(experiment, experiment.classes().unwrap_or(1)).total;
     let there = root
         .ancestors()
@@ -333,7 +332,7 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
         return Room::Enough;
     };
     let one = checkpoint_bytes(&counts, &experiment.train.optimizer);
-    // The newest, the best, and the one that is written before an older one goes.
+    // The newest, the best, and the new one, which is written before an old one is removed.
     let all = one * (u64::from(experiment.train.checkpoint.keep) + 2);
     let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
     let (needs, has) = (megabytes(one + checkpoint::HEADROOM), megabytes(free));
@@ -352,7 +351,7 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
     }
 }
 
-/// Bytes of a checkpoint: float32 weights, and what the optimizer remembers of each trainable one.
+/// Bytes of a checkpoint: float32 weights, and the optimizer's state of each trainable one.
 fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
     let moments = match optimizer {
         Optimizer::Sgd { momentum: 0.0, .. } => 0,
@@ -362,7 +361,7 @@ fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
     4 * (counts.total + moments * counts.trainable)
 }
 
-/// Takes a waiting run out of the queue, or asks a running one to save and leave (`now`: to leave without saving).
+/// Takes a waiting run out of the queue, or asks a running one to save and exit (`now`: to exit without saving).
 pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     let id = &run.id;
     let queue = Queue::new(root);
@@ -377,7 +376,7 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .into_iter()
         .find(|active| active.entry.run == *id)
         .map(|active| active.worker);
-    // Fresher than what the last poll saw: a worker writes itself into run.json when it takes the run.
+    // Read it again: a worker writes itself into run.json when it takes the run.
     let written = RunDir::of(root, id)
         .info()
         .ok()
@@ -385,7 +384,7 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
         if launcher::ask(&worker, request)
-            .with_context(|| format!("the worker of run {id} cannot be asked to stop"))?
+            .with_context(|| format!("cannot ask the worker of run {id} to stop"))?
         {
             return Ok(if is_suspended {
                 Stop::Continued
@@ -395,9 +394,9 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         }
     }
     if let Some(host) = run.elsewhere() {
-        let what = format!("run {id} runs on {host}: stop it there");
+        let what = format!("run {id} is on another machine, {host}");
         return Err(Failure::new(Kind::Input, what)
-            .help(format!("on {host}: `warmstart stop {id}`"))
+            .help(format!("stop it there, on {host}: `warmstart stop {id}`"))
             .into());
     }
     if let Some(trouble) = run
@@ -416,12 +415,12 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .into())
 }
 
-/// Starts what can start, after a worker died without doing so itself. Says what could not be started.
+/// Starts what can start, after a worker died and could not do so. Returns the failures.
 pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
     start(root, &programs()?)
 }
 
-/// Starts what can start, `id` among it unless something is in its way.
+/// Starts what can start, and `id` unless it must wait.
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
     match failed.into_iter().find(|(run, _)| run == id) {
@@ -448,19 +447,19 @@ fn unwritable(root: &Path, error: &io::Error) -> Failure {
             root.display()
         ),
     )
-    .help("make room or mend its permissions, or name another with --checkpoints")
+    .help("free disk space or correct its permissions, or name another folder with --checkpoints")
 }
 
-/// A run that no worker ever saw holds nothing that its experiment file does not say.
+/// A run that no worker ever had contains only its experiment.
 fn discard_if_never_started(run: &RunDir) {
     let is_empty = |path: PathBuf| fs::metadata(path).map_or(true, |meta| meta.len() == 0);
     if is_empty(run.events()) && is_empty(launcher::default().log(run)) {
-        // What cannot be removed stays as a run that never ran, and can be resumed.
+        // If it cannot be removed, it stays as a run that never ran, and can be resumed.
         let _ = fs::remove_dir_all(run.path());
     }
 }
 
-/// Changes what is noted of a run; what else is noted stays. Returns what was noted before, and what is now.
+/// Changes a run's annotation with `change`. Returns it as it was before, and as it is now.
 pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
     root: &Path,
     id: &RunId,
@@ -470,16 +469,16 @@ pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
     let path = run.annotation_json();
     let before = run
         .annotation()
-        .with_context(|| format!("{} cannot be read", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let mut after = before.clone();
     change(&mut after)?;
     if after != before {
         run.write_annotation(&after).map_err(|error| {
             Failure::new(
                 Kind::Disk,
-                format!("{} cannot be written: {error}", path.display()),
+                format!("cannot write: {error}: {}", path.display()),
             )
-            .help("make room or mend its permissions")
+            .help("free disk space or correct its permissions")
         })?;
     }
     Ok((before, after))

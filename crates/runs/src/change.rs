@@ -1,4 +1,4 @@
-//! Changing what a run at rest is to do: more epochs, another learning rate. Done under the run's lock, and told in its log.
+//! Changes the plan of a run at rest: more epochs, another learning rate. Holds the run's lock, and logs the changes.
 
 use std::io;
 
@@ -9,8 +9,8 @@ use crate::storage::{Disk, fingerprint, replace};
 use warmstart_schema::event::{Change, Changed, Event};
 use warmstart_schema::experiment::{self, Experiment, Problem, Schedule};
 
-/// What may change once a run has begun: neither its data, its model nor what its optimizer remembers. Its pictures may have
-/// moved; whether they are the same, the worker sees.
+/// The fields that may change after a run began. Its data, its model and the state of its optimizer may not. Its image folder may
+/// move; the worker checks that its images are the same.
 pub const FIELDS: [&str; 7] = [
     "dataset.path",
     "train.epochs",
@@ -24,13 +24,13 @@ pub const FIELDS: [&str; 7] = [
 /// Why a run was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{0}` cannot change once a run has begun; what can: {fields}", fields = FIELDS.join(", "))]
+    #[error("`{0}` cannot change after a run has begun; fields that can: {fields}", fields = FIELDS.join(", "))]
     Fixed(String),
     #[error("a worker has the run")]
     Held,
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Experiment(Vec<Problem>),
-    #[error("train.epochs: expected {least} or more, for so many have begun; found {found}")]
+    #[error("train.epochs: expected {least} or more, because so many have begun; found {found}")]
     TooFew { least: u32, found: u32 },
     #[error("the run is done, and these changes do not extend it: expected train.epochs above {epochs}{}", if *.stopped_early { ", or more train.early_stopping.patience" } else { "" })]
     NothingLeft { epochs: u32, stopped_early: bool },
@@ -40,8 +40,8 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// Applies `FIELD=VALUE`s to a run that no worker has, and tells them in its log. Returns what changed; nothing where all was so
-/// already. Of a run that is done, only what makes it go on. On an error nothing has changed.
+/// Applies `FIELD=VALUE`s to a run that no worker has, and logs them. Returns the changes, none if the values are the same. A
+/// finished run takes only changes that extend it. On an error nothing has changed.
 pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Change>, Error> {
     let field = |change: &String| {
         change
@@ -108,7 +108,7 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     Ok(fields)
 }
 
-/// Has the next attempt of a run that no worker has start over from the beginning. What was earned stays until then.
+/// Makes the next attempt start over from the beginning. Earlier results stay until then. No worker may have the run.
 pub fn start_over(run: &RunDir) -> Result<(), Error> {
     let _lock = run.lock()?.ok_or(Error::Held)?;
     let mut log = EventWriter::open(&run.events())?;
@@ -133,7 +133,7 @@ fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Chang
 }
 
 /// Why a run that is now of `experiment` and of the fingerprint `now` may differ from one that was planned so from its start,
-/// when its checkpoint, of the step `saved`, belongs to the fingerprint `then`. Empty where it does not differ.
+/// when its checkpoint, of the step `saved`, belongs to the fingerprint `then`. Empty if it does not differ.
 pub fn consequences(
     changes: &[Changed],
     (saved, then): (u64, &str),
@@ -152,7 +152,7 @@ pub fn consequences(
             );
         }
     }
-    // Whoever edits the file by hand tells no log.
+    // A user who edits the file by hand logs no change.
     if at == now {
         reasons
     } else {
@@ -209,7 +209,7 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     }
 
     #[test]
-    fn what_changed_is_in_the_file_and_in_the_log() {
+    fn changes_are_written_to_the_file_and_the_log() {
         let root = tempfile::tempdir().unwrap();
         let run = run(root.path());
         let made = change(
@@ -251,7 +251,7 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     }
 
     #[test]
-    fn what_cannot_change_is_refused_and_nothing_changes() {
+    fn fixed_fields_are_refused_and_nothing_changes() {
         let root = tempfile::tempdir().unwrap();
         let run = run(root.path());
         let before = std::fs::read(run.experiment_yaml()).unwrap();
@@ -280,7 +280,7 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     }
 
     #[test]
-    fn a_change_matters_where_an_unbroken_run_would_have_gone_another_way() {
+    fn changes_have_consequences_only_if_an_unbroken_run_would_differ() {
         let cosine = experiment::parse(YAML, "small.yaml").unwrap();
         let constant = experiment::parse_with(
             YAML,
@@ -333,7 +333,7 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
             ),
         ];
         assert_eq!(consequences(&rate, (50, "a"), "c", &constant).len(), 1);
-        // What was changed and changed back before it ever trained so has no consequence that is not told.
+        // A change that was reverted before training has no consequence.
         assert!(consequences(&rate[..1], (60, "b"), "b", &cosine).is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! Checkpoints: each a new folder, written aside, synced, hashed, renamed, read back. Reading takes the newest that is whole.
-//! Only bytes: what the tensors in them mean is the engine's.
+//! Checkpoints. Each is a new folder: written aside, synced, hashed, renamed, read back. Reading takes the newest intact one.
+//! This module sees bytes only; the engine knows the tensors in them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::storage::{Durable, Storage};
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::Preparation;
 
-/// Version of the checkpoint's files; a reader refuses another.
+/// Version of the checkpoint's files; a reader refuses any other.
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 /// The model's tensors.
@@ -21,19 +21,19 @@ pub const MODEL: &str = "model.safetensors";
 /// The optimizer's tensors.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
-/// A disk that cannot give back what was written.
+/// The error of a disk that does not return what was written.
 const EIO: i32 = 5;
-/// Room that must stay free on the disk after a save.
+/// Disk space that must stay free after a save.
 pub const HEADROOM: u64 = 64 << 20;
 
-/// Where training stands, apart from tensors. With the seed it decides everything that follows.
+/// The state of training apart from tensors. Together with the seed it determines all further steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Optimizer steps done.
     pub step: u64,
     /// Epochs finished, validation included.
     pub epoch: u32,
-    /// Batches done of the epoch after that.
+    /// Batches done of the unfinished epoch.
     pub batch: u32,
     /// Sums over those batches.
     pub sums: Sums,
@@ -42,37 +42,37 @@ pub struct State {
     pub plateau: Plateau,
     /// Step of the best checkpoint, while it exists.
     pub best_step: Option<u64>,
-    /// Whether early stopping has spoken.
+    /// Whether early stopping ended training.
     pub stopped_early: bool,
     /// Seconds spent training.
     pub train_time: f64,
-    /// What a bitwise equal continuation depends on.
+    /// The conditions of a bitwise equal continuation.
     pub machine: Machine,
-    /// Why what led here may differ from an unbroken run, by all attempts that it went through.
+    /// Why this state may differ from that of an unbroken run, collected over all attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_exact: Vec<String>,
     #[serde(default)]
     pub skipped: Skipped,
-    /// What is done to pictures; absent in checkpoints of earlier versions.
+    /// How images are preprocessed; absent in checkpoints of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
 }
 
-/// Steps whose loss or gradients were not finite numbers, and which were left out.
+/// Skipped steps, whose loss or gradients were not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Of the whole run; they count as done.
+    /// Number of skipped steps in the whole run; they count as done.
     pub steps: u64,
-    /// Up to the last step.
+    /// Length of the current streak of skipped steps.
     pub in_a_row: u32,
 }
 
 /// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sums {
-    /// Of the loss of every image.
+    /// Sum of the loss of every image.
     pub loss: f64,
-    /// Images whose class was right.
+    /// Number of correctly classified images.
     pub correct: f64,
     pub images: u32,
 }
@@ -83,13 +83,13 @@ impl Sums {
         self.loss / f64::from(self.images.max(1))
     }
 
-    /// Share of right answers.
+    /// Accuracy, from 0 to 1.
     pub fn accuracy(self) -> f64 {
         self.correct / f64::from(self.images.max(1))
     }
 }
 
-/// What results depend on beside the experiment.
+/// What results depend on besides the experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Machine {
     pub device: String,
@@ -98,14 +98,14 @@ pub struct Machine {
     pub libtorch: String,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
-    /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets.
+    /// SHA-256 over the names and sizes of a folder's images; empty for published datasets.
     #[serde(default)]
     pub pictures: String,
 }
 
 impl Machine {
-    /// Why a continuation under `self` may differ from one under `other`, in words; empty when it cannot. What follows from another
-    /// experiment is for [`crate::change::consequences`] to say.
+    /// Why a continuation under `self` may differ from one under `other`; empty if it cannot. [`crate::change::consequences`]
+    /// adds the reasons that follow from a changed experiment.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut reasons = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
@@ -121,7 +121,7 @@ impl Machine {
             &self.threads.to_string(),
         );
         compare("libtorch", &other.libtorch, &self.libtorch);
-        // Where the pictures could not be listed, nothing can be said of them.
+        // If the images could not be listed, they cannot be compared.
         if other.pictures != self.pictures && !self.pictures.is_empty() {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }
@@ -151,13 +151,13 @@ impl Entry {
     }
 }
 
-/// A checkpoint's content.
+/// The content of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Content {
     pub state: State,
     /// The model's tensors as a safetensors file.
     pub model: Vec<u8>,
-    /// The optimizer's tensors likewise.
+    /// The optimizer's tensors as a safetensors file.
     pub optimizer: Vec<u8>,
 }
 
@@ -177,19 +177,19 @@ pub enum Error {
         path.display()
     )]
     Format { path: PathBuf, found: u32 },
-    #[error("none of the {} checkpoints of this run can be read: {}", reasons.len(), reasons.join("; "))]
+    #[error("none of the {} checkpoints of this run is readable: {}", reasons.len(), reasons.join("; "))]
     None { reasons: Vec<String> },
-    #[error("the run's checkpoints are gone: {told} of step {step}, and {} {found}", path.display())]
+    #[error("the run's checkpoints are gone: {named_by} of step {step}, and {} {found}", path.display())]
     Gone {
-        told: &'static str,
+        named_by: &'static str,
         step: u64,
         path: PathBuf,
         found: &'static str,
     },
 }
 
-/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and only then removes older ones but the `keep` newest and
-/// the best of each. Returns its bytes. On an error nothing unfinished of it remains and the older ones do.
+/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and then removes older ones except the `keep` newest and the
+/// best of each. Returns its bytes. On an error no unfinished part remains, and the older ones do.
 pub fn save(
     storage: &impl Storage,
     run: &RunDir,
@@ -207,13 +207,13 @@ pub fn save(
     if !storage.exists(&folder) {
         storage.create_dir(&folder).map_err(failed)?;
     }
-    // Whoever made the folder may have died before its name was durable.
+    // A process may have created the folder and died before its name was durable.
     storage.sync_dir(run.path()).map_err(failed)?;
     let files = files(content).map_err(failed)?;
     let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     check_room(storage, &folder, bytes).map_err(failed)?;
     let aside = folder.join(format!(".step-{step:08}.new"));
-    // A resumed run passes the same steps again: what it finds here is damaged, or was saved before the epoch's end.
+    // A resumed run repeats steps: an existing checkpoint here is damaged, or was saved before the epoch's end.
     let replaces = storage.exists(&target);
     let written = write_folder(storage, &aside, &files);
     let committed = written.map_err(failed).and_then(|()| {
@@ -228,7 +228,7 @@ pub fn save(
             .map_err(failed)
             .and_then(|()| read(storage, &target).map(drop));
         is_there.inspect_err(|_| {
-            // Under its final name there is a checkpoint that was acknowledged, or none.
+            // Under its final name there is an acknowledged checkpoint, or none.
             let _ = if replaces {
                 storage.exchange(&aside, &target)
             } else {
@@ -237,7 +237,7 @@ pub fn save(
         })
     });
     if storage.exists(&aside) {
-        // An error led here, and it is the one to report; or this is what the exchange replaced.
+        // Ignore errors: an earlier error is the one to report, or this is what the exchange replaced.
         let _ = storage.remove_dir(&aside);
     }
     committed?;
@@ -246,7 +246,7 @@ pub fn save(
         best: content.state.best_step,
     };
     run.write_names(storage, names).map_err(failed)?;
-    // What cannot be removed now is tried again after the next save.
+    // Ignore errors: the next save tries again to remove it.
     let _ = remove_old(storage, run, names, keep);
     Ok(bytes)
 }
@@ -305,8 +305,8 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
     Ok(())
 }
 
-/// Removes all checkpoints but the newest ones and the best of each: should the newest turn out damaged, the one before
-/// it must still find its own best.
+/// Removes all checkpoints except the newest ones and the best of each. If the newest turns out damaged, the one before it still
+/// finds its own best.
 fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
     let steps = steps(storage, run)?;
     let (old, kept) = steps.split_at(steps.len().saturating_sub(keep));
@@ -320,7 +320,7 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -
         .try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
 }
 
-/// Removes what an interrupted save left behind. Only for the holder of the run's lock.
+/// Removes the remains of an interrupted save. The caller must hold the run's lock.
 pub fn remove_unfinished(storage: &impl Storage, run: &RunDir) -> io::Result<()> {
     let folder = run.checkpoints();
     let names = storage.names(&folder)?;
@@ -339,9 +339,8 @@ pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// The newest checkpoint that is whole, and why newer ones were passed over; none of a run that has not saved yet. Where
-/// none is whole, where `names.json` knows of one that is not there, or where the reason is not in the checkpoint, that is an
-/// error: to begin from zero would lose the run.
+/// The newest intact checkpoint, and why newer ones were skipped; none for a run that has not saved yet. It is an error if none
+/// is intact, if `names.json` names a missing one, or if the cause is outside the checkpoints: starting over would lose the run.
 pub fn newest(
     storage: &impl Storage,
     run: &RunDir,
@@ -359,7 +358,7 @@ pub fn newest(
                 reasons.push(error.to_string());
             }
             Err(Error::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
-                reasons.push(format!("checkpoint {step} cannot be read: {source}"));
+                reasons.push(format!("cannot read checkpoint {step}: {source}"));
             }
             Err(error) => return Err(error),
         }
@@ -378,8 +377,8 @@ pub fn newest(
     }
 }
 
-/// That a checkpoint is gone of which something still tells.
-pub fn gone(storage: &impl Storage, run: &RunDir, told: &'static str, step: u64) -> Error {
+/// The error for a missing checkpoint that the log or `names.json` names.
+pub fn gone(storage: &impl Storage, run: &RunDir, named_by: &'static str, step: u64) -> Error {
     let path = run.checkpoints();
     let found = if storage.exists(&path) {
         "holds none"
@@ -387,23 +386,23 @@ pub fn gone(storage: &impl Storage, run: &RunDir, told: &'static str, step: u64)
         "is not there"
     };
     Error::Gone {
-        told,
+        named_by,
         step,
         path,
         found,
     }
 }
 
-/// Puts all checkpoints of a run aside, for one that starts over; nothing is removed. Returns the folder's name, none where
-/// there was no checkpoint. Only for the holder of the run's lock.
+/// Moves all checkpoints of a run aside before it starts over; removes nothing. Returns the folder's name, none if there was no
+/// checkpoint. The caller must hold the run's lock.
 pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<String>> {
-    // First, so that it never names what is not there.
+    // Remove it first, so that it never names a missing checkpoint.
     match storage.remove_file(&run.path().join("names.json")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     if !storage.exists(&run.checkpoints()) {
-        // A link that leads nowhere would be in the way of new ones.
+        // A dangling link would block new checkpoints.
         let _ = storage.remove_file(&run.checkpoints());
         return Ok(None);
     }
@@ -417,7 +416,7 @@ pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<Stri
     Ok(Some(name))
 }
 
-/// The best checkpoint, as the newest one names it; none of a run that has not saved yet.
+/// The best checkpoint, as the newest one names it; none for a run that has not saved yet.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let (newest, _) = newest(storage, run)?;
     match newest.as_ref().and_then(|newest| {
@@ -466,7 +465,7 @@ pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
             Ok(bytes)
         } else {
             Err(damaged(format!(
-                "{name} is not what was saved: {found:?} instead of {expected:?}"
+                "{name} differs from what was saved: {found:?} instead of {expected:?}"
             )))
         }
     };

@@ -1,4 +1,4 @@
-//! Writing and following `events.jsonl`.
+//! Writes and follows `events.jsonl`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,14 +9,14 @@ use memchr::memchr;
 
 use warmstart_schema::event::{Event, FORMAT, Record, now};
 
-/// A line longer than this is damage, not an event.
+/// A line longer than this is damaged.
 const MAX_LINE: usize = 1 << 20;
-/// Bytes read in one poll, so that a long log never blocks its reader for long.
+/// The most bytes that one poll reads, so that a long log does not block its reader.
 const POLL_BYTES: usize = 4 << 20;
-/// Unwritten lines kept while the disk is full.
+/// The most unwritten lines kept while the disk is full.
 const MAX_BACKLOG: usize = 4 << 20;
 
-/// Appends events, one write a line. A line that cannot be written (a full disk) waits for the next one.
+/// Appends events, one write a line. A line that does not fit a full disk is written with the next one.
 #[derive(Debug)]
 pub struct EventWriter {
     file: File,
@@ -24,8 +24,8 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Opens a log to append to it, and begins a new one with its header. A line torn by an earlier crash is closed, so that it
-    /// damages no other.
+    /// Opens a log to append to it; starts a new one with its header. Ends a line torn by an earlier crash, so that it damages no
+    /// other.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -55,7 +55,7 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// Appends one event. On an error the line is kept and tried again with the next one.
+    /// Appends one event. On an error, keeps the line and tries again with the next one.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
         let record = Record {
             t: now(),
@@ -68,7 +68,7 @@ impl EventWriter {
         self.flush()
     }
 
-    /// Writes what an earlier error held back.
+    /// Writes the lines that an earlier error held back.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.backlog.is_empty() {
             match self.file.write(&self.backlog) {
@@ -81,32 +81,32 @@ impl EventWriter {
         Ok(())
     }
 
-    /// Makes what was written survive a power loss.
+    /// Makes the log durable.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }
 
-/// Follows a log by polling (inotify is silent on network file systems), giving each whole line once.
+/// Follows a log by polling, because inotify misses changes on network file systems. Returns each whole line once.
 #[derive(Debug)]
 pub struct EventReader {
     path: PathBuf,
     inode: u64,
     offset: u64,
     partial: Vec<u8>,
-    /// The rest of a line that is too long is skipped.
+    /// Skips the rest of a line that is too long.
     skipping: bool,
 }
 
-/// What a poll found.
+/// The result of a poll.
 #[derive(Debug, Default)]
 pub struct Poll {
     pub records: Vec<Record>,
-    /// Lines that were no events.
+    /// How many lines were no events.
     pub damaged: usize,
-    /// The file was replaced or cut short: what was read before is void.
+    /// The file was replaced or cut, so discard the earlier events.
     pub restarted: bool,
-    /// More is there already: poll again.
+    /// More is available: poll again.
     pub more: bool,
 }
 
@@ -169,7 +169,7 @@ impl EventReader {
         }
         self.partial.drain(..begin);
         if self.partial.is_empty() {
-            // Of ten thousand logs at rest, each would keep room for its whole text.
+            // Free the buffer: ten thousand logs at rest would each keep one.
             self.partial = Vec::new();
         }
         if self.partial.len() > MAX_LINE {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_begins_with_its_format() {
+    fn log_starts_with_its_format() {
         let (_folder, path) = log();
         EventWriter::open(&path).unwrap().write(&phase()).unwrap();
         let records = EventReader::new(path).poll().unwrap().records;
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_cut_at_any_byte_loses_at_most_the_cut_line() {
+    fn log_cut_at_any_byte_loses_at_most_that_line() {
         let (_folder, path) = log();
         let mut writer = EventWriter::open(&path).unwrap();
         writer.write(&phase()).unwrap();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_gives_each_line_once_and_waits_for_a_torn_one() {
+    fn reader_returns_each_line_once_and_waits_for_a_torn_one() {
         let (_folder, path) = log();
         std::fs::write(&path, "{\"t\":1,\"event\":\"stopping\"}\n{\"t\":2,\"ev").unwrap();
         let mut reader = EventReader::new(path.clone());
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_and_endless_lines_are_counted_and_passed_over() {
+    fn garbage_and_endless_lines_are_counted_and_skipped() {
         let (_folder, path) = log();
         let mut bytes = b"\xff\xfe binary \x00\n{\"t\":1}\n".to_vec();
         bytes.extend(std::iter::repeat_n(b'x', MAX_LINE + POLL_BYTES));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_means_the_same_however_it_is_read() {
+    fn fast_and_full_parser_read_the_same_event() {
         let kinds = [
             "stopping",
             "batch",
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_a_full_disk_refused_is_written_with_the_next() {
+    fn line_refused_by_a_full_disk_is_written_with_the_next() {
         let (_folder, path) = log();
         let mut writer = EventWriter::open(&path).unwrap();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_log_is_read_anew() {
+    fn replaced_log_is_read_from_its_start() {
         let (_folder, path) = log();
         std::fs::write(&path, "{\"t\":1,\"event\":\"stopping\"}\n").unwrap();
         let mut reader = EventReader::new(path.clone());
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_json_cannot_say_survive() {
+    fn non_finite_numbers_survive() {
         let test = |loss| {
             Event::Test(warmstart_schema::event::Test {
                 epoch: 1,
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_later_version_is_skipped_not_damage() {
+    fn events_of_later_versions_are_skipped_and_not_damage() {
         let record: Record =
             serde_json::from_str("{\"t\":1,\"event\":\"teleported\",\"to\":3}").unwrap();
         assert_eq!(record.event, Event::Unknown);

@@ -1,21 +1,21 @@
-//! An error that a user can act on: what is wrong, what to do, and the exit code that a script sees.
+//! An error that a user can act on: the cause, the remedy, and the exit code.
 
 use std::fmt;
 
-/// What kind of thing went wrong.
+/// The kind of an error; each has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What was asked for cannot be done as it was asked.
+    /// The request is not possible as given.
     Input,
-    /// Nothing has that name, or the folder is not there.
+    /// Nothing has that name, or the folder does not exist.
     NotFound,
     /// The worker is missing or does not start.
     Worker,
-    /// A folder cannot be written.
+    /// A folder is not writable.
     Disk,
 }
 
-/// What is wrong, and what to do about it.
+/// The cause of an error, and what the user can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub kind: Kind,

@@ -1,6 +1,6 @@
-//! Where workers run: a [`Launcher`] starts the worker of a run, says whether it is alive, and passes requests on to it.
+//! Where workers run. A [`Launcher`] starts a run's worker, says whether it is alive, and passes requests to it.
 //!
-//! A further launcher, for a batch system say, is one file in `launcher/`, one variant of [`Handle`] and one row in [`of`].
+//! To add a launcher, for example for a batch system: a file in `launcher/`, a variant of [`Handle`] and a row in [`of`].
 
 pub mod local;
 mod logind;
@@ -19,7 +19,7 @@ pub use self::local::{Host, current};
 pub use self::logind::Login;
 pub use self::programs::{MONITOR, MONITORED_BY, Programs, training};
 
-/// What a worker can be asked to do.
+/// A request to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     /// Save and exit.
@@ -28,11 +28,11 @@ pub enum Request {
     StopNow,
 }
 
-/// What the system says of a worker.
+/// The state of a worker, as the system sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerState {
     Running,
-    /// It is paused from outside (SIGSTOP), and does nothing until it is continued.
+    /// It is suspended (SIGSTOP), and does nothing until it is continued.
     Suspended,
     Gone,
 }
@@ -51,7 +51,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct Started {
     pub worker: Handle,
-    /// The process that this one started for it; somebody must wait for its end, or it stays as a zombie.
+    /// The child process of this one. Wait for its end, or it stays as a zombie.
     pub child: Option<Child>,
 }
 
@@ -59,7 +59,7 @@ impl Started {
     /// Waits for the end of its process on another thread.
     pub fn reap(self) {
         if let Some(mut child) = self.child {
-            // How it ended is in the run's log.
+            // The run's log says how it ended.
             thread::spawn(move || drop(child.wait()));
         }
     }
@@ -70,19 +70,19 @@ pub trait Launcher {
     /// Starts the worker of a run so that it outlives this process.
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started>;
 
-    /// Passes a request on, to this very worker and to nothing else. A suspended worker is continued, or it could not
-    /// comply. False when the worker is gone.
+    /// Passes a request to this worker and to no other process. Continues a suspended worker, so that it can comply. False if the
+    /// worker is gone.
     fn ask(&self, worker: &Handle, request: Request) -> io::Result<bool>;
 
     fn state(&self, worker: &Handle) -> WorkerState;
 
-    /// Whether a worker holds the run. Where no lock tells, this is false, and the heartbeat decides.
+    /// Whether a worker holds the run. False if no lock says so; then the heartbeat decides.
     fn is_held(&self, run: &RunDir) -> bool;
 
-    /// Where a worker runs that reported to be on the machine `host`.
+    /// Where a worker runs that named `host` as its machine.
     fn origin(&self, worker: &Handle, host: &str, here: &Host) -> Origin;
 
-    /// The file with the worker's own output.
+    /// The file with the worker's stdout and stderr.
     fn log(&self, run: &RunDir) -> PathBuf;
 }
 
@@ -102,12 +102,12 @@ pub fn is_alive(worker: &Handle) -> bool {
     of(worker).state(worker) != WorkerState::Gone
 }
 
-/// Passes a request on to a worker; false when the worker is gone.
+/// Passes a request to a worker; false if the worker is gone.
 pub fn ask(worker: &Handle, request: Request) -> io::Result<bool> {
     of(worker).ask(worker, request)
 }
 
-/// Whether a worker holds the run; `worker` is the last one known of.
+/// Whether a worker holds the run; `worker` is the last known one.
 pub fn is_held(run: &RunDir, worker: Option<&Handle>) -> bool {
     worker.map_or_else(default, of).is_held(run)
 }

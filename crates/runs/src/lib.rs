@@ -1,22 +1,22 @@
 //! Everything about run folders: locks and checkpoints, the queue, workers and their monitors, watching, the trash, and
-//! what lies on disk for runs. Neither terminals nor tensors.
+//! the files that runs need. It knows neither terminals nor tensors.
 
 pub mod actions;
 pub mod change;
 pub mod checkpoint;
 pub mod event_log;
 pub mod failure;
+pub mod heartbeat;
 pub mod launcher;
 pub mod monitor;
 pub mod names;
 pub mod params;
-pub mod pasted;
 pub mod pictures;
-pub mod places;
-pub mod pulse;
 pub mod queue;
 pub mod run;
 pub mod run_json;
+pub mod search_paths;
+pub mod shell;
 pub mod storage;
 pub mod store;
 pub mod trash;

@@ -1,5 +1,5 @@
-//! The process that waits for a worker's end, one a run. It hands on what it is asked, leaves word where the worker could
-//! not, starts the next in the queue, and tells whoever wants to know. It outlives every dashboard.
+//! The monitor: one process per run that waits for its worker's end. It passes requests to the worker, logs the cause of an end
+//! that the worker could not log, starts the next run in the queue, and runs the user's command. It outlives every dashboard.
 
 mod log;
 mod memory;
@@ -24,11 +24,11 @@ use warmstart_schema::event::{Event, now};
 use warmstart_schema::exit::Exit;
 use warmstart_schema::state::Outcome;
 
-/// How long the last word waits for a lock that somebody looks at, and for a disk that is full.
+/// How long the monitor tries to log the end while the lock is held or the disk is full.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A run and what carries it out.
+/// A run and its programs.
 #[derive(Debug)]
 struct Monitor {
     run: RunDir,
@@ -37,8 +37,8 @@ struct Monitor {
     programs: Programs,
 }
 
-/// Starts `worker` on the run in `folder` and waits for its end; then does what is to be done. The worker's exit code, or 4
-/// where it could not be started. `notify` names the command that gets the run at its end; the settings are read then.
+/// Starts `worker` on the run in `folder`, waits for its end, logs it and starts the next run. Returns the worker's exit code, or
+/// 4 if it did not start. `notify` names the command that gets the run at its end; the settings are read then.
 pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> ExitCode {
     let Some(monitor) = Monitor::new(worker, folder) else {
         say(&format!("{} is no run folder", folder.display()));
@@ -63,7 +63,7 @@ impl Monitor {
             worker: worker.to_path_buf(),
             monitor: std::env::current_exe().ok(),
         };
-        // A build in between replaces the program: the new one lies at the same place.
+        // A new build replaces the program at the same path.
         let programs = Programs::find().map_or(programs, |found| Programs {
             worker: worker.to_path_buf(),
             ..found
@@ -76,11 +76,11 @@ impl Monitor {
         })
     }
 
-    /// Waits for the worker's end, and leaves word where it did not.
+    /// Waits for the worker's end, and logs it if the worker did not.
     fn watch(&self) -> ExitCode {
         if let Err(error) = self.run.reserve() {
             say(&format!(
-                "no room could be put aside for the last word: {error}"
+                "cannot reserve disk space for the end of the log: {error}"
             ));
         }
         let (began, killed) = (now(), memory::killed());
@@ -90,28 +90,26 @@ impl Monitor {
                     Exit::of(status, memory::killed() > killed),
                     exit_code(status),
                 ),
-                // Not this process's child any more: what can be known then is what the worker itself said.
+                // The worker is no child of this process any more, so only its log says how it ended.
                 Err(error) => {
-                    say(&format!("the worker's end cannot be waited for: {error}"));
+                    say(&format!("cannot wait for the worker's end: {error}"));
                     return ExitCode::FAILURE;
                 }
             },
             Err(error) => {
-                // Every other run would meet the same end: none is used up for nothing.
+                // Pause the queue: every other run would fail in the same way.
                 let reason = format!(
                     "{} cannot be started: {error}",
                     self.programs.worker.display()
                 );
                 if let Err(error) = Queue::new(&self.root).pause(&reason) {
-                    say(&format!("the queue cannot be paused: {error}"));
+                    say(&format!("cannot pause the queue: {error}"));
                 }
                 (Exit::not_started(reason), ExitCode::from(4))
             }
         };
-        if let Err(error) = self.leave_word(&exit, began) {
-            say(&format!(
-                "no word could be left of the worker's end ({exit:?}): {error}"
-            ));
+        if let Err(error) = self.log_end(&exit, began) {
+            say(&format!("cannot log the worker's end ({exit:?}): {error}"));
         }
         code
     }
@@ -121,20 +119,20 @@ impl Monitor {
         let worker: Arc<OnceLock<Handle>> = Arc::default();
         thread::spawn({
             let worker = Arc::clone(&worker);
-            move || hand_on(asked, &worker)
+            move || forward_signals(asked, &worker)
         });
         let child = launcher::training(&self.programs.worker, &self.run)
             .env(MONITORED_BY, std::process::id().to_string())
             .spawn()?;
-        // Set once: nobody else does.
+        // Set once; nothing else writes it.
         let _ = worker.set(local::process(child.id()));
         Ok(child)
     }
 
-    /// Tells how the worker ended, unless it told so itself.
-    fn leave_word(&self, exit: &Exit, began: f64) -> io::Result<()> {
+    /// Logs how the worker ended, unless the worker did.
+    fn log_end(&self, exit: &Exit, began: f64) -> io::Result<()> {
         let Some(lock) = self.run.lock_within(PATIENCE)? else {
-            // Taken up again already: that attempt has the log.
+            // Another attempt already resumed the run and owns the log.
             return Ok(());
         };
         let state = self.run.state()?;
@@ -154,7 +152,7 @@ impl Monitor {
         let Err(mut error) = writer.write(event) else {
             return writer.sync();
         };
-        // The room that was put aside for this.
+        // Frees the disk space that was reserved for this.
         self.run.release_reserve();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -168,8 +166,8 @@ impl Monitor {
     }
 }
 
-/// Hands requests on to the worker: it is the one that can save.
-fn hand_on(mut asked: Signals, worker: &OnceLock<Handle>) {
+/// Passes signals to the worker, because only the worker can save.
+fn forward_signals(mut asked: Signals, worker: &OnceLock<Handle>) {
     for signal in asked.forever() {
         let request = match signal {
             // A run outlives the terminal that it was started from.
@@ -177,13 +175,13 @@ fn hand_on(mut asked: Signals, worker: &OnceLock<Handle>) {
             SIGQUIT => Request::StopNow,
             _ => Request::Stop,
         };
-        // Asked in the moment before the worker is there: it is there in the next.
+        // The request came before the worker was there: try again.
         let deadline = Instant::now() + PATIENCE;
         while worker.get().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
         if let Some(Err(error)) = worker.get().map(|worker| launcher::ask(worker, request)) {
-            say(&format!("the worker cannot be asked to stop: {error}"));
+            say(&format!("cannot ask the worker to stop: {error}"));
         }
     }
 }

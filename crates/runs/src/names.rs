@@ -1,4 +1,4 @@
-//! Which run a name means, and how a name is refused.
+//! Finds the run or experiment that a name means, or explains why there is none.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use warmstart_schema::text;
 use crate::failure::{Failure, Kind};
 use crate::store::{Home, Run, Runs};
 
-/// A run by id, by the id's unique beginning, or by an experiment, whose newest run is meant: by its file or its file's stem.
+/// A run by its id, by a unique prefix of it, or by an experiment's file or stem, which means its newest run.
 pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     let mut stems: Vec<String> = runs.homes().map(Home::stem).collect();
     stems.sort_unstable();
@@ -46,7 +46,7 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     ))
 }
 
-/// The experiments that a path names: the file itself, or else what ends so.
+/// The experiments that a path names: the file itself, or else all whose paths end so.
 fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
     let path = Path::new(name);
     if !name.contains('/') && path.extension().is_none() {
@@ -64,7 +64,7 @@ fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
     }
 }
 
-/// Why a name that belongs to several files is refused.
+/// The error for a name that belongs to several files.
 pub fn several_files(kind: &str, name: &str, files: impl Iterator<Item = String>) -> Failure {
     let mut files: Vec<String> = files.collect();
     files.sort_unstable();
@@ -76,8 +76,8 @@ pub fn several_files(kind: &str, name: &str, files: impl Iterator<Item = String>
     Failure::new(Kind::Input, what).help("give the path of its file, or the id of a run")
 }
 
-/// The one that is called so or begins so; otherwise all that begin so. A number before the name, which only puts files in
-/// order, may be left out.
+/// The entry with that name or that prefix; otherwise all with that prefix. A leading number, which only sorts files, may be
+/// omitted.
 pub fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>> {
     if let Some(exact) = known.iter().find(|known| **known == name) {
         return Ok(exact);
@@ -107,7 +107,7 @@ fn unnumbered(stem: &str) -> &str {
         .unwrap_or(stem)
 }
 
-/// Why a name is refused that nothing has, or that could be several: `found` are those that begin with it.
+/// The error for an unknown or ambiguous name; `found` are the entries with that prefix.
 pub fn refuse(kind: &str, name: &str, found: &[&str], known: &[&str]) -> Failure {
     const SHOWN: usize = 10;
     let name = text::line(name, 80);
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_exact_before_it_is_a_beginning() {
+    fn exact_names_win_over_prefixes() {
         let known = ["lite0", "lite0-freeze", "resnet"];
         let numbered = ["3-lite0", "4-lite0-freeze", "5-lite0-frozen"];
         assert_eq!(unique("lite0", &numbered), Ok("3-lite0"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_name_meets_a_suggestion() {
+    fn mistyped_names_get_a_suggestion() {
         let error = refuse("experiment", "resnte", &[], &["resnet", "lite0"]).to_string();
         assert_eq!(
             error,

@@ -5,10 +5,10 @@ use warmstart_schema::experiment::Experiment;
 
 use crate::store::Run;
 
-/// A run's counts as its worker told them, or as its experiment has them.
+/// A run's parameter counts as its worker logged them, or as its experiment implies them.
 pub fn of(run: &Run) -> Option<ParamCounts> {
-    let told = run.state.model.as_ref().map(|model| model.counts.total);
-    told.or_else(|| {
+    let logged = run.state.model.as_ref().map(|model| model.counts.total);
+    logged.or_else(|| {
         run.experiment
             .as_deref()
             .and_then(counts)
@@ -16,8 +16,7 @@ pub fn of(run: &Run) -> Option<ParamCounts> {
     })
 }
 
-/// Counts by block and in total, as the study and Keras report them; none where only the folder of pictures knows how many
-/// classes there are.
+/// Counts by block and in total, as the study and Keras report them; none if only the image folder knows the number of classes.
 pub fn counts(experiment: &Experiment) -> Option<ModelCounts> {
     experiment
         .classes()

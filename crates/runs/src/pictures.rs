@@ -1,4 +1,4 @@
-//! Folders of one's own pictures: where their parts lie and which classes they hold, without opening a picture.
+//! The user's image folders: where their splits lie and which classes they have, without opening an image.
 
 mod by_order;
 mod folder;
@@ -16,22 +16,22 @@ pub use self::sets::{Content, Kept, Leak, Moves, Sets};
 pub use self::unused::Unused;
 use warmstart_schema::experiment::SplitRule;
 
-/// From so many times as many pictures in the largest class as in the smallest on, rare classes are easily never predicted.
+/// If the largest class has this many times as many images as the smallest, a model easily never predicts rare classes.
 pub const UNEVEN: f64 = 20.0;
 
-/// Every picture of a folder: class by class, within a class by name.
+/// Every image of a folder: class by class, within a class by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     pub train: Vec<Listed>,
     pub validation: Option<Vec<Listed>>,
     pub test: Option<Vec<Listed>>,
-    /// What else lies below the folder.
+    /// Other files in the folder.
     pub unused: Unused,
 }
 
 impl PictureFolder {
-    /// Looks at folders and names alone, and of each class only for its first picture. A run that splits by order reads its
-    /// folder as the version did that began it.
+    /// Looks only at folders and names, and in each class only for its first image. A run that splits by order reads its folder
+    /// as the version that began it.
     pub fn open(root: &Path, rule: SplitRule) -> Result<Self, Unusable> {
         match rule {
             SplitRule::ByName => layout::open(root),
@@ -39,7 +39,7 @@ impl PictureFolder {
         }
     }
 
-    /// Every picture by name, and what is not used.
+    /// Every image by name, and the unused files.
     pub fn list(&self) -> Result<Listing, Unusable> {
         let list = |part: &PartFolder| match self.rule {
             SplitRule::ByName => layout::list(part),

@@ -1,5 +1,5 @@
-//! The order of runs, kept in a file under a lock so that it outlives every dashboard: whoever adds a run, and every
-//! worker that ends, starts what can start. A device takes one run at a time, or as many as it was told to.
+//! The queue of runs: a file under a lock that outlives every dashboard. Every process that adds a run and every worker that ends
+//! starts what can start. A device takes one run at a time, or as many as the user allows.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,12 +19,12 @@ pub struct Entry {
     pub run: RunId,
     /// The experiment's file stem.
     pub stem: String,
-    /// `cpu` or `cuda:N`: what it occupies.
+    /// The device that it needs: `cpu` or `cuda:N`.
     pub slot: String,
-    /// The experiment whose runs must have ended before.
+    /// The experiment whose runs must end first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// The experiment's whole path, and that of the one whose runs must have ended before; absent in files of earlier versions.
+    /// The full paths of the experiment and of the one whose runs must end first; absent in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether the other one's end is waited for: files of one stem are told apart where both are known.
+    /// Whether this run waits for the other's end. Full paths, if both are known, distinguish files of one stem.
     pub fn comes_after(&self, other: &Self) -> bool {
         match (&self.after_file, &other.file) {
             (Some(after), Some(file)) => after == file,
@@ -46,7 +46,7 @@ impl Entry {
 pub struct Active {
     #[serde(flatten)]
     pub entry: Entry,
-    /// The process that was started: its monitor.
+    /// The started process: its monitor.
     pub worker: Handle,
     /// When it was started, in milliseconds since the Unix epoch; 0 in files of earlier versions.
     #[serde(default)]
@@ -58,10 +58,10 @@ pub struct Active {
 pub struct Content {
     pub waiting: Vec<Entry>,
     pub active: Vec<Active>,
-    /// Why nothing is started until the queue goes on again.
+    /// Why the queue is paused; none if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
-    /// Runs that a device takes at a time.
+    /// How many runs a device takes at a time.
     #[serde(default = "one")]
     pub slots: u32,
 }
@@ -81,27 +81,27 @@ impl Default for Content {
     }
 }
 
-/// Where a waiting run is moved to.
+/// Where to move a waiting run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     Up,
     Down,
     First,
-    /// To this place, from 1; past the last one is the last.
+    /// To this position, from 1; a number past the end means the last.
     To(usize),
 }
 
-/// What became of a run that was to be put into the queue.
+/// The result of adding a run to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a run that is not put into the queue does not start"]
+#[must_use = "a run that is not in the queue does not start"]
 pub enum Push {
-    /// It stands at the end.
+    /// It was added at the end.
     Queued,
-    /// It waits already, at this place, from 1.
+    /// It waits already, at this position, from 1.
     Waits(usize),
     /// It was started already.
     Started,
-    /// It has ended, but what was started for it has not left yet; it will at any moment.
+    /// It ended, but its process has not exited yet.
     Leaving,
 }
 
@@ -114,7 +114,7 @@ impl Content {
             .map(|index| index + 1)
     }
 
-    /// Takes out what can start now, in order: its device has room, and what it comes after has ended.
+    /// Takes out the runs that can start now, in order: the device has room, and the run before has ended.
     fn take_startable(&mut self) -> Vec<Entry> {
         let mut startable: Vec<Entry> = Vec::new();
         if self.paused.is_some() {
@@ -132,7 +132,7 @@ impl Content {
             let taken = running().filter(|other| other.slot == entry.slot).count();
             let blocked = taken >= self.slots.max(1) as usize
                 || running().any(|other| entry.comes_after(other))
-                // Two that wait for each other would wait for ever.
+                // Two runs that wait for each other would never start.
                 || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
             if blocked {
                 waiting.push(entry.clone());
@@ -144,7 +144,7 @@ impl Content {
         startable
     }
 
-    /// Moves a waiting run; false when it does not wait.
+    /// Moves a waiting run; false if it does not wait.
     fn shift(&mut self, run: &RunId, to: Move) -> bool {
         let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else {
             return false;
@@ -167,7 +167,7 @@ pub struct Queue {
     root: PathBuf,
 }
 
-/// What starting the next runs came to.
+/// The result of starting the next runs.
 #[derive(Debug, Default)]
 pub struct Advance {
     pub started: Vec<(RunId, Started)>,
@@ -179,7 +179,7 @@ impl Queue {
         Self { root: root.into() }
     }
 
-    /// What waits and what was started, without waiting for the lock: the file is replaced as a whole.
+    /// The content, read without the lock: writers replace the whole file.
     pub fn content(&self) -> io::Result<Content> {
         match fs::read(self.file()) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
@@ -194,13 +194,13 @@ impl Queue {
         }
     }
 
-    /// Puts a run at the end; one that waits or was started stays where it is.
+    /// Adds a run at the end; one that waits or was started stays where it is.
     pub fn push(&self, entry: Entry) -> io::Result<Push> {
         self.push_again(entry, None, || Ok(()))
     }
 
-    /// Puts a run at the end once more, whose last word was said at `last_word`, in seconds since the Unix epoch. `ready` is
-    /// called before that, while nobody else can put the run there or start it; where it fails, the run stays out.
+    /// Adds a run at the end once more, after it ended at `last_word`, in seconds since the Unix epoch. First calls `ready`,
+    /// while no other process can add or start the run; if that fails, the run is not added.
     pub fn push_again<E: From<io::Error>>(
         &self,
         entry: Entry,
@@ -229,7 +229,7 @@ impl Queue {
         })?
     }
 
-    /// Takes a waiting run out; false when it does not wait.
+    /// Takes a waiting run out; false if it does not wait.
     pub fn remove(&self, run: &RunId) -> io::Result<bool> {
         self.change(|content| {
             let before = content.waiting.len();
@@ -238,12 +238,12 @@ impl Queue {
         })
     }
 
-    /// Moves a waiting run; false when it does not wait.
+    /// Moves a waiting run; false if it does not wait.
     pub fn shift(&self, run: &RunId, to: Move) -> io::Result<bool> {
         self.change(|content| content.shift(run, to))
     }
 
-    /// Starts nothing more until [`Self::unpause`]; what runs goes on.
+    /// Starts no more runs until [`Self::unpause`]; started runs continue.
     pub fn pause(&self, reason: &str) -> io::Result<()> {
         self.change(|content| content.paused = Some(text::line(reason, 200)))
     }
@@ -252,12 +252,12 @@ impl Queue {
         self.change(|content| content.paused = None)
     }
 
-    /// How many runs a device takes at a time, from 1.
+    /// Sets how many runs a device takes at a time, from 1.
     pub fn set_slots(&self, slots: u32) -> io::Result<()> {
         self.change(|content| content.slots = slots.max(1))
     }
 
-    /// Starts every run that can start now. `leaving` is the run whose worker has ended or is about to, and no longer counts.
+    /// Starts every run that can start now. `leaving` is the run whose worker ends, and does not count.
     pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
         self.change(|content| {
             let mut advance = Advance::default();
@@ -283,14 +283,14 @@ impl Queue {
         })
     }
 
-    /// Starts what can start now that the worker of `ended` is gone or about to exit. A line for each thing that failed.
+    /// Starts what can start after the worker of `ended` is gone or about to exit. Returns a line for each failure.
     pub fn start_next(&self, programs: &Programs, ended: &RunId) -> Vec<String> {
         match self.advance(programs, Some(ended)) {
             Ok(advance) => {
-                let line = |(run, error)| format!("run {run} could not be started: {error}");
+                let line = |(run, error)| format!("cannot start run {run}: {error}");
                 advance.failed.into_iter().map(line).collect()
             }
-            Err(error) => vec![format!("the queue could not be read: {error}")],
+            Err(error) => vec![format!("cannot read the queue: {error}")],
         }
     }
 
@@ -334,7 +334,7 @@ fn milliseconds() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a run on the device asked for occupies.
+/// The device that a run occupies.
 pub fn slot(device: &str) -> String {
     let has_gpu = || Path::new("/dev/nvidia0").exists();
     match device {

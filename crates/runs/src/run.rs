@@ -1,4 +1,4 @@
-//! The run folder: the contract between the worker, which writes it, and everything else, which reads it.
+//! The run folder. The worker writes it, everything else reads it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -19,11 +19,11 @@ pub use warmstart_schema::run_id::{BadRunId, RunId};
 use warmstart_schema::state::RunState;
 use warmstart_schema::text;
 
-/// How often, and how far apart, a lock is tried before the run counts as taken.
+/// How often to try a lock before the run counts as taken, and how long to wait in between.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Room for the last word, and where it is kept until then.
+/// Bytes reserved for the last event, and the file that reserves them.
 const RESERVED: usize = 16 << 10;
 const RESERVE: &str = ".reserve";
 
@@ -32,45 +32,45 @@ const PICTURES: &str = "pictures.json";
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
 
-/// Names tried for a new run before its folder counts as one that cannot be made.
+/// How many names to try for a new run before giving up.
 const NAMES: usize = 10;
 
-/// `run.json`: what a run is.
+/// `run.json`: the identity of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     pub format: u32,
     pub id: RunId,
     /// The experiment's name, as a label.
     pub experiment: String,
-    /// That name to the last character, where the label is not that: for machines.
+    /// The name exactly as the experiment has it, if the label differs; for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     pub group: String,
-    /// The experiment's file without folder and `.yaml`: what `init: {from: …}` and the command line name it by.
+    /// The experiment's file without folder and `.yaml`, as `init: {from: …}` and the command line name it.
     pub stem: String,
-    /// The file that it was launched from, as given.
+    /// The file that it was launched from, as the user wrote it.
     pub source: PathBuf,
     pub created: Timestamp,
-    /// That file's whole path, links followed; absent in runs of earlier versions.
+    /// The full path of that file, links resolved; absent in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// SHA-256 of that file's text at launch.
+    /// SHA-256 of the text of that file at launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The whole path of the file that `init: {from: …}` meant at launch.
+    /// The full path of the file that `init: {from: …}` meant at launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_file: Option<PathBuf>,
-    /// The folder that it was launched in.
+    /// The folder from which it was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
-    /// The device asked for: `auto`, `cpu` or `cuda:N`.
+    /// The requested device: `auto`, `cpu` or `cuda:N`.
     pub device: String,
     /// The worker that has, or last had, the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<Handle>,
 }
 
-/// `names.json`: which checkpoint is which, by step.
+/// `names.json`: the steps of the named checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Names {
     pub last: Option<u64>,
@@ -80,20 +80,20 @@ pub struct Names {
 /// `labels.json`: the classes in the order of the model's outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
-    /// Exactly as their folders or their publisher call them: not for screens.
+    /// Exactly as the folders or the publisher name them; not for screens.
     pub names: Vec<String>,
-    /// Training images of each.
+    /// Number of training images of each class.
     pub train_images: Vec<u32>,
 }
 
 impl Labels {
-    /// The names as they may be shown, told apart.
+    /// The names for screens, made distinct.
     pub fn shown(&self) -> Vec<String> {
         text::distinct(self.names.iter().map(String::as_str), 80)
     }
 }
 
-/// What a new run starts from.
+/// What a new run needs.
 #[derive(Debug, Clone)]
 pub struct Launch<'a> {
     pub experiment: &'a Experiment,
@@ -107,7 +107,7 @@ pub struct RunDir {
     path: PathBuf,
 }
 
-/// Held by the worker for its whole life; the system lets go of it however the worker ends.
+/// The worker holds it for its whole life; the system releases it however the worker ends.
 #[derive(Debug)]
 pub struct RunLock(
     #[expect(
@@ -127,12 +127,12 @@ impl RunDir {
         Self::new(root.join(id.as_str()))
     }
 
-    /// Makes the folder of a new run, all of it or nothing.
+    /// Creates the folder of a new run, completely or not at all.
     pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
         Self::create_after(root, launch, None)
     }
 
-    /// Likewise, of an experiment whose `init: {from: …}` means this file.
+    /// Likewise, for an experiment whose `init: {from: …}` means this file.
     pub fn create_after(
         root: &Path,
         launch: &Launch,
@@ -174,7 +174,7 @@ impl RunDir {
             group: launch.experiment.group.clone(),
             stem: stem(launch.source),
             source: launch.source.to_path_buf(),
-            // What has no text on this disk any more is known by its stem alone.
+            // If the file is gone, only its stem is known.
             file: fs::canonicalize(launch.source).ok(),
             sha256: text.as_deref().map(crate::storage::fingerprint),
             init_file: init_file.map(Path::to_path_buf),
@@ -202,7 +202,7 @@ impl RunDir {
             .and_then(|()| fs::rename(&aside, &run.path))
             .and_then(|()| Disk.sync_dir(root));
         if let Err(error) = written {
-            // The error that matters is the first one; what could not be written may not be removable either.
+            // Report the first error; a folder that cannot be written may not be removable either.
             let _ = fs::remove_dir_all(&aside);
             return Err(error);
         }
@@ -225,7 +225,7 @@ impl RunDir {
         self.path.join("worker.log")
     }
 
-    /// Where all checkpoints of the run are.
+    /// The folder of all checkpoints of the run.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("ckpt")
     }
@@ -236,7 +236,7 @@ impl RunDir {
     }
 
     pub fn info(&self) -> io::Result<RunInfo> {
-        /// What every version of the file has.
+        /// The fields that every version of the file has.
         #[derive(Deserialize)]
         struct Head {
             format: u32,
@@ -244,7 +244,7 @@ impl RunDir {
         let path = self.path.join("run.json");
         let bytes = Disk.read(&path)?;
         let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
-        // A newer format need not have the fields of this one.
+        // A newer format may lack the fields of this one.
         if let Ok(Head { format }) = serde_json::from_slice(&bytes)
             && format > FORMAT
         {
@@ -255,7 +255,7 @@ impl RunDir {
         }
         let info: RunInfo = serde_json::from_slice(&bytes)
             .map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
-        // A folder may have been copied from anywhere: its texts are as foreign as a user's.
+        // A folder may be a copy from anywhere, so its texts are untrusted.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
             exact: info.exact.filter(|exact| text::is_cell(exact)),
@@ -270,7 +270,7 @@ impl RunDir {
         write_json(&Disk, &self.path.join("run.json"), info)
     }
 
-    /// Which checkpoints are `last` and `best`; none in a new run.
+    /// The named checkpoints, `last` and `best`; none in a new run.
     pub fn names(&self, storage: &impl Storage) -> io::Result<Names> {
         match read_json(storage, &self.path.join("names.json")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Names::default()),
@@ -282,7 +282,7 @@ impl RunDir {
         write_json(storage, &self.path.join("names.json"), &names)
     }
 
-    /// The classes that the run tells apart; none before its data were listed.
+    /// The classes of the run; none before its data were listed.
     pub fn labels(&self) -> io::Result<Option<Labels>> {
         match read_json(&Disk, &self.path.join("labels.json")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -290,7 +290,7 @@ impl RunDir {
         }
     }
 
-    /// The pictures that the run learns from and is measured on; none where it has none of its own, or is of an earlier version.
+    /// The images that the run trains and evaluates on; none if its dataset is published or its version is older.
     pub fn pictures(&self) -> io::Result<Option<Sets>> {
         match read_json(&Disk, &self.path.join(PICTURES)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -304,7 +304,7 @@ impl RunDir {
         replace(&Disk, &self.path.join(PICTURES), &bytes)
     }
 
-    /// What people have noted of the run; nothing where they have not.
+    /// Tags and notes of the run; empty if it has none.
     pub fn annotation(&self) -> io::Result<Annotation> {
         match read_json::<Annotation>(&Disk, &self.annotation_json()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Annotation::default()),
@@ -329,8 +329,8 @@ impl RunDir {
         self.path.join("run.lock")
     }
 
-    /// Takes the run for this process; `None` when another worker has it. Whoever looks whether the run is held holds the
-    /// lock for that moment, so one refusal is not yet an answer.
+    /// Locks the run for this process; `None` if another worker has it. A process that checks the lock holds it for a moment, so
+    /// one refusal does not count.
     pub fn lock(&self) -> io::Result<Option<RunLock>> {
         let file = OpenOptions::new()
             .write(true)
@@ -348,7 +348,7 @@ impl RunDir {
         Ok(None)
     }
 
-    /// Takes the run for this process, and tries again for so long while another one has it.
+    /// Locks the run for this process, and retries for `patience` while another process has it.
     pub fn lock_within(&self, patience: Duration) -> io::Result<Option<RunLock>> {
         let deadline = Instant::now() + patience;
         loop {
@@ -359,7 +359,7 @@ impl RunDir {
         }
     }
 
-    /// The run as its whole log tells it.
+    /// The run's state after its whole log.
     pub fn state(&self) -> io::Result<RunState> {
         let (mut reader, mut state) = (EventReader::new(self.events()), RunState::default());
         loop {
@@ -373,31 +373,31 @@ impl RunDir {
         }
     }
 
-    /// Shows that the worker is alive, by the time of `run.lock`.
+    /// Sends a heartbeat, by the time of `run.lock`.
     pub fn touch(&self) -> io::Result<()> {
         File::open(self.lock_file())?.set_modified(std::time::SystemTime::now())
     }
 
-    /// When the worker last showed that it is alive.
+    /// Time of the last heartbeat.
     pub fn touched(&self) -> Option<std::time::SystemTime> {
         fs::metadata(self.lock_file())
             .and_then(|meta| meta.modified())
             .ok()
     }
 
-    /// Puts a little room aside, so that on a disk that became full there is still a place for the last word.
+    /// Reserves a little disk space, so that even on a full disk the last event can be written.
     pub fn reserve(&self) -> io::Result<()> {
         fs::write(self.path.join(RESERVE), [0x5a; RESERVED])
     }
 
-    /// Gives that room back.
+    /// Releases that space.
     pub fn release_reserve(&self) {
-        // Nothing was put aside where it is not there.
+        // Nothing is reserved if the file is missing.
         let _ = fs::remove_file(self.path.join(RESERVE));
     }
 }
 
-/// The name in an experiment's file, where its label is made of it and is not the same.
+/// The experiment's name, if its label differs from it.
 fn exact_name(yaml: &[u8], label: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {
@@ -407,30 +407,30 @@ fn exact_name(yaml: &[u8], label: &str) -> Option<String> {
     (name != label && text::is_cell(&name) && text::line(&name, 80) == label).then_some(name)
 }
 
-/// What lies in a folder of runs.
+/// The content of a folder of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
     /// All runs, oldest first.
     pub ids: Vec<RunId>,
-    /// Folders that are none, by name, each with the reason.
+    /// Folders that are no runs, by name, with the reason.
     pub passed_over: Vec<(String, NoRun)>,
 }
 
-/// Why a folder is no run that can be shown.
+/// Why a folder is not shown as a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRun {
     /// It has no `run.json`.
     NoInfo,
-    /// It is one, but its name can be no run's.
+    /// It is a run, but its name is invalid.
     Name,
-    /// It is a link to a run that is here already.
+    /// It is a link to a run that is listed already.
     Twice,
-    /// It is a link that leads nowhere.
+    /// It is a dangling link.
     Dangling,
 }
 
 impl Survey {
-    /// What was passed over, in a sentence; none where nothing was.
+    /// A sentence about the skipped folders; none if there are none.
     pub fn sentence(&self, root: &Path) -> Option<String> {
         let group = |why: NoRun, words: &str| {
             let names: Vec<String> = self
@@ -447,7 +447,7 @@ impl Survey {
                 NoRun::Name,
                 "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)",
             ),
-            group(NoRun::Twice, "(a link to a run that is shown already)"),
+            group(NoRun::Twice, "(a link to a run that is listed already)"),
             group(NoRun::Dangling, "(a link that leads nowhere)"),
         ]
         .into_iter()
@@ -458,21 +458,21 @@ impl Survey {
             text::line(&root.display().to_string(), 200),
         );
         let are = if count == 1 {
-            "folder is left out"
+            "folder is skipped"
         } else {
-            "folders are left out"
+            "folders are skipped"
         };
         (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
     }
 }
 
-/// The ids of all runs below `root`, oldest first; a folder that is not there holds none.
+/// The ids of all runs below `root`, oldest first; none if the folder does not exist.
 pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
     survey(root, |_| false).map(|survey| survey.ids)
 }
 
-/// All runs below `root`, and what beside them is no run. A folder with a `run.json` is one, and so is one that may not be looked
-/// into. Links are followed. Of a run that is `known` only the name is looked at.
+/// All runs below `root`, and the folders beside them that are none. A run is a folder with a `run.json`, or one that is
+/// unreadable. Follows links. Of a `known` run it looks only at the name.
 pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Survey::default()),
@@ -508,7 +508,7 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
 }
 
 impl Survey {
-    /// Takes in the runs that links lead to, each once.
+    /// Adds the runs that links lead to, each once.
     fn follow(&mut self, root: &Path, mut links: Vec<(PathBuf, Option<RunId>)>) {
         links.sort_unstable();
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
@@ -545,7 +545,7 @@ impl Survey {
     }
 }
 
-/// Why a folder is no run; none where it belongs to something else that is understood, or is empty.
+/// Why a folder is no run; none if it is empty or has another known purpose.
 fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
     let name = folder.file_name()?.to_string_lossy().into_owned();
     Some((
@@ -558,7 +558,7 @@ fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
     ))
 }
 
-/// Whether a folder has a `run.json`, or may have one: not even its names may be looked at.
+/// Whether a folder has a `run.json`, or may have one because it is unreadable.
 fn has_info(folder: &Path) -> bool {
     match fs::symlink_metadata(folder.join("run.json")) {
         Ok(_) => true,
@@ -569,7 +569,7 @@ fn has_info(folder: &Path) -> bool {
     }
 }
 
-/// What an experiment is called by its file.
+/// The name of an experiment by its file.
 pub fn stem(source: &Path) -> String {
     text::line(
         &source.file_stem().unwrap_or_default().to_string_lossy(),
@@ -577,7 +577,7 @@ pub fn stem(source: &Path) -> String {
     )
 }
 
-/// What an experiment is called by its path or name, as `init: {from: …}` says it.
+/// The name of an experiment by its path or name, as `init: {from: …}` gives it.
 pub fn source_stem(from: &str) -> String {
     let name = from.rsplit('/').next().unwrap_or(from);
     let name = name
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_id_is_never_a_path() {
+    fn run_ids_are_never_paths() {
         for name in [
             "",
             "..",
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn run_json_keeps_a_local_worker_as_its_boot_id_pid_and_start_ticks() {
+    fn run_json_stores_a_local_worker_as_boot_id_pid_and_start_ticks() {
         let json = "{\"boot_id\":\"b\",\"pid\":7,\"start_ticks\":9}";
         let worker: Handle = serde_json::from_str(json).unwrap();
         assert_eq!(worker.pid(), Some(7));
@@ -640,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_excludes_a_second_one_and_ends_with_its_holder() {
+    fn lock_excludes_a_second_one_until_its_holder_ends() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::new(folder.path());
         assert!(!is_held(&run));
@@ -652,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_whether_a_run_is_held_never_keeps_a_worker_from_taking_it() {
+    fn checks_of_the_lock_never_keep_a_worker_from_taking_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::new(folder.path());
         drop(run.lock().unwrap());
@@ -675,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_a_file_that_cannot_be_written_leaves_it_and_nothing_beside_it() {
+    fn failed_replace_keeps_the_file_and_leaves_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("names.json");
         fs::create_dir(&target).unwrap();

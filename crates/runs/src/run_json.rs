@@ -1,4 +1,4 @@
-//! A run as JSON: what `show --json` prints, and what the command for the end of a run gets.
+//! A run as JSON, for `show --json` and for the command at the end of a run.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use warmstart_schema::state::{Liveness, Outcome};
 use crate::params;
 use crate::store::{Run, RunProblem, worker_log_tail};
 
-/// Lines of the worker's own output that are part of it.
+/// How many lines of the worker's log the JSON has.
 pub const LOG_LINES: usize = 10;
 
 /// Its notes, oldest first.
@@ -26,10 +26,10 @@ pub fn read(root: &Path, run: &Run) -> Value {
     with_log(run, &worker_log_tail(root, &run.id, LOG_LINES))
 }
 
-/// The same, with these lines as its log.
+/// The same, with these lines as the log.
 pub fn with_log(run: &Run, log: &[String]) -> Value {
     let state = &run.state;
-    // Through the events' own form, in which numbers that JSON cannot say are texts.
+    // Serialize through the event, which writes non-finite numbers as text.
     let event = |event: Event| {
         serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags)
     };
@@ -47,7 +47,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "test": state.test.clone().map(|test| event(Event::Test(test))),
         "train_time": state.train_time(),
         "skipped_steps": state.skipped,
-        "heartbeat_stopped": run.liveness == Liveness::Pulseless,
+        "heartbeat_stopped": run.liveness == Liveness::HeartbeatLost,
         "total_params": params.map(|params| params.total),
         "trainable_params": params.map(|params| params.trainable),
         "non_trainable_params": params.map(|params| params.non_trainable()),
@@ -64,7 +64,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
     })
 }
 
-/// Its classes named as their folders are.
+/// Its classes, named after their folders.
 fn exact(dataset: DatasetFacts) -> DatasetFacts {
     let named = |class: ClassFacts| ClassFacts {
         name: class.exact.unwrap_or(class.name),

@@ -1,4 +1,4 @@
-//! The file system as the writers of a run folder use it: few calls, each of which a test can make fail or forget.
+//! The file system, as the writers of a run folder use it: a few calls, each of which a test can make fail or forget.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -9,31 +9,31 @@ use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-/// What a checkpoint needs of a file system. Nothing is durable before it is synced: a file's content by its own `sync`, its
-/// name by [`Storage::sync_dir`] of the folder that holds it.
+/// The calls that a checkpoint needs. Nothing is durable before it is synced: a file's content by its own `sync`, its name by
+/// [`Storage::sync_dir`] of its folder.
 pub trait Storage {
     type File: Durable;
 
-    /// A file to write from its beginning, made if it is not there.
+    /// Opens a file for writing from its beginning; creates it if needed.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Puts `from` in the place of `to` at once.
+    /// Renames `from` to `to`, which it replaces, in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Swaps two folders at once.
+    /// Swaps two folders in one step.
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// Removes a folder and all that is in it.
+    /// Removes a folder and its content.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Names of what is in a folder; of one that is not there, none.
+    /// Names in a folder; none if the folder does not exist.
     fn names(&self, path: &Path) -> io::Result<Vec<String>>;
     fn exists(&self, path: &Path) -> bool;
     /// Free bytes on the disk that `path` lies on.
     fn free(&self, path: &Path) -> io::Result<u64>;
 }
 
-/// A file whose content can be made to survive a power loss.
+/// A file whose content can be made durable.
 pub trait Durable: Write {
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -75,7 +75,8 @@ impl Storage for Disk {
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
-            // Network file systems cannot. What is replaced is then gone for a moment; the checkpoint before it is not.
+            // Network file systems cannot swap. The replaced folder is then gone for a moment, but the checkpoint before it is
+            // not.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 fs::remove_dir_all(other)?;
                 fs::rename(one, other)
@@ -120,7 +121,7 @@ pub fn fingerprint(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// Writes a new file, whole or not at all, as readable as the umask says. A name that is taken is
+/// Writes a new file, completely or not at all, with the permissions of the umask. If the name is taken, the error is
 /// [`io::ErrorKind::AlreadyExists`].
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
@@ -139,12 +140,12 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     aside.write_all(content)?;
     aside.as_file().sync_all()?;
     aside.persist_noclobber(path).map_err(|error| error.error)?;
-    // For the name to survive a power loss; a folder that cannot be synced holds the file all the same.
+    // Makes the name durable. If the folder cannot be synced, the file is there all the same.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// Replaces a file's content as a whole: written aside, synced, renamed, its folder synced.
+/// Replaces a file's whole content: written aside, synced, renamed, its folder synced.
 pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -157,7 +158,7 @@ pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<
         storage.sync_dir(folder)
     };
     write().inspect_err(|_| {
-        // The first error is the one to report.
+        // Report the first error.
         let _ = storage.remove_file(&aside);
     })
 }

@@ -1,4 +1,4 @@
-//! What there is on disk: experiment files, and runs followed by polling. Everything but [`Watcher`] is free of I/O.
+//! What is on disk: experiment files, and runs, watched by polling. Only [`Watcher`] does I/O.
 
 mod experiments;
 mod lineage;

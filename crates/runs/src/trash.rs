@@ -1,4 +1,4 @@
-//! Runs that were deleted: their folders wait in `checkpoints/.trash/` until they are brought back, or until their time is up.
+//! Deleted runs. Their folders stay in `checkpoints/.trash/` until a user restores them or their time is up.
 
 use crate::launcher;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use warmstart_schema::state::Status;
 use crate::failure::{Failure, Kind};
 use crate::store::{Home, Run, Runs};
 
-/// How long a deleted run can be brought back.
+/// How long a deleted run can be restored.
 pub const KEPT: Duration = Duration::from_hours(168);
 
 /// A deleted run.
@@ -25,7 +25,7 @@ pub struct Trashed {
 }
 
 impl Trashed {
-    /// The time stands in the folder's name, so that moving it there is all there is to do.
+    /// The folder's name contains the time, so that moving it is the whole deletion.
     fn folder(&self, root: &Path) -> PathBuf {
         folder(root).join(format!("{}-{}", self.deleted, self.id))
     }
@@ -47,7 +47,7 @@ fn now() -> u64 {
     jiff::Timestamp::now().as_second().unsigned_abs()
 }
 
-/// Why these runs cannot be deleted now, in words: one is at work, or a waiting run starts from it.
+/// Why these runs cannot be deleted now: one is running, or a waiting run starts from it.
 pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<String> {
     ids.iter()
         .filter_map(|id| runs.get(id))
@@ -77,7 +77,7 @@ fn at_work(run: &Run) -> Option<String> {
     }
 }
 
-/// A run without a checkpoint of its own that is to start from this one, where no other run of its experiment would do.
+/// A run without a checkpoint that is to start from this one, if no other run of the experiment can replace it.
 fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
     let other = runs
@@ -118,18 +118,18 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
     ))
 }
 
-/// Moves a run to the trash, unless a worker has it or it waits for one.
+/// Moves a run to the trash. Refuses a run that has a worker or is in the queue.
 pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     let run = RunDir::of(root, id);
-    // What is no run is left as it is: not even a lock is put into it.
+    // Leave folders alone that are no runs: put no lock into them.
     if let Err(error) = fs::symlink_metadata(run.path().join("run.json")) {
         let what = if error.kind() == io::ErrorKind::NotFound {
             format!("{} is no run: it has no run.json", run.path().display())
         } else {
-            format!("run {id} cannot be read: {error}")
+            format!("cannot read run {id}: {error}")
         };
         return Err(Failure::new(Kind::Input, what)
-            .help("it is left as it is")
+            .help("the folder is unchanged")
             .into());
     }
     let refuse = |what: String| {
@@ -145,7 +145,7 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     {
         return Err(refuse(format!("run {id} is in the queue and cannot be deleted")).into());
     }
-    let moving = || format!("run {id} cannot be moved to {}", folder(root).display());
+    let moving = || format!("cannot move run {id} to {}", folder(root).display());
     // Held while the folder moves, so that no worker can take the run meanwhile.
     let Some(_lock) = run.lock().with_context(moving)? else {
         return Err(refuse(format!("run {id} has a worker and cannot be deleted")).into());
@@ -159,21 +159,20 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     Ok(trashed)
 }
 
-/// Brings a deleted run back to where it was.
+/// Moves a deleted run back to its place.
 pub fn restore(root: &Path, trashed: &Trashed) -> anyhow::Result<()> {
     let target = RunDir::of(root, &trashed.id);
     if target.path().exists() {
-        let what = format!("run {} is there already and is not replaced", trashed.id);
+        let what = format!("run {} already exists and is not replaced", trashed.id);
         return Err(Failure::new(Kind::Input, what)
             .help("delete that one first")
             .into());
     }
     let from = trashed.folder(root);
-    fs::rename(&from, target.path())
-        .with_context(|| format!("{} cannot be brought back", from.display()))
+    fs::rename(&from, target.path()).with_context(|| format!("cannot restore {}", from.display()))
 }
 
-/// What is in the trash, the newest first.
+/// The runs in the trash, newest first.
 pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
     let entries = match fs::read_dir(folder(root)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -187,18 +186,17 @@ pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
     Ok(all)
 }
 
-/// Removes for good what was deleted at least so long ago; returns how many runs that were.
+/// Permanently removes runs deleted at least `age` ago; returns how many.
 pub fn empty(root: &Path, at_least: Duration) -> anyhow::Result<usize> {
     let trash = folder(root);
-    let all = list(root).with_context(|| format!("{} cannot be read", trash.display()))?;
+    let all = list(root).with_context(|| format!("cannot read {}", trash.display()))?;
     let old = all
         .into_iter()
         .filter(|trashed| now().saturating_sub(trashed.deleted) >= at_least.as_secs());
     let mut removed = 0;
     for trashed in old {
         let path = trashed.folder(root);
-        fs::remove_dir_all(&path)
-            .with_context(|| format!("{} cannot be removed", path.display()))?;
+        fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         removed += 1;
     }
     Ok(removed)
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_run_comes_back_as_it_was_and_never_over_another() {
+    fn restore_brings_a_run_back_and_never_replaces_another() {
         let root = root(&["a"]);
         let trashed = delete(root.path(), &"a".parse().unwrap()).unwrap();
         assert!(!root.path().join("a").exists());
@@ -234,7 +232,7 @@ mod tests {
             restore(root.path(), &trashed)
                 .unwrap_err()
                 .to_string()
-                .contains("is there already")
+                .contains("already exists")
         );
         fs::remove_dir(root.path().join("a")).unwrap();
         restore(root.path(), &trashed).unwrap();
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_no_run_stays_as_it_is() {
+    fn folders_without_run_json_are_not_deleted() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("exports")).unwrap();
         let error = delete(root.path(), &"exports".parse().unwrap())
@@ -262,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_a_worker_stays() {
+    fn runs_with_a_worker_are_not_deleted() {
         let root = root(&["a"]);
         let lock = RunDir::new(root.path().join("a")).lock().unwrap().unwrap();
         let error = delete(root.path(), &"a".parse().unwrap())
@@ -275,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_old_enough_is_removed_for_good() {
+    fn only_old_runs_are_removed_permanently() {
         let root = root(&["a", "b"]);
         for id in ["a", "b"] {
             delete(root.path(), &id.parse().unwrap()).unwrap();

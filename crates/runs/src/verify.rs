@@ -1,4 +1,4 @@
-//! Proving an exact resume: the same experiment trained straight, and stopped and taken up again twice, compared bit for bit.
+//! Proves an exact resume: trains one experiment without a stop, and again with two stops and resumes, and compares the bits.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -19,24 +19,24 @@ use warmstart_schema::state::{Outcome, RunState};
 use crate::failure::{Failure, Kind};
 use crate::worker::{Worker, does_not_start};
 
-/// Where the two runs are; it goes when this does.
+/// The folder of the two runs; deleted on drop.
 #[derive(Debug)]
 pub struct Workplace {
     folder: TempDir,
     worker: Worker,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcomes {
     /// SHA-256 of the last checkpoint's weights, and of its optimizer's state.
     pub weights: String,
     pub optimizer: String,
-    /// SHA-256 over every epoch's figures, the test's, and where training stands; not over what measures time.
+    /// SHA-256 over every epoch's figures, the test's, and the training state, without anything that measures time.
     pub figures: String,
     pub steps: u64,
     pub test_loss: Option<f64>,
-    /// Where its bits come from.
+    /// The checkpoint that its bits come from.
     pub device: String,
     pub threads: u32,
     pub libtorch: String,
@@ -61,7 +61,7 @@ impl Workplace {
         Ok(Self { folder, worker })
     }
 
-    /// Brings a run that the experiment starts from.
+    /// Copies a run that the experiment starts from.
     pub fn bring(&self, run: &Path) -> io::Result<()> {
         copy(
             run,
@@ -73,8 +73,8 @@ impl Workplace {
         Ok(RunDir::create(self.folder.path(), launch)?.0)
     }
 
-    /// Starts a worker on a run, which saves and leaves after that many steps. Out of the reach of the terminal's signals: whoever
-    /// has the child ends it.
+    /// Starts a worker that saves and exits after `stop_after` steps. It gets no signals from the terminal, so the caller must
+    /// end the child.
     pub fn start(&self, run: &RunDir, stop_after: Option<u64>) -> anyhow::Result<Child> {
         let log = OpenOptions::new()
             .append(true)
@@ -94,7 +94,7 @@ impl Workplace {
     }
 }
 
-/// How a worker left its run; an error where it failed or ended otherwise than asked.
+/// Checks how a worker left its run; an error if it failed or exited otherwise than requested.
 pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
     let state = run.state().context("reading events.jsonl")?;
     let is_wanted = match (&state.outcome, wanted) {
@@ -108,20 +108,20 @@ pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Resu
     let (what, help) = match state.outcome {
         Some(Outcome::Failed { error, help, .. }) => (format!("the run failed: {error}"), help),
         other => (
-            format!("the worker ended with {status}, its run {other:?}"),
-            "train the experiment to see what is wrong".to_owned(),
+            format!("the worker exited with {status}, its run is {other:?}"),
+            "train the experiment to see the cause".to_owned(),
         ),
     };
     Err(Failure::new(Kind::Disk, what).help(help).into())
 }
 
-/// What a finished run amounts to.
+/// The result of a finished run.
 pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
     let content = checkpoint::newest(&Disk, run)?
         .0
         .context("the run has no checkpoint")?;
-    let mut stands = content.state;
-    stands.train_time = 0.0;
+    let mut training = content.state;
+    training.train_time = 0.0;
     let attempt = state.attempt.as_ref().context("no worker took the run")?;
     let epoch = |epoch: &Epoch| {
         [
@@ -140,13 +140,13 @@ pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
     let figures = (
         state.epochs.iter().map(epoch).collect::<Vec<_>>(),
         test,
-        &stands,
+        &training,
     );
     Ok(Outcomes {
         weights: fingerprint(&content.model),
         optimizer: fingerprint(&content.optimizer),
         figures: fingerprint(&serde_json::to_vec(&figures)?),
-        steps: stands.step,
+        steps: training.step,
         test_loss: state.test.as_ref().map(|test| test.loss),
         device: attempt.device.clone(),
         threads: attempt.threads,
@@ -155,8 +155,8 @@ pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
     })
 }
 
-/// After which steps a run of so many is stopped: at about a third and two thirds, not at an epoch's end where there is another
-/// place. `None` where there is no room for two stops.
+/// The steps at which to stop a run of `steps`: at about a third and two thirds, and not at an epoch's end if possible. `None` if
+/// there is no room for two stops.
 pub fn stops(steps: u64, per_epoch: u64) -> Option<[u64; 2]> {
     let place = |about: u64| {
         if per_epoch > 1 && about.is_multiple_of(per_epoch) {

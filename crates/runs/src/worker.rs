@@ -1,4 +1,4 @@
-//! The one client of `warmstart-worker`: it starts the worker, reads its answers, and words every failure.
+//! The one client of `warmstart-worker`: it starts the worker, reads its answers, and explains every failure.
 
 mod check;
 mod dataset;
@@ -24,7 +24,7 @@ pub use self::check::check_experiments;
 pub use self::dataset::{DatasetResponse, DatasetViewer};
 pub use self::predict::{Subject, predict};
 
-/// What to do about a worker that is missing or broken: right for a source tree, a wheel and an archive.
+/// What to do about a missing or broken worker, in a source tree, a wheel and an archive.
 const REPAIR: &str = "`make build` builds it in a source tree; elsewhere, install warmstart again";
 const DOCTOR: &str = "run `warmstart doctor` for details";
 /// Bytes kept of a worker's standard error.
@@ -36,11 +36,11 @@ pub struct Worker {
     path: PathBuf,
 }
 
-/// What arrives from a worker that answers line by line.
+/// A response of a worker that answers line by line.
 #[derive(Debug)]
 pub enum Response<T> {
     Answer(T),
-    /// The worker exited or gave an answer that is not understood; the last response.
+    /// The worker exited or sent an unknown response; this is the last response.
     Ended(Failure),
 }
 
@@ -61,7 +61,7 @@ impl Worker {
         command
     }
 
-    /// Runs the worker to its end and reads its one answer, a JSON value.
+    /// Runs the worker to its end and parses its one answer, a JSON value.
     pub fn ask<T: DeserializeOwned>(
         &self,
         arguments: impl IntoIterator<Item: AsRef<OsStr>>,
@@ -70,20 +70,20 @@ impl Worker {
         serde_json::from_slice(&output.stdout).map_err(|_| self.no_answer(&output))
     }
 
-    /// Runs the worker to its end, with its output.
+    /// Runs the worker to its end and returns its output.
     fn output(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<Output, Failure> {
         let output = self.command(arguments).output();
         output.map_err(|error| does_not_start(&self.path, &error))
     }
 
-    /// Why there is no answer in the output of a worker.
+    /// Why the output of a worker contains no answer.
     fn no_answer(&self, output: &Output) -> Failure {
         let said = text::line(&String::from_utf8_lossy(&output.stderr), 500);
         exited(&self.path, Some(output.status), &said)
     }
 
-    /// Starts a worker that answers in JSON lines. Another thread calls `on_response` with each of them until that returns
-    /// false. Where `command` leaves standard input a pipe, [`Stream::ask`] writes to it.
+    /// Starts a worker that answers in JSON lines. Another thread calls `on_response` with each of them until that returns false.
+    /// If `command` pipes standard input, [`Stream::ask`] writes to it.
     pub fn stream<T: DeserializeOwned + 'static>(
         &self,
         command: &mut Command,
@@ -111,7 +111,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Writes a question, a JSON line. Answers arrive in the order of their questions.
+    /// Sends a request, a JSON line. Responses arrive in the order of the requests.
     pub fn ask(&mut self, question: &impl Serialize) -> io::Result<()> {
         let Some(questions) = &mut self.questions else {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -139,7 +139,7 @@ impl Stream {
 }
 
 impl Drop for Stream {
-    /// Such a worker only reads: it can be killed at any moment.
+    /// Such a worker only reads, so it can be killed at any moment.
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else {
             return;
@@ -188,32 +188,32 @@ fn listen<T: DeserializeOwned>(
 /// A worker's standard error up to its end, as one line.
 fn last_words(mut errors: ChildStderr) -> String {
     let mut said = Vec::new();
-    // A failure to read it leaves the explanation shorter, and changes nothing else.
+    // If it cannot be read, the explanation is shorter.
     let _ = errors.by_ref().take(KEPT).read_to_end(&mut said);
     let _ = io::copy(&mut errors, &mut io::sink());
     text::line(&String::from_utf8_lossy(&said), 500)
 }
 
-/// The programs that carry out runs.
+/// The programs that runs need.
 pub fn programs() -> Result<Programs, Failure> {
     Programs::find().map_err(|looked| {
         let looked: Vec<String> = looked
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        let what = format!("the worker is missing; looked at {}", looked.join(", "));
+        let what = format!("the worker is missing; searched {}", looked.join(", "));
         Failure::new(Kind::Worker, what)
             .help(format!("{REPAIR}; or set WARMSTART_WORKER to its path"))
     })
 }
 
-/// The system does not execute the worker.
+/// The error if the system does not execute the worker.
 pub fn does_not_start(worker: &Path, error: &io::Error) -> Failure {
     let what = format!("the worker {} does not start: {error}", worker.display());
     Failure::new(Kind::Worker, what).help(format!("{REPAIR}; {DOCTOR}"))
 }
 
-/// The worker exited where an answer was expected; `said` is its standard error.
+/// The error if the worker exited without an answer; `said` is its standard error.
 fn exited(worker: &Path, status: Option<ExitStatus>, said: &str) -> Failure {
     let status = status.map_or_else(String::new, |status| format!(" ({status})"));
     let what = if said.is_empty() {
@@ -227,7 +227,7 @@ fn exited(worker: &Path, status: Option<ExitStatus>, said: &str) -> Failure {
     Failure::new(Kind::Worker, what).help(DOCTOR)
 }
 
-/// The worker answered in a way that this version does not know.
+/// The error if the answer is unknown to this version.
 pub fn not_understood(worker: &Path, why: &str) -> Failure {
     let what = format!(
         "the answer of the worker {} is not understood: {}",
@@ -237,7 +237,7 @@ pub fn not_understood(worker: &Path, why: &str) -> Failure {
     Failure::new(Kind::Worker, what).help(REPAIR)
 }
 
-/// What the worker refused to do, in its own words.
+/// The worker's refusal, as it words it.
 pub fn refused(kind: Kind, error: &str, help: &str) -> Failure {
     Failure::new(kind, text::line(error, 2000)).help(text::line(help, 500))
 }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ask_reads_the_answer_or_says_why_there_is_none() {
+    fn ask_returns_the_answer_or_the_cause() {
         let folder = tempfile::tempdir().unwrap();
         let worker = script(folder.path(), "echo \"[$1]\"; exit 3");
         assert_eq!(worker.ask::<Vec<u32>>(["7"]).unwrap(), [7]);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn stream_answers_in_order_and_ends_with_the_last_words() {
+    fn stream_answers_in_order_and_ends_with_standard_error() {
         let folder = tempfile::tempdir().unwrap();
         let worker = script(
             folder.path(),

@@ -1,5 +1,5 @@
-//! That a checkpoint, once acknowledged, is never lost: power loss at every change, an error at every call, every byte flipped,
-//! every length cut. What the writer does for it is taken away piece by piece, and each time something must go wrong.
+//! An acknowledged checkpoint is never lost: power loss at every change, an error at every call, every byte flipped, every length
+//! cut. Without any one of the writer's precautions, a checkpoint must get lost.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ const RUN: &str = "/run";
 /// The default of `train.checkpoint.keep`.
 const KEEP: usize = 2;
 
-/// What a run saves at a step: `batch` tells two saves at one step apart.
+/// The checkpoint at a step: `batch` distinguishes two saves at one step.
 fn content(step: u64, batch: u32, best_step: u64) -> Content {
     let bytes = |salt: u64| {
         (0..40)
@@ -78,7 +78,7 @@ fn story() -> Vec<Content> {
     .into()
 }
 
-/// What is wrong with a disk on which the first `acknowledged` saves were acknowledged and the next may be under way.
+/// What is wrong with a disk after `acknowledged` acknowledged saves, while the next may be under way.
 fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<String> {
     let run = RunDir::new(RUN);
     let found = match checkpoint::newest(disk, &run) {
@@ -121,8 +121,8 @@ fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<Str
         .map(|error| error.to_string())
 }
 
-/// Plays the story and looks at what power losses before each change would leave. Returns how many were looked at, and the first
-/// that was wrong.
+/// Runs the story, and checks what a power loss before each change would leave. Returns the number of checks, and the first
+/// failure.
 fn power_losses(disk: Simulated) -> (usize, Option<String>) {
     let saves = Rc::new(story());
     let (images, acknowledged) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -163,7 +163,7 @@ fn power_losses(disk: Simulated) -> (usize, Option<String>) {
     (images.get(), found)
 }
 
-/// Which of the pending changes get through: all ways of up to seven, and as many ways of more.
+/// Which of the pending changes survive: all subsets of up to seven, and as many subsets of more.
 fn subsets(pending: usize) -> Vec<u64> {
     if pending <= 7 {
         return (0..1 << pending).collect();
@@ -179,7 +179,7 @@ fn subsets(pending: usize) -> Vec<u64> {
 }
 
 #[test]
-fn no_power_loss_takes_what_was_acknowledged() {
+fn power_loss_keeps_acknowledged_checkpoints() {
     let (images, wrong) = power_losses(Simulated::new(Path::new(RUN)));
     assert_eq!(wrong, None);
     println!(
@@ -224,7 +224,7 @@ fn disk_after(saves: &[Content]) -> Simulated {
     disk
 }
 
-/// What came of a save one call of which, or all from that one on, did something else; false when there were not as many calls.
+/// The result of a save in which one call, or all calls from it on, behaved differently; false if there were fewer calls.
 fn with_fault(hit: usize, fault: Fault) -> bool {
     let (run, saves) = (RunDir::new(RUN), story());
     let disk = disk_after(&saves[..hit]);
@@ -248,7 +248,7 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
             "{case}: {names:?}"
         );
     }
-    // To write less is allowed.
+    // A short write is allowed.
     assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
     // The next save finds a healthy disk, as the next attempt of the run would.
     checkpoint::remove_unfinished(&disk, &run).unwrap();
@@ -265,7 +265,7 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
 }
 
 #[test]
-fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
+fn errors_at_any_call_lose_only_that_save() {
     let both = |errno| [(errno, false), (errno, true)];
     let kinds: Vec<(i32, bool)> = ERRORS
         .into_iter()
@@ -298,7 +298,7 @@ fn an_error_at_any_call_costs_nothing_but_the_save_it_hits() {
 }
 
 #[test]
-fn an_older_checkpoint_goes_only_when_the_new_one_is_durable_and_was_read_back() {
+fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
     let (run, saves) = (RunDir::new(RUN), story());
     let mut disk = disk_after(&saves[..3]);
     let seen = Rc::new(RefCell::new(Vec::new()));
@@ -326,10 +326,10 @@ fn an_older_checkpoint_goes_only_when_the_new_one_is_durable_and_was_read_back()
 }
 
 #[test]
-fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_before() {
+fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
     let (run, saves) = (RunDir::new(RUN), story());
     let mut noticed = 0;
-    // A new checkpoint, and one that takes the place of another at the same step.
+    // A new checkpoint, and one that replaces another of the same step.
     for (hit, call) in [1, 6]
         .into_iter()
         .flat_map(|hit| (1..60).map(move |call| (hit, call)))
@@ -346,7 +346,7 @@ fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_bef
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(None);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
-        // names.json is written last: it is derived, and named so when it cannot be read.
+        // names.json is written last, and is a separate error if it is unreadable.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
         let is_fine = wrong
             .as_ref()
@@ -357,7 +357,7 @@ fn a_disk_that_writes_something_else_is_noticed_while_there_is_still_the_one_bef
 }
 
 #[test]
-fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
+fn flipped_bytes_and_cuts_fall_back_to_the_checkpoint_before() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
     let [older, newer] = [content(5, 0, 5), content(10, 0, 5)];
@@ -372,7 +372,7 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
     assert_eq!(files.len(), 4);
     let falls_back = |what: &str| {
         let (found, skipped) = checkpoint::newest(&Disk, &run).unwrap();
-        // White space in the manifest carries nothing: what it says is still what was saved.
+        // White space in the manifest means nothing, so the content is still the saved one.
         if found.as_ref() != Some(&newer) || !what.starts_with("manifest") {
             assert_eq!(found.as_ref(), Some(&older), "{what}");
             assert!(
@@ -407,7 +407,7 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_one_before_is_taken() {
 }
 
 #[test]
-fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
+fn runs_without_intact_checkpoint_do_not_start_over() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
     assert_eq!(checkpoint::newest(&Disk, &run).unwrap(), (None, Vec::new()));
@@ -417,13 +417,14 @@ fn a_run_none_of_whose_checkpoints_is_whole_is_not_begun_anew() {
     }
     let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
     assert!(
-        error.starts_with("none of the 2 checkpoints") && error.contains("model.safetensors"),
+        error.starts_with("none of the 2 checkpoints of this run is readable")
+            && error.contains("model.safetensors"),
         "{error}"
     );
 }
 
 #[test]
-fn a_checkpoint_of_another_version_is_named_as_such() {
+fn checkpoints_of_other_versions_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
     checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
@@ -440,7 +441,7 @@ fn a_checkpoint_of_another_version_is_named_as_such() {
 }
 
 #[test]
-fn a_checkpoint_under_another_steps_name_is_not_taken() {
+fn checkpoints_under_the_name_of_another_step_are_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());
     checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();

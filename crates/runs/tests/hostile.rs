@@ -1,5 +1,5 @@
-//! What others write: experiment files, logs and names made to do harm. Nothing of it panics, is written outside its folder,
-//! or goes without an explanation. With `--nocapture` each part prints its figure.
+//! Hostile experiment files, logs and names. None of them causes a panic, a write outside the folder, or a refusal without an
+//! explanation. With `--nocapture` each part prints its figure.
 
 #[cfg(test)]
 #[path = "hostile/fields.rs"]

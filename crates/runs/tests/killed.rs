@@ -1,5 +1,5 @@
-//! A2: a process that makes a run, tells events, saves, rotates, names its best and ends is killed at every call that changes the
-//! file system. Whatever was acknowledged is there, and the next process goes on to the same end.
+//! A2: kills a process at every call that changes the file system. The process makes a run, logs events, saves, rotates, names
+//! its best and ends. Acknowledged data survive, and the next process reaches the same end.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -16,7 +16,7 @@ use warmstart_schema::event::{Checkpoint, Event, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::policy::{Plateau, Progress};
 
-/// Where the process to be killed does its work.
+/// The folder in which the process to be killed works.
 const ROOT: &str = "WARMSTART_KILLED_IN";
 const STEPS: u64 = 4;
 const EXPERIMENT: &str = "
@@ -42,7 +42,7 @@ fn content(step: u64) -> Content {
             sums: Sums::default(),
             progress: Progress::default(),
             plateau: Plateau::default(),
-            // The first stays the best for a while, then each is.
+            // The first stays the best for a while, then each new one is.
             best_step: Some(if step < 3 { 1 } else { step }),
             stopped_early: false,
             train_time: 2.5,
@@ -62,7 +62,7 @@ fn only_run(root: &Path) -> Option<RunDir> {
     Some(RunDir::of(root, runs.first()?))
 }
 
-/// As a launcher and a worker do it, from wherever it stands.
+/// Does what a launcher and a worker do, from the state on disk.
 fn work(root: &Path) {
     let run = only_run(root).unwrap_or_else(|| {
         let experiment = experiment::parse(EXPERIMENT, "killed.yaml").unwrap();
@@ -116,7 +116,7 @@ fn work(root: &Path) {
 }
 
 #[test]
-fn what_is_killed_does_its_work() {
+fn worker_process_to_kill() {
     if let Some(root) = std::env::var_os(ROOT) {
         work(&PathBuf::from(root));
     }
@@ -131,16 +131,16 @@ fn traced(root: &Path, expressions: &[String], output: &Path) -> std::process::E
     strace.arg(std::env::current_exe().unwrap());
     strace.args([
         "--exact",
-        "what_is_killed_does_its_work",
+        "worker_process_to_kill",
         "--nocapture",
         "--test-threads=1",
     ]);
     strace.env(ROOT, root).output().unwrap().status
 }
 
-/// Calls of the traced process that change something below `root`: name, and number among those of its name.
+/// Calls of the traced process that change something in `root`: name, and number among those of its name.
 fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
-    // The harness has the test in a thread of its own, and calls are counted by thread.
+    // The harness runs the test in another thread, and calls are counted by thread.
     let thread = trace
         .lines()
         .find(|line| line.contains(root))
@@ -163,14 +163,14 @@ fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
     points
 }
 
-/// What was acknowledged is there; nothing else is under a name that a reader takes; the next process ends as an unbroken one.
+/// Acknowledged data are there; no reader finds anything unfinished; the next process ends as an unbroken one.
 fn assert_recovers(root: &Path, what: &str) {
     if let Some(run) = only_run(root) {
-        let told = EventReader::new(run.events())
+        let events = EventReader::new(run.events())
             .poll()
             .map(|poll| poll.records)
             .unwrap_or_default();
-        let acknowledged = told.iter().rev().find_map(|record| match &record.event {
+        let acknowledged = events.iter().rev().find_map(|record| match &record.event {
             Event::Checkpoint(checkpoint) => Some(checkpoint.step),
             _ => None,
         });
@@ -206,7 +206,7 @@ fn assert_recovers(root: &Path, what: &str) {
 }
 
 #[test]
-fn killed_at_any_call_it_loses_nothing_that_was_acknowledged() {
+fn kills_at_any_call_keep_acknowledged_data() {
     if !Command::new("strace")
         .arg("-V")
         .output()

@@ -1,5 +1,5 @@
-//! What a log amounts to: one log a story in `scenarios`, the resulting state beside it. `WARMSTART_BLESS=1` writes the
-//! states anew, for eyes to check.
+//! The state after a log: one log a story in `scenarios`, the resulting state beside it. `WARMSTART_BLESS=1` writes the states
+//! again; read the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -136,7 +136,7 @@ fn described(state: &RunState) -> String {
 }
 
 #[test]
-fn every_story_ends_as_told() {
+fn scenarios_reach_the_recorded_state() {
     let logs = logs();
     assert!(logs.len() > 10);
     let mut wrong = Vec::new();
@@ -160,7 +160,7 @@ fn every_story_ends_as_told() {
 }
 
 #[test]
-fn the_quick_way_to_read_a_line_gives_what_the_general_way_gives() {
+fn fast_and_full_parser_agree_on_all_scenarios() {
     let mut lines = 0;
     for log in logs() {
         for line in fs::read(&log).unwrap().split(|&byte| byte == b'\n') {
@@ -168,7 +168,7 @@ fn the_quick_way_to_read_a_line_gives_what_the_general_way_gives() {
                 Record::parse(line).ok(),
                 serde_json::from_slice::<Record>(line).ok(),
             );
-            // Compared as text, for a loss that is not a number equals nothing.
+            // Compared as text, because NaN does not equal itself.
             assert_eq!(
                 format!("{quick:?}"),
                 format!("{general:?}"),
@@ -182,7 +182,7 @@ fn the_quick_way_to_read_a_line_gives_what_the_general_way_gives() {
 }
 
 #[test]
-fn no_chart_ever_runs_back() {
+fn charts_never_run_backwards() {
     for log in logs() {
         let mut reader = EventReader::new(log.clone());
         let mut state = RunState::default();

@@ -1,4 +1,4 @@
-//! B3 and B4 below everything else: a number that was given to another process is no worker, and starts and ends leave nothing.
+//! B3 and B4 without a dashboard: a reused pid is no worker, and starts and ends leave nothing behind.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -11,7 +11,7 @@ use warmstart_runs::launcher::{self, Programs, Request, WorkerState, local};
 use warmstart_runs::queue::{Entry, Push, Queue};
 use warmstart_runs::run::RunDir;
 
-/// How often, in the process that has a namespace of its own.
+/// How often, in the process with the new namespace.
 const INSIDE: &str = "WARMSTART_STRANGERS_INSIDE";
 /// The clock by which the kernel tells one process's start from another's.
 const TICK: Duration = Duration::from_millis(10);
@@ -20,7 +20,7 @@ fn sleeper() -> Child {
     Command::new("sleep").arg("60").spawn().unwrap()
 }
 
-/// A process that has been given the number of one that is gone.
+/// A process that got the pid of one that is gone.
 fn stranger(number: u32) -> Child {
     loop {
         fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).unwrap();
@@ -49,17 +49,17 @@ fn meet_strangers(trials: usize) {
         std::thread::yield_now();
         assert!(
             stranger.try_wait().unwrap().is_none(),
-            "a stranger was signalled"
+            "another process got the signal"
         );
-        // The question itself works: it ends the process that it is meant for.
+        // The request itself works: it ends the process that it is meant for.
         assert!(launcher::ask(&local::process(stranger.id()), Request::Stop).unwrap());
         assert!(!stranger.wait().unwrap().success());
     }
 }
 
-/// B3: `WARMSTART_STRANGERS` says how often a worker's number is given to somebody else (50; the soak test asks for 1,000).
+/// B3: `WARMSTART_STRANGERS` says how often a worker's pid is reused (50; the soak test asks for 1,000).
 #[test]
-fn no_stranger_under_a_workers_number_is_ever_signalled() {
+fn signals_never_reach_a_process_with_a_reused_pid() {
     if let Ok(trials) = std::env::var(INSIDE) {
         return meet_strangers(trials.parse().unwrap());
     }
@@ -75,13 +75,13 @@ fn no_stranger_under_a_workers_number_is_ever_signalled() {
         .status()
         .is_ok_and(|status| status.success())
     {
-        eprintln!("SKIPPED: no process numbers can be given anew here (unshare --pid, as root)");
+        eprintln!("SKIPPED: cannot reuse pids here (needs unshare --pid, as root)");
         return;
     }
     let program = std::env::current_exe().unwrap();
     let arguments = [
         "--exact",
-        "no_stranger_under_a_workers_number_is_ever_signalled",
+        "signals_never_reach_a_process_with_a_reused_pid",
         "--nocapture",
     ];
     let output = unshare()
@@ -106,7 +106,7 @@ fn no_stranger_under_a_workers_number_is_ever_signalled() {
 }
 
 #[test]
-fn five_hundred_starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
+fn five_hundred_starts_and_ends_leak_nothing() {
     const CYCLES: usize = 500;
     let root = tempfile::tempdir().unwrap();
     let queue = Queue::new(root.path());

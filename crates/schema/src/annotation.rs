@@ -1,5 +1,4 @@
-//! What people note of a run: tags, a sentence, and that it is put away. A file of its own in the run's folder, which the
-//! worker neither reads nor writes.
+//! What people note about a run: tags, a sentence, and whether it is archived. The worker neither reads nor writes this file.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// Tags that a run can have.
+/// The most tags of a run.
 const MOST_TAGS: usize = 32;
-/// Characters of a tag, and of a note.
+/// The most characters of a tag, and of a note.
 const TAG: usize = 32;
 const NOTE: usize = 500;
 
@@ -20,19 +19,19 @@ pub struct Annotation {
     pub tags: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// Hidden unless it is asked for.
+    /// Hidden from lists by default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
 }
 
-/// A tag that cannot be one, or one too many.
+/// An invalid tag, or one too many.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTag {
     #[error("`{0}` is not a tag; expected 1 to 32 letters, digits, - _ . or /")]
     Name(String),
-    #[error("a run has at most 32 tags; take one off first")]
+    #[error("a run has at most 32 tags; remove one first")]
     TooMany,
-    #[error("`{0}` says neither + nor -; expected +TAG to add a tag or -TAG to take it off")]
+    #[error("`{0}` begins with neither + nor -; expected +TAG to add a tag or -TAG to remove it")]
     Sign(String),
 }
 
@@ -40,7 +39,7 @@ pub enum BadTag {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagChange {
     pub tag: String,
-    /// Whether it is added, or taken off.
+    /// Whether to add it or remove it.
     pub add: bool,
 }
 
@@ -73,7 +72,7 @@ fn is_tag(tag: &str) -> bool {
 }
 
 impl Annotation {
-    /// Adds a tag or takes it off; one that is there or not there already stays so.
+    /// Adds or removes a tag; a tag that is there already, or not there, stays so.
     pub fn change(&mut self, change: &TagChange) -> Result<(), BadTag> {
         if !change.add {
             self.tags.remove(&change.tag);
@@ -85,12 +84,12 @@ impl Annotation {
         Ok(())
     }
 
-    /// Sets the note; an empty text takes it away.
+    /// Sets the note; an empty text removes it.
     pub fn set_note(&mut self, note: &str) {
         self.note = text::line(note, NOTE);
     }
 
-    /// As it may be shown: the folder may have been copied from anywhere.
+    /// The sanitized annotation, because the folder may be a copy from anywhere.
     #[must_use]
     pub fn sanitized(mut self) -> Self {
         self.tags = self
@@ -104,7 +103,7 @@ impl Annotation {
     }
 }
 
-/// What is typed as tags: words that begin with + or -.
+/// Tags as a user types them: words that begin with + or -.
 pub fn tag_changes(text: &str) -> Result<Vec<TagChange>, BadTag> {
     text.split_whitespace().map(TagChange::parse).collect()
 }
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_added_and_taken_off() {
+    fn tags_are_added_and_removed() {
         let mut annotation = Annotation::default();
         for text in ["+good", "+paper/v1", "+good", "-bad", "+ä_1"] {
             change(&mut annotation, text).unwrap();
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused_in_words() {
+    fn invalid_tags_are_refused_with_the_reason() {
         let mut annotation = Annotation::default();
         for text in [
             "+",
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_file_is_made_harmless() {
+    fn foreign_files_are_sanitized() {
         let json =
             r#"{"tags":["ok","\u001b[31mred","two words"],"note":"a\u001b[2Jb\nc","unknown":1}"#;
         let annotation: Annotation = serde_json::from_str(json).unwrap();

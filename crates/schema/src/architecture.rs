@@ -1,5 +1,5 @@
-//! The structure of every model, without a single tensor: the dashboard counts parameters from it and the engine builds
-//! its modules from it, so the two cannot disagree. Tensor names and their order are timm's.
+//! The structure of every model as data, without tensors. The dashboard counts parameters from it and the engine builds its
+//! modules from it, so the two agree. Tensor names and their order are timm's.
 
 mod backbone;
 mod block;

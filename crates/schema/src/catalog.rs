@@ -1,4 +1,4 @@
-//! What warmstart knows by name: datasets.
+//! The published datasets: files, hashes and addresses.
 
 pub use crate::architecture::Pretrained;
 pub use crate::dataset_name::{DatasetName, Labels};
@@ -15,12 +15,12 @@ impl DatasetName {
         }
     }
 
-    /// Side length of its pictures; of one's own, which come in any size, the side that they are resized to by default.
+    /// Side length of its images; for an image folder, whose images have any size, the default side after resizing.
     pub fn pixels(self) -> u32 {
         if self == Self::ImageFolder { 224 } else { 32 }
     }
 
-    /// Number of classes, where the name alone tells.
+    /// Number of classes; none if the name does not determine it.
     pub fn classes(self, labels: Labels) -> Option<u32> {
         match (self, labels) {
             (Self::Emoji98, Labels::Fine) => Some(98),
@@ -32,7 +32,8 @@ impl DatasetName {
         }
     }
 
-    /// Training and test files of the published binary version, inside its folder; none for the embedded one and for pictures.
+    /// Training and test files of the published binary version, relative to its folder; none for the embedded dataset and image
+    /// folders.
     pub fn files(self) -> Option<(&'static [&'static str], &'static [&'static str])> {
         match self {
             Self::Emoji98 | Self::ImageFolder => None,
@@ -59,7 +60,7 @@ impl DatasetName {
         }
     }
 
-    /// The archive that its publisher offers; none for the embedded one and for pictures.
+    /// The published archive; none for the embedded dataset and image folders.
     pub fn archive(self) -> Option<Archive> {
         match self {
             Self::Emoji98 | Self::ImageFolder => None,
@@ -76,7 +77,7 @@ impl DatasetName {
         }
     }
 
-    /// Name of the folder that the published archive unpacks to.
+    /// Name of the folder in the published archive.
     pub fn folder(self) -> Option<&'static str> {
         match self {
             Self::Emoji98 | Self::ImageFolder => None,
@@ -86,11 +87,11 @@ impl DatasetName {
     }
 }
 
-/// An archive as its publisher describes it.
+/// A published archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Archive {
     pub file: &'static str,
     pub bytes: u64,
-    /// In hexadecimal, as the dataset's page has it.
+    /// In hexadecimal, as the dataset's page gives it.
     pub md5: &'static str,
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A dataset known by name.
+/// A dataset, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DatasetName {
@@ -13,12 +13,12 @@ pub enum DatasetName {
     Cifar100,
     /// Krizhevsky 2009: 60,000 photographs of 32×32 pixels in 10 classes.
     Cifar10,
-    /// A folder of one's own: `train/<class>/…`, with or without `val/` and `test/`; or `<class>/…`.
+    /// Your own folder: `train/<class>/…`, with or without `val/` and `test/`; or `<class>/…`.
     #[serde(rename = "image_folder")]
     ImageFolder,
 }
 
-/// Which of a picture's two labels is learnt.
+/// Which of an image's two labels the model learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Labels {

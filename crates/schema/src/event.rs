@@ -1,4 +1,4 @@
-//! What a worker says while it runs: one JSON object a line in `events.jsonl`, append-only, the first line a header.
+//! The events that a worker logs: one JSON object a line in `events.jsonl`, append-only, the first line a header.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub struct Record {
     pub event: Event,
 }
 
-/// A line without what belongs to its kind.
+/// The fields that every event has.
 #[derive(Deserialize)]
 struct Kind<'a> {
     t: f64,
@@ -35,8 +35,8 @@ struct Kind<'a> {
 }
 
 impl Record {
-    /// Reads a line of a log. The kinds that logs are full of are read as what they are: the general way first holds every
-    /// value in a form of its own, which takes three times as long.
+    /// Parses a line of a log. Parses the most frequent kinds directly: the general way first holds every value in a generic
+    /// form, which takes three times as long.
     pub fn parse(line: &[u8]) -> serde_json::Result<Self> {
         let Kind { t, event } = head(line).map_or_else(|| serde_json::from_slice(line), Ok)?;
         let event = match &*event {
@@ -51,8 +51,8 @@ impl Record {
     }
 }
 
-/// What stands before the first value of a line as `EventWriter` writes it, without reading the rest; whether the line is
-/// JSON shows when its kind is read.
+/// The time and kind at the start of a line as `EventWriter` writes it, without parsing the rest, which is checked when its
+/// kind is parsed.
 fn head(line: &[u8]) -> Option<Kind<'_>> {
     let rest = line.strip_prefix(b"{\"t\":")?;
     let (t, rest) = rest.split_at(rest.iter().take(40).position(|&byte| byte == b',')?);
@@ -76,35 +76,35 @@ pub enum Event {
         format: u32,
         software: String,
     },
-    /// A worker took the run, for the first time or to resume it.
+    /// A worker took the run, to start or to resume it.
     Attempt(Attempt),
     Phase {
         phase: Phase,
     },
-    /// Progress of a download, a few times a second at most.
+    /// Progress of a download, at most a few times a second.
     Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
-    /// The file that the first weights were read from.
+    /// The file of the first weights.
     Weights(WeightsFacts),
-    /// Progress of training within an epoch, a few times a second at most. Earlier versions also wrote it for the phases of
+    /// Progress of training within an epoch, at most a few times a second. Earlier versions also wrote it for the phases of
     /// [`Event::Progress`], with NaN in the fields that do not apply.
     Batch(Batch),
-    /// Progress of a phase without optimizer steps, a few times a second at most.
+    /// Progress of a phase without optimizer steps, at most a few times a second.
     Progress(PhaseProgress),
-    /// A step was left out, because its loss or its gradients were not finite numbers.
+    /// A step was skipped, because its loss or its gradients were not finite.
     Skipped {
-        /// It counts as done.
+        /// The step, which counts as done.
         step: u64,
         in_a_row: u32,
-        /// The loss, where it was the reason.
+        /// The loss, if it was the cause.
         #[serde(
             default,
             with = "real::option",
             skip_serializing_if = "Option::is_none"
         )]
         loss: Option<f64>,
-        /// The gradients' L2 norm, where that was.
+        /// The gradients' L2 norm, if it was the cause.
         #[serde(
             default,
             with = "real::option",
@@ -112,7 +112,7 @@ pub enum Event {
         )]
         gradient_norm: Option<f64>,
     },
-    /// An epoch's figures, after its validation.
+    /// An epoch's metrics, after its validation.
     Epoch(Epoch),
     Checkpoint(Checkpoint),
     /// A save failed; training continues with the checkpoints it has.
@@ -120,27 +120,27 @@ pub enum Event {
         error: String,
     },
     System(System),
-    /// Whether anything in the frozen blocks moved, buffers included, by comparing hashes.
+    /// Whether anything in the frozen blocks changed, buffers included, by comparing hashes.
     Frozen {
         tensors: u32,
         before: String,
         after: String,
     },
-    /// The one measurement on the test set, with the best checkpoint.
+    /// The metrics of the test set, measured once with the best checkpoint.
     Test(Test),
     Note {
         level: Level,
         text: String,
     },
-    /// What the run is to do was changed while it rested.
+    /// The experiment was changed while the run was at rest.
     Changed(Changed),
-    /// The next attempt is to start over from the beginning.
+    /// The next attempt must start over from the beginning.
     StartOver,
-    /// An attempt that starts over has put the earlier checkpoints aside.
+    /// An attempt that starts over has moved the earlier checkpoints aside.
     PutAside {
         folder: String,
     },
-    /// A stop was asked for and is being carried out.
+    /// The worker got a request to stop.
     Stopping,
     Stopped {
         step: u64,
@@ -157,9 +157,9 @@ pub enum Event {
         error: String,
         help: String,
     },
-    /// The worker ended without a word of its own: told by who waited for it.
+    /// The worker ended without logging the cause; its monitor logs this.
     Exit(Exit),
-    /// An event of a later version of the software: kept in the file, skipped by the reader.
+    /// An event of a later version; it stays in the file, and the reader skips it.
     #[serde(other)]
     Unknown,
 }
@@ -172,25 +172,25 @@ pub struct Attempt {
     pub host: String,
     /// `cpu` or `cuda:0`, as libtorch names it.
     pub device: String,
-    /// The device's own name.
+    /// The device's name by its maker.
     pub device_name: String,
-    /// Why this device.
+    /// Why this device was chosen.
     pub device_reason: String,
     pub threads: u32,
     pub libtorch: String,
     pub epochs: u32,
     /// Step of the checkpoint that the attempt continues from.
     pub resumed_from: Option<u64>,
-    /// Why the result may differ from an unbroken run's; empty when it is exact.
+    /// Why the result may differ from an unbroken run's; empty if it is exact.
     #[serde(default)]
     pub not_exact: Vec<String>,
-    /// Seconds between two touches of `run.lock`, by which a worker shows that it is alive; absent where it does not.
+    /// Seconds between two heartbeats; absent for workers of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<u32>,
 }
 
 impl Attempt {
-    /// As it may be shown: a log may come from anywhere.
+    /// Sanitizes it, because a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl Attempt {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// Step of the newest checkpoint then; 0 where there was none.
+    /// Step of the newest checkpoint then; 0 without one.
     pub step: u64,
     pub fields: Vec<Change>,
     /// SHA-256 of the experiment before and after.
@@ -227,11 +227,11 @@ pub struct Change {
     pub to: String,
 }
 
-/// What the worker is doing.
+/// The phase of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Data or weights come over the network.
+    /// Downloads data or weights.
     Fetching,
     #[default]
     Loading,
@@ -256,15 +256,15 @@ impl Phase {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetch {
-    /// What is fetched, in words.
+    /// What is downloaded, in words.
     pub what: String,
-    /// Bytes that are here, of how many.
+    /// Bytes downloaded, and total bytes.
     pub done: u64,
     pub total: u64,
 }
 
 impl Fetch {
-    /// How much of it is here, from 0 to 1.
+    /// The downloaded share, from 0 to 1.
     pub fn share(&self) -> f64 {
         self.done as f64 / self.total.max(1) as f64
     }
@@ -284,12 +284,12 @@ pub struct DatasetFacts {
     pub smallest: Option<ClassFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest: Option<ClassFacts>,
-    /// What identifies the pictures of each part, where they come from a folder.
+    /// Hashes of the images of each split, for an image folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sets: Option<SetFacts>,
 }
 
-/// SHA-256 over classes and bytes of the pictures of each part.
+/// SHA-256 over classes and bytes of the images of each split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetFacts {
     pub train: String,
@@ -298,7 +298,7 @@ pub struct SetFacts {
 }
 
 impl DatasetFacts {
-    /// As it may be shown: a log may come from anywhere.
+    /// Sanitizes it, because a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
         let class = |class: ClassFacts| ClassFacts {
@@ -332,10 +332,10 @@ impl DatasetFacts {
 /// A class and its training images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassFacts {
-    /// As it may be shown.
+    /// For screens.
     pub name: String,
     pub images: u32,
-    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    /// Exactly as its folder or its publisher names it, if that differs; for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
 }
@@ -343,23 +343,23 @@ pub struct ClassFacts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFacts {
     pub backbone: String,
-    /// Side length in pixels of what the backbone sees.
+    /// Side length in pixels of the backbone's input.
     pub pixels: u32,
-    /// Where the first weights came from, in words.
+    /// The source of the first weights, in words.
     pub weights: String,
-    /// The run whose best checkpoint they are; a resumed attempt does not say it again.
+    /// The run whose best checkpoint they are; a resumed attempt does not log it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_from: Option<StartedFrom>,
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
-    /// What is done to pictures; earlier versions did not say it.
+    /// How images are preprocessed; absent in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
 }
 
 impl ModelFacts {
-    /// As it may be shown: a log may come from anywhere.
+    /// Sanitizes it, because a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
         Self {
@@ -370,7 +370,7 @@ impl ModelFacts {
     }
 }
 
-/// A file of weights, known again by its content.
+/// A file of weights, identified by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightsFacts {
     pub file: String,
@@ -378,7 +378,7 @@ pub struct WeightsFacts {
 }
 
 impl WeightsFacts {
-    /// As it may be shown: a log may come from anywhere.
+    /// Sanitizes it, because a log may come from anywhere.
     #[must_use]
     pub fn sanitized(self) -> Self {
         Self {
@@ -401,7 +401,7 @@ pub struct Batch {
     pub epoch: u32,
     /// Optimizer steps done in the whole run.
     pub step: u64,
-    /// Batches done in this phase of this epoch, of how many.
+    /// Batches done in this phase of this epoch, and their number.
     pub batch: u32,
     pub batches: u32,
     /// Means over the epoch so far.
@@ -418,7 +418,7 @@ pub struct Batch {
     pub gradient_norm: f64,
 }
 
-/// How far validation, the test or the computation of features is.
+/// Progress of validation, the test or the computation of features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhaseProgress {
     pub phase: Phase,
@@ -426,19 +426,19 @@ pub struct PhaseProgress {
     pub epoch: u32,
     /// Optimizer steps done in the whole run.
     pub step: u64,
-    /// Batches done in this phase, of how many; while a folder is read, pictures.
+    /// Batches done in this phase, and their number; while a folder is read, images.
     pub done: u32,
     pub total: u32,
     #[serde(with = "real")]
     pub images_per_second: f64,
-    /// Mean over the images so far; absent where nothing is measured.
+    /// Mean over the images so far; absent if nothing is measured.
     #[serde(
         default,
         with = "real::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub loss: Option<f64>,
-    /// Likewise.
+    /// Accuracy over the images so far; absent if nothing is measured.
     #[serde(
         default,
         with = "real::option",
@@ -453,12 +453,12 @@ pub struct Checkpoint {
     pub epoch: u32,
     pub best: bool,
     pub bytes: u64,
-    /// How long saving took.
+    /// Seconds that the save took.
     #[serde(with = "real")]
     pub seconds: f64,
 }
 
-/// Use of the machine by the worker; what cannot be read is absent.
+/// The worker's use of the machine; unknown figures are absent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct System {
     /// Percent of all cores.
@@ -467,7 +467,7 @@ pub struct System {
     /// Resident bytes of the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Bytes of memory in the machine.
+    /// Total bytes of memory of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_total: Option<u64>,
     /// Percent of time in which the GPU was busy.
@@ -486,7 +486,7 @@ pub struct System {
     /// Megahertz of the streaming multiprocessors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_clock: Option<u32>,
-    /// Bytes that are free where the run's folder lies.
+    /// Free bytes on the disk of the run's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_free: Option<u64>,
 }

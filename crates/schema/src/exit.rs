@@ -1,4 +1,4 @@
-//! How a worker's process ended, as seen by whoever waited for it, and what that means in words.
+//! How a worker's process ended, as its monitor saw it, and what that means in words.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Outcome};
 
-/// The end of a process that could not tell of it itself.
+/// The end of a process that could not log it itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Exit {
-    /// What it returned, when it ended by itself.
+    /// Its exit code, if it exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// The kernel's count of processes killed for want of memory rose while it ran.
+    /// Whether the kernel's count of processes killed for lack of memory rose while it ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_memory: bool,
-    /// Why it could not be started at all.
+    /// Why it did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_started: Option<String>,
 }
 
-/// What a shell adds to a signal's number; the worker does so when it is told to leave at once.
+/// A shell adds this to a signal's number; the worker does so when it exits without saving.
 const BY_SIGNAL: i32 = 128;
 
 impl Exit {
@@ -38,7 +38,7 @@ impl Exit {
         }
     }
 
-    /// The program that could not be started.
+    /// The program that did not start.
     pub fn not_started(reason: String) -> Self {
         Self {
             not_started: Some(reason),
@@ -46,7 +46,7 @@ impl Exit {
         }
     }
 
-    /// What it means for the run. `began`: it had told of its attempt; `stopping`: it had been asked to save and leave.
+    /// What it means for the run. `began`: it had logged its attempt; `stopping`: it had got a request to save and exit.
     pub fn outcome(&self, began: bool, stopping: bool) -> Outcome {
         match (self.signal, self.code) {
             (Some(signal), _) => self.killed(signal, stopping),
@@ -60,8 +60,8 @@ impl Exit {
             }
             (None, Some(code)) if began => failed(
                 Failure::Crashed,
-                format!("the worker ended with exit code {code} and without a word"),
-                "its last lines say more; resuming continues from the last checkpoint",
+                format!("the worker exited with code {code} and without a message"),
+                "read its last lines; a resume continues from the last checkpoint",
             ),
             (None, Some(code)) => failed(
                 Failure::NotStarted,
@@ -94,7 +94,7 @@ impl Exit {
         let (kind, error, help) = match signal {
             Signal::SIGKILL if self.out_of_memory => (
                 Failure::KernelOutOfMemory,
-                "out of memory (kernel): the machine, or the limit set for it, had none left, and the kernel killed the worker with SIGKILL".to_owned(),
+                "out of memory (kernel): the machine or its memory limit was exhausted, and the kernel killed the worker with SIGKILL".to_owned(),
                 "lower train.batch_size or input.resize, end other programs or raise the limit; resuming continues from the last checkpoint",
             ),
             Signal::SIGKILL if stopping => (
@@ -142,7 +142,7 @@ fn failed(kind: Failure, error: String, help: &str) -> Outcome {
 mod tests {
     use super::*;
 
-    fn told(exit: &Exit, began: bool) -> (Option<Failure>, String) {
+    fn judge(exit: &Exit, began: bool) -> (Option<Failure>, String) {
         match exit.outcome(began, false) {
             Outcome::Failed { kind, error, help } => {
                 assert!(!help.is_empty());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn signal(signal: Signal, out_of_memory: bool) -> (Option<Failure>, String) {
-        told(
+        judge(
             &Exit {
                 signal: Some(signal as i32),
                 out_of_memory,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_has_a_name() {
+    fn exits_are_named_by_their_cause() {
         for (signal_, oom, kind, text) in [
             (
                 Signal::SIGKILL,
@@ -189,28 +189,28 @@ mod tests {
             ..Exit::default()
         };
         assert_eq!(
-            told(&unknown, true),
+            judge(&unknown, true),
             (Some(Failure::Killed), "killed by signal 64".to_owned())
         );
     }
 
     #[test]
-    fn leaving_at_once_because_it_was_told_to_is_no_failure() {
+    fn exits_without_saving_on_request_are_no_failure() {
         for code in [130, 131, 143] {
             let exit = Exit {
                 code: Some(code),
                 ..Exit::default()
             };
             assert_eq!(exit.outcome(true, true), Outcome::Stopped);
-            assert_eq!(told(&exit, false).0, Some(Failure::NotStarted));
+            assert_eq!(judge(&exit, false).0, Some(Failure::NotStarted));
         }
         let exit = Exit {
             code: Some(1),
             ..Exit::default()
         };
-        assert_eq!(told(&exit, true).0, Some(Failure::Crashed));
+        assert_eq!(judge(&exit, true).0, Some(Failure::Crashed));
         assert!(
-            told(&Exit::not_started("no such file".to_owned()), false)
+            judge(&Exit::not_started("no such file".to_owned()), false)
                 .1
                 .contains("no such file")
         );

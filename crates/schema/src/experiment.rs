@@ -1,4 +1,5 @@
-//! An experiment file: what to train, on what, and what it is compared with. Strict YAML, unknown keys refused.
+//! An experiment file: what to train, on which data, and the published figures to compare with. Strict YAML: unknown keys are
+//! refused.
 
 mod dataset;
 mod fields;
@@ -25,19 +26,19 @@ use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
-/// One experiment, as its file says it with every default filled in.
+/// One experiment, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// What the experiment is called on every screen.
+    /// The name of the experiment on every screen.
     pub name: String,
-    /// Experiments of one group stand together.
+    /// Lists show experiments of one group together.
     #[serde(default = "default_group")]
     pub group: String,
     /// The question that the experiment answers, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
-    /// Every random choice of a run follows from this number.
+    /// Every random choice of a run is derived from this number.
     #[serde(default = "default_seed")]
     pub seed: u64,
     pub dataset: Dataset,
@@ -55,16 +56,16 @@ pub struct Experiment {
     pub reference: Option<Reference>,
 }
 
-/// What the model sees of a picture. Resizing happens inside the model; but pictures of an `image_folder` are resized when
-/// they are decoded, shorter side first (antialiased), then cropped to the centre.
+/// The model's input. The model resizes images itself. But images of an `image_folder` are resized when they are decoded: the
+/// shorter side first (antialiased), then cropped to the centre.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// Side length in pixels after resizing; left out, pictures keep their own size, those of an `image_folder` get what a file of
-    /// weights says of itself, else 224.
+    /// Side length in pixels after resizing. By default, images keep their size; images of an `image_folder` get the size that
+    /// the weights file states, or else 224.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<u32>,
-    /// How pictures are resized. Left out, it is what a file of weights says of itself, else `nearest`, and `bilinear` for an
+    /// How to resize images. The default is what the weights file states, or else `nearest`, and `bilinear` for an
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
@@ -76,7 +77,7 @@ pub enum Interpolation {
     #[default]
     Nearest,
     Bilinear,
-    /// Catmull and Rom's, as Pillow's; antialiased.
+    /// Catmull and Rom's, as in Pillow; antialiased.
     Bicubic,
 }
 
@@ -89,7 +90,7 @@ impl Interpolation {
         }
     }
 
-    /// The one of that name in timm's words.
+    /// The interpolation that timm calls by this name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Nearest, Self::Bilinear, Self::Bicubic]
             .into_iter()
@@ -101,7 +102,7 @@ impl Interpolation {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Rotation by up to this many degrees either way.
+    /// Rotate by up to this many degrees in either direction.
     #[serde(default)]
     pub rotation: f64,
     /// Mirror half of the images left to right.
@@ -113,7 +114,7 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// Whether training images stay as they are.
+    /// Whether training images stay unchanged.
     pub fn is_identity(&self) -> bool {
         *self == Self::default()
     }
@@ -128,14 +129,14 @@ pub struct Model {
     pub weights: Weights,
     #[serde(default)]
     pub freeze: Freeze,
-    /// `inference` keeps the backbone's batch normalization on its stored statistics even where its weights train.
+    /// `inference` makes the backbone's batch normalization use its stored statistics even in blocks that train.
     #[serde(default)]
     pub batch_norm: BatchNorm,
     #[serde(default)]
     pub head: Head,
 }
 
-/// How the backbone's batch normalization runs while training; frozen blocks always run in inference mode.
+/// How the backbone's batch normalization runs during training; frozen blocks always use inference mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchNorm {
@@ -151,7 +152,7 @@ pub struct Head {
     /// Width of the hidden dense layer.
     #[serde(default = "default_hidden")]
     pub hidden: u32,
-    /// Share of the pooled features dropped in training.
+    /// Share of the pooled features that dropout zeroes in training.
     #[serde(default = "default_dropout")]
     pub dropout: f64,
 }
@@ -165,21 +166,22 @@ impl Default for Head {
     }
 }
 
-/// Where the first weights come from, when not from `model.weights`.
+/// Another run as the source of the first weights, instead of `model.weights`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Init {
-    /// Another experiment (file stem, without `.yaml`): its newest finished run's best checkpoint is taken.
+    /// Another experiment, by the name of its file without `.yaml`. Its newest finished run provides the best checkpoint.
     pub from: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Train {
+    /// How many times to go through the training images.
     pub epochs: u32,
+    /// Training images per batch. `train.accumulate` can combine several batches into one optimizer step.
     pub batch_size: u32,
-    /// Batches whose gradients make one optimizer step; more than 1 trains as with a batch so many times larger, in the memory
-    /// of one.
+    /// Batches per optimizer step. A number above 1 trains as with a batch that many times larger, in the memory of one.
     #[serde(
         default = "default_accumulate",
         skip_serializing_if = "is_default_accumulate"
@@ -192,28 +194,28 @@ pub struct Train {
     pub early_stopping: Option<EarlyStopping>,
     #[serde(default)]
     pub precision: Precision,
-    /// Let rare classes weigh more in what is minimized. Reported losses stay unweighted.
+    /// Give rare classes a larger weight in the training loss. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
     #[serde(default)]
     pub checkpoint: Saving,
-    /// What becomes of a step whose loss or gradients are not finite numbers.
+    /// What to do about a step whose loss or gradients are not finite.
     #[serde(default, skip_serializing_if = "OnNan::is_default")]
     pub on_nan: OnNan,
-    /// Use only algorithms that give the same bits each time, so that a run that resumes on a GPU equals one that never stopped.
-    /// This costs speed. The CPU always gives the same bits.
+    /// Use only deterministic algorithms, so that a resumed run on a GPU equals one that never stopped. This costs speed. The CPU
+    /// is always deterministic.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deterministic: bool,
 }
 
-/// How often training is saved, beside at the end of every epoch, and how much of it is kept.
+/// How often to save checkpoints within an epoch, and how many to keep. Every epoch's end saves one too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Saving {
-    /// Minutes between two checkpoints within an epoch: no more training than this is ever at stake.
+    /// Minutes between two checkpoints within an epoch. A crash loses at most this much training.
     #[serde(default = "default_every_minutes")]
     pub every_minutes: f64,
-    /// Newest checkpoints that stay, beside the best of each.
+    /// How many of the newest checkpoints to keep, besides the best of each.
     #[serde(default = "default_keep")]
     pub keep: u32,
 }
@@ -234,7 +236,7 @@ impl Saving {
     }
 }
 
-/// How much an image of each class weighs in training.
+/// How to weight the classes in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
@@ -249,12 +251,12 @@ pub struct EarlyStopping {
     pub monitor: Monitor,
     /// Epochs without improvement after which training ends.
     pub patience: u32,
-    /// The least change that counts as an improvement.
+    /// The smallest change that counts as an improvement.
     #[serde(default)]
     pub min_delta: f64,
 }
 
-/// The figure that decides which epoch is best.
+/// The metric that decides which epoch is best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
@@ -264,7 +266,7 @@ pub enum Monitor {
 }
 
 impl Monitor {
-    /// Whether `new` is better than `best` by more than `min_delta`; a figure that is not a number never is.
+    /// Whether `new` is better than `best` by more than `min_delta`; NaN never is.
     pub fn improves(self, new: f64, best: f64, min_delta: f64) -> bool {
         match self {
             Self::ValLoss => new < best - min_delta,
@@ -273,17 +275,17 @@ impl Monitor {
     }
 }
 
-/// The number format of convolutions and products while training; weights and sums stay float32.
+/// The number format of convolutions and matrix products in training; weights and sums stay float32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Full float32, on a GPU too.
     #[default]
     Float32,
-    /// An NVIDIA GPU rounds the inputs of convolutions and products to a mantissa of 10 bits, which is faster; a CPU computes in
-    /// float32.
+    /// An NVIDIA GPU rounds the inputs of convolutions and matrix products to a mantissa of 10 bits, which is faster. A CPU
+    /// computes in float32.
     Tf32,
-    /// Convolutions and products in bfloat16 (autocast).
+    /// Convolutions and matrix products in bfloat16 (autocast).
     Bfloat16,
 }
 
@@ -305,7 +307,7 @@ pub struct Reference {
     pub val_loss: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_acc: Option<f64>,
-    /// Figures that are printed so in the source and hardly can be right; every table marks them, and `note` says why.
+    /// Figures that are printed like this in the source but are probably wrong. Every table marks them, and `note` says why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubtful: Vec<Metric>,
     /// What a reader should know about the figures.
@@ -314,7 +316,7 @@ pub struct Reference {
 }
 
 impl Experiment {
-    /// The figure that decides which checkpoint is best: early stopping's, or validation loss.
+    /// The metric that decides which checkpoint is best: early stopping's, or validation loss.
     pub fn monitor(&self) -> Monitor {
         self.train
             .early_stopping
@@ -322,17 +324,17 @@ impl Experiment {
             .map_or(Monitor::default(), |stop| stop.monitor)
     }
 
-    /// Side length in pixels of what the backbone sees.
+    /// Side length in pixels of the backbone's input.
     pub fn pixels(&self) -> u32 {
         self.input.resize.unwrap_or(self.dataset.name().pixels())
     }
 
-    /// Number of classes that the head tells apart; none where only the folder of pictures knows.
+    /// Number of classes; none if only the image folder determines it.
     pub fn classes(&self) -> Option<u32> {
         self.dataset.name().classes(self.dataset.labels())
     }
 
-    /// The experiment as the folder of a run keeps it: with the rule of its split, which a later version may choose otherwise.
+    /// The experiment as a run folder stores it: with its split rule, because a later version may have another default.
     #[must_use]
     pub fn frozen(mut self) -> Self {
         if let Some(folder) = self.dataset.folder_mut() {
@@ -341,13 +343,13 @@ impl Experiment {
         self
     }
 
-    /// The experiment as YAML, every default written out.
+    /// The experiment as YAML, with every default written out.
     pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
         serde_yaml::to_string(self)
     }
 }
 
-/// Reads the experiment of a run. What its file leaves out means what it meant when the run began.
+/// Parses the experiment of a run. Omitted fields keep the defaults of the version that began the run.
 pub fn load_frozen(path: &Path) -> Result<Experiment, Vec<Problem>> {
     let mut experiment = load(path, &[])?;
     if let Some(folder) = experiment.dataset.folder_mut() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Failure;
 use crate::run_id::RunId;
 
-/// The answer: the files that were written, or why there is none.
+/// The answer: the written files, or why there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -19,18 +19,18 @@ pub enum Answer {
     },
 }
 
-/// A run's best checkpoint as files that need no warmstart.
+/// A run's best checkpoint as files that any program can read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exported {
     pub run: RunId,
-    /// Of the checkpoint.
+    /// Step of the checkpoint.
     pub epoch: u32,
     pub step: u64,
-    /// The tensors, in timm's names.
+    /// The tensors, with timm's names.
     pub file: PathBuf,
     /// The class names in the order of the outputs, a JSON list.
     pub labels: PathBuf,
-    /// What is done to pictures, as timm's `config.json`.
+    /// How images are preprocessed, as timm's `config.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
     pub bytes: u64,

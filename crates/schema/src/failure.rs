@@ -1,35 +1,35 @@
-//! Why runs end, and as what.
+//! Why runs end early.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of thing ended a run before its time.
+/// What ended a run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
-    /// The experiment, its data or its weights cannot be used.
+    /// The experiment, its data or its weights are unusable.
     Input,
-    /// The disk is full, or the folder cannot be written.
+    /// The disk is full, or the folder is not writable.
     Disk,
     OutOfMemory,
     /// The machine's memory was full, and the kernel killed the worker.
     KernelOutOfMemory,
     /// The GPU refuses all further work of the process.
     Device,
-    /// The loss is not a number.
+    /// The loss is not finite.
     NotANumber,
-    /// A mistake of warmstart or of libtorch.
+    /// A bug of warmstart or of libtorch.
     Internal,
-    /// The process ended by a fault of its own.
+    /// The process crashed.
     Crashed,
-    /// The process was ended from outside.
+    /// Another process killed it.
     Killed,
-    /// The training program did not come up.
+    /// The worker did not start.
     NotStarted,
 }
 
 impl Failure {
-    /// Whether the worker lived to say so itself.
-    pub fn is_told_by_worker(self) -> bool {
+    /// Whether the worker lived to log it.
+    pub fn is_logged_by_worker(self) -> bool {
         !matches!(
             self,
             Self::KernelOutOfMemory | Self::Crashed | Self::Killed | Self::NotStarted

@@ -1,31 +1,31 @@
-//! What was found out about an experiment before it is launched: `warmstart check` tells it, and a launch refuses what it calls an
-//! error. One probe finds out one kind of thing; their findings are put together.
+//! Problems of an experiment that are found before its launch. `warmstart check` prints them, and a launch refuses errors. Each
+//! probe finds one kind of problem.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// How much it matters.
+/// The severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A launch fails.
     Error,
-    /// A launch goes on; its figures may not be what they seem.
+    /// A launch works, but its figures may mislead.
     Warning,
-    /// Good to know: what is fetched at launch, what is left out on purpose.
+    /// A remark: what a launch downloads, or deliberately skips.
     Note,
 }
 
-/// A sentence, and what to do about it.
+/// A sentence, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub severity: Severity,
-    /// The field of the experiment that it is about: `dataset`, `model.weights`.
+    /// The field of the experiment: `dataset`, `model.weights`.
     pub field: String,
     #[serde(deserialize_with = "text::read")]
     pub text: String,
-    /// Empty where there is nothing to do.
+    /// Empty if there is nothing to do.
     #[serde(
         default,
         deserialize_with = "text::read",
@@ -71,16 +71,16 @@ impl Finding {
     }
 }
 
-/// What `warmstart-worker check` says of each file, a JSON line each.
+/// The findings of a file: `warmstart-worker check` prints one JSON line for each file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Checked {
     pub findings: Vec<Finding>,
-    /// What a folder of pictures holds, where it could be read.
+    /// The content of an image folder, if it is readable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Counts>,
 }
 
-/// Pictures that could be read, by part and class.
+/// Readable images, by split and class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     #[serde(deserialize_with = "text::read")]
@@ -88,9 +88,9 @@ pub struct Counts {
     pub train: Vec<u64>,
     pub validation: Vec<u64>,
     pub test: Vec<u64>,
-    /// Whether a part has a folder of its own; the others are split off from training.
+    /// Whether a split has its own folder; the others are split off from training.
     pub own_validation: bool,
     pub own_test: bool,
-    /// Pictures that could not be read.
+    /// Unreadable images.
     pub unreadable: u64,
 }

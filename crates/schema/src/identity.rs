@@ -1,8 +1,8 @@
-//! Which worker has a run, so that no later process or job is taken for it.
+//! Which worker has a run, so that no later process or job is mistaken for it.
 
 use serde::{Deserialize, Serialize};
 
-/// A worker as files and logs keep it, by the launcher that started it.
+/// A worker as files and logs store it, by its launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -14,7 +14,7 @@ pub enum Handle {
 }
 
 impl Handle {
-    /// The process on its machine; none where the launcher does not know it.
+    /// The process on its machine; none if the launcher does not know it.
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Local(identity) => Some(identity.pid),
@@ -22,7 +22,7 @@ impl Handle {
     }
 }
 
-/// A process, named so that no later process can be taken for it: the same pid after a reboot, or reused, differs.
+/// The identity of a process: the same pid after a reboot, or reused, differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Of the running kernel.

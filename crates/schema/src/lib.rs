@@ -1,5 +1,5 @@
-//! What the dashboard and the worker agree on, as data: experiments, events, what a log folds to, the structure of
-//! models, and the policies that decide without doing (schedule, early stopping, splits).
+//! The data that dashboard and worker share: experiments, events, the state after a log, the structure of models, and pure
+//! policies (schedule, early stopping, splits).
 
 pub mod annotation;
 pub mod architecture;

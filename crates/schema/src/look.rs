@@ -1,5 +1,5 @@
-//! What `warmstart-worker look` reads on its standard input and says on its standard output: one JSON object a line. It says
-//! first what there is to see, then answers each question in turn, and ends with its input.
+//! The protocol of `warmstart-worker look`, one JSON object a line. The worker first describes the dataset, then answers each
+//! request on its standard input in order, and exits at the end of its input.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::experiment::{Augment, Labels};
 use crate::text;
 
-/// Pictures that one question may ask for.
+/// The most images of one request.
 pub const MOST_PICTURES: usize = 64;
-/// Longest side, in pixels, of what is sent; larger pictures are made smaller first.
+/// Longest side, in pixels, of an image in an answer; larger images are scaled down.
 pub const MOST_SIDE: u32 = 112;
 
-/// A part of a dataset.
+/// A split of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -43,7 +43,7 @@ impl Part {
     }
 }
 
-/// A picture by its place in its part, from 0: as it is, or as training sees it in an epoch, from 1.
+/// An image by its position in its split, from 0: as it is, or as training sees it in an epoch, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wanted {
     pub position: u32,
@@ -51,18 +51,18 @@ pub struct Wanted {
     pub epoch: Option<u32>,
 }
 
-/// A question.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
-    /// These pictures, [`MOST_PICTURES`] at most.
+    /// These images, at most [`MOST_PICTURES`].
     Pictures { part: Part, wanted: Vec<Wanted> },
-    /// Where the picture of this number is: a publisher's own counting, or a folder's. In the part, or in another that was
-    /// split off from the same pictures.
+    /// The position of the image with this number in the publisher's or the folder's count. It may be in this split, or in
+    /// another one that was split off from the same images.
     Number { part: Part, number: u32 },
 }
 
-/// What the worker says.
+/// A response of the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "says", rename_all = "snake_case")]
 pub enum Answer {
@@ -75,12 +75,12 @@ pub enum Answer {
         part: Part,
         position: u32,
     },
-    /// This one question has no answer.
+    /// This request has no answer.
     NotThere {
         #[serde(deserialize_with = "text::read")]
         error: String,
     },
-    /// Nothing can be seen, and the worker ends.
+    /// The dataset cannot be shown, and the worker exits.
     Refused {
         #[serde(deserialize_with = "text::read")]
         error: String,
@@ -89,12 +89,12 @@ pub enum Answer {
     },
 }
 
-/// What there is to see.
+/// A description of the dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     #[serde(deserialize_with = "text::read")]
     pub dataset: String,
-    /// Which of the labels is learnt, and counted here.
+    /// Which of the labels the model learns.
     pub labels: Labels,
     /// Names of those classes, by number.
     #[serde(deserialize_with = "text::read")]
@@ -103,14 +103,14 @@ pub struct Facts {
     pub validation: PartFacts,
     pub test: PartFacts,
     pub augment: Augment,
-    /// What is odd about it, and what is left out.
+    /// Remarks and skipped files.
     #[serde(
         default,
         deserialize_with = "text::read",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub notes: Vec<String>,
-    /// What an image of each class weighs in training, where not all weigh the same.
+    /// Weight of an image of each class in training, if the weights differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
 }
@@ -127,24 +127,24 @@ impl Facts {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartFacts {
-    /// Those that cannot be read among them, the last ones.
+    /// With the unreadable ones, which come last.
     pub images: u32,
-    /// How many are of each class; of a folder, of those that can be read.
+    /// Number of images of each class; for a folder, of the readable ones.
     pub by_class: Vec<u32>,
 }
 
-/// A picture, or why it cannot be seen.
+/// An image, or why it is unreadable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
     #[serde(flatten)]
     pub wanted: Wanted,
-    /// The publisher's own number, or the folder's.
+    /// The publisher's or the folder's number.
     pub number: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fine: Option<Label>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coarse: Option<Label>,
-    /// Its file, as text, where it has one.
+    /// Its file, as text, if it has one.
     #[serde(
         default,
         deserialize_with = "text::read",
@@ -161,13 +161,13 @@ pub struct Picture {
     pub error: Option<String>,
 }
 
-/// A class of a picture.
+/// A class of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     pub number: u32,
     #[serde(deserialize_with = "text::read")]
     pub name: String,
-    /// Exactly as its folder or its publisher calls it, where that is something else: for machines.
+    /// Exactly as its folder or its publisher names it, if that differs; for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
 }
@@ -187,7 +187,7 @@ struct Encoded {
 }
 
 impl Pixels {
-    /// `None` where there are not `side`·`side` times three bytes, or none at all.
+    /// `None` if there are not `side`·`side` times three bytes, or none at all.
     pub fn new(side: u32, rgb: Vec<u8>) -> Option<Self> {
         let expected = usize::try_from(side).ok()?.checked_pow(2)?.checked_mul(3)?;
         (side > 0 && rgb.len() == expected).then_some(Self { side, rgb })
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_travel_whole_and_wrong_ones_are_refused() {
+    fn pixels_survive_json_and_wrong_sizes_are_refused() {
         let pixels = Pixels::new(2, (0..12).collect()).unwrap();
         let json = serde_json::to_string(&pixels).unwrap();
         assert_eq!(json, r#"{"side":2,"rgb":"AAECAwQFBgcICQoL"}"#);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_and_answers_are_flat_lines() {
+    fn requests_and_responses_are_flat_lines() {
         let ask = Ask::Pictures {
             part: Part::Train,
             wanted: vec![

@@ -1,4 +1,4 @@
-//! What a run measures at the end of an epoch, and on the test images.
+//! The metrics of an epoch, and of the test set.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,23 +21,23 @@ pub struct Epoch {
     pub val_acc: f64,
     #[serde(with = "real")]
     pub learning_rate: f64,
-    /// Training images a second.
+    /// Training images per second.
     #[serde(with = "real")]
     pub images_per_second: f64,
-    /// Seconds spent training in the whole run so far, without validation, loading or waiting.
+    /// Seconds of training in the whole run so far, without validation, loading or waiting.
     #[serde(with = "real")]
     pub train_time: f64,
-    /// Whether it is the best so far by the monitored figure.
+    /// Whether it is the best so far by the monitored metric.
     pub best: bool,
-    /// Share of the training time in which a step waited for pictures to be decoded; absent where none had to be.
+    /// Share of the training time in which a step waited for decoded images; absent if none are decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait: Option<f64>,
 }
 
-/// The figures of the test images.
+/// The metrics of the test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// Of the checkpoint that was measured.
+    /// Step of the measured checkpoint.
     pub epoch: u32,
     #[serde(with = "real")]
     pub loss: f64,

@@ -1,11 +1,11 @@
-//! The metrics of a run: one row each says what it is called, its unit, which way is better, and where it is measured.
+//! The metrics of a run. Each row has a metric's name, its unit, which direction is better, and where it is measured.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::{Epoch, Test};
 
-/// What a metric counts.
+/// The unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// From 0 to 1.
@@ -14,7 +14,7 @@ pub enum Unit {
     Seconds,
 }
 
-/// Where a metric's figure is read.
+/// Where a metric is measured.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     /// The training time of the whole run.
@@ -27,7 +27,7 @@ enum Source {
 struct Row {
     /// In JSON, CSV, filters and experiment files: the variant in snake case.
     key: &'static str,
-    /// On top of a column, with its unit.
+    /// The title of a column, with the unit.
     title: &'static str,
     unit: Unit,
     higher_is_better: bool,
@@ -36,7 +36,7 @@ struct Row {
 
 macro_rules! metrics {
     ($($name:ident { $($row:tt)* })*) => {
-        /// A measured figure, in the study's order.
+        /// A metric, in the study's order.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
         )]
@@ -57,7 +57,7 @@ macro_rules! metrics {
     };
 }
 
-// A further metric is a row here: optional in the event, so that older logs still read.
+// A further metric is a row here: optional in the event, so that older logs still parse.
 metrics! {
     TrainTime {
         key: "train_time", title: "train time (s)", unit: Unit::Seconds, higher_is_better: false,
@@ -91,7 +91,7 @@ impl Metric {
         self.row().key
     }
 
-    /// Its name on top of a column, with its unit.
+    /// The title of its column, with its unit.
     pub const fn title(self) -> &'static str {
         self.row().title
     }
@@ -104,7 +104,7 @@ impl Metric {
         self.row().higher_is_better
     }
 
-    /// A figure at the precision that the study reports it with.
+    /// A value with the study's precision.
     pub fn format(self, figure: f64) -> String {
         let decimals = if self.unit() == Unit::Seconds { 2 } else { 4 };
         if figure.is_finite() {
@@ -114,13 +114,13 @@ impl Metric {
         }
     }
 
-    /// The difference of two figures, with its sign.
+    /// The difference of two values, with its sign.
     pub fn format_difference(self, difference: f64) -> String {
         let sign = if difference >= 0.0 { "+" } else { "" };
         format!("{sign}{}", self.format(difference))
     }
 
-    /// The better of two figures.
+    /// The better of two values.
     pub fn better(self, a: f64, b: f64) -> f64 {
         if self.higher_is_better() {
             a.max(b)
@@ -129,7 +129,7 @@ impl Metric {
         }
     }
 
-    /// An epoch's figure; none for what is measured once in a run.
+    /// An epoch's value; none for a metric that a run measures once.
     pub fn of_epoch(self, epoch: &Epoch) -> Option<f64> {
         match self.row().source {
             Source::Epoch(of) => of(epoch),
@@ -137,7 +137,7 @@ impl Metric {
         }
     }
 
-    /// A run's figure, of its training time, the epoch that stands for it, and its test.
+    /// A run's value, from its training time, its chosen epoch, and its test.
     pub fn of_run(
         self,
         train_time: Option<f64>,

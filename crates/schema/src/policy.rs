@@ -1,4 +1,4 @@
-//! Decisions without deeds: which learning rate, whether an epoch is the best, whether to go on, which images validate.
+//! Pure decisions: which learning rate, whether an epoch is the best, whether to stop, which images validate.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 use crate::experiment::{EarlyStopping, Monitor, Schedule};
 use crate::seed::{SplitMix64, derive};
 
-/// The least improvement that ends the wait of the plateau schedule, as a share of the best figure; `PyTorch`'s.
+/// The smallest relative improvement that resets the plateau schedule; `PyTorch`'s.
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
-/// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch` whether or not all of them were taken: linear
-/// warm-up, then the schedule. Cosine follows Loshchilov &
-/// Hutter 2017 without restarts, down to 0 at the end. `plateau` is where that schedule stands; the others ignore it.
+/// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch`, skipped steps included: linear warm-up,
+/// then the schedule. Cosine follows Loshchilov & Hutter 2017 without restarts, down to 0 at the end. `plateau` is the state of
+/// that schedule; the others ignore it.
 pub fn learning_rate(
     schedule: &Schedule,
     base: f64,
@@ -42,19 +42,19 @@ pub fn learning_rate(
     }
 }
 
-/// Where the plateau schedule stands, as `PyTorch`'s `ReduceLROnPlateau` keeps it: a figure is better that improves on the best
-/// by a ten-thousandth of it. Part of every checkpoint.
+/// The state of the plateau schedule, as in `PyTorch`'s `ReduceLROnPlateau`: an improvement is at least a ten-thousandth of the
+/// best value. Part of every checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Plateau {
     best: Option<f64>,
-    /// Epochs since then, or since the last reduction.
+    /// Epochs since the best, or since the last reduction.
     waited: u32,
-    /// How often the rate was reduced.
+    /// How many times the rate was reduced.
     reductions: u32,
 }
 
 impl Plateau {
-    /// Takes in the monitored figure of an epoch.
+    /// Takes in the monitored metric of an epoch.
     pub fn observe(&mut self, monitor: Monitor, schedule: &Schedule, figure: f64) {
         let &Schedule::Plateau { patience, .. } = schedule else {
             return;
@@ -76,18 +76,18 @@ impl Plateau {
     }
 }
 
-/// What has been best so far, and how long ago. Part of every checkpoint, so that patience survives a resume.
+/// The best epoch so far, and how long ago it was. Part of every checkpoint, so that patience survives a resume.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Epoch (from 1) and figure of the best checkpoint.
+    /// Epoch (from 1) and value of the best checkpoint.
     pub best: Option<(u32, f64)>,
-    /// The figure that patience is measured from: the last that improved by `min_delta`.
+    /// The value that patience counts from: the last that improved by `min_delta`.
     mark: Option<f64>,
     /// Epochs since then.
     waited: u32,
 }
 
-/// What follows from an epoch's figure.
+/// What an epoch's value changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     pub best: bool,
@@ -95,7 +95,7 @@ pub struct Verdict {
 }
 
 impl Progress {
-    /// Takes in the monitored figure of an epoch. A figure that is not a number is never the best.
+    /// Takes in the monitored metric of an epoch. NaN is never the best.
     pub fn observe(
         &mut self,
         monitor: Monitor,
@@ -129,21 +129,21 @@ impl Progress {
         }
     }
 
-    /// Whether patience is at its end.
+    /// Whether patience is exhausted.
     pub fn has_stopped(&self, rule: Option<&EarlyStopping>) -> bool {
         rule.is_some_and(|rule| self.waited >= rule.patience)
     }
 }
 
-/// Indices of the training set, parted.
+/// Indices of the training set, split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     pub train: Vec<u32>,
     pub validation: Vec<u32>,
 }
 
-/// Parts a training set by class: `share` of the images of each class validate, to the nearest image, with the total
-/// exact (largest remainders), the same for every experiment with this seed. Both parts come in ascending order.
+/// Splits a training set by class: `share` of the images of each class validate, to the nearest image, with the exact total
+/// (largest remainders). The split is the same for every experiment with this seed. Both parts are in ascending order.
 pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     let classes = labels.iter().max().map_or(0, |&last| last as usize + 1);
     let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); classes];
@@ -179,8 +179,7 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     split
 }
 
-/// Where something called `name` stands between 0 and 1: even over many names, the same for a name whatever else there is.
-/// Each purpose has a place of its own.
+/// A number from 0 to 1 for `name`: uniform over many names, and independent of other names. Each purpose has other numbers.
 pub fn place_of(name: &str, purpose: &str, seed: u64) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
@@ -209,9 +208,9 @@ mod tests {
     #[test]
     #[expect(
         clippy::float_cmp,
-        reason = "the same bits on every machine are what is wanted"
+        reason = "the bits must be the same on every machine"
     )]
-    fn a_name_stands_where_its_hash_says_whatever_else_there_is() {
+    fn names_get_numbers_from_their_hash_alone() {
         // From Python's hashlib: SHA-256 of seed, length of the purpose, purpose and name; its first 53 bits.
         assert_eq!(place_of("cat/0.jpg", "test", 42), 0.314_255_976_358_034_7);
         assert_eq!(
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plateau_reduces_the_rate_where_pytorch_does() {
+    fn plateau_reduces_the_rate_when_pytorch_does() {
         // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
         let plateau = Schedule::Plateau {
             warmup_epochs: 0.0,
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_counts_epochs_without_enough_improvement_while_best_takes_any() {
+    fn patience_needs_enough_improvement_and_best_takes_any() {
         let rule = EarlyStopping {
             monitor: Monitor::ValLoss,
             patience: 2,
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_takes_the_share_of_every_class_and_of_the_whole() {
+    fn splits_take_the_share_of_every_class_and_of_the_whole() {
         let labels: Vec<u32> = (0..1000)
             .map(|i| if i % 10 == 0 { 7 } else { i % 3 })
             .collect();
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_belongs_to_its_seed_and_never_empties_a_class_of_training_images() {
+    fn splits_depend_on_the_seed_and_leave_every_class_training_images() {
         let labels: Vec<u32> = (0..60).map(|i| i / 2).collect();
         assert_eq!(split(&labels, 0.3, 1), split(&labels, 0.3, 1));
         assert_ne!(split(&labels, 0.3, 1), split(&labels, 0.3, 2));

@@ -6,7 +6,7 @@ use crate::look::Pixels;
 use crate::run_id::RunId;
 use crate::text;
 
-/// The answer: what a run says about pictures, or why it cannot.
+/// The answer: a run's predictions for images, or why there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -22,38 +22,38 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
     pub run: RunId,
-    /// Of the checkpoint that was asked.
+    /// Step of the checkpoint.
     pub epoch: u32,
     pub step: u64,
-    /// In the order asked for.
+    /// In the order of the request.
     pub images: Vec<Predicted>,
 }
 
-/// One picture.
+/// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
-    /// Its path, as text, exactly; or its part and number in the run's dataset.
+    /// Its exact path, as text; or its split and number in the run's dataset.
     pub image: String,
-    /// The most probable classes, the best first; none of a picture that cannot be read.
+    /// The most probable classes, best first; none for an unreadable image.
     pub classes: Vec<ClassProbability>,
-    /// Why it cannot be read.
+    /// Why it is unreadable.
     #[serde(
         default,
         deserialize_with = "text::read",
         skip_serializing_if = "Option::is_none"
     )]
     pub error: Option<String>,
-    /// What the model saw, where that was asked for.
+    /// The model's input, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<Pixels>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassProbability {
-    /// Exactly as its folder or its publisher calls it.
+    /// Exactly as its folder or its publisher names it.
     pub name: String,
     pub probability: f64,
-    /// What it is called on screens, where that is something else.
+    /// Its name on screens, if that differs.
     #[serde(
         default,
         deserialize_with = "text::read",
@@ -63,7 +63,7 @@ pub struct ClassProbability {
 }
 
 impl ClassProbability {
-    /// What it is called on screens.
+    /// Its name on screens.
     pub fn shown(&self) -> String {
         self.label
             .clone()

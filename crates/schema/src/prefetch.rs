@@ -1,4 +1,4 @@
-//! What `warmstart-worker prefetch` says on its standard output while it fetches: one JSON object a line.
+//! What `warmstart-worker prefetch` prints on its standard output: one JSON object a line.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::event::Fetch;
 #[serde(tag = "says", rename_all = "snake_case")]
 pub enum Report {
     Progress(Fetch),
-    /// Why it waits or begins anew.
+    /// Why it waits or restarts.
     Note {
         text: String,
     },
@@ -17,17 +17,17 @@ pub enum Report {
     Failed(Refused),
 }
 
-/// Something that is on this machine now.
+/// A dataset or weights that this machine now has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
-    /// The dataset or backbone that was asked for.
+    /// The requested dataset or backbone.
     pub item: String,
     pub path: String,
-    /// Whether it had to be fetched or unpacked.
+    /// Whether it had to be downloaded or unpacked.
     pub fetched: bool,
 }
 
-/// Something that could not be had.
+/// A dataset or weights that could not be downloaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     pub item: String,

@@ -1,4 +1,4 @@
-//! What is done to a picture before the backbone sees it: what the experiment says, else what the weights say of themselves.
+//! How images are preprocessed: by the experiment, or else by what the weights file states.
 
 use std::fmt;
 
@@ -8,37 +8,37 @@ use crate::catalog::Pretrained;
 use crate::experiment::{Experiment, Interpolation};
 use crate::text;
 
-/// Sides that a file of weights may ask for.
+/// Sides that a weights file may ask for.
 const SIDES: std::ops::RangeInclusive<u32> = 32..=1024;
 
-/// Part of every checkpoint, so that a run keeps what it began with. Checkpoints of earlier versions have none: [`Self::earlier`].
+/// Part of every checkpoint, so that a run keeps it. Checkpoints of earlier versions have none: [`Self::earlier`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preparation {
-    /// Side in pixels of what the backbone sees.
+    /// Side in pixels of the backbone's input.
     pub side: u32,
     pub interpolation: Interpolation,
-    /// Share of the resized picture's shorter side that is kept, around the centre.
+    /// Share of the resized image's shorter side that is kept, around the centre.
     pub crop_pct: f64,
     pub order: Order,
     /// Of each channel of pixels in 0..1.
     pub mean: [f32; 3],
     pub std: [f32; 3],
-    /// Who says so of mean and deviation.
+    /// The source of mean and deviation.
     #[serde(deserialize_with = "text::read")]
     pub by: String,
 }
 
-/// What comes first. Of a square picture that is kept whole both are the same.
+/// The order of the two operations. For a square image that is kept whole both give the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// The largest centred square is cut out, then resized.
+    /// Crop the largest centred square, then resize it.
     CropFirst,
-    /// The shorter side is resized, then the centre cut out, on whole pixels: as torchvision and timm do.
+    /// Resize the shorter side, then crop the centre at whole pixels, as torchvision and timm do.
     ResizeFirst,
 }
 
-/// What a file of weights says of the pictures that it was trained on; what it does not say is absent.
+/// What a weights file states about its training images; the rest is absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FileMetadata {
     pub mean: Option<[f32; 3]>,
@@ -46,12 +46,12 @@ pub struct FileMetadata {
     pub interpolation: Option<Interpolation>,
     pub crop_pct: Option<f64>,
     pub side: Option<u32>,
-    /// Where it says so.
+    /// The source of these statements.
     pub by: String,
 }
 
 impl FileMetadata {
-    /// Without what cannot be so.
+    /// Removes impossible values.
     #[must_use]
     pub fn sound(self) -> Self {
         let is_good = |values: &[f32; 3]| values.iter().all(|value| value.is_finite());
@@ -81,13 +81,13 @@ impl From<&Preparation> for FileMetadata {
 }
 
 impl Preparation {
-    /// For a new run. What the experiment says comes first, then what its weights say, then what is known of the backbone.
+    /// For a new run: the experiment wins over the weights file, which wins over the backbone's defaults.
     pub fn new(experiment: &Experiment, stated: &FileMetadata) -> Self {
         let usual = Self::earlier(experiment);
         let own = experiment.dataset.folder().is_some();
         let input = &experiment.input;
         let fixed = experiment.model.backbone.fixed_pixels();
-        // Small pictures of a published dataset keep their size unless the experiment says otherwise.
+        // Small images of a published dataset keep their size unless the experiment says otherwise.
         let side = stated.side.filter(|_| own && fixed.is_none());
         let is_resized = own || input.resize.is_some();
         let says_so = stated.mean.is_some() || stated.std.is_some();
@@ -105,7 +105,7 @@ impl Preparation {
         }
     }
 
-    /// What earlier versions did, and what is done where nobody says anything.
+    /// What earlier versions did, and the default.
     pub fn earlier(experiment: &Experiment) -> Self {
         let known = Pretrained::of(experiment.model.backbone);
         let own = experiment.dataset.folder().is_some();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_experiment_comes_before_the_weights_and_these_before_the_table() {
+    fn experiment_wins_over_weights_and_weights_over_defaults() {
         let own = "{ name: image_folder, path: pictures }";
         let facts = |dataset, input, stated: &FileMetadata| {
             let Preparation {
@@ -194,7 +194,7 @@ mod tests {
             facts(own, said, &stated()),
             (96, Interpolation::Nearest, 0.875, 0.485)
         );
-        // A published dataset's pictures keep their size, and are resized whole.
+        // A published dataset's images keep their size, and are resized whole.
         let emoji = "{ name: emoji98 }";
         assert_eq!(
             facts(emoji, "", &stated()),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_so_counts_as_not_said() {
+    fn impossible_values_are_ignored() {
         let wrong = FileMetadata {
             mean: Some([f32::NAN; 3]),
             std: Some([0.0, 1.0, 1.0]),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_back_as_it_was_written() {
+    fn preparation_survives_json() {
         let preparation = Preparation::new(&experiment("{ name: emoji98 }", ""), &stated());
         let json = serde_json::to_string(&preparation).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Numbers that JSON cannot hold (NaN, infinities) travel as strings, so that a diverged run is shown as diverged.
+//! Non-finite numbers (NaN, infinities) become strings in JSON, so that screens show a diverged run as such.
 
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
@@ -44,7 +44,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     deserializer.deserialize_any(Real)
 }
 
-/// The same of a number that may be absent.
+/// The same for an optional number.
 pub(crate) mod option {
     use serde::{Deserializer, Serializer};
 

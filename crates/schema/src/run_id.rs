@@ -14,7 +14,7 @@ use crate::text;
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 
-/// A name that is no run's.
+/// An invalid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a run's name; expected 1 to 64 of a-z, 0-9 and -")]
 pub struct BadRunId(String);

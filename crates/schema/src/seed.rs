@@ -1,7 +1,7 @@
-//! Stateless randomness: every use draws from `derive(run seed, purpose, epoch, step)`, so no generator state needs
-//! saving and a resumed run repeats what an unbroken one would have done.
+//! Stateless randomness: every use draws from `derive(run seed, purpose, epoch, step)`. So no generator state is saved, and a
+//! resumed run repeats what an unbroken one would do.
 
-/// A generator small enough to make anew for each use (`SplitMix64`, Steele, Lea & Flood 2014).
+/// A generator small enough to create for each use (`SplitMix64`, Steele, Lea & Flood 2014).
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -51,7 +51,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The seed of one use: a hash of the run's seed, what it is for, and when.
+/// The seed of one use: a hash of the run's seed, the purpose, and the time.
 pub fn derive(run_seed: u64, purpose: &str, epoch: u64, step: u64) -> u64 {
     let name = purpose
         .bytes()
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_the_key_changes_the_seed() {
+    fn seed_depends_on_every_part_of_the_key() {
         let base = derive(1, "dropout", 2, 3);
         for other in [
             derive(2, "dropout", 2, 3),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_visits_every_image_once_in_its_own_order() {
+    fn epochs_visit_every_image_once_in_different_orders() {
         let (first, second) = (epoch_order(42, 0, 1000), epoch_order(42, 1, 1000));
         assert_ne!(first, second);
         for mut order in [first, second] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn below_is_even() {
+    fn below_is_uniform() {
         let mut rng = SplitMix64::new(7);
         let mut counts = [0_u32; 3];
         for _ in 0..30_000 {

@@ -1,35 +1,35 @@
-//! What `warmstart selftest` finds out about a device.
+//! The results of `warmstart selftest` for a device.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// How a check of a self-test ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Passed,
     Failed,
-    /// It has no meaning on this device; the text says why.
+    /// It does not apply to this device; the text says why.
     Skipped,
     /// A measurement, which cannot fail.
     Measured,
 }
 
-/// One check of a self-test: the worker answers one JSON line for each.
+/// One check: the worker prints one JSON line for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// What is checked: `features`, `losses`.
+    /// The kind of check: `features`, `losses`.
     #[serde(deserialize_with = "text::read")]
     pub name: String,
-    /// Of what: a backbone, an optimizer. Empty where there is one case only.
+    /// The case: a backbone, an optimizer. Empty if there is only one.
     #[serde(default, deserialize_with = "text::read")]
     pub case: String,
     pub verdict: Verdict,
-    /// The figures, or what went wrong.
+    /// The figures, or the error.
     #[serde(deserialize_with = "text::read")]
     pub text: String,
-    /// Images a second, or bytes, where something is measured.
+    /// Images per second, or bytes, if it measures something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
     pub seconds: f64,

@@ -1,4 +1,4 @@
-//! Everything the screens show of a run, as a pure fold over its events.
+//! The state of a run, as a pure fold over its events.
 
 mod timeline;
 
@@ -15,79 +15,79 @@ use crate::exit::Exit;
 pub use crate::failure::Outcome;
 use crate::text;
 
-/// Notes kept; older ones are in the file.
+/// How many notes to keep; older ones are in the log.
 const MAX_NOTES: usize = 200;
-/// Steps kept of those that were left out.
+/// How many skipped steps to keep.
 const MAX_SKIPPED: usize = 1000;
 
-/// A run as its events tell it.
+/// The state of a run after its events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// The newest attempt.
     pub attempt: Option<Attempt>,
     pub phase: Phase,
-    /// The download that is under way.
+    /// The current download.
     pub fetch: Option<Fetch>,
-    /// When this process began what it fetches now, and with how many bytes of it there.
+    /// When this download began in this process, and how many bytes it had then.
     pub fetch_began: Option<(f64, u64)>,
     pub dataset: Option<DatasetFacts>,
-    /// Most runs share theirs with others; whoever keeps states keeps it once, apart from them.
+    /// Shared: most runs have the same experiment as others.
     #[serde(skip)]
     pub model: Option<Arc<ModelFacts>>,
-    /// The file that the first weights were read from.
+    /// The file of the first weights.
     #[serde(default)]
     pub weights: Option<WeightsFacts>,
     /// The run that this one's weights come from.
     pub started_from: Option<StartedFrom>,
-    /// Every finished epoch, in order. What a resume repeats stands here once.
+    /// Every finished epoch, in order. An epoch that a resume repeats is here once.
     pub epochs: Vec<Epoch>,
-    /// Progress of the phase that runs now.
+    /// Progress of the current phase.
     pub batch: Option<Batch>,
     /// Training progress of the whole run, in order of steps.
     pub batches: Downsampled<Progress>,
     /// When steps were done, in order of steps.
     pub moments: Downsampled<Moment>,
-    /// The newest steps that were left out, because their loss or gradients were not finite numbers, in order.
+    /// The newest skipped steps, whose loss or gradients were not finite, in order.
     pub skipped: Vec<u64>,
     /// Use of the machine, in order of steps.
     pub samples: Downsampled<Sample>,
-    /// The newest checkpoint, and when it was made.
+    /// The newest checkpoint, and its time.
     pub checkpoint: Option<(f64, Checkpoint)>,
     pub system: Option<System>,
     pub frozen: Option<FrozenProof>,
     pub test: Option<Test>,
     pub notes: Vec<Note>,
-    /// What was changed of the experiment between attempts, in order.
+    /// Changes of the experiment between attempts, in order.
     pub changes: Vec<Changed>,
-    /// Whether something was changed that no attempt has taken up yet.
+    /// Whether a change waits for the next attempt.
     pub awaits_change: bool,
     pub outcome: Option<Outcome>,
-    /// How the newest attempt ended, where it came to nothing new: what was earned before it stays, its end included.
+    /// How the newest attempt ended, if it brought nothing new; the earlier results stay.
     #[serde(default)]
     pub setback: Option<Outcome>,
-    /// While the newest attempt has nothing new: the step that it begins at, and the end that was earned before.
+    /// While the newest attempt has nothing new: its first step, and the earlier end.
     #[serde(default)]
     pub begins: Option<Begins>,
-    /// It was asked to start over, and no attempt has put its checkpoints aside yet.
+    /// The next attempt must start over, and the old checkpoints are still in place.
     #[serde(default)]
     pub starts_over: bool,
-    /// A stop was asked for.
+    /// The user asked for a stop.
     pub stopping: bool,
-    /// First steps (each after the one that its checkpoint holds) of resumed attempts, for marks on charts.
+    /// First steps of resumed attempts (each after its checkpoint's step), for marks on charts.
     pub resumes: Vec<u64>,
     /// Seconds since the Unix epoch of the first and the newest event.
     pub first_event: Option<f64>,
     pub last_event: Option<f64>,
-    /// Lines of the log that were no events.
+    /// How many lines of the log were no events.
     pub damaged_lines: usize,
 }
 
 /// An attempt that has nothing new yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begins {
-    /// Step of the checkpoint that it continues from; 0 where it starts from the beginning.
+    /// Step of the checkpoint that it continues from; 0 if it starts from the beginning.
     pub step: u64,
-    /// Whether it has trained: what an earlier attempt told of later steps is void.
+    /// Whether it has trained, which voids the later steps of earlier attempts.
     pub trains: bool,
     /// How the run had ended before.
     pub earned: Option<Outcome>,
@@ -115,7 +115,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// What is known of a run from outside its events.
+/// What is known about a run's worker from outside the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     /// It waits in the queue at this position, from 1.
@@ -124,21 +124,21 @@ pub enum Liveness {
     Started,
     /// A worker has it.
     Held,
-    /// A worker has it and gets on, but the thread that shows that it is alive does not any more.
-    Pulseless,
-    /// A worker has it and shows that it is alive, but nothing has come of it for far too long.
+    /// A worker has it and makes progress, but its heartbeat stopped.
+    HeartbeatLost,
+    /// A worker has it and has a heartbeat, but made no progress for far too long.
     Stalled,
-    /// A worker has it and shows neither life nor progress.
+    /// A worker has it and shows neither heartbeat nor progress.
     Hung,
     /// A worker has it and was suspended (SIGSTOP).
     Suspended,
     /// No worker has it.
     Free,
-    /// No worker has it, and the machine was started anew since.
+    /// No worker has it, and the machine restarted since.
     Rebooted,
-    /// No worker has it here; it was another machine's.
+    /// No worker has it on this machine; another machine ran it.
     Elsewhere,
-    /// Its folder may not be looked into: whether a worker has it cannot be told.
+    /// Its folder is not readable, so it is unknown whether a worker has it.
     Unknown,
 }
 
@@ -147,11 +147,11 @@ impl Liveness {
     pub fn is_held(self) -> bool {
         matches!(
             self,
-            Self::Held | Self::Pulseless | Self::Stalled | Self::Hung | Self::Suspended
+            Self::Held | Self::HeartbeatLost | Self::Stalled | Self::Hung | Self::Suspended
         )
     }
 
-    /// Whether no worker is known to have the run, or to be about to, or shall have it.
+    /// Whether no worker is known to have the run, or to be about to take it.
     pub fn is_free(self) -> bool {
         matches!(
             self,
@@ -160,40 +160,40 @@ impl Liveness {
     }
 }
 
-/// What a run is doing, in-between states included.
+/// The status of a run, with transitional states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Queued(usize),
     Starting,
     Active(Phase),
-    /// Alive, without progress.
+    /// A heartbeat without progress.
     Stalled,
-    /// Neither alive by its heartbeat nor moving.
+    /// Neither heartbeat nor progress.
     Hung,
-    /// Stopped in its tracks by a signal, until it is continued.
+    /// Suspended by a signal, until it is continued.
     Suspended,
     Stopping,
     Stopped,
     Finished,
     Failed,
-    /// Nobody knows how its worker ended: the machine went down, or it was another machine's.
+    /// The end of its worker is unknown: the machine restarted, or it was another machine's.
     Lost,
-    /// Its folder cannot be read, so that nothing is known of it.
+    /// Its folder is unreadable, so its state is unknown.
     Unreadable,
 }
 
 impl Status {
-    /// Whether a worker has the run or is about to.
+    /// Whether a worker has the run or is about to take it.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Starting | Self::Active(_) | Self::Stopping) || self.is_stuck()
     }
 
-    /// Whether a worker has the run and does not get on with it.
+    /// Whether a worker has the run and makes no progress.
     pub fn is_stuck(self) -> bool {
         matches!(self, Self::Stalled | Self::Hung | Self::Suspended)
     }
 
-    /// Whether it can be taken up again where it stopped.
+    /// Whether it can be resumed.
     pub fn is_resumable(self) -> bool {
         matches!(self, Self::Stopped | Self::Failed | Self::Lost)
     }
@@ -217,7 +217,7 @@ impl Status {
 }
 
 impl RunState {
-    /// Takes in the next event.
+    /// Applies the next event.
     pub fn apply(&mut self, record: Record) {
         let Record { t, event } = record;
         self.first_event.get_or_insert(t);
@@ -313,7 +313,7 @@ impl RunState {
         state
     }
 
-    /// Leaves out the progress within epochs but for its newest points: what a list needs of ten thousand runs.
+    /// Drops the progress within epochs except its newest points: a list of ten thousand runs needs no more.
     pub fn summarize(&mut self) {
         self.batches.keep_newest();
         self.moments.keep_newest();
@@ -325,22 +325,22 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
-            (Liveness::Started | Liveness::Held | Liveness::Pulseless, Some(_))
+            (Liveness::Started | Liveness::Held | Liveness::HeartbeatLost, Some(_))
                 if self.awaits_change =>
             {
                 Status::Starting
             }
-            // Its worker may still be on its way out.
+            // Its worker may still be exiting.
             (_, Some(Outcome::Finished { .. })) => Status::Finished,
-            // Between taking the lock and its first event a resumed run still carries its old outcome.
+            // Between taking the lock and its first event, a resumed run still has its old outcome.
             (Liveness::Started, _) => Status::Starting,
             (held, Some(_)) if held.is_held() => Status::Starting,
             (held, None) if held.is_held() && self.attempt.is_none() => Status::Starting,
             (Liveness::Stalled, None) => Status::Stalled,
             (Liveness::Hung, None) => Status::Hung,
             (Liveness::Suspended, None) => Status::Suspended,
-            (Liveness::Held | Liveness::Pulseless, None) if self.stopping => Status::Stopping,
-            (Liveness::Held | Liveness::Pulseless, None) => Status::Active(self.phase),
+            (Liveness::Held | Liveness::HeartbeatLost, None) if self.stopping => Status::Stopping,
+            (Liveness::Held | Liveness::HeartbeatLost, None) => Status::Active(self.phase),
             (_, Some(Outcome::Stopped)) => Status::Stopped,
             (_, Some(Outcome::Failed { .. })) => Status::Failed,
             (Liveness::Unknown, None) => Status::Unreadable,
@@ -348,23 +348,22 @@ impl RunState {
         }
     }
 
-    /// The epoch with the best monitored figure.
+    /// The epoch with the best monitored metric.
     pub fn best_epoch(&self) -> Option<&Epoch> {
         self.epochs.iter().rev().find(|epoch| epoch.best)
     }
 
-    /// Epochs that the run is to have.
+    /// The planned epochs.
     pub fn epochs_planned(&self) -> Option<u32> {
         self.attempt.as_ref().map(|attempt| attempt.epochs)
     }
 
-    /// Seconds of training so far: every finished epoch of what led here, over all attempts.
+    /// Seconds of training so far: every finished epoch, over all attempts.
     pub fn train_time(&self) -> Option<f64> {
         self.epochs.last().map(|epoch| epoch.train_time)
     }
 
-    /// Seconds until the last epoch ends at the pace of the recent ones, validation and saving included; none before there is
-    /// a pace to judge by.
+    /// Seconds until the last epoch ends at the recent pace, validation and saving included; none before the pace is known.
     pub fn time_left(&self) -> Option<f64> {
         let (planned, batch) = (self.epochs_planned()?, self.batch.as_ref()?);
         let dataset = self.dataset.as_ref()?;
@@ -380,12 +379,12 @@ impl RunState {
         Some(per_epoch * (images_left + validation + epochs_left * (1.0 + validation)))
     }
 
-    /// Seconds until what is fetched is here, at the pace so far.
+    /// Seconds until the download ends, at the pace so far.
     pub fn fetch_left(&self) -> Option<f64> {
         let (fetch, (began, before)) = (self.fetch.as_ref()?, self.fetch_began?);
         let (seconds, came) = (self.last_event? - began, fetch.done.saturating_sub(before));
         let left = fetch.total.saturating_sub(fetch.done) as f64 / came as f64 * seconds;
-        // The first second says little of the pace.
+        // The first second says little about the pace.
         (seconds >= 1.0 && left.is_finite()).then_some(left)
     }
 
@@ -405,7 +404,7 @@ impl RunState {
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        // One that ended without a word and without anything new leaves what was earned before it.
+        // If it ended without a logged cause and without anything new, the earlier results stay.
         let earned = self
             .outcome
             .take()
@@ -424,14 +423,14 @@ impl RunState {
         self.attempt = Some(attempt);
     }
 
-    /// The newest attempt trains: what an earlier one did after its last checkpoint happens again.
+    /// The newest attempt trains: steps that an earlier one did after its last checkpoint happen again.
     fn takes_over(&mut self) {
         let Some(begins) = self.begins.as_mut().filter(|begins| !begins.trains) else {
             return;
         };
         begins.trains = true;
         let step = begins.step;
-        // Where all starts over, what was measured stays until an epoch takes its place.
+        // After a start over, earlier results stay until an epoch replaces them.
         if step > 0 {
             self.epochs.retain(|epoch| epoch.step <= step);
         }
@@ -449,7 +448,7 @@ impl RunState {
         }
     }
 
-    /// An epoch or a checkpoint of this step is there: with a later one than it began with, the newest attempt's results count.
+    /// An epoch or a checkpoint of this step exists: if it is later than the attempt's start, the attempt's results count.
     fn brings_new(&mut self, step: u64) {
         if self
             .begins
@@ -515,7 +514,7 @@ impl RunState {
         });
     }
 
-    /// A worker that could not say so itself has ended.
+    /// A worker that could not log its end has ended.
     fn exit(&mut self, t: f64, exit: &Exit) {
         let outcome = exit.outcome(
             self.attempt.is_some() && self.outcome.is_none(),
@@ -540,7 +539,7 @@ impl RunState {
 
     fn end(&mut self, outcome: Outcome) {
         let begins = self.begins.take();
-        // A worker that did not come up has not even begun an attempt.
+        // A worker that did not start has not begun an attempt.
         let earned = begins
             .and_then(|begins| begins.earned)
             .or_else(|| self.outcome.take());
@@ -551,7 +550,7 @@ impl RunState {
         if let Some(earned) = earned.filter(stays) {
             self.outcome = Some(earned);
             self.setback = Some(outcome);
-            // What it was to do is still to be done.
+            // Its change still waits for the next attempt.
             self.awaits_change = true;
         } else {
             self.outcome = Some(outcome);
@@ -563,7 +562,7 @@ impl RunState {
     }
 }
 
-/// Progress of a phase in the form that screens read; figures that the phase does not have are NaN.
+/// Progress of a phase in the form that screens read; metrics that the phase does not have are NaN.
 fn as_batch(progress: &PhaseProgress) -> Batch {
     let PhaseProgress {
         epoch,
@@ -612,7 +611,7 @@ mod tests {
             phase,
             r#"{"t":2.5,"event":"progress","phase":"validating","epoch":3,"step":72,"done":4,"total":10,"images_per_second":310.5,"loss":1.25,"accuracy":0.5}"#,
         ]);
-        // NaN equals nothing, so the states are compared as texts.
+        // NaN does not equal itself, so compare the states as texts.
         assert_eq!(format!("{old:?}"), format!("{new:?}"));
         assert!(new.batch.is_some() && new.batches.is_empty());
     }

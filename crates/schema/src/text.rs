@@ -1,17 +1,16 @@
-//! Text from outside (experiment names, log lines, class names, paths) is made harmless here, once, where it enters.
+//! Sanitizes text from outside (experiment names, log lines, class names, paths) once, where it enters.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Combining marks kept after one base character; more only serve to overflow a terminal cell.
+/// How many combining marks to keep after one base character; more only overflow a terminal cell.
 const MARKS_PER_CHARACTER: usize = 3;
 
-/// The text as one printable line of at most `max_chars` characters: control characters (C0, C1, escape sequences'
-/// introducer), bidirectional overrides and zero-width characters are dropped, any white space becomes one space. So that
-/// every terminal gives the rest as many columns as are counted here, flags become their letters, and emoji lose what
-/// modifies them.
+/// The text as one printable line of at most `max_chars` characters. Drops control characters (C0, C1, escape sequences'
+/// introducer), bidirectional overrides and zero-width characters; any white space becomes one space. Flags become their letters
+/// and emoji lose their modifiers, so that every terminal gives the text as many columns as this module counts.
 pub fn line(text: &str, max_chars: usize) -> String {
     let mut out = String::with_capacity(text.len().min(max_chars * 4));
     let (mut count, mut marks) = (0, 0);
@@ -48,7 +47,7 @@ pub fn line(text: &str, max_chars: usize) -> String {
     out
 }
 
-/// Breaks a text at its spaces into lines of at most `width` columns; a longer word is broken anywhere. Indentation is kept.
+/// Breaks a text at its spaces into lines of at most `width` columns; breaks a longer word anywhere. Keeps indentation.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
@@ -74,7 +73,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The text in at most `columns` columns: where it is longer, `…` stands for its middle, so that both ends tell it apart.
+/// The text in at most `columns` columns: `…` replaces the middle of a longer one, because both ends distinguish it.
 pub fn middle(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -90,7 +89,7 @@ pub fn middle(text: &str, columns: usize) -> String {
         }
         begin.push(c);
     }
-    // What draws nothing itself would join with the sign between.
+    // A zero-width character would join with the ellipsis.
     let is_loose = |c: char| c == ' ' || c.width().unwrap_or(0) == 0;
     format!(
         "{}…{}",
@@ -115,10 +114,10 @@ fn behind(text: &str, columns: usize) -> &str {
     &text[at..]
 }
 
-/// A message for a line of so many columns. Where it is longer its paths give way, the longest first: folders go before a
-/// file's name is cut, so that what happened stays in sight. A message may still be too long after that.
+/// A message for a line of so many columns. Shortens its paths, the longest first: folders go before a file's name is cut, so
+/// that the cause stays visible. The result may still be too long.
 pub fn fitted(message: &str, columns: usize) -> String {
-    /// A path is worth no less than this.
+    /// The shortest length of a path.
     const LEAST: usize = 16;
     let mut fitted = message.to_owned();
     let steps: [fn(&str) -> String; 4] = [
@@ -158,8 +157,8 @@ fn without_folders(path: &str) -> String {
         .map_or_else(|| path.to_owned(), |(_, name)| format!("…/{name}"))
 }
 
-/// Where paths stand in a message, without a place in the file and punctuation. Folders may have spaces in their names: what
-/// follows a folder after a space, or a word, and has a slash itself belongs to its path.
+/// The paths of a message, without a place in the file and punctuation. Folders may have spaces in their names: a word with a
+/// slash that follows a folder belongs to its path.
 fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
     let is_apart = |c: char| c == ' ' || "`\"'()[]{}<>,;".contains(c);
     let mut found: Vec<std::ops::Range<usize>> = Vec::new();
@@ -177,7 +176,9 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
                 .find(':')
                 .map_or(word.len(), |colon| slash + colon);
         match found.last_mut() {
-            Some(last) if goes_on(&message[last.clone()], &message[last.end..start], word) => {
+            Some(last)
+                if continues_path(&message[last.clone()], &message[last.end..start], word) =>
+            {
                 last.end = end;
             }
             _ => found.push(start..end),
@@ -187,7 +188,7 @@ fn paths(message: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Whether a word with a slash continues the path before it.
-fn goes_on(path: &str, between: &str, word: &str) -> bool {
+fn continues_path(path: &str, between: &str, word: &str) -> bool {
     let is_file = path
         .rsplit('/')
         .next()
@@ -200,8 +201,7 @@ fn goes_on(path: &str, between: &str, word: &str) -> bool {
         && word.starts_with(char::is_alphabetic)
 }
 
-/// Names as they may be shown, each other than the ones before: where two look the same once they are made harmless, the later ones
-/// get a number.
+/// Sanitized names, made distinct: if two are equal, the later ones get a number.
 pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let mut shown = |name: &str| {
@@ -218,7 +218,7 @@ pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) 
     names.into_iter().map(&mut shown).collect()
 }
 
-/// Whether a name is short and has no character that controls or hides, so that a cell of a table can hold it as it is.
+/// Whether a name is short and has no control or hidden character, so that a cell of a table can hold it unchanged.
 pub fn is_cell(name: &str) -> bool {
     name.len() <= 1000
         && !name
@@ -232,19 +232,19 @@ pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|word| (strsim::levenshtein(word, found), word))
         .filter(|(distance, _)| *distance <= 2);
-    // Of several equally close words, the first.
+    // The first of several equally close words.
     near.min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
 
-/// A text that is read from JSON, as one printable line; likewise each of several.
+/// A text parsed from JSON, as one printable line; likewise for several.
 pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(
     from: D,
 ) -> Result<T, D::Error> {
     T::deserialize(from).map(T::sanitized)
 }
 
-/// What is or holds text from outside.
+/// Something that is or contains text from outside.
 pub(crate) trait Foreign {
     fn sanitized(self) -> Self;
 }
@@ -267,7 +267,7 @@ impl<T: Foreign> Foreign for Vec<T> {
     }
 }
 
-/// Parts of a Hangul syllable that follow nothing they could join; they have no room of their own.
+/// Parts of a Hangul syllable that follow nothing they could join; they have no width.
 fn is_stray(c: char, before: Option<char>) -> bool {
     match c {
         '\u{1160}'..='\u{11a7}' => !matches!(
@@ -282,7 +282,7 @@ fn is_stray(c: char, before: Option<char>) -> bool {
     }
 }
 
-/// Characters that draw nothing themselves but change what is drawn around them, or that only some terminals give room.
+/// Characters that draw nothing themselves but change their neighbours, or that only some terminals give a width.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{20e3}')
@@ -304,12 +304,12 @@ mod tests {
     }
 
     #[test]
-    fn bidi_overrides_and_zero_width_characters_vanish() {
+    fn bidi_overrides_and_zero_width_characters_are_dropped() {
         assert_eq!(line("ab\u{202e}cd\u{200b}e\u{feff}", 80), "abcde");
     }
 
     #[test]
-    fn what_terminals_disagree_about_becomes_what_they_agree_about() {
+    fn characters_of_uncertain_width_are_replaced() {
         assert_eq!(
             line("👍🏽 🇩🇪 ☎\u{fe0f} 1\u{fe0f}\u{20e3} a\u{3164}b", 80),
             "👍 DE ☎ 1 ab"
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_combining_marks_is_cut() {
+    fn stacked_combining_marks_are_cut() {
         let tower = format!("e{}", "\u{301}".repeat(100_000));
         assert_eq!(line(&tower, 80).chars().count(), 1 + MARKS_PER_CHARACTER);
     }
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_cut_in_its_middle_keeps_both_ends() {
+    fn text_cut_in_its_middle_keeps_both_ends() {
         assert_eq!(middle("20260101-000000-aaaa", 11), "20260…-aaaa");
         assert_eq!(middle("漢字漢字漢字", 6), "漢…字");
         assert_eq!(middle("abc", 3), "abc");
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_give_way_before_the_cause_does() {
+    fn paths_are_cut_before_the_cause() {
         let deep = "/home/someone/very/deep/folder/of/folders/experiments/mine.yaml";
         let message = format!("{deep}:3:5: train.epochs: expected a whole number, found `x`");
         assert_eq!(fitted(&message, 200), message);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_the_same_are_told_apart() {
+    fn equal_names_get_numbers() {
         let names = [
             "two  spaces",
             "two spaces",

@@ -1,4 +1,4 @@
-//! The structures against timm's own tensor names and counts, and the study's published counts.
+//! Compares the structures with timm's tensor names and counts, and with the study's published counts.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -15,7 +15,7 @@ fn study_head(architecture: &Architecture) -> HeadSpec {
     }
 }
 
-/// What timm says of a backbone: `engine/tests/reference/backbones.py` asks it.
+/// timm's data about a backbone, from `engine/tests/reference/backbones.py`.
 fn timm(backbone: Backbone) -> Value {
     let all = include_str!("../../engine/tests/data/backbones.json");
     serde_json::from_str::<Value>(all).unwrap()["models"][backbone.as_str()].take()
@@ -85,7 +85,7 @@ fn pretrained_weights_are_timms_default_with_its_normalization() {
 }
 
 #[test]
-fn the_studys_counts_to_the_last_unit() {
+fn counts_equal_the_published_ones() {
     let architecture = Architecture::new(Backbone::EfficientnetB0);
     let head = study_head(&architecture);
     let before = count(&architecture, &head, 0).total;
@@ -101,7 +101,7 @@ fn the_studys_counts_to_the_last_unit() {
 }
 
 #[test]
-fn a_frozen_prefix_moves_counts_block_by_block() {
+fn freezing_moves_counts_block_by_block() {
     let architecture = Architecture::new(Backbone::Resnet18);
     let counts = count(&architecture, &study_head(&architecture), 2);
     let names: Vec<_> = counts

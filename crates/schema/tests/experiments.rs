@@ -1,5 +1,5 @@
-//! What is said about wrong experiment files: one file a mistake in `data/experiments`, the text beside it.
-//! `WARMSTART_BLESS=1` writes the texts anew, for eyes to check.
+//! Messages about wrong experiment files: one file a mistake in `data/experiments`, its message beside it. `WARMSTART_BLESS=1`
+//! writes the messages again; read the difference.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -19,7 +19,7 @@ fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
 }
 
-/// Every `.yaml` below a folder.
+/// Every `.yaml` in a folder.
 fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder)
         .into_iter()
@@ -77,7 +77,7 @@ fn every_mistake_is_explained() {
 }
 
 #[test]
-fn every_shipped_experiment_is_valid_and_says_what_it_asks() {
+fn shipped_experiments_are_valid_and_state_their_question() {
     let files = yaml_files(&shipped());
     assert!(files.len() >= 5, "{files:?}");
     for path in files {
@@ -99,7 +99,7 @@ fn every_shipped_experiment_is_valid_and_says_what_it_asks() {
 }
 
 #[test]
-fn the_schema_for_editors_is_the_one_of_the_code() {
+fn schema_for_editors_matches_the_code() {
     let path = shipped().join("schema.json");
     let generated = serde_json::to_string_pretty(&experiment::json_schema()).unwrap() + "\n";
     if std::env::var_os("WARMSTART_BLESS").is_some() {
@@ -107,12 +107,12 @@ fn the_schema_for_editors_is_the_one_of_the_code() {
     }
     assert!(
         fs::read_to_string(path).unwrap_or_default() == generated,
-        "WARMSTART_BLESS=1 writes experiments/schema.json anew"
+        "WARMSTART_BLESS=1 writes experiments/schema.json again"
     );
 }
 
 #[test]
-fn what_is_written_out_is_read_back() {
+fn written_experiments_are_parsed_back() {
     for path in yaml_files(&shipped()) {
         let experiment = experiment::load(&path, &[]).unwrap();
         assert_eq!(
@@ -123,7 +123,7 @@ fn what_is_written_out_is_read_back() {
 }
 
 #[test]
-fn a_change_from_the_command_line_is_checked_like_the_file() {
+fn changes_from_the_command_line_are_checked_like_the_file() {
     let path = shipped().join("4-effnet-freeze.yaml");
     let with = |change: &str| experiment::load(&path, &[change.to_owned()]);
     assert_eq!(with("train.epochs=3").unwrap().train.epochs, 3);
@@ -151,7 +151,7 @@ fn a_change_from_the_command_line_is_checked_like_the_file() {
     assert!(message("name=[").contains("not YAML"));
 }
 
-/// Texts made to take time and memory: what the worst of them took.
+/// Texts made to take time and memory: the worst figures.
 #[derive(Default)]
 struct Bombs {
     number: usize,
@@ -161,7 +161,7 @@ struct Bombs {
 }
 
 impl Bombs {
-    /// Every problem names the file and, where the fault is in a line, that line; and it is found quickly.
+    /// Every problem names the file and, if the fault is in a line, that line; and it is found quickly.
     fn refused(&mut self, source: &str) -> Vec<Problem> {
         self.refused_with(source, &[])
     }
@@ -197,10 +197,10 @@ impl Bombs {
     }
 }
 
-/// What this thread has worked: other tests and other programs do not count.
+/// CPU time of this thread, so that other tests and other programs do not count.
 fn cpu() -> Duration {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
+    let stats = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stats.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// The most memory that this process ever held, in kB.
@@ -246,7 +246,7 @@ fn bombs_are_refused_quickly() {
     let bomb = fs::read_to_string(folder().join("alias-bomb.yaml")).unwrap();
     bombs.refused(&bomb);
     bombs.refused_with(&bomb, &["seed=1".to_owned()]);
-    // The rest of what is known to be hard on parsers.
+    // Other texts that are hard on parsers.
     let laughs = (1..10)
         .map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9)))
         .collect::<Vec<_>>()
@@ -279,7 +279,7 @@ fn bombs_are_refused_quickly() {
 }
 
 #[test]
-fn a_file_of_more_than_a_mebibyte_is_not_read() {
+fn files_of_more_than_a_mebibyte_are_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.yaml");
     fs::write(&path, "# a\n".repeat(1 << 19)).unwrap();
@@ -302,8 +302,8 @@ fn a_file_of_more_than_a_mebibyte_is_not_read() {
     );
 }
 
-/// Bytes of shipped files and of mistakes, cut, doubled and changed: none may panic, and every problem of a text that is
-/// not empty names its line.
+/// Bytes of shipped files and of mistakes, cut, doubled and changed: none may panic, and every problem of a text that is not
+/// empty names its line.
 #[test]
 fn no_mutation_panics() {
     let seeds: Vec<Vec<u8>> = yaml_files(&shipped())

@@ -1,4 +1,4 @@
-//! What a run has earned stays until a later attempt has something in its place.
+//! The results of a run stay until a later attempt replaces them.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -65,7 +65,7 @@ fn fold(events: impl IntoIterator<Item = Value>) -> RunState {
     RunState::fold(events.into_iter().zip(1..).map(|(event, t)| at(t, event)))
 }
 
-fn stands(state: &RunState) -> (Status, Option<f64>, Vec<u32>, bool) {
+fn status_and_results(state: &RunState) -> (Status, Option<f64>, Vec<u32>, bool) {
     let epochs = state.epochs.iter().map(|epoch| epoch.epoch).collect();
     let test = state.test.as_ref().map(|test| test.accuracy);
     (
@@ -77,7 +77,7 @@ fn stands(state: &RunState) -> (Status, Option<f64>, Vec<u32>, bool) {
 }
 
 #[test]
-fn an_attempt_that_comes_to_nothing_leaves_what_was_earned() {
+fn attempts_without_results_keep_the_earlier_ones() {
     let killed = json!({ "event": "exit", "signal": 9 });
     let stopped = json!({ "event": "stopped", "step": 20, "train_time": 2 });
     for later in [
@@ -90,7 +90,7 @@ fn an_attempt_that_comes_to_nothing_leaves_what_was_earned() {
             killed.clone(),
         ],
         vec![attempt(2, Some(20), 5), checkpoint(20), stopped],
-        // It did not even come up; and a second try after the first, of which nobody left word.
+        // It did not even start; and a second attempt without a logged end.
         vec![json!({ "event": "exit", "code": 127 })],
         vec![attempt(2, Some(20), 5), attempt(3, Some(20), 5), failed()],
         vec![
@@ -109,20 +109,17 @@ fn an_attempt_that_comes_to_nothing_leaves_what_was_earned() {
     ] {
         let state = fold([finished(), later.clone()].concat());
         assert_eq!(
-            stands(&state),
+            status_and_results(&state),
             (Status::Finished, Some(0.75), vec![1, 2], true),
             "{later:?}"
         );
-        assert!(
-            state.awaits_change,
-            "what it was to do can be tried again: {later:?}"
-        );
+        assert!(state.awaits_change, "its change still waits: {later:?}");
         assert!(state.frozen.is_some(), "{later:?}");
     }
 }
 
 #[test]
-fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
+fn attempts_with_results_replace_the_earlier_ones() {
     let later = vec![
         attempt(2, Some(20), 5),
         training(),
@@ -132,7 +129,10 @@ fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
         failed(),
     ];
     let state = fold([finished(), later].concat());
-    assert_eq!(stands(&state), (Status::Failed, None, vec![1, 2, 3], false));
+    assert_eq!(
+        status_and_results(&state),
+        (Status::Failed, None, vec![1, 2, 3], false)
+    );
     // Within an epoch, by a checkpoint.
     let state = fold(
         [
@@ -147,7 +147,10 @@ fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
         ]
         .concat(),
     );
-    assert_eq!(stands(&state), (Status::Failed, None, vec![1, 2], false));
+    assert_eq!(
+        status_and_results(&state),
+        (Status::Failed, None, vec![1, 2], false)
+    );
     // From the beginning, by the first epoch.
     let over = vec![
         json!({ "event": "start_over" }),
@@ -173,9 +176,12 @@ fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
         ]
         .concat(),
     );
-    assert_eq!(stands(&state), (Status::Failed, None, vec![1], false));
+    assert_eq!(
+        status_and_results(&state),
+        (Status::Failed, None, vec![1], false)
+    );
     assert!(!state.starts_over);
-    // A setback is over with the next attempt that ends well.
+    // A setback ends with the next attempt that succeeds.
     let end = json!({ "event": "finished", "train_time": 2, "stopped_early": false });
     let again = vec![
         attempt(2, Some(20), 5),
@@ -188,20 +194,20 @@ fn an_attempt_that_has_something_new_takes_the_place_of_what_was() {
     ];
     let state = fold([finished(), again].concat());
     assert_eq!(
-        stands(&state),
+        status_and_results(&state),
         (Status::Finished, None, vec![1, 2, 3], false)
     );
     assert!(!state.awaits_change);
 }
 
 #[test]
-fn a_run_that_may_not_be_looked_into_is_not_lost() {
+fn unreadable_runs_are_not_lost() {
     let state = fold([]);
     assert_eq!(state.status(Liveness::Unknown), Status::Unreadable);
     assert_eq!(state.status(Liveness::Free), Status::Lost);
     assert_eq!(
         fold(finished()).status(Liveness::Unknown),
         Status::Finished,
-        "what was read stays"
+        "the epochs stay"
     );
 }

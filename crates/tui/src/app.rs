@@ -34,7 +34,7 @@ use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
 use crate::config::Loaded;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 
 /// Minimum time between two frames that no key caused. A slow link cannot take more than four a
 /// second.
@@ -53,7 +53,7 @@ const MESSAGE_BATCH: usize = 1000;
 pub(crate) struct Settings {
     pub folders: Folders,
     /// Folder options for the commands that users copy and paste.
-    pub pasted: FolderOptions,
+    pub folder_options: FolderOptions,
     pub appearance: Appearance,
     pub zone: TimeZone,
     /// The user's settings, or the problems in them.
@@ -105,7 +105,7 @@ where
         let demand = Arc::new(Demand::default());
         let Settings {
             folders,
-            pasted,
+            folder_options,
             appearance,
             zone,
             config,
@@ -115,7 +115,7 @@ where
         let mut model =
             Model::new(folders.experiments.clone(), appearance, zone).with_config(config);
         model.hazard = hazard;
-        model.folders = pasted;
+        model.folders = folder_options;
         model.size = terminal.size().unwrap_or(model.size);
         let kept = folders
             .state

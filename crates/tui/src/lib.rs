@@ -47,7 +47,7 @@ use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Appearance;
 use warmstart_runs::launcher::Login;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 
 pub use self::headless::HeadlessDashboard;
 pub use self::terminal::is_there as has_terminal;
@@ -101,7 +101,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     crossterm::style::force_color_output(appearance.has_colour());
     let settings = Settings {
         appearance,
-        pasted: options.folders,
+        folder_options: options.folders,
         config: options.settings,
         zone: TimeZone::system(),
         hazard: Login::find().hazard(),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use ratatui::layout::Size;
 use tui_input::InputRequest;
-use warmstart_runs::places::MissingFile;
 use warmstart_runs::run::RunId;
+use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::prediction::Predictions;
 
 use super::command::Command;

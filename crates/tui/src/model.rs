@@ -45,7 +45,7 @@ use super::message::{Activity, Catalogue, Report};
 use super::theme::Appearance;
 use crate::config::{Config, Loaded};
 use warmstart_report::query::{Mistake, Query, Subject};
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Run, Runs};
 
 /// Epochs of a run that the log shows at most.

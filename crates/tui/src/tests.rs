@@ -18,9 +18,9 @@ mod pointing;
 mod random;
 mod registry;
 mod screens;
+mod small_terminals;
+mod status_line;
 mod styles;
-mod telling;
-mod unseen;
 mod whole;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::DatasetName;
 
 use super::binary::{Layout, Pictures};
@@ -30,7 +30,7 @@ pub(super) const CIFAR10: Layout = Layout {
 pub(super) fn load(
     name: DatasetName,
     path: Option<&Path>,
-    places: &Places,
+    places: &SearchPaths,
     layout: Layout,
 ) -> Result<Dataset> {
     let (train, test) = name.files().unwrap_or_default();
@@ -95,7 +95,7 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 }
 
 /// The folder that holds the published binary files.
-fn find(name: DatasetName, path: Option<&Path>, places: &Places) -> Result<PathBuf> {
+fn find(name: DatasetName, path: Option<&Path>, places: &SearchPaths) -> Result<PathBuf> {
     places.find_dataset(name, path).map_err(|looked| {
         let other = path.and_then(|path| edition::refused(name, path));
         other.unwrap_or_else(|| missing(name, &looked, places))

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_runs::pictures::{Class, PartFolder, PictureFolder, Unusable, Unused};
-use warmstart_runs::places::Places;
 use warmstart_runs::run;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{Experiment, ImageFolder, Labels, SplitRule};
 use warmstart_schema::look::Part as Which;
 use warmstart_schema::policy;
@@ -77,7 +77,7 @@ pub struct Part {
 }
 
 /// The parts of the dataset that an experiment names, fixed by its seed.
-pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result<Parts> {
+pub fn parts(experiment: &Experiment, places: &SearchPaths, device: Device) -> Result<Parts> {
     prepared_parts(
         experiment,
         &Preparation::new(experiment, &FileMetadata::default()),
@@ -90,7 +90,7 @@ pub fn parts(experiment: &Experiment, places: &Places, device: Device) -> Result
 pub fn prepared_parts(
     experiment: &Experiment,
     preparation: &Preparation,
-    places: &Places,
+    places: &SearchPaths,
     device: Device,
 ) -> Result<Parts> {
     if let Some(folder) = experiment.dataset.folder() {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tch::Device;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::experiment::{self, Interpolation, Labels};
@@ -97,7 +97,7 @@ pub fn losses(index: usize, device: Device) -> Result<Agreement> {
         Ok(experiment) => experiment.dataset,
         Err(problems) => anyhow::bail!("{problems:?}"),
     };
-    let pictures = data::load(&dataset, &Places::from_env())?.context("no pictures")?;
+    let pictures = data::load(&dataset, &SearchPaths::from_env())?.context("no pictures")?;
     let pictures = OnDevice::new(&pictures.train, Labels::Fine, device)?;
     let adam = experiment::Optimizer::Adam {
         learning_rate: 0.0,

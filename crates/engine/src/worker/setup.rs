@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::heartbeat;
 use warmstart_runs::launcher;
-use warmstart_runs::places::Places;
-use warmstart_runs::pulse;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
@@ -71,14 +71,14 @@ impl Context<'_> {
     /// How a new run prepares its pictures.
     fn preparation(&self, experiment: &Experiment) -> Preparation {
         let init_file = self.info.init_file.as_deref();
-        initial::preparation_below(experiment, self.root(), init_file, &Places::from_env())
+        initial::preparation_below(experiment, self.root(), init_file, &SearchPaths::from_env())
     }
 
     fn parts(&self, experiment: &Experiment, preparation: &Preparation) -> Result<Parts> {
         data::prepared_parts(
             experiment,
             preparation,
-            &Places::from_env(),
+            &SearchPaths::from_env(),
             self.place.device,
         )
     }
@@ -233,7 +233,7 @@ fn report_attempt(
         not_exact: saved
             .map(|content| content.state.not_exact.clone())
             .unwrap_or_default(),
-        heartbeat: Some(pulse::HEARTBEAT),
+        heartbeat: Some(heartbeat::INTERVAL),
     }));
     if let Some(text) = resume::extended(before, epochs) {
         reporter.note(Level::Info, text);
@@ -286,7 +286,7 @@ fn model(
             experiment,
             root,
             context.info.init_file.as_deref(),
-            &Places::from_env(),
+            &SearchPaths::from_env(),
         )?;
         if let Some(from) = &origin.run {
             dataset::warn_of_leak(reporter, root, from, parts);

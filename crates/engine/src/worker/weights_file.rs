@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use warmstart_runs::checkpoint::MODEL;
-use warmstart_runs::places::Places;
 use warmstart_runs::run::RunDir;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::{Event, Level, StartedFrom, WeightsFacts};
 use warmstart_schema::experiment::{Experiment, Weights};
@@ -70,7 +70,7 @@ fn path(
     match (&experiment.init, &experiment.model.weights) {
         (Some(_), _) | (None, Weights::Random) => None,
         (None, Weights::File(path)) => Some(path.clone()),
-        (None, Weights::Imagenet) => Places::from_env()
+        (None, Weights::Imagenet) => SearchPaths::from_env()
             .find_weights(&Pretrained::of(experiment.model.backbone))
             .ok(),
     }

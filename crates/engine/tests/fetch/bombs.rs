@@ -8,7 +8,7 @@ use image::{ImageFormat, RgbImage};
 use tar::EntryType;
 use warmstart_engine::data::folder::decode;
 use warmstart_engine::data::{self, Layout};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment;
 
 use crate::archives::{HOSTILE, unpack, with};
@@ -107,7 +107,7 @@ fn cifar(train: impl FnOnce(&Path)) -> Result<(), String> {
         folder.path().display()
     );
     let experiment = experiment::parse(&yaml, "x.yaml").unwrap();
-    let read = data::parts(&experiment, &Places::from_env(), tch::Device::Cpu);
+    let read = data::parts(&experiment, &SearchPaths::from_env(), tch::Device::Cpu);
     read.map(drop).map_err(|error| format!("{error:#}"))
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use tempfile::TempDir;
 use warmstart_engine::fetch::{Fetcher, Patience, Progress, Published, Sources};
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 
 pub(crate) struct Place {
     pub folder: TempDir,
-    pub places: Places,
+    pub places: SearchPaths,
     pub progress: Recorder,
 }
 
@@ -46,7 +46,7 @@ impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let downloads = folder.path().join("datasets");
-        let places = Places {
+        let places = SearchPaths {
             weights: vec![],
             datasets: vec![downloads.clone()],
             downloads,

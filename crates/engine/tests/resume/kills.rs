@@ -21,7 +21,7 @@ const LANES: u64 = 2;
 const CHANGES: [&str; 2] = ["train.epochs=6", "train.early_stopping=null"];
 
 /// Kills, by what they hit.
-type Places = BTreeMap<&'static str, usize>;
+type SearchPaths = BTreeMap<&'static str, usize>;
 
 /// One of the runs that are killed at the same time.
 struct Lane<'a> {
@@ -35,8 +35,8 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    fn work(mut self) -> (Places, usize) {
-        let (mut places, mut runs) = (Places::new(), 0);
+    fn work(mut self) -> (SearchPaths, usize) {
+        let (mut places, mut runs) = (SearchPaths::new(), 0);
         while self.left.load(Ordering::Relaxed) > 0 {
             let run = new_run(self.root, &CHANGES);
             runs += 1;
@@ -165,7 +165,7 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
     assert_eq!((expected.steps.len(), expected.epochs.len()), (18, 6));
 
     let (left, began) = (AtomicUsize::new(kills), Instant::now());
-    let (mut places, mut runs) = (Places::new(), 0);
+    let (mut places, mut runs) = (SearchPaths::new(), 0);
     thread::scope(|scope| {
         let lane = |number| Lane {
             root: root.path(),

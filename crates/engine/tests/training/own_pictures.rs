@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tch::Device;
 use warmstart_engine::data;
-use warmstart_runs::places::Places;
+use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment;
 use warmstart_schema::prediction::{Answer, Predictions};
 
@@ -665,7 +665,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     fs::copy(data.join("red/00.png"), data.join("red/deep/more.png")).unwrap();
     fs::write(data.join("green/spoilt.png"), "no picture").unwrap();
     let run = run_on(root.path(), &data, &["train.epochs=1"]);
-    // As they wrote it: without a word on the split.
+    // As earlier versions wrote it: without the split.
     let yaml = fs::read_to_string(run.experiment_yaml()).unwrap();
     assert!(yaml.contains("split: by_name"), "{yaml}");
     fs::write(
@@ -682,7 +682,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     );
     let parts = data::parts(
         &experiment::load_frozen(&run.experiment_yaml()).unwrap(),
-        &Places::from_env(),
+        &SearchPaths::from_env(),
         Device::Cpu,
     );
     // As a program of its own computes it by the earlier rule.
@@ -733,7 +733,7 @@ fn what_is_not_used_or_cannot_be_read_is_said_and_counts_nowhere() {
     let said = warnings(&run);
     for expected in [
         "1 picture in old/ is not used",
-        "1 file is not used, for their kind is not read: 1 .heic",
+        "1 file is not used, because warmstart does not read its kind: 1 .heic",
         "class fox is empty: none of its 4 training pictures can be read: ",
         "Train/fox/0.jpg: is a HEIC picture: convert it",
         "left out 4 pictures that cannot be read",

@@ -1,4 +1,4 @@
-//! The options of the command line that say what a comparison shows. [`Options::command`] writes them.
+//! The command line's options of a comparison. [`Options::command`] writes them.
 
 use clap::Args;
 use warmstart_schema::run_id::RunId;
@@ -57,12 +57,12 @@ pub struct ShownArguments {
 }
 
 impl ShownArguments {
-    /// The filter, or what is wrong with it.
+    /// The filter, or the mistake in it.
     pub fn query(&self) -> Result<Query, Failure> {
         self.filter.query()
     }
 
-    /// What is asked for, once names are runs and columns are known.
+    /// The options with run names and columns resolved.
     pub fn options(&self, runs: &Runs) -> Result<Options, Failure> {
         let named: Vec<RunId> = self
             .runs
@@ -99,7 +99,7 @@ impl ShownArguments {
     }
 }
 
-/// A column that no table and no run's experiment has is a mistake.
+/// Refuses a column that neither a table nor a run's experiment has.
 fn check_column(column: &Column, runs: &Runs) -> Result<(), Failure> {
     let Column::Config(name) = column else {
         return Ok(());

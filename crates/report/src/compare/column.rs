@@ -13,7 +13,7 @@ pub enum Column {
     Run,
     State,
     Metric(Metric),
-    /// A figure less the baseline's.
+    /// The difference to the baseline.
     Delta(Metric),
     /// A count of `facts`.
     Fact(&'static Field),
@@ -22,7 +22,7 @@ pub enum Column {
 }
 
 impl Column {
-    /// All but the fields of experiments.
+    /// All columns except the experiments' fields.
     pub fn own() -> Vec<Self> {
         let metrics = Metric::ALL
             .iter()
@@ -47,7 +47,7 @@ impl Column {
         }
     }
 
-    /// Its name on top of it, with its unit.
+    /// Its title, with its unit.
     pub fn title(&self) -> String {
         match self {
             Self::Experiment => "experiment".to_owned(),
@@ -60,8 +60,7 @@ impl Column {
         }
     }
 
-    /// How soon it goes where there is too little room: the largest first, 0 never. Where runs have the same name, the run's id
-    /// stays too.
+    /// The order in which columns are hidden: the largest first, 0 never. If runs have the same name, the run's id stays too.
     pub fn rank(&self) -> u8 {
         let of = |field: &Field| field.compared.unwrap_or(u8::MAX);
         match self {
@@ -84,11 +83,11 @@ pub(super) fn facts() -> impl Iterator<Item = &'static Field> {
         .filter(|field| field.compared.is_some() && field.metric().is_none())
 }
 
-/// The last words of a path: as many as say what it is.
+/// The last parts of a path: as many as identify it.
 fn config_title(path: &str) -> String {
     let mut parts = path.rsplit('.');
     let last = parts.next().unwrap_or_default();
-    // `name`, `from` and the like say nothing without what they belong to.
+    // `name`, `from` and the like mean nothing without their section.
     let title = match parts
         .next()
         .filter(|_| ["name", "from", "path", "limit", "test", "strict"].contains(&last))
@@ -102,7 +101,7 @@ fn config_title(path: &str) -> String {
 impl FromStr for Column {
     type Err = std::convert::Infallible;
 
-    /// What is none of the table's own columns, as it, the list or the filter calls them, is a field of the experiments.
+    /// Names of no column of the table are fields of the experiments.
     fn from_str(key: &str) -> Result<Self, Self::Err> {
         let name = key.trim().to_lowercase().replace([' ', '-'], "_");
         let name = field::named(&name).map_or(name.as_str(), |field| field.key);

@@ -1,11 +1,11 @@
-//! An experiment as a flat list of fields, and where two of them differ.
+//! An experiment as a flat list of fields, and the fields in which two of them differ.
 
 use std::collections::BTreeSet;
 
 use serde_yaml::Value as Yaml;
 use warmstart_schema::experiment::Experiment;
 
-/// The experiment's fields by their paths, in the order of the file; what only describes it is left out.
+/// The experiment's fields by their paths, in the order of the file, without those that only describe it.
 pub fn fields(experiment: &Experiment) -> Vec<(String, String)> {
     // An experiment is plain data: it cannot fail to serialize.
     let yaml = serde_yaml::to_value(experiment).unwrap_or_default();
@@ -40,8 +40,7 @@ fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
     }
 }
 
-/// The paths whose values are not the same in all of these, in the order of the file. A field that is left out in one
-/// differs.
+/// The paths whose values differ between these, in the order of the file. An omitted field differs.
 pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let paths = all
@@ -56,7 +55,7 @@ pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
             values.any(|value| Some(value) != first)
         })
         .collect();
-    // A field that only a later one has belongs beside those of its own section.
+    // Insert a field that only a later one has after those of its section.
     let section = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
     let order: Vec<String> = differing.iter().map(|path| section(path)).collect();
     differing.sort_by_key(|path| order.iter().position(|other| *other == section(path)));

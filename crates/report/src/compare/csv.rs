@@ -1,5 +1,6 @@
-//! Values separated by commas or tabs under the same names as in JSON. Published lines have `published` as state, and say whence; `gain`
-//! stands in lines of differences to the run that `source` names. Where seeds are put together each figure is followed by its standard deviation and by how many there are.
+//! Values separated by commas or tabs, under the same names as in JSON. Published lines have `published` as state, and a source;
+//! `gain` lines are differences to the run in `source`. For merged seeds, the standard deviation follows each figure, and the
+//! number of seeds.
 
 use super::value::Spread;
 use super::{Cell, Column, Kind, Row, Table, Value};
@@ -30,7 +31,7 @@ pub(super) fn render(table: &Table, delimiter: u8) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-/// Programs that read the file know a row by its run.
+/// Programs that read the file identify a row by its run.
 fn with_run_first(table: &Table) -> Table {
     let mut table = table.clone();
     if table
@@ -58,7 +59,7 @@ fn header(table: &Table, has_groups: bool) -> Vec<String> {
 }
 
 fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
-    // What a row is that belongs to the one above.
+    // The kind of a row that belongs to the one above.
     let word = match row.kind {
         Kind::Measured => None,
         Kind::Gain => Some("gain"),
@@ -99,7 +100,7 @@ fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
     record
 }
 
-/// A value that other programs take for what it is: numbers without thousands apart or a plus sign.
+/// A value that other programs parse: numbers without thousands separators or a plus sign.
 fn plain(value: &Value) -> String {
     match value {
         Value::Absent | Value::Blank => String::new(),
@@ -123,7 +124,7 @@ fn spread(cell: &Cell) -> [String; 2] {
     ]
 }
 
-/// A spreadsheet takes a text that begins like a formula for one and runs it.
+/// A spreadsheet executes a text that begins like a formula.
 fn guarded(text: &str) -> String {
     let is_number = text.parse::<f64>().is_ok();
     let is_formula = text

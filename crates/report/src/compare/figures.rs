@@ -1,4 +1,4 @@
-//! The metrics of a run, or as published.
+//! The metrics of a run, or of a publication.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use warmstart_schema::state::RunState;
 use super::At;
 use crate::field::best_or_last;
 
-/// Figures by [`Metric`]; what has not been measured is absent.
+/// Values by [`Metric`]; unmeasured ones are absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures(BTreeMap<Metric, f64>);
 
@@ -18,7 +18,7 @@ impl Figures {
         self.0.get(&metric).copied()
     }
 
-    /// The figures that `of` knows.
+    /// The values that `of` knows.
     pub(super) fn by(of: impl Fn(Metric) -> Option<f64>) -> Self {
         let figures = Metric::ALL
             .iter()
@@ -26,7 +26,7 @@ impl Figures {
         Self(figures.collect())
     }
 
-    /// A run's figures. The time is that of the whole training, and the test is measured once, whatever epoch is asked for.
+    /// A run's figures. Training time and test do not depend on the chosen epoch.
     pub fn of(state: &RunState, at: At) -> Self {
         let epoch = match at {
             At::BestEpoch => {

@@ -1,6 +1,6 @@
-//! What a table can be written as.
+//! The formats of a table.
 
-/// A format that a table can be written in.
+/// A format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Aligned columns for a terminal; columns that do not fit it are left out
@@ -29,7 +29,7 @@ impl Format {
         Self::Tsv,
     ];
 
-    /// What people call it.
+    /// Its name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "text",
@@ -42,7 +42,7 @@ impl Format {
         }
     }
 
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub fn key(self) -> &'static str {
         match self {
             Self::Table => "table",
@@ -55,12 +55,12 @@ impl Format {
         }
     }
 
-    /// The ending of its files.
+    /// The extension of its files.
     pub fn extension(self) -> &'static str {
         self.extensions()[0]
     }
 
-    /// Every ending that means it, the usual one first.
+    /// All extensions for it, the usual one first.
     fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Table => &["txt", "text"],
@@ -73,7 +73,7 @@ impl Format {
         }
     }
 
-    /// The format that a file's name asks for.
+    /// The format for a file's name.
     pub fn of_file(path: &std::path::Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_lowercase();
         Self::ALL
@@ -81,7 +81,7 @@ impl Format {
             .find(|format| format.extensions().contains(&ending.as_str()))
     }
 
-    /// The endings of all formats: `*.csv, *.tsv, …`.
+    /// The extensions of all formats: `*.csv, *.tsv, …`.
     pub fn endings() -> String {
         Self::ALL
             .map(|format| format!("*.{}", format.extension()))

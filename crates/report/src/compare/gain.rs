@@ -1,4 +1,4 @@
-//! What a run gained over the one whose best checkpoint it started from.
+//! What a run gained over the run whose best checkpoint it started from.
 
 use warmstart_runs::run::RunId;
 
@@ -9,15 +9,15 @@ use warmstart_schema::metric::Unit;
 /// The differences between two runs' figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gain {
-    /// The run that it started from, and that one's experiment.
+    /// The initial run and its experiment.
     pub over: RunId,
     pub experiment: String,
-    /// Without a time: what a later training took is no gain over an earlier one.
+    /// Without the time: a later training's time is no gain over an earlier one's.
     pub figures: Figures,
 }
 
 impl Gain {
-    /// Of a run that started from another one which is still here.
+    /// The gain of a run whose initial run still exists.
     pub fn of(runs: &Runs, run: &Run, at: At) -> Option<Self> {
         let source = runs.get(&run.state.started_from.as_ref()?.run)?;
         let (before, after) = (Figures::of(&source.state, at), Figures::of(&run.state, at));
@@ -32,7 +32,7 @@ impl Gain {
         })
     }
 
-    /// What its line is called.
+    /// The name of its line.
     pub fn title(&self) -> String {
         format!("gain over {}", self.experiment)
     }

@@ -1,20 +1,20 @@
-//! A table as rows of tiles, its titles included, turned where it is transposed; each format writes tiles its own way.
+//! A table as rows of tiles, its titles included, transposed if requested; each format writes tiles in its own syntax.
 
 use super::{Column, Kind, Table};
 
 /// A cell of the grid.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tile {
-    /// None where nothing was measured.
+    /// None if nothing was measured.
     pub text: Option<String>,
-    /// Of a footnote.
+    /// The mark of a footnote.
     pub mark: Option<String>,
     pub best: bool,
     /// None for a title.
     pub kind: Option<Kind>,
-    /// A name beneath another one's.
+    /// A name below another one's.
     pub is_below: bool,
-    /// Of a title: whether the upper or the lower end is the better one.
+    /// For a title: whether higher or lower is better.
     pub better: Option<bool>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Tile {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Grid {
     pub rows: Vec<Vec<Tile>>,
-    /// Of each column: whether it holds numbers, which stand at the right.
+    /// For each column, whether it has numbers, which are right-aligned.
     pub is_figure: Vec<bool>,
 }
 
@@ -77,7 +77,7 @@ fn title(column: &Column) -> Tile {
     }
 }
 
-/// Whether everything in a column is a number or nothing.
+/// Whether a column has only numbers and empty cells.
 fn is_figure(table: &Table, index: usize) -> bool {
     match &table.columns[index] {
         Column::Experiment | Column::Run | Column::State => false,
@@ -96,7 +96,7 @@ fn turned(rows: &[Vec<Tile>]) -> Vec<Vec<Tile>> {
         .collect()
 }
 
-/// A tile with an arrow towards the better end, and its mark.
+/// A tile with an arrow for the better direction, and its mark.
 pub(super) fn decorated(
     tile: &Tile,
     text: &str,

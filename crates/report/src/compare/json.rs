@@ -1,6 +1,5 @@
-//! A list of objects with every measured figure; what is not measured, or is no number, is `null`. What the columns show
-//! beside the figures is added: differences under `delta`, fields of the experiment under `config`, and where seeds are put
-//! together which runs they are, and the standard deviations.
+//! A list of objects with every measured figure; an unmeasured or non-finite figure is `null`. The chosen columns add differences
+//! under `delta` and fields of the experiment under `config`. Merged seeds add their runs and the standard deviations.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ use super::{Column, Gain, Kind, Metric, Row, Table, Value};
 
 #[derive(Serialize)]
 struct Object<'a> {
-    /// Null of a group.
+    /// Null for a group.
     run: Option<&'a str>,
     experiment: &'a str,
     state: &'static str,
@@ -22,7 +21,7 @@ struct Object<'a> {
     figures: Keyed<Option<f64>>,
     #[serde(flatten)]
     facts: Keyed<Fact<'a>>,
-    /// What identifies the images of the test: figures of two that differ do not compare.
+    /// A hash of the test images: do not compare figures of different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     test_set: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +94,7 @@ impl<'a> From<&'a Value> for Fact<'a> {
 struct Group<'a> {
     runs: Vec<&'a str>,
     seeds: &'a [u64],
-    /// Of the sample.
+    /// Standard deviation of the sample.
     standard_deviation: Keyed<Option<f64>>,
     n: BTreeMap<&'static str, usize>,
 }
@@ -188,6 +187,6 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
 pub(super) fn render(table: &Table) -> String {
     let rows = table.rows.iter().filter(|row| row.kind == Kind::Measured);
     let objects: Vec<Object> = rows.map(|row| object(table, row)).collect();
-    // Nothing in it can fail to serialize: plain texts and finite numbers.
+    // Serializing plain texts and finite numbers cannot fail.
     serde_json::to_string_pretty(&objects).unwrap_or_default() + "\n"
 }

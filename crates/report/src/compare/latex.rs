@@ -1,6 +1,5 @@
 //! A `tabular` for the package booktabs; the best of a column in bold. Every name compiles with `pdflatex`, `xelatex` and
-//! `lualatex`, whatever the document's font encoding is: accents are commands, and a character that `pdflatex` has no glyph for
-//! becomes its code point.
+//! `lualatex` in any font encoding: accents are commands, and a character without a glyph in `pdflatex` becomes its code point.
 
 use std::fmt::Write as _;
 
@@ -9,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::Table;
 use super::grid::{Grid, Tile, decorated};
 
-/// The name of the command that sets what pdfLaTeX cannot.
+/// The name of the command for characters that pdfLaTeX lacks.
 const OTHER: &str = "\\warmstartchar";
 const OTHER_DEFINED: &str = "\
 % pdfLaTeX prints what its fonts lack as a code point, XeLaTeX and LuaLaTeX as it is where their font has it.
@@ -83,7 +82,7 @@ fn raised(mark: &str) -> String {
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;
-    // Accents stand behind their letters.
+    // Combining accents follow their letters.
     let mut characters = text.nfd().peekable();
     while let Some(c) = characters.next() {
         let mut accents = Vec::new();
@@ -91,7 +90,7 @@ fn escape(text: &str) -> String {
             accents.push(accent);
             characters.next();
         }
-        // Two of these would become one other sign.
+        // Two of these would form another sign.
         if before == Some(c) && "-',".contains(c) {
             out.push_str("{}");
         }
@@ -138,10 +137,10 @@ fn set(c: char, out: &mut String) {
         '<' => "\\textless{}",
         '>' => "\\textgreater{}",
         '|' => "\\textbar{}",
-        // A command of that name is not in every encoding, and babel may have a use for the character itself.
+        // Not every encoding has a command of that name, and babel may use the character itself.
         '"' => "\\symbol{34}",
         '`' => "\\`{}",
-        // Behind `\\` and rules these two would be taken for an option.
+        // After `\\` and rules, LaTeX would read these two as an option.
         '[' => "{[}",
         '*' => "{*}",
         'ß' => "\\ss{}",
@@ -218,7 +217,7 @@ fn set(c: char, out: &mut String) {
 mod tests {
     use super::*;
 
-    /// As a real LaTeX takes them: `scripts/soak.d/40-latex.py` compiles all of these and more.
+    /// The same names as in `scripts/soak.d/40-latex.py`, which compiles all of these and more.
     #[test]
     fn no_name_is_taken_for_a_command() {
         for (name, written) in [

@@ -40,7 +40,7 @@ fn row(tiles: &[Tile]) -> String {
     format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
 }
 
-/// Every character that Markdown, or the HTML in it, could take for its own.
+/// Every character that Markdown or HTML could interpret.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

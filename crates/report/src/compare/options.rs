@@ -1,18 +1,18 @@
-//! What a table shows, and the command line that shows the same.
+//! What a table shows, and the command line for the same table.
 
 use warmstart_runs::run::RunId;
 
 use super::{Column, Format};
 use crate::query::Query;
-use warmstart_runs::pasted::FolderOptions;
+use warmstart_runs::shell::FolderOptions;
 
 /// Which runs, which figures, which columns, in which order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     pub selection: Selection,
-    /// Only runs that fit.
+    /// Only matching runs.
     pub filter: Query,
-    /// None for the order of the experiments' files.
+    /// None means the order of the experiments' files.
     pub sort: Option<Column>,
     pub reversed: bool,
     pub figures: At,
@@ -26,7 +26,7 @@ pub struct Options {
 /// Which runs a table holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
-    /// One of each experiment: the newest that is done, or the newest where none is.
+    /// One of each experiment: the newest finished one, or else the newest.
     #[default]
     Newest,
     All,
@@ -55,7 +55,7 @@ impl At {
         }
     }
 
-    /// What the figures are, in words.
+    /// Which epoch the figures are of, in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::BestEpoch => "at the best epoch",
@@ -80,14 +80,14 @@ pub enum Columns {
     /// The study's.
     #[default]
     Standard,
-    /// Of the study's and the experiments' fields those in which the shown runs differ.
+    /// The study's columns, and the experiments' fields in which the shown runs differ.
     Differing,
     /// The experiments' fields in which the shown runs differ, and no figures.
     Config,
     Named(Vec<Column>),
 }
 
-/// What differences are taken to.
+/// The baseline of differences.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Baseline {
     #[default]

@@ -8,8 +8,8 @@ use warmstart_schema::state::Status;
 use super::value::Spread;
 use warmstart_runs::store::Run;
 
-/// Runs that make one row, oldest first; a run alone is a group of its own. Only runs that are done are put together, in the
-/// place of the first of them, and of those with the same seed the newest counts: a repetition is no further sample.
+/// Runs that make one row, oldest first; a single run is a group too. Only finished runs are merged, at the position of the first
+/// of them. Of runs with the same seed only the newest counts, because a repetition is no further sample.
 pub(super) fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     let mut by_experiment: HashMap<String, usize> = HashMap::new();
@@ -48,7 +48,7 @@ fn newest_of_each_seed(group: &mut Vec<&Run>) {
     group.dedup_by_key(|run| seed(run));
 }
 
-/// Mean of the figures, with the sample's standard deviation where there are two or more; none of none.
+/// Mean of the figures, with the sample's standard deviation if there are two or more; none without figures.
 pub(super) fn mean(figures: &[f64]) -> Option<(f64, Spread)> {
     let n = figures.len();
     let mean = figures.iter().sum::<f64>() / n as f64;
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(mean(&[]), None);
         assert!(
             mean(&[0.1, f64::NAN]).unwrap().0.is_nan(),
-            "a run that diverged does not vanish in a mean"
+            "a diverged run does not vanish in a mean"
         );
     }
 }

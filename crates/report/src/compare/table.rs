@@ -1,4 +1,4 @@
-//! The table as a value: made by one pure function of runs and options.
+//! The table as a value: one pure function makes it from runs and options.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -29,15 +29,15 @@ pub struct Table {
     pub figures: At,
 }
 
-/// A value of each metric; what has not been measured is absent.
+/// A value of each metric; unmeasured ones are absent.
 pub(super) type Values = BTreeMap<Metric, Value>;
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A run, or runs that differ in their seed alone.
+    /// A run, or runs that differ only in their seed.
     Measured,
-    /// Differences to the run that the one above started from.
+    /// Differences to the initial run of the row above.
     Gain,
     Published,
 }
@@ -46,7 +46,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub kind: Kind,
-    /// Whose figures they are: one run, several where seeds are put together, none of rows that belong to the one above.
+    /// The runs of its figures: one run, several for merged seeds, none for rows that belong to the one above.
     pub runs: Vec<RunId>,
     pub seeds: Vec<u64>,
     pub experiment: String,
@@ -59,10 +59,10 @@ pub struct Row {
     pub mark: Option<String>,
     /// One for each column.
     pub cells: Vec<Cell>,
-    /// All figures, whatever columns there are.
+    /// All figures, independent of the chosen columns.
     pub figures: Values,
     pub facts: Vec<(&'static Field, Value)>,
-    /// What identifies the images that it was tested on, where that is known: two that differ do not compare.
+    /// A hash of its test images, if known: do not compare figures of different ones.
     pub test_set: Option<String>,
 }
 
@@ -70,9 +70,9 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
     pub value: Value,
-    /// The best of its column among runs that are done.
+    /// The best of its column among finished runs.
     pub best: bool,
-    /// Of the footnote that says why a published figure is doubtful.
+    /// The mark of the footnote that says why a published figure is doubtful.
     pub mark: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Table {
         self.rows.iter().filter(|row| row.kind == Kind::Measured)
     }
 
-    /// Whether two rows of runs are called the same, so that only the runs' ids tell them apart.
+    /// Whether two rows of runs have the same name, so that only the runs' ids distinguish them.
     pub fn has_namesakes(&self) -> bool {
         let mut seen = std::collections::HashSet::new();
         self.measured()
@@ -102,15 +102,15 @@ struct Line<'a> {
     runs: Vec<&'a Run>,
     figures: Values,
     facts: Vec<(&'static Field, Value)>,
-    /// What its figures are compared with.
+    /// The baseline of its figures.
     baseline: Figures,
-    /// Filled only where columns ask for it.
+    /// Filled only if a column needs it.
     config: Vec<(String, String)>,
     gain: Option<Gain>,
 }
 
-/// The table that the options ask for. Runs stand in the order of their experiments' files, those without a file last,
-/// unless the options name or sort them.
+/// The table for the options. Runs are in the order of their experiments' files, those without a file last, unless the options
+/// name or sort them.
 pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
     let chosen = chosen(runs, files, options);
     let groups = if options.seeds {
@@ -137,7 +137,7 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
     };
     for (index, line) in lines.iter().enumerate() {
         table.rows.push(line.row(&table.columns));
-        // Fields of experiments have no differences, and published figures no experiment.
+        // Experiments' fields have no differences, and publications no experiment.
         if options.columns == Columns::Config {
             continue;
         }
@@ -161,7 +161,7 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
     table
 }
 
-/// Marks runs whose test pictures are others than those of the first run; where that is not known, nothing is said.
+/// Marks runs with other test images than the first run; skips runs for which that is unknown.
 fn mark_other_tests(table: &mut Table, lines: &[Line]) {
     let mut known = lines
         .iter()
@@ -247,7 +247,7 @@ impl<'a> Line<'a> {
                 .map(|run| Figures::of(&run.state, options.figures))
                 .unwrap_or_default(),
         };
-        // Taking ten thousand experiments apart for a table that shows none of it would be felt.
+        // Flattening ten thousand experiments takes time, so skip it if no column needs it.
         let sorted = matches!(options.sort, Some(Column::Config(_)));
         let config = match (&options.columns, runs[0].experiment.as_deref()) {
             (Columns::Standard, _) if !sorted => Vec::new(),
@@ -281,7 +281,7 @@ impl<'a> Line<'a> {
         reference(self.runs[0])
     }
 
-    /// What identifies the images that it was tested on.
+    /// A hash of the test images.
     fn test_set(&self) -> Option<String> {
         test_set(self.runs[0])
     }
@@ -353,7 +353,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The hash of a folder's test pictures, or the name of a published dataset and how much of it is used.
+/// The hash of a folder's test images, or the name of a published dataset and its limit.
 fn test_set(run: &Run) -> Option<String> {
     let dataset = run.state.dataset.as_ref()?;
     match &dataset.sets {
@@ -431,7 +431,7 @@ fn standard(options: &Options, fields: Vec<Column>) -> Vec<Column> {
     let deltas: &[Metric] = match options.baseline {
         Baseline::None => &[],
         Baseline::Published => &[Metric::TestAcc],
-        // A run that is not done has no test accuracy yet.
+        // A run that is not finished has no test accuracy yet.
         Baseline::Run(_) => &[Metric::ValAcc, Metric::TestAcc],
     };
     let mut columns = vec![Column::Experiment, Column::Run, Column::State];
@@ -530,7 +530,7 @@ fn below(kind: Kind, line: &Line, title: &str, figures: Values, columns: &[Colum
     }
 }
 
-/// Marks the best figure of each column among the runs that are done, where there are at least two to choose from.
+/// Marks the best figure of each column among the finished runs, if there are at least two.
 fn mark_best(table: &mut Table) {
     for (index, column) in table.columns.iter().enumerate() {
         let Column::Metric(metric) = column else {

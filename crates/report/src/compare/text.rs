@@ -1,5 +1,5 @@
-//! Aligned columns for a terminal. Where it is too narrow names are cut and columns left out, by their [`Column::rank`], and a
-//! line says which. What distinguishes the rows stays.
+//! Aligned columns for a terminal. If it is too narrow, names are cut and columns hidden, by their [`Column::rank`], and a line
+//! names them. The columns that distinguish the rows stay.
 
 use warmstart_schema::text::wrap;
 
@@ -56,7 +56,8 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
         + "\n"
 }
 
-/// What a column of the grid holds, and how soon it goes. Turned, the runs are columns, and the last ones go first.
+/// The kind of a column of the grid, and when to hide it. In a transposed table the runs are columns, and the last ones are
+/// hidden first.
 fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> fit::Column {
     if table.transposed {
         let order = u8::try_from(index).unwrap_or(u8::MAX);
@@ -81,7 +82,7 @@ fn described(table: &Table, grid: &grid::Grid, index: usize, title: &str) -> fit
     fit::Column::new(title, holds, order)
 }
 
-/// Figures are followed by a star, a mark or a space, and so are their titles: their digits stand below each other.
+/// A star, a mark or a space follows figures and titles, so that digits align.
 fn cell(tile: &Tile, is_figure: bool) -> String {
     let space = if is_figure { "" } else { " " };
     let text = decorated(

@@ -1,4 +1,4 @@
-//! What a cell holds, and how it is written.
+//! The value of a cell, and how it is written.
 
 use std::cmp::Ordering;
 
@@ -8,15 +8,15 @@ use crate::field::{Fact, Field, Subject};
 /// A cell's content.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Not measured, or not known.
+    /// Not measured, or unknown.
     Absent,
-    /// There is nothing of that kind here.
+    /// This row has no such value.
     Blank,
     Text(String),
     Count(u64),
     Figure {
         metric: Metric,
-        /// The mean, where it is of several runs.
+        /// The mean over several runs.
         figure: f64,
         spread: Option<Spread>,
     },
@@ -66,7 +66,7 @@ impl Value {
         })
     }
 
-    /// As people read it; none for what is not measured.
+    /// Text for people; none if nothing is measured.
     pub fn shown(&self) -> Option<String> {
         Some(match self {
             Self::Absent => return None,
@@ -112,7 +112,7 @@ impl Value {
         }
     }
 
-    /// The number that it is sorted by.
+    /// The number to sort it by.
     fn number(&self) -> Option<f64> {
         match self {
             Self::Count(count) => Some(*count as f64),
@@ -127,7 +127,7 @@ impl Value {
         matches!(self, Self::Absent | Self::Blank) || self.number().is_some_and(f64::is_nan)
     }
 
-    /// The better, or the smaller, one first; what is not measured, or is no number, last either way.
+    /// The better or smaller value first; unmeasured and non-finite ones always last.
     pub fn order(&self, other: &Self, reversed: bool) -> Ordering {
         let last = self.is_last().cmp(&other.is_last());
         if last.is_ne() || self.is_last() {
@@ -151,7 +151,7 @@ impl Value {
     }
 }
 
-/// A count with its thousands apart.
+/// A count with thousands separators.
 pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);

@@ -1,4 +1,4 @@
-//! Whether a run learns, and learns what it is meant to.
+//! Whether a run learns what it is meant to learn.
 
 use warmstart_runs::pictures::UNEVEN;
 use warmstart_schema::event::{Epoch, Level, Phase};
@@ -9,13 +9,13 @@ use super::{Alert, alert};
 use crate::format::{figure, plural};
 use warmstart_runs::store::Run;
 
-/// Epochs without improvement that are worth a word.
+/// Epochs without improvement after which to report it.
 const STUCK: u32 = 3;
-/// Epochs that validation must have been worse for before it is no accident, and by how much of the best loss.
+/// For how many epochs validation must be worse, and by how much of the best loss, before that counts.
 const OVERFIT: (usize, f64) = (3, 0.02);
-/// A training loss this many times its least one has left the way down.
+/// A training loss that is this many times its minimum no longer falls.
 const DIVERGES: f64 = 1.5;
-/// Epochs after which guessing is no longer an early stage of learning.
+/// Epochs after which random guessing is no longer normal.
 const GUESSES: usize = 3;
 
 fn epochs(count: u32) -> String {
@@ -23,11 +23,11 @@ fn epochs(count: u32) -> String {
 }
 
 pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
-    // What ended the run says it already.
+    // The run's end already reports it.
     if run.status() == Status::Failed {
         return None;
     }
-    // Only training has a loss: while features are computed there is none.
+    // Only training has a loss; the computation of features has none.
     let trains = run.status() == Status::Active(Phase::Training);
     let batch = run
         .state
@@ -47,7 +47,7 @@ pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
     )
 }
 
-/// Steps that were left out because their loss or gradients were no numbers.
+/// Skipped steps, whose loss or gradients were not finite.
 pub(super) fn skipped(run: &Run, _: f64) -> Option<Alert> {
     let last = run.state.skipped.last()?;
     let steps = plural(run.state.skipped.len(), "step");
@@ -58,7 +58,7 @@ pub(super) fn skipped(run: &Run, _: f64) -> Option<Alert> {
     alert(Level::Warning, text)
 }
 
-/// The least figure of all epochs, and where it is.
+/// The minimum over all epochs, and its epoch.
 fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
     let finite = epochs
         .iter()
@@ -68,7 +68,7 @@ fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
     finite.min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-/// Training loss that grows again, as of a learning rate that is too high.
+/// Training loss that grows again, as with too high a learning rate.
 pub(super) fn diverges(run: &Run, _: f64) -> Option<Alert> {
     let all = &run.state.epochs;
     let (at, lowest) = least(all, |epoch| epoch.train_loss)?;
@@ -119,7 +119,7 @@ pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
     alert(Level::Info, format!("{what}. {kept}"))
 }
 
-/// Nothing gained for some epochs; overfitting is a better word where it fits.
+/// No improvement for some epochs; overfitting is reported instead if it applies.
 pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
     let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
     let since = last.epoch.saturating_sub(best.epoch);
@@ -152,7 +152,7 @@ pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-/// Accuracies that guessing would have, within three standard deviations.
+/// The accuracy of random guessing, within three standard deviations.
 pub(super) fn guesses(run: &Run, _: f64) -> Option<Alert> {
     let (all, dataset) = (&run.state.epochs, run.state.dataset.as_ref()?);
     if all.len() < GUESSES || dataset.classes < 2 {
@@ -177,7 +177,7 @@ pub(super) fn guesses(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-/// A rate that has come down to nothing before the last epoch.
+/// A learning rate that reached 0 before the last epoch.
 pub(super) fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
     let (all, planned) = (&run.state.epochs, run.state.epochs_planned()?);
     let idle = all

@@ -1,4 +1,4 @@
-//! Whether a run uses its machine well, and whether what it has learnt is safe.
+//! Whether a run uses its machine well, and whether its progress is saved.
 
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::{Liveness, Status};
@@ -7,13 +7,13 @@ use super::{Alert, alert};
 use crate::format::{bytes, duration};
 use warmstart_runs::store::Run;
 
-/// From this share of the time on, waiting for pictures is what makes training slow.
+/// From this share of the time on, waiting for images slows training down.
 const WAITS: f64 = 0.3;
-/// A GPU that is busy for less than this percentage could do more, judged by so many samples.
+/// A GPU below this utilization could do more, after so many samples.
 const BUSY: (f64, usize) = (40.0, 15);
-/// Seconds without a checkpoint that would be a pity to lose.
+/// Seconds without a checkpoint after which to warn.
 const UNSAFE: f64 = 40.0 * 60.0;
-/// Checkpoints that should still fit on the disk, and the least bytes in any case.
+/// The disk must have room for this many checkpoints, and at least for this many bytes.
 const ROOM: (u64, u64) = (3, 1_000_000_000);
 
 fn trains(run: &Run) -> bool {
@@ -23,7 +23,7 @@ fn trains(run: &Run) -> bool {
     )
 }
 
-/// A device that waits: for pictures, where steps were measured to wait for them; else for more work.
+/// A device that waits: for images, if steps waited for them; else for more work.
 pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
@@ -59,7 +59,7 @@ pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-/// Training that only lives in the worker's memory.
+/// Training progress that no checkpoint holds.
 pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
@@ -70,7 +70,7 @@ pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
         .as_ref()
         .and_then(|attempt| attempt.resumed_from)
         .unwrap_or(0);
-    // What lay between two attempts was no training.
+    // The time between two attempts was no training.
     let began = run
         .state
         .moments
@@ -89,14 +89,14 @@ pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     })?
 }
 
-/// A worker that gets on, though nothing shows any more that it is alive.
-pub(super) fn pulseless(run: &Run, _: f64) -> Option<Alert> {
-    let is_running = run.status().is_live() && run.liveness == Liveness::Pulseless;
+/// A worker that makes progress without a heartbeat.
+pub(super) fn heartbeat_lost(run: &Run, _: f64) -> Option<Alert> {
+    let is_running = run.status().is_live() && run.liveness == Liveness::HeartbeatLost;
     is_running.then(|| {
         let help = "a hang would look like a long step; s and u restart it with a heartbeat";
         alert(
             Level::Warning,
-            format!("it gets on, but its heartbeat has stopped: {help}"),
+            format!("it makes progress, but its heartbeat has stopped: {help}"),
         )
     })?
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use warmstart_schema::experiment::json_schema;
 
-/// Sections as files have them; the schema's own order is that of the alphabet.
+/// Sections in the order of files; the schema's order is alphabetical.
 const ORDER: [&str; 11] = [
     "name",
     "group",
@@ -25,13 +25,13 @@ const ORDER: [&str; 11] = [
 pub struct Field {
     /// Its dotted path.
     pub path: String,
-    /// What it is, in a sentence.
+    /// Its description, in a sentence.
     pub about: String,
-    /// The words that it takes, where they are few.
+    /// The words that it accepts, if they are few.
     pub words: Vec<String>,
     /// Whether it takes any text.
     pub is_text: bool,
-    /// Whether a file must say it.
+    /// Whether a file must have it.
     pub is_required: bool,
 }
 
@@ -48,7 +48,7 @@ pub fn fields() -> Vec<Field> {
     fields
 }
 
-/// The paths of the fields that make a run what it is, and not only describe it.
+/// The paths of the fields that determine a run, without those that only describe it.
 static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let describes = |path: &str| {
         ["name", "group", "question"].contains(&path) || path.starts_with("reference.")
@@ -65,8 +65,8 @@ pub fn settings() -> &'static [String] {
     &SETTINGS
 }
 
-/// The path of the setting that is called so: by its path, or by an end of it that no other has, as `batch_size` or
-/// `optimizer.name`. Spaces and dashes may stand for underscores, and `lr` for the learning rate.
+/// The path of a setting by its name: its path, or an end of it that no other has, as `batch_size` or `optimizer.name`. Spaces
+/// and dashes match underscores, and `lr` matches the learning rate.
 pub fn setting(name: &str) -> Option<&'static str> {
     let name = name.trim().to_lowercase().replace([' ', '-'], "_");
     let name = match name.as_str() {
@@ -136,7 +136,7 @@ fn collect(
     }
 }
 
-/// What a property refers to, whether or not it may be left out.
+/// What a property refers to, optional or not.
 fn resolved<'a>(schema: &'a Value, property: &'a Value) -> &'a Value {
     let choices = property
         .get("anyOf")
@@ -199,7 +199,7 @@ mod tests {
             ("optimizer.name", Some("train.optimizer.name")),
             ("dropout", Some("model.head.dropout")),
             ("seed", Some("seed")),
-            // Of three names, and of a part of a word, nobody knows which.
+            // Three names, and a part of a word, are ambiguous.
             ("name", None),
             ("size", None),
             ("reference.val_acc", None),

@@ -1,11 +1,11 @@
-//! A YAML text as mappings and scalars that know where they stand. The places are saphyr's; what the values mean is left to
-//! the parser of experiments.
+//! A YAML text as mappings and scalars with their places, which come from saphyr. The parser of experiments interprets the
+//! values.
 
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-/// Deeper than any experiment, whose parser has refused such a file before.
+/// Deeper than any experiment: its parser refuses such a file first.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Node {
     Scalar(Range<usize>),
     /// A text over several lines, from its colon on.
     Block(Range<usize>),
-    /// Nothing behind the colon that ends here.
+    /// No value after the colon that ends here.
     Empty(usize),
     /// A list.
     Other(Range<usize>),
@@ -68,7 +68,7 @@ impl Tree {
 
 struct Reader<'a> {
     body: &'a str,
-    /// Of each character its byte.
+    /// The byte of each character.
     offsets: Vec<usize>,
     events: Parser<'a, StrInput<'a>>,
 }
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         Ok((event, byte(start.index())..byte(end.index())))
     }
 
-    /// The entries of a mapping that has begun.
+    /// The entries of an open mapping.
     fn map(&mut self, begin: Range<usize>, depth: usize) -> Result<Map, String> {
         let is_flow = self.body[begin.start..].starts_with('{');
         let mut entries = Vec::new();
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         Ok(key_at.end + colon + 1)
     }
 
-    /// Where a list ends that has begun.
+    /// The end of an open list.
     fn skip_list(&mut self) -> Result<usize, String> {
         let mut open = 1;
         loop {

@@ -13,7 +13,7 @@ const FAMILY: &str = "DejaVu Sans";
 /// Pixels for each unit of the SVG: sharp on paper and on screens of today.
 const SCALE: f32 = 2.0;
 
-/// Draws an SVG of ours; fails where there is no memory for its pixels.
+/// Renders an SVG of ours; fails if there is no memory for its pixels.
 pub fn from_svg(svg: &str) -> anyhow::Result<Vec<u8>> {
     let mut options = Options::default();
     let fonts = options.fontdb_mut();
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_the_svgs_shapes_at_twice_its_size() {
+    fn png_has_the_svgs_shapes_at_twice_its_size() {
         let picture = drawn(r##"<rect width="20" height="20" fill="#0072B2"/>"##);
         assert_eq!((picture.width(), picture.height()), (80, 40));
         let colour = |x, y| {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_drawn_in_both_weights_whatever_family_is_asked_for() {
+    fn text_is_drawn_in_both_weights_for_any_family() {
         let ink = |attributes: &str| {
             let text = format!(
                 r#"<text x="0" y="15" font-family="Helvetica, sans-serif" {attributes}>Δ 0.5</text>"#

@@ -230,7 +230,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
          stroke-linejoin=\"round\"/>",
         series.colour, series.dash
     );
-    // A point alone between gaps is no line.
+    // A single point between gaps makes no line.
     if series.marked && points.len() <= 120 {
         for (x, y) in points.iter().flatten() {
             let _ = writeln!(
@@ -242,7 +242,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     }
 }
 
-/// Text as XML holds it; what XML cannot hold was taken out where it came in.
+/// Text escaped for XML; characters that XML cannot represent were removed where they entered.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::Query;
 use warmstart_runs::failure::Failure;
 
-/// Which runs are meant, by what they are like.
+/// A filter for runs.
 #[derive(Debug, Args)]
 pub struct FilterOption {
     #[arg(
@@ -20,7 +20,7 @@ pub struct FilterOption {
 }
 
 impl FilterOption {
-    /// The query, or what is wrong with it.
+    /// The query, or the mistake in it.
     pub fn query(&self) -> Result<Query, Failure> {
         Query::parse(&self.filter).map_err(|mistake| mistake.explain(&self.filter))
     }

@@ -1,4 +1,4 @@
-//! From text to terms, or to a mistake with its place.
+//! Parses text into terms, or finds the mistake and its place.
 
 use warmstart_schema::text::closest;
 
@@ -8,7 +8,7 @@ use crate::edit;
 use crate::field::{self, Field, Form};
 use warmstart_schema::metric::Unit;
 
-/// A character, its place, and whether it is in quotes.
+/// A character, its place, and whether it is quoted.
 #[derive(Debug, Clone, Copy)]
 struct Character {
     at: usize,
@@ -16,7 +16,7 @@ struct Character {
     quoted: bool,
 }
 
-/// What can stand between a field and its value, the longer ones first.
+/// The operators between a field and its value, the longer ones first.
 const OPERATORS: [(&str, Option<Comparison>); 7] = [
     ("<=", Some(Comparison::AtMost)),
     (">=", Some(Comparison::AtLeast)),
@@ -40,7 +40,7 @@ fn mistake<T>(at: usize, message: impl Into<String>, help: Option<String>) -> Re
     })
 }
 
-/// The words between spaces; quotes keep spaces, and are no part of a word.
+/// The words between spaces; quotes keep spaces, and are not part of a word.
 fn tokens(source: &str) -> Result<Vec<Vec<Character>>, Mistake> {
     let (mut tokens, mut token, mut quote) = (Vec::new(), Vec::new(), None);
     for (at, c) in source.chars().enumerate() {
@@ -129,7 +129,7 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
     Ok(Term { negated, test })
 }
 
-/// The first operator outside quotes: its place, its length and what it means.
+/// The first operator outside quotes: its place, its length and its meaning.
 fn operator(token: &[Character]) -> Option<(usize, usize, Option<Comparison>)> {
     (0..token.len()).find_map(|place| {
         let behind = &token[place..];
@@ -227,13 +227,13 @@ fn test(
     let (mut patterns, mut end) = (Vec::new(), end);
     for value in value.split(|character| character.c == ',' && !character.quoted) {
         patterns.push(one(field, known, value, end)?);
-        // Behind the comma.
+        // After the comma.
         end = value.last().map_or(end, |last| last.at + 2);
     }
     Ok(Test::Text(known, patterns))
 }
 
-/// The test of a setting: figures are compared, texts are what they must be.
+/// The test of a setting: figures are compared, texts must match.
 fn setting(
     field: &str,
     path: &'static str,
@@ -269,7 +269,7 @@ fn setting(
     }
 }
 
-/// One of a text field's values; of those that a field can have, if it has only some.
+/// One of a text field's values; if its values are limited, one of those.
 fn one(name: &str, field: &Field, value: &[Character], end: usize) -> Result<Pattern, Mistake> {
     let known = field.values.map(|(kind, values)| (kind, values()));
     let Some(first) = value.first() else {

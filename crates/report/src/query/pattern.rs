@@ -47,8 +47,8 @@ impl Pattern {
     }
 }
 
-/// Goes through both at once; where they differ, the last `*` takes one character more. `floating` means that a `*` stands
-/// before and behind the pattern.
+/// Walks through both at once; where they differ, the last `*` takes one character more. `floating` adds a `*` before and after
+/// the pattern.
 fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
     let lower: Vec<char> = if text.is_ascii() {
         text.bytes()
@@ -58,7 +58,7 @@ fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
         text.chars().flat_map(char::to_lowercase).collect()
     };
     let (mut at, mut piece) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit: the piece behind it, and the next character.
+    // Where to retry if the part after the last `*` does not match: that part, and the next character.
     let mut retry = floating.then_some((0, 0));
     loop {
         if piece == pieces.len() && (floating || at == lower.len()) {

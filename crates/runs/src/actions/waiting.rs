@@ -1,4 +1,4 @@
-//! What can be done to the queue beside putting runs into it: its order, its pace, and whether it moves at all.
+//! What a user does to the queue besides adding runs: order, limit, pause.
 
 use std::io;
 use std::path::Path;
@@ -10,10 +10,10 @@ use super::{discard_if_never_started, start, unwritable};
 use crate::failure::{Failure, Kind};
 use crate::worker::programs;
 
-/// Why the queue rests when nobody gave another reason.
+/// Why the queue is paused if nobody gave another reason.
 pub const BY_HAND: &str = "by hand";
 
-/// Moves a waiting run; returns its place then, from 1.
+/// Moves a waiting run; returns its new position, from 1.
 pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
     let queue = Queue::new(root);
     if !queue
@@ -22,14 +22,14 @@ pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
     {
         return Err(not_waiting(run).into());
     }
-    // Started in this very moment, it has no place any more.
+    // It was started in this moment and has no position any more.
     queue
         .content()?
         .position(run)
         .ok_or_else(|| not_waiting(run).into())
 }
 
-/// Takes a waiting run out; its folder goes too if it had never started.
+/// Takes a waiting run out; deletes its folder if it had never started.
 pub fn remove(root: &Path, run: &RunId) -> anyhow::Result<()> {
     if !Queue::new(root)
         .remove(run)
@@ -41,15 +41,15 @@ pub fn remove(root: &Path, run: &RunId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts nothing more until [`go_on`]; what runs goes on.
+/// Pauses the queue: no more runs start until [`unpause`]; started runs continue.
 pub fn pause(root: &Path) -> anyhow::Result<()> {
     Queue::new(root)
         .pause(BY_HAND)
         .map_err(|error| unwritable(root, &error).into())
 }
 
-/// Lets the queue move again, and starts what can start. Says what could not be started.
-pub fn go_on(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+/// Unpauses the queue, and starts what can start. Returns the failures.
+pub fn unpause(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
     let programs = programs()?;
     Queue::new(root)
         .unpause()
@@ -57,7 +57,7 @@ pub fn go_on(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
     start(root, &programs)
 }
 
-/// How many runs a device takes at a time from now on, and starts what can start. Fewer stop nothing that runs.
+/// Sets how many runs a device takes at a time, and starts what can start. A lower number stops no run.
 pub fn set_slots(root: &Path, slots: u32) -> anyhow::Result<Vec<(RunId, io::Error)>> {
     let programs = programs()?;
     Queue::new(root)

@@ -51,8 +51,8 @@ pub fn process(pid: u32) -> Handle {
 }
 
 impl Launcher for Local {
-    /// Starts a monitor, which starts the worker; where there is no monitor, the worker itself. The process gets a session
-    /// of its own without a terminal, so that neither a hangup nor the end of this process reaches it.
+    /// Starts a monitor, which starts the worker; without a monitor, starts the worker. The process gets its own session without
+    /// a terminal, so that it survives a hangup and the end of this process.
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
         let log = OpenOptions::new()
             .append(true)
@@ -70,7 +70,7 @@ impl Launcher for Local {
             }
             None => training(&program, &run),
         };
-        // Paths beside an experiment are relative to the folder that the run was launched in.
+        // Paths in an experiment are relative to the folder from which the run was launched.
         let launched_in = run.info().ok().and_then(|info| info.cwd);
         if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
             command.current_dir(folder);
@@ -115,7 +115,7 @@ impl Launcher for Local {
         state(identity)
     }
 
-    /// By the lock, which the system releases however the worker ends.
+    /// Checks the lock, which the system releases however the worker ends.
     fn is_held(&self, run: &RunDir) -> bool {
         File::open(run.lock_file())
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
@@ -191,19 +191,19 @@ fn send(
     rustix::process::kill_process(pid, signal).map(|()| true)
 }
 
-/// The machine's name in its network; empty where it has none.
+/// The machine's host name; empty if it has none.
 pub fn host() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }
 
-/// The running kernel's id, which changes with every boot. Empty where there is no `/proc`.
+/// The running kernel's id, which changes with every boot. Empty without `/proc`.
 fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
-/// Start time of a process that is no zombie.
+/// Start time of a process; none for a zombie.
 fn start_ticks(pid: u32) -> Option<u64> {
     stat(pid)
         .filter(|(state, _)| !matches!(state, 'Z' | 'X'))
@@ -213,7 +213,7 @@ fn start_ticks(pid: u32) -> Option<u64> {
 /// State and start time of a process.
 fn stat(pid: u32) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
+    // The second field, the program's name in parentheses, may contain spaces and parentheses.
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(18)?.parse().ok()?))
@@ -226,7 +226,7 @@ pub(crate) mod tests {
     use super::super::{ask, is_alive};
     use super::*;
 
-    /// Another worker: this one with another identity.
+    /// This worker with another identity.
     pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
         let Handle::Local(mut identity) = worker.clone();
         change(&mut identity);
@@ -244,7 +244,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn ask_signals_its_process_and_no_other_with_the_same_pid() {
+    fn ask_never_signals_another_process_with_the_same_pid() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let worker = process(child.id());
         let stranger = changed(&worker, |it| it.start_ticks += 1);

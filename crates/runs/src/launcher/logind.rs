@@ -1,11 +1,11 @@
-//! Whether runs would be killed with the session that they are launched from: systemd-logind can be set up to end every
-//! process of a session with it, and a session of its own, as each worker has, is no way out of that.
+//! Whether a logout would kill runs. systemd-logind can be set up to kill all processes of a session when it ends. A worker's new
+//! session (`setsid`) does not protect it from that.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where settings lie, the later one winning over the earlier.
+/// Folders with settings; later ones override earlier ones.
 const PLACES: [&str; 4] = [
     "usr/lib/systemd",
     "usr/local/lib/systemd",
@@ -13,19 +13,19 @@ const PLACES: [&str; 4] = [
     "etc/systemd",
 ];
 
-/// The session that this process belongs to.
+/// The login session that this process belongs to.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// `/`, but for tests.
+    /// `/`, except in tests.
     root: PathBuf,
-    /// Over SSH, where a lost connection ends the session.
+    /// The login is over SSH, where a lost connection ends the session.
     over_ssh: bool,
     user: String,
-    /// The text of `/proc/self/cgroup`, which tells what this process is part of.
+    /// The text of `/proc/self/cgroup`, which says what this process is part of.
     groups: String,
 }
 
-/// What a setting of logind says of processes whose session has ended.
+/// logind's setting for processes whose session ended.
 #[derive(Debug, Default)]
 struct Settings {
     kill: bool,
@@ -34,10 +34,10 @@ struct Settings {
 }
 
 impl Login {
-    /// This process's own.
+    /// The session of this process.
     pub fn find() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        // As sshd and login set them.
+        // sshd and login set these variables.
         let user = ["LOGNAME", "USER"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok());
@@ -49,7 +49,7 @@ impl Login {
         }
     }
 
-    /// Why runs that are launched from here would end with the connection, and what to do; nothing where they live on.
+    /// Why runs launched from here would end with the connection, and how to prevent it; none if they survive.
     pub fn hazard(&self) -> Option<String> {
         if !self.over_ssh || !self.root.join("run/systemd/system").is_dir() || !self.kills() {
             return None;
@@ -59,7 +59,7 @@ impl Login {
             .join("var/lib/systemd/linger")
             .join(&self.user)
             .exists();
-        // What belongs to the user's own service manager is in no session; the manager itself lives on where it lingers.
+        // The user's service manager belongs to no session; it survives a logout if lingering is on.
         let is_managed = self
             .groups
             .lines()
@@ -72,13 +72,13 @@ impl Login {
         match (is_managed, lingers) {
             (true, true) => None,
             (true, false) => Some(
-                "Runs end with your last connection: this machine's systemd then stops all that you have started. \
-                 `loginctl enable-linger` keeps it."
+                "Runs end with your last connection: systemd on this machine then stops all your processes. \
+                 `loginctl enable-linger` prevents that."
                     .to_owned(),
             ),
             (false, _) => Some(format!(
-                "Runs end with this connection: systemd is set up here to kill all processes of a session that ends \
-                 (KillUserProcesses=yes). To keep them, {linger}start warmstart with `systemd-run --user --scope warmstart`."
+                "Runs end with this connection: systemd on this machine kills all processes of a session that ends \
+                 (KillUserProcesses=yes). To prevent that, {linger}start warmstart with `systemd-run --user --scope warmstart`."
             )),
         }
     }
@@ -86,7 +86,7 @@ impl Login {
     fn kills(&self) -> bool {
         let settings = self.settings();
         let names = |list: &[String]| list.contains(&self.user);
-        // As logind has it: who is to be spared, then who alone is meant, then all.
+        // In logind's order: excluded users, then the only users, then all users.
         let is_spared = settings
             .exclude
             .as_deref()
@@ -94,7 +94,7 @@ impl Login {
         settings.kill && !is_spared && (settings.only.is_empty() || names(&settings.only))
     }
 
-    /// `logind.conf` of the place that wins, then the drop-ins by their names, each from the place that wins.
+    /// `logind.conf` of the winning folder, then the drop-ins by name, each from the winning folder.
     fn settings(&self) -> Settings {
         let places = || PLACES.iter().map(|place| self.root.join(place));
         let main = places()
@@ -120,7 +120,7 @@ impl Login {
 }
 
 impl Settings {
-    /// Takes in a file; one that cannot be read says nothing.
+    /// Takes in a file; ignores an unreadable one.
     fn read(&mut self, file: &Path) {
         let text = fs::read_to_string(file).unwrap_or_default();
         let mut is_login = false;
@@ -157,8 +157,8 @@ mod tests {
     const SESSION: &str = "0::/user.slice/user-1000.slice/session-3.scope\n";
     const SCOPE: &str = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-r7.scope\n";
 
-    /// A machine with these files, and somebody logged in to it over SSH.
-    fn login(files: &[(&str, &str)]) -> (tempfile::TempDir, Login) {
+    /// A machine with these files and an SSH login.
+    fn login_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Login) {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files.iter().chain(&[("run/systemd/system/x", "")]) {
             let path = root.path().join(path);
@@ -175,11 +175,11 @@ mod tests {
     }
 
     fn is_killed(files: &[(&str, &str)]) -> bool {
-        login(files).1.hazard().is_some()
+        login_with(files).1.hazard().is_some()
     }
 
     #[test]
-    fn settings_are_read_as_systemd_reads_them() {
+    fn settings_follow_the_precedence_of_systemd() {
         let yes = "[Login]\n#KillUserProcesses=no\nKillUserProcesses = yes\n";
         let no = "[Login]\nKillUserProcesses=no\n";
         let (main, shipped) = ("etc/systemd/logind.conf", "usr/lib/systemd/logind.conf");
@@ -188,7 +188,7 @@ mod tests {
         assert!(!is_killed(&[(main, "[Login]\n#KillUserProcesses=yes\n")]));
         assert!(!is_killed(&[(main, "[Other]\nKillUserProcesses=yes\n")]));
         assert!(!is_killed(&[(shipped, yes), (main, no)]));
-        // A drop-in wins over the file, the later name over the earlier, /etc over /usr for one name.
+        // A drop-in overrides the file, a later name an earlier one, and /etc overrides /usr.
         let drop_in = "etc/systemd/logind.conf.d/50-x.conf";
         assert!(is_killed(&[
             (main, no),
@@ -221,31 +221,31 @@ mod tests {
     }
 
     #[test]
-    fn what_it_means_depends_on_where_this_process_belongs() {
+    fn hazard_depends_on_the_control_group_of_this_process() {
         let main = (
             "etc/systemd/logind.conf",
             "[Login]\nKillUserProcesses=yes\n",
         );
-        let (_root, mut there) = login(&[main]);
-        let told = there.hazard().unwrap();
+        let (_root, mut login) = login_with(&[main]);
+        let warning = login.hazard().unwrap();
         assert!(
-            told.contains("enable-linger") && told.contains("systemd-run --user --scope"),
-            "{told}"
+            warning.contains("enable-linger") && warning.contains("systemd-run --user --scope"),
+            "{warning}"
         );
-        there.groups = SCOPE.to_owned();
-        let told = there.hazard().unwrap();
+        login.groups = SCOPE.to_owned();
+        let warning = login.hazard().unwrap();
         assert!(
-            told.contains("enable-linger") && !told.contains("systemd-run"),
-            "{told}"
+            warning.contains("enable-linger") && !warning.contains("systemd-run"),
+            "{warning}"
         );
-        there.user = "root".to_owned();
+        login.user = "root".to_owned();
         assert_eq!(
-            there.hazard(),
+            login.hazard(),
             None,
             "root is spared unless the setting says otherwise"
         );
 
-        let (_root, mut lingers) = login(&[main, ("var/lib/systemd/linger/ada", "")]);
+        let (_root, mut lingers) = login_with(&[main, ("var/lib/systemd/linger/ada", "")]);
         assert!(!lingers.hazard().unwrap().contains("enable-linger"));
         lingers.groups = SCOPE.to_owned();
         assert_eq!(lingers.hazard(), None);

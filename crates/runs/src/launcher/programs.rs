@@ -1,4 +1,4 @@
-//! The programs that carry out runs, and where they are.
+//! The programs that runs need, and where they are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,23 +6,23 @@ use std::process::Command;
 use super::torch;
 use crate::run::RunDir;
 
-/// The verb by which the dashboard's program becomes a monitor: `warmstart monitor WORKER RUN_FOLDER`.
+/// The verb that makes the dashboard's program a monitor: `warmstart monitor WORKER RUN_FOLDER`.
 pub const MONITOR: &str = "monitor";
-/// Tells a worker that somebody waits for its end: that process's number.
+/// Environment variable that gives a worker the pid of its monitor.
 pub const MONITORED_BY: &str = "WARMSTART_MONITORED_BY";
 
-/// The programs that carry out runs.
+/// The programs that runs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programs {
     pub worker: PathBuf,
-    /// The dashboard's program, which waits for the worker's end, leaves word, and starts the next in the queue. Without it
-    /// a worker does the last itself, if it lives to.
+    /// The dashboard's program. As a monitor it waits for the worker's end, logs the cause, and starts the next run in the queue.
+    /// Without it a worker starts the next run itself, if it lives to its end.
     pub monitor: Option<PathBuf>,
 }
 
 impl Programs {
-    /// The worker's program: `WARMSTART_WORKER`, or beside the running program, or where `make install` puts it; and the
-    /// dashboard's likewise. The error lists the places that were looked at for the worker.
+    /// The worker: `WARMSTART_WORKER`, or beside the running program, or where `make install` puts it; the dashboard's program
+    /// likewise. The error lists the paths searched for the worker.
     pub fn find() -> Result<Self, Vec<PathBuf>> {
         let worker = find_worker()?;
         Ok(Self {
@@ -45,7 +45,7 @@ fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
         };
     }
     let folder = program_folder();
-    // Test programs lie one folder deeper than the programs they test.
+    // Test programs lie one folder deeper than the programs under test.
     let places = [
         folder.join(NAME),
         folder.join("../lib/warmstart").join(NAME),
@@ -69,19 +69,19 @@ fn find_monitor() -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// Where the running program lies, also when it was replaced by a newer build since it started.
+/// The folder of the running program, even if a newer build replaced the program since.
 fn program_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let program = program.canonicalize().unwrap_or(program);
     program.parent().unwrap_or(Path::new("")).to_path_buf()
 }
 
-/// The command that carries out a run.
+/// The command that trains a run.
 pub fn training(program: &Path, run: &RunDir) -> Command {
     let mut command = torch::command(program);
     command.arg("train").arg(run.path());
     if std::env::var_os("OMP_WAIT_POLICY").is_none() {
-        // libtorch's threads wait for each other by spinning, which on a busy machine takes the time of the one waited for.
+        // libtorch's threads spin while they wait, which on a busy machine takes time from the thread they wait for.
         command.env("OMP_WAIT_POLICY", "passive");
     }
     command

@@ -8,6 +8,6 @@ use warmstart_schema::text;
 /// Writes a line to standard error, which is the worker's log.
 pub(super) fn say(text: &str) {
     let stamp = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    // A failure has no other place to be reported.
+    // There is no other place to report a failure.
     let _ = writeln!(io::stderr(), "{stamp} {}", text::line(text, 1000));
 }

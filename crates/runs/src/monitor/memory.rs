@@ -1,10 +1,10 @@
-//! How often the kernel killed a process for want of memory: what tells its SIGKILL from anybody else's.
+//! How often the kernel killed a process for lack of memory. This tells its SIGKILL from any other.
 
 use std::fs;
 use std::path::Path;
 
-/// The kernel's count, for this process's own control group where it keeps one (which the worker shares), else for the whole
-/// machine; 0 where neither is known.
+/// The kernel's count for the control group of this process, which the worker shares, or else for the whole machine; 0 if neither
+/// is known.
 pub(super) fn killed() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     of_group(&groups, Path::new("/sys/fs/cgroup"))
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_is_found_in_both_hierarchies() {
+    fn group_is_found_in_both_cgroup_hierarchies() {
         let root = tempfile::tempdir().unwrap();
         for (file, text) in [
             (

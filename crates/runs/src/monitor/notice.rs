@@ -1,4 +1,4 @@
-//! Telling whoever wants to know that a run ended: a command of the user's gets the run as JSON on its standard input.
+//! Runs the user's command at the end of a run, with the run as JSON on its standard input.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ use crate::store::{Run, Runs, Watcher};
 const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs the user's command if the run ended in a way that is worth a notice. Its failure is a note.
+/// Runs the user's command if the run's end is worth a notice. Logs a failure of the command as a note.
 pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     let mut runs = Runs::default();
     for change in Watcher::of(root, id) {
@@ -35,13 +35,13 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
         object.insert("event".to_owned(), Value::from(event));
     }
     if let Err(error) = call(command, &json.to_string(), LIMIT) {
-        let text = format!("the notice of the run's end failed: {error}");
+        let text = format!("the command for the run's end failed: {error}");
         say(&text);
         note(&RunDir::of(root, id), text);
     }
 }
 
-/// What is told; a run that was stopped by hand is no news to whoever did it.
+/// The run as JSON; none if the user stopped the run.
 fn event(run: &Run) -> Option<&'static str> {
     use warmstart_schema::event::Failure::NotANumber;
     match &run.state.outcome {
@@ -55,7 +55,7 @@ fn event(run: &Run) -> Option<&'static str> {
     }
 }
 
-/// Runs a shell command with a text on its standard input, in a process group of its own, for so long at most.
+/// Runs a shell command with a text on its standard input, in a new process group, for at most `limit`.
 fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
     let mut child = Command::new("sh")
         .args(["-c", command])
@@ -65,9 +65,9 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
         .map_err(|error| format!("`{command}` does not start: {error}"))?;
     let stdin = child.stdin.take();
     let input = input.to_owned();
-    // On a thread: a command that does not read must not hold this up.
+    // Write on another thread: a command that does not read must not block this one.
     thread::spawn(move || {
-        // One that reads only a part of it, or nothing, is none the worse.
+        // Ignore errors: the command may read only a part, or nothing.
         let _ = stdin.map(|mut stdin| writeln!(stdin, "{input}"));
     });
     let deadline = Instant::now() + limit;
@@ -76,7 +76,7 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < deadline => thread::sleep(PAUSE),
             Ok(None) => {
-                // It may end in this very moment; then there is nothing to kill.
+                // It may end in this moment; then there is nothing to kill.
                 let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
                 let _ = child.wait();
                 return Err(format!(
@@ -84,7 +84,7 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
                     limit.as_secs()
                 ));
             }
-            Err(error) => return Err(format!("`{command}` cannot be waited for: {error}")),
+            Err(error) => return Err(format!("cannot wait for `{command}`: {error}")),
         }
     };
     if status.success() {
@@ -94,7 +94,7 @@ fn call(command: &str, input: &str, limit: Duration) -> Result<(), String> {
     }
 }
 
-/// Notes something in the run, unless a worker has taken it up again.
+/// Logs a note in the run, unless a worker resumed it.
 fn note(run: &RunDir, text: String) {
     let noted = run.lock().and_then(|lock| match lock {
         Some(_lock) => EventWriter::open(&run.events())?.write(&Event::Note {
@@ -104,7 +104,7 @@ fn note(run: &RunDir, text: String) {
         None => Ok(()),
     });
     if let Err(error) = noted {
-        say(&format!("that could not be noted in the run: {error}"));
+        say(&format!("cannot log this in the run: {error}"));
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         let file = folder.path().join("got");
         call(&format!("cat > '{}'", file.display()), "{\"a\":1}", LIMIT).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"a\":1}\n");
-        // One that reads nothing is not waited for, however long the text is.
+        // The text is longer than a pipe holds, and the command reads none of it.
         call("exit 0", &"x".repeat(1 << 20), LIMIT).unwrap();
         assert!(
             call("exit 3", "", LIMIT)

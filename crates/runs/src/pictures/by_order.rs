@@ -1,4 +1,4 @@
-//! A folder as versions read it that split by order: for the runs that they began, which must find the pictures that they know.
+//! Reads a folder as versions did that split by order. The runs that they began must find the same images.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -57,7 +57,7 @@ fn of_classes(path: PathBuf, classes: &[Class]) -> PartFolder {
     PartFolder { path, folders }
 }
 
-/// A part that may be missing; its classes must be known.
+/// A split that may be missing; its classes must be known.
 fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable> {
     if !path.is_dir() {
         return Ok(None);
@@ -82,7 +82,7 @@ fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable
     })
 }
 
-/// `path/<class>/*`, not deeper. A class that is not there has no pictures.
+/// `path/<class>/*`, not deeper. A missing class has no images.
 pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
     let mut all = Vec::new();
     for (class, name) in &part.folders {
@@ -126,7 +126,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Unusable {
     }
 }
 
-/// Folders that hold a picture, and the labels of those that hold none, both in byte order.
+/// Folders that contain an image, and the labels of those that contain none, both in byte order.
 fn class_folders(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), Unusable> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {

@@ -1,4 +1,4 @@
-//! A folder of pictures: its parts and classes, and why it cannot be used.
+//! An image folder: its splits and classes, and why it cannot be used.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,39 +11,39 @@ use super::names::label;
 /// A folder with `train/<class>/` and maybe `val/<class>/` and `test/<class>/`, or with `<class>/` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureFolder {
-    /// The folder that was named.
+    /// The folder that the user named.
     pub root: PathBuf,
     pub train: PartFolder,
-    /// Where it is missing, validation pictures are split off from training.
+    /// If it is missing, validation images are split off from training.
     pub validation: Option<PartFolder>,
     pub test: Option<PartFolder>,
     /// In the byte order of their folders' names.
     pub classes: Vec<Class>,
-    /// Folders among the classes' that hold no picture, as text.
+    /// Folders beside the classes that contain no image, as text.
     pub empty: Vec<String>,
-    /// What is not as its reader may think, a sentence each.
+    /// Remarks on what may surprise the user, a sentence each.
     pub remarks: Vec<String>,
     pub(super) rule: SplitRule,
 }
 
-/// A folder that holds folders of classes.
+/// A folder that contains class folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartFolder {
     pub path: PathBuf,
-    /// Its folders of each class. Two spellings of one name are one class.
+    /// The folders of each class. Two spellings of one name are one class.
     pub(super) folders: Vec<(u32, OsString)>,
 }
 
-/// A class: a folder that holds pictures of it.
+/// A class: a folder that contains its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
     pub folder: OsString,
-    /// What it is called on every screen; no other class is called so.
+    /// Its name for screens, unique among the classes.
     pub name: String,
 }
 
 impl Class {
-    /// Its name as the folder has it, for machines; of a name that is no text, what it is called on screens.
+    /// Its name as the folder has it, for machines; if that is not text, its name for screens.
     pub fn exact(&self) -> String {
         self.folder
             .to_str()
@@ -55,13 +55,13 @@ impl Class {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub class: u32,
-    /// Below the folder of its part.
+    /// Path relative to the folder of its split.
     pub path: PathBuf,
-    /// The same as text in one spelling (NFC): what the picture is known by, wherever the folder lies.
+    /// The same path as text in one spelling (NFC), which identifies the image wherever the folder lies.
     pub name: String,
 }
 
-/// Why a folder cannot be trained on, and what to do about it.
+/// Why a folder cannot be trained on, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable {
     pub error: String,
@@ -88,7 +88,7 @@ impl PictureFolder {
     }
 }
 
-/// Classes by name; where two names look the same once they are made harmless, the later ones get a number.
+/// Classes by name; if two sanitized names are equal, the later ones get a number.
 pub(super) fn named(folders: Vec<OsString>) -> Vec<Class> {
     let mut taken = std::collections::BTreeSet::new();
     let mut class = |folder: OsString| {

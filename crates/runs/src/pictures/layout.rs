@@ -1,4 +1,4 @@
-//! Which folder is which: parts by the names that people give them, everything else by where it lies.
+//! Recognizes the folders: splits by their usual names, everything else by its position.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +11,7 @@ use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Part;
 use warmstart_schema::text;
 
-/// What folders of a part are called, in small letters.
+/// Usual names of split folders, in lower case.
 fn part_of(name: &OsStr) -> Option<Part> {
     match spelled(name).to_lowercase().as_str() {
         "train" | "training" => Some(Part::Train),
@@ -21,12 +21,12 @@ fn part_of(name: &OsStr) -> Option<Part> {
     }
 }
 
-/// A folder that may be a part.
+/// A folder that may be a split.
 struct Inside {
     name: OsString,
-    /// Whether it holds pictures itself.
+    /// Whether it contains images directly.
     is_loose: bool,
-    /// Its folders that hold pictures, and those that hold none.
+    /// Its folders with images, and those without.
     classes: Vec<OsString>,
     empty: Vec<OsString>,
 }
@@ -50,7 +50,7 @@ impl Inside {
     }
 }
 
-/// Folders that hold pictures at any depth, and those that hold none.
+/// Folders with images at any depth, and those without.
 fn parted(root: &Path, entries: Entries) -> Result<(Vec<OsString>, Vec<OsString>), Unusable> {
     let (mut full, mut empty) = (Vec::new(), Vec::new());
     for name in entries.folders {
@@ -86,7 +86,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     let Some(train) = one(root, "training", &train)? else {
         return flat(root, others, &empty, &parts, closed);
     };
-    // A class that is called so has pictures of its own, and other classes beside it.
+    // A class of that name contains images directly, and has other classes beside it.
     if train.is_loose
         && train.classes.len() < 2
         && !others.is_empty()
@@ -114,7 +114,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     ))
 }
 
-/// Whether another part has a class of this one's.
+/// Whether another split has one of these classes.
 fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
     let known: Vec<String> = train.classes.iter().map(|name| spelled(name)).collect();
     let others = parts.iter().filter(|inside| !inside.is(Part::Train));
@@ -136,7 +136,7 @@ fn flat(
         return Err(closed);
     }
     let known: Vec<String> = own.iter().map(|name| spelled(name)).collect();
-    // A part's folders are called as the classes are.
+    // The folders of a split have the classes' names.
     let is_part = |inside: &&Inside| {
         !inside.is(Part::Train)
             && inside
@@ -167,7 +167,7 @@ fn flat(
         .iter()
         .map(|inside| {
             let name = label(&inside.name);
-            format!("{name}/ is taken for a class that is called so, for it lies beside other classes and holds pictures itself")
+            format!("{name}/ is taken for a class of that name, because it lies beside other classes and holds pictures itself")
         })
         .collect();
     own.extend(named_so.iter().map(|inside| inside.name.clone()));
@@ -191,14 +191,14 @@ fn flat(
     ))
 }
 
-/// Classes with the folders of each: several where one name is spelled in several ways.
+/// Classes with their folders: several if one name is spelled in several ways.
 type Classes = Vec<(String, Vec<OsString>)>;
 
 fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
     let mut all: Classes = Vec::new();
     for folder in folders {
         let key = spelled(&folder);
-        // What is no text is known by its bytes alone.
+        // A name that is not text is identified by its bytes.
         let same = all
             .iter_mut()
             .find(|(known, folders)| *known == key && folders[0].to_str().is_some());
@@ -231,7 +231,7 @@ fn help() -> String {
     format!("put two classes or more there, as train/<class>/*.jpg or <class>/*.jpg ({READ})")
 }
 
-/// Where the classes lie one folder deeper than was said.
+/// Whether the classes lie one folder deeper.
 fn one_deeper(folder: &Path) -> Option<String> {
     let (full, _) = parted(folder, walk::entries(folder).ok()?).ok()?;
     (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Part::Train))).then(|| {
@@ -264,7 +264,7 @@ fn one<'a>(root: &Path, what: &str, found: &[&'a Inside]) -> Result<Option<&'a I
     }
 }
 
-/// A part that may be missing; its classes must be known.
+/// A split that may be missing; its classes must be known.
 fn part_folder(
     root: &Path,
     found: &[&Inside],
@@ -302,7 +302,7 @@ fn part_folder(
     })
 }
 
-/// A class that is called the same but for capitals.
+/// A class whose name differs only in case.
 fn other_case(name: &OsStr, classes: &Classes) -> Option<String> {
     let small = spelled(name).to_lowercase();
     let (_, folders) = classes
@@ -349,7 +349,7 @@ fn whole(
     }
 }
 
-/// Every picture of a part, at any depth.
+/// Every image of a split, at any depth.
 pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
     let mut all = Vec::new();
     for (class, folder) in &part.folders {
@@ -368,12 +368,12 @@ pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
     Ok(all)
 }
 
-/// That a folder is not there, with what may have been meant.
+/// The error for a missing folder, with a suggestion.
 fn missing(root: &Path, unusable: Unusable) -> Unusable {
     if root.exists() {
         return unusable;
     }
-    // The first part of the path that is not there.
+    // The first missing part of the path.
     let Some(lost) = root
         .ancestors()
         .take_while(|path| !path.as_os_str().is_empty() && !path.exists())

@@ -1,4 +1,4 @@
-//! Names of picture files and folders: which are pictures, and how messages show them.
+//! Names of image files and folders: which are images, and how messages show them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -7,29 +7,29 @@ use std::path::Path;
 use unicode_normalization::UnicodeNormalization;
 use warmstart_schema::text;
 
-/// How picture files end; what is in them is judged by their content.
+/// Extensions of image files; the content decides how they are decoded.
 pub const ENDINGS: [&str; 15] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm",
     "pbm", "pnm",
 ];
-/// The same for people.
+/// The same for messages.
 pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
-/// Names of a list that an error shows.
+/// How many names an error lists.
 const SHOWN: usize = 5;
 
-/// Whether a file's name is a picture's. Hidden files are none: some systems leave them beside pictures, with their endings.
+/// Whether a file name is an image's. Hidden files are none: some systems write them beside images, with the same extensions.
 pub fn is_picture(name: &OsStr) -> bool {
     !is_hidden(name) && ending(name).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// A file's ending in small letters, without its dot.
+/// A file's extension in lower case, without its dot.
 pub(super) fn ending(name: &OsStr) -> Option<String> {
     Path::new(name)
         .extension()
         .map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
-/// Some of many names.
+/// The first few of many names.
 pub fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let listed = names
@@ -49,7 +49,7 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// A name in the one spelling that all of its spellings share.
+/// A name in one spelling (NFC).
 pub(super) fn spelled(name: &OsStr) -> String {
     name.to_string_lossy().nfc().collect()
 }
@@ -67,7 +67,7 @@ pub(super) fn shown(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }
 
-/// How many of something, `12 pictures` or `1 picture`.
+/// A number with its noun, `12 pictures` or `1 picture`.
 pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 {
         format!("1 {what}")
@@ -76,7 +76,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// Names with how many there are of each, `12 .heic, 3 .avif`, the most first.
+/// Names with their counts, `12 .heic, 3 .avif`, the most frequent first.
 pub(super) fn tally(counts: &BTreeMap<String, usize>) -> String {
     let mut all: Vec<(&String, &usize)> = counts.iter().collect();
     all.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));

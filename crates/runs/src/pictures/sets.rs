@@ -1,5 +1,4 @@
-//! The pictures of a run by their parts, as its folder keeps them: what it learnt from and was measured on, so that another set
-//! is told from the same one wherever it lies.
+//! The images of a run by split, as `pictures.json` lists them. A later attempt recognizes the same set wherever it lies.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Part;
 
-/// What identifies a picture's bytes: half of their SHA-256, in hexadecimal.
+/// The identity of an image's bytes: half of their SHA-256, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
@@ -21,13 +20,13 @@ impl Content {
     }
 }
 
-/// A picture that could be read.
+/// A readable image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Below the folder of its part, its class first.
+    /// Path relative to the folder of its split, the class first.
     pub name: String,
     pub content: Content,
-    /// Its file's size and time of change, in nanoseconds, when it was read.
+    /// Its file's size and modification time, in nanoseconds, when it was read.
     pub bytes: u64,
     pub changed: i64,
 }
@@ -41,18 +40,18 @@ pub struct Sets {
     pub test: Vec<Kept>,
 }
 
-/// What became of the pictures since an earlier attempt.
+/// How the images differ from those of an earlier attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Moves {
     pub added: Vec<String>,
     pub removed: Vec<String>,
-    /// Other pictures under a known name.
+    /// Different images under a known name.
     pub replaced: Vec<String>,
-    /// Once learnt from, now measured on, or the other way round.
+    /// Images that moved between training and evaluation.
     pub crossed: Vec<String>,
 }
 
-/// How many of a run's pictures another one had learnt from.
+/// How many of a run's images another run trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Leak {
     pub validation: usize,
@@ -68,7 +67,7 @@ impl Sets {
         }
     }
 
-    /// SHA-256 over class and bytes of every picture of a part, whatever the files are called and wherever they lie.
+    /// SHA-256 over class and bytes of every image of a split, independent of names and folders.
     pub fn fingerprint(&self, part: Part) -> String {
         let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
         let mut all: Vec<(String, &str)> = self
@@ -86,7 +85,7 @@ impl Sets {
         format!("{:x}", hash.finalize())
     }
 
-    /// What is other than it was.
+    /// The differences to an earlier set.
     pub fn since(&self, before: &Self) -> Moves {
         let by_name = |sets: &Self| -> BTreeMap<(String, Part), Content> {
             let of = |part: Part| {
@@ -97,7 +96,7 @@ impl Sets {
             Part::ALL.into_iter().flat_map(of).collect()
         };
         let (now, then) = (by_name(self), by_name(before));
-        // On which sides of the line between learning and measuring the same bytes were, under whatever name.
+        // On which sides, training or evaluation, the same bytes were, under any name.
         let mut sides: HashMap<&Content, [bool; 2]> = HashMap::new();
         for ((_, part), content) in &then {
             sides.entry(content).or_default()[usize::from(*part == Part::Train)] = true;
@@ -127,7 +126,7 @@ impl Sets {
         moves
     }
 
-    /// How many of this run's validation and test pictures are among those that another one learnt from.
+    /// How many of this run's validation and test images are among those that another run trained on.
     pub fn learnt_by(&self, other: &Self) -> Leak {
         let theirs: HashSet<&Content> = other.train.iter().map(|kept| &kept.content).collect();
         let count = |part: &[Kept]| {

@@ -48,7 +48,7 @@ fn part_name(part: Option<&PartFolder>) -> Option<&str> {
 }
 
 #[test]
-fn parts_are_found_and_classes_stand_in_byte_order() {
+fn splits_are_found_and_classes_sorted_by_bytes() {
     let root = tree(&[
         "train/b/1.JPG",
         "train/a/1.webp",
@@ -69,7 +69,7 @@ fn parts_are_found_and_classes_stand_in_byte_order() {
     assert_eq!(folder.empty, ["empty", "hidden"]);
     assert_eq!(part_name(Some(&folder.train)), Some("train"));
     assert_eq!(part_name(folder.validation.as_ref()), Some("val"));
-    // Loose pictures have no class: they are no test set, and that is said.
+    // Loose pictures have no class: they are no test set, and a remark says so.
     assert_eq!(folder.test, None);
     let unused = folder.list().unwrap().unused.sentences();
     assert_eq!(
@@ -79,7 +79,7 @@ fn parts_are_found_and_classes_stand_in_byte_order() {
 }
 
 #[test]
-fn parts_are_known_by_the_names_that_people_give_them() {
+fn splits_are_found_by_their_usual_names() {
     for (train, validation, test) in [
         ("Train", "valid", "TEST"),
         ("training", "Validation", "testing"),
@@ -119,7 +119,7 @@ fn parts_are_known_by_the_names_that_people_give_them() {
         error.starts_with("Train/ and train/ hold training pictures in "),
         "{error}"
     );
-    // One of them that holds nothing is in nobody's way.
+    // An empty one does not conflict.
     let root = tree(&[
         "train/a/1.png",
         "train/b/1.png",
@@ -133,7 +133,7 @@ fn parts_are_known_by_the_names_that_people_give_them() {
 }
 
 #[test]
-fn classes_may_lie_in_the_folder_itself_with_parts_beside_them() {
+fn classes_in_the_folder_itself_have_splits_beside_them() {
     let root = tree(&[
         "cat/1.png",
         "dog/1.jpeg",
@@ -156,7 +156,7 @@ fn classes_may_lie_in_the_folder_itself_with_parts_beside_them() {
 }
 
 #[test]
-fn a_class_may_be_called_like_a_part() {
+fn classes_may_have_the_name_of_a_split() {
     let root = tree(&["bus/1.png", "car/1.png", "train/1.png", "train/more/2.png"]);
     let folder = open(root.path());
     assert_eq!(names(&folder), ["bus", "car", "train"]);
@@ -172,7 +172,7 @@ fn a_class_may_be_called_like_a_part() {
     let root = tree(&["plane/1.png", "train/1.png", "test/1.png"]);
     assert_eq!(names(&open(root.path())), ["plane", "test", "train"]);
 
-    // Folders of its own make it the part, and what lies beside it is told.
+    // With subfolders it is a split, and the files beside it are reported.
     let root = tree(&[
         "old/1.png",
         "train/loose.png",
@@ -224,7 +224,7 @@ fn pictures_are_found_at_any_depth_and_through_links() {
 }
 
 #[test]
-fn what_is_left_over_is_counted_by_place_and_kind() {
+fn unused_files_are_counted_by_folder_and_kind() {
     let root = tree(&[
         "train/a/1.png",
         "train/b/1.png",
@@ -261,7 +261,7 @@ fn what_is_left_over_is_counted_by_place_and_kind() {
             "2 pictures in old/ are not used: they belong to no class",
             "1 picture in train/ is not used: it belongs to no class",
             "2 pictures in val/ are not used: they belong to no class",
-            "4 files are not used, for their kind is not read: 2 .heic, 1 .avif, 1 .zip (read are png, jpg, jfif, webp, bmp, tif, \
+            "4 files are not used, because warmstart does not read their kind: 2 .heic, 1 .avif, 1 .zip (it reads png, jpg, jfif, webp, bmp, tif, \
              gif, ppm)",
             "1 file without an ending is not used: pictures are known by png, jpg, jfif, webp, bmp, tif, gif, ppm",
         ]
@@ -305,7 +305,7 @@ fn two_spellings_of_a_name_are_one_class() {
 }
 
 #[test]
-fn hostile_names_become_harmless_and_stay_apart() {
+fn hostile_names_are_sanitized_and_stay_distinct() {
     let root = tree(&[
         "a\u{202e}b/1.png",
         "a\u{200b}b/1.png",
@@ -330,7 +330,7 @@ fn hostile_names_become_harmless_and_stay_apart() {
 }
 
 #[test]
-fn what_cannot_be_trained_on_says_what_was_expected() {
+fn unusable_folders_report_the_expected_layout() {
     let root = tempfile::tempdir().unwrap();
     let error = PictureFolder::open(&root.path().join("none"), SplitRule::ByName)
         .unwrap_err()
@@ -371,7 +371,7 @@ fn what_cannot_be_trained_on_says_what_was_expected() {
 }
 
 #[test]
-fn a_run_of_an_earlier_version_finds_what_it_found() {
+fn runs_of_earlier_versions_find_the_same_images() {
     let root = tree(&[
         "train/a/1.png",
         "train/b/1.png",
@@ -411,7 +411,7 @@ fn sets(train: &[(&str, &str)], validation: &[(&str, &str)], test: &[(&str, &str
 }
 
 #[test]
-fn what_became_of_pictures_is_told_apart() {
+fn changes_of_images_are_distinguished() {
     let before = sets(
         &[("a/1", "1"), ("a/2", "2")],
         &[("b/3", "3")],
@@ -445,7 +445,7 @@ fn what_became_of_pictures_is_told_apart() {
 }
 
 #[test]
-fn a_set_is_the_same_wherever_it_lies_and_whatever_its_files_are_called() {
+fn sets_are_equal_despite_other_folders_and_file_names() {
     use warmstart_schema::look::Part;
     let one = sets(&[], &[], &[("a/1", "1"), ("b/2", "2")]);
     let moved = sets(&[], &[], &[("b/deep/9", "2"), ("a/0", "1")]);

@@ -1,4 +1,4 @@
-//! What lies below a folder of pictures and is not used: counted, and said.
+//! Counts and reports the files of an image folder that are not used.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use super::folder::{PartFolder, PictureFolder, Unusable};
 use super::names::{READ, counted, ending, is_picture, label, listed, shown, tally};
 use super::walk;
 
-/// Endings of pictures, films and packed files: most probably they were meant to be used.
+/// Extensions of images, films and archives that a user probably meant to use.
 const MEANT: [&str; 48] = [
     "3fr", "3gp", "7z", "arw", "avi", "avif", "avifs", "bz2", "cr2", "cr3", "dcm", "dds", "dng",
     "eps", "exr", "gz", "hdr", "heic", "heics", "heif", "ico", "j2k", "jp2", "jpx", "jxl", "jxr",
@@ -16,23 +16,23 @@ const MEANT: [&str; 48] = [
     "rw2", "svg", "svgz", "tar", "tga", "tgz", "webm", "xcf", "zip",
 ];
 
-/// Files that are no pictures of any part.
+/// Files that are no images of any split.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unused {
-    /// Pictures that could be read, by the folder that they lie in, as text: none of it is of a part or a class.
+    /// Readable images that belong to no split or class, by their folder as text.
     pub pictures: BTreeMap<String, usize>,
-    /// What is not read, by its ending.
+    /// Files of unsupported kinds, by extension.
     pub others: BTreeMap<String, usize>,
-    /// Files in the folders of classes that have no ending.
+    /// Files without an extension in class folders.
     pub without_ending: usize,
-    /// Files that nobody takes for pictures, by their endings.
+    /// Files that nobody takes for images, by extension.
     pub plain: BTreeMap<String, usize>,
-    /// Folders of no part that cannot be read, as text.
+    /// Unreadable folders of no split, as text.
     pub closed: Vec<String>,
 }
 
 impl Unused {
-    /// What a user should know of it, a sentence each.
+    /// Warnings for the user, a sentence each.
     pub fn sentences(&self) -> Vec<String> {
         let mut all: Vec<String> = self
             .pictures
@@ -51,9 +51,13 @@ impl Unused {
             .collect();
         if !self.others.is_empty() {
             let count: usize = self.others.values().sum();
-            let are = if count == 1 { "file is" } else { "files are" };
+            let (are, their) = if count == 1 {
+                ("file is", "its")
+            } else {
+                ("files are", "their")
+            };
             all.push(format!(
-                "{count} {are} not used, for their kind is not read: {} (read are {READ})",
+                "{count} {are} not used, because warmstart does not read {their} kind: {} (it reads {READ})",
                 tally(&self.others)
             ));
         }
@@ -70,14 +74,14 @@ impl Unused {
         }
         if !self.closed.is_empty() {
             all.push(format!(
-                "what lies in {} cannot be read",
+                "cannot read the content of {}",
                 listed(&self.closed)
             ));
         }
         all
     }
 
-    /// Files that nobody takes for pictures, in a sentence.
+    /// Files that nobody takes for images, in a sentence.
     pub fn plain(&self) -> Option<String> {
         (!self.plain.is_empty()).then(|| format!("other files: {}", tally(&self.plain)))
     }
@@ -92,7 +96,7 @@ impl Unused {
             Some(ending) if MEANT.contains(&ending.as_str()) => {
                 *self.others.entry(format!(".{ending}")).or_default() += 1;
             }
-            // Windows leaves these.
+            // Windows creates these.
             Some(ending) if ending == "db" || ending == "ini" => {}
             Some(ending) => {
                 *self
@@ -111,7 +115,7 @@ impl Unused {
     }
 }
 
-/// What lies below the folder and belongs to no class of a part, or is no picture.
+/// Collects the files in the folder that belong to no class of a split, or are no images.
 pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     let mut unused = Unused::default();
     let classes = |part: &PartFolder| {
@@ -141,7 +145,7 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
             let holder = path.parent().unwrap_or(Path::new(""));
             let is_part = holder.as_os_str().is_empty()
                 || parts.contains(&folder.root.join(holder).as_path());
-            // Deep folders are told by the first one that belongs to nothing.
+            // Report a deep folder by its first part that belongs to nothing.
             let top = if is_part {
                 holder.to_path_buf()
             } else {
@@ -158,7 +162,7 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     Ok(unused)
 }
 
-/// The first folder on the way down that is no part.
+/// The first folder on the path that is no split.
 fn top(root: &Path, holder: &Path, parts: &[&Path]) -> PathBuf {
     let mut top = PathBuf::new();
     for name in holder.components() {

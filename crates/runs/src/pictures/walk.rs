@@ -1,5 +1,5 @@
-//! Every file below a folder, at any depth. Links are followed as torchvision's `ImageFolder` does; a folder that is reached twice
-//! is entered once, so that a link to what holds it ends.
+//! Every file in a folder, at any depth. Follows links as torchvision's `ImageFolder` does, but enters each folder once, so that
+//! cycles of links end.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::folder::Unusable;
 use super::names::{is_hidden, is_picture, shown};
 
-/// A folder that cannot be read.
+/// An unreadable folder.
 #[derive(Debug)]
 pub(super) struct Unreadable {
     path: PathBuf,
@@ -33,7 +33,7 @@ impl Unreadable {
     }
 }
 
-/// What a folder holds itself, in byte order; hidden names are left out.
+/// The content of one folder, in byte order, without hidden names.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub folders: Vec<OsString>,
@@ -60,7 +60,7 @@ pub(super) fn entries(folder: &Path) -> Result<Entries, Unreadable> {
         }
         let is_folder = match entry.file_type() {
             Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-            // A link that leads nowhere, or to itself, is a file that cannot be read.
+            // A dangling or cyclic link counts as an unreadable file.
             _ => entry.path().is_dir(),
         };
         if is_folder {
@@ -82,7 +82,7 @@ fn identity(folder: &Path) -> Option<Identity> {
         .map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// The files below `root/within`, by their paths below `root`.
+/// The files in `root/within`, by their paths relative to `root`.
 pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let mut all = Vec::new();
     let each = |path: PathBuf| {
@@ -93,7 +93,7 @@ pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadab
     Ok(all)
 }
 
-/// The files below `root` without those of folders that are to be passed over, and the folders that cannot be read.
+/// The files in `root` except in skipped folders, and the unreadable folders.
 pub(super) fn files_but(
     root: &Path,
     passed_over: impl Fn(&Path) -> bool,
@@ -107,12 +107,12 @@ pub(super) fn files_but(
         closed.push(error.path);
         Ok(())
     };
-    // Nothing of this can fail.
+    // This cannot fail.
     let _ = visit(root, Path::new(""), passed_over, each, unreadable);
     (all, closed)
 }
 
-/// Whether a picture lies below `root/within`, at any depth.
+/// Whether an image lies in `root/within`, at any depth.
 pub(super) fn has_picture(root: &Path, within: &Path) -> Result<bool, Unreadable> {
     let each = |path: PathBuf| match path.file_name() {
         Some(name) if is_picture(name) => ControlFlow::Break(()),
@@ -130,7 +130,7 @@ fn visit(
 ) -> Result<ControlFlow<()>, Unreadable> {
     let mut seen: HashSet<Identity> = HashSet::new();
     if !within.as_os_str().is_empty() {
-        // What leads back to the root or above it would hold every other class.
+        // A link to the root or above it would contain every other class.
         seen.extend(
             fs::canonicalize(root)
                 .iter()

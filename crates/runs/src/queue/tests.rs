@@ -34,7 +34,7 @@ fn one_run_a_slot_in_order() {
 }
 
 #[test]
-fn a_run_waits_for_what_it_starts_from_on_any_slot() {
+fn runs_wait_for_their_initial_run_on_any_slot() {
     let waiting = vec![
         entry("a", "cuda:0", None),
         entry("b", "cuda:1", Some("a")),
@@ -54,7 +54,7 @@ fn a_run_waits_for_what_it_starts_from_on_any_slot() {
     assert!(content.take_startable().is_empty());
     content.active.clear();
     assert_eq!(names(&content.take_startable()), ["b"]);
-    // Also when it was put into the queue before that; but two that wait for each other do not wait for ever.
+    // Also if it was queued before that; but two that wait for each other do not wait forever.
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
     assert_eq!(names(&content.take_startable()), ["a"]);
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
@@ -62,7 +62,7 @@ fn a_run_waits_for_what_it_starts_from_on_any_slot() {
 }
 
 #[test]
-fn a_run_stands_in_the_queue_once_and_can_be_taken_out() {
+fn runs_are_queued_once_and_can_be_taken_out() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     assert_eq!(queue.push(entry("a", "cpu", None)).unwrap(), Push::Queued);
@@ -74,7 +74,7 @@ fn a_run_stands_in_the_queue_once_and_can_be_taken_out() {
 }
 
 #[test]
-fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_refused() {
+fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     let active = Active {
@@ -96,7 +96,7 @@ fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_r
             .push_again::<io::Error>(entry("a", "cpu", None), last_word, || Ok(()))
             .unwrap()
     };
-    // Started after the last word that is known of it: somebody else has taken it up.
+    // Started after its last known event: another process resumed it.
     assert_eq!(
         [push(None), push(Some(4.9)), push(Some(6.0))],
         [Push::Started, Push::Started, Push::Leaving]
@@ -122,7 +122,7 @@ fn a_run_that_is_over_waits_for_what_was_started_for_it_and_one_that_is_not_is_r
 }
 
 #[test]
-fn a_device_takes_as_many_runs_as_it_has_slots() {
+fn devices_take_as_many_runs_as_they_have_slots() {
     let waiting = ["a", "b", "c"].map(|run| entry(run, "cpu", None)).to_vec();
     let mut content = Content {
         waiting,
@@ -137,7 +137,7 @@ fn a_device_takes_as_many_runs_as_it_has_slots() {
 }
 
 #[test]
-fn waiting_runs_are_moved_and_the_ends_are_ends() {
+fn waiting_runs_move_up_to_the_ends() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     for run in ["a", "b", "c"] {
@@ -173,7 +173,7 @@ fn waiting_runs_are_moved_and_the_ends_are_ends() {
 }
 
 #[test]
-fn a_file_of_the_first_version_is_read() {
+fn files_of_the_first_version_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let old = "{\"waiting\":[{\"run\":\"b\",\"stem\":\"b\",\"slot\":\"cpu\"}],\"active\":[{\"run\":\"a\",\"stem\":\"a\",\"slot\":\"cpu\",\"worker\":{\"boot_id\":\"x\",\"pid\":9,\"start_ticks\":1}}]}";
     fs::write(folder.path().join("queue.json"), old).unwrap();
@@ -190,7 +190,7 @@ fn a_file_of_the_first_version_is_read() {
 }
 
 #[test]
-fn a_worker_that_outlived_its_monitor_keeps_its_device() {
+fn workers_that_outlive_their_monitor_keep_their_device() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     for run in ["a", "b"] {
@@ -228,7 +228,7 @@ fn a_worker_that_outlived_its_monitor_keeps_its_device() {
 }
 
 #[test]
-fn the_end_of_one_run_starts_the_next() {
+fn end_of_a_run_starts_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     for run in ["a", "b"] {
@@ -242,7 +242,7 @@ fn the_end_of_one_run_starts_the_next() {
     let first = queue.advance(&programs, None).unwrap();
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();
-    // While the first is leaving it may still be alive, and must not hold up the second.
+    // While the first exits it may still be alive, and must not block the second.
     let second = queue.advance(&programs, Some(&a)).unwrap();
     assert_eq!(second.started[0].0.as_str(), "b");
     for (_, started) in second.started.into_iter().chain(first.started) {

@@ -10,33 +10,33 @@ use warmstart_schema::text;
 
 use crate::failure::{Failure, Kind};
 
-/// The group that stands first: what the tool grew out of.
+/// The group that is listed first: the study that warmstart started with.
 const FIRST_GROUP: &str = "study";
 
-/// An experiment file, understood or not.
+/// An experiment file, valid or not.
 #[derive(Debug, Clone)]
 pub struct ExperimentFile {
     pub path: PathBuf,
-    /// The file's name without `.yaml`: what the command line and `init: {from: …}` call it.
+    /// The file's name without `.yaml`, as the command line and `init: {from: …}` name it.
     pub stem: String,
     pub loaded: Result<Experiment, Vec<Problem>>,
-    /// Its whole path, links followed: what its runs know it by.
+    /// Its full path, links resolved; runs refer to it by this path.
     pub place: PathBuf,
-    /// SHA-256 of its text; none where it cannot be read.
+    /// SHA-256 of its text; none if it is unreadable.
     pub sha256: Option<String>,
 }
 
 impl ExperimentFile {
-    /// Reads one file; what is wrong with it is part of the result.
+    /// Reads one file; its problems are part of the result.
     pub fn load(path: PathBuf, overrides: &[String]) -> Self {
         let loaded = experiment::load(&path, overrides);
         Self::new(path, loaded)
     }
 
-    /// A file and what it was understood as.
+    /// A file and its parsed experiment.
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
         let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        // What is no file of text has no hash, however long it is.
+        // A file that is no text has no hash.
         let is_small =
             fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
         let sha256 = is_small
@@ -52,7 +52,7 @@ impl ExperimentFile {
         }
     }
 
-    /// What it is called among these files: its stem; with the folder that it lies in where another file has the same one.
+    /// Its name among these files: its stem, with its folder if another file has the same stem.
     pub fn handle(&self, files: &[Self]) -> String {
         let is_shared = files
             .iter()
@@ -72,7 +72,7 @@ impl ExperimentFile {
         }
     }
 
-    /// The experiment's name, or the file's where it has none.
+    /// The experiment's name, or the file's if it has none.
     pub fn label(&self) -> &str {
         self.loaded
             .as_ref()
@@ -80,8 +80,8 @@ impl ExperimentFile {
     }
 }
 
-/// Every `*.yaml` of a folder and of the folders in it: the study's group first, then the others by name, within a group
-/// by file. A broken file stands with its neighbours and hides none of them.
+/// Every `*.yaml` of a folder and its subfolders. The study's group comes first, then the others by name, each sorted by file. A
+/// broken file is listed with its neighbours.
 pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     let mut files = Vec::new();
     for path in entries(dir).map_err(|error| unreadable(dir, &error))? {
@@ -111,8 +111,8 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
 
-/// The file that an experiment's `init: {from: …}` means, if it has one: by a path from its own folder or from `dir`, with or
-/// without `.yaml`; by a name, where one file has it. The error says what is wrong, and what helps.
+/// The file that an experiment's `init: {from: …}` means, if it has one. A path is relative to its own folder or to `dir`, with
+/// or without `.yaml`; a name must belong to one file. The error says how to correct it.
 pub fn source(
     dir: &Path,
     files: &[ExperimentFile],
@@ -144,7 +144,8 @@ pub fn source(
             );
             return Err((
                 what,
-                "a path is taken from the experiment's own folder, or from the folder of experiments".to_owned(),
+                "a path is relative to the experiment's folder, or to the folder of experiments"
+                    .to_owned(),
             ));
         };
         return Ok(Some(place));
@@ -187,7 +188,7 @@ pub fn source(
     }
 }
 
-/// A broken file's group is that of the first file beside it that can be read.
+/// A broken file's group is that of the first readable file beside it.
 fn group(file: &ExperimentFile, all: &[ExperimentFile]) -> String {
     let beside = || {
         all.iter()
@@ -248,7 +249,7 @@ mod tests {
         train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
 
     #[test]
-    fn the_study_stands_first_and_a_broken_file_hides_none() {
+    fn study_is_listed_first_and_broken_files_hide_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         fs::create_dir(folder.path().join("quick")).unwrap();
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_named() {
+    fn missing_folders_are_named() {
         let error = experiments(Path::new("/nowhere/at/all"))
             .unwrap_err()
             .to_string();

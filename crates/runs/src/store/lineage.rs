@@ -1,5 +1,5 @@
-//! Which experiment a run is of: the file that it was launched from, by its path; where that file is gone, one of the same text.
-//! A name alone says it only of runs of earlier versions, and only where one file has that name.
+//! Finds the experiment of a run: the file that it was launched from, by its path; if that is gone, a file of the same text. Only
+//! runs of earlier versions match by name, and only if one file has that name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use crate::run::{self, RunId, RunInfo};
 
 use super::ExperimentFile;
 
-/// What a run is of.
+/// The experiment that a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Home {
-    /// The experiment of this file, by its whole path.
+    /// The experiment of this file, by its full path.
     File(PathBuf),
-    /// An experiment of which nothing but the name is known.
+    /// An experiment of which only the name is known.
     Stem(String),
 }
 
@@ -26,7 +26,7 @@ impl Home {
         }
     }
 
-    /// Whether `name` is what a path ends with, with or without its `.yaml`: `sub/quick` of `/home/me/sub/quick.yaml`.
+    /// Whether a path ends with `name`, with or without `.yaml`: `sub/quick` matches `/home/me/sub/quick.yaml`.
     pub fn ends_with(&self, name: &Path) -> bool {
         match self {
             Self::File(path) => path.ends_with(name) || path.with_extension("").ends_with(name),
@@ -34,7 +34,7 @@ impl Home {
         }
     }
 
-    /// As it may be shown.
+    /// The name for screens.
     pub fn shown(&self) -> String {
         match self {
             Self::File(path) => warmstart_schema::text::line(&path.display().to_string(), 300),
@@ -44,22 +44,22 @@ impl Home {
 }
 
 impl ExperimentFile {
-    /// What its runs are of.
+    /// The experiments that runs belong to.
     pub fn home(&self) -> Home {
         Home::File(self.place.clone())
     }
 }
 
-/// The experiment files that are here, and those that runs tell of.
+/// The experiment files on disk, and those that runs name.
 #[derive(Debug, Default)]
 pub(super) struct Lineage {
     files: Vec<File>,
     by_path: HashMap<PathBuf, usize>,
     by_stem: HashMap<String, Vec<usize>>,
     by_text: HashMap<String, Vec<usize>>,
-    /// Of each stem the files that runs were launched from, and how many of each.
-    told: HashMap<String, BTreeMap<PathBuf, usize>>,
-    /// Of each stem the runs that do not tell their file.
+    /// For each stem, the files that runs were launched from, and how many runs of each.
+    named: HashMap<String, BTreeMap<PathBuf, usize>>,
+    /// For each stem, the runs that do not name their file.
     silent: HashMap<String, BTreeSet<RunId>>,
 }
 
@@ -71,7 +71,7 @@ struct File {
 }
 
 impl Lineage {
-    /// Takes the files that are here; false where they are those that were known.
+    /// Sets the files on disk; false if they are the same as before.
     pub(super) fn know(&mut self, files: &[ExperimentFile]) -> bool {
         let file = |file: &ExperimentFile| File {
             path: file.place.clone(),
@@ -101,7 +101,7 @@ impl Lineage {
         true
     }
 
-    /// Takes in what a run tells. Returns the runs whose home that may change.
+    /// Adds a run. Returns the runs whose experiment may change.
     pub(super) fn add(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         let Some(file) = &info.file else {
             self.silent
@@ -110,16 +110,16 @@ impl Lineage {
                 .insert(id.clone());
             return Vec::new();
         };
-        let told = self.told.entry(info.stem.clone()).or_default();
-        *told.entry(file.clone()).or_default() += 1;
-        if told[file] == 1 {
+        let named = self.named.entry(info.stem.clone()).or_default();
+        *named.entry(file.clone()).or_default() += 1;
+        if named[file] == 1 {
             self.silent_of(&info.stem)
         } else {
             Vec::new()
         }
     }
 
-    /// Forgets what a run told. Returns the runs whose home that may change.
+    /// Removes a run. Returns the runs whose experiment may change.
     pub(super) fn remove(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         if let Some(silent) = self.silent.get_mut(&info.stem) {
             silent.remove(id);
@@ -127,17 +127,17 @@ impl Lineage {
         let Some(file) = &info.file else {
             return Vec::new();
         };
-        let Some(told) = self.told.get_mut(&info.stem) else {
+        let Some(named) = self.named.get_mut(&info.stem) else {
             return Vec::new();
         };
-        let Some(count) = told.get_mut(file) else {
+        let Some(count) = named.get_mut(file) else {
             return Vec::new();
         };
         *count -= 1;
         if *count > 0 {
             return Vec::new();
         }
-        told.remove(file);
+        named.remove(file);
         self.silent_of(&info.stem)
     }
 
@@ -150,7 +150,7 @@ impl Lineage {
             .collect()
     }
 
-    /// What a run is of.
+    /// The experiment of a run.
     pub(super) fn home(&self, info: &RunInfo) -> Home {
         match &info.file {
             Some(file) if self.by_path.contains_key(file) => Home::File(file.clone()),
@@ -162,7 +162,7 @@ impl Lineage {
         }
     }
 
-    /// The file of the same text that is here, where a run's own is not; of several, the one that kept its name.
+    /// A file of the same text, if a run's own file is gone; of several, the one with the same name.
     fn renamed(&self, info: &RunInfo) -> Option<&Path> {
         let same: Vec<&File> = self
             .by_text
@@ -178,7 +178,7 @@ impl Lineage {
         }
     }
 
-    /// The only file of a run's stem; of several, the one that ends as the path does by which the run was launched.
+    /// The only file of a run's stem; of several, the one that ends with the path by which the run was launched.
     fn by_name(&self, info: &RunInfo) -> Option<&Path> {
         let here: Vec<&Path> = self
             .by_stem
@@ -187,18 +187,18 @@ impl Lineage {
             .flatten()
             .map(|&index| self.files[index].path.as_path())
             .collect();
-        let told: Vec<&Path> = self
-            .told
+        let named: Vec<&Path> = self
+            .named
             .get(&info.stem)
             .into_iter()
             .flatten()
             .map(|(path, _)| path.as_path())
             .collect();
-        let known = if here.is_empty() { told } else { here };
+        let known = if here.is_empty() { named } else { here };
         if let [one] = known[..] {
             return Some(one);
         }
-        // `./a.yaml` and `a.yaml` are one; a bare name ends every path of its stem.
+        // `./a.yaml` and `a.yaml` are the same; a bare name matches every path of its stem.
         let source: PathBuf = info
             .source
             .components()

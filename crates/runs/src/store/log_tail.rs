@@ -1,4 +1,4 @@
-//! The last lines of a worker's output: why a run ended that could not say so itself.
+//! The last lines of a worker's output, which explain an end that it could not log.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use warmstart_schema::text;
 /// Bytes read from the end.
 const TAIL: u64 = 64 << 10;
 
-/// Up to `lines` last lines of a run's `worker.log`, made harmless; none when there is no log.
+/// Up to `lines` last lines of a run's `worker.log`, sanitized; none if there is no log.
 pub fn worker_log_tail(root: &Path, id: &RunId, lines: usize) -> Vec<String> {
     let tail = tail_bytes(&launcher::default().log(&RunDir::of(root, id))).unwrap_or_default();
     let shown: Vec<String> = String::from_utf8_lossy(&tail)
@@ -29,7 +29,7 @@ fn tail_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
     if skipped > 0 {
-        // The first line is cut.
+        // The first line is incomplete.
         let begin = bytes
             .iter()
             .position(|&byte| byte == b'\n')
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_long_log_comes_without_escape_sequences() {
+    fn end_of_a_long_log_is_sanitized() {
         let root = tempfile::tempdir().unwrap();
         let id: RunId = "r".parse().unwrap();
         std::fs::create_dir(root.path().join("r")).unwrap();

@@ -1,11 +1,11 @@
-//! Why a run is not well, and what to do about it: the same words on every screen and in every answer.
+//! What is wrong with a run and what to do about it, in the same words on every screen and in every answer.
 
 use crate::launcher;
 use warmstart_schema::state::{Liveness, Outcome, Status};
 
 use super::Run;
 
-/// What is wrong, and the next step.
+/// A problem and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunProblem {
     pub what: String,
@@ -13,7 +13,7 @@ pub struct RunProblem {
 }
 
 impl Run {
-    /// What is wrong with the run at `now`, in seconds since the Unix epoch; nothing when it is well, waits or was stopped.
+    /// The problem of the run at `now`, in seconds since the Unix epoch; none if it is well, waits or was stopped.
     pub fn trouble(&self, now: f64) -> Option<RunProblem> {
         let (what, help) = match self.status() {
             Status::Failed => {
@@ -33,12 +33,12 @@ impl Run {
                 );
                 (
                     what,
-                    format!("look at the disk and the device that it uses; {STOP}"),
+                    format!("check the disk and the device that it uses; {STOP}"),
                 )
             }
             Status::Hung => {
                 let what = format!(
-                    "hung: {}, and its worker gives no sign of life",
+                    "hung: {}, and its worker has no heartbeat",
                     self.silence(now)
                 );
                 (
@@ -68,16 +68,16 @@ impl Run {
             .info
             .as_ref()
             .err()
-            .map_or("its log may not be opened", String::as_str);
+            .map_or("permission to its log is denied", String::as_str);
         let help = if why.contains("denied") {
-            "it is another user's, or its permissions keep you out: ask its owner, or look with `ls -ld`"
+            "it belongs to another user, or its permissions exclude you: ask its owner, or check with `ls -ld`"
         } else {
-            "look at the disk that it lies on; nothing of it was changed"
+            "check the disk that it lies on; the run is unchanged"
         };
         (format!("cannot be read: {why}"), help.to_owned())
     }
 
-    /// The newest attempt came to nothing, and what was earned before it stays.
+    /// The newest attempt brought nothing new, and the earlier results stay.
     fn setback(&self) -> Option<(String, String)> {
         let number = self
             .state
@@ -91,25 +91,25 @@ impl Run {
             )),
             _ => Some((
                 format!("done, but attempt {number} was stopped before it had anything new"),
-                "resuming carries out what it was to do".to_owned(),
+                "resume it to apply the change".to_owned(),
             )),
         }
     }
 
-    /// The machine on which another one's worker has the run, or had it when it was last heard of; none where that is this one.
+    /// The other machine whose worker has the run, or last had it; none if that is this machine.
     pub fn elsewhere(&self) -> Option<String> {
         let attempt = self.state.attempt.as_ref()?;
         let is_theirs = !attempt.host.is_empty() && attempt.host != launcher::local::host();
         let is_open = self.status().is_live()
             || (self.status() == Status::Lost && self.liveness == Liveness::Elsewhere);
-        // A machine may have been renamed; a container has a name and numbers of its own on the same one.
+        // A machine may have been renamed; a container has a different name and pids on the same machine.
         (is_theirs && is_open && !launcher::is_alive(&attempt.worker)).then(|| attempt.host.clone())
     }
 
     fn lost(&self) -> (String, String) {
         let from = match &self.state.checkpoint {
             Some((_, checkpoint)) => format!("a resume continues after epoch {}", checkpoint.epoch),
-            None => "it had no checkpoint yet, so resuming starts it from the beginning".to_owned(),
+            None => "it had no checkpoint yet, so a resume starts from the beginning".to_owned(),
         };
         let host = self
             .state
@@ -117,18 +117,18 @@ impl Run {
             .as_ref()
             .map_or("another machine", |attempt| attempt.host.as_str());
         match self.liveness {
-            Liveness::Rebooted => ("lost: the machine went down while it ran".to_owned(), from),
+            Liveness::Rebooted => ("lost: the machine restarted while it ran".to_owned(), from),
             Liveness::Elsewhere => {
                 let host = warmstart_schema::text::line(host, 80);
                 let what =
-                    format!("lost: it ran on {host}, which is not this machine or is no more");
+                    format!("lost: it ran on {host}, which is another machine or a deleted one");
                 (
                     what,
                     format!("if {host} shares this folder, look there first; otherwise {from}"),
                 )
             }
             _ => {
-                let what = "lost: its worker ended without a word, and so did the process that waited for it";
+                let what = "lost: its worker and its monitor died before they could log the cause";
                 (what.to_owned(), from)
             }
         }

@@ -1,4 +1,4 @@
-//! All runs as their folders tell, by folding changes; no I/O.
+//! All runs in memory, a fold over the watcher's changes; no I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use warmstart_schema::text;
 use super::lineage::Lineage;
 use super::{ExperimentFile, Home};
 
-/// What a poll of the run folders found.
+/// A change found by a poll of the run folders.
 #[derive(Debug)]
 pub enum Change {
     /// A run whose log was read to its end; its events come next.
@@ -24,29 +24,29 @@ pub enum Change {
         info: Result<RunInfo, String>,
         experiment: Option<Arc<Experiment>>,
     },
-    /// `run.json` was written anew.
+    /// `run.json` was replaced.
     Info {
         id: RunId,
         info: Result<RunInfo, String>,
     },
-    /// Lines were appended; `restarted` when the log was replaced and what was read before is void.
+    /// Lines were appended; `restarted` if the log was replaced, which voids earlier events.
     Events {
         id: RunId,
         records: Vec<Record>,
         damaged: usize,
         restarted: bool,
     },
-    /// All that the log tells so far, instead of its events; a summary lacks the progress within epochs.
+    /// The state after the whole log, instead of its events; a summary lacks the progress within epochs.
     State {
         id: RunId,
         state: Box<RunState>,
         is_summary: bool,
     },
-    /// Nobody looks closely at a run at rest any more: its progress within epochs goes.
+    /// The receiver no longer needs the progress within epochs of a run at rest.
     Summarized {
         id: RunId,
     },
-    /// What a run is to do was changed.
+    /// The run's experiment was changed.
     Experiment {
         id: RunId,
         experiment: Option<Arc<Experiment>>,
@@ -55,7 +55,7 @@ pub enum Change {
         id: RunId,
         liveness: Liveness,
     },
-    /// What people have noted of a run.
+    /// Tags, note and archived flag of a run.
     Annotation {
         id: RunId,
         annotation: Annotation,
@@ -64,11 +64,11 @@ pub enum Change {
         id: RunId,
     },
     Queue(queue::Content),
-    /// Something beside the runs cannot be read.
+    /// Something besides the runs is unreadable.
     Problem {
         text: String,
     },
-    /// What lies among the runs and is none.
+    /// Folders beside the runs that are no runs.
     PassedOver {
         text: String,
     },
@@ -92,7 +92,7 @@ impl Change {
     }
 }
 
-/// How many runs are in what kind of state.
+/// How many runs are in each kind of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     pub live: usize,
@@ -105,11 +105,11 @@ pub struct Tally {
 pub struct Run {
     pub id: RunId,
     pub info: Result<RunInfo, String>,
-    /// As it was frozen at launch, and changed since.
+    /// The experiment as it was at launch, with later changes.
     pub experiment: Option<Arc<Experiment>>,
-    /// In a place of its own: it is large, and runs are moved about.
+    /// Boxed: `RunState` is large, and runs move.
     pub state: Box<RunState>,
-    /// Whether the state lacks the progress within epochs; the log of a run that is opened is read whole.
+    /// Whether the state lacks the progress within epochs; the log of an opened run is read whole.
     pub is_summary: bool,
     pub liveness: Liveness,
     pub annotation: Annotation,
@@ -120,14 +120,14 @@ impl Run {
         self.state.status(self.liveness)
     }
 
-    /// The experiment's name, or the run's own where that cannot be read.
+    /// The experiment's name, or the run's id if the name is unreadable.
     pub fn label(&self) -> &str {
         self.info
             .as_ref()
             .map_or(self.id.as_str(), |info| &info.experiment)
     }
 
-    /// The same for machines: exactly as the experiment's file says it.
+    /// The same for machines: exactly as the experiment's file has it.
     pub fn exact_label(&self) -> &str {
         let exact = self
             .info
@@ -142,14 +142,14 @@ impl Run {
         self.info.as_ref().ok().map(|info| info.stem.as_str())
     }
 
-    /// Whether the file that it was launched from says something else by now.
+    /// Whether the file that it was launched from has changed since.
     pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
         let Ok(info) = &self.info else { return false };
         let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else {
             return false;
         };
-        // A comment more changes nothing that a run does. Of the split a run keeps the rule that its file may leave out.
-        let told = |experiment: &Experiment| {
+        // A changed comment is no change. The run stores the split rule that its file may omit.
+        let relevant = |experiment: &Experiment| {
             let mut experiment = experiment.clone();
             if let Some(folder) = experiment.dataset.folder_mut() {
                 folder.split = None;
@@ -157,13 +157,13 @@ impl Run {
             experiment
         };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
-            (Ok(now), Some(then)) => told(now) == told(then),
+            (Ok(now), Some(then)) => relevant(now) == relevant(then),
             _ => false,
         };
         then != now && !is_same()
     }
 
-    /// The device it runs on, or the one asked for before a worker has chosen.
+    /// The device it runs on, or the requested one before a worker has chosen.
     pub fn device(&self) -> &str {
         let chosen = self
             .state
@@ -184,7 +184,7 @@ pub struct Runs {
     by_home: HashMap<Home, BTreeSet<(Timestamp, RunId)>>,
     homes: HashMap<RunId, Home>,
     lineage: Lineage,
-    /// Kept at each change, so that a frame need not look at ten thousand runs.
+    /// Updated at each change, so that a frame need not visit ten thousand runs.
     by_state: ByState,
     queue: queue::Content,
     problem: Option<String>,
@@ -192,13 +192,13 @@ pub struct Runs {
     revision: u64,
 }
 
-/// The runs whose state a screen asks for as such.
+/// The runs whose state a screen lists.
 #[derive(Debug, Default)]
 struct ByState {
     live: BTreeSet<RunId>,
     queued: BTreeSet<RunId>,
     failed_or_lost: BTreeSet<RunId>,
-    /// Runs whose `run.json` cannot be read.
+    /// Runs with an unreadable `run.json`.
     nameless: BTreeSet<RunId>,
 }
 
@@ -221,7 +221,7 @@ impl ByState {
     }
 }
 
-/// The queue as it may be shown: its file may have been written by anybody.
+/// The queue, sanitized: any program may have written its file.
 fn sanitized(mut queue: queue::Content) -> queue::Content {
     let active = queue.active.iter_mut().map(|active| &mut active.entry);
     for entry in queue.waiting.iter_mut().chain(active) {
@@ -233,7 +233,7 @@ fn sanitized(mut queue: queue::Content) -> queue::Content {
 }
 
 impl Runs {
-    /// Takes in a change; one of a run that is not known is of no consequence.
+    /// Applies a change; ignores a change of an unknown run.
     pub fn apply(&mut self, change: Change) {
         self.revision += 1;
         let id = change.run().cloned();
@@ -342,7 +342,7 @@ impl Runs {
         self.by_state.live.iter().filter_map(|id| self.get(id))
     }
 
-    /// The newest run of each experiment, and every run of which nothing can be read; in no order.
+    /// The newest run of each experiment, and every unreadable run; in no order.
     pub fn latest(&self) -> impl Iterator<Item = &Run> {
         let named = self
             .by_home
@@ -371,7 +371,7 @@ impl Runs {
         self.by_id.get(id)
     }
 
-    /// Takes the experiment files that are here: runs belong to them.
+    /// Sets the experiment files on disk, to which runs belong.
     pub fn know(&mut self, files: &[ExperimentFile]) {
         if !self.lineage.know(files) {
             return;
@@ -382,7 +382,7 @@ impl Runs {
         }
     }
 
-    /// What a run is of; none where its `run.json` cannot be read.
+    /// The experiment of a run; none if its `run.json` is unreadable.
     pub fn home(&self, run: &Run) -> Option<&Home> {
         self.homes.get(&run.id)
     }
@@ -406,7 +406,7 @@ impl Runs {
             .filter_map(|(_, id)| self.get(id))
     }
 
-    /// All runs of the experiment that a run is of, itself among them, oldest first.
+    /// All runs of a run's experiment, including itself, oldest first.
     pub fn all_like(&self, run: &Run) -> impl DoubleEndedIterator<Item = &Run> {
         self.home(run)
             .into_iter()
@@ -422,7 +422,7 @@ impl Runs {
             .flat_map(|home| self.all_of(home))
     }
 
-    /// The file that a run is of, among these.
+    /// The file of a run, among these.
     pub fn file_of<'a>(
         &self,
         run: &Run,
@@ -438,12 +438,12 @@ impl Runs {
         &self.queue
     }
 
-    /// What beside the runs cannot be read, in words.
+    /// Problems besides the runs, in words.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
-    /// What lies among the runs and is none, in words.
+    /// Folders beside the runs that are no runs, in words.
     pub fn passed_over(&self) -> Option<&str> {
         self.passed_over.as_deref()
     }
@@ -468,7 +468,7 @@ impl Runs {
         self.index(id);
     }
 
-    /// Puts a run among its experiment's, in order of creation.
+    /// Adds a run to its experiment's, in order of creation.
     fn index(&mut self, id: &RunId) {
         let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
             return;
@@ -480,7 +480,7 @@ impl Runs {
         }
     }
 
-    /// Moves a run to where it belongs.
+    /// Moves a run to its experiment.
     fn settle(&mut self, id: &RunId) {
         self.unsettle(id);
         let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
@@ -540,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_run_is_by_creation_not_by_arrival_or_name() {
+    fn newest_run_is_by_creation_not_by_arrival_or_name() {
         let mut runs = Runs::default();
         runs.apply(added("b", "2026-01-02T00:00:00Z"));
         runs.apply(added("a", "2026-01-03T00:00:00Z"));
@@ -599,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_of_its_file_and_not_of_one_that_is_called_the_same() {
+    fn runs_belong_to_their_file_and_not_to_one_of_the_same_name() {
         let mut runs = Runs::default();
         runs.know(&[
             file("/p/quick.yaml", "one"),
@@ -612,7 +612,7 @@ mod tests {
             "two",
             "sub/quick.yaml",
         ));
-        // Edited since, and of earlier versions: one that tells which it was, one that does not.
+        // Edited since, and of earlier versions: one that names its file, one that does not.
         runs.apply(of_file("c", Some("/p/quick.yaml"), "older", "quick.yaml"));
         runs.apply(of_file("d", None, "", "sub/quick.yaml"));
         runs.apply(of_file("e", None, "", "quick.yaml"));
@@ -626,9 +626,9 @@ mod tests {
         assert_eq!(
             runs.all_of(&Home::Stem("quick".to_owned())).count(),
             1,
-            "nobody knows of which it is"
+            "its experiment is unknown"
         );
-        // Their neighbour goes: what it earned is not the other's, but what tells no file can mean only that one.
+        // Their neighbour is removed: its results are not the other's, but a run without a file can mean only that one.
         runs.know(&[file("/p/sub/quick.yaml", "two")]);
         assert_eq!(
             (
@@ -640,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_follow_a_file_that_is_renamed_and_stay_when_it_is_gone() {
+    fn runs_follow_a_renamed_file_and_stay_without_it() {
         let mut runs = Runs::default();
         runs.know(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
         runs.apply(of_file("a", Some("/p/a.yaml"), "text", "a.yaml"));
@@ -649,18 +649,18 @@ mod tests {
                 vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")],
                 "/p/b.yaml",
             ),
-            // Moved with its project, and there twice: the one that kept its name.
+            // Moved with its project, and there twice: the one with the same name.
             (
                 vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")],
                 "/q/a.yaml",
             ),
-            // Renamed and edited, or one of two: not to be told.
+            // Renamed and edited, or one of two: unknown.
             (vec![file("/p/b.yaml", "new")], "/p/a.yaml"),
             (
                 vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")],
                 "/p/a.yaml",
             ),
-            // Its path again, edited.
+            // The same path again, edited.
             (
                 vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")],
                 "/p/a.yaml",
@@ -693,7 +693,7 @@ mod tests {
         assert_eq!(
             homes(&runs, "/p/quick.yaml"),
             "new",
-            "now it may be of either"
+            "it may belong to either"
         );
         runs.apply(Change::Removed {
             id: "other".parse().unwrap(),
@@ -702,7 +702,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_counted_by_their_state_whatever_came_before() {
+    fn runs_are_counted_by_their_current_state() {
         let mut runs = Runs::default();
         let id: RunId = "a".parse().unwrap();
         let liveness = |liveness| Change::Liveness {
@@ -737,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_log_starts_the_fold_anew() {
+    fn replaced_log_restarts_the_fold() {
         let mut runs = Runs::default();
         runs.apply(added("a", "2026-01-02T00:00:00Z"));
         let stopping = || vec![serde_json::from_str("{\"t\":1,\"event\":\"stopping\"}").unwrap()];

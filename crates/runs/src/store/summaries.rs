@@ -1,5 +1,5 @@
-//! What logs of runs at rest tell, kept beside them, so that ten thousand need not be read to show a list. Anything that
-//! does not match the files as they are now is not used: a log is always right.
+//! A cache of the logs of runs at rest, so that a list need not read ten thousand of them. An entry is used only if it matches
+//! the files as they are now.
 
 mod blocks;
 mod shared;
@@ -22,14 +22,14 @@ use self::shared::Shared;
 
 /// Below the folder of all runs; no run can have this name.
 const FILE: &str = ".summaries";
-/// With fewer fresh runs and fewer bytes of their logs, reading them again is cheaper than writing all.
+/// With fewer new runs and fewer bytes of logs, reading them again is cheaper than writing the cache.
 const WORTH_RUNS: usize = 200;
 const WORTH_BYTES: u64 = 8 << 20;
-/// Clocks of file systems tick in milliseconds: what changed less than this many seconds ago may change again within a tick.
+/// File systems' clocks tick in milliseconds: a file that changed less than this many seconds ago may change again within a tick.
 const SETTLED: f64 = 1.5;
 
-/// What tells that a file was replaced or written to: inode, modification, change of the inode (which no archive can bring
-/// along) and length.
+/// Detects that a file was replaced or written: inode, modification time, change time of the inode (which no archive restores)
+/// and length.
 pub(super) type Stamp = Option<(u64, i64, i64, i64, i64, u64)>;
 
 pub(super) fn stamp(path: &Path) -> Stamp {
@@ -44,7 +44,7 @@ pub(super) fn stamp(path: &Path) -> Stamp {
     ))
 }
 
-/// Of one run, as of the two files that it was made from.
+/// The summary of one run, and the stamps of the two files that it was made from.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Summary {
     pub info_stamp: Stamp,
@@ -54,8 +54,8 @@ pub(super) struct Summary {
     pub state: RunState,
 }
 
-/// What a block holds after its epochs, which stand first and without their fields' names: they are most of it. What other
-/// runs have too stands here by its number.
+/// The part of a block after its epochs, which come first and without field names because they are most of it. Values that other
+/// runs share are numbers here.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     info_stamp: Stamp,
@@ -66,7 +66,7 @@ struct Kept {
     state: RunState,
 }
 
-/// The summaries that were there, and those that are made while the others are read.
+/// The summaries of the file, and those made while other logs are read.
 #[derive(Debug, Default)]
 pub(super) struct Summaries {
     path: PathBuf,
@@ -81,7 +81,7 @@ pub(super) struct Summaries {
 }
 
 impl Summaries {
-    /// Those of the runs below `root`; none where they are damaged or another program wrote them.
+    /// The summaries of the runs below `root`; none if they are damaged or from another program.
     pub(super) fn open(root: &Path) -> Self {
         let path = root.join(FILE);
         let (kept, index) = Blocks::open(&path, &header()).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Summaries {
         }
     }
 
-    /// What is kept of a run, if it was made from its files as they are.
+    /// The summary of a run, if its files match.
     pub(super) fn take(&mut self, id: &RunId, info: Stamp, log: Stamp) -> Option<Summary> {
         let place = self.places.remove(id)?;
         let mut bytes = self.kept.read(place)?;
@@ -126,7 +126,7 @@ impl Summaries {
         })
     }
 
-    /// Keeps what was read of a run for the next time.
+    /// Stores a summary for the next start.
     pub(super) fn add(&mut self, id: &RunId, summary: &Summary) {
         if self.is_settled(summary.info_stamp)
             && self.is_settled(summary.log_stamp)
@@ -163,13 +163,13 @@ impl Summaries {
         })
     }
 
-    /// Keeps what has just changed too.
+    /// Also stores what has just changed.
     #[cfg(test)]
     pub(super) fn settle(&mut self) {
         self.settled = f64::NEG_INFINITY;
     }
 
-    /// Writes all of them if that is worth it. A folder that cannot be written is read again the next time.
+    /// Writes all summaries if that is worth it. If the folder is not writable, the next start reads the logs again.
     pub(super) fn close(mut self) -> io::Result<()> {
         if self.fresh_runs.len() < WORTH_RUNS && self.fresh_logs < WORTH_BYTES {
             return Ok(());
@@ -194,7 +194,7 @@ impl Summaries {
                 .encode(&header())?,
             )?;
             for (_, block) in &self.used {
-                // Damaged since it was used, it leaves a hole, which is found by its sum.
+                // If it was damaged since, skip it; its checksum shows that.
                 let bytes = self
                     .kept
                     .read(*block)
@@ -206,13 +206,13 @@ impl Summaries {
             fs::rename(&aside, &self.path)
         };
         write().inspect_err(|_| {
-            // The first error is the one to report.
+            // Report the first error.
             let _ = fs::remove_file(&aside);
         })
     }
 }
 
-/// Names the program to the build: another one may understand the same log differently.
+/// A hash of the program's build: another build may read the same log differently.
 fn header() -> String {
     let build = std::env::current_exe()
         .ok()

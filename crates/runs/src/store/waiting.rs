@@ -1,4 +1,4 @@
-//! What a run in the queue waits for: the same words on the machine's screen and in every answer.
+//! What a queued run waits for, in the same words on the machine's screen and in every answer.
 
 use crate::queue::Entry;
 use crate::run::RunId;

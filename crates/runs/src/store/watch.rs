@@ -1,6 +1,6 @@
-//! Following the run folders by polling: inotify is silent on network file systems.
+//! Watches the run folders by polling, because inotify misses changes on network file systems.
 
-mod vital;
+mod liveness;
 mod watched;
 
 use crate::launcher::{self, Host};
@@ -13,16 +13,16 @@ use crate::queue::{self, Queue};
 use crate::run::{self, RunDir, RunId};
 use warmstart_schema::event;
 
-use self::vital::Mention;
+use self::liveness::QueueState;
 use self::watched::{Experiments, Watched};
 use super::summaries::{Stamp, Summaries, stamp};
 use super::{Change, ExperimentFile, Runs};
 
-/// Runs at rest that one poll looks at; the others have their turn in the next ones.
+/// How many runs at rest one poll looks at; later polls look at the others.
 const RESTING_PER_POLL: usize = 100;
-/// How long one poll reads logs of runs that are not shown yet.
+/// How long one poll reads logs of new runs.
 const READING: Duration = Duration::from_millis(100);
-/// The folder is listed anew at least this often, should the clock of a network file system hide a change.
+/// The folder is listed at least this often, in case the clock of a network file system hides a change.
 const LISTING: Duration = Duration::from_secs(30);
 
 /// Polls the folder that holds all runs.
@@ -30,21 +30,21 @@ const LISTING: Duration = Duration::from_secs(30);
 pub struct Watcher {
     root: PathBuf,
     runs: BTreeMap<RunId, Watched>,
-    /// Runs whose log has not been read to its end, newest last.
+    /// Runs whose log was not read to its end yet, newest last.
     unread: Vec<RunId>,
     /// Runs to look at in every poll.
     awake: BTreeSet<RunId>,
     /// Runs whose whole log is wanted, not its summary.
     wanted: BTreeSet<RunId>,
-    /// Runs at rest whose log is being read, or was read, because it is wanted.
+    /// Runs at rest whose whole log is read, because it is wanted.
     whole: BTreeSet<RunId>,
-    /// What is kept of runs at rest, until the first look at all of them is over.
+    /// The cache of runs at rest, until every run was read once.
     summaries: Option<Summaries>,
     queue: queue::Content,
     problems: [String; 2],
     passed_over: String,
     listed: Option<(Stamp, Instant)>,
-    /// Where the next turn of runs at rest begins.
+    /// The last run at rest that the previous poll looked at.
     resting: Option<RunId>,
     experiments: Experiments,
     here: Host,
@@ -70,7 +70,7 @@ impl Watcher {
         }
     }
 
-    /// Reads all runs to the end of their logs. `files` are the experiments they may belong to.
+    /// Reads all runs to the end of their logs. `files` are the experiments that they may belong to.
     pub fn read_all(root: &Path, files: &[ExperimentFile]) -> (Self, Runs) {
         let (mut watcher, mut runs) = (Self::new(root), Runs::default());
         runs.know(files);
@@ -84,7 +84,7 @@ impl Watcher {
         }
     }
 
-    /// All there is to know of one run at this moment, without a look at the others.
+    /// Reads one run, and no other.
     pub fn of(root: &Path, id: &RunId) -> Vec<Change> {
         let (here, mut changes) = (Host::find(), Vec::new());
         let mut watched = Watched::new(RunDir::of(root, id));
@@ -93,24 +93,24 @@ impl Watcher {
         changes
     }
 
-    /// The runs that somebody looks closely at: their logs are read whole.
+    /// Sets the runs whose logs are read whole.
     pub fn want(&mut self, wanted: impl IntoIterator<Item = RunId>) {
         self.wanted = wanted.into_iter().collect();
     }
 
-    /// What changed since the last poll. The first polls bring the runs that are there, newest first.
+    /// Changes since the last poll. The first polls return the existing runs, newest first.
     pub fn poll(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        let before = self.mentioned();
+        let before = self.queue_states();
         self.poll_queue(&mut changes);
         self.poll_folder(&mut changes);
-        let mentioned = self.mentioned();
-        for id in self.due(&before, &mentioned) {
+        let queue_states = self.queue_states();
+        for id in self.due(&before, &queue_states) {
             if let Some(watched) = self.runs.get_mut(&id) {
                 let wanted = self.wanted.contains(&id);
                 watched.poll(
                     &id,
-                    mentioned.get(&id).copied(),
+                    queue_states.get(&id).copied(),
                     wanted,
                     &self.here,
                     &mut changes,
@@ -122,11 +122,11 @@ impl Watcher {
                 }
             }
         }
-        self.read_new(&mentioned, &mut changes);
+        self.read_new(&queue_states, &mut changes);
         changes
     }
 
-    /// How many runs are there whose logs have not been read as far as they shall be.
+    /// How many runs have logs that are not fully read yet.
     pub fn unread(&self) -> usize {
         self.unread.len()
             + self
@@ -145,7 +145,7 @@ impl Watcher {
                 }
                 self.report(0, String::new(), changes);
             }
-            Err(error) => self.report(0, format!("the queue cannot be read: {error}"), changes),
+            Err(error) => self.report(0, format!("cannot read the queue: {error}"), changes),
         }
     }
 
@@ -171,7 +171,7 @@ impl Watcher {
             changes.push(Change::PassedOver { text: passed_over });
         }
         let ids = survey.ids;
-        // Clocks of file systems tick in milliseconds: a folder that has just changed may change again within a tick.
+        // File systems' clocks tick in milliseconds, so a folder may change twice within a tick.
         let is_settled = now.is_some_and(|(_, changed, ..)| event::now() - changed as f64 > 1.5);
         self.listed = is_settled.then(|| (now, Instant::now()));
         let gone: Vec<RunId> = self
@@ -183,7 +183,7 @@ impl Watcher {
         for id in gone {
             self.runs.remove(&id);
             self.awake.remove(&id);
-            // Nobody has heard of a run that was never announced.
+            // The receiver does not know runs that were never announced.
             match self.unread.iter().position(|other| *other == id) {
                 Some(index) => drop(self.unread.remove(index)),
                 None => changes.push(Change::Removed { id }),
@@ -198,7 +198,7 @@ impl Watcher {
         }
     }
 
-    /// Says a problem once, and once that it is over.
+    /// Sends a problem when it appears and when it is over.
     fn report(&mut self, place: usize, text: String, changes: &mut Vec<Change>) {
         if self.problems[place] != text {
             self.problems[place] = text;
@@ -212,30 +212,30 @@ impl Watcher {
         }
     }
 
-    /// What the queue says of the runs that it names.
-    fn mentioned(&self) -> HashMap<RunId, Mention> {
+    /// The runs in the queue.
+    fn queue_states(&self) -> HashMap<RunId, QueueState> {
         let waiting = self
             .queue
             .waiting
             .iter()
             .zip(1..)
-            .map(|(entry, place)| (entry.run.clone(), Mention::Waits(place)));
+            .map(|(entry, place)| (entry.run.clone(), QueueState::Waiting(place)));
         let started = self.queue.active.iter().map(|active| {
-            let mention = if launcher::is_alive(&active.worker) {
-                Mention::Started(active.since)
+            let state = if launcher::is_alive(&active.worker) {
+                QueueState::Started(active.since)
             } else {
-                Mention::Ended
+                QueueState::Ended
             };
-            (active.entry.run.clone(), mention)
+            (active.entry.run.clone(), state)
         });
         started.chain(waiting).collect()
     }
 
-    /// The runs to look at: all that may be live or are wanted, and the next few of those at rest.
+    /// The runs to look at in this poll: all that may be live or are wanted, and the next few at rest.
     fn due(
         &mut self,
-        before: &HashMap<RunId, Mention>,
-        now: &HashMap<RunId, Mention>,
+        before: &HashMap<RunId, QueueState>,
+        now: &HashMap<RunId, QueueState>,
     ) -> BTreeSet<RunId> {
         let from = self
             .resting
@@ -251,7 +251,7 @@ impl Watcher {
             .last()
             .filter(|_| turn.len() == RESTING_PER_POLL)
             .cloned();
-        // Those that nobody wants any more have one more look, to be summarized.
+        // Look once more at runs that are no longer wanted, to summarize them.
         let unwanted = std::mem::replace(&mut self.whole, self.wanted.clone());
         let named = before
             .keys()
@@ -264,15 +264,20 @@ impl Watcher {
         due
     }
 
-    /// Reads logs of runs that are not announced yet, the newest first, for as long as one poll may take.
-    fn read_new(&mut self, mentioned: &HashMap<RunId, Mention>, changes: &mut Vec<Change>) {
+    /// Reads the logs of new runs, newest first, for at most the time of one poll.
+    fn read_new(&mut self, queue_states: &HashMap<RunId, QueueState>, changes: &mut Vec<Change>) {
         let began = Instant::now();
         while let Some(id) = self.unread.pop() {
             let Some(watched) = self.runs.get_mut(&id) else {
                 continue;
             };
             let kept = &mut self.summaries;
-            if watched.first_look(&id, mentioned.get(&id).copied(), kept.as_mut(), &self.here) {
+            if watched.first_look(
+                &id,
+                queue_states.get(&id).copied(),
+                kept.as_mut(),
+                &self.here,
+            ) {
                 watched.announce(&id, &mut self.experiments, kept.as_mut(), changes);
                 if watched.is_awake() {
                     self.awake.insert(id);
@@ -285,7 +290,7 @@ impl Watcher {
             }
         }
         if let Some(summaries) = self.summaries.take() {
-            // What could not be kept is read again the next time.
+            // Without a cache the next start reads the logs again.
             let _ = summaries.close();
         }
     }

@@ -1,4 +1,4 @@
-//! What a launch of experiments would find: the worker reads images and weights as a run does.
+//! Asks the worker what a launch of experiments would find; it reads images and weights as a run does.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use warmstart_schema::finding::Checked;
 use super::Worker;
 use crate::failure::Failure;
 
-/// What the worker finds for each of the files, in their order.
+/// The worker's findings for each file, in order.
 pub fn check_experiments(files: &[&Path]) -> Result<Vec<Checked>, Failure> {
     if files.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! A worker that shows a dataset: started once, asked line by line, ended when nobody looks any more.
+//! A worker that shows a dataset: started once, answers line by line, ends when its viewer closes.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,7 +10,7 @@ use warmstart_schema::look::{Answer, Ask};
 use super::{Response, Stream, Worker};
 use crate::failure::Failure;
 
-/// What arrives from such a worker.
+/// A response of such a worker.
 pub type DatasetResponse = Response<Answer>;
 
 /// A worker that shows a dataset; dropping it ends the worker.
@@ -29,7 +29,7 @@ impl DatasetViewer {
         worker.stream(&mut command, on_response).map(Self)
     }
 
-    /// Asks; the answer arrives later. Answers arrive in the order of their questions.
+    /// Sends a request. Responses arrive in the order of the requests.
     pub fn ask(&mut self, ask: &Ask) -> io::Result<()> {
         self.0.ask(ask)
     }

@@ -1,4 +1,4 @@
-//! What a run's best checkpoint sees in an image.
+//! Classifies an image with a run's best checkpoint.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ pub enum Subject {
     OfDataset { part: Part, number: u32 },
 }
 
-/// Has the worker classify an image with the best checkpoint of the run in the folder `run`. The answer holds the pixels
-/// that the model saw.
+/// Classifies an image with the best checkpoint of the run in the folder `run`. The answer contains the pixels that the model
+/// saw.
 pub fn predict(run: &Path, subject: &Subject) -> Result<Predictions, Failure> {
     let (form, rest) = match subject {
         Subject::Shown(file) => ("--pixels", vec![file.clone().into_os_string()]),

@@ -1,4 +1,4 @@
-//! A file system in memory that knows what a power loss would leave of it.
+//! A file system in memory that simulates power losses.
 //!
 //! Every change is pending until it is synced: a file's content until the file is, a name until its folder is. A power loss
 //! keeps what was synced and any part of what was pending.
@@ -19,12 +19,12 @@ enum Node {
     Folder(BTreeMap<String, Inode>),
 }
 
-/// What has not been synced, in the order in which it was done.
+/// Changes that were not synced yet, in order.
 #[derive(Debug, Clone)]
 enum Pending {
     /// A file's whole content.
     Content(Inode, Vec<u8>),
-    /// Names of one folder, set or removed at once.
+    /// Names of one folder, set or removed in one step.
     Names(Inode, Vec<(String, Option<Inode>)>),
 }
 
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl State {
-    /// Pending changes of what no power loss can bring back.
+    /// Pending changes that no power loss can restore.
     fn forget_what_is_gone(&mut self) {
         let mut reachable: Vec<bool> = vec![false; self.live.len()];
         let mut visit = vec![0];
@@ -76,17 +76,17 @@ impl State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Simulated {
     state: Rc<RefCell<State>>,
-    /// The call that fails, how, and whether all after it do.
+    /// The call that fails, how, and whether all later ones fail too.
     fault: Rc<Cell<Option<Fault>>>,
-    /// The sync that is left out, by what it syncs.
+    /// The sync to skip, by what it syncs.
     forgotten: Option<String>,
-    /// Writes land under their final name at once, as they would without the rename.
+    /// Writes appear under their final name at once, as if there were no rename.
     without_rename: bool,
-    /// Called before each change, so that a test can look at what a power loss would leave there.
+    /// Called before each change, so that a test can check what a power loss would leave there.
     pub watcher: Option<Watcher>,
 }
 
-/// Told of every change that is about to happen.
+/// Receives every change before it happens.
 #[derive(Clone)]
 pub(crate) struct Watcher(pub Rc<dyn Fn(&Simulated)>);
 
@@ -105,9 +105,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// No error: a write changes what it is given.
+    /// No error: a write changes its data.
     pub(crate) const SILENT: i32 = 0;
-    /// No error: a write takes half of what it is given.
+    /// No error: a write takes half of its data.
     pub(crate) const SHORT: i32 = -1;
 
     fn hits(&self, call: usize) -> bool {
@@ -179,8 +179,7 @@ impl Simulated {
         self.state.borrow().pending.len()
     }
 
-    /// The disk after a power loss that let the pending changes `kept` through; content that is lost is cut to `torn`
-    /// of 2 halves.
+    /// The disk after a power loss that let the pending changes `kept` through; lost content is cut to `torn` of 2 halves.
     pub(crate) fn after_power_loss(&self, kept: impl Fn(usize) -> bool, torn: usize) -> Self {
         let state = self.state.borrow();
         let mut nodes = state.durable.clone();
@@ -231,7 +230,7 @@ impl Simulated {
         }
     }
 
-    /// Whether the call at hand is to do this, which is no error.
+    /// Whether the current call has this fault, which is no error.
     fn does(&self, errno: i32) -> bool {
         self.fault
             .get()
@@ -319,7 +318,7 @@ impl Simulated {
         state.pending.push(Pending::Names(folder, names));
     }
 
-    /// Makes what is pending of one file or folder durable, unless this sync is the one that is left out.
+    /// Makes the pending changes of one file or folder durable, unless this sync is the one to skip.
     fn synced(&self, inode: Inode, what: &str) {
         let mut state = self.state.borrow_mut();
         let earlier = state.syncs[state.mark..]
@@ -336,14 +335,14 @@ impl Simulated {
         state.forget_what_is_gone();
     }
 
-    /// Syncs are numbered from here on anew.
+    /// Restarts the numbering of syncs.
     pub(crate) fn mark(&self) {
         let mut state = self.state.borrow_mut();
         state.mark = state.syncs.len();
     }
 }
 
-/// A path with its numbers left out, so that the same place has the same name at every step.
+/// A path without its numbers, so that the same place has the same name at every step.
 fn shape(path: &Path) -> String {
     let mut shape = String::new();
     for c in path.to_str().unwrap().chars() {

@@ -1,12 +1,12 @@
-//! Every field of an experiment, as its schema lists them, with every kind of wrong value: the problem stands on the field's
-//! line, under its name, and says what was expected.
+//! Every field of an experiment, as its schema lists them, with every kind of wrong value. The problem is on the field's line,
+//! under its name, and says what was expected.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use warmstart_schema::experiment::{self, Problem};
 
-/// Two experiments that have every field between them, one a line.
+/// Two experiments that together have every field, one a line.
 const STEPS: &str = "\
 name: Steps
 group: hostile
@@ -40,6 +40,7 @@ train:
   batch_size: 32
   accumulate: 2
   precision: float32
+  deterministic: true
   on_nan: skip
   class_weights: balanced
   optimizer:
@@ -89,7 +90,7 @@ reference:
   doubtful: [val_loss]
   note: none
 ";
-/// Of these any number that is finite and not negative makes sense.
+/// Fields for which any finite number from 0 makes sense.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",
     "reference.train_time",
@@ -163,7 +164,7 @@ fn paths(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text with one line replaced, or without it and what is below it.
+/// The text with one line replaced, or without it and its children.
 fn with_line(source: &str, index: usize, replacement: Option<&str>, with_children: bool) -> String {
     let lines: Vec<&str> = source.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -182,7 +183,7 @@ fn with_line(source: &str, index: usize, replacement: Option<&str>, with_childre
     all.join("\n") + "\n"
 }
 
-/// What is wrong with the text; each problem on a line of it.
+/// The problems of the text; each is on a line of it.
 fn problems(source: &str) -> Vec<Problem> {
     let problems = experiment::parse(source, "x.yaml")
         .err()
@@ -203,7 +204,7 @@ fn problems(source: &str) -> Vec<Problem> {
     problems
 }
 
-/// One wrong text, and what is said of it.
+/// One wrong text, and its problems.
 struct Case<'a> {
     field: &'a Field,
     line: usize,
@@ -211,7 +212,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Whether anything is wrong with it; what is wrong with this field stands on its line.
+    /// Whether anything is wrong with it; a problem of this field must be on its line.
     fn is_refused(&self) -> bool {
         let problems = problems(&self.source);
         for problem in problems
@@ -250,7 +251,7 @@ impl Case<'_> {
 }
 
 #[test]
-fn every_field_with_every_kind_of_wrong_value_is_explained_on_its_line() {
+fn wrong_values_of_every_field_are_explained_on_their_line() {
     let schema = experiment::json_schema();
     let mut all = BTreeSet::new();
     fields(&schema, &schema, "", true, &mut all);
@@ -295,7 +296,7 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
         .iter()
         .filter(|path| path.rsplit_once('.').map_or("", |(p, _)| p) == parent)
         .count();
-    // A section without its only line is an empty one, which may be left out.
+    // A section without its only line is empty, and may be omitted.
     if field.is_required && siblings > 1 {
         assert!(
             gone.iter()
@@ -325,7 +326,7 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     wrong.len() + 3
 }
 
-/// A letter too many, one too few, two exchanged: the field is named as it is written, and as it was meant.
+/// One letter too many, one too few, two swapped: the error names the field as written and as meant.
 fn typos(source: &str, index: usize, field: &Field) -> usize {
     let name = field.path.rsplit('.').next().unwrap();
     let line = source.lines().nth(index).unwrap().trim_start();

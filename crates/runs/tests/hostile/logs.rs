@@ -1,4 +1,4 @@
-//! Logs torn, binary, endless: a damaged line costs that line.
+//! Torn, binary and endless logs: a damaged line costs only that line.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -33,7 +33,7 @@ fn recorded() -> Vec<u8> {
 }
 
 #[test]
-fn a_log_torn_anywhere_loses_only_the_line_that_is_torn() {
+fn torn_logs_lose_only_the_torn_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let whole = recorded();
@@ -61,7 +61,7 @@ fn a_log_torn_anywhere_loses_only_the_line_that_is_torn() {
 }
 
 #[test]
-fn garbage_between_lines_costs_no_line() {
+fn garbage_between_lines_loses_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let whole = recorded();
@@ -89,7 +89,7 @@ fn garbage_between_lines_costs_no_line() {
 }
 
 #[test]
-fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
+fn events_in_any_order_with_absurd_figures_fold_without_panic() {
     let whole = recorded();
     let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
     let mut random = SplitMix64::new(5);
@@ -126,7 +126,7 @@ fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
             state.train_time(),
             state.epochs_planned(),
         );
-        // What is told is what was kept: the best epoch is one of those, and none is kept that no line told.
+        // The best epoch is one of the kept ones, and every kept epoch was logged.
         assert!(state.epochs.len() + state.damaged_lines <= 30);
         assert!(
             state
@@ -137,13 +137,13 @@ fn events_out_of_their_order_and_with_absurd_figures_fold_to_something() {
 }
 
 #[test]
-fn an_endless_line_takes_neither_memory_nor_the_lines_around_it() {
+fn endless_lines_take_no_memory_and_no_other_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let mut file = File::create(&path).unwrap();
     file.write_all(b"{\"t\":1,\"event\":\"stopping\"}\n")
         .unwrap();
-    // A hole: nothing on the disk, and zeros to whoever reads it.
+    // A hole: nothing on the disk, and zeros for a reader.
     let length = if std::env::var_os("WARMSTART_MUTATIONS").is_some() {
         1 << 30
     } else {

@@ -1,4 +1,4 @@
-//! Names that want to be paths: whatever a text says, it becomes a label, and what is written lies below its root.
+//! Names that look like paths: every text becomes a label, and everything is written in its root.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use warmstart_runs::run::{self, Launch, RunDir, RunId};
 use warmstart_schema::experiment;
 use warmstart_schema::seed::SplitMix64;
 
-/// Pieces of which hostile names are made.
+/// Parts of hostile names.
 const PIECES: [&str; 26] = [
     "..",
     "/",
@@ -52,7 +52,7 @@ fn hostile(random: &mut SplitMix64) -> String {
         .collect()
 }
 
-/// Every file below a folder with its length and the time of its last change.
+/// Every file in a folder with its length and modification time.
 fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -65,11 +65,11 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     found
 }
 
-/// Where a process that strace watches makes runs.
+/// The folder in which a process makes runs while strace watches it.
 const ROOT: &str = "WARMSTART_HOSTILE_ROOT";
 const NAMES: usize = 2_000;
 
-/// Makes a run of each of so many hostile names below a root, and calls runs by them.
+/// Makes runs with hostile names in a root, and finds runs by them.
 fn make_runs(root: &Path, number: usize) {
     let yaml = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -117,7 +117,7 @@ fn make_runs(root: &Path, number: usize) {
     }
 }
 
-/// A folder in memory where there is one: two thousand runs wait for a disk for a while.
+/// A folder in memory if possible: two thousand runs on a disk take a while.
 fn place() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
@@ -128,7 +128,7 @@ fn place() -> tempfile::TempDir {
 }
 
 #[test]
-fn no_name_leads_out_of_the_folder_of_runs() {
+fn hostile_names_never_leave_the_folder_of_runs() {
     let outside = place();
     let root = outside.path().join("checkpoints");
     fs::create_dir(&root).unwrap();
@@ -145,15 +145,15 @@ fn no_name_leads_out_of_the_folder_of_runs() {
 }
 
 #[test]
-fn what_is_watched_makes_runs() {
+fn process_under_strace_makes_runs() {
     if let Some(root) = std::env::var_os(ROOT) {
         make_runs(Path::new(&root), NAMES);
     }
 }
 
-/// What a canary cannot see: every call that makes, changes or removes a file names one below the root.
+/// What a canary cannot see: every call that makes, changes or removes a file names one in the root.
 #[test]
-fn no_call_leads_out_of_the_folder_of_runs() {
+fn system_calls_never_leave_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
                          rmdir,truncate,chmod,fchmodat,mknod,mknodat";
     if !Command::new("strace")
@@ -188,7 +188,7 @@ fn no_call_leads_out_of_the_folder_of_runs() {
     strace
         .args([
             "--exact",
-            "names::what_is_watched_makes_runs",
+            "names::process_under_strace_makes_runs",
             "--test-threads=1",
         ])
         .env(ROOT, &root);
@@ -206,12 +206,12 @@ fn no_call_leads_out_of_the_folder_of_runs() {
     let writes: Vec<&str> = text.lines().filter(is_write).collect();
     let inside = format!("\"{}/", root.display());
     let below = format!("<{}/", root.display());
-    // The folder itself is asked for each time, in case that it is not there.
+    // The folder itself is created each time, in case it is missing.
     let own = format!("mkdir(\"{}\"", root.display());
     for line in &writes {
         let paths = line.matches("\"/").count();
         let is_inside = line.matches(&inside).count() == paths && !line.contains("/../");
-        // What is removed with its folder is named within that.
+        // A file removed with its folder is named relative to it.
         let is_inside =
             is_inside && (paths > 0 || line.contains(&below) && !line.contains("\"../"));
         assert!(is_inside || line.contains(&own), "{line}");
@@ -224,7 +224,7 @@ fn no_call_leads_out_of_the_folder_of_runs() {
 }
 
 #[test]
-fn links_to_runs_are_followed_once_and_what_is_passed_over_is_said() {
+fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run = |folder: &Path| {
         fs::create_dir_all(folder).unwrap();
@@ -252,7 +252,7 @@ fn links_to_runs_are_followed_once_and_what_is_passed_over_is_said() {
     let ids: Vec<&str> = survey.ids.iter().map(run::RunId::as_str).collect();
     assert_eq!(ids, ["20260101-000000-0000", "20260101-000000-0001"]);
     let said = survey.sentence(root.path()).unwrap();
-    assert!(said.starts_with("10 folders are left out"), "{said}");
+    assert!(said.starts_with("10 folders are skipped"), "{said}");
     for part in [
         "exports, my notes (no run.json)",
         "20260101_copy, Copy (a run",
@@ -264,7 +264,7 @@ fn links_to_runs_are_followed_once_and_what_is_passed_over_is_said() {
 }
 
 #[test]
-fn a_run_that_is_damaged_or_too_new_says_which() {
+fn damaged_and_too_new_runs_are_distinguished() {
     let root = tempfile::tempdir().unwrap();
     let dir = run::RunDir::new(root.path());
     for (text, said) in [

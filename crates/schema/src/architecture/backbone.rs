@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::pretrained::{Pretrained, half, imagenet};
 
-/// Side of the image that the vision transformer takes: there is one learnt position for each of its patches.
+/// Side of the only image that the vision transformer takes: it has a learned position for each of its patches.
 pub(super) const VIT_PIXELS: u32 = 224;
 
-/// Which family's structure a backbone has, with its numbers.
+/// The structure of a backbone's family, with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Structure {
     /// Blocks in each of the four stages.
@@ -54,7 +54,7 @@ struct Row {
     pretrained: Pretrained,
 }
 
-/// Makes the enum and the table from rows of: name, module that classifies, side of the only input it takes, structure, weights.
+/// Makes the enum and the table from rows of: name, classifying module, side of the only input (if any), structure, weights.
 macro_rules! backbones {
     ($(
         $(#[doc = $doc:literal])+
@@ -80,7 +80,7 @@ macro_rules! backbones {
         ];
 
         impl Backbone {
-            /// Every backbone there is, in the order in which lists show them.
+            /// Every backbone, in the order in which lists show them.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
         }
     };
@@ -95,7 +95,7 @@ backbones! {
     Resnet34 = "resnet34", "fc", None,
         Structure::ResNet(ResidualBlock::Basic, [3, 4, 6, 3]),
         imagenet("timm/resnet34.a1_in1k", 224);
-    /// The same with bottlenecks, striding in the 3×3 convolution.
+    /// As `resnet34` with bottlenecks, whose 3×3 convolution has the stride.
     Resnet50 = "resnet50", "fc", None,
         Structure::ResNet(ResidualBlock::Bottleneck, [3, 4, 6, 3]),
         imagenet("timm/resnet50.a1_in1k", 224);
@@ -172,7 +172,7 @@ impl Backbone {
         self.row().classifier
     }
 
-    /// Side in pixels of the only input it takes; `None` where any will do.
+    /// Side in pixels of the only input that it takes; `None` if it takes any.
     pub fn fixed_pixels(self) -> Option<u32> {
         self.row().fixed_pixels
     }
@@ -183,7 +183,7 @@ impl Backbone {
 }
 
 impl Pretrained {
-    /// The weights that timm takes where no tag is named.
+    /// The weights that timm loads if the user names no tag.
     pub fn of(backbone: Backbone) -> Self {
         backbone.row().pretrained
     }
@@ -195,7 +195,7 @@ impl fmt::Display for Backbone {
     }
 }
 
-/// A backbone name that is none of [`Backbone::ALL`].
+/// An unknown backbone name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown backbone `{0}`, expected one of: {list}", list = Backbone::ALL.map(Backbone::as_str).join(", "))]
 pub struct UnknownBackbone(pub String);

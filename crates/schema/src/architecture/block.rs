@@ -3,19 +3,19 @@
 use super::backbone::Backbone;
 use super::layer::{Layer, TensorSpec};
 
-/// A backbone up to and including pooling: blocks run in order, `features` numbers come out per image.
+/// A backbone up to and including pooling: blocks run in order and return `features` numbers per image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
     pub backbone: Backbone,
     /// Width of the pooled output.
     pub features: usize,
-    /// What "freeze the first N blocks" counts: the stem, one per stage, and the last convolution or normalization where
+    /// The blocks that "freeze the first N blocks" counts: the stem, one per stage, and the last convolution or normalization if
     /// there is one.
     pub blocks: Vec<Block>,
 }
 
 impl Architecture {
-    /// All tensors in timm's order, `num_batches_tracked` left out.
+    /// All tensors in timm's order, without `num_batches_tracked`.
     pub fn tensors(&self) -> impl Iterator<Item = &TensorSpec> {
         self.blocks.iter().flat_map(|block| &block.tensors)
     }

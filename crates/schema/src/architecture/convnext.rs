@@ -69,7 +69,7 @@ fn residual(prefix: &str, channels: i64) -> Layer {
     })
 }
 
-/// A convolution whose windows neither overlap nor leave gaps.
+/// A convolution whose windows tile the input.
 fn patches(name: &str, (input, output): (i64, i64), side: i64) -> Conv {
     Conv {
         name: name.to_owned(),

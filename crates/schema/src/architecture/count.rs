@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::block::Architecture;
 use super::{HeadSpec, TensorSpec};
 
-/// How many numbers a part of a model holds, by what may move them.
+/// The parameters of a part of a model, by whether they train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamCounts {
     /// Parameters and statistics together.
     pub total: u64,
     /// Parameters that gradient descent moves.
     pub trainable: u64,
-    /// Parameters held still.
+    /// Frozen parameters.
     pub frozen: u64,
     /// Running means and variances of batch normalization.
     pub statistics: u64,
@@ -66,7 +66,7 @@ pub struct ModelCounts {
     pub total: ParamCounts,
 }
 
-/// Counts a model whose first `frozen_blocks` blocks do not train; more blocks than there are freeze the whole backbone.
+/// Counts a model whose first `frozen_blocks` blocks are frozen; a larger number freezes the whole backbone.
 pub fn count(architecture: &Architecture, head: &HeadSpec, frozen_blocks: usize) -> ModelCounts {
     let mut blocks: Vec<_> = architecture
         .blocks

@@ -113,7 +113,7 @@ const STAGES: [Stage; 7] = [
 const STEM: i64 = 32;
 const FEATURES: i64 = 1280;
 
-/// The member of the family that is `width` tenths as wide and `depth` tenths as deep as B0.
+/// The member of the family with `width` tenths of B0's width and `depth` tenths of its depth.
 pub(super) fn scaled(
     backbone: Backbone,
     variant: EfficientNetVariant,

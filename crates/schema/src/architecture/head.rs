@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{TensorKind, TensorSpec, push_dense, push_norm};
 
-/// Dropout, dense `hidden` + `ReLU`, batch normalization, dense `classes`; its input are the pooled features.
+/// Dropout, dense `hidden` + `ReLU`, batch normalization, dense `classes`; its input is the pooled features.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeadSpec {
     /// Width of the pooled features, see [`super::Architecture::features`].
@@ -17,10 +17,10 @@ pub struct HeadSpec {
 }
 
 impl HeadSpec {
-    /// What the names of its tensors begin with.
+    /// The prefix of its tensors' names.
     pub const PREFIX: &str = "head.";
 
-    /// Whether a tensor of this name is the head's: timm calls the last normalization of some backbones `head.norm`.
+    /// Whether the head has a tensor of this name: timm calls the last normalization of some backbones `head.norm`.
     pub fn owns(name: &str) -> bool {
         name.strip_prefix(Self::PREFIX).is_some_and(|name| {
             ["fc1.", "bn.", "fc2."]
@@ -29,8 +29,8 @@ impl HeadSpec {
         })
     }
 
-    /// What a tensor of the head is called where the head is a `Sequential` of dense layer, `ReLU`, normalization and dense layer
-    /// in the place of timm's `classifier`; `None` of a tensor that is not the head's.
+    /// The name of a head's tensor in a model whose `classifier` is a `Sequential` of dense layer, `ReLU`, normalization and
+    /// dense layer; `None` for a tensor that is not the head's.
     pub fn sequential_name(name: &str, classifier: &str) -> Option<String> {
         let (layer, rest) = name.strip_prefix(Self::PREFIX)?.split_once('.')?;
         let place = match layer {

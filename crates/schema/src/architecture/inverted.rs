@@ -2,7 +2,7 @@
 
 use super::{Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite};
 
-/// What all convolutions of a part of a network have in common.
+/// What all convolutions of a part of a network share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub activation: Activation,
@@ -22,7 +22,7 @@ pub(super) struct Inverted {
     pub squeeze: Option<Squeeze>,
 }
 
-/// Squeeze-and-excitation behind the depthwise convolution.
+/// Squeeze-and-excitation after the depthwise convolution.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Squeeze {
     pub reduced: i64,
@@ -31,7 +31,7 @@ pub(super) struct Squeeze {
 }
 
 impl Inverted {
-    /// Expand, depthwise, squeeze-and-excite, project; without expansion timm numbers and names what is left anew.
+    /// Expand, depthwise, squeeze-and-excite, project; without expansion timm numbers and names the rest from the start.
     fn path(&self, prefix: &str, style: Style) -> Vec<Layer> {
         let named =
             |conv: &str, norm: usize| (format!("{prefix}.{conv}"), format!("{prefix}.bn{norm}"));
@@ -87,7 +87,7 @@ impl Inverted {
         layers
     }
 
-    /// The block's layers, with a way around them where input and output are alike.
+    /// The block's layers, with a shortcut if input and output have the same shape.
     pub(super) fn layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
         let path = self.path(prefix, style);
         if self.stride == 1 && self.input == self.output {
@@ -128,7 +128,7 @@ impl Style {
     }
 }
 
-/// The multiple of 8 nearest to `numerator / denominator`, unless that is below nine tenths of it: then the next one.
+/// The multiple of 8 nearest to `numerator / denominator`; if that is below nine tenths of it, the next multiple.
 pub(super) fn round_channels(numerator: i64, denominator: i64) -> i64 {
     let nearest = ((numerator + 4 * denominator) / (8 * denominator) * 8).max(8);
     if 10 * nearest * denominator < 9 * numerator {

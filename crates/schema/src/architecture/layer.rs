@@ -23,26 +23,26 @@ impl TensorSpec {
         self.shape.iter().map(|&side| side.unsigned_abs()).product()
     }
 
-    /// Whether it holds no number at all.
+    /// Whether it has no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a tensor is for; it decides the initial value and whether gradient descent may move it.
+/// The purpose of a tensor; it determines the initial value and whether the tensor can train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TensorKind {
     Weight,
-    /// A weight that starts small, as in transformers and what was modelled on them.
+    /// A weight with small initial values, as in transformers and models like them.
     SmallWeight,
     Bias,
     NormWeight,
     NormBias,
     RunningMean,
     RunningVar,
-    /// What a residual path is multiplied with, a number a channel (Touvron et al. 2021).
+    /// The factor of a residual path, one per channel (Touvron et al. 2021).
     Scale,
-    /// Learnt input: positions, or the class token.
+    /// Learned input: positions, or the class token.
     Embedding,
 }
 
@@ -70,7 +70,7 @@ pub enum Layer {
     Mlp(Mlp),
     Patches(Patches),
     Attention(Attention),
-    /// The first token alone, `[N, T, C]` to `[N, C]`.
+    /// Only the first token, `[N, T, C]` to `[N, C]`.
     ClassToken,
     Residual(Residual),
 }
@@ -91,7 +91,7 @@ impl Layer {
     }
 }
 
-/// A convolution without bias, batch normalization, and perhaps an activation.
+/// A convolution without bias, batch normalization, and optionally an activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvNorm {
     /// Prefix of the convolution's weight.
@@ -105,7 +105,7 @@ pub struct ConvNorm {
     pub stride: i64,
     pub groups: i64,
     pub padding: Padding,
-    /// What batch normalization adds to the variance.
+    /// The constant that batch normalization adds to the variance.
     pub epsilon: f64,
     pub activation: Option<Activation>,
 }
@@ -143,7 +143,7 @@ pub(super) fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpe
     }
 }
 
-/// A convolution with bias and perhaps an activation.
+/// A convolution with bias and optionally an activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
     /// Prefix of its weight and bias.
@@ -156,7 +156,7 @@ pub struct Conv {
     pub groups: i64,
     pub padding: Padding,
     pub activation: Option<Activation>,
-    /// Of its weight: how it starts.
+    /// The role of its weight, which determines the initial values.
     pub kind: TensorKind,
 }
 
@@ -187,7 +187,7 @@ pub struct LayerNorm {
     /// Prefix of its weight and bias.
     pub name: String,
     pub channels: i64,
-    /// What it adds to the variance.
+    /// The constant that it adds to the variance.
     pub epsilon: f64,
 }
 
@@ -232,7 +232,7 @@ impl Mlp {
     }
 }
 
-/// Cuts an image into square patches, a token each behind the class token, and adds their positions.
+/// Cuts an image into square patches, one token each after the class token, and adds their positions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patches {
     pub projection: Conv,
@@ -254,7 +254,7 @@ impl Patches {
     }
 }
 
-/// Every token looks at every other (Vaswani et al. 2017).
+/// Self-attention over all tokens (Vaswani et al. 2017).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attention {
     /// Prefix of `qkv` and `proj`.
@@ -333,14 +333,14 @@ impl SqueezeExcite {
     }
 }
 
-/// A path added to a shortcut around it.
+/// A residual path and its shortcut.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residual {
     pub path: Vec<Layer>,
-    /// Name of a factor for each channel of the path, and how many there are.
+    /// Name and number of the path's factors, one per channel.
     pub scale: Option<(String, i64)>,
     pub shortcut: Shortcut,
-    /// Applied to the sum; `None` where the block is linear, as in `MobileNetV2` and its descendants.
+    /// Applied to the sum; `None` if the block is linear, as in `MobileNetV2` and its descendants.
     pub activation: Option<Activation>,
 }
 
@@ -377,26 +377,26 @@ pub enum Activation {
     Relu6,
     /// x · sigmoid(x), also called swish.
     Silu,
-    /// The same with a sigmoid of straight lines.
+    /// The same with a piecewise linear sigmoid.
     HardSwish,
 }
 
-/// What turns a channel's attention into a factor from 0 to 1.
+/// The function that turns a channel's attention into a factor from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     Sigmoid,
-    /// Of straight lines: 0 up to -3, 1 from 3 on.
+    /// Piecewise linear: 0 up to -3, 1 from 3 on.
     HardSigmoid,
 }
 
-/// How a convolution treats the border.
+/// How a convolution pads the border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
     /// kernel / 2 zeros on every side.
     Symmetric,
     /// TensorFlow's `SAME`: as few zeros as give ⌈size / stride⌉ outputs, the odd one at the bottom and right.
     Same,
-    /// No zeros: what does not fill a kernel is left out.
+    /// No zeros: pixels that do not fill a kernel are dropped.
     Valid,
 }
 

@@ -1,4 +1,4 @@
-//! `MobileNetV3`-Large: inverted residuals found by search, and a last convolution behind the pooling.
+//! `MobileNetV3`-Large: inverted residuals found by search, and a last convolution after the pooling.
 
 use super::backbone::Backbone;
 use super::block::Architecture;
@@ -42,7 +42,7 @@ const fn row(
     }
 }
 
-/// Table 1 of the `MobileNetV3` paper, with the stages that timm makes of it.
+/// Table 1 of the `MobileNetV3` paper, in timm's stages.
 const ROWS: [Row; 15] = [
     row(0, 3, 1, 16, 16, false),
     row(1, 3, 2, 64, 24, false),

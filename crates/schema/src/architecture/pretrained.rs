@@ -1,6 +1,6 @@
-//! Where pretrained weights of a backbone come from.
+//! The sources of pretrained weights.
 
-/// Where the published `ImageNet` weights of a backbone are, and what they expect of their input.
+/// The source of a backbone's published `ImageNet` weights, and the input that they expect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pretrained {
     /// Repository on the Hugging Face hub.
@@ -34,7 +34,7 @@ pub(super) const fn half(hub: &'static str, pixels: u32) -> Pretrained {
 }
 
 impl Pretrained {
-    /// File name in warmstart's own folders: timm's name with its tag.
+    /// File name in warmstart's folders: timm's name with its tag.
     pub fn file_name(&self) -> String {
         format!("{}.safetensors", self.hub.trim_start_matches("timm/"))
     }

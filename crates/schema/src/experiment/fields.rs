@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What of the backbone does not train: nothing, all of it, or its first blocks.
+/// The frozen part of the backbone: nothing, all of it, or its first blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Freeze {
     #[default]
@@ -76,20 +76,20 @@ impl JsonSchema for Freeze {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "What of the backbone does not train: `none`, `backbone`, or how many of its first blocks.",
+            "description": "The frozen part of the backbone: `none`, `backbone`, or how many of its first blocks.",
             "anyOf": [{ "enum": ["none", "backbone"] }, { "type": "integer", "minimum": 0 }]
         })
     }
 }
 
-/// Where the backbone's first weights come from.
+/// The source of the backbone's first weights.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Weights {
     /// Trained on `ImageNet`, by timm's name.
     #[default]
     Imagenet,
     Random,
-    /// A `.safetensors` file in timm's names.
+    /// A `.safetensors` file with timm's tensor names.
     File(PathBuf),
 }
 
@@ -148,21 +148,21 @@ impl JsonSchema for Weights {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`imagenet`, `random`, or the path of a .safetensors file in timm's names.",
+            "description": "`imagenet`, `random`, or the path of a .safetensors file with timm's tensor names.",
             "anyOf": [{ "enum": ["imagenet", "random"] }, { "type": "string", "pattern": "\\.safetensors$" }]
         })
     }
 }
 
-/// What becomes of a step whose loss or gradients are not finite numbers.
+/// What to do about a step whose loss or gradients are not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNan {
-    /// The run ends; its last checkpoint is from before.
+    /// End the run; its last checkpoint is from before the step.
     #[default]
     Stop,
-    /// The step is left out: neither weights nor statistics move. Ten in a row end the run. Every step is looked at, which costs
-    /// a GPU some speed.
+    /// Skip the step: weights and statistics stay unchanged. Ten skipped steps in a row end the run. Checking every step costs a
+    /// GPU some speed.
     Skip,
 }
 

@@ -1,15 +1,15 @@
-//! Fields that belong to one choice of a section and not to another, such as momentum of Adam.
+//! Fields that belong to one choice of a section and not to another, such as momentum and Adam.
 
 use std::fmt;
 
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-/// What separates a message from its help in an error's text.
+/// Separates a message from its help in an error's text.
 const HELP: &str = "; help: ";
 const FIELD: &str = "field `";
 
-/// A field that must not, or must, accompany the section's `name`. It travels through serde as a text, and the parser adds the place.
+/// A field that the section's `name` forbids or requires. serde passes it on as a text, and the parser adds its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Misplaced {
     pub field: String,
@@ -26,7 +26,7 @@ impl Misplaced {
         }
     }
 
-    /// A field that only belongs to other names: `only_with` says to which.
+    /// A field that belongs only to other names, which `only_with` lists.
     pub(super) fn only(field: &str, only_with: &str) -> Self {
         Self::new(
             field,
@@ -36,7 +36,7 @@ impl Misplaced {
         )
     }
 
-    /// Reads it back from an error's text.
+    /// Parses it from an error's text.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (field, rest) = text.strip_prefix(FIELD)?.split_once("`: ")?;
         let (message, help) = rest.split_once(HELP)?;
@@ -58,7 +58,7 @@ impl fmt::Display for Misplaced {
     }
 }
 
-/// Adds to a section's JSON Schema which fields some of its names do not take.
+/// Adds to a section's JSON Schema which fields some of its names forbid.
 pub(super) fn forbid(schema: &mut Schema, rules: &[(&[&str], &[&str])]) {
     let rules: Vec<Value> = rules
         .iter()

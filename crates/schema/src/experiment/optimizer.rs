@@ -10,14 +10,14 @@ use super::misplaced::{Misplaced, forbid};
 
 const MOMENTUM: f64 = 0.9;
 
-/// An optimizer and its settings. The other constants are those of the papers: moments of 0.9 and 0.999 for Adam and `AdamW`, a decay
-/// of 0.99 for `RMSprop`.
+/// The optimizer and its settings. Its other constants are those of the papers: moments of 0.9 and 0.999 for Adam and `AdamW`, a
+/// decay of 0.99 for `RMSprop`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum Optimizer {
     Sgd {
         learning_rate: f64,
-        /// 0 for none.
+        /// 0 means none.
         momentum: f64,
         weight_decay: f64,
     },
@@ -36,7 +36,7 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
-    /// The name as files have it.
+    /// The name in experiment files.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sgd { .. } => "sgd",
@@ -75,17 +75,19 @@ enum Name {
     Rmsprop,
 }
 
-// Read flat, so that an error keeps its place in the text.
+// Parsed flat, so that an error keeps its place in the text.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Optimizer")]
 #[schemars(transform = restrict)]
 struct Fields {
     name: Name,
+    /// Factor of each optimizer step; `train.schedule` changes it during training.
     learning_rate: f64,
-    /// Of SGD; Adam and `AdamW` use their papers' moments (0.9, 0.999), `RMSprop` a decay of 0.99.
+    /// Only for `sgd`. Adam and `AdamW` use the moments of their papers (0.9, 0.999), `RMSprop` a decay of 0.99.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "f64", extend("default" = MOMENTUM))]
     momentum: Option<f64>,
+    /// Strength of the pull of weights towards 0. `adamw` shrinks the weights themselves; the others add it to the gradients.
     #[serde(default)]
     weight_decay: f64,
 }

@@ -1,5 +1,5 @@
-//! From a file's text to an [`Experiment`], or to problems that name file, line, column, field, what was expected, what
-//! was found, and the next step.
+//! Parses a file into an [`Experiment`], or into problems that name file, line, column, field, what was expected, what was found,
+//! and the next step.
 
 mod limits;
 mod locate;
@@ -19,21 +19,21 @@ use crate::text;
 
 /// Longer texts are not experiments.
 const MAX_BYTES: usize = 1 << 20;
-/// Characters of a line that are shown with a problem.
+/// How many characters of a line a problem shows.
 const EXCERPT: usize = 160;
 const A_PAGE: &str = "such a file is a page of YAML";
 
-/// One thing wrong with an experiment file.
+/// A problem of an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub file: String,
-    /// Line and column, counted from 1, where they are known.
+    /// Line and column, counted from 1, if known.
     pub at: Option<(usize, usize)>,
-    /// Dotted path of the field, empty for the file as a whole.
+    /// Dotted path of the field; empty for the file as a whole.
     pub field: String,
     pub message: String,
     pub help: Option<String>,
-    /// The line of the file that the problem is on.
+    /// The line of the file with the problem.
     pub excerpt: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Problem {
         }
     }
 
-    /// What only others can know to be wrong with a field of a file that can be read.
+    /// Problems of a field that only the caller can find.
     pub fn in_file(
         path: &Path,
         field: &str,
@@ -65,7 +65,7 @@ impl Problem {
             .help(Some(help.into()))
     }
 
-    /// A value of a text that can be read but not used, by the names that lead to it.
+    /// A problem of a value, by the keys that lead to it.
     pub fn at_keys(
         source: &str,
         file: &str,
@@ -123,7 +123,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Control characters would move the cursor of whoever reads the excerpt; each becomes a space so that columns stay true.
+/// Control characters would move the reader's cursor; each becomes a space so that columns stay correct.
 fn printable(source: &str) -> String {
     source
         .chars()
@@ -138,7 +138,7 @@ fn printable(source: &str) -> String {
         .collect()
 }
 
-/// Reads and parses a file, and makes its paths whole.
+/// Reads and parses a file, and makes its paths absolute.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
     let source = read_text(path)?;
     let experiment = parse_with(&source, &label(path), overrides)?;
@@ -163,13 +163,13 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
     experiment.placed().map_err(|error| {
         problem(
             "",
-            format!("its paths have no place: {error}"),
-            "start in a folder that is there",
+            format!("its paths cannot be resolved: {error}"),
+            "start in a folder that exists",
         )
     })
 }
 
-/// The text of a YAML file that a person wrote; what is no such file, or longer than one, is not read.
+/// The text of a YAML file; refuses other files and longer ones unread.
 pub fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     let fail = |message: String, help: &str| {
         vec![Problem::new(&label(path), message).help(Some(help.to_owned()))]
@@ -204,7 +204,7 @@ fn too_long(bytes: impl fmt::Display) -> String {
     format!("has {bytes} bytes; expected at most {MAX_BYTES}")
 }
 
-/// The problem of a file that is UTF-8 only up to here.
+/// The problem of a file that stops being UTF-8 at this byte.
 fn not_utf8(good: &[u8], file: &str) -> Problem {
     let good = String::from_utf8_lossy(good);
     let place = place_of(&good, good.len());
@@ -213,9 +213,9 @@ fn not_utf8(good: &[u8], file: &str) -> Problem {
         .help(Some("save it as UTF-8".to_owned()))
 }
 
-/// Parses an experiment's text; `file` is what problems call it.
+/// Parses an experiment's text; `file` is its name in problems.
 pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
-    // Some editors begin a file with a mark that is no part of its text.
+    // Some editors begin a file with a byte order mark.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let source_is_empty = source
         .lines()
@@ -235,7 +235,7 @@ pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     })
 }
 
-/// Reads one YAML document into a type that refuses unknown fields; `file` is what the problem calls it.
+/// Parses one YAML document into a type that refuses unknown fields; `file` is its name in problems.
 pub fn read_strict<T: DeserializeOwned>(source: &str, file: &str) -> Result<T, Vec<Problem>> {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     if let Some(problem) = unreadable(source, file) {
@@ -245,8 +245,8 @@ pub fn read_strict<T: DeserializeOwned>(source: &str, file: &str) -> Result<T, V
     read.map_err(|error| vec![explain(&error, source, file)])
 }
 
-/// What must not reach the YAML parser: texts of which it makes many times their length; characters that it refuses without a place,
-/// or counts as ends of lines where editors do not; and nesting, over which it takes minutes.
+/// Refuses texts that the YAML parser handles badly: those that it expands to many times their length, characters that it refuses
+/// without a place or counts as line ends, and nesting over which it takes minutes.
 fn unreadable(source: &str, file: &str) -> Option<Problem> {
     if source.len() > MAX_BYTES {
         let problem = Problem::new(file, too_long(source.len()));
@@ -267,7 +267,7 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
         c => c.is_control(),
     };
     if let Some((offset, _)) = source.char_indices().find(is_odd) {
-        let problem = Problem::new(file, "a control character stands here; expected text");
+        let problem = Problem::new(file, "this is a control character; expected text");
         return Some(
             problem
                 .at(Some(place_of(source, offset)), source)
@@ -282,7 +282,7 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
     )
 }
 
-/// Parses with `field.path=value` changes applied to the YAML before it is understood, as `--set` gives them.
+/// Parses with `field.path=value` changes applied to the YAML first, as `--set` gives them.
 pub fn parse_with(
     source: &str,
     file: &str,
@@ -312,7 +312,7 @@ pub fn parse_with(
             Problem::new(&label, message).field(path).help(help)
         })
     });
-    // What is wrong with the file itself has a line that can be named.
+    // Report problems of the file itself first: they have a line.
     if changed.is_err() && plain.is_err() {
         plain
     } else {
@@ -320,7 +320,7 @@ pub fn parse_with(
     }
 }
 
-/// Checks what types cannot say, and sanitizes the texts that screens show.
+/// Checks the rules that types cannot express, and sanitizes the texts that screens show.
 fn finish(
     mut experiment: Experiment,
     problem: impl Fn(&str, String, Option<String>) -> Problem,
@@ -364,7 +364,7 @@ fn set(document: &mut Value, change: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts a parser's error into our words.
+/// Rewords a parser's error.
 fn explain(
     error: &serde_path_to_error::Error<serde_yaml::Error>,
     source: &str,
@@ -430,10 +430,10 @@ fn explain(
     {
         let name = field.rsplit('.').next().unwrap_or_default();
         let problem =
-            Problem::new(file, format!("`{name}` stands twice; expected it once")).field(&field);
+            Problem::new(file, format!("`{name}` appears twice; expected it once")).field(&field);
         return problem
             .at(Some(place), source)
-            .help(Some("keep the one that you mean".to_owned()));
+            .help(Some("remove one of the two".to_owned()));
     }
     if let Some(name) = quoted_after(message, "missing field ") {
         let field = if path.is_empty() {
@@ -461,7 +461,7 @@ fn explain(
     }
 }
 
-/// What keeps a text from being YAML at all.
+/// The problem of a text that is not YAML at all.
 fn syntax(error: &serde_yaml::Error, source: &str, file: &str) -> Problem {
     let location = error.location().map(|place| (place.line(), place.column()));
     let raw = error.to_string();
@@ -476,7 +476,7 @@ fn syntax(error: &serde_yaml::Error, source: &str, file: &str) -> Problem {
         );
         return problem
             .at(Some(second), source)
-            .help(Some("put it into a file of its own".to_owned()));
+            .help(Some("put it into another file".to_owned()));
     }
     let line = location
         .and_then(|(line, _)| source.lines().nth(line - 1))
@@ -487,7 +487,7 @@ fn syntax(error: &serde_yaml::Error, source: &str, file: &str) -> Problem {
         return problem.help(Some("replace the tab by spaces".to_owned()));
     }
     let (what, rest) = raw.split_once(" at line ").unwrap_or((&raw, ""));
-    // The parser names a second place: where the thing begins that it was reading.
+    // The parser names a second place: the start of the value that it was reading.
     let begin = rest
         .split_once(", while ")
         .and_then(|(_, context)| context.split_once(" at line "));
@@ -506,7 +506,7 @@ fn quoted_after(message: &str, prefix: &str) -> Option<String> {
     Some(rest[..rest.find(['`', '"']).unwrap_or(rest.len())].to_owned())
 }
 
-/// The expected words of an "unknown …" message, and which of them was probably meant.
+/// The expected words of an "unknown …" message, and the closest one.
 fn choices(message: &str, found: &str) -> (String, Option<String>) {
     let expected = message
         .rsplit_once("expected ")

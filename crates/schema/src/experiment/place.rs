@@ -1,4 +1,4 @@
-//! What the paths of an experiment mean: made whole once, where its file is read, so that they mean the same from any folder.
+//! Makes an experiment's paths absolute once, when its file is read, so that they mean the same from any folder.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Experiment, Weights};
 
 impl Experiment {
-    /// The experiment with whole paths: `~` is the user's home, and the rest is relative to the current folder.
+    /// The experiment with absolute paths: `~` is the user's home, and the rest is relative to the current folder.
     pub fn placed(mut self) -> io::Result<Self> {
         if let Some(path) = self.dataset.path_mut() {
             *path = whole(path)?;
@@ -17,7 +17,7 @@ impl Experiment {
         Ok(self)
     }
 
-    /// Its paths, by the fields that hold them.
+    /// Its paths, with their fields.
     pub(super) fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let weights = match &self.model.weights {
             Weights::File(path) => Some(("model.weights", path.as_path())),
@@ -31,7 +31,7 @@ impl Experiment {
     }
 }
 
-/// A path as it is from any folder; an empty one stays so, for it names nothing.
+/// A path as it is from any folder; an empty one stays empty.
 pub fn whole(path: &Path) -> io::Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Ok(path.to_path_buf());
@@ -39,7 +39,7 @@ pub fn whole(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(at_home(path))
 }
 
-/// A path with the home that `~` or `~name` stands for; as it is where nobody has such a home, or where it is a folder's name.
+/// Expands `~` or `~name` to the home folder; leaves the path unchanged if there is no such home or a folder has that name.
 fn at_home(path: &Path) -> PathBuf {
     let mut parts = path.components();
     let Some(Component::Normal(first)) = parts.next() else {
@@ -75,7 +75,7 @@ fn home_of(name: &str) -> Option<PathBuf> {
         .map(|user| user.dir)
 }
 
-/// The first variable of the environment that a path names as a shell would: `$HOME` or `${HOME}`.
+/// The first environment variable in a path, as a shell writes it: `$HOME` or `${HOME}`.
 pub(super) fn variable(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     text.match_indices('$').find_map(|(at, _)| {
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_made_whole_once_and_stays_so() {
+    fn paths_become_absolute_once_and_stay_so() {
         let home = own_home().unwrap();
         let here = std::env::current_dir().unwrap();
         for (written, meant) in [
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_found_where_a_shell_would_find_it() {
+    fn variables_are_found_as_a_shell_finds_them() {
         for (path, name) in [
             ("$HOME/x", Some("HOME")),
             ("/a/${HOME}/x", Some("HOME")),

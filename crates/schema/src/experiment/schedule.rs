@@ -1,4 +1,4 @@
-//! The learning rate's schedule, with the settings that it has.
+//! The learning rate's schedule and its settings.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use super::misplaced::{Misplaced, forbid};
 const GAMMA: f64 = 0.1;
 const PATIENCE: u32 = 10;
 
-/// The learning rate as a function of the step, and with `plateau` of the monitored figure.
+/// The learning rate as a function of the step, and with `plateau` also of the monitored metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum Schedule {
@@ -43,7 +43,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The name as files have it.
+    /// The name in experiment files.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Constant { .. } => "constant",
@@ -68,33 +68,37 @@ impl Schedule {
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "ScheduleName")]
 enum Name {
+    /// Keep the rate.
     #[default]
     Constant,
+    /// Multiply the rate by `gamma` every `step_epochs` epochs.
     Step,
+    /// Lower the rate to 0 along half a cosine.
     Cosine,
-    /// Reduce when the monitored figure stops improving by a ten-thousandth.
+    /// Reduce the rate when the monitored metric stops improving by a ten-thousandth.
     Plateau,
 }
 
-/// The learning rate as a function of the step, and with `plateau` of the monitored figure.
-// Read flat, so that an error keeps its place in the text.
+/// The learning rate as a function of the step, and with `plateau` also of the monitored metric.
+// Parsed flat, so that an error keeps its place in the text.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Schedule")]
 #[schemars(transform = restrict)]
 struct Fields {
+    /// How the learning rate changes after the warm-up.
     #[serde(default)]
     name: Name,
     /// Epochs in which the rate rises linearly to its full value.
     #[serde(default)]
     warmup_epochs: f64,
-    /// Of `step`: epochs between two reductions.
+    /// For `step`: epochs between two reductions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     step_epochs: Option<u32>,
-    /// Of `step` and `plateau`: what the rate is multiplied by (0.1 when left out).
+    /// For `step` and `plateau`: the factor of each reduction. The default is 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gamma: Option<f64>,
-    /// Of `plateau`: the rate is reduced after more than this many epochs without improvement of the monitored figure (10 when
-    /// left out).
+    /// For `plateau`: reduce the rate after more than this many epochs without improvement of the monitored metric. The default
+    /// is 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     patience: Option<u32>,
 }

@@ -1,11 +1,11 @@
-//! What types cannot say: ranges, and fields that only make sense together. One rule, one function.
+//! Rules that types cannot express: ranges, and fields that only make sense together. One function a rule.
 
 use std::ops::RangeInclusive;
 
 use super::{Experiment, Freeze, Optimizer, Schedule};
 use crate::architecture::Architecture;
 
-/// A field whose value is not allowed.
+/// A field with a forbidden value.
 pub(super) struct Finding {
     pub field: &'static str,
     pub message: String,
@@ -27,7 +27,7 @@ impl Finding {
     }
 }
 
-/// Fields that take whole numbers.
+/// The fields that take whole numbers.
 const RANGES: [(&str, RangeInclusive<u32>); 10] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
@@ -78,7 +78,7 @@ fn number(
     }
 }
 
-/// What a field takes that is a whole number, said alike of a number out of range and of what is none.
+/// The range of a whole-number field, for messages about numbers out of range and about other values.
 pub(super) fn whole_number(field: &str) -> Option<String> {
     let (_, allowed) = RANGES.iter().find(|(name, _)| *name == field)?;
     Some(format!(
@@ -104,11 +104,7 @@ fn whole(findings: &mut Vec<Finding>, field: &'static str, value: u32) {
 fn validate_texts(experiment: &Experiment, findings: &mut Vec<Finding>) {
     for (field, text) in [("name", &experiment.name), ("group", &experiment.group)] {
         if crate::text::line(text, 80).is_empty() {
-            findings.push(Finding::new(
-                field,
-                "a text that can be seen",
-                format!("{text:?}"),
-            ));
+            findings.push(Finding::new(field, "a visible text", format!("{text:?}")));
         }
     }
     if experiment
@@ -153,7 +149,7 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
     }
     let (backbone, found) = (experiment.model.backbone, experiment.pixels());
     if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
-        // Where no size is given, the backbone is the line to show.
+        // If no size is given, show the line of the backbone.
         let field = if experiment.input.resize.is_some() {
             "input.resize"
         } else {
@@ -161,7 +157,7 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
         };
         let expected = format!("pictures of {pixels} pixels for {backbone}");
         let help = format!(
-            "it learnt a position for each of their patches; write `input: {{ resize: {pixels} }}`"
+            "it learned a position for each of their patches; write `input: {{ resize: {pixels} }}`"
         );
         findings.push(Finding::new(field, &expected, found).help(&help));
     }
@@ -227,7 +223,7 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| x > 0.0 && x <= 1440.0,
         expected,
     );
-    // With one alone, damage to it would lose the run.
+    // With one checkpoint, damage to it would lose the run.
     whole(findings, "train.checkpoint.keep", saving.keep);
 }
 
@@ -263,7 +259,7 @@ fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let schedule = &experiment.train.schedule;
     let epochs = f64::from(experiment.train.epochs);
     let field = "train.schedule.warmup_epochs";
-    // Without epochs there is nothing to compare with, and that is said already.
+    // Epochs of 0 are reported already.
     let most = if epochs > 0.0 { epochs } else { f64::MAX };
     number(
         findings,

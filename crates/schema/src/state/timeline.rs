@@ -1,4 +1,4 @@
-//! What happened when: rows of points that do not grow without end, and what lets a chart run by time as well as by step.
+//! Bounded series of a run over time, from which a chart runs by time as well as by step.
 
 use std::ops::Deref;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use super::RunState;
 use crate::event::{Batch, System};
 
-/// Points kept of the progress within epochs: twenty for each column of dots on a terminal of 200 characters.
+/// How many points to keep of the progress within epochs: twenty for each column of dots on a terminal of 200 characters.
 const MAX_PROGRESS: usize = 8192;
-/// Moments and samples kept.
+/// How many moments and samples to keep.
 const MAX: usize = 4096;
 
-/// Points in order, never more than so many, however long a run gets. When there are too many, neighbours become one, and
-/// from then on as many new ones become one too: every part of a run is told equally finely, up to its newest point.
+/// A bounded series of points. When there are too many, neighbours are merged, and from then on as many new points are merged
+/// too. So every part of a run has the same resolution, up to its newest point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Downsampled<T> {
     points: Vec<T>,
-    /// How many that came are one point.
+    /// How many samples make a point.
     stride: u32,
-    /// How many that came are the newest point.
+    /// How many samples the newest point has.
     newest: u32,
 }
 
@@ -41,11 +41,11 @@ impl<T> Deref for Downsampled<T> {
     }
 }
 
-/// What can be told together with what came after it.
+/// A point that can be merged with the one after it.
 pub trait Point {
-    /// Whether the two should be told together.
+    /// Whether the two may be merged.
     fn is_akin(&self, next: &Self) -> bool;
-    /// Becomes what tells both.
+    /// Merges `later` into this point.
     fn absorb(&mut self, next: Self);
 }
 
@@ -63,7 +63,7 @@ impl<T: Point> Downsampled<T> {
         if self.points.len() >= most {
             self.stride = self.stride.saturating_mul(2);
             self.halve(T::is_akin);
-            // Where hardly any two are akin, all are.
+            // If hardly any two may be merged, merge any.
             if self.points.len() > most / 4 * 3 {
                 self.halve(|_, _| true);
             }
@@ -92,27 +92,27 @@ impl<T: Point> Downsampled<T> {
 }
 
 impl<T> Downsampled<T> {
-    /// Leaves out what does not fit.
+    /// Drops points that do not match.
     pub(super) fn retain(&mut self, fits: impl FnMut(&T) -> bool) {
         self.points.retain(fits);
-        // What comes next begins a point of its own.
+        // The next sample starts a new point.
         self.newest = self.stride;
     }
 
-    /// Leaves out all but the newest point.
+    /// Drops all but the newest point.
     pub(super) fn keep_newest(&mut self) {
         self.points = self.points.pop().into_iter().collect();
     }
 }
 
-/// How training went over the steps since the point before.
+/// Training over the steps since the point before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// As the newest of these steps was told; speed and gradient norm are means over all that were told.
+    /// The newest of these steps; speed and gradient norm are means over all of them.
     pub batch: Batch,
-    /// How many that were told these are.
+    /// How many steps these are.
     pub count: u32,
-    /// The least and the greatest of the gradient norms, and of the images a second.
+    /// The smallest and the largest gradient norm, and images per second.
     pub gradient_norm: (f64, f64),
     pub images_per_second: (f64, f64),
 }
@@ -130,7 +130,7 @@ impl From<Batch> for Progress {
 }
 
 impl Point for Progress {
-    /// Losses are means since the epoch began: the first of an epoch has nothing to do with the last of the one before.
+    /// Losses are means since the epoch began, so an epoch's first is unrelated to the one before.
     fn is_akin(&self, next: &Self) -> bool {
         self.batch.epoch == next.batch.epoch
     }
@@ -178,7 +178,7 @@ pub struct Sample {
     pub step: u64,
     /// Seconds since the Unix epoch.
     pub t: f64,
-    /// How many readings these are: busy and power by their mean, memory by the most of them, all else by the newest.
+    /// How many readings these are: utilization and power by their mean, memory by their maximum, all else by the newest.
     pub count: u32,
     pub system: System,
 }
@@ -253,7 +253,7 @@ mod tests {
             step,
             batch: within,
             batches: 1000,
-            // The loss of a step is its number within the epoch; told is the mean since the epoch began.
+            // The loss of a step is its number within the epoch; the log has the mean since the epoch began.
             loss: f64::from(within + 1) / 2.0,
             accuracy: 0.5,
             learning_rate: 0.1,
@@ -262,8 +262,8 @@ mod tests {
         }
     }
 
-    /// A run of so many steps, each of which is told, with one gradient that explodes.
-    fn told(steps: u64, spike: u64) -> RunState {
+    /// A run of so many logged steps, with one exploding gradient.
+    fn run_of(steps: u64, spike: u64) -> RunState {
         let mut state = RunState::default();
         state.apply(Record {
             t: 0.0,
@@ -290,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn a_row_stays_short_and_tells_every_part_of_a_run_equally_finely() {
+    fn series_stay_short_with_the_same_resolution_everywhere() {
         for steps in [8_192, 8_193, 100_000, 300_000] {
-            let state = told(steps, 12_345);
+            let state = run_of(steps, 12_345);
             for (row, most) in [
                 (state.batches.len(), MAX_PROGRESS),
                 (state.moments.len(), MAX),
@@ -332,8 +332,8 @@ mod tests {
     }
 
     #[test]
-    fn an_extreme_outlives_any_thinning_and_a_mean_stays_one() {
-        let state = told(100_000, 12_345);
+    fn extremes_and_means_survive_merging() {
+        let state = run_of(100_000, 12_345);
         let highest = state
             .batches
             .iter()
@@ -360,8 +360,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_point_of_an_epoch_is_its_own() {
-        let state = told(100_000, 1);
+    fn last_point_of_an_epoch_is_not_merged() {
+        let state = run_of(100_000, 1);
         for epoch in 1..=100 {
             let last = state
                 .batches
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn when_an_epoch_ended_is_known_to_the_second() {
+    fn ends_of_epochs_are_known_to_the_second() {
         let mut row = Downsampled::default();
         for step in 1..=200_000_u64 {
             row.push(
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn more_epochs_than_points_are_bounded_too() {
+    fn more_epochs_than_points_stay_bounded() {
         let mut row = Downsampled::default();
         for step in 1..=100_000_u64 {
             row.push(

@@ -110,7 +110,7 @@ fn every_setting_is_parsed() {
 #[case::no_yaml("keys: {\n", "not valid YAML", "")]
 #[case::twice(
     "bell: true\nbell: true\n",
-    "config.yaml:2:1: bell: `bell` stands twice",
+    "config.yaml:2:1: bell: `bell` appears twice",
     ""
 )]
 fn what_is_wrong_is_told_with_its_place(

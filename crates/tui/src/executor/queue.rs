@@ -25,7 +25,7 @@ pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result
             "the queue is paused; running runs continue, P resumes the queue".to_owned()
         }
         QueueChange::Resume => {
-            all_started(waiting::go_on(checkpoints)?)?;
+            all_started(waiting::unpause(checkpoints)?)?;
             "the queue is resumed".to_owned()
         }
         QueueChange::Slots(slots) => {

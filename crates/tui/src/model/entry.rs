@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use warmstart_runs::places::MissingFile;
 use warmstart_runs::run::RunId;
+use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::architecture::ModelCounts;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::Status;

@@ -14,9 +14,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use unicode_width::UnicodeWidthStr;
-use warmstart_runs::places::MissingFile;
 use warmstart_runs::queue::{Content, Entry};
 use warmstart_runs::run::RunId;
+use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
 use super::dataset::{DatasetSource, answering};

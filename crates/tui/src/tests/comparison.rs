@@ -116,7 +116,7 @@ fn copied_command_quotes_the_folders() {
     let mut model = recorded();
     let folders = |experiments: &str, checkpoints: &str| {
         let [experiments, checkpoints] = [experiments, checkpoints].map(std::path::Path::new);
-        warmstart_runs::pasted::FolderOptions::new(Some(experiments), Some(checkpoints))
+        warmstart_runs::shell::FolderOptions::new(Some(experiments), Some(checkpoints))
     };
     model.folders = folders("my files", "/data/it's/runs");
     assert!(

@@ -1,6 +1,6 @@
 //! The dataset screen and predictions: requests, drawing and colours, for any response of a worker.
 
-mod album;
+mod fake_worker;
 
 use crossterm::event::Event;
 use ratatui::buffer::Buffer;
@@ -19,7 +19,7 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
-pub(super) use self::album::{DatasetSource, answering, looking, picture, tell};
+pub(super) use self::fake_worker::{DatasetSource, answering, looking, picture, tell};
 
 fn says(model: &Model) -> &str {
     model.report.as_ref().map_or("", |report| &report.text)

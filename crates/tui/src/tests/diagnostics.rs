@@ -184,8 +184,8 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
         ],
     );
     assert!(said(events, 1.0, |_| ()).is_empty());
-    let pulseless = |model: &mut Model| {
-        let liveness = warmstart_schema::state::Liveness::Pulseless;
+    let heartbeat_lost = |model: &mut Model| {
+        let liveness = warmstart_schema::state::Liveness::HeartbeatLost;
         let now = model.now;
         update(
             model,
@@ -198,9 +198,9 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
             },
         );
     };
-    let said = said(story(&WELL, &[]), 1.0, pulseless);
+    let said = said(story(&WELL, &[]), 1.0, heartbeat_lost);
     assert!(
-        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it gets on, but its heartbeat has stopped")),
+        matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it makes progress, but its heartbeat has stopped")),
         "{said:?}"
     );
 }

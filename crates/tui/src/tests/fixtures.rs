@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use warmstart_runs::places::MissingFile;
 use warmstart_runs::run::{RunDir, RunId, RunInfo};
+use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::event::{
     Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts,
     Phase, Record, StartedFrom, System, Test,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use warmstart_runs::places::MissingFile;
+use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::event::{Batch, Epoch, Event, Level, Phase, Record, System};
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::state::Liveness;

@@ -187,7 +187,10 @@ fn tags_and_notes_are_checked_while_typing() {
     let mut model = typical();
     press(&mut model, "jt+good -old tw,o");
     let picture = text(&drawn(&model, 80, 24));
-    assert!(picture.contains("`tw,o` says neither + nor -"), "{picture}");
+    assert!(
+        picture.contains("`tw,o` begins with neither + nor -"),
+        "{picture}"
+    );
     assert!(
         press(&mut model, "<enter>").is_empty() && model.popup.is_some(),
         "a mistake is not taken"

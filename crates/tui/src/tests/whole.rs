@@ -106,7 +106,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         .unwrap();
     let farewell = runtime.block_on(async {
         let settings = Settings {
-            pasted: warmstart_runs::pasted::FolderOptions::default(),
+            folder_options: warmstart_runs::shell::FolderOptions::default(),
             folders,
             appearance: Appearance {
                 ascii: false,

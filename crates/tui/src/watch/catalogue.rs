@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use warmstart_runs::places::{MissingFile, Places};
+use warmstart_runs::search_paths::{MissingFile, SearchPaths};
 
 use crate::message::Catalogue;
 use warmstart_runs::store::{ExperimentFile, experiments};
@@ -104,9 +104,9 @@ fn stamp(folder: &Path) -> Stamp {
 }
 
 fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<MissingFile>> {
-    let places = Places::from_env();
+    let paths = SearchPaths::from_env();
     let of = |file: &ExperimentFile| {
-        let lacks = places.missing(file.loaded.as_ref().ok()?);
+        let lacks = paths.missing(file.loaded.as_ref().ok()?);
         (!lacks.is_empty()).then(|| (file.path.clone(), lacks))
     };
     files.iter().filter_map(of).collect()

@@ -1,5 +1,5 @@
-//! The file: a header, an index with its checksum, what runs share, then a block for each run. Blocks are read one by one
-//! through a window, for memory for all of them at once costs more time than reading them.
+//! The cache file: a header, an index with its checksum, the shared values, then a block for each run. A window reads blocks one
+//! by one, because memory for all of them at once costs more time.
 
 use std::fs::File;
 use std::io;
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 /// A file larger than this is not read.
 const MAX_BYTES: u64 = 1 << 30;
-/// Bytes read at once: blocks are asked for in about the order in which they lie.
+/// Bytes read at once: blocks are read in about the order in which they lie.
 const WINDOW: u64 = 256 << 10;
 /// Bytes of the index's length and checksum.
 const FRAME: u64 = 8;
 
-/// Where bytes lie after the index, and their checksum.
+/// Where a block lies after the index, and its checksum.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     begin: u64,
@@ -25,7 +25,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Of bytes that are to lie there; none for more than a block may have.
+    /// The place of these bytes; none if they are longer than a block may be.
     pub(super) fn of(bytes: &[u8], begin: u64) -> Option<Self> {
         Some(Self {
             begin,
@@ -35,10 +35,10 @@ impl Block {
     }
 }
 
-/// What the file holds, in the order of its bytes.
+/// The file's content, in the order of its bytes.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Numbers that blocks name, and what they stand for.
+    /// The shared values, by the numbers that blocks use.
     pub shared: Vec<(u32, Vec<u8>)>,
     pub runs: Vec<(RunId, Block)>,
 }
@@ -51,7 +51,7 @@ struct Written {
 }
 
 impl Index {
-    /// All that lies before the runs' blocks.
+    /// Everything before the runs' blocks.
     pub(super) fn encode(&self, header: &str) -> io::Result<Vec<u8>> {
         let shared = self.shared.iter().filter_map(|(number, bytes)| {
             let Block { length, sum, .. } = Block::of(bytes, 0)?;
@@ -78,7 +78,7 @@ impl Index {
     }
 }
 
-/// The file that was there.
+/// The file of an earlier start.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     file: Option<File>,
@@ -91,7 +91,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Opens a file and reads its index; none for one that does not begin with `header`, is damaged there, or too large.
+    /// Opens a file and reads its index; none if it does not begin with `header`, is damaged there, or is too large.
     pub(super) fn open(path: &Path, header: &str) -> Option<(Self, Index)> {
         let file = File::open(path).ok()?;
         let meta = file.metadata().ok()?;
@@ -144,7 +144,7 @@ impl Blocks {
         ))
     }
 
-    /// A block's bytes; none where they are not what was written.
+    /// A block's bytes; none if they are damaged.
     pub(super) fn read(&mut self, block: Block) -> Option<&[u8]> {
         let begin = self.begin.checked_add(block.begin)?;
         self.bytes(begin, block.length.into())

@@ -1,5 +1,5 @@
-//! What most runs have in common with others: experiments, and what their models are made of. Each is written once, read
-//! once, and then shared in memory.
+//! Values that most runs share: experiments, and the structure of models. Each is written once, read once, and then shared in
+//! memory.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ pub(super) struct Shared {
     numbers: HashMap<Vec<u8>, u32>,
     /// Above all numbers so far.
     next: u32,
-    /// Those that a run has which was used or added.
+    /// The values that a run used or added.
     live: BTreeSet<u32>,
     experiments: HashMap<u32, Arc<Experiment>>,
     models: HashMap<u32, Arc<ModelFacts>>,
 }
 
 impl Shared {
-    /// Takes in what was written, by its numbers.
+    /// Takes in the values of the file, by their numbers.
     pub(super) fn new(written: Vec<(u32, Vec<u8>)>) -> Self {
         let numbers = written
             .iter()
@@ -40,17 +40,17 @@ impl Shared {
         }
     }
 
-    /// None where the number stands for no experiment.
+    /// None if the number belongs to no experiment.
     pub(super) fn experiment(&mut self, number: u32) -> Option<Arc<Experiment>> {
         read(&self.bytes, &mut self.live, &mut self.experiments, number)
     }
 
-    /// None where the number stands for no model.
+    /// None if the number belongs to no model.
     pub(super) fn model(&mut self, number: u32) -> Option<Arc<ModelFacts>> {
         read(&self.bytes, &mut self.live, &mut self.models, number)
     }
 
-    /// The number of what a run has, for its block; none when it cannot be written.
+    /// The number of a run's value, for its block; none if it cannot be written.
     #[expect(
         clippy::option_option,
         reason = "what is not there has no number, and can be written"
@@ -70,7 +70,7 @@ impl Shared {
         Some(Some(number))
     }
 
-    /// What is to be written.
+    /// The values to write.
     pub(super) fn live(&self) -> Vec<(u32, Vec<u8>)> {
         self.live
             .iter()

@@ -7,7 +7,7 @@ use super::*;
 const EXPERIMENT: &str = "{ name: x, dataset: { name: emoji98 }, model: { backbone: resnet18 },
   train: { epochs: 2, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } } }";
 
-/// Of a run of one of three sorts: with an experiment and a model that others have too, with neither, without epochs.
+/// A run of one of three kinds: with a shared experiment and model, with neither, without epochs.
 fn summary(number: usize) -> Summary {
     let epoch = |epoch: u32, wait: Option<f64>| {
         json!({ "event": "epoch", "epoch": epoch, "step": epoch, "train_loss": "inf", "train_acc": 0.5, "val_loss": 0.1 + number as f64,
@@ -21,14 +21,14 @@ fn summary(number: usize) -> Summary {
     let worker = json!({ "boot_id": "b", "pid": 7, "start_ticks": number });
     let attempt = json!({ "event": "attempt", "number": 1, "worker": worker, "host": "h", "device": "cpu", "device_name": "d",
         "device_reason": "r", "threads": 2, "libtorch": "2.13.0", "epochs": 3, "resumed_from": null });
-    let told = [epoch(1, None), epoch(2, Some(0.5)), test, model, attempt]
+    let events = [epoch(1, None), epoch(2, Some(0.5)), test, model, attempt]
         .into_iter()
         .skip(if number % 3 == 2 { 2 } else { 0 });
     let record = |(t, mut event): (u32, Value)| {
         event["t"] = json!(t);
         serde_json::from_value::<Record>(event).unwrap()
     };
-    let mut state = RunState::fold((0..).zip(told).map(record));
+    let mut state = RunState::fold((0..).zip(events).map(record));
     assert_eq!(
         (state.epochs.len(), state.model.is_some()),
         (if number % 3 == 2 { 0 } else { 2 }, true)
@@ -69,7 +69,7 @@ fn take(summaries: &mut Summaries, number: usize) -> Option<Summary> {
 }
 
 #[test]
-fn what_is_kept_comes_back_to_the_bit_for_the_same_files_alone() {
+fn summaries_return_bit_for_bit_only_for_the_same_files() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS);
     let mut summaries = Summaries::open(root.path());
@@ -87,7 +87,7 @@ fn what_is_kept_comes_back_to_the_bit_for_the_same_files_alone() {
 }
 
 #[test]
-fn what_was_used_is_kept_when_others_join_and_what_is_gone_goes() {
+fn used_summaries_stay_and_removed_runs_go() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS);
     let mut summaries = Summaries::open(root.path());
@@ -103,14 +103,14 @@ fn what_was_used_is_kept_when_others_join_and_what_is_gone_goes() {
 }
 
 #[test]
-fn few_short_logs_are_not_worth_a_file() {
+fn few_short_logs_get_no_cache() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS - 1);
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn damage_anywhere_gives_nothing_that_was_not_written() {
+fn damaged_caches_never_return_wrong_summaries() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS);
     let path = root.path().join(FILE);
@@ -122,7 +122,7 @@ fn damage_anywhere_gives_nothing_that_was_not_written() {
         (0..WORTH_RUNS)
             .all(|number| take(&mut summaries, number).is_none_or(|kept| kept == all[number]))
     };
-    // Nearly all of the index and of what is shared, and places all over the blocks.
+    // Nearly all of the index and the shared values, and places all over the blocks.
     for at in (0..8_000)
         .step_by(151)
         .chain((8_000..whole.len()).step_by(3_001))
@@ -135,7 +135,7 @@ fn damage_anywhere_gives_nothing_that_was_not_written() {
 }
 
 #[test]
-fn what_has_just_changed_is_not_kept() {
+fn recently_changed_runs_are_not_cached() {
     let root = tempfile::tempdir().unwrap();
     let mut summaries = Summaries::open(root.path());
     summaries.add(

@@ -1,4 +1,4 @@
-//! Runs followed in folders that change.
+//! Watches runs in folders that change.
 
 use std::fs;
 
@@ -53,7 +53,7 @@ fn status(runs: &Runs, id: &str) -> Status {
 }
 
 #[test]
-fn a_run_is_followed_from_the_queue_to_its_end() {
+fn runs_are_watched_from_the_queue_to_their_end() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(root.path(), "a", &[]);
     let queue = Queue::new(root.path());
@@ -104,7 +104,7 @@ fn a_run_is_followed_from_the_queue_to_its_end() {
     assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
 }
 
-/// A worker's first word, of a process that need not be there.
+/// A worker's first event, of a process that need not exist.
 fn attempt(worker: Handle, host: &str) -> Event {
     let worker = serde_json::to_value(worker).unwrap();
     let record = serde_json::json!({
@@ -117,7 +117,7 @@ fn attempt(worker: Handle, host: &str) -> Event {
 }
 
 #[test]
-fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() {
+fn runs_are_lost_after_a_reboot_and_can_be_resumed() {
     let root = tempfile::tempdir().unwrap();
     let here = launcher::local::host();
     let me = launcher::current();
@@ -129,7 +129,7 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
     ] {
         run(root.path(), id, &[attempt(worker, host)]);
     }
-    // The queue still says of all three that they were started; this process, which has their number, is a stranger.
+    // The queue still lists all three as started; their pid now belongs to this unrelated process.
     let active = ["a", "b", "c"].map(|id| {
         let entry = Entry {
             run: id.parse().unwrap(),
@@ -161,9 +161,9 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
     .unwrap();
     let (_, runs, _) = read(root.path());
     for (id, what) in [
-        ("a", "the machine went down while it ran"),
+        ("a", "the machine restarted while it ran"),
         ("b", "another-host"),
-        ("c", "ended without a word"),
+        ("c", "its monitor died"),
     ] {
         assert_eq!(status(&runs, id), Status::Lost, "{id}");
         assert!(status(&runs, id).is_resumable());
@@ -173,20 +173,20 @@ fn a_machine_that_was_started_anew_makes_its_runs_interrupted_ones_that_go_on() 
             .trouble(event::now())
             .unwrap();
         assert!(
-            trouble.what.contains(what) && trouble.help.contains("resuming"),
+            trouble.what.contains(what) && trouble.help.contains("a resume "),
             "{id}: {trouble:?}"
         );
         for worker in [&before, &content.active[2].worker] {
             assert!(
                 !launcher::ask(worker, Request::Stop).unwrap(),
-                "nobody is signalled"
+                "no process gets a signal"
             );
         }
     }
 }
 
 #[test]
-fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
+fn missing_heartbeat_with_events_is_only_flagged() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(
         root.path(),
@@ -210,7 +210,7 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
         look(&mut watcher, &mut runs),
         (Liveness::Held, Status::Active(Phase::Training))
     );
-    // Its last touch is three intervals and a second old, though it has just said something.
+    // Its last heartbeat is three intervals and a second old, but its last event is new.
     let file = fs::File::open(dir.path().join("run.lock")).unwrap();
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31))
         .unwrap();
@@ -218,7 +218,7 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
     let (mut watcher, mut runs, _) = read(root.path());
     assert_eq!(
         look(&mut watcher, &mut runs),
-        (Liveness::Pulseless, Status::Active(Phase::Training))
+        (Liveness::HeartbeatLost, Status::Active(Phase::Training))
     );
     dir.touch().unwrap();
     assert_eq!(look(&mut watcher, &mut runs).0, Liveness::Held);
@@ -227,7 +227,7 @@ fn a_heartbeat_that_is_dead_while_events_come_is_flagged_and_nothing_else_is() {
 }
 
 #[test]
-fn a_run_at_rest_wakes_when_its_folder_changes_and_is_missed_when_it_goes() {
+fn runs_at_rest_notice_changes_and_removal() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(root.path(), "a", &[finished()]);
     let (mut watcher, mut runs) = (Watcher::new(root.path()), Runs::default());
@@ -278,7 +278,7 @@ fn many_runs_at_rest_take_turns() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_once_and_hides_no_run() {
+fn unreadable_files_are_reported_once_and_hide_no_run() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(root.path(), "a", &[finished()]);
     fs::write(dir.path().join("run.json"), "{").unwrap();
@@ -307,7 +307,7 @@ fn read(root: &Path) -> (Watcher, Runs, usize) {
 }
 
 #[test]
-fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
+fn summaries_equal_their_logs_and_changed_logs_are_read() {
     let root = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
     for number in 0..250 {
@@ -324,7 +324,7 @@ fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
         }
     }
     let (mut watcher, mut first) = (Watcher::new(root.path()), Runs::default());
-    // The copies have just been made.
+    // The copies were just made.
     watcher.summaries.as_mut().unwrap().settle();
     while poll(&mut watcher, &mut first) > 0 || watcher.unread() > 0 {}
     fs::remove_file(root.path().join("r003/experiment.yaml")).unwrap();
@@ -336,14 +336,14 @@ fn what_is_kept_of_logs_is_what_they_say_and_a_changed_log_is_read() {
             assert!(after.state.stopping && !before.state.stopping);
         } else {
             assert_eq!(format!("{before:?}"), format!("{after:?}"));
-            // The frozen experiment is not asked for again: it came with the summary.
+            // The experiment is not read again: it came with the summary.
             assert!(after.experiment.is_some());
         }
     }
 }
 
 #[test]
-fn the_log_of_a_run_that_is_opened_is_read_whole_until_it_is_closed() {
+fn opened_runs_are_read_whole_until_closed() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
     let (mut watcher, mut runs, summaries) = read(&data);
     assert_eq!(summaries, runs.len());

@@ -1,4 +1,4 @@
-//! One run's folder, followed.
+//! Watches the folder of one run.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,15 +13,15 @@ use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::state::{Liveness, Outcome, RunState};
 
 use super::READING;
-use super::vital::{LogFacts, Mention};
+use super::liveness::{LivenessCheck, QueueState};
 use crate::launcher::Host;
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 
-/// Texts of experiments that are remembered.
+/// How many parsed experiments are kept in memory.
 const MAX_KNOWN: usize = 256;
 
-/// Whether the log could be read the last time.
+/// Whether the last poll could read the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Granted,
@@ -52,10 +52,10 @@ pub(super) struct Watched {
     info: Stamp,
     annotation: Stamp,
     log: Stamp,
-    vital: LogFacts,
+    check: LivenessCheck,
     liveness: Liveness,
     stage: Stage,
-    /// To be looked at in every poll: a worker has it or may take it, or something just changed.
+    /// Every poll looks at it: a worker has it or may take it, or it just changed.
     awake: bool,
     access: Access,
 }
@@ -69,7 +69,7 @@ impl Watched {
             info: None,
             annotation: None,
             log: None,
-            vital: LogFacts::default(),
+            check: LivenessCheck::default(),
             liveness: Liveness::Free,
             stage: Stage::New,
             awake: false,
@@ -92,11 +92,11 @@ impl Watched {
         matches!(self.stage, Stage::Reading(_) | Stage::Rereading(_))
     }
 
-    /// Looks at a run that is known to others; `wanted` when its whole log is.
+    /// Sends the changes of an announced run; `wanted` if the receiver wants its whole log.
     pub(super) fn poll(
         &mut self,
         id: &RunId,
-        mentioned: Option<Mention>,
+        queued: Option<QueueState>,
         wanted: bool,
         here: &Host,
         changes: &mut Vec<Change>,
@@ -104,8 +104,8 @@ impl Watched {
         let (info, log) = self.stamps();
         let (info_changed, log_changed) = (info != self.info, log != self.log);
         let changed = info_changed || log_changed;
-        // Looked at before the log is read: a worker that has gone has said its last word by then.
-        let mut liveness = self.vital.look(&self.dir, mentioned);
+        // Check before reading the log: a worker that is gone by now has written its last event.
+        let mut liveness = self.check.look(&self.dir, queued);
         (self.info, self.log) = (info, log);
         if info_changed {
             changes.push(Change::Info {
@@ -116,7 +116,7 @@ impl Watched {
         self.poll_annotation(id, changes);
         if matches!(self.stage, Stage::Summarized) && (log_changed || wanted) {
             self.reader = EventReader::new(self.dir.events());
-            self.vital = LogFacts::default();
+            self.check = LivenessCheck::default();
             self.stage = Stage::Rereading(Box::default());
         }
         let mut more = false;
@@ -129,7 +129,7 @@ impl Watched {
                 self.stage = Stage::Followed;
                 let state = reading.fold();
                 if !state.changes.is_empty() {
-                    self.read_plan(id, changes);
+                    self.send_experiment(id, changes);
                 }
                 changes.push(Change::State {
                     id: id.clone(),
@@ -138,7 +138,7 @@ impl Watched {
                 });
             }
         } else if matches!(self.stage, Stage::Followed) && (log_changed || self.awake) {
-            // A log that cannot be read now may be readable in the next poll; its run stands as it stood.
+            // A log that is unreadable now may be readable in the next poll; until then the run stays as it is.
             let poll = self.next();
             more = poll.more;
             let Poll {
@@ -147,12 +147,12 @@ impl Watched {
                 restarted,
                 ..
             } = poll;
-            self.vital.read(&records, restarted, here);
+            self.check.read(&records, restarted, here);
             if records
                 .iter()
                 .any(|record| matches!(record.event, Event::Changed(_)))
             {
-                self.read_plan(id, changes);
+                self.send_experiment(id, changes);
             }
             if !records.is_empty() || damaged > 0 || restarted {
                 changes.push(Change::Events {
@@ -163,8 +163,8 @@ impl Watched {
                 });
             }
         }
-        if self.vital.has_ended_since(mentioned) {
-            // Its last word was read just now: whoever has it is on its way out.
+        if self.check.has_ended_since(queued) {
+            // The log says that the run ended; a worker that still holds the lock is exiting.
             liveness = Liveness::Free;
         }
         let liveness = self.known(liveness);
@@ -182,8 +182,8 @@ impl Watched {
         }
     }
 
-    /// What the run is to do was changed, and is told anew.
-    fn read_plan(&self, id: &RunId, changes: &mut Vec<Change>) {
+    /// Sends the experiment again after a change.
+    fn send_experiment(&self, id: &RunId, changes: &mut Vec<Change>) {
         let experiment = Experiments::default().read(&self.dir);
         changes.push(Change::Experiment {
             id: id.clone(),
@@ -191,32 +191,32 @@ impl Watched {
         });
     }
 
-    /// Reads a run that nobody knows yet, or finds what was kept of it; false when there is more to read.
+    /// Reads a new run from the cache or from its log; false if there is more to read.
     pub(super) fn first_look(
         &mut self,
         id: &RunId,
-        mentioned: Option<Mention>,
+        queued: Option<QueueState>,
         kept: Option<&mut Summaries>,
         here: &Host,
     ) -> bool {
         if matches!(self.stage, Stage::New) {
             (self.info, self.log) = self.stamps();
             let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
-            if let Some(kept) = kept.filter(|_| mentioned.is_none()) {
-                self.vital = LogFacts::of_summary(&kept.state, here);
-                // Nobody takes up what is finished; of any other run only the lock tells.
+            if let Some(kept) = kept.filter(|_| queued.is_none()) {
+                self.check = LivenessCheck::of_summary(&kept.state, here);
+                // No worker resumes a finished run; for any other run, ask its lock.
                 let is_finished = matches!(kept.state.outcome, Some(Outcome::Finished { .. }))
                     && !kept.state.awaits_change;
                 self.liveness = if is_finished {
                     Liveness::Free
                 } else {
-                    self.vital.look(&self.dir, None)
+                    self.check.look(&self.dir, None)
                 };
                 if self.liveness.is_free() {
                     self.stage = Stage::Found(Box::new(kept));
                     return true;
                 }
-                self.vital = LogFacts::default();
+                self.check = LivenessCheck::default();
             }
             self.stage = Stage::Reading(Box::default());
         }
@@ -226,12 +226,12 @@ impl Watched {
         let mut reading = std::mem::take(reading);
         let is_read = self.read(&mut reading, here);
         self.stage = Stage::Reading(reading);
-        let liveness = self.vital.look(&self.dir, mentioned);
+        let liveness = self.check.look(&self.dir, queued);
         self.liveness = self.known(liveness);
         is_read
     }
 
-    /// What can be told of a run without its log: that a worker has it, or nothing.
+    /// Without its log, a run is either held or of unknown state.
     fn known(&self, liveness: Liveness) -> Liveness {
         if self.access == Access::Denied && liveness.is_free() {
             Liveness::Unknown
@@ -240,7 +240,7 @@ impl Watched {
         }
     }
 
-    /// What was appended to the log; nothing where it cannot be read.
+    /// Events appended to the log; none if it is unreadable.
     fn next(&mut self) -> Poll {
         let poll = self.reader.poll();
         self.access = if poll.is_ok() {
@@ -251,7 +251,7 @@ impl Watched {
         poll.unwrap_or_default()
     }
 
-    /// Makes known what the first look found.
+    /// Sends what the first look found.
     pub(super) fn announce(
         &mut self,
         id: &RunId,
@@ -302,14 +302,14 @@ impl Watched {
                 info,
                 experiment,
             });
-            changes.push(reading.told(id));
+            changes.push(reading.into_change(id));
         }
         changes.push(Change::Liveness {
             id: id.clone(),
             liveness: self.liveness,
         });
         self.poll_annotation(id, changes);
-        // Its log may have grown since it was read.
+        // The log may have grown since it was read.
         self.awake = !is_same || !self.liveness.is_free();
     }
 
@@ -338,7 +338,7 @@ impl Watched {
         self.poll_annotation(id, changes);
     }
 
-    /// An annotation that cannot be read stays as it was.
+    /// Sends a changed annotation; an unreadable one changes nothing.
     fn poll_annotation(&mut self, id: &RunId, changes: &mut Vec<Change>) {
         let now = stamp(&self.dir.annotation_json());
         if now != self.annotation {
@@ -352,13 +352,13 @@ impl Watched {
         }
     }
 
-    /// False when there is more to read after the time of one poll.
+    /// Reads the log for at most the time of one poll; false if there is more to read.
     fn read(&mut self, reading: &mut Reading, here: &Host) -> bool {
         let deadline = Instant::now() + READING;
         loop {
             let poll = self.next();
             let more = poll.more;
-            self.vital.read_first(&poll.records, poll.restarted, here);
+            self.check.read_first(&poll.records, poll.restarted, here);
             reading.take(poll);
             if !more {
                 return true;
@@ -378,12 +378,12 @@ impl Watched {
     }
 }
 
-/// A log on the way to being read: the state after all but the newest events.
+/// A log that is being read: the state after all but the newest events.
 #[derive(Debug, Default)]
 struct Reading {
     state: RunState,
     newest: Vec<Record>,
-    /// Whether anything is in `state`.
+    /// Whether `state` contains any events.
     is_folded: bool,
 }
 
@@ -410,8 +410,8 @@ impl Reading {
         Box::new(state)
     }
 
-    /// A short log's events one by one, for whoever tells them; a long one's state.
-    fn told(self, id: &RunId) -> Change {
+    /// The events of a short log, so that a receiver can print them; the state of a long log.
+    fn into_change(self, id: &RunId) -> Change {
         if self.is_folded {
             return Change::State {
                 id: id.clone(),
@@ -429,12 +429,12 @@ impl Reading {
     }
 }
 
-/// Experiments by their text: most runs share theirs with others.
+/// Parsed experiments by their text, because most runs share theirs with others.
 #[derive(Debug, Default)]
 pub(super) struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
 
 impl Experiments {
-    /// The experiment that a run was launched with; none when it cannot be read.
+    /// The experiment of a run; none if it is unreadable.
     fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
         let path = dir.experiment_yaml();
         let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);

@@ -1,14 +1,14 @@
-//! What no experiment has, and the YAML parser takes minutes or gigabytes over: more than a page's nesting, brackets and
-//! aliases. Counted without understanding the text, so what stands in quotes or comments counts too.
+//! Limits of nesting, brackets and aliases that no experiment reaches, because the YAML parser takes minutes or gigabytes beyond
+//! them. Counts characters without parsing, so quotes and comments count too.
 
-/// Lists and mappings in one line's style.
+/// Opening brackets of lists and mappings in flow style.
 const MAX_BRACKETS: usize = 1000;
 /// Levels of nesting, in either style.
 const MAX_DEPTH: usize = 32;
-/// Repetitions of what stands elsewhere.
+/// Aliases, which repeat another value.
 const MAX_ALIASES: usize = 100;
 
-/// The first byte that is too much, and what it is too much of.
+/// The first byte beyond a limit, and the limit.
 pub(super) fn excess(source: &str) -> Option<(usize, String)> {
     let brackets = source
         .match_indices(['[', '{'])
@@ -39,7 +39,7 @@ pub(super) fn excess(source: &str) -> Option<(usize, String)> {
     [brackets, aliases, depth].into_iter().flatten().min()
 }
 
-/// A name follows, and no word comes before.
+/// A name follows, and no word precedes.
 fn is_alias(source: &str, offset: usize) -> bool {
     let before = source[..offset].chars().next_back();
     let after = source[offset + 1..].chars().next();
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_little_much_is_let_through_and_one_more_is_not() {
+    fn limits_accept_the_maximum_and_refuse_one_more() {
         let flow = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
         let block = |depth: usize| {
             (0..depth)

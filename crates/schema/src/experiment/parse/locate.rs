@@ -1,4 +1,4 @@
-//! Where in a file's text something stands. The parser reports where an error arose, so one is raised there.
+//! Finds a field in a file's text. The parser reports where an error arose, so this raises one there.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 /// Line and column, counted from 1.
 pub(super) type Place = (usize, usize);
 
-/// Where the value of a dotted field stands; a field that is absent gives the place of the mapping it belongs in.
+/// The place of a dotted field's value; for an absent field, the place of its mapping.
 pub(super) fn locate(source: &str, path: &str) -> Option<Place> {
     let keys: Vec<&str> = path.split('.').collect();
     locate_keys(source, &keys)
 }
 
-/// The same by the keys that lead there, which may have dots in them.
+/// The same by the keys that lead there, which may contain dots.
 pub(super) fn locate_keys(source: &str, keys: &[&str]) -> Option<Place> {
     let place = |keys: &[&str]| {
         let error = Seek(keys)
@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 }
 
-/// The first field that stands twice in its mapping, and where it does so again.
+/// The first field that appears twice in its mapping, and the place of the second.
 pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
     let mut twice = None;
     let unique = Unique {
@@ -77,7 +77,7 @@ pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
     twice.map(|field| (field, place))
 }
 
-/// Where a byte of the text stands.
+/// Line and column of a byte of the text.
 pub(super) fn place_of(source: &str, offset: usize) -> Place {
     let before = &source[..offset];
     let line = before.rfind('\n').map_or(0, |end| end + 1);
@@ -87,10 +87,10 @@ pub(super) fn place_of(source: &str, offset: usize) -> Place {
     )
 }
 
-/// A value in which no mapping may say a key twice.
+/// A value whose mappings may not repeat a key.
 struct Unique<'a> {
     path: String,
-    /// The dotted field that does.
+    /// The dotted path of the repeated field.
     twice: &'a mut Option<String>,
 }
 
@@ -186,7 +186,7 @@ impl Visitor<'_> for Key<'_> {
             return Ok(path);
         }
         *self.twice = Some(path);
-        Err(E::custom("stands twice"))
+        Err(E::custom("appears twice"))
     }
 }
 
@@ -195,14 +195,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_found_in_block_and_flow_style() {
+    fn values_are_found_in_block_and_flow_style() {
         let source = "a: 1\nb:\n  c: 2\n  d: { e: x, f: 3 }\n";
         assert_eq!(locate(source, "b.c"), Some((3, 6)));
         assert_eq!(locate(source, "b.d.f"), Some((4, 17)));
     }
 
     #[test]
-    fn the_second_of_two_equal_keys_is_found_in_its_own_mapping() {
+    fn second_of_two_equal_keys_is_found_in_its_mapping() {
         let source = "name: a\nb:\n  name: 1\n  d: { e: x, name: y, e: 3 }\n";
         assert_eq!(duplicate(source), Some(("b.d.e".to_owned(), (4, 23))));
         assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_counts_characters() {
+    fn columns_count_characters() {
         assert_eq!(place_of("ä\nöü\0", 7), (2, 3));
     }
 }

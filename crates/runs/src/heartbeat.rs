@@ -1,47 +1,47 @@
-//! Whether a worker is alive and whether it gets on are two different facts: it touches a file now and then whatever it
-//! does, and what it does it tells as events. From both: at work, stalled, or hung.
+//! Whether a worker is alive, and whether it makes progress. A worker touches its heartbeat file at a fixed interval and logs
+//! its progress as events. Together they say whether it works, is stalled, or hangs.
 
 use std::collections::VecDeque;
 
 use warmstart_schema::event::{Event, Phase, Record};
 use warmstart_schema::state::Liveness;
 
-/// Seconds between two touches.
-pub const HEARTBEAT: u32 = 10;
-/// Touches that may fail to come before a worker counts as not alive.
+/// Seconds between two heartbeats.
+pub const INTERVAL: u32 = 10;
+/// After this many missing heartbeats, a worker counts as dead.
 const MISSED: f64 = 3.0;
 
-/// Nothing less than this many seconds without progress is worth a word.
-const LEAST: f64 = 60.0;
-/// How much longer than usual a step may take: one of ten times the usual is odd, not stalled.
-const PATIENCE: f64 = 12.0;
-/// Steps that say what is usual, and how many of the newest are kept.
+/// A run without progress for fewer seconds than this is never stalled.
+const SHORTEST_LIMIT: f64 = 60.0;
+/// A step may take this many times its usual time: ten times as long is odd, but not stalled.
+const TIMES_USUAL: f64 = 12.0;
+/// How many steps the usual time needs at least, and how many of the newest are kept.
 const KNOWN: usize = 4;
 const KEPT: usize = 33;
-/// Seconds that what has no usual length may take: first steps, which set up the device; data, weights and the hashing of
-/// both; a save onto a slow disk; a network.
+/// Limits in seconds for work without a usual time: the first steps, which set up the device; loading and hashing data and
+/// weights; a save onto a slow disk; a download.
 const FIRST_STEPS: f64 = 300.0;
 const LOADING: f64 = 1800.0;
 const SAVING: f64 = 600.0;
 const FETCHING: f64 = 300.0;
 
-/// What the events of a run say about its pace.
+/// Follows the events of a run, to compare its silence with its usual pace.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pulse {
+pub struct LivenessTracker {
     phase: Phase,
-    /// When the newest event was told, in seconds since the Unix epoch.
+    /// Time of the newest event, in seconds since the Unix epoch.
     last: Option<f64>,
     /// Whether the newest event was progress within `phase`.
     is_batch: bool,
     /// Seconds between events of progress, newest last.
     steps: VecDeque<f64>,
-    /// Seconds between two touches, as the worker promised.
+    /// Seconds between two heartbeats, as the worker announced them; none of workers of earlier versions.
     heartbeat: Option<u32>,
-    /// When the newest attempt ended, if it did.
+    /// When the newest attempt ended.
     ended: Option<f64>,
 }
 
-impl Pulse {
+impl LivenessTracker {
     /// The pulse of a run whose newest attempt has no end, as far as its last event at this time says.
     pub fn unended(heartbeat: Option<u32>, last: f64) -> Self {
         Self {
@@ -78,10 +78,10 @@ impl Pulse {
             | Event::Finished { .. }
             | Event::Failed { .. }
             | Event::Exit(_) => {
-                // What is over needs no pace; ten thousand runs at rest keep none.
+                // Drop the steps: there may be ten thousand finished runs.
                 *self = Self::at_rest(record.t);
             }
-            // Told right after progress, not instead of it.
+            // Logged right after progress, so it is not the newest event.
             Event::System(_) => return,
             _ => {}
         }
@@ -89,12 +89,12 @@ impl Pulse {
         self.last = Some(record.t);
     }
 
-    /// When the newest event was told.
+    /// Time of the newest event, in seconds since the Unix epoch.
     pub fn last(&self) -> Option<f64> {
         self.last
     }
 
-    /// When the newest attempt ended, if it did.
+    /// When the newest attempt ended, in seconds since the Unix epoch.
     pub fn ended(&self) -> Option<f64> {
         self.ended
     }
@@ -106,32 +106,32 @@ impl Pulse {
         (steps.len() >= KNOWN).then(|| steps[steps.len() / 2])
     }
 
-    /// Seconds without an event after which a run of this pace, in this phase, is stalled.
+    /// Seconds without an event after which a run is stalled, by its phase and its usual pace.
     pub fn limit(&self) -> f64 {
         match self.phase {
             Phase::Fetching => FETCHING,
-            // Features of a frozen base are computed while loading, and told as steps are.
+            // While it computes features of a frozen backbone, a loading run logs progress as steps do.
             Phase::Loading if !self.is_batch => LOADING,
             Phase::Saving => SAVING,
-            _ => self
-                .usual()
-                .map_or(FIRST_STEPS, |usual| (usual * PATIENCE).max(LEAST)),
+            _ => self.usual().map_or(FIRST_STEPS, |usual| {
+                (usual * TIMES_USUAL).max(SHORTEST_LIMIT)
+            }),
         }
     }
 
-    /// What a worker that has the run is doing: `silence` seconds after its newest event, `touched` seconds after its
-    /// newest touch.
+    /// Liveness of a worker that holds the run, `silence` seconds after its newest event and `touched` seconds after its newest
+    /// heartbeat.
     pub fn liveness(&self, silence: f64, touched: Option<f64>) -> Liveness {
         let missed = self
             .heartbeat
             .zip(touched)
             .is_some_and(|(every, ago)| ago > f64::from(every) * MISSED);
-        if missed && silence > f64::from(HEARTBEAT) * MISSED {
+        if missed && silence > f64::from(INTERVAL) * MISSED {
             Liveness::Hung
         } else if self.last.is_some() && silence > self.limit() {
             Liveness::Stalled
         } else if missed {
-            Liveness::Pulseless
+            Liveness::HeartbeatLost
         } else {
             Liveness::Held
         }
@@ -162,41 +162,41 @@ mod tests {
         )
     }
 
-    fn begun(heartbeat: bool) -> Pulse {
+    fn begun(heartbeat: bool) -> LivenessTracker {
         let heartbeat = if heartbeat { ",\"heartbeat\":10" } else { "" };
-        let mut pulse = Pulse::default();
-        pulse.take(&record(
+        let mut tracker = LivenessTracker::default();
+        tracker.take(&record(
             0.0,
             &format!("\"attempt\",\"number\":1,\"worker\":{{\"boot_id\":\"\",\"pid\":2,\"start_ticks\":1}},\"host\":\"\",\"device\":\"cpu\",\"device_name\":\"\",\"device_reason\":\"\",\"threads\":1,\"libtorch\":\"\",\"epochs\":1,\"resumed_from\":null{heartbeat}"),
         ));
-        pulse
+        tracker
     }
 
     /// In training, with these times between steps.
-    fn trained(steps: impl IntoIterator<Item = f64>) -> Pulse {
-        let mut pulse = begun(true);
-        pulse.take(&record(1.0, "\"phase\",\"phase\":\"training\""));
+    fn trained(steps: impl IntoIterator<Item = f64>) -> LivenessTracker {
+        let mut tracker = begun(true);
+        tracker.take(&record(1.0, "\"phase\",\"phase\":\"training\""));
         let mut t = 1.0;
         for step in steps {
             t += step;
-            pulse.take(&batch(t));
+            tracker.take(&batch(t));
         }
-        pulse
+        tracker
     }
 
     #[test]
-    fn steps_of_up_to_ten_times_the_usual_are_no_alarm_at_any_pace() {
+    fn steps_up_to_ten_times_the_usual_time_are_not_stalled() {
         for usual in [0.01, 0.4, 5.0, 30.0, 200.0] {
-            // Every tenth step takes ten times as long, which moves what counts as usual very little.
-            let pulse =
+            // Every tenth step takes ten times as long; the median hardly moves.
+            let tracker =
                 trained((1..100).map(|step| if step % 10 == 0 { usual * 10.0 } else { usual }));
             assert_eq!(
-                pulse.liveness(usual * 10.0, Some(5.0)),
+                tracker.liveness(usual * 10.0, Some(5.0)),
                 Liveness::Held,
                 "{usual}"
             );
             assert_eq!(
-                pulse.liveness((usual * 12.0).max(60.0) + 1.0, Some(5.0)),
+                tracker.liveness((usual * 12.0).max(60.0) + 1.0, Some(5.0)),
                 Liveness::Stalled,
                 "{usual}"
             );
@@ -204,36 +204,36 @@ mod tests {
     }
 
     #[test]
-    fn saving_loading_fetching_and_first_steps_have_limits_of_their_own() {
-        let mut pulse = trained([0.1; 50]);
-        assert_eq!(pulse.limit().to_bits(), 60.0_f64.to_bits());
-        pulse.take(&record(100.0, "\"phase\",\"phase\":\"saving\""));
-        assert_eq!(pulse.liveness(120.0, Some(5.0)), Liveness::Held);
-        pulse.take(&record(100.0, "\"phase\",\"phase\":\"fetching\""));
-        assert_eq!(pulse.liveness(250.0, Some(5.0)), Liveness::Held);
+    fn saving_loading_fetching_and_first_steps_have_separate_limits() {
+        let mut tracker = trained([0.1; 50]);
+        assert_eq!(tracker.limit().to_bits(), 60.0_f64.to_bits());
+        tracker.take(&record(100.0, "\"phase\",\"phase\":\"saving\""));
+        assert_eq!(tracker.liveness(120.0, Some(5.0)), Liveness::Held);
+        tracker.take(&record(100.0, "\"phase\",\"phase\":\"fetching\""));
+        assert_eq!(tracker.liveness(250.0, Some(5.0)), Liveness::Held);
         assert_eq!(trained([0.1]).liveness(250.0, Some(5.0)), Liveness::Held);
         assert_eq!(begun(true).liveness(1000.0, Some(5.0)), Liveness::Held);
         assert_eq!(begun(true).liveness(2000.0, Some(5.0)), Liveness::Stalled);
     }
 
     #[test]
-    fn stalled_is_alive_and_hung_is_neither() {
-        let pulse = trained([0.1; 50]);
-        assert_eq!(pulse.liveness(70.0, Some(2.0)), Liveness::Stalled);
-        assert_eq!(pulse.liveness(35.0, Some(35.0)), Liveness::Hung);
-        // The heartbeat alone may die while all goes well: that is flagged as what it is.
-        assert_eq!(pulse.liveness(5.0, Some(29.0)), Liveness::Held);
-        assert_eq!(pulse.liveness(5.0, Some(31.0)), Liveness::Pulseless);
-        // A worker of an earlier version has none.
+    fn stalled_runs_have_a_heartbeat_and_hung_runs_have_none() {
+        let tracker = trained([0.1; 50]);
+        assert_eq!(tracker.liveness(70.0, Some(2.0)), Liveness::Stalled);
+        assert_eq!(tracker.liveness(35.0, Some(35.0)), Liveness::Hung);
+        // Events without a heartbeat: only the heartbeat's thread died.
+        assert_eq!(tracker.liveness(5.0, Some(29.0)), Liveness::Held);
+        assert_eq!(tracker.liveness(5.0, Some(31.0)), Liveness::HeartbeatLost);
+        // A worker of an earlier version has no heartbeat.
         assert_eq!(begun(false).liveness(40.0, Some(40.0)), Liveness::Held);
     }
 
     #[test]
-    fn what_is_over_keeps_no_pace() {
-        let mut pulse = trained([0.1; 50]);
-        pulse.take(&record(9.0, "\"stopped\",\"step\":1,\"train_time\":1"));
-        assert_eq!((pulse.ended(), pulse.usual()), (Some(9.0), None));
-        pulse.take(&record(10.0, "\"stopping\""));
-        assert_eq!(pulse.last(), Some(10.0));
+    fn ended_runs_have_no_usual_time() {
+        let mut tracker = trained([0.1; 50]);
+        tracker.take(&record(9.0, "\"stopped\",\"step\":1,\"train_time\":1"));
+        assert_eq!((tracker.ended(), tracker.usual()), (Some(9.0), None));
+        tracker.take(&record(10.0, "\"stopping\""));
+        assert_eq!(tracker.last(), Some(10.0));
     }
 }

@@ -1,51 +1,52 @@
-//! Signs of life of a run's worker: its lock, its heartbeat, the pace of its events, and whose machine it was on.
+//! Whether a run's worker is alive, by its lock, its heartbeat, the pace of its events and the machine it is on.
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::heartbeat::LivenessTracker;
 use crate::launcher::{self, Handle, Host, Origin, WorkerState};
-use crate::pulse::Pulse;
 use crate::run::RunDir;
 use warmstart_schema::event::{self, Attempt, Event, Record};
 use warmstart_schema::state::{Liveness, RunState};
 
-/// What the queue says of a run.
+/// A run in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mention {
-    /// It waits at this place, from 1.
-    Waits(usize),
-    /// It was started at this time, in milliseconds since the Unix epoch, and is not over.
+pub(super) enum QueueState {
+    /// It waits at this position, from 1.
+    Waiting(usize),
+    /// It was started at this time, in milliseconds since the Unix epoch, and its worker is alive.
     Started(u64),
-    /// It was started, and what was started is gone.
+    /// It was started, and its worker is gone.
     Ended,
 }
 
-/// Seconds without a heartbeat after which a run of another machine counts as gone: locks do not reach across all network file
-/// systems, and clocks differ.
-const BEATS: f64 = 60.0;
+/// After this many seconds without a heartbeat, a worker on another machine counts as gone. Not every network file system shares
+/// locks, and clocks differ.
+const REMOTE_TIMEOUT: f64 = 60.0;
 
+/// What the log and the heartbeat of a run say about its worker.
 #[derive(Debug, Default)]
-pub(super) struct LogFacts {
-    pulse: Pulse,
+pub(super) struct LivenessCheck {
+    tracker: LivenessTracker,
     origin: Origin,
-    /// The worker, while its attempt has no end.
+    /// The worker of an attempt that has not ended.
     worker: Option<Handle>,
-    /// When something new was read, as this process saw it: clocks differ and jump.
+    /// When this process last read a new event: clocks of machines differ and jump.
     read: Option<Instant>,
-    /// The newest touch, and when this process saw it to be new.
+    /// Time of the newest heartbeat, and when this process first saw it.
     touched: Option<(SystemTime, Option<Instant>)>,
 }
 
-impl LogFacts {
+impl LivenessCheck {
     /// What a summary of the log says.
     pub(super) fn of_summary(state: &RunState, here: &Host) -> Self {
         let last = state.last_event.unwrap_or_default();
-        let pulse = match (&state.outcome, &state.attempt) {
-            (Some(_), _) => Pulse::at_rest(last),
-            (None, Some(attempt)) => Pulse::unended(attempt.heartbeat, last),
-            (None, None) => Pulse::default(),
+        let tracker = match (&state.outcome, &state.attempt) {
+            (Some(_), _) => LivenessTracker::at_rest(last),
+            (None, Some(attempt)) => LivenessTracker::unended(attempt.heartbeat, last),
+            (None, None) => LivenessTracker::default(),
         };
         let mut facts = Self {
-            pulse,
+            tracker,
             ..Self::default()
         };
         if let Some(attempt) = &state.attempt {
@@ -62,18 +63,18 @@ impl LogFacts {
     }
 
     fn forget_ended(&mut self) {
-        if self.pulse.ended().is_some() {
+        if self.tracker.ended().is_some() {
             self.worker = None;
         }
     }
 
-    /// Takes in what was there before the first look.
+    /// Takes in events from before the first look.
     pub(super) fn read_first(&mut self, records: &[Record], restarted: bool, here: &Host) {
         if restarted {
             *self = Self::default();
         }
         for record in records {
-            self.pulse.take(record);
+            self.tracker.take(record);
             if let Event::Attempt(attempt) = &record.event {
                 self.began(attempt, here);
             }
@@ -81,7 +82,7 @@ impl LogFacts {
         self.forget_ended();
     }
 
-    /// Takes in what was appended since the last look.
+    /// Takes in events appended since the last look.
     pub(super) fn read(&mut self, records: &[Record], restarted: bool, here: &Host) {
         self.read_first(records, restarted, here);
         if !records.is_empty() {
@@ -89,16 +90,16 @@ impl LogFacts {
         }
     }
 
-    /// What the worker of the run in `dir` is doing.
-    pub(super) fn look(&mut self, dir: &RunDir, mention: Option<Mention>) -> Liveness {
-        match mention {
-            Some(Mention::Waits(place)) => Liveness::Queued(place),
-            // Who holds it still is on its way out.
-            Some(Mention::Started(_)) if self.has_ended_since(mention) => Liveness::Free,
+    /// Liveness of the worker of the run in `dir`.
+    pub(super) fn look(&mut self, dir: &RunDir, queued: Option<QueueState>) -> Liveness {
+        match queued {
+            Some(QueueState::Waiting(place)) => Liveness::Queued(place),
+            // A worker that still holds the lock is exiting.
+            Some(QueueState::Started(_)) if self.has_ended_since(queued) => Liveness::Free,
             _ if launcher::is_held(dir, self.worker.as_ref()) => self.held(dir),
             _ if self.origin == Origin::Elsewhere && self.beats(dir) => self.held(dir),
-            Some(Mention::Started(_)) => Liveness::Started,
-            _ if self.pulse.ended().is_some() => Liveness::Free,
+            Some(QueueState::Started(_)) => Liveness::Started,
+            _ if self.tracker.ended().is_some() => Liveness::Free,
             _ => match self.origin {
                 Origin::Here => Liveness::Free,
                 Origin::BeforeReboot => Liveness::Rebooted,
@@ -107,19 +108,19 @@ impl LogFacts {
         }
     }
 
-    /// Whether the worker of another machine has just shown that it is alive.
+    /// Whether a worker on another machine sent a heartbeat lately.
     fn beats(&mut self, dir: &RunDir) -> bool {
-        self.worker.is_some() && self.touched(dir).is_some_and(|ago| ago < BEATS)
+        self.worker.is_some() && self.touched(dir).is_some_and(|ago| ago < REMOTE_TIMEOUT)
     }
 
-    /// Whether the run's last word is newer than its start.
-    pub(super) fn has_ended_since(&self, mention: Option<Mention>) -> bool {
-        let Some(Mention::Started(since)) = mention else {
+    /// Whether the log's end is newer than the start that the queue names.
+    pub(super) fn has_ended_since(&self, queued: Option<QueueState>) -> bool {
+        let Some(QueueState::Started(since)) = queued else {
             return false;
         };
         since > 0
             && self
-                .pulse
+                .tracker
                 .ended()
                 .is_some_and(|ended| ended * 1000.0 > since as f64)
     }
@@ -129,15 +130,15 @@ impl LogFacts {
         if self.worker.as_ref().is_some_and(is_suspended) {
             return Liveness::Suspended;
         }
-        let Some(last) = self.pulse.last() else {
+        let Some(last) = self.tracker.last() else {
             return Liveness::Held;
         };
         let silence = least(event::now() - last, self.read);
         let touched = self.touched(dir);
-        self.pulse.liveness(silence, touched)
+        self.tracker.liveness(silence, touched)
     }
 
-    /// Seconds since the newest touch.
+    /// Seconds since the newest heartbeat.
     fn touched(&mut self, dir: &RunDir) -> Option<f64> {
         let now = dir.touched()?;
         match self.touched {
@@ -154,8 +155,8 @@ impl LogFacts {
     }
 }
 
-/// Seconds since something happened, by the wall clock or by when it was seen, whichever is less: the clock of another
-/// machine may be wrong, and that of this one jumps when it wakes up.
+/// Seconds since an event, by the wall clock or since this process saw it, whichever is less. The clock of another machine may be
+/// wrong, and the local clock jumps after a suspend.
 fn least(by_clock: f64, seen: Option<Instant>) -> f64 {
     seen.map_or(by_clock, |seen| by_clock.min(seen.elapsed().as_secs_f64()))
 }

@@ -1,16 +1,16 @@
-//! Commands that are shown to be pasted: they name the folders in use, unless those are the usual ones.
+//! Commands for a user to paste into a shell. They name the folders in use, unless those are the default ones.
 
 use std::path::Path;
 
-/// The options that a command needs to find the same experiments and runs.
+/// The options with which a command finds the same experiments and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FolderOptions {
-    /// The path as a shell reads it back; none where it is the usual one.
+    /// The path, quoted for a shell; none if it is the default.
     experiments: Option<String>,
     checkpoints: Option<String>,
 }
 
-/// Commands that read experiments, runs, or both.
+/// Commands that read experiments.
 const OF_EXPERIMENTS: &[&str] = &[
     "list",
     "check",
@@ -21,6 +21,7 @@ const OF_EXPERIMENTS: &[&str] = &[
     "prefetch",
     "verify-resume",
 ];
+/// Commands that read runs.
 const OF_RUNS: &[&str] = &[
     "list",
     "train",
@@ -42,7 +43,7 @@ const OF_RUNS: &[&str] = &[
 ];
 
 impl FolderOptions {
-    /// What was chosen, by an option or by the environment.
+    /// The folders that the user chose, by an option or by the environment.
     pub fn new(experiments: Option<&Path>, checkpoints: Option<&Path>) -> Self {
         let word = |path: Option<&Path>, usual: &str| {
             let path = path.filter(|path| *path != Path::new(usual))?;
@@ -54,7 +55,7 @@ impl FolderOptions {
         }
     }
 
-    /// The options that this command needs, each with a space before it.
+    /// The options that this command needs, each after a space.
     pub fn of(&self, verb: &str) -> String {
         let option = |name: &str, word: &Option<String>, verbs: &[&str]| {
             let word = word.as_ref().filter(|_| verbs.contains(&verb));
@@ -65,7 +66,7 @@ impl FolderOptions {
             + &option("checkpoints", &self.checkpoints, OF_RUNS)
     }
 
-    /// A text with these options in every command that it quotes in backticks.
+    /// Adds the options to every command that the text quotes in backticks.
     pub fn in_commands(&self, text: &str) -> String {
         const COMMAND: &str = "`warmstart ";
         let mut out = String::with_capacity(text.len());
@@ -88,12 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_get_the_folders_they_need_and_no_others() {
+    fn commands_get_only_the_folders_they_need() {
         let folders =
             FolderOptions::new(Some(Path::new("my files")), Some(Path::new("/data/it's")));
         let text = folders
-            .in_commands("stopped; `warmstart resume x1` goes on, `warmstart doctor` says more, `warmstart list`");
-        let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` goes on, `warmstart doctor` says more, \
+            .in_commands("stopped; `warmstart resume x1` resumes, `warmstart doctor` says more, `warmstart list`");
+        let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` resumes, `warmstart doctor` says more, \
                         `warmstart list --experiments 'my files' --checkpoints '/data/it'\\''s'`";
         assert_eq!(text, expected);
         let usual = FolderOptions::new(
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_every_folder_back() {
+    fn a_shell_reads_every_quoted_folder_back() {
         for folder in [
             "plain",
             "two words",

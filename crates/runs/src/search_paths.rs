@@ -1,4 +1,4 @@
-//! Where datasets and weights lie on this machine, and what an experiment needs that it lacks.
+//! Where datasets and weights are looked for, and which of them this machine lacks.
 
 use std::path::{Path, PathBuf};
 
@@ -6,29 +6,29 @@ use crate::pictures::PictureFolder;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::experiment::{Dataset, Experiment, Weights};
 
-/// The folders in which weights and datasets are looked for, and where what is fetched goes.
+/// The folders in which weights and datasets are looked for, and those that downloads go to.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct SearchPaths {
     pub weights: Vec<PathBuf>,
     pub datasets: Vec<PathBuf>,
-    /// Where fetched datasets go; one of `datasets`.
+    /// Where downloaded datasets go; one of `datasets`.
     pub downloads: PathBuf,
     /// The Hugging Face hub's cache.
     pub hub: PathBuf,
-    /// Nothing may be fetched.
+    /// Downloads are forbidden.
     pub offline: bool,
 }
 
-/// Something that an experiment needs and this machine lacks.
+/// Data or weights that an experiment needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFile {
-    /// A sentence that says what, and how it gets here.
+    /// A sentence that says what is missing, and how to get it.
     pub text: String,
-    /// Whether a run fetches it by itself; if not, it stands in the way.
+    /// Whether a run downloads it; if not, a launch is refused.
     pub is_fetched: bool,
 }
 
-impl Places {
+impl SearchPaths {
     /// Read from the environment: `WARMSTART_WEIGHTS`, `WARMSTART_DATA`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`,
     /// `HF_HUB_OFFLINE`, the current folder, and the installation that the running program belongs to.
     pub fn from_env() -> Self {
@@ -52,7 +52,7 @@ impl Places {
             .into_iter()
             .chain([PathBuf::from("datasets"), own])
             .collect();
-        // What `huggingface_hub` takes for yes.
+        // The values that `huggingface_hub` reads as true.
         let is_set = |value: PathBuf| {
             ["1", "ON", "YES", "TRUE"].contains(&&*value.to_string_lossy().to_uppercase())
         };
@@ -65,7 +65,7 @@ impl Places {
         }
     }
 
-    /// The folder that holds the published files of a dataset, or every folder that was looked at.
+    /// The folder that holds the published files of a dataset. The error lists every folder searched.
     pub fn find_dataset(
         &self,
         name: DatasetName,
@@ -89,7 +89,7 @@ impl Places {
         candidates.iter().find(is_whole).cloned().ok_or(candidates)
     }
 
-    /// A local copy of a dataset's published archive, which may be what `dataset.path` names.
+    /// A local copy of a dataset's published archive; `path` (`dataset.path`) may be the archive itself.
     pub fn find_archive(&self, name: DatasetName, path: Option<&Path>) -> Option<PathBuf> {
         if let Some(path) = path.filter(|path| path.is_file()) {
             return Some(path.to_path_buf());
@@ -101,7 +101,7 @@ impl Places {
             .find(|path| path.is_file())
     }
 
-    /// The first of the places where a local copy of weights lies, or every place that was looked at.
+    /// The first local copy of the weights. The error lists every path searched.
     pub fn find_weights(&self, pretrained: &Pretrained) -> Result<PathBuf, Vec<PathBuf>> {
         let mut looked = Vec::new();
         for folder in &self.weights {
@@ -132,7 +132,7 @@ impl Places {
         found.ok_or(looked)
     }
 
-    /// What an experiment needs and this machine lacks.
+    /// The data and weights that an experiment needs and this machine lacks.
     pub fn missing(&self, experiment: &Experiment) -> Vec<MissingFile> {
         self.missing_data(&experiment.dataset)
             .into_iter()
@@ -140,8 +140,8 @@ impl Places {
             .collect()
     }
 
-    /// Where the files of a dataset may lie: in the folder that the experiment names, or in any of the usual ones. An archive that
-    /// it names is unpacked into those.
+    /// The folders that may hold the files of a dataset: the one that the experiment names, or else the usual ones. A named
+    /// archive is unpacked into the usual ones.
     fn of_data<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
         path.filter(|path| !path.is_file()).map_or_else(
             || self.datasets.iter().map(PathBuf::as_path).collect(),
@@ -220,7 +220,7 @@ impl Places {
     }
 }
 
-/// The user's folder for what can be had again.
+/// The user's cache folder.
 fn cache() -> PathBuf {
     let var = |name: &str| {
         std::env::var_os(name)
@@ -234,7 +234,7 @@ fn cache() -> PathBuf {
     })
 }
 
-/// Where Hugging Face's tools keep their cache and the token.
+/// The folder in which Hugging Face's tools keep their cache and the token.
 pub fn hugging_face_home() -> PathBuf {
     let home = std::env::var_os("HF_HOME")
         .filter(|value| !value.is_empty())
@@ -242,8 +242,8 @@ pub fn hugging_face_home() -> PathBuf {
     home.unwrap_or_else(|| cache().join("huggingface"))
 }
 
-/// Folders above the running program that can be the project or the prefix it is installed under:
-/// `target/release/warmstart`, `bin/warmstart` and `lib/warmstart/warmstart-worker` all lie two or three below it.
+/// The folders above the running program that may be the project or the install prefix: `target/release/warmstart`,
+/// `bin/warmstart` and `lib/warmstart/warmstart-worker` lie two or three levels below it.
 fn installation() -> Vec<PathBuf> {
     let program = std::env::current_exe()
         .ok()
@@ -259,9 +259,9 @@ fn installation() -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    fn places(root: &Path, offline: bool) -> Places {
+    fn paths(root: &Path, offline: bool) -> SearchPaths {
         let downloads = root.join("datasets");
-        Places {
+        SearchPaths {
             weights: vec![],
             datasets: vec![downloads.clone()],
             downloads,
@@ -270,23 +270,23 @@ mod tests {
         }
     }
 
-    fn lacks(places: &Places, dataset: &str) -> Vec<MissingFile> {
+    fn lacks(paths: &SearchPaths, dataset: &str) -> Vec<MissingFile> {
         let yaml = format!(
             "name: x\ndataset: {dataset}\nmodel: {{ backbone: resnet18, weights: imagenet }}\n\
              train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
         );
-        places.missing(&warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap())
+        paths.missing(&warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap())
     }
 
     #[test]
-    fn what_is_lacking_is_fetched_unless_the_user_said_where_it_is_or_that_nothing_is() {
+    fn missing_files_are_fetched_unless_a_path_is_named_or_offline_is_set() {
         let root = tempfile::tempdir().unwrap();
-        let online = lacks(&places(root.path(), false), "{ name: cifar100 }");
+        let online = lacks(&paths(root.path(), false), "{ name: cifar100 }");
         assert!(
             online.len() == 2 && online.iter().all(|lack| lack.is_fetched),
             "{online:?}"
         );
-        let offline = lacks(&places(root.path(), true), "{ name: cifar100 }");
+        let offline = lacks(&paths(root.path(), true), "{ name: cifar100 }");
         assert!(
             offline.len() == 2 && offline.iter().all(|lack| !lack.is_fetched),
             "{offline:?}"
@@ -296,7 +296,7 @@ mod tests {
             "{offline:?}"
         );
         let named = lacks(
-            &places(root.path(), false),
+            &paths(root.path(), false),
             "{ name: cifar100, path: /nowhere }",
         );
         assert!(
@@ -306,9 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_may_lie_unpacked_or_as_its_archive_where_it_is_looked_for_or_where_it_is_named() {
+    fn datasets_are_found_as_folder_or_archive_in_named_or_usual_folders() {
         let root = tempfile::tempdir().unwrap();
-        let (places, cifar) = (places(root.path(), true), DatasetName::Cifar100);
+        let (paths, cifar) = (paths(root.path(), true), DatasetName::Cifar100);
         let write = |folder: &Path, file: &str| {
             std::fs::create_dir_all(folder).unwrap();
             std::fs::write(folder.join(file), "").unwrap();
@@ -317,28 +317,28 @@ mod tests {
         let mine = root.path().join("mine");
         let archive = write(&mine, "any-name.tgz");
         assert_eq!(
-            places.find_archive(cifar, Some(&archive)),
+            paths.find_archive(cifar, Some(&archive)),
             Some(archive.clone())
         );
-        assert_eq!(places.find_archive(cifar, Some(&mine)), None);
+        assert_eq!(paths.find_archive(cifar, Some(&mine)), None);
         let published = write(&mine, "cifar-100-binary.tar.gz");
-        assert_eq!(places.find_archive(cifar, Some(&mine)), Some(published));
-        assert_eq!(places.find_archive(cifar, None), None);
+        assert_eq!(paths.find_archive(cifar, Some(&mine)), Some(published));
+        assert_eq!(paths.find_archive(cifar, None), None);
 
-        let unpacked = places.downloads.join("cifar-100-binary");
+        let unpacked = paths.downloads.join("cifar-100-binary");
         write(&unpacked, "train.bin");
         assert!(
-            places.find_dataset(cifar, None).is_err(),
-            "half of it is not it"
+            paths.find_dataset(cifar, None).is_err(),
+            "one of two files is missing"
         );
         write(&unpacked, "test.bin");
-        assert_eq!(places.find_dataset(cifar, None), Ok(unpacked.clone()));
-        // A named archive is unpacked into the usual place; a named folder is the only one that counts.
+        assert_eq!(paths.find_dataset(cifar, None), Ok(unpacked.clone()));
+        // A named archive is unpacked into the usual folder; a named folder is the only one searched.
         assert_eq!(
-            places.find_dataset(cifar, Some(&archive)),
+            paths.find_dataset(cifar, Some(&archive)),
             Ok(unpacked.clone())
         );
-        assert!(places.find_dataset(cifar, Some(&mine)).is_err());
-        assert_eq!(places.find_dataset(cifar, Some(&unpacked)), Ok(unpacked));
+        assert!(paths.find_dataset(cifar, Some(&mine)).is_err());
+        assert_eq!(paths.find_dataset(cifar, Some(&unpacked)), Ok(unpacked));
     }
 }

@@ -1,4 +1,4 @@
-//! Nothing invisible may act: in a terminal that is too small, and beyond the edge of a small one.
+//! Nothing invisible acts: in a terminal that is too small, and beyond the edge of a small one.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -73,9 +73,7 @@ fn events_of(key: Key) -> Event {
 }
 
 #[rstest]
-fn in_a_terminal_too_small_to_draw_no_key_of_the_table_acts_but_those_that_leave(
-    #[values(0, 1, 2, 3, 4, 5, 6)] size: usize,
-) {
+fn only_keys_that_leave_act_in_a_small_terminal(#[values(0, 1, 2, 3, 4, 5, 6)] size: usize) {
     let mut keys: Vec<Key> = Context::ALL
         .into_iter()
         .flat_map(|context| typical().keys.bindings(context).to_vec())
@@ -274,7 +272,7 @@ fn chosen(model: &Model) -> String {
 #[case::palette(":")]
 #[case::list("")]
 #[case::comparison("c")]
-fn what_is_chosen_is_in_view_in_the_least_terminal(#[case] place: &str) {
+fn selection_is_visible_in_the_smallest_terminal(#[case] place: &str) {
     let (width, height) = (40, 10);
     let mut model = typical();
     resize(&mut model, (width, height));
