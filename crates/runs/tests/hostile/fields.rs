@@ -41,6 +41,7 @@ train:
   accumulate: 2
   precision: float32
   on_nan: skip
+  deterministic: true
   class_weights: balanced
   optimizer:
     name: sgd
