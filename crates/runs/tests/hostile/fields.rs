@@ -42,6 +42,7 @@ train:
   precision: float32
   deterministic: true
   on_nan: skip
+  deterministic: true
   class_weights: balanced
   optimizer:
     name: sgd
