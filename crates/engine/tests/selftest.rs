@@ -1,4 +1,5 @@
 //! What `warmstart-worker selftest` answers on the CPU.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use warmstart_engine::device::DeviceRequest;
 use warmstart_engine::selftest;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The largest of many errors, each as a share of the error that is allowed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Agreement {
     numbers: usize,
     share: f64,
@@ -11,14 +11,6 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    pub fn new() -> Self {
-        Self {
-            numbers: 0,
-            share: 0.0,
-            worst: String::new(),
-        }
-    }
-
     /// Compares a number with its reference; it may be off by `tolerance` times `scale`.
     pub fn absolute(
         &mut self,
@@ -80,7 +72,7 @@ mod tests {
     use super::*;
 
     fn compared(pairs: &[(f64, f64)]) -> Agreement {
-        let mut agreement = Agreement::new();
+        let mut agreement = Agreement::default();
         for (place, &(found, expected)) in pairs.iter().enumerate() {
             agreement.relative(found, expected, 0.01, || format!("number {place}"));
         }

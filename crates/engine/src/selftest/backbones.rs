@@ -52,7 +52,7 @@ pub fn features(name: Name, frozen: usize, device: Device) -> Result<Agreement> 
         &weights(&architecture, false, device)?,
         frozen,
     )?;
-    let mut agreement = Agreement::new();
+    let mut agreement = Agreement::default();
     let table = table(name)?;
     for (side, expected) in table["eval"].as_object().context("no features")? {
         let features = backbone.forward(&input(2, side.parse()?, device)?, Pass::INFERENCE)?;
@@ -95,7 +95,7 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
         recorded: true,
         folded: false,
     };
-    let mut agreement = Agreement::new();
+    let mut agreement = Agreement::default();
     let gradients = |part: i64| -> Result<Vec<(String, f64, Tensor)>> {
         for first in (0..IMAGES).step_by(usize::try_from(part)?) {
             let features = backbone.forward(&images.f_narrow(0, first, part)?, pass)?;
@@ -142,7 +142,7 @@ pub fn gradients(name: Name, device: Device) -> Result<Agreement> {
         .f_to_device(device)?;
     (&features * cotangent).f_sum(Kind::Float)?.f_backward()?;
 
-    let mut agreement = Agreement::new();
+    let mut agreement = Agreement::default();
     for row in 0..4_i64 {
         let expected = number(&expected["l2"][usize::try_from(row)?])?;
         agreement.relative(l2(&features.f_get(row)?)?, expected, 1e-4, || {

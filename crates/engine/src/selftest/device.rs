@@ -34,29 +34,25 @@ fn skipped(text: &str) -> Outcome {
 }
 
 /// What computes.
-pub(super) fn facts(device: Device) -> Result<Outcome> {
-    let gpu = if let Device::Cuda(index) = device {
-        Usage::new(u32::try_from(index).ok(), std::env::temp_dir()).gpu_name()
-    } else {
-        None
-    };
-    let name = match device {
-        Device::Cuda(_) => gpu.unwrap_or_else(|| "a GPU that NVML does not name".to_owned()),
-        _ => cpu_name(),
-    };
-    let mut text = format!("{name}, libtorch {}", ffi::version());
-    if device.is_cuda() {
+pub(super) fn facts(device: Device) -> Outcome {
+    let libtorch = ffi::version();
+    let text = if let Device::Cuda(index) = device {
+        let usage = Usage::new(u32::try_from(index).ok(), std::env::temp_dir());
+        let name = usage.gpu_name();
+        let name = name.as_deref().unwrap_or("a GPU that NVML does not name");
         let (cuda, cudnn) = (tch::utils::version_cudart(), tch::utils::version_cudnn());
-        text.push_str(&format!(
-            ", CUDA {}.{}, cuDNN {}.{}.{}",
+        format!(
+            "{name}, libtorch {libtorch}, CUDA {}.{}, cuDNN {}.{}.{}",
             cuda / 1000,
             cuda % 1000 / 10,
             cudnn / 10_000,
             cudnn % 10_000 / 100,
             cudnn % 100
-        ));
-    }
-    Ok((Verdict::Measured, text, None))
+        )
+    } else {
+        format!("{}, libtorch {libtorch}", cpu_name())
+    };
+    (Verdict::Measured, text, None)
 }
 
 /// The same draws change a picture alike on the CPU and on the device.

@@ -115,7 +115,7 @@ pub fn losses(index: usize, device: Device) -> Result<Agreement> {
     let rate = case["rate"].as_f64().context("no rate")?;
     let order: Vec<u32> = (0..STEPS * batch).map(|index| index % images).collect();
     let batches = pictures.batches(&order, batch as usize)?;
-    let mut agreement = Agreement::new();
+    let mut agreement = Agreement::default();
     for (step, (batch, expected)) in batches.zip(expected).enumerate() {
         let batch = batch?;
         let loss = cross_entropy(&batch.input.forward(&model, Mode::Train)?, &batch.labels)?;

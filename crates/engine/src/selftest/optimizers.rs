@@ -139,7 +139,7 @@ fn compare(agreement: &mut Agreement, found: &Tensor, expected: &Value, what: &s
 /// The parameters after every step of a case, and the optimizer's state after the last.
 pub fn trace(table: &Value, case: &Value, device: Device) -> Result<Agreement> {
     let mut training = Training::start(table, case, device)?;
-    let mut agreement = Agreement::new();
+    let mut agreement = Agreement::default();
     for (step, rate) in rates(case).into_iter().enumerate() {
         training.step(rate)?;
         for (name, param) in PARAMETERS.iter().zip(&training.params) {

@@ -1,4 +1,4 @@
-//! Which PyTorch a worker loads that comes without libtorch: the one that the user names, or the one of the active environment.
+//! Which `PyTorch` a worker loads that comes without libtorch: the one that the user names, or the one of the active environment.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Names the folder of an installed PyTorch, as `--torch` does. Workers and monitors inherit it.
+/// Names the folder of an installed `PyTorch`, as `--torch` does. Workers and monitors inherit it.
 pub const VARIABLE: &str = "WARMSTART_TORCH_DIR";
 /// Beside the worker: the release that it was built for, such as `2.13`.
 const BUILT_FOR: &str = "torch-version";
@@ -17,14 +17,14 @@ const CUBLAS: &str = "CUBLAS_WORKSPACE_CONFIG";
 
 static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
-/// Takes the PyTorch in this folder from now on.
+/// Takes the `PyTorch` in this folder from now on.
 pub fn choose(folder: &Path) {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     // The command line names it once.
     let _ = CHOSEN.set(folder);
 }
 
-/// A PyTorch that was looked at for a worker.
+/// A `PyTorch` that was looked at for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The folder of its libraries.
@@ -90,15 +90,15 @@ fn candidate(folder: &Path, built_for: Option<&str>) -> Candidate {
     } else {
         folder.join("lib")
     };
-    let refused = if !is_library(&libraries) {
-        Some("it has no libtorch_cpu".to_owned())
-    } else {
+    let refused = if is_library(&libraries) {
         match (built_for, version(&libraries)) {
             (Some(wanted), Some(found)) if release(&found) != wanted => Some(format!(
                 "it is version {found}, and the worker is built for {wanted}"
             )),
             _ => None,
         }
+    } else {
+        Some("it has no libtorch_cpu".to_owned())
     };
     Candidate { libraries, refused }
 }
@@ -168,7 +168,7 @@ fn packages(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Lets a monitor know the PyTorch that the command line names.
+/// Lets a monitor know the `PyTorch` that the command line names.
 pub(super) fn pass_on(command: &mut Command) {
     if let Some(chosen) = CHOSEN.get() {
         command.env(VARIABLE, chosen);
