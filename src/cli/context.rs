@@ -29,7 +29,7 @@ pub(super) struct Globals {
         hide_env_values = true
     )]
     pub checkpoints: Option<PathBuf>,
-    /// Folder of an installed PyTorch, for a worker without libtorch; else that of the active environment
+    /// Folder of an installed `torch`, for a worker without libtorch; else that of the active environment
     #[arg(
         long,
         global = true,

@@ -135,7 +135,7 @@ fn libtorch(report: &Value) -> Vec<Finding> {
     ]
 }
 
-/// Which PyTorch of this machine a worker without libtorch uses, and why not another.
+/// Which `PyTorch` of this machine a worker without libtorch uses, and why not another.
 fn installed_torch() -> Option<Finding> {
     let Torch::Installed(candidates) = torch::of_worker(Worker::find().ok()?.path()) else {
         return None;

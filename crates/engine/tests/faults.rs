@@ -284,7 +284,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
             without_word,
             Failure::Crashed,
             "exited with code 9 and without a message",
-            "resuming",
+            "resume continues",
         ),
     ] {
         let run = new_run(root.path(), &["train.epochs=1", SHORT[0], SHORT[1]]).0;

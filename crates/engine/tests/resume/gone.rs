@@ -48,7 +48,7 @@ fn a_run_is_never_begun_from_zero_unasked() {
         ("all", "gone"),
         ("empty", "holds none"),
         ("no names", "its log knows"),
-        ("damaged", "can be read"),
+        ("damaged", "is readable"),
     ] {
         let run = new();
         assert!(train(&run, &Interrupt::at_look(11)).unwrap());

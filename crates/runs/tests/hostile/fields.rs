@@ -42,7 +42,6 @@ train:
   precision: float32
   deterministic: true
   on_nan: skip
-  deterministic: true
   class_weights: balanced
   optimizer:
     name: sgd

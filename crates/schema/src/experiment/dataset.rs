@@ -13,7 +13,7 @@ use crate::dataset_name::{DatasetName, Labels};
 
 const VALIDATION: f64 = 0.3;
 
-/// The pictures, and how they are split.
+/// The images, and how they are split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Share of the training images that become validation.
@@ -57,15 +57,16 @@ impl ImageFolder {
     }
 }
 
-/// How the pictures of a folder are parted where it has no parts of its own.
+/// How to split an image folder that has no split folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitRule {
-    /// Each by its own name and the seed: it keeps its part when others come or go, and the shares hold approximately.
+    /// By each image's name and the seed. An image keeps its split when others are added or removed, and the shares are
+    /// approximate.
     #[default]
     ByName,
-    /// By its place among all of its class, as earlier versions did: the shares are exact, and move when pictures come or go. Such
-    /// a folder is also listed as they did: classes one folder deep, png, jpg, jpeg and webp.
+    /// By each image's position in its class, as earlier versions did. The shares are exact, and change when images are added or
+    /// removed. The folder is listed as in earlier versions: classes one folder deep; png, jpg, jpeg and webp.
     ByOrder,
 }
 
@@ -124,34 +125,35 @@ impl Dataset {
     }
 }
 
-/// The pictures, and how they are split.
+/// The images, and how they are split.
 // Read flat, so that an error keeps its place in the text.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Dataset")]
 #[schemars(transform = restrict)]
 struct Fields {
     name: DatasetName,
-    /// Share of the training images that become validation, stratified by class and fixed by the seed. Of an `image_folder`
-    /// about that share.
+    /// Share of the training images that become validation images, stratified by class and fixed by the seed. The share is
+    /// approximate for an `image_folder`.
     #[serde(default = "default_validation")]
     validation: f64,
     #[serde(default)]
     labels: Labels,
-    /// Share of the pictures of an `image_folder` without `test/` that become the test set (0.2 when left out), likewise.
+    /// Share of the images that become the test set, for an `image_folder` without `test/`. The default is 0.2; the share is
+    /// approximate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     test: Option<f64>,
-    /// Use only the first so many training images, and as many test images: for a quick try, not for a result. Of an
-    /// `image_folder`, so many drawn at random.
+    /// Use only this many training images, and as many test images: for a quick try, not for a result. An `image_folder` draws
+    /// them at random, a published dataset takes the first ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
-    /// A folder that holds the dataset's files, or their published archive; left out, the usual places are searched. Required by
+    /// A folder with the dataset's files, or their published archive. By default, the usual folders are searched. Required for
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
-    /// How an `image_folder` without `val/` or `test/` is split (`by_name` when left out).
+    /// How to split an `image_folder` without `val/` or `test/`. The default is `by_name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     split: Option<SplitRule>,
-    /// Of `image_folder`: end the run at the first picture that cannot be read, instead of leaving it out.
+    /// For `image_folder`: end the run at the first unreadable image, instead of skipping it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     strict: bool,
 }
@@ -201,7 +203,7 @@ impl Fields {
             path: path.ok_or_else(|| {
                 Misplaced::new(
                     "path",
-                    "the folder that holds the pictures",
+                    "the folder with the pictures",
                     "nothing",
                     "add `path: DIR`, where DIR holds train/<class>/*.jpg or <class>/*.jpg",
                 )
