@@ -10,6 +10,7 @@ const BESIDE_THE_WORKER: &str = "$ORIGIN/libtorch";
 
 fn main() {
     println!("cargo:rerun-if-changed=src/shim.cpp");
+    println!("cargo:rerun-if-changed=src/kernels");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
@@ -23,25 +24,73 @@ fn main() {
     let include = env::var_os("LIBTORCH_INCLUDE")
         .map_or_else(|| root.clone(), PathBuf::from)
         .join("include");
+    // In this order, so that the linker finds what each calls in the next.
     compile_shim(&include);
+    compile_kernels();
     link(&lib, &root.join("link.env"));
 }
 
 /// The flags are torch-sys's own, so that both agree on the layout of every C++ type.
 fn compile_shim(include: &Path) {
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    cc::Build::new()
+    cpp()
+        .include(include)
+        .include(include.join("torch/csrc/api/include"))
+        .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
+        .flag("-DGLOG_USE_GLOG_EXPORT")
+        .file("src/shim.cpp")
+        .file("src/kernels/blocks.cpp")
+        .compile("warmstart_shim");
+}
+
+/// The kernels, once for each instruction set. `dispatch.cpp` chooses one when the worker runs.
+fn compile_kernels() {
+    let x86_64 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
+    let sets: &[(&str, &[&str])] = if x86_64 {
+        &[
+            ("plain", &[]),
+            ("avx2", &["-mavx2", "-mfma"]),
+            (
+                "avx512",
+                &[
+                    "-mavx512f",
+                    "-mavx512bw",
+                    "-mavx512dq",
+                    "-mavx512vl",
+                    "-mfma",
+                    "-mprefer-vector-width=512",
+                ],
+            ),
+        ]
+    } else {
+        &[("plain", &[])]
+    };
+    for (name, flags) in sets {
+        let mut build = cpp();
+        build.define("WARMSTART_KERNELS", format!("kernels_{name}").as_str());
+        for flag in *flags {
+            build.flag(flag);
+        }
+        build
+            .file("src/kernels/table.cpp")
+            .compile(&format!("warmstart_kernels_{name}"));
+    }
+    cpp()
+        .file("src/kernels/dispatch.cpp")
+        .compile("warmstart_kernels");
+}
+
+fn cpp() -> cc::Build {
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .pic(true)
         .warnings(false)
         .opt_level(3)
-        .include(include)
-        .include(include.join("torch/csrc/api/include"))
         .flag("-std=c++17")
-        .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
-        .flag("-DGLOG_USE_GLOG_EXPORT")
-        .file("src/shim.cpp")
-        .compile("warmstart_shim");
+        // Vectors wider than the processor's are passed between functions of one file only.
+        .flag_if_supported("-Wno-psabi");
+    build
 }
 
 /// Reads `link.env`, which set-up writes where the linked folder is not the one to load from; without it the two are one.

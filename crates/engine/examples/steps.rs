@@ -66,6 +66,7 @@ const CASES: [Case; 8] = [
 ];
 
 fn main() -> Result<()> {
+    warmstart_engine::blocks::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (asked, precision) = match arguments.as_slice() {
         [] => (CASES.to_vec(), "float32"),

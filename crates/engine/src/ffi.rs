@@ -77,7 +77,7 @@ fn take(message: *mut c_char) -> Option<String> {
     }
 }
 
-fn check(message: *mut c_char) -> Result<()> {
+pub(crate) fn check(message: *mut c_char) -> Result<()> {
     match take(message) {
         None => Ok(()),
         Some(text) => bail!("libtorch: {text}"),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, Activation, Gate, Padding, Shortcut};
 
-use crate::ffi;
+use crate::{blocks, ffi};
 use folded::Folded;
 use positions::{Attention, LayerNorm, Mlp, Patches};
 
@@ -90,6 +90,18 @@ impl BatchNorm {
         })
     }
 
+    fn norm(&self, batch_statistics: bool) -> blocks::Norm<'_> {
+        blocks::Norm {
+            weight: &self.weight,
+            bias: &self.bias,
+            mean: &self.mean,
+            var: &self.var,
+            batch_statistics,
+            momentum: MOMENTUM,
+            epsilon: self.epsilon,
+        }
+    }
+
     /// `[N, C]` or `[N, C, H, W]` to the same shape.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Some);
@@ -117,9 +129,10 @@ struct Geometry {
 
 impl Geometry {
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let (_, _, height, width) = x.size4()?;
-        let (top, bottom) = self.padding.amounts(height, self.kernel, self.stride);
-        let (left, right) = self.padding.amounts(width, self.kernel, self.stride);
+        if bias.is_none() && blocks::take_depthwise(x, weight, self.groups) {
+            return blocks::depthwise(x, weight, self.placed(x)?);
+        }
+        let [(top, bottom), (left, right)] = self.paddings(x)?;
         let is_plain = self.is_depthwise_of_few(x);
         let weight = &if is_plain {
             plain(weight)?
@@ -141,6 +154,31 @@ impl Geometry {
         } else {
             // Convolutions pad both ends alike, so the odd zero has to be laid down first.
             convolve(&x.f_constant_pad_nd([left, right, top, bottom])?, [0, 0])?
+        })
+    }
+
+    /// Zeros before and after the rows, and before and after the columns.
+    fn paddings(&self, x: &Tensor) -> Result<[(i64, i64); 2]> {
+        let (_, _, height, width) = x.size4()?;
+        Ok([height, width].map(|size| self.padding.amounts(size, self.kernel, self.stride)))
+    }
+
+    /// The padding where it is the same on all sides.
+    fn even_padding(&self, x: &Tensor) -> Result<Option<i64>> {
+        let [(top, bottom), sides] = self.paddings(x)?;
+        Ok((top == bottom && sides == (top, bottom)).then_some(top))
+    }
+
+    /// Where a depthwise convolution lies on these images.
+    fn placed(&self, x: &Tensor) -> Result<blocks::Geometry> {
+        let (_, _, height, width) = x.size4()?;
+        let [(top, bottom), (left, right)] = self.paddings(x)?;
+        Ok(blocks::Geometry {
+            stride: self.stride,
+            top,
+            left,
+            out_height: (height + top + bottom - self.kernel) / self.stride + 1,
+            out_width: (width + left + right - self.kernel) / self.stride + 1,
         })
     }
 
@@ -190,14 +228,62 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let x = if pass.folded {
-            let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
-            self.geometry.convolve(x, &weight, Some(&bias))?
-        } else {
-            self.norm
-                .forward(&self.geometry.convolve(x, &self.weight, None)?, pass)?
-        };
+        if pass.folded {
+            return self.folded(x, pass);
+        }
+        let x = self.geometry.convolve(x, &self.weight, None)?;
+        if blocks::take(&x) {
+            let norm = self.norm.norm(pass.batch_statistics);
+            return blocks::normalize(&x, norm, None, self.activation);
+        }
+        activate(self.norm.forward(&x, pass)?, self.activation, pass)
+    }
+
+    /// With the normalization worked into the weights, which stay as they are.
+    fn folded(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        if blocks::take_depthwise(x, &self.weight, self.geometry.groups) {
+            let (placed, norm) = (self.geometry.placed(x)?, self.norm.norm(false));
+            return blocks::depthwise_normalized(x, &self.weight, placed, norm, self.activation);
+        }
+        let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
+        if let Some(padding) = self.geometry.even_padding(x)?
+            && blocks::take(x)
+        {
+            let shape = (self.geometry.stride, padding, self.geometry.groups);
+            return blocks::convolve_activated(x, (&weight, &bias), shape, self.activation);
+        }
+        let x = self.geometry.convolve(x, &weight, Some(&bias))?;
         activate(x, self.activation, pass)
+    }
+
+    /// The same with a residual added before `activation`; this convolution itself has none.
+    fn forward_added(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        activation: Option<Activation>,
+        pass: Pass,
+    ) -> Result<Tensor> {
+        if !pass.folded && blocks::take_sum(activation) {
+            let x = self.geometry.convolve(x, &self.weight, None)?;
+            if blocks::take(&x) && residual.kind() == x.kind() {
+                let norm = self.norm.norm(pass.batch_statistics);
+                return blocks::normalize(&x, norm, Some(residual), activation);
+            }
+            return add(self.norm.forward(&x, pass)?, residual, activation, pass);
+        }
+        add(self.forward(x, pass)?, residual, activation, pass)
+    }
+
+    /// The same with squeeze and excitation behind it.
+    fn forward_gated(&self, x: &Tensor, gate: &SqueezeExcite, pass: Pass) -> Result<Tensor> {
+        let x = self.geometry.convolve(x, &self.weight, None)?;
+        if blocks::take(&x) {
+            let norm = self.norm.norm(pass.batch_statistics);
+            return blocks::normalize_gated(&x, norm, gate.squeeze(), self.activation);
+        }
+        let x = activate(self.norm.forward(&x, pass)?, self.activation, pass)?;
+        gate.forward(&x, pass)
     }
 }
 
@@ -274,6 +360,15 @@ impl SqueezeExcite {
         })
     }
 
+    fn squeeze(&self) -> blocks::SqueezeExcite<'_> {
+        blocks::SqueezeExcite {
+            reduce: (&self.reduce.0, &self.reduce.1),
+            expand: (&self.expand.0, &self.expand.1),
+            activation: self.activation,
+            gate: self.gate,
+        }
+    }
+
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let convolve = |x: &Tensor, (weight, bias): &Dense| {
             x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)
@@ -324,25 +419,43 @@ impl Residual {
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let mut path = run(&self.path, x, pass)?;
-        if let Some(scale) = &self.scale {
-            path = path.f_mul(scale)?;
-        }
         let shortcut = self
             .projection
             .as_ref()
             .map(|conv| conv.forward(x, pass))
             .transpose()?;
         let shortcut = shortcut.as_ref().unwrap_or(x);
-        // The path ends in a normalization, a dense layer or a product, whose way back does not look at what came out of
-        // it. Under autocast its kind may be the coarser one, which must not become the sum's.
-        let sum = if path.kind() == shortcut.kind() {
-            path.f_add_(shortcut)?
-        } else {
-            path.f_add(shortcut)?
-        };
-        activate(sum, self.activation, pass)
+        match (self.path.as_slice(), &self.scale) {
+            ([before @ .., Layer::ConvNorm(last)], None) if last.activation.is_none() => {
+                last.forward_added(&run(before, x, pass)?, shortcut, self.activation, pass)
+            }
+            (path, scale) => {
+                let path = run(path, x, pass)?;
+                let path = match scale {
+                    Some(scale) => path.f_mul(scale)?,
+                    None => path,
+                };
+                add(path, shortcut, self.activation, pass)
+            }
+        }
     }
+}
+
+/// The sum of a path, which ends in a normalization, a dense layer or a product, and its shortcut, activated.
+fn add(
+    mut path: Tensor,
+    shortcut: &Tensor,
+    activation: Option<Activation>,
+    pass: Pass,
+) -> Result<Tensor> {
+    // The way back of the path does not look at what came out of it, so the sum may overwrite it. Under autocast its kind may be
+    // the coarser one, which must not become the sum's.
+    let sum = if path.kind() == shortcut.kind() {
+        path.f_add_(shortcut)?
+    } else {
+        path.f_add(shortcut)?
+    };
+    activate(sum, activation, pass)
 }
 
 #[derive(Debug)]
@@ -414,9 +527,16 @@ impl Layer {
     }
 }
 
-/// Runs layers one after another.
+/// Runs layers one after another; a convolution and the gate behind it in one.
 pub(crate) fn run(layers: &[Layer], x: &Tensor, pass: Pass) -> Result<Tensor> {
-    layers
-        .iter()
-        .try_fold(x.shallow_clone(), |x, layer| layer.forward(&x, pass))
+    let (mut x, mut layers) = (x.shallow_clone(), layers);
+    loop {
+        (x, layers) = match layers {
+            [] => return Ok(x),
+            [Layer::ConvNorm(conv), Layer::SqueezeExcite(gate), rest @ ..] => {
+                (conv.forward_gated(&x, gate, pass)?, rest)
+            }
+            [layer, rest @ ..] => (layer.forward(&x, pass)?, rest),
+        };
+    }
 }

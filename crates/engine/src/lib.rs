@@ -3,6 +3,7 @@
 pub mod augment;
 mod backbone;
 pub mod best;
+pub mod blocks;
 pub mod check;
 pub mod data;
 pub mod device;

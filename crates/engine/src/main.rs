@@ -21,6 +21,7 @@ const USAGE: &str =
 The worker is started by `warmstart`, one process a run; see `warmstart --help`.";
 
 fn main() -> ExitCode {
+    warmstart_engine::blocks::keep_freed_memory();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     // A verb is plain text, a path need not be.
     let (verb, paths) = match arguments.split_first() {

@@ -7,13 +7,19 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <torch/version.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <climits>
 #include <vector>
+
+#include "kernels/blocks.hpp"
 
 namespace {
 
@@ -52,6 +58,18 @@ std::vector<at::Tensor> gradients(const std::vector<at::Tensor> &params) {
 }
 
 c10::DeviceType device_type(int cuda) { return cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
+
+// A batch normalization as it comes from Rust: weight, bias, running mean and running variance.
+struct NormArguments {
+  at::Tensor *const *tensors;
+  int batch_statistics;
+  double momentum, epsilon;
+};
+
+warmstart::BatchNorm norm(const NormArguments *from) {
+  return {*from->tensors[0], *from->tensors[1], *from->tensors[2], *from->tensors[3], from->batch_statistics != 0, from->momentum,
+          from->epsilon};
+}
 
 }  // namespace
 
@@ -153,6 +171,51 @@ char *ws_gradient_norm(size_t count, at::Tensor *const *params, double clip, dou
     *norm = grads.empty() ? 0.0 : at::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
     if (clip > 0 && *norm > clip) at::_foreach_mul_(grads, clip / *norm);
   });
+}
+
+char *ws_normalize(const at::Tensor *x, const NormArguments *arguments, const at::Tensor *residual, int activation, at::Tensor **out) {
+  return guarded([&] {
+    *out = new at::Tensor(warmstart::normalize(*x, norm(arguments), residual ? *residual : at::Tensor(),
+                                               static_cast<warmstart::Activation>(activation)));
+  });
+}
+
+// `gate` holds weight and bias of the two dense layers.
+char *ws_normalize_gated(const at::Tensor *x, const NormArguments *arguments, at::Tensor *const *gate, int gate_activation, int hard,
+                         int activation, at::Tensor **out) {
+  return guarded([&] {
+    const warmstart::Gate squeeze{*gate[0], *gate[1], *gate[2], *gate[3], static_cast<warmstart::Activation>(gate_activation), hard != 0};
+    *out = new at::Tensor(
+        warmstart::normalize_gated(*x, norm(arguments), squeeze, static_cast<warmstart::Activation>(activation)));
+  });
+}
+
+// Normalizes by the running statistics and activates, unless `arguments` is null.
+char *ws_depthwise(const at::Tensor *x, const at::Tensor *weight, const warmstart::Geometry *geometry, const NormArguments *arguments,
+                   int activation, at::Tensor **out) {
+  return guarded([&] {
+    *out = new at::Tensor(arguments ? warmstart::depthwise_normalized(*x, *weight, *geometry, norm(arguments),
+                                                                      static_cast<warmstart::Activation>(activation))
+                                    : warmstart::depthwise(*x, *weight, *geometry));
+  });
+}
+
+char *ws_convolve_activated(const at::Tensor *x, const at::Tensor *weight, const at::Tensor *bias, int64_t stride, int64_t padding,
+                            int64_t groups, int activation, at::Tensor **out) {
+  return guarded([&] {
+    *out = new at::Tensor(warmstart::convolve_activated(*x, *weight, *bias, stride, padding, groups,
+                                                        static_cast<warmstart::Activation>(activation)));
+  });
+}
+
+// Keeps freed memory in the process. By default glibc gives every block of more than 32 MB back to the system, which zeroes it page by
+// page the next time: a sixth of a training step on the CPU.
+void ws_keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 // Loads a library for the whole process, all symbols bound at once.

@@ -1,0 +1,47 @@
+// What the layers of a network call: float32 images [N, C, H, W] on the CPU, in channels-last order or brought into it. All but the
+// last two record their way back where autograd records, and else overwrite what they are given.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels.hpp"
+
+namespace warmstart {
+
+// Batch normalization (Ioffe and Szegedy 2015); all tensors are [C].
+struct BatchNorm {
+  at::Tensor weight, bias, running_mean, running_var;
+  bool batch_statistics;  // normalize by those of the batch and move the running ones
+  double momentum, epsilon;
+};
+
+// Squeeze and excitation (Hu et al. 2018): `reduce` [S, C, 1, 1] and `expand` [C, S, 1, 1] make each channel's gate of all channels' means.
+struct Gate {
+  at::Tensor reduce, reduce_bias, expand, expand_bias;
+  Activation activation;  // between the two: Relu or Silu
+  bool hard;              // hard sigmoid instead of sigmoid
+};
+
+// How a depthwise convolution lies over the image: `top` rows and `left` columns of zeros come before it.
+struct Geometry {
+  int64_t stride, top, left, out_height, out_width;
+};
+
+// activation(normalized x + residual), without the residual where that is undefined; with it, only None, Relu and Relu6.
+at::Tensor normalize(const at::Tensor &x, const BatchNorm &norm, const at::Tensor &residual, Activation activation);
+
+// activation(normalized x) times the gate made of it.
+at::Tensor normalize_gated(const at::Tensor &x, const BatchNorm &norm, const Gate &gate, Activation activation);
+
+// Depthwise convolution with `weight` [C, 1, K, K], K of 3, 5 or 7.
+at::Tensor depthwise(const at::Tensor &x, const at::Tensor &weight, const Geometry &geometry);
+
+// The same, normalized by the running statistics, and activated. Never recorded.
+at::Tensor depthwise_normalized(const at::Tensor &x, const at::Tensor &weight, const Geometry &geometry, const BatchNorm &norm,
+                                Activation activation);
+
+// Convolution with bias and activation in oneDNN's one pass. Never recorded.
+at::Tensor convolve_activated(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, int64_t stride, int64_t padding,
+                              int64_t groups, Activation activation);
+
+}  // namespace warmstart

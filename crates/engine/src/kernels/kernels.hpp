@@ -1,0 +1,48 @@
+// Kernels for the CPU on float32 images in channels-last order: rows of pixels, `channels` numbers each, one after another.
+// They know nothing of libtorch. Each instruction set has a table of its own; `kernels()` returns the best for this processor.
+#pragma once
+
+#include <cstdint>
+
+namespace warmstart {
+
+enum class Activation : int { None, Relu, Relu6, Silu, HardSwish };
+
+// A batch normalization that is one multiplication and one addition a channel, then perhaps a residual and an activation, then
+// perhaps a gate: y = activation(x * scale + shift + residual) * gate.
+struct Normalized {
+  Activation activation;
+  int64_t channels;
+  const float *scale, *shift;
+  const float *gate;  // of this image, a channel each; null without a gate
+};
+
+struct Depthwise {
+  int64_t channels, height, width, out_height, out_width, kernel, stride, top, left;
+};
+
+struct Kernels {
+  // Adds each channel's sum and sum of squares of (x - origin) over the rows.
+  void (*moments)(int64_t channels, const float *origin, const float *x, int64_t rows, double *sum, double *squares);
+  // Writes y; `residual` may be null. Adds each channel's sum of y to `sum`, unless that is null.
+  void (*forward)(const Normalized &, const float *x, const float *residual, int64_t rows, float *y, double *sum);
+  // Adds each channel's sum of grad * activation(x * scale + shift): the gradient of the gate.
+  void (*gate_gradient)(const Normalized &, const float *x, const float *grad, int64_t rows, double *sum);
+  // Adds each channel's sum of the gradient before the activation, and of that times (x - mean). With a gate the gradient is
+  // grad * gate + pooled. Where a residual was added, `y` says where the activation is flat, else it is null.
+  void (*reduce)(const Normalized &, const float *x, const float *y, const float *grad, const float *pooled, const float *mean,
+                 int64_t rows, double *sum, double *product);
+  // Writes grad_x = a * gradient + b * x + c, and the gradient itself to `grad_residual`, unless that is null.
+  void (*backward)(const Normalized &, const float *x, const float *y, const float *grad, const float *pooled, const float *a,
+                   const float *b, const float *c, int64_t rows, float *grad_x, float *grad_residual);
+  // One row of output pixels of a depthwise convolution; `weight` is [kernel, kernel, channels].
+  void (*depthwise)(const Depthwise &, const float *image, const float *weight, int64_t row, float *out);
+  // One row of input pixels' gradient.
+  void (*depthwise_input)(const Depthwise &, const float *grad, const float *weight, int64_t row, float *grad_image);
+  // Adds the weight's gradient, [kernel, kernel, channels], of the rows of output pixels from `begin` to `end`.
+  void (*depthwise_weight)(const Depthwise &, const float *image, const float *grad, int64_t begin, int64_t end, float *sum);
+};
+
+const Kernels &kernels();
+
+}  // namespace warmstart

@@ -1,0 +1,88 @@
+// Sixteen floats that the compiler turns into whatever vectors the processor has. Everything is local to the file that includes
+// it: the same code is compiled once for each instruction set.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+namespace {
+
+constexpr int64_t WIDTH = 16;
+typedef float V __attribute__((vector_size(64)));
+typedef int32_t I __attribute__((vector_size(64)));
+
+// A full vector of channels.
+struct Full {
+  INLINE V load(const float *from) const {
+    V v;
+    memcpy(&v, from, sizeof v);
+    return v;
+  }
+  INLINE void store(float *to, V v) const { memcpy(to, &v, sizeof v); }
+  INLINE int64_t count() const { return WIDTH; }
+};
+
+// The last channels, fewer than a vector has; the others are zero.
+struct Part {
+  int64_t n;
+  INLINE V load(const float *from) const {
+    V v = {};
+    memcpy(&v, from, n * sizeof(float));
+    return v;
+  }
+  INLINE void store(float *to, V v) const { memcpy(to, &v, n * sizeof(float)); }
+  INLINE int64_t count() const { return n; }
+};
+
+template <typename Body>
+INLINE void over_channels(int64_t channels, Body body) {
+  int64_t c = 0;
+  for (; c + WIDTH <= channels; c += WIDTH) body(c, Full{});
+  if (c < channels) body(c, Part{channels - c});
+}
+
+INLINE V all(float value) { return value - V{}; }
+
+// Where one is not a number, both return `b`.
+#ifdef __AVX512F__
+INLINE V larger(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE V smaller(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+#else
+INLINE V larger(V a, V b) { return a > b ? a : b; }
+INLINE V smaller(V a, V b) { return a < b ? a : b; }
+#endif
+
+// 1 / x. A division of sixteen floats takes longer than the exponential, so where there is an estimate it is refined once.
+INLINE V reciprocal(V x) {
+#ifdef __AVX512F__
+  const V estimate = (V)_mm512_rcp14_ps((__m512)x);
+  return estimate * (2.0f - x * estimate);
+#else
+  return 1.0f / x;
+#endif
+}
+
+// 1 / (1 + e^-x), to 1e-6 of itself: e^-x is 2^n, by the exponent's bits, times 2^f, by a polynomial for f in -0.5..0.5.
+INLINE V sigmoid(V x) {
+  const V power = smaller(all(126.0f), larger(all(-126.0f), x * -1.44269504088896341f));
+  const V magic = all(12582912.0f);  // adding it rounds to a whole number, which stays in the low bits
+  const V shifted = power + magic;
+  const V f = power - (shifted - magic);
+  V p = all(1.339887440e-3f);
+  p = p * f + 9.618437357e-3f;
+  p = p * f + 5.550332471e-2f;
+  p = p * f + 2.402264791e-1f;
+  p = p * f + 6.931472028e-1f;
+  p = p * f + 1.0f;
+  const V e = (V)((I)p + ((I)shifted << 23));  // the bits of `magic` leave the word
+  return reciprocal(1.0f + e);
+}
+
+}  // namespace
