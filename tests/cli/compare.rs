@@ -141,7 +141,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
             images_per_second: 100.0,
             train_time: f64::from(epoch) * 10.0,
             best,
-            data_wait: None,
+            ..Epoch::default()
         })
     };
     let mut events = vec![epoch(1, acc, true), epoch(2, 0.99, false)];

@@ -275,7 +275,7 @@ fn events(texts: Texts) -> Vec<Event> {
             images_per_second: 9.0,
             train_time: 1.0,
             best: true,
-            data_wait: None,
+            ..Epoch::default()
         }),
     ];
     if number.is_multiple_of(2) {

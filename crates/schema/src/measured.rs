@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::real;
 
 /// An epoch's figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: u32,
