@@ -28,13 +28,14 @@ use self::evaluate::evaluate;
 use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
 use crate::interrupt::Flow;
+use crate::metric;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
 #[derive(Debug)]
 struct Trainer<'a> {
     setup: Setup<'a>,
-    /// Unweighted loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
+    /// Unweighted loss and metrics of the epoch so far, float64 `[metric::COUNT]` on the device, so that no step waits for them.
     sums: Tensor,
     waiting: Waiting,
     guard: Guard,
@@ -47,9 +48,7 @@ struct Trainer<'a> {
 /// Trains to the end, or until it is interrupted; then everything is saved. Returns also the steps done and the seconds spent
 /// training.
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
-    let sums = setup.state.sums;
-    let sums =
-        Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
+    let sums = metric::tensor(&setup.state.sums)?.f_to_device(setup.model.device())?;
     let mut trainer = Trainer {
         setup,
         sums,
@@ -206,7 +205,7 @@ impl Trainer<'_> {
 
     fn read_sums(&self) -> Result<Sums> {
         let state = &self.setup.state;
-        let sums = evaluate::read(&self.sums, state.sums.images as usize)?;
+        let sums = metric::read(&self.sums, state.sums.images as usize)?;
         if sums.loss.is_finite() {
             return Ok(sums);
         }
@@ -278,20 +277,22 @@ impl Trainer<'_> {
         if verdict.best {
             state.best_step = Some(state.step);
         }
-        let event = Event::Epoch(Epoch {
+        let mut figures = Epoch {
             epoch,
             step: state.step,
             train_loss: sums.mean_loss(),
-            train_acc: sums.accuracy(),
             val_loss: validation.mean_loss(),
-            val_acc: validation.accuracy(),
             learning_rate,
             images_per_second,
             train_time: state.train_time,
             best: verdict.best,
             data_wait,
-        });
-        setup.reporter.emit(&event);
+            ..Epoch::default()
+        };
+        for (key, value) in metric::means("train", &sums).chain(metric::means("val", &validation)) {
+            figures.set(key, value);
+        }
+        setup.reporter.emit(&Event::Epoch(figures));
         self.sums = self.sums.f_zeros_like()?;
         self.save(verdict.best)
     }

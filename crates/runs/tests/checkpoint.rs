@@ -40,7 +40,7 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             batch,
             sums: Sums {
                 loss: 1.25,
-                correct: 3.0,
+                metrics: [(Sums::CORRECT.to_owned(), 3.0)].into(),
                 images: batch,
             },
             progress: Progress::default(),
