@@ -23,10 +23,7 @@ const METRICS: [Metric; 1] = [Metric {
     of: accuracy::sum,
 }];
 
-/// How many sums a batch has: the loss and each metric.
-pub(crate) const COUNT: usize = METRICS.len() + 1;
-
-/// Sum of the losses and of each metric over a batch, float64 `[COUNT]`, without gradient.
+/// Sum of the losses and of each metric over a batch, float64 `[1 + METRICS]`, without gradient.
 pub(crate) fn batch_sums(loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     tch::no_grad(|| {
         let loss = loss
@@ -41,7 +38,7 @@ pub(crate) fn batch_sums(loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Res
     })
 }
 
-/// Brings the sums `[COUNT]` over `images` from the device.
+/// Brings the sums of [`batch_sums`] over `images` from the device.
 pub(crate) fn read(sums: &Tensor, images: usize) -> Result<Sums> {
     let sums = Vec::<f64>::try_from(sums)?;
     let (loss, sums) = sums.split_first().context("there is no sum of the loss")?;

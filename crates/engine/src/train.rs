@@ -35,7 +35,7 @@ use crate::weights::{self, LoadPolicy};
 #[derive(Debug)]
 struct Trainer<'a> {
     setup: Setup<'a>,
-    /// Unweighted loss and metrics of the epoch so far, float64 `[metric::COUNT]` on the device, so that no step waits for them.
+    /// Unweighted loss and metrics of the epoch so far, as float64 on the device, so that no step waits for them.
     sums: Tensor,
     waiting: Waiting,
     guard: Guard,
@@ -190,7 +190,7 @@ impl Trainer<'_> {
             return Ok(Flow::Interrupted);
         };
         self.report_unreadable();
-        self.conclude(epoch, validation, pace)?;
+        self.conclude(epoch, &validation, pace)?;
         Ok(Flow::Done)
     }
 
@@ -255,7 +255,7 @@ impl Trainer<'_> {
     fn conclude(
         &mut self,
         epoch: u32,
-        validation: Sums,
+        validation: &Sums,
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
         // The rate of the epoch's last step, before the plateau schedule sees the figure.
@@ -289,7 +289,7 @@ impl Trainer<'_> {
             data_wait,
             ..Epoch::default()
         };
-        for (key, value) in metric::means("train", &sums).chain(metric::means("val", &validation)) {
+        for (key, value) in metric::means("train", &sums).chain(metric::means("val", validation)) {
             figures.set(key, value);
         }
         setup.reporter.emit(&Event::Epoch(figures));

@@ -65,7 +65,7 @@ pub fn evaluate(
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(precision, model)?;
-    let mut sums = Tensor::f_zeros([metric::COUNT as i64], (Kind::Double, model.device()))?;
+    let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
     for (batch, number) in examples.all(batch_size)?.zip(1..) {
         if interrupt.is_requested() {
