@@ -8,6 +8,7 @@ pub mod formula;
 pub mod losses;
 pub mod optimizers;
 pub mod rates;
+mod training;
 
 use std::io::Write;
 use std::time::Instant;
