@@ -10,7 +10,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use warmstart_schema::look::{Facts, Label, Picture};
 
-use super::draw_picture;
+use super::view::draw_picture;
 use crate::format::count;
 use crate::model::DatasetView;
 use crate::screen::paint;
