@@ -21,7 +21,7 @@ use self::download::{Proof, Request};
 use self::error::FetchError;
 pub use self::error::Stopped;
 use self::http::{Client, parse, shown};
-pub use self::http::{Patience, Token};
+pub use self::http::{Timeouts, Token};
 pub use self::progress::Progress;
 pub use self::published::Published;
 use crate::edition::{self, PUBLISHER};
@@ -37,7 +37,7 @@ pub struct Sources {
     pub endpoint: String,
     /// For private repositories of the hub.
     pub token: Option<String>,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 impl Sources {
@@ -67,7 +67,7 @@ impl Sources {
             mirror: base("WARMSTART_MIRROR", PUBLISHER),
             endpoint: base("HF_ENDPOINT", HUB),
             token: var("HF_TOKEN").or_else(file),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -163,7 +163,7 @@ impl Fetcher<'_> {
         }
         self.progress
             .note(&format!("fetching {} from {}", published.name, shown(&url)));
-        let client = Client::new(self.sources.patience)?;
+        let client = Client::new(self.sources.timeouts)?;
         let proof = Proof::Md5(md5.clone());
         Request {
             what: &published.name,

@@ -66,7 +66,7 @@ fn fetch_into(
         .token
         .clone()
         .map(|secret| Token::new(secret, &endpoint));
-    let client = Client::new(sources.patience)?;
+    let client = Client::new(sources.timeouts)?;
     let base = format!("{}/{hub}/resolve", sources.endpoint);
     let stated = state(&client, &address(&base, "main")?, token.as_ref(), *progress)?;
     let folder = format!("models--{}", hub.replace('/', "--"));
@@ -144,13 +144,13 @@ fn state(
     token: Option<&Token>,
     progress: &mut dyn Progress,
 ) -> Result<FileState, FetchError> {
-    let mut pause = client.patience.pause;
+    let mut pause = client.timeouts.pause;
     let mut tries = 0;
     loop {
         match ask(client, url, token, progress) {
             Err(FetchError::Passing { why, after }) if tries < TRIES => {
                 tries += 1;
-                let pause_for = after.unwrap_or(pause).min(client.patience.longest_pause);
+                let pause_for = after.unwrap_or(pause).min(client.timeouts.longest_pause);
                 progress.note(&format!(
                     "{why}; trying again in {:.0} s",
                     pause_for.as_secs_f64().ceil()

@@ -165,7 +165,7 @@ fn runs_of_every_version_are_taken_up() {
         assert_eq!(done.epochs[0].val_loss.to_bits(), expected.val_loss[0]);
     }
     println!(
-        "FIGURE A10\trun folders of all formats so far (none released yet), loaded to the bit and taken up\t{}\tall\tok",
+        "FIGURE A10\trun folders of all formats so far (none released yet), loaded to the bit and resumed\t{}\tall\tok",
         packed.len()
     );
 }
