@@ -4,7 +4,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use warmstart_engine::failure::UserError;
-use warmstart_engine::fetch::{Fetcher, Timeouts, Progress, Sources, Stopped};
+use warmstart_engine::fetch::{Fetcher, Progress, Sources, Stopped, Timeouts};
 use warmstart_schema::event::Failure;
 
 use crate::place::{Place, noise, published, read, sources, tiny};

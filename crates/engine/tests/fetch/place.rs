@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;
-use warmstart_engine::fetch::{Fetcher, Timeouts, Progress, Published, Sources};
+use warmstart_engine::fetch::{Fetcher, Progress, Published, Sources, Timeouts};
 use warmstart_runs::search_paths::SearchPaths;
 
 pub(crate) struct Place {
