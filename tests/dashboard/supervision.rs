@@ -10,7 +10,8 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::launcher::{self, Request};
 use warmstart_runs::queue::{Content, Queue};
-use warmstart_runs::run::{self, RunDir};
+use warmstart_runs::run::{RunDir, RunId};
+use warmstart_runs::survey;
 use warmstart_schema::event::Event;
 use warmstart_schema::state::{Outcome, RunState};
 
@@ -33,8 +34,8 @@ fn number(variable: &str, default: usize) -> usize {
 
 /// The runs that were not recorded.
 fn launched(checkpoints: &Path) -> Vec<RunDir> {
-    let ids = run::list(checkpoints).unwrap();
-    let is_recorded = |id: &run::RunId| id.as_str().starts_with("20261122-1");
+    let ids = survey::list(checkpoints).unwrap();
+    let is_recorded = |id: &RunId| id.as_str().starts_with("20261122-1");
     ids.iter()
         .filter(|id| !is_recorded(id))
         .map(|id| RunDir::of(checkpoints, id))

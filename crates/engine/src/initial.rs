@@ -8,6 +8,7 @@ use warmstart_runs::pictures::{PictureFolder, listed};
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
+use warmstart_runs::survey;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::StartedFrom;
@@ -354,7 +355,7 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
 
 fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
     let runs =
-        run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
+        survey::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
     let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
     let stem = file.map_or_else(|| run::source_stem(from), run::stem);
     let now = file
