@@ -75,7 +75,7 @@ impl Sources {
 /// Checks that a file of weights can be used; only code that knows tensors can say.
 pub type Verify<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
-/// Brings what is lacking.
+/// Downloads what is missing.
 pub struct Fetcher<'a> {
     pub places: &'a SearchPaths,
     pub sources: &'a Sources,
@@ -113,7 +113,7 @@ impl Fetcher<'_> {
             return self.unpack(&published, &local).map(Some);
         }
         if path.is_some() || self.places.offline {
-            // Whoever reads the files says what is missing where.
+            // The reader of the files reports a missing one.
             return Ok(None);
         }
         self.published(&published).map(Some)

@@ -45,8 +45,7 @@ struct Trainer<'a> {
     unsaved_best: Option<Content>,
 }
 
-/// Trains to the end, or until it is interrupted; then everything is saved. Returns also the steps done and the seconds spent
-/// training.
+/// Trains to the end, or saves and stops when interrupted. Also returns the steps done and the seconds of training.
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let sums = metric::tensor(&setup.state.sums)?.f_to_device(setup.model.device())?;
     let mut trainer = Trainer {
@@ -106,8 +105,8 @@ impl Trainer<'_> {
         steps_per_epoch(self.setup.train.len(), self.batch_size(), self.accumulate()) as u64
     }
 
-    /// Where in the plan of the run the step of the batch with this index is, in steps from 0. A batch of which too little can
-    /// be read makes no step, but an epoch stays an epoch, and its batches stay where they are in it.
+    /// The planned step of the batch with this index, from 0. A batch that could not be read makes no step, but the plan of the
+    /// epoch stays.
     fn position(&self, index: usize) -> u64 {
         u64::from(self.setup.state.epoch) * self.steps_per_epoch()
             + (index / self.accumulate()) as u64

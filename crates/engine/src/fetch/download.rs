@@ -83,7 +83,7 @@ fn hex(bytes: &[u8]) -> String {
 /// A file to fetch.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    /// What it is, in words.
+    /// Its name for messages.
     pub what: &'a str,
     pub url: Uri,
     pub bytes: u64,
@@ -93,7 +93,7 @@ pub(super) struct Request<'a> {
     pub token: Option<&'a Token>,
 }
 
-/// What is known of the server's file between two tries.
+/// The server's file, as known between two tries.
 #[derive(Debug, Default)]
 struct Seen {
     etag: Option<String>,
@@ -204,7 +204,7 @@ impl Request<'_> {
         }
     }
 
-    /// One request, and what it brings.
+    /// One request and its result.
     fn attempt(
         &self,
         client: &Client,

@@ -1,4 +1,4 @@
-//! What is special of a GPU: the same pictures as on the CPU, the same bits twice, its memory, its errors.
+//! Checks of a GPU: the same images as on the CPU, the same bits twice, its memory, its errors.
 
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
@@ -25,7 +25,7 @@ fn skipped(text: &str) -> Outcome {
     (Verdict::Skipped, text.to_owned(), None)
 }
 
-/// What computes.
+/// The name of the device, and the versions of its libraries.
 pub(super) fn facts(device: Device) -> Outcome {
     let libtorch = ffi::version();
     let text = if let Device::Cuda(index) = device {
@@ -121,9 +121,9 @@ pub(super) fn frozen(device: Device) -> Result<Outcome> {
     ))
 }
 
-/// A few steps twice end with the same bits where deterministic algorithms are asked for.
+/// With deterministic algorithms, a few steps end twice with the same bits.
 pub(super) fn same_bits(device: Device) -> Result<Outcome> {
-    // A CPU without units for bfloat16 would need minutes for all.
+    // Without bfloat16 units, a CPU would need minutes for all.
     let (backbones, precisions) = if device.is_cuda() {
         (
             &[
@@ -183,7 +183,7 @@ pub(super) fn peak(device: Device) -> Result<Outcome> {
     Ok((Verdict::Measured, text, Some(memory.peak as f64)))
 }
 
-/// A request for more memory than there is gets its own kind of error, and the device works after it.
+/// A request for too much memory gets its kind of error, and the device still works.
 pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
     let Device::Cuda(index) = device else {
         return Ok(skipped("a CPU shares the memory of the whole machine"));
@@ -203,7 +203,7 @@ pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
     Ok(passed("named as such, and the device works afterwards"))
 }
 
-/// An error in a kernel, after which the GPU refuses this process, is named as such. No check can follow this one.
+/// The message names an error in a kernel. After it the GPU refuses this process, so no check can follow.
 pub(super) fn gpu_error(device: Device) -> Result<Outcome> {
     if !device.is_cuda() {
         return Ok(skipped("a CPU has no such errors"));

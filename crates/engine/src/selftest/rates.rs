@@ -13,7 +13,7 @@ use crate::model::ModelSpec;
 /// Steps to warm up before any is timed.
 const WARM_UP: usize = 3;
 
-/// What is trained.
+/// A model and its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
     pub backbone: Backbone,

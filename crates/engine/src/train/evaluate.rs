@@ -55,7 +55,7 @@ pub fn weighted_cross_entropy(
     })
 }
 
-/// Measures all examples; `each` hears the sums after each batch. `None` when it was interrupted.
+/// Measures all examples. Calls `each` after each batch with the sums so far. `None` if interrupted.
 pub fn evaluate(
     model: &Model,
     examples: &Examples,
