@@ -68,7 +68,7 @@ pub struct Skipped {
 }
 
 /// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Sum of the loss of every image.
     pub loss: f64,
@@ -76,6 +76,17 @@ pub struct Sums {
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
     pub images: u32,
+}
+
+impl Default for Sums {
+    /// Earlier versions expect `correct` in every checkpoint.
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            metrics: [(Self::CORRECT.to_owned(), 0.0)].into(),
+            images: 0,
+        }
+    }
 }
 
 impl Sums {

@@ -179,6 +179,16 @@ fn subsets(pending: usize) -> Vec<u64> {
 }
 
 #[test]
+fn sums_of_no_image_keep_the_format_of_earlier_versions() {
+    let json = serde_json::to_string(&Sums::default()).unwrap();
+    assert_eq!(json, r#"{"loss":0.0,"correct":0.0,"images":0}"#);
+    assert_eq!(
+        serde_json::from_str::<Sums>(&json).unwrap(),
+        Sums::default()
+    );
+}
+
+#[test]
 fn power_loss_keeps_acknowledged_checkpoints() {
     let (images, wrong) = power_losses(Simulated::new(Path::new(RUN)));
     assert_eq!(wrong, None);
